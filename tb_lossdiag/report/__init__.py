@@ -1,0 +1,1 @@
+"""Turns a diagnosis into what people and programs read."""

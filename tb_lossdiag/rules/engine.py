@@ -1,0 +1,144 @@
+"""Runs the rules over a run and orders what they found: causes first, their symptoms folded inside."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from tb_lossdiag.records import Quantity, Run
+from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Severity, Text
+
+
+class Verdict(Enum):
+    """What became of a rule."""
+
+    FINDINGS = "findings"
+    CLEAR = "clear"
+    NOT_EVALUATED = "not evaluated"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one rule on one run.
+
+    Attributes:
+        code: code of the rule.
+        verdict: see `Verdict`.
+        missing: names of the quantities that were not recorded.
+        reason: why it was not evaluated, or the error's last line.
+        trace: traceback of a failed rule, for a bug report.
+    """
+
+    code: str
+    verdict: Verdict
+    missing: tuple[str, ...] = ()
+    reason: Text | None = None
+    trace: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A finding together with the findings it explains."""
+
+    finding: Finding
+    explains: tuple[Cause, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything the rules say about a run.
+
+    Attributes:
+        run: the run's name.
+        causes: findings nothing else explains, worst and earliest first, with what they explain.
+        outcomes: one per rule, in the order of the rules.
+    """
+
+    run: str
+    causes: tuple[Cause, ...]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def worst(self) -> Severity | None:
+        """Highest severity among all findings, None if there are none."""
+        return max((finding.severity for finding in self.findings()), default=None)
+
+    def findings(self) -> Iterable[Finding]:
+        """All findings, causes before what they explain."""
+        stack = list(reversed(self.causes))
+        while stack:
+            cause = stack.pop()
+            yield cause.finding
+            stack.extend(reversed(cause.explains))
+
+
+def diagnose(run: Run, rules: Sequence[Rule]) -> Diagnosis:
+    """Judge a run by these rules. A rule that raises is reported as failed; the others go on."""
+    judged = [judge(run, rule) for rule in rules]
+    findings = [finding for _, found in judged for finding in found]
+    causes = fold(findings, {rule.code: rule.explains for rule in rules})
+    return Diagnosis(run.name, causes, tuple(outcome for outcome, _ in judged))
+
+
+def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
+    """Outcome and findings of one rule."""
+    missing = [quantity for quantity in rule.reads if quantity not in run]
+    if missing:
+        return _not_recorded(rule, missing), []
+    try:
+        with np.errstate(all="ignore"):
+            found = list(rule.check(run.only((*rule.reads, *rule.may_read))))
+    except NotEnough as reason:
+        return Outcome(rule.code, Verdict.NOT_EVALUATED, reason=reason.needs), []
+    except Exception as error:  # noqa: BLE001  (one broken rule must not hide the others)
+        text = f"{type(error).__name__}: {error}"
+        trace = traceback.format_exc()
+        return Outcome(rule.code, Verdict.FAILED, (), Text(text, text), trace), []
+    return Outcome(rule.code, Verdict.FINDINGS if found else Verdict.CLEAR), found
+
+
+def _not_recorded(rule: Rule, missing: Sequence[Quantity]) -> Outcome:
+    names = ", ".join(quantity.name for quantity in missing)
+    how = "; ".join(dict.fromkeys(quantity.how for quantity in missing))
+    reason = Text(f"{names} not recorded: {how}", f"未记录 {names}：{how}")
+    return Outcome(rule.code, Verdict.NOT_EVALUATED, tuple(q.name for q in missing), reason)
+
+
+def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Cause, ...]:
+    """Put each finding under the one that explains it, if one does and began no later than it ended."""
+    parents = [_parent(index, findings, explains) for index in range(len(findings))]
+
+    def build(index: int) -> Cause:
+        children = [child for child, parent in enumerate(parents) if parent == index]
+        return Cause(findings[index], tuple(build(child) for child in _ordered(children, findings)))
+
+    roots = [index for index, parent in enumerate(parents) if parent is None]
+    return tuple(build(root) for root in _ordered(roots, findings))
+
+
+def _parent(
+    index: int, findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]
+) -> int | None:
+    """The finding that explains this one: of those that may, the nearest in the chain, then the earliest."""
+    me = findings[index]
+    able = [
+        other
+        for other, finding in enumerate(findings)
+        if other != index
+        and me.code in explains.get(finding.code, ())
+        and finding.first_step <= me.last_step
+    ]
+    # A explains B explains me: hang under B, so that the chain reads in order.
+    nearest = [
+        a for a in able if not any(findings[b].code in explains[findings[a].code] for b in able)
+    ]
+    return min(nearest or able, key=lambda i: (findings[i].first_step, i), default=None)
+
+
+def _ordered(indices: Iterable[int], findings: Sequence[Finding]) -> list[int]:
+    return sorted(indices, key=lambda i: (-findings[i].severity, findings[i].first_step, i))

@@ -1,0 +1,160 @@
+"""What a rule is, and what it says when it fires."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import ClassVar, Protocol, runtime_checkable
+
+from tb_lossdiag.records import Quantity, Run
+
+
+class Severity(IntEnum):
+    """How bad a finding is, ordered."""
+
+    INFO = 0
+    """Worth knowing; never counts against a healthy run."""
+    WARNING = 1
+    """Costs quality or time; act."""
+    ERROR = 2
+    """The run is broken or its result is void."""
+
+    @property
+    def label(self) -> str:
+        """Lower-case word used in JSON and on the command line."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Text:
+    """One sentence or paragraph in the languages of the tab."""
+
+    en: str
+    zh: str
+
+    def in_language(self, language: str) -> str:
+        """The text for a language tag such as "en", "zh" or "zh-CN"; English for any other."""
+        return self.zh if language.lower().startswith("zh") else self.en
+
+    def format(self, **values: str) -> Text:
+        """Both texts with `{name}` fields filled in."""
+        return Text(self.en.format(**values), self.zh.format(**values))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The numbers a finding rests on: enough to draw the window and the line on a chart.
+
+    Attributes:
+        quantity: name of the quantity that shows it best.
+        column: column name, "" for the whole run.
+        first_step: first step of the window.
+        last_step: last step of the window, inclusive.
+        observed: the deciding number, in the unit of `threshold` (None: there is no single one).
+        threshold: what `observed` was compared with.
+    """
+
+    quantity: str
+    column: str
+    first_step: int
+    last_step: int
+    observed: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place where a rule fired.
+
+    Attributes:
+        code: code of the rule.
+        severity: how bad this one is (a rule may lower its own).
+        subject: what it is about: a parameter, a loss term, or "" for the run.
+        evidence: at least one piece; the first one gives the window of the finding.
+        message: what was seen, with its numbers, one or two sentences.
+        advice: what to try first, Markdown (paragraphs, `code`, fenced code).
+        numbers: named numbers behind message and advice.
+    """
+
+    code: str
+    severity: Severity
+    subject: str
+    evidence: tuple[Evidence, ...]
+    message: Text
+    advice: Text
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def first_step(self) -> int:
+        """First step over all evidence."""
+        return min(piece.first_step for piece in self.evidence)
+
+    @property
+    def last_step(self) -> int:
+        """Last step over all evidence."""
+        return max(piece.last_step for piece in self.evidence)
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """A named check. Implementations are frozen dataclasses whose fields are the thresholds.
+
+    The class docstring is the English documentation, `zh` the Chinese one; both have the sections tested in
+    `tests/unit/rules/test_catalogue.py`. `reads` must be recorded for the rule to be evaluated; `may_read` is used if there.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+    title: ClassVar[Text]
+    reads: ClassVar[tuple[Quantity, ...]]
+    may_read: ClassVar[tuple[Quantity, ...]]
+    explains: ClassVar[tuple[str, ...]]
+    zh: ClassVar[str]
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per place where the rule fires; raise `NotEnough` when the records do not suffice."""
+        ...
+
+
+class NotEnough(Exception):  # noqa: N818  (a reason, not an error)
+    """The quantities are there, but too few records of them to judge.
+
+    Args:
+        needs: what is missing, e.g. Text("at least 50 records of loss", "至少 50 条 loss 记录").
+    """
+
+    def __init__(self, needs: Text) -> None:
+        """Keep the reason in both languages."""
+        super().__init__(needs.en)
+        self.needs = needs
+
+
+def thresholds(rule: Rule) -> Mapping[str, float]:
+    """The rule's thresholds by field name."""
+    return {f.name: getattr(rule, f.name) for f in dataclasses.fields(rule)}  # type: ignore[arg-type]
+
+
+def documentation(rule: Rule, language: str = "en") -> str:
+    """The rule's documentation, Markdown."""
+    return inspect.cleandoc(Text(rule.__doc__ or "", rule.zh).in_language(language))
+
+
+def number(value: float) -> str:
+    """A number the way people type it: 3 significant digits, exponents only far from 1.
+
+    >>> number(0.25), number(12345.0), number(0.000032), number(float("inf"))
+    ('0.25', '12345', '3.2e-5', 'inf')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e6:  # noqa: PLR2004
+        return str(int(value))
+    if 1e-3 <= abs(value) < 1e5:  # noqa: PLR2004
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"  # noqa: PLR2004
+    mantissa, _, exponent = f"{value:.2g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else f"{value:.2g}"
