@@ -42,6 +42,7 @@ class Quantity:
         unit: unit of the values; "1" for dimensionless ones.
         how: how a user gets it recorded, one English clause (shown when a rule misses it).
         nonfinite: name of the quantity that counts NaN and Inf in this one, if there is one.
+        optional: it may be unknown although its frame is recorded; a table without a value counts as not recorded.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Quantity:
     unit: str
     how: str
     nonfinite: str | None = None
+    optional: bool = False
 
 
 _MODEL = "pass the model to add_diagnostics after backward()"
@@ -69,7 +71,9 @@ PARAMETER_NORM = Quantity("parameter_norm", "parameter", Axis.PARAMETER, "L2 nor
 """L2 norm of the parameter itself; NaN where it was frozen (`requires_grad` is False)."""
 PARAMETER_SIZE = Quantity("parameter_size", "layers", Axis.PARAMETER, "elements", _MODEL)
 """Number of elements of the parameter; recorded once per session, and again when the set of parameters changes."""
-PARAMETER_HELD = Quantity("parameter_held", "layers", Axis.PARAMETER, "0 or 1", _OPTIMIZER)
+PARAMETER_HELD = Quantity(
+    "parameter_held", "layers", Axis.PARAMETER, "0 or 1", _OPTIMIZER, optional=True
+)
 """1 where an optimizer given to the writer holds the parameter, 0 where none does. Recorded when it changes."""
 
 LOSS = Quantity("loss", "loss", Axis.RUN, "loss", _LOSS, "loss_nonfinite")
@@ -111,11 +115,12 @@ CLIP_AFTER_STEP = Quantity(
     Axis.CLIP,
     "0 or 1",
     "clip with writer.clip_grad_norm_ and pass optimizer= to add_diagnostics",
+    optional=True,
 )
 """1 where the clipped gradients had already been used by `optimizer.step()`, 0 where not, NaN where it could not be seen."""
 
 LEARNING_RATE = Quantity("learning_rate", "group", Axis.GROUP, "1", _OPTIMIZER)
-MOMENTUM = Quantity("momentum", "group", Axis.GROUP, "1", _OPTIMIZER)
+MOMENTUM = Quantity("momentum", "group", Axis.GROUP, "1", _OPTIMIZER, optional=True)
 """SGD momentum or Adam's first beta; NaN where the optimizer has none."""
 AMP_SCALE = Quantity("amp_scale", "amp", Axis.RUN, "1", "pass scaler= to add_diagnostics")
 EXTRA = Quantity("extra", "extra", Axis.EXTRA, "own", "pass extra= to add_diagnostics")

@@ -1,0 +1,79 @@
+"""Names and norms of a model's parameters and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A model's parameters, in the order of `named_parameters()`, tied ones once.
+
+    Attributes:
+        names: as the unwrapped model spells them.
+        tensors: the parameters themselves.
+    """
+
+    names: tuple[str, ...]
+    tensors: tuple[nn.Parameter, ...]
+
+
+def parameters(model: nn.Module) -> Parameters:
+    """All parameters of a model, frozen ones included.
+
+    Raises:
+        ValueError: the model has none.
+    """
+    named = list(model.named_parameters())
+    if not named:
+        raise ValueError("model: it has no parameters")
+    names = tuple(name for name, _ in named)
+    return Parameters(unwrapped(names), tuple(tensor for _, tensor in named))
+
+
+def unwrapped(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names without the prefixes of DistributedDataParallel, FSDP, torch.compile and checkpoint wrappers.
+
+    Only path components that every name shares at its front, or that no user would write, are dropped; names stay unique.
+
+    >>> unwrapped(("module._orig_mod.a.weight", "module._orig_mod.b"))
+    ('a.weight', 'b')
+    """
+    short = names
+    while all(name.split(".", 1)[0] in _WRAPPERS and "." in name for name in short):
+        short = tuple(name.split(".", 1)[1] for name in short)
+    inner = tuple(
+        ".".join(part for part in name.split(".") if part == "module" or part not in _WRAPPERS)
+        for name in short
+    )
+    return inner if len(set(inner)) == len(inner) else names
+
+
+def norms(tensors: Sequence[Tensor]) -> Tensor:
+    """float[n]: L2 norm of each tensor, on the device of the first.
+
+    One fused pass over dense tensors; sparse gradients go through their values, duplicates summed first.
+    """
+    dense = [_dense(tensor.detach()) for tensor in tensors]
+    with torch.no_grad():
+        each = torch._foreach_norm(dense)  # noqa: SLF001  (the public clip uses it the same way)
+    return torch.stack([norm.to(each[0].device, torch.float32) for norm in each])
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    # A half-precision sum of squares overflows at a norm of 256.
+    return tensor.float() if tensor.dtype is torch.float16 else tensor
+
+
+def nonfinite(tensor: Tensor) -> int:
+    """Number of NaN and Inf elements."""
+    values = tensor.coalesce().values() if tensor.is_sparse else tensor
+    return int((~torch.isfinite(values)).sum())

@@ -1,0 +1,54 @@
+"""Brings many small tensors to the host in one copy per device, and moves numbers of any kind to float."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tb_lossdiag.records import Floats
+
+
+def gather(tensors: Sequence[Tensor]) -> list[Floats]:
+    """The tensors as float32[n] arrays; one transfer per device, whatever their number.
+
+    Args:
+        tensors: real tensors of any shape, dtype and device; each is flattened.
+    """
+    flat = [tensor.detach().reshape(-1).to(torch.float32) for tensor in tensors]
+    host: list[Floats] = [np.empty(0, np.float32)] * len(flat)
+    for device in dict.fromkeys(tensor.device for tensor in flat):
+        here = [index for index, tensor in enumerate(flat) if tensor.device == device]
+        joined: Floats = torch.cat([flat[index] for index in here]).cpu().numpy()
+        ends = np.cumsum([flat[index].numel() for index in here])[:-1]
+        for index, part in zip(here, np.split(joined, ends), strict=True):
+            host[index] = part
+    return host
+
+
+def scalar(name: str, value: object) -> Tensor:
+    """A 0-d tensor for a loss or a weight: numbers as they are, tensors detached, several elements averaged.
+
+    Args:
+        name: the argument's name, for the error.
+        value: a real number, a NumPy scalar or a real tensor with at least one element.
+
+    Raises:
+        TypeError: the value is neither a number nor a real tensor.
+        ValueError: the tensor is empty.
+    """
+    if isinstance(value, Tensor):
+        return _mean(name, value.detach())
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name}: expected a number or a tensor, got {type(value).__name__}")
+    return torch.tensor(float(value), dtype=torch.float64)  # type: ignore[arg-type]
+
+
+def _mean(name: str, value: Tensor) -> Tensor:
+    if value.is_complex():
+        raise TypeError(f"{name}: expected a real tensor, got {value.dtype}")
+    if value.numel() == 0:
+        raise ValueError(f"{name}: the tensor is empty")
+    return value.reshape(()) if value.numel() == 1 else value.float().mean()

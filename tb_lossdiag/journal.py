@@ -1,0 +1,189 @@
+"""Turns records into the values of an event file: merges a step's records, keeps sessions, shards and column names."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from tensorboard.compat.proto import summary_pb2
+
+from tb_lossdiag.records import Floats, Record, frame_quantities
+from tb_lossdiag.schema import (
+    FACTS,
+    SHARD,
+    SHARD_BYTES,
+    Columns,
+    Fact,
+    Session,
+    Tag,
+    Words,
+    fact_value,
+    matrix_value,
+)
+
+_sessions = itertools.count()
+
+
+class Emit(Protocol):
+    """Writes values as one event."""
+
+    def __call__(
+        self, values: list[summary_pb2.Summary.Value], step: int, walltime: float
+    ) -> None:
+        """Write."""
+        ...
+
+
+@dataclass
+class _Frame:
+    """Where a frame stands in the current session."""
+
+    name: str
+    columns: dict[str, int] = field(default_factory=dict)
+    shard: int = 0
+    count: int = 0
+    last_step: int = -1
+
+
+@dataclass
+class _Pending:
+    """The records of a step that may still grow."""
+
+    step: int
+    walltime: float = 0.0
+    cells: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    scalars: dict[str, float] = field(default_factory=dict)
+
+    def put(self, record: Record) -> None:
+        """Add a record; a column given again at the same step replaces its value."""
+        frame = self.cells.setdefault(record.quantity.frame, {})
+        column = frame.setdefault(record.quantity.name, {})
+        column.update(zip(record.columns, record.values.tolist(), strict=True))
+
+
+class Journal:
+    """Orders records into sessions and shards.
+
+    A session begins with the first record, and again whenever a frame's step falls: then the training went back, and what earlier
+    sessions hold at or after that step counts as undone. Records of one step given in several calls become one; if a part has
+    been written already, the whole is written again and readers take the last.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        """Write through `emit`."""
+        self._emit = emit
+        self._pending: _Pending | None = None
+        self._written: _Pending | None = None
+        self._session = ""
+        self._frames: dict[str, _Frame] = {}
+        self._words: dict[str, str] = {}
+        self._said: dict[str, str] = {}
+        self._facts = 0
+
+    def add(
+        self,
+        step: int,
+        walltime: float | None,
+        records: Iterable[Record],
+        scalars: Mapping[str, float] | None = None,
+    ) -> None:
+        """Take records of a step; they are written when another step begins or on `flush`."""
+        if self._pending is not None and self._pending.step != step:
+            self.flush()
+        pending = self._pending = self._pending or self._again(step) or _Pending(step)
+        pending.walltime = time.time() if walltime is None else walltime
+        for record in records:
+            pending.put(record)
+        pending.scalars.update(scalars or {})
+
+    def say(self, words: Mapping[str, str]) -> None:
+        """Take facts that word an advice; each is written once per session and when it changes."""
+        self._words.update(words)
+
+    def flush(self) -> None:
+        """Write the pending step."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        if self._goes_back(pending):
+            self._begin(pending)
+        values = [self._value(name, pending) for name in pending.cells]
+        values += [
+            summary_pb2.Summary.Value(tag=tag, simple_value=number)
+            for tag, number in pending.scalars.items()
+        ]
+        self._say_changed(pending.walltime)
+        self._emit(values, pending.step, pending.walltime)
+        pending.scalars.clear()
+        self._written = pending
+
+    def _again(self, step: int) -> _Pending | None:
+        """What was written last, if it was this very step."""
+        return self._written if self._written is not None and self._written.step == step else None
+
+    def _goes_back(self, pending: _Pending) -> bool:
+        frames = (self._frames.get(name) for name in pending.cells)
+        return not self._session or any(
+            frame is not None and pending.step < frame.last_step for frame in frames
+        )
+
+    def _begin(self, pending: _Pending) -> None:
+        """Start a session; names sort by time, then by order within the process."""
+        moment = time.time_ns() // 1_000_000
+        self._session = f"{moment:012x}-{next(_sessions):06x}-{os.getpid():x}"
+        self._frames, self._facts, self._said = {}, 0, {}
+        self._fact(Fact(session=Session(start_step=pending.step)), pending.walltime)
+
+    def _say_changed(self, walltime: float) -> None:
+        news = {key: word for key, word in self._words.items() if self._said.get(key) != word}
+        if news:
+            self._fact(Fact(words=Words(values=news)), walltime)
+            self._said.update(news)
+
+    def _value(self, name: str, pending: _Pending) -> summary_pb2.Summary.Value:
+        frame = self._frames.setdefault(name, _Frame(name))
+        cells = pending.cells[name]
+        self._extend(frame, cells, pending.walltime)
+        tag = Tag(name, self._session, frame.shard)
+        value = matrix_value(tag, _matrix(frame, cells), first=frame.count == 0)
+        frame.count, frame.last_step = frame.count + 1, pending.step
+        return value
+
+    def _extend(
+        self, frame: _Frame, cells: Mapping[str, Mapping[str, float]], walltime: float
+    ) -> None:
+        """Begin a new shard when the old one is full or a column is new."""
+        new = [c for c in dict.fromkeys(itertools.chain(*cells.values())) if c not in frame.columns]
+        if frame.count and (new or frame.count >= _capacity(frame)):
+            frame.shard, frame.count = frame.shard + 1, 0
+        if new:
+            frame.columns.update({c: len(frame.columns) + i for i, c in enumerate(new)})
+            names = Columns(frame=frame.name, first_shard=frame.shard, names=list(frame.columns))
+            self._fact(Fact(columns=names), walltime)
+
+    def _fact(self, fact: Fact, walltime: float) -> None:
+        value = fact_value(Tag(FACTS, self._session), fact, first=self._facts == 0)
+        self._emit([value], self._facts, walltime)
+        self._facts += 1
+
+
+def _capacity(frame: _Frame) -> int:
+    """Records of a shard: fewer for very wide frames, so that reading one stays below message limits."""
+    record = 4 * len(frame.columns) * len(frame_quantities(frame.name))
+    return max(1, min(SHARD, SHARD_BYTES // record))
+
+
+def _matrix(frame: _Frame, cells: Mapping[str, Mapping[str, float]]) -> Floats:
+    """float32[C, Q] of a frame, NaN where nothing was given."""
+    quantities = frame_quantities(frame.name)
+    matrix: Floats = np.full((len(frame.columns), len(quantities)), np.nan, np.float32)
+    for index, quantity in enumerate(quantities):
+        column = cells.get(quantity.name, {})
+        rows = [frame.columns[name] for name in column]
+        matrix[rows, index] = list(column.values())
+    return matrix

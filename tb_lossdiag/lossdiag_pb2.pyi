@@ -1,0 +1,55 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Header(_message.Message):
+    __slots__ = ("version", "frame", "quantities")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    QUANTITIES_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    frame: str
+    quantities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ..., quantities: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Fact(_message.Message):
+    __slots__ = ("session", "columns", "words")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    session: Session
+    columns: Columns
+    words: Words
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ...) -> None: ...
+
+class Session(_message.Message):
+    __slots__ = ("start_step",)
+    START_STEP_FIELD_NUMBER: _ClassVar[int]
+    start_step: int
+    def __init__(self, start_step: _Optional[int] = ...) -> None: ...
+
+class Columns(_message.Message):
+    __slots__ = ("frame", "first_shard", "names")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SHARD_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    frame: str
+    first_shard: int
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, frame: _Optional[str] = ..., first_shard: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Words(_message.Message):
+    __slots__ = ("values",)
+    class ValuesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.ScalarMap[str, str]
+    def __init__(self, values: _Optional[_Mapping[str, str]] = ...) -> None: ...

@@ -1,0 +1,135 @@
+"""Puts sessions and shards together: what a resume undid is dropped, columns are united, the last word on a step counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_lossdiag.records import BY_NAME, Doubles, Floats, Quantity, Run, Steps, Table
+from tb_lossdiag.schema import Fact, Tag
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The values of one tag, in the order they were written.
+
+    Attributes:
+        steps: int64[N].
+        walltimes: float64[N].
+        matrices: N arrays float32[C, Q]; C may differ from what is expected if the file is not ours.
+    """
+
+    steps: Steps
+    walltimes: Doubles
+    matrices: tuple[Floats, ...]
+
+    @classmethod
+    def of(cls, data: Sequence[Any]) -> Shard:
+        """From tensor data of the provider; what is no matrix of floats is left out."""
+        good = [d for d in data if d.numpy.ndim == 2 and d.numpy.dtype == np.float32]  # noqa: PLR2004
+        return cls(
+            np.array([d.step for d in good], np.int64),
+            np.array([d.wall_time for d in good], np.float64),
+            tuple(d.numpy for d in good),
+        )
+
+
+@dataclass(frozen=True)
+class SessionData:
+    """What was read of one session: its facts and its shards (with their quantity names) in shard order."""
+
+    facts: Sequence[Fact]
+    shards: Sequence[tuple[Tag, tuple[str, ...], Shard]]
+
+    @property
+    def start(self) -> int | None:
+        """First step; None if the fact is lost."""
+        starts = [f.session.start_step for f in self.facts if f.WhichOneof("kind") == "session"]
+        return starts[0] if starts else None
+
+    def columns(self, tag: Tag) -> tuple[str, ...]:
+        """Column names of a shard; empty if the fact is lost."""
+        named = [f.columns for f in self.facts if f.WhichOneof("kind") == "columns"]
+        mine = [c for c in named if c.frame == tag.frame and c.first_shard <= tag.shard]
+        return tuple(max(mine, key=lambda c: c.first_shard).names) if mine else ()
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Usable records of one shard: values float32[N, C, Q]."""
+
+    columns: tuple[str, ...]
+    quantities: tuple[str, ...]
+    steps: Steps
+    walltimes: Doubles
+    values: Floats
+
+
+def assemble(name: str, sessions: Sequence[SessionData]) -> Run:
+    """The run that these sessions, in the order they began, add up to."""
+    blocks: dict[str, list[_Block]] = {}
+    for index, session in enumerate(sessions):
+        later = [other.start for other in sessions[index + 1 :] if other.start is not None]
+        for frame, block in _blocks(session, min(later, default=None)):
+            blocks.setdefault(frame, []).append(block)
+    tables = [table for parts in blocks.values() for table in _tables(parts)]
+    kept = {table.quantity.name: table for table in tables if not _unknown(table)}
+    return Run(name, kept, _words(sessions))
+
+
+def _words(sessions: Sequence[SessionData]) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for session in sessions:
+        for fact in session.facts:
+            if fact.WhichOneof("kind") == "words":
+                words.update(fact.words.values)
+    return words
+
+
+def _blocks(session: SessionData, undone_from: int | None) -> Iterator[tuple[str, _Block]]:
+    """The shards of a session as far as no later one undid them."""
+    for tag, quantities, shard in session.shards:
+        columns = session.columns(tag)
+        shape = (len(columns), len(quantities))
+        valid = np.array([matrix.shape == shape for matrix in shard.matrices], bool)
+        if undone_from is not None:
+            valid &= shard.steps < undone_from
+        if columns and valid.any():
+            values = np.stack([m for m, ok in zip(shard.matrices, valid, strict=True) if ok])
+            steps, walltimes = shard.steps[valid], shard.walltimes[valid]
+            yield tag.frame, _Block(columns, quantities, steps, walltimes, values)
+
+
+def _tables(blocks: Sequence[_Block]) -> Iterator[Table]:
+    columns = tuple(dict.fromkeys(name for b in reversed(blocks) for name in b.columns))
+    steps = np.concatenate([block.steps for block in blocks])
+    walltimes = np.concatenate([block.walltimes for block in blocks])
+    rows = _last_of_each(steps)
+    for name in dict.fromkeys(name for block in blocks for name in block.quantities):
+        if (quantity := BY_NAME.get(name)) is not None:
+            values = np.concatenate([_spread(block, quantity, columns) for block in blocks])
+            yield Table(quantity, columns, steps[rows], walltimes[rows], values[rows])
+
+
+def _last_of_each(steps: Steps) -> npt.NDArray[np.intp]:
+    """Rows in step order, the last written one of each step."""
+    _, reverse = np.unique(steps[::-1], return_index=True)
+    rows: npt.NDArray[np.intp] = len(steps) - 1 - reverse
+    return rows
+
+
+def _spread(block: _Block, quantity: Quantity, columns: tuple[str, ...]) -> Floats:
+    """float32[N, len(columns)]: a block's quantity on the run's columns."""
+    values: Floats = np.full((len(block.steps), len(columns)), np.nan, np.float32)
+    if quantity.name in block.quantities:
+        where = [columns.index(name) for name in block.columns]
+        values[:, where] = block.values[:, :, block.quantities.index(quantity.name)]
+    return values
+
+
+def _unknown(table: Table) -> bool:
+    return table.quantity.optional and bool(np.isnan(table.values).all())
