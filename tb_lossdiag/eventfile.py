@@ -38,7 +38,7 @@ def masked_crc(data: bytes) -> int:
     >>> hex(masked_crc(b""))
     '0xa282ead8'
     """
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
@@ -71,8 +71,8 @@ class RecordWriter:
 
 def use_native_checksum(file_writer: Any) -> bool:
     """Give torch's `FileWriter` the fast record writer; False where its inside is not as known (it then stays as it was)."""
-    queue = getattr(getattr(file_writer, "event_writer", None), "_async_writer", None)
-    worker = getattr(queue, "_worker", None)
+    queue: Any = getattr(getattr(file_writer, "event_writer", None), "_async_writer", None)
+    worker: Any = getattr(queue, "_worker", None)
     stock = getattr(queue, "_writer", None)
     file = getattr(stock, "_writer", None)
     if file is None or getattr(worker, "_record_writer", None) is not stock:

@@ -32,9 +32,7 @@ _sessions = itertools.count()
 class Emit(Protocol):
     """Writes values as one event."""
 
-    def __call__(
-        self, values: list[summary_pb2.Summary.Value], step: int, walltime: float
-    ) -> None:
+    def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         """Write."""
         ...
 

@@ -106,8 +106,12 @@ VALIDATION_LOSS_TERM_NONFINITE = Quantity(
     "validation_loss_term_nonfinite", "validation_term", Axis.TERM, "0 or 1", _VALIDATION
 )
 
-CLIP_GLOBAL_NORM = Quantity("clip_global_norm", "clip", Axis.CLIP, "L2 norm", _CLIP)
-"""Norm over all gradients of the clipped set as one vector, before clipping; may be NaN or Inf (then `CLIP_MAX_NORM` is finite)."""
+CLIP_GLOBAL_NORM = Quantity(
+    "clip_global_norm", "clip", Axis.CLIP, "L2 norm", _CLIP, "clip_nonfinite"
+)
+"""Norm over all gradients of the clipped set as one vector, before clipping."""
+CLIP_NONFINITE = Quantity("clip_nonfinite", "clip", Axis.CLIP, "0 or 1", _CLIP)
+"""1 where that norm was NaN or Inf."""
 CLIP_MAX_NORM = Quantity("clip_max_norm", "clip", Axis.CLIP, "L2 norm", _CLIP)
 CLIP_AFTER_STEP = Quantity(
     "clip_after_step",
@@ -150,6 +154,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     VALIDATION_LOSS_WEIGHT,
     VALIDATION_LOSS_TERM_NONFINITE,
     CLIP_GLOBAL_NORM,
+    CLIP_NONFINITE,
     CLIP_MAX_NORM,
     CLIP_AFTER_STEP,
     LEARNING_RATE,

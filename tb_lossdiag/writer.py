@@ -48,9 +48,7 @@ class _EventFile:
     def __init__(self) -> None:
         self.file_writer: Any = None
 
-    def __call__(
-        self, values: list[summary_pb2.Summary.Value], step: int, walltime: float
-    ) -> None:
+    def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         self.file_writer.add_summary(summary_pb2.Summary(value=values), step, walltime)
 
 
@@ -67,7 +65,7 @@ class SummaryWriter(TorchSummaryWriter):
         scalars: also write loss, terms, global gradient norm and clip coefficient as ordinary scalars.
     """
 
-    def __init__(  # noqa: PLR0913  (torch's own signature)
+    def __init__(
         self,
         log_dir: Any = None,
         comment: str = "",
@@ -93,13 +91,13 @@ class SummaryWriter(TorchSummaryWriter):
 
     def _get_file_writer(self) -> Any:
         """Torch's one door to the event file; every `add_*` goes through it."""
-        file_writer = super()._get_file_writer()
+        file_writer = super()._get_file_writer()  # type: ignore[no-untyped-call]
         if file_writer is not self._event_file.file_writer:
             use_native_checksum(file_writer)
             self._event_file.file_writer = file_writer
         return file_writer
 
-    def add_diagnostics(  # noqa: PLR0913  (one call records a step)
+    def add_diagnostics(
         self,
         model: nn.Module | None = None,
         *,
@@ -143,7 +141,7 @@ class SummaryWriter(TorchSummaryWriter):
         self._diagnostics.guarded("writing", lambda: self._write(step, when, records))
         self._calls += call.phase == "train"
 
-    def clip_grad_norm_(  # noqa: PLR0913  (torch's own signature)
+    def clip_grad_norm_(
         self,
         parameters: Iterable[Tensor] | Tensor,
         max_norm: float,

@@ -17,6 +17,7 @@ from tb_lossdiag.records import (
     CLIP_AFTER_STEP,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
+    CLIP_NONFINITE,
     Floats,
     Record,
 )
@@ -43,7 +44,7 @@ class ClipCall:
     mark: Mark
 
 
-def clip(  # noqa: PLR0913  (torch's own signature)
+def clip(
     parameters: Sequence[Tensor],
     max_norm: float,
     norm_type: float,
@@ -65,7 +66,7 @@ def clip(  # noqa: PLR0913  (torch's own signature)
         each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
         total = torch.linalg.vector_norm(each, 2.0)
         coefficient = torch.clamp(float(max_norm) / (total + 1e-6), max=1.0)
-        torch._foreach_mul_(grads, coefficient)  # noqa: SLF001
+        torch._foreach_mul_(grads, coefficient)
     return total, each
 
 
@@ -135,8 +136,10 @@ def sample(calls: dict[str, ClipCall]) -> Sample:
     order = np.array([call.after_step for call in calls.values()], np.float32)
 
     def finish(arrays: Sequence[Floats]) -> list[Record]:
+        totals = np.concatenate(arrays)
         return [
-            Record(CLIP_GLOBAL_NORM, names, np.concatenate(arrays)),
+            Record(CLIP_GLOBAL_NORM, names, totals),
+            Record(CLIP_NONFINITE, names, (~np.isfinite(totals)).astype(np.float32)),
             Record(CLIP_MAX_NORM, names, bounds),
             Record(CLIP_AFTER_STEP, names, order),
         ]

@@ -68,7 +68,7 @@ class Diagnostics:
         self._layers: list[Record] = []
         self._failed: set[str] = set()
 
-    def clip(  # noqa: PLR0913  (torch's own signature)
+    def clip(
         self,
         tensors: Iterable[Tensor] | Tensor,
         max_norm: float,
@@ -137,7 +137,7 @@ class Diagnostics:
             ("clipping", lambda: self._clipping(call), call.phase == "train"),
             ("optimizer", self.optimizers.groups, self._train_with_optimizer(call)),
             ("scaler", lambda: optimizer.amp(call.scaler), call.scaler is not None),
-            ("extra", lambda: loss.extra(call.extra or {}), bool(call.extra)),
+            ("extra", lambda: loss.own(call.extra or {}), bool(call.extra)),
         ]
         made = [(name, self.guarded(name, make)) for name, make, wanted in work if wanted]
         return [(name, sample) for name, sample in made if sample is not None]

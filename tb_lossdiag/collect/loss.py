@@ -64,7 +64,7 @@ def terms(pairs: Mapping[str, tuple[Tensor, Tensor]], phase: str) -> Sample:
     return Sample([tensor for pair in pairs.values() for tensor in pair], finish)
 
 
-def extra(values: Mapping[str, Tensor]) -> Sample:
+def own(values: Mapping[str, Tensor]) -> Sample:
     """Own values {name: 0-d tensor}."""
     names = tuple(values)
     return Sample(

@@ -43,7 +43,7 @@ def scalar(name: str, value: object) -> Tensor:
         return _mean(name, value.detach())
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{name}: expected a number or a tensor, got {type(value).__name__}")
-    return torch.tensor(float(value), dtype=torch.float64)  # type: ignore[arg-type]
+    return torch.tensor(float(value), dtype=torch.float64)
 
 
 def _mean(name: str, value: Tensor) -> Tensor:

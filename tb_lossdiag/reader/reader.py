@@ -12,7 +12,16 @@ from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
 from tb_lossdiag.records import Run
-from tb_lossdiag.schema import FACTS, PLUGIN, Fact, Tag, TooNew, decode_fact, decode_header, parse_tag
+from tb_lossdiag.schema import (
+    FACTS,
+    PLUGIN,
+    Fact,
+    Tag,
+    TooNew,
+    decode_fact,
+    decode_header,
+    parse_tag,
+)
 
 _ALL = 2**31 - 1
 """More samples than a tag can hold: the provider then returns every one."""
@@ -58,7 +67,9 @@ class Reader:
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
 
-    def listings(self, context: RequestContext | None = None, experiment_id: str = "") -> dict[str, Listing]:
+    def listings(
+        self, context: RequestContext | None = None, experiment_id: str = ""
+    ) -> dict[str, Listing]:
         """The runs that hold records of ours, by name."""
         found = self._provider.list_tensors(
             context or RequestContext(), experiment_id=experiment_id, plugin_name=PLUGIN
@@ -94,9 +105,7 @@ class Reader:
         kept.run = assemble(listing.run, _sessions(kept, listing))
         kept.version = listing.version
 
-    def _data(
-        self, run: str, tag: str, context: RequestContext, experiment_id: str
-    ) -> list[Any]:
+    def _data(self, run: str, tag: str, context: RequestContext, experiment_id: str) -> list[Any]:
         """All values of one tag. Never several tags at once: the data server bounds an answer's size."""
         found = self._provider.read_tensors(
             context,

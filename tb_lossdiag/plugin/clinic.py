@@ -1,0 +1,128 @@
+"""Runs and their diagnoses, kept until something new was recorded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from tensorboard import errors
+
+from tb_lossdiag.plugin.parse import Where
+from tb_lossdiag.reader import Listing, Reader
+from tb_lossdiag.records import LOSS, Quantity, Run, Table
+from tb_lossdiag.report import document
+from tb_lossdiag.rules import RULES
+from tb_lossdiag.rules.engine import Diagnosis, Verdict, diagnose
+from tb_lossdiag.rules.rule import Severity
+
+Json = dict[str, Any]
+
+
+class Clinic:
+    """Answers the routes' questions. Handlers run concurrently; what is kept is guarded.
+
+    Args:
+        provider: the context's data provider.
+    """
+
+    def __init__(self, provider: Any) -> None:
+        self._provider = provider
+        self._reader = Reader(provider)
+        self._kept: dict[tuple[str, str], tuple[str, Run, Diagnosis]] = {}
+        self._lock = threading.Lock()
+
+    def overview(self, where: Where, language: str, logdir: str) -> Json:
+        """Every run with its state, and the names of those without records of ours."""
+        listings = self._listings(where)
+        known = self._provider.list_runs(where.context, experiment_id=where.experiment_id)
+        others = sorted({run.run_name for run in known} - set(listings))
+        runs = [self._summary(where, listing, language) for listing in listings.values()]
+        return {"version": 1, "runs": runs, "without_data": others, "logdir": logdir}
+
+    def document(self, where: Where, run: str | None, language: str) -> Json:
+        """The diagnosis of one run or of all."""
+        listings = self._listings(where)
+        wanted = listings.values() if run is None else [_known(listings, run)]
+        entries = [self._entry(where, listing, language) for listing in wanted]
+        return {"version": document.VERSION, "runs": entries}
+
+    def table(self, where: Where, run: str, quantity: Quantity) -> tuple[Table, Table | None]:
+        """A table, and the one that counts its non-finite values."""
+        listing = _known(self._listings(where), run)
+        if listing.problem is not None:
+            raise errors.NotFoundError(f"run {run!r}: {listing.problem}")
+        data = self._judged(where, listing)[0]
+        if quantity not in data:
+            raise errors.NotFoundError(
+                f"{quantity.name} was not recorded in run {run!r}: {quantity.how}"
+            )
+        return data[quantity], data.tables.get(quantity.nonfinite or "")
+
+    def _listings(self, where: Where) -> Mapping[str, Listing]:
+        return self._reader.listings(where.context, where.experiment_id)
+
+    def _judged(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
+        key = (where.experiment_id, listing.run)
+        with self._lock:
+            version, *kept = self._kept.get(key, ("",))
+            if version != listing.version:
+                run = self._reader.read(listing, where.context, where.experiment_id)
+                kept = [run, diagnose(run, RULES)]
+                self._kept[key] = (listing.version, kept[0], kept[1])
+            return kept[0], kept[1]
+
+    def _entry(self, where: Where, listing: Listing, language: str) -> Json:
+        if listing.problem is not None:
+            return document.unreadable(listing.run, listing.problem)
+        return document.entry(*self._judged(where, listing), language)
+
+    def _summary(self, where: Where, listing: Listing, language: str) -> Json:
+        base: Json = {
+            "run": listing.run,
+            "data_version": listing.version,
+            "problem": listing.problem,
+        }
+        if listing.problem is not None:
+            return {**base, **_nothing()}
+        return {**base, **_summary(*self._judged(where, listing), language)}
+
+
+def _known(listings: Mapping[str, Listing], run: str) -> Listing:
+    if run not in listings:
+        raise errors.NotFoundError(f"run: {run[:200]!r} has no Loss Doctor records")
+    return listings[run]
+
+
+def _nothing() -> Json:
+    return {
+        "status": "unreadable",
+        "steps": 0,
+        "first_step": None,
+        "last_step": None,
+        "last_walltime": None,
+        "counts": {severity.label: 0 for severity in Severity},
+        "outcomes": {verdict.value: 0 for verdict in Verdict},
+        "top": "",
+        "loss": None,
+        "quantities": [],
+    }
+
+
+def _summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
+    found = [finding.severity for finding in diagnosis.findings()]
+    verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
+    times = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
+    top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
+    return {
+        "status": document.status(diagnosis),
+        "steps": document.records(run),
+        "first_step": run.first_step(),
+        "last_step": run.last_step(),
+        "last_walltime": max(times, default=None),
+        "counts": {severity.label: found.count(severity) for severity in Severity},
+        "outcomes": {verdict.value: verdicts.count(verdict) for verdict in Verdict},
+        "top": top,
+        "loss": document.number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
+        "quantities": list(run.tables),
+    }

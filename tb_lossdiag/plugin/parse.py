@@ -1,0 +1,81 @@
+"""Query parameters of the routes; every error is a sentence with a 4xx status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorboard import errors, plugin_util
+from tensorboard.context import RequestContext
+from werkzeug import Request
+
+from tb_lossdiag.records import BY_NAME, Quantity
+
+MAX_POINTS = 10_000
+_DEFAULT_POINTS = 1200
+
+
+@dataclass(frozen=True)
+class Where:
+    """Who asks, and about which experiment."""
+
+    context: RequestContext
+    experiment_id: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """Steps from `first` to `last`, both inclusive, in at most `points` buckets."""
+
+    first: int | None
+    last: int | None
+    points: int
+
+
+def where(request: Request) -> Where:
+    """Context and experiment of a request."""
+    environ = request.environ
+    return Where(plugin_util.context(environ), plugin_util.experiment_id(environ))
+
+
+def language(request: Request) -> str:
+    """The language asked for, "en" or "zh-CN"."""
+    wanted = request.args.get("lang", "en")
+    if wanted not in {"en", "zh-CN"}:
+        raise errors.InvalidArgumentError(f'lang: expected "en" or "zh-CN", got {wanted!r}')
+    return wanted
+
+
+def optional_run(request: Request) -> str | None:
+    """The run asked for, None for all."""
+    return request.args.get("run")
+
+
+def table(request: Request) -> tuple[str, Quantity]:
+    """Run and quantity of a table request."""
+    run, name = request.args.get("run"), request.args.get("quantity")
+    if run is None or name is None:
+        raise errors.InvalidArgumentError("table: run and quantity are needed")
+    if name not in BY_NAME:
+        raise errors.NotFoundError(f"quantity: there is no {name!r}")
+    return run, BY_NAME[name]
+
+
+def window(request: Request) -> Window:
+    """The window of a table request."""
+    points = _whole(request, "points") or _DEFAULT_POINTS
+    if not 1 <= points <= MAX_POINTS:
+        raise errors.InvalidArgumentError(f"points: expected 1 to {MAX_POINTS}, got {points}")
+    return Window(_whole(request, "first"), _whole(request, "last"), points)
+
+
+def _whole(request: Request, name: str) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    try:
+        value = int(text)
+    except ValueError:
+        value = 2**63
+    if abs(value) >= 2**63:
+        raise errors.InvalidArgumentError(f"{name}: expected a whole number, got {text[:80]!r}")
+    return value

@@ -1,0 +1,132 @@
+"""The diagnosis as a JSON document: the same for the plugin and `tb-lossdiag check --format json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules import RULES
+from tb_lossdiag.rules.engine import Cause, Diagnosis, Outcome, Verdict
+from tb_lossdiag.rules.rule import Evidence, Rule, Severity, documentation, thresholds
+
+VERSION = 1
+Json = dict[str, Any]
+_BY_CODE: Mapping[str, Rule] = {rule.code: rule for rule in RULES}
+
+
+def document(judged: Iterable[tuple[Run, Diagnosis]], language: str = "en") -> Json:
+    """The whole document."""
+    return {"version": VERSION, "runs": [entry(run, found, language) for run, found in judged]}
+
+
+def entry(run: Run, diagnosis: Diagnosis, language: str = "en") -> Json:
+    """One run of the document."""
+    return {
+        "run": run.name,
+        "status": status(diagnosis),
+        "steps": records(run),
+        "facts": dict(run.facts),
+        "findings": [_cause(cause, language) for cause in diagnosis.causes],
+        "outcomes": [_outcome(outcome, language) for outcome in diagnosis.outcomes],
+    }
+
+
+def unreadable(name: str, problem: str) -> Json:
+    """A run that could not be judged."""
+    return {
+        "run": name,
+        "status": "unreadable",
+        "steps": 0,
+        "facts": {},
+        "findings": [],
+        "outcomes": [],
+        "problem": problem,
+    }
+
+
+def status(diagnosis: Diagnosis) -> str:
+    """One word for a run: "error", "warning", "healthy" or "too early"; infos do not make a run unhealthy."""
+    worst = diagnosis.worst
+    if worst is not None and worst > Severity.INFO:
+        return worst.label
+    judged = [
+        outcome
+        for outcome in diagnosis.outcomes
+        if outcome.verdict in {Verdict.CLEAR, Verdict.FINDINGS}
+        and not outcome.code.startswith("LD9")  # those judge the record, not the training
+    ]
+    return "healthy" if judged else "too early"
+
+
+def records(run: Run) -> int:
+    """Number of records of the longest table."""
+    return max((len(table) for table in run.tables.values()), default=0)
+
+
+def rules(language: str = "en") -> Json:
+    """Every rule with its documentation."""
+    return {"version": VERSION, "rules": [_rule(rule, language) for rule in RULES]}
+
+
+def number(value: float | None) -> float | str | None:
+    """A JSON number; "NaN", "Infinity" and "-Infinity" where JSON has none."""
+    if value is None or math.isfinite(value):
+        return None if value is None else float(value)
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def _rule(rule: Rule, language: str) -> Json:
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "severity": rule.severity.label,
+        "title": rule.title.in_language(language),
+        "documentation": documentation(rule, language),
+        "reads": [quantity.name for quantity in rule.reads],
+        "explains": list(rule.explains),
+        "thresholds": {name: number(value) for name, value in thresholds(rule).items()},
+    }
+
+
+def _cause(cause: Cause, language: str) -> Json:
+    finding, rule = cause.finding, _BY_CODE.get(cause.finding.code)
+    return {
+        "code": finding.code,
+        "name": rule.name if rule else "",
+        "title": rule.title.in_language(language) if rule else finding.code,
+        "severity": finding.severity.label,
+        "subject": finding.subject,
+        "first_step": finding.first_step,
+        "last_step": finding.last_step,
+        "message": finding.message.in_language(language),
+        "advice": finding.advice.in_language(language),
+        "numbers": {name: number(value) for name, value in finding.numbers.items()},
+        "evidence": [_evidence(piece) for piece in finding.evidence],
+        "explains": [_cause(child, language) for child in cause.explains],
+    }
+
+
+def _evidence(piece: Evidence) -> Json:
+    return {
+        "quantity": piece.quantity,
+        "column": piece.column,
+        "first_step": piece.first_step,
+        "last_step": piece.last_step,
+        "observed": number(piece.observed),
+        "threshold": number(piece.threshold),
+    }
+
+
+def _outcome(outcome: Outcome, language: str) -> Json:
+    rule = _BY_CODE.get(outcome.code)
+    return {
+        "code": outcome.code,
+        "name": rule.name if rule else "",
+        "outcome": outcome.verdict.value,
+        "missing": list(outcome.missing),
+        "reason": outcome.reason.in_language(language) if outcome.reason else "",
+    }
