@@ -78,6 +78,7 @@ class Journal:
         self._pending: _Pending | None = None
         self._written: _Pending | None = None
         self._session = ""
+        self._born = time.time_ns()
         self._frames: dict[str, _Frame] = {}
         self._words: dict[str, str] = {}
         self._said: dict[str, str] = {}
@@ -131,8 +132,8 @@ class Journal:
         )
 
     def _begin(self, pending: _Pending) -> None:
-        """Start a session; names sort by time, then by order within the process."""
-        moment = time.time_ns() // 1_000_000
+        """Start a session; names sort by time (the first by the writer's), then by order within the process."""
+        moment = (time.time_ns() if self._session else self._born) // 1_000_000
         self._session = f"{moment:012x}-{next(_sessions):06x}-{os.getpid():x}"
         self._frames, self._facts, self._said = {}, 0, {}
         self._fact(Fact(session=Session(start_step=pending.step)), pending.walltime)

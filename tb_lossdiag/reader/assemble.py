@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_lossdiag.records import BY_NAME, Doubles, Floats, Quantity, Run, Steps, Table
+from tb_lossdiag.records import OTHER_WRITERS, BY_NAME, Doubles, Floats, Quantity, Run, Steps, Table
 from tb_lossdiag.schema import Fact, Tag
+
+
+_NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def assemble(name: str, sessions: Sequence[SessionData]) -> Run:
     blocks: dict[str, list[_Block]] = {}
     for index, session in enumerate(sessions):
         later = [other.start for other in sessions[index + 1 :] if other.start is not None]
-        for frame, block in _blocks(session, min(later, default=None)):
+        for frame, block in _blocks(session, min(later, default=_NEVER)):
             blocks.setdefault(frame, []).append(block)
     tables = [table for parts in blocks.values() for table in _tables(parts)]
     kept = {table.quantity.name: table for table in tables if not _unknown(table)}
@@ -90,13 +93,13 @@ def _words(sessions: Sequence[SessionData]) -> dict[str, str]:
     return words
 
 
-def _blocks(session: SessionData, undone_from: int | None) -> Iterator[tuple[str, _Block]]:
-    """The shards of a session as far as no later one undid them."""
+def _blocks(session: SessionData, undone_from: int) -> Iterator[tuple[str, _Block]]:
+    """The shards of a session as far as no later one undid them; what is said of the session itself stands."""
     for tag, quantities, shard in session.shards:
         columns = session.columns(tag)
         shape = (len(columns), len(quantities))
         valid = np.array([matrix.shape == shape for matrix in shard.matrices], bool)
-        if undone_from is not None:
+        if tag.frame != OTHER_WRITERS.frame:
             valid &= shard.steps < undone_from
         if columns and valid.any():
             values = np.stack([m for m, ok in zip(shard.matrices, valid, strict=True) if ok])
