@@ -62,7 +62,8 @@ def table(request: Request) -> tuple[str, Quantity]:
 
 def window(request: Request) -> Window:
     """The window of a table request."""
-    points = _whole(request, "points") or _DEFAULT_POINTS
+    asked = _whole(request, "points")
+    points = _DEFAULT_POINTS if asked is None else asked
     if not 1 <= points <= MAX_POINTS:
         raise errors.InvalidArgumentError(f"points: expected 1 to {MAX_POINTS}, got {points}")
     return Window(_whole(request, "first"), _whole(request, "last"), points)

@@ -1,0 +1,129 @@
+"""The shape of a loss curve: where it started, how far it fell, whether it ran away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tb_lossdiag.records import Doubles, Steps, Table
+from tb_lossdiag.rules.rule import NotEnough, Text
+from tb_lossdiag.rules.spans import Span, level, noise, spans
+
+_FIRST = 3
+"""Records whose median is the start: one alone may be an unlucky batch, more would hide a quick fall."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A loss over the records that have a value (infinite ones included).
+
+    Attributes:
+        steps: int64[T].
+        values: float64[T], no NaN.
+    """
+
+    steps: Steps
+    values: Doubles
+
+    def __len__(self) -> int:
+        """Number of records."""
+        return len(self.values)
+
+    @property
+    def width(self) -> int:
+        """Records per level: a twentieth of the run, 3 to 50."""
+        return int(np.clip(len(self) // 20, 3, 50))
+
+    @cached_property
+    def level(self) -> Doubles:
+        """float64[T]: moving median."""
+        return level(self.values, self.width)
+
+    @property
+    def start(self) -> float:
+        """Level of the first records."""
+        return float(np.median(self.values[:_FIRST]))
+
+    @cached_property
+    def noise(self) -> float:
+        """Standard deviation from record to record."""
+        return noise(self.values)
+
+    @property
+    def may_be_negative(self) -> bool:
+        """Whether ratios of it mean nothing."""
+        return bool(np.any(self.values < 0))
+
+    def fall_at(self, steps: Steps) -> Doubles:
+        """float64[N]: share of the starting level lost by these steps; 0 = as at the start, 1 = down to zero."""
+        at = np.searchsorted(self.steps, steps, side="right") - 1
+        return (self.start - self.level[np.maximum(at, 0)]) / max(abs(self.start), 1e-30)
+
+    def needs(self, least: int) -> None:
+        """Raise `NotEnough` for fewer than `least` records."""
+        if len(self) < least:
+            raise NotEnough(
+                Text(
+                    f"at least {least} records of a loss with a value, there are {len(self)}",
+                    f"至少需要 {least} 条有数值的损失记录，现有 {len(self)} 条",
+                )
+            )
+
+    def needs_positive(self) -> None:
+        """Raise `NotEnough` for a loss that goes below zero, of which "twice as much" says nothing."""
+        if self.may_be_negative:
+            raise NotEnough(
+                Text(
+                    "a loss that is never negative: ratios say nothing about this one",
+                    "需要非负的损失：对于会取负值的损失，比值没有意义",
+                )
+            )
+
+
+def curve(table: Table, column: str = "") -> Curve:
+    """The curve of one column, without the records that have none."""
+    values = table.column(column).astype(np.float64)
+    there = ~np.isnan(values)
+    return Curve(table.steps[there], values[there])
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A curve that ends far above its best level.
+
+    Attributes:
+        span: records above the bound, up to the end.
+        best: lowest level.
+        best_step: where that was.
+        end: last level.
+    """
+
+    span: Span
+    best: float
+    best_step: int
+    end: float
+
+
+def divergence(loss: Curve, factor: float, least: int, regained: float) -> Divergence | None:
+    """How the loss runs away, if it does.
+
+    Args:
+        loss: the curve.
+        factor: last level over best level, at least.
+        least: records above that bound, up to the end.
+        regained: share of what had been won that must be lost again.
+    """
+    lowest = int(np.argmin(loss.level))
+    best, end = float(loss.level[lowest]), float(loss.level[-1])
+    before = noise(loss.values[: max(lowest + 1, 10)])
+    lost = end - best
+    if lost <= max(3 * before, regained * (loss.start - best)) or end < factor * best:
+        return None
+    if end < 0.9 * loss.level[max(len(loss) - 1 - loss.width, 0)]:  # it is coming back
+        return None
+    above = spans(loss.level >= factor * best, least)
+    if not above or above[-1].last != len(loss) - 1 or above[-1].first < lowest:
+        return None
+    return Divergence(above[-1], best, int(loss.steps[lowest]), end)

@@ -1,0 +1,103 @@
+"""Parameters by name and size: which are weights, which belong together; and what the optimizer does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from enum import Enum
+
+import numpy as np
+
+from tb_lossdiag.records import PARAMETER_SIZE, Doubles, Run, Table
+from tb_lossdiag.rules.spans import Bools, median
+
+_NOT_WEIGHTS = ("norm", "bn", "ln", "bias", "gamma", "beta")
+_SMALL = 4
+"""A "weight" of fewer elements is a scalar gate or temperature, not a layer."""
+
+
+class Family(Enum):
+    """How an optimizer turns a gradient into a step."""
+
+    SGD = "in proportion to the gradient"
+    ADAM = "whatever the gradient's scale"
+    UNKNOWN = "unknown"
+
+
+_FAMILIES = {
+    Family.SGD: {"SGD", "ASGD"},
+    Family.ADAM: {"Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Lion"},
+}
+
+
+def family(run: Run) -> Family:
+    """The family of the run's only optimizer; unknown for several or for others."""
+    name = run.facts.get("optimizer", "")
+    return next((kind for kind, names in _FAMILIES.items() if name in names), Family.UNKNOWN)
+
+
+def sizes(run: Run, columns: Sequence[str]) -> Doubles:
+    """float64[C]: elements of each parameter, NaN where not recorded."""
+    if PARAMETER_SIZE not in run:
+        return np.full(len(columns), np.nan)
+    known = run[PARAMETER_SIZE]
+    rows = np.stack([known.column(name) for name in columns], axis=1) if columns else known.values
+    return median(rows, axis=0)
+
+
+def weights(columns: Sequence[str], elements: Doubles) -> Bools:
+    """bool[C]: weight matrices and kernels; no biases, no scales of normalisation layers.
+
+    A `weight` with as many elements as its `bias` is a normalisation layer's, whatever its name.
+    """
+    size = dict(zip(columns, elements.tolist(), strict=True))
+    return np.array([_is_weight(name, size) for name in columns], bool)
+
+
+def _is_weight(name: str, size: dict[str, float]) -> bool:
+    stem, _, last = name.rpartition(".")
+    parts = name.lower().split(".")
+    if any(part.strip("_0123456789").endswith(_NOT_WEIGHTS) for part in parts) or "bias" in last:
+        return False
+    return not (size[name] < _SMALL or size[name] == size.get(f"{stem}.bias".lstrip(".")))
+
+
+def global_norm(norms: Table) -> Doubles:
+    """float64[T]: L2 norm over all columns that have a value, NaN where none has."""
+    square = norms.values.astype(np.float64) ** 2
+    total = np.sqrt(np.where(np.isnan(square), 0.0, square).sum(axis=1))
+    return np.where(np.isnan(square).all(axis=1), np.nan, total)
+
+
+def compact(names: Collection[str], everything: Sequence[str]) -> tuple[str, ...]:
+    """Names with whole sub-trees as one pattern, in order.
+
+    >>> compact(["a.x", "a.y", "b.x"], ["a.x", "a.y", "b.x", "b.y"])
+    ('a.*', 'b.x')
+    """
+    wanted = set(names)
+    found: dict[str, None] = {}
+    for name in everything:
+        if name in wanted:
+            found.setdefault(_pattern(name, wanted, everything))
+    return tuple(found)
+
+
+def _pattern(name: str, wanted: set[str], everything: Sequence[str]) -> str:
+    """The largest sub-tree around a name that lies wholly within the wanted ones."""
+    parts = name.split(".")
+    for depth in range(1, len(parts)):
+        prefix = ".".join(parts[:depth]) + "."
+        inside = [other for other in everything if other.startswith(prefix)]
+        if len(inside) > 1 and wanted.issuperset(inside):
+            return prefix + "*"
+    return name
+
+
+def listed(patterns: Sequence[str], most: int = 5) -> str:
+    """Patterns as code, the first few of many.
+
+    >>> listed(["a.*", "b"])
+    '`a.*`, `b`'
+    """
+    shown = ", ".join(f"`{pattern}`" for pattern in patterns[:most])
+    return shown if len(patterns) <= most else f"{shown} … (+{len(patterns) - most})"

@@ -1,0 +1,42 @@
+"""Shapes are checked once, where a record or table is made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tb_lossdiag.records import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES, Record, Run, table
+
+
+def test_names_are_unique_and_partners_exist() -> None:
+    assert len(BY_NAME) == len(QUANTITIES)
+    for quantity in QUANTITIES:
+        assert quantity.nonfinite is None or BY_NAME[quantity.nonfinite].frame == quantity.frame
+
+
+def test_a_record_of_the_wrong_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match="loss"):
+        Record(LOSS, ("",), np.zeros(2, np.float32))
+    with pytest.raises(ValueError, match="twice"):
+        Record(GRADIENT_NORM, ("a", "a"), np.zeros(2, np.float32))
+
+
+def test_steps_must_increase() -> None:
+    with pytest.raises(ValueError, match="increase"):
+        table(LOSS, [1, 1], [0.0, 0.0])
+
+
+def test_tables_align_on_common_steps_and_columns() -> None:
+    a = table(GRADIENT_NORM, [0, 1, 2], [[1, 2], [3, 4], [5, 6]], ["x", "y"])
+    b = table(LOSS, [1, 2, 3], [[7], [8], [9]], ["y"])
+    left, right = Run("r", {"gradient_norm": a, "loss": b}).aligned(GRADIENT_NORM, LOSS)
+    assert left.steps.tolist() == right.steps.tolist() == [1, 2]
+    assert left.values.tolist() == [[4.0], [6.0]]
+    assert right.values.tolist() == [[7.0], [8.0]]
+
+
+def test_a_run_gives_only_what_was_declared() -> None:
+    run = Run("r", {"loss": table(LOSS, [0], [1.0])}).only([GRADIENT_NORM])
+    assert LOSS not in run
+    with pytest.raises(KeyError):
+        run[LOSS]
