@@ -1,0 +1,83 @@
+/** ECharts option of a line chart: a pure function from a spec to a plain object. */
+import { bandSeries, lineSeries, zeroSeries } from "./lineSeries";
+import { floorOf } from "./series";
+import type { LineSpec } from "./spec";
+
+export type Option = Record<string, unknown>;
+
+const AXIS_PAD = 0.02;
+
+function axisBase(spec: LineSpec): Option {
+  const { palette } = spec;
+  return {
+    axisLine: { lineStyle: { color: palette.muted } },
+    axisLabel: { color: palette.text, hideOverlap: true },
+    splitLine: { lineStyle: { color: palette.grid } },
+    nameTextStyle: { color: palette.muted },
+  };
+}
+
+function xAxis(spec: LineSpec): Option {
+  const [min, max] = spec.range ?? [undefined, undefined];
+  const pad = min === undefined || max === undefined ? 0 : Math.max(1, Math.ceil((max - min) * AXIS_PAD));
+  return {
+    ...axisBase(spec),
+    type: "value",
+    name: spec.words.step,
+    nameLocation: "end",
+    scale: true,
+    minInterval: 1,
+    ...(min === undefined || max === undefined ? {} : { min: Math.max(0, min - pad), max: max + pad }),
+    splitLine: { show: false },
+    axisLabel: { color: spec.palette.text, hideOverlap: true, formatter: spec.format.step },
+  };
+}
+
+function yAxis(spec: LineSpec): Option {
+  const base = axisBase(spec);
+  const labels = { color: spec.palette.text, hideOverlap: true, formatter: spec.format.value };
+  if (spec.log) return { ...base, type: "log", axisLabel: labels, minorSplitLine: { show: false } };
+  if (spec.percent) return { ...base, type: "value", min: 0, max: 1, axisLabel: labels };
+  return { ...base, type: "value", scale: !spec.stacked, axisLabel: labels };
+}
+
+/** Canvas text, not HTML: series names come from the user's model. */
+function tooltip(spec: LineSpec): Option {
+  return {
+    trigger: "axis",
+    renderMode: "richText",
+    backgroundColor: spec.palette.background,
+    borderColor: spec.palette.muted,
+    textStyle: { color: spec.palette.text, fontSize: 12 },
+    axisPointer: { label: { formatter: (at: { value: number }) => spec.format.step(at.value) } },
+    valueFormatter: (value: unknown) => (typeof value === "number" ? spec.format.value(value) : "–"),
+  };
+}
+
+export function lineOption(spec: LineSpec): Option {
+  const floor = spec.log ? floorOf(spec.lines) : 0;
+  const bands = spec.stacked ? [] : spec.lines.map((line, index) => bandSeries(spec, line, index, floor));
+  const lines = spec.lines.map((line, index) => lineSeries(spec, line, index));
+  const zeros = spec.log ? spec.lines.map((line, index) => zeroSeries(spec, line, index, floor)) : [];
+  const drawn = spec.lines.map((line) => line.name);
+  return {
+    animation: false,
+    backgroundColor: "transparent",
+    color: spec.palette.series,
+    grid: { left: 12, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 8, containLabel: true },
+    legend: {
+      show: drawn.length > 1,
+      type: "scroll",
+      top: 0,
+      data: drawn,
+      textStyle: { color: spec.palette.text },
+      pageTextStyle: { color: spec.palette.text },
+      pageIconColor: spec.palette.text,
+    },
+    tooltip: tooltip(spec),
+    xAxis: xAxis(spec),
+    yAxis: yAxis(spec),
+    dataZoom: [{ type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }],
+    series: [...bands.filter((band) => band !== null), ...lines, ...zeros.filter((zero) => zero !== null)],
+  };
+}

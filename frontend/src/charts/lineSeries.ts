@@ -1,0 +1,117 @@
+/** The series of a line chart: the line with its marks, the band of extremes, and the zeros a log axis cannot show. */
+import type { Option } from "./lineOption";
+import type { Line } from "./series";
+import type { LineSpec } from "./spec";
+
+const DASHES = ["solid", "dashed", "dotted"] as const;
+
+function colourOf(spec: LineSpec, index: number): string {
+  return spec.palette.series[index % spec.palette.series.length] ?? spec.palette.text;
+}
+
+/** Findings and non-finite ranges, painted once: on the first line. */
+function markArea(spec: LineSpec): Option {
+  const findings = spec.marks.map((mark) => {
+    const color = spec.palette.severity[mark.severity];
+    return [
+      {
+        xAxis: mark.first,
+        name: mark.label,
+        itemStyle: { color, opacity: 0.13, borderColor: color, borderWidth: 1, borderType: "dashed" },
+        label: { color, position: "insideTopLeft", fontSize: 11 },
+      },
+      { xAxis: mark.last },
+    ];
+  });
+  const color = spec.palette.severity.error;
+  const holes = spec.lines.flatMap((line) =>
+    line.nonFinite.map(([first, last]) => [
+      {
+        xAxis: first,
+        name: spec.words.nonFinite,
+        itemStyle: { color, opacity: 0.35, borderColor: color, borderWidth: 1 },
+        label: { color, position: "insideBottom", fontSize: 11, fontWeight: "bold" },
+      },
+      { xAxis: last },
+    ]),
+  );
+  return { silent: true, data: [...findings, ...holes] };
+}
+
+function markLine(spec: LineSpec): Option {
+  return {
+    silent: true,
+    symbol: "none",
+    data: spec.thresholds.map(({ value, label }) => ({
+      yAxis: value,
+      lineStyle: { color: spec.palette.severity.error, type: "dashed", width: 1.5 },
+      label: { formatter: label, color: spec.palette.severity.error, position: "insideEndTop" },
+    })),
+  };
+}
+
+export function lineSeries(spec: LineSpec, line: Line, index: number): Option {
+  // A log axis has no place for zero and below: a gap here, a marker from zeroSeries.
+  const data = spec.log
+    ? line.points.map(([step, value]) => [step, value !== null && value > 0 ? value : null])
+    : line.points;
+  return {
+    type: "line",
+    name: line.name,
+    data,
+    color: colourOf(spec, index),
+    showSymbol: data.length === 1,
+    symbolSize: 4,
+    connectNulls: false,
+    lineStyle: { width: 1.6, type: DASHES[Math.floor(index / spec.palette.series.length) % DASHES.length] },
+    ...(spec.stacked ? { stack: "all", areaStyle: { opacity: 0.5 } } : {}),
+    ...(index === 0 ? { markArea: markArea(spec), markLine: markLine(spec) } : {}),
+  };
+}
+
+interface RenderApi {
+  value: (dimension: number) => number;
+  coord: (point: [number, number]) => [number, number];
+}
+
+/** One upright stroke per point from its smallest to its largest value: extremes are never smoothed away. */
+export function bandSeries(spec: LineSpec, line: Line, index: number, floor: number): Option | null {
+  if (line.band.length === 0) return null;
+  const stroke = colourOf(spec, index);
+  return {
+    type: "custom",
+    name: `${line.name} ↕`,
+    data: line.band,
+    encode: { x: 0, y: [1, 2] },
+    tooltip: { show: false },
+    silent: true,
+    clip: true,
+    z: 1,
+    renderItem: (_: unknown, api: RenderApi) => {
+      const low = spec.log ? Math.max(floor, api.value(1)) : api.value(1);
+      const [x, bottom] = api.coord([api.value(0), low]);
+      const [, top] = api.coord([api.value(0), Math.max(low, api.value(2))]);
+      return {
+        type: "line",
+        shape: { x1: x, y1: bottom, x2: x, y2: top },
+        style: { stroke, lineWidth: 1.5, opacity: 0.35 },
+      };
+    },
+  };
+}
+
+export function zeroSeries(spec: LineSpec, line: Line, index: number, floor: number): Option | null {
+  if (line.zeros.length === 0) return null;
+  return {
+    type: "line",
+    name: `${line.name}: ${spec.words.zero}`,
+    data: line.zeros.map((step) => [step, floor]),
+    color: colourOf(spec, index),
+    lineStyle: { width: 0 },
+    showSymbol: true,
+    symbol: "emptyTriangle",
+    symbolRotate: 180,
+    symbolSize: 6,
+    tooltip: { show: false },
+  };
+}

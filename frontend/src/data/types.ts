@@ -1,0 +1,98 @@
+/** The plugin's JSON documents, as the routes answer them. */
+
+/** JSON has no NaN or Infinity; the routes send them as these words. */
+export type Num = number | "NaN" | "Infinity" | "-Infinity";
+
+export type Severity = "error" | "warning" | "info";
+export type Status = "error" | "warning" | "healthy" | "too early" | "unreadable";
+export type OutcomeKind = "findings" | "clear" | "not evaluated" | "failed";
+
+export interface RunSummary {
+  run: string;
+  status: Status;
+  steps: number;
+  first_step: number | null;
+  last_step: number | null;
+  last_walltime: number | null;
+  counts: Record<Severity, number>;
+  outcomes: Partial<Record<OutcomeKind, number>>;
+  top: string;
+  loss: Num | null;
+  quantities: string[];
+  data_version: string;
+  problem: string | null;
+}
+
+export interface Runs {
+  version: number;
+  runs: RunSummary[];
+  without_data: string[];
+  logdir: string;
+}
+
+export interface Evidence {
+  quantity: string;
+  column: string;
+  first_step: number;
+  last_step: number;
+  observed: Num | null;
+  threshold: Num | null;
+}
+
+export interface Finding {
+  code: string;
+  name: string;
+  title: string;
+  severity: Severity;
+  subject: string;
+  first_step: number;
+  last_step: number;
+  message: string;
+  advice: string;
+  numbers: Record<string, Num>;
+  evidence: Evidence[];
+  explains: Finding[];
+}
+
+export interface Outcome {
+  code: string;
+  name: string;
+  outcome: OutcomeKind;
+  missing: string[];
+  reason: string;
+}
+
+export interface RunDiagnosis {
+  run: string;
+  status: Status;
+  steps: number;
+  facts: Record<string, unknown>;
+  findings: Finding[];
+  outcomes: Outcome[];
+}
+
+export interface Diagnosis {
+  version: number;
+  runs: RunDiagnosis[];
+}
+
+export interface Rule {
+  code: string;
+  name: string;
+  severity: Severity;
+  title: string;
+  documentation: string;
+  reads: string[];
+  explains: string[];
+  thresholds: Record<string, unknown>;
+}
+
+export interface Rules {
+  version: number;
+  rules: Rule[];
+}
+
+/** The number behind a JSON value; null stays null. */
+export function toNumber(value: Num | null): number | null {
+  return typeof value === "string" ? Number(value) : value;
+}

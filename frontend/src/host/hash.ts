@@ -1,0 +1,53 @@
+/** Deep links: our keys inside the TensorBoard page's location hash. */
+
+export type View = "overview" | "findings" | "gradients" | "terms" | "clipping";
+export const VIEWS: readonly View[] = ["overview", "findings", "gradients", "terms", "clipping"];
+
+/** What a link to this page can say; every part is optional. */
+export interface Place {
+  run?: string;
+  view?: View;
+  /** Identifier of the finding that is open. */
+  f?: string;
+  lang?: string;
+  layer?: string;
+}
+
+const PREFIX = "p.lossdiag.";
+const KEYS = ["run", "view", "f", "lang", "layer"] as const;
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a hand-edited link with a stray percent sign
+  }
+}
+
+/** Reads our keys; unknown keys and unknown views are ignored. */
+export function readPlace(hash: string): Place {
+  const place: Place = {};
+  for (const part of hash.replace(/^#/, "").split("&")) {
+    const cut = part.indexOf("=");
+    const name = cut < 0 ? "" : part.slice(0, cut);
+    const key = KEYS.find((candidate) => name === PREFIX + candidate);
+    if (!key) continue;
+    const value = decode(part.slice(cut + 1));
+    if (key !== "view") place[key] = value;
+    else if ((VIEWS as readonly string[]).includes(value)) place.view = value as View;
+  }
+  return place;
+}
+
+/** The hash with our keys replaced; everything that is not ours stays as it was. */
+export function writePlace(hash: string, place: Place): string {
+  const others = hash
+    .replace(/^#/, "")
+    .split("&")
+    .filter((part) => part !== "" && !part.startsWith(PREFIX));
+  if (others.length === 0) others.push("lossdiag");
+  const ours = KEYS.filter((key) => place[key] !== undefined && place[key] !== "").map(
+    (key) => `${PREFIX}${key}=${encodeURIComponent(place[key] ?? "")}`,
+  );
+  return `#${[...others, ...ours].join("&")}`;
+}

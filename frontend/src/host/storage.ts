@@ -1,0 +1,19 @@
+/** Browser storage that may be blocked (third-party frames): then nothing is remembered. */
+
+const PREFIX = "lossdiag.";
+
+export function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(PREFIX + key, value);
+  } catch {
+    // Storage is blocked: the choice holds until the page is closed.
+  }
+}
+
+export function recall(key: string): string | null {
+  try {
+    return localStorage.getItem(PREFIX + key);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,43 @@
+/** A code block with a copy button. The clipboard API needs https or localhost, so there is an older way behind it. */
+import { useState } from "preact/hooks";
+import { useText } from "../i18n";
+
+/** Copies through a selected text area, for pages served over plain http. */
+function copyOldWay(text: string): boolean {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.setAttribute("readonly", "");
+  area.className = "unseen";
+  document.body.append(area);
+  area.select();
+  try {
+    return document.execCommand("copy");
+  } finally {
+    area.remove();
+  }
+}
+
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyOldWay(text);
+  }
+}
+
+export function CodeBlock({ text }: { text: string }) {
+  const { t } = useText();
+  const [state, setState] = useState<"copy" | "done" | "failed">("copy");
+  const copy = async () => setState((await copyText(text)) ? "done" : "failed");
+  return (
+    <div class="code">
+      <button type="button" onClick={copy} aria-live="polite">
+        {t(`copy.${state}`)}
+      </button>
+      <pre>
+        <code>{text}</code>
+      </pre>
+    </div>
+  );
+}

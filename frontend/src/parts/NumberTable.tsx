@@ -1,0 +1,63 @@
+/** The drawn numbers as a table: for screen readers, and for who wants to read them off. */
+import { useState } from "preact/hooks";
+import type { Line } from "../charts/series";
+import type { LineSpec } from "../charts/spec";
+import { useText } from "../i18n";
+
+const ROWS = 25;
+
+/** Evenly spread steps of all lines together. */
+export function sampleSteps(lines: Line[], count: number): number[] {
+  const all = [...new Set(lines.flatMap((line) => line.points.map(([step]) => step)))].sort((a, b) => a - b);
+  if (all.length <= count) return all;
+  const picked = Array.from(
+    { length: count },
+    (_, index) => all[Math.round((index * (all.length - 1)) / (count - 1))] ?? 0,
+  );
+  return [...new Set(picked)];
+}
+
+function Rows({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) {
+  const values = lines.map((line) => new Map(line.points));
+  return (
+    <tbody>
+      {sampleSteps(lines, ROWS).map((step) => (
+        <tr key={step}>
+          <th scope="row">{format.step(step)}</th>
+          {values.map((points, index) => {
+            const value = points.get(step);
+            const text = value === null ? "NaN/Inf" : value === undefined ? "" : format.value(value);
+            return <td key={lines[index]?.name}>{text}</td>;
+          })}
+        </tr>
+      ))}
+    </tbody>
+  );
+}
+
+export function NumberTable({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) {
+  const { t } = useText();
+  const [open, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t("chart.table")}</summary>
+      {open ? (
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{t("chart.steps")}</th>
+                {lines.map((line) => (
+                  <th scope="col" key={line.name}>
+                    {line.name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <Rows lines={lines} format={format} />
+          </table>
+        </div>
+      ) : null}
+    </details>
+  );
+}

@@ -1,0 +1,47 @@
+/** Causes, lanes, findings, plots, heat map. */
+export const views = `
+.causes, .items, .lanes ul { list-style: none; margin: 0; padding: 0; }
+.cause { padding: 6px 12px; margin: 0 0 8px; background: var(--raised); border-radius: 0 4px 4px 0; }
+.cause a { margin-left: 12px; }
+.lanes a { display: block; padding: 4px 0 8px; color: var(--text); text-decoration: none; }
+.lanes a:hover .lane-name { text-decoration: underline; }
+.lane { position: relative; display: block; height: 12px; margin: 2px 0; background: var(--raised);
+  border: 1px solid var(--line); }
+.lane-bar { position: absolute; top: 0; bottom: 0; }
+.findings { display: grid; grid-template-columns: minmax(260px, 360px) minmax(0, 1fr); gap: 0 24px; align-items: start; }
+.item { margin-bottom: 4px; background: var(--raised); }
+.item a { display: block; padding: 6px 10px; color: var(--text); text-decoration: none; overflow-wrap: anywhere; }
+.item a:hover { background: var(--selected); }
+.item a[aria-current] { background: var(--selected); box-shadow: inset 0 0 0 1px var(--link); }
+.item .muted { display: block; font-size: 12px; }
+.keys { font-size: 12px; }
+.outcomes ul { margin: 0; padding-left: 20px; font-size: 13px; }
+.detail > h2 { margin-top: 8px; }
+.back { display: none; }
+@media (max-width: 900px) {
+  .findings { grid-template-columns: minmax(0, 1fr); }
+  .findings.opened .list, .findings:not(.opened) .detail { display: none; }
+  .back { display: block; }
+}
+.numbers { display: flex; flex-wrap: wrap; gap: 4px 24px; margin: 0; }
+.numbers dt { color: var(--muted); font-size: 12px; }
+.numbers dd { margin: 0; font-weight: 600; }
+.readings { margin: 4px 0; padding-left: 20px; }
+.plot { margin: 0; }
+.plot figcaption { display: flex; flex-wrap: wrap; gap: 0 16px; align-items: baseline; font-size: 12px; color: var(--muted); }
+.plot details { margin: 0; }
+.plot details[open] { flex-basis: 100%; }
+.chart { width: 100%; }
+.heat:focus-visible { outline-offset: 0; }
+.readout { min-height: 1.5em; font-weight: 600; }
+.readout.muted { font-weight: 400; }
+.reading { font-size: 15px; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: center; font-size: 12px; }
+.colour-bar { width: 180px; height: 12px; border: 1px solid var(--line); }
+.look { display: inline-flex; gap: 5px; align-items: center; margin-left: 8px; }
+.swatch { width: 16px; height: 12px; border: 1px solid var(--line); }
+.look-nan { background: repeating-linear-gradient(135deg, #fff 0 2px, #d62828 2px 6px); }
+.look-inf { background: repeating-conic-gradient(#000 0 25%, #fff 0 50%) 0 0 / 4px 4px; }
+.look-zero { background: #808080; }
+.look-absent { background: radial-gradient(#808080 0.8px, transparent 1px) 0 0 / 4px 4px; }
+`;

@@ -1,0 +1,79 @@
+/**
+ * The small Markdown that rules write (paragraphs, bullets, `code`, fences, "Section:" lines) as a tree.
+ * It never yields HTML: everything that is not one of these shapes stays text.
+ */
+
+export type Inline = { kind: "text" | "code" | "strong"; text: string };
+export type Block =
+  | { kind: "paragraph"; inlines: Inline[] }
+  | { kind: "heading"; text: string }
+  | { kind: "list"; items: Inline[][] }
+  | { kind: "fence"; language: string; text: string };
+
+const INLINE = /(`[^`]+`|\*\*[^*]+\*\*)/;
+const BULLET = /^\s*(?:[-*]|\d+\.)\s+/;
+const HEADING = /^(?:#{1,6}\s+(.+)|([\p{L}][\p{L}\s]{2,40}[:：]))$/u;
+
+export function parseInline(text: string): Inline[] {
+  return text
+    .split(INLINE)
+    .filter((part) => part !== "")
+    .map((part) => {
+      if (part.length > 2 && part.startsWith("`") && part.endsWith("`"))
+        return { kind: "code", text: part.slice(1, -1) };
+      if (part.length > 4 && part.startsWith("**") && part.endsWith("**"))
+        return { kind: "strong", text: part.slice(2, -2) };
+      return { kind: "text", text: part };
+    });
+}
+
+/** Takes the lines of a fence off the queue. */
+function takeFence(lines: string[]): Block {
+  const opening = lines.shift() ?? "";
+  const indent = /^\s*/.exec(opening)?.[0].length ?? 0;
+  const body: string[] = [];
+  for (let line = lines.shift(); line !== undefined && !/^\s*```/.test(line); line = lines.shift()) {
+    body.push(line.slice(0, indent).trim() === "" ? line.slice(indent) : line);
+  }
+  return { kind: "fence", language: opening.trim().slice(3).trim(), text: body.join("\n") };
+}
+
+/** Takes bullets and their continuation lines off the queue. */
+function takeList(lines: string[]): Block {
+  const items: string[] = [];
+  while (lines.length > 0) {
+    const line = lines[0] ?? "";
+    if (BULLET.test(line)) items.push(line.replace(BULLET, ""));
+    else if (/^\s+\S/.test(line) && !/^\s*```/.test(line)) items[items.length - 1] += ` ${line.trim()}`;
+    else break;
+    lines.shift();
+  }
+  return { kind: "list", items: items.map(parseInline) };
+}
+
+function takeParagraph(lines: string[]): Block {
+  const parts: string[] = [];
+  while (lines.length > 0 && !startsBlock(lines[0] ?? "")) parts.push((lines.shift() ?? "").trim());
+  return { kind: "paragraph", inlines: parseInline(parts.join(" ")) };
+}
+
+function startsBlock(line: string): boolean {
+  return line.trim() === "" || /^\s*```/.test(line) || BULLET.test(line) || HEADING.test(line);
+}
+
+export function parseMarkdown(source: string): Block[] {
+  const lines = source.replaceAll("\r\n", "\n").split("\n");
+  const blocks: Block[] = [];
+  while (lines.length > 0) {
+    const line = lines[0] ?? "";
+    const heading = HEADING.exec(line);
+    if (line.trim() === "") lines.shift();
+    else if (/^\s*```/.test(line)) blocks.push(takeFence(lines));
+    else if (BULLET.test(line)) blocks.push(takeList(lines));
+    else if (heading) {
+      blocks.push({ kind: "heading", text: (heading[1] ?? heading[2] ?? "").replace(/[:：]$/, "") });
+      lines.shift();
+    } else blocks.push(takeParagraph(lines));
+  }
+  return blocks;
+}

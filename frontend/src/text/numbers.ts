@@ -1,0 +1,53 @@
+/** How numbers are written: never "0.00", never "12k", small and large ones the way people type them. */
+
+const LARGE = 1e5;
+const SMALL = 1e-3;
+const TINY = 1e-8;
+
+function special(value: number): string | null {
+  if (Number.isNaN(value)) return "NaN";
+  if (value === Number.POSITIVE_INFINITY) return "Inf";
+  if (value === Number.NEGATIVE_INFINITY) return "-Inf";
+  return value === 0 ? "0" : null;
+}
+
+/** Mantissa and exponent without padding: 3.2e-5. */
+function scientific(value: number): string {
+  const [mantissa = "", exponent = "0"] = value.toExponential(2).split("e");
+  return `${Number(mantissa)}e${Number(exponent)}`;
+}
+
+/** A measured value with three significant digits. */
+export function formatValue(value: number | null, lang = "en"): string {
+  if (value === null) return "–";
+  const word = special(value);
+  if (word !== null) return word;
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e9) return formatInteger(value, lang);
+  if (size >= LARGE || size < SMALL) return scientific(value);
+  return new Intl.NumberFormat(lang, { maximumSignificantDigits: size >= 1000 ? 4 : 3 }).format(value);
+}
+
+/** A step or a count, grouped, never shortened. */
+export function formatInteger(value: number | null, lang = "en"): string {
+  if (value === null) return "–";
+  return special(value) ?? new Intl.NumberFormat(lang, { maximumFractionDigits: 0 }).format(value);
+}
+
+/** A share in percent; what is not zero is not shown as zero. */
+export function formatPercent(share: number | null, lang = "en"): string {
+  if (share === null) return "–";
+  const word = special(share);
+  if (word !== null) return word === "0" ? "0 %" : word;
+  const percent = share * 100;
+  if (Math.abs(percent) < TINY) return `<${TINY} %`;
+  if (Math.abs(percent) < 0.1) return `${scientific(percent)} %`;
+  return `${new Intl.NumberFormat(lang, { maximumFractionDigits: percent >= 10 ? 0 : 1 }).format(percent)} %`;
+}
+
+/** "500", or "500 – 900" for a range. */
+export function formatSteps(first: number | null, last: number | null, lang = "en"): string {
+  if (first === null || last === null) return "–";
+  const from = formatInteger(first, lang);
+  return first === last ? from : `${from} – ${formatInteger(last, lang)}`;
+}

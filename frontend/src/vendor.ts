@@ -1,0 +1,32 @@
+/**
+ * The only door to the chart and translation libraries, so that the built `vendor.js` changes on purpose only.
+ * Import from `echarts/core`: the full package is three times as large.
+ */
+import { CustomChart, LineChart } from "echarts/charts";
+import {
+  DataZoomInsideComponent,
+  DataZoomSliderComponent,
+  GridComponent,
+  LegendScrollComponent,
+  MarkAreaComponent,
+  MarkLineComponent,
+  TooltipComponent,
+} from "echarts/components";
+import { type ECharts, init, use } from "echarts/core";
+import { CanvasRenderer } from "echarts/renderers";
+import i18next from "i18next";
+
+use([
+  CanvasRenderer,
+  CustomChart,
+  DataZoomInsideComponent,
+  DataZoomSliderComponent,
+  GridComponent,
+  LegendScrollComponent,
+  LineChart,
+  MarkAreaComponent,
+  MarkLineComponent,
+  TooltipComponent,
+]);
+
+export { type ECharts, i18next, init };

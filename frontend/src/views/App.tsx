@@ -1,0 +1,98 @@
+/** The whole page: the bar, and the view that the address names. */
+import type { ComponentType } from "preact";
+import { useEffect, useMemo } from "preact/hooks";
+import { getDiagnosis, getRules } from "../data/client";
+import { useResource } from "../data/resource";
+import type { RunSummary, Runs } from "../data/types";
+import type { Place, View } from "../host/hash";
+import { type Go, usePlace } from "../host/place";
+import { useTheme } from "../host/theme";
+import { type Lang, LangContext, pickLanguage, translate, useText } from "../i18n";
+import { Loaded, Note } from "../parts/States";
+import { Bar } from "./Bar";
+import { Clipping } from "./Clipping";
+import type { ViewProps } from "./context";
+import { Empty } from "./Empty";
+import { Findings } from "./Findings";
+import { Gradients } from "./Gradients";
+import { Overview } from "./Overview";
+import { Terms } from "./Terms";
+import { chosenRun, useRuns } from "./useRuns";
+
+const COMPONENTS: Record<View, ComponentType<ViewProps>> = {
+  overview: Overview,
+  findings: Findings,
+  gradients: Gradients,
+  terms: Terms,
+  clipping: Clipping,
+};
+
+interface ShownProps {
+  runs: Runs;
+  run: RunSummary;
+  place: Place;
+  go: Go;
+}
+
+function Shown({ runs, run, place, go }: ShownProps) {
+  const { lang } = useText();
+  const theme = useTheme();
+  const diagnosis = useResource(JSON.stringify([run.run, lang]), run.data_version, (signal) =>
+    getDiagnosis(run.run, lang, signal),
+  );
+  const documents = useResource(lang, "", (signal) => getRules(lang, signal));
+  const rules = useMemo(
+    () => new Map((documents.value?.rules ?? []).map((rule) => [rule.code, rule])),
+    [documents.value],
+  );
+  const view = place.view ?? "overview";
+  const Component = COMPONENTS[view];
+  return (
+    <main>
+      {run.problem && view !== "overview" ? <Note>{run.problem}</Note> : null}
+      <Component
+        key={`${view} ${run.run}`}
+        runs={runs}
+        run={run}
+        place={place}
+        go={go}
+        theme={theme}
+        diagnosis={diagnosis}
+        rules={rules}
+      />
+    </main>
+  );
+}
+
+/** The document that TensorBoard gives us has no language and no title. */
+function useDocument(lang: Lang, run: string | undefined): void {
+  useEffect(() => {
+    document.documentElement.lang = lang;
+    const name = translate(lang, "app.title");
+    document.title = run ? `${run} · ${name}` : name;
+  }, [lang, run]);
+}
+
+export function App() {
+  const [place, go] = usePlace();
+  const lang = pickLanguage(place.lang);
+  const runs = useRuns(lang);
+  const run = chosenRun(runs.value, place.run);
+  useDocument(lang, run?.run);
+  return (
+    <LangContext.Provider value={lang}>
+      <Bar runs={runs.value} run={run} place={place} go={go} />
+      <Loaded resource={runs} what={translate(lang, "runs.heading")}>
+        {(value) =>
+          run ? (
+            <Shown runs={value} run={run} place={place} go={go} />
+          ) : (
+            <main>
+              <Empty runs={value} />
+            </main>
+          )
+        }
+      </Loaded>
+    </LangContext.Provider>
+  );
+}

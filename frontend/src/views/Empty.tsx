@@ -1,0 +1,31 @@
+/** The first thing a new user sees: how to record something. */
+import type { Runs } from "../data/types";
+import { useText } from "../i18n";
+import { CodeBlock } from "../parts/Copy";
+
+const SNIPPET = `from tb_lossdiag import SummaryWriter
+writer = SummaryWriter("runs/first")
+loss.backward()
+writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)`;
+
+export function Empty({ runs }: { runs: Runs }) {
+  const { t } = useText();
+  return (
+    <section class="empty">
+      <h2>{t("empty.heading")}</h2>
+      <p>{t("empty.text")}</p>
+      <CodeBlock text={SNIPPET} />
+      {runs.logdir ? <p class="muted">{t("empty.folder", { logdir: runs.logdir })}</p> : null}
+      {runs.without_data.length > 0 ? (
+        <>
+          <p class="muted">{t("empty.others")}</p>
+          <ul class="muted">
+            {runs.without_data.map((name) => (
+              <li key={name}>{name}</li>
+            ))}
+          </ul>
+        </>
+      ) : null}
+    </section>
+  );
+}

@@ -1,0 +1,60 @@
+/** Training and validation loss with the findings painted behind them. */
+import { useMemo } from "preact/hooks";
+import { lineOf } from "../charts/series";
+import { marksOf } from "../data/findings";
+import { columnAt } from "../data/table";
+import { type Tables, useTables } from "../data/tables";
+import type { Finding, RunSummary } from "../data/types";
+import type { Theme } from "../host/theme";
+import { useText } from "../i18n";
+import { LinePlot } from "../parts/LinePlot";
+import { Loaded, Missing } from "../parts/States";
+
+const QUANTITIES = ["loss", "validation_loss"] as const;
+
+interface Props {
+  run: RunSummary;
+  findings: Finding[];
+  theme: Theme;
+}
+
+function Drawn({ tables, findings, theme, run }: Props & { tables: Tables }) {
+  const { t, lang } = useText();
+  const lines = useMemo(() => {
+    const names = { loss: t("loss.training"), validation_loss: t("loss.validation") };
+    return QUANTITIES.flatMap((quantity) => {
+      const table = tables.get(quantity);
+      return table && table.columns.length > 0 ? [lineOf(names[quantity], columnAt(table, 0))] : [];
+    });
+  }, [tables, lang]);
+  const marks = useMemo(() => marksOf(findings), [findings]);
+  const range = useMemo<[number, number] | undefined>(
+    () => (run.first_step === null || run.last_step === null ? undefined : [run.first_step, run.last_step]),
+    [run.first_step, run.last_step],
+  );
+  if (lines.length === 0) return <Missing text="missing.loss" />;
+  return (
+    <LinePlot
+      lines={lines}
+      marks={marks}
+      range={range}
+      theme={theme}
+      label={t("loss.heading")}
+      height={260}
+      records={tables.get("loss")?.records ?? 0}
+    />
+  );
+}
+
+export function LossChart(props: Props) {
+  const { t } = useText();
+  const tables = useTables(props.run, QUANTITIES);
+  return (
+    <section>
+      <h2>{t("loss.heading")}</h2>
+      <Loaded resource={tables} what={t("loss.heading")}>
+        {(value) => <Drawn {...props} tables={value} />}
+      </Loaded>
+    </section>
+  );
+}

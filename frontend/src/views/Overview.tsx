@@ -1,0 +1,27 @@
+/** The first screen: how the runs are, what is wrong with this one, and the loss with the findings on it. */
+import { useText } from "../i18n";
+import { Loaded } from "../parts/States";
+import { Causes } from "./Causes";
+import type { ViewProps } from "./context";
+import { Lanes } from "./Lanes";
+import { LossChart } from "./LossChart";
+import { RunsTable } from "./RunsTable";
+
+export function Overview({ runs, run, place, go, theme, diagnosis }: ViewProps) {
+  const { t } = useText();
+  const findings = diagnosis.value?.findings ?? [];
+  return (
+    <>
+      <RunsTable runs={runs} selected={run.run} place={place} go={go} />
+      <Loaded resource={diagnosis} what={t("view.findings")}>
+        {(value) => (
+          <Causes diagnosis={value} steps={[run.first_step, run.last_step]} place={place} go={go} />
+        )}
+      </Loaded>
+      <div class="side-by-side">
+        <LossChart run={run} findings={findings} theme={theme} />
+        {findings.length > 0 ? <Lanes run={run} findings={findings} place={place} go={go} /> : null}
+      </div>
+    </>
+  );
+}
