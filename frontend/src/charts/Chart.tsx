@@ -23,7 +23,7 @@ function followSize(host: HTMLElement, chart: ECharts): () => void {
 export function Chart({ option, height, label, ready }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
-  // one instance for the life of the component
+  // One instance for the life of the component
   useEffect(() => {
     if (!host.current) return undefined;
     const instance = init(host.current);

@@ -29,7 +29,7 @@ function markArea(spec: LineSpec): Option {
       {
         xAxis: first,
         name: spec.words.nonFinite,
-        itemStyle: { color, opacity: 0.35, borderColor: color, borderWidth: 1 },
+        itemStyle: { color, opacity: 0.22, borderColor: color, borderWidth: 1 },
         label: { color, position: "insideBottom", fontSize: 11, fontWeight: "bold" },
       },
       { xAxis: last },

@@ -33,19 +33,24 @@ export function nonFiniteRanges(column: Column): [number, number][] {
   return ranges;
 }
 
-/** A line of the last value of each point with the band of all values; `scale` turns contributions into percent etc. */
+/** The value a point is drawn at: its last one, or its largest where the last record did not hold this column. */
+function valueAt(column: Column, bucket: number): number | null {
+  const last = column.last[bucket] ?? NaN;
+  if (Number.isFinite(last)) return last;
+  if ((column.flags[bucket] ?? 0) & NOT_FINITE) return null;
+  const high = column.max[bucket] ?? NaN;
+  return Number.isFinite(high) ? high : null;
+}
+
+/** A line through the points of a column, with the band of the values that each point stands for. */
 export function lineOf(name: string, column: Column): Line {
   const line: Line = { name, points: [], band: [], zeros: [], nonFinite: nonFiniteRanges(column) };
   for (let bucket = 0; bucket < column.last.length; bucket++) {
     const flags = column.flags[bucket] ?? 0;
     if (flags & Flag.absent) continue;
     const step = column.lastStep[bucket] ?? 0;
-    const [low, high, last] = [
-      column.min[bucket] ?? NaN,
-      column.max[bucket] ?? NaN,
-      column.last[bucket] ?? NaN,
-    ];
-    line.points.push([step, Number.isFinite(last) ? last : null]);
+    const [low, high] = [column.min[bucket] ?? NaN, column.max[bucket] ?? NaN];
+    line.points.push([step, valueAt(column, bucket)]);
     if (Number.isFinite(low) && Number.isFinite(high) && high > low) line.band.push([step, low, high]);
     if (flags & Flag.zero) line.zeros.push(step);
   }

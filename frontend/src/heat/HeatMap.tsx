@@ -53,7 +53,7 @@ export function moved(cell: Cell, key: string, far: boolean, rows: number, bucke
 
 function useOption(props: Props) {
   const { table, rows, theme, selected } = props;
-  const { t, lang } = useText();
+  const { lang } = useText();
   const surface = useRef<Surface | null>(null);
   surface.current ??= new Surface();
   const domain = useMemo(() => domainFor(table, rows), [table, rows]);
@@ -65,7 +65,6 @@ function useOption(props: Props) {
       rows: rows.map((column) => table.columns[column] ?? ""),
       steps: [first, last],
       palette,
-      stepWord: t("chart.steps"),
       formatStep: (value) => formatInteger(value, lang),
       selected,
       draw: (frame) => surface.current?.draw(table, rows, frame, domain, rgbOf(palette.background)) ?? null,

@@ -16,7 +16,6 @@ export interface HeatSpec {
   rows: string[];
   steps: [number, number];
   palette: Palette;
-  stepWord: string;
   formatStep: (value: number) => string;
   /** Row under the cursor or selected, to be outlined. */
   selected: number;

@@ -14,8 +14,8 @@ const BLACK = [0, 0, 0] as const;
 const GREY = [128, 128, 128] as const;
 
 export function lookOf(flags: number): Look {
-  if (flags & (Flag.plusInf | Flag.minusInf)) return "inf";
   if (flags & Flag.nan) return "nan";
+  if (flags & (Flag.plusInf | Flag.minusInf)) return "inf";
   if (flags & Flag.absent) return "absent";
   return flags & Flag.zero ? "zero" : "value";
 }

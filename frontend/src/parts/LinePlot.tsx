@@ -20,6 +20,8 @@ interface Props {
   range?: [number, number] | undefined;
   stacked?: boolean;
   percent?: boolean;
+  /** Start with a logarithmic axis even where the values span little. */
+  startLog?: boolean;
   /** Records that stand behind the points, to say when they were thinned. */
   records?: number;
 }
@@ -50,12 +52,12 @@ function useSpec(props: Props, log: boolean): LineSpec {
 }
 
 export function LinePlot(props: Props) {
-  const { lines, label, height = 220, stacked = false, percent = false, records } = props;
+  const { lines, label, height = 220, stacked = false, percent = false, startLog = false, records } = props;
   const { t, lang } = useText();
   const [choice, setChoice] = useState<boolean | null>(null);
   const possible =
     !stacked && !percent && !lines.some((line) => line.points.some(([, y]) => y !== null && y < 0));
-  const log = possible && (choice ?? wantsLog(lines));
+  const log = possible && (choice ?? (startLog || wantsLog(lines)));
   const spec = useSpec(props, log);
   const option = useMemo(() => lineOption(spec), [spec]);
   const drawn = Math.max(0, ...lines.map((line) => line.points.length));

@@ -1,8 +1,8 @@
 /** The drawn numbers as a table: for screen readers, and for who wants to read them off. */
-import { useState } from "preact/hooks";
 import type { Line } from "../charts/series";
 import type { LineSpec } from "../charts/spec";
 import { useText } from "../i18n";
+import { Folded } from "./Folded";
 
 const ROWS = 25;
 
@@ -37,27 +37,23 @@ function Rows({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) 
 
 export function NumberTable({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) {
   const { t } = useText();
-  const [open, setOpen] = useState(false);
   return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>{t("chart.table")}</summary>
-      {open ? (
-        <div class="scroll">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">{t("chart.steps")}</th>
-                {lines.map((line) => (
-                  <th scope="col" key={line.name}>
-                    {line.name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <Rows lines={lines} format={format} />
-          </table>
-        </div>
-      ) : null}
-    </details>
+    <Folded title={t("chart.table")}>
+      <div class="scroll">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t("chart.steps")}</th>
+              {lines.map((line) => (
+                <th scope="col" key={line.name}>
+                  {line.name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <Rows lines={lines} format={format} />
+        </table>
+      </div>
+    </Folded>
   );
 }

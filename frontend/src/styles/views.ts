@@ -17,11 +17,15 @@ export const views = `
 .keys { font-size: 12px; }
 .outcomes ul { margin: 0; padding-left: 20px; font-size: 13px; }
 .detail > h2 { margin-top: 8px; }
+.detail > section { display: grid; grid-template-columns: 84px minmax(0, 1fr); gap: 0 12px; margin-top: 6px; }
+.detail > section > h3 { margin: 5px 0; }
+.detail .markdown > :first-child { margin-top: 4px; }
 .back { display: none; }
 @media (max-width: 900px) {
   .findings { grid-template-columns: minmax(0, 1fr); }
   .findings.opened .list, .findings:not(.opened) .detail { display: none; }
   .back { display: block; }
+  .detail > section { grid-template-columns: minmax(0, 1fr); }
 }
 .numbers { display: flex; flex-wrap: wrap; gap: 4px 24px; margin: 0; }
 .numbers dt { color: var(--muted); font-size: 12px; }

@@ -4,10 +4,11 @@ import { type Line, lineOf } from "../charts/series";
 import type { LineSpec } from "../charts/spec";
 import { marksOf } from "../data/findings";
 import { columnAt, columnNamed, type Table } from "../data/table";
-import { useTables } from "../data/tables";
+import { type Tables, useTables } from "../data/tables";
 import { type Evidence, type Finding, type RunSummary, toNumber } from "../data/types";
 import type { Theme } from "../host/theme";
 import { type T, useText } from "../i18n";
+import { Folded } from "../parts/Folded";
 import { LinePlot } from "../parts/LinePlot";
 import { Loaded, Note } from "../parts/States";
 import { formatValue } from "../text/numbers";
@@ -41,12 +42,32 @@ export function evidenceLines(table: Table, entries: Evidence[]): Line[] {
   return [...lines.values()];
 }
 
-/** Thresholds worth a line: finite, each value once, and only where they are in the unit of the curve. */
-export function thresholdLines(entries: Evidence[], t: T, lang: string): LineSpec["thresholds"] {
+/** True where the deciding number is a value of the curve itself, so that its threshold can be drawn as a line. */
+function isOnCurve(observed: number, lines: Line[]): boolean {
+  const values = lines.flatMap((line) => [
+    ...line.points.map(([, value]) => value ?? NaN),
+    ...line.band.flatMap(([, low, high]) => [low, high]),
+  ]);
+  const finite = values.filter(Number.isFinite);
+  const slack = Math.abs(observed) * 0.01;
+  return (
+    finite.some((value) => value >= observed - slack) && finite.some((value) => value <= observed + slack)
+  );
+}
+
+/** Thresholds worth a line, each value once. A ratio or a share that was decided on is told in words instead. */
+export function thresholdLines(
+  entries: Evidence[],
+  lines: Line[],
+  t: T,
+  lang: string,
+): LineSpec["thresholds"] {
   const values = new Set<number>();
-  for (const { observed, threshold } of entries) {
-    const value = toNumber(threshold);
-    if (value !== null && Number.isFinite(value) && observed !== null) values.add(value);
+  for (const entry of entries) {
+    const observed = toNumber(entry.observed);
+    const threshold = toNumber(entry.threshold);
+    if (observed === null || threshold === null || !Number.isFinite(threshold)) continue;
+    if (isOnCurve(observed, lines)) values.add(threshold);
   }
   return [...values].map((value) => ({
     value,
@@ -83,7 +104,7 @@ function Plot({ finding, theme, table, entries }: Props & { table: Table; entrie
   const { t, lang } = useText();
   const lines = useMemo(() => evidenceLines(table, entries), [table, entries]);
   const marks = useMemo(() => marksOf([finding]), [finding]);
-  const thresholds = useMemo(() => thresholdLines(entries, t, lang), [entries, lang]);
+  const thresholds = useMemo(() => thresholdLines(entries, lines, t, lang), [entries, lines, lang]);
   if (lines.length === 0) return null;
   return (
     <LinePlot
@@ -98,35 +119,51 @@ function Plot({ finding, theme, table, entries }: Props & { table: Table; entrie
   );
 }
 
-export function EvidenceCharts({ finding, run, theme }: Props) {
+function Group({ quantity, entries, tables, ...props }: Props & GroupProps) {
   const { t } = useText();
-  const groups = useMemo(() => groupEvidence(finding.evidence), [finding]);
+  const table = tables.get(quantity);
+  return (
+    <>
+      {table ? (
+        <Plot {...props} table={table} entries={entries} />
+      ) : (
+        <Note>{t("missing.quantity", { quantity })}</Note>
+      )}
+      <Readings entries={entries} />
+    </>
+  );
+}
+
+interface GroupProps {
+  quantity: string;
+  entries: Evidence[];
+  tables: Tables;
+}
+
+/** The first curve is shown; further ones are folded, so that the fix stays on the first screen. */
+export function EvidenceCharts(props: Props) {
+  const { t } = useText();
+  const groups = useMemo(() => groupEvidence(props.finding.evidence), [props.finding]);
   const tables = useTables(
-    run,
+    props.run,
     groups.map(([quantity]) => quantity),
   );
   if (groups.length === 0) return null;
   return (
     <section>
       <h3>{t("findings.evidence")}</h3>
-      <Loaded resource={tables} what={t("findings.evidence")}>
-        {(loaded) =>
-          groups.map(([quantity, entries]) => {
-            const table = loaded.get(quantity);
-            return (
-              <div key={quantity}>
-                <h4>{quantity.replaceAll("_", " ")}</h4>
-                {table ? (
-                  <Plot finding={finding} run={run} theme={theme} table={table} entries={entries} />
-                ) : (
-                  <Note>{t("missing.quantity", { quantity })}</Note>
-                )}
-                <Readings entries={entries} />
-              </div>
-            );
-          })
-        }
-      </Loaded>
+      <div>
+        <Loaded resource={tables} what={t("findings.evidence")}>
+          {(loaded) =>
+            groups.map(([quantity, entries], index) => {
+              const group = (
+                <Group key={quantity} {...props} quantity={quantity} entries={entries} tables={loaded} />
+              );
+              return index === 0 ? group : <Folded title={quantity.replaceAll("_", " ")}>{group}</Folded>;
+            })
+          }
+        </Loaded>
+      </div>
     </section>
   );
 }

@@ -43,7 +43,7 @@ export function FindingList({ findings, open, place, go, press }: Props) {
   const list = useRef<HTMLUListElement>(null);
   const openId = open ? idOf(open) : "";
   // The focus follows the keyboard inside the list, and stays away when the list does not have it.
-  // only a change of the open finding moves the focus
+  // Only a change of the open finding moves the focus.
   useEffect(() => {
     if (!list.current?.contains(document.activeElement)) return;
     list.current.querySelector<HTMLElement>("[aria-current]")?.focus();

@@ -1,5 +1,5 @@
 /** Findings: a list on the left, the open finding on the right; on narrow pages one replaces the other. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { findById, idOf } from "../data/findings";
 import type { Finding, RunDiagnosis } from "../data/types";
 import { useText } from "../i18n";
@@ -21,14 +21,13 @@ export function keyTarget(key: string, index: number, count: number): number | "
 
 function OpenFinding({ finding, ...props }: ViewProps & { finding: Finding | undefined }) {
   const { t } = useText();
-  const box = useRef<HTMLElement>(null);
   const asked = props.place.f;
-  // a newly opened finding is read from its top
+  // A newly opened finding is read from its top.
   useEffect(() => {
-    if (box.current) box.current.scrollTop = 0;
+    window.scrollTo(0, 0);
   }, [asked]);
   return (
-    <article class="detail" ref={box}>
+    <article class="detail">
       {asked && !finding ? <Note>{t("findings.gone")}</Note> : null}
       {finding ? <Detail finding={finding} {...props} /> : null}
     </article>

@@ -1,0 +1,108 @@
+import { cleanup, fireEvent, render, screen } from "@testing-library/preact";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { RunDiagnosis, Runs } from "../src/data/types";
+import { App } from "../src/views/App";
+import { makeDiagnosis, makeFinding, makeRun, makeRuns } from "./make";
+
+const HOSTILE = "<img src=x onerror=alert(1)>";
+
+// happy-dom has no canvas; what is drawn is covered by the tests of the options and of the painter.
+vi.mock("../src/charts/Chart", () => ({
+  Chart: ({ label }: { label: string }) => <div role="img" aria-label={label} />,
+}));
+
+interface Answers {
+  runs: Runs | number;
+  diagnosis?: RunDiagnosis | number;
+}
+
+function serve(answers: Answers): void {
+  const bodies: Record<string, unknown> = {
+    runs: answers.runs,
+    diagnosis:
+      typeof answers.diagnosis === "number"
+        ? answers.diagnosis
+        : { version: 1, runs: [answers.diagnosis ?? makeDiagnosis()] },
+    rules: { version: 1, rules: [] },
+  };
+  vi.stubGlobal("fetch", async (address: string) => {
+    const body = bodies[address.split("?")[0] ?? ""];
+    if (typeof body === "number") return new Response("The files are being read.", { status: body });
+    return new Response(JSON.stringify(body), { status: body === undefined ? 404 : 200 });
+  });
+}
+
+beforeEach(() => {
+  window.location.hash = "#lossdiag&p.lossdiag.lang=en";
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+test("an empty folder shows how to record, and which runs have nothing", async () => {
+  serve({ runs: makeRuns({ runs: [], without_data: ["old/run"] }) });
+  const { container } = render(<App />);
+  await screen.findByText("No Loss Doctor data yet");
+  expect(container.querySelector("pre")?.textContent?.split("\n")).toHaveLength(4);
+  expect(screen.getByText("old/run")).toBeTruthy();
+});
+
+test("a failing route shows a banner, and Retry reads again", async () => {
+  serve({ runs: 503 });
+  render(<App />);
+  expect((await screen.findByRole("alert")).textContent).toContain("The files are being read. (HTTP 503)");
+  serve({ runs: makeRuns() });
+  fireEvent.click(screen.getByRole("button", { name: "Retry" }));
+  expect(await screen.findByText("What is wrong: vae")).toBeTruthy();
+  expect(screen.queryByRole("alert")).toBeNull();
+});
+
+test("a healthy run says which checks it passed", async () => {
+  serve({
+    runs: makeRuns({ runs: [makeRun({ status: "healthy", loss: 1.5 })] }),
+    diagnosis: makeDiagnosis({ status: "healthy", findings: [] }),
+  });
+  render(<App />);
+  expect(
+    await screen.findByText(/No problems found in steps 0 – 200. Checks passed: 1; not evaluated: 1/),
+  ).toBeTruthy();
+});
+
+test("a hostile layer name is text in the list and in the detail", async () => {
+  window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=findings";
+  serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ findings: [makeFinding({ subject: HOSTILE })] }) });
+  const { container } = render(<App />);
+  expect((await screen.findAllByText(HOSTILE)).length).toBe(2);
+  expect(container.querySelector("img")).toBeNull();
+});
+
+test("keys move through the list, a link opens a symptom, and the address follows", async () => {
+  window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=findings";
+  const symptom = makeFinding({ code: "LD203", title: "A spike" });
+  const findings = [makeFinding({ explains: [symptom] }), makeFinding({ code: "LD301", title: "Clipping" })];
+  serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ findings }) });
+  render(<App />);
+  const list = await screen.findByRole("list", { name: "List of findings" });
+  fireEvent.keyDown(list, { key: "j" });
+  expect(await screen.findByRole("heading", { level: 2, name: /Clipping/ })).toBeTruthy();
+  expect(window.location.hash).toContain("p.lossdiag.f=LD301%3A100");
+  fireEvent.keyDown(list, { key: "k" });
+  fireEvent.click(await screen.findByRole("link", { name: /LD203 A spike/ }));
+  expect(await screen.findByRole("heading", { level: 2, name: /A spike/ })).toBeTruthy();
+});
+
+test("a view without its quantity says how to record it", async () => {
+  window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=gradients";
+  serve({ runs: makeRuns() });
+  render(<App />);
+  expect(await screen.findByText(/Gradient norms were not recorded for this run/)).toBeTruthy();
+});
+
+test("the page speaks Chinese when asked", async () => {
+  serve({ runs: makeRuns() });
+  render(<App />);
+  fireEvent.click(await screen.findByRole("button", { name: "中文" }));
+  expect(await screen.findByText("问题所在：vae")).toBeTruthy();
+  expect(document.documentElement.lang).toBe("zh-CN");
+});

@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import { lineOption } from "../src/charts/lineOption";
+import { paletteOf } from "../src/charts/palette";
+import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
+import type { LineSpec } from "../src/charts/spec";
+import { columnAt, Flag } from "../src/data/table";
+import { heatOption, shortName } from "../src/heat/heatOption";
+import { makeTable } from "./make";
+
+function spec(change: Partial<LineSpec> = {}): LineSpec {
+  return {
+    lines: [lineThrough("a", [0, 10], [1, 2])],
+    marks: [],
+    thresholds: [],
+    log: false,
+    stacked: false,
+    percent: false,
+    range: undefined,
+    palette: paletteOf("light"),
+    words: { step: "step", zero: "zero", nonFinite: "NaN/Inf" },
+    format: { value: String, step: String },
+    ...change,
+  };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: options are open-ended plain objects
+const series = (option: Record<string, unknown>) => option.series as any[];
+
+test("gaps stay gaps, absent points are left out", () => {
+  const table = makeTable([[1, NaN, 3]]);
+  table.flags[2] = Flag.nan;
+  table.last[2] = NaN;
+  expect(lineOf("a", columnAt(table, 0)).points).toEqual([
+    [0, 1],
+    [20, null],
+  ]);
+});
+
+test("neighbouring NaN points join into one range", () => {
+  const table = makeTable([[1, 1, 1, 1]]);
+  table.flags.set([0, Flag.nan, Flag.plusInf, 0]);
+  expect(nonFiniteRanges(columnAt(table, 0))).toEqual([[10, 20]]);
+});
+
+test("a log axis is chosen for positive values over more than two decades", () => {
+  expect(wantsLog([lineThrough("a", [0, 1], [1, 1000])])).toBe(true);
+  expect(wantsLog([lineThrough("a", [0, 1], [1, 50])])).toBe(false);
+  expect(wantsLog([lineThrough("a", [0, 1, 2], [-1, 1, 1000])])).toBe(false);
+});
+
+test("findings, non-finite ranges and thresholds are painted", () => {
+  const line = { ...lineThrough("a", [0, 10], [1, 2]), nonFinite: [[5, 6]] as [number, number][] };
+  const marks = [{ first: 2, last: 4, severity: "warning" as const, label: "LD301" }];
+  const [drawn] = series(
+    lineOption(spec({ lines: [line], marks, thresholds: [{ value: 1.5, label: "limit" }] })),
+  );
+  expect(
+    drawn.markArea.data.map(([from, to]: [{ name: string; xAxis: number }, { xAxis: number }]) => [
+      from.name,
+      from.xAxis,
+      to.xAxis,
+    ]),
+  ).toEqual([
+    ["LD301", 2, 4],
+    ["NaN/Inf", 5, 6],
+  ]);
+  expect(drawn.markLine.data[0]).toMatchObject({ yAxis: 1.5, label: { formatter: "limit" } });
+});
+
+test("zeros on a log axis become marks on its floor", () => {
+  const table = makeTable([[1e-4, 0, 10]]);
+  const all = series(lineOption(spec({ lines: [lineOf("a", columnAt(table, 0))], log: true })));
+  expect(all[0].data[1]).toEqual([10, null]);
+  expect(all[1].data[0][0]).toBe(10);
+  expect(all[1].data[0][1]).toBeCloseTo(1e-4);
+});
+
+test("points that stand for several values show their band", () => {
+  const table = makeTable([[2, 2]]);
+  table.min[1] = 1;
+  table.max[1] = 50;
+  const all = series(lineOption(spec({ lines: [lineOf("a", columnAt(table, 0))] })));
+  expect(all.map(({ type }) => type)).toEqual(["custom", "line"]);
+  expect(all[0].data).toEqual([[10, 1, 50]]);
+});
+
+test("names go to the canvas, never into HTML", () => {
+  expect(lineOption(spec())).toMatchObject({ tooltip: { renderMode: "richText" }, animation: false });
+});
+
+test("the heat map names its rows and outlines the chosen one", () => {
+  const option = heatOption({
+    rows: ["a", "b"],
+    steps: [0, 100],
+    palette: paletteOf("dark"),
+    formatStep: String,
+    selected: 1,
+    draw: () => document.createElement("canvas"),
+  });
+  const api = { coord: ([step]: [number, number]) => [step * 2 + 10, 0] };
+  const drawn = series(option)[0].renderItem({ coordSys: { x: 10, y: 5, width: 200, height: 40 } }, api);
+  expect(drawn.children.map(({ type }: { type: string }) => type)).toEqual(["image", "rect"]);
+  expect(drawn.children[1].shape).toEqual({ x: 10, y: 25, width: 200, height: 20 });
+  expect(shortName("a".repeat(40))).toHaveLength(30);
+});

@@ -1,0 +1,85 @@
+/** Small made-up documents and tables for the tests. */
+import { Flag, type Table } from "../src/data/table";
+import type { Finding, RunDiagnosis, RunSummary, Runs } from "../src/data/types";
+
+/** A table from rows of numbers, one row per column; NaN means "nothing recorded". */
+export function makeTable(rows: number[][], columns = rows.map((_, index) => `layer${index}`)): Table {
+  const buckets = rows[0]?.length ?? 0;
+  const steps = Float64Array.from({ length: buckets }, (_, index) => index * 10);
+  const values = Float32Array.from(rows.flat());
+  const flags = Uint8Array.from(rows.flat(), (value) => {
+    if (Number.isNaN(value)) return Flag.absent;
+    if (value === Number.POSITIVE_INFINITY) return Flag.plusInf;
+    return value === 0 ? Flag.zero : 0;
+  });
+  return {
+    quantity: "gradient_norm",
+    unit: "L2 norm",
+    axis: "parameter",
+    columns,
+    records: buckets,
+    buckets,
+    firstStep: steps,
+    lastStep: steps.slice(),
+    min: values,
+    max: values.slice(),
+    last: values.slice(),
+    flags,
+  };
+}
+
+export function makeFinding(change: Partial<Finding> = {}): Finding {
+  return {
+    code: "LD101",
+    name: "non-finite-loss",
+    title: "The loss became NaN",
+    severity: "error",
+    subject: "",
+    first_step: 100,
+    last_step: 200,
+    message: "The loss became NaN at step 100.",
+    advice: "Clip the gradients:\n\n```python\nclip()\n```\n",
+    numbers: { ratio: 1900, after: "NaN" },
+    evidence: [],
+    explains: [],
+    ...change,
+  };
+}
+
+export function makeRun(change: Partial<RunSummary> = {}): RunSummary {
+  return {
+    run: "vae",
+    status: "error",
+    steps: 200,
+    first_step: 0,
+    last_step: 200,
+    last_walltime: 1.79e9,
+    counts: { error: 1, warning: 0, info: 0 },
+    outcomes: { findings: 1, clear: 11, "not evaluated": 2 },
+    top: "",
+    loss: "NaN",
+    quantities: [],
+    data_version: "1",
+    problem: null,
+    ...change,
+  };
+}
+
+export function makeRuns(change: Partial<Runs> = {}): Runs {
+  return { version: 1, runs: [makeRun()], without_data: [], logdir: "/data", ...change };
+}
+
+export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis {
+  return {
+    run: "vae",
+    status: "error",
+    steps: 200,
+    facts: {},
+    findings: [makeFinding()],
+    outcomes: [
+      { code: "LD102", name: "loss-divergence", outcome: "clear", missing: [], reason: "" },
+      { code: "LD405", name: "term-conflict", outcome: "not evaluated", missing: ["loss_term"], reason: "" },
+    ],
+    ...change,
+  };
+}

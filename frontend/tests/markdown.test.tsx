@@ -1,0 +1,33 @@
+import { cleanup, render } from "@testing-library/preact";
+import { afterEach, expect, test } from "vitest";
+import { Markdown } from "../src/parts/Markdown";
+import { parseInline, parseMarkdown } from "../src/text/markdown";
+
+afterEach(cleanup);
+
+test("paragraphs, bullets, fences and section lines", () => {
+  const blocks = parseMarkdown(
+    "One\ntwo\n\nWhy it matters:\n- `a` and **b**\n  more\n- c\n\n```python\nx = 1\n\ny\n```\nend",
+  );
+  expect(blocks.map(({ kind }) => kind)).toEqual(["paragraph", "heading", "list", "fence", "paragraph"]);
+  expect(blocks[0]).toEqual({ kind: "paragraph", inlines: [{ kind: "text", text: "One two" }] });
+  expect(blocks[1]).toEqual({ kind: "heading", text: "Why it matters" });
+  expect(blocks[3]).toEqual({ kind: "fence", language: "python", text: "x = 1\n\ny" });
+});
+
+test("a fence that is never closed ends with the text", () => {
+  expect(parseMarkdown("```\na")).toEqual([{ kind: "fence", language: "", text: "a" }]);
+});
+
+test("marks without an end stay text", () => {
+  expect(parseInline("a ` b ** c")).toEqual([{ kind: "text", text: "a ` b ** c" }]);
+});
+
+test("hostile text stays text", () => {
+  const hostile =
+    '<img src=x onerror="alert(1)"> [x](javascript:alert(1)) `<b>` \n\n```\n</code><script>alert(1)</script>\n```';
+  const { container } = render(<Markdown source={hostile} />);
+  expect(container.querySelector("img, script, a, b")).toBeNull();
+  expect(container.textContent).toContain('<img src=x onerror="alert(1)">');
+  expect(container.textContent).toContain("<script>alert(1)</script>");
+});

@@ -1,0 +1,123 @@
+import { expect, test } from "vitest";
+import { columnAt, Flag } from "../src/data/table";
+import { coefficient, markFailures, readClip } from "../src/views/clip";
+import { canStack, contributions, shares } from "../src/views/decompose";
+import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/Evidence";
+import { barOf } from "../src/views/Lanes";
+import { ago } from "../src/views/RunsTable";
+import { rowsOf } from "../src/views/rows";
+import { makeFinding, makeTable } from "./make";
+
+const TERMS = ["recon", "kl"];
+
+test("a contribution is the weight in force times the value", () => {
+  const weights = makeTable(
+    [
+      [1, NaN, 2],
+      [0.5, 0.5, 0.5],
+    ],
+    TERMS,
+  );
+  const { terms } = contributions(
+    makeTable(
+      [
+        [1, 2, 3],
+        [4, 4, 4],
+      ],
+      TERMS,
+    ),
+    weights,
+  );
+  expect([...(terms[0]?.values ?? [])]).toEqual([1, 2, 6]);
+  expect([...(terms[1]?.values ?? [])]).toEqual([2, 2, 2]);
+});
+
+test("without weights the terms are the contributions", () => {
+  expect([...(contributions(makeTable([[1, 2]], ["recon"]), undefined).terms[0]?.values ?? [])]).toEqual([
+    1, 2,
+  ]);
+});
+
+test("shares are of the sizes, and missing terms do not count", () => {
+  const { terms } = shares(
+    contributions(
+      makeTable(
+        [
+          [3, 1],
+          [-1, NaN],
+        ],
+        TERMS,
+      ),
+      undefined,
+    ),
+  );
+  expect([...(terms[0]?.values ?? [])]).toEqual([0.75, 1]);
+  expect(terms[1]?.values[0]).toBe(0.25);
+});
+
+test("negative contributions cannot be stacked", () => {
+  expect(canStack(contributions(makeTable([[1], [2]], TERMS), undefined))).toBe(true);
+  expect(canStack(contributions(makeTable([[1], [-2]], TERMS), undefined))).toBe(false);
+});
+
+test("the coefficient is torch's", () => {
+  expect(coefficient(4, 1)).toBeCloseTo(0.25);
+  expect(coefficient(0.5, 1)).toBe(1);
+  const reading = readClip(columnAt(makeTable([[4, 0.5, 2, 8]]), 0), columnAt(makeTable([[1, 1, 1, 1]]), 0));
+  expect(reading.clippedShare).toBe(0.75);
+  expect(reading.median).toBeCloseTo(0.375);
+});
+
+test("a norm that is missing beside its max_norm was not finite", () => {
+  const norm = markFailures(columnAt(makeTable([[1, NaN, NaN]]), 0), columnAt(makeTable([[1, 1, NaN]]), 0));
+  expect([...norm.flags]).toEqual([0, Flag.nan, Flag.absent]);
+  expect(readClip(norm, columnAt(makeTable([[1, 1, NaN]]), 0)).nonFinite).toBe(1);
+});
+
+test("layers are filtered and sorted, what is not a number first", () => {
+  const table = makeTable(
+    [
+      [1, 2],
+      [9, 9],
+      [1, Number.POSITIVE_INFINITY],
+    ],
+    ["a.x", "b.x", "c.y"],
+  );
+  expect(rowsOf(table, "", "worst")).toEqual([2, 1, 0]);
+  expect(rowsOf(table, ".X", "model")).toEqual([0, 1]);
+});
+
+test("evidence is one chart per quantity, with thresholds of the curve only", () => {
+  const on = { quantity: "q", column: "layer0", first_step: 0, last_step: 9, observed: 5, threshold: 4 };
+  const ratio = { ...on, column: "layer1", observed: 1900, threshold: 100 };
+  expect(
+    groupEvidence([on, { ...on, quantity: "r" }, ratio]).map(([name, some]) => [name, some.length]),
+  ).toEqual([
+    ["q", 2],
+    ["r", 1],
+  ]);
+  const lines = evidenceLines(
+    makeTable([
+      [1, 6],
+      [2, 3],
+      [0, 0],
+    ]),
+    [on, ratio],
+  );
+  expect(lines.map(({ name }) => name)).toEqual(["layer0", "layer1"]);
+  expect(thresholdLines([on, ratio], lines, (key) => key, "en").map(({ value }) => value)).toEqual([4]);
+});
+
+test("a lane is visible however short, and stays inside", () => {
+  expect(barOf(makeFinding({ first_step: 1000, last_step: 1000 }), 0, 1000)).toEqual({
+    left: 98.5,
+    width: 1.5,
+  });
+  expect(barOf(makeFinding({ first_step: 0, last_step: 500 }), 0, 1000)).toEqual({ left: 0, width: 50 });
+});
+
+test("ages are told in the largest unit that fits", () => {
+  expect(ago(0, 4, "en")).toBe("4 seconds ago");
+  expect(ago(0, 7300, "zh-CN")).toBe("2小时前");
+  expect(ago(10, 10, "en")).toBeNull();
+});
