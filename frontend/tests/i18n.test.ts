@@ -14,7 +14,11 @@ test.each(Object.keys(en) as (keyof typeof en)[])("%s has the same placeholders 
   expect(zh[key].trim()).not.toBe("");
 });
 
-const sources = import.meta.glob<string>("../src/**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true });
+const sources = import.meta.glob<string>("../src/**/*.{ts,tsx}", {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
 
 test("every key is used", () => {
   const code = Object.values(sources).join("\n");

@@ -96,12 +96,13 @@ class Diagnostics:
         """
         if call.optimizer is not None:
             self.guarded("optimizer", lambda: self.optimizers.watch(call.optimizer))
-        samples = self._samples(call)
+        model = None if call.model is None else parameters(call.model)
+        samples = self._samples(call, model)
         with torch.no_grad():
             arrays = iter(gather([tensor for _, s in samples for tensor in s.tensors]))
         parts = [(name, s, [next(arrays) for _ in s.tensors]) for name, s in samples]
         finished = [self.guarded(name, lambda s=s, a=a: s.finish(a)) for name, s, a in parts]  # type: ignore[misc]
-        return [*self._new_layers(call), *(r for records in finished for r in records or ())]
+        return [*self._new_layers(model), *(r for records in finished for r in records or ())]
 
     def guarded(self, collector: str, work: Callable[[], T]) -> T | None:
         """The result of a collector's work; None once it has failed."""
@@ -119,9 +120,8 @@ class Diagnostics:
             )
             return None
 
-    def _samples(self, call: Call) -> list[tuple[str, Sample]]:
+    def _samples(self, call: Call, model: Parameters | None) -> list[tuple[str, Sample]]:
         before: dict[int, Tensor] = {}
-        model = None if call.model is None else parameters(call.model)
         if model is not None:
             known = self.guarded("clipping", lambda: self.clips.norms_before(model.tensors))
             before = known or {}
@@ -160,12 +160,11 @@ class Diagnostics:
             factor = factor / torch.where(coefficient > 0, coefficient, math.nan)
         return factor
 
-    def _new_layers(self, call: Call) -> list[Record]:
+    def _new_layers(self, model: Parameters | None) -> list[Record]:
         """Sizes and holders of the parameters, when they differ from what was last said."""
-        model = call.model
         if model is None:
             return []
-        now = self.guarded("layers", lambda: self.optimizers.layers(parameters(model))) or []
+        now = self.guarded("layers", lambda: self.optimizers.layers(model)) or []
         if _same(now, self._layers):
             return []
         self._layers = now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ def parameters(model: nn.Module) -> Parameters:
     return Parameters(unwrapped(names), tuple(tensor for _, tensor in named))
 
 
+@lru_cache(maxsize=16)
 def unwrapped(names: tuple[str, ...]) -> tuple[str, ...]:
     """Names without the prefixes of DistributedDataParallel, FSDP, torch.compile and checkpoint wrappers.
 
@@ -62,8 +64,10 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     """
     dense = [_dense(tensor.detach()) for tensor in tensors]
     with torch.no_grad():
-        each = torch._foreach_norm(dense)  # noqa: SLF001  (the public clip uses it the same way)
-    return torch.stack([norm.to(each[0].device, torch.float32) for norm in each])
+        each: tuple[Tensor, ...] = tuple(torch._foreach_norm(dense))  # noqa: SLF001  (the public clip uses it the same way)
+    if len({(norm.device, norm.dtype) for norm in each}) > 1:
+        each = tuple(norm.to(each[0].device, torch.float32) for norm in each)
+    return torch.stack(each).float()
 
 
 def _dense(tensor: Tensor) -> Tensor:

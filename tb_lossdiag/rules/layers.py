@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.records import PARAMETER_SIZE, Doubles, Run, Table
+from tb_lossdiag.records import LEARNING_RATE, PARAMETER_SIZE, Doubles, Run, Table
 from tb_lossdiag.rules.spans import Bools, median
 
 _NOT_WEIGHTS = ("norm", "bn", "ln", "bias", "gamma", "beta")
@@ -75,22 +76,23 @@ def compact(names: Collection[str], everything: Sequence[str]) -> tuple[str, ...
     ('a.*', 'b.x')
     """
     wanted = set(names)
-    found: dict[str, None] = {}
-    for name in everything:
-        if name in wanted:
-            found.setdefault(_pattern(name, wanted, everything))
+    all_below = Counter(prefix for name in everything for prefix in _prefixes(name))
+    below = Counter(prefix for name in wanted for prefix in _prefixes(name))
+    whole = {prefix for prefix, n in below.items() if n > 1 and n == all_below[prefix]}
+    found = {_pattern(name, whole): None for name in everything if name in wanted}
     return tuple(found)
 
 
-def _pattern(name: str, wanted: set[str], everything: Sequence[str]) -> str:
-    """The largest sub-tree around a name that lies wholly within the wanted ones."""
+def _prefixes(name: str) -> list[str]:
+    """Names of the modules around a parameter, outermost first."""
     parts = name.split(".")
-    for depth in range(1, len(parts)):
-        prefix = ".".join(parts[:depth]) + "."
-        inside = [other for other in everything if other.startswith(prefix)]
-        if len(inside) > 1 and wanted.issuperset(inside):
-            return prefix + "*"
-    return name
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def _pattern(name: str, whole: Collection[str]) -> str:
+    """The largest of the whole sub-trees around a name, else the name."""
+    outer = next((prefix for prefix in _prefixes(name) if prefix in whole), None)
+    return name if outer is None else f"{outer}.*"
 
 
 def listed(patterns: Sequence[str], most: int = 5) -> str:
@@ -101,3 +103,13 @@ def listed(patterns: Sequence[str], most: int = 5) -> str:
     """
     shown = ", ".join(f"`{pattern}`" for pattern in patterns[:most])
     return shown if len(patterns) <= most else f"{shown} … (+{len(patterns) - most})"
+
+
+def rate(run: Run, step: int | None = None) -> float | None:
+    """Largest learning rate of any group at (or last before) a step; by default that of the whole run; None if unknown."""
+    if LEARNING_RATE not in run:
+        return None
+    groups = run[LEARNING_RATE]
+    values = groups.values if step is None else groups.values[groups.steps <= step][-1:]
+    known = values[np.isfinite(values)]
+    return float(known.max()) if known.size else None
