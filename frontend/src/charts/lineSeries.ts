@@ -11,13 +11,15 @@ function colourOf(spec: LineSpec, index: number): string {
 
 /** Findings and non-finite ranges, painted once: on the first line. */
 function markArea(spec: LineSpec): Option {
+  // Many findings over the same steps would add up to a solid block.
+  const opacity = spec.marks.length > 2 ? 0.06 : 0.13;
   const findings = spec.marks.map((mark) => {
     const color = spec.palette.severity[mark.severity];
     return [
       {
         xAxis: mark.first,
         name: mark.label,
-        itemStyle: { color, opacity: 0.13, borderColor: color, borderWidth: 1, borderType: "dashed" },
+        itemStyle: { color, opacity, borderColor: color, borderWidth: 1, borderType: "dashed" },
         label: { color, position: "insideTopLeft", fontSize: 11 },
       },
       { xAxis: mark.last },

@@ -1,5 +1,5 @@
 /** Advice and documentation as elements; the parser knows no HTML, so hostile text stays text. */
-import { type Block, type Inline, parseMarkdown } from "../text/markdown";
+import { type Block, type Inline, parseInline, parseMarkdown } from "../text/markdown";
 import { CodeBlock } from "./Copy";
 
 function Inlines({ inlines }: { inlines: Inline[] }) {
@@ -33,6 +33,11 @@ function BlockView({ block }: { block: Block }) {
       ))}
     </ul>
   );
+}
+
+/** One sentence of the server, with its `code` marked. */
+export function Sentence({ text }: { text: string }) {
+  return <Inlines inlines={parseInline(text)} />;
 }
 
 export function Markdown({ source }: { source: string }) {

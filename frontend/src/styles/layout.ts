@@ -14,6 +14,7 @@ a { color: var(--link); }
 .muted { color: var(--muted); }
 .bar { position: sticky; top: 0; z-index: 5; background: var(--raised); border-bottom: 1px solid var(--line);
   padding: 8px 16px 0; }
+.bar > :last-child:not(nav) { padding-bottom: 8px; }
 .bar-row { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: center; }
 .bar-row select { max-width: 340px; }
 .languages { margin: 0 0 0 auto; padding: 0; border: 0; display: flex; }

@@ -4,6 +4,7 @@ import type { Finding, RunDiagnosis } from "../data/types";
 import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
 import { useText } from "../i18n";
+import { Sentence } from "../parts/Markdown";
 import { PlaceLink } from "../parts/PlaceLink";
 import { Note } from "../parts/States";
 import { SeverityMark } from "../parts/Status";
@@ -26,7 +27,9 @@ function Cause({ finding, place, go }: { finding: Finding; place: Place; go: Go 
       <p>
         <SeverityMark severity={finding.severity} /> <strong>{finding.title}</strong>
       </p>
-      <p>{finding.message}</p>
+      <p>
+        <Sentence text={finding.message} />
+      </p>
       <p class="muted">
         {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })} ·{" "}
         {finding.code}{" "}

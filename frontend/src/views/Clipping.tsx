@@ -8,7 +8,7 @@ import { useText } from "../i18n";
 import { LinePlot } from "../parts/LinePlot";
 import { Loaded, Missing } from "../parts/States";
 import { formatPercent, formatSteps, formatValue } from "../text/numbers";
-import { type ClipReading, markFailures, readClip } from "./clip";
+import { type ClipReading, readClip } from "./clip";
 import type { ViewProps } from "./context";
 
 interface CallProps extends ViewProps {
@@ -96,7 +96,7 @@ function Calls(props: ViewProps & { norms: Table | undefined; maxima: Table | un
     if (!norms || !maxima || norms.buckets === 0) return [];
     return norms.columns.flatMap((name, index) => {
       const maxNorm = columnNamed(maxima, name);
-      return maxNorm ? [{ name, norm: markFailures(columnAt(norms, index), maxNorm), maxNorm }] : [];
+      return maxNorm ? [{ name, norm: columnAt(norms, index), maxNorm }] : [];
     });
   }, [norms, maxima]);
   if (!norms || calls.length === 0) return <Missing text="missing.clipping" />;

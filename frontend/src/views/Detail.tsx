@@ -2,7 +2,7 @@
 import { idOf } from "../data/findings";
 import { type Finding, type Rule, toNumber } from "../data/types";
 import { useText } from "../i18n";
-import { Markdown } from "../parts/Markdown";
+import { Markdown, Sentence } from "../parts/Markdown";
 import { PlaceLink } from "../parts/PlaceLink";
 import { SeverityMark } from "../parts/Status";
 import { formatSteps, formatValue } from "../text/numbers";
@@ -91,7 +91,9 @@ function Symptoms({ finding, place, go }: Pick<Props, "finding" | "place" | "go"
             <span class="muted">
               {t("causes.steps", { steps: formatSteps(symptom.first_step, symptom.last_step, lang) })}
             </span>
-            <p>{symptom.message}</p>
+            <p>
+              <Sentence text={symptom.message} />
+            </p>
           </li>
         ))}
       </ul>
@@ -115,7 +117,9 @@ export function Detail(props: Props) {
       </h2>
       <section>
         <h3>{t("findings.what")}</h3>
-        <p>{finding.message}</p>
+        <p>
+          <Sentence text={finding.message} />
+        </p>
       </section>
       <Where finding={finding} place={place} go={go} />
       <EvidenceCharts finding={finding} run={props.run} theme={props.theme} />

@@ -23,18 +23,6 @@ function medianOf(values: number[]): number {
   return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? NaN) + high) / 2;
 }
 
-/**
- * The norm with its failures marked: a norm that is missing where max_norm was recorded was NaN, because the two are
- * always written together.
- */
-export function markFailures(norm: Column, maxNorm: Column): Column {
-  const flags = norm.flags.map((flag, at) => {
-    const together = flag & Flag.absent && !((maxNorm.flags[at] ?? Flag.absent) & Flag.absent);
-    return together ? (flag & ~Flag.absent) | Flag.nan : flag;
-  });
-  return { ...norm, flags };
-}
-
 /** Both columns come from one frame, so their points are the same steps. */
 export function readClip(norm: Column, maxNorm: Column): ClipReading {
   const coefficients = Float64Array.from(norm.last, (value, at) =>
