@@ -14,7 +14,7 @@ function spec(change: Partial<LineSpec> = {}): LineSpec {
     thresholds: [],
     log: false,
     stacked: false,
-    percent: false,
+    bounds: undefined,
     range: undefined,
     palette: paletteOf("light"),
     words: { step: "step", zero: "zero", nonFinite: "NaN/Inf" },

@@ -7,12 +7,30 @@ afterEach(cleanup);
 
 test("paragraphs, bullets, fences and section lines", () => {
   const blocks = parseMarkdown(
-    "One\ntwo\n\nWhy it matters:\n- `a` and **b**\n  more\n- c\n\n```python\nx = 1\n\ny\n```\nend",
+    "One\ntwo\n\n# Title\n- `a` and **b**\n  more\n- c\n\n```python\nx = 1\n\ny\n```\nend",
   );
   expect(blocks.map(({ kind }) => kind)).toEqual(["paragraph", "heading", "list", "fence", "paragraph"]);
   expect(blocks[0]).toEqual({ kind: "paragraph", inlines: [{ kind: "text", text: "One two" }] });
-  expect(blocks[1]).toEqual({ kind: "heading", text: "Why it matters" });
+  expect(blocks[1]).toEqual({ kind: "heading", text: "Title" });
   expect(blocks[3]).toEqual({ kind: "fence", language: "python", text: "x = 1\n\ny" });
+});
+
+test("the words before a colon lead a paragraph", () => {
+  expect(parseMarkdown("Why it matters: one `NaN`\nis enough.")).toEqual([
+    {
+      kind: "paragraph",
+      inlines: [
+        { kind: "strong", text: "Why it matters:" },
+        { kind: "text", text: " one " },
+        { kind: "code", text: "NaN" },
+        { kind: "text", text: " is enough." },
+      ],
+    },
+  ]);
+  expect(parseMarkdown("为什么重要：一个 NaN")[0]).toMatchObject({ inlines: [{ text: "为什么重要：" }, {}] });
+  expect(parseMarkdown("Try this:")).toEqual([
+    { kind: "paragraph", inlines: [{ kind: "text", text: "Try this:" }] },
+  ]);
 });
 
 test("a fence that is never closed ends with the text", () => {

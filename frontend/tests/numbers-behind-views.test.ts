@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { columnAt, Flag } from "../src/data/table";
 import { coefficient, readClip } from "../src/views/clip";
 import { canStack, contributions, shares } from "../src/views/decompose";
-import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/Evidence";
+import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/evidenceLines";
 import { barOf } from "../src/views/Lanes";
 import { ago } from "../src/views/RunsTable";
 import { rowsOf } from "../src/views/rows";
@@ -90,7 +90,7 @@ test("layers are filtered and sorted, what is not a number first", () => {
 });
 
 test("evidence is one chart per quantity, with thresholds of the curve only", () => {
-  const on = { quantity: "q", column: "layer0", first_step: 0, last_step: 9, observed: 5, threshold: 4 };
+  const on = { quantity: "q", column: "layer0", first_step: 0, last_step: 10, observed: 5, threshold: 4 };
   const ratio = { ...on, column: "layer1", observed: 1900, threshold: 100 };
   expect(
     groupEvidence([on, { ...on, quantity: "r" }, ratio]).map(([name, some]) => [name, some.length]),

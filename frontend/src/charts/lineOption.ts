@@ -37,7 +37,10 @@ function yAxis(spec: LineSpec): Option {
   const base = axisBase(spec);
   const labels = { color: spec.palette.text, hideOverlap: true, formatter: spec.format.value };
   if (spec.log) return { ...base, type: "log", axisLabel: labels, minorSplitLine: { show: false } };
-  if (spec.percent) return { ...base, type: "value", min: 0, max: 1, axisLabel: labels };
+  if (spec.bounds) {
+    const [min, max] = spec.bounds;
+    return { ...base, type: "value", min, max, axisLabel: labels };
+  }
   return { ...base, type: "value", scale: !spec.stacked, axisLabel: labels };
 }
 

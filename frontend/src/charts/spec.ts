@@ -23,10 +23,10 @@ export interface LineSpec {
   thresholds: { value: number; label: string }[];
   log: boolean;
   stacked: boolean;
-  /** Values are shares between 0 and 1. */
-  percent: boolean;
   /** The x range, when it should not follow the data. */
   range: [number, number] | undefined;
+  /** The y range, for quantities that have natural ends. */
+  bounds: [number, number] | undefined;
   palette: Palette;
   words: Words;
   format: { value: (value: number) => string; step: (value: number) => string };

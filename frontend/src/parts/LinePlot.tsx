@@ -20,6 +20,8 @@ interface Props {
   range?: [number, number] | undefined;
   stacked?: boolean;
   percent?: boolean;
+  /** The y range; with one there is no logarithmic axis. */
+  bounds?: [number, number];
   /** Start with a logarithmic axis even where the values span little. */
   startLog?: boolean;
   /** Records that stand behind the points, to say when they were thinned. */
@@ -30,7 +32,16 @@ const NONE: never[] = [];
 
 function useSpec(props: Props, log: boolean): LineSpec {
   const { t, lang } = useText();
-  const { lines, theme, marks = NONE, thresholds = NONE, range, stacked = false, percent = false } = props;
+  const {
+    lines,
+    theme,
+    marks = NONE,
+    thresholds = NONE,
+    range,
+    bounds,
+    stacked = false,
+    percent = false,
+  } = props;
   return useMemo(
     () => ({
       lines,
@@ -38,8 +49,8 @@ function useSpec(props: Props, log: boolean): LineSpec {
       thresholds,
       log,
       stacked,
-      percent,
       range,
+      bounds,
       palette: paletteOf(theme),
       words: { step: t("chart.steps"), zero: t("chart.zero"), nonFinite: t("chart.nonfinite") },
       format: {
@@ -47,16 +58,16 @@ function useSpec(props: Props, log: boolean): LineSpec {
         step: (value: number) => formatInteger(value, lang),
       },
     }),
-    [lines, marks, thresholds, log, stacked, percent, range, theme, lang],
+    [lines, marks, thresholds, log, stacked, percent, range, bounds, theme, lang],
   );
 }
 
 export function LinePlot(props: Props) {
-  const { lines, label, height = 220, stacked = false, percent = false, startLog = false, records } = props;
+  const { lines, label, height = 220, stacked = false, startLog = false, records } = props;
   const { t, lang } = useText();
   const [choice, setChoice] = useState<boolean | null>(null);
   const possible =
-    !stacked && !percent && !lines.some((line) => line.points.some(([, y]) => y !== null && y < 0));
+    !stacked && !props.bounds && !lines.some((line) => line.points.some(([, y]) => y !== null && y < 0));
   const log = possible && (choice ?? (startLog || wantsLog(lines)));
   const spec = useSpec(props, log);
   const option = useMemo(() => lineOption(spec), [spec]);

@@ -22,6 +22,7 @@ button[aria-pressed="true"] { background: var(--selected); border-color: var(--l
 .fill-warning { background: var(--fill-warning); }
 .fill-info { background: var(--fill-info); }
 .note { background: var(--raised); border: 1px solid var(--line); border-radius: 4px; padding: 8px 12px; }
+body > .note { margin: 12px 16px; }
 .banner { display: flex; gap: 16px; align-items: center; justify-content: space-between; margin: 8px 16px;
   border: 1px solid var(--error); border-left-width: 4px; border-radius: 4px; padding: 8px 12px; }
 main .banner { margin: 8px 0; }

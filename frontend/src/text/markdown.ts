@@ -1,5 +1,5 @@
 /**
- * The small Markdown that rules write (paragraphs, bullets, `code`, fences, "Section:" lines) as a tree.
+ * The small Markdown that rules write (paragraphs with a leading "Section:", bullets, `code`, fences) as a tree.
  * It never yields HTML: everything that is not one of these shapes stays text.
  */
 
@@ -12,7 +12,9 @@ export type Block =
 
 const INLINE = /(`[^`]+`|\*\*[^*]+\*\*)/;
 const BULLET = /^\s*(?:[-*]|\d+\.)\s+/;
-const HEADING = /^(?:#{1,6}\s+(.+)|([\p{L}][\p{L}\s]{2,40}[:：]))$/u;
+const HEADING = /^#{1,6}\s+(.+)$/;
+/** "Why it matters: …": the short words before the colon lead the paragraph. */
+const LEAD = /^(\p{L}[\p{L} ]{1,28}[:：])\s*(\S.*)$/u;
 
 export function parseInline(text: string): Inline[] {
   return text
@@ -54,7 +56,11 @@ function takeList(lines: string[]): Block {
 function takeParagraph(lines: string[]): Block {
   const parts: string[] = [];
   while (lines.length > 0 && !startsBlock(lines[0] ?? "")) parts.push((lines.shift() ?? "").trim());
-  return { kind: "paragraph", inlines: parseInline(parts.join(" ")) };
+  const text = parts.join(" ");
+  const [, lead, rest] = LEAD.exec(text) ?? [];
+  const inlines: Inline[] =
+    lead && rest ? [{ kind: "strong", text: lead }, ...parseInline(` ${rest}`)] : parseInline(text);
+  return { kind: "paragraph", inlines };
 }
 
 function startsBlock(line: string): boolean {
@@ -71,7 +77,7 @@ export function parseMarkdown(source: string): Block[] {
     else if (/^\s*```/.test(line)) blocks.push(takeFence(lines));
     else if (BULLET.test(line)) blocks.push(takeList(lines));
     else if (heading) {
-      blocks.push({ kind: "heading", text: (heading[1] ?? heading[2] ?? "").replace(/[:：]$/, "") });
+      blocks.push({ kind: "heading", text: heading[1] ?? "" });
       lines.shift();
     } else blocks.push(takeParagraph(lines));
   }

@@ -2,8 +2,8 @@
 import type { ComponentType } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { getDiagnosis, getRules } from "../data/client";
-import { useResource } from "../data/resource";
-import type { RunSummary, Runs } from "../data/types";
+import { type Resource, useResource } from "../data/resource";
+import type { RunDiagnosis, RunSummary, Runs } from "../data/types";
 import type { Place, View } from "../host/hash";
 import { type Go, usePlace } from "../host/place";
 import { useTheme } from "../host/theme";
@@ -32,14 +32,12 @@ interface ShownProps {
   run: RunSummary;
   place: Place;
   go: Go;
+  diagnosis: Resource<RunDiagnosis>;
 }
 
-function Shown({ runs, run, place, go }: ShownProps) {
+function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
   const { lang } = useText();
   const theme = useTheme();
-  const diagnosis = useResource(JSON.stringify([run.run, lang]), run.data_version, (signal) =>
-    getDiagnosis(run.run, lang, signal),
-  );
   const documents = useResource(lang, "", (signal) => getRules(lang, signal));
   const rules = useMemo(
     () => new Map((documents.value?.rules ?? []).map((rule) => [rule.code, rule])),
@@ -78,14 +76,18 @@ export function App() {
   const lang = pickLanguage(place.lang);
   const runs = useRuns(lang);
   const run = chosenRun(runs.value, place.run);
+  const about = run ? JSON.stringify([run.run, lang]) : null;
+  const diagnosis = useResource(about, run?.data_version ?? "", (signal) =>
+    getDiagnosis(run?.run ?? "", lang, signal),
+  );
   useDocument(lang, run?.run);
   return (
     <LangContext.Provider value={lang}>
-      <Bar runs={runs.value} run={run} place={place} go={go} />
+      <Bar runs={runs.value} run={run} causes={diagnosis.value?.findings.length ?? 0} place={place} go={go} />
       <Loaded resource={runs} what={translate(lang, "runs.heading")}>
         {(value) =>
           run ? (
-            <Shown runs={value} run={run} place={place} go={go} />
+            <Shown runs={value} run={run} place={place} go={go} diagnosis={diagnosis} />
           ) : (
             <main>
               <Empty runs={value} />

@@ -11,6 +11,8 @@ import { formatSteps } from "../text/numbers";
 interface Props {
   runs: Runs | undefined;
   run: RunSummary | undefined;
+  /** How many causes were found, symptoms not counted. */
+  causes: number;
   place: Place;
   go: Go;
 }
@@ -49,9 +51,8 @@ function LanguageSwitch({ go }: { go: Go }) {
   );
 }
 
-function Views({ run, place, go }: { run: RunSummary; place: Place; go: Go }) {
+function Views({ causes, place, go }: Pick<Props, "causes" | "place" | "go">) {
   const { t } = useText();
-  const count = run.counts.error + run.counts.warning + run.counts.info;
   return (
     <nav aria-label={t("bar.views")}>
       {VIEWS.map((view) => (
@@ -63,14 +64,14 @@ function Views({ run, place, go }: { run: RunSummary; place: Place; go: Go }) {
           current={(place.view ?? "overview") === view}
         >
           {t(`view.${view}`)}
-          {view === "findings" && count > 0 ? ` (${count})` : ""}
+          {view === "findings" && causes > 0 ? ` (${causes})` : ""}
         </PlaceLink>
       ))}
     </nav>
   );
 }
 
-export function Bar({ runs, run, place, go }: Props) {
+export function Bar({ runs, run, causes, place, go }: Props) {
   const { t, lang } = useText();
   return (
     <header class="bar">
@@ -87,7 +88,7 @@ export function Bar({ runs, run, place, go }: Props) {
         ) : null}
         <LanguageSwitch go={go} />
       </div>
-      {run ? <Views run={run} place={place} go={go} /> : null}
+      {run ? <Views causes={causes} place={place} go={go} /> : null}
     </header>
   );
 }

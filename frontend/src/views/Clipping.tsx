@@ -11,6 +11,8 @@ import { formatPercent, formatSteps, formatValue } from "../text/numbers";
 import { type ClipReading, readClip } from "./clip";
 import type { ViewProps } from "./context";
 
+const WHOLE: [number, number] = [0, 1];
+
 interface CallProps extends ViewProps {
   norms: Table;
   norm: Column;
@@ -70,7 +72,7 @@ function Call(props: CallProps) {
         records={norms.records}
       />
       <h3>{t("clip.coefficientHeading")}</h3>
-      <LinePlot lines={factor} theme={theme} label={t("clip.coefficient")} height={180} />
+      <LinePlot lines={factor} theme={theme} label={t("clip.coefficient")} height={180} bounds={WHOLE} />
     </section>
   );
 }

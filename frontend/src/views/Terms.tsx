@@ -11,6 +11,7 @@ import type { ViewProps } from "./context";
 import { canStack, contributions, type Decomposition, shares } from "./decompose";
 
 const MODES = ["values", "contributions", "share"] as const;
+const WHOLE: [number, number] = [0, 1];
 type Mode = (typeof MODES)[number];
 
 const QUANTITIES = ["loss_term", "loss_weight"] as const;
@@ -88,6 +89,7 @@ function Drawn({ tables, run, theme, diagnosis }: ViewProps & { tables: Tables }
         height={340}
         stacked={mode === "share" || (mode === "contributions" && wish && stackable)}
         percent={mode === "share"}
+        {...(mode === "share" ? { bounds: WHOLE } : {})}
         records={tables.get("loss_term")?.records ?? 0}
       />
     </>
