@@ -155,6 +155,6 @@ def number(value: float) -> str:
     if value == int(value) and abs(value) < 1e6:  # noqa: PLR2004
         return str(int(value))
     if 1e-3 <= abs(value) < 1e5:  # noqa: PLR2004
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"  # noqa: PLR2004
+        return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"  # noqa: PLR2004
     mantissa, _, exponent = f"{value:.2g}".partition("e")
     return f"{mantissa}e{int(exponent)}" if exponent else f"{value:.2g}"

@@ -1,0 +1,55 @@
+"""The rules, in the order of their codes.
+
+To add one:
+
+1. write `rules/<name>.py` with a frozen dataclass shaped like `tb_lossdiag.rules.rule.Rule`; copy a short neighbour such as
+   `clip_after_step.py`. Its fields are the thresholds, each with a `#:` comment (unit; source or reason); its docstring and `zh` are
+   the documentation in the tab, so keep the five sections;
+2. declare in `reads` what it cannot do without and in `may_read` what it uses if it is there: nothing else can be read;
+3. name in `explains` the codes of findings that are consequences of yours (no cycles: causes point to symptoms);
+4. add one line to `RULES` below;
+5. write `tests/unit/rules/test_<name>.py`: it fires on the smallest sick run, is clear on healthy ones and just below the
+   threshold, and names the right column and window. `test_catalogue.py` and `test_properties.py` include it by themselves.
+
+Raise `NotEnough` when there are too few records to judge: silence would read as health.
+"""
+
+from __future__ import annotations
+
+from tb_lossdiag.rules.clip_after_step import ClipAfterStep
+from tb_lossdiag.rules.constant_clipping import ConstantClipping
+from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
+from tb_lossdiag.rules.loss_divergence import LossDivergence
+from tb_lossdiag.rules.no_gradient import NoGradient
+from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
+from tb_lossdiag.rules.not_learning import NotLearning
+from tb_lossdiag.rules.overfitting import Overfitting
+from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
+from tb_lossdiag.rules.record_gap import RecordGap
+from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.rules.term_collapse import TermCollapse
+from tb_lossdiag.rules.term_dominance import TermDominance
+from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum
+from tb_lossdiag.rules.update_too_large import UpdateTooLarge
+from tb_lossdiag.rules.update_too_small import UpdateTooSmall
+from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
+
+RULES: tuple[Rule, ...] = (
+    NonFiniteLoss(),
+    LossDivergence(),
+    NotLearning(),
+    Overfitting(),
+    VanishingGradient(),
+    ExplodingGradient(),
+    NoGradient(),
+    ConstantClipping(),
+    ClipAfterStep(),
+    TermDominance(),
+    TermCollapse(),
+    TermsDoNotSum(),
+    UpdateTooLarge(),
+    UpdateTooSmall(),
+    ParametersNotInOptimizer(),
+    RecordGap(),
+)
+"""All rules, by code."""

@@ -1,0 +1,165 @@
+"""LD301 constant-clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    LEARNING_RATE,
+    Doubles,
+    Quantity,
+    Run,
+    Steps,
+)
+from tb_lossdiag.rules.layers import Family, family, rate
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_MESSAGE = Text(
+    "{percent}% of {records} records were clipped, with a median clip coefficient of {coefficient}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
+    "{records} 条记录中有 {percent}% 被裁剪，裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
+)
+_ADVICE = Text(
+    """{family}
+
+A bound at the 90th percentile of your own norms catches the outliers and leaves the rest alone:
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={p90})
+```""",
+    """{family}
+
+把上界设在你自己范数的第 90 百分位，既能拦住异常值，又不影响其余的步：
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={p90})
+```""",
+)
+_FAMILIES = {
+    Family.SGD: Text(
+        "With SGD the clip is a hidden learning rate: every step has length lr x {max_norm}, and the typical one is scaled by {coefficient}. After raising `max_norm`, {rate} keeps the present step length.",
+        "对 SGD 来说，裁剪就是隐藏的学习率：每一步的长度都是 lr × {max_norm}，典型的步被缩小到 {coefficient} 倍。提高 `max_norm` 之后，{rate}可保持现有步长。",
+    ),
+    Family.ADAM: Text(
+        "An Adam-like optimizer divides a constant factor out again, so the step length hardly changes; what is lost is the bound's purpose: it can no longer tell an outlier from a normal step.",
+        "Adam 类优化器会把恒定的系数再除掉，所以步长几乎不变；失去的是上界的作用：它不再能区分异常步和正常步。",
+    ),
+    Family.UNKNOWN: Text(
+        "If the optimizer is SGD, the clip is a hidden learning rate (the typical step is scaled by {coefficient}); with Adam it mostly isn't. Pass `optimizer=` to `add_diagnostics` to have it told apart.",
+        "如果优化器是 SGD，裁剪就是隐藏的学习率（典型的步被缩小到 {coefficient} 倍）；对 Adam 则基本不是。给 `add_diagnostics` 传入 `optimizer=` 即可区分。",
+    ),
+}
+_RATE = Text("`lr={lr}` (now {now})", "`lr={lr}`（现为 {now}）")
+_FACTOR = Text("{coefficient} times the learning rate", "把学习率乘以 {coefficient} ")
+
+
+@dataclass(frozen=True)
+class ConstantClipping:
+    """Nearly every step is clipped, and strongly.
+
+    Why it matters: a clip is there for outliers. One that always binds sets the step length instead of the learning rate (SGD),
+    or does nothing but hide outliers (Adam).
+
+    How it decides: clip coefficient = min(1, max_norm / (global norm + 1e-6)) per record, after the first `skipped` of them.
+    More than `min_share` of the records are below 1 and their median is below `max_coefficient`. Dimensionless.
+
+    What to try first: `max_norm` at the 90th percentile of the run's own norms, with the learning rate adapted.
+
+    Guards against: the large gradients of a warm-up (skipped); clips that measure only (`max_norm=inf`); norms that aren't finite;
+    with Adam-like optimizers it is only an information.
+
+    References: Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063); Zhang et al. 2020 (arXiv 1905.11881).
+    """
+
+    zh: ClassVar[str] = """几乎每一步都被裁剪，而且幅度很大。
+
+    为什么重要：裁剪是为异常值准备的。始终生效的裁剪会取代学习率决定步长（SGD），或者除了掩盖异常值之外什么也不做（Adam）。
+
+    如何判断：每条记录的裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初的 `skipped`。若系数小于 1 的记录超过 `min_share`，且系数中位数低于 `max_coefficient`，则触发。无量纲。
+
+    先试什么：把 `max_norm` 设为本次训练范数的第 90 百分位，并相应调整学习率。
+
+    如何避免误报：预热期的大梯度（跳过）；只用于测量的裁剪（`max_norm=inf`）；非有限的范数；对 Adam 类优化器只作提示。
+
+    参考：Pascanu、Mikolov 与 Bengio 2013（arXiv 1211.5063）；Zhang 等 2020（arXiv 1905.11881）。
+    """
+    code: ClassVar[str] = "LD301"
+    name: ClassVar[str] = "constant-clipping"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Clipping never lets go", "裁剪始终生效")
+    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
+    explains: ClassVar[tuple[str, ...]] = ("LD602",)
+
+    #: share of records, 1; a bound that is met nine times of ten isn't for outliers
+    min_share: float = 0.9
+    #: median clip coefficient, 1; half of the step is taken away
+    max_coefficient: float = 0.5
+    #: share of the records at the beginning, 1; a warm-up's gradients are large for a reason
+    skipped: float = 0.1
+    #: records that are left; fewer give no 90th percentile
+    min_records: int = 30
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per clip call that always binds."""
+        norms, bounds = run.aligned(CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+        judged = False
+        for name in norms.columns:
+            norm = norms.column(name).astype(np.float64)
+            bound = bounds.column(name).astype(np.float64)
+            there = np.flatnonzero(np.isfinite(norm) & (bound > 0))
+            kept = there[int(self.skipped * len(there)) :]
+            if len(kept) >= self.min_records:
+                judged = True
+                yield from self._judge(run, name, norms.steps[kept], norm[kept], bound[kept])
+        if not judged:
+            least = self.min_records
+            raise NotEnough(
+                Text(
+                    f"at least {least} records of finite global norms after the first tenth",
+                    f"开头十分之一之后至少需要 {least} 条有限的全局范数记录",
+                )
+            )
+
+    def _judge(
+        self, run: Run, name: str, steps: Steps, norm: Doubles, bound: Doubles
+    ) -> Iterator[Finding]:
+        coefficient = np.minimum(1.0, bound / (norm + 1e-6))
+        share, middle = float(np.mean(coefficient < 1)), float(np.median(coefficient))
+        if share <= self.min_share or middle >= self.max_coefficient:
+            return
+        numbers = {
+            "share": share,
+            "coefficient": middle,
+            "max_norm": float(np.median(bound)),
+            "median": float(np.median(norm)),
+            "p90": float(np.quantile(norm, 0.9)),
+        }
+        words = {key: number(value) for key, value in numbers.items()}
+        message = _MESSAGE.format(percent=f"{100 * share:.0f}", records=str(len(norm)), **words)
+        ends = int(steps[0]), int(steps[-1])
+        evidence = Evidence(
+            CLIP_GLOBAL_NORM.name, name, *ends, numbers["median"], numbers["max_norm"]
+        )
+        severity = Severity.INFO if family(run) is Family.ADAM else self.severity
+        yield Finding(
+            self.code, severity, name, (evidence,), message, _advice(run, numbers, words), numbers
+        )
+
+
+def _advice(run: Run, numbers: dict[str, float], words: dict[str, str]) -> Text:
+    lr = rate(run)
+    keep = (
+        _FACTOR.format(**words)
+        if lr is None
+        else _RATE.format(lr=number(lr * numbers["coefficient"]), now=number(lr))
+    )
+    kind = _FAMILIES[family(run)]
+    en = kind.en.format(rate=keep.en, **words)
+    zh = kind.zh.format(rate=keep.zh, **words)
+    return Text(_ADVICE.en.format(family=en, **words), _ADVICE.zh.format(family=zh, **words))

@@ -1,0 +1,224 @@
+"""LD202 exploding-gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import GRADIENT_NORM, LOSS, PARAMETER_NORM, Doubles, Quantity, Run, Table
+from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.layers import Family, family, global_norm
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools, Span, history, median, spans
+
+_GREW = Text(
+    "The global gradient norm rose to {high}, {times} times its earlier level of {low}, from step {first} on; `{layer}` grew most.",
+    "从第 {first} 步起，全局梯度范数升至 {high}，是此前水平 {low} 的 {times} 倍；`{layer}` 增长最多。",
+)
+_STEEP = Text(
+    "From step {first} on, the global gradient norm of {high} would change the loss by {times} times its value if every weight moved by 100% along it; `{layer}` has the largest gradient.",
+    "从第 {first} 步起，全局梯度范数为 {high}：若所有权重沿梯度方向移动 100%，损失会变化自身的 {times} 倍；`{layer}` 的梯度最大。",
+)
+_ADVICE = Text(
+    """{cause}
+
+- Clip the global norm. {bound}
+
+```python
+loss.backward()
+writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
+optimizer.step()
+```
+
+- {family}
+- In recurrent or very deep models: orthogonal initialisation, normalisation, shorter sequences for back-propagation.""",
+    """{cause}
+
+- 裁剪全局范数。{bound}
+
+```python
+loss.backward()
+writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
+optimizer.step()
+```
+
+- {family}
+- 循环网络或很深的模型：正交初始化、归一化、缩短反向传播的序列长度。""",
+)
+_LATE = Text(
+    "It began during the training, so suspect the learning rate (or a bad stretch of data) before the architecture.",
+    "它出现在训练途中，所以先怀疑学习率（或一段坏数据），再怀疑网络结构。",
+)
+_EARLY = Text(
+    "It is there from the first records, so suspect initialisation, unscaled inputs or recurrence before the learning rate.",
+    "它从一开始就存在，所以先怀疑初始化、未缩放的输入或循环结构，再怀疑学习率。",
+)
+_BOUND = Text("The norm before was around {low}.", "此前的范数约为 {low}。")
+_NO_BOUND = Text(
+    "There is no calm stretch to take a bound from: start with 1.",
+    "没有平稳段可供取值：从 1 开始。",
+)
+_FAMILIES = {
+    Family.SGD: Text("With SGD the step is as large as the gradient: lower the learning rate as well.", "SGD 的步长与梯度成正比：同时降低学习率。"),
+    Family.ADAM: Text("An Adam-like optimizer hides the size but not the direction: lower the learning rate as well.", "Adam 类优化器会掩盖梯度的大小，却不会改变方向：同时降低学习率。"),
+    Family.UNKNOWN: Text("Lower the learning rate as well.", "同时降低学习率。"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ExplodingGradient:
+    """The gradient, before clipping, is orders of magnitude too large.
+
+    Why it matters: one step along it can undo the training or make the parameters infinite.
+
+    How it decides: either the global gradient norm (L2 over all parameters) is at least `min_growth` times the median of
+    everything earlier, for `min_records` records in a row, and the loss didn't fall meanwhile; or gradient norm x parameter norm /
+    loss, the relative change of the loss per relative change of the weights, is at least `max_steepness` for `min_steep` records
+    while the loss has lost less than half of its start. Dimensionless, so a scaled or summed loss doesn't matter.
+
+    What to try first: clip the global norm at its calm level, lower the learning rate, check initialisation and input scale.
+
+    Guards against: absolute bounds; single spikes; a run that leaves a plateau (loss falls); steps that mixed precision skips.
+
+    References: Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063); Zhang et al. 2020 (arXiv 1905.11881).
+    """
+
+    zh: ClassVar[str] = """裁剪前的梯度大了几个数量级。
+
+    为什么重要：沿它走一步就可能毁掉训练，或使参数变为无穷大。
+
+    如何判断：其一，全局梯度范数（所有参数的 L2 范数）连续 `min_records` 条记录不低于此前全部记录中位数的 `min_growth` 倍，且其间损失没有下降；其二，梯度范数 × 参数范数 / 损失（权重每相对变化一份，损失相对变化几份）连续 `min_steep` 条记录不低于 `max_steepness`，且损失比起点下降不到一半。无量纲，损失的缩放或求和不影响。
+
+    先试什么：按平稳时的水平裁剪全局范数，降低学习率，检查初始化与输入尺度。
+
+    如何避免误报：绝对界限；单个尖峰；正在离开平台期的训练（损失下降）；混合精度跳过的步。
+
+    参考：Pascanu、Mikolov 与 Bengio 2013（arXiv 1211.5063）；Zhang 等 2020（arXiv 1905.11881）。
+    """
+    code: ClassVar[str] = "LD202"
+    name: ClassVar[str] = "exploding-gradient"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The gradient explodes", "梯度爆炸")
+    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, LOSS)
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD301")
+
+    #: norm over its own history, 1; leaving a zero-initialised head grows tenfold, batches differ by 3
+    min_growth: float = 100.0
+    #: records in a row; two can be one bad batch and its echo
+    min_records: int = 3
+    #: relative change of the loss per relative change of the weights, 1; sound networks stay between 1 and 300
+    max_steepness: float = 1e4
+    #: records in a row for the steepness, which is large for a moment at many starts
+    min_steep: int = 10
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding: growth if there is any, else steepness."""
+        gradient = run[GRADIENT_NORM]
+        norm = global_norm(gradient)
+        good = np.isfinite(norm)
+        if good.sum() < self.min_steep:
+            raise NotEnough(_needs(self.min_steep))
+        loss = curve(run[LOSS]) if LOSS in run else None
+        # Records that are not finite are left out: they say nothing about the size before.
+        finite = Table(
+            gradient.quantity,
+            gradient.columns,
+            gradient.steps[good],
+            gradient.walltimes[good],
+            gradient.values[good],
+        )
+        yield from self._grown(run, finite, norm[good], loss) or self._steep(
+            run, finite, norm[good], loss
+        )
+
+    def _grown(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
+        past = history(norm, self.min_steep)
+        for span in spans(norm >= self.min_growth * past, self.min_records):
+            if not _fell(loss, *span.ends(gradient.steps)):
+                low, high = float(past[span.first]), float(np.max(norm[span.records]))
+                before = median(gradient.values[: span.first], axis=0)
+                return [self._finding(run, gradient, span, (_GREW, low, high, high / low), before)]
+        return []
+
+    def _steep(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
+        if loss is None or PARAMETER_NORM not in run or loss.may_be_negative or not len(loss):
+            return []
+        size = global_norm(
+            Table(
+                PARAMETER_NORM,
+                gradient.columns,
+                gradient.steps,
+                gradient.walltimes,
+                run[PARAMETER_NORM].at(gradient.steps, gradient.columns),
+            )
+        )
+        at = np.maximum(np.searchsorted(loss.steps, gradient.steps, side="right") - 1, 0)
+        steepness = norm * size / np.maximum(loss.level[at], 1e-30)
+        unlearned: Bools = loss.fall_at(gradient.steps) < 0.5  # noqa: PLR2004  (half, see "How it decides")
+        for span in spans((steepness >= self.max_steepness) & unlearned, self.min_steep):
+            times = float(median(steepness[span.records]))
+            high = float(np.max(norm[span.records]))
+            ones = np.ones(len(gradient.columns))
+            return [self._finding(run, gradient, span, (_STEEP, np.nan, high, times), ones)]
+        return []
+
+    def _finding(
+        self,
+        run: Run,
+        gradient: Table,
+        span: Span,
+        what: tuple[Text, float, float, float],
+        before: Doubles,
+    ) -> Finding:
+        text, low, high, times = what
+        ends = span.ends(gradient.steps)
+        growth = median(gradient.values[span.records], axis=0) / np.maximum(before, 1e-30)
+        layer = gradient.columns[int(np.argmax(np.nan_to_num(growth, nan=-1.0)))]
+        message = text.format(
+            high=number(high), times=number(times), low=number(low), first=str(ends[0]), layer=layer
+        )
+        bound = self.min_growth * low if np.isfinite(low) else None
+        evidence = Evidence(GRADIENT_NORM.name, layer, *ends, high, bound)
+        return Finding(
+            self.code,
+            self.severity,
+            "",
+            (evidence,),
+            message,
+            _advice(run, low),
+            {"norm": high, "times": times},
+        )
+
+
+def _fell(loss: Curve | None, first: int, last: int) -> bool:
+    """Whether the loss fell by a tenth over these steps: then the run leaves a plateau."""
+    if loss is None or not len(loss):
+        return False
+    before, after = loss.fall_at(np.array([first - 1, last + 1], np.int64))
+    return bool(after - before >= 0.1 * (1 - before))
+
+
+def _advice(run: Run, low: float) -> Text:
+    calm = np.isfinite(low)
+    cause, bound, kind = (
+        _LATE if calm else _EARLY,
+        _BOUND if calm else _NO_BOUND,
+        _FAMILIES[family(run)],
+    )
+    bound = bound.format(low=number(low))
+    most = number(low) if calm else "1"
+    return Text(
+        _ADVICE.en.format(cause=cause.en, bound=bound.en, family=kind.en, max_norm=most),
+        _ADVICE.zh.format(cause=cause.zh, bound=bound.zh, family=kind.zh, max_norm=most),
+    )
+
+
+def _needs(least: int) -> Text:
+    return Text(
+        f"at least {least} records of finite gradient norms",
+        f"至少需要 {least} 条有限的梯度范数记录",
+    )

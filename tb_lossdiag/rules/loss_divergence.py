@@ -1,0 +1,126 @@
+"""LD102 loss-divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tb_lossdiag.records import LEARNING_RATE, LOSS, Quantity, Run
+from tb_lossdiag.rules.curve import Divergence, curve, divergence
+from tb_lossdiag.rules.layers import Family, family, rate
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+
+_MESSAGE = Text(
+    "The loss level fell to {best} by step {best_step} and is {end} at step {last}, {ratio} times as much; it has not come back.",
+    "损失水平在第 {best_step} 步降到 {best}，到第 {last} 步却为 {end}，是其 {ratio} 倍，并且没有回落。",
+)
+_ADVICE = Text(
+    """Go back to a checkpoint from before step {first} and lower the learning rate{rate}.
+
+- Clip the gradients, so that one bad batch cannot throw the parameters away.{family}
+- If it broke at a fixed place, look for what changes there: a schedule's jump, a new data shard, a weight being annealed.""",
+    """回到第 {first} 步之前的检查点，并降低学习率{rate}。
+
+- 裁剪梯度，以免一个坏批次毁掉参数。{family}
+- 如果总在同一处发散，检查那里有什么变化：学习率调度的跳变、新的数据分片、正在退火的权重。""",
+)
+_RATE = Text(
+    " (`lr` was {lr} there; try {less} and a warm-up)",
+    "（当时 `lr` 为 {lr}；试试 {less} 并加预热）",
+)
+_FAMILIES = {
+    Family.SGD: Text(
+        " With SGD the step grows with the gradient: `clip_grad_norm_` acts directly.",
+        "SGD 的步长随梯度增大，`clip_grad_norm_` 直接起作用。",
+    ),
+    Family.ADAM: Text(
+        " With an Adam-like optimizer also try a smaller second beta (0.95): a late spike outruns a slow average.",
+        "对 Adam 类优化器还可减小第二个 beta（0.95）：平均太慢会跟不上突增的梯度。",
+    ),
+    Family.UNKNOWN: Text("", ""),
+}
+
+
+@dataclass(frozen=True)
+class LossDivergence:
+    """The training loss left its best level and does not come back.
+
+    Why it matters: the parameters have been thrown out of the region they were trained to; more steps rarely repair it.
+
+    How it decides: level = median of a window of records (a twentieth of the run, 3 to 50). The last level is at least
+    `factor` times the best one for `min_records` records in a row up to the end, isn't falling, and gives back at least
+    `regained` of what had been won and more than 3 times the noise from record to record. Unit: that of the loss.
+
+    What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
+
+    Guards against: losses that go below zero (not evaluated); ripples of a warm-up, which end before the run does; a loss near
+    zero that doubles without it mattering; noise.
+
+    References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "diverging loss"; Zhang et al. 2022, OPT-175B logbook
+    (arXiv 2205.01068), section 2.5.
+    """
+
+    zh: ClassVar[str] = """训练损失离开了最好水平并且不再回落。
+
+    为什么重要：参数已被甩出训练好的区域，继续训练很少能恢复。
+
+    如何判断：水平 = 一个窗口内记录的中位数（窗口为全部记录的二十分之一，3 到 50 条）。最后的水平连续至少 `min_records` 条记录（直到末尾）不低于最好水平的 `factor` 倍，没有下降趋势，并且丢掉了已取得下降的至少 `regained`，且超过记录间噪声的 3 倍。单位与损失相同。
+
+    先试什么：从上升之前重新开始，降低学习率，加预热和梯度裁剪。
+
+    如何避免误报：会取负值的损失不评估；预热期的波动会在训练结束前消失；接近零的损失翻倍无关紧要；噪声。
+
+    参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Zhang 等 2022，OPT-175B 日志（arXiv 2205.01068）2.5 节。
+    """
+    code: ClassVar[str] = "LD102"
+    name: ClassVar[str] = "loss-divergence"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("The loss diverges", "损失发散")
+    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: last level over best level, 1; TheDeepChecker's doubling
+    factor: float = 2.0
+    #: records; a level needs a window of its own before it can be believed
+    min_records: int = 10
+    #: share of the fall, 1; less is a wobble of a converged run
+    regained: float = 0.1
+    #: records of the whole run; the first ripples of a warm-up are over by then
+    min_run: int = 30
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding if the loss ends far above its best level."""
+        loss = curve(run[LOSS])
+        loss.needs_positive()
+        loss.needs(self.min_run)
+        found = divergence(loss, self.factor, self.min_records, self.regained)
+        if found is not None:
+            yield self._finding(run, found, found.span.ends(loss.steps))
+
+    def _finding(self, run: Run, found: Divergence, ends: tuple[int, int]) -> Finding:
+        ratio = found.end / found.best if found.best else float("inf")
+        message = _MESSAGE.format(
+            best=number(found.best),
+            best_step=str(found.best_step),
+            end=number(found.end),
+            last=str(ends[1]),
+            ratio=number(ratio),
+        )
+        bound = self.factor * found.best
+        evidence = Evidence(LOSS.name, "", *ends, found.end, bound)
+        numbers = {"best": found.best, "best_step": found.best_step, "end": found.end}
+        return Finding(
+            self.code, self.severity, "", (evidence,), message, _advice(run, ends[0]), numbers
+        )
+
+
+def _advice(run: Run, first: int) -> Text:
+    lr = rate(run, first)
+    more = Text("", "") if lr is None else _RATE.format(lr=number(lr), less=number(lr / 3))
+    kind = _FAMILIES[family(run)]
+    return Text(
+        _ADVICE.en.format(first=first, rate=more.en, family=kind.en),
+        _ADVICE.zh.format(first=first, rate=more.zh, family=kind.zh),
+    )

@@ -1,0 +1,138 @@
+"""LD204 no-gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM, Quantity, Run
+from tb_lossdiag.rules.layers import compact, listed
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
+from tb_lossdiag.rules.spans import Bools
+
+_MESSAGE = Text(
+    "{count} of {all} trainable parameters never had a gradient in {records} records: {names}.",
+    "{all} 个可训练参数中有 {count} 个在 {records} 条记录中从未有过梯度：{names}。",
+)
+_ADVICE = Text(
+    """`.grad` stays `None` when the loss does not depend on the parameter. For {names}, look for
+
+- a `.detach()`, `.item()`, `.numpy()` or `torch.no_grad()` between these modules and the loss;
+- an output that is computed but never used, or a module that is defined and not called in `forward`;
+- a branch that only other batches take.
+
+If it is meant to be so, say it: the parameters then cost neither memory nor a doubt.
+
+```python
+for parameter in {target}:
+    parameter.requires_grad_(False)
+```""",
+    """如果损失不依赖某个参数，它的 `.grad` 就一直是 `None`。对于 {names}，请查找
+
+- 这些模块与损失之间的 `.detach()`、`.item()`、`.numpy()` 或 `torch.no_grad()`；
+- 计算了却没有使用的输出，或定义了却没有在 `forward` 中调用的模块；
+- 只有其他批次才会走的分支。
+
+如果本来就该如此，请明确写出来，这样既省内存也不会让人疑惑。
+
+```python
+for parameter in {target}:
+    parameter.requires_grad_(False)
+```""",
+)
+
+
+@dataclass(frozen=True)
+class NoGradient:
+    """A trainable parameter never gets a gradient.
+
+    Why it matters: it stays as it was initialised, however long the training lasts.
+
+    How it decides: the parameter requires a gradient and its `.grad` is None in every record in which other parameters have one,
+    and there are at least `min_records` of those. Unit: records.
+
+    What to try first: look for `detach()`, `no_grad()` or an unused output between the module and the loss.
+
+    Guards against: frozen parameters (`requires_grad=False`); branches that are used now and then; models trained in turns,
+    whose steps the other model doesn't take part in. All parameters are reported as one finding, whole modules by one name.
+
+    References: PyTorch, Autograd mechanics; DistributedDataParallel, `find_unused_parameters`.
+    """
+
+    zh: ClassVar[str] = """某个可训练参数从未得到梯度。
+
+    为什么重要：无论训练多久，它都停留在初始值。
+
+    如何判断：该参数需要梯度，但在其他参数有梯度的每条记录中它的 `.grad` 都是 None，且这样的记录至少有 `min_records` 条。单位：记录数。
+
+    先试什么：在该模块与损失之间查找 `detach()`、`no_grad()` 或未使用的输出。
+
+    如何避免误报：冻结的参数（`requires_grad=False`）；偶尔使用的分支；轮流训练的模型不参与对方的步。所有参数合为一个结论，整个模块用一个名字表示。
+
+    参考：PyTorch 自动求导机制；DistributedDataParallel 的 `find_unused_parameters`。
+    """
+    code: ClassVar[str] = "LD204"
+    name: ClassVar[str] = "no-gradient"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Parameters without a gradient", "参数没有梯度")
+    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+
+    #: records in which others have a gradient; a branch that is used now and then shows up within that many
+    min_records: int = 5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding that names all parameters without a gradient."""
+        gradient, count, parameter = run.aligned(GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
+        has: Bools = ~np.isnan(gradient.values) | ~np.isnan(count.values)
+        judged = has.any(axis=1)
+        if judged.sum() < self.min_records:
+            least = self.min_records
+            needs = Text(f"at least {least} records of gradients", f"至少需要 {least} 条梯度记录")
+            raise NotEnough(needs)
+        trainable = (np.isfinite(parameter.values) | has) & judged[:, None]
+        without = ~has.any(axis=0) & (trainable.sum(axis=0) >= self.min_records)
+        if without.any():
+            steps = gradient.steps[trainable[:, without].any(axis=1)]
+            columns = np.array(gradient.columns, object)
+            known = [str(name) for name in columns[trainable.any(axis=0)]]
+            yield self._finding(
+                [str(name) for name in columns[without]],
+                known,
+                (int(steps[0]), int(steps[-1]), len(steps)),
+            )
+
+    def _finding(
+        self, names: list[str], trainable: list[str], window: tuple[int, int, int]
+    ) -> Finding:
+        first, last, records = window
+        patterns = compact(names, trainable)
+        message = _MESSAGE.format(
+            count=str(len(names)),
+            all=str(len(trainable)),
+            records=str(records),
+            names=listed(patterns),
+        )
+        advice = _ADVICE.format(names=listed(patterns, 2), target=_target(patterns[0]))
+        # One piece per module: its first parameter stands for it.
+        shown = dict.fromkeys(_first_of(pattern, names) for pattern in patterns)
+        evidence = tuple(Evidence(PARAMETER_NORM.name, name, first, last) for name in shown)
+        subject = patterns[0] if len(patterns) == 1 else ""
+        numbers = {"parameters": len(names), "trainable": len(trainable)}
+        return Finding(self.code, self.severity, subject, evidence, message, advice, numbers)
+
+
+def _first_of(pattern: str, names: list[str]) -> str:
+    prefix = pattern.removesuffix("*")
+    return next(name for name in names if name == pattern or name.startswith(prefix))
+
+
+def _target(pattern: str) -> str:
+    """The parameters a pattern stands for, as code."""
+    if pattern.endswith(".*"):
+        return f'model.get_submodule("{pattern[:-2]}").parameters()'
+    return f'[model.get_parameter("{pattern}")]'

@@ -1,0 +1,163 @@
+"""LD104 not-learning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import LEARNING_RATE, LOSS, Quantity, Run
+from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.layers import rate
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_MESSAGE = Text(
+    "The loss began at {start} and its level over the last quarter is {end}: a change of {percent}% in {records} records{guess}.",
+    "损失从 {start} 开始，最后四分之一的水平为 {end}：{records} 条记录只变化了 {percent}%{guess}。",
+)
+_GUESS = Text(
+    ", and {end} is ln 2, the loss of guessing between two classes",
+    "，而 {end} 就是 ln 2，即二分类瞎猜的损失",
+)
+_NO_GUESS = Text("", "")
+_ADVICE = Text(
+    """First see whether the model can learn at all: train on one fixed batch. If that loss does not go to zero, the fault is in model, loss or loop, not in the data.
+
+```python
+batch = next(iter(loader))
+for step in range(200):
+    optimizer.zero_grad()
+    criterion(model(batch[0]), batch[1]).backward()
+    optimizer.step()
+```
+
+- Loop: does the optimizer hold this model's parameters, is `step()` called, does nothing `detach()` the output?
+- Loss: do targets still belong to their inputs after shuffling, and does the loss take logits or probabilities?
+- Learning rate{rate}: try 10 times more and 10 times less.""",
+    """先看模型究竟能不能学习：只用一个固定批次训练。如果这时损失不趋于零，问题在模型、损失或训练循环，而不在数据。
+
+```python
+batch = next(iter(loader))
+for step in range(200):
+    optimizer.zero_grad()
+    criterion(model(batch[0]), batch[1]).backward()
+    optimizer.step()
+```
+
+- 训练循环：优化器持有的是不是这个模型的参数，是否调用了 `step()`，输出有没有被 `detach()`？
+- 损失：打乱之后标签是否仍与输入对应，损失要的是 logits 还是概率？
+- 学习率{rate}：分别试 10 倍和十分之一。""",
+)
+
+
+@dataclass(frozen=True)
+class NotLearning:
+    """The loss ends where it began.
+
+    Why it matters: the steps so far bought nothing, and more of them will not.
+
+    How it decides: start = median of the first 3 records, end = median of the last quarter. It fires if the end is not below
+    the start by more than `max_fall` of it or twice the standard error of a quarter's median, and if the second and the last
+    quarter agree as closely. A level of ln 2 (within `guess_tolerance`) that is flat, from a start of at most
+    `max_guess_start` times that, counts as guessing between two classes. Unit: that of the loss.
+
+    What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
+
+    Guards against: a converged run, which began higher; a run recorded from its middle, a learning rate still warming up, and a
+    loss that goes below zero (all not evaluated).
+
+    References: Karpathy 2019, A Recipe for Training Neural Networks ("overfit one batch"); Goodfellow, Bengio and Courville
+    2016, Deep Learning, section 11.5.
+    """
+
+    zh: ClassVar[str] = """损失停留在开始时的水平。
+
+    为什么重要：到目前为止的训练没有任何收获，继续下去也不会有。
+
+    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一也同样接近，则触发。若水平稳定在 ln 2（误差在 `guess_tolerance` 内），且起点不超过它的 `max_guess_start` 倍，也视为二分类瞎猜。单位与损失相同。
+
+    先试什么：先让模型过拟合一个批次；再检查训练循环、损失的输入和学习率。
+
+    如何避免误报：已收敛的训练起点更高；从中途开始记录、学习率仍在预热、损失会取负值的训练均不评估。
+
+    参考：Karpathy 2019，训练神经网络的秘诀（“过拟合一个批次”）；Goodfellow、Bengio 与 Courville 2016，《深度学习》11.5 节。
+    """
+    code: ClassVar[str] = "LD104"
+    name: ClassVar[str] = "not-learning"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The loss does not fall", "损失没有下降")
+    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: share of the starting level, 1; fine-tuning of a good model wins more than that
+    max_fall: float = 0.02
+    #: relative distance to ln 2, 1; wide enough for a class or two of imbalance, too narrow for chance
+    guess_tolerance: float = 0.01
+    #: start over ln 2, 1; a random output layer costs that much, and a run that fell from further up has learned
+    max_guess_start: float = 1.3
+    #: records; a quarter then has enough for a standard error
+    min_records: int = 50
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding if the loss has stayed at its start, or at that of guessing."""
+        loss = curve(run[LOSS])
+        loss.needs_positive()
+        loss.needs(self.min_records)
+        _needs_beginning(loss)
+        _needs_full_rate(run, loss)
+        start, (second, end, margin) = loss.start, self._quarters(loss)
+        flat = abs(second - end) <= margin
+        near = abs(end - math.log(2)) <= self.guess_tolerance * math.log(2)
+        guessing = near and start <= self.max_guess_start * end
+        if flat and np.isfinite(end) and (abs(start - end) <= margin or guessing):
+            yield self._finding(run, loss, end, guessing)
+
+    def _quarters(self, loss: Curve) -> tuple[float, float, float]:
+        """Level of the second and of the last quarter, and how far two levels may differ by chance."""
+        size = len(loss) // 4
+        second, last = loss.values[size : 2 * size], loss.values[-size:]
+        error = 1.25 * loss.noise / math.sqrt(size)  # standard error of a median
+        margin = max(self.max_fall * loss.start, 2 * error)
+        return float(np.median(second)), float(np.median(last)), margin
+
+    def _finding(self, run: Run, loss: Curve, end: float, guessing: bool) -> Finding:
+        start, lr = loss.start, rate(run)
+        guess = (_GUESS if guessing else _NO_GUESS).format(end=number(end))
+        percent = number(100 * (end - start) / start) if start else "0"
+        words = {"start": number(start), "end": number(end), "percent": percent}
+        message = Text(
+            _MESSAGE.en.format(guess=guess.en, records=len(loss), **words),
+            _MESSAGE.zh.format(guess=guess.zh, records=len(loss), **words),
+        )
+        at = "" if lr is None else f" (`lr` {number(lr)})"
+        ends = int(loss.steps[0]), int(loss.steps[-1])
+        evidence = Evidence(LOSS.name, "", *ends, end, (1 - self.max_fall) * start)
+        numbers = {"start": start, "end": end}
+        advice = _ADVICE.format(rate=at)
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+
+def _needs_beginning(loss: Curve) -> None:
+    """A run that was resumed, or recorded late, may have learned before."""
+    gap = float(np.median(np.diff(loss.steps)))
+    if loss.steps[0] > 10 * gap:
+        raise NotEnough(
+            Text("records from the beginning of the training", "需要训练开始阶段的记录")
+        )
+
+
+def _needs_full_rate(run: Run, loss: Curve) -> None:
+    """Learning has hardly begun while the rate is still warming up."""
+    middle, last, full = (
+        rate(run, int(loss.steps[len(loss) // 2])),
+        rate(run, int(loss.steps[-1])),
+        rate(run),
+    )
+    if middle is not None and last is not None and last == full and middle < 0.7 * last:
+        raise NotEnough(
+            Text("records after the learning rate's warm-up", "需要学习率预热结束之后的记录")
+        )

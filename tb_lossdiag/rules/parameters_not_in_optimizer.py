@@ -1,0 +1,135 @@
+"""LD603 parameters-not-in-optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import GRADIENT_NORM, PARAMETER_HELD, Quantity, Run
+from tb_lossdiag.rules.layers import compact, listed
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
+
+_MESSAGE = Text(
+    "{count} of {all} parameters have gradients in {records} records, but no optimizer holds them: {names}.",
+    "{all} 个参数中有 {count} 个在 {records} 条记录中有梯度，但没有任何优化器持有它们：{names}。",
+)
+_ADVICE = Text(
+    """Give them to the optimizer:
+
+```python
+optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)  # after the model is complete and on its device
+```
+
+- A module that was replaced or added after the optimizer was made needs `optimizer.add_param_group(dict(params=module.parameters()))`.
+- An optimizer made from another copy of the model trains that copy.
+- If {names} should stay as they are, call `requires_grad_(False)` on them: it saves their gradients.""",
+    """把它们交给优化器：
+
+```python
+optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)  # 在模型完整并移到设备之后
+```
+
+- 创建优化器之后才替换或添加的模块，需要 `optimizer.add_param_group(dict(params=module.parameters()))`。
+- 由模型的另一个副本创建的优化器，训练的是那个副本。
+- 如果 {names} 本应保持不变，请对它们调用 `requires_grad_(False)`，可省去计算梯度。""",
+)
+
+
+@dataclass(frozen=True)
+class ParametersNotInOptimizer:
+    """Parameters get gradients, but no optimizer updates them.
+
+    Why it matters: they stay as initialised although everything looks as if they were trained.
+
+    How it decides: no optimizer given to the writer has ever held the parameter, and it had a gradient in at least `min_records`
+    records. An error if no optimizer holds any parameter of the model, else a warning. Unit: records.
+
+    What to try first: make the optimizer from the finished model's `parameters()`, or add a parameter group.
+
+    Guards against: parameters that an optimizer holds at any time (staged unfreezing); frozen ones, which have no gradient; runs in
+    which no optimizer is known (not evaluated). All parameters are one finding, whole modules by one name.
+
+    References: PyTorch, `torch.optim`, "Constructing it"; `Optimizer.add_param_group`.
+    """
+
+    zh: ClassVar[str] = """参数有梯度，但没有优化器更新它们。
+
+    为什么重要：它们停留在初始值，看上去却像是在训练。
+
+    如何判断：给记录器的优化器从未持有该参数，而它在至少 `min_records` 条记录中有梯度。若没有优化器持有模型的任何参数则为错误，否则为警告。单位：记录数。
+
+    先试什么：用完成后的模型的 `parameters()` 创建优化器，或添加参数组。
+
+    如何避免误报：曾被优化器持有过的参数（分阶段解冻）；没有梯度的冻结参数；不知道优化器的训练（不评估）。所有参数合为一个结论，整个模块用一个名字表示。
+
+    参考：PyTorch `torch.optim`“Constructing it”；`Optimizer.add_param_group`。
+    """
+    code: ClassVar[str] = "LD603"
+    name: ClassVar[str] = "parameters-not-in-optimizer"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Parameters that no optimizer holds", "没有优化器持有的参数")
+    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_HELD)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+
+    #: records with a gradient; by then every optimizer of a loop has been seen
+    min_records: int = 5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding that names all parameters nobody holds."""
+        gradient, held = run[GRADIENT_NORM], run[PARAMETER_HELD]
+        flags = held.values[np.isfinite(held.values).any(axis=1)]
+        if not len(flags) or len(gradient) < self.min_records:
+            least = self.min_records
+            raise NotEnough(
+                Text(
+                    f"at least {least} records of gradients, and an optimizer given with optimizer=",
+                    f"至少需要 {least} 条梯度记录，并用 optimizer= 给出优化器",
+                )
+            )
+        ever = dict(
+            zip(held.columns, np.nanmax(np.nan_to_num(flags, nan=-1.0), axis=0), strict=True)
+        )
+        has = (~np.isnan(gradient.values)).sum(axis=0) >= self.min_records
+        trained = [name for name, ok in zip(gradient.columns, has, strict=True) if ok]
+        names = [name for name in trained if ever.get(name, -1.0) == 0]
+        if names:
+            yield self._finding(run, names, trained, held_any=max(ever.values()) > 0)
+
+    def _finding(
+        self, run: Run, names: list[str], trained: list[str], *, held_any: bool
+    ) -> Finding:
+        gradient = run[GRADIENT_NORM]
+        patterns = compact(names, trained)
+        rows = np.flatnonzero(
+            ~np.isnan(np.stack([gradient.column(name) for name in names])).all(axis=0)
+        )
+        ends = int(gradient.steps[rows[0]]), int(gradient.steps[rows[-1]])
+        message = _MESSAGE.format(
+            count=str(len(names)),
+            all=str(len(trained)),
+            records=str(len(rows)),
+            names=listed(patterns),
+        )
+        name = run.facts.get("optimizer", "")
+        advice = _ADVICE.format(
+            optimizer=name if name.isidentifier() else "AdamW", names=listed(patterns, 2)
+        )
+        # One piece per module: its first parameter stands for it.
+        starts = [pattern.removesuffix("*") for pattern in patterns]
+        shown = [next(n for n in names if n.startswith(start)) for start in starts]
+        evidence = tuple(Evidence(GRADIENT_NORM.name, n, *ends) for n in dict.fromkeys(shown))
+        severity = self.severity if held_any else Severity.ERROR
+        subject = patterns[0] if len(patterns) == 1 else ""
+        return Finding(
+            self.code,
+            severity,
+            subject,
+            evidence,
+            message,
+            advice,
+            {"parameters": len(names), "trainable": len(trained)},
+        )

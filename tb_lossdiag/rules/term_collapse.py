@@ -1,0 +1,159 @@
+"""LD402 term-collapse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import LOSS_TERM, LOSS_WEIGHT, Doubles, Quantity, Run, Table
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools, Span, level, spans
+
+_KL = re.compile(r"(^|[^a-z])(kl|kld|kld?_?(loss|div)|kl[-_ ]?divergence)([^a-z]|$)", re.IGNORECASE)
+
+_MESSAGE = Text(
+    "`{term}` fell from {before} to {after} by step {first} and stays there for {records} records, while the other terms keep {rest}% of their size.",
+    "`{term}` 到第 {first} 步从 {before} 降到 {after}，并保持了 {records} 条记录，而其他项仍保留 {rest}% 的大小。",
+)
+_KL_ADVICE = Text(
+    """This is posterior collapse: the code carries no information, and the decoder has learned to do without it.
+
+- Anneal the weight of `{term}` from 0 over the first part of the training, or give it free bits, so that being informative costs nothing at first.
+
+```python
+beta = min(1.0, step / {anneal})
+kl = kl_per_dimension.clamp_min(0.1).sum()  # free bits
+loss = reconstruction + beta * kl
+```
+
+- Weaken the decoder (dropout on its inputs, less autoregressive context).""",
+    """这是后验坍塌：编码不携带任何信息，解码器学会了不用它。
+
+- 在训练前段把 `{term}` 的权重从 0 逐渐升高，或使用 free bits，使“携带信息”一开始没有代价。
+
+```python
+beta = min(1.0, step / {anneal})
+kl = kl_per_dimension.clamp_min(0.1).sum()  # free bits
+loss = reconstruction + beta * kl
+```
+
+- 削弱解码器（对其输入做 dropout，减少自回归的上下文）。""",
+)
+_ADVICE = Text(
+    """Find out whether `{term}` is solved or cheated:
+
+- solved (a constraint that is met, an easy task): nothing to do, it costs only time;
+- cheated: a trivial solution (a constant output, an empty mask, a zero embedding) also makes it vanish. Look at the outputs it judges; lower its weight at first, or forbid the trivial solution.""",
+    """弄清 `{term}` 是学会了还是走了捷径：
+
+- 学会了（约束已满足、任务很简单）：无需处理，只是多花时间；
+- 走捷径：平凡解（常数输出、空掩码、零嵌入）也会让它消失。检查它所评判的输出；开始时降低其权重，或排除平凡解。""",
+)
+
+
+@dataclass(frozen=True)
+class TermCollapse:
+    """A loss term falls to nothing while the others stay.
+
+    Why it matters: a term is rarely solved a thousand times better than the rest. More often the model found a trivial way to
+    satisfy it; for a KL term this is posterior collapse.
+
+    How it decides: level = median of 5 records in which the term's weight isn't 0. It is at most `max_rest` of its highest earlier
+    level for `min_records` records in a row up to the end, while the other contributions together keep at least `others_stay`
+    of theirs. A warning for terms named as a KL divergence, an information for others. Dimensionless.
+
+    What to try first: anneal the weight of a KL term or give it free bits; look at what the term judges.
+
+    Guards against: annealing (records of weight 0 don't count); a run in which every term converges; constraints that are met
+    (information only).
+
+    References: Bowman et al. 2016 (arXiv 1511.06349); Kingma et al. 2016, free bits (arXiv 1606.04934); Lucas et al. 2019
+    (arXiv 1911.02469).
+    """
+
+    zh: ClassVar[str] = """某个损失项降到几乎为零，而其他项不变。
+
+    为什么重要：一项很少会比其他项好上千倍。更常见的是模型找到了满足它的平凡办法；对 KL 项来说就是后验坍塌。
+
+    如何判断：水平 = 该项权重非零的 5 条记录的中位数。它直到末尾连续至少 `min_records` 条记录不超过此前最高水平的 `max_rest`，而其他项的贡献之和仍保留至少 `others_stay`。名称表明是 KL 散度的项为警告，其他项为提示。无量纲。
+
+    先试什么：对 KL 项的权重做退火或使用 free bits；检查该项所评判的输出。
+
+    如何避免误报：退火（权重为 0 的记录不算）；所有项都收敛的训练；已满足的约束（只作提示）。
+
+    参考：Bowman 等 2016（arXiv 1511.06349）；Kingma 等 2016，free bits（arXiv 1606.04934）；Lucas 等 2019（arXiv 1911.02469）。
+    """
+    code: ClassVar[str] = "LD402"
+    name: ClassVar[str] = "term-collapse"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("A loss term collapses", "某个损失项坍塌")
+    reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD401",)
+
+    #: level over highest earlier level, 1; three orders of magnitude are beyond what training wins
+    max_rest: float = 1e-3
+    #: records in a row up to the end; a dip is shorter
+    min_records: int = 20
+    #: contributions of the others over theirs at the term's highest level, 1; below, the whole loss converges
+    others_stay: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per collapsed term."""
+        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
+        parts = np.abs(value.values.astype(np.float64) * weight.values)
+        judged = False
+        for index in range(len(value.columns)):
+            on = (weight.values[:, index] != 0) & np.isfinite(parts[:, index])
+            if on.sum() >= self.min_records + 5:
+                judged = True
+                rest = np.where(np.isfinite(parts), parts, 0.0).sum(axis=1)[on] - parts[on, index]
+                yield from self._judge(value, on, index, rest)
+        if not judged:
+            least = self.min_records + 5
+            raise NotEnough(
+                Text(
+                    f"at least {least} records of a term whose weight isn't 0",
+                    f"至少需要某项权重非零的 {least} 条记录",
+                )
+            )
+
+    def _judge(self, value: Table, on: Bools, index: int, rest: Doubles) -> Iterator[Finding]:
+        levels = level(np.abs(value.values[on, index]), 5)
+        highest = np.maximum.accumulate(levels)
+        found = spans(levels <= self.max_rest * highest, self.min_records)
+        if not found or found[-1].last != len(levels) - 1 or highest[-1] <= 0:
+            return
+        top, others = int(np.argmax(levels)), level(rest, 5)
+        stay = float(others[-1] / max(others[top], 1e-30))
+        if stay >= self.others_stay and others[-1] > 0:
+            numbers = {"before": float(highest[-1]), "after": float(levels[-1]), "others": stay}
+            yield self._finding(value.columns[index], found[-1], value.steps[on], numbers)
+
+    def _finding(
+        self,
+        term: str,
+        span: Span,
+        steps: np.ndarray[tuple[int], np.dtype[np.int64]],
+        numbers: dict[str, float],
+    ) -> Finding:
+        first, last = span.ends(steps)
+        message = _MESSAGE.format(
+            term=term,
+            before=number(numbers["before"]),
+            after=number(numbers["after"]),
+            first=str(first),
+            records=str(span.size),
+            rest=f"{100 * numbers['others']:.0f}",
+        )
+        bound = self.max_rest * numbers["before"]
+        evidence = Evidence(LOSS_TERM.name, term, first, last, numbers["after"], bound)
+        divergence = _KL.search(term) is not None
+        severity = self.severity if divergence else Severity.INFO
+        text = _KL_ADVICE if divergence else _ADVICE
+        advice = text.format(term=term, anneal=str(max(10, (last - int(steps[0])) // 4)))
+        return Finding(self.code, severity, term, (evidence,), message, advice, numbers)

@@ -1,0 +1,164 @@
+"""LD401 term-dominance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import LOSS_TERM, LOSS_WEIGHT, Doubles, Quantity, Run, Table
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Span, longest, median, noise
+
+_MESSAGE = Text(
+    "`{term}` makes up {percent}% of the loss over {records} records{starved}.",
+    "在 {records} 条记录中，`{term}` 占损失的 {percent}%{starved}。",
+)
+_STARVED = Text(
+    ", while `{name}`, of comparable weight, doesn't improve ({before} before, {after} after)",
+    "，而权重相当的 `{name}` 没有改善（开始时 {before}，之后 {after}）",
+)
+_NOTHING = Text("", "")
+_ADVICE = Text(
+    """The optimizer sees almost only `{term}`. If the other terms are meant to be learned as well, bring the contributions to one order of magnitude; with the levels of this run:
+
+```python
+weights = dict({weights})
+```
+
+A main loss with a small regulariser beside it looks the same and is fine: then leave it.""",
+    """优化器几乎只看得到 `{term}`。如果其他项也要学好，请把各项贡献调到同一数量级；按本次训练的水平：
+
+```python
+weights = dict({weights})
+```
+
+主损失加一个很小的正则项看起来也是这样，那是正常的，不必改动。""",
+)
+
+
+@dataclass(frozen=True)
+class TermDominance:
+    """One term is nearly the whole loss.
+
+    Why it matters: what the other terms ask for is drowned; they are computed and not learned.
+
+    How it decides: contribution = weight x value; share = |contribution| over the sum of all |contributions|. A term's share is
+    above `min_share` for at least `min_records` records in a row that make up `min_stretch` of the run, with at least two terms
+    of non-zero weight. It is a warning if another term, whose weight is at least half as large and which varies from batch to
+    batch, stays within `starved_change` of where it began; else an information. Dimensionless.
+
+    What to try first: weights that bring the contributions to one order of magnitude.
+
+    Guards against: main loss plus small regulariser (information only); terms switched off by a zero weight; short phases.
+
+    References: Kendall, Gal and Cipolla 2018 (arXiv 1705.07115); Chen et al. 2018, GradNorm (arXiv 1711.02257).
+    """
+
+    zh: ClassVar[str] = """某一项几乎就是全部损失。
+
+    为什么重要：其他项的要求被淹没；它们被计算，却没有被学习。
+
+    如何判断：贡献 = 权重 × 数值；占比 = |贡献| / 所有 |贡献| 之和。至少有两项权重非零时，某项占比连续至少 `min_records` 条且占全程 `min_stretch` 的记录高于 `min_share`。若另有一项权重不小于其一半、随批次波动，却停留在起点的 `starved_change` 以内，则为警告，否则只是提示。无量纲。
+
+    先试什么：调整权重，使各项贡献处于同一数量级。
+
+    如何避免误报：主损失加小正则项（只作提示）；权重为零的项；短暂的阶段。
+
+    参考：Kendall、Gal 与 Cipolla 2018（arXiv 1705.07115）；Chen 等 2018，GradNorm（arXiv 1711.02257）。
+    """
+    code: ClassVar[str] = "LD401"
+    name: ClassVar[str] = "term-dominance"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("One loss term drowns the others", "某个损失项淹没了其他项")
+    reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: share of the sum of absolute contributions, 1; the rest is within batch noise then
+    min_share: float = 0.95
+    #: records in a row; a start-up phase is shorter
+    min_records: int = 20
+    #: share of all records, 1; most of the run
+    min_stretch: float = 0.5
+    #: relative change of the starved term's level, 1; less isn't learning
+    starved_change: float = 0.1
+    #: noise from record to record over the level, 1; a penalty on the weights is smoother, a data term never is
+    min_noise: float = 1e-3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding for the term that dominates longest."""
+        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
+        parts = np.abs(value.values.astype(np.float64) * weight.values)
+        parts[~np.isfinite(parts)] = np.nan
+        several = ((weight.values != 0) & ~np.isnan(parts)).sum(axis=1) >= 2  # noqa: PLR2004
+        if several.sum() < self.min_records:
+            least = self.min_records
+            raise NotEnough(
+                Text(
+                    f"at least {least} records of two or more terms whose weight isn't 0",
+                    f"至少需要 {least} 条含两个以上非零权重项的记录",
+                )
+            )
+        share = parts / np.nansum(parts, axis=1, keepdims=True)
+        least = max(self.min_records, int(self.min_stretch * len(value)))
+        for index in range(len(value.columns)):
+            span = longest((share[:, index] > self.min_share) & several, least)
+            if span is not None:
+                yield self._finding(
+                    value, weight, span, (index, median(share[span.records, index]))
+                )
+
+    def _finding(
+        self, value: Table, weight: Table, span: Span, big: tuple[int, Doubles]
+    ) -> Finding:
+        index, share = big[0], float(big[1])
+        term, ends = value.columns[index], span.ends(value.steps)
+        starved = self._starved(value, weight, span, index)
+        message = _message(term, share, span, starved)
+        evidence = [Evidence(LOSS_TERM.name, term, *ends, share, self.min_share)]
+        evidence += [Evidence(LOSS_TERM.name, name, *ends) for name, _, _ in starved[:1]]
+        severity = self.severity if starved else Severity.INFO
+        advice = _ADVICE.format(term=term, weights=_weights(value, weight, span))
+        return Finding(
+            self.code, severity, term, tuple(evidence), message, advice, {"share": share}
+        )
+
+    def _starved(
+        self, value: Table, weight: Table, span: Span, big: int
+    ) -> list[tuple[str, float, float]]:
+        """Name, level before and after of the terms that should be learned as well and are not."""
+        weights = np.abs(median(weight.values[span.records], axis=0))
+        quarter = max(1, span.size // 4)
+        found = []
+        for index, name in enumerate(value.columns):
+            values = value.values[span.records, index]
+            before, after = float(median(values[:quarter])), float(median(values[-quarter:]))
+            flat = abs(after - before) <= self.starved_change * abs(before)
+            varies = noise(values) >= self.min_noise * abs(before) > 0
+            if index != big and flat and varies and weights[index] >= weights[big] / 2:
+                found.append((name, before, after))
+        return found
+
+
+def _message(term: str, share: float, span: Span, starved: list[tuple[str, float, float]]) -> Text:
+    words = {"term": term, "percent": f"{100 * share:.1f}", "records": str(span.size)}
+    more = _NOTHING
+    if starved:
+        name, before, after = starved[0]
+        more = _STARVED.format(name=name, before=number(before), after=number(after))
+    return Text(
+        _MESSAGE.en.format(starved=more.en, **words), _MESSAGE.zh.format(starved=more.zh, **words)
+    )
+
+
+def _weights(value: Table, weight: Table, span: Span) -> str:
+    """Weights that give all terms the contribution of the smallest weighted one's neighbour: the middle one."""
+    levels = np.abs(median(value.values[span.records], axis=0))
+    on = (median(np.abs(weight.values[span.records]), axis=0) > 0) & (levels > 0)
+    named = [(name, level) for name, level, ok in zip(value.columns, levels, on, strict=True) if ok]
+    target = float(np.exp(np.mean([np.log(level) for _, level in named]))) if named else 1.0
+    pairs = [f'("{name}", {number(target / level)})' for name, level in named]
+    return f"[{', '.join(pairs)}]"

@@ -1,0 +1,102 @@
+"""How far a step moves the weights: a measured lower bound, and what the optimizer's formula gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tb_lossdiag.records import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    MOMENTUM,
+    PARAMETER_NORM,
+    Doubles,
+    Run,
+    Steps,
+)
+from tb_lossdiag.rules.layers import Family, family, sizes, weights
+
+_TINY = 1e-4
+"""Root mean square of a weight below which it counts as zero-initialised: any step is large beside it."""
+_ADAM_EPSILON = 1e-8
+"""PyTorch's default; smaller gradients no longer give full steps."""
+
+
+@dataclass(frozen=True)
+class Updates:
+    """Update-to-weight ratios.
+
+    Attributes:
+        steps: int64[T].
+        columns: C weight matrices.
+        ratios: float64[T, C] per step; NaN = unknown.
+    """
+
+    steps: Steps
+    columns: tuple[str, ...]
+    ratios: Doubles
+
+
+def measured(run: Run) -> Updates:
+    """Change of each weight matrix's norm from record to record, over the norm and the steps between.
+
+    A lower bound: an update at right angles to the weights hardly changes their norm.
+    """
+    norm = run[PARAMETER_NORM]
+    elements = sizes(run, norm.columns)
+    chosen = weights(norm.columns, elements)
+    values = norm.values[:, chosen].astype(np.float64)
+    change = np.abs(np.diff(values, axis=0)) / values[:-1] / np.diff(norm.steps)[:, None]
+    scale = values[:-1] / np.sqrt(np.nan_to_num(elements[chosen], nan=1.0))
+    change[~np.isfinite(change) | (scale < _TINY)] = np.nan
+    names = tuple(name for name, ok in zip(norm.columns, chosen, strict=True) if ok)
+    return Updates(norm.steps[1:], names, change)
+
+
+def estimated(run: Run) -> Updates | None:
+    """What the optimizer's formula gives at most; None for an optimizer whose formula isn't known.
+
+    SGD: lr x gradient norm x clip coefficient / (1 - momentum). Adam's kind: lr x sqrt(elements), less where the gradient is not
+    above Adam's epsilon. Both over the parameter norm.
+    """
+    kind = family(run)
+    gradient, parameter = run.aligned(GRADIENT_NORM, PARAMETER_NORM)
+    elements = sizes(run, gradient.columns)
+    chosen = weights(gradient.columns, elements)
+    lr = np.nanmax(
+        np.nan_to_num(run[LEARNING_RATE].at(gradient.steps), nan=-1.0), axis=1, initial=-1
+    )
+    lr = np.where(lr < 0, np.nan, lr)[:, None]
+    norm = gradient.values.astype(np.float64)
+    if kind is Family.SGD:
+        step = lr * norm * _clip_coefficient(run, gradient.steps) / (1 - _momentum(run))
+    elif kind is Family.ADAM:
+        each = norm / np.sqrt(elements)
+        step = lr * np.sqrt(elements) * each / (each + _ADAM_EPSILON)
+    else:
+        return None
+    ratios = (step / parameter.values)[:, chosen]
+    ratios[~np.isfinite(ratios)] = np.nan
+    names = tuple(name for name, ok in zip(gradient.columns, chosen, strict=True) if ok)
+    return Updates(gradient.steps, names, ratios)
+
+
+def _clip_coefficient(run: Run, steps: Steps) -> Doubles:
+    """float64[T, 1]: the strongest clip of each step, 1 where there was none."""
+    if CLIP_GLOBAL_NORM not in run or CLIP_MAX_NORM not in run:
+        return np.ones((len(steps), 1))
+    norm, bound = run[CLIP_GLOBAL_NORM].at(steps), run[CLIP_MAX_NORM].at(steps)
+    coefficient = np.nan_to_num(bound / (norm + 1e-6), nan=1.0, posinf=1.0)
+    strongest: Doubles = coefficient.astype(np.float64).min(axis=1, initial=1.0)
+    return strongest[:, None]
+
+
+def _momentum(run: Run) -> float:
+    """Largest momentum of any group, 0 if there is none."""
+    if MOMENTUM not in run:
+        return 0.0
+    known = run[MOMENTUM].values[np.isfinite(run[MOMENTUM].values)]
+    return float(min(known.max(initial=0.0), 0.999))

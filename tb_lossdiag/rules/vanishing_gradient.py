@@ -1,0 +1,176 @@
+"""LD201 vanishing-gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.records import (
+    GRADIENT_NORM,
+    LOSS,
+    PARAMETER_NORM,
+    PARAMETER_SIZE,
+    Doubles,
+    Quantity,
+    Run,
+)
+from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.layers import sizes, weights
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Span, longest, median
+
+_MESSAGE = Text(
+    "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss has not been learned.",
+    "相对于权重，靠近输入的 `{first}` 得到的梯度比靠近输出的 `{last}` 小 {times} 倍（{low} 对 {high}），持续 {records} 条记录，而损失尚未学下来。",
+)
+_ADVICE = Text(
+    """Let the gradient reach the input:
+
+- replace `sigmoid` and `tanh` in the hidden layers by `ReLU`, `GELU` or `SiLU`;
+- normalise between layers (`LayerNorm`, `BatchNorm`) or add residual connections (`x + block(x)`);
+- initialise for the activation in use.
+
+```python
+for module in model.modules():
+    if isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.zeros_(module.bias)
+```
+
+A higher learning rate does not cure it: it moves `{last}` too far before `{first}` moves at all.""",
+    """让梯度能传到输入：
+
+- 把隐藏层的 `sigmoid`、`tanh` 换成 `ReLU`、`GELU` 或 `SiLU`；
+- 在层间加归一化（`LayerNorm`、`BatchNorm`）或残差连接（`x + block(x)`）；
+- 按所用激活函数初始化。
+
+```python
+for module in model.modules():
+    if isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.zeros_(module.bias)
+```
+
+提高学习率不能解决问题：`{first}` 还没动，`{last}` 就已经走得太远。""",
+)
+
+
+@dataclass(frozen=True)
+class VanishingGradient:
+    """The gradient fades on its way to the input.
+
+    Why it matters: the first layers hardly move, so that the last ones learn from features that stay random.
+
+    How it decides: ratio = gradient norm / parameter norm per weight matrix, in the order of the model's parameters (depth).
+    The median ratio of the first third of the layers is at least `min_decay` times below that of the last third, and the ratios
+    rise with depth (rank correlation at least `min_correlation`), in `min_records` records in a row, while the loss has lost
+    less than `learned` of its start. Dimensionless.
+
+    What to try first: ReLU-like activations, normalisation or residual connections, matching initialisation.
+
+    Guards against: scaled losses (only ratios between layers count); a converged run, which is learned; biases and normalisation
+    scales; one odd layer such as an embedding; dead layers, whose gradient is exactly 0.
+
+    References: Glorot and Bengio 2010 (AISTATS), section 4; He et al. 2015 (arXiv 1502.01852).
+    """
+
+    zh: ClassVar[str] = """梯度在传向输入的途中消失。
+
+    为什么重要：前面的层几乎不动，后面的层只能用一直随机的特征学习。
+
+    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍，比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`。无量纲。
+
+    先试什么：类 ReLU 激活、归一化或残差连接、与激活匹配的初始化。
+
+    如何避免误报：损失的缩放（只比较各层之间）；已收敛的训练；偏置与归一化参数；嵌入层之类的个别层；梯度恰为 0 的死层。
+
+    参考：Glorot 与 Bengio 2010（AISTATS）第 4 节；He 等 2015（arXiv 1502.01852）。
+    """
+    code: ClassVar[str] = "LD201"
+    name: ClassVar[str] = "vanishing-gradient"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The gradient vanishes towards the input", "梯度在靠近输入处消失")
+    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE,)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602")
+
+    #: ratio of ratios, 1; a new head on a trained backbone reaches 100, five sigmoid layers 1000 and more
+    min_decay: float = 1e3
+    #: Spearman's rank correlation of ratio and depth, 1; one odd layer doesn't make a decay
+    min_correlation: float = 0.7
+    #: records in a row; the first steps after initialisation prove nothing
+    min_records: int = 20
+    #: weight matrices; depth needs a few
+    min_layers: int = 4
+    #: share of the starting loss, 1; the last layers alone often win a third
+    learned: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for the longest stretch in which the gradient fades."""
+        gradient, parameter = run.aligned(GRADIENT_NORM, PARAMETER_NORM)
+        is_weight = weights(gradient.columns, sizes(run, gradient.columns))
+        if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
+            raise NotEnough(self._needs())
+        ratio = (gradient.values / parameter.values)[:, is_weight].astype(np.float64)
+        ratio[~(np.isfinite(ratio) & (ratio > 0))] = np.nan
+        names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
+        learned = curve(run[LOSS])
+        learned.needs(3)
+        span = longest(
+            self._fades(ratio) & (learned.fall_at(gradient.steps) < self.learned), self.min_records
+        )
+        if span is not None:
+            yield self._finding(
+                median(ratio[span.records], axis=0), names, span, span.ends(gradient.steps)
+            )
+
+    def _needs(self) -> Text:
+        layers, records = self.min_layers, self.min_records
+        return Text(
+            f"at least {layers} weight matrices and {records} records of their gradients",
+            f"至少需要 {layers} 个权重矩阵及其梯度的 {records} 条记录",
+        )
+
+    def _fades(self, ratio: Doubles) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """bool[T]: whether the ratios of a record fall towards the input."""
+        third = max(1, ratio.shape[1] // 3)
+        decay = median(ratio[:, -third:], axis=1) / median(ratio[:, :third], axis=1)
+        enough = (~np.isnan(ratio)).sum(axis=1) >= self.min_layers
+        fades: np.ndarray[tuple[int], np.dtype[np.bool_]] = (decay >= self.min_decay) & enough
+        for record in np.flatnonzero(fades):
+            fades[record] = _correlation(ratio[record]) >= self.min_correlation
+        return fades
+
+    def _finding(
+        self, ratio: Doubles, names: list[str], span: Span, ends: tuple[int, int]
+    ) -> Finding:
+        known = np.flatnonzero(~np.isnan(ratio))
+        third = max(1, len(known) // 3)
+        low = int(known[:third][np.argmin(ratio[known[:third]])])
+        high = int(known[-third:][np.argmax(ratio[known[-third:]])])
+        times = float(ratio[high] / ratio[low])
+        words = {"first": names[low], "last": names[high]}
+        message = _MESSAGE.format(
+            times=number(times),
+            low=number(float(ratio[low])),
+            high=number(float(ratio[high])),
+            records=str(span.size),
+            **words,
+        )
+        evidence = (
+            Evidence(GRADIENT_NORM.name, names[low], *ends, 1 / times, 1 / self.min_decay),
+            Evidence(GRADIENT_NORM.name, names[high], *ends),
+        )
+        numbers = {"low": float(ratio[low]), "high": float(ratio[high])}
+        advice = _ADVICE.format(**words)
+        return Finding(self.code, self.severity, names[low], evidence, message, advice, numbers)
+
+
+def _correlation(ratio: Doubles) -> float:
+    """Spearman's rank correlation with the place in the row, NaN left out."""
+    known = ratio[~np.isnan(ratio)]
+    ranks = np.argsort(np.argsort(known))
+    return float(np.corrcoef(ranks, np.arange(len(known)))[0, 1])
