@@ -56,7 +56,7 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             raise RuntimeError(f"TensorBoard ended with {process.returncode}")
         try:
-            if get(f"{address}/data/environment")[0] == 200:
+            if get(f"{address}/data/environment")[0] in {200, 404}:
                 return
         except OSError:
             time.sleep(0.2)

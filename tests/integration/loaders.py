@@ -16,6 +16,15 @@ from tb_lossdiag.schema import PLUGIN
 Open = Callable[[str], Any]
 
 
+_servers: list[SubprocessServerDataIngester] = []
+
+
+def end_servers() -> None:
+    """End every data server started so far: each ends when its standard input does."""
+    while _servers:
+        _servers.pop()._stdin_handle.close()
+
+
 def python(logdir: str) -> Any:
     """The loader in TensorBoard's own process."""
     return open_folder(logdir)
@@ -32,7 +41,7 @@ def rust(logdir: str) -> Any:
     )
     ingester.start()
     provider = ingester.data_provider
-    provider.keep_alive = ingester  # the server ends with its ingester
+    _servers.append(ingester)
     _settle(provider)
     return provider
 

@@ -61,7 +61,9 @@ def test_runs_lists_ours_and_names_the_others(base: str) -> None:
     assert nan["counts"]["error"] == 1
 
 
-def test_diagnosis_is_the_command_lines_document(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diagnosis_is_the_command_lines_document(
+    base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     logdir = load(f"{base}/runs")["logdir"]
     assert main(["check", logdir, "--format", "json"]) == 1
     assert load(f"{base}/diagnosis") == json.loads(capsys.readouterr().out)
@@ -132,6 +134,8 @@ def test_new_records_appear(tmp_path: Path) -> None:
         for step in range(2):
             writer.add_diagnostics(loss=1.0, global_step=step)
             writer.flush()
-            _until(lambda step=step: [r["last_step"] for r in load(f"{base}/runs")["runs"]] == [step])
+            _until(
+                lambda step=step: [r["last_step"] for r in load(f"{base}/runs")["runs"]] == [step]
+            )
             seen.append(load(f"{base}/runs")["runs"][0]["data_version"])
         assert seen[0] != seen[1]

@@ -1,0 +1,97 @@
+"""A real TensorBoard in a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Frame, Page, sync_playwright
+from tensorboard_process import serving
+
+ARTIFACTS = Path(__file__).parent / "artifacts"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Tab:
+    """The open page and what its console complained about."""
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, **place: str) -> Frame:
+        """Open the tab at a deep link and wait for its frame."""
+        keys = "".join(f"&p.lossdiag.{key}={value}" for key, value in place.items())
+        self.page.goto(f"{self.address}/?fresh={len(keys)}#lossdiag{keys}")
+        self.page.reload()
+        return self.frame()
+
+    def frame(self) -> Frame:
+        """The plugin's frame, once it shows its title."""
+        handle = self.page.wait_for_selector("iframe[src*='plugin_entry.html?name=lossdiag']")
+        frame = handle.content_frame() if handle else None
+        assert frame is not None
+        frame.wait_for_selector("text=Loss Doctor")
+        return frame
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: named by CHROME, found on the machine, or Playwright's own."""
+    path = os.environ.get("CHROME") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def address(demo_logdir: Path) -> Iterator[str]:
+    """TensorBoard on the demo's runs."""
+    with serving(str(demo_logdir)) as base:
+        yield base
+
+
+@pytest.fixture
+def open_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Tab]]:
+    """Make tabs; a failing test leaves its screenshot, any console error fails it."""
+    tabs: list[Tab] = []
+
+    def make(address: str) -> Tab:
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
+        tab = Tab(context.new_page(), address)
+        tab.page.on("console", lambda m: m.type == "error" and tab.complaints.append(m.text))
+        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        tab.page.set_default_timeout(30_000)
+        tabs.append(tab)
+        return tab
+
+    failed = request.session.testsfailed
+    yield make
+    for index, tab in enumerate(tabs):
+        if request.session.testsfailed > failed or tab.complaints:
+            ARTIFACTS.mkdir(exist_ok=True)
+            name = re.sub(r"\W+", "_", f"{request.node.name}_{index}")
+            tab.page.screenshot(path=ARTIFACTS / f"{name}.png")
+        tab.page.context.close()
+    assert [text for tab in tabs for text in tab.complaints] == []
+
+
+@pytest.fixture
+def tab(open_tab: Callable[[str], Tab], address: str) -> Tab:
+    """A tab on the demo's runs."""
+    return open_tab(address)
