@@ -16,7 +16,7 @@ test("paragraphs, bullets, fences and section lines", () => {
 });
 
 test("the words before a colon lead a paragraph", () => {
-  expect(parseMarkdown("Why it matters: one `NaN`\nis enough.")).toEqual([
+  expect(parseMarkdown("Why it matters: one `NaN`\nis enough.", true)).toEqual([
     {
       kind: "paragraph",
       inlines: [
@@ -27,8 +27,13 @@ test("the words before a colon lead a paragraph", () => {
       ],
     },
   ]);
-  expect(parseMarkdown("为什么重要：一个 NaN")[0]).toMatchObject({ inlines: [{ text: "为什么重要：" }, {}] });
-  expect(parseMarkdown("Try this:")).toEqual([
+  expect(parseMarkdown("为什么重要：一个 NaN", true)[0]).toMatchObject({
+    inlines: [{ text: "为什么重要：" }, {}],
+  });
+  expect(parseMarkdown("Note: no")).toEqual([
+    { kind: "paragraph", inlines: [{ kind: "text", text: "Note: no" }] },
+  ]);
+  expect(parseMarkdown("Try this:", true)).toEqual([
     { kind: "paragraph", inlines: [{ kind: "text", text: "Try this:" }] },
   ]);
 });

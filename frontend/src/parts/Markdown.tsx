@@ -40,10 +40,10 @@ export function Sentence({ text }: { text: string }) {
   return <Inlines inlines={parseInline(text)} />;
 }
 
-export function Markdown({ source }: { source: string }) {
+export function Markdown({ source, leads = false }: { source: string; leads?: boolean }) {
   return (
     <div class="markdown">
-      {parseMarkdown(source).map((block, index) => (
+      {parseMarkdown(source, leads).map((block, index) => (
         <BlockView block={block} key={`${index}${block.kind}`} />
       ))}
     </div>

@@ -53,11 +53,11 @@ function takeList(lines: string[]): Block {
   return { kind: "list", items: items.map(parseInline) };
 }
 
-function takeParagraph(lines: string[]): Block {
+function takeParagraph(lines: string[], leads: boolean): Block {
   const parts: string[] = [];
   while (lines.length > 0 && !startsBlock(lines[0] ?? "")) parts.push((lines.shift() ?? "").trim());
   const text = parts.join(" ");
-  const [, lead, rest] = LEAD.exec(text) ?? [];
+  const [, lead, rest] = (leads && LEAD.exec(text)) || [];
   const inlines: Inline[] =
     lead && rest ? [{ kind: "strong", text: lead }, ...parseInline(` ${rest}`)] : parseInline(text);
   return { kind: "paragraph", inlines };
@@ -67,7 +67,8 @@ function startsBlock(line: string): boolean {
   return line.trim() === "" || /^\s*```/.test(line) || BULLET.test(line) || HEADING.test(line);
 }
 
-export function parseMarkdown(source: string): Block[] {
+/** With `leads`, the words before a colon at the start of a paragraph are marked: sections of documentation. */
+export function parseMarkdown(source: string, leads = false): Block[] {
   const lines = source.replaceAll("\r\n", "\n").split("\n");
   const blocks: Block[] = [];
   while (lines.length > 0) {
@@ -79,7 +80,7 @@ export function parseMarkdown(source: string): Block[] {
     else if (heading) {
       blocks.push({ kind: "heading", text: heading[1] ?? "" });
       lines.shift();
-    } else blocks.push(takeParagraph(lines));
+    } else blocks.push(takeParagraph(lines, leads));
   }
   return blocks;
 }

@@ -60,7 +60,7 @@ function Why({ rule }: { rule: Rule }) {
   return (
     <details>
       <summary>{t("findings.why")}</summary>
-      <Markdown source={rule.documentation} />
+      <Markdown source={rule.documentation} leads />
       {thresholds.length > 0 ? <h4>{t("findings.thresholds")}</h4> : null}
       <dl class="numbers">
         {thresholds.map(([name, value]) => (
