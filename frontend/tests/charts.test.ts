@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { keepZoom } from "../src/charts/Chart";
 import { lineOption } from "../src/charts/lineOption";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
@@ -86,6 +87,14 @@ test("points that stand for several values show their band", () => {
 
 test("names go to the canvas, never into HTML", () => {
   expect(lineOption(spec())).toMatchObject({ tooltip: { renderMode: "richText" }, animation: false });
+});
+
+test("new data keep the zoom that was chosen", () => {
+  const option = { dataZoom: [{ type: "inside" }, { type: "slider" }] };
+  expect(keepZoom(option, [{ start: 10, end: 20 }])).toEqual({
+    dataZoom: [{ type: "inside", start: 10, end: 20 }, { type: "slider" }],
+  });
+  expect(keepZoom(option, undefined)).toBe(option);
 });
 
 test("the heat map names its rows and outlines the chosen one", () => {

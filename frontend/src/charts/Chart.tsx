@@ -20,6 +20,27 @@ function followSize(host: HTMLElement, chart: ECharts): () => void {
   return () => observer.disconnect();
 }
 
+interface Zoom {
+  start?: number;
+  end?: number;
+}
+
+/** The option with the zoom that the user has chosen: new data or another selection must not move the view. */
+export function keepZoom(option: Option, current: Zoom[] | undefined): Option {
+  const zooms = option.dataZoom;
+  if (!Array.isArray(zooms) || !current) return option;
+  const kept = zooms.map((zoom: Option, index) => {
+    const { start, end } = current[index] ?? {};
+    return start === undefined || end === undefined ? zoom : { ...zoom, start, end };
+  });
+  return { ...option, dataZoom: kept };
+}
+
+/** A double click shows everything again. */
+function resetOnDoubleClick(chart: ECharts): void {
+  chart.getZr().on("dblclick", () => chart.dispatchAction({ type: "dataZoom", start: 0, end: 100 }));
+}
+
 export function Chart({ option, height, label, ready }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
@@ -28,6 +49,7 @@ export function Chart({ option, height, label, ready }: Props) {
     if (!host.current) return undefined;
     const instance = init(host.current);
     chart.current = instance;
+    resetOnDoubleClick(instance);
     ready?.(instance);
     const stop = followSize(host.current, instance);
     return () => {
@@ -37,7 +59,8 @@ export function Chart({ option, height, label, ready }: Props) {
     };
   }, []);
   useEffect(() => {
-    chart.current?.setOption(option, { notMerge: true });
+    const current = (chart.current?.getOption() as Option | undefined)?.dataZoom as Zoom[] | undefined;
+    chart.current?.setOption(keepZoom(option, current), { notMerge: true });
   }, [option]);
   return <div class="chart" role="img" aria-label={label} ref={host} style={{ height: `${height}px` }} />;
 }

@@ -9,7 +9,7 @@ import { formatInteger } from "../text/numbers";
 import type { ECharts } from "../vendor";
 import { bucketAt } from "./grid";
 import { heatHeight, heatOption } from "./heatOption";
-import { domainFor, rgbOf, Surface } from "./surface";
+import { rgbOf, Surface } from "./surface";
 
 /** A cell: position in `rows` and bucket of the table. */
 export interface Cell {
@@ -20,6 +20,8 @@ export interface Cell {
 interface Props {
   table: Table;
   rows: number[];
+  /** Values at the two ends of the colours. */
+  domain: [number, number];
   theme: Theme;
   selected: number;
   label: string;
@@ -52,11 +54,10 @@ export function moved(cell: Cell, key: string, far: boolean, rows: number, bucke
 }
 
 function useOption(props: Props) {
-  const { table, rows, theme, selected } = props;
+  const { table, rows, theme, selected, domain } = props;
   const { lang } = useText();
   const surface = useRef<Surface | null>(null);
   surface.current ??= new Surface();
-  const domain = useMemo(() => domainFor(table, rows), [table, rows]);
   const option = useMemo(() => {
     const palette = paletteOf(theme);
     const first = table.firstStep[0] ?? 0;

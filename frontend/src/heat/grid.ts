@@ -84,8 +84,8 @@ function reduceRow(table: Table, source: number, spans: Int32Array, grid: Grid, 
 
 /** Colour range: 1st to 99th percentile of the positive values in view, at least one decade wide. */
 export function domainOf(grid: Grid): [number, number] {
-  const values = Array.from(grid.max).filter((value) => Number.isFinite(value) && value > 0);
-  values.sort((a, b) => a - b);
+  // A typed array sorts by value without a callback: a million cells take tens of milliseconds.
+  const values = grid.max.filter((value) => Number.isFinite(value) && value > 0).sort();
   if (values.length === 0) return [1e-3, 1];
   const at = (share: number) => values[Math.round(share * (values.length - 1))] ?? 1;
   const [low, high] = [at(0.01), at(0.99)];

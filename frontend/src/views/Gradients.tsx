@@ -91,6 +91,7 @@ function Matrix({ table, ...props }: ViewProps & { table: Table }) {
             key={rows.length}
             table={table}
             rows={rows}
+            domain={domain}
             theme={theme}
             selected={rows.indexOf(chosen)}
             label={t("gradients.heading")}
