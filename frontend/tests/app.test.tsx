@@ -69,6 +69,16 @@ test("a healthy run says which checks it passed", async () => {
   ).toBeTruthy();
 });
 
+test("a run that cannot be read says why, and nothing is asked about it", async () => {
+  const problem = "It was recorded by a newer version.";
+  serve({ runs: makeRuns({ runs: [makeRun({ status: "unreadable", problem })] }), diagnosis: 404 });
+  const { container } = render(<App />);
+  expect(await screen.findByText(problem)).toBeTruthy();
+  fireEvent.click(screen.getByRole("link", { name: "Gradients" }));
+  expect(container.querySelector("main")?.textContent).toBe(problem);
+  expect(screen.queryByRole("alert")).toBeNull();
+});
+
 test("a hostile layer name is text in the list and in the detail", async () => {
   window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=findings";
   serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ findings: [makeFinding({ subject: HOSTILE })] }) });

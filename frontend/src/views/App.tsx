@@ -45,9 +45,16 @@ function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
   );
   const view = place.view ?? "overview";
   const Component = COMPONENTS[view];
+  // Nothing can be shown of a run that cannot be read, but the overview still lists the others.
+  if (run.problem !== null && view !== "overview") {
+    return (
+      <main>
+        <Note>{run.problem}</Note>
+      </main>
+    );
+  }
   return (
     <main>
-      {run.problem && view !== "overview" ? <Note>{run.problem}</Note> : null}
       <Component
         key={`${view} ${run.run}`}
         runs={runs}
@@ -76,7 +83,7 @@ export function App() {
   const lang = pickLanguage(place.lang);
   const runs = useRuns(lang);
   const run = chosenRun(runs.value, place.run);
-  const about = run ? JSON.stringify([run.run, lang]) : null;
+  const about = run && run.problem === null ? JSON.stringify([run.run, lang]) : null;
   const diagnosis = useResource(about, run?.data_version ?? "", (signal) =>
     getDiagnosis(run?.run ?? "", lang, signal),
   );

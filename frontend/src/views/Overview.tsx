@@ -19,7 +19,7 @@ export function Overview({ runs, run, place, go, theme, diagnosis }: ViewProps) 
         )}
       </Loaded>
       <div class="side-by-side">
-        <LossChart run={run} findings={findings} theme={theme} />
+        {run.problem === null ? <LossChart run={run} findings={findings} theme={theme} /> : null}
         {findings.length > 0 ? <Lanes run={run} findings={findings} place={place} go={go} /> : null}
       </div>
     </>
