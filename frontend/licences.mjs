@@ -14,13 +14,17 @@ function packagesIn(output) {
   return [...names].sort();
 }
 
-async function textOf(folder) {
+/** Licence and notice files of a package, and those of the code that it includes in turn. */
+async function licenceFiles(folder) {
   const entries = await readdir(folder, { withFileTypes: true });
-  const files = entries
-    .filter((entry) => entry.isFile() && /^(licen[cs]e|notice)/i.test(entry.name))
-    .map((entry) => entry.name)
-    .sort();
-  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
+  const own = entries.filter((entry) => entry.isFile() && /^(licen[cs]e|notice)/i.test(entry.name));
+  const included = entries.filter((entry) => entry.isDirectory() && /^licen[cs]es$/i.test(entry.name));
+  const nested = await Promise.all(included.map((entry) => licenceFiles(join(folder, entry.name))));
+  return [...own.map((entry) => join(folder, entry.name)), ...nested.flat()].sort();
+}
+
+async function textOf(folder) {
+  const texts = await Promise.all((await licenceFiles(folder)).map((path) => readFile(path, "utf8")));
   return texts.map((text) => text.replaceAll("\r\n", "\n").trim()).join("\n\n");
 }
 
