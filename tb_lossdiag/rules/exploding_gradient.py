@@ -61,6 +61,7 @@ _NO_BOUND = Text(
     "There is no calm stretch to take a bound from: start with 1.",
     "没有平稳段可供取值：从 1 开始。",
 )
+_NEEDS = Text("at least {least} finite gradient norms", "至少需要 {least} 条有限的梯度范数")
 _FAMILIES = {
     Family.SGD: Text("With SGD the step is as large as the gradient: lower the learning rate as well.", "SGD 的步长与梯度成正比：同时降低学习率。"),
     Family.ADAM: Text("An Adam-like optimizer hides the size but not the direction: lower the learning rate as well.", "Adam 类优化器会掩盖梯度的大小，却不会改变方向：同时降低学习率。"),
@@ -117,27 +118,26 @@ class ExplodingGradient:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding: growth if there is any, else steepness."""
-        gradient = run[GRADIENT_NORM]
-        norm = global_norm(gradient)
+        table = run[GRADIENT_NORM]
+        norm = global_norm(table.values)
         good = np.isfinite(norm)
         if good.sum() < self.min_steep:
-            raise NotEnough(_needs(self.min_steep))
-        loss = curve(run[LOSS]) if LOSS in run else None
+            raise NotEnough(_NEEDS.format(least=str(self.min_steep)))
         # Records that are not finite are left out: they say nothing about the size before.
-        finite = Table(
-            gradient.quantity,
-            gradient.columns,
-            gradient.steps[good],
-            gradient.walltimes[good],
-            gradient.values[good],
+        gradient = Table(
+            GRADIENT_NORM,
+            table.columns,
+            table.steps[good],
+            table.walltimes[good],
+            table.values[good],
         )
-        yield from self._grown(run, finite, norm[good], loss) or self._steep(
-            run, finite, norm[good], loss
-        )
+        loss = curve(run[LOSS]) if LOSS in run else None
+        found = self._grown(run, gradient, norm[good], loss)
+        yield from found or self._steep(run, gradient, norm[good], loss)
 
     def _grown(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         past = history(norm, self.min_steep)
-        for span in spans(norm >= self.min_growth * past, self.min_records):
+        for span in spans((norm >= self.min_growth * past) & (past > 0), self.min_records):
             if not _fell(loss, *span.ends(gradient.steps)):
                 low, high = float(past[span.first]), float(np.max(norm[span.records]))
                 before = median(gradient.values[: span.first], axis=0)
@@ -147,15 +147,7 @@ class ExplodingGradient:
     def _steep(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         if loss is None or PARAMETER_NORM not in run or loss.may_be_negative or not len(loss):
             return []
-        size = global_norm(
-            Table(
-                PARAMETER_NORM,
-                gradient.columns,
-                gradient.steps,
-                gradient.walltimes,
-                run[PARAMETER_NORM].at(gradient.steps, gradient.columns),
-            )
-        )
+        size = global_norm(run[PARAMETER_NORM].at(gradient.steps, gradient.columns))
         at = np.maximum(np.searchsorted(loss.steps, gradient.steps, side="right") - 1, 0)
         steepness = norm * size / np.maximum(loss.level[at], 1e-30)
         unlearned: Bools = loss.fall_at(gradient.steps) < 0.5  # noqa: PLR2004  (half, see "How it decides")
@@ -183,15 +175,9 @@ class ExplodingGradient:
         )
         bound = self.min_growth * low if np.isfinite(low) else None
         evidence = Evidence(GRADIENT_NORM.name, layer, *ends, high, bound)
-        return Finding(
-            self.code,
-            self.severity,
-            "",
-            (evidence,),
-            message,
-            _advice(run, low),
-            {"norm": high, "times": times},
-        )
+        numbers = {"norm": high, "times": times}
+        advice = _advice(run, low)
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 
 
 def _fell(loss: Curve | None, first: int, last: int) -> bool:
@@ -204,21 +190,11 @@ def _fell(loss: Curve | None, first: int, last: int) -> bool:
 
 def _advice(run: Run, low: float) -> Text:
     calm = np.isfinite(low)
-    cause, bound, kind = (
-        _LATE if calm else _EARLY,
-        _BOUND if calm else _NO_BOUND,
-        _FAMILIES[family(run)],
-    )
+    cause, bound = (_LATE, _BOUND) if calm else (_EARLY, _NO_BOUND)
+    kind = _FAMILIES[family(run)]
     bound = bound.format(low=number(low))
     most = number(low) if calm else "1"
     return Text(
         _ADVICE.en.format(cause=cause.en, bound=bound.en, family=kind.en, max_norm=most),
         _ADVICE.zh.format(cause=cause.zh, bound=bound.zh, family=kind.zh, max_norm=most),
-    )
-
-
-def _needs(least: int) -> Text:
-    return Text(
-        f"at least {least} records of finite gradient norms",
-        f"至少需要 {least} 条有限的梯度范数记录",
     )

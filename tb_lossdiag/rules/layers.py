@@ -8,7 +8,7 @@ from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.records import LEARNING_RATE, PARAMETER_SIZE, Doubles, Run, Table
+from tb_lossdiag.records import LEARNING_RATE, PARAMETER_SIZE, Doubles, Floats, Run
 from tb_lossdiag.rules.spans import Bools, median
 
 _NOT_WEIGHTS = ("norm", "bn", "ln", "bias", "gamma", "beta")
@@ -62,9 +62,9 @@ def _is_weight(name: str, size: dict[str, float]) -> bool:
     return not (size[name] < _SMALL or size[name] == size.get(f"{stem}.bias".lstrip(".")))
 
 
-def global_norm(norms: Table) -> Doubles:
-    """float64[T]: L2 norm over all columns that have a value, NaN where none has."""
-    square = norms.values.astype(np.float64) ** 2
+def global_norm(norms: Floats) -> Doubles:
+    """float64[T] of float32[T, C]: L2 norm over all columns that have a value, NaN where none has."""
+    square = norms.astype(np.float64) ** 2
     total = np.sqrt(np.where(np.isnan(square), 0.0, square).sum(axis=1))
     return np.where(np.isnan(square).all(axis=1), np.nan, total)
 

@@ -89,12 +89,12 @@ class NoGradient:
         """Yield one finding that names all parameters without a gradient."""
         gradient, count, parameter = run.aligned(GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
         has: Bools = ~np.isnan(gradient.values) | ~np.isnan(count.values)
-        judged = has.any(axis=1)
+        judged = has.any(axis=1, keepdims=True)
         if judged.sum() < self.min_records:
             least = self.min_records
             needs = Text(f"at least {least} records of gradients", f"至少需要 {least} 条梯度记录")
             raise NotEnough(needs)
-        trainable = (np.isfinite(parameter.values) | has) & judged[:, None]
+        trainable = (np.isfinite(parameter.values) | has) & judged
         without = ~has.any(axis=0) & (trainable.sum(axis=0) >= self.min_records)
         if without.any():
             steps = gradient.steps[trainable[:, without].any(axis=1)]

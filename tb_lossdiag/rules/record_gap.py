@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.records import OTHER_WRITERS, Quantity, Run
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
 _MESSAGE = Text(
     "Another writer was open in the same run folder when the session at step {step} began ({count} of them). TensorBoard's default loader on macOS and Windows reads only the newest file, so a part of the record may be missing.",
@@ -78,8 +78,8 @@ class RecordGap:
         shared = np.flatnonzero(others >= self.min_others)
         if len(shared):
             first, last = int(sessions.steps[shared[0]]), int(sessions.steps[shared[-1]])
-            count = int(others[shared[0]])
-            message = _MESSAGE.format(step=str(first), count=str(count))
+            count = float(others[shared[0]])
+            message = _MESSAGE.format(step=str(first), count=number(count))
             evidence = Evidence(OTHER_WRITERS.name, "", first, last, count, self.min_others)
             yield Finding(
                 self.code, self.severity, "", (evidence,), message, _ADVICE, {"writers": count}

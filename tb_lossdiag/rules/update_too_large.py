@@ -140,8 +140,9 @@ class UpdateTooLarge:
             return False
         if divergence(loss, 2.0, self.min_records, 0.1) is not None:
             return True
-        jumping = loss.noise > self.max_noise * abs(float(loss.level[-1]))
-        return jumping and bool(loss.fall_at(loss.steps)[loss.width :].max() < 0.1)  # noqa: PLR2004  (a tenth is progress)
+        late = float(np.median(loss.values[len(loss) // 2 :]))
+        jumping = loss.noise > self.max_noise * late
+        return jumping and late > 0.9 * loss.start
 
     def _finding(
         self, run: Run, updates: Updates, span: Span, seen: tuple[float, float, bool]

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from tb_lossdiag.records import GRADIENT_NORM, LOSS, Quantity, Run, table
+from tb_lossdiag.rules.engine import Cause, Verdict, diagnose, fold
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
+
+RUN = Run("run", {LOSS.name: table(LOSS, [0, 1, 2], [3.0, 2.0, 1.0])})
+WORDS = Text("words", "文字")
+
+
+def finding(
+    code: str, first: int = 0, last: int = 9, severity: Severity = Severity.WARNING
+) -> Finding:
+    return Finding(code, severity, "", (Evidence("loss", "", first, last),), WORDS, WORDS)
+
+
+def rule(
+    code: str,
+    check: Callable[[Run], Iterator[Finding]],
+    reads: tuple[Quantity, ...] = (LOSS,),
+    explains: tuple[str, ...] = (),
+) -> Rule:
+    @dataclass(frozen=True)
+    class Some:
+        name: ClassVar[str] = code.lower()
+        severity: ClassVar[Severity] = Severity.WARNING
+        title: ClassVar[Text] = WORDS
+        may_read: ClassVar[tuple[Quantity, ...]] = ()
+        zh: ClassVar[str] = ""
+
+        def check(self, run: Run) -> Iterator[Finding]:
+            return check(run)
+
+    Some.code, Some.reads, Some.explains = code, reads, explains  # type: ignore[attr-defined]
+    made = Some()
+    assert isinstance(made, Rule)
+    return made
+
+
+def tree(causes: tuple[Cause, ...]) -> list[object]:
+    return [(c.finding.code, tree(c.explains)) if c.explains else c.finding.code for c in causes]
+
+
+def found(*findings: Finding) -> Callable[[Run], Iterator[Finding]]:
+    return lambda _run: iter(findings)
+
+
+def test_verdicts_in_the_order_of_the_rules() -> None:
+    diagnosis = diagnose(RUN, [rule("A", found()), rule("B", found(finding("B")))])
+    assert [(o.code, o.verdict) for o in diagnosis.outcomes] == [
+        ("A", Verdict.CLEAR),
+        ("B", Verdict.FINDINGS),
+    ]
+    assert diagnosis.worst is Severity.WARNING
+
+
+def test_nothing_found_has_no_worst() -> None:
+    assert diagnose(RUN, [rule("A", found())]).worst is None
+
+
+def test_a_missing_quantity_is_named_with_how_to_record_it() -> None:
+    (result,) = diagnose(RUN, [rule("A", found(finding("A")), (LOSS, GRADIENT_NORM))]).outcomes
+    assert (result.verdict, result.missing) == (Verdict.NOT_EVALUATED, (GRADIENT_NORM.name,))
+    assert result.reason is not None
+    assert GRADIENT_NORM.how in result.reason.en
+    assert GRADIENT_NORM.name in result.reason.zh
+
+
+def test_too_few_records_is_a_reason() -> None:
+    def check(run: Run) -> Iterator[Finding]:
+        raise NotEnough(WORDS)
+
+    (result,) = diagnose(RUN, [rule("A", check)]).outcomes
+    assert (result.verdict, result.reason) == (Verdict.NOT_EVALUATED, WORDS)
+
+
+def test_a_broken_rule_is_reported_and_the_others_go_on() -> None:
+    def check(run: Run) -> Iterator[Finding]:
+        yield finding("A")
+        raise ZeroDivisionError("oops")
+
+    diagnosis = diagnose(RUN, [rule("A", check), rule("B", found(finding("B")))])
+    broken, fine = diagnosis.outcomes
+    assert (broken.verdict, fine.verdict) == (Verdict.FAILED, Verdict.FINDINGS)
+    assert broken.reason is not None
+    assert "ZeroDivisionError: oops" in broken.reason.en
+    assert "Traceback" in broken.trace
+    assert tree(diagnosis.causes) == ["B"]
+
+
+def test_an_undeclared_quantity_cannot_be_read() -> None:
+    def check(run: Run) -> Iterator[Finding]:
+        return iter([finding("A")] if len(run[LOSS]) else [])
+
+    run = Run("r", {**RUN.tables, GRADIENT_NORM.name: table(GRADIENT_NORM, [0], [1.0])})
+    (result,) = diagnose(run, [rule("A", check, (GRADIENT_NORM,))]).outcomes
+    assert result.verdict is Verdict.FAILED
+
+
+def test_folds_under_the_nearest_cause() -> None:
+    explains = {"A": ("B", "C"), "B": ("C",), "C": ()}
+    assert tree(fold([finding("C"), finding("B"), finding("A")], explains)) == [
+        ("A", [("B", ["C"])])
+    ]
+
+
+@pytest.mark.parametrize(("first", "expected"), [(9, [("A", ["B"])]), (10, ["B", "A"])])
+def test_a_cause_begins_no_later_than_its_symptom_ends(first: int, expected: list[object]) -> None:
+    findings = [finding("A", first, 20), finding("B", 0, 9)]
+    assert tree(fold(findings, {"A": ("B",), "B": ()})) == expected
+
+
+def test_worst_then_earliest_first() -> None:
+    findings = [
+        finding("A", 5),
+        finding("B", 3),
+        finding("C", 8, severity=Severity.ERROR),
+        finding("D", 0, severity=Severity.INFO),
+    ]
+    assert tree(fold(findings, {})) == ["C", "B", "A", "D"]
+
+
+def test_findings_lists_causes_before_what_they_explain() -> None:
+    rules = [
+        rule("A", found(finding("A")), explains=("B",)),
+        rule("B", found(finding("B", severity=Severity.ERROR))),
+    ]
+    diagnosis = diagnose(RUN, rules)
+    assert [f.code for f in diagnosis.findings()] == ["A", "B"]
+    assert diagnosis.worst is Severity.ERROR

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic import (
+    changed,
+    findings,
+    first_evidence,
+    healthy_run,
+    outcome,
+    the_finding,
+    with_loss,
+    without,
+)
+
+from tb_lossdiag.records import LOSS, LOSS_TERM, LOSS_TERM_NONFINITE, Run
+from tb_lossdiag.rules.engine import Verdict
+from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
+from tb_lossdiag.rules.rule import Severity
+
+RULE = NonFiniteLoss()
+
+
+def sick(value: float, records: slice) -> Run:
+    run = healthy_run(1)
+    values = run[LOSS].values[:, 0].copy()
+    values[records] = value
+    return with_loss(run, values)
+
+
+@pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "Inf")])
+def test_fires_on_a_loss_that_ends_so(value: float, word: str) -> None:
+    finding = the_finding(RULE, sick(value, slice(150, None)))
+    assert finding.severity is Severity.ERROR
+    assert word in finding.message.en
+    assert word in finding.message.zh
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_a_loss_that_was_not_recorded_is_no_nan() -> None:
+    run = healthy_run(0)
+    values = run[LOSS].values.copy()
+    values[10:20] = np.nan
+    assert not findings(RULE, changed(run, LOSS, values))
+
+
+def test_a_single_one_that_is_survived_warns() -> None:
+    assert the_finding(RULE, sick(np.nan, slice(50, 51))).severity is Severity.WARNING
+
+
+def test_evidence_is_the_total_and_its_window() -> None:
+    run = sick(np.nan, slice(150, None))
+    evidence = first_evidence(RULE, run)
+    steps = run[LOSS].steps
+    assert (evidence.quantity, evidence.column) == (LOSS.name, "")
+    assert (evidence.first_step, evidence.last_step) == (steps[150], steps[-1])
+
+
+def test_names_the_term_that_broke_with_the_total() -> None:
+    run = healthy_run(2)
+    total, terms = run[LOSS].values.copy(), run[LOSS_TERM].values.copy()
+    total[100:], terms[100:, 1] = np.nan, np.nan
+    run = changed(changed(run, LOSS_TERM, terms), LOSS_TERM_NONFINITE, np.isnan(terms))
+    flagged = changed(with_loss(healthy_run(2), total[:, 0]), LOSS, total)
+    both = {**run.tables, **{n: flagged.tables[n] for n in ("loss", "loss_nonfinite")}}
+    finding = the_finding(RULE, Run("r", both))
+    assert finding.subject == "aux"
+    assert "`aux`" in finding.message.en
+
+
+def test_not_evaluated_without_a_loss() -> None:
+    result = outcome(RULE, without(healthy_run(0), LOSS))
+    assert result.verdict is Verdict.NOT_EVALUATED
+    assert result.missing == (LOSS.name,)

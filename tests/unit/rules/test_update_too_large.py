@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic import (
+    changed,
+    findings,
+    first_evidence,
+    head,
+    healthy_run,
+    optimized_by,
+    outcome,
+    the_finding,
+    with_divergence,
+    with_loss,
+    with_update_ratio,
+    without,
+)
+
+from tb_lossdiag.records import LOSS, PARAMETER_NORM
+from tb_lossdiag.rules.engine import Verdict
+from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.rules.update_too_large import UpdateTooLarge
+
+RULE = UpdateTooLarge()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fires_on_large_steps(seed: int) -> None:
+    finding = the_finding(RULE, with_update_ratio(healthy_run(seed), 0.2, slice(20, 40)))
+    assert finding.severity is Severity.WARNING
+    assert "by a factor of 70" in finding.advice.en
+
+
+def test_smaller_steps_count_when_the_loss_diverges() -> None:
+    run = with_update_ratio(healthy_run(0), 0.02)
+    assert not findings(RULE, run)
+    finding = the_finding(RULE, with_divergence(run, 100, 8))
+    assert finding.severity is Severity.ERROR
+
+
+def test_smaller_steps_count_when_the_loss_jumps_and_never_falls() -> None:
+    run = with_update_ratio(healthy_run(0), 0.02)
+    jumping = 2 * np.random.default_rng(0).lognormal(0, 0.5, 200)
+    assert findings(RULE, with_loss(run, jumping))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_ratio_and_length() -> None:
+    assert not findings(RULE, with_update_ratio(healthy_run(0), 0.095))
+    assert findings(RULE, with_update_ratio(healthy_run(0), 0.105))
+    assert not findings(RULE, with_update_ratio(healthy_run(0), 0.2, slice(20, 24)))
+
+
+def test_zero_initialised_weights_are_left_out() -> None:
+    run = with_update_ratio(healthy_run(0), 0.2, slice(20, 40))
+    tiny = changed(run, PARAMETER_NORM, 1e-6 * run[PARAMETER_NORM].values[:45].max() * np.ones(200))
+    assert outcome(RULE, tiny).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize(("optimizer", "word"), [("SGD", "clipping"), ("Adam", "does not help")])
+def test_advice_fits_the_optimizer(optimizer: str, word: str) -> None:
+    run = optimized_by(with_update_ratio(healthy_run(0), 0.2), optimizer)
+    assert word in the_finding(RULE, run).advice.en
+
+
+def test_evidence_is_a_layer_and_the_stretch() -> None:
+    evidence = first_evidence(RULE, with_update_ratio(healthy_run(0), 0.2, slice(20, 40)))
+    assert evidence.quantity == PARAMETER_NORM.name
+    assert evidence.column.endswith(".weight")
+    assert (evidence.first_step, evidence.last_step) == (21, 40)
+
+
+def test_not_evaluated_on_few_or_no_norms() -> None:
+    assert outcome(RULE, head(healthy_run(0), 4)).verdict is Verdict.NOT_EVALUATED
+    missing = outcome(RULE, without(healthy_run(0), PARAMETER_NORM)).missing
+    assert missing == (PARAMETER_NORM.name,)
+    assert findings(RULE, without(with_update_ratio(healthy_run(0), 0.2), LOSS))

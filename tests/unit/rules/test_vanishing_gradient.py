@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic import (
+    changed,
+    findings,
+    head,
+    healthy_run,
+    outcome,
+    scaled,
+    the_finding,
+    with_vanishing,
+    without,
+)
+
+from tb_lossdiag.records import GRADIENT_NORM, LOSS, PARAMETER_NORM, PARAMETER_SIZE
+from tb_lossdiag.rules.engine import Verdict
+from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
+
+RULE = VanishingGradient()
+DEEP = healthy_run(1, layers=6)
+
+
+@pytest.mark.parametrize("layers", [4, 6, 12])
+def test_fires_and_names_both_ends(layers: int) -> None:
+    run = with_vanishing(healthy_run(0, layers=layers))
+    finding = the_finding(RULE, run)
+    assert finding.subject == "body.0.weight"
+    assert f"body.{layers - 1}.weight" in finding.message.en
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed, layers=8))
+
+
+def test_clear_just_below_the_decay() -> None:
+    assert not findings(RULE, with_vanishing(healthy_run(0, layers=4), 900))
+    assert findings(RULE, with_vanishing(healthy_run(0, layers=4), 1100))
+
+
+def test_clear_once_the_loss_is_learned() -> None:
+    sick = with_vanishing(DEEP)
+    learned = changed(sick, LOSS, np.geomspace(1, 0.01, 200))
+    assert findings(RULE, sick)
+    assert not [f for f in findings(RULE, learned) if f.last_step == sick[LOSS].steps[-1]]
+
+
+def test_one_odd_first_layer_is_no_decay() -> None:
+    factor = np.ones(12)
+    factor[0] = 1e-6
+    odd = changed(with_vanishing(DEEP, 1.0), GRADIENT_NORM, DEEP[PARAMETER_NORM].values * factor)
+    assert not findings(RULE, odd)
+
+
+def test_scaling_the_loss_changes_nothing() -> None:
+    run = with_vanishing(DEEP)
+    tiny = scaled(run, GRADIENT_NORM, 1e-6)
+    assert the_finding(RULE, tiny).evidence[0].observed == pytest.approx(
+        the_finding(RULE, run).evidence[0].observed, rel=1e-3
+    )
+    assert not findings(RULE, scaled(DEEP, GRADIENT_NORM, 1e-9))
+
+
+def test_evidence_is_the_stretch_of_the_first_layer() -> None:
+    run = with_vanishing(DEEP)
+    gradient = DEEP[GRADIENT_NORM].values.copy()
+    gradient[40:] = run[GRADIENT_NORM].values[40:]
+    evidence = the_finding(RULE, changed(run, GRADIENT_NORM, gradient)).evidence[0]
+    steps = run[GRADIENT_NORM].steps
+    assert (evidence.quantity, evidence.column) == (GRADIENT_NORM.name, "body.0.weight")
+    assert (evidence.first_step, evidence.last_step) == (steps[40], steps[-1])
+
+
+def test_needs_no_sizes_but_depth_records_and_norms() -> None:
+    assert findings(RULE, without(with_vanishing(DEEP), PARAMETER_SIZE))
+    shallow = with_vanishing(healthy_run(0, layers=3))
+    assert outcome(RULE, shallow).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(DEEP, 10)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(DEEP, PARAMETER_NORM)).missing == (PARAMETER_NORM.name,)
