@@ -61,7 +61,7 @@ class NotLearning:
 
     How it decides: start = median of the first 3 records, end = median of the last quarter. It fires if the end is not below
     the start by more than `max_fall` of it or twice the standard error of a quarter's median, and if the second and the last
-    quarter agree as closely. A level of ln 2 (within `guess_tolerance`) that is flat, from a start of at most
+    quarter agree within `max_drift` or three standard errors. A level of ln 2 (within `guess_tolerance`) that is flat, from a start of at most
     `max_guess_start` times that, counts as guessing between two classes. Unit: that of the loss.
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
@@ -77,7 +77,7 @@ class NotLearning:
 
     为什么重要：到目前为止的训练没有任何收获，继续下去也不会有。
 
-    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一也同样接近，则触发。若水平稳定在 ln 2（误差在 `guess_tolerance` 内），且起点不超过它的 `max_guess_start` 倍，也视为二分类瞎猜。单位与损失相同。
+    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一相差不超过 `max_drift` 或三倍标准误，则触发。若水平稳定在 ln 2（误差在 `guess_tolerance` 内），且起点不超过它的 `max_guess_start` 倍，也视为二分类瞎猜。单位与损失相同。
 
     先试什么：先让模型过拟合一个批次；再检查训练循环、损失的输入和学习率。
 
@@ -95,6 +95,8 @@ class NotLearning:
 
     #: share of the starting level, 1; fine-tuning of a good model wins more than that
     max_fall: float = 0.02
+    #: share of the starting level between second and last quarter, 1; what falls steadily is slow, but learns
+    max_drift: float = 0.002
     #: relative distance to ln 2, 1; wide enough for a class or two of imbalance, too narrow for chance
     guess_tolerance: float = 0.01
     #: start over ln 2, 1; a random output layer costs that much, and a run that fell from further up has learned
@@ -109,20 +111,20 @@ class NotLearning:
         loss.needs(self.min_records)
         _needs_beginning(loss)
         _needs_full_rate(run, loss)
-        start, (second, end, margin) = loss.start, self._quarters(loss)
-        flat = abs(second - end) <= margin
+        start, (second, end, error) = loss.start, self._quarters(loss)
+        margin = max(self.max_fall * start, 2 * error)
+        flat = abs(second - end) <= max(self.max_drift * start, 3 * error)
         near = abs(end - math.log(2)) <= self.guess_tolerance * math.log(2)
         guessing = near and start <= self.max_guess_start * end
         if flat and np.isfinite(end) and (abs(start - end) <= margin or guessing):
             yield self._finding(run, loss, end, guessing)
 
     def _quarters(self, loss: Curve) -> tuple[float, float, float]:
-        """Level of the second and of the last quarter, and how far two levels may differ by chance."""
+        """Level of the second and of the last quarter, and the standard error of each."""
         size = len(loss) // 4
         second, last = loss.values[size : 2 * size], loss.values[-size:]
         error = 1.25 * loss.noise / math.sqrt(size)  # standard error of a median
-        margin = max(self.max_fall * loss.start, 2 * error)
-        return float(np.median(second)), float(np.median(last)), margin
+        return float(np.median(second)), float(np.median(last)), error
 
     def _finding(self, run: Run, loss: Curve, end: float, guessing: bool) -> Finding:
         start, lr = loss.start, rate(run)

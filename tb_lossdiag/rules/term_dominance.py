@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag.records import LOSS_TERM, LOSS_WEIGHT, Doubles, Quantity, Run, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
-from tb_lossdiag.rules.spans import Span, longest, median, noise
+from tb_lossdiag.rules.spans import Span, level, longest, median, noise
 
 _MESSAGE = Text(
     "`{term}` makes up {percent}% of the loss over {records} records{starved}.",
@@ -136,7 +136,8 @@ class TermDominance:
         for index, name in enumerate(value.columns):
             values = value.values[span.records, index]
             before, after = float(median(values[:quarter])), float(median(values[-quarter:]))
-            flat = abs(after - before) <= self.starved_change * abs(before)
+            levels = level(values, max(5, span.size // 10))[span.size // 10 :]
+            flat = np.ptp(levels) <= self.starved_change * abs(before)
             varies = noise(values) >= self.min_noise * abs(before) > 0
             if index != big and flat and varies and weights[index] >= weights[big] / 2:
                 found.append((name, before, after))

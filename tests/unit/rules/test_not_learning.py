@@ -45,8 +45,15 @@ def test_clear_on_a_run_that_fell_early_and_is_flat() -> None:
 
 
 def test_clear_just_above_the_fall() -> None:
-    assert not findings(RULE, plain(np.linspace(1.0, 0.9, 200)))
-    assert findings(RULE, plain(np.linspace(1.0, 0.99, 200)))
+    for level, expected in ((0.985, 1), (0.975, 0)):
+        values = np.full(200, level)
+        values[:10] = 1
+        assert len(findings(RULE, plain(values))) == expected
+
+
+def test_clear_when_it_falls_slowly_but_steadily() -> None:
+    assert not findings(RULE, plain(np.linspace(1.0, 0.99, 200)))
+    assert findings(RULE, plain(np.linspace(1.0, 0.998, 200)))
 
 
 def test_a_flat_ln_2_is_guessing() -> None:
