@@ -17,7 +17,10 @@ _MASK_DELTA = 0xA282EAD8
 class ByteFile(Protocol):
     """What the record writer writes to."""
 
-    closed: bool
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        ...
 
     def write(self, data: bytes) -> object:
         """Append bytes."""

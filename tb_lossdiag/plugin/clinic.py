@@ -65,12 +65,11 @@ class Clinic:
     def _judged(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
         key = (where.experiment_id, listing.run)
         with self._lock:
-            version, *kept = self._kept.get(key, ("",))
-            if version != listing.version:
+            kept = self._kept.get(key)
+            if kept is None or kept[0] != listing.version:
                 run = self._reader.read(listing, where.context, where.experiment_id)
-                kept = [run, diagnose(run, RULES)]
-                self._kept[key] = (listing.version, kept[0], kept[1])
-            return kept[0], kept[1]
+                kept = self._kept[key] = (listing.version, run, diagnose(run, RULES))
+            return kept[1], kept[2]
 
     def _entry(self, where: Where, listing: Listing, language: str) -> Json:
         if listing.problem is not None:
@@ -110,7 +109,7 @@ def _nothing() -> Json:
 
 
 def _summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
-    found = [finding.severity for finding in diagnosis.findings()]
+    found = [cause.finding.severity for cause in diagnosis.causes]
     verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
     times = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
     top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""

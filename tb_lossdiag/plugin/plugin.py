@@ -79,13 +79,14 @@ def _asset(name: str) -> Callable[[Request], Response]:
 def _only_get(handler: Callable[[Request], Response]) -> Callable[..., Any]:
     """A WSGI application that refuses anything but reading; TensorBoard turns its errors into 4xx answers."""
 
-    @Request.application
+    @Request.application  # type: ignore[untyped-decorator]
     def application(request: Request) -> Response:
         if request.method not in {"GET", "HEAD"}:
             raise MethodNotAllowed(["GET", "HEAD"])
         return handler(request)
 
-    return application
+    wsgi: Callable[..., Any] = application
+    return wsgi
 
 
 def _json(request: Request, value: Any) -> Response:

@@ -82,7 +82,8 @@ def _flags(values: Floats, broken: npt.NDArray[np.bool_], edges: Array) -> npt.N
     anything = np.logical_or.reduceat(recorded, edges, axis=1)
     zeros = np.logical_and.reduceat((values == 0) | ~recorded, edges, axis=1) & anything
     merged = np.bitwise_or.reduceat(bits, edges, axis=1)
-    return (merged | ZERO * zeros | NOTHING * ~anything).astype(np.uint8)
+    flags: npt.NDArray[np.uint8] = (merged | ZERO * zeros | NOTHING * ~anything).astype(np.uint8)
+    return flags
 
 
 def _broken(table: Table, nonfinite: Table | None) -> npt.NDArray[np.bool_]:

@@ -72,7 +72,9 @@ def measure(name: str, model: nn.Module, folder: str) -> None:
         print(f"  {variant:42} {seconds / unit:6.2f}x")
     size = sum(f.stat().st_size for f in Path(folder, name).iterdir())
     records = 2 * ROUNDS
-    print(f"  bytes per record {size / records:.0f} ({size / records / len(parameters) / 3:.2f} per value)")
+    print(
+        f"  bytes per record {size / records:.0f} ({size / records / len(parameters) / 3:.2f} per value)"
+    )
 
 
 if __name__ == "__main__":

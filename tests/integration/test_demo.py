@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tb_lossdiag_demo import SCENARIOS
 
 from tb_lossdiag.cli import main
+from tb_lossdiag_demo import SCENARIOS
 
 NO_TORCH = """
 import sys

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tensorboard.util import tensor_util
 
-from tb_lossdiag.records import QUANTITIES, frame_quantities
+from tb_lossdiag.records import QUANTITIES, Floats, frame_quantities
 from tb_lossdiag.schema import (
     VERSION,
     Columns,
@@ -47,7 +47,7 @@ def test_any_tag_parses_or_is_foreign(text: str) -> None:
         elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
     )
 )
-def test_matrices_round_trip(matrix: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_matrices_round_trip(matrix: Floats) -> None:
     value = matrix_value(Tag("loss", "s", 0), matrix, first=True)
     np.testing.assert_array_equal(tensor_util.make_ndarray(value.tensor), matrix)
 
