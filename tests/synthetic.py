@@ -264,10 +264,10 @@ def with_update_ratio(run: Run, ratio: float, records: slice = slice(None)) -> R
     norms[1:][records] += ratio
     grown = np.cumprod(norms)
     every = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1] * grown[:, None])
-    return _each_step(every)
+    return each_step(every)
 
 
-def _each_step(run: Run) -> Run:
+def each_step(run: Run) -> Run:
     gap = int(run[LOSS].steps[1])
     tables = {n: replace(t, steps=t.steps // gap) for n, t in run.tables.items()}
     return replace(run, tables=tables)

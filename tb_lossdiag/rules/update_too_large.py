@@ -9,8 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.records import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
     LEARNING_RATE,
     LOSS,
+    MOMENTUM,
     PARAMETER_NORM,
     PARAMETER_SIZE,
     Quantity,
@@ -20,11 +24,11 @@ from tb_lossdiag.rules.curve import Curve, curve, divergence
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, longest, median
-from tb_lossdiag.rules.updates import Updates, measured
+from tb_lossdiag.rules.updates import Updates, best
 
 _MESSAGE = Text(
-    "Each step changes the norm of the typical weight matrix by at least {ratio} of it (around 1e-3 is usual), in {records} records{trouble}; `{layer}` moves most.",
-    "每一步至少使典型权重矩阵的范数改变其 {ratio} 倍（通常约为 1e-3），持续 {records} 条记录{trouble}；`{layer}` 变化最大。",
+    "Each step moves the typical weight matrix by at least {ratio} of its norm (around 1e-3 is usual), in {records} records{trouble}; `{layer}` moves most.",
+    "每一步使典型权重矩阵移动至少其范数的 {ratio} 倍（通常约为 1e-3），持续 {records} 条记录{trouble}；`{layer}` 变化最大。",
 )
 _TROUBLE = Text(", and the loss is worse for it", "，并且损失因此变差")
 _NO_TROUBLE = Text("", "")
@@ -66,8 +70,8 @@ class UpdateTooLarge:
 
     Why it matters: a step of a tenth of the weights leaves nothing of what they had learned; the loss jumps instead of falling.
 
-    How it decides: per record | ||w_t+1|| - ||w_t|| | / ||w_t|| / steps between, a lower bound of the update-to-weight ratio; median
-    over the weight matrices. Above `max_ratio` for `min_records` records in a row; or above `max_ratio_in_trouble` for
+    How it decides: for SGD without momentum lr x ||gradient|| x clip coefficient / ||w||; for others, per record,
+    | ||w_t+1|| - ||w_t|| | / ||w_t|| / steps between, a lower bound of the update-to-weight ratio; median over the weight matrices. Above `max_ratio` for `min_records` records in a row; or above `max_ratio_in_trouble` for
     `min_in_trouble` while the loss diverges, or varies widely and never falls. Unit: per step.
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
@@ -83,7 +87,7 @@ class UpdateTooLarge:
 
     为什么重要：一步就改变权重的十分之一，学到的东西便荡然无存；损失会跳动而不是下降。
 
-    如何判断：每条记录的 | ‖w_t+1‖ − ‖w_t‖ | / ‖w_t‖ / 相隔步数，是更新与权重之比的下界；对各权重矩阵取中位数。连续 `min_records` 条记录高于 `max_ratio`；或在损失发散、或大幅波动且从不下降时，连续 `min_in_trouble` 条高于 `max_ratio_in_trouble`。单位：每步。
+    如何判断：无动量的 SGD 用 lr × ‖梯度‖ × 裁剪系数 / ‖w‖；其他优化器用每条记录的 | ‖w_t+1‖ − ‖w_t‖ | / ‖w_t‖ / 相隔步数，是更新与权重之比的下界；对各权重矩阵取中位数。连续 `min_records` 条记录高于 `max_ratio`；或在损失发散、或大幅波动且从不下降时，连续 `min_in_trouble` 条高于 `max_ratio_in_trouble`。单位：每步。
 
     先试什么：按给出的倍数降低学习率，并加预热。
 
@@ -96,7 +100,15 @@ class UpdateTooLarge:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The updates are too large", "更新过大")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE, LOSS, LEARNING_RATE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        PARAMETER_SIZE,
+        LOSS,
+        LEARNING_RATE,
+        MOMENTUM,
+        GRADIENT_NORM,
+        CLIP_GLOBAL_NORM,
+        CLIP_MAX_NORM,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD104", "LD202")
 
     #: per step, 1; a hundred times the usual 1e-3
@@ -112,7 +124,7 @@ class UpdateTooLarge:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch of large steps."""
-        updates = measured(run)
+        updates = best(run)
         ratio = median(updates.ratios, axis=1)
         ratio[:1] = np.nan
         if np.isfinite(ratio).sum() < self.min_records:

@@ -56,6 +56,14 @@ def measured(run: Run) -> Updates:
     return Updates(norm.steps[1:], names, change)
 
 
+def best(run: Run) -> Updates:
+    """The most that can be said for sure: exact for SGD without momentum, else the measured lower bound."""
+    plain = family(run) is Family.SGD and MOMENTUM in run and _momentum(run) == 0
+    if plain and GRADIENT_NORM in run and LEARNING_RATE in run:
+        return estimated(run) or measured(run)
+    return measured(run)
+
+
 def estimated(run: Run) -> Updates | None:
     """What the optimizer's formula gives at most; None for an optimizer whose formula isn't known.
 

@@ -97,7 +97,8 @@ def test_the_theme_follows_tensorboards_switch(tab: Any) -> None:
     frame = tab.open()
     color = "getComputedStyle(document.body).backgroundColor"
     light = frame.evaluate(color)
-    tab.page.evaluate("document.body.classList.add('dark-mode')")
+    tab.page.locator("app-header-dark-mode-toggle button").click()
+    tab.page.locator("[role=menuitem]", has_text="Dark").click()
     frame.wait_for_function(f"{color} !== {light!r}")
 
 

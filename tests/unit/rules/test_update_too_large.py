@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from synthetic import (
     changed,
+    each_step,
     findings,
     first_evidence,
     head,
@@ -17,7 +18,16 @@ from synthetic import (
     without,
 )
 
-from tb_lossdiag.records import LOSS, PARAMETER_NORM
+from tb_lossdiag.records import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    LOSS,
+    MOMENTUM,
+    PARAMETER_NORM,
+    Run,
+)
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge
@@ -54,6 +64,20 @@ def test_clear_just_below_ratio_and_length() -> None:
     assert not findings(RULE, with_update_ratio(healthy_run(0), 0.095))
     assert findings(RULE, with_update_ratio(healthy_run(0), 0.105))
     assert not findings(RULE, with_update_ratio(healthy_run(0), 0.2, slice(20, 24)))
+
+
+def with_plain_sgd(run: Run, ratio: float) -> Run:
+    """The run under SGD without momentum, whose steps are `ratio` of the weights but never change their norm."""
+    still = each_step(changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1]))
+    steps = changed(still, GRADIENT_NORM, ratio * still[PARAMETER_NORM].values)
+    bare = changed(changed(steps, LEARNING_RATE, 1.0), MOMENTUM, 0.0)
+    return optimized_by(without(bare, CLIP_GLOBAL_NORM, CLIP_MAX_NORM), "SGD")
+
+
+def test_steps_of_plain_sgd_are_seen_though_the_norm_stands_still() -> None:
+    assert findings(RULE, with_plain_sgd(healthy_run(0), 0.2))
+    assert not findings(RULE, with_plain_sgd(healthy_run(0), 0.09))
+    assert not findings(RULE, optimized_by(with_plain_sgd(healthy_run(0), 0.2), "Adam"))
 
 
 def test_zero_initialised_weights_are_left_out() -> None:
