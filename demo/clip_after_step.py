@@ -21,7 +21,7 @@ def train(log_dir: str) -> None:
             loss = cross_entropy(model(images), labels)
             loss.backward()
             optimizer.step()
-            writer.clip_grad_norm_(model.parameters(), max_norm=1.0)  # too late
+            writer.clip_grad_norm_(model.parameters(), max_norm=0.5)  # too late
             writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
 
 

@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 from tensorboard.compat.proto import summary_pb2
 
-from tb_lossdiag.records import Floats, Record, frame_quantities
+from tb_lossdiag.quantities import frame_quantities
+from tb_lossdiag.records import Floats, Record
 from tb_lossdiag.schema import (
     FACTS,
     SHARD,

@@ -27,7 +27,7 @@ from tb_lossdiag.collect.diagnostics import Call, Diagnostics
 from tb_lossdiag.collect.folder import open_event_files
 from tb_lossdiag.eventfile import use_native_checksum
 from tb_lossdiag.journal import Journal
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NONFINITE,
@@ -36,8 +36,8 @@ from tb_lossdiag.records import (
     LOSS_TERM,
     OTHER_WRITERS,
     VALIDATION_LOSS,
-    Record,
 )
+from tb_lossdiag.records import Record
 
 _SCALARS = {LOSS: "loss/train", VALIDATION_LOSS: "loss/validation"}
 

@@ -21,15 +21,15 @@ from synthetic import (
     with_vanishing,
 )
 
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     LEARNING_RATE,
     LOSS,
     LOSS_TERM,
     OTHER_WRITERS,
     PARAMETER_HELD,
-    Run,
 )
+from tb_lossdiag.records import Run
 
 _WELL = healthy_run(1, layers=6, optimizer="SGD")
 _RECORDS = len(_WELL[LOSS])

@@ -13,14 +13,8 @@ from torch.nn.utils import clip_grad_norm_ as torch_clip
 from tb_lossdiag.collect.marks import Mark
 from tb_lossdiag.collect.parameters import norms
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.records import (
-    CLIP_AFTER_STEP,
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    CLIP_NONFINITE,
-    Floats,
-    Record,
-)
+from tb_lossdiag.quantities import CLIP_AFTER_STEP, CLIP_GLOBAL_NORM, CLIP_MAX_NORM, CLIP_NONFINITE
+from tb_lossdiag.records import Floats, Record
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,8 @@ from torch import Tensor
 
 from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.records import (
-    GRADIENT_NONFINITE,
-    GRADIENT_NORM,
-    PARAMETER_NORM,
-    Floats,
-    Record,
-)
+from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
+from tb_lossdiag.records import Floats, Record
 
 
 def gradients(

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     EXTRA,
     LOSS,
     LOSS_NONFINITE,
@@ -20,9 +20,8 @@ from tb_lossdiag.records import (
     VALIDATION_LOSS_TERM,
     VALIDATION_LOSS_TERM_NONFINITE,
     VALIDATION_LOSS_WEIGHT,
-    Floats,
-    Record,
 )
+from tb_lossdiag.records import Floats, Record
 
 _LOSS = {
     "train": (LOSS, LOSS_NONFINITE),

@@ -14,15 +14,14 @@ from torch import Tensor
 from tb_lossdiag.collect.marks import Mark
 from tb_lossdiag.collect.parameters import Parameters
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     AMP_SCALE,
     LEARNING_RATE,
     MOMENTUM,
     PARAMETER_HELD,
     PARAMETER_SIZE,
-    Floats,
-    Record,
 )
+from tb_lossdiag.records import Floats, Record
 
 _MARKED = 8
 """Gradients remembered per group after a step: enough to recognise them, few enough to cost nothing."""

@@ -9,8 +9,9 @@ from typing import Any
 from tensorboard import errors
 
 from tb_lossdiag.plugin.parse import Where
+from tb_lossdiag.quantities import LOSS, Quantity
 from tb_lossdiag.reader import Listing, Reader
-from tb_lossdiag.records import LOSS, Quantity, Run, Table
+from tb_lossdiag.records import Run, Table
 from tb_lossdiag.report import document
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Diagnosis, Verdict, diagnose

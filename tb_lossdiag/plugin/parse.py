@@ -8,7 +8,7 @@ from tensorboard import errors, plugin_util
 from tensorboard.context import RequestContext
 from werkzeug import Request
 
-from tb_lossdiag.records import BY_NAME, Quantity
+from tb_lossdiag.quantities import BY_NAME, Quantity
 
 MAX_POINTS = 10_000
 _DEFAULT_POINTS = 1200

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_lossdiag.records import BY_NAME, OTHER_WRITERS, Doubles, Floats, Quantity, Run, Steps, Table
+from tb_lossdiag.quantities import BY_NAME, OTHER_WRITERS, Quantity
+from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
 from tb_lossdiag.schema import Fact, Tag
 
 _NEVER = 2**63 - 1

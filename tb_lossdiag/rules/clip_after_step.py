@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import CLIP_AFTER_STEP, Quantity, Run
+from tb_lossdiag.quantities import CLIP_AFTER_STEP, Quantity
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 
 _MESSAGE = Text(

@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    LEARNING_RATE,
-    Doubles,
-    Quantity,
-    Run,
-    Steps,
-)
+from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LEARNING_RATE, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 

@@ -9,7 +9,8 @@ from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.records import Quantity, Run
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Severity, Text
 
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import GRADIENT_NORM, LOSS, PARAMETER_NORM, Doubles, Quantity, Run, Table
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM, Quantity
+from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.curve import Curve, curve
 from tb_lossdiag.rules.layers import Family, family, global_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number

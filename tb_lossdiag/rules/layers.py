@@ -8,7 +8,8 @@ from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.records import LEARNING_RATE, PARAMETER_SIZE, Doubles, Floats, Run
+from tb_lossdiag.quantities import LEARNING_RATE, PARAMETER_SIZE
+from tb_lossdiag.records import Doubles, Floats, Run
 from tb_lossdiag.rules.spans import Bools, median
 
 _NOT_WEIGHTS = ("norm", "bn", "ln", "bias", "gamma", "beta")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tb_lossdiag.records import LEARNING_RATE, LOSS, Quantity, Run
+from tb_lossdiag.quantities import LEARNING_RATE, LOSS, Quantity
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Divergence, curve, divergence
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number

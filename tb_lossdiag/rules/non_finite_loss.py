@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import LOSS, LOSS_NONFINITE, LOSS_TERM, LOSS_TERM_NONFINITE, Quantity, Run
+from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE, LOSS_TERM, LOSS_TERM_NONFINITE, Quantity
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 _MESSAGE = Text(

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import LEARNING_RATE, LOSS, Quantity, Run
+from tb_lossdiag.quantities import LEARNING_RATE, LOSS, Quantity
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Curve, curve
 from tb_lossdiag.rules.layers import rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import LOSS, VALIDATION_LOSS, Quantity, Run
+from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS, Quantity
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Curve, curve
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, noise, spans

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import OTHER_WRITERS, Quantity, Run
+from tb_lossdiag.quantities import OTHER_WRITERS, Quantity
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
 _MESSAGE = Text(

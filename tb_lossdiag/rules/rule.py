@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Protocol, runtime_checkable
 
-from tb_lossdiag.records import Quantity, Run
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Run
 
 
 class Severity(IntEnum):

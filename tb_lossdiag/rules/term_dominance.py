@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import LOSS_TERM, LOSS_WEIGHT, Doubles, Quantity, Run, Table
+from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, Quantity
+from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, level, longest, median, noise
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NORM,
@@ -18,8 +18,8 @@ from tb_lossdiag.records import (
     PARAMETER_NORM,
     PARAMETER_SIZE,
     Quantity,
-    Run,
 )
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Curve, curve, divergence
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NORM,
     LEARNING_RATE,
     MOMENTUM,
     PARAMETER_NORM,
-    Doubles,
-    Run,
-    Steps,
 )
+from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, sizes, weights
 
 _TINY = 1e-4

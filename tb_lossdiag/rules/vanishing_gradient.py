@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.records import (
-    GRADIENT_NORM,
-    LOSS,
-    PARAMETER_NORM,
-    PARAMETER_SIZE,
-    Doubles,
-    Quantity,
-    Run,
-)
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM, PARAMETER_SIZE, Quantity
+from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import curve
 from tb_lossdiag.rules.layers import sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number

@@ -13,8 +13,7 @@ from torch.utils.tensorboard import SummaryWriter as PlainWriter
 from training import backward, model, record
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.reader import Reader
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_GLOBAL_NORM,
     EXTRA,
@@ -29,8 +28,9 @@ from tb_lossdiag.records import (
     PARAMETER_HELD,
     PARAMETER_NORM,
     VALIDATION_LOSS,
-    Run,
 )
+from tb_lossdiag.reader import Reader
+from tb_lossdiag.records import Run
 
 
 @pytest.fixture(params=LOADERS)

@@ -15,8 +15,9 @@ from torch import nn
 from training import backward, model
 
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.quantities import CLIP_AFTER_STEP, GRADIENT_NORM, LOSS, Quantity
 from tb_lossdiag.reader import Reader, open_folder
-from tb_lossdiag.records import CLIP_AFTER_STEP, GRADIENT_NORM, LOSS, Quantity, Run, Table
+from tb_lossdiag.records import Run, Table
 
 
 def read(logdir: Path) -> Run:

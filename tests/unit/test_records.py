@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_lossdiag.records import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES, Record, Run, table
+from tb_lossdiag.quantities import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES
+from tb_lossdiag.records import Record, Run, table
 
 
 def test_names_are_unique_and_partners_exist() -> None:

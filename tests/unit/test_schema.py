@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tensorboard.util import tensor_util
 
-from tb_lossdiag.records import QUANTITIES, Floats, frame_quantities
+from tb_lossdiag.quantities import QUANTITIES, frame_quantities
+from tb_lossdiag.records import Floats
 from tb_lossdiag.schema import (
     VERSION,
     Columns,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tb_lossdiag.plugin.parse import Window
 from tb_lossdiag.plugin.tables import MINUS_INF, NAN, NOTHING, PLUS_INF, ZERO, encode, thin
-from tb_lossdiag.records import GRADIENT_NONFINITE, GRADIENT_NORM, LOSS, Table, table
+from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, LOSS
+from tb_lossdiag.records import Table, table
 
 EVERYTHING = Window(None, None, 1200)
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from asking import findings
 from sickness import SICK
-from synthetic import findings
 
-from tb_lossdiag.records import Quantity, Run, Table
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import judge
 from tb_lossdiag.rules.rule import Finding, Rule, documentation

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import changed, findings, first_evidence, healthy_run, outcome, the_finding, without
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, healthy_run, without
 
-from tb_lossdiag.records import CLIP_AFTER_STEP, Run
+from tb_lossdiag.quantities import CLIP_AFTER_STEP
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity

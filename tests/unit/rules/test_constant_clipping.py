@@ -2,21 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    alarms,
-    changed,
-    findings,
-    first_evidence,
-    head,
-    healthy_run,
-    optimized_by,
-    outcome,
-    the_finding,
-    with_constant_clipping,
-    without,
-)
+from asking import alarms, findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, optimized_by, with_constant_clipping, without
 
-from tb_lossdiag.records import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LEARNING_RATE
+from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LEARNING_RATE
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity, number

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import pytest
 
-from tb_lossdiag.records import GRADIENT_NORM, LOSS, Quantity, Run, table
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, Quantity
+from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Cause, Verdict, diagnose, fold
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
 

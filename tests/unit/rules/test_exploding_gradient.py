@@ -2,20 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    head,
-    healthy_run,
-    outcome,
-    scaled,
-    stuck,
-    the_finding,
-    with_growth,
-    without,
-)
+from asking import findings, outcome, the_finding
+from synthetic import changed, head, healthy_run, scaled, stuck, with_growth, without
 
-from tb_lossdiag.records import GRADIENT_NORM, LOSS, PARAMETER_NORM
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
 

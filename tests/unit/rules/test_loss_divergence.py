@@ -2,20 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    findings,
-    first_evidence,
-    head,
-    healthy_run,
-    optimized_by,
-    outcome,
-    the_finding,
-    with_divergence,
-    with_loss,
-    without,
-)
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import head, healthy_run, optimized_by, with_divergence, with_loss, without
 
-from tb_lossdiag.records import LOSS
+from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.loss_divergence import LossDivergence
 from tb_lossdiag.rules.rule import Severity

@@ -2,18 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    head,
-    healthy_run,
-    outcome,
-    the_finding,
-    with_none_gradients,
-    without,
-)
+from asking import findings, outcome, the_finding
+from synthetic import changed, head, healthy_run, with_none_gradients, without
 
-from tb_lossdiag.records import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
+from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.no_gradient import NoGradient
 

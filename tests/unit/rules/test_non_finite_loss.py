@@ -2,18 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    first_evidence,
-    healthy_run,
-    outcome,
-    the_finding,
-    with_loss,
-    without,
-)
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, healthy_run, with_loss, without
 
-from tb_lossdiag.records import LOSS, LOSS_TERM, LOSS_TERM_NONFINITE, Run
+from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_TERM_NONFINITE
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.rule import Severity

@@ -4,20 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    first_evidence,
-    head,
-    healthy_run,
-    outcome,
-    stuck,
-    the_finding,
-    with_loss,
-    without,
-)
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, stuck, with_loss, without
 
-from tb_lossdiag.records import LEARNING_RATE, LOSS, Run
+from tb_lossdiag.quantities import LEARNING_RATE, LOSS
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.not_learning import NotLearning
 

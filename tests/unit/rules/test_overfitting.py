@@ -2,19 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    first_evidence,
-    healthy_run,
-    outcome,
-    the_finding,
-    with_loss,
-    with_overfitting,
-    without,
-)
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, healthy_run, with_loss, with_overfitting, without
 
-from tb_lossdiag.records import VALIDATION_LOSS
+from tb_lossdiag.quantities import VALIDATION_LOSS
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.overfitting import Overfitting
 

@@ -4,19 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    first_evidence,
-    head,
-    healthy_run,
-    outcome,
-    the_finding,
-    with_none_gradients,
-    without,
-)
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, with_none_gradients, without
 
-from tb_lossdiag.records import GRADIENT_NORM, PARAMETER_HELD, Run, table
+from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_HELD
+from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.rule import Severity

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sickness import SICK
 from synthetic import changed, head, healthy_run
 
-from tb_lossdiag.records import Axis, Run, Table
+from tb_lossdiag.quantities import Axis
+from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Verdict, diagnose, judge
 from tb_lossdiag.rules.rule import Finding, Rule, Severity

@@ -3,9 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from synthetic import findings, first_evidence, healthy_run, outcome, the_finding, without
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import healthy_run, without
 
-from tb_lossdiag.records import OTHER_WRITERS, Run, table
+from tb_lossdiag.quantities import OTHER_WRITERS
+from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.record_gap import RecordGap
 
 RULE = RecordGap()

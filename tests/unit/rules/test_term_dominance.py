@@ -2,20 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    alarms,
-    changed,
-    findings,
-    first_evidence,
-    head,
-    healthy_run,
-    outcome,
-    the_finding,
-    with_terms,
-    without,
-)
+from asking import alarms, findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, with_terms, without
 
-from tb_lossdiag.records import LOSS_TERM, LOSS_WEIGHT, Run
+from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.term_dominance import TermDominance

@@ -2,20 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    TERMS,
-    changed,
-    findings,
-    first_evidence,
-    head,
-    healthy_run,
-    outcome,
-    scaled,
-    the_finding,
-    without,
-)
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import TERMS, changed, head, healthy_run, scaled, without
 
-from tb_lossdiag.records import LOSS, LOSS_TERM
+from tb_lossdiag.quantities import LOSS, LOSS_TERM
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum

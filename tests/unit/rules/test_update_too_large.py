@@ -2,23 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from asking import findings, first_evidence, outcome, the_finding
 from synthetic import (
     changed,
     each_step,
-    findings,
-    first_evidence,
     head,
     healthy_run,
     optimized_by,
-    outcome,
-    the_finding,
     with_divergence,
     with_loss,
     with_update_ratio,
     without,
 )
 
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NORM,
@@ -26,8 +23,8 @@ from tb_lossdiag.records import (
     LOSS,
     MOMENTUM,
     PARAMETER_NORM,
-    Run,
 )
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge

@@ -2,26 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    healthy_run,
-    optimized_by,
-    outcome,
-    stuck,
-    the_finding,
-    without,
-)
+from asking import findings, outcome, the_finding
+from synthetic import changed, healthy_run, optimized_by, stuck, without
 
-from tb_lossdiag.records import (
+from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NORM,
     LEARNING_RATE,
     MOMENTUM,
     PARAMETER_NORM,
-    Run,
 )
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.update_too_small import UpdateTooSmall
 

@@ -2,19 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import (
-    changed,
-    findings,
-    head,
-    healthy_run,
-    outcome,
-    scaled,
-    the_finding,
-    with_vanishing,
-    without,
-)
+from asking import findings, outcome, the_finding
+from synthetic import changed, head, healthy_run, scaled, with_vanishing, without
 
-from tb_lossdiag.records import GRADIENT_NORM, LOSS, PARAMETER_NORM, PARAMETER_SIZE
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM, PARAMETER_SIZE
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
 

@@ -1,0 +1,43 @@
+"""How tests ask a rule about a run."""
+
+from __future__ import annotations
+
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.engine import Outcome, Verdict, judge
+from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity
+
+
+def findings(rule: Rule, run: Run) -> list[Finding]:
+    """What the rule finds; fails the test if it raises."""
+    outcome, found = judge(run, rule)
+    assert outcome.verdict in {Verdict.FINDINGS, Verdict.CLEAR}, outcome
+    return found
+
+
+def the_finding(rule: Rule, run: Run) -> Finding:
+    """The one finding there should be."""
+    found = findings(rule, run)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def outcome(rule: Rule, run: Run) -> Outcome:
+    """What became of the rule."""
+    return judge(run, rule)[0]
+
+
+def first_evidence(rule: Rule, run: Run) -> Evidence:
+    """The first piece of evidence of the one finding."""
+    return the_finding(rule, run).evidence[0]
+
+
+def alarms(rule: Rule, run: Run) -> list[Finding]:
+    """Findings that count against a run."""
+    return [finding for finding in findings_if_any(rule, run) if finding.severity > Severity.INFO]
+
+
+def findings_if_any(rule: Rule, run: Run) -> list[Finding]:
+    """What the rule finds, nothing if it was not evaluated; fails the test if it raises."""
+    result, found = judge(run, rule)
+    assert result.verdict is not Verdict.FAILED, result.trace
+    return found
