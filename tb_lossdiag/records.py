@@ -163,6 +163,7 @@ def table(
 ) -> Table:
     """Build a table from anything array-like; float32[T] values become one column.
 
+    >>> from tb_lossdiag.quantities import LOSS
     >>> table(LOSS, [0, 1], [2.0, 1.5]).values.shape
     (2, 1)
     """
