@@ -7,7 +7,7 @@ tables of one training. Nothing here knows about torch, TensorBoard or files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,10 +125,35 @@ class Run:
 
     def only(self, quantities: Iterable[Quantity]) -> Run:
         """The same run with these quantities alone."""
-        names = {quantity.name for quantity in quantities}
+        names = {name for quantity in quantities for name in _with_extremes(quantity)}
         return Run(
             self.name, {name: t for name, t in self.tables.items() if name in names}, self.facts
         )
+
+    def highest(self, quantity: Quantity) -> Table:
+        """The quantity's table with the largest value of each record's window instead of the one that stands for it."""
+        return self._extreme(quantity, quantity.highest(), np.fmax)
+
+    def lowest(self, quantity: Quantity) -> Table:
+        """The same with the smallest."""
+        return self._extreme(quantity, quantity.lowest(), np.fmin)
+
+    def highest_at(self, quantity: Quantity) -> Steps:
+        """int64[T, C]: the step at which each record's largest value was."""
+        table = self[quantity]
+        lag = self.tables.get(quantity.highest_lag().name)
+        lags = np.zeros(table.values.shape) if lag is None else lag.at(table.steps, table.columns)
+        at: Steps = table.steps[:, None] - np.nan_to_num(lags).astype(np.int64)
+        return at
+
+    def _extreme(
+        self, quantity: Quantity, extreme: Quantity, pick: Callable[[Floats, Floats], Floats]
+    ) -> Table:
+        table, other = self[quantity], self.tables.get(extreme.name)
+        if other is None:
+            return table
+        values = pick(table.values, other.at(table.steps, table.columns))
+        return Table(quantity, table.columns, table.steps, table.walltimes, values)
 
     def aligned(self, *quantities: Quantity) -> tuple[Table, ...]:
         """The tables on their common steps and columns (cadences may differ)."""
@@ -147,6 +172,13 @@ class Run:
     def first_step(self) -> int | None:
         """Smallest step of any record."""
         return min((int(t.steps[0]) for t in self.tables.values() if len(t)), default=None)
+
+
+def _with_extremes(quantity: Quantity) -> tuple[str, ...]:
+    if not quantity.extremes:
+        return (quantity.name,)
+    parts = (quantity.highest(), quantity.highest_lag(), quantity.lowest())
+    return (quantity.name, *(part.name for part in parts))
 
 
 def _restricted(table: Table, steps: Steps, columns: tuple[str, ...]) -> Table:

@@ -41,3 +41,16 @@ def test_a_run_gives_only_what_was_declared() -> None:
     assert LOSS not in run
     with pytest.raises(KeyError):
         run[LOSS]
+
+
+def test_a_window_keeps_its_extremes_and_where_the_largest_was() -> None:
+    tables = [
+        table(GRADIENT_NORM, [3, 7], [[1.0], [2.0]], ("w",)),
+        table(GRADIENT_NORM.highest(), [7], [[9.0]], ("w",)),
+        table(GRADIENT_NORM.highest_lag(), [7], [[2.0]], ("w",)),
+        table(GRADIENT_NORM.lowest(), [7], [[0.5]], ("w",)),
+    ]
+    run = Run("r", {t.quantity.name: t for t in tables}).only((GRADIENT_NORM,))
+    assert run.highest(GRADIENT_NORM).values[:, 0].tolist() == [1.0, 9.0]
+    assert run.lowest(GRADIENT_NORM).values[:, 0].tolist() == [1.0, 0.5]
+    assert run.highest_at(GRADIENT_NORM)[:, 0].tolist() == [3, 5]

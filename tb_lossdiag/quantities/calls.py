@@ -1,0 +1,137 @@
+"""How the loss function was called in a check-up step, by value; one record per check-up, never combined.
+
+A column is a loss call: the function's name, such as "cross_entropy", then "cross_entropy 2" for the next one within a step. With
+several watched models it may begin with none of their names: calls belong to the run. What a value means depends on the function:
+`Function.of(column)` says which it was. NaN: has no meaning for this call.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from tb_lossdiag.quantities import hints
+from tb_lossdiag.quantities.quantity import Axis, Quantity
+
+
+class Source(IntEnum):
+    """The operation that made the loss function's input, reshaping and casts left out; from the autograd graph."""
+
+    OTHER = 0
+    LINEAR = 1
+    SOFTMAX = 2
+    LOG_SOFTMAX = 3
+    SIGMOID = 4
+    TANH = 5
+    RELU = 6
+    LEAF = 7
+    """A tensor that no recorded operation made: detached, or an input itself."""
+
+
+def function(column: str) -> str:
+    """Name of the loss function of a column, as in `torch.nn.functional`; "custom" for `record_loss_inputs`.
+
+    >>> function("cross_entropy 2")
+    'cross_entropy'
+    """
+    return column.partition(" ")[0]
+
+
+def _of(name: str, unit: str) -> Quantity:
+    return Quantity(f"call_{name}", "call", Axis.CALL, unit, hints.CALL, optional=True)
+
+
+CALL_VALUE = _of("value", "loss")
+"""The mean of what the function returned."""
+CALL_SUMMED = _of("summed", "0 or 1")
+"""1 for reduction="sum"."""
+CALL_SAMPLES = _of("samples", "samples")
+"""Size of the input's first dimension."""
+CALL_OUTPUTS = _of("outputs", "elements")
+"""Elements of the input per sample; for class losses the number of classes."""
+CALL_BROADCAST = _of("broadcast", "1")
+"""Elements of the broadcast of input and target over those of the larger one; 1 = shapes fit. NaN for class indices."""
+CALL_SOURCE = _of("source", "Source")
+CALL_INPUT_MIN = _of("input_min", "input")
+CALL_INPUT_MAX = _of("input_max", "input")
+CALL_INPUT_MEAN = _of("input_mean", "input")
+CALL_INPUT_STD = _of("input_std", "input")
+CALL_UNIT_SHARE = _of("unit_share", "1")
+"""Share of the input's elements in [0, 1]."""
+CALL_ROW_SUM_ERROR = _of("row_sum_error", "1")
+"""Largest |sum over classes - 1| of an input row; 0 for probabilities. Needs two classes or more."""
+CALL_ROW_EXP_ERROR = _of("row_exp_error", "1")
+"""Largest |sum of exp over classes - 1| of an input row; 0 for log-probabilities."""
+CALL_VARIATION = _of("variation", "1")
+"""Standard deviation of the input over the batch (mean over outputs) over the input's root mean square; 0 = the model's output does
+not depend on its input. Needs two samples."""
+CALL_TARGET_INDEX = _of("target_index", "0 or 1")
+"""1 where the target holds class indices."""
+CALL_TARGET_MIN = _of("target_min", "target")
+CALL_TARGET_MAX = _of("target_max", "target")
+CALL_TARGET_MEAN = _of("target_mean", "target")
+CALL_TARGET_STD = _of("target_std", "target")
+CALL_TARGET_WHOLE = _of("target_whole", "1")
+"""Share of the target's elements that are whole numbers."""
+CALL_TARGET_UNIQUE = _of("target_unique", "values")
+"""Number of different values in the target, counted up to 1000."""
+CALL_TARGET_ONE_HOT = _of("target_one_hot", "1")
+"""Share of target rows with exactly one 1 and zeros else; NaN for one output."""
+CALL_IGNORED = _of("ignored", "1")
+"""Share of targets equal to `ignore_index`."""
+CALL_INVALID = _of("invalid", "1")
+"""Share of targets that the function has no meaning for: NaN, class out of range, probability outside [0, 1], negative counts."""
+CALL_MAJORITY = _of("majority", "1")
+"""Share of the most frequent class among the targets that count."""
+CALL_PREDICTED_MAJORITY = _of("predicted_majority", "1")
+"""Share of the class most often predicted."""
+CALL_ACCURACY = _of("accuracy", "1")
+CALL_BASELINE = _of("baseline", "loss")
+"""The loss that the best constant prediction has on this batch: entropy of the label frequencies, variance of the targets, mean
+absolute deviation from their median. Same reduction as the call."""
+CALL_TOP_SHARE = _of("top_share", "1")
+"""Share of the summed loss that comes from the worst 1 % of the elements (at least one); needs 50 elements."""
+CALL_TOP_EXPECTED = _of("top_expected", "1")
+"""That share if residuals were normally distributed with the same number of elements: what to compare it with."""
+CALL_WEIGHTED = _of("weighted", "0 or 1")
+"""1 where class weights or pos_weight were given."""
+
+LABEL_COUNT = Quantity("label_count", "label", Axis.LABEL, "samples", hints.CALL)
+"""Targets of each class in the batch of a check-up, of the first class loss of the step; classes 0 to 99."""
+PREDICTED_COUNT = Quantity("predicted_count", "label", Axis.LABEL, "samples", hints.CALL)
+"""Predictions of each class."""
+
+QUANTITIES = (
+    CALL_VALUE,
+    CALL_SUMMED,
+    CALL_SAMPLES,
+    CALL_OUTPUTS,
+    CALL_BROADCAST,
+    CALL_SOURCE,
+    CALL_INPUT_MIN,
+    CALL_INPUT_MAX,
+    CALL_INPUT_MEAN,
+    CALL_INPUT_STD,
+    CALL_UNIT_SHARE,
+    CALL_ROW_SUM_ERROR,
+    CALL_ROW_EXP_ERROR,
+    CALL_VARIATION,
+    CALL_TARGET_INDEX,
+    CALL_TARGET_MIN,
+    CALL_TARGET_MAX,
+    CALL_TARGET_MEAN,
+    CALL_TARGET_STD,
+    CALL_TARGET_WHOLE,
+    CALL_TARGET_UNIQUE,
+    CALL_TARGET_ONE_HOT,
+    CALL_IGNORED,
+    CALL_INVALID,
+    CALL_MAJORITY,
+    CALL_PREDICTED_MAJORITY,
+    CALL_ACCURACY,
+    CALL_BASELINE,
+    CALL_TOP_SHARE,
+    CALL_TOP_EXPECTED,
+    CALL_WEIGHTED,
+    LABEL_COUNT,
+    PREDICTED_COUNT,
+)

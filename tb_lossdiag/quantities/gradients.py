@@ -1,0 +1,77 @@
+"""Per parameter: gradients, weights and what a step changes. Columns in the order of `named_parameters()`.
+
+With several watched models a column begins with the name given to `watch` and a slash.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from tb_lossdiag.quantities import hints
+from tb_lossdiag.quantities.quantity import Axis, Combine, Quantity
+
+_P = Axis.PARAMETER
+
+
+class Role(IntEnum):
+    """What a parameter is, by the module that holds it."""
+
+    OTHER = 0
+    WEIGHT = 1
+    BIAS = 2
+    NORM = 3
+    EMBEDDING = 4
+
+
+GRADIENT_NORM = Quantity(
+    "gradient_norm",
+    "parameter",
+    _P,
+    "L2 norm",
+    hints.MODEL,
+    nonfinite="gradient_nonfinite",
+    extremes=True,
+)
+"""L2 norm of one parameter's gradient, before clipping and after unscaling. NaN where the parameter had no gradient."""
+GRADIENT_NONFINITE = Quantity(
+    "gradient_nonfinite", "parameter", _P, "elements", hints.MODEL, combine=Combine.SUM
+)
+"""NaN and Inf elements of the gradient; at least 1 per broken step where the device could not be asked. NaN: no gradient."""
+
+PARAMETER_NORM = Quantity("parameter_norm", "weight", _P, "L2 norm", hints.MODEL)
+"""L2 norm of the parameter itself; NaN where it was frozen (`requires_grad` is False). Sparse with `watch`."""
+
+UPDATE_NORM = Quantity("update_norm", "update", _P, "L2 norm", hints.WATCH)
+"""L2 norm of the change that this step's `optimizer.step()` made, from the values before and after. Sparse."""
+GRADIENT_ABS_MAX = Quantity("gradient_abs_max", "update", _P, "gradient", hints.WATCH)
+"""Largest absolute element of the gradient at `optimizer.step()`. Sparse."""
+GRADIENT_ZERO_SHARE = Quantity("gradient_zero_share", "update", _P, "1", hints.WATCH)
+"""Share of the gradient's elements that are exactly 0. Sparse."""
+
+PARAMETER_SIZE = Quantity("parameter_size", "layers", _P, "elements", hints.MODEL)
+"""Number of elements of the parameter; recorded once per session, and again when the set of parameters changes."""
+PARAMETER_HELD = Quantity("parameter_held", "layers", _P, "0 or 1", hints.OPTIMIZER, optional=True)
+"""1 where an optimizer given to the writer holds the parameter, 0 where none does. Recorded when it changes."""
+PARAMETER_TRAINABLE = Quantity("parameter_trainable", "layers", _P, "0 or 1", hints.MODEL)
+"""`requires_grad`."""
+PARAMETER_ROLE = Quantity("parameter_role", "layers", _P, "Role", hints.MODEL)
+"""A `Role`."""
+PARAMETER_DECAY = Quantity("parameter_decay", "layers", _P, "1", hints.OPTIMIZER, optional=True)
+"""Weight decay of the parameter's group; NaN where no optimizer holds it or has none."""
+PARAMETER_CLIPPED = Quantity("parameter_clipped", "layers", _P, "0 or 1", hints.CLIP, optional=True)
+"""1 where the newest clip included the parameter, 0 where not; NaN while no clip was seen."""
+
+QUANTITIES = (
+    GRADIENT_NORM,
+    GRADIENT_NONFINITE,
+    PARAMETER_NORM,
+    UPDATE_NORM,
+    GRADIENT_ABS_MAX,
+    GRADIENT_ZERO_SHARE,
+    PARAMETER_SIZE,
+    PARAMETER_HELD,
+    PARAMETER_TRAINABLE,
+    PARAMETER_ROLE,
+    PARAMETER_DECAY,
+    PARAMETER_CLIPPED,
+)

@@ -1,0 +1,16 @@
+"""How a quantity gets recorded: the clauses a user reads when a rule misses one."""
+
+MODEL = "writer.watch(model, optimizer), or pass the model to add_diagnostics after backward()"
+LOSS = "pass loss= to add_diagnostics"
+TERMS = "pass loss_terms= to add_diagnostics"
+VALIDATION = 'call add_diagnostics(loss=…, phase="validation")'
+CLIP = "clip with writer.clip_grad_norm_ or pass clip=(total_norm, max_norm)"
+OPTIMIZER = "writer.watch(model, optimizer), or pass optimizer= to add_diagnostics"
+SCALER = "pass scaler= to writer.watch or add_diagnostics"
+EXTRA = "pass extra= to add_diagnostics"
+WATCH = "writer.watch(model, optimizer)"
+CHECK_UP = "writer.watch(model, optimizer) with check_up=True"
+ACTIVATIONS = "writer.watch(model, optimizer) with activations=True"
+CALL = f"{CHECK_UP}, or `with writer.check_up():` around forward and backward"
+DECOMPOSE = "writer.decompose(terms, at=shared) before backward(), or watch(…, decompose=N)"
+RANKS = "writer.watch(model, optimizer) on every rank"

@@ -1,0 +1,83 @@
+"""The training loop: steps, rates, time, mixed precision, ranks. Columns of `WATCH` quantities: the name given to `watch`, "" by default."""
+
+from __future__ import annotations
+
+from tb_lossdiag.quantities import hints
+from tb_lossdiag.quantities.quantity import Axis, Combine, Quantity
+
+_SUM, _MEAN, _MAX, _MIN = Combine.SUM, Combine.MEAN, Combine.MAX, Combine.MIN
+
+STEPS = Quantity("steps", "step", Axis.WATCH, "steps", hints.WATCH, combine=_SUM)
+"""Optimizer steps that the record covers."""
+GLOBAL_NORM = Quantity(
+    "global_norm",
+    "step",
+    Axis.WATCH,
+    "L2 norm",
+    hints.WATCH,
+    nonfinite="nonfinite_steps",
+    extremes=True,
+)
+"""Norm over all gradients of the watched model as one vector, before clipping and after unscaling."""
+NONFINITE_STEPS = Quantity(
+    "nonfinite_steps", "step", Axis.WATCH, "steps", hints.WATCH, combine=_SUM, extremes=True
+)
+"""Steps with a NaN or Inf gradient; `highest_lag` gives the first of them."""
+STEP_SECONDS = Quantity(
+    "step_seconds", "step", Axis.WATCH, "s", hints.WATCH, combine=_MEAN, optional=True
+)
+"""Wall time from the end of the step before to the end of this one."""
+OWN_SECONDS = Quantity("own_seconds", "step", Axis.WATCH, "s", hints.WATCH, combine=_MEAN)
+"""Part of it that recording took."""
+
+LEARNING_RATE = Quantity("learning_rate", "group", Axis.GROUP, "1", hints.OPTIMIZER)
+MOMENTUM = Quantity("momentum", "group", Axis.GROUP, "1", hints.OPTIMIZER, optional=True)
+"""SGD momentum or Adam's first beta; NaN where the optimizer has none."""
+WEIGHT_DECAY = Quantity("weight_decay", "group", Axis.GROUP, "1", hints.OPTIMIZER, optional=True)
+BETA2 = Quantity("beta2", "group", Axis.GROUP, "1", hints.OPTIMIZER, optional=True)
+"""Adam's second beta; NaN where the optimizer has none."""
+
+AMP_SCALE = Quantity("amp_scale", "amp", Axis.RUN, "1", hints.SCALER, extremes=True)
+"""Loss scale of the GradScaler."""
+AMP_SKIPPED = Quantity(
+    "amp_skipped", "amp", Axis.RUN, "steps", hints.SCALER, combine=_SUM, extremes=True
+)
+"""Steps the GradScaler skipped since the last one it took, from the fall of its scale; at the step that was taken next."""
+
+FOREIGN_PARAMETERS = Quantity("foreign_parameters", "held", Axis.WATCH, "tensors", hints.WATCH)
+"""Tensors the optimizer holds that are not the model's. Recorded when it changes."""
+HELD_PARAMETERS = Quantity("held_parameters", "held", Axis.WATCH, "tensors", hints.WATCH)
+"""Tensors the optimizer holds."""
+
+RANK_PARAMETER_SPREAD = Quantity("rank_parameter_spread", "rank", Axis.WATCH, "1", hints.RANKS)
+"""(largest - smallest) / largest over data-parallel ranks of the norm of all parameters. Sparse."""
+RANK_GRADIENT_SPREAD = Quantity("rank_gradient_spread", "rank", Axis.WATCH, "1", hints.RANKS)
+"""The same of the gradient norm that each rank steps with."""
+
+OTHER_WRITERS = Quantity(
+    "other_writers",
+    "session",
+    Axis.RUN,
+    "writers",
+    "record with tb_lossdiag.SummaryWriter",
+)
+"""Writers that were still open in the same run folder when this session's writer opened."""
+
+QUANTITIES = (
+    STEPS,
+    GLOBAL_NORM,
+    NONFINITE_STEPS,
+    STEP_SECONDS,
+    OWN_SECONDS,
+    LEARNING_RATE,
+    MOMENTUM,
+    WEIGHT_DECAY,
+    BETA2,
+    AMP_SCALE,
+    AMP_SKIPPED,
+    FOREIGN_PARAMETERS,
+    HELD_PARAMETERS,
+    RANK_PARAMETER_SPREAD,
+    RANK_GRADIENT_SPREAD,
+    OTHER_WRITERS,
+)

@@ -1,0 +1,89 @@
+"""What the check-up saw happen between the end of one step and the end of the next; one record per check-up, never combined.
+
+Columns: the name given to `watch`, "" by default. NaN: could not be seen.
+"""
+
+from __future__ import annotations
+
+from tb_lossdiag.quantities import hints
+from tb_lossdiag.quantities.quantity import Axis, Quantity
+
+
+def _seen(name: str, unit: str, how: str = hints.CHECK_UP) -> Quantity:
+    return Quantity(name, "check_up", Axis.WATCH, unit, how, optional=True)
+
+
+BACKWARDS = _seen("backwards", "calls")
+"""`backward()` calls that ended before the step."""
+ZERO_GRADS = _seen("zero_grads", "calls")
+"""1 if gradients were reset (zeroed or set to None) between the step before and the first backward, else 0."""
+CARRIED_NORM = _seen("carried_norm", "L2 norm")
+"""Global norm of what was in `.grad` when the first backward began, over the optimizer's parameters; 0 after a reset."""
+FIRST_BACKWARD_NORM = _seen("first_backward_norm", "L2 norm")
+"""Global norm of `.grad` when the first backward had ended."""
+BACKWARD_NORM = _seen("backward_norm", "L2 norm")
+"""Global norm of `.grad` when the last backward before the step had ended."""
+STEP_NORM = _seen("step_norm", "L2 norm")
+"""Global norm of `.grad` when the step began: smaller than `BACKWARD_NORM` where something clipped or unscaled in between."""
+STEP_RATIO_SPREAD = _seen("step_ratio_spread", "1")
+"""(largest - smallest) / largest over the parameters of norm at step / norm after backward: 0 = one common factor."""
+LATE_FACTOR = _seen("late_factor", "1")
+"""Smallest factor with which gradients already used by the step before were changed in place afterwards, before they were
+reset; 1 = untouched."""
+UNSCALE_FACTOR = _seen("unscale_factor", "1")
+"""Factor with which a GradScaler's `unscale_` multiplied the gradients before the step; 1 = there was none."""
+CLIPS_SEEN = _seen("clips_seen", "calls")
+"""In-place scalings or clampings of gradients between backward and step that are not an unscaling."""
+CLIP_WHILE_SCALED = _seen("clip_while_scaled", "0 or 1")
+"""1 if such a change came before `unscale_`, 0 if after or without a scaler."""
+UNCHANGED_SHARE = _seen("unchanged_share", "1")
+"""Of the model's trainable parameters with a non-zero gradient, the share of elements' tensors that the step left identical."""
+EVAL_MODULES = _seen("eval_modules", "modules")
+"""Dropout and normalisation modules with parameters or statistics that were in eval() during the forward pass."""
+MODE_MODULES = _seen("mode_modules", "modules")
+"""Dropout and normalisation modules of the model: those that care about train() and eval()."""
+ROOT_TRAINING = _seen("root_training", "0 or 1")
+"""`model.training` during the forward pass."""
+BATCH_NORM_VALUES = _seen("batch_norm_values", "values")
+"""Fewest values per channel that a batch-normalisation module in train() took its statistics over."""
+SCHEDULER_EARLY = _seen("scheduler_early", "0 or 1")
+"""1 if `scheduler.step()` came before the first `optimizer.step()`."""
+WAIT_SECONDS = _seen("wait_seconds", "s")
+"""Wall time from the end of the step before to the begin of the forward pass: data loading and whatever else the loop does."""
+CHECK_SECONDS = _seen("check_seconds", "s")
+"""Wall time of the whole step with the check-up in it."""
+BATCH_SIZE = _seen("batch_size", "samples")
+"""First dimension of the first tensor given to the model."""
+INPUT_MEAN = _seen("input_mean", "input")
+"""Mean of that tensor; NaN for integers (tokens)."""
+INPUT_STD = _seen("input_std", "input")
+INPUT_ABS_MAX = _seen("input_abs_max", "input")
+INPUT_FEATURE_RANGE = _seen("input_feature_range", "1")
+"""Largest over smallest non-zero standard deviation of the input's last dimension's features (dim 1 of images)."""
+
+QUANTITIES = (
+    BACKWARDS,
+    ZERO_GRADS,
+    CARRIED_NORM,
+    FIRST_BACKWARD_NORM,
+    BACKWARD_NORM,
+    STEP_NORM,
+    STEP_RATIO_SPREAD,
+    LATE_FACTOR,
+    UNSCALE_FACTOR,
+    CLIPS_SEEN,
+    CLIP_WHILE_SCALED,
+    UNCHANGED_SHARE,
+    EVAL_MODULES,
+    MODE_MODULES,
+    ROOT_TRAINING,
+    BATCH_NORM_VALUES,
+    SCHEDULER_EARLY,
+    WAIT_SECONDS,
+    CHECK_SECONDS,
+    BATCH_SIZE,
+    INPUT_MEAN,
+    INPUT_STD,
+    INPUT_ABS_MAX,
+    INPUT_FEATURE_RANGE,
+)
