@@ -28,6 +28,8 @@ from tb_lossdiag.schema import (
 )
 
 _sessions = itertools.count()
+_OVERHEAD = 60
+"""Bytes of a value beside its payload: tag, shape, lengths."""
 
 
 class Emit(Protocol):
@@ -44,25 +46,28 @@ class _Frame:
 
     name: str
     columns: dict[str, int] = field(default_factory=dict)
+    known: tuple[str, ...] = ()
     shard: int = 0
     count: int = 0
     last_step: int = -1
 
+    def knows(self, columns: tuple[str, ...]) -> bool:
+        """Whether these are its columns, all of them in its order; cheap for the same tuple."""
+        return columns is self.known or columns == self.known
+
 
 @dataclass
 class _Pending:
-    """The records of a step that may still grow."""
+    """The records of a step that may still grow: by frame, in the order they came; later ones replace values of earlier ones."""
 
     step: int
     walltime: float = 0.0
-    cells: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    frames: dict[str, list[Record]] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
 
     def put(self, record: Record) -> None:
-        """Add a record; a column given again at the same step replaces its value."""
-        frame = self.cells.setdefault(record.quantity.frame, {})
-        column = frame.setdefault(record.quantity.name, {})
-        column.update(zip(record.columns, record.values.tolist(), strict=True))
+        """Add a record."""
+        self.frames.setdefault(record.quantity.frame, []).append(record)
 
 
 class Journal:
@@ -105,14 +110,14 @@ class Journal:
         """Take facts that word an advice; each is written once per session and when it changes."""
         self._words.update(words)
 
-    def flush(self) -> None:
-        """Write the pending step."""
+    def flush(self) -> int:
+        """Write the pending step; the size of its payload in bytes, as far as it is known."""
         pending, self._pending = self._pending, None
         if pending is None:
-            return
+            return 0
         if self._goes_back(pending):
             self._begin(pending)
-        values = [self._value(name, pending) for name in pending.cells]
+        values = [self._value(name, pending) for name in pending.frames]
         values += [
             summary_pb2.Summary.Value(tag=tag, simple_value=number)
             for tag, number in pending.scalars.items()
@@ -121,13 +126,14 @@ class Journal:
         self._emit(values, pending.step, pending.walltime)
         pending.scalars.clear()
         self._written = pending
+        return sum(_OVERHEAD + len(value.tensor.tensor_content) for value in values)
 
     def _again(self, step: int) -> _Pending | None:
         """What was written last, if it was this very step."""
         return self._written if self._written is not None and self._written.step == step else None
 
     def _goes_back(self, pending: _Pending) -> bool:
-        frames = (self._frames.get(name) for name in pending.cells)
+        frames = (self._frames.get(name) for name in pending.frames)
         return not self._session or any(
             frame is not None and pending.step < frame.last_step for frame in frames
         )
@@ -147,29 +153,39 @@ class Journal:
 
     def _value(self, name: str, pending: _Pending) -> summary_pb2.Summary.Value:
         frame = self._frames.setdefault(name, _Frame(name))
-        cells = pending.cells[name]
-        self._extend(frame, cells, pending.walltime)
+        records = pending.frames[name]
+        self._extend(frame, records, pending.walltime)
         tag = Tag(name, self._session, frame.shard)
-        value = matrix_value(tag, _matrix(frame, cells), first=frame.count == 0)
+        value = matrix_value(tag, _matrix(frame, records), first=frame.count == 0)
         frame.count, frame.last_step = frame.count + 1, pending.step
         return value
 
-    def _extend(
-        self, frame: _Frame, cells: Mapping[str, Mapping[str, float]], walltime: float
-    ) -> None:
+    def _extend(self, frame: _Frame, records: list[Record], walltime: float) -> None:
         """Begin a new shard when the old one is full or a column is new."""
-        new = [c for c in dict.fromkeys(itertools.chain(*cells.values())) if c not in frame.columns]
+        strange = [record for record in records if not frame.knows(record.columns)]
+        for record in strange:
+            if len(set(record.columns)) != len(record.columns):
+                raise ValueError(f"{record.quantity.name}: a column name is given twice")
+        given = [record.columns for record in strange]
+        new = [c for c in dict.fromkeys(itertools.chain(*given)) if c not in frame.columns]
         if frame.count and (new or frame.count >= _capacity(frame)):
             frame.shard, frame.count = frame.shard + 1, 0
         if new:
             frame.columns.update({c: len(frame.columns) + i for i, c in enumerate(new)})
-            names = Columns(frame=frame.name, first_shard=frame.shard, names=list(frame.columns))
-            self._fact(Fact(columns=names), walltime)
+            frame.known = tuple(frame.columns)
+            self._fact(Fact(columns=_columns(frame)), walltime)
 
     def _fact(self, fact: Fact, walltime: float) -> None:
         value = fact_value(Tag(FACTS, self._session), fact, first=self._facts == 0)
         self._emit([value], self._facts, walltime)
         self._facts += 1
+
+
+def _columns(frame: _Frame) -> Columns:
+    quantities = [quantity.name for quantity in frame_quantities(frame.name)]
+    return Columns(
+        frame=frame.name, first_shard=frame.shard, names=frame.known, quantities=quantities
+    )
 
 
 def _capacity(frame: _Frame) -> int:
@@ -178,12 +194,14 @@ def _capacity(frame: _Frame) -> int:
     return max(1, min(SHARD, SHARD_BYTES // record))
 
 
-def _matrix(frame: _Frame, cells: Mapping[str, Mapping[str, float]]) -> Floats:
+def _matrix(frame: _Frame, records: list[Record]) -> Floats:
     """float32[C, Q] of a frame, NaN where nothing was given."""
     quantities = frame_quantities(frame.name)
     matrix: Floats = np.full((len(frame.columns), len(quantities)), np.nan, np.float32)
-    for index, quantity in enumerate(quantities):
-        column = cells.get(quantity.name, {})
-        rows = [frame.columns[name] for name in column]
-        matrix[rows, index] = list(column.values())
+    for record in records:
+        column = quantities.index(record.quantity)
+        if frame.knows(record.columns):
+            matrix[:, column] = record.values
+        else:
+            matrix[[frame.columns[name] for name in record.columns], column] = record.values
     return matrix

@@ -6,14 +6,12 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Header(_message.Message):
-    __slots__ = ("version", "frame", "quantities")
+    __slots__ = ("version", "frame")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
-    QUANTITIES_FIELD_NUMBER: _ClassVar[int]
     version: int
     frame: str
-    quantities: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ..., quantities: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ...) -> None: ...
 
 class Fact(_message.Message):
     __slots__ = ("session", "columns", "words")
@@ -32,14 +30,16 @@ class Session(_message.Message):
     def __init__(self, start_step: _Optional[int] = ...) -> None: ...
 
 class Columns(_message.Message):
-    __slots__ = ("frame", "first_shard", "names")
+    __slots__ = ("frame", "first_shard", "names", "quantities")
     FRAME_FIELD_NUMBER: _ClassVar[int]
     FIRST_SHARD_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    QUANTITIES_FIELD_NUMBER: _ClassVar[int]
     frame: str
     first_shard: int
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, frame: _Optional[str] = ..., first_shard: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+    quantities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, frame: _Optional[str] = ..., first_shard: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ..., quantities: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Words(_message.Message):
     __slots__ = ("values",)

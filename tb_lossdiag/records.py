@@ -27,7 +27,7 @@ class Record:
 
     Attributes:
         quantity: what was measured.
-        columns: what of, C names without repetition.
+        columns: what of, C names without repetition (not checked here: this is made at every step).
         values: float32[C]; NaN = not recorded.
     """
 
@@ -39,9 +39,6 @@ class Record:
         """Check the shape once, so that nothing downstream has to."""
         if self.values.shape != (len(self.columns),):
             msg = f"{self.quantity.name}: {len(self.columns)} columns, values of shape {self.values.shape}"
-            raise ValueError(msg)
-        if len(set(self.columns)) != len(self.columns):
-            msg = f"{self.quantity.name}: a column name is given twice"
             raise ValueError(msg)
 
 

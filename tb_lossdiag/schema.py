@@ -13,7 +13,6 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 
 from tb_lossdiag.lossdiag_pb2 import Columns, Fact, Header, Session, Words
-from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.records import Floats
 
 __all__ = ["Columns", "Fact", "Header", "Session", "Words"]
@@ -67,8 +66,7 @@ class TooNew:
 
 def encode_header(frame: str) -> bytes:
     """`plugin_data.content` of a frame's tags."""
-    names = [quantity.name for quantity in frame_quantities(frame)]
-    return Header(version=VERSION, frame=frame, quantities=names).SerializeToString()
+    return Header(version=VERSION, frame=frame).SerializeToString()
 
 
 def decode_header(content: bytes) -> Header | TooNew | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -22,14 +22,24 @@ except ModuleNotFoundError as error:
 from tensorboard.compat.proto import summary_pb2
 from torch import Tensor, nn
 
-from tb_lossdiag.collect.arguments import check_step, check_walltime
-from tb_lossdiag.collect.diagnostics import Call, Diagnostics
+from tb_lossdiag.cadence import Cadence
+from tb_lossdiag.collect.arguments import (
+    check_model,
+    check_optimizer,
+    check_scaler,
+    check_step,
+    check_walltime,
+    check_watch,
+)
+from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.folder import open_event_files
+from tb_lossdiag.collect.watch import Options, Watch
 from tb_lossdiag.eventfile import use_native_checksum
-from tb_lossdiag.journal import Journal
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
+    GLOBAL_NORM,
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
     LOSS,
@@ -37,9 +47,14 @@ from tb_lossdiag.quantities import (
     OTHER_WRITERS,
     VALIDATION_LOSS,
 )
+from tb_lossdiag.recorder import Recorder
 from tb_lossdiag.records import Record
 
-_SCALARS = {LOSS: "loss/train", VALIDATION_LOSS: "loss/validation"}
+_SCALARS = {
+    LOSS: "loss/train",
+    VALIDATION_LOSS: "loss/validation",
+    GLOBAL_NORM: "gradient/global_norm",
+}
 
 
 class _EventFile:
@@ -47,6 +62,16 @@ class _EventFile:
 
     def __init__(self) -> None:
         self.file_writer: Any = None
+        self._writer: Callable[[], SummaryWriter | None] = lambda: None
+
+    def open_with(self, writer: SummaryWriter) -> None:
+        """Ask this writer for its file when it has to be opened again; keeps no writer alive."""
+        self._writer = weakref.ref(writer)
+
+    def open(self) -> None:
+        """See to it that there is a file: torch closes it with the writer and opens a new one on demand."""
+        if (writer := self._writer()) is not None:
+            writer._get_file_writer()  # noqa: SLF001
 
     def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         self.file_writer.add_summary(summary_pb2.Summary(value=values), step, walltime)
@@ -77,17 +102,20 @@ class SummaryWriter(TorchSummaryWriter):
         scalars: bool = True,
     ) -> None:
         self._event_file = _EventFile()
-        self._journal = Journal(self._event_file)
-        self._diagnostics = Diagnostics()
-        self._scalars = scalars
+        self._recorder = Recorder(
+            self._event_file, _as_scalars if scalars else _no_scalars, Cadence()
+        )
+        self._diagnostics = Diagnostics(self._recorder, self._event_file.open)
         self._closed = False
         self._calls = 0
         before = set() if log_dir is None else open_event_files(str(log_dir))
         super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix)
-        self._other_writers: int | None = len(before)
-        self._journal.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
+        self._event_file.open_with(self)
+        count = np.array([len(before)], np.float32)
+        self._recorder.first = [Record(OTHER_WRITERS, ("",), count)]
+        self._recorder.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
         # An exception in training must not cost the record of the step that caused it.
-        self._last_words = weakref.finalize(self, _finish, self._journal, self._event_file)
+        self._last_words = weakref.finalize(self, _finish, self._diagnostics, self._event_file)
 
     def _get_file_writer(self) -> Any:
         """Torch's one door to the event file; every `add_*` goes through it."""
@@ -136,10 +164,60 @@ class SummaryWriter(TorchSummaryWriter):
         given = {"model": model, "optimizer": optimizer, "loss": loss, "terms": loss_terms}
         call = Call.checked(phase, **given, clip=clip, scaler=scaler, extra=extra)
         when = check_walltime(walltime)
-        step = self._count(call) if global_step is None else check_step(global_step)
-        records = self._diagnostics.records(call)
-        self._diagnostics.guarded("writing", lambda: self._write(step, when, records))
+        step = None if global_step is None else check_step(global_step)
+        self._diagnostics.add(call, step, when, self._calls)
         self._calls += call.phase == "train"
+
+    def watch(
+        self,
+        model: nn.Module,
+        optimizer: Any,
+        *,
+        scaler: Any = None,
+        scheduler: Any = None,
+        name: str = "",
+        every: int | str = "auto",
+        activations: bool = True,
+        check_up: bool = True,
+        decompose: int = 0,
+        budget_mb: float = 32,
+    ) -> Watch:
+        """Record every step of an optimizer from now on, through its public hooks; the training stays the same, bit for bit.
+
+        Args:
+            model: what is trained. Nothing is stored on it.
+            optimizer: a `torch.optim.Optimizer`.
+            scaler: the `torch.amp.GradScaler` that calls it, if there is one.
+            scheduler: a learning-rate scheduler, for the order of its calls.
+            name: tells several watched models apart; their parameters are recorded as "name/parameter".
+            every: "auto": every step is observed, and a record covers more and more of them as the run grows, keeping extremes and
+                events with their exact step. A number: only every so many steps are looked at.
+            activations: look at the modules' outputs in check-ups.
+            check_up: look now and then at one whole step: how the loss is called, the order of events, modes.
+            decompose: steps between two decompositions of the loss by `decompose`, 0 for each call.
+            budget_mb: megabytes that the records of this run may take, about; 1 or more.
+
+        Returns:
+            A handle with `remove()`, which is also a context manager.
+
+        Raises:
+            TypeError: an argument has the wrong type; the message names it.
+            ValueError: an argument has an impossible value, or the name is taken; the message names it.
+            RuntimeError: the writer is closed.
+        """
+        if self._closed:
+            raise RuntimeError("watch: the writer is closed")
+        interval = check_watch(every, decompose, budget_mb)
+        self._recorder.cadence.watch(int(budget_mb * 2**20), interval)
+        options = Options(interval or 1, activations, check_up, decompose)
+        return self._diagnostics.watch(
+            check_model(model, "train"),
+            check_optimizer(optimizer),
+            None if scaler is None else check_scaler(scaler),
+            scheduler,
+            name,
+            options,
+        )
 
     def clip_grad_norm_(
         self,
@@ -163,42 +241,44 @@ class SummaryWriter(TorchSummaryWriter):
         """
         return self._diagnostics.clip(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
+    def clip_grad_value_(
+        self,
+        parameters: Iterable[Tensor] | Tensor,
+        clip_value: float,
+        foreach: bool | None = None,
+    ) -> None:
+        """`torch.nn.utils.clip_grad_value_`, recorded: norms before and after.
+
+        Args:
+            parameters: as torch's.
+            clip_value: as torch's.
+            foreach: as torch's.
+        """
+        self._diagnostics.clip_value(parameters, clip_value, foreach)
+
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""
-        self._diagnostics.guarded("writing", self._journal.flush)
+        self._diagnostics.flush()
         super().flush()
 
     def close(self) -> None:
         """Write what is pending and close the event file; a second call does nothing."""
         if not self._closed:
             self._last_words.detach()
-            self._diagnostics.guarded("writing", self._journal.flush)
+            self._diagnostics.flush()
         self._closed = True
         super().close()
 
-    def _count(self, call: Call) -> int:
-        """The step when the user names none."""
-        optimizers = self._diagnostics.optimizers
-        done = optimizers.steps if len(optimizers) else self._calls
-        return max(done - 1, 0) if call.phase == "validation" else done
 
-    def _write(self, step: int, walltime: float | None, records: list[Record]) -> None:
-        self._get_file_writer()
-        if self._other_writers is not None:
-            count = np.array([self._other_writers], np.float32)
-            records = [Record(OTHER_WRITERS, ("",), count), *records]
-            self._other_writers = None
-        if names := self._diagnostics.optimizers.names():
-            self._journal.say({"optimizer": names})
-        scalars = _as_scalars(records) if self._scalars else {}
-        self._journal.add(step, walltime, records, scalars)
-
-
-def _finish(journal: Journal, event_file: _EventFile) -> None:
-    """Write the last step of a writer nobody closed."""
-    journal.flush()
+def _finish(diagnostics: Diagnostics, event_file: _EventFile) -> None:
+    """Write what waits in a writer nobody closed."""
+    diagnostics.flush()
     if event_file.file_writer is not None:
         event_file.file_writer.flush()
+
+
+def _no_scalars(_: list[Record]) -> dict[str, float]:
+    return {}
 
 
 def _as_scalars(records: Iterable[Record]) -> dict[str, float]:
@@ -209,7 +289,7 @@ def _as_scalars(records: Iterable[Record]) -> dict[str, float]:
     if (terms := by_name.get(LOSS_TERM.name)) is not None:
         named = zip(terms.columns, terms.values.tolist(), strict=True)
         scalars.update({f"loss_terms/{name}": value for name, value in named})
-    if (norms := by_name.get(GRADIENT_NORM.name)) is not None:
+    if GLOBAL_NORM.name not in by_name and (norms := by_name.get(GRADIENT_NORM.name)) is not None:
         had_one = ~np.isnan(by_name[GRADIENT_NONFINITE.name].values)
         square = np.sum(norms.values[had_one].astype(np.float64) ** 2)
         scalars["gradient/global_norm"] = float(np.sqrt(square))

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.reader import Reader, open_folder
+from tb_lossdiag.records import Run
 
 
 def model(seed: int = 0, width: int = 8) -> nn.Sequential:
@@ -41,3 +43,9 @@ def record(log_dir: Path, steps: range, **writer: Any) -> None:
             optimizer.step()
             if step % 10 == 0:
                 out.add_diagnostics(loss=loss, phase="validation", global_step=step)
+
+
+def read(logdir: Path) -> Run:
+    reader = Reader(open_folder(str(logdir)))
+    (listing,) = reader.listings().values()
+    return reader.read(listing)

@@ -146,3 +146,29 @@ def _name(argument: str, name: object) -> str:
     if not isinstance(name, str):
         raise TypeError(f"{argument}: names must be strings, got {type(name).__name__}")
     return name
+
+
+def check_watch(every: object, decompose: object, budget_mb: object) -> int:
+    """The interval of `watch`, 0 for "auto".
+
+    Raises:
+        TypeError: an argument is no number.
+        ValueError: one is too small.
+    """
+    _at_least("decompose", decompose, 0, whole=True)
+    _at_least("budget_mb", budget_mb, 1, whole=False)
+    if every == "auto":
+        return 0
+    if isinstance(every, str):
+        raise ValueError(f'every: expected "auto" or a number of steps, got {every!r}')  # noqa: TRY004
+    return int(_at_least("every", every, 1, whole=True))
+
+
+def _at_least(name: str, value: object, least: float, *, whole: bool) -> float:
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    number = float(value)
+    if not math.isfinite(number) or number < least or (whole and number != int(number)):
+        kind = "a whole number" if whole else "a number"
+        raise ValueError(f"{name}: expected {kind} of at least {least}, got {number:g}")
+    return number

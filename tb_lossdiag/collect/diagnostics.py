@@ -1,72 +1,70 @@
-"""Everything one call of `add_diagnostics` observes."""
+"""Everything the writer observes: calls of `add_diagnostics`, clips and watched optimizers, on their way to the recorder."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tb_lossdiag.collect import arguments, clipping, gradient, loss, optimizer
+from tb_lossdiag.collect import amp, clipping, gradient, loss
+from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.layers import Layers
+from tb_lossdiag.collect.ledger import ClipLedger, Order, reported
+from tb_lossdiag.collect.optimizer import OptimizerWatch
 from tb_lossdiag.collect.parameters import Parameters, parameters
+from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.collect.transfer import gather, scalar
+from tb_lossdiag.collect.transfer import gather
+from tb_lossdiag.collect.watch import Options, Watch
+from tb_lossdiag.recorder import Recorder
 from tb_lossdiag.records import Record
 
 T = TypeVar("T")
+_LONGEST = 1.0
+"""Seconds that observations of watched steps may wait for the file."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """The checked arguments of one call."""
+@dataclass
+class _Waiting:
+    """Samples of a step, still on their device."""
 
-    phase: str
-    model: nn.Module | None
-    optimizer: Any
-    loss: Tensor | None
-    terms: Mapping[str, tuple[Tensor, Tensor]] | None
-    clip: tuple[Tensor, float] | None
-    scaler: Any
-    extra: Mapping[str, Tensor] | None
-
-    @classmethod
-    def checked(cls, phase: object, **given: Any) -> Call:
-        """Check every argument; None stands for "not given".
-
-        Raises:
-            TypeError: an argument is of the wrong type; the message names it.
-            ValueError: an argument has an impossible value; the message names it.
-        """
-        known = arguments.check_phase(phase)
-        checks: Mapping[str, Callable[[Any], Any]] = {
-            "model": lambda model: arguments.check_model(model, known),
-            "optimizer": arguments.check_optimizer,
-            "loss": lambda value: scalar("loss", value),
-            "terms": arguments.check_terms,
-            "clip": arguments.check_clip,
-            "scaler": arguments.check_scaler,
-            "extra": arguments.check_extra,
-        }
-        values = {k: None if given[k] is None else check(given[k]) for k, check in checks.items()}
-        if all(value is None for value in values.values()):
-            raise ValueError("add_diagnostics: nothing to record; pass model=, loss= or others")
-        return cls(known, **values)
+    step: int
+    walltime: float
+    samples: list[tuple[str, Sample]]
+    own: bool = False
+    watch: Rows | None = None
 
 
 class Diagnostics:
-    """Collects samples; a collector that fails inside is switched off with one warning, training goes on."""
+    """Collects samples and brings them to the recorder.
 
-    def __init__(self) -> None:
-        """Start with every collector on."""
-        self.clips = clipping.ClipLedger()
-        self.optimizers = optimizer.OptimizerWatch()
-        self._layers: list[Record] = []
-        self._failed: set[str] = set()
+    Args:
+        recorder: where everything goes.
+        before_writing: called before the recorder may write.
+    """
+
+    def __init__(self, recorder: Recorder, before_writing: Callable[[], None]) -> None:
+        self.recorder = recorder
+        self.guarded = Guard(recorder.say)
+        self.clips = ClipLedger()
+        self.optimizers = OptimizerWatch()
+        self._before_writing = before_writing
+        self._layers = Layers(self.optimizers, self.clips)
+        self._rows: list[Rows] = []
+        self._watches: list[weakref.ref[Watch]] = []
+        self._waiting: list[_Waiting] = []
+        self._scaler: Any = None
+        self._drained = time.monotonic()
+        self._newest = -1
+
+    # --- what users call ---------------------------------------------------------------------------------------------
 
     def clip(
         self,
@@ -76,99 +74,242 @@ class Diagnostics:
         error_if_nonfinite: bool,
         foreach: bool | None,
     ) -> Tensor:
-        """Clip as torch does, and note it."""
+        """Clip by norm as torch does, and note it."""
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        after_step = self.guarded("clipping", lambda: self.optimizers.used(given))
+        order = self.guarded("clipping", lambda: self._order(given))
         total, each = clipping.clip(given, max_norm, norm_type, error_if_nonfinite, foreach)
         l2 = float(norm_type) == 2.0  # noqa: PLR2004
-        if after_step is not None and l2:
+        if order is not None and l2:
             self.guarded(
-                "clipping",
-                lambda: self.clips.note(given, total, max_norm, each=each, after_step=after_step),
+                "clipping", lambda: self.clips.note(given, total, max_norm, each=each, order=order)
             )
         return total
 
-    def records(self, call: Call) -> list[Record]:
-        """All records of a call, after one transfer.
+    def clip_value(
+        self, tensors: Iterable[Tensor] | Tensor, bound: float, foreach: bool | None
+    ) -> None:
+        """Clip by value as torch does, and note it."""
+        given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        order = self.guarded("clipping", lambda: self._order(given))
+        before, after = clipping.clip_value(given, bound, foreach)
+        if order is not None:
+            total, left = torch.linalg.vector_norm(before), torch.linalg.vector_norm(after)
+            self.guarded(
+                "clipping",
+                lambda: self.clips.note(given, total, bound, each=before, after=left, order=order),
+            )
+
+    def watch(
+        self,
+        model: nn.Module,
+        optimizer: Any,
+        scaler: Any,
+        scheduler: Any,
+        name: str,
+        options: Options,
+    ) -> Watch:
+        """Observe every step of an optimizer.
+
+        Raises:
+            ValueError: the model has no parameters, or another model is watched under this name.
+        """
+        if any(rows.name == name for rows in self._rows):
+            raise ValueError(f"name: {name!r} is watched already; give each watched model its own")
+        self.optimizers.watch(optimizer, name)
+        if scheduler is not None:
+            self.recorder.say({"scheduler": type(scheduler).__name__})
+        rows = Rows(name, parameters(model, name).names)
+        watch = Watch(rows, model, optimizer, scaler, self, options)
+        self._scaler = scaler or self._scaler
+        self._rows.append(rows)
+        self._watches.append(weakref.ref(watch))
+        return watch
+
+    def add(self, call: Call, step: int | None, walltime: float | None, unnamed: int) -> None:
+        """Take a call of `add_diagnostics`.
+
+        Args:
+            call: what was given.
+            step: the user's number, None to count.
+            walltime: seconds since the epoch, None for now.
+            unnamed: the number of calls before this one, which counts where no optimizer is known.
 
         Raises:
             ValueError: the model has no parameters or no gradients.
         """
+        watches = self._alive()
+        at = self._name(watches, call, step, unnamed)
+        if call.phase == "train":
+            if at < self._newest:  # the training went back: what is known ends here
+                self.flush()
+            self._newest = at
+        samples = self._samples(call, watches)
+        now = time.time() if walltime is None else walltime
+        if watches:  # a loss may be changed in place before it is read
+            samples = [(n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples]
+        self._waiting.append(_Waiting(at, now, samples))
+        self._describe(call, watches, at, now)
+        if watches and call.phase == "train":
+            self._maybe_drain(now=False)
+        else:
+            self.drain(at)
+
+    # --- what watches call -------------------------------------------------------------------------------------------
+
+    def sink(self, watch: Rows, step: int, samples: Sequence[Sample], *, own: bool) -> None:
+        """Take samples of a watched step."""
+        named = [("step", sample) for sample in samples]
+        self._waiting.append(_Waiting(step, time.time(), named, own, watch))
+
+    def layers(self, model: Parameters, module: nn.Module, step: int) -> None:
+        """Record what holds for parameters, if it has changed."""
+        news = self.guarded("layers", lambda: self._layers.news(model, module))
+        if news:
+            self.recorder.at(step, time.time(), news)
+
+    def stepped(self, watch: Rows, *, now: bool) -> None:
+        """A watched step has been taken."""
+        self._maybe_drain(now=now or watch.full)
+
+    # --- to the recorder ---------------------------------------------------------------------------------------------
+
+    def drain(self, step: int | None = None) -> None:
+        """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
+        self.guarded("writing", lambda: self._drain(step))
+
+    def flush(self) -> None:
+        """Hand over and write everything."""
+
+        def work() -> None:
+            self._drain(None)
+            self.recorder.flush()
+
+        self.guarded("writing", work)
+
+    def _maybe_drain(self, *, now: bool) -> None:
+        if now or len(self._waiting) >= 4 * 64 or time.monotonic() - self._drained > _LONGEST:
+            self.drain()
+
+    def _drain(self, step: int | None) -> None:
+        self._before_writing()
+        self._drained = time.monotonic()
+        newest = -1 if step is None else step
+        for rows in self._rows:
+            for block in rows.take():
+                self.recorder.add(block)
+                newest = max(newest, int(block.steps[-1]))
+        waiting, self._waiting = self._waiting, []
+        for one, records in zip(waiting, self._records(waiting), strict=True):
+            newest = max(newest, one.step)
+            if one.own:
+                self.recorder.at(one.step, one.walltime, records)
+            else:
+                self.recorder.take(one.step, one.walltime, records)
+        if names := self.optimizers.names():
+            self.recorder.say({"optimizer": names})
+        self.recorder.advance(newest - 1)
+
+    def _records(self, waiting: Sequence[_Waiting]) -> list[list[Record]]:
+        """The records of everything that waits, after one transfer."""
+        samples = [sample for one in waiting for _, sample in one.samples]
+        with torch.no_grad():
+            arrays = iter(gather([tensor for sample in samples for tensor in sample.tensors]))
+        found = []
+        for one in waiting:
+            records: list[Record] = []
+            for name, sample in one.samples:
+                parts = [next(arrays) for _ in sample.tensors]
+                records += self.guarded(name, lambda s=sample, p=parts: s.finish(p)) or []  # type: ignore[misc]
+            found.append(records)
+        return found
+
+    # --- calls of add_diagnostics ------------------------------------------------------------------------------------
+
+    def _name(self, watches: Sequence[Watch], call: Call, step: int | None, unnamed: int) -> int:
+        """The step of a call; watched steps are named after it."""
+        if step is None:
+            return self._count(watches, call, unnamed)
+        if call.phase == "train":
+            for watch in watches:
+                if (rename := watch.name_step(step)) is not None:
+                    old = watch.rows.rename(*rename)
+                    for one in self._waiting:
+                        if one.watch is watch.rows and one.step in old:
+                            one.step = rename.step
+        return step
+
+    def _count(self, watches: Sequence[Watch], call: Call, unnamed: int) -> int:
+        if watches:
+            return watches[0].step
+        done = self.optimizers.steps if len(self.optimizers) else unnamed
+        return max(done - 1, 0) if call.phase == "validation" else done
+
+    def _samples(self, call: Call, watches: Sequence[Watch]) -> list[tuple[str, Sample]]:
         if call.optimizer is not None:
             self.guarded("optimizer", lambda: self.optimizers.watch(call.optimizer))
-        model = None if call.model is None else parameters(call.model)
-        samples = self._samples(call, model)
-        with torch.no_grad():
-            arrays = iter(gather([tensor for _, s in samples for tensor in s.tensors]))
-        parts = [(name, s, [next(arrays) for _ in s.tensors]) for name, s in samples]
-        finished = [self.guarded(name, lambda s=s, a=a: s.finish(a)) for name, s, a in parts]  # type: ignore[misc]
-        return [*self._new_layers(model), *(r for records in finished for r in records or ())]
-
-    def guarded(self, collector: str, work: Callable[[], T]) -> T | None:
-        """The result of a collector's work; None once it has failed."""
-        if collector in self._failed:
-            return None
-        try:
-            return work()
-        except Exception as error:  # noqa: BLE001  (training must go on)
-            self._failed.add(collector)
-            warnings.warn(
-                f"Loss Doctor: the {collector} collector failed and is off for the rest of this run: "
-                f"{type(error).__name__}: {error}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            return None
-
-    def _samples(self, call: Call, model: Parameters | None) -> list[tuple[str, Sample]]:
-        before: dict[int, Tensor] = {}
-        if model is not None:
-            known = self.guarded("clipping", lambda: self.clips.norms_before(model.tensors))
-            before = known or {}
-            _require_gradient(model)
+        self._scaler = call.scaler or self._scaler
+        train = call.phase == "train"
+        unwatched = call.model is not None and not any(w.holds(call.model) for w in watches)
         work: list[tuple[str, Callable[[], Sample | None], bool]] = [
             ("loss", lambda: loss.total(call.loss, call.phase), call.loss is not None),  # type: ignore[arg-type]
             ("loss term", lambda: loss.terms(call.terms or {}, call.phase), bool(call.terms)),
-            (
-                "gradient",
-                lambda: gradient.gradients(model, before, self._factor(call)),  # type: ignore[arg-type]
-                model is not None,
-            ),
-            ("clipping", lambda: self._clipping(call), call.phase == "train"),
-            ("optimizer", self.optimizers.groups, self._train_with_optimizer(call)),
-            ("scaler", lambda: optimizer.amp(call.scaler), call.scaler is not None),
+            ("clipping", lambda: self._clipping(call, watches), train),
+            ("optimizer", self._rates, train and not watches and bool(self.optimizers.alive())),
+            ("scaler", lambda: amp.scale(call.scaler), call.scaler is not None and not watches),
             ("extra", lambda: loss.own(call.extra or {}), bool(call.extra)),
         ]
+        if unwatched:
+            work.insert(0, ("gradient", lambda: self._gradients(call), True))
+            _require_gradient(parameters(call.model))  # type: ignore[arg-type]
         made = [(name, self.guarded(name, make)) for name, make, wanted in work if wanted]
         return [(name, sample) for name, sample in made if sample is not None]
 
-    def _train_with_optimizer(self, call: Call) -> bool:
-        return call.phase == "train" and len(self.optimizers) > 0 and bool(self.optimizers.alive())
+    def _gradients(self, call: Call) -> Sample:
+        model = parameters(call.model)  # type: ignore[arg-type]
+        held = [p for p in model.tensors if p.grad is not None]
+        return gradient.gradients(model, self.clips.norms_before(held), self._factor(call))
 
-    def _clipping(self, call: Call) -> Sample | None:
+    def _rates(self) -> Sample:
+        records = self.optimizers.rates()
+        return Sample([], lambda _: records)
+
+    def _clipping(self, call: Call, watches: Sequence[Watch]) -> Sample | None:
         seen = self.clips.take()
-        return clipping.reported(*call.clip) if call.clip is not None else seen
+        if call.clip is None:
+            return seen
+        for watch in watches:
+            watch.reported_clip(*call.clip)
+        return reported(*call.clip)
 
     def _factor(self, call: Call) -> float | Tensor:
         """What gives measured gradient norms back as they were before clipping and after unscaling."""
         factor: float | Tensor = 1.0
         if call.scaler is not None:
-            factor = 1.0 / optimizer.loss_scale(call.scaler, self.optimizers.alive())
+            factor = 1.0 / amp.loss_scale(call.scaler, self.optimizers.alive())
         if call.clip is not None:
             total, bound = call.clip
             coefficient = torch.clamp(bound / (total.float() + 1e-6), max=1.0)
             factor = factor / torch.where(coefficient > 0, coefficient, math.nan)
         return factor
 
-    def _new_layers(self, model: Parameters | None) -> list[Record]:
-        """Sizes and holders of the parameters, when they differ from what was last said."""
-        if model is None:
-            return []
-        now = self.guarded("layers", lambda: self.optimizers.layers(model)) or []
-        if _same(now, self._layers):
-            return []
-        self._layers = now
-        return now
+    def _describe(self, call: Call, watches: Sequence[Watch], step: int, walltime: float) -> None:
+        """Sizes and holders of an unwatched model's parameters, when they differ from what was last said."""
+        model = call.model
+        if model is not None and not any(watch.holds(model) for watch in watches):
+            news = self.guarded("layers", lambda: self._layers.news(parameters(model), model))
+            if news:
+                self.recorder.at(step, walltime, news)
+
+    def _order(self, given: Sequence[Tensor]) -> Order:
+        scaler = self._scaler
+        if scaler is None:
+            return Order(self.optimizers.used(given))
+        before = not amp.is_unscaled(scaler, self.optimizers.alive())
+        return Order(self.optimizers.used(given), float(before))
+
+    def _alive(self) -> list[Watch]:
+        found = [watch for ref in self._watches if (watch := ref()) is not None]
+        return [watch for watch in found if watch.active]
 
 
 def _require_gradient(model: Parameters) -> None:
@@ -178,10 +319,3 @@ def _require_gradient(model: Parameters) -> None:
             f"model: none of its {trainable} trainable parameters has a gradient; "
             "call add_diagnostics after backward() and before zero_grad()"
         )
-
-
-def _same(a: Sequence[Record], b: Sequence[Record]) -> bool:
-    return len(a) == len(b) and all(
-        x.columns == y.columns and np.array_equal(x.values, y.values, equal_nan=True)
-        for x, y in zip(a, b, strict=True)
-    )

@@ -15,13 +15,15 @@ from tb_lossdiag.records import Floats, Record
 
 
 def gradients(
-    model: Parameters, before_clip: Mapping[int, Tensor], factor: float | Tensor = 1.0
+    model: Parameters,
+    before_clip: tuple[Sequence[int], Tensor] | None,
+    factor: float | Tensor = 1.0,
 ) -> Sample:
     """Norms of a model's gradients before clipping and after unscaling, and of its trainable parameters.
 
     Args:
         model: the parameters.
-        before_clip: norms already known from the clip, by id of the parameter.
+        before_clip: ids of the parameters whose norms are known from the clip already, and those norms, float[n].
         factor: what a measured norm is multiplied with: 1/scale where gradients still carry the loss scale, 1/coefficient
             where they have been clipped already. NaN gives "not recorded".
 
@@ -44,15 +46,28 @@ def gradients(
 
 
 def _gradient_norms(
-    held: Sequence[Tensor], before_clip: Mapping[int, Tensor], factor: float | Tensor
+    held: Sequence[Tensor],
+    before_clip: tuple[Sequence[int], Tensor] | None,
+    factor: float | Tensor,
 ) -> Tensor:
     """float[n]: the known norms where there are any, one pass over the rest."""
-    unknown = [p for p in held if id(p) not in before_clip]
-    measured = norms([p.grad for p in unknown if p.grad is not None]) if unknown else None
-    if measured is not None and len(unknown) == len(held):
-        return measured * factor
-    rest = iter(measured * factor) if measured is not None else iter(())
-    return torch.stack([before_clip[id(p)] if id(p) in before_clip else next(rest) for p in held])
+    if before_clip is None:
+        return norms([p.grad for p in held if p.grad is not None]) * factor
+    ids, before = before_clip
+    return merged(held, ids, before.float(), factor)
+
+
+def merged(
+    held: Sequence[Tensor], ids: Sequence[int], before: Tensor, factor: float | Tensor = 1.0
+) -> Tensor:
+    """float[n]: norms known from the clip, one pass over the rest, which is multiplied with `factor`."""
+    if list(ids) == list(map(id, held)):
+        return before
+    known = dict(zip(ids, before.unbind(), strict=True))
+    rest = [p for p in held if id(p) not in known]
+    measured = norms([p.grad for p in rest if p.grad is not None]) * factor if rest else before[:0]
+    others = iter(measured.unbind())
+    return torch.stack([known[id(p)] if id(p) in known else next(others) for p in held])
 
 
 def _records(

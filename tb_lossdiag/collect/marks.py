@@ -1,17 +1,20 @@
-"""Recognises gradients again: have they changed since, or been replaced?"""
+"""Recognises gradients that have not changed."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
+_MARKED = 8
+"""Gradients remembered of a set: enough to recognise it, few enough to cost nothing."""
+
 
 class Mark:
-    """Remembers which gradient tensors parameters had, and how often each had been written in place.
+    """Some gradients as they were at a moment.
 
-    `zero_grad()` either drops the tensor or writes it, and `backward()` then makes a new one or writes it again, so a gradient
+    `zero_grad()` drops a gradient or writes it, and `backward()` then makes a new one or writes it again, so a gradient
     that is the same object at the same version is the one seen before. Keeps neither parameters nor gradients alive.
     """
 
@@ -22,6 +25,10 @@ class Mark:
             for parameter in parameters
             if parameter.grad is not None
         }
+
+    def __len__(self) -> int:
+        """Number of gradients remembered."""
+        return len(self._seen)
 
     def knows(self, parameters: Iterable[Tensor]) -> bool:
         """Whether one of these parameters was remembered with a gradient."""
@@ -36,3 +43,11 @@ class Mark:
         grad, version = self._seen[id(parameter)]
         now = parameter.grad
         return now is not None and now is grad() and now._version == version  # noqa: SLF001
+
+
+def some(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """A few parameters that stand for all of them, from the first to the last."""
+    count = len(parameters)
+    if count <= _MARKED:
+        return list(parameters)
+    return [parameters[round(i * (count - 1) / (_MARKED - 1))] for i in range(_MARKED)]

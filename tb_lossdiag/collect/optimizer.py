@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.marks import Mark
+from tb_lossdiag.collect.marks import Mark, some
 from tb_lossdiag.collect.parameters import Parameters
-from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.quantities import (
-    AMP_SCALE,
+    BETA2,
     LEARNING_RATE,
     MOMENTUM,
+    PARAMETER_DECAY,
     PARAMETER_HELD,
-    PARAMETER_SIZE,
+    PARAMETER_TRAINABLE,
+    WEIGHT_DECAY,
+    Quantity,
 )
 from tb_lossdiag.records import Floats, Record
 
-_MARKED = 8
-"""Gradients remembered per group after a step: enough to recognise them, few enough to cost nothing."""
+RATES: tuple[Quantity, ...] = (LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, BETA2)
 
 
 class OptimizerWatch:
@@ -32,7 +32,7 @@ class OptimizerWatch:
 
     def __init__(self) -> None:
         """Watch none yet."""
-        self._optimizers: list[weakref.ref[Any]] = []
+        self._optimizers: list[tuple[str, weakref.ref[Any]]] = []
         self._used: dict[int, Mark] = {}
         self.steps = 0
 
@@ -40,11 +40,11 @@ class OptimizerWatch:
         """Number of optimizers watched so far."""
         return len(self._optimizers)
 
-    def watch(self, optimizer: Any) -> None:
+    def watch(self, optimizer: Any, name: str = "") -> None:
         """Note each step of an optimizer from now on; a public hook, which keeps the optimizer picklable."""
-        if any(known() is optimizer for known in self._optimizers):
+        if self.knows(optimizer):
             return
-        self._optimizers.append(weakref.ref(optimizer))
+        self._optimizers.append((name, weakref.ref(optimizer)))
         if hasattr(optimizer, "register_step_post_hook"):
             watch = weakref.ref(self)
 
@@ -54,12 +54,16 @@ class OptimizerWatch:
 
             optimizer.register_step_post_hook(stepped)
 
+    def knows(self, optimizer: Any) -> bool:
+        """Whether it is watched."""
+        return any(known() is optimizer for _, known in self._optimizers)
+
     def note_step(self, optimizer: Any) -> None:
         """Remember which gradients this step used."""
         self.steps += 1
         groups = [group["params"] for group in optimizer.param_groups]
-        sample = [p for group in groups for p in islice((q for q in group if _has(q)), _MARKED)]
-        self._used[id(optimizer)] = Mark(sample)
+        held = [p for group in groups for p in some(group) if p.grad is not None]
+        self._used[id(optimizer)] = Mark(held or _first_with_gradient(groups))
 
     def used(self, parameters: Sequence[Tensor]) -> float:
         """1 if a step has used these parameters' present gradients, 0 if not, NaN if no watched optimizer holds them."""
@@ -68,69 +72,81 @@ class OptimizerWatch:
             return float("nan")
         return float(any(mark.unchanged(parameters) for mark in marks))
 
+    def fresh(self, optimizer: Any) -> bool:
+        """Whether gradients have come since its last step, as far as can be seen; True before the first one."""
+        mark = self._used.get(id(optimizer))
+        if mark is None:
+            return True
+        groups = [group["params"] for group in optimizer.param_groups]
+        held = [p for group in groups for p in some(group) if p.grad is not None]
+        return bool(held) and not mark.unchanged(held)
+
     def alive(self) -> list[Any]:
         """The optimizers that still exist, in the order they were given."""
-        return [found for ref in self._optimizers if (found := ref()) is not None]
+        return [found for _, ref in self._optimizers if (found := ref()) is not None]
 
     def names(self) -> str:
         """Class names, comma-separated."""
         return ", ".join(dict.fromkeys(type(optimizer).__name__ for optimizer in self.alive()))
 
-    def layers(self, model: Parameters) -> list[Record]:
-        """Size of each parameter, and whether an optimizer holds it (NaN while none is known)."""
-        held = {id(p) for o in self.alive() for g in o.param_groups for p in g["params"]}
+    def signature(self) -> tuple[Any, ...]:
+        """Changes when a group or a weight decay does."""
+        groups = [g for optimizer in self.alive() for g in optimizer.param_groups]
+        return tuple((id(g), len(g["params"]), g.get("weight_decay")) for g in groups)
+
+    def held(self, model: Parameters) -> list[Record]:
+        """Whether an optimizer holds each parameter (NaN while none is known), with which weight decay; which are trainable."""
+        groups = [g for optimizer in self.alive() for g in optimizer.param_groups]
+        decay = {id(p): number(g.get("weight_decay")) for g in groups for p in g["params"]}
         known = bool(self._optimizers)
-        flags = [float(id(p) in held) if known else np.nan for p in model.tensors]
-        sizes = [p.numel() for p in model.tensors]
+        flags = [float(id(p) in decay) if known else np.nan for p in model.tensors]
+        decays = [decay.get(id(p), np.nan) for p in model.tensors]
+        trainable = [float(p.requires_grad) for p in model.tensors]
         return [
-            Record(PARAMETER_SIZE, model.names, np.array(sizes, np.float32)),
             Record(PARAMETER_HELD, model.names, np.array(flags, np.float32)),
+            Record(PARAMETER_DECAY, model.names, np.array(decays, np.float32)),
+            Record(PARAMETER_TRAINABLE, model.names, np.array(trainable, np.float32)),
         ]
 
-    def groups(self) -> Sample:
-        """Learning rate and momentum of every parameter group."""
-        optimizers = self.alive()
-        groups = {
-            _group_name(o, g, len(optimizers)): group
-            for o, optimizer in enumerate(optimizers)
-            for g, group in enumerate(optimizer.param_groups)
-        }
-        rates = [torch.as_tensor(group.get("lr", float("nan"))) for group in groups.values()]
-        momenta = [torch.as_tensor(_momentum(group)) for group in groups.values()]
-
-        def finish(arrays: Sequence[Floats]) -> list[Record]:
-            values, half = np.concatenate(arrays), len(groups)
-            return [
-                Record(LEARNING_RATE, tuple(groups), values[:half]),
-                Record(MOMENTUM, tuple(groups), values[half:]),
-            ]
-
-        return Sample([*rates, *momenta], finish)
+    def rates(self) -> list[Record]:
+        """`RATES` of every parameter group."""
+        several = len(self._optimizers) > 1
+        found: dict[str, list[float]] = {}
+        for index, (name, ref) in enumerate(self._optimizers):
+            if (optimizer := ref()) is not None:
+                label = name or (f"optimizer {index}" if several else "")
+                found.update(rates(optimizer, label))
+        return rate_records(found)
 
 
-def loss_scale(scaler: Any, optimizers: Sequence[Any]) -> float:
-    """The factor the gradients carry now: 1 once `unscale_` has run or when scaling is off."""
-    if not scaler.is_enabled():
-        return 1.0
-    states = getattr(scaler, "_per_optimizer_states", {})
-    stages = [states[id(o)]["stage"].name for o in optimizers if id(o) in states]
-    return 1.0 if "UNSCALED" in stages else float(scaler.get_scale())
+def rates(optimizer: Any, name: str) -> dict[str, list[float]]:
+    """`RATES` of an optimizer's groups by column; NaN for what it has not."""
+    return {
+        f"{name} group {index}".strip(): _rates(group)
+        for index, group in enumerate(optimizer.param_groups)
+    }
 
 
-def amp(scaler: Any) -> Sample:
-    """The loss scale."""
-    scale = torch.tensor(float(scaler.get_scale()))
-    return Sample([scale], lambda arrays: [Record(AMP_SCALE, ("",), arrays[0])])
+def rate_records(found: dict[str, list[float]]) -> list[Record]:
+    """Such rates as records."""
+    values: Floats = np.array(list(found.values()), np.float32).reshape(-1, len(RATES))
+    names = tuple(found)
+    return [Record(quantity, names, values[:, i]) for i, quantity in enumerate(RATES)]
 
 
-def _has(parameter: Tensor) -> bool:
-    return parameter.grad is not None
+def _rates(group: dict[str, Any]) -> list[float]:
+    betas = group.get("betas") or (None, None)
+    momentum = group.get("momentum") if betas[0] is None else betas[0]
+    return [number(v) for v in (group.get("lr"), momentum, group.get("weight_decay"), betas[1])]
 
 
-def _group_name(optimizer: int, group: int, optimizers: int) -> str:
-    return f"group {group}" if optimizers == 1 else f"optimizer {optimizer} group {group}"
+def number(value: Any) -> float:
+    """A hyper-parameter, which may be a tensor; NaN if it is none."""
+    try:
+        return math.nan if value is None else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
-def _momentum(group: dict[str, Any]) -> Any:
-    betas = group.get("betas")
-    return betas[0] if betas else group.get("momentum", float("nan"))
+def _first_with_gradient(groups: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    return some([p for group in groups for p in group if p.grad is not None])

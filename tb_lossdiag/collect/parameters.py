@@ -9,6 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from tb_lossdiag.quantities import Role
+
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 
 
@@ -25,8 +27,8 @@ class Parameters:
     tensors: tuple[nn.Parameter, ...]
 
 
-def parameters(model: nn.Module) -> Parameters:
-    """All parameters of a model, frozen ones included.
+def parameters(model: nn.Module, prefix: str = "") -> Parameters:
+    """All parameters of a model, frozen ones included; names begin with the prefix.
 
     Raises:
         ValueError: the model has none.
@@ -35,7 +37,37 @@ def parameters(model: nn.Module) -> Parameters:
     if not named:
         raise ValueError("model: it has no parameters")
     names = tuple(name for name, _ in named)
-    return Parameters(unwrapped(names), tuple(tensor for _, tensor in named))
+    return Parameters(prefixed(unwrapped(names), prefix), tuple(tensor for _, tensor in named))
+
+
+def roles(model: nn.Module) -> dict[int, Role]:
+    """What each parameter of a model is, by its id."""
+    found = {}
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            found[id(parameter)] = _role(module, name, parameter)
+    return found
+
+
+def _role(module: nn.Module, name: str, parameter: Tensor) -> Role:
+    kind = type(module).__name__.lower()
+    if "norm" in kind:
+        return Role.NORM
+    if "bias" in name:
+        return Role.BIAS
+    if "embedding" in kind:
+        return Role.EMBEDDING
+    return Role.WEIGHT if parameter.dim() > 1 else Role.OTHER
+
+
+@lru_cache(maxsize=16)
+def prefixed(names: tuple[str, ...], prefix: str) -> tuple[str, ...]:
+    """Names of one of several watched models.
+
+    >>> prefixed(("weight",), "critic")
+    ('critic/weight',)
+    """
+    return tuple(f"{prefix}/{name}" for name in names) if prefix else names
 
 
 @lru_cache(maxsize=16)

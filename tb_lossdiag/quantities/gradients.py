@@ -43,9 +43,9 @@ PARAMETER_NORM = Quantity("parameter_norm", "weight", _P, "L2 norm", hints.MODEL
 
 UPDATE_NORM = Quantity("update_norm", "update", _P, "L2 norm", hints.WATCH)
 """L2 norm of the change that this step's `optimizer.step()` made, from the values before and after. Sparse."""
-GRADIENT_ABS_MAX = Quantity("gradient_abs_max", "update", _P, "gradient", hints.WATCH)
+GRADIENT_ABS_MAX = Quantity("gradient_abs_max", "element", _P, "gradient", hints.WATCH)
 """Largest absolute element of the gradient at `optimizer.step()`. Sparse."""
-GRADIENT_ZERO_SHARE = Quantity("gradient_zero_share", "update", _P, "1", hints.WATCH)
+GRADIENT_ZERO_SHARE = Quantity("gradient_zero_share", "element", _P, "1", hints.WATCH)
 """Share of the gradient's elements that are exactly 0. Sparse."""
 
 PARAMETER_SIZE = Quantity("parameter_size", "layers", _P, "elements", hints.MODEL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 
 class Axis(Enum):
@@ -59,15 +60,23 @@ class Quantity:
     combine: Combine = Combine.LAST
     extremes: bool = False
 
+    def __hash__(self) -> int:
+        """Names are unique, and their hash is at hand."""
+        return hash(self.name)
+
     def highest(self) -> Quantity:
         """Largest value in the record's window. Not recorded where every record covers one step."""
-        return Quantity(f"{self.name}_max", f"{self.frame}_window", self.axis, self.unit, self.how)
+        return _part(self, "max", self.unit)
 
     def highest_lag(self) -> Quantity:
-        """Steps between the largest value and the record: it was at `step - lag`."""
-        name = f"{self.name}_max_lag"
-        return Quantity(name, f"{self.frame}_window", self.axis, "steps", self.how)
+        """Steps between the largest value and the record: it was at `step - lag`, the first time if several times."""
+        return _part(self, "max_lag", "steps")
 
     def lowest(self) -> Quantity:
         """Smallest value in the record's window."""
-        return Quantity(f"{self.name}_min", f"{self.frame}_window", self.axis, self.unit, self.how)
+        return _part(self, "min", self.unit)
+
+
+@cache
+def _part(whole: Quantity, name: str, unit: str) -> Quantity:
+    return Quantity(f"{whole.name}_{name}", f"{whole.frame}_window", whole.axis, unit, whole.how)

@@ -43,10 +43,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class SessionData:
-    """What was read of one session: its facts and its shards (with their quantity names) in shard order."""
+    """What was read of one session: its facts and its shards in shard order."""
 
     facts: Sequence[Fact]
-    shards: Sequence[tuple[Tag, tuple[str, ...], Shard]]
+    shards: Sequence[tuple[Tag, Shard]]
 
     @property
     def start(self) -> int | None:
@@ -54,11 +54,14 @@ class SessionData:
         starts = [f.session.start_step for f in self.facts if f.WhichOneof("kind") == "session"]
         return starts[0] if starts else None
 
-    def columns(self, tag: Tag) -> tuple[str, ...]:
-        """Column names of a shard; empty if the fact is lost."""
+    def axes(self, tag: Tag) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Column and quantity names of a shard; empty if the fact is lost."""
         named = [f.columns for f in self.facts if f.WhichOneof("kind") == "columns"]
         mine = [c for c in named if c.frame == tag.frame and c.first_shard <= tag.shard]
-        return tuple(max(mine, key=lambda c: c.first_shard).names) if mine else ()
+        if not mine:
+            return (), ()
+        newest = max(mine, key=lambda c: c.first_shard)
+        return tuple(newest.names), tuple(newest.quantities)
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def _words(sessions: Sequence[SessionData]) -> dict[str, str]:
 
 def _blocks(session: SessionData, undone_from: int) -> Iterator[tuple[str, _Block]]:
     """The shards of a session as far as no later one undid them; what is said of the session itself stands."""
-    for tag, quantities, shard in session.shards:
-        columns = session.columns(tag)
+    for tag, shard in session.shards:
+        columns, quantities = session.axes(tag)
         shape = (len(columns), len(quantities))
         valid = np.array([matrix.shape == shape for matrix in shard.matrices], bool)
         if tag.frame != OTHER_WRITERS.frame:

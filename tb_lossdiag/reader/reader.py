@@ -42,7 +42,6 @@ class Listing:
     run: str
     version: str
     tags: Mapping[Tag, Stamp]
-    headers: Mapping[Tag, tuple[str, ...]]
     problem: str | None = None
 
 
@@ -120,7 +119,6 @@ class Reader:
 def _listing(run: str, series: Mapping[str, Any]) -> Listing | None:
     """The listing of a run, None if nothing in it is ours."""
     tags: dict[Tag, Stamp] = {}
-    headers: dict[Tag, tuple[str, ...]] = {}
     problem = None
     for text, entry in series.items():
         tag, header = parse_tag(text), decode_header(entry.plugin_content)
@@ -130,10 +128,9 @@ def _listing(run: str, series: Mapping[str, Any]) -> Listing | None:
             )
         elif tag is not None and header is not None:
             tags[tag] = (text, entry.max_step, entry.max_wall_time)
-            headers[tag] = tuple(header.quantities)
     if not tags and problem is None:
         return None
-    return Listing(run, f"{hash(frozenset(tags.values())):x}", tags, headers, problem)
+    return Listing(run, f"{hash(frozenset(tags.values())):x}", tags, problem)
 
 
 def _decoded(tag: Tag, data: list[Any]) -> Any:
@@ -155,6 +152,6 @@ def _sessions(kept: _Kept, listing: Listing) -> list[SessionData]:
     for name in names:
         own = {tag: kept.values[tag][1] for tag in listing.tags if tag.session == name}
         facts = own.pop(Tag(FACTS, name), [])
-        shards = [(tag, listing.headers[tag], shard) for tag, shard in own.items()]
-        sessions.append(SessionData(facts, sorted(shards, key=lambda item: item[0].shard)))
+        shards = sorted(own.items(), key=lambda item: item[0].shard)
+        sessions.append(SessionData(facts, shards))
     return sessions

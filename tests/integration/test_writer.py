@@ -12,18 +12,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from training import backward, model
+from training import backward, model, read
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import CLIP_AFTER_STEP, GRADIENT_NORM, LOSS, Quantity
-from tb_lossdiag.reader import Reader, open_folder
-from tb_lossdiag.records import Run, Table
-
-
-def read(logdir: Path) -> Run:
-    reader = Reader(open_folder(str(logdir)))
-    (listing,) = reader.listings().values()
-    return reader.read(listing)
+from tb_lossdiag.records import Table
 
 
 def table(logdir: Path, quantity: Quantity) -> Table:

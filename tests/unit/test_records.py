@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tb_lossdiag.journal import Journal
 from tb_lossdiag.quantities import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES
 from tb_lossdiag.records import Record, Run, table
 
@@ -18,8 +19,13 @@ def test_names_are_unique_and_partners_exist() -> None:
 def test_a_record_of_the_wrong_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="loss"):
         Record(LOSS, ("",), np.zeros(2, np.float32))
-    with pytest.raises(ValueError, match="twice"):
-        Record(GRADIENT_NORM, ("a", "a"), np.zeros(2, np.float32))
+
+
+def test_a_column_given_twice_is_refused_before_it_is_written() -> None:
+    journal = Journal(lambda *_: None)
+    journal.add(0, 0.0, [Record(GRADIENT_NORM, ("a", "a"), np.zeros(2, np.float32))])
+    with pytest.raises(ValueError, match=r"gradient_norm.*twice"):
+        journal.flush()
 
 
 def test_steps_must_increase() -> None:

@@ -1,0 +1,70 @@
+"""Which step an optimizer step is, by the numbers the user gives, in whatever order the two come."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rename(NamedTuple):
+    """The newest `steps` steps belong to `step` instead of the number they were given."""
+
+    steps: int
+    step: int
+
+
+class StepCounter:
+    """Counts optimizer steps, and follows the user's own numbers where `add_diagnostics` names them.
+
+    A number given while new gradients wait names the step to come; given after a step, it names that one. Steps nobody named count
+    on from the last. Where more steps are taken than numbers are given (a critic that steps five times an iteration), those of one
+    number share it.
+    """
+
+    def __init__(self) -> None:
+        """The first step is 0 unless it is named."""
+        self.last = -1
+        self._named: int | None = None
+        self._previous: int | None = None
+        self._since = 0
+        self._shared = False
+
+    def take(self) -> int:
+        """The number of the step that has just been taken."""
+        if self._named is not None:
+            self.last, self._named = self._named, None
+        elif not (self._shared and self.last >= 0):
+            self.last += 1
+        self._since += 1
+        return self.last
+
+    @property
+    def coming(self) -> int:
+        """The number that the next step would get."""
+        return self.last + 1 if self._named is None else self._named
+
+    def name(self, step: int, *, fresh: bool) -> Rename | None:
+        """The user says which step it is.
+
+        Args:
+            step: the number.
+            fresh: whether gradients have come since the last step.
+
+        Returns:
+            What to call steps that have been counted already, None if they keep their numbers.
+        """
+        since, previous = self._since, self._previous
+        self._since, self._previous = 0, step
+        if since == 0:
+            self._named = step
+            return None
+        if step == self.last:
+            return None
+        if not fresh:
+            self._shared |= since > 1 and step < self.last
+            self.last = step
+            return Rename(since if self._shared else 1, step)
+        self._named = step
+        if since > 1 and previous is not None and previous <= step <= self.last:
+            self._shared, self.last = True, previous
+            return Rename(since, previous)
+        return None

@@ -1,0 +1,156 @@
+"""The ledger of clip calls: what was clipped, by how much, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from tb_lossdiag.collect.marks import Mark, some
+from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.quantities import (
+    CLIP_AFTER_STEP,
+    CLIP_BEFORE_UNSCALE,
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    CLIP_NONFINITE,
+    CLIP_NORM_AFTER,
+    CLIP_PARAMETERS,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Floats, Record
+
+_EPSILON = 1e-6
+"""What `torch.nn.utils.clip_grad_norm_` adds to the norm it divides by."""
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was seen of a clip's place in the loop; NaN = could not be seen.
+
+    Attributes:
+        after_step: 1 if an optimizer had already used these gradients, 0 if not.
+        before_unscale: 1 if they still carried a GradScaler's scale, 0 if not.
+    """
+
+    after_step: float = UNKNOWN
+    before_unscale: float = UNKNOWN
+
+
+@dataclass(frozen=True)
+class ClipCall:
+    """One clip that was done.
+
+    Attributes:
+        total: global norm before clipping, 0-d.
+        bound: the largest norm, or the largest element of a clip by value.
+        after: global norm after clipping by value, 0-d; None: it follows from total and bound.
+        order: its place in the loop.
+        each: norms before clipping of the parameters in `held`, or None if they are not known.
+        held: ids of the parameters with a gradient in the clipped set.
+        mark: the gradients as the clip left them.
+    """
+
+    total: Tensor
+    bound: float
+    after: Tensor | None
+    order: Order
+    each: Tensor | None
+    held: list[int]
+    mark: Mark
+
+
+class ClipLedger:
+    """Clip calls since the last record, the newest for each clipped set of parameters."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._calls: dict[str, ClipCall] = {}
+        self._counts: dict[str, int] = {}
+        self._columns: dict[tuple[str, int], str] = {}
+        self.clipped: set[int] = set()
+
+    def note(
+        self,
+        parameters: Sequence[Tensor],
+        total: Tensor,
+        bound: float,
+        *,
+        each: Tensor | None,
+        after: Tensor | None = None,
+        order: Order,
+    ) -> None:
+        """Remember a clip that has just been done."""
+        held = [parameter for parameter in parameters if parameter.grad is not None]
+        column = self._column("clip" if after is None else "clip value", held)
+        mark, ids = Mark(some(held)), list(map(id, held))
+        call = ClipCall(total.detach(), float(bound), after, order, each, ids, mark)
+        self._calls[column] = call
+        self._counts[column] = self._counts.get(column, 0) + 1
+        self.clipped = set(ids)
+
+    def norms_before(self, parameters: Sequence[Tensor]) -> tuple[list[int], Tensor] | None:
+        """Ids and norms before clipping of the newest clip, if its gradients are as it left them."""
+        for call in reversed(self._calls.values()):
+            if call.each is not None and call.mark.unchanged(parameters):
+                return call.held, call.each
+        return None
+
+    def take(self) -> Sample | None:
+        """The calls as a sample, and forget them; None if there were none."""
+        calls, counts = self._calls, self._counts
+        self._calls, self._counts = {}, {}
+        return sample(calls, list(counts.values())) if calls else None
+
+    def _column(self, kind: str, held: Sequence[Tensor]) -> str:
+        key = (kind, id(held[0]) if held else 0)
+        if key not in self._columns:
+            number = 1 + sum(known == kind for known, _ in self._columns)
+            self._columns[key] = kind if number == 1 else f"{kind} {number}"
+        return self._columns[key]
+
+
+def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Sample:
+    """Clip calls by column name, and how many there were of each, as a sample."""
+    names = tuple(calls)
+    after = [call.total if call.after is None else call.after for call in calls.values()]
+    by_norm = np.array([call.after is None for call in calls.values()])
+    fixed = {
+        CLIP_MAX_NORM: [call.bound for call in calls.values()],
+        CLIP_CALLS: counts,
+        CLIP_AFTER_STEP: [call.order.after_step for call in calls.values()],
+        CLIP_BEFORE_UNSCALE: [call.order.before_unscale for call in calls.values()],
+        CLIP_PARAMETERS: [len(call.held) or UNKNOWN for call in calls.values()],
+    }
+
+    def finish(arrays: Sequence[Floats]) -> list[Record]:
+        values = np.concatenate(arrays).astype(np.float64)
+        measured = _measured(values[: len(names)], values[len(names) :], by_norm, fixed)
+        everything = {**fixed, **measured}
+        return [Record(q, names, np.array(v, np.float32)) for q, v in everything.items()]
+
+    return Sample([*(call.total for call in calls.values()), *after], finish)
+
+
+def _measured(
+    total: Doubles, after: Doubles, by_norm: Floats, fixed: dict[Quantity, Sequence[float]]
+) -> dict[Quantity, Doubles]:
+    coefficient = np.minimum(np.array(fixed[CLIP_MAX_NORM]) / (total + _EPSILON), 1.0)
+    left = np.where(by_norm, total * coefficient, after)
+    changed = np.where(by_norm, coefficient < 1, left < total)
+    return {
+        CLIP_GLOBAL_NORM: total,
+        CLIP_NORM_AFTER: left,
+        CLIP_NONFINITE: (~np.isfinite(total)).astype(float),
+        CLIP_BOUND: changed * np.array(fixed[CLIP_CALLS]),
+    }
+
+
+def reported(total: Tensor, max_norm: float) -> Sample:
+    """A clip the user did and reports; its place in the loop was not seen."""
+    return sample({"clip": ClipCall(total, max_norm, None, Order(), None, [], Mark(()))}, [1])

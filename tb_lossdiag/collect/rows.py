@@ -1,0 +1,156 @@
+"""Rows of gradient norms that wait on their device: one per step, one transfer for many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.optimizer import RATES
+from tb_lossdiag.quantities import (
+    GLOBAL_NORM,
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    NONFINITE_STEPS,
+    OWN_SECONDS,
+    STEP_SECONDS,
+    STEPS,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Floats, Steps
+from tb_lossdiag.windows import Block
+
+ROWS = 64
+"""Steps between two transfers, at most."""
+
+
+@dataclass
+class Row:
+    """What the host knows of a step.
+
+    Attributes:
+        step: its number.
+        walltime: when it ended, seconds since the epoch.
+        seconds: how long a step took, NaN if unknown.
+        own: the part that recording took, in seconds.
+        where: columns that had a gradient, int64[n]; None for all of them.
+        broken: non-finite elements of each of those, if they were counted.
+        rates: learning rate and kin by parameter group.
+        steps: optimizer steps since the row before, this one included.
+    """
+
+    step: int
+    walltime: float
+    seconds: float
+    own: float
+    where: Steps | None
+    broken: Floats | None = None
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    steps: int = 1
+
+
+@dataclass
+class Rows:
+    """Steps of one watched model that have not been handed on yet.
+
+    Attributes:
+        name: of the watched model.
+        columns: C parameter names.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    _buffer: Tensor | None = None
+    _rows: list[Row] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Steps that wait."""
+        return len(self._rows)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another step."""
+        return len(self._rows) >= ROWS
+
+    def put(self, norms: Tensor, row: Row) -> None:
+        """Take the norms float[n] of a step's gradients; nothing leaves the device."""
+        if self._buffer is None or self._buffer.device != norms.device:
+            self._buffer = torch.empty(ROWS, len(self.columns), device=norms.device)
+        self._buffer[len(self._rows), : len(norms)].copy_(norms)
+        self._rows.append(row)
+
+    def reset(self, columns: tuple[str, ...]) -> None:
+        """Begin anew with other columns; nothing may wait."""
+        self.columns, self._buffer = columns, None
+
+    def rename(self, count: int, step: int) -> set[int]:
+        """Give the newest steps another number; the numbers they had."""
+        some = self._rows[max(len(self._rows) - count, 0) :]
+        old = {row.step for row in some}
+        for row in some:
+            row.step = step
+        return old
+
+    def take(self) -> Iterator[Block]:
+        """The waiting steps as blocks of the frames "parameter", "step" and "group", after one transfer."""
+        rows, self._rows = self._rows, []
+        if not rows or self._buffer is None:
+            return
+        values = self._buffer[: len(rows)].cpu().numpy()
+        norms, broken = _spread(values, rows)
+        steps = np.array([row.step for row in rows], np.int64)
+        times = np.array([row.walltime for row in rows])
+        parts = {GRADIENT_NORM: norms, GRADIENT_NONFINITE: broken}
+        yield Block(self.columns, steps, times, parts)
+        yield Block((self.name,), steps, times, _of_steps(rows, norms, broken))
+        yield from _of_groups(rows, steps, times)
+
+
+def _spread(values: Floats, rows: Sequence[Row]) -> tuple[Floats, Floats]:
+    """Norms and non-finite elements float32[n, C]; NaN where a parameter had no gradient."""
+    norms: Floats = values.copy()
+    broken: Floats = (~np.isfinite(values)).astype(np.float32)
+    for index, row in enumerate(rows):
+        count = values.shape[1] if row.where is None else len(row.where)
+        if row.broken is not None:
+            broken[index, :count] = row.broken
+        if row.where is not None:
+            for matrix in (norms, broken):
+                some = matrix[index, :count].copy()
+                matrix[index] = np.nan
+                matrix[index, row.where] = some
+    return norms, broken
+
+
+def _of_groups(rows: Sequence[Row], steps: Steps, times: Doubles) -> Iterator[Block]:
+    """The rates of all steps; a block begins where the groups change."""
+    first = 0
+    for index in range(1, len(rows) + 1):
+        if index == len(rows) or rows[index].rates.keys() != rows[first].rates.keys():
+            part = slice(first, index)
+            values: Floats = np.array(
+                [list(row.rates.values()) for row in rows[part]], np.float32
+            ).reshape(index - first, -1, len(RATES))
+            by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
+            if values.size:
+                yield Block(tuple(rows[first].rates), steps[part], times[part], by_quantity)
+            first = index
+
+
+def _of_steps(rows: Sequence[Row], norms: Floats, broken: Floats) -> dict[Quantity, Floats]:
+    had_one = ~np.isnan(broken)
+    square: Doubles = np.where(had_one, norms.astype(np.float64) ** 2, 0.0)
+    total = np.sqrt(square.sum(axis=1))
+    nothing = ~had_one.any(axis=1)
+    columns: dict[Quantity, Any] = {
+        STEPS: [row.steps for row in rows],
+        GLOBAL_NORM: np.where(nothing, np.nan, total),
+        NONFINITE_STEPS: np.nansum(broken, axis=1) > 0,
+        STEP_SECONDS: [row.seconds for row in rows],
+        OWN_SECONDS: [row.own for row in rows],
+    }
+    return {quantity: np.array(v, np.float32)[:, None] for quantity, v in columns.items()}

@@ -1,0 +1,288 @@
+"""`writer.watch`: observes every step of an optimizer through its public hooks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tb_lossdiag.collect import amp, updates
+from tb_lossdiag.collect.counter import Rename, StepCounter
+from tb_lossdiag.collect.gradient import merged
+from tb_lossdiag.collect.ledger import ClipLedger
+from tb_lossdiag.collect.optimizer import OptimizerWatch, rates
+from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters
+from tb_lossdiag.collect.rows import Row, Rows
+from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.schedule import Schedule
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What a watch needs of the writer's diagnostics."""
+
+    clips: ClipLedger
+    optimizers: OptimizerWatch
+
+    def guarded(self, collector: str, work: Callable[[], T]) -> T | None:
+        """Run a collector; one that fails is switched off."""
+        ...
+
+    def sink(self, watch: Rows, step: int, samples: Sequence[Sample], *, own: bool) -> None:
+        """Take samples of a step; `own`: they keep that step, whatever the window."""
+        ...
+
+    def layers(self, model: Parameters, module: nn.Module, step: int) -> None:
+        """Record what holds for parameters, if it has changed."""
+        ...
+
+    def stepped(self, watch: Rows, *, now: bool) -> None:
+        """A step has been taken; `now`: something in it must reach the file at once."""
+        ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is observed, and how often.
+
+    Attributes:
+        every: steps between two looks at the gradients, 1 for all.
+        activations: whether check-ups look at activations.
+        check_up: whether there are check-ups.
+        decompose: steps between two decompositions of the loss, 0 for each call.
+    """
+
+    every: int = 1
+    activations: bool = True
+    check_up: bool = True
+    decompose: int = 0
+
+
+_UPDATES_EVERY = 20
+"""Steps between two looks at what a step changes: each costs about six passes over the parameters."""
+
+
+class Watch:
+    """A watched model and optimizer; `remove()` or leaving the `with` block ends it.
+
+    Args:
+        rows: where its steps wait.
+        model: what is trained.
+        optimizer: a `torch.optim.Optimizer`.
+        scaler: its GradScaler, if there is one.
+        host: the writer's diagnostics.
+        options: what is observed.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        model: nn.Module,
+        optimizer: Any,
+        scaler: Any,
+        host: Host,
+        options: Options,
+    ) -> None:
+        self.rows = rows
+        self.counter = StepCounter()
+        self._model, self._optimizer, self._host, self._options = model, optimizer, host, options
+        self._scale = None if scaler is None else amp.ScaleWatch(scaler)
+        self._parameters = parameters(model, rows.name)
+        self._held = 0
+        self._taken = self._put_at = 0
+        self._own, self._ended = 0.0, float("nan")
+        self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
+        self._factor: float | Tensor = 1.0
+        self._snapshot: updates.Snapshot | None = None
+        self._schedule = Schedule()
+        self._hooks = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after),
+        ]
+
+    def remove(self) -> None:
+        """Stop observing; what was observed stays recorded."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+        self._snapshot = None
+
+    def __enter__(self) -> Watch:  # noqa: PYI034  (Self needs Python 3.11)
+        """The watch itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End it."""
+        self.remove()
+
+    @property
+    def active(self) -> bool:
+        """Whether it still observes."""
+        return bool(self._hooks)
+
+    def holds(self, model: nn.Module) -> bool:
+        """Whether it is this model that is watched."""
+        return model is self._model
+
+    def name_step(self, step: int) -> Rename | None:
+        """The user says which step it is; see `StepCounter.name`."""
+        return self.counter.name(step, fresh=self._host.optimizers.fresh(self._optimizer))
+
+    @property
+    def step(self) -> int:
+        """The step that is going on, or has just ended while no new gradient has come."""
+        fresh = self._host.optimizers.fresh(self._optimizer)
+        return self.counter.coming if fresh or self.counter.last < 0 else self.counter.last
+
+    def reported_clip(self, total: Tensor, max_norm: float) -> None:
+        """The user clipped on their own: the coming step's norms are given back as they were before."""
+        coefficient = torch.clamp(max_norm / (total.float() + 1e-6), max=1.0)
+        self._factor = 1.0 / torch.where(coefficient > 0, coefficient, float("nan"))
+
+    # --- the hooks ---------------------------------------------------------------------------------------------------
+
+    def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        start = time.perf_counter()
+        if not _closure(optimizer, arguments, named):
+            self._host.guarded("gradient", self._look)
+        self._host.guarded("update", self._keep)
+        self._own += time.perf_counter() - start
+
+    def _after(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        start = time.perf_counter()
+        if _closure(optimizer, arguments, named):
+            self._host.guarded("gradient", self._look)
+        self._host.guarded("step", lambda: self._end(start))
+
+    def _end(self, start: float) -> None:
+        step = self.counter.take()
+        if self._taken % _UPDATES_EVERY == 0:
+            self._refresh(step)
+        alarm = self._put(step, start)
+        self._sink_updates(step)
+        if self._scale is not None:
+            records = self._scale.records()
+            self._host.sink(self.rows, step, [Sample([], lambda _: records)], own=False)
+        if (clips := self._host.clips.take()) is not None:
+            self._host.sink(self.rows, step, [clips], own=False)
+        self._taken += 1
+        self._host.stepped(self.rows, now=alarm)
+        self._own += time.perf_counter() - start
+
+    def _put(self, step: int, start: float) -> bool:
+        """Hand over the step's norms; whether they held something that is not a number."""
+        if self._norms is None:
+            return False
+        norms_, where, broken = self._norms
+        count = self._taken + 1 - self._put_at
+        times = (start - self._ended) / count, self._own / count
+        groups = rates(self._optimizer, self.rows.name)
+        row = Row(step, time.time(), *times, where, broken, groups, count)
+        self._norms, self._own, self._ended, self._factor = None, 0.0, start, 1.0
+        self._put_at = self._taken + 1
+        self.rows.put(norms_, row)
+        return broken is not None
+
+    # --- what they look at -------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Norms of all gradients as the step uses them, before clipping and after unscaling."""
+        if self._taken % self._options.every:
+            return
+        if (count := _count(self._optimizer)) != self._held:
+            self._held = count
+            self._reread()
+        tensors = self._parameters.tensors
+        held = [p for p in tensors if p.grad is not None]
+        if not held:
+            return
+        where = None if len(held) == len(tensors) else self._where()
+        measured = self._measured(held)
+        broken = self._broken(held, measured) if measured.device.type == "cpu" else None
+        self._norms = measured, where, broken
+
+    def _measured(self, held: list[nn.Parameter]) -> Tensor:
+        known = self._host.clips.norms_before(held)
+        if known is not None:
+            return self._unscaled(merged(held, known[0], known[1].float()))
+        return self._unscaled(norms([p.grad for p in held if p.grad is not None]) * self._factor)
+
+    def _unscaled(self, each: Tensor) -> Tensor:
+        if self._scale is not None:
+            scale = amp.loss_scale(self._scale.scaler, [self._optimizer])
+            return each if scale == 1.0 else each / scale
+        fused = getattr(self._optimizer, "grad_scale", None)
+        return each if fused is None else each / fused
+
+    def _broken(self, held: Sequence[Tensor], measured: Tensor) -> Any:
+        """Non-finite elements float32[n] if there are any; the device is the host here, so asking is free."""
+        values = measured.numpy()
+        if np.isfinite(values.sum()):
+            return None
+        suspects = np.flatnonzero(~np.isfinite(values))
+        counts = np.zeros(len(values), np.float32)
+        for index in suspects.tolist():
+            grad = held[index].grad
+            counts[index] = 0 if grad is None else nonfinite(grad)
+            if not counts[index] and grad is not None:  # finite, but its square is not
+                values[index] = float(grad.double().norm())
+        return counts if counts.any() else None
+
+    def _where(self) -> Any:
+        return np.flatnonzero([p.grad is not None for p in self._parameters.tensors])
+
+    def _keep(self) -> None:
+        if self._taken % _UPDATES_EVERY == 0 or self._taken < 3:  # noqa: PLR2004  (the first steps say most)
+            tensors = [p for p in self._parameters.tensors if p.requires_grad]
+            self._snapshot = updates.Snapshot(tensors)
+
+    def _sink_updates(self, step: int) -> None:
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is None:
+            return
+        names, tensors = self._parameters.names, self._parameters.tensors
+        samples = self._host.guarded(
+            "update",
+            lambda: [
+                updates.update(names, tensors, snapshot.norms()),
+                updates.weights(names, tensors),
+            ],
+        )
+        self._host.sink(self.rows, step, samples or [], own=True)
+
+    def _refresh(self, step: int) -> None:
+        self._reread()
+        self._host.layers(self._parameters, self._model, step)
+
+    def _reread(self) -> None:
+        """Look for parameters that came or went."""
+        found = parameters(self._model, self.rows.name)
+        same = len(found.tensors) == len(self._parameters.tensors) and all(
+            a is b for a, b in zip(found.tensors, self._parameters.tensors, strict=True)
+        )
+        if not same:
+            self._host.stepped(self.rows, now=True)
+            self._parameters = found
+            self.rows.reset(found.names)
+
+
+def _closure(optimizer: Any, arguments: Any, named: Any) -> bool:
+    """Whether the step evaluates the model itself, so that its gradients come while it runs."""
+    given = [a for a in (*arguments, *named.values()) if a is not optimizer]
+    return any(callable(argument) for argument in given)
+
+
+def _count(optimizer: Any) -> int:
+    return sum(len(group["params"]) for group in optimizer.param_groups)

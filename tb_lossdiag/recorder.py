@@ -1,0 +1,117 @@
+"""Where everything observed comes together: steps become windows, windows become records in the event file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from tb_lossdiag.cadence import Cadence
+from tb_lossdiag.journal import Emit, Journal
+from tb_lossdiag.quantities import QUANTITIES, Quantity
+from tb_lossdiag.records import Record
+from tb_lossdiag.windows import Block, Windows
+
+Scalars = Callable[[list[Record]], Mapping[str, float]]
+"""The ordinary scalars that go with records."""
+
+_WINDOWED = {quantity.frame for quantity in QUANTITIES if quantity.extremes} | {"group", "weight"}
+"""Frames whose steps are summed up; all others keep every record at its own step."""
+
+_Series = tuple[str, tuple[str, ...]]
+"""Frame and columns: what one source leaves, in the order of its steps."""
+
+
+class Recorder:
+    """Takes what the collectors observe, in any order within the steps that have not been written yet.
+
+    Args:
+        emit: writes to the event file.
+        scalars: the ordinary scalars of a record.
+        cadence: how many steps a record covers.
+
+    Attributes:
+        first: records that go with the first ones written.
+    """
+
+    def __init__(self, emit: Emit, scalars: Scalars, cadence: Cadence) -> None:
+        self._journal = Journal(emit)
+        self._scalars = scalars
+        self._windows = Windows(self._write, cadence)
+        self._open: dict[tuple[Quantity, tuple[str, ...]], Record] = {}
+        self._step, self._walltime = -1, 0.0
+        self._newest: dict[_Series, int] = {}
+        self.first: list[Record] = []
+
+    @property
+    def cadence(self) -> Cadence:
+        """How many steps a record covers."""
+        return self._windows.cadence
+
+    def say(self, words: Mapping[str, str]) -> None:
+        """Take facts that word an advice."""
+        self._journal.say(words)
+
+    def take(self, step: int, walltime: float | None, records: Iterable[Record]) -> None:
+        """Take records of a step. A quantity given again for the same step and columns replaces what it had."""
+        now = time.time() if walltime is None else walltime
+        summed: list[Record] = []
+        own: list[Record] = []
+        for record in records:
+            (summed if record.quantity.frame in _WINDOWED else own).append(record)
+        if summed and step != self._step:
+            self.settle()
+            self._restart_before(step, {(r.quantity.frame, r.columns) for r in summed})
+        if own:
+            self.at(step, now, own)
+        if not summed:
+            return
+        self._step, self._walltime = step, now
+        self._open.update({(record.quantity, record.columns): record for record in summed})
+
+    def at(self, step: int, walltime: float, records: list[Record]) -> None:
+        """Take records that keep their own step, whatever the window."""
+        self._windows.at(step, walltime, records)
+
+    def add(self, block: Block) -> None:
+        """Take several steps of a frame."""
+        frame = next(iter(block.values)).frame
+        series = frame, block.columns
+        self._restart_before(int(block.steps[0]), {series})
+        self._newest[series] = int(block.steps[-1])
+        self._windows.add(frame, block)
+
+    def settle(self) -> None:
+        """End the step that `take` was given last: nothing will be replaced in it any more."""
+        found, self._open = self._open, {}
+        parts: dict[tuple[str, tuple[str, ...]], dict[Quantity, Record]] = {}
+        for (quantity, columns), record in found.items():
+            parts.setdefault((quantity.frame, columns), {})[quantity] = record
+        steps, times = np.array([self._step], np.int64), np.array([self._walltime])
+        for (_, columns), part in parts.items():
+            values = {quantity: record.values[None] for quantity, record in part.items()}
+            self.add(Block(columns, steps, times, values))
+
+    def advance(self, until: int) -> None:
+        """Write the windows that end no later than step `until`."""
+        if self._step <= until:
+            self.settle()
+        self._windows.advance(until)
+
+    def flush(self) -> None:
+        """Write everything."""
+        self.settle()
+        self._windows.flush()
+        self._journal.flush()
+
+    def _restart_before(self, step: int, series: set[_Series]) -> None:
+        """A step that falls means that the training went back: what came before it is written, and ends all windows."""
+        if any(step < self._newest.get(one, -1) for one in series):
+            self.flush()
+            self._newest = {}
+
+    def _write(self, step: int, walltime: float, records: list[Record]) -> int:
+        first, self.first = self.first, []
+        self._journal.add(step, walltime, [*first, *records], self._scalars(records))
+        return self._journal.flush()
