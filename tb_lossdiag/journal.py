@@ -13,7 +13,7 @@ import numpy as np
 from tensorboard.compat.proto import summary_pb2
 
 from tb_lossdiag.quantities import frame_quantities
-from tb_lossdiag.records import Floats, Record
+from tb_lossdiag.records import Floats
 from tb_lossdiag.schema import (
     FACTS,
     SHARD,
@@ -26,6 +26,7 @@ from tb_lossdiag.schema import (
     fact_value,
     matrix_value,
 )
+from tb_lossdiag.sheet import Part
 
 _sessions = itertools.count()
 _OVERHEAD = 60
@@ -58,16 +59,16 @@ class _Frame:
 
 @dataclass
 class _Pending:
-    """The records of a step that may still grow: by frame, in the order they came; later ones replace values of earlier ones."""
+    """The parts of a step that may still grow: by frame, in the order they came; later ones replace values of earlier ones."""
 
     step: int
     walltime: float = 0.0
-    frames: dict[str, list[Record]] = field(default_factory=dict)
+    frames: dict[str, list[Part]] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
 
-    def put(self, record: Record) -> None:
-        """Add a record."""
-        self.frames.setdefault(record.quantity.frame, []).append(record)
+    def put(self, part: Part) -> None:
+        """Add a part."""
+        self.frames.setdefault(part.frame, []).append(part)
 
 
 class Journal:
@@ -94,16 +95,16 @@ class Journal:
         self,
         step: int,
         walltime: float | None,
-        records: Iterable[Record],
+        parts: Iterable[Part],
         scalars: Mapping[str, float] | None = None,
     ) -> None:
-        """Take records of a step; they are written when another step begins or on `flush`."""
+        """Take parts of a step; they are written when another step begins or on `flush`."""
         if self._pending is not None and self._pending.step != step:
             self.flush()
         pending = self._pending = self._pending or self._again(step) or _Pending(step)
         pending.walltime = time.time() if walltime is None else walltime
-        for record in records:
-            pending.put(record)
+        for part in parts:
+            pending.put(part)
         pending.scalars.update(scalars or {})
 
     def say(self, words: Mapping[str, str]) -> None:
@@ -153,20 +154,18 @@ class Journal:
 
     def _value(self, name: str, pending: _Pending) -> summary_pb2.Summary.Value:
         frame = self._frames.setdefault(name, _Frame(name))
-        records = pending.frames[name]
-        self._extend(frame, records, pending.walltime)
+        parts = pending.frames[name]
+        self._extend(frame, parts, pending.walltime)
         tag = Tag(name, self._session, frame.shard)
-        value = matrix_value(tag, _matrix(frame, records), first=frame.count == 0)
+        value = matrix_value(tag, _matrix(frame, parts), first=frame.count == 0)
         frame.count, frame.last_step = frame.count + 1, pending.step
         return value
 
-    def _extend(self, frame: _Frame, records: list[Record], walltime: float) -> None:
+    def _extend(self, frame: _Frame, parts: list[Part], walltime: float) -> None:
         """Begin a new shard when the old one is full or a column is new."""
-        strange = [record for record in records if not frame.knows(record.columns)]
-        for record in strange:
-            if len(set(record.columns)) != len(record.columns):
-                raise ValueError(f"{record.quantity.name}: a column name is given twice")
-        given = [record.columns for record in strange]
+        given = [part.columns for part in parts if not frame.knows(part.columns)]
+        if any(len(set(columns)) != len(columns) for columns in given):
+            raise ValueError(f"{frame.name}: a column name is given twice")
         new = [c for c in dict.fromkeys(itertools.chain(*given)) if c not in frame.columns]
         if frame.count and (new or frame.count >= _capacity(frame)):
             frame.shard, frame.count = frame.shard + 1, 0
@@ -194,14 +193,16 @@ def _capacity(frame: _Frame) -> int:
     return max(1, min(SHARD, SHARD_BYTES // record))
 
 
-def _matrix(frame: _Frame, records: list[Record]) -> Floats:
+def _matrix(frame: _Frame, parts: list[Part]) -> Floats:
     """float32[C, Q] of a frame, NaN where nothing was given."""
-    quantities = frame_quantities(frame.name)
-    matrix: Floats = np.full((len(frame.columns), len(quantities)), np.nan, np.float32)
-    for record in records:
-        column = quantities.index(record.quantity)
-        if frame.knows(record.columns):
-            matrix[:, column] = record.values
-        else:
-            matrix[[frame.columns[name] for name in record.columns], column] = record.values
+    only = parts[0]
+    if len(parts) == 1 and frame.knows(only.columns):
+        return only.values
+    size = len(frame.columns), len(frame_quantities(frame.name))
+    matrix: Floats = np.full(size, np.nan, np.float32)
+    for part in parts:
+        rows = np.array([frame.columns[name] for name in part.columns])
+        places = range(size[1]) if part.given is None else part.given
+        for place in places:
+            matrix[rows, place] = part.values[:, place]
     return matrix

@@ -11,10 +11,11 @@ from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.journal import Emit, Journal
 from tb_lossdiag.quantities import QUANTITIES, Quantity
 from tb_lossdiag.records import Record
-from tb_lossdiag.windows import Block, Windows
+from tb_lossdiag.sheet import Block, Part, parts
+from tb_lossdiag.windows import Windows
 
-Scalars = Callable[[list[Record]], Mapping[str, float]]
-"""The ordinary scalars that go with records."""
+Scalars = Callable[[list[Part]], Mapping[str, float]]
+"""The ordinary scalars that go with a record."""
 
 _WINDOWED = {quantity.frame for quantity in QUANTITIES if quantity.extremes} | {"group", "weight"}
 """Frames whose steps are summed up; all others keep every record at its own step."""
@@ -76,11 +77,10 @@ class Recorder:
 
     def add(self, block: Block) -> None:
         """Take several steps of a frame."""
-        frame = next(iter(block.values)).frame
-        series = frame, block.columns
+        series = block.frame, block.columns
         self._restart_before(int(block.steps[0]), {series})
         self._newest[series] = int(block.steps[-1])
-        self._windows.add(frame, block)
+        self._windows.add(block)
 
     def settle(self) -> None:
         """End the step that `take` was given last: nothing will be replaced in it any more."""
@@ -111,7 +111,7 @@ class Recorder:
             self.flush()
             self._newest = {}
 
-    def _write(self, step: int, walltime: float, records: list[Record]) -> int:
+    def _write(self, step: int, walltime: float, found: list[Part]) -> int:
         first, self.first = self.first, []
-        self._journal.add(step, walltime, [*first, *records], self._scalars(records))
+        self._journal.add(step, walltime, [*parts(first), *found], self._scalars(found))
         return self._journal.flush()

@@ -1,6 +1,9 @@
-"""What many values of each column come to: last, mean, sum, extremes."""
+"""What the rows of windows come to, for all series at once: last, mean, sum, extremes."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,66 +11,135 @@ import numpy.typing as npt
 from tb_lossdiag.quantities import Combine
 from tb_lossdiag.records import Doubles, Floats, Steps
 
+Indices = npt.NDArray[np.intp]
 
-class Sum:
-    """Running sums of C columns. NaN = not recorded; extremes and means are of finite values.
+
+@dataclass(frozen=True)
+class Sums:
+    """W windows of K series. NaN = not recorded; extremes and means are of finite values.
 
     Attributes:
-        high: float64[C], largest finite value; NaN while there is none.
-        at: float64[C], first step that had it.
-        low: float64[C], smallest finite value.
+        count: int64[W], different steps.
+        last_step: int64[W].
+        last_time: float64[W], wall time of that step.
+        last: float64[W, K], last value that is not NaN.
+        total: float64[W, K], sum of the finite values.
+        finite: float64[W, K], how many there were.
+        seen: float64[W, K], values that are not NaN.
+        high: float64[W, K], largest finite value; NaN where there is none.
+        at: float64[W, K], first step that had it.
+        low: float64[W, K], smallest finite value.
     """
 
-    def __init__(self) -> None:
-        """Of no column yet."""
-        none: Doubles = np.empty(0, np.float64)
-        self.high, self.at, self.low = none, none, none
-        self._last, self._total, self._finite, self._seen = none, none, none, none
+    count: Steps
+    last_step: Steps
+    last_time: Doubles
+    last: Doubles
+    total: Doubles
+    finite: Doubles
+    seen: Doubles
+    high: Doubles
+    at: Doubles
+    low: Doubles
 
-    def widen(self, columns: int) -> None:
-        """Make room for columns that came late."""
-        more = columns - len(self.high)
-        if more <= 0:
-            return
-        unknown, zero = np.full(more, np.nan), np.zeros(more)
-        self.high, self.low = np.append(self.high, unknown), np.append(self.low, unknown)
-        self.at, self._last = np.append(self.at, unknown), np.append(self._last, unknown)
-        self._total, self._finite = np.append(self._total, zero), np.append(self._finite, zero)
-        self._seen = np.append(self._seen, zero)
+    def combined(self, rules: Sequence[Combine], window: int) -> Floats:
+        """float32[len(rules)]: the one number that stands for each series in a window."""
+        last, finite = self.last[window], self.finite[window]
+        if self.count[window] == 1 and self.seen[window].max(initial=0) <= 1:
+            values = last  # one step, once: nothing to combine
+        else:
+            mean = np.where(finite > 0, self.total[window] / np.maximum(finite, 1), last)
+            sums = np.where(self.seen[window] > 0, self.total[window], np.nan)
+            choices = [last, mean, sums, self.high[window], self.low[window]]
+            number = {rule: index for index, rule in enumerate(_ORDER)}
+            picked = np.array([number[rule] for rule in rules[: len(last)]])
+            values = np.choose(picked, choices)
+        return _widened(values, len(rules)).astype(np.float32)
 
-    def fold(self, steps: Steps, values: Floats) -> None:
-        """Add the values float32[n, C] of steps int64[n]."""
-        wide = values.astype(np.float64)
-        there, finite = ~np.isnan(wide), np.isfinite(wide)
-        self._total += np.where(finite, wide, 0.0).sum(axis=0)
-        self._finite += finite.sum(axis=0)
-        self._seen += there.sum(axis=0)
-        newest = _at(wide, len(wide) - 1 - np.argmax(there[::-1], axis=0))
-        self._last = np.where(there.any(axis=0), newest, self._last)
-        row = np.argmax(np.where(finite, wide, -np.inf), axis=0)
-        high = np.where(finite.any(axis=0), _at(wide, row), np.nan)
-        higher = (high > self.high) | (np.isnan(self.high) & ~np.isnan(high))
-        self.at = np.where(higher, steps[row], self.at)
-        self.high = np.where(higher, high, self.high)
-        low = np.where(finite, wide, np.inf).min(axis=0)
-        self.low = np.fmin(self.low, np.where(np.isinf(low), np.nan, low))
+    def extremes(self, window: int, places: Indices) -> Floats:
+        """float32[C, 3 * E] of the series at places [C, E]: largest, steps from there to the window's end, smallest."""
+        wide = int(places.max()) + 1
+        high, at, low = (_widened(v[window], wide)[places] for v in (self.high, self.at, self.low))
+        three = np.stack([high, self.last_step[window] - at, low], axis=-1)
+        return three.reshape(len(places), -1).astype(np.float32)
 
-    def combined(self, how: Combine) -> Floats:
-        """float32[C]: the one number that stands for each column."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(self._finite > 0, self._total / self._finite, self._last)
-        values = {
-            Combine.LAST: self._last,
-            Combine.MEAN: mean,
-            Combine.SUM: np.where(self._seen > 0, self._total, np.nan),
-            Combine.MAX: self.high,
-            Combine.MIN: self.low,
-        }[how]
-        with np.errstate(over="ignore"):
-            return values.astype(np.float32)
+    def joined(self, later: Sums) -> Sums:
+        """The last window of these and the first of the later ones as one, followed by the rest of the later ones."""
+        width = later.last.shape[1]
+        a = {name: _widened(getattr(self, name)[-1], width) for name in _SERIES}
+        b = {name: getattr(later, name)[0] for name in _SERIES}
+        higher = ~(b["high"] > a["high"]) & ~np.isnan(a["high"])
+        first = {
+            "last": np.where(np.isnan(b["last"]), a["last"], b["last"]),
+            "total": np.nan_to_num(a["total"]) + b["total"],
+            "finite": np.nan_to_num(a["finite"]) + b["finite"],
+            "seen": np.nan_to_num(a["seen"]) + b["seen"],
+            "high": np.where(higher, a["high"], b["high"]),
+            "at": np.where(higher, a["at"], b["at"]),
+            "low": np.fmin(a["low"], b["low"]),
+        }
+        rows = {name: np.concatenate([[first[name]], getattr(later, name)[1:]]) for name in _SERIES}
+        count = later.count.copy()
+        count[0] += self.count[-1]
+        return Sums(count, later.last_step, later.last_time, **rows)
 
 
-def _at(values: Doubles, rows: npt.NDArray[np.intp]) -> Doubles:
-    """float64[C]: from each column the value in its row."""
-    picked: Doubles = np.take_along_axis(values, rows[None], axis=0)[0]
-    return picked
+_ORDER = (Combine.LAST, Combine.MEAN, Combine.SUM, Combine.MAX, Combine.MIN)
+_SERIES = ("last", "total", "finite", "seen", "high", "at", "low")
+
+
+def summed(steps: Steps, times: Doubles, values: Floats, ends: Steps) -> Sums:
+    """Sum up rows in windows.
+
+    Args:
+        steps: int64[n], not decreasing.
+        times: float64[n].
+        values: float32[n, K].
+        ends: int64[W], rows after which a window ends.
+    """
+    used = int(ends[-1])
+    steps, wide = steps[:used], values[:used].astype(np.float64)
+    begins = np.append(0, ends[:-1])
+    fresh = np.append(True, np.diff(steps) > 0)
+    fresh[begins] = True
+    count = np.add.reduceat(fresh.astype(np.int64), begins)
+    last_row = ends - 1
+    if used == len(ends):  # a row is a window
+        return _single(steps, times[:used], wide, count)
+    there, finite = ~np.isnan(wide), np.isfinite(wide)
+    rows = np.arange(used)[:, None]
+    newest = np.maximum.reduceat(np.where(there, rows, -1), begins, axis=0)
+    high = np.maximum.reduceat(np.where(finite, wide, -np.inf), begins, axis=0)
+    which = np.repeat(np.arange(len(ends)), ends - begins)
+    is_high = finite & (wide == high[which])
+    first = np.minimum.reduceat(np.where(is_high, rows, used), begins, axis=0)
+    low = np.minimum.reduceat(np.where(finite, wide, np.inf), begins, axis=0)
+    some = np.add.reduceat(finite, begins, axis=0, dtype=np.float64)
+    columns = np.arange(wide.shape[1])
+    return Sums(
+        count,
+        steps[last_row],
+        times[last_row],
+        np.where(newest < 0, np.nan, wide[np.maximum(newest, 0), columns]),
+        np.add.reduceat(np.where(finite, wide, 0.0), begins, axis=0),
+        some,
+        np.add.reduceat(there, begins, axis=0, dtype=np.float64),
+        np.where(some > 0, high, np.nan),
+        np.where(some > 0, steps[np.minimum(first, used - 1)], np.nan),
+        np.where(some > 0, low, np.nan),
+    )
+
+
+def _single(steps: Steps, times: Doubles, wide: Doubles, count: Steps) -> Sums:
+    there, finite = ~np.isnan(wide), np.isfinite(wide)
+    known = np.where(finite, wide, np.nan)
+    at = np.where(finite, steps[:, None], np.nan)
+    total = np.where(finite, wide, 0.0)
+    seen, some = there.astype(float), finite.astype(float)
+    return Sums(count, steps, times, wide, total, some, seen, known, at, known)
+
+
+def _widened(values: Doubles, width: int) -> Doubles:
+    """float64[width]: series that came later are NaN."""
+    missing = width - len(values)
+    return np.append(values, np.full(missing, np.nan)) if missing > 0 else values

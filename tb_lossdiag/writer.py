@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
@@ -40,19 +42,22 @@ from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GLOBAL_NORM,
-    GRADIENT_NONFINITE,
     GRADIENT_NORM,
     LOSS,
     LOSS_TERM,
     OTHER_WRITERS,
     VALIDATION_LOSS,
+    Quantity,
+    frame_quantities,
 )
 from tb_lossdiag.recorder import Recorder
 from tb_lossdiag.records import Record
+from tb_lossdiag.sheet import Part
 
 _SCALARS = {
     LOSS: "loss/train",
     VALIDATION_LOSS: "loss/validation",
+    LOSS_TERM: "loss_terms",
     GLOBAL_NORM: "gradient/global_norm",
 }
 
@@ -274,27 +279,32 @@ def _finish(diagnostics: Diagnostics, event_file: _EventFile) -> None:
     """Write what waits in a writer nobody closed."""
     diagnostics.flush()
     if event_file.file_writer is not None:
-        event_file.file_writer.flush()
+        with contextlib.suppress(OSError):  # the folder may be gone
+            event_file.file_writer.flush()
 
 
-def _no_scalars(_: list[Record]) -> dict[str, float]:
+def _no_scalars(_: list[Part]) -> dict[str, float]:
     return {}
 
 
-def _as_scalars(records: Iterable[Record]) -> dict[str, float]:
+def _as_scalars(found: Iterable[Part]) -> dict[str, float]:
     """The handful of ordinary scalars that stock dashboards show."""
-    by_name = {record.quantity.name: record for record in records}
-    found = {tag: by_name[q.name].values for q, tag in _SCALARS.items() if q.name in by_name}
-    scalars = {tag: float(values[0]) for tag, values in found.items()}
-    if (terms := by_name.get(LOSS_TERM.name)) is not None:
-        named = zip(terms.columns, terms.values.tolist(), strict=True)
-        scalars.update({f"loss_terms/{name}": value for name, value in named})
-    if GLOBAL_NORM.name not in by_name and (norms := by_name.get(GRADIENT_NORM.name)) is not None:
-        had_one = ~np.isnan(by_name[GRADIENT_NONFINITE.name].values)
-        square = np.sum(norms.values[had_one].astype(np.float64) ** 2)
-        scalars["gradient/global_norm"] = float(np.sqrt(square))
-    if (total := by_name.get(CLIP_GLOBAL_NORM.name)) is not None:
-        bound = by_name[CLIP_MAX_NORM.name].values
-        coefficient = np.minimum(bound / (total.values + 1e-6), 1.0)
-        scalars["gradient/clip_coefficient"] = float(coefficient[0])
+    by_frame = {part.frame: part for part in found}
+    scalars = {}
+    for quantity, tag in _SCALARS.items():
+        if (part := by_frame.get(quantity.frame)) is not None:
+            for name, value in zip(part.columns, _of(part, quantity), strict=True):
+                scalars[f"{tag}/{name}" if name else tag] = value
+    if GLOBAL_NORM.frame not in by_frame and (norms := by_frame.get(GRADIENT_NORM.frame)):
+        square = [norm * norm for norm in _of(norms, GRADIENT_NORM) if norm == norm]  # noqa: PLR0124
+        scalars["gradient/global_norm"] = math.sqrt(sum(square))
+    if (clip := by_frame.get(CLIP_GLOBAL_NORM.frame)) is not None:
+        bound = _of(clip, CLIP_MAX_NORM)[0]
+        coefficient = bound / (_of(clip, CLIP_GLOBAL_NORM)[0] + 1e-6)
+        scalars["gradient/clip_coefficient"] = min(coefficient, 1.0)
     return scalars
+
+
+def _of(part: Part, quantity: Quantity) -> list[float]:
+    values: list[float] = part.values[:, frame_quantities(part.frame).index(quantity)].tolist()
+    return values

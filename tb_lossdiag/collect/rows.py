@@ -22,7 +22,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Floats, Steps
-from tb_lossdiag.windows import Block
+from tb_lossdiag.sheet import Block
 
 ROWS = 64
 """Steps between two transfers, at most."""

@@ -8,6 +8,7 @@ import pytest
 from tb_lossdiag.journal import Journal
 from tb_lossdiag.quantities import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES
 from tb_lossdiag.records import Record, Run, table
+from tb_lossdiag.sheet import Part
 
 
 def test_names_are_unique_and_partners_exist() -> None:
@@ -23,8 +24,8 @@ def test_a_record_of_the_wrong_shape_is_refused() -> None:
 
 def test_a_column_given_twice_is_refused_before_it_is_written() -> None:
     journal = Journal(lambda *_: None)
-    journal.add(0, 0.0, [Record(GRADIENT_NORM, ("a", "a"), np.zeros(2, np.float32))])
-    with pytest.raises(ValueError, match=r"gradient_norm.*twice"):
+    journal.add(0, 0.0, [Part("parameter", ("a", "a"), np.zeros((2, 2), np.float32))])
+    with pytest.raises(ValueError, match=r"parameter.*twice"):
         journal.flush()
 
 

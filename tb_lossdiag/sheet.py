@@ -1,0 +1,184 @@
+"""Steps that wait to be summed up, as one matrix: a row per step, a column per series (quantity of a column)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_lossdiag.quantities import Combine, Quantity, frame_quantities
+from tb_lossdiag.records import Doubles, Floats, Record, Steps
+
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Several steps of quantities that share a frame.
+
+    Attributes:
+        columns: C names.
+        steps: int64[n], not decreasing; a step given k times counts k times.
+        walltimes: float64[n], seconds since the epoch.
+        values: float32[n, C] by quantity, all of one frame.
+    """
+
+    columns: tuple[str, ...]
+    steps: Steps
+    walltimes: Doubles
+    values: Mapping[Quantity, Floats]
+
+    @property
+    def frame(self) -> str:
+        """The frame of all its quantities."""
+        return next(iter(self.values)).frame
+
+
+@dataclass
+class Layout:
+    """Where a frame's series are.
+
+    Attributes:
+        columns: C names.
+        quantities: Q of them, in wire order.
+        places: intp[C, Q], column of the sheet.
+    """
+
+    columns: tuple[str, ...]
+    quantities: tuple[Quantity, ...]
+    places: Places
+
+
+class Sheet:
+    """The matrix, and what its columns mean. NaN = not recorded.
+
+    Attributes:
+        layouts: by frame.
+        rules: how each series is combined, one `Combine` per column.
+    """
+
+    def __init__(self) -> None:
+        """Empty."""
+        self.layouts: dict[str, Layout] = {}
+        self.rules: list[Combine] = []
+        self._values: Floats = np.empty((0, 0), np.float32)
+        self._times: Doubles = np.empty(0)
+        self._rows: dict[tuple[int, int], int] = {}
+
+    def __len__(self) -> int:
+        """Rows that wait."""
+        return len(self._rows)
+
+    @property
+    def width(self) -> int:
+        """Number of series."""
+        return len(self.rules)
+
+    def put(self, block: Block) -> None:
+        """Take a block's rows."""
+        layout = self._layout(block.frame, block.columns)
+        rows = self._find(block)
+        same = layout.columns is block.columns or layout.columns == block.columns
+        index = slice(None) if same else [layout.columns.index(name) for name in block.columns]
+        for quantity, values in block.values.items():
+            places = layout.places[index, layout.quantities.index(quantity)]
+            self._values[rows[:, None], places] = values
+        self._times[rows] = block.walltimes
+
+    def take(self, until: int) -> tuple[Steps, Doubles, Floats]:
+        """Steps int64[n], wall times float64[n] and values float32[n, K] up to a step, in order; they wait no longer."""
+        keys = sorted(key for key in self._rows if key[0] <= until)
+        rows = np.array([self._rows[key] for key in keys], np.intp)
+        steps = np.array([step for step, _ in keys], np.int64)
+        times, values = self._times[rows], self._values[rows, : self.width]
+        later = sorted(key for key in self._rows if key[0] > until)
+        left = [self._rows[key] for key in later]
+        self._values[: len(left)] = self._values[left]
+        self._times[: len(left)] = self._times[left]
+        self._values[len(left) :] = np.nan
+        self._rows = {key: row for row, key in enumerate(later)}
+        return steps, times, values
+
+    def place(self, quantity: Quantity) -> Places:
+        """Columns of a quantity, none if it was never given."""
+        layout = self.layouts.get(quantity.frame)
+        if layout is None:
+            return np.empty(0, np.intp)
+        return layout.places[:, layout.quantities.index(quantity)]
+
+    def _find(self, block: Block) -> Places:
+        """Rows of a block's steps, new ones where there are none."""
+        seen: dict[int, int] = {}
+        rows = []
+        for step in block.steps.tolist():
+            count = seen[step] = seen.get(step, -1) + 1
+            rows.append(self._rows.setdefault((step, count), len(self._rows)))
+        self._grow(len(self._rows))
+        return np.array(rows, np.intp)
+
+    def _grow(self, rows: int) -> None:
+        have, wide = self._values.shape
+        if rows <= have and self.width <= wide:
+            return
+        shape = max(have, 2 * rows if rows > have else rows), max(self.width, wide)
+        values: Floats = np.full(shape, np.nan, np.float32)
+        values[:have, :wide] = self._values
+        self._values = values
+        self._times = np.append(self._times, np.zeros(shape[0] - len(self._times)))
+
+    def _layout(self, frame: str, columns: tuple[str, ...]) -> Layout:
+        """The layout of a frame, with room for these columns."""
+        layout = self.layouts.get(frame)
+        if layout is None:
+            quantities = frame_quantities(frame)
+            layout = Layout((), quantities, np.empty((0, len(quantities)), np.intp))
+            self.layouts[frame] = layout
+        if columns is not layout.columns and columns != layout.columns:
+            known = set(layout.columns)
+            new = tuple(name for name in columns if name not in known)
+            more = len(new) * len(layout.quantities)
+            places = np.arange(self.width, self.width + more).reshape(
+                len(new), len(layout.quantities)
+            )
+            layout.places = np.concatenate([layout.places, places])
+            layout.columns = (*layout.columns, *new) if layout.columns else columns
+            self.rules += [quantity.combine for _ in new for quantity in layout.quantities]
+        return layout
+
+
+@dataclass(frozen=True)
+class Part:
+    """A frame's values at one step.
+
+    Attributes:
+        frame: its name.
+        columns: C names.
+        values: float32[C, Q], Q as `frame_quantities(frame)`; NaN = not recorded.
+        given: which of the Q are given, None for all; the others keep what the step already has.
+    """
+
+    frame: str
+    columns: tuple[str, ...]
+    values: Floats
+    given: tuple[int, ...] | None = None
+
+
+def parts(records: Iterable[Record]) -> list[Part]:
+    """Records of a step as parts, in the order they came."""
+    found: dict[tuple[str, tuple[str, ...]], list[Record]] = {}
+    for record in records:
+        found.setdefault((record.quantity.frame, record.columns), []).append(record)
+    return [_part(frame, columns, some) for (frame, columns), some in found.items()]
+
+
+def _part(frame: str, columns: tuple[str, ...], records: list[Record]) -> Part:
+    quantities = frame_quantities(frame)
+    values: Floats = np.full((len(columns), len(quantities)), np.nan, np.float32)
+    given = []
+    for record in records:
+        place = quantities.index(record.quantity)
+        values[:, place] = record.values
+        given.append(place)
+    return Part(frame, columns, values, tuple(given))
