@@ -1,7 +1,8 @@
 """Activations, per module that holds no other, in the order of their calls; one record per check-up, never combined.
 
 A column is a module's name; an activation function called without a module is "<module it was called in>.relu()", the second one
-there "<module>.relu() 2". With several watched models a column begins with the name given to `watch` and a slash.
+there "<module>.relu() 2". A shared activation module has a column for each of its first eight calls ("relu", "relu 2" …), any other
+module one for its first call. Statistics are of the forward pass that was trained on. With several watched models a column begins with the name given to `watch` and a slash.
 """
 
 from __future__ import annotations

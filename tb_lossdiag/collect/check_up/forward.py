@@ -79,13 +79,14 @@ class Forwards:
         self._was_training = root.training
         self.confirmed: Pass | None = None
         self.others = False
-        """Whether the model also ran for something else."""
+        """Whether the model ran for something else before."""
         self.enough = False
         """Whether the training pass is known, so that no more need to be looked at."""
 
     def aside(self, call: ModuleCall) -> None:
         """A call without gradients."""
-        self.others |= id(call.module) in self._names
+        before = self._pending is None and self.confirmed is None
+        self.others |= before and id(call.module) in self._names
 
     def entered(self, call: ModuleCall) -> None:
         """A call begins."""

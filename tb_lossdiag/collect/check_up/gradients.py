@@ -83,7 +83,7 @@ class Used:
         ]
         self._norms: dict[int, Tensor] = {}
         self._factor: Tensor | None = None
-        self.existed = bool(grads)
+        self.existed = bool(self._owners)
         self.reset = False
 
     def replaced(self) -> bool:

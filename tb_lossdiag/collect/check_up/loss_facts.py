@@ -43,7 +43,7 @@ _MANY = 1000
 
 def loss_facts(call: LossCall) -> tuple[Facts, Labels | None]:
     """All facts of a call, and the labels' frequencies for a class loss."""
-    facts = _form(call) | _input(call.input) | _target(call)
+    facts = _form(call) | _input(call) | _target(call)
     if call.target is None or call.input.is_complex():
         return facts, None
     if call.name in CLASS_LOSSES:
@@ -85,7 +85,8 @@ def _broadcast(call: LossCall) -> float:
     return float(math.prod(together)) / max(call.input.numel(), call.target.numel())
 
 
-def _input(predicted: Tensor) -> Facts:
+def _input(call: LossCall) -> Facts:
+    predicted = call.input
     if not predicted.is_floating_point():
         return {}
     low, high = torch.aminmax(predicted.detach())
@@ -97,7 +98,7 @@ def _input(predicted: Tensor) -> Facts:
         CALL_INPUT_MEAN: mean,
         CALL_INPUT_STD: std,
         CALL_UNIT_SHARE: ((some >= 0) & (some <= 1)).float().mean(),
-        CALL_VARIATION: variation(predicted, SAMPLED),
+        CALL_VARIATION: variation(predicted, SAMPLED) if _batched(call) else math.nan,
     }
 
 

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils._device import DeviceContext
 
 
 class Kind(Enum):
@@ -118,8 +117,9 @@ def quietly(listener: Fallible, act: Callable[[Any], None], what: Any) -> bool:
 class Switchboard(TorchFunctionMode):
     """The one mode of a thread, shared by all check-ups under way.
 
-    Function modes are a stack, and leaving pops whatever is on top. So it enters only an empty stack (or one with nothing but a
-    default device), leaves only from the top, and where another mode lies above it stays, passing calls through, until it can.
+    Function modes are a stack, and leaving pops whatever is on top: a `with` block of the user's that ended while this one lay
+    above it would pop this one and stay itself. So it enters only an empty stack (or one with nothing but the mode of
+    `set_default_device`), leaves only from the top, and where another mode lies above it stays, passing calls through, until it can.
     """
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class Switchboard(TorchFunctionMode):
         stack = _stack()
         if self._inside or any(mode is self for mode in stack):
             return True
-        if not all(isinstance(mode, DeviceContext) for mode in stack):
+        if any(mode is not _default_device() for mode in stack):
             return False
         self.__enter__()  # type: ignore[no-untyped-call]
         return True
@@ -174,7 +174,7 @@ class Switchboard(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         kind = _KINDS.get(name)
-        if kind is None or not self._listeners or not observable():
+        if kind is None or _is_compiling() or not self._listeners or not observable():
             return func(*args, **kwargs)
         if kind is Kind.LOSS and getattr(functional, name, None) is not func:
             return func(*args, **kwargs)
@@ -204,6 +204,15 @@ def observable() -> bool:
 def _transformed() -> bool:
     peek = getattr(torch._C._functorch, "peek_interpreter_stack", None)  # noqa: SLF001
     return peek is not None and peek() is not None
+
+
+# Where a compiled function is traced, the answer is a constant and nothing of a listener gets into its graph.
+_is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
+
+
+def _default_device() -> Any:
+    """The mode that `torch.set_default_device` keeps at the bottom of the stack; None without."""
+    return getattr(getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None), "device_context", None)
 
 
 def _stack() -> list[Any]:
