@@ -77,5 +77,5 @@ class LossCalls:
 
     def failed(self, error: Exception) -> None:
         """Something here went wrong: the observation ends, training goes on."""
-        self.failure = error
+        self.failure = error.with_traceback(None)
         self._board.remove(self)

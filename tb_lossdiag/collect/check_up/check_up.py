@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -49,6 +50,7 @@ class CheckUp:
 
     Attributes:
         failure: the exception that ended a check-up from inside, if any; training goes on.
+        failure_trace: its traceback as text.
         limits: what the newest check-up could not look at, in words; "" if it saw all.
     """
 
@@ -69,6 +71,7 @@ class CheckUp:
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
         self.failure: Exception | None = None
+        self.failure_trace = ""
         self.limits = ""
 
     def begin(self) -> bool:
@@ -229,12 +232,14 @@ class CheckUp:
 
     def failed(self, error: Exception) -> None:
         """Something here went wrong: this check-up ends, training goes on."""
-        self.failure = error
+        # Its traceback would keep the training's tensors and graph alive.
+        self.failure_trace = "".join(traceback.format_exception(error))
+        self.failure = error.with_traceback(None)
         self.abandon()
 
     def _guarded(self, act: Callable[[], _T], *, otherwise: _T) -> _T:
         try:
-            with torch.no_grad(), torch._C.DisableTorchFunction():  # noqa: SLF001
+            with torch._C.DisableTorchFunction(), torch.no_grad():  # noqa: SLF001
                 return act()
         except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
             self.failed(error)

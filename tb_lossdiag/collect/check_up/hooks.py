@@ -85,6 +85,10 @@ class _Hooks:
 
     def _before(self, module: nn.Module, args: Any) -> None:
         listeners = self._here()
+        if self._suspended and module is self._suspended[-1]:
+            # It ended with an exception before, or nobody would call it again.
+            self._suspended.clear()
+            switchboard().resume()
         # While the mode is set aside for a call, its inner calls are none of ours either.
         if not listeners or self._suspended:
             return

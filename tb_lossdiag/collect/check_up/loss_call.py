@@ -12,6 +12,22 @@ from torch import Tensor
 
 CLASS_LOSSES = frozenset({"cross_entropy", "nll_loss"})
 """Loss functions of one row of class scores against one class."""
+_BY_ELEMENT = frozenset(
+    {
+        "mse_loss",
+        "l1_loss",
+        "smooth_l1_loss",
+        "huber_loss",
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "kl_div",
+        "poisson_nll_loss",
+        "gaussian_nll_loss",
+        "soft_margin_loss",
+        "hinge_embedding_loss",
+        "custom",
+    }
+)
 _INPUTS = ("input", "input1", "anchor", "log_probs")
 _TARGETS = ("target", "targets")
 _REDUCING = ("reduction", "size_average", "reduce")
@@ -52,8 +68,22 @@ class LossCall:
         return self.name in CLASS_LOSSES and whole
 
     @property
+    def by_element(self) -> bool:
+        """Whether each element of the input has its own target; a custom loss of whole numbers may take them for indices."""
+        if self.target is None or self.indexed:
+            return False
+        if self.name in CLASS_LOSSES:
+            return True
+        return self.name in _BY_ELEMENT and (
+            self.name != "custom" or self.target.is_floating_point()
+        )
+
+    @property
     def weighted(self) -> bool:
         """Whether classes or elements were given weights."""
+        if self.name == "linear_cross_entropy":
+            # Its `weight` is the output layer's.
+            return False
         return any(self.options.get(name) is not None for name in ("weight", "pos_weight"))
 
     def each(self, predicted: Tensor, target: Tensor) -> Tensor | None:

@@ -76,7 +76,7 @@ def _batched(call: LossCall) -> bool:
 
 def _broadcast(call: LossCall) -> float:
     """Elements of the broadcast of input and target over those of the larger one; NaN where they aren't compared by element."""
-    if call.target is None or call.indexed:
+    if call.target is None or not call.by_element:
         return math.nan
     try:
         together = torch.broadcast_shapes(call.input.shape, call.target.shape)

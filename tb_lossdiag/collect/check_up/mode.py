@@ -106,7 +106,7 @@ _KINDS: dict[str, Kind] = {
 def quietly(listener: Fallible, act: Callable[[Any], None], what: Any) -> bool:
     """Tell a listener something; its own failure is its own. Returns whether it went well."""
     try:
-        with torch.no_grad(), torch._C.DisableTorchFunction():  # noqa: SLF001  (also documented for subclasses' authors)
+        with torch._C.DisableTorchFunction(), torch.no_grad():  # noqa: SLF001  (documented for subclasses' authors)
             act(what)
     except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
         listener.failed(error)
@@ -212,7 +212,13 @@ _is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lamb
 
 def _default_device() -> Any:
     """The mode that `torch.set_default_device` keeps at the bottom of the stack; None without."""
-    return getattr(getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None), "device_context", None)
+    context = getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None)
+    # The mode itself before torch 2.2, since then one for each thread.
+    return (
+        context
+        if isinstance(context, TorchFunctionMode)
+        else getattr(context, "device_context", None)
+    )
 
 
 def _stack() -> list[Any]:

@@ -56,5 +56,7 @@ class Subject:
         )
 
     def sharded(self) -> bool:
-        """Whether parameters are spread over ranks (DTensor): a norm would need all ranks to take part."""
-        return any(hasattr(p, "to_local") for p in self.model.parameters())
+        """Whether parameters are spread over ranks (DTensor, FSDP, ZeRO): a norm would need all ranks to take part."""
+        flat = any(type(m).__name__ == "FullyShardedDataParallel" for m in self.model.modules())
+        marks = ("to_local", "ds_id")
+        return flat or any(hasattr(p, mark) for p in self.model.parameters() for mark in marks)

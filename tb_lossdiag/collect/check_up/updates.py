@@ -22,6 +22,8 @@ class Snapshot:
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self._parameters = [p for p in parameters if p.numel() and p.layout is torch.strided]
         self._places = [_places(p) for p in self._parameters]
+        # A closure makes the gradients later; then a large parameter may have moved where nobody looked.
+        self._sure = [p.numel() <= _LOOKED_AT or p.grad is not None for p in self._parameters]
         self._before = self._elements()
 
     def _elements(self) -> list[Tensor]:
@@ -31,18 +33,19 @@ class Snapshot:
     def facts(self) -> Facts:
         """Share of the parameters with a non-zero gradient that are the same as before."""
         norm = gradient_norms(self._parameters).each
-        same, moved_by = [], []
-        for parameter, old, new in zip(
-            self._parameters, self._before, self._elements(), strict=True
+        same, counts = [], []
+        for parameter, old, new, sure in zip(
+            self._parameters, self._before, self._elements(), self._sure, strict=True
         ):
             if id(parameter) in norm:
-                same.append((old == new).all().to(norm[id(parameter)].device))
-                moved_by.append(norm[id(parameter)])
+                device = norm[id(parameter)].device
+                same.append((old == new).all().to(device))
+                counts.append((norm[id(parameter)] != 0) & (~same[-1] | sure))
         if not same:
             return {}
-        counts = torch.stack(moved_by) != 0
-        share = (torch.stack(same) & counts).sum() / counts.sum()
-        return {UNCHANGED_SHARE: torch.where(counts.any(), share, math.nan)}
+        counted = torch.stack(counts)
+        share = (torch.stack(same) & counted).sum() / counted.sum()
+        return {UNCHANGED_SHARE: torch.where(counted.any(), share, math.nan)}
 
 
 def _places(parameter: Tensor) -> Tensor:

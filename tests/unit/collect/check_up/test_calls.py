@@ -299,7 +299,7 @@ def test_other_losses_have_the_generic_facts() -> None:
                 _scores(8, 2, 5).log_softmax(2),
                 torch.ones(2, 3, dtype=torch.long),
                 torch.tensor([8, 8]),
-                (3, 3),
+                torch.tensor([3, 3]),
             )
             + functional.hinge_embedding_loss(a, torch.ones(10, 4))
         )
@@ -313,6 +313,12 @@ def test_other_losses_have_the_generic_facts() -> None:
         "ctc_loss",
         "hinge_embedding_loss",
     }
+    broadcasts = {
+        name for name, value in columns["call_broadcast"].items() if not math.isnan(value)
+    }
+    assert broadcasts == {"gaussian_nll_loss", "hinge_embedding_loss"}, (
+        "others don't compare by element"
+    )
     assert columns["call_input_std"]["triplet_margin_loss"] == pytest.approx(
         float(a.detach().std(correction=0)), rel=1e-5
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -263,6 +264,32 @@ def test_a_failure_inside_ends_the_check_up_and_not_the_training(
     optimizer.step()
     assert check_up.after_step() == []
     assert isinstance(check_up.failure, ArithmeticError)
+    assert check_up.failure.__traceback__ is None, "it would keep the graph alive"
+    assert "fails" in check_up.failure_trace
+
+
+def test_no_graph_is_kept_alive() -> None:
+    net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    watched = Watched(net, torch.optim.SGD(net.parameters(), lr=0.1))
+    hidden = net[1](net[0](torch.randn(5, 4)))
+    loss = functional.mse_loss(net[2](hidden), torch.zeros(5, 2))
+    total = net(torch.randn(5, 4)).sum() + loss
+    known = [weakref.ref(tensor) for tensor in (hidden, loss, total)]
+    del hidden, loss, total
+    assert [ref() for ref in known] == [None] * 3
+    watched.end()
+
+
+def test_a_failed_validation_does_not_end_the_observation() -> None:
+    net = _Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    watched = Watched(net, optimizer)
+    with torch.no_grad(), pytest.raises(RuntimeError):
+        net(torch.randn(8, 1, 9, 9))
+    _step(net, optimizer)
+    watched.end()
+    assert watched.value(q.BACKWARDS) == 1
+    assert watched.value(q.BATCH_SIZE) == 8
 
 
 def test_compiled_models_are_left_alone() -> None:

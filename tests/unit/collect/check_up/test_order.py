@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 import torch
@@ -293,6 +294,23 @@ def test_one_row_of_a_large_embedding_is_a_change() -> None:
     watched = Watched(embedding, optimizer)
     embedding(torch.tensor([12_345])).pow(2).sum().backward()
     optimizer.step()
+    watched.end()
+    assert watched.value(q.UNCHANGED_SHARE) == 0
+
+
+def test_a_closure_may_change_a_row_that_nobody_looked_at() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(20_000, 8), nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    watched = Watched(net, optimizer)
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = cast("Tensor", net(torch.tensor([12_345])).pow(2).sum())
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
     watched.end()
     assert watched.value(q.UNCHANGED_SHARE) == 0
 
