@@ -150,10 +150,15 @@ class CheckUp:
             **facts,
             **now.gradients.facts(now.at_step, seen=self._board is not None),
             **({} if now.snapshot is None else now.snapshot.facts()),
-            SCHEDULER_EARLY: now.scheduler_early,
+            SCHEDULER_EARLY: math.nan if self._may_have_skipped(now) else now.scheduler_early,
             WAIT_SECONDS: wait,
             CHECK_SECONDS: time.perf_counter() - now.began,
         }
+
+    def _may_have_skipped(self, now: _Observation) -> bool:
+        """Whether a GradScaler may have skipped the first step: its scheduler then moves first, rightly."""
+        unseen = self._board is None and self._subject.scaler is not None
+        return unseen or now.gradients.unscalings > 1
 
     def _modules(self, now: _Observation) -> list[Sample]:
         done = now.forwards.confirmed

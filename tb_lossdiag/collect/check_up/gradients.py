@@ -132,11 +132,14 @@ class Gradients:
         self._late: list[Tensor] = []
         self._addresses: dict[int, Tensor] = {}
         self._unscaled: Value | None = None
+        # Whether there was an `unscale_` since the last backward pass.
+        self._clean = False
         self._carried: Value | None = None
         self._first: Value | None = None
         self._last: Norms | None = None
         self._reset = False
         self.backwards = 0
+        self.unscalings = 0
 
     def before(self, call: Call) -> None:
         """One of the watched kinds of functions is about to run."""
@@ -155,11 +158,13 @@ class Gradients:
             self._after_backward()
         elif call.kind is Kind.UNSCALE and self._ours(call.tensors()):
             self._unscaled = call.args[2].detach().clone()
+            self._clean = True
+            self.unscalings += 1
         elif self._late:
             self._used.after_change(self._late)
             self._late = []
         elif call.kind in (Kind.SCALE, Kind.CLAMP) and (ours := self._ours(call.tensors())):
-            self._clips.note(call, ours, unscaled=self._unscaled is not None)
+            self._clips.note(call, ours, unscaled=self._clean)
 
     def _before_backward(self) -> None:
         if self.backwards:
@@ -175,6 +180,7 @@ class Gradients:
         self._addresses = {
             _address(p.grad): p for p in held if p.grad is not None and _address(p.grad)
         }
+        self._clean = False
         self.backwards += 1
 
     def _ours(self, tensors: Sequence[object]) -> list[int]:

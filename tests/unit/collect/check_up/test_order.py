@@ -405,6 +405,42 @@ def test_scheduler_before_the_first_step(early: bool) -> None:
     assert math.isnan(watched.value(q.SCHEDULER_EARLY, 1))
 
 
+def test_a_clip_while_scaled_after_a_skipped_step() -> None:
+    net = _net()
+    optimizer = _sgd(net)
+    scaler = torch.amp.GradScaler("cpu")
+    watched = Watched(net, optimizer, scaler=scaler)
+    for step in range(2):
+        optimizer.zero_grad()
+        scaler.scale(_loss(net, step) * (1.0 if step else math.inf)).backward()
+        if step:
+            clip_grad_norm_(net.parameters(), 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+    watched.end()
+    assert len(watched.steps) == 1
+    assert watched.value(q.CLIP_WHILE_SCALED) == 1
+
+
+def test_a_first_step_that_the_scaler_skipped_makes_no_scheduler_early() -> None:
+    net = _net()
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
+    scaler = torch.amp.GradScaler("cpu")
+    watched = Watched(net, optimizer, scheduler=scheduler)
+    for step in range(2):
+        optimizer.zero_grad()
+        scaler.scale(_loss(net, step) * (1.0 if step else math.inf)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        if not step:
+            with pytest.warns(UserWarning, match="lr_scheduler"):
+                scheduler.step()
+    watched.end()
+    assert len(watched.steps) == 1
+    assert watched.value(q.SCHEDULER_EARLY) != 1
+
+
 def test_a_resumed_scheduler_is_not_early() -> None:
     net = _net()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
