@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import torch
 
-from tb_lossdiag.collect.check_up.calls import Calls
-from tb_lossdiag.collect.check_up.forward import Forwards
-from tb_lossdiag.collect.check_up.gradients import Gradients, Norms, gradient_norms
+from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.gradients import gradient_norms
 from tb_lossdiag.collect.check_up.hooks import HOOKS, ModuleCall
-from tb_lossdiag.collect.check_up.mode import Call, Kind, Switchboard, switchboard
+from tb_lossdiag.collect.check_up.mode import Call, Switchboard, switchboard
+from tb_lossdiag.collect.check_up.observation import Observation
 from tb_lossdiag.collect.check_up.schedule import FirstStep
 from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
@@ -24,22 +24,6 @@ from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 
 _T = TypeVar("_T")
-
-
-class _Observation:
-    """What one check-up under way knows."""
-
-    def __init__(self, subject: Subject, *, activations: bool) -> None:
-        self.began = time.perf_counter()
-        self.calls = Calls()
-        self.forwards = Forwards(subject.root(), activations=activations)
-        self.gradients = Gradients(subject)
-        self.fed_by: int | None = None
-        self.closure = False
-        self.at_step: Norms | None = None
-        self.modes: Facts = {}
-        self.snapshot: Snapshot | None = None
-        self.scheduler_early = math.nan
 
 
 class CheckUp:
@@ -65,7 +49,7 @@ class CheckUp:
         self._subject = subject
         self._activations = activations
         self._with_calls = calls
-        self._now: _Observation | None = None
+        self._now: Observation | None = None
         self._board: Switchboard | None = None
         self._layers: dict[str, Facts] = {}
         self._facts: dict[str, str] = {}
@@ -83,7 +67,7 @@ class CheckUp:
         if self._subject.sharded():
             self.limits = "sharded parameters: not observed"
             return False
-        self._now = _Observation(self._subject, activations=self._activations)
+        self._now = Observation(self._subject, activations=self._activations)
         if self._subject.compiled():
             self.limits = "compiled model: only the step itself was observed"
             return True
@@ -142,7 +126,7 @@ class CheckUp:
             *self._modules(now),
         ]
 
-    def _order(self, now: _Observation) -> Facts:
+    def _order(self, now: Observation) -> Facts:
         done = now.forwards.confirmed
         facts = now.modes if done is None else done.facts()
         wait = math.nan if done is None or now.forwards.others else done.began - now.began
@@ -155,12 +139,12 @@ class CheckUp:
             CHECK_SECONDS: time.perf_counter() - now.began,
         }
 
-    def _may_have_skipped(self, now: _Observation) -> bool:
+    def _may_have_skipped(self, now: Observation) -> bool:
         """Whether a GradScaler may have skipped the first step: its scheduler then moves first, rightly."""
         unseen = self._board is None and self._subject.scaler is not None
         return unseen or now.gradients.unscalings > 1
 
-    def _modules(self, now: _Observation) -> list[Sample]:
+    def _modules(self, now: Observation) -> list[Sample]:
         done = now.forwards.confirmed
         if done is None or done.trace is None:
             return []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.mode import Call, Kind
+from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.mode import Call
 from tb_lossdiag.collect.check_up.subject import Subject
+from tb_lossdiag.collect.check_up.used import Used, address
 from tb_lossdiag.collect.check_up.values import Facts, Value
 from tb_lossdiag.collect.parameters import norms
 from tb_lossdiag.quantities import (
@@ -72,56 +73,6 @@ class Clips:
         self.before_unscale |= not unscaled and not mean
 
 
-class Used:
-    """The gradients the step before has used, until they are reset or the first backward begins; keeps none alive."""
-
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
-        grads = [p.grad for p in parameters if p.grad is not None and _address(p.grad)]
-        self._known = {_address(grad): weakref.ref(grad) for grad in grads}
-        self._owners = [
-            (weakref.ref(p), weakref.ref(p.grad)) for p in parameters if p.grad is not None
-        ]
-        self._norms: dict[int, Tensor] = {}
-        self._factor: Tensor | None = None
-        self.existed = bool(self._owners)
-        self.reset = False
-
-    def replaced(self) -> bool:
-        """Whether any of them was set to None or to another tensor."""
-        pairs = ((parameter(), grad()) for parameter, grad in self._owners)
-        return any(p is not None and p.grad is not grad for p, grad in pairs)
-
-    def touched(self, tensors: Sequence[object]) -> list[Tensor]:
-        """Those among these tensors that share memory with a used gradient."""
-        return [t for t in tensors if isinstance(t, Tensor) and self._is_used(t)]
-
-    def _is_used(self, tensor: Tensor) -> bool:
-        known = self._known.get(_address(tensor))
-        grad = None if known is None else known()
-        return grad is not None and _address(grad) == _address(tensor)
-
-    def before_change(self, tensors: Sequence[Tensor]) -> None:
-        """Note the norms of those that weren't changed yet."""
-        new = [t for t in tensors if _address(t) not in self._norms]
-        if new:
-            self._norms |= zip(map(_address, new), norms(new).unbind(), strict=True)
-
-    def after_change(self, tensors: Sequence[Tensor]) -> None:
-        """Take the smallest factor by which a norm has changed; a change to zero is a reset."""
-        before = torch.stack([self._norms[_address(t)] for t in tensors])
-        after = norms(tensors).to(before.device)
-        factor = torch.where((before > 0) & (after > 0), after / before, 1.0).min()
-        self._factor = factor if self._factor is None else torch.minimum(self._factor, factor)
-
-    def forget(self) -> None:
-        """They are used no more."""
-        self._known, self._owners, self._norms = {}, [], {}
-
-    def factor(self) -> Value:
-        """Smallest factor of a change after use."""
-        return 1.0 if self._factor is None else self._factor
-
-
 class Gradients:
     """Follows the gradients of one optimizer's parameters."""
 
@@ -178,17 +129,17 @@ class Gradients:
         self._last = gradient_norms(held)
         self._first = self._last.total if self._first is None else self._first
         self._addresses = {
-            _address(p.grad): p for p in held if p.grad is not None and _address(p.grad)
+            address(p.grad): p for p in held if p.grad is not None and address(p.grad)
         }
         self._clean = False
         self.backwards += 1
 
     def _ours(self, tensors: Sequence[object]) -> list[int]:
         """Ids of the parameters whose gradients share memory with these tensors."""
-        addresses = [_address(t) for t in tensors if isinstance(t, Tensor)]
+        addresses = [address(t) for t in tensors if isinstance(t, Tensor)]
         found = [(a, self._addresses[a].grad) for a in addresses if a in self._addresses]
         return [
-            id(self._addresses[a]) for a, grad in found if grad is not None and _address(grad) == a
+            id(self._addresses[a]) for a, grad in found if grad is not None and address(grad) == a
         ]
 
     def facts(self, at_step: Norms | None, *, seen: bool) -> Facts:
@@ -249,8 +200,3 @@ def _spread(before: Norms, after: Norms) -> Value:
     high = torch.where(counts, ratio, -math.inf).max()
     low = torch.where(counts, ratio, math.inf).min()
     return torch.where(counts.any(), (high - low) / high, math.nan)
-
-
-def _address(tensor: Tensor) -> int:
-    """Where its memory begins: the same for `grad` and `grad.data`; 0 for what has no plain memory."""
-    return tensor.data_ptr() if tensor.layout is torch.strided and tensor.numel() else 0

@@ -6,24 +6,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Any, Protocol
 
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-
-class Kind(Enum):
-    """What an observed function does."""
-
-    LOSS = auto()
-    BACKWARD = auto()
-    SCALE = auto()
-    CLAMP = auto()
-    ZERO = auto()
-    UNSCALE = auto()
-    ACTIVATION = auto()
+from tb_lossdiag.collect.check_up.functions import KINDS, Kind
 
 
 class Call:
@@ -68,39 +57,6 @@ class Listener(Fallible, Protocol):
 
     def after(self, call: Call) -> None:
         """The function has returned `call.result`."""
-
-
-def _losses() -> dict[str, Kind]:
-    """Loss functions of `torch.nn.functional` by name."""
-    names = (name for name in vars(functional) if not name.startswith("_"))
-    others = {"kl_div", "triplet_margin_with_distance_loss"}
-    return dict.fromkeys(
-        (
-            name
-            for name in names
-            if name.endswith("_loss") or "cross_entropy" in name or name in others
-        ),
-        Kind.LOSS,
-    )
-
-
-_IN_PLACE = {
-    Kind.SCALE: "mul_ div_ __imul__ __itruediv__ multiply_ divide_ _foreach_mul_ _foreach_div_",
-    Kind.CLAMP: "clamp_ clip_ clamp_min_ clamp_max_ _foreach_clamp_min_ _foreach_clamp_max_ "
-    "_foreach_minimum_ _foreach_maximum_",
-    Kind.ZERO: "zero_ _foreach_zero_",
-    Kind.UNSCALE: "_amp_foreach_non_finite_check_and_unscale_",
-}
-_ACTIVATIONS = (
-    "relu relu_ relu6 tanh tanh_ sigmoid sigmoid_ hardtanh hardsigmoid softsign gelu silu leaky_relu elu selu mish softplus "
-    "hardswish celu softmax log_softmax"
-)
-_KINDS: dict[str, Kind] = {
-    **dict.fromkeys(_ACTIVATIONS.split(), Kind.ACTIVATION),
-    **{name: kind for kind, names in _IN_PLACE.items() for name in names.split()},
-    **_losses(),
-    "backward": Kind.BACKWARD,
-}
 
 
 def quietly(listener: Fallible, act: Callable[[Any], None], what: Any) -> bool:
@@ -173,7 +129,7 @@ class Switchboard(TorchFunctionMode):
         """Call the function; tell listeners before and after if it is one that matters."""
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        kind = _KINDS.get(name)
+        kind = KINDS.get(name)
         if kind is None or _is_compiling() or not self._listeners or not observable():
             return func(*args, **kwargs)
         if kind is Kind.LOSS and getattr(functional, name, None) is not func:
