@@ -62,7 +62,8 @@ linear or convolution modules (Roy and Vetterli 2007)."""
 MODULE_KIND = Quantity("module_kind", "module_layers", Axis.MODULE, "Kind", hints.ACTIVATIONS)
 """A `Kind`; recorded when the set of modules or their order changes."""
 MODULE_FED_BY = Quantity("module_fed_by", "module_layers", Axis.MODULE, "column", hints.ACTIVATIONS)
-"""Index of the column whose output tensor was this one's input as it was; NaN where something else came between."""
+"""Index of the column whose output tensor was this one's input as it was, counted in the table's order among the columns of the same
+watched model; NaN where something else came between."""
 MODULE_LAST = Quantity("module_last", "module_layers", Axis.MODULE, "0 or 1", hints.ACTIVATIONS)
 """1 for the module whose output is the model's output."""
 

@@ -52,6 +52,7 @@ class CheckUp:
         self._now: Observation | None = None
         self._board: Switchboard | None = None
         self._layers: dict[str, Facts] = {}
+        self._places: dict[str, int] = {}
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
         self.failure: Exception | None = None
@@ -149,7 +150,7 @@ class CheckUp:
         if done is None or done.trace is None:
             return []
         name = self._subject.column
-        layers = {name(column): facts for column, facts in done.trace.layers().items()}
+        layers = {name(column): facts for column, facts in done.trace.layers(self._places).items()}
         samples = [
             to_sample({name(column): facts for column, facts in done.trace.statistics().items()})
         ]

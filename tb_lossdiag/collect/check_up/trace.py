@@ -98,12 +98,19 @@ class Trace:
         """Statistics by column."""
         return {name: column.facts for name, column in self._columns.items() if column.facts}
 
-    def layers(self) -> dict[str, Facts]:
-        """Kind, feeder and last flag by column."""
+    def layers(self, places: dict[str, int]) -> dict[str, Facts]:
+        """Kind, feeder and last flag by column.
+
+        Args:
+            places: index of every column in the table so far; new ones are appended.
+        """
+        for name in self._columns:
+            places.setdefault(name, len(places))
+        place = [float(places[name]) for name in self._columns]
         return {
             name: {
                 MODULE_KIND: float(column.kind),
-                MODULE_FED_BY: math.nan if column.fed_by is None else float(column.fed_by),
+                MODULE_FED_BY: math.nan if column.fed_by is None else place[column.fed_by],
                 MODULE_LAST: float(index == self._last),
             }
             for index, (name, column) in enumerate(self._columns.items())

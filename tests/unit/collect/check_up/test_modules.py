@@ -120,6 +120,31 @@ def test_layers_in_the_order_of_calls() -> None:
     assert list(watched.steps[0]["module_last"].values()) == [0] * 8 + [1]
 
 
+def test_feeders_are_places_in_the_table_also_when_layers_come_later() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.late = nn.Linear(3, 3), nn.Linear(3, 3), nn.Tanh()
+            self.more = False
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.a(x)
+            return self.b(self.late(hidden) if self.more else hidden)  # type: ignore[no-any-return]
+
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    watched = Watched(net, optimizer)
+    for more in (False, True):
+        net.more = more
+        net(torch.randn(4, 3)).sum().backward()
+        optimizer.step()
+    watched.end()
+    # The table's columns are a, b, late: the order in which they were first seen.
+    assert watched.steps[0]["module_fed_by"]["b"] == 0
+    assert watched.steps[1]["module_fed_by"]["late"] == 0
+    assert watched.steps[1]["module_fed_by"]["b"] == 2
+
+
 def test_a_tensor_written_in_place_is_no_longer_what_the_module_made() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
