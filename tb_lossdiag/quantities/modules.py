@@ -1,7 +1,8 @@
 """Activations, per module that holds no other, in the order of their calls; one record per check-up, never combined.
 
 A column is a module's name; an activation function called without a module is "<module it was called in>.relu()", the second one
-there "<module>.relu() 2". With several watched models a column begins with the name given to `watch` and a slash.
+there "<module>.relu() 2". A shared activation module has a column for each of its first eight calls ("relu", "relu 2" …), any other
+module one for its first call. Statistics are of the forward pass that was trained on. With several watched models a column begins with the name given to `watch` and a slash.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ linear or convolution modules (Roy and Vetterli 2007)."""
 MODULE_KIND = Quantity("module_kind", "module_layers", Axis.MODULE, "Kind", hints.ACTIVATIONS)
 """A `Kind`; recorded when the set of modules or their order changes."""
 MODULE_FED_BY = Quantity("module_fed_by", "module_layers", Axis.MODULE, "column", hints.ACTIVATIONS)
-"""Index of the column whose output tensor was this one's input as it was; NaN where something else came between."""
+"""Index of the column whose output tensor was this one's input as it was, counted in the table's order among the columns of the same
+watched model; NaN where something else came between."""
 MODULE_LAST = Quantity("module_last", "module_layers", Axis.MODULE, "0 or 1", hints.ACTIVATIONS)
 """1 for the module whose output is the model's output."""
 

@@ -1,0 +1,245 @@
+"""The check-up: observes one training step, from the end of the step before to the end of this one."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.gradients import gradient_norms
+from tb_lossdiag.collect.check_up.hooks import HOOKS, ModuleCall
+from tb_lossdiag.collect.check_up.mode import Call, Switchboard, switchboard
+from tb_lossdiag.collect.check_up.observation import Observation
+from tb_lossdiag.collect.check_up.schedule import FirstStep
+from tb_lossdiag.collect.check_up.source import reached
+from tb_lossdiag.collect.check_up.subject import Subject
+from tb_lossdiag.collect.check_up.updates import Snapshot
+from tb_lossdiag.collect.check_up.values import Facts, to_sample
+from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
+
+_T = TypeVar("_T")
+
+
+class CheckUp:
+    """Observes a step of one subject whenever it is told to.
+
+    Only a hook may drive it, always at the same depth of the training loop: `begin` when a step has ended (or before the first),
+    `before_step` and `after_step` around the next. Between `after_step` and the next `begin` nothing is installed anywhere.
+
+    Attributes:
+        failure: the exception that ended a check-up from inside, if any; training goes on.
+        failure_trace: its traceback as text.
+        limits: what the newest check-up could not look at, in words; "" if it saw all.
+    """
+
+    def __init__(self, subject: Subject, *, activations: bool = True, calls: bool = True) -> None:
+        """Observe nothing yet.
+
+        Args:
+            subject: what is watched.
+            activations: whether to take statistics of activations.
+            calls: whether to look at loss calls.
+        """
+        self._subject = subject
+        self._activations = activations
+        self._with_calls = calls
+        self._now: Observation | None = None
+        self._board: Switchboard | None = None
+        self._layers: dict[str, Facts] = {}
+        self._places: dict[str, int] = {}
+        self._facts: dict[str, str] = {}
+        self._first_step = FirstStep(subject)
+        self.failure: Exception | None = None
+        self.failure_trace = ""
+        self.limits = ""
+
+    def begin(self) -> bool:
+        """Start observing; False where nothing can be observed."""
+        self.abandon()
+        return self._guarded(self._begin, otherwise=False)
+
+    def _begin(self) -> bool:
+        if self._subject.sharded():
+            self.limits = "sharded parameters: not observed"
+            return False
+        self._now = Observation(self._subject, activations=self._activations)
+        if self._subject.compiled():
+            self.limits = "compiled model: only the step itself was observed"
+            return True
+        self.limits = ""
+        HOOKS.add(self)
+        board = switchboard()
+        if board.add(self):
+            self._board = board
+        else:
+            self.limits = "a torch function mode is active: loss calls and order were not observed"
+        return True
+
+    def before_step(self, *, closure: bool = False) -> None:
+        """The optimizer begins its step.
+
+        Args:
+            closure: whether the step was given a closure, which makes the gradients itself.
+        """
+        self._guarded(lambda: self._before_step(closure), otherwise=None)
+
+    def _before_step(self, closure: bool) -> None:
+        now = self._now
+        if now is None:
+            return
+        now.closure = closure
+        now.modes = now.forwards.modes()
+        now.scheduler_early = self._first_step.scheduler_early()
+        if not closure:
+            now.at_step = gradient_norms(self._subject.held())
+        now.snapshot = Snapshot(self._subject.trainable())
+        for other in self._board.others(self) if self._board else ():
+            if isinstance(other, CheckUp):
+                other.claimed()
+
+    def after_step(self) -> list[Sample]:
+        """The optimizer has ended its step: stop observing and hand over what was seen."""
+        none: list[Sample] = []
+        samples = self._guarded(self._after_step, otherwise=none)
+        self.abandon()
+        return samples
+
+    def _after_step(self) -> list[Sample]:
+        now = self._now
+        if now is None:
+            return []
+        if now.closure:
+            # A closure made the gradients within the step; they are still there.
+            now.at_step = gradient_norms(self._subject.held())
+        if not now.gradients.backwards:
+            now.forwards.settle()
+            now.calls.settle()
+        self._facts = now.calls.facts()
+        return [
+            to_sample({self._subject.name: self._order(now)}),
+            *(now.calls.samples() if self._with_calls else []),
+            *self._modules(now),
+        ]
+
+    def _order(self, now: Observation) -> Facts:
+        done = now.forwards.confirmed
+        facts = now.modes if done is None else done.facts()
+        wait = math.nan if done is None or now.forwards.others else done.began - now.began
+        return {
+            **facts,
+            **now.gradients.facts(now.at_step, seen=self._board is not None),
+            **({} if now.snapshot is None else now.snapshot.facts()),
+            SCHEDULER_EARLY: math.nan if self._may_have_skipped(now) else now.scheduler_early,
+            WAIT_SECONDS: wait,
+            CHECK_SECONDS: time.perf_counter() - now.began,
+        }
+
+    def _may_have_skipped(self, now: Observation) -> bool:
+        """Whether a GradScaler may have skipped the first step: its scheduler then moves first, rightly."""
+        unseen = self._board is None and self._subject.scaler is not None
+        return unseen or now.gradients.unscalings > 1
+
+    def _modules(self, now: Observation) -> list[Sample]:
+        done = now.forwards.confirmed
+        if done is None or done.trace is None:
+            return []
+        name = self._subject.column
+        layers = {name(column): facts for column, facts in done.trace.layers(self._places).items()}
+        samples = [
+            to_sample({name(column): facts for column, facts in done.trace.statistics().items()})
+        ]
+        if layers and not _same(layers, self._layers):
+            samples.append(to_sample(layers))
+        self._layers = layers
+        return [sample for sample in samples if sample.tensors or sample.finish([])]
+
+    def abandon(self) -> None:
+        """Stop observing without a result. Safe at any time, also twice."""
+        self._now = None
+        HOOKS.remove(self)
+        switchboard().leave_if_idle()
+        if self._board is not None:
+            self._board.remove(self)
+            self._board = None
+
+    def facts(self) -> dict[str, str]:
+        """What the newest check-up saw, in words."""
+        return {**self._facts, **({"check_up": self.limits} if self.limits else {})}
+
+    def claimed(self) -> None:
+        """Another check-up's optimizer makes its step."""
+        if self._now is not None:
+            self._now.calls.claimed()
+            self._now.forwards.renew()
+
+    def before(self, call: Call) -> None:
+        """A torch function is about to run."""
+        now = self._now
+        if now is None:
+            return
+        if call.kind is Kind.ACTIVATION:
+            now.fed_by = now.forwards.feeder(call)
+            return
+        if call.kind is Kind.BACKWARD:
+            nodes = reached(_roots(call), now.calls.wanted() | now.forwards.wanted())
+            now.calls.confirm(nodes)
+            now.forwards.confirm(nodes)
+        now.gradients.before(call)
+
+    def after(self, call: Call) -> None:
+        """It has returned."""
+        now = self._now
+        if now is None:
+            return
+        if call.kind is Kind.LOSS:
+            if self._with_calls:
+                now.calls.after(call)
+        elif call.kind is Kind.ACTIVATION:
+            now.forwards.function(call, now.fed_by)
+        else:
+            now.gradients.after(call)
+
+    def entered(self, call: ModuleCall) -> None:
+        """A module is called."""
+        if self._now is not None:
+            self._now.forwards.entered(call)
+
+    def left(self, call: ModuleCall) -> None:
+        """It has returned."""
+        if self._now is not None:
+            self._now.forwards.left(call)
+
+    def aside(self, call: ModuleCall) -> None:
+        """A module is called without gradients."""
+        if self._now is not None:
+            self._now.forwards.aside(call)
+
+    def failed(self, error: Exception) -> None:
+        """Something here went wrong: this check-up ends, training goes on."""
+        # Its traceback would keep the training's tensors and graph alive.
+        self.failure_trace = "".join(traceback.format_exception(error))
+        self.failure = error.with_traceback(None)
+        self.abandon()
+
+    def _guarded(self, act: Callable[[], _T], *, otherwise: _T) -> _T:
+        try:
+            with torch._C.DisableTorchFunction(), torch.no_grad():  # noqa: SLF001
+                return act()
+        except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
+            self.failed(error)
+            return otherwise
+
+
+def _roots(call: Call) -> list[torch.Tensor]:
+    return [tensor for tensor in call.tensors() if isinstance(tensor, torch.Tensor)]
+
+
+def _same(one: dict[str, Facts], other: dict[str, Facts]) -> bool:
+    """Whether two layer tables are the same, NaN equal to NaN."""
+    return repr(list(one.items())) == repr(list(other.items()))

@@ -1,0 +1,52 @@
+"""Which torch functions a check-up looks at, by name."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from torch.nn import functional
+
+
+class Kind(Enum):
+    """What an observed function does."""
+
+    LOSS = auto()
+    BACKWARD = auto()
+    SCALE = auto()
+    CLAMP = auto()
+    ZERO = auto()
+    UNSCALE = auto()
+    ACTIVATION = auto()
+
+
+def _losses() -> dict[str, Kind]:
+    """Loss functions of `torch.nn.functional` by name."""
+    names = (name for name in vars(functional) if not name.startswith("_"))
+    others = {"kl_div", "triplet_margin_with_distance_loss"}
+    return dict.fromkeys(
+        (
+            name
+            for name in names
+            if name.endswith("_loss") or "cross_entropy" in name or name in others
+        ),
+        Kind.LOSS,
+    )
+
+
+_IN_PLACE = {
+    Kind.SCALE: "mul_ div_ __imul__ __itruediv__ multiply_ divide_ _foreach_mul_ _foreach_div_",
+    Kind.CLAMP: "clamp_ clip_ clamp_min_ clamp_max_ _foreach_clamp_min_ _foreach_clamp_max_ "
+    "_foreach_minimum_ _foreach_maximum_",
+    Kind.ZERO: "zero_ _foreach_zero_",
+    Kind.UNSCALE: "_amp_foreach_non_finite_check_and_unscale_",
+}
+_ACTIVATIONS = (
+    "relu relu_ relu6 tanh tanh_ sigmoid sigmoid_ hardtanh hardsigmoid softsign gelu silu leaky_relu elu selu mish softplus "
+    "hardswish celu softmax log_softmax"
+)
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(_ACTIVATIONS.split(), Kind.ACTIVATION),
+    **{name: kind for kind, names in _IN_PLACE.items() for name in names.split()},
+    **_losses(),
+    "backward": Kind.BACKWARD,
+}

@@ -1,0 +1,202 @@
+"""What happens to gradients between two steps, in order: reset, backward, unscale, clip, use, change after use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.mode import Call
+from tb_lossdiag.collect.check_up.subject import Subject
+from tb_lossdiag.collect.check_up.used import Used, address
+from tb_lossdiag.collect.check_up.values import Facts, Value
+from tb_lossdiag.collect.parameters import norms
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    BACKWARDS,
+    CARRIED_NORM,
+    CLIP_WHILE_SCALED,
+    CLIPS_SEEN,
+    FIRST_BACKWARD_NORM,
+    LATE_FACTOR,
+    STEP_NORM,
+    STEP_RATIO_SPREAD,
+    UNSCALE_FACTOR,
+    ZERO_GRADS,
+)
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Gradient norms at one moment.
+
+    Attributes:
+        each: by id of the parameter, float[] on device.
+        total: float[]: the global norm; 0 without gradients.
+    """
+
+    each: dict[int, Tensor]
+    total: Value
+
+
+def gradient_norms(parameters: Sequence[Tensor]) -> Norms:
+    """Norms of the gradients there are."""
+    held = [p for p in parameters if p.grad is not None and p.grad.numel()]
+    if not held:
+        return Norms({}, 0.0)
+    each = norms([p.grad for p in held if p.grad is not None])
+    return Norms(dict(zip(map(id, held), each.unbind(), strict=True)), each.norm())
+
+
+class Clips:
+    """Counts clips from single in-place calls: one call per gradient, one per device, or two for both bounds make one clip."""
+
+    def __init__(self) -> None:
+        self._touched: dict[Kind, set[tuple[int, str]]] = {}
+        self.count = 0
+        self.before_unscale = False
+
+    def note(self, call: Call, gradients: Sequence[int], *, unscaled: bool) -> None:
+        """These gradients were scaled or clamped."""
+        new = {(gradient, call.name) for gradient in gradients}
+        touched = self._touched.setdefault(call.kind, set())
+        if not touched or touched & new:
+            self.count += 1
+            touched.clear()
+        touched |= new
+        # A mean over micro-batches divides by a plain number; that is no clip, and right with any scale.
+        mean = "div" in call.name and len(call.args) > 1 and isinstance(call.args[1], (int, float))
+        self.before_unscale |= not unscaled and not mean
+
+
+class Gradients:
+    """Follows the gradients of one optimizer's parameters."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._used = Used(subject.held())
+        self._clips = Clips()
+        self._late: list[Tensor] = []
+        self._addresses: dict[int, Tensor] = {}
+        self._unscaled: Value | None = None
+        # Whether there was an `unscale_` since the last backward pass.
+        self._clean = False
+        self._carried: Value | None = None
+        self._first: Value | None = None
+        self._last: Norms | None = None
+        self._reset = False
+        self.backwards = 0
+        self.unscalings = 0
+
+    def before(self, call: Call) -> None:
+        """One of the watched kinds of functions is about to run."""
+        if call.kind is Kind.BACKWARD:
+            self._before_backward()
+        elif call.kind in (Kind.SCALE, Kind.CLAMP):
+            self._late = self._used.touched(call.tensors())
+            if self._late:
+                self._used.before_change(self._late)
+        elif call.kind is Kind.ZERO and self._used.touched(call.tensors()):
+            self._used.reset = True
+
+    def after(self, call: Call) -> None:
+        """It has run."""
+        if call.kind is Kind.BACKWARD:
+            self._after_backward()
+        elif call.kind is Kind.UNSCALE and self._ours(call.tensors()):
+            self._unscaled = call.args[2].detach().clone()
+            self._clean = True
+            self.unscalings += 1
+        elif self._late:
+            self._used.after_change(self._late)
+            self._late = []
+        elif call.kind in (Kind.SCALE, Kind.CLAMP) and (ours := self._ours(call.tensors())):
+            self._clips.note(call, ours, unscaled=self._clean)
+
+    def _before_backward(self) -> None:
+        if self.backwards:
+            return
+        self._carried = gradient_norms(self._subject.held()).total
+        self._reset = self._used.reset or self._used.replaced()
+        self._used.forget()
+
+    def _after_backward(self) -> None:
+        held = self._subject.held()
+        self._last = gradient_norms(held)
+        self._first = self._last.total if self._first is None else self._first
+        self._addresses = {
+            address(p.grad): p for p in held if p.grad is not None and address(p.grad)
+        }
+        self._clean = False
+        self.backwards += 1
+
+    def _ours(self, tensors: Sequence[object]) -> list[int]:
+        """Ids of the parameters whose gradients share memory with these tensors."""
+        addresses = [address(t) for t in tensors if isinstance(t, Tensor)]
+        found = [(a, self._addresses[a].grad) for a in addresses if a in self._addresses]
+        return [
+            id(self._addresses[a]) for a, grad in found if grad is not None and address(grad) == a
+        ]
+
+    def facts(self, at_step: Norms | None, *, seen: bool) -> Facts:
+        """What order.py names of gradients.
+
+        Args:
+            at_step: norms of the gradients the step used; None if unknown.
+            seen: whether calls could be seen.
+        """
+        late: Facts = {LATE_FACTOR: self._used.factor()} if seen else {}
+        step: Facts = {} if at_step is None else {STEP_NORM: at_step.total}
+        if not self.backwards or self._last is None:
+            return late | step
+        return {
+            **late,
+            **step,
+            BACKWARDS: float(self.backwards),
+            ZERO_GRADS: self._zero_grads(),
+            CARRIED_NORM: _known(self._carried),
+            FIRST_BACKWARD_NORM: _known(self._first),
+            BACKWARD_NORM: self._last.total,
+            STEP_RATIO_SPREAD: math.nan if at_step is None else _spread(self._last, at_step),
+            UNSCALE_FACTOR: 1.0 if self._unscaled is None else self._unscaled,
+            CLIPS_SEEN: float(self._clips.count),
+            CLIP_WHILE_SCALED: float(
+                self._clips.count > 0 and self._clips.before_unscale and self._scaled()
+            ),
+        }
+
+    def _zero_grads(self) -> Value:
+        if not self._used.existed:
+            return math.nan
+        if self._reset or not isinstance(self._carried, Tensor):
+            return 1.0
+        return (self._carried == 0).float()
+
+    def _scaled(self) -> bool:
+        """Whether a loss scale was on the gradients until an `unscale_`, or until the step where the optimizer unscales itself."""
+        if self._unscaled is not None:
+            return True
+        scaler = self._subject.scaler
+        fused = getattr(self._subject.optimizer, "_step_supports_amp_scaling", False)
+        return bool(fused and scaler is not None and scaler.is_enabled())
+
+
+def _known(value: Value | None) -> Value:
+    return math.nan if value is None else value
+
+
+def _spread(before: Norms, after: Norms) -> Value:
+    """(largest - smallest) / largest of after/before over the parameters with a norm before."""
+    both = [key for key in before.each if key in after.each]
+    if not both:
+        return math.nan
+    old = torch.stack([before.each[key] for key in both])
+    ratio = torch.stack([after.each[key] for key in both]) / old
+    counts = old > 0
+    high = torch.where(counts, ratio, -math.inf).max()
+    low = torch.where(counts, ratio, math.inf).min()
+    return torch.where(counts.any(), (high - low) / high, math.nan)

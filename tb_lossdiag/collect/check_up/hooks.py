@@ -1,0 +1,127 @@
+"""Sees modules being called while a check-up runs; nothing is ever stored on the user's model.
+
+PyTorch's process-wide module hooks are used: a model stays picklable, and copies of it carry nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.nn.modules import module as _global
+
+from tb_lossdiag.collect.check_up.mode import Fallible, observable, quietly, switchboard
+
+
+@dataclass(frozen=True)
+class ModuleCall:
+    """One call of a module.
+
+    Attributes:
+        module: who.
+        args: positional arguments.
+        kwargs: keyword arguments; known once it has returned.
+        output: what it returned; None before.
+    """
+
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    output: Any = None
+
+
+class ModuleListener(Fallible, Protocol):
+    """Someone who is told of module calls in the thread that added it. It runs without autograd and unseen by any mode."""
+
+    def entered(self, call: ModuleCall) -> None:
+        """A module is called while gradients are recorded."""
+
+    def left(self, call: ModuleCall) -> None:
+        """It has returned."""
+
+    def aside(self, call: ModuleCall) -> None:
+        """A module is called without gradients: not for training."""
+
+
+_WITH_KWARGS = "with_kwargs" in inspect.signature(_global.register_module_forward_hook).parameters
+
+
+class _Hooks:
+    """The process's hooks, installed while anyone listens."""
+
+    def __init__(self) -> None:
+        self._listeners: list[tuple[int, ModuleListener]] = []
+        self._handles: list[Any] = []
+        self._suspended: list[nn.Module] = []
+
+    def add(self, listener: ModuleListener) -> None:
+        """Tell this listener of the calls of its thread from now on."""
+        self._listeners.append((threading.get_ident(), listener))
+        if not self._handles:
+            options: dict[str, bool] = {"with_kwargs": True} if _WITH_KWARGS else {}
+            self._handles = [
+                _global.register_module_forward_pre_hook(self._before),
+                _global.register_module_forward_hook(self._after, **options),
+            ]
+
+    def remove(self, listener: ModuleListener) -> None:
+        """Tell it no more, and take the hooks away with the last one."""
+        self._listeners = [entry for entry in self._listeners if entry[1] is not listener]
+        if not self._listeners:
+            for handle in self._handles:
+                handle.remove()
+            self._handles, self._suspended = [], []
+
+    def _here(self) -> list[ModuleListener]:
+        """This thread's listeners; none while autograd computes a checkpointed part again."""
+        if torch._C._current_graph_task_id() != -1 or not observable():  # noqa: SLF001  (-1: outside any backward pass)
+            return []
+        thread = threading.get_ident()
+        return [listener for owner, listener in self._listeners if owner == thread]
+
+    def _before(self, module: nn.Module, args: Any) -> None:
+        listeners = self._here()
+        if self._suspended and module is self._suspended[-1]:
+            # It ended with an exception before, or nobody would call it again.
+            self._suspended.clear()
+            switchboard().resume()
+        # While the mode is set aside for a call, its inner calls are none of ours either.
+        if not listeners or self._suspended:
+            return
+        training = torch.is_grad_enabled()
+        for listener in listeners:
+            quietly(
+                listener, listener.entered if training else listener.aside, ModuleCall(module, args)
+            )
+        if _sees_modes(module) and switchboard().suspend():
+            self._suspended.append(module)
+
+    def _after(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        if self._suspended:
+            if module is not self._suspended[-1]:
+                return
+            self._suspended.pop()
+            switchboard().resume()
+        if torch.is_grad_enabled():
+            kwargs, output = rest if len(rest) > 1 else ({}, *rest)
+            for listener in self._here():
+                quietly(listener, listener.left, ModuleCall(module, args, kwargs, output))
+
+
+def _sees_modes(module: nn.Module) -> bool:
+    """Whether it computes differently under a mode.
+
+    Without gradients, transformers and attention take PyTorch's fused path, but never under a function mode. Such a call is no
+    training, so the mode steps aside.
+    """
+    if not torch.is_grad_enabled():
+        return True
+    fused = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+    return isinstance(module, fused) and not module.training
+
+
+HOOKS = _Hooks()

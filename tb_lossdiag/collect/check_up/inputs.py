@@ -1,0 +1,79 @@
+"""What a model is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.values import Facts, Value, is_real, rows, wide
+from tb_lossdiag.quantities import (
+    BATCH_SIZE,
+    INPUT_ABS_MAX,
+    INPUT_FEATURE_RANGE,
+    INPUT_MEAN,
+    INPUT_STD,
+)
+
+_DEEP = 4
+"""Levels of containers that are searched."""
+_IMAGE = 4
+"""Dimensions from which on dim 1 holds channels."""
+_SAMPLES = 4096
+_CONSTANT = 1e-6
+"""A feature whose standard deviation is below this share of its mean differs by rounding only."""
+
+
+def tensors_in(value: Any, deep: int = _DEEP) -> Iterator[Tensor]:
+    """All tensors in nested containers, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif deep and (parts := _parts(value)):
+        for inner in parts:
+            yield from tensors_in(inner, deep - 1)
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name, None) for field in fields(value)]
+    return []
+
+
+def input_facts(given: Any) -> Facts:
+    """Size and scale of the first tensor among a model's arguments; nothing if there is none."""
+    first = next(tensors_in(given), None)
+    if first is None:
+        return {}
+    size: Facts = {BATCH_SIZE: float(first.shape[0]) if first.dim() else 1.0}
+    return size | _scale(first) if is_real(first) else size
+
+
+def _scale(tensor: Tensor) -> Facts:
+    values = wide(tensor.detach())
+    std, mean = torch.std_mean(values, correction=0)
+    return {
+        INPUT_MEAN: mean,
+        INPUT_STD: std,
+        INPUT_ABS_MAX: values.abs().max(),
+        INPUT_FEATURE_RANGE: _feature_range(values),
+    }
+
+
+def _feature_range(values: Tensor) -> Value:
+    """Largest over smallest non-zero standard deviation of a feature."""
+    if values.dim() < 2 or values.shape[0] < 2:  # noqa: PLR2004  (needs two samples and a dimension of features)
+        return math.nan
+    dim = 1 if values.dim() >= _IMAGE else -1
+    features = rows(values, _SAMPLES).movedim(dim, -1).flatten(0, -2)
+    std, mean = torch.std_mean(features, dim=0, correction=0)
+    varies = std > _CONSTANT * mean.abs()
+    smallest = torch.where(varies, std, math.inf).min()
+    return torch.where(varies.any(), std.max() / smallest, math.nan)

@@ -1,0 +1,117 @@
+"""One call of a loss function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor
+
+CLASS_LOSSES = frozenset({"cross_entropy", "nll_loss"})
+"""Loss functions of one row of class scores against one class."""
+_BY_ELEMENT = frozenset(
+    {
+        "mse_loss",
+        "l1_loss",
+        "smooth_l1_loss",
+        "huber_loss",
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "kl_div",
+        "poisson_nll_loss",
+        "gaussian_nll_loss",
+        "soft_margin_loss",
+        "hinge_embedding_loss",
+        "custom",
+    }
+)
+_INPUTS = ("input", "input1", "anchor", "log_probs")
+_TARGETS = ("target", "targets")
+_REDUCING = ("reduction", "size_average", "reduce")
+
+
+@dataclass(frozen=True)
+class LossCall:
+    """What a loss function was given and what it returned.
+
+    Attributes:
+        name: as in `torch.nn.functional`, or "custom".
+        input: what was predicted; still with its autograd graph.
+        target: what it was compared with, if there was such a tensor.
+        value: what the function returned, if known.
+        options: its other arguments by name, defaults included.
+        function: the function itself, if it is one of torch's.
+    """
+
+    name: str
+    input: Tensor
+    target: Tensor | None
+    value: Tensor | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    function: Callable[..., Any] | None = None
+
+    @property
+    def summed(self) -> bool:
+        """Whether it adds up over the batch."""
+        legacy = (
+            self.options.get("size_average") is False and self.options.get("reduce") is not False
+        )
+        return self.options.get("reduction") == "sum" or legacy
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the target holds class indices."""
+        whole = self.target is not None and not self.target.is_floating_point()
+        return self.name in CLASS_LOSSES and whole
+
+    @property
+    def by_element(self) -> bool:
+        """Whether each element of the input has its own target; a custom loss of whole numbers may take them for indices."""
+        if self.target is None or self.indexed:
+            return False
+        if self.name in CLASS_LOSSES:
+            return True
+        return self.name in _BY_ELEMENT and (
+            self.name != "custom" or self.target.is_floating_point()
+        )
+
+    @property
+    def weighted(self) -> bool:
+        """Whether classes or elements were given weights."""
+        if self.name == "linear_cross_entropy":
+            # Its `weight` is the output layer's.
+            return False
+        return any(self.options.get(name) is not None for name in ("weight", "pos_weight"))
+
+    def each(self, predicted: Tensor, target: Tensor) -> Tensor | None:
+        """The same function without reduction, of other tensors; None where it has no such form."""
+        if self.function is None or "reduction" not in self.options:
+            return None
+        options = {name: value for name, value in self.options.items() if name not in _REDUCING}
+        result: Tensor = self.function(predicted, target, reduction="none", **options)
+        return result
+
+
+def loss_call(
+    name: str, function: Callable[..., Any], args: Any, kwargs: Any, value: Any
+) -> LossCall | None:
+    """A call of a function of `torch.nn.functional`; None where it has no dense input."""
+    bound = _signature(function).bind(*args, **kwargs)
+    bound.apply_defaults()
+    given = dict(bound.arguments)
+    predicted = next((given.pop(n) for n in _INPUTS if isinstance(given.get(n), Tensor)), None)
+    target = next((given.pop(n) for n in _TARGETS if isinstance(given.get(n), Tensor)), None)
+    if predicted is None or predicted.is_sparse or not predicted.numel():
+        return None
+    if target is not None and (target.is_sparse or not target.numel()):
+        target = None
+    result = value if isinstance(value, Tensor) else None
+    return LossCall(name, predicted, target, result, given, function)
+
+
+@lru_cache(maxsize=64)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)

@@ -1,0 +1,208 @@
+"""Sees calls of torch functions while a check-up runs, and passes every one through unchanged."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from tb_lossdiag.collect.check_up.functions import KINDS, Kind
+
+
+class Call:
+    """One call of a torch function, valid while listeners are told of it.
+
+    Attributes:
+        kind: what it does.
+        name: the function's name.
+        function: the function.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        result: what it returned; None before.
+    """
+
+    __slots__ = ("args", "function", "kind", "kwargs", "name", "result")
+
+    def __init__(
+        self, kind: Kind, name: str, function: Callable[..., Any], args: Any, kwargs: Any
+    ) -> None:
+        self.kind, self.name, self.function = kind, name, function
+        self.args, self.kwargs = args, kwargs
+        self.result: Any = None
+
+    def tensors(self) -> list[Any]:
+        """What it changes: the first argument, or its elements for a function of many tensors."""
+        first = self.args[0] if self.args else None
+        return list(first) if isinstance(first, (list, tuple)) else [first]
+
+
+class Fallible(Protocol):
+    """Someone whose failures must stay its own."""
+
+    def failed(self, error: Exception) -> None:
+        """It has raised this; it won't be told of more."""
+
+
+class Listener(Fallible, Protocol):
+    """Someone who is told of calls. It runs without autograd and unseen by any mode."""
+
+    def before(self, call: Call) -> None:
+        """The function is about to be called."""
+
+    def after(self, call: Call) -> None:
+        """The function has returned `call.result`."""
+
+
+def quietly(listener: Fallible, act: Callable[[Any], None], what: Any) -> bool:
+    """Tell a listener something; its own failure is its own. Returns whether it went well."""
+    try:
+        with torch._C.DisableTorchFunction(), torch.no_grad():  # noqa: SLF001  (documented for subclasses' authors)
+            act(what)
+    except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
+        listener.failed(error)
+        return False
+    return True
+
+
+class Switchboard(TorchFunctionMode):
+    """The one mode of a thread, shared by all check-ups under way.
+
+    Function modes are a stack, and leaving pops whatever is on top: a `with` block of the user's that ended while this one lay
+    above it would pop this one and stay itself. So it enters only an empty stack (or one with nothing but the mode of
+    `set_default_device`), leaves only from the top, and where another mode lies above it stays, passing calls through, until it can.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+        self._inside = 0
+
+    def add(self, listener: Listener) -> bool:
+        """Tell this listener of calls from now on; False where the mode cannot be entered."""
+        if not self._enter():
+            return False
+        self._listeners.append(listener)
+        return True
+
+    def remove(self, listener: Listener) -> None:
+        """Tell it no more, and leave the stack with the last one."""
+        self._listeners = [other for other in self._listeners if other is not listener]
+        self.leave_if_idle()
+
+    def others(self, listener: Listener) -> list[Listener]:
+        """The other listeners."""
+        return [other for other in self._listeners if other is not listener]
+
+    def leave_if_idle(self) -> None:
+        """Leave the stack if on top of it and nobody listens."""
+        if not self._listeners:
+            self.suspend()
+
+    def suspend(self) -> bool:
+        """Step aside for a call that behaves differently under any mode; whether `resume` must follow."""
+        stack = _stack()
+        on_top = not self._inside and bool(stack) and stack[-1] is self
+        if on_top:
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        return on_top
+
+    def resume(self) -> None:
+        """Come back after `suspend`."""
+        if self._listeners:
+            self._enter()
+
+    def _enter(self) -> bool:
+        stack = _stack()
+        if self._inside or any(mode is self for mode in stack):
+            return True
+        if any(mode is not _default_device() for mode in stack):
+            return False
+        self.__enter__()  # type: ignore[no-untyped-call]
+        return True
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call the function; tell listeners before and after if it is one that matters."""
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        kind = KINDS.get(name)
+        if kind is None or _is_compiling() or not self._listeners or not observable():
+            return func(*args, **kwargs)
+        if kind is Kind.LOSS and getattr(functional, name, None) is not func:
+            return func(*args, **kwargs)
+        return self._observed(Call(kind, name, func, args, kwargs))
+
+    def _observed(self, call: Call) -> Any:
+        self._inside += 1
+        try:
+            told = [it for it in self._listeners if quietly(it, it.before, call)]
+            result = call.result = call.function(*call.args, **call.kwargs)
+            for listener in told:
+                quietly(listener, listener.after, call)
+            return result
+        finally:
+            self._inside -= 1
+
+
+def observable() -> bool:
+    """Not in a forked worker, a function transform (vmap, grad) or a CUDA graph under capture."""
+    return (
+        not _FORKED
+        and not _transformed()
+        and not (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
+    )
+
+
+def _transformed() -> bool:
+    peek = getattr(torch._C._functorch, "peek_interpreter_stack", None)  # noqa: SLF001
+    return peek is not None and peek() is not None
+
+
+# Where a compiled function is traced, the answer is a constant and nothing of a listener gets into its graph.
+_is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
+
+
+def _default_device() -> Any:
+    """The mode that `torch.set_default_device` keeps at the bottom of the stack; None without."""
+    context = getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None)
+    # The mode itself before torch 2.2, since then one for each thread.
+    return (
+        context
+        if isinstance(context, TorchFunctionMode)
+        else getattr(context, "device_context", None)
+    )
+
+
+def _stack() -> list[Any]:
+    count = torch._C._len_torch_function_stack()  # noqa: SLF001
+    return [torch._C._get_function_stack_at(index) for index in range(count)]  # noqa: SLF001
+
+
+_THREAD = threading.local()
+_FORKED: list[bool] = []
+"""Not empty in a forked child, such as a data loader's worker: it inherits the mode, and must not measure."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _FORKED.append(True))
+
+
+def switchboard() -> Switchboard:
+    """This thread's."""
+    board = getattr(_THREAD, "board", None)
+    if board is None:
+        board = _THREAD.board = Switchboard()
+    return board
+
+
+_OURS = ("torch.", "tb_lossdiag.")
+
+
+def call_site() -> tuple[str, int]:
+    """File and line of the user's code that is calling: the innermost frame outside torch and this package."""
+    frame = sys._getframe(1)  # noqa: SLF001
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__', '')}.".startswith(_OURS):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno

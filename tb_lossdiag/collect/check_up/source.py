@@ -1,0 +1,122 @@
+"""Which operation made a tensor, from its autograd graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from tb_lossdiag.quantities import Source
+
+_SAME_VALUES = [
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "ReshapeAlias",
+    "Squeeze",
+    "Unsqueeze",
+    "Transpose",
+    "Permute",
+    "T",
+    "ToCopy",
+    "Clone",
+    "Alias",
+    "Expand",
+    "Select",
+    "Slice",
+    "Split",
+    "Unbind",
+    "Swapaxes",
+    "Swapdims",
+    "Flatten",
+    "Contiguous",
+    "Detach",
+    "Index",
+    "Copy",
+    "Identity",
+    "Mt",
+    "Unsafe_view",
+]
+_SOURCES = {
+    **dict.fromkeys(
+        ("Addmm", "Mm", "Linear", "Addmv", "Mv", "Convolution", "MkldnnLinear"), Source.LINEAR
+    ),
+    "Softmax": Source.SOFTMAX,
+    "SafeSoftmax": Source.SOFTMAX,
+    "LogSoftmax": Source.LOG_SOFTMAX,
+    "Sigmoid": Source.SIGMOID,
+    "Tanh": Source.TANH,
+    "Relu": Source.RELU,
+}
+_FAR = 32
+"""Nodes to walk at most."""
+
+
+def source(tensor: Tensor) -> tuple[Source, str]:
+    """What made it, nodes that only reshape or cast left out, and that node's name ("" for a leaf)."""
+    node: Any = tensor.grad_fn
+    for _ in range(_FAR):
+        if node is None:
+            return Source.LEAF, ""
+        name = operation(node)
+        if name == "AccumulateGrad":
+            return Source.LEAF, ""
+        if name not in _SAME_VALUES:
+            return _named(node, name), name
+        node = _first(node)
+    return Source.OTHER, operation(node)
+
+
+def operation(node: Any) -> str:
+    """A node's name without namespace and "Backward0"."""
+    name: str = node.name().rpartition("::")[2]
+    return name.rstrip("0123456789").removesuffix("Backward")
+
+
+def _named(node: Any, name: str) -> Source:
+    if name == "Add" and _is_biased_product(node):
+        return Source.LINEAR
+    if name == "Log" and _SOURCES.get(operation(_first(node))) is Source.SOFTMAX:
+        return Source.LOG_SOFTMAX
+    return _SOURCES.get(name, Source.OTHER)
+
+
+def _is_biased_product(node: Any) -> bool:
+    """A linear layer over a non-contiguous input is a product plus its bias."""
+    operands = [operand for operand, _ in node.next_functions if operand is not None]
+    names = []
+    for operand in operands:
+        inner = operand
+        while inner is not None and operation(inner) in _SAME_VALUES:
+            inner = _first(inner)
+        names.append(operation(inner) if inner is not None else "")
+    return "AccumulateGrad" in names and any(_SOURCES.get(n) is Source.LINEAR for n in names)
+
+
+def _first(node: Any) -> Any:
+    return next((operand for operand, _ in node.next_functions if operand is not None), None)
+
+
+def number(tensor: Tensor) -> int | None:
+    """The sequence number of the node that made a tensor: names a node without keeping its graph alive."""
+    return None if tensor.grad_fn is None else int(tensor.grad_fn._sequence_nr())  # noqa: SLF001
+
+
+def reached(roots: list[Tensor], wanted: set[int]) -> set[int]:
+    """Which of the nodes with these sequence numbers take part in the backward pass of these tensors.
+
+    Numbers grow in the order of creation, so the walk leaves out what is older than all that is wanted.
+    """
+    oldest = min(wanted, default=0)
+    found: set[int] = set()
+    seen: set[Any] = set()
+    front: list[Any] = [root.grad_fn for root in roots if root.grad_fn is not None]
+    while front and found != wanted:
+        node = front.pop()
+        key = int(node._sequence_nr())  # noqa: SLF001
+        if node in seen or key < oldest:
+            continue
+        seen.add(node)
+        found |= {key} & wanted
+        front.extend(operand for operand, _ in node.next_functions if operand is not None)
+    return found

@@ -1,0 +1,62 @@
+"""What a check-up looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+_WRAPPERS = frozenset({"DistributedDataParallel", "DataParallel"})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and what trains it.
+
+    Attributes:
+        name: prefix of columns, "" for the only one.
+        model: the model as the training loop calls it.
+        optimizer: anything with `param_groups`.
+        scaler: its `GradScaler`, if it has one.
+        scheduler: its learning rate scheduler, if it has one.
+    """
+
+    name: str
+    model: nn.Module
+    optimizer: Any
+    scaler: Any = None
+    scheduler: Any = None
+
+    def held(self) -> list[Tensor]:
+        """The optimizer's parameters."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def trainable(self) -> list[Tensor]:
+        """The model's trainable parameters."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def root(self) -> nn.Module:
+        """The user's own model, inside DistributedDataParallel and the like."""
+        model = self.model
+        while type(model).__name__ in _WRAPPERS:
+            model = model.get_submodule("module")
+        return model
+
+    def column(self, name: str) -> str:
+        """A module's column name."""
+        return f"{self.name}/{name}" if self.name else name
+
+    def compiled(self) -> bool:
+        """Whether `torch.compile` made any part of it: hooks and modes would break or miss its graphs."""
+        return any(
+            type(module).__name__ == "OptimizedModule"
+            or getattr(module, "_compiled_call_impl", None)
+            for module in self.model.modules()
+        )
+
+    def sharded(self) -> bool:
+        """Whether parameters are spread over ranks (DTensor, FSDP, ZeRO): a norm would need all ranks to take part."""
+        flat = any(type(m).__name__ == "FullyShardedDataParallel" for m in self.model.modules())
+        marks = ("to_local", "ds_id")
+        return flat or any(hasattr(p, mark) for p in self.model.parameters() for mark in marks)
