@@ -33,10 +33,12 @@ from tb_lossdiag.collect.arguments import (
     check_walltime,
     check_watch,
 )
+from tb_lossdiag.collect.by_hand import Block
 from tb_lossdiag.collect.call import Call
 from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.folder import open_event_files
-from tb_lossdiag.collect.watch import Options, Watch
+from tb_lossdiag.collect.host import Options
+from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.eventfile import use_native_checksum
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
@@ -170,6 +172,7 @@ class SummaryWriter(TorchSummaryWriter):
         call = Call.checked(phase, **given, clip=clip, scaler=scaler, extra=extra)
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
+        self._diagnostics.by_hand.decompose_terms(self._diagnostics.alive(), loss_terms)
         self._diagnostics.add(call, step, when, self._calls)
         self._calls += call.phase == "train"
 
@@ -260,6 +263,53 @@ class SummaryWriter(TorchSummaryWriter):
             foreach: as torch's.
         """
         self._diagnostics.clip_value(parameters, clip_value, foreach)
+
+    def check_up(self) -> Block:
+        """Observe the loss calls inside a `with` block, where no `torch.optim` optimizer can be watched.
+
+        The next `add_diagnostics` of the training names their step. Put it around forward and backward pass.
+
+        Example:
+            with writer.check_up():
+                criterion(model(x), y).backward()
+            writer.add_diagnostics(model, global_step=step)
+        """
+        return self._diagnostics.by_hand.check_up()
+
+    def record_loss_inputs(
+        self,
+        input: Tensor,  # noqa: A002  (torch's own name for it)
+        target: Tensor | None,
+        value: Tensor | None = None,
+        kind: str = "custom",
+    ) -> None:
+        """Say what a loss of your own was given; looked at in check-ups, like torch's own losses.
+
+        Args:
+            input: what was predicted.
+            target: what it is compared with.
+            value: the loss.
+            kind: the function of `torch.nn.functional` it is like, such as "mse_loss".
+        """
+        hand = self._diagnostics.by_hand
+        hand.loss_inputs(self._diagnostics.alive(), input, target, value, kind)
+
+    def decompose(self, terms: Mapping[str, Any], *, at: Any = None) -> None:
+        """Record the gradient norm of every loss term and the cosines between them; call it before `backward()`.
+
+        The graph and `.grad` stay as they are. At a shared representation it costs about one backward pass of what lies above it,
+        over all parameters four to five whole ones. With `watch(..., decompose=N)` only every N-th step does anything.
+
+        Args:
+            terms: {name: value} already weighted, or {name: (value, weight)}.
+            at: a tensor or tensors that the terms depend on; by default the parameters of the watched model.
+
+        Raises:
+            TypeError: an argument has the wrong type; the message names it.
+            ValueError: there is nothing to take gradients at.
+        """
+        hand = self._diagnostics.by_hand
+        hand.decompose(self._diagnostics.alive(), terms, at)
 
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""

@@ -13,8 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect import amp, clipping, gradient, loss
+from tb_lossdiag.collect.by_hand import ByHand
 from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.check_up import Subject
+from tb_lossdiag.collect.examiner import Rounds
 from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.layers import Layers
 from tb_lossdiag.collect.ledger import ClipLedger, Order, reported
 from tb_lossdiag.collect.optimizer import OptimizerWatch
@@ -22,7 +26,7 @@ from tb_lossdiag.collect.parameters import Parameters, parameters
 from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.transfer import gather
-from tb_lossdiag.collect.watch import Options, Watch
+from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.recorder import Recorder
 from tb_lossdiag.records import Record
 
@@ -57,10 +61,12 @@ class Diagnostics:
         self.optimizers = OptimizerWatch()
         self._before_writing = before_writing
         self._layers = Layers(self.optimizers, self.clips)
+        self.by_hand = ByHand(self.guarded, self.say)
         self._rows: list[Rows] = []
         self._watches: list[weakref.ref[Watch]] = []
         self._waiting: list[_Waiting] = []
         self._scaler: Any = None
+        self.rounds = Rounds()
         self._drained = time.monotonic()
         self._newest = -1
 
@@ -119,7 +125,7 @@ class Diagnostics:
         if scheduler is not None:
             self.recorder.say({"scheduler": type(scheduler).__name__})
         rows = Rows(name, parameters(model, name).names)
-        watch = Watch(rows, model, optimizer, scaler, self, options)
+        watch = Watch(rows, Subject(name, model, optimizer, scaler, scheduler), self, options)
         self._scaler = scaler or self._scaler
         self._rows.append(rows)
         self._watches.append(weakref.ref(watch))
@@ -137,14 +143,18 @@ class Diagnostics:
         Raises:
             ValueError: the model has no parameters or no gradients.
         """
-        watches = self._alive()
+        watches = self.alive()
         at = self._name(watches, call, step, unnamed)
         if call.phase == "train":
             if at < self._newest:  # the training went back: what is known ends here
                 self.flush()
             self._newest = at
         samples = self._samples(call, watches)
-        now = time.time() if walltime is None else walltime
+        if held := self.by_hand.take():
+            self._waiting.append(
+                _Waiting(at, _now(walltime), [("check-up", s) for s in held], own=True)
+            )
+        now = _now(walltime)
         if watches:  # a loss may be changed in place before it is read
             samples = [(n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples]
         self._waiting.append(_Waiting(at, now, samples))
@@ -160,6 +170,10 @@ class Diagnostics:
         """Take samples of a watched step."""
         named = [("step", sample) for sample in samples]
         self._waiting.append(_Waiting(step, time.time(), named, own, watch))
+
+    def say(self, words: dict[str, str]) -> None:
+        """Take facts in words."""
+        self.recorder.say(words)
 
     def layers(self, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
@@ -307,9 +321,14 @@ class Diagnostics:
         before = not amp.is_unscaled(scaler, self.optimizers.alive())
         return Order(self.optimizers.used(given), float(before))
 
-    def _alive(self) -> list[Watch]:
+    def alive(self) -> list[Watch]:
+        """The watches that observe."""
         found = [watch for ref in self._watches if (watch := ref()) is not None]
         return [watch for watch in found if watch.active]
+
+
+def _now(walltime: float | None) -> float:
+    return time.time() if walltime is None else walltime
 
 
 def _require_gradient(model: Parameters) -> None:

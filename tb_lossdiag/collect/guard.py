@@ -33,6 +33,10 @@ class Guard:
             self.failed(collector, error)
             return None
 
+    def is_off(self, collector: str) -> bool:
+        """Whether a collector has failed."""
+        return collector in self._failed
+
     def failed(self, collector: str, error: Exception) -> None:
         """Switch a collector off."""
         self._failed.add(collector)

@@ -3,67 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect import amp, updates
+from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.counter import Rename, StepCounter
+from tb_lossdiag.collect.examiner import Examiner
 from tb_lossdiag.collect.gradient import merged
-from tb_lossdiag.collect.ledger import ClipLedger
-from tb_lossdiag.collect.optimizer import OptimizerWatch, rates
+from tb_lossdiag.collect.host import Host, Options
+from tb_lossdiag.collect.optimizer import rates
 from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.collect.schedule import Schedule
-
-T = TypeVar("T")
-
-
-class Host(Protocol):
-    """What a watch needs of the writer's diagnostics."""
-
-    clips: ClipLedger
-    optimizers: OptimizerWatch
-
-    def guarded(self, collector: str, work: Callable[[], T]) -> T | None:
-        """Run a collector; one that fails is switched off."""
-        ...
-
-    def sink(self, watch: Rows, step: int, samples: Sequence[Sample], *, own: bool) -> None:
-        """Take samples of a step; `own`: they keep that step, whatever the window."""
-        ...
-
-    def layers(self, model: Parameters, module: nn.Module, step: int) -> None:
-        """Record what holds for parameters, if it has changed."""
-        ...
-
-    def stepped(self, watch: Rows, *, now: bool) -> None:
-        """A step has been taken; `now`: something in it must reach the file at once."""
-        ...
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is observed, and how often.
-
-    Attributes:
-        every: steps between two looks at the gradients, 1 for all.
-        activations: whether check-ups look at activations.
-        check_up: whether there are check-ups.
-        decompose: steps between two decompositions of the loss, 0 for each call.
-    """
-
-    every: int = 1
-    activations: bool = True
-    check_up: bool = True
-    decompose: int = 0
-
 
 _UPDATES_EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
@@ -74,38 +31,32 @@ class Watch:
 
     Args:
         rows: where its steps wait.
-        model: what is trained.
-        optimizer: a `torch.optim.Optimizer`.
-        scaler: its GradScaler, if there is one.
+        subject: the model, its optimizer, scaler and scheduler.
         host: the writer's diagnostics.
         options: what is observed.
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        model: nn.Module,
-        optimizer: Any,
-        scaler: Any,
-        host: Host,
-        options: Options,
-    ) -> None:
+    def __init__(self, rows: Rows, subject: Subject, host: Host, options: Options) -> None:
         self.rows = rows
         self.counter = StepCounter()
-        self._model, self._optimizer, self._host, self._options = model, optimizer, host, options
-        self._scale = None if scaler is None else amp.ScaleWatch(scaler)
-        self._parameters = parameters(model, rows.name)
+        self._model, self._optimizer = subject.model, subject.optimizer
+        self._host, self._options = host, options
+        self._scale = None if subject.scaler is None else amp.ScaleWatch(subject.scaler)
+        self._parameters = parameters(subject.model, rows.name)
         self._held = 0
         self._taken = self._put_at = 0
         self._own, self._ended = 0.0, float("nan")
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
         self._factor: float | Tensor = 1.0
         self._snapshot: updates.Snapshot | None = None
-        self._schedule = Schedule()
+        self._examiner = None
+        if options.check_up:
+            self._examiner = Examiner(subject, host, host.rounds, activations=options.activations)
         self._hooks = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
+            subject.optimizer.register_step_pre_hook(self._before),
+            subject.optimizer.register_step_post_hook(self._after),
         ]
+        self._begin_check_up()
 
     def remove(self) -> None:
         """Stop observing; what was observed stays recorded."""
@@ -113,6 +64,8 @@ class Watch:
             hook.remove()
         self._hooks = []
         self._snapshot = None
+        if self._examiner is not None:
+            self._examiner.abandon()
 
     def __enter__(self) -> Watch:  # noqa: PYI034  (Self needs Python 3.11)
         """The watch itself."""
@@ -146,6 +99,25 @@ class Watch:
         fresh = self._host.optimizers.fresh(self._optimizer)
         return self.counter.coming if fresh or self.counter.last < 0 else self.counter.last
 
+    @property
+    def examiner(self) -> Examiner | None:
+        """Its check-ups, None without."""
+        return self._examiner
+
+    @property
+    def parameters(self) -> Parameters:
+        """The watched model's parameters."""
+        return self._parameters
+
+    def decomposes(self) -> bool:
+        """Whether the loss is to be decomposed in the coming step."""
+        return self._taken % max(self._options.decompose, 1) == 0
+
+    @property
+    def decomposes_by_itself(self) -> bool:
+        """Whether terms given to `add_diagnostics` are to be decomposed."""
+        return self._options.decompose > 0 and self.decomposes()
+
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
         coefficient = torch.clamp(max_norm / (total.float() + 1e-6), max=1.0)
@@ -155,8 +127,11 @@ class Watch:
 
     def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         start = time.perf_counter()
-        if not _closure(optimizer, arguments, named):
+        closure = _closure(optimizer, arguments, named)
+        if not closure:
             self._host.guarded("gradient", self._look)
+        if self._examiner is not None:
+            self._examiner.before_step(closure=closure)
         self._host.guarded("update", self._keep)
         self._own += time.perf_counter() - start
 
@@ -165,6 +140,7 @@ class Watch:
         if _closure(optimizer, arguments, named):
             self._host.guarded("gradient", self._look)
         self._host.guarded("step", lambda: self._end(start))
+        self._begin_check_up()
 
     def _end(self, start: float) -> None:
         step = self.counter.take()
@@ -172,6 +148,8 @@ class Watch:
             self._refresh(step)
         alarm = self._put(step, start)
         self._sink_updates(step)
+        if self._examiner is not None:
+            self._examiner.after_step(self.rows, step, self._parameters)
         if self._scale is not None:
             records = self._scale.records()
             self._host.sink(self.rows, step, [Sample([], lambda _: records)], own=False)
@@ -194,6 +172,12 @@ class Watch:
         self._put_at = self._taken + 1
         self.rows.put(norms_, row)
         return broken is not None
+
+    def _begin_check_up(self) -> None:
+        start = time.perf_counter()
+        if self._examiner is not None:
+            self._examiner.begin(self._taken)
+        self._own += time.perf_counter() - start
 
     # --- what they look at -------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from tb_lossdiag.collect.check_up.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.gradients import gradient_norms
 from tb_lossdiag.collect.check_up.hooks import HOOKS, ModuleCall
@@ -171,6 +172,16 @@ class CheckUp:
     def facts(self) -> dict[str, str]:
         """What the newest check-up saw, in words."""
         return {**self._facts, **({"check_up": self.limits} if self.limits else {})}
+
+    def add(self, call: MeasuredCall) -> None:
+        """A custom loss's call, if a check-up is going on."""
+        if self._now is not None:
+            self._now.calls.add(call)
+
+    @property
+    def running(self) -> bool:
+        """Whether a check-up is going on."""
+        return self._now is not None
 
     def claimed(self) -> None:
         """Another check-up's optimizer makes its step."""

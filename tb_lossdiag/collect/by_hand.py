@@ -1,0 +1,139 @@
+"""What users ask for themselves: check-ups of a hand-written loop, custom losses, decompositions of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor
+
+from tb_lossdiag.collect import arguments
+from tb_lossdiag.collect.check_up import LossCalls, record_loss_inputs
+from tb_lossdiag.collect.decompose import Graphs, check_at, check_graph, decompose
+from tb_lossdiag.collect.examiner import Examiner
+from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.watch import Watch
+
+
+class ByHand:
+    """Holds what was asked for until its step is known.
+
+    Args:
+        guarded: switches failing collectors off.
+        say: takes facts in words.
+    """
+
+    def __init__(self, guarded: Guard, say: Callable[[dict[str, str]], None]) -> None:
+        self._guarded, self._say = guarded, say
+        self._held: list[Sample] = []
+        self._open: LossCalls | None = None
+
+    def take(self) -> list[Sample]:
+        """What waits for its step, once."""
+        held, self._held = self._held, []
+        return held
+
+    def check_up(self) -> Block:
+        """A `with` block whose loss calls are observed."""
+        return Block(self)
+
+    def begin(self) -> None:
+        """Observe loss calls."""
+        self._open = LossCalls()
+        self._guarded("check-up", self._open.__enter__)
+
+    def end(
+        self, error: tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+    ) -> None:
+        """Hold what was seen."""
+        calls, self._open = self._open, None
+        if calls is None:
+            return
+        self._guarded("check-up", lambda: calls.__exit__(*error))
+        if calls.failure is not None:
+            self._guarded.failed("check-up", calls.failure)
+        self._held += self._guarded("check-up", calls.samples) or []
+        self._say(calls.facts())
+
+    def loss_inputs(
+        self,
+        watches: Sequence[Watch],
+        given: Tensor,
+        target: Tensor | None,
+        value: Tensor | None,
+        kind: str,
+    ) -> None:
+        """A custom loss was called; looked at while a check-up is going on."""
+        listeners: list[Examiner | LossCalls] = [
+            w.examiner for w in watches if w.examiner is not None and w.examiner.running
+        ]
+        if self._open is not None:
+            listeners.append(self._open)
+        if listeners:
+            call = self._guarded("check-up", lambda: record_loss_inputs(given, target, value, kind))
+            for listener in listeners if call is not None else ():
+                listener.add(call)
+
+    def decompose(self, watches: Sequence[Watch], terms: Mapping[str, Any], at: object) -> None:
+        """Take the terms' gradients, if it is time to.
+
+        Raises:
+            TypeError: terms or tensors are of the wrong type.
+            ValueError: there is nothing to take gradients at.
+        """
+        arguments.check_terms(terms)
+        if at is None and not watches:
+            raise ValueError("at: give the shared tensors or parameters, or watch the model")
+        if watches and not watches[0].decomposes():
+            return
+        tensors = check_at(list(watches[0].parameters.tensors) if at is None else at)
+        self._decompose(terms, tensors)
+
+    def decompose_terms(self, watches: Sequence[Watch], terms: Mapping[str, Any] | None) -> None:
+        """The same for the terms of `add_diagnostics`, where `watch` was told to and their graph is still there."""
+        if terms and watches and watches[0].decomposes_by_itself:
+            tensors = [p for p in watches[0].parameters.tensors if p.requires_grad]
+            self._decompose(terms, tensors)
+
+    def _decompose(self, terms: Mapping[str, Any], tensors: Sequence[Tensor]) -> None:
+        graphs = check_graph(terms)
+        if all(value is None for value, _ in graphs.values()):
+            return
+        sample = self._guarded("decomposition", lambda: _decomposed(graphs, tensors))
+        if sample is None:
+            self._say({"decompose": "the graph was gone: call it before backward()"})
+        else:
+            self._held.append(sample)
+
+
+def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | None:
+    """The decomposition, None if `backward()` has freed the graph."""
+    try:
+        return decompose(graphs, tensors)
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        return None
+
+
+class Block:
+    """Observes loss calls while it is open."""
+
+    def __init__(self, hand: ByHand) -> None:
+        """Observe nothing yet."""
+        self._hand = hand
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._hand.begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End; the user's exceptions pass."""
+        self._hand.end((kind, error, trace))
