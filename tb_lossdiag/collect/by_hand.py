@@ -73,8 +73,9 @@ class ByHand:
             listeners.append(self._open)
         if listeners:
             call = self._guarded("check-up", lambda: record_loss_inputs(given, target, value, kind))
-            for listener in listeners if call is not None else ():
-                listener.add(call)
+            if call is not None:
+                for listener in listeners:
+                    listener.add(call)
 
     def decompose(self, watches: Sequence[Watch], terms: Mapping[str, Any], at: object) -> None:
         """Take the terms' gradients, if it is time to.
