@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from sickness_a import SICK_A
 from synthetic import (
     changed,
     healthy_run,
@@ -53,6 +54,7 @@ def _broken() -> Run:
 
 
 SICK: Mapping[str, Run] = {
+    **SICK_A,
     "LD101": _broken(),
     "LD102": with_divergence(_WELL, 100, 8.0),
     "LD104": stuck(_WELL),
