@@ -61,6 +61,23 @@ def survives(run: Run) -> bool:
     return len(known) > 0 and not bool((values[known[-1]] > 0).any())
 
 
+def last_finite(run: Run) -> int | None:
+    """Last step before loss or gradients stop being finite and stay so to the end, -1 if none was; None if they don't stop.
+
+    Reads `LOSS_NONFINITE` and `GRADIENT_NONFINITE`.
+    """
+    ends = []
+    for quantity in (LOSS_NONFINITE, GRADIENT_NONFINITE):
+        if quantity in run:
+            table = run[quantity]
+            known = np.flatnonzero(~np.isnan(table.values).all(axis=1))
+            bad = np.logical_or.reduce(table.values[known] > 0, axis=1)
+            if len(bad) and bad[-1]:
+                good = np.flatnonzero(~bad)
+                ends.append(int(table.steps[known[good[-1]]]) if len(good) else -1)
+    return min(ends, default=None)
+
+
 def scaled(run: Run) -> bool:
     """Whether a GradScaler is in use: it skips the steps whose gradients overflow. Reads `AMP_SCALE`."""
     return AMP_SCALE in run

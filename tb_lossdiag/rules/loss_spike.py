@@ -217,10 +217,8 @@ class LossSpike:
         seen: tuple[int, bool],
     ) -> Text:
         count, lost = seen
-        fate = _OPEN
-        if lost:
-            fate = _STAYS
-        elif spike.back is not None:
+        fate = _STAYS if lost else _OPEN
+        if spike.back is not None:
             fate = _BACK.format(steps=str(steps[spike.back] - steps[spike.span.first]))
         step, first = steps[spike.top], steps[spike.span.first]
         term, layer = risen_term(run, step, first), risen_layer(run, step, first)

@@ -112,7 +112,7 @@ class ZeroGradient:
     title: ClassVar[Text] = Text("Gradients are exactly zero", "梯度恰好为零")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS, PARAMETER_SIZE)
-    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602")
 
     #: records in a row; an expert or a branch that is used now and then shows up within that many
     min_records: int = 20
