@@ -58,7 +58,13 @@ def with_swing(run: Run, swing: float = 0.3, fall: float = 0.0) -> Run:
     half = n // 2
     level = 1.2 * (1 - fall * np.linspace(0, 1, n - half))
     values[half:] = level * (1 + swing * (-1.0) ** np.arange(n - half))
-    return with_loss(run, values)
+    return long_steps(with_loss(run, values))
+
+
+def long_steps(run: Run, gradient: float = 1.0) -> Run:
+    """The run with a learning rate of 0.3 and gradients of this norm: steps that can change a loss by about 1."""
+    steep = changed(run, GRADIENT_NORM, np.full(run[GRADIENT_NORM].values.shape, gradient))
+    return changed(steep, LEARNING_RATE, np.full(len(run[LEARNING_RATE]), 0.3))
 
 
 def with_first_call(run: Run, first: float, later: npt.ArrayLike = 1.0) -> Run:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import LEARNING_RATE, LOSS, STEPS, VALIDATION_LOSS, Quantity
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    LOSS,
+    MOMENTUM,
+    PARAMETER_NORM,
+    PARAMETER_SIZE,
+    STEPS,
+    VALIDATION_LOSS,
+    Quantity,
+)
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import Curve, curve, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import noise
-from tb_lossdiag.rules.sparse import windowed
+from tb_lossdiag.rules.sparse import latest, windowed
+from tb_lossdiag.rules.updates import estimated
 
 _SWINGS = Text(
     "From step {first} to {last} the loss swings up and down from step to step (correlation of neighbours {correlation}), by {spread} around a level of {level} that does not fall.",
@@ -59,6 +72,16 @@ _FAMILIES = {
 }
 
 
+class _What(NamedTuple):
+    """How to say it, with its words; what was seen and its bound; and the change from record to record."""
+
+    text: Text
+    words: dict[str, str]
+    observed: float
+    bound: float
+    swing: float
+
+
 @dataclass(frozen=True)
 class LossOscillation:
     """The loss swings and gets nowhere.
@@ -69,11 +92,12 @@ class LossOscillation:
     and is still above `learned` of the start. Either neighbouring records, one step apart, are opposed: the correlation of the
     loss with itself one step later is below `max_correlation` and its spread is at least `min_spread` of the level;
     or the noise from record to record is at least `min_growth` times that of the run's first quarter and `min_jump` of
-    the level. Dimensionless.
+    the level. And a step must be long enough to do that: the swing is at most `max_reach` times the sum over the weights of
+    update norm x gradient norm (from the optimizer's formula). Where that isn't known, it is only an information. Dimensionless.
 
     What to try first: a third of the learning rate, or a schedule that lets it decay.
 
-    Guards against: noise of the batches, which is not opposed and was there from the start, and which a validation loss doesn't show
+    Guards against: batches of two kinds in turn, which swing without the steps' doing; noise of the batches, which is not opposed and was there from the start, and which a validation loss doesn't show
     (if that is steadier by half, the rule is silent); a loss that falls while it swings; a converged loss; several models.
 
     References: LeCun, Bottou, Orr and Müller 1998, Efficient BackProp, section 5; Cohen et al. 2021 (arXiv 2103.00065): full-batch
@@ -84,11 +108,11 @@ class LossOscillation:
 
     为什么重要：优化器在谷的两侧来回跳，到不了谷底。
 
-    如何判断：看训练的后一半，其水平在前后两段之间的下降不超过 `max_fall`，且仍高于起点的 `learned`。或者相邻一步的记录方向相反：损失与自身下一步的相关系数低于 `max_correlation`，并且离散程度至少为水平的 `min_spread`；或者记录间的噪声至少是训练前四分之一的 `min_growth` 倍，并且至少为水平的 `min_jump`。无量纲。
+    如何判断：看训练的后一半，其水平在前后两段之间的下降不超过 `max_fall`，且仍高于起点的 `learned`。或者相邻一步的记录方向相反：损失与自身下一步的相关系数低于 `max_correlation`，并且离散程度至少为水平的 `min_spread`；或者记录间的噪声至少是训练前四分之一的 `min_growth` 倍，并且至少为水平的 `min_jump`。此外，一步必须长到足以造成这种摆动：摆动不超过各权重“更新范数 × 梯度范数”之和（由优化器公式得出）的 `max_reach` 倍；无法得知时只作提示。无量纲。
 
     先试什么：把学习率降到三分之一，或使用会衰减的调度。
 
-    如何避免误报：批次噪声不会正负交替，从一开始就存在，并且不出现在验证损失中（若验证损失平稳一半以上，则不报告）；边摆动边下降的损失；已收敛的损失；多个模型。
+    如何避免误报：两类批次轮流出现时，摆动与步长无关；批次噪声不会正负交替，从一开始就存在，并且不出现在验证损失中（若验证损失平稳一半以上，则不报告）；边摆动边下降的损失；已收敛的损失；多个模型。
 
     参考：LeCun、Bottou、Orr 与 Müller 1998，Efficient BackProp 第 5 节；Cohen 等 2021（arXiv 2103.00065）：全批量训练的损失会在稳定边缘摆动，同时下降。
     """
@@ -97,7 +121,17 @@ class LossOscillation:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss swings without falling", "损失来回摆动而不下降")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (VALIDATION_LOSS, LEARNING_RATE, STEPS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        VALIDATION_LOSS,
+        STEPS,
+        LEARNING_RATE,
+        GRADIENT_NORM,
+        PARAMETER_NORM,
+        PARAMETER_SIZE,
+        MOMENTUM,
+        CLIP_GLOBAL_NORM,
+        CLIP_MAX_NORM,
+    )
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: records; a quarter of them is the least for an estimate of noise
@@ -114,6 +148,8 @@ class LossOscillation:
     min_growth: float = 5.0
     #: noise over the level, 1
     min_jump: float = 0.2
+    #: swing over what a step can change, 1; the gradient differs along the step
+    max_reach: float = 4.0
     #: validation records in the second half that can acquit
     min_validation: int = 6
 
@@ -155,26 +191,41 @@ class LossOscillation:
         words = {"level": number(level)}
         if opposed and spread >= self.min_spread * level:
             words |= {"correlation": f"{correlation:.2f}", "spread": number(spread)}
-            yield self._finding(
-                run, late, (_SWINGS, words, correlation, self.max_correlation), level
-            )
+            what = _What(_SWINGS, words, correlation, self.max_correlation, 2 * spread)
+            yield from self._finding(run, late, what, level)
             return
         early = noise(loss.values[: len(loss) // 4])
         times = late.noise / early if early else 0.0
         if times >= self.min_growth and late.noise >= self.min_jump * level:
             words |= {"times": number(times), "spread": number(late.noise)}
-            yield self._finding(run, late, (_JUMPS, words, times, self.min_growth), level)
+            what = _What(_JUMPS, words, times, self.min_growth, late.noise)
+            yield from self._finding(run, late, what, level)
 
-    def _finding(
-        self, run: Run, late: Curve, what: tuple[Text, dict[str, str], float, float], level: float
-    ) -> Finding:
-        text, words, observed, bound = what
+    def _finding(self, run: Run, late: Curve, what: _What, level: float) -> Iterator[Finding]:
+        reach = _reach(run, late)
+        if reach is not None and what.swing > self.max_reach * reach:
+            return
         ends = int(late.steps[0]), int(late.steps[-1])
-        message = text.format(first=str(ends[0]), last=str(ends[1]), **words)
-        evidence = Evidence(LOSS.name, "", *ends, observed, bound)
-        numbers = {"level": level, "observed": observed}
+        message = what.text.format(first=str(ends[0]), last=str(ends[1]), **what.words)
+        evidence = Evidence(LOSS.name, "", *ends, what.observed, what.bound)
+        numbers = {"level": level, "observed": what.observed}
+        severity = Severity.INFO if reach is None else self.severity
         advice = _advice(run, ends[1])
-        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+        yield Finding(self.code, severity, "", (evidence,), message, advice, numbers)
+
+
+def _reach(run: Run, late: Curve) -> float | None:
+    """What a typical step can change the loss by, to first order: sum over the weights of update norm x gradient norm."""
+    needed = (LEARNING_RATE, GRADIENT_NORM, PARAMETER_NORM, PARAMETER_SIZE)
+    updates = estimated(run) if all(quantity in run for quantity in needed) else None
+    if updates is None:
+        return None
+    rows = updates.steps >= late.steps[0]
+    steps = updates.steps[rows]
+    gradient = run[GRADIENT_NORM].at(steps, updates.columns)
+    size = latest(run[PARAMETER_NORM], steps, updates.columns)
+    reach = np.nansum(updates.ratios[rows] * size * gradient, axis=1)
+    return float(np.median(reach)) if len(reach) else None
 
 
 def _opposed(values: Doubles) -> tuple[float, float]:

@@ -146,16 +146,17 @@ class NotLearning:
         start, (second, end, error) = loss.start, self._quarters(loss)
         margin = max(self.max_fall * start, 2 * error)
         flat = abs(second - end) <= max(self.max_drift * start, 3 * error)
-        guess = self._guess(run, loss, end)
+        guess = self._guess(run, loss, end, error)
         if flat and np.isfinite(end) and (abs(start - end) <= margin or guess is not _NO_GUESS):
             yield self._finding(run, loss, end, guess)
 
-    def _guess(self, run: Run, loss: Curve, end: float) -> Text:
+    def _guess(self, run: Run, loss: Curve, end: float, error: float) -> Text:
         """What kind of guessing costs as much as the loss does at the end."""
         if CALL_VALUE in run and CALL_BASELINE in run:
             known = guesses(run)
             return self._blind(known[0], loss) if len(known) == 1 else _NO_GUESS
-        near = abs(end - math.log(2)) <= self.guess_tolerance * math.log(2)
+        # A level that isn't known that well may lie near ln 2 by chance.
+        near = max(abs(end - math.log(2)), error) <= self.guess_tolerance * math.log(2)
         guessing = near and loss.start <= self.max_guess_start * end
         return _LN_2.format(end=number(end)) if guessing else _NO_GUESS
 

@@ -18,16 +18,18 @@ from tb_lossdiag.quantities import (
     WEIGHT_DECAY,
     Quantity,
 )
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import curve
-from tb_lossdiag.rules.layers import global_norm
+from tb_lossdiag.rules.decay import Decay, decay
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
-from tb_lossdiag.rules.sparse import latest
-from tb_lossdiag.rules.terms import is_penalty, term_fall
-
-_COUPLED = frozenset({"SGD", "Adam", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax", "ASGD"})
-"""Optimizers whose `weight_decay` is added to the gradient; AdamW's and Lion's is not."""
+from tb_lossdiag.rules.terms import (
+    DIVERGENCE,
+    is_penalty,
+    term_fall,
+    typical_weight,
+    values_of,
+)
 
 _TERM = Text(
     "`{penalty}` asks for {times} times as much as `{data}` (gradient norms {big} and {small}) in {records} decompositions in a row, while `{data}` has lost only {percent}% of its start.",
@@ -36,6 +38,10 @@ _TERM = Text(
 _DECAY = Text(
     "Weight decay pulls {times} times as hard as the gradient of the loss ({big} against {small}) in {records} records in a row, while the loss has lost only {percent}% of its start.",
     "权重衰减的拉力是损失梯度的 {times} 倍（{big} 对 {small}），连续 {records} 条记录如此，而损失只比起点下降了 {percent}%。",
+)
+_SHRUNK = Text(
+    "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left, while no other term has lost more than {percent}% of its start.",
+    "`{penalty}` 到第 {first} 步已从 {start} 降到 {end}，权重几乎所剩无几，而其他项最多只比起点下降了 {percent}%。",
 )
 _TERM_ADVICE = Text(
     """Let the data speak first: lower the weight of `{penalty}` from {weight} to about {less}, or bring it in slowly.
@@ -74,7 +80,9 @@ class RegulariserOverwhelms:
     How it decides: with `decompose`, gradient norm of a penalty (named as one, or moved by no batch) over the largest one of the
     data terms; at least `min_ratio` in `min_checks` decompositions in a row, while that data term has lost less than
     `learned` of its start, then and at the end. Without: weight decay x parameter norm over the gradient norm, over all parameters, for optimizers
-    that add the decay to the gradient; at least `min_ratio` in `min_records` records in a row. Dimensionless.
+    that add the decay to the gradient; at least `min_ratio` in `min_records` records in a row. And by values: a penalty (not a
+    KL divergence) down to `max_rest` of its start for `min_records` records, while all data terms lost less than `unlearned` of
+    theirs. Dimensionless.
 
     What to try first: a smaller weight, or one that grows slowly.
 
@@ -89,7 +97,7 @@ class RegulariserOverwhelms:
 
     为什么重要：权重走向惩罚项要求的位置，而数据所说的没有学到。
 
-    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。无量纲。
+    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。还可由数值判断：惩罚项（KL 散度除外）降到起点的 `max_rest` 并保持 `min_records` 条记录，而所有数据项下降不足 `unlearned`。无量纲。
 
     先试什么：减小权重，或让它逐渐增大。
 
@@ -120,27 +128,29 @@ class RegulariserOverwhelms:
     min_records: int = 20
     #: share of the start, 1; a term that has lost half of it is being learned
     learned: float = 0.5
+    #: share of a penalty's start that is left, 1; of squared weights a hundredth means a tenth of their size
+    max_rest: float = 0.01
+    #: share of the start of a data term, 1; who has won a tenth still has weights to do it with
+    unlearned: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per penalty, or one for weight decay."""
-        terms = TERM_GRADIENT_NORM in run and len(run[TERM_GRADIENT_NORM]) >= self.min_checks
-        decay = self._decay(run)
-        if not terms and decay is None:
-            raise NotEnough(
-                Text(
-                    f"{self.min_checks} decompositions of the terms, or {self.min_records} records of an optimizer with weight_decay",
-                    f"各项的 {self.min_checks} 次分解，或带 weight_decay 的优化器的 {self.min_records} 条记录",
-                )
-            )
-        if terms:
-            yield from self._terms(run)
-        if decay is not None:
-            yield from self._decayed(run, *decay)
+        by = decay(run, self.min_records)
+        pulls = TERM_GRADIENT_NORM in run and len(run[TERM_GRADIENT_NORM]) >= self.min_checks
+        values = LOSS_TERM in run and len(run[LOSS_TERM]) >= 2 * self.min_records
+        if not pulls and not values and by is None:
+            raise NotEnough(_needs(self.min_checks, 2 * self.min_records))
+        found = [*self._terms(run)] if pulls else []
+        if values and not found:
+            found += self._shrunk(run)
+        yield from found
+        if by is not None:
+            yield from self._decayed(run, by)
 
     def _terms(self, run: Run) -> Iterator[Finding]:
         table = run[TERM_GRADIENT_NORM]
         names = table.columns
-        values = {n: _values(run, n) for n in names}
+        values = {n: values_of(run, n) for n in names}
         penalties = [n for n in names if is_penalty(n, values[n])]
         data = [
             n for n in names if n not in penalties and np.nanmax(table.column(n), initial=0) > 0
@@ -166,9 +176,7 @@ class RegulariserOverwhelms:
         penalty, data = names
         table = run[TERM_GRADIENT_NORM]
         fall = float(term_fall(run, data, table.steps[[span.last]])[0])
-        weight = 1.0
-        if LOSS_WEIGHT in run and penalty in run[LOSS_WEIGHT].columns:
-            weight = float(median(run[LOSS_WEIGHT].column(penalty)))
+        weight = typical_weight(run, penalty)
         numbers, words = _sizes(span, sizes, fall)
         message = _TERM.format(penalty=penalty, data=data, **words)
         less = float(f"{weight / numbers['ratio'] / 3:.1g}")
@@ -185,50 +193,74 @@ class RegulariserOverwhelms:
         )
         return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
 
-    def _decay(self, run: Run) -> tuple[Steps, Doubles, Doubles] | None:
-        """Steps, pull of the decay and gradient norm; None where there is no decay in the gradient."""
-        if any(q not in run for q in (WEIGHT_DECAY, PARAMETER_NORM, GRADIENT_NORM)):
-            return None
-        if run.facts.get("optimizer", "") not in _COUPLED:
-            return None
-        table, decay = run[GRADIENT_NORM], run[WEIGHT_DECAY]
-        # The smallest decay of any group: one that spares nothing.
-        rate = np.nan_to_num(latest(decay, table.steps), nan=np.inf).min(axis=1, initial=np.inf)
-        weight = global_norm(
-            latest(run[PARAMETER_NORM], table.steps, table.columns).astype(np.float32)
-        )
-        if not (np.isfinite(rate) & (rate > 0)).any() or len(table) < self.min_records:
-            return None
-        return table.steps, rate * weight, global_norm(table.values)
-
-    def _decayed(
-        self, run: Run, steps: Steps, pull: Doubles, gradient: Doubles
-    ) -> Iterator[Finding]:
+    def _decayed(self, run: Run, by: Decay) -> Iterator[Finding]:
         loss = curve(run[LOSS])
         if not len(loss):
             return
-        fall = loss.fall_at(steps)
-        strong: Bools = (pull >= self.min_ratio * gradient) & (gradient > 0) & np.isfinite(pull)
-        span = longest(strong & (fall < self.learned), self.min_records)
-        if span is None or fall[-1] >= self.learned:
+        fall = loss.fall_at(by.steps)
+        if fall[-1] >= self.learned:
             return
-        numbers, words = _sizes(span, (pull, gradient), float(fall[span.last]))
-        now = float(median(run[WEIGHT_DECAY].values.ravel()))
-        less = float(f"{now / numbers['ratio'] / 3:.1g}")
+        strong: Bools = (by.pull >= self.min_ratio * by.gradient) & (by.gradient > 0)
+        strong &= np.isfinite(by.pull) & (fall < self.learned)
+        span = longest(strong, self.min_records)
+        if span is not None:
+            yield self._decay_finding(run, span, by, float(fall[span.last]))
+
+    def _decay_finding(self, run: Run, span: Span, by: Decay, fall: float) -> Finding:
+        numbers, words = _sizes(span, (by.pull, by.gradient), fall)
+        less = float(f"{by.rate / numbers['ratio'] / 3:.1g}")
         advice = _DECAY_ADVICE.format(
-            weight=number(now), less=number(less), optimizer=run.facts["optimizer"]
+            weight=number(by.rate), less=number(less), optimizer=run.facts["optimizer"]
         )
-        ends = span.ends(steps)
         column = run[WEIGHT_DECAY].columns[0]
+        ends = span.ends(by.steps)
         evidence = Evidence(WEIGHT_DECAY.name, column, *ends, numbers["ratio"], self.min_ratio)
         message = _DECAY.format(**words)
-        yield Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+    def _shrunk(self, run: Run) -> Iterator[Finding]:
+        """Penalties of the weights that have fallen to nearly nothing with the data not learned."""
+        table, at = run[LOSS_TERM], run[LOSS_TERM].steps[-1:]
+        names = [n for n in table.columns if is_penalty(n, values_of(run, n))]
+        data = [n for n in table.columns if n not in names]
+        falls = [float(term_fall(run, n, at)[0]) for n in data]
+        if not falls or not max(np.nan_to_num(falls)) < self.unlearned:
+            return
+        for name in (n for n in names if not DIVERGENCE.search(n)):
+            fall = term_fall(run, name, table.steps)
+            gone = np.flatnonzero(fall >= 1 - self.max_rest)
+            if len(gone) >= self.min_records and gone[-1] == len(table) - 1:
+                yield self._shrunk_finding(run, name, int(gone[0]), max(falls))
+
+    def _shrunk_finding(self, run: Run, name: str, first: int, fall: float) -> Finding:
+        table = run[LOSS_TERM]
+        values = table.column(name)
+        start, end = float(median(values[:3])), float(median(values[-3:]))
+        message = _SHRUNK.format(
+            penalty=name,
+            start=number(start),
+            end=number(end),
+            first=str(int(table.steps[first])),
+            percent=number(100 * max(fall, 0.0)),
+        )
+        weight = typical_weight(run, name)
+        advice = _TERM_ADVICE.format(
+            penalty=name,
+            weight=number(weight),
+            less=number(float(f"{weight / 100:.1g}")),
+            ramp=str(max(100, int(table.steps[-1]) // 4)),
+        )
+        ends = int(table.steps[first]), int(table.steps[-1])
+        evidence = Evidence(LOSS_TERM.name, name, *ends, end, self.max_rest * start)
+        numbers = {"start": start, "end": end}
+        return Finding(self.code, self.severity, name, (evidence,), message, advice, numbers)
 
 
-def _values(run: Run, name: str) -> Doubles:
-    if LOSS_TERM not in run:
-        return np.zeros(0)
-    return run[LOSS_TERM].column(name).astype(np.float64)
+def _needs(checks: int, records: int) -> Text:
+    return Text(
+        f"{checks} decompositions or {records} records of the terms, or an optimizer with weight_decay",
+        f"各项的 {checks} 次分解或 {records} 条记录，或带 weight_decay 的优化器",
+    )
 
 
 def _sizes(

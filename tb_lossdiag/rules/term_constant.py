@@ -83,7 +83,7 @@ class TermConstant:
     title: ClassVar[Text] = Text("A loss term never changes", "某个损失项从不变化")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD104",)
 
     #: relative change, 1; ten roundings of float32
     max_change: float = 1e-6

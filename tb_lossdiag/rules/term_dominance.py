@@ -12,6 +12,7 @@ from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, TERM_GRADIENT_NORM, Q
 from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, level, longest, median, noise
+from tb_lossdiag.rules.terms import is_penalty
 
 _MESSAGE = Text(
     "`{term}` makes up {percent}% of the loss over {records} records{starved}.",
@@ -67,7 +68,7 @@ class TermDominance:
 
     What to try first: weights that bring the contributions to one order of magnitude.
 
-    Guards against: a large term without a gradient (where gradients are known); main loss plus small regulariser (information only); terms switched off by a zero weight; short phases.
+    Guards against: a large term without a gradient (where gradients are known); main loss plus penalties or a divergence (silent unless starved) or another small term (information only); terms switched off by a zero weight; short phases.
 
     References: Kendall, Gal and Cipolla 2018 (arXiv 1705.07115); Chen et al. 2018, GradNorm (arXiv 1711.02257).
     """
@@ -80,7 +81,7 @@ class TermDominance:
 
     先试什么：调整权重，使各项贡献处于同一数量级。
 
-    如何避免误报：数值大却没有梯度的项（已知梯度时）；主损失加小正则项（只作提示）；权重为零的项；短暂的阶段。
+    如何避免误报：数值大却没有梯度的项（已知梯度时）；主损失加惩罚项或散度（未被饿死则不报告）或其他小项（只作提示）；权重为零的项；短暂的阶段。
 
     参考：Kendall、Gal 与 Cipolla 2018（arXiv 1705.07115）；Chen 等 2018，GradNorm（arXiv 1711.02257）。
     """
@@ -128,7 +129,7 @@ class TermDominance:
             span = Span(rows[0], max(rows[1] - 1, rows[0]))
             if column in value.columns and span.last < len(value):
                 what = _Big(value.columns.index(column), typical, len(steps), _BY_GRADIENT)
-                yield self._finding(value, weight, span, what)
+                yield from self._findings(value, weight, span, what)
 
     def _by_value(
         self, value: Table, weight: Table, share: Doubles, several: Bools
@@ -138,7 +139,8 @@ class TermDominance:
             span = longest((share[:, index] > self.min_share) & several, least)
             if span is not None:
                 typical = float(median(share[span.records, index]))
-                yield self._finding(value, weight, span, _Big(index, typical, span.size, _MESSAGE))
+                what = _Big(index, typical, span.size, _MESSAGE)
+                yield from self._findings(value, weight, span, what)
 
     def _by_gradient(self, run: Run) -> list[tuple[str, Steps, float]] | None:
         """Terms that give nearly the whole gradient, with the steps and their share; None where that isn't known."""
@@ -146,7 +148,9 @@ class TermDominance:
             return None
         table = run[TERM_GRADIENT_NORM]
         norms = np.where(np.isfinite(table.values), table.values, np.nan).astype(np.float64)
-        share = norms / np.nansum(norms, axis=1, keepdims=True)
+        # Batches differ: the level of a few decompositions decides.
+        raw = norms / np.nansum(norms, axis=1, keepdims=True)
+        share = np.stack([level(column, 3) for column in raw.T], axis=1)
         several = (~np.isnan(norms)).sum(axis=1) >= 2  # noqa: PLR2004
         least = max(self.min_checks, int(self.min_stretch * len(table)))
         found = []
@@ -157,18 +161,19 @@ class TermDominance:
                 found.append((name, table.steps[span.records], typical))
         return found
 
-    def _finding(self, value: Table, weight: Table, span: Span, big: _Big) -> Finding:
+    def _findings(self, value: Table, weight: Table, span: Span, big: _Big) -> Iterator[Finding]:
         index, share = big.column, big.share
         term, ends = value.columns[index], span.ends(value.steps)
         starved = self._starved(value, weight, span, index)
+        others = [n for n in value.columns if n != term]
+        if not starved and all(is_penalty(n, value.column(n).astype(np.float64)) for n in others):
+            return  # a main loss and what keeps it in bounds
         message = _message(term, big, starved)
         evidence = [Evidence(LOSS_TERM.name, term, *ends, share, self.min_share)]
         evidence += [Evidence(LOSS_TERM.name, name, *ends) for name, _, _ in starved[:1]]
         severity = self.severity if starved else Severity.INFO
         advice = _ADVICE.format(term=term, weights=_weights(value, weight, span))
-        return Finding(
-            self.code, severity, term, tuple(evidence), message, advice, {"share": share}
-        )
+        yield Finding(self.code, severity, term, tuple(evidence), message, advice, {"share": share})
 
     def _starved(
         self, value: Table, weight: Table, span: Span, big: int

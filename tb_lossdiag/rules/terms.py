@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS_TERM
+from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.spans import level, median
 
@@ -37,6 +37,18 @@ def is_penalty(name: str, values: Doubles) -> bool:
     # Differences of differences: a smooth course, however steep, has none.
     jitter = float(1.4826 / np.sqrt(6) * median(np.abs(np.diff(finite, n=2))))
     return bool(0 < jitter < _SMOOTH * float(median(np.abs(finite))))
+
+
+def values_of(run: Run, name: str) -> Doubles:
+    """float64[T]: a term's values; none if terms are not recorded. Reads `LOSS_TERM`."""
+    return run[LOSS_TERM].column(name).astype(np.float64) if LOSS_TERM in run else np.zeros(0)
+
+
+def typical_weight(run: Run, name: str) -> float:
+    """Median weight of a term, 1 if it isn't recorded. Reads `LOSS_WEIGHT`."""
+    if LOSS_WEIGHT not in run or name not in run[LOSS_WEIGHT].columns:
+        return 1.0
+    return float(median(run[LOSS_WEIGHT].column(name)))
 
 
 def term_fall(run: Run, name: str, steps: Steps) -> Doubles:

@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from asking import findings, first_evidence, outcome, the_finding
-from sickness_a import falling, with_swing
+from sickness_a import falling, long_steps, with_swing
 from synthetic import changed, each_step, head, healthy_run, optimized_by, with_loss, without
 
-from tb_lossdiag.quantities import LOSS, STEPS, VALIDATION_LOSS
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, STEPS, VALIDATION_LOSS
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.loss_oscillation import LossOscillation
+from tb_lossdiag.rules.rule import Severity
 
 RULE = LossOscillation()
 RUN = each_step(without(healthy_run(1), VALIDATION_LOSS))
@@ -20,11 +21,12 @@ def jumping(noise: float, level: float = 1.0, seed: int = 0) -> Run:
     rng = np.random.default_rng(seed)
     values: Doubles = falling(200, 0.02)
     values[100:] = level * np.exp(rng.normal(0, noise, 100))
-    return with_loss(RUN, values)
+    return long_steps(with_loss(RUN, values))
 
 
 def test_fires_on_a_swing_of_period_two() -> None:
     finding = the_finding(RULE, with_swing(RUN))
+    assert finding.severity is Severity.WARNING
     assert "from step to step" in finding.message.en
     assert finding.evidence[0].observed == pytest.approx(-1.0, abs=0.05)
 
@@ -65,6 +67,16 @@ def test_clear_when_a_fixed_set_is_steady() -> None:
     assert not findings(RULE, run)
     swings = 1.2 * (1 + 0.3 * (-1.0) ** np.arange(20))
     assert findings(RULE, changed(run, VALIDATION_LOSS, swings))
+
+
+def test_clear_when_no_step_can_do_that() -> None:
+    swings = with_swing(optimized_by(RUN, "SGD"))
+    assert findings(RULE, long_steps(swings, 0.25))
+    assert not findings(RULE, long_steps(swings, 0.05))
+
+
+def test_worth_knowing_where_the_length_of_steps_is_not_known() -> None:
+    assert the_finding(RULE, without(with_swing(RUN), GRADIENT_NORM)).severity is Severity.INFO
 
 
 def test_a_swing_between_sparse_records_is_not_seen() -> None:

@@ -64,6 +64,16 @@ def test_a_flat_ln_2_is_guessing() -> None:
     assert not findings(RULE, without(plain(values), CALL_VALUE))
 
 
+def test_a_noisy_level_near_ln_2_proves_nothing() -> None:
+    values = np.log(2) * np.random.default_rng(0).lognormal(0, 0.3, 200)
+    values[:20] *= np.linspace(1.25, 1, 20)
+    values[-50:] *= np.log(2) / np.median(values[-50:])
+    values[50:100] *= np.log(2) / np.median(values[50:100])
+    values[:3] = 0.85
+    noisy = without(plain(values), CALL_VALUE)
+    assert not any("ln 2" in finding.message.en for finding in findings(RULE, noisy))
+
+
 def called(value: float, baseline: float, classes: float, name: str = "cross_entropy") -> Run:
     """A loss that fell from far above and is flat, with its call in the check-ups."""
     values = np.full(200, value)

@@ -62,6 +62,19 @@ def test_fires_on_weight_decay_in_the_gradient(optimizer: str) -> None:
     assert f"With {optimizer}" in finding.advice.en
 
 
+def test_fires_when_the_weights_are_gone_and_nothing_is_learned() -> None:
+    rng = np.random.default_rng(0)
+    shrinks = 0.02 + 3 * np.exp(-0.1 * np.arange(200))
+    terms = np.stack([2.3 * rng.lognormal(0, 0.05, 200), shrinks], axis=1)
+    run = with_terms(without(overwhelmed(RUN), TERM_GRADIENT_NORM), terms)
+    evidence = first_evidence(RULE, run)
+    assert (evidence.quantity, evidence.column) == (LOSS_TERM.name, "aux")
+    learned = terms * np.stack([np.geomspace(1, 0.8, 200), np.ones(200)], axis=1)
+    assert not findings(RULE, with_terms(run, learned))
+    left = np.add(terms, [0.0, 0.02])
+    assert not findings(RULE, with_terms(run, left))
+
+
 def test_decoupled_weight_decay_is_not_this() -> None:
     run = without(decayed(4, "AdamW"), TERM_GRADIENT_NORM)
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
@@ -97,4 +110,6 @@ def test_evidence_is_the_penalty_and_its_stretch() -> None:
 
 
 def test_not_evaluated_without_decompositions_or_decay() -> None:
-    assert outcome(RULE, without(RUN, TERM_GRADIENT_NORM)).verdict is Verdict.NOT_EVALUATED
+    assert (
+        outcome(RULE, without(RUN, TERM_GRADIENT_NORM, LOSS_TERM)).verdict is Verdict.NOT_EVALUATED
+    )

@@ -36,6 +36,14 @@ def test_a_small_regulariser_is_only_worth_knowing(
     assert the_finding(RULE, sick(100, weights, noise)).severity is Severity.INFO
 
 
+@pytest.mark.parametrize("name", ["l2", "weight decay", "kl"])
+def test_a_main_loss_and_its_penalty_are_as_they_should_be(name: str) -> None:
+    run = sick(100, (1.0, 0.1))
+    for quantity in (LOSS_TERM, LOSS_WEIGHT):
+        run = changed(run, quantity, run[quantity].values, ("main", name))
+    assert not findings(RULE, run)
+
+
 def with_gradients(run: Run, big: float) -> Run:
     """The run with decompositions in which the first term's gradient is `big` times the second's."""
     steps = run[LOSS_TERM].steps[::10]
