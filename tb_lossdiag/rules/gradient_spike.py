@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,15 @@ _FAMILIES = {
         "给 `add_diagnostics` 传入 `optimizer=`，可得到与之相符的建议。",
     ),
 }
+
+
+class _Top(NamedTuple):
+    """The highest jump: its step and parameter, its norm and the level before."""
+
+    step: int
+    layer: str
+    peak: float
+    level: float
 
 
 @dataclass(frozen=True)
@@ -156,42 +165,48 @@ class GradientSpike:
         self, run: Run, norms: Doubles, level: Doubles, found: tuple[Bools, list[Span]]
     ) -> Finding:
         jumps, spikes = found
-        table, at = run[GRADIENT_NORM], run.highest_at(GRADIENT_NORM)
+        table = run[GRADIENT_NORM]
         ratio = np.where(jumps, norms / level, 0.0)
         worst = max(spikes, key=lambda span: float(ratio[span.records].max()))
-        record, layer = np.unravel_index(
-            int(np.argmax(ratio[worst.records])), ratio[worst.records].shape
+        inside = ratio[worst.records]
+        record, column = (int(i) for i in np.unravel_index(int(np.argmax(inside)), inside.shape))
+        row = worst.first + record
+        top = _Top(
+            int(run.highest_at(GRADIENT_NORM)[row, column]),
+            table.columns[column],
+            float(norms[row, column]),
+            float(level[row, column]),
         )
-        row, column = worst.first + int(record), int(layer)
-        step, peak = int(at[row, column]), float(norms[row, column])
         harmful = [s for s in spikes if not _clipped(run, table.steps[s.records])]
         together = np.flatnonzero(jumps[worst.records].any(axis=0))
-        words = {
-            "count": str(len(spikes)),
-            "step": str(step),
-            "layer": table.columns[column],
-            "peak": number(peak),
-            "times": number(float(ratio[row, column])),
-            "level": number(float(level[row, column])),
-            "layers": str(len(together)),
-            "all": str(len(table.columns)),
-        }
+        names = [table.columns[index] for index in together]
+        message = self._message(top, (len(spikes), len(names), len(table.columns)), bool(harmful))
+        ends = [span.ends(table.steps) for span in (worst, *(s for s in spikes if s != worst))]
+        pieces = [Evidence(GRADIENT_NORM.name, top.layer, *e) for e in ends[1:10]]
+        first = Evidence(
+            GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
+        )
+        severity = self.severity if len(harmful) >= self.min_spikes else Severity.INFO
+        total = float(np.nanmedian(np.sqrt(np.nansum(norms**2, axis=1))))
+        advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))
+        numbers = {"spikes": len(spikes), "peak": top.peak, "harmful": len(harmful)}
+        return Finding(self.code, severity, top.layer, (first, *pieces), message, advice, numbers)
+
+    def _message(self, top: _Top, counts: tuple[int, int, int], harmful: bool) -> Text:
         clipped = _NOT_CLIPPED if harmful else _CLIPPED
-        message = Text(
+        words = {
+            "count": str(counts[0]),
+            "step": str(top.step),
+            "layer": top.layer,
+            "peak": number(top.peak),
+            "times": number(top.peak / top.level),
+            "level": number(top.level),
+            "layers": str(counts[1]),
+            "all": str(counts[2]),
+        }
+        return Text(
             _MESSAGE.en.format(clipped=clipped.en, **words),
             _MESSAGE.zh.format(clipped=clipped.zh, **words),
-        )
-        ends = [span.ends(table.steps) for span in (worst, *(s for s in spikes if s != worst))]
-        pieces = [Evidence(GRADIENT_NORM.name, words["layer"], *e) for e in ends[1:10]]
-        bound = self.min_factor * float(level[row, column])
-        first = Evidence(GRADIENT_NORM.name, words["layer"], *ends[0], peak, bound)
-        severity = self.severity if len(harmful) >= self.min_spikes else Severity.INFO
-        names = [table.columns[index] for index in together]
-        total = float(np.nanmedian(np.sqrt(np.nansum(norms**2, axis=1))))
-        advice = _advice(run, names, (step, 3 * total, bool(harmful)))
-        numbers = {"spikes": len(spikes), "peak": peak, "harmful": len(harmful)}
-        return Finding(
-            self.code, severity, words["layer"], (first, *pieces), message, advice, numbers
         )
 
 

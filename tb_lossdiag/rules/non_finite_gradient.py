@@ -51,8 +51,8 @@ distance = (x.square().sum(-1) + 1e-8).sqrt()  # not x.norm(dim=-1) where x may 
 Until it is found, leave such a step out, so that it cannot reach the weights:
 
 ```python
-norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-if torch.isfinite(norm):
+gradients = [p.grad for p in model.parameters() if p.grad is not None]
+if all(torch.isfinite(gradient).all() for gradient in gradients):
     optimizer.step()
 ```""",
     """损失有限而梯度非有限，来自斜率无穷大的函数：0 处的 `sqrt`、`norm`、`std`，0 处的 `log` 或 `x ** p`，1 处的 `acos`，除以极小的数，溢出的 `exp`。`torch.where` 起不到保护作用：未被选中的分支的梯度是 0 × 无穷大。请在 `{name}` 附近或其后让自变量本身安全：
@@ -65,8 +65,8 @@ distance = (x.square().sum(-1) + 1e-8).sqrt()  # x 可能为 0 时不要用 x.no
 在找到之前，跳过这样的步，使它无法损害权重：
 
 ```python
-norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-if torch.isfinite(norm):
+gradients = [p.grad for p in model.parameters() if p.grad is not None]
+if all(torch.isfinite(gradient).all() for gradient in gradients):
     optimizer.step()
 ```""",
 )

@@ -12,6 +12,8 @@ from tb_lossdiag.rules.spans import Bools, Span, median, spans
 _GAUSS = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 _TINY = 1e-30
+_BLOCK = 8
+"""Records that share one baseline, at least; more in long runs, so that they stay quick."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,15 @@ class Baseline:
         return distance / np.maximum(self.spread, 1e-3)  # exact repetition is no noise to divide by
 
 
-def baseline(values: Doubles, window: int, least: int, block: int = 8) -> Baseline:
+def baseline(values: Doubles, window: int, least: int) -> Baseline:
     """The baseline of each record from up to `window` records before it.
 
     Args:
         values: float64[T, C]; NaN, infinite and not positive ones don't count.
         window: records that are looked back on.
         least: of these, how many must have a value.
-        block: records that share one baseline, so that long runs stay quick.
     """
+    block = max(_BLOCK, len(values) // 250)
     logs = np.where(np.isfinite(values) & (values > 0), values, np.nan)
     logs = np.log(logs)
     level, spread = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
@@ -55,7 +57,7 @@ def baseline(values: Doubles, window: int, least: int, block: int = 8) -> Baseli
         enough = (~np.isnan(past)).sum(axis=0) >= least
         rows = slice(start, start + block)
         # A slow rise is no spike: it lifts its own last records.
-        middle = np.fmax(median(past[-window // 4 :], axis=0), median(past[-block:], axis=0))
+        middle = np.fmax(median(past[-window // 4 :], axis=0), median(past[-_BLOCK:], axis=0))
         level[rows] = np.where(enough, np.exp(middle), np.nan)
         jumps = median(np.abs(np.diff(past, axis=0)), axis=0)
         spread[rows] = np.where(enough, _GAUSS / np.sqrt(2) * jumps, np.nan)
