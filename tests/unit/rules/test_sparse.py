@@ -6,7 +6,9 @@ from tb_lossdiag.quantities import LOSS, PARAMETER_NORM
 from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.sparse import latest, windowed
 
-NORMS = table(PARAMETER_NORM, [10, 20, 30], [[1, np.nan], [np.nan, 5], [3, 6]], ("a", "b"))
+NORMS = table(
+    PARAMETER_NORM, [10, 20, 30], np.array([[1.0, np.nan], [np.nan, 5.0], [3.0, 6.0]]), ("a", "b")
+)
 
 
 def test_latest_holds_the_last_value_of_each_column() -> None:
