@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from sickness_a import SICK_A
 from synthetic import (
     changed,
     healthy_run,
@@ -19,6 +20,7 @@ from synthetic import (
     with_terms,
     with_update_ratio,
     with_vanishing,
+    without,
 )
 
 from tb_lossdiag.quantities import (
@@ -28,6 +30,7 @@ from tb_lossdiag.quantities import (
     LOSS_TERM,
     OTHER_WRITERS,
     PARAMETER_HELD,
+    TERM_GRADIENT_NORM,
 )
 from tb_lossdiag.records import Run
 
@@ -37,7 +40,8 @@ _RECORDS = len(_WELL[LOSS])
 
 def _dominated() -> Run:
     noise = np.random.default_rng(0).lognormal(0, 0.05, _RECORDS)
-    return with_terms(_WELL, np.stack([np.full(_RECORDS, 100.0), noise], axis=1), (1.0, 1.0))
+    plain = without(_WELL, TERM_GRADIENT_NORM)
+    return with_terms(plain, np.stack([np.full(_RECORDS, 100.0), noise], axis=1), (1.0, 1.0))
 
 
 def _collapsed() -> Run:
@@ -53,6 +57,7 @@ def _broken() -> Run:
 
 
 SICK: Mapping[str, Run] = {
+    **SICK_A,
     "LD101": _broken(),
     "LD102": with_divergence(_WELL, 100, 8.0),
     "LD104": stuck(_WELL),

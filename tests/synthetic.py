@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from synthetic_a import check_ups
 
 from tb_lossdiag.quantities import (
     AMP_SCALE,
@@ -58,6 +59,7 @@ def healthy_run(
     tables += _optimizer(rng, steps, name)
     tables += [table(AMP_SCALE, steps, np.full(records, 65536.0)), table(OTHER_WRITERS, [0], [0.0])]
     tables.append(table(EXTRA, steps, rng.random(records), ("accuracy",)))
+    tables += check_ups(seed, steps, tables)
     return Run(f"healthy-{seed}", {t.quantity.name: t for t in tables}, {"optimizer": name})
 
 

@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tb_lossdiag.records import Doubles, Steps, Table
+from tb_lossdiag.quantities import STEPS
+from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Span, level, noise, spans
 
@@ -87,6 +88,20 @@ def curve(table: Table, column: str = "") -> Curve:
     values = table.column(column).astype(np.float64)
     there = ~np.isnan(values)
     return Curve(table.steps[there], values[there])
+
+
+def needs_one_model(run: Run) -> None:
+    """Raise `NotEnough` where several models are watched: in a game, one player's loss rises and stays by design.
+
+    Reads `STEPS`, which the rule that asks must declare.
+    """
+    if STEPS in run and len(run[STEPS].columns) > 1:
+        raise NotEnough(
+            Text(
+                "a run of one model: the losses of several may hold each other up, as in a GAN",
+                "只含一个模型的训练：多个模型的损失可能互相牵制，例如 GAN",
+            )
+        )
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM, Quantity
+from tb_lossdiag.quantities import (
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    LOSS,
+    LOSS_NONFINITE,
+    PARAMETER_NORM,
+    Quantity,
+)
 from tb_lossdiag.records import Doubles, Run, Table
+from tb_lossdiag.rules.broken import last_finite
 from tb_lossdiag.rules.curve import Curve, curve
 from tb_lossdiag.rules.layers import Family, family, global_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, history, median, spans
+from tb_lossdiag.rules.sparse import latest
+from tb_lossdiag.rules.spikes import grouped
 
 _GREW = Text(
     "The global gradient norm rose to {high}, {times} times its earlier level of {low}, from step {first} on; `{layer}` grew most.",
@@ -22,6 +32,10 @@ _GREW = Text(
 _STEEP = Text(
     "From step {first} on, the global gradient norm of {high} would change the loss by {times} times its value if every weight moved by 100% along it; `{layer}` has the largest gradient.",
     "从第 {first} 步起，全局梯度范数为 {high}：若所有权重沿梯度方向移动 100%，损失会变化自身的 {times} 倍；`{layer}` 的梯度最大。",
+)
+_BROKE = Text(
+    "The global gradient norm rose from {low} to {high}, {times} times as much, up to step {last}; from the next record on the run is not finite. `{layer}` grew most.",
+    "全局梯度范数从 {low} 升至 {high}（{times} 倍），直到第 {last} 步；从下一条记录起训练变为非有限。`{layer}` 增长最多。",
 )
 _ADVICE = Text(
     """{cause}
@@ -77,7 +91,8 @@ class ExplodingGradient:
     Why it matters: one step along it can undo the training or make the parameters infinite.
 
     How it decides: either the global gradient norm (L2 over all parameters) is at least `min_growth` times the median of
-    everything earlier, for `min_records` records in a row, and the loss didn't fall meanwhile; or gradient norm x parameter norm /
+    everything earlier, for `min_records` records in a row, and the loss didn't fall meanwhile; or it is that much above the
+    run's first records right before loss or gradients stop being finite (a record's highest counts); or gradient norm x parameter norm /
     loss, the relative change of the loss per relative change of the weights, is at least `max_steepness` for `min_steep` records
     while the loss has lost less than half of its start. Dimensionless, so a scaled or summed loss doesn't matter.
 
@@ -92,7 +107,7 @@ class ExplodingGradient:
 
     为什么重要：沿它走一步就可能毁掉训练，或使参数变为无穷大。
 
-    如何判断：其一，全局梯度范数（所有参数的 L2 范数）连续 `min_records` 条记录不低于此前全部记录中位数的 `min_growth` 倍，且其间损失没有下降；其二，梯度范数 × 参数范数 / 损失（权重每相对变化一份，损失相对变化几份）连续 `min_steep` 条记录不低于 `max_steepness`，且损失比起点下降不到一半。无量纲，损失的缩放或求和不影响。
+    如何判断：其一，全局梯度范数（所有参数的 L2 范数）连续 `min_records` 条记录不低于此前全部记录中位数的 `min_growth` 倍，且其间损失没有下降；其二，在损失或梯度变为非有限之前，范数（取记录的最高值）高出最初记录同样的倍数；其三，梯度范数 × 参数范数 / 损失（权重每相对变化一份，损失相对变化几份）连续 `min_steep` 条记录不低于 `max_steepness`，且损失比起点下降不到一半。无量纲，损失的缩放或求和不影响。
 
     先试什么：按平稳时的水平裁剪全局范数，降低学习率，检查初始化与输入尺度。
 
@@ -105,8 +120,13 @@ class ExplodingGradient:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The gradient explodes", "梯度爆炸")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, LOSS)
-    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD301")
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        PARAMETER_NORM,
+        LOSS,
+        LOSS_NONFINITE,
+        GRADIENT_NONFINITE,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD103", "LD203", "LD206", "LD301")
 
     #: norm over its own history, 1; leaving a zero-initialised head grows tenfold, batches differ by 3
     min_growth: float = 100.0
@@ -122,6 +142,10 @@ class ExplodingGradient:
         table = run[GRADIENT_NORM]
         norm = global_norm(table.values)
         good = np.isfinite(norm)
+        broke = list(self._broke(run))
+        if broke:
+            yield from broke
+            return
         if good.sum() < self.min_steep:
             raise NotEnough(_NEEDS.format(least=str(self.min_steep)))
         # Records that are not finite are left out: they say nothing about the size before.
@@ -136,9 +160,34 @@ class ExplodingGradient:
         found = self._grown(run, gradient, norm[good], loss)
         yield from found or self._steep(run, gradient, norm[good], loss)
 
+    def _broke(self, run: Run) -> Iterator[Finding]:
+        """Growth that ends in NaN or infinity, however short; the highest of each record's window counts."""
+        end = last_finite(run)
+        table = run.highest(GRADIENT_NORM)
+        rows = np.flatnonzero(table.steps <= end) if end is not None else np.zeros(0, np.int64)
+        if len(rows) <= self.min_records:
+            return
+        values = np.where(np.isfinite(table.values), table.values, np.nan)[rows]
+        norm = global_norm(values)
+        low, high = (
+            float(median(norm[: self.min_records])),
+            float(np.nanmax(norm[-self.min_records :])),
+        )
+        recent = float(median(norm[-20:-3])) if len(norm) > 2 * self.min_steep else low
+        if high < self.min_growth * max(low, recent) or low <= 0:
+            return
+        before = median(values[: self.min_records], axis=0)
+        gradient = Table(
+            GRADIENT_NORM, table.columns, table.steps[rows], table.walltimes[rows], values
+        )
+        first = int(np.flatnonzero(norm < self.min_growth * max(low, recent) / 10)[-1])
+        span = Span(min(first + 1, len(rows) - 1), len(rows) - 1)
+        yield self._finding(run, gradient, span, (_BROKE, low, high, high / low), before)
+
     def _grown(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         past = history(norm, self.min_steep)
-        for span in spans((norm >= self.min_growth * past) & (past > 0), self.min_records):
+        grown = grouped((norm >= self.min_growth * past) & (past > 0), self.min_records)
+        for span in (s for s in grown if s.size >= self.min_records):
             if not _fell(loss, *span.ends(gradient.steps)):
                 low, high = float(past[span.first]), float(np.max(norm[span.records]))
                 before = median(gradient.values[: span.first], axis=0)
@@ -148,7 +197,9 @@ class ExplodingGradient:
     def _steep(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         if loss is None or PARAMETER_NORM not in run or loss.may_be_negative or not len(loss):
             return []
-        size = global_norm(run[PARAMETER_NORM].at(gradient.steps, gradient.columns))
+        size = global_norm(
+            latest(run[PARAMETER_NORM], gradient.steps, gradient.columns).astype(np.float32)
+        )
         at = np.maximum(np.searchsorted(loss.steps, gradient.steps, side="right") - 1, 0)
         steepness = norm * size / np.maximum(loss.level[at], 1e-30)
         unlearned: Bools = loss.fall_at(gradient.steps) < 0.5  # noqa: PLR2004  (half, see "How it decides")
@@ -172,7 +223,12 @@ class ExplodingGradient:
         growth = median(gradient.values[span.records], axis=0) / np.maximum(before, 1e-30)
         layer = gradient.columns[int(np.argmax(np.nan_to_num(growth, nan=-1.0)))]
         message = text.format(
-            high=number(high), times=number(times), low=number(low), first=str(ends[0]), layer=layer
+            last=str(ends[1]),
+            high=number(high),
+            times=number(times),
+            low=number(low),
+            first=str(ends[0]),
+            layer=layer,
         )
         bound = self.min_growth * low if np.isfinite(low) else None
         evidence = Evidence(GRADIENT_NORM.name, layer, *ends, high, bound)

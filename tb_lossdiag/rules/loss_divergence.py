@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tb_lossdiag.quantities import LEARNING_RATE, LOSS, Quantity
+from tb_lossdiag.quantities import LEARNING_RATE, LOSS, STEPS, Quantity
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.curve import Divergence, curve, divergence
+from tb_lossdiag.rules.curve import Divergence, curve, divergence, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
@@ -55,7 +55,7 @@ class LossDivergence:
 
     What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
 
-    Guards against: losses that go below zero (not evaluated); ripples of a warm-up, which end before the run does; a loss near
+    Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; a loss near
     zero that doubles without it mattering; noise.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "diverging loss"; Zhang et al. 2022, OPT-175B logbook
@@ -70,7 +70,7 @@ class LossDivergence:
 
     先试什么：从上升之前重新开始，降低学习率，加预热和梯度裁剪。
 
-    如何避免误报：会取负值的损失不评估；预热期的波动会在训练结束前消失；接近零的损失翻倍无关紧要；噪声。
+    如何避免误报：会取负值的损失和多个模型的博弈（如 GAN）不评估；预热期的波动会在训练结束前消失；接近零的损失翻倍无关紧要；噪声。
 
     参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Zhang 等 2022，OPT-175B 日志（arXiv 2205.01068）2.5 节。
     """
@@ -79,8 +79,8 @@ class LossDivergence:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss diverges", "损失发散")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
-    explains: ClassVar[tuple[str, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE, STEPS)
+    explains: ClassVar[tuple[str, ...]] = ("LD105",)
 
     #: last level over best level, 1; TheDeepChecker's doubling
     factor: float = 2.0
@@ -93,6 +93,7 @@ class LossDivergence:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss ends far above its best level."""
+        needs_one_model(run)
         loss = curve(run[LOSS])
         loss.needs_positive()
         loss.needs(self.min_run)

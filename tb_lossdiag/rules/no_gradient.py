@@ -8,11 +8,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM, Quantity
-from tb_lossdiag.records import Run
+from tb_lossdiag.quantities import (
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
+    Quantity,
+)
+from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.rules.sparse import latest
 
 _MESSAGE = Text(
     "{count} of {all} trainable parameters never had a gradient in {records} records: {names}.",
@@ -80,22 +87,22 @@ class NoGradient:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Parameters without a gradient", "参数没有梯度")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD605")
 
     #: records in which others have a gradient; a branch that is used now and then shows up within that many
     min_records: int = 5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names all parameters without a gradient."""
-        gradient, count, parameter = run.aligned(GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
+        gradient, count = run.aligned(GRADIENT_NORM, GRADIENT_NONFINITE)
         has: Bools = ~np.isnan(gradient.values) | ~np.isnan(count.values)
         judged = has.any(axis=1, keepdims=True)
         if judged.sum() < self.min_records:
             least = self.min_records
             needs = Text(f"at least {least} records of gradients", f"至少需要 {least} 条梯度记录")
             raise NotEnough(needs)
-        trainable = (np.isfinite(parameter.values) | has) & judged
+        trainable = (_required(run, gradient) | has) & judged
         without = ~has.any(axis=0) & (trainable.sum(axis=0) >= self.min_records)
         if without.any():
             steps = gradient.steps[trainable[:, without].any(axis=1)]
@@ -125,6 +132,16 @@ class NoGradient:
         subject = patterns[0] if len(patterns) == 1 else ""
         numbers = {"parameters": len(names), "trainable": len(trainable)}
         return Finding(self.code, self.severity, subject, evidence, message, advice, numbers)
+
+
+def _required(run: Run, gradient: Table) -> Bools:
+    """bool[T, C]: whether a parameter requires a gradient, by what was last said of it; else whether its norm is known."""
+    known: Bools = np.isfinite(latest(run[PARAMETER_NORM], gradient.steps, gradient.columns))
+    if PARAMETER_TRAINABLE not in run:
+        return known
+    said = latest(run[PARAMETER_TRAINABLE], gradient.steps, gradient.columns)
+    required: Bools = np.where(np.isnan(said), known, said == 1)
+    return required
 
 
 def _first_of(pattern: str, names: list[str]) -> str:

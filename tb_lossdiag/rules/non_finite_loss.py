@@ -4,17 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE, LOSS_TERM, LOSS_TERM_NONFINITE, Quantity
-from tb_lossdiag.records import Run
+from tb_lossdiag.quantities import (
+    ACTIVATION_NONFINITE,
+    GRADIENT_NONFINITE,
+    LOSS,
+    LOSS_NONFINITE,
+    LOSS_TERM,
+    LOSS_TERM_NONFINITE,
+    NONFINITE_STEPS,
+    PARAMETER_NORM,
+    STEPS,
+    Quantity,
+)
+from tb_lossdiag.records import Run, Steps
+from tb_lossdiag.rules import broken
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 _MESSAGE = Text(
-    "The {what} was {value} at step {step}, and not finite in {count} of {records} records ({share}%).",
-    "{what}在第 {step} 步为 {value}；{records} 条记录中有 {count} 条非有限（{share}%）。",
+    "The {what} was {value} at step {step}, and not finite in {count} step(s), in {bad} of {records} records ({share}%). {origin}",
+    "{what}在第 {step} 步为 {value}；{count} 步非有限，见于 {records} 条记录中的 {bad} 条（{share}%）。{origin}",
+)
+_BY_GRADIENT = Text(
+    "Before that, at step {step}, the gradient of `{name}` was not finite: the update with it destroyed the weights.",
+    "在此之前，第 {step} 步 `{name}` 的梯度已非有限：用它更新毁掉了权重。",
+)
+_BY_WEIGHT = Text(
+    "The parameter `{name}` was not finite by then (step {step}).",
+    "那时参数 `{name}` 已非有限（第 {step} 步）。",
+)
+_BY_ACTIVATION = Text(
+    "The first output that was not finite is that of `{name}` (step {step}).",
+    "最先非有限的输出来自 `{name}`（第 {step} 步）。",
+)
+_BY_LOSS = Text(
+    "The gradients were finite until then, so it arose in the forward pass of that step.",
+    "在此之前梯度都是有限的，所以它产生于这一步的前向计算。",
+)
+_UNKNOWN = Text(
+    "Where it came from is not recorded (pass the model to see it).",
+    "来源没有记录（传入模型即可看到）。",
 )
 _TOTAL = Text("loss", "损失")
 _TERM = Text("loss term `{name}`", "损失项 `{name}` ")
@@ -45,6 +77,16 @@ if not torch.isfinite(loss):
 )
 
 
+class _Broken(NamedTuple):
+    """Evidence, first broken value, number of broken steps, of broken and of all records, and whether the run survived."""
+
+    evidence: Evidence
+    value: float
+    hits: int
+    records: tuple[int, int]
+    survived: bool
+
+
 @dataclass(frozen=True)
 class NonFiniteLoss:
     """The loss, or one of its terms, became NaN or infinite.
@@ -53,12 +95,13 @@ class NonFiniteLoss:
     that step can be used.
 
     How it decides: any recorded loss or loss term that is NaN or infinite. The values are raw, never averaged. It names the
-    first one, the term rather than the total when both break at the same step. Steps are optimizer steps.
+    first one, the term rather than the total when both break at the same step, and what was broken before it: a gradient, a
+    weight, an activation, or nothing. Unit: optimizer steps.
 
     What to try first: look at the batch of that step, protect `log`, `sqrt` and divisions, then lower the learning rate.
 
     Guards against: a loss that isn't recorded at a step isn't a NaN; a rare one that the run survives (fewer than
-    `max_survived` of the records, and finite again at the end) is only a warning.
+    `max_survived` of the steps, and finite again at the end) is only a warning.
 
     References: PyTorch, `torch.autograd.set_detect_anomaly`; Micikevicius et al. 2018, Mixed Precision Training
     (arXiv 1710.03740).
@@ -68,11 +111,11 @@ class NonFiniteLoss:
 
     为什么重要：损失中出现一个 NaN 就会使所有梯度变为 NaN，再更新一次就会毁掉全部参数，此后的结果都不可用。
 
-    如何判断：任何一条损失或损失项的记录为 NaN 或无穷大。使用原始值，绝不取平均。报告最先出现的那个；若总损失与某一项在同一步出错，报告该项。步数为优化器步数。
+    如何判断：任何一条损失或损失项的记录为 NaN 或无穷大。使用原始值，绝不取平均。报告最先出现的那个；若总损失与某一项在同一步出错，报告该项，并说明在它之前出错的是梯度、权重、激活，还是都没有。单位：优化器步数。
 
     先试什么：检查该步的数据批次，保护 `log`、`sqrt` 与除法，然后降低学习率。
 
-    如何避免误报：某步没有记录不等于 NaN；偶尔出现且训练已恢复的情况（少于记录数的 `max_survived`，且末尾恢复有限）只作警告。
+    如何避免误报：某步没有记录不等于 NaN；偶尔出现且训练已恢复的情况（少于步数的 `max_survived`，且末尾恢复有限）只作警告。
 
     参考：PyTorch `torch.autograd.set_detect_anomaly`；Micikevicius 等 2018，混合精度训练（arXiv 1710.03740）。
     """
@@ -81,10 +124,18 @@ class NonFiniteLoss:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss is NaN or infinite", "损失为 NaN 或无穷大")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS, LOSS_NONFINITE)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_TERM_NONFINITE)
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD104", "LD107", "LD403")
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        LOSS_TERM,
+        LOSS_TERM_NONFINITE,
+        GRADIENT_NONFINITE,
+        NONFINITE_STEPS,
+        PARAMETER_NORM,
+        ACTIVATION_NONFINITE,
+        STEPS,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD107", "LD403")
 
-    #: share of records, 1; a trainer that skips bad batches survives a few, PyTorch's GradScaler aims at 1 in 2000 steps
+    #: share of steps, 1; a trainer that skips bad batches survives a few, PyTorch's GradScaler aims at 1 in 2000 steps
     max_survived: float = 0.01
 
     def check(self, run: Run) -> Iterator[Finding]:
@@ -92,45 +143,72 @@ class NonFiniteLoss:
         found = [*self._broken(run, LOSS_TERM_NONFINITE, LOSS_TERM)]
         found += self._broken(run, LOSS_NONFINITE, LOSS)
         if found:
-            yield self._finding(*min(found, key=lambda item: item[0].first_step))
+            yield self._finding(run, min(found, key=lambda item: item.evidence.first_step))
 
-    def _broken(
-        self, run: Run, flag: Quantity, value: Quantity
-    ) -> Iterator[tuple[Evidence, float, int, int, bool]]:
-        """Evidence, first value, number of bad and of all records, and whether it is bad at the end."""
+    def _broken(self, run: Run, flag: Quantity, value: Quantity) -> Iterator[_Broken]:
         if flag not in run or value not in run:
             return
-        for name in run[flag].columns:
-            flags = run[flag].column(name)
+        table, at = run[flag], run.highest_at(flag)
+        for index, name in enumerate(table.columns):
+            flags = table.values[:, index]
+            known = np.flatnonzero(~np.isnan(flags))
             bad = np.flatnonzero(flags > 0)
             if len(bad):
-                steps = run[flag].steps[bad]
-                first = float(run[value].at(steps[:1], [name])[0, 0])
-                evidence = Evidence(value.name, name, int(steps[0]), int(steps[-1]))
-                known = np.flatnonzero(~np.isnan(flags))
-                yield evidence, first, len(bad), len(known), bool(bad[-1] == known[-1])
+                first = float(run.highest(value).at(table.steps[bad[:1]], [name])[0, 0])
+                ends = int(at[bad[0], index]), int(table.steps[bad[-1]])
+                count = int(np.where(np.isfinite(flags[bad]), flags[bad], 1.0).sum())
+                share = min(len(bad) / len(known), count / _steps(run, table.steps[known]))
+                evidence = Evidence(value.name, name, *ends)
+                survived = bad[-1] != known[-1] and share < self.max_survived
+                records = len(bad), len(known)
+                yield _Broken(evidence, first, count, records, bool(survived))
 
-    def _finding(
-        self, evidence: Evidence, first: float, count: int, records: int, last: bool
-    ) -> Finding:
-        survived = not last and count < self.max_survived * records
+    def _finding(self, run: Run, found: _Broken) -> Finding:
+        evidence = found.evidence
         what = _TERM.format(name=evidence.column) if evidence.column else _TOTAL
+        origin = _origin(run, evidence.first_step)
         words = {
-            "value": "NaN" if np.isnan(first) else "Inf",
+            "value": "Inf" if np.isinf(found.value) else "NaN",
             "step": str(evidence.first_step),
-            "count": str(count),
-            "records": str(records),
-            "share": f"{100 * count / records:.1f}",
+            "count": str(found.hits),
+            "bad": str(found.records[0]),
+            "records": str(found.records[1]),
+            "share": f"{100 * found.records[0] / found.records[1]:.1f}",
         }
         message = Text(
-            _MESSAGE.en.format(what=what.en, **words), _MESSAGE.zh.format(what=what.zh, **words)
+            _MESSAGE.en.format(what=what.en, origin=origin.en, **words),
+            _MESSAGE.zh.format(what=what.zh, origin=origin.zh, **words),
         )
         return Finding(
             self.code,
-            Severity.WARNING if survived else self.severity,
+            Severity.WARNING if found.survived else self.severity,
             evidence.column,
             (evidence,),
             message,
             _ADVICE.format(step=words["step"]),
-            {"count": count, "records": records},
+            {"count": found.hits, "records": found.records[1]},
         )
+
+
+def _steps(run: Run, at: Steps) -> int:
+    """Optimizer steps behind these records; their number where that isn't recorded."""
+    if STEPS not in run or len(run[STEPS].columns) > 1:
+        return len(at)
+    counted = run[STEPS].at(at)[:, 0]
+    return int(np.where(np.isfinite(counted), counted, 1.0).sum())
+
+
+def _origin(run: Run, step: int) -> Text:
+    """What was broken before the loss at a step."""
+    if GRADIENT_NONFINITE not in run:
+        return _UNKNOWN
+    gradient, weight = broken.first_gradient(run), broken.first_weight(run)
+    activation = broken.first_activation(run)
+    for text, place, latest in (
+        (_BY_GRADIENT, gradient, step - 1),
+        (_BY_WEIGHT, weight, step),
+        (_BY_ACTIVATION, activation, step),
+    ):
+        if place is not None and place.step <= latest:
+            return text.format(name=place.column, step=str(place.step))
+    return _BY_LOSS

@@ -9,19 +9,38 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LEARNING_RATE, LOSS, Quantity
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_SAMPLES,
+    CALL_VALUE,
+    LEARNING_RATE,
+    LOSS,
+    STEPS,
+    Quantity,
+)
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.calls import Guess, guesses
+from tb_lossdiag.rules.curve import Curve, curve, needs_one_model
 from tb_lossdiag.rules.layers import rate
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
 _MESSAGE = Text(
     "The loss began at {start} and its level over the last quarter is {end}: a change of {percent}% in {records} records{guess}.",
     "损失从 {start} 开始，最后四分之一的水平为 {end}：{records} 条记录只变化了 {percent}%{guess}。",
 )
-_GUESS = Text(
+_LN_2 = Text(
     ", and {end} is ln 2, the loss of guessing between two classes",
     "，而 {end} 就是 ln 2，即二分类瞎猜的损失",
+)
+_CLASSES = Text(
+    "; `{call}` costs {value}, as much as guessing between {classes} classes ({blind})",
+    "；`{call}` 的损失为 {value}，相当于在 {classes} 个类别之间瞎猜（{blind}）",
+)
+_CONSTANT = Text(
+    "; `{call}` costs {value}, as much as giving the same best answer to every input ({blind})",
+    "；`{call}` 的损失为 {value}，相当于对所有输入给出同一个最佳答案（{blind}）",
 )
 _NO_GUESS = Text("", "")
 _ADVICE = Text(
@@ -62,13 +81,15 @@ class NotLearning:
 
     How it decides: start = median of the first 3 records, end = median of the last quarter. It fires if the end is not below
     the start by more than `max_fall` of it or twice the standard error of a quarter's median, and if the second and the last
-    quarter agree within `max_drift` or three standard errors. A level of ln 2 (within `guess_tolerance`) that is flat, from a start of at most
-    `max_guess_start` times that, counts as guessing between two classes. Unit: that of the loss.
+    quarter agree within `max_drift` or three standard errors. A flat loss also counts, from whatever start, if in the check-ups of the
+    second half (at least `min_checks`) its only loss call costs as much, within `guess_tolerance`, as guessing between all
+    classes or as the best constant answer to that batch. Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
+    times that. Unit: that of the loss.
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
 
-    Guards against: a converged run, which began higher; a run recorded from its middle, a learning rate still warming up, and a
-    loss that goes below zero (all not evaluated).
+    Guards against: a converged run, which began higher; a run recorded from its middle, a learning rate still warming up, a loss
+    that goes below zero, and games of several models, whose balance is that of guessing (all not evaluated).
 
     References: Karpathy 2019, A Recipe for Training Neural Networks ("overfit one batch"); Goodfellow, Bengio and Courville
     2016, Deep Learning, section 11.5.
@@ -78,11 +99,11 @@ class NotLearning:
 
     为什么重要：到目前为止的训练没有任何收获，继续下去也不会有。
 
-    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一相差不超过 `max_drift` 或三倍标准误，则触发。若水平稳定在 ln 2（误差在 `guess_tolerance` 内），且起点不超过它的 `max_guess_start` 倍，也视为二分类瞎猜。单位与损失相同。
+    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一相差不超过 `max_drift` 或三倍标准误，则触发。无论起点高低，若损失平稳，且后半程的检查（至少 `min_checks` 次）中唯一的损失调用与在所有类别间瞎猜、或对该批次给出最佳常数答案的损失相当（误差在 `guess_tolerance` 内），也会触发。没有检查时：水平为 ln 2 且起点不超过它的 `max_guess_start` 倍。单位与损失相同。
 
     先试什么：先让模型过拟合一个批次；再检查训练循环、损失的输入和学习率。
 
-    如何避免误报：已收敛的训练起点更高；从中途开始记录、学习率仍在预热、损失会取负值的训练均不评估。
+    如何避免误报：已收敛的训练起点更高；从中途开始记录、学习率仍在预热、损失会取负值的训练、以瞎猜为平衡点的多模型博弈均不评估。
 
     参考：Karpathy 2019，训练神经网络的秘诀（“过拟合一个批次”）；Goodfellow、Bengio 与 Courville 2016，《深度学习》11.5 节。
     """
@@ -91,34 +112,68 @@ class NotLearning:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss does not fall", "损失没有下降")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        LEARNING_RATE,
+        CALL_VALUE,
+        CALL_BASELINE,
+        CALL_OUTPUTS,
+        CALL_SAMPLES,
+        STEPS,
+    )
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the starting level, 1; fine-tuning of a good model wins more than that
     max_fall: float = 0.02
     #: share of the starting level between second and last quarter, 1; what falls steadily is slow, but learns
     max_drift: float = 0.002
-    #: relative distance to ln 2, 1; wide enough for a class or two of imbalance, too narrow for chance
+    #: relative distance to the loss of guessing, 1; what a model that begins to learn wins first is several times that
     guess_tolerance: float = 0.01
     #: start over ln 2, 1; a random output layer costs that much, and a run that fell from further up has learned
     max_guess_start: float = 1.3
+    #: check-ups in the second half; one batch can be hard
+    min_checks: int = 3
     #: records; a quarter then has enough for a standard error
     min_records: int = 50
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss has stayed at its start, or at that of guessing."""
+        needs_one_model(run)
         loss = curve(run[LOSS])
         loss.needs_positive()
         loss.needs(self.min_records)
-        _needs_beginning(loss)
-        _needs_full_rate(run, loss)
+        needs_beginning(loss)
+        needs_full_rate(run, loss)
         start, (second, end, error) = loss.start, self._quarters(loss)
         margin = max(self.max_fall * start, 2 * error)
         flat = abs(second - end) <= max(self.max_drift * start, 3 * error)
-        near = abs(end - math.log(2)) <= self.guess_tolerance * math.log(2)
-        guessing = near and start <= self.max_guess_start * end
-        if flat and np.isfinite(end) and (abs(start - end) <= margin or guessing):
-            yield self._finding(run, loss, end, guessing)
+        guess = self._guess(run, loss, end, error)
+        if flat and np.isfinite(end) and (abs(start - end) <= margin or guess is not _NO_GUESS):
+            yield self._finding(run, loss, end, guess)
+
+    def _guess(self, run: Run, loss: Curve, end: float, error: float) -> Text:
+        """What kind of guessing costs as much as the loss does at the end."""
+        if CALL_VALUE in run and CALL_BASELINE in run:
+            known = guesses(run)
+            return self._blind(known[0], loss) if len(known) == 1 else _NO_GUESS
+        # A level that isn't known that well may lie near ln 2 by chance.
+        near = max(abs(end - math.log(2)), error) <= self.guess_tolerance * math.log(2)
+        guessing = near and loss.start <= self.max_guess_start * end
+        return _LN_2.format(end=number(end)) if guessing else _NO_GUESS
+
+    def _blind(self, call: Guess, loss: Curve) -> Text:
+        late = call.steps >= loss.steps[len(loss) // 2]
+        if late.sum() < self.min_checks:
+            return _NO_GUESS
+        value = float(np.median(call.value[late]))
+        for text, blind in (
+            (_CLASSES if call.classes else _CONSTANT, call.uniform),
+            (_CONSTANT, float(np.median(call.blind[late]))),
+        ):
+            ratio = value / blind if blind > 0 else np.nan
+            if abs(ratio - 1) <= self.guess_tolerance:
+                words = {"value": number(value), "blind": number(blind)}
+                return text.format(call=call.column, classes=str(call.classes), **words)
+        return _NO_GUESS
 
     def _quarters(self, loss: Curve) -> tuple[float, float, float]:
         """Level of the second and of the last quarter, and the standard error of each."""
@@ -127,9 +182,8 @@ class NotLearning:
         error = 1.25 * loss.noise / math.sqrt(size)  # standard error of a median
         return float(np.median(second)), float(np.median(last)), error
 
-    def _finding(self, run: Run, loss: Curve, end: float, guessing: bool) -> Finding:
+    def _finding(self, run: Run, loss: Curve, end: float, guess: Text) -> Finding:
         start, lr = loss.start, rate(run)
-        guess = (_GUESS if guessing else _NO_GUESS).format(end=number(end))
         percent = number(100 * (end - start) / start) if start else "0"
         words = {"start": number(start), "end": number(end), "percent": percent}
         message = Text(
@@ -142,25 +196,3 @@ class NotLearning:
         numbers = {"start": start, "end": end}
         advice = _ADVICE.format(rate=at)
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
-
-
-def _needs_beginning(loss: Curve) -> None:
-    """A run that was resumed, or recorded late, may have learned before."""
-    gap = float(np.median(np.diff(loss.steps)))
-    if loss.steps[0] > 10 * gap:
-        raise NotEnough(
-            Text("records from the beginning of the training", "需要训练开始阶段的记录")
-        )
-
-
-def _needs_full_rate(run: Run, loss: Curve) -> None:
-    """Learning has hardly begun while the rate is still warming up."""
-    middle, last, full = (
-        rate(run, int(loss.steps[len(loss) // 2])),
-        rate(run, int(loss.steps[-1])),
-        rate(run),
-    )
-    if middle is not None and last is not None and last == full and middle < 0.7 * last:
-        raise NotEnough(
-            Text("records after the learning rate's warm-up", "需要学习率预热结束之后的记录")
-        )

@@ -25,6 +25,8 @@ _ADVICE = Text(
 - regularisation: weight decay (`AdamW(..., weight_decay=0.05)`), dropout, label smoothing;
 - a smaller model, or fewer trainable layers when fine-tuning.
 
+A classifier's accuracy may still rise while its loss does: then it becomes too sure of itself, and label smoothing alone may do.
+
 ```python
 if validation_loss < best:
     best = validation_loss
@@ -35,6 +37,8 @@ if validation_loss < best:
 - 更多或更多样的数据（数据增强），这是唯一没有代价的办法；
 - 正则化：权重衰减（`AdamW(..., weight_decay=0.05)`）、dropout、标签平滑；
 - 更小的模型，或在微调时减少可训练的层。
+
+分类器的准确率可能在损失上升时继续提高：那是过度自信，仅用标签平滑也许就够了。
 
 ```python
 if validation_loss < best:
@@ -80,7 +84,7 @@ class Overfitting:
     title: ClassVar[Text] = Text("The model overfits", "模型过拟合")
     reads: ClassVar[tuple[Quantity, ...]] = (VALIDATION_LOSS, LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD108",)
 
     #: relative to the best level, 1; Prechelt's generalisation loss GL between 5% and 20%
     min_rise: float = 0.1

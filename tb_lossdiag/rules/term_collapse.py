@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,8 +12,7 @@ from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, Quantity
 from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, level, spans
-
-_KL = re.compile(r"(^|[^a-z])(kl|kld|kld?_?(loss|div)|kl[-_ ]?divergence)([^a-z]|$)", re.IGNORECASE)
+from tb_lossdiag.rules.terms import DIVERGENCE
 
 _MESSAGE = Text(
     "`{term}` fell from {before} to {after} by step {first} and stays there for {records} records, while the other terms keep {rest}% of their size.",
@@ -153,7 +151,7 @@ class TermCollapse:
         )
         bound = self.max_rest * numbers["before"]
         evidence = Evidence(LOSS_TERM.name, term, first, last, numbers["after"], bound)
-        divergence = _KL.search(term) is not None
+        divergence = DIVERGENCE.search(term) is not None
         severity = self.severity if divergence else Severity.INFO
         text = _KL_ADVICE if divergence else _ADVICE
         advice = text.format(term=term, anneal=str(max(10, (last - int(steps[0])) // 4)))

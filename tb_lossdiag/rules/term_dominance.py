@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, Quantity
-from tb_lossdiag.records import Doubles, Run, Table
+from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, TERM_GRADIENT_NORM, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
-from tb_lossdiag.rules.spans import Span, level, longest, median, noise
+from tb_lossdiag.rules.spans import Bools, Span, level, longest, median, noise
+from tb_lossdiag.rules.terms import is_penalty
 
 _MESSAGE = Text(
     "`{term}` makes up {percent}% of the loss over {records} records{starved}.",
     "在 {records} 条记录中，`{term}` 占损失的 {percent}%{starved}。",
+)
+_BY_GRADIENT = Text(
+    "`{term}` gives {percent}% of the gradient over {records} decompositions{starved}.",
+    "在 {records} 次分解中，`{term}` 占梯度的 {percent}%{starved}。",
 )
 _STARVED = Text(
     ", while `{name}`, of comparable weight, doesn't improve ({before} before, {after} after)",
@@ -40,6 +45,15 @@ weights = dict({weights})
 )
 
 
+class _Big(NamedTuple):
+    """The term that dominates: its column, its share, records that show it, and how to say it."""
+
+    column: int
+    share: float
+    records: int
+    text: Text
+
+
 @dataclass(frozen=True)
 class TermDominance:
     """One term is nearly the whole loss.
@@ -48,12 +62,13 @@ class TermDominance:
 
     How it decides: contribution = weight x value; share = |contribution| over the sum of all |contributions|. A term's share is
     above `min_share` for at least `min_records` records in a row that make up `min_stretch` of the run, with at least two terms
-    of non-zero weight. It is a warning if another term, whose weight is at least half as large and which varies from batch to
+    of non-zero weight. With `decompose` gradients decide: the share of the terms' gradient norms must be above `min_share` in
+    at least `min_checks` decompositions in a row, which make up `min_stretch` of them. It is a warning if another term, whose weight is at least half as large and which varies from batch to
     batch, stays within `starved_change` of where it began; else an information. Dimensionless.
 
     What to try first: weights that bring the contributions to one order of magnitude.
 
-    Guards against: main loss plus small regulariser (information only); terms switched off by a zero weight; short phases.
+    Guards against: a large term without a gradient (where gradients are known); main loss plus penalties or a divergence (silent unless starved) or another small term (information only); terms switched off by a zero weight; short phases.
 
     References: Kendall, Gal and Cipolla 2018 (arXiv 1705.07115); Chen et al. 2018, GradNorm (arXiv 1711.02257).
     """
@@ -62,11 +77,11 @@ class TermDominance:
 
     为什么重要：其他项的要求被淹没；它们被计算，却没有被学习。
 
-    如何判断：贡献 = 权重 × 数值；占比 = |贡献| / 所有 |贡献| 之和。至少有两项权重非零时，某项占比连续至少 `min_records` 条且占全程 `min_stretch` 的记录高于 `min_share`。若另有一项权重不小于其一半、随批次波动，却停留在起点的 `starved_change` 以内，则为警告，否则只是提示。无量纲。
+    如何判断：贡献 = 权重 × 数值；占比 = |贡献| / 所有 |贡献| 之和。至少有两项权重非零时，某项占比连续至少 `min_records` 条且占全程 `min_stretch` 的记录高于 `min_share`。使用 `decompose` 时以梯度为准：该项在各项梯度范数中的占比须连续至少 `min_checks` 次、占全部 `min_stretch` 的分解高于 `min_share`。若另有一项权重不小于其一半、随批次波动，却停留在起点的 `starved_change` 以内，则为警告，否则只是提示。无量纲。
 
     先试什么：调整权重，使各项贡献处于同一数量级。
 
-    如何避免误报：主损失加小正则项（只作提示）；权重为零的项；短暂的阶段。
+    如何避免误报：数值大却没有梯度的项（已知梯度时）；主损失加惩罚项或散度（未被饿死则不报告）或其他小项（只作提示）；权重为零的项；短暂的阶段。
 
     参考：Kendall、Gal 与 Cipolla 2018（arXiv 1705.07115）；Chen 等 2018，GradNorm（arXiv 1711.02257）。
     """
@@ -75,13 +90,15 @@ class TermDominance:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One loss term drowns the others", "某个损失项淹没了其他项")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (TERM_GRADIENT_NORM,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the sum of absolute contributions, 1; the rest is within batch noise then
     min_share: float = 0.95
     #: records in a row; a start-up phase is shorter
     min_records: int = 20
+    #: decompositions in a row
+    min_checks: int = 5
     #: share of all records, 1; most of the run
     min_stretch: float = 0.5
     #: relative change of the starved term's level, 1; less isn't learning
@@ -104,28 +121,59 @@ class TermDominance:
                 )
             )
         share = parts / np.nansum(parts, axis=1, keepdims=True)
+        by_gradient = self._by_gradient(run)
+        if by_gradient is None:
+            yield from self._by_value(value, weight, share, several)
+        for column, steps, typical in by_gradient or ():
+            rows = np.searchsorted(value.steps, [steps[0], steps[-1] + 1]).tolist()
+            span = Span(rows[0], max(rows[1] - 1, rows[0]))
+            if column in value.columns and span.last < len(value):
+                what = _Big(value.columns.index(column), typical, len(steps), _BY_GRADIENT)
+                yield from self._findings(value, weight, span, what)
+
+    def _by_value(
+        self, value: Table, weight: Table, share: Doubles, several: Bools
+    ) -> Iterator[Finding]:
         least = max(self.min_records, int(self.min_stretch * len(value)))
         for index in range(len(value.columns)):
             span = longest((share[:, index] > self.min_share) & several, least)
             if span is not None:
-                yield self._finding(
-                    value, weight, span, (index, median(share[span.records, index]))
-                )
+                typical = float(median(share[span.records, index]))
+                what = _Big(index, typical, span.size, _MESSAGE)
+                yield from self._findings(value, weight, span, what)
 
-    def _finding(
-        self, value: Table, weight: Table, span: Span, big: tuple[int, Doubles]
-    ) -> Finding:
-        index, share = big[0], float(big[1])
+    def _by_gradient(self, run: Run) -> list[tuple[str, Steps, float]] | None:
+        """Terms that give nearly the whole gradient, with the steps and their share; None where that isn't known."""
+        if TERM_GRADIENT_NORM not in run or len(run[TERM_GRADIENT_NORM]) < self.min_checks:
+            return None
+        table = run[TERM_GRADIENT_NORM]
+        norms = np.where(np.isfinite(table.values), table.values, np.nan).astype(np.float64)
+        # Batches differ: the level of a few decompositions decides.
+        raw = norms / np.nansum(norms, axis=1, keepdims=True)
+        share = np.stack([level(column, 3) for column in raw.T], axis=1)
+        several = (~np.isnan(norms)).sum(axis=1) >= 2  # noqa: PLR2004
+        least = max(self.min_checks, int(self.min_stretch * len(table)))
+        found = []
+        for index, name in enumerate(table.columns):
+            span = longest((share[:, index] > self.min_share) & several, least)
+            if span is not None:
+                typical = float(median(share[span.records, index]))
+                found.append((name, table.steps[span.records], typical))
+        return found
+
+    def _findings(self, value: Table, weight: Table, span: Span, big: _Big) -> Iterator[Finding]:
+        index, share = big.column, big.share
         term, ends = value.columns[index], span.ends(value.steps)
         starved = self._starved(value, weight, span, index)
-        message = _message(term, share, span, starved)
+        others = [n for n in value.columns if n != term]
+        if not starved and all(is_penalty(n, value.column(n).astype(np.float64)) for n in others):
+            return  # a main loss and what keeps it in bounds
+        message = _message(term, big, starved)
         evidence = [Evidence(LOSS_TERM.name, term, *ends, share, self.min_share)]
         evidence += [Evidence(LOSS_TERM.name, name, *ends) for name, _, _ in starved[:1]]
         severity = self.severity if starved else Severity.INFO
         advice = _ADVICE.format(term=term, weights=_weights(value, weight, span))
-        return Finding(
-            self.code, severity, term, tuple(evidence), message, advice, {"share": share}
-        )
+        yield Finding(self.code, severity, term, tuple(evidence), message, advice, {"share": share})
 
     def _starved(
         self, value: Table, weight: Table, span: Span, big: int
@@ -145,14 +193,14 @@ class TermDominance:
         return found
 
 
-def _message(term: str, share: float, span: Span, starved: list[tuple[str, float, float]]) -> Text:
-    words = {"term": term, "percent": f"{100 * share:.1f}", "records": str(span.size)}
+def _message(term: str, big: _Big, starved: list[tuple[str, float, float]]) -> Text:
+    words = {"term": term, "percent": f"{100 * big.share:.1f}", "records": str(big.records)}
     more = _NOTHING
     if starved:
         name, before, after = starved[0]
         more = _STARVED.format(name=name, before=number(before), after=number(after))
     return Text(
-        _MESSAGE.en.format(starved=more.en, **words), _MESSAGE.zh.format(starved=more.zh, **words)
+        big.text.en.format(starved=more.en, **words), big.text.zh.format(starved=more.zh, **words)
     )
 
 

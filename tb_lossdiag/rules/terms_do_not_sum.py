@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT, Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, median
+from tb_lossdiag.rules.sparse import windowed
 
 _MESSAGE = Text(
     "The loss differs from the sum of weight x term in {count} of {records} records, typically {total} against {sum}. {why}",
@@ -76,7 +77,7 @@ class TermsDoNotSum:
 
     What to try first: compute the total from the recorded terms.
 
-    Guards against: rounding (bfloat16 keeps 3 digits per term); a total divided by the accumulation steps; single records.
+    Guards against: rounding (bfloat16 keeps 3 digits per term); weights that change between the steps of one record (not judged); a total divided by the accumulation steps; single records.
 
     References: IEEE 754 and bfloat16 (8 bits of mantissa); PyTorch, Automatic Mixed Precision examples, "Gradient accumulation".
     """
@@ -89,7 +90,7 @@ class TermsDoNotSum:
 
     先试什么：直接由所记录的各项计算总损失。
 
-    如何避免误报：舍入（bfloat16 每项约 3 位数字）；总损失除以累积步数；个别记录。
+    如何避免误报：舍入（bfloat16 每项约 3 位数字）；同一条记录的各步之间权重有变化（不判断）；总损失除以累积步数；个别记录。
 
     参考：IEEE 754 与 bfloat16（8 位尾数）；PyTorch 自动混合精度示例“梯度累积”。
     """
@@ -116,7 +117,7 @@ class TermsDoNotSum:
         parts[(weight.values == 0) & np.isnan(value.values)] = (
             0.0  # not computed, because not wanted
         )
-        good = np.isfinite(total) & np.isfinite(parts).all(axis=1)
+        good = np.isfinite(total) & np.isfinite(parts).all(axis=1) & ~_blurred(run, value, weight)
         if good.sum() < self.min_records:
             least = self.min_records
             raise NotEnough(
@@ -193,6 +194,16 @@ class TermsDoNotSum:
             advice,
             {"total": total, "sum": added},
         )
+
+
+def _blurred(run: Run, value: Table, weight: Table) -> Bools:
+    """bool[T]: records of several steps between which a weight changed: its last value is not that of all of them."""
+    several = np.isin(value.steps, run[LOSS_TERM].steps[windowed(run, LOSS_TERM)])
+    change = np.abs(np.diff(weight.values, axis=0, prepend=weight.values[:1])).max(
+        axis=1, initial=0
+    )
+    blurred: Bools = several & (change > 0)
+    return blurred
 
 
 def _identifier(name: str) -> str:

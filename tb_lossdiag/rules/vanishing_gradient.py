@@ -14,6 +14,7 @@ from tb_lossdiag.rules.curve import curve
 from tb_lossdiag.rules.layers import sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, longest, median
+from tb_lossdiag.rules.sparse import latest
 
 _MESSAGE = Text(
     "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss has not been learned.",
@@ -88,7 +89,7 @@ class VanishingGradient:
     title: ClassVar[Text] = Text("The gradient vanishes towards the input", "梯度在靠近输入处消失")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD407", "LD602")
 
     #: ratio of ratios, 1; a new head on a trained backbone reaches 100, five sigmoid layers 1000 and more
     min_decay: float = 1e3
@@ -103,11 +104,12 @@ class VanishingGradient:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch in which the gradient fades."""
-        gradient, parameter = run.aligned(GRADIENT_NORM, PARAMETER_NORM)
+        gradient = run[GRADIENT_NORM]
+        size = latest(run[PARAMETER_NORM], gradient.steps, gradient.columns)
         is_weight = weights(gradient.columns, sizes(run, gradient.columns))
         if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
             raise NotEnough(self._needs())
-        ratio = (gradient.values / parameter.values)[:, is_weight].astype(np.float64)
+        ratio = (gradient.values / size)[:, is_weight]
         ratio[~(np.isfinite(ratio) & (ratio > 0))] = np.nan
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
         learned = curve(run[LOSS])

@@ -128,7 +128,11 @@ class _OwnRun(Run):
 def test_reads_what_it_declares(code: str) -> None:
     rule, tables = by_code(code), _Watched(SICK[code])
     list(rule.check(_OwnRun("r", tables, SICK[code].facts)))
-    declared = {quantity.name for quantity in (*rule.reads, *rule.may_read)}
+    declared = {
+        part.name
+        for quantity in (*rule.reads, *rule.may_read)
+        for part in (quantity, quantity.highest(), quantity.highest_lag(), quantity.lowest())
+    }
     assert tables.asked <= declared
     assert {quantity.name for quantity in rule.reads} <= tables.asked
     source = inspect.getsource(inspect.getmodule(type(rule)) or type(rule))

@@ -5,7 +5,14 @@ import pytest
 from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, scaled, stuck, with_growth, without
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM
+from tb_lossdiag.quantities import (
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    LOSS,
+    LOSS_NONFINITE,
+    PARAMETER_NORM,
+)
+from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
 
@@ -61,6 +68,34 @@ def test_evidence_is_the_layer_that_grew() -> None:
     steps = run[GRADIENT_NORM].steps
     assert evidence.column == "body.1.weight"
     assert (evidence.first_step, evidence.last_step) == (steps[120], steps[-1])
+
+
+def broken_off(factor: float, at: int = 8) -> Run:
+    """The gradient grows by `factor` over a few records, then loss and gradients are NaN."""
+    run = head(healthy_run(0, layers=3), at + 20)
+    values = np.full(run[GRADIENT_NORM].values.shape, 0.1)
+    values[: at + 1] *= np.geomspace(1, factor, at + 1)[:, None]
+    values[at + 1 :] = np.nan
+    late = np.arange(at + 20) > at
+    run = changed(run, GRADIENT_NORM, values)
+    run = changed(run, GRADIENT_NONFINITE, np.ones(values.shape) * late[:, None])
+    return changed(run, LOSS_NONFINITE, late)
+
+
+def test_fires_on_a_short_growth_that_ends_in_nan() -> None:
+    finding = the_finding(RULE, broken_off(1e6))
+    assert f"up to step {finding.last_step}" in finding.message.en
+    assert finding.last_step == healthy_run(0)[LOSS].steps[8]
+    assert not findings(RULE, broken_off(50.0, at=12))
+
+
+def test_the_growth_within_the_last_window_counts() -> None:
+    run = broken_off(1.0)
+    highest = run[GRADIENT_NORM].values.copy()
+    highest[8] *= 1e4
+    steps, names = run[GRADIENT_NORM].steps, run[GRADIENT_NORM].columns
+    most = table(GRADIENT_NORM.highest(), steps, highest, names)
+    assert findings(RULE, Run("w", {**run.tables, most.quantity.name: most}, run.facts))
 
 
 def test_not_evaluated_on_few_or_no_gradients() -> None:

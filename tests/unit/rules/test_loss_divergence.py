@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from asking import findings, first_evidence, outcome, the_finding
-from synthetic import head, healthy_run, optimized_by, with_divergence, with_loss, without
+from synthetic import changed, head, healthy_run, optimized_by, with_divergence, with_loss, without
 
-from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.quantities import LOSS, STEPS
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.loss_divergence import LossDivergence
 from tb_lossdiag.rules.rule import Severity
@@ -60,4 +60,6 @@ def test_not_evaluated_on_losses_below_zero_or_short_runs() -> None:
     negative = with_loss(healthy_run(0), np.linspace(1, -3, 200))
     assert outcome(RULE, negative).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, head(healthy_run(0), 29)).verdict is Verdict.NOT_EVALUATED
+    two = changed(with_divergence(healthy_run(0), 100), STEPS, np.ones((200, 2)), ("g", "d"))
+    assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(healthy_run(0), LOSS)).missing == (LOSS.name,)

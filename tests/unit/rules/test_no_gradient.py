@@ -5,7 +5,13 @@ import pytest
 from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, with_none_gradients, without
 
-from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
+from tb_lossdiag.quantities import (
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
+)
+from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.no_gradient import NoGradient
 
@@ -34,8 +40,17 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 def test_a_frozen_parameter_is_not_this() -> None:
     run = with_none_gradients(RUN, BRANCH)
-    norms = np.where(np.isin(RUN[GRADIENT_NORM].columns, BRANCH), np.nan, 1.0)
-    assert not findings(RULE, changed(run, PARAMETER_NORM, norms[None, :]))
+    frozen = np.isin(RUN[GRADIENT_NORM].columns, BRANCH)
+    assert not findings(RULE, changed(run, PARAMETER_TRAINABLE, ~frozen[None, :]))
+    norms = changed(run, PARAMETER_NORM, np.where(frozen, np.nan, 1.0)[None, :])
+    assert not findings(RULE, without(norms, PARAMETER_TRAINABLE))
+
+
+def test_sparse_norms_of_parameters_are_enough() -> None:
+    run = with_none_gradients(without(RUN, PARAMETER_TRAINABLE), BRANCH)
+    norm = run[PARAMETER_NORM]
+    few = Table(PARAMETER_NORM, norm.columns, norm.steps[:1], norm.walltimes[:1], norm.values[:1])
+    assert findings(RULE, Run("sparse", {**run.tables, PARAMETER_NORM.name: few}, run.facts))
 
 
 def test_a_branch_used_now_and_then_is_not_this() -> None:

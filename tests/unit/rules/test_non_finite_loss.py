@@ -3,10 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from asking import findings, first_evidence, outcome, the_finding
+from sickness_a import with_broken_gradients
 from synthetic import changed, healthy_run, with_loss, without
 
-from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_TERM_NONFINITE
-from tb_lossdiag.records import Run
+from tb_lossdiag.quantities import (
+    ACTIVATION_NONFINITE,
+    GRADIENT_NONFINITE,
+    LOSS,
+    LOSS_NONFINITE,
+    LOSS_TERM,
+    LOSS_TERM_NONFINITE,
+    PARAMETER_NORM,
+    STEPS,
+)
+from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.rule import Severity
@@ -63,6 +73,47 @@ def test_names_the_term_that_broke_with_the_total() -> None:
     finding = the_finding(RULE, Run("r", both))
     assert finding.subject == "aux"
     assert "`aux`" in finding.message.en
+
+
+def test_says_what_was_broken_before() -> None:
+    run = sick(np.nan, slice(150, None))
+    assert "arose in the forward pass" in the_finding(RULE, run).message.en
+    earlier = the_finding(RULE, with_broken_gradients(run, 149, slice(1, 3))).message.en
+    assert "the gradient of `body.1.weight` was not finite" in earlier
+    norms = run[PARAMETER_NORM].values.copy()
+    norms[120:, 1] = np.nan
+    assert (
+        "The parameter `body.0.bias`"
+        in the_finding(RULE, changed(run, PARAMETER_NORM, norms)).message.en
+    )
+    active = np.zeros((20, 2))
+    active[15:, 0] = 1
+    broke = the_finding(RULE, changed(run, ACTIVATION_NONFINITE, active)).message.en
+    assert "that of `body.0`" in broke
+    unknown = the_finding(RULE, without(run, GRADIENT_NONFINITE)).message.en
+    assert "not recorded" in unknown
+
+
+def test_the_nan_of_the_same_step_is_no_cause() -> None:
+    run = with_broken_gradients(sick(np.nan, slice(150, None)), 150)
+    assert "arose in the forward pass" in the_finding(RULE, run).message.en
+
+
+def test_counts_steps_within_windows_and_gives_the_exact_one() -> None:
+    run = sick(1.0, slice(0, 0))
+    steps, flags = run[LOSS].steps * 8, np.zeros(200)
+    flags[100] = 2.0
+    lag = np.where(flags > 0, 5.0, 0.0)
+    tables = {
+        LOSS.name: table(LOSS, steps, np.ones(200)),
+        LOSS_NONFINITE.name: table(LOSS_NONFINITE, steps, flags),
+        LOSS_NONFINITE.highest_lag().name: table(LOSS_NONFINITE.highest_lag(), steps, lag),
+        STEPS.name: table(STEPS, steps, np.full(200, 8.0)),
+    }
+    finding = the_finding(RULE, Run("windows", tables))
+    assert finding.first_step == steps[100] - 5
+    assert finding.severity is Severity.WARNING
+    assert "not finite in 2 step(s), in 1 of 200 records" in finding.message.en
 
 
 def test_not_evaluated_without_a_loss() -> None:

@@ -18,8 +18,8 @@ from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Verdict, diagnose, judge
 from tb_lossdiag.rules.rule import Finding, Rule, Severity
 
-# Depth is the order of parameters, so LD201 is not among them.
-ORDERLESS = [rule for rule in RULES if rule.code != "LD201"]
+# Depth is the order of parameters, so LD201 and LD206 are not among them.
+ORDERLESS = [rule for rule in RULES if rule.code not in {"LD201", "LD206"}]
 ids = [rule.code for rule in RULES]
 
 

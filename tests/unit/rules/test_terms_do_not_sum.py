@@ -5,7 +5,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import TERMS, changed, head, healthy_run, scaled, without
 
-from tb_lossdiag.quantities import LOSS, LOSS_TERM
+from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum
@@ -53,6 +54,23 @@ def test_clear_just_below_tolerance_and_share() -> None:
     assert findings(RULE, scaled(RUN, LOSS, 1.02))
     half = np.where(np.arange(200) < 100, 2.0, 1.0)
     assert not findings(RULE, scaled(RUN, LOSS, half))
+
+
+def test_a_weight_that_changes_within_a_window_is_not_judged() -> None:
+    steps, annealed = RUN[LOSS].steps, np.ones((200, 2))
+    annealed[:100, 1] = np.linspace(0, 1, 100)
+    mean = annealed.copy()  # of each window's steps: half a record behind its last weight
+    mean[1:100, 1] -= 0.5 / 99
+    flat = np.tile([0.1, 9.0], (200, 1))
+    run = changed(changed(RUN, LOSS_TERM, flat), LOSS_WEIGHT, annealed)
+    run = changed(run, LOSS, (flat * mean).sum(axis=1))
+    assert findings(TermsDoNotSum(min_share=0.3, tolerance=0.005), run)
+    parts = [
+        table(LOSS_TERM.highest(), steps, flat * 1.1, TERMS),
+        table(LOSS_TERM.lowest(), steps, flat * 0.9, TERMS),
+    ]
+    windowed = Run("w", {**run.tables, **{p.quantity.name: p for p in parts}}, run.facts)
+    assert not findings(TermsDoNotSum(min_share=0.3, tolerance=0.005), windowed)
 
 
 def test_evidence_is_the_total_and_its_window() -> None:

@@ -6,6 +6,7 @@ from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, scaled, with_vanishing, without
 
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM, PARAMETER_SIZE
+from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
 
@@ -36,6 +37,13 @@ def test_clear_once_the_loss_is_learned() -> None:
     learned = changed(sick, LOSS, np.geomspace(1, 0.01, 200))
     assert findings(RULE, sick)
     assert not [f for f in findings(RULE, learned) if f.last_step == sick[LOSS].steps[-1]]
+
+
+def test_sparse_norms_of_parameters_are_enough() -> None:
+    run = with_vanishing(DEEP)
+    norm = run[PARAMETER_NORM]
+    few = table(PARAMETER_NORM, norm.steps[::50], norm.values[::50], norm.columns)
+    assert findings(RULE, Run("sparse", {**run.tables, PARAMETER_NORM.name: few}, run.facts))
 
 
 def test_one_odd_first_layer_is_no_decay() -> None:

@@ -1,0 +1,62 @@
+"""Which loss term and which layer rose with the loss."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.rule import Text, number
+from tb_lossdiag.rules.spans import median
+
+_TERM = Text(
+    " The term `{name}` rose most, {times} times.", "其中 `{name}` 项上升最多，为 {times} 倍。"
+)
+_LAYER = Text(
+    " The gradient of `{name}` rose most, {times} times.",
+    "`{name}` 的梯度上升最多，为 {times} 倍。",
+)
+_NOTHING = Text("", "")
+_LEAST = 2.0
+"""Times; what rose by less didn't rise out of its noise."""
+_BEFORE = 128
+"""Records that make the level before."""
+
+
+def risen_term(run: Run, step: int, first: int) -> Text:
+    """A sentence on the term whose contribution grew most between the records before `first` and those at `step`.
+
+    Empty where there are not several, or none doubled. Reads `LOSS_TERM` and `LOSS_WEIGHT`.
+    """
+    if LOSS_TERM not in run or LOSS_WEIGHT not in run or len(run[LOSS_TERM].columns) == 1:
+        return _NOTHING
+    table = run.highest(LOSS_TERM)
+    parts = table.values.astype(np.float64) * run[LOSS_WEIGHT].at(table.steps, table.columns)
+    row, before = np.searchsorted(table.steps, [step, first]).tolist()
+    if row >= len(table) or before == 0:
+        return _NOTHING
+    calm = median(parts[max(0, before - _BEFORE) : before], axis=0)
+    index = int(np.argmax(np.nan_to_num(parts[row] - calm, nan=-np.inf)))
+    return _sentence(_TERM, table.columns[index], float(parts[row, index]), float(calm[index]))
+
+
+def risen_layer(run: Run, step: int, first: int) -> Text:
+    """A sentence on the parameter whose gradient grew by the largest factor. Reads `GRADIENT_NORM`."""
+    if GRADIENT_NORM not in run:
+        return _NOTHING
+    table = run.highest(GRADIENT_NORM)
+    row, before = np.searchsorted(table.steps, [step, first]).tolist()
+    if row >= len(table) or before == 0:
+        return _NOTHING
+    values: Doubles = table.values.astype(np.float64)
+    calm = median(values[max(0, before - _BEFORE) : before], axis=0)
+    factor = np.nan_to_num(values[row] / np.where(calm > 0, calm, np.nan), nan=0.0, posinf=0.0)
+    index = int(np.argmax(factor))
+    return _sentence(_LAYER, table.columns[index], float(values[row, index]), float(calm[index]))
+
+
+def _sentence(text: Text, name: str, now: float, before: float) -> Text:
+    times = now / before if before > 0 else 0.0
+    if not _LEAST <= times < np.inf:
+        return _NOTHING
+    return text.format(name=name, times=number(times))

@@ -1,0 +1,87 @@
+"""What the check-up saw of the loss calls, as rules about the curve need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_SAMPLES,
+    CALL_VALUE,
+    Quantity,
+    function,
+)
+from tb_lossdiag.records import Doubles, Run, Steps
+
+CLASSES = ("cross_entropy", "nll_loss")
+"""Losses over classes, whose guess between C equally likely ones costs ln C."""
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+"""Losses over yes and no, whose guess costs ln 2."""
+SQUARED = ("mse_loss",)
+"""Losses whose best constant costs the variance of the targets."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A loss call beside the loss of not looking at the input.
+
+    Attributes:
+        column: the call.
+        steps: int64[T] check-ups with a value.
+        value: float64[T] what the call returned.
+        blind: float64[T] loss of the best constant prediction, from the batch's targets.
+        uniform: loss of guessing between all classes alike, NaN where the loss has none.
+        classes: number of classes, 0 for other losses.
+    """
+
+    column: str
+    steps: Steps
+    value: Doubles
+    blind: Doubles
+    uniform: float
+    classes: int
+
+
+def guesses(run: Run) -> list[Guess]:
+    """The calls of the run whose loss of guessing is known.
+
+    Reads `CALL_VALUE` and `CALL_BASELINE`, and `CALL_OUTPUTS` and `CALL_SAMPLES` if they are there.
+    """
+    value, _ = run.aligned(CALL_VALUE, CALL_BASELINE)
+    return [_guess(run, name) for name in value.columns if _known(run, name).any()]
+
+
+def _known(run: Run, name: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    value, base = run.aligned(CALL_VALUE, CALL_BASELINE)
+    known: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.isfinite(value.column(name))
+    return known & np.isfinite(base.column(name)) & (base.column(name) > 0)
+
+
+def _guess(run: Run, name: str) -> Guess:
+    value, base = run.aligned(CALL_VALUE, CALL_BASELINE)
+    rows = _known(run, name)
+    steps = value.steps[rows]
+    outputs, samples = _of(run, CALL_OUTPUTS, steps, name), _of(run, CALL_SAMPLES, steps, name)
+    kind = function(name)
+    several = kind in CLASSES and float(np.nanmax(outputs, initial=0)) > 1
+    classes = int(np.nanmax(outputs)) if several else 0
+    uniform = np.log(classes) if classes else np.log(2) if kind in BINARY else np.nan
+    blind = base.column(name)[rows].astype(np.float64)
+    # A batch is more alike than what it was drawn from: Miller and Madow's term for the entropy, n - 1 for the variance.
+    if classes:
+        blind = np.minimum(blind + np.nan_to_num((classes - 1) / (2 * samples)), max(uniform, 0))
+    elif kind in SQUARED:
+        blind = blind * np.nan_to_num(samples / np.maximum(samples - 1, 1), nan=1.0)
+    return Guess(
+        name, steps, value.column(name)[rows].astype(np.float64), blind, float(uniform), classes
+    )
+
+
+def _of(run: Run, quantity: Quantity, steps: Steps, name: str) -> Doubles:
+    if quantity not in run:
+        return np.full(len(steps), np.nan)
+    values: Doubles = run[quantity].at(steps, [name])[:, 0].astype(np.float64)
+    return np.where(np.isfinite(values) & (values > 0), values, np.nan)

@@ -1,0 +1,172 @@
+"""LD404 detached-term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    LOSS_TERM,
+    LOSS_TERM_ATTACHED,
+    LOSS_WEIGHT,
+    TERM_GRADIENT_NORM,
+    Quantity,
+)
+from tb_lossdiag.records import Run, Steps
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.terms import term_fall
+
+_ZERO = Text(
+    "The gradient of `{term}` (weight {weight}, value {value}) was exactly 0 in all {records} decompositions: it has no path to what was decomposed.",
+    "`{term}`（权重 {weight}，数值 {value}）的梯度在全部 {records} 次分解中都恰为 0：它没有通向被分解处的路径。",
+)
+_CUT = Text(
+    "The tensor given for `{term}` (weight {weight}, value {value}) had no path to the parameters in any of {records} records, while other terms had one.",
+    "`{term}`（权重 {weight}，数值 {value}）对应的张量在 {records} 条记录中都没有通向参数的路径，而其他项有。",
+)
+_ADVICE = Text(
+    """If the total contains this very tensor, `{term}` is reported and never trained. Look between the model's output and the term for `.detach()`, `.item()`, `.data`, `torch.no_grad()`, `torch.tensor(...)`, NumPy, or a function without a slope (`argmax`, `round`, comparisons).
+
+```python
+assert {name}.requires_grad, "no gradient flows through this term"
+```
+
+If it was detached for recording only, pass it as it is: `add_diagnostics` detaches by itself.""",
+    """如果总损失包含的正是这个张量，那么 `{term}` 只是被报告，从未被训练。请在模型输出与该项之间查找 `.detach()`、`.item()`、`.data`、`torch.no_grad()`、`torch.tensor(...)`、NumPy，或没有斜率的函数（`argmax`、`round`、比较）。
+
+```python
+assert {name}.requires_grad, "no gradient flows through this term"
+```
+
+如果只是为了记录而 detach，请直接传入原张量：`add_diagnostics` 会自行 detach。""",
+)
+
+
+@dataclass(frozen=True)
+class DetachedTerm:
+    """A term of the loss has no path to the parameters.
+
+    Why it matters: its number is part of the loss, but no gradient comes from it; it isn't trained.
+
+    How it decides: a term with a weight other than 0 and a value other than 0. With `decompose`: the norm of its gradient is
+    exactly 0 in all of at least `min_decompositions`, while another term has one. Otherwise: the tensor given for it has no
+    path to the parameters in any of at least `min_records` records while that of another term has; it may have been detached
+    for recording only, so this is a warning if its level has not fallen by `improved` of its start, else an
+    information. Unit: L2 norm, records.
+
+    What to try first: look for `detach()`, `item()`, `no_grad()` and functions without a slope.
+
+    Guards against: terms given as plain numbers (not judged), all terms detached (a habit of recording), weight 0, a margin that
+    is met (value 0).
+
+    References: PyTorch, Autograd mechanics, "Locally disabling gradient computation".
+    """
+
+    zh: ClassVar[str] = """损失中的某一项没有通向参数的路径。
+
+    为什么重要：它的数值计入损失，却不产生梯度，因此不会被训练。
+
+    如何判断：只看权重和数值都不为 0 的项。使用 `decompose` 时：至少 `min_decompositions` 次分解中其梯度范数都恰为 0，而另有一项不为 0。否则：至少 `min_records` 条记录中所给的张量都没有通向参数的路径，而另有一项有；它可能只是为记录而 detach，所以若其水平比起点下降不足 `improved` 则为警告，否则为提示。单位：L2 范数、记录数。
+
+    先试什么：查找 `detach()`、`item()`、`no_grad()` 和没有斜率的函数。
+
+    如何避免误报：以普通数字给出的项不判断；所有项都被 detach 属于记录习惯；权重为 0；已满足的间隔（数值为 0）。
+
+    参考：PyTorch 自动求导机制，“局部关闭梯度计算”。
+    """
+    code: ClassVar[str] = "LD404"
+    name: ClassVar[str] = "detached-term"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("A loss term is not connected", "某个损失项没有接通")
+    reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM_ATTACHED, TERM_GRADIENT_NORM)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD406")
+
+    #: decompositions; a path that depends on the batch shows up within that many
+    min_decompositions: int = 3
+    #: records of the tensors; the first step can be a special one
+    min_records: int = 5
+    #: share of the term's start, 1; what falls is trained, by whatever way
+    improved: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per term without a path."""
+        judged, found = self._by_gradient(run)
+        by_path, more = self._by_path(run)
+        if not judged and not by_path:
+            raise NotEnough(
+                Text(
+                    "loss_terms as tensors, at least two of them, or decompose",
+                    "需要至少两个以张量给出的 loss_terms，或使用 decompose",
+                )
+            )
+        known = {finding.subject for finding in found}
+        yield from found
+        # What has a gradient is connected, whatever tensor was given for it.
+        yield from (f for f in more if f.subject not in known and f.subject not in judged)
+
+    def _by_gradient(self, run: Run) -> tuple[set[str], list[Finding]]:
+        """Terms that could be judged by their gradients, and the findings among them."""
+        if TERM_GRADIENT_NORM not in run:
+            return set(), []
+        table = run[TERM_GRADIENT_NORM]
+        known = np.isfinite(table.values)
+        judged = {
+            name
+            for index, name in enumerate(table.columns)
+            if known[:, index].sum() >= self.min_decompositions
+        }
+        lively = bool((known & (table.values > 0)).any())
+        dead = [
+            name
+            for name in table.columns
+            if name in judged and not np.nanmax(table.column(name)) > 0 and lively
+        ]
+        found = [self._finding(run, name, table.steps, _ZERO) for name in dead]
+        return judged, [finding for finding in found if finding is not None]
+
+    def _by_path(self, run: Run) -> tuple[bool, list[Finding]]:
+        if LOSS_TERM_ATTACHED not in run:
+            return False, []
+        table = run[LOSS_TERM_ATTACHED]
+        known = np.isfinite(table.values)
+        enough = known.sum(axis=0) >= self.min_records
+        cut = enough & ~(known & (table.values > 0)).any(axis=0)
+        attached = (known & (table.values > 0)).any()
+        names = [name for name, is_cut in zip(table.columns, cut, strict=True) if is_cut]
+        found = [self._finding(run, name, table.steps, _CUT) for name in names if attached]
+        return int(enough.sum()) > 1, [finding for finding in found if finding is not None]
+
+    def _finding(self, run: Run, term: str, steps: Steps, text: Text) -> Finding | None:
+        """None if the term counts for nothing: weight or value are 0."""
+        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
+        on = (weight.column(term) != 0) & np.isfinite(value.column(term))
+        on &= np.isfinite(weight.column(term)) & (value.column(term) != 0)
+        if not on.any():
+            return None
+        within = value.steps[on]
+        ends = max(int(steps[0]), int(within[0])), min(int(steps[-1]), int(within[-1]))
+        if ends[0] > ends[1]:
+            return None
+        typical = (
+            float(np.median(value.column(term)[on])),
+            float(np.median(weight.column(term)[on])),
+        )
+        fall = float(term_fall(run, term, value.steps[-1:])[0])
+        words = {"term": term, "value": number(typical[0]), "weight": number(typical[1])}
+        message = text.format(records=str(len(steps)), **words)
+        sure = text is _ZERO or not fall >= self.improved
+        evidence = Evidence(LOSS_TERM.name, term, *ends, 0.0, 0.0)
+        advice = _ADVICE.format(term=term, name=_identifier(term))
+        severity = self.severity if sure else Severity.INFO
+        numbers = {"value": typical[0], "weight": typical[1]}
+        return Finding(self.code, severity, term, (evidence,), message, advice, numbers)
+
+
+def _identifier(name: str) -> str:
+    """A variable name that resembles a term's."""
+    clean = "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
+    return clean if clean[:1].isalpha() else f"term_{clean}"

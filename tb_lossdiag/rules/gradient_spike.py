@@ -1,0 +1,231 @@
+"""LD203 gradient-spike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.layers import Family, family, listed
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools, Span, median
+from tb_lossdiag.rules.spikes import baseline, grouped
+
+_MESSAGE = Text(
+    "Gradients jumped out of their noise {count} time(s). At step {step} that of `{layer}` reached {peak}, {times} times its level before ({level}); {layers} of {all} parameters jumped then.{clipped}",
+    "梯度有 {count} 次跳出自身的噪声。在第 {step} 步，`{layer}` 的梯度达到 {peak}，是之前水平（{level}）的 {times} 倍；当时 {all} 个参数中有 {layers} 个发生跳变。{clipped}",
+)
+_CLIPPED = Text(" Clipping took the size out of every one of them.", "裁剪消除了每一次的幅度。")
+_NOT_CLIPPED = Text("", "")
+_ADVICE = Text(
+    """{where}
+
+- Look at the batch of step {step}.
+- {guard}
+- {family}""",
+    """{where}
+
+- 检查第 {step} 步的批次。
+- {guard}
+- {family}""",
+)
+_LOCAL = Text(
+    "Only {names} jumped: look at what these layers alone see (a rare token, an empty mask, a division by something small).",
+    "只有 {names} 发生跳变：检查只有这些层看到的东西（罕见的词、空掩码、除以很小的数）。",
+)
+_GLOBAL = Text(
+    "Most layers jumped together, so the cause lies at the loss: one extreme sample or target.",
+    "多数层同时跳变，所以原因在损失处：某个极端的样本或目标。",
+)
+_CLIP = Text(
+    "Clip the global norm at a few times its usual size: `writer.clip_grad_norm_(model.parameters(), max_norm={bound})`.",
+    "按平常大小的几倍裁剪全局范数：`writer.clip_grad_norm_(model.parameters(), max_norm={bound})`。",
+)
+_CLIPS = Text(
+    "The clip does its work; nothing else is needed unless the loss jumps as well.",
+    "裁剪已经起作用；除非损失也跳变，否则不需要别的措施。",
+)
+_FAMILIES = {
+    Family.SGD: Text(
+        "With SGD the step is as much larger as the gradient was.",
+        "SGD 的这一步会随梯度同样倍数地变大。",
+    ),
+    Family.ADAM: Text(
+        "With an Adam-like optimizer the spike also stays in its averages: the steps after it are too small for about 1 / (1 - beta2) steps.",
+        "Adam 类优化器还会把尖峰留在其平均值中：之后约 1 / (1 − beta2) 步的步长都会偏小。",
+    ),
+    Family.UNKNOWN: Text(
+        "Pass `optimizer=` to `add_diagnostics` for advice that fits it.",
+        "给 `add_diagnostics` 传入 `optimizer=`，可得到与之相符的建议。",
+    ),
+}
+
+
+class _Top(NamedTuple):
+    """The highest jump: its step and parameter, its norm and the level before."""
+
+    step: int
+    layer: str
+    peak: float
+    level: float
+
+
+@dataclass(frozen=True)
+class GradientSpike:
+    """The gradient of a layer jumps far out of its noise.
+
+    Why it matters: one such step can undo many, and an adaptive optimizer remembers it for long.
+
+    How it decides: per parameter, the norm (before clipping; the highest of a record's window) is at least `min_factor` times
+    the level before (median of the last 32 records), more than `min_deviation` standard deviations of its logarithm above it,
+    and at least `min_start` times the median of the run's first `first` records. Jumps of neighbouring records are one. From
+    `min_spikes` jumps on that no clip took away it is a warning, else an information. Dimensionless.
+
+    What to try first: look at the batch; clip the global norm.
+
+    Guards against: absolute bounds; gradients that are small and wild because the loss is near zero (the start is the
+    measure); gradients that are 0 now and then, as in embeddings; growth that stays (LD202).
+
+    References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level).
+    """
+
+    zh: ClassVar[str] = """某一层的梯度远远跳出了自身的噪声。
+
+    为什么重要：这样的一步可能毁掉许多步的成果，而自适应优化器会长时间记住它。
+
+    如何判断：对每个参数，范数（裁剪前；含多步的记录取最高值）至少是此前水平（前 32 条记录的中位数）的 `min_factor` 倍，其对数高出 `min_deviation` 个标准差以上，并且至少是训练最初 `first` 条记录中位数的 `min_start` 倍。相邻记录的跳变算作一次。未被裁剪消除的跳变达到 `min_spikes` 次为警告，否则为提示。无量纲。
+
+    先试什么：检查该批次；裁剪全局范数。
+
+    如何避免误报：绝对界限；损失接近零时又小又乱的梯度（以训练开始为尺度）；时而为 0 的梯度（如嵌入层）；持续的增长属于 LD202。
+
+    参考：Huang 等 2025，SPAM（arXiv 2501.06842）；StabilityGuard 0.3.0（自身水平的 10 倍）。
+    """
+    code: ClassVar[str] = "LD203"
+    name: ClassVar[str] = "gradient-spike"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Gradients spike", "梯度出现尖峰")
+    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: norm over the level before, 1; StabilityGuard's bound
+    min_factor: float = 10.0
+    #: standard deviations of the logarithm, 1; OLMo-core's bound for norms and losses
+    min_deviation: float = 6.0
+    #: norm over the level at the start of the run, 1; the untrained model bore that
+    min_start: float = 3.0
+    #: records at the start
+    first: int = 20
+    #: jumps; one may be an accident, three are a habit
+    min_spikes: int = 3
+    #: records before; half of the window
+    min_before: int = 64
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for all jumps of all parameters."""
+        table = run.highest(GRADIENT_NORM)
+        norms = table.values.astype(np.float64)
+        if (np.isfinite(norms).sum(axis=0) <= self.min_before).all():
+            least = self.min_before
+            raise NotEnough(
+                Text(
+                    f"more than {least} records of a parameter's gradient",
+                    f"需要某个参数超过 {least} 条梯度记录",
+                )
+            )
+        before = baseline(norms, 128, self.min_before)
+        jumps = self._jumps(norms, before.level, before.deviation(norms))
+        groups = grouped(np.logical_or.reduce(jumps, axis=1), 3)
+        short = [s for s in groups if self._comes_back(norms, before.level, jumps, s)]
+        if short:
+            yield self._finding(run, norms, before.level, (jumps, short))
+
+    def _jumps(self, norms: Doubles, level: Doubles, deviation: Doubles) -> Bools:
+        """bool[T, C]: the parameters that jump."""
+        early = median(np.where(norms > 0, norms, np.nan)[: self.first], axis=0)
+        jumps: Bools = np.isfinite(norms) & (norms >= self.min_factor * level)
+        jumps &= (deviation > self.min_deviation) & (norms >= self.min_start * early)
+        return jumps
+
+    def _comes_back(self, norms: Doubles, level: Doubles, jumps: Bools, span: Span) -> bool:
+        """Whether a gradient that jumped is low again afterwards: what stays is growth, not a spike."""
+        after = norms[span.last + 1 : span.last + 17]
+        if not len(after):
+            return True
+        jumped = np.flatnonzero(jumps[span.first])
+        ratio = median(after[:, jumped], axis=0) / level[span.first, jumped]
+        return bool(np.nanmin(ratio, initial=np.inf) < self.min_factor / 2)
+
+    def _finding(
+        self, run: Run, norms: Doubles, level: Doubles, found: tuple[Bools, list[Span]]
+    ) -> Finding:
+        jumps, spikes = found
+        table = run[GRADIENT_NORM]
+        ratio = np.where(jumps, norms / level, 0.0)
+        worst = max(spikes, key=lambda span: float(ratio[span.records].max()))
+        inside = ratio[worst.records]
+        record, column = (int(i) for i in np.unravel_index(int(np.argmax(inside)), inside.shape))
+        row = worst.first + record
+        top = _Top(
+            int(run.highest_at(GRADIENT_NORM)[row, column]),
+            table.columns[column],
+            float(norms[row, column]),
+            float(level[row, column]),
+        )
+        harmful = [s for s in spikes if not _clipped(run, table.steps[s.records])]
+        together = np.flatnonzero(jumps[worst.records].any(axis=0))
+        names = [table.columns[index] for index in together]
+        message = self._message(top, (len(spikes), len(names), len(table.columns)), bool(harmful))
+        ends = [span.ends(table.steps) for span in (worst, *(s for s in spikes if s != worst))]
+        pieces = [Evidence(GRADIENT_NORM.name, top.layer, *e) for e in ends[1:10]]
+        first = Evidence(
+            GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
+        )
+        severity = self.severity if len(harmful) >= self.min_spikes else Severity.INFO
+        total = float(np.nanmedian(np.sqrt(np.nansum(norms**2, axis=1))))
+        advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))
+        numbers = {"spikes": len(spikes), "peak": top.peak, "harmful": len(harmful)}
+        return Finding(self.code, severity, top.layer, (first, *pieces), message, advice, numbers)
+
+    def _message(self, top: _Top, counts: tuple[int, int, int], harmful: bool) -> Text:
+        clipped = _NOT_CLIPPED if harmful else _CLIPPED
+        words = {
+            "count": str(counts[0]),
+            "step": str(top.step),
+            "layer": top.layer,
+            "peak": number(top.peak),
+            "times": number(top.peak / top.level),
+            "level": number(top.level),
+            "layers": str(counts[1]),
+            "all": str(counts[2]),
+        }
+        return Text(
+            _MESSAGE.en.format(clipped=clipped.en, **words),
+            _MESSAGE.zh.format(clipped=clipped.zh, **words),
+        )
+
+
+def _clipped(run: Run, steps: Steps) -> bool:
+    """Whether the clip took a factor of 2 or more out of the gradients of all these records."""
+    if CLIP_GLOBAL_NORM not in run or CLIP_MAX_NORM not in run:
+        return False
+    norm, bound = run.highest(CLIP_GLOBAL_NORM).at(steps), run[CLIP_MAX_NORM].at(steps)
+    known = np.isfinite(norm) & np.isfinite(bound)
+    return bool(known.any(axis=1).all() and (norm >= 2 * bound)[known].all())
+
+
+def _advice(run: Run, names: list[str], seen: tuple[int, float, bool]) -> Text:
+    step, bound, harmful = seen
+    many = len(names) > len(run[GRADIENT_NORM].columns) / 2
+    where = _GLOBAL if many else _LOCAL.format(names=listed(names, 3))
+    guard = _CLIP.format(bound=number(float(f"{bound:.1g}"))) if harmful else _CLIPS
+    kind = _FAMILIES[family(run)]
+    return Text(
+        _ADVICE.en.format(where=where.en, step=step, guard=guard.en, family=kind.en),
+        _ADVICE.zh.format(where=where.zh, step=step, guard=guard.zh, family=kind.zh),
+    )

@@ -1,0 +1,177 @@
+"""LD106 initial-loss-off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_SAMPLES,
+    CALL_SUMMED,
+    CALL_VALUE,
+    CALL_WEIGHTED,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.calls import Guess, guesses
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_CLASSES = Text(
+    "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which is what guessing costs: the untrained model is sure and wrong. {fate}",
+    "`{call}` 的第一个损失在第 {step} 步为 {first}，是瞎猜损失 {blind} 的 {times} 倍：未训练的模型自信而错误。{fate}",
+)
+_VALUES = Text(
+    "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which always predicting the targets' mean or median would cost: the outputs begin far from the targets. {fate}",
+    "`{call}` 的第一个损失在第 {step} 步为 {first}，是始终预测目标均值或中位数的损失 {blind} 的 {times} 倍：输出一开始就远离目标。{fate}",
+)
+_BACK = Text("It was below that bound by step {step}.", "到第 {step} 步已降到该界限以下。")
+_STAYS = Text("It is still above that bound at step {step}.", "到第 {step} 步仍高于该界限。")
+_CLASS_ADVICE = Text(
+    """Let the model begin undecided: a small last layer makes all classes about equally likely, so that the first loss is near {blind}.
+
+```python
+last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
+with torch.no_grad():
+    last.weight.mul_({scale})
+    if last.bias is not None:
+        last.bias.zero_()
+```
+
+Also check that inputs are scaled (about mean 0 and standard deviation 1) and that labels belong to their inputs.""",
+    """让模型从“犹豫”开始：较小的最后一层使各类别概率相近，第一个损失就会接近 {blind}。
+
+```python
+last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
+with torch.no_grad():
+    last.weight.mul_({scale})
+    if last.bias is not None:
+        last.bias.zero_()
+```
+
+还要检查输入是否已缩放（均值约 0、标准差约 1），标签是否与输入对应。""",
+)
+_VALUE_ADVICE = Text(
+    """Bring outputs and targets together before the training does it at great cost: scale the targets, and undo it when predicting.
+
+```python
+mean, std = targets.mean(), targets.std()
+loss = criterion(model(inputs), (targets - mean) / std)
+```
+
+Or start the last layer's bias at the targets' mean.""",
+    """在训练付出很大代价之前，先让输出与目标靠近：缩放目标，预测时再还原。
+
+```python
+mean, std = targets.mean(), targets.std()
+loss = criterion(model(inputs), (targets - mean) / std)
+```
+
+也可以把最后一层的偏置初始化为目标的均值。""",
+)
+
+
+@dataclass(frozen=True)
+class InitialLossOff:
+    """The first loss is far above that of knowing nothing.
+
+    Why it matters: the first steps undo a bad start instead of learning, with gradients that may be too large for the optimizer.
+
+    How it decides: the loss call of the first check-up against the loss of not looking at the input. For C classes that is
+    ln C (ln 2 for yes or no), and the value is off from `max_classes` times that; for other losses it is that of the best
+    constant prediction, such as the variance of the targets, and the value is off from `max_values` times that. An information
+    if a check-up among the first `patience` of the run is below the bound again. Dimensionless.
+
+    What to try first: a smaller last layer for classes, scaled targets for values.
+
+    Guards against: classes of unequal frequency and small batches (ln C is the largest of their entropies); weighted losses
+    (not judged); resumed runs, whose loss begins low.
+
+    References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "unstable initial loss"; Karpathy 2019, A Recipe for Training
+    Neural Networks ("verify loss at init").
+    """
+
+    zh: ClassVar[str] = """第一个损失远高于“一无所知”时的水平。
+
+    为什么重要：最初的步数用来抵消糟糕的起点而不是学习，而且梯度可能大到优化器无法承受。
+
+    如何判断：把第一次检查中的损失与“不看输入”的损失相比。对 C 个类别，后者为 ln C（是非问题为 ln 2），达到其 `max_classes` 倍即为异常；对其他损失，后者为最佳常数预测的损失，例如目标的方差，达到其 `max_values` 倍即为异常。若全程前 `patience` 的检查中有一次回到界限以下，则只是提示。无量纲。
+
+    先试什么：分类时缩小最后一层；回归时缩放目标。
+
+    如何避免误报：类别不均衡与小批次（ln C 是其熵的上限）；带类别权重的损失不判断；续训的损失起点很低。
+
+    参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Karpathy 2019，训练神经网络的秘诀（“核对初始损失”）。
+    """
+    code: ClassVar[str] = "LD106"
+    name: ClassVar[str] = "initial-loss-off"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The first loss is far too high", "初始损失过高")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE, CALL_BASELINE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_OUTPUTS,
+        CALL_SAMPLES,
+        CALL_SUMMED,
+        CALL_WEIGHTED,
+    )
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: value over ln C, 1; logits of a usual initialisation add a tenth to a half
+    max_classes: float = 2.0
+    #: value over that of the best constant, 1; an output near 0 for targets whose mean is three of their deviations off
+    max_values: float = 10.0
+    #: share of the check-ups, 1; a start that is repaired within a tenth of the training costs little
+    patience: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per loss call that began too high."""
+        judged = [guess for guess in guesses(run) if self._judged(run, guess)]
+        if not judged:
+            raise NotEnough(
+                Text(
+                    "an unweighted loss call whose loss of guessing is known",
+                    "需要一个不带权重、且瞎猜损失已知的损失调用",
+                )
+            )
+        for guess in judged:
+            summed = CALL_SUMMED in run and bool(np.any(run[CALL_SUMMED].column(guess.column) == 1))
+            chance = np.isfinite(guess.uniform) and not summed
+            blind = guess.uniform if chance else float(guess.blind[0])
+            bound = blind * (self.max_classes if np.isfinite(guess.uniform) else self.max_values)
+            if guess.value[0] >= bound:
+                yield self._finding(guess, blind, bound)
+
+    def _judged(self, run: Run, guess: Guess) -> bool:
+        if CALL_WEIGHTED not in run:
+            return True
+        return not np.any(run[CALL_WEIGHTED].column(guess.column) == 1)
+
+    def _finding(self, guess: Guess, blind: float, bound: float) -> Finding:
+        soon = max(1, int(self.patience * len(guess.value)))
+        low = np.flatnonzero(guess.value < bound)
+        back = len(low) > 0 and int(low[0]) <= soon
+        at = int(guess.steps[low[0]] if len(low) else guess.steps[-1])
+        fate = (_BACK if len(low) else _STAYS).format(step=str(at))
+        first, step = float(guess.value[0]), int(guess.steps[0])
+        words = {
+            "call": guess.column,
+            "first": number(first),
+            "step": str(step),
+            "times": number(first / blind),
+            "blind": number(blind),
+        }
+        is_class = bool(np.isfinite(guess.uniform))
+        text = _CLASSES if is_class else _VALUES
+        message = Text(text.en.format(fate=fate.en, **words), text.zh.format(fate=fate.zh, **words))
+        last = at if len(low) else int(guess.steps[-1])
+        evidence = Evidence(CALL_VALUE.name, guess.column, step, last, first, bound)
+        advice = (_CLASS_ADVICE if is_class else _VALUE_ADVICE).format(
+            blind=number(blind), scale=number(float(f"{min(0.1, blind / first):.1g}"))
+        )
+        severity = Severity.INFO if back else self.severity
+        numbers = {"first": first, "guess": blind}
+        return Finding(self.code, severity, guess.column, (evidence,), message, advice, numbers)

@@ -1,0 +1,278 @@
+"""LD407 regulariser-overwhelms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    GRADIENT_NORM,
+    LOSS,
+    LOSS_TERM,
+    LOSS_WEIGHT,
+    PARAMETER_NORM,
+    TERM_GRADIENT_NORM,
+    WEIGHT_DECAY,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.decay import Decay, decay
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools, Span, longest, median
+from tb_lossdiag.rules.terms import (
+    DIVERGENCE,
+    is_penalty,
+    term_fall,
+    typical_weight,
+    values_of,
+)
+
+_TERM = Text(
+    "`{penalty}` asks for {times} times as much as `{data}` (gradient norms {big} and {small}) in {records} decompositions in a row, while `{data}` has lost only {percent}% of its start.",
+    "`{penalty}` 的要求是 `{data}` 的 {times} 倍（梯度范数 {big} 对 {small}），连续 {records} 次分解如此，而 `{data}` 只比起点下降了 {percent}%。",
+)
+_DECAY = Text(
+    "Weight decay pulls {times} times as hard as the gradient of the loss ({big} against {small}) in {records} records in a row, while the loss has lost only {percent}% of its start.",
+    "权重衰减的拉力是损失梯度的 {times} 倍（{big} 对 {small}），连续 {records} 条记录如此，而损失只比起点下降了 {percent}%。",
+)
+_SHRUNK = Text(
+    "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left, while no other term has lost more than {percent}% of its start.",
+    "`{penalty}` 到第 {first} 步已从 {start} 降到 {end}，权重几乎所剩无几，而其他项最多只比起点下降了 {percent}%。",
+)
+_TERM_ADVICE = Text(
+    """Let the data speak first: lower the weight of `{penalty}` from {weight} to about {less}, or bring it in slowly.
+
+```python
+weight = {less} * min(1.0, step / {ramp})
+```""",
+    """先让数据说话：把 `{penalty}` 的权重从 {weight} 降到约 {less}，或逐渐引入。
+
+```python
+weight = {less} * min(1.0, step / {ramp})
+```""",
+)
+_DECAY_ADVICE = Text(
+    """Lower `weight_decay` from {weight} to about {less}. With {optimizer} it is added to the gradient; `AdamW` keeps the two apart, so that the same number means something else there.
+
+```python
+for group in optimizer.param_groups:
+    group["weight_decay"] = {less}
+```""",
+    """把 `weight_decay` 从 {weight} 降到约 {less}。{optimizer} 会把它加到梯度上；`AdamW` 则把两者分开，所以同一个数值在那里含义不同。
+
+```python
+for group in optimizer.param_groups:
+    group["weight_decay"] = {less}
+```""",
+)
+
+
+@dataclass(frozen=True)
+class RegulariserOverwhelms:
+    """A penalty pulls harder than the data.
+
+    Why it matters: the weights go where the penalty wants them, and what the data say is not learned.
+
+    How it decides: with `decompose`, gradient norm of a penalty (named as one, or moved by no batch) over the largest one of the
+    data terms; at least `min_ratio` in `min_checks` decompositions in a row, while that data term has lost less than
+    `learned` of its start, then and at the end. Without: weight decay x parameter norm over the gradient norm, over all parameters, for optimizers
+    that add the decay to the gradient; at least `min_ratio` in `min_records` records in a row. And by values: a penalty (not a
+    KL divergence) down to `max_rest` of its start for `min_records` records, while all data terms lost less than `unlearned` of
+    theirs. Dimensionless.
+
+    What to try first: a smaller weight, or one that grows slowly.
+
+    Guards against: the balance at the end of a training, where both are alike (factor 2) and the data term is learned; decoupled
+    weight decay; penalties that are large in value but small in gradient.
+
+    References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "over-regularization"; Loshchilov and Hutter 2019
+    (arXiv 1711.05101).
+    """
+
+    zh: ClassVar[str] = """惩罚项的拉力大于数据。
+
+    为什么重要：权重走向惩罚项要求的位置，而数据所说的没有学到。
+
+    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。还可由数值判断：惩罚项（KL 散度除外）降到起点的 `max_rest` 并保持 `min_records` 条记录，而所有数据项下降不足 `unlearned`。无量纲。
+
+    先试什么：减小权重，或让它逐渐增大。
+
+    如何避免误报：训练末尾的平衡（两者相当，所以要求 2 倍，且数据项已学会）；解耦的权重衰减；数值大而梯度小的惩罚项。
+
+    参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Loshchilov 与 Hutter 2019（arXiv 1711.05101）。
+    """
+    code: ClassVar[str] = "LD407"
+    name: ClassVar[str] = "regulariser-overwhelms"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Regularisation overwhelms the data", "正则化压倒了数据")
+    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        TERM_GRADIENT_NORM,
+        LOSS_TERM,
+        LOSS_WEIGHT,
+        WEIGHT_DECAY,
+        PARAMETER_NORM,
+        GRADIENT_NORM,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD401", "LD402")
+
+    #: gradient of the penalty over that of the data, 1; at the optimum both are alike
+    min_ratio: float = 2.0
+    #: decompositions in a row
+    min_checks: int = 5
+    #: records in a row
+    min_records: int = 20
+    #: share of the start, 1; a term that has lost half of it is being learned
+    learned: float = 0.5
+    #: share of a penalty's start that is left, 1; of squared weights a hundredth means a tenth of their size
+    max_rest: float = 0.01
+    #: share of the start of a data term, 1; who has won a tenth still has weights to do it with
+    unlearned: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per penalty, or one for weight decay."""
+        by = decay(run, self.min_records)
+        pulls = TERM_GRADIENT_NORM in run and len(run[TERM_GRADIENT_NORM]) >= self.min_checks
+        values = LOSS_TERM in run and len(run[LOSS_TERM]) >= 2 * self.min_records
+        if not pulls and not values and by is None:
+            raise NotEnough(_needs(self.min_checks, 2 * self.min_records))
+        found = [*self._terms(run)] if pulls else []
+        if values and not found:
+            found += self._shrunk(run)
+        yield from found
+        if by is not None:
+            yield from self._decayed(run, by)
+
+    def _terms(self, run: Run) -> Iterator[Finding]:
+        table = run[TERM_GRADIENT_NORM]
+        names = table.columns
+        values = {n: values_of(run, n) for n in names}
+        penalties = [n for n in names if is_penalty(n, values[n])]
+        data = [
+            n for n in names if n not in penalties and np.nanmax(table.column(n), initial=0) > 0
+        ]
+        if not data:
+            return
+        largest = max(data, key=lambda n: float(median(table.column(n))))
+        small = table.column(largest).astype(np.float64)
+        unlearned = ~(term_fall(run, largest, table.steps) >= self.learned)
+        if not unlearned[-1]:
+            return
+        for name in penalties:
+            big = table.column(name).astype(np.float64)
+            span = longest(
+                (big >= self.min_ratio * small) & (small > 0) & unlearned, self.min_checks
+            )
+            if span is not None:
+                yield self._term_finding(run, (name, largest), span, (big, small))
+
+    def _term_finding(
+        self, run: Run, names: tuple[str, str], span: Span, sizes: tuple[Doubles, Doubles]
+    ) -> Finding:
+        penalty, data = names
+        table = run[TERM_GRADIENT_NORM]
+        fall = float(term_fall(run, data, table.steps[[span.last]])[0])
+        weight = typical_weight(run, penalty)
+        numbers, words = _sizes(span, sizes, fall)
+        message = _TERM.format(penalty=penalty, data=data, **words)
+        less = float(f"{weight / numbers['ratio'] / 3:.1g}")
+        advice = _TERM_ADVICE.format(
+            penalty=penalty,
+            weight=number(weight),
+            less=number(less),
+            ramp=str(max(100, int(table.steps[-1]) // 4)),
+        )
+        ends = span.ends(table.steps)
+        evidence = (
+            Evidence(TERM_GRADIENT_NORM.name, penalty, *ends, numbers["ratio"], self.min_ratio),
+            Evidence(TERM_GRADIENT_NORM.name, data, *ends),
+        )
+        return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
+
+    def _decayed(self, run: Run, by: Decay) -> Iterator[Finding]:
+        loss = curve(run[LOSS])
+        if not len(loss):
+            return
+        fall = loss.fall_at(by.steps)
+        if fall[-1] >= self.learned:
+            return
+        strong: Bools = (by.pull >= self.min_ratio * by.gradient) & (by.gradient > 0)
+        strong &= np.isfinite(by.pull) & (fall < self.learned)
+        span = longest(strong, self.min_records)
+        if span is not None:
+            yield self._decay_finding(run, span, by, float(fall[span.last]))
+
+    def _decay_finding(self, run: Run, span: Span, by: Decay, fall: float) -> Finding:
+        numbers, words = _sizes(span, (by.pull, by.gradient), fall)
+        less = float(f"{by.rate / numbers['ratio'] / 3:.1g}")
+        advice = _DECAY_ADVICE.format(
+            weight=number(by.rate), less=number(less), optimizer=run.facts["optimizer"]
+        )
+        column = run[WEIGHT_DECAY].columns[0]
+        ends = span.ends(by.steps)
+        evidence = Evidence(WEIGHT_DECAY.name, column, *ends, numbers["ratio"], self.min_ratio)
+        message = _DECAY.format(**words)
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+    def _shrunk(self, run: Run) -> Iterator[Finding]:
+        """Penalties of the weights that have fallen to nearly nothing with the data not learned."""
+        table, at = run[LOSS_TERM], run[LOSS_TERM].steps[-1:]
+        names = [n for n in table.columns if is_penalty(n, values_of(run, n))]
+        data = [n for n in table.columns if n not in names]
+        falls = [float(term_fall(run, n, at)[0]) for n in data]
+        if not falls or not max(np.nan_to_num(falls)) < self.unlearned:
+            return
+        for name in (n for n in names if not DIVERGENCE.search(n)):
+            fall = term_fall(run, name, table.steps)
+            gone = np.flatnonzero(fall >= 1 - self.max_rest)
+            if len(gone) >= self.min_records and gone[-1] == len(table) - 1:
+                yield self._shrunk_finding(run, name, int(gone[0]), max(falls))
+
+    def _shrunk_finding(self, run: Run, name: str, first: int, fall: float) -> Finding:
+        table = run[LOSS_TERM]
+        values = table.column(name)
+        start, end = float(median(values[:3])), float(median(values[-3:]))
+        message = _SHRUNK.format(
+            penalty=name,
+            start=number(start),
+            end=number(end),
+            first=str(int(table.steps[first])),
+            percent=number(100 * max(fall, 0.0)),
+        )
+        weight = typical_weight(run, name)
+        advice = _TERM_ADVICE.format(
+            penalty=name,
+            weight=number(weight),
+            less=number(float(f"{weight / 100:.1g}")),
+            ramp=str(max(100, int(table.steps[-1]) // 4)),
+        )
+        ends = int(table.steps[first]), int(table.steps[-1])
+        evidence = Evidence(LOSS_TERM.name, name, *ends, end, self.max_rest * start)
+        numbers = {"start": start, "end": end}
+        return Finding(self.code, self.severity, name, (evidence,), message, advice, numbers)
+
+
+def _needs(checks: int, records: int) -> Text:
+    return Text(
+        f"{checks} decompositions or {records} records of the terms, or an optimizer with weight_decay",
+        f"各项的 {checks} 次分解或 {records} 条记录，或带 weight_decay 的优化器",
+    )
+
+
+def _sizes(
+    span: Span, sizes: tuple[Doubles, Doubles], fall: float
+) -> tuple[dict[str, float], dict[str, str]]:
+    big, small = (float(median(part[span.records])) for part in sizes)
+    numbers = {"ratio": big / small, "penalty": big, "data": small}
+    words = {
+        "times": number(big / small),
+        "big": number(big),
+        "small": number(small),
+        "records": str(span.size),
+        "percent": number(100 * max(fall, 0.0)) if np.isfinite(fall) else "0",
+    }
+    return numbers, words

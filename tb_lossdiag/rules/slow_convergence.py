@@ -1,0 +1,189 @@
+"""LD109 slow-convergence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    LOSS,
+    MOMENTUM,
+    PARAMETER_NORM,
+    PARAMETER_SIZE,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.layers import Family, family, rate
+from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import median
+from tb_lossdiag.rules.updates import estimated
+
+_MESSAGE = Text(
+    "The loss has fallen from {start} to {end} and is still falling at an almost constant pace; a step moves the typical weight matrix by at most {ratio} of its norm (around 1e-3 is usual). At this pace a tenth of the start is {steps} steps away.",
+    "损失从 {start} 降到 {end}，仍以几乎不变的速度下降；每一步最多使典型权重矩阵移动其范数的 {ratio} 倍（通常约为 1e-3）。照此速度，降到起点的十分之一还需 {steps} 步。",
+)
+_ADVICE = Text(
+    """The training is healthy but far too slow. Raise the learning rate in steps of 3, from {lr} towards {more}, as long as the loss stays smooth.
+
+```python
+for group in optimizer.param_groups:
+    group["lr"] = {next}
+```
+
+{family}""",
+    """训练是健康的，但实在太慢。在损失保持平稳的前提下，每次 3 倍地提高学习率，从 {lr} 逐步到 {more}。
+
+```python
+for group in optimizer.param_groups:
+    group["lr"] = {next}
+```
+
+{family}""",
+)
+_FAMILIES = {
+    Family.SGD: Text(
+        "With SGD the step is proportional to the gradient: momentum 0.9 gives ten times the pace at the same learning rate.",
+        "SGD 的步长与梯度成正比：在同样的学习率下，0.9 的动量可带来十倍的速度。",
+    ),
+    Family.ADAM: Text(
+        "With an Adam-like optimizer the step is about the learning rate per element; scaling the loss would change nothing.",
+        "Adam 类优化器每个元素的步长约等于学习率；放大损失不会有任何改变。",
+    ),
+    Family.UNKNOWN: Text("", ""),
+}
+
+
+@dataclass(frozen=True)
+class SlowConvergence:
+    """The loss falls steadily, but so slowly that most of the way is still ahead.
+
+    Why it matters: the same result could be had in a tenth of the steps, or a far better one in as many.
+
+    How it decides: an upper estimate of the update-to-weight ratio from the optimizer's formula (median over weight matrices and
+    records) is below `max_ratio`; the medians of the run's four quarters fall one after the other, the last time by at least
+    `min_pace` of the first time, over at least
+    `min_steps` steps; and in all the loss has lost between `min_fall` and `learned` of its start. Unit: per step.
+
+    What to try first: a learning rate three times as large, again and again.
+
+    Guards against: a run that has converged or slows down by itself; one that is still warming up or was resumed (not evaluated); the end of a schedule (the median over the run counts); one
+    that does not fall at all (LD104, LD602); optimizers whose formula isn't known, losses below zero (not evaluated).
+
+    References: Karpathy 2022, Building makemore part 3 (update-to-data ratio around 1e-3); Smith 2017 (arXiv 1506.01186).
+    """
+
+    zh: ClassVar[str] = """损失稳步下降，但太慢，大部分路程还在前面。
+
+    为什么重要：同样的结果只需十分之一的步数，或者用同样的步数可以得到好得多的结果。
+
+    如何判断：由优化器公式得出的更新与权重之比的上估计（对权重矩阵和记录取中位数）低于 `max_ratio`；训练四个四分之一段的中位数依次下降，最后一次下降不少于第一次的 `min_pace`，跨度至少 `min_steps` 步；总下降在起点的 `min_fall` 与 `learned` 之间。单位：每步。
+
+    先试什么：把学习率提高 3 倍，再 3 倍。
+
+    如何避免误报：已收敛或自行减速的训练；仍在预热或从中途恢复的训练不评估；调度的末尾（取全程中位数）；完全不下降的属于 LD104、LD602；公式未知的优化器和会取负值的损失不评估。
+
+    参考：Karpathy 2022，Building makemore 第 3 部分（更新与数据之比约 1e-3）；Smith 2017（arXiv 1506.01186）。
+    """
+    code: ClassVar[str] = "LD109"
+    name: ClassVar[str] = "slow-convergence"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The training is far too slow", "训练过慢")
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        LOSS,
+        LEARNING_RATE,
+        GRADIENT_NORM,
+        PARAMETER_NORM,
+        PARAMETER_SIZE,
+    )
+    may_read: ClassVar[tuple[Quantity, ...]] = (MOMENTUM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: per step, 1; a fifth of the usual 1e-3: a small classifier wins 1% in 800 steps there, and all of it with ten times more
+    max_ratio: float = 2e-4
+    #: last fall over first fall of the quarters, 1; a run that converges slows down by more
+    min_pace: float = 0.5
+    #: share of the starting loss, 1; less is LD104's
+    min_fall: float = 0.005
+    #: share of the starting loss, 1; who has won most of it is done
+    learned: float = 0.8
+    #: records; a quarter then has enough for a standard error
+    min_records: int = 50
+    #: steps between the first and the last; before, one cannot speak of a pace
+    min_steps: int = 500
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for the whole run."""
+        updates, loss = estimated(run), curve(run[LOSS])
+        if updates is None:
+            raise NotEnough(
+                Text(
+                    "one optimizer of the SGD or Adam kind, given with optimizer=",
+                    "需要通过 optimizer= 给出一个 SGD 类或 Adam 类优化器",
+                )
+            )
+        loss.needs_positive()
+        loss.needs(self.min_records)
+        self._needs_time(run, loss)
+        ratio = float(median(median(updates.ratios, axis=1)))
+        if np.isfinite(ratio) and ratio < self.max_ratio and self._still_falls(loss):
+            yield self._finding(run, loss, ratio)
+
+    def _needs_time(self, run: Run, loss: Curve) -> None:
+        needs_beginning(loss)
+        needs_full_rate(run, loss)
+        if loss.steps[-1] - loss.steps[0] < self.min_steps - 1:
+            least = self.min_steps
+            raise NotEnough(Text(f"at least {least} steps", f"至少需要 {least} 步"))
+
+    def _still_falls(self, loss: Curve) -> bool:
+        levels = _quarters(loss)
+        falls = -np.diff(levels)
+        error = 1.25 * loss.noise / math.sqrt(len(loss) // 4)  # standard error of a median
+        total = 1 - levels[-1] / loss.start
+        steady = falls[-1] >= self.min_pace * falls[0] and bool(np.all(falls > 2 * error))
+        return steady and self.min_fall <= total <= self.learned
+
+    def _finding(self, run: Run, loss: Curve, ratio: float) -> Finding:
+        ends, levels = (int(loss.steps[0]), int(loss.steps[-1])), _quarters(loss)
+        pace = (levels[-2] - levels[-1]) / max((ends[1] - ends[0]) / 4, 1)
+        steps = (levels[-1] - 0.1 * loss.start) / pace
+        message = _MESSAGE.format(
+            start=number(loss.start),
+            end=number(float(levels[-1])),
+            ratio=number(ratio),
+            steps=number(float(f"{steps:.1g}")),
+        )
+        rates = run[LEARNING_RATE]
+        evidence = (
+            Evidence(LOSS.name, "", *ends),
+            Evidence(LEARNING_RATE.name, rates.columns[0], *ends, ratio, self.max_ratio),
+        )
+        numbers = {"ratio": ratio, "end": float(levels[-1])}
+        return Finding(
+            self.code, self.severity, "", evidence, message, _advice(run, ratio), numbers
+        )
+
+
+def _quarters(loss: Curve) -> Doubles:
+    """float64[4]: medians of the run's quarters."""
+    return np.array([float(np.median(part)) for part in np.array_split(loss.values, 4)])
+
+
+def _advice(run: Run, ratio: float) -> Text:
+    lr, kind = rate(run) or 0.0, _FAMILIES[family(run)]
+    more = float(f"{lr * min(1e-3 / max(ratio, 1e-12), 1e4):.1g}")
+    words = {"lr": number(lr), "more": number(more), "next": number(3 * lr)}
+    return Text(
+        _ADVICE.en.format(family=kind.en, **words).strip(),
+        _ADVICE.zh.format(family=kind.zh, **words).strip(),
+    )

@@ -1,0 +1,173 @@
+"""LD405 term-conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import LOSS, TERM_COSINE, TERM_GRADIENT_NORM, Quantity, pair
+from tb_lossdiag.records import Run, Table
+from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools, Span, longest, median
+
+_MESSAGE = Text(
+    "The gradients of `{first}` and `{second}` point against each other (median cosine {cosine}, sizes {one} and {two}) in {records} decompositions in a row.{stalled}",
+    "`{first}` 与 `{second}` 的梯度方向相反（余弦中位数 {cosine}，大小分别为 {one} 和 {two}），连续 {records} 次分解如此。{stalled}",
+)
+_STALLED = Text(" Meanwhile the loss stands still.", "与此同时损失停滞不前。")
+_MOVES = Text("", "")
+_ADVICE = Text(
+    """What one term wins, the other loses. In this order:
+
+- a weight that says which one matters more; now `{small}` asks for {share} of what `{big}` asks for;
+- separate last layers, so that they share only what both need;
+- take the conflict out of the gradients at the shared parameters: each loses its part against the other.
+
+```python
+def without_conflict(mine, other):
+    dot = (mine * other).sum()
+    return mine - dot.clamp(max=0) / other.square().sum().clamp_min(1e-12) * other
+```
+
+Near the optimum of a sum the gradients of its terms always oppose each other: then this is the balance, not a fault.""",
+    """一项得到的正是另一项失去的。依次尝试：
+
+- 用权重说明哪一项更重要；现在 `{small}` 的要求只有 `{big}` 的 {share}；
+- 使用各自独立的最后几层，只共享两者都需要的部分；
+- 在共享参数处消除梯度中的冲突：各自去掉与对方相反的分量。
+
+```python
+def without_conflict(mine, other):
+    dot = (mine * other).sum()
+    return mine - dot.clamp(max=0) / other.square().sum().clamp_min(1e-12) * other
+```
+
+在一个和的最优点附近，各项的梯度总是相互抵消：那是平衡，而不是错误。""",
+)
+
+
+@dataclass(frozen=True)
+class TermConflict:
+    """Two terms pull the shared parameters in opposite directions.
+
+    Why it matters: steps that please one term undo the other; both learn slower, or one not at all.
+
+    How it decides: cosine between the gradients of the two terms at what was given to `decompose`. It is below `max_cosine` in
+    `min_checks` decompositions in a row that make up `min_stretch` of them, with gradient norms that differ by no more than a
+    factor of `max_size`. A warning if the loss changes by less than `stalled` of its level over that time without having lost
+    `learned` of its start; else an information. Dimensionless.
+
+    What to try first: weights; separate heads; projecting the conflict out (PCGrad).
+
+    Guards against: a negative cosine now and then; a small penalty that opposes by design (size); the optimum, where the terms'
+    gradients cancel by definition: a loss that was learned never warns.
+
+    References: Yu et al. 2020, PCGrad (arXiv 2001.06782); Liu et al. 2021, CAGrad (arXiv 2110.14048).
+    """
+
+    zh: ClassVar[str] = """两项把共享参数拉向相反的方向。
+
+    为什么重要：让一项变好的步会使另一项变差；两者都学得更慢，或其中一项根本学不到。
+
+    如何判断：在 `decompose` 指定的位置，两项梯度之间的余弦。连续至少 `min_checks` 次、占全部 `min_stretch` 的分解低于 `max_cosine`，并且两者范数相差不超过 `max_size` 倍。若这段时间内损失变化不足其水平的 `stalled`，且尚未比起点下降 `learned`，则为警告；否则为提示。无量纲。
+
+    先试什么：调整权重；使用独立的头；把冲突的分量投影掉（PCGrad）。
+
+    如何避免误报：偶尔的负余弦；按设计就相反的小惩罚项（看大小）；最优点处各项梯度本来就相互抵消，因此已学会的损失不会警告。
+
+    参考：Yu 等 2020，PCGrad（arXiv 2001.06782）；Liu 等 2021，CAGrad（arXiv 2110.14048）。
+    """
+    code: ClassVar[str] = "LD405"
+    name: ClassVar[str] = "term-conflict"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Two loss terms work against each other", "两个损失项相互冲突")
+    reads: ClassVar[tuple[Quantity, ...]] = (TERM_COSINE, TERM_GRADIENT_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+
+    #: cosine, 1; PCGrad acts below 0, where noise alone puts half of all records
+    max_cosine: float = -0.3
+    #: decompositions in a row; a brief conflict is part of every training
+    min_checks: int = 5
+    #: share of all decompositions, 1
+    min_stretch: float = 0.5
+    #: larger over smaller gradient norm, 1; beyond, the larger one simply wins (LD401)
+    max_size: float = 5.0
+    #: change of the loss's level over the stretch, 1; less is a standstill
+    stalled: float = 0.05
+    #: share of the starting loss, 1; a sum that has been learned balances its terms
+    learned: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per pair of terms."""
+        cosine, norm = run[TERM_COSINE], run[TERM_GRADIENT_NORM]
+        judged = False
+        for first, second in combinations(norm.columns, 2):
+            name = next((n for n in _names(first, second) if n in cosine.columns), None)
+            if name is None or np.isfinite(cosine.column(name)).sum() < self.min_checks:
+                continue
+            judged = True
+            opposed = self._opposed(cosine, norm, (name, first, second))
+            least = max(self.min_checks, int(self.min_stretch * len(cosine)))
+            span = longest(opposed, least)
+            if span is not None:
+                yield self._finding(run, span, (name, first, second))
+        if not judged:
+            raise NotEnough(
+                Text(
+                    f"at least {self.min_checks} decompositions of two terms",
+                    f"至少需要两项的 {self.min_checks} 次分解",
+                )
+            )
+
+    def _opposed(self, cosine: Table, norm: Table, names: tuple[str, str, str]) -> Bools:
+        sizes = norm.at(cosine.steps, names[1:])
+        alike = sizes.max(axis=1) <= self.max_size * sizes.min(axis=1)
+        opposed: Bools = (cosine.column(names[0]) < self.max_cosine) & alike
+        return opposed & (sizes > 0).all(axis=1)
+
+    def _stands_still(self, run: Run, first: int, last: int) -> bool:
+        loss: Curve | None = curve(run[LOSS]) if LOSS in run else None
+        if loss is None or len(loss) < 2 * self.min_checks:
+            return False
+        fall = loss.fall_at(np.array([first, last], np.int64))
+        moved = abs(float(fall[1] - fall[0])) / max(abs(1 - float(fall[0])), 1e-30)
+        return moved < self.stalled and float(fall[1]) < self.learned
+
+    def _finding(self, run: Run, span: Span, names: tuple[str, str, str]) -> Finding:
+        cosine, norm = run[TERM_COSINE], run[TERM_GRADIENT_NORM]
+        name, first, second = names
+        ends = span.ends(cosine.steps)
+        typical = float(median(cosine.column(name)[span.records]))
+        sizes = median(norm.at(cosine.steps[span.records], names[1:]), axis=0)
+        still = self._stands_still(run, *ends)
+        stalled = _STALLED if still else _MOVES
+        words = {
+            "first": first,
+            "second": second,
+            "cosine": f"{typical:.2f}",
+            "one": number(float(sizes[0])),
+            "two": number(float(sizes[1])),
+            "records": str(span.size),
+        }
+        message = Text(
+            _MESSAGE.en.format(stalled=stalled.en, **words),
+            _MESSAGE.zh.format(stalled=stalled.zh, **words),
+        )
+        small, big = (first, second) if sizes[0] <= sizes[1] else (second, first)
+        share = f"{100 * float(sizes.min() / sizes.max()):.0f}%"
+        evidence = Evidence(TERM_COSINE.name, name, *ends, typical, self.max_cosine)
+        advice = _ADVICE.format(small=small, big=big, share=share)
+        severity = self.severity if still else Severity.INFO
+        numbers = {"cosine": typical}
+        return Finding(self.code, severity, name, (evidence,), message, advice, numbers)
+
+
+def _names(first: str, second: str) -> tuple[str, str]:
+    """Both orders in which a pair may be recorded."""
+    return pair(first, second), pair(second, first)

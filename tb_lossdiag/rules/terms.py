@@ -1,0 +1,67 @@
+"""Loss terms by name and behaviour: which are penalties, which are divergences."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.spans import level, median
+
+DIVERGENCE = re.compile(
+    r"(^|[^a-z])(kl|kld|kld?_?(loss|div)|kl[-_ ]?divergence)([^a-z]|$)", re.IGNORECASE
+)
+"""Names of a KL divergence."""
+_PENALTY = re.compile(
+    r"(^|[^a-z])(reg|regs|regulari[sz]\w*|l1|l2|penalty|decay|weight[-_ ]?decay|sparsity|sparse|orthogonal\w*|entropy|tv"
+    r"|total[-_ ]?variation|smoothness)([^a-z]|$)",
+    re.IGNORECASE,
+)
+_SMOOTH = 1e-3
+"""Noise from record to record over the level: a penalty on weights doesn't depend on the batch, a data term always does."""
+
+
+def is_penalty(name: str, values: Doubles) -> bool:
+    """Whether a term holds the model back rather than fitting data: by its name, or because no batch moves it.
+
+    >>> is_penalty("l2 penalty", np.ones(0)), is_penalty("reconstruction", np.ones(0))
+    (True, False)
+    """
+    if DIVERGENCE.search(name) or _PENALTY.search(name):
+        return True
+    finite = values[np.isfinite(values)]
+    if len(finite) < 20:  # noqa: PLR2004  (too few for an estimate)
+        return False
+    # Differences of differences: a smooth course, however steep, has none.
+    jitter = float(1.4826 / np.sqrt(6) * median(np.abs(np.diff(finite, n=2))))
+    return bool(0 < jitter < _SMOOTH * float(median(np.abs(finite))))
+
+
+def values_of(run: Run, name: str) -> Doubles:
+    """float64[T]: a term's values; none if terms are not recorded. Reads `LOSS_TERM`."""
+    return run[LOSS_TERM].column(name).astype(np.float64) if LOSS_TERM in run else np.zeros(0)
+
+
+def typical_weight(run: Run, name: str) -> float:
+    """Median weight of a term, 1 if it isn't recorded. Reads `LOSS_WEIGHT`."""
+    if LOSS_WEIGHT not in run or name not in run[LOSS_WEIGHT].columns:
+        return 1.0
+    return float(median(run[LOSS_WEIGHT].column(name)))
+
+
+def term_fall(run: Run, name: str, steps: Steps) -> Doubles:
+    """float64[N]: share of its starting level that a term has lost by these steps; NaN if it isn't recorded."""
+    if LOSS_TERM not in run or name not in run[LOSS_TERM].columns:
+        return np.full(len(steps), np.nan)
+    table = run[LOSS_TERM]
+    values = table.column(name).astype(np.float64)
+    there = np.isfinite(values)
+    if not there.any():
+        return np.full(len(steps), np.nan)
+    known, at = values[there], table.steps[there]
+    levels = level(known, int(np.clip(len(known) // 20, 3, 50)))
+    start = float(np.median(known[:3]))
+    rows = np.maximum(np.searchsorted(at, steps, side="right") - 1, 0)
+    return (start - levels[rows]) / max(abs(start), 1e-30)

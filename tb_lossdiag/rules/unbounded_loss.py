@@ -1,0 +1,245 @@
+"""LD110 unbounded-loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_INVALID,
+    CALL_TARGET_MAX,
+    CALL_TARGET_MIN,
+    CALL_VALUE,
+    LOSS,
+    Quantity,
+    function,
+)
+from tb_lossdiag.records import Floats, Run, Steps
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import median
+
+_NEVER_NEGATIVE = frozenset(
+    {
+        "cross_entropy",
+        "nll_loss",
+        "binary_cross_entropy",
+        "binary_cross_entropy_with_logits",
+        "mse_loss",
+        "l1_loss",
+        "smooth_l1_loss",
+        "huber_loss",
+        "kl_div",
+        "soft_margin_loss",
+        "multi_margin_loss",
+        "multilabel_margin_loss",
+        "multilabel_soft_margin_loss",
+        "margin_ranking_loss",
+        "triplet_margin_loss",
+        "cosine_embedding_loss",
+    }
+)
+"""With the inputs and targets they are made for."""
+
+_NEGATIVE = Text(
+    "`{call}` returned {value} at step {step} and went below zero in {count} of {records} check-ups. With inputs and targets it is made for it cannot: it has no lowest value to converge to.{targets}",
+    "`{call}` 在第 {step} 步返回 {value}，在 {records} 次检查中有 {count} 次低于零。在合法的输入和目标下这是不可能的：这样的损失没有可以收敛的最低值。{targets}",
+)
+_TARGETS = Text(" The targets lie between {low} and {high}.", "目标的取值范围是 {low} 到 {high}。")
+_FLIPPED = Text(
+    "The loss that is trained is `{call}` with the opposite sign ({loss} against {value} at step {step}, in {count} of {records} check-ups): training makes it worse on purpose, without bound.",
+    "被训练的损失是取了相反符号的 `{call}`（第 {step} 步为 {loss} 对 {value}，{records} 次检查中有 {count} 次如此）：训练在有意使它变差，而且没有界限。",
+)
+_ADVICE = Text(
+    """Give the function what it is made for:
+
+- `{call}` wants {wants};
+- a classifier of C classes wants labels 0 to C - 1 of type `long`, a yes-or-no target 0 or 1, a count 0 or more. Map other codings (-1 and 1, 1 to C, 0 to 255) first.
+
+```python
+targets = (targets - targets.min()) / (targets.max() - targets.min())  # only if they are meant as probabilities
+assert targets.min() >= 0
+```""",
+    """给函数它所要求的输入：
+
+- `{call}` 要求{wants}；
+- C 类分类器的标签应为 0 到 C − 1 的 `long`，是非目标为 0 或 1，计数不小于 0。其他编码（−1 与 1、1 到 C、0 到 255）请先转换。
+
+```python
+targets = (targets - targets.min()) / (targets.max() - targets.min())  # 仅当它们表示概率时
+assert targets.min() >= 0
+```""",
+)
+_WANTS = {
+    "cross_entropy": Text("logits, and class indices or probabilities", "logits，以及类别索引或概率"),
+    "nll_loss": Text("log-probabilities: `log_softmax(logits, dim=1)`", "对数概率：`log_softmax(logits, dim=1)`"),
+    "kl_div": Text("log-probabilities as input and probabilities that sum to 1 as target", "输入为对数概率，目标为总和为 1 的概率"),
+    "poisson_nll_loss": Text("the logarithm of the rate (or the rate with `log_input=False`) and counts", "速率的对数（或用 `log_input=False` 给出速率）以及计数"),
+    "binary_cross_entropy": Text("probabilities and targets between 0 and 1", "0 到 1 之间的概率和目标"),
+    "binary_cross_entropy_with_logits": Text("logits, and targets between 0 and 1", "logits，以及 0 到 1 之间的目标"),
+}  # fmt: skip
+_OTHER_WANTS = Text(
+    "inputs and targets of the domain in its documentation", "其文档所规定范围内的输入和目标"
+)
+_FLIP_ADVICE = Text(
+    """Take the minus sign out, or check that this part is meant to be maximised (an adversary, a bonus for entropy). Then bound it, or it outgrows all else:
+
+```python
+loss = criterion(model(inputs), targets)  # minimise: no minus sign
+loss.backward()
+```""",
+    """去掉负号；如果确实要最大化这一部分（对抗目标、熵奖励），请给它设界限，否则它会压倒其他一切：
+
+```python
+loss = criterion(model(inputs), targets)  # 最小化：没有负号
+loss.backward()
+```""",
+)
+
+
+@dataclass(frozen=True)
+class UnboundedLoss:
+    """A loss that cannot be negative is.
+
+    Why it matters: it can fall for ever without the model getting better; a falling curve then looks like success.
+
+    How it decides: a check-up saw a loss call return less than -`min_below` although the function is never negative for the
+    inputs and targets it is made for (cross-entropies, squared and absolute errors, margins, divergences). Functions that may be
+    negative, such as Poisson's, count if part of their targets is outside the domain. Or the total loss is a negative
+    multiple of the only loss call, the same within `max_difference` in all check-ups, at least `min_checks`. Unit: that of the loss.
+
+    What to try first: map the targets into the function's domain; remove a wrong minus sign.
+
+    Guards against: log-likelihoods of densities and reinforcement learning, whose losses may be negative (no verdict without the
+    function); rounding below zero; a term that is subtracted from others (only the whole loss counts).
+
+    References: PyTorch documentation of the loss functions; Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM).
+    """
+
+    zh: ClassVar[str] = """不可能为负的损失变成了负数。
+
+    为什么重要：它可以无止境地下降而模型并不变好；下降的曲线看上去却像成功。
+
+    如何判断：检查中发现某个损失调用的返回值小于 -`min_below`，而该函数在合法的输入和目标下绝不为负（交叉熵、平方与绝对误差、间隔损失、散度）。可能为负的函数（如泊松损失）在部分目标超出范围时也算。或者总损失是唯一一个损失调用的负倍数，在至少 `min_checks` 次检查中比例一致（误差在 `max_difference` 内）。单位与损失相同。
+
+    先试什么：把目标映射到函数要求的范围；去掉错误的负号。
+
+    如何避免误报：密度的对数似然和强化学习的损失可以为负（不知道函数就不下结论）；舍入造成的略小于零；从其他项中减去的一项（只看整个损失）。
+
+    参考：PyTorch 损失函数文档；Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）。
+    """
+    code: ClassVar[str] = "LD110"
+    name: ClassVar[str] = "unbounded-loss"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("The loss falls without a bound", "损失没有下界")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        LOSS,
+        CALL_INVALID,
+        CALL_TARGET_MIN,
+        CALL_TARGET_MAX,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+
+    #: loss, absolute; far beyond what rounding leaves below zero
+    min_below: float = 1e-4
+    #: relative difference of the ratio loss / call between check-ups, 1; rounding of two float32
+    max_difference: float = 1e-3
+    #: check-ups; one equality could be chance
+    min_checks: int = 2
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per call below zero, or one for a loss of the wrong sign."""
+        table = run[CALL_VALUE]
+        if not any(function(name) != "custom" for name in table.columns):
+            raise NotEnough(
+                Text(
+                    "a call of one of PyTorch's loss functions",
+                    "需要对 PyTorch 损失函数的调用",
+                )
+            )
+        flipped = self._flipped(run)
+        if flipped is not None:
+            yield flipped
+        for name in table.columns:
+            values, invalid = table.column(name), self._invalid(run, name, table.steps)
+            may = function(name) in _NEVER_NEGATIVE
+            below = (values < -self.min_below) & (may | (invalid > 0))
+            if below.any():
+                yield self._negative(run, name, below)
+
+    def _invalid(self, run: Run, name: str, steps: Steps) -> Floats:
+        if CALL_INVALID not in run:
+            return np.zeros(len(steps), np.float32)
+        return run[CALL_INVALID].at(steps, [name])[:, 0]
+
+    def _negative(
+        self, run: Run, name: str, below: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    ) -> Finding:
+        table = run[CALL_VALUE]
+        values, steps = table.column(name), table.steps[below]
+        lowest = float(np.min(values[below]))
+        step = int(table.steps[below][np.argmin(values[below])])
+        targets = _targets(run, name, steps)
+        words = {
+            "call": name,
+            "value": number(lowest),
+            "step": str(step),
+            "count": str(len(steps)),
+            "records": str(int(np.isfinite(values).sum())),
+        }
+        message = Text(
+            _NEGATIVE.en.format(targets=targets.en, **words),
+            _NEGATIVE.zh.format(targets=targets.zh, **words),
+        )
+        wants = _WANTS.get(function(name), _OTHER_WANTS)
+        advice = Text(
+            _ADVICE.en.format(call=function(name), wants=wants.en),
+            _ADVICE.zh.format(call=function(name), wants=wants.zh),
+        )
+        ends = int(steps[0]), int(steps[-1])
+        evidence = Evidence(CALL_VALUE.name, name, *ends, lowest, 0.0)
+        return Finding(
+            self.code, self.severity, name, (evidence,), message, advice, {"value": lowest}
+        )
+
+    def _flipped(self, run: Run) -> Finding | None:
+        table = run[CALL_VALUE]
+        if LOSS not in run or len(table.columns) != 1:
+            return None
+        name = table.columns[0]
+        value, loss = table.values[:, 0], run[LOSS].at(table.steps)[:, 0]
+        known = np.isfinite(value) & np.isfinite(loss) & (value > self.min_below)
+        if function(name) not in _NEVER_NEGATIVE or known.sum() < self.min_checks:
+            return None
+        factor = loss[known].astype(np.float64) / value[known]
+        middle = float(median(factor))
+        if middle >= 0 or np.max(np.abs(factor - middle)) > self.max_difference * abs(middle):
+            return None
+        return self._flip_finding(name, table.steps[known], value[known], loss[known])
+
+    def _flip_finding(self, name: str, steps: Steps, value: Floats, loss: Floats) -> Finding:
+        seen = float(value[-1]), float(loss[-1])
+        message = _FLIPPED.format(
+            call=name,
+            loss=number(seen[1]),
+            value=number(seen[0]),
+            step=str(int(steps[-1])),
+            count=str(len(steps)),
+            records=str(len(steps)),
+        )
+        evidence = Evidence(LOSS.name, "", int(steps[0]), int(steps[-1]), seen[1], 0.0)
+        numbers = {"loss": seen[1], "value": seen[0]}
+        return Finding(self.code, self.severity, "", (evidence,), message, _FLIP_ADVICE, numbers)
+
+
+def _targets(run: Run, name: str, steps: Steps) -> Text:
+    if CALL_TARGET_MIN not in run or CALL_TARGET_MAX not in run:
+        return Text("", "")
+    low = run[CALL_TARGET_MIN].at(steps, [name])
+    high = run[CALL_TARGET_MAX].at(steps, [name])
+    if np.isnan(low).all() or np.isnan(high).all():
+        return Text("", "")
+    return _TARGETS.format(low=number(float(np.nanmin(low))), high=number(float(np.nanmax(high))))
