@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from sickness_b import SICK_B
 from synthetic import (
     changed,
     healthy_run,
@@ -69,4 +70,5 @@ SICK: Mapping[str, Run] = {
     "LD602": changed(stuck(_WELL), LEARNING_RATE, np.full(_RECORDS, 1e-9)),
     "LD603": changed(_WELL, PARAMETER_HELD, np.repeat([0.0, 1.0], [4, 8])[None, :]),
     "LD901": changed(_WELL, OTHER_WRITERS, [2.0]),
+    **SICK_B,
 }

@@ -17,19 +17,25 @@ Raise `NotEnough` when there are too few records to judge: silence would read as
 from __future__ import annotations
 
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
+from tb_lossdiag.rules.clip_before_unscale import ClipBeforeUnscale
+from tb_lossdiag.rules.clip_poison import ClipPoison
+from tb_lossdiag.rules.clip_threshold_drift import ClipThresholdDrift
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
+from tb_lossdiag.rules.idle_clipping import IdleClipping
 from tb_lossdiag.rules.loss_divergence import LossDivergence
 from tb_lossdiag.rules.no_gradient import NoGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.not_learning import NotLearning
 from tb_lossdiag.rules.overfitting import Overfitting
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
+from tb_lossdiag.rules.partial_clipping import PartialClipping
 from tb_lossdiag.rules.record_gap import RecordGap
 from tb_lossdiag.rules.rule import Rule
 from tb_lossdiag.rules.term_collapse import TermCollapse
 from tb_lossdiag.rules.term_dominance import TermDominance
 from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum
+from tb_lossdiag.rules.unrecorded_clipping import UnrecordedClipping
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge
 from tb_lossdiag.rules.update_too_small import UpdateTooSmall
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
@@ -44,6 +50,12 @@ RULES: tuple[Rule, ...] = (
     NoGradient(),
     ConstantClipping(),
     ClipAfterStep(),
+    ClipBeforeUnscale(),
+    ClipPoison(),
+    IdleClipping(),
+    ClipThresholdDrift(),
+    PartialClipping(),
+    UnrecordedClipping(),
     TermDominance(),
     TermCollapse(),
     TermsDoNotSum(),

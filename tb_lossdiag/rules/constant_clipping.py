@@ -6,17 +6,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LEARNING_RATE, Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    CLIPS_SEEN,
+    LEARNING_RATE,
+    STEP_NORM,
+    STEP_RATIO_SPREAD,
+    UNSCALE_FACTOR,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.clips import Clips, inferred, ledger
 from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import not_recorded, too_few
+from tb_lossdiag.rules.weighted import quantile
 
 _MESSAGE = Text(
-    "{percent}% of {records} records were clipped, with a median clip coefficient of {coefficient}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
-    "{records} 条记录中有 {percent}% 被裁剪，裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
+    "{percent}% of {records} {what} were clipped, with a median clip coefficient of {coefficient}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
+    "{records} {what}中有 {percent}% 被裁剪，裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
 )
+_CLIPS = Text("clips", "次裁剪")
+_CHECK_UPS = Text("check-ups", "次检查")
 _ADVICE = Text(
     """{family}
 
@@ -58,13 +73,14 @@ class ConstantClipping:
     Why it matters: a clip is there for outliers. One that always binds sets the step length instead of the learning rate (SGD),
     or does nothing but hide outliers (Adam).
 
-    How it decides: clip coefficient = min(1, max_norm / (global norm + 1e-6)) per record, after the first `skipped` of them.
-    More than `min_share` of the records are below 1 and their median is below `max_coefficient`. Dimensionless.
+    How it decides: clip coefficient = min(1, max_norm / (global norm + 1e-6)), after the first `skipped` of the steps. More than
+    `min_share` of the clips changed the gradients, and the median coefficient is below `max_coefficient`; a record counts as often as
+    it has clips. Without recorded clips, coefficient = norm at the step / norm after backward in the check-ups. Dimensionless.
 
     What to try first: `max_norm` at the 90th percentile of the run's own norms, with the learning rate adapted.
 
     Guards against: the large gradients of a warm-up (skipped); clips that measure only (`max_norm=inf`); norms that aren't finite;
-    with Adam-like optimizers it is only an information.
+    clips by value; gradients divided by a constant, as in an average; with Adam-like optimizers it is only an information.
 
     References: Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063); Zhang et al. 2020 (arXiv 1905.11881).
     """
@@ -73,11 +89,11 @@ class ConstantClipping:
 
     为什么重要：裁剪是为异常值准备的。始终生效的裁剪会取代学习率决定步长（SGD），或者除了掩盖异常值之外什么也不做（Adam）。
 
-    如何判断：每条记录的裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初的 `skipped`。若系数小于 1 的记录超过 `min_share`，且系数中位数低于 `max_coefficient`，则触发。无量纲。
+    如何判断：裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初占 `skipped` 的步。若超过 `min_share` 的裁剪改变了梯度，且系数中位数低于 `max_coefficient`，则触发；每条记录按其包含的裁剪次数计。没有裁剪记录时，用检查中“更新时的范数 / 反向传播后的范数”作为系数。无量纲。
 
     先试什么：把 `max_norm` 设为本次训练范数的第 90 百分位，并相应调整学习率。
 
-    如何避免误报：预热期的大梯度（跳过）；只用于测量的裁剪（`max_norm=inf`）；非有限的范数；对 Adam 类优化器只作提示。
+    如何避免误报：预热期的大梯度（跳过）；只用于测量的裁剪（`max_norm=inf`）；非有限的范数；按值裁剪；梯度除以常数（例如取平均）；对 Adam 类优化器只作提示。
 
     参考：Pascanu、Mikolov 与 Bengio 2013（arXiv 1211.5063）；Zhang 等 2020（arXiv 1905.11881）。
     """
@@ -85,64 +101,81 @@ class ConstantClipping:
     name: ClassVar[str] = "constant-clipping"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Clipping never lets go", "裁剪始终生效")
-    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD602",)
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CLIP_GLOBAL_NORM,
+        CLIP_MAX_NORM,
+        CLIP_CALLS,
+        CLIP_BOUND,
+        BACKWARD_NORM,
+        STEP_NORM,
+        STEP_RATIO_SPREAD,
+        UNSCALE_FACTOR,
+        CLIPS_SEEN,
+        LEARNING_RATE,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD109", "LD602")
 
-    #: share of records, 1; a bound that is met nine times of ten isn't for outliers
+    #: share of clips, 1; a bound that is met nine times of ten isn't for outliers
     min_share: float = 0.9
     #: median clip coefficient, 1; half of the step is taken away
     max_coefficient: float = 0.5
-    #: share of the records at the beginning, 1; a warm-up's gradients are large for a reason
+    #: share of the steps at the beginning, 1; a warm-up's gradients are large for a reason
     skipped: float = 0.1
-    #: records that are left; fewer give no 90th percentile
+    #: records of clips that are left; fewer give no 90th percentile
     min_records: int = 30
+    #: check-ups that are left, for clips that were not recorded: they are rare, and a bound that always binds shows in each
+    min_check_ups: int = 8
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that always binds."""
-        norms, bounds = run.aligned(CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-        judged = False
-        for name in norms.columns:
-            norm = norms.column(name).astype(np.float64)
-            bound = bounds.column(name).astype(np.float64)
-            there = np.flatnonzero(np.isfinite(norm) & (bound > 0))
-            kept = there[int(self.skipped * len(there)) :]
-            if len(kept) >= self.min_records:
-                judged = True
-                yield from self._judge(run, name, norms.steps[kept], norm[kept], bound[kept])
-        if not judged:
-            least = self.min_records
-            raise NotEnough(
-                Text(
-                    f"at least {least} records of finite global norms after the first tenth",
-                    f"开头十分之一之后至少需要 {least} 条有限的全局范数记录",
-                )
+        if CLIP_GLOBAL_NORM not in run and BACKWARD_NORM not in run:
+            raise not_recorded(CLIP_GLOBAL_NORM, BACKWARD_NORM)
+        recorded = CLIP_GLOBAL_NORM in run
+        least = self.min_records if recorded else self.min_check_ups
+        every = [c.settled(self.skipped) for c in (ledger(run) if recorded else inferred(run))]
+        enough = [clips for clips in every if len(clips) >= least]
+        if recorded and not enough:
+            raise too_few(
+                least,
+                "records of clips with a finite norm after the first tenth",
+                "条有限范数的裁剪记录（开头十分之一之后）",
             )
+        for clips in enough:
+            yield from self._judge(run, clips)
 
-    def _judge(
-        self, run: Run, name: str, steps: Steps, norm: Doubles, bound: Doubles
-    ) -> Iterator[Finding]:
-        coefficient = np.minimum(1.0, bound / (norm + 1e-6))
-        share, middle = float(np.mean(coefficient < 1)), float(np.median(coefficient))
-        if share <= self.min_share or middle >= self.max_coefficient:
+    def _judge(self, run: Run, clips: Clips) -> Iterator[Finding]:
+        calls = clips.calls
+        share = float(clips.bound.sum() / max(calls.sum(), 1))
+        middle = quantile(clips.coefficients, calls, 0.5)
+        if share <= self.min_share or not middle < self.max_coefficient:
             return
         numbers = {
             "share": share,
             "coefficient": middle,
-            "max_norm": float(np.median(bound)),
-            "median": float(np.median(norm)),
-            "p90": float(np.quantile(norm, 0.9)),
+            "max_norm": quantile(clips.bounds, calls, 0.5),
+            "median": quantile(clips.norms, calls, 0.5),
+            "p90": quantile(clips.norms, calls, 0.9),
         }
+        yield self._finding(run, clips, numbers)
+
+    def _finding(self, run: Run, clips: Clips, numbers: dict[str, float]) -> Finding:
         words = {key: number(value) for key, value in numbers.items()}
-        message = _MESSAGE.format(percent=f"{100 * share:.0f}", records=str(len(norm)), **words)
-        ends = int(steps[0]), int(steps[-1])
+        words |= {
+            "percent": f"{100 * numbers['share']:.0f}",
+            "records": number(clips.calls.sum()),
+        }
+        what = _CLIPS if clips.quantity is CLIP_GLOBAL_NORM else _CHECK_UPS
+        message = Text(
+            _MESSAGE.en.format(what=what.en, **words), _MESSAGE.zh.format(what=what.zh, **words)
+        )
+        ends = int(clips.steps[0]), int(clips.steps[-1])
         evidence = Evidence(
-            CLIP_GLOBAL_NORM.name, name, *ends, numbers["median"], numbers["max_norm"]
+            clips.quantity.name, clips.column, *ends, numbers["median"], numbers["max_norm"]
         )
         severity = Severity.INFO if family(run) is Family.ADAM else self.severity
-        yield Finding(
-            self.code, severity, name, (evidence,), message, _advice(run, numbers, words), numbers
-        )
+        advice = _advice(run, numbers, words)
+        return Finding(self.code, severity, clips.column, (evidence,), message, advice, numbers)
 
 
 def _advice(run: Run, numbers: dict[str, float], words: dict[str, str]) -> Text:

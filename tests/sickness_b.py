@@ -1,0 +1,72 @@
+"""Sick runs of clipping, the loop, precision, ranks and the record, by code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from synthetic import changed, healthy_run, without
+
+from tb_lossdiag.quantities import (
+    AMP_SKIPPED,
+    BACKWARD_NORM,
+    CLIP_BEFORE_UNSCALE,
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    CLIP_NONFINITE,
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    LOSS,
+    LOSS_NONFINITE,
+    PARAMETER_CLIPPED,
+    STEP_NORM,
+    UNSCALE_FACTOR,
+)
+from tb_lossdiag.records import Run
+
+_WELL = healthy_run(1, layers=6, optimizer="SGD")
+_RECORDS = len(_WELL[LOSS])
+_ROWS = np.arange(_RECORDS)
+
+
+def _clipped_while_scaled() -> Run:
+    return changed(changed(_WELL, CLIP_BEFORE_UNSCALE, 1.0), CLIP_MAX_NORM, 1.0)
+
+
+def _poisoned() -> Run:
+    broken = np.zeros((_RECORDS, len(_WELL[GRADIENT_NORM].columns)))
+    broken[100, 0], broken[101:] = 1, 1
+    run = changed(without(_WELL, AMP_SKIPPED), CLIP_NONFINITE, _ROWS >= 100)
+    return changed(changed(run, GRADIENT_NONFINITE, broken), LOSS_NONFINITE, _ROWS > 100)
+
+
+def _with_norms(norms: object, bound: float, calls: float = 1.0) -> Run:
+    """Clips of these norms by this bound."""
+    there = np.broadcast_to(np.asarray(norms, float), _RECORDS)
+    run = changed(changed(_WELL, CLIP_GLOBAL_NORM, there), CLIP_MAX_NORM, bound)
+    return changed(changed(run, CLIP_CALLS, calls), CLIP_BOUND, calls * (there > bound))
+
+
+def _head_unclipped() -> Run:
+    columns = _WELL[GRADIENT_NORM].columns
+    inside = np.array([not name.startswith("body.5") for name in columns])
+    run = changed(changed(_WELL, PARAMETER_CLIPPED, inside[None]), CLIP_MAX_NORM, 1.0)
+    return changed(run, GRADIENT_NORM, 2.0)
+
+
+def _unrecorded() -> Run:
+    norms = np.random.default_rng(0).lognormal(0, 0.5, len(_WELL[BACKWARD_NORM]))
+    run = changed(without(_WELL, CLIP_GLOBAL_NORM), UNSCALE_FACTOR, 1.0)
+    return changed(changed(run, BACKWARD_NORM, norms), STEP_NORM, np.minimum(norms, 0.5))
+
+
+SICK_B: Mapping[str, Run] = {
+    "LD303": _clipped_while_scaled(),
+    "LD304": _poisoned(),
+    "LD305": _with_norms(1.0, 50.0, calls=5.0),
+    "LD306": _with_norms(np.where(_ROWS < 120, 0.3, 3.0), 1.0),
+    "LD307": _head_unclipped(),
+    "LD308": _unrecorded(),
+}
