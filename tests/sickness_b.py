@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from synthetic import changed, healthy_run, without
+from synthetic import changed, healthy_run, scaled, stuck, without
 
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
@@ -18,11 +18,15 @@ from tb_lossdiag.quantities import (
     CLIP_NONFINITE,
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
+    LEARNING_RATE,
     LOSS,
     LOSS_NONFINITE,
     PARAMETER_CLIPPED,
+    PARAMETER_HELD,
+    PARAMETER_NORM,
     STEP_NORM,
     UNSCALE_FACTOR,
+    UPDATE_NORM,
 )
 from tb_lossdiag.records import Run
 
@@ -62,6 +66,18 @@ def _unrecorded() -> Run:
     return changed(changed(run, BACKWARD_NORM, norms), STEP_NORM, np.minimum(norms, 0.5))
 
 
+def _barely_moving() -> Run:
+    run = changed(stuck(_WELL), LEARNING_RATE, 1e-9)
+    return scaled(run, UPDATE_NORM, 1e-4)
+
+
+def _unheld() -> Run:
+    norms = _WELL[PARAMETER_NORM].values.copy()
+    norms[:, :4] = norms[:1, :4]
+    run = changed(_WELL, PARAMETER_NORM, norms)
+    return changed(run, PARAMETER_HELD, np.repeat([0.0, 1.0], [4, 8])[None, :])
+
+
 SICK_B: Mapping[str, Run] = {
     "LD303": _clipped_while_scaled(),
     "LD304": _poisoned(),
@@ -69,4 +85,6 @@ SICK_B: Mapping[str, Run] = {
     "LD306": _with_norms(np.where(_ROWS < 120, 0.3, 3.0), 1.0),
     "LD307": _head_unclipped(),
     "LD308": _unrecorded(),
+    "LD602": _barely_moving(),
+    "LD603": _unheld(),
 }
