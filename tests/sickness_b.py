@@ -10,23 +10,30 @@ from synthetic import changed, healthy_run, scaled, stuck, without
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
     BACKWARD_NORM,
+    CARRIED_NORM,
     CLIP_BEFORE_UNSCALE,
     CLIP_BOUND,
     CLIP_CALLS,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     CLIP_NONFINITE,
+    FIRST_BACKWARD_NORM,
+    FOREIGN_PARAMETERS,
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
     LEARNING_RATE,
     LOSS,
     LOSS_NONFINITE,
     PARAMETER_CLIPPED,
+    PARAMETER_DECAY,
     PARAMETER_HELD,
     PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
     STEP_NORM,
+    UNCHANGED_SHARE,
     UNSCALE_FACTOR,
     UPDATE_NORM,
+    ZERO_GRADS,
 )
 from tb_lossdiag.records import Run
 
@@ -78,6 +85,16 @@ def _unheld() -> Run:
     return changed(run, PARAMETER_HELD, np.repeat([0.0, 1.0], [4, 8])[None, :])
 
 
+def _not_reset() -> Run:
+    run = changed(changed(_WELL, FIRST_BACKWARD_NORM, 2.0), ZERO_GRADS, 0.0)
+    return changed(run, CARRIED_NORM, 1.8)
+
+
+def _outgrown() -> Run:
+    grown = np.geomspace(1, 100, _RECORDS)[:, None]
+    return changed(_WELL, PARAMETER_NORM, _WELL[PARAMETER_NORM].values[:1] * grown)
+
+
 SICK_B: Mapping[str, Run] = {
     "LD303": _clipped_while_scaled(),
     "LD304": _poisoned(),
@@ -87,4 +104,11 @@ SICK_B: Mapping[str, Run] = {
     "LD308": _unrecorded(),
     "LD602": _barely_moving(),
     "LD603": _unheld(),
+    "LD604": changed(_WELL, FOREIGN_PARAMETERS, 4.0),
+    "LD605": changed(_WELL, UNCHANGED_SHARE, 1.0),
+    "LD606": _not_reset(),
+    "LD607": changed(_WELL, LEARNING_RATE, 0.1 * 0.9**_ROWS),
+    "LD608": _outgrown(),
+    "LD609": changed(_WELL, PARAMETER_DECAY, 0.01),
+    "LD610": changed(_WELL, PARAMETER_TRAINABLE, 0.0),
 }

@@ -21,17 +21,23 @@ from tb_lossdiag.rules.clip_before_unscale import ClipBeforeUnscale
 from tb_lossdiag.rules.clip_poison import ClipPoison
 from tb_lossdiag.rules.clip_threshold_drift import ClipThresholdDrift
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
+from tb_lossdiag.rules.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
+from tb_lossdiag.rules.foreign_optimizer import ForeignOptimizer
 from tb_lossdiag.rules.idle_clipping import IdleClipping
 from tb_lossdiag.rules.loss_divergence import LossDivergence
+from tb_lossdiag.rules.missing_zero_grad import MissingZeroGrad
 from tb_lossdiag.rules.no_gradient import NoGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.not_learning import NotLearning
+from tb_lossdiag.rules.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.rules.overfitting import Overfitting
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.partial_clipping import PartialClipping
 from tb_lossdiag.rules.record_gap import RecordGap
 from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.rules.scheduler_misuse import SchedulerMisuse
+from tb_lossdiag.rules.step_changes_nothing import StepChangesNothing
 from tb_lossdiag.rules.term_collapse import TermCollapse
 from tb_lossdiag.rules.term_dominance import TermDominance
 from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum
@@ -39,6 +45,7 @@ from tb_lossdiag.rules.unrecorded_clipping import UnrecordedClipping
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge
 from tb_lossdiag.rules.update_too_small import UpdateTooSmall
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
+from tb_lossdiag.rules.weight_growth import WeightGrowth
 
 RULES: tuple[Rule, ...] = (
     NonFiniteLoss(),
@@ -62,6 +69,13 @@ RULES: tuple[Rule, ...] = (
     UpdateTooLarge(),
     UpdateTooSmall(),
     ParametersNotInOptimizer(),
+    ForeignOptimizer(),
+    StepChangesNothing(),
+    MissingZeroGrad(),
+    SchedulerMisuse(),
+    WeightGrowth(),
+    OptimizerHygiene(),
+    EverythingFrozen(),
     RecordGap(),
 )
 """All rules, by code."""
