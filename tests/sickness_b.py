@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
-from synthetic import changed, healthy_run, scaled, stuck, without
+from synthetic import changed, head, healthy_run, scaled, stuck, without
 
 from tb_lossdiag.quantities import (
+    AMP_SCALE,
     AMP_SKIPPED,
     BACKWARD_NORM,
     CARRIED_NORM,
@@ -19,20 +21,27 @@ from tb_lossdiag.quantities import (
     CLIP_NONFINITE,
     FIRST_BACKWARD_NORM,
     FOREIGN_PARAMETERS,
+    GRADIENT_ABS_MAX,
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
+    GRADIENT_ZERO_SHARE,
     LEARNING_RATE,
     LOSS,
     LOSS_NONFINITE,
+    OWN_SECONDS,
     PARAMETER_CLIPPED,
     PARAMETER_DECAY,
     PARAMETER_HELD,
     PARAMETER_NORM,
     PARAMETER_TRAINABLE,
+    RANK_PARAMETER_SPREAD,
     STEP_NORM,
+    STEP_SECONDS,
+    STEPS,
     UNCHANGED_SHARE,
     UNSCALE_FACTOR,
     UPDATE_NORM,
+    WAIT_SECONDS,
     ZERO_GRADS,
 )
 from tb_lossdiag.records import Run
@@ -95,6 +104,28 @@ def _outgrown() -> Run:
     return changed(_WELL, PARAMETER_NORM, _WELL[PARAMETER_NORM].values[:1] * grown)
 
 
+def _starved() -> Run:
+    return changed(changed(_WELL, WAIT_SECONDS, 0.8), STEP_SECONDS, 1.0)
+
+
+def _underflowing() -> Run:
+    shape = _WELL[GRADIENT_ABS_MAX].values.shape
+    low = np.random.default_rng(0).uniform(1e-6, 5e-5, shape).astype(np.float16)
+    run = changed(without(_WELL, AMP_SCALE), GRADIENT_ABS_MAX, low)
+    return changed(run, GRADIENT_ZERO_SHARE, 0.8)
+
+
+def _sparse() -> Run:
+    few = head(_WELL, 25)
+    tables = {n: replace(t, steps=t.steps * 100) for n, t in few.tables.items()}
+    return replace(few, tables=tables)
+
+
+def _costly() -> Run:
+    run = changed(changed(_WELL, OWN_SECONDS, 0.02), STEP_SECONDS, 0.1)
+    return changed(run, STEPS, 100.0)
+
+
 SICK_B: Mapping[str, Run] = {
     "LD303": _clipped_while_scaled(),
     "LD304": _poisoned(),
@@ -111,4 +142,11 @@ SICK_B: Mapping[str, Run] = {
     "LD608": _outgrown(),
     "LD609": changed(_WELL, PARAMETER_DECAY, 0.01),
     "LD610": changed(_WELL, PARAMETER_TRAINABLE, 0.0),
+    "LD801": changed(_WELL, AMP_SKIPPED, 1.0),
+    "LD802": changed(_WELL, AMP_SCALE, 65536 / 2.0 ** np.clip(_ROWS - 150, 0, 10)),
+    "LD803": changed(_WELL, RANK_PARAMETER_SPREAD, 0.01),
+    "LD804": _starved(),
+    "LD805": _underflowing(),
+    "LD902": _sparse(),
+    "LD903": _costly(),
 }

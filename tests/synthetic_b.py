@@ -69,10 +69,11 @@ def loop_tables(seed: int, there: list[Table], optimizer: str) -> list[Table]:
     some = check_ups(len(steps))
     total = known[CLIP_GLOBAL_NORM.name].values[:, 0].astype(float)
     bound = known[CLIP_MAX_NORM.name].values[:, 0].astype(float)
+    seconds = rng.uniform(0.02, 0.5) * rng.lognormal(0, 0.1, len(steps))
     return [
-        *_step(rng, steps, total),
+        *_step(rng, steps, total, seconds),
         *_clips(known, steps, total, bound),
-        *_check_up(rng, steps[some], total[some], bound[some]),
+        *_check_up(rng, steps[some], np.stack([total, bound, seconds])[:, some]),
         *_updates(rng, known, some),
         *_layers(known),
         *_groups(steps, optimizer),
@@ -89,9 +90,8 @@ def check_ups(records: int) -> list[int]:
     return [row for row in range(records) if row < 3 or row % 7 == 0]
 
 
-def _step(rng: np.random.Generator, steps: Steps, total: Doubles) -> list[Table]:
+def _step(rng: np.random.Generator, steps: Steps, total: Doubles, seconds: Doubles) -> list[Table]:
     count = np.diff(steps, prepend=-1)
-    seconds = rng.uniform(0.02, 0.5) * rng.lognormal(0, 0.1, len(steps))
     return [
         table(STEPS, steps, count),
         table(GLOBAL_NORM, steps, total),
@@ -114,11 +114,9 @@ def _clips(known: Mapping[str, Table], steps: Steps, total: Doubles, bound: Doub
     ]
 
 
-def _check_up(
-    rng: np.random.Generator, steps: Steps, total: Doubles, bound: Doubles
-) -> list[Table]:
+def _check_up(rng: np.random.Generator, steps: Steps, seen: Doubles) -> list[Table]:
+    (total, bound, seconds), none = seen, np.zeros(len(steps))
     scale, clipped = 2.0**16, np.minimum(total, bound)
-    seconds, none = rng.uniform(0.05, 1.0, len(steps)), np.zeros(len(steps))
     values = {
         BACKWARDS: none + 1,
         ZERO_GRADS: none + 1,
@@ -134,7 +132,7 @@ def _check_up(
         UNCHANGED_SHARE: none,
         SCHEDULER_EARLY: none,
         WAIT_SECONDS: seconds * rng.uniform(0, 0.2, len(steps)),
-        CHECK_SECONDS: seconds,
+        CHECK_SECONDS: seconds * 2,
     }
     return [table(quantity, steps, there) for quantity, there in values.items()]
 

@@ -16,6 +16,8 @@ Raise `NotEnough` when there are too few records to judge: silence would read as
 
 from __future__ import annotations
 
+from tb_lossdiag.rules.amp_step_skips import AmpStepSkips
+from tb_lossdiag.rules.cadence_too_coarse import CadenceTooCoarse
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
 from tb_lossdiag.rules.clip_before_unscale import ClipBeforeUnscale
 from tb_lossdiag.rules.clip_poison import ClipPoison
@@ -24,9 +26,13 @@ from tb_lossdiag.rules.constant_clipping import ConstantClipping
 from tb_lossdiag.rules.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
 from tb_lossdiag.rules.foreign_optimizer import ForeignOptimizer
+from tb_lossdiag.rules.gradient_underflow import GradientUnderflow
 from tb_lossdiag.rules.idle_clipping import IdleClipping
+from tb_lossdiag.rules.input_starved import InputStarved
 from tb_lossdiag.rules.loss_divergence import LossDivergence
+from tb_lossdiag.rules.loss_scale_collapse import LossScaleCollapse
 from tb_lossdiag.rules.missing_zero_grad import MissingZeroGrad
+from tb_lossdiag.rules.monitoring_cost import MonitoringCost
 from tb_lossdiag.rules.no_gradient import NoGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.not_learning import NotLearning
@@ -34,6 +40,7 @@ from tb_lossdiag.rules.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.rules.overfitting import Overfitting
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.partial_clipping import PartialClipping
+from tb_lossdiag.rules.rank_divergence import RankDivergence
 from tb_lossdiag.rules.record_gap import RecordGap
 from tb_lossdiag.rules.rule import Rule
 from tb_lossdiag.rules.scheduler_misuse import SchedulerMisuse
@@ -76,6 +83,13 @@ RULES: tuple[Rule, ...] = (
     WeightGrowth(),
     OptimizerHygiene(),
     EverythingFrozen(),
+    AmpStepSkips(),
+    LossScaleCollapse(),
+    RankDivergence(),
+    InputStarved(),
+    GradientUnderflow(),
     RecordGap(),
+    CadenceTooCoarse(),
+    MonitoringCost(),
 )
 """All rules, by code."""
