@@ -61,7 +61,7 @@ class ClipAfterStep:
 
     How it decides: the clipped gradients are those the last `optimizer.step()` has already used, unchanged since. It fires if
     that holds for more than `min_share` of the clips whose order was seen, and at least `min_records` of them. For clips that were
-    not recorded, the check-ups must show gradients made smaller after the step and thrown away afterwards. Unit: share of clips.
+    not recorded, `min_check_ups` check-ups must show gradients made smaller after the step and thrown away afterwards. Unit: share of clips.
 
     What to try first: move the clip between `backward()` and `step()`.
 
@@ -75,7 +75,7 @@ class ClipAfterStep:
 
     为什么重要：这样的裁剪什么也保护不了。代码看似裁剪了，训练其实没有。
 
-    如何判断：被裁剪的梯度正是上一次 `optimizer.step()` 已经用过且此后未变的梯度。在能看到先后顺序的裁剪中，这种情况超过 `min_share` 且至少 `min_records` 次，则触发。没有裁剪记录时，由检查判断：梯度在更新之后被缩小，随后又被丢弃。单位：占裁剪次数的比例。
+    如何判断：被裁剪的梯度正是上一次 `optimizer.step()` 已经用过且此后未变的梯度。在能看到先后顺序的裁剪中，这种情况超过 `min_share` 且至少 `min_records` 次，则触发。没有裁剪记录时，由至少 `min_check_ups` 次检查判断：梯度在更新之后被缩小，随后又被丢弃。单位：占裁剪次数的比例。
 
     先试什么：把裁剪移到 `backward()` 与 `step()` 之间。
 
@@ -101,6 +101,8 @@ class ClipAfterStep:
     min_share: float = 0.5
     #: records; one or two can be a leftover of the loop's beginning
     min_records: int = 3
+    #: check-ups, which are rare and see each the whole loop
+    min_check_ups: int = 2
     #: factor that a clip leaves, 1; above it is rounding
     max_factor: float = 0.999
 
@@ -109,7 +111,7 @@ class ClipAfterStep:
         if CLIP_AFTER_STEP not in run and LATE_FACTOR not in run:
             raise not_recorded(CLIP_AFTER_STEP, LATE_FACTOR)
         recorded = [s for s in sightings(run, CLIP_AFTER_STEP) if len(s.steps) >= self.min_records]
-        checked = [s for s in sightings(run, LATE_FACTOR) if len(s.steps) >= self.min_records]
+        checked = [s for s in sightings(run, LATE_FACTOR) if len(s.steps) >= self.min_check_ups]
         if not recorded and not checked:
             raise too_few(
                 self.min_records,
@@ -132,7 +134,7 @@ class ClipAfterStep:
         late = ((factor.values < self.max_factor) & ~kept).astype(float)
         early = beside(run, CLIPS_SEEN, factor.steps, factor.column, 0.0) >= 1
         clipped = np.maximum(late, early)
-        if late.sum() >= self.min_records and self._most(late, clipped):
+        if late.sum() >= self.min_check_ups and self._most(late, clipped):
             yield self._finding(LATE_FACTOR, factor, late, clipped, _SEEN)
 
     def _most(self, late: Doubles, clips: Doubles) -> bool:

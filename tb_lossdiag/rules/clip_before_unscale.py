@@ -76,7 +76,7 @@ class ClipBeforeUnscale:
     divided out; and the bound changes whenever the scaler does.
 
     How it decides: the clip came before `scaler.unscale_(optimizer)`, in more than `min_share` of the clips whose order was seen
-    and in `min_records` records at least. In check-ups the step must also have come out shorter than `max_coefficient` times the
+    and in `min_records` records (`min_check_ups` check-ups) at least. In check-ups the step must also have come out shorter than `max_coefficient` times the
     unscaled gradient. Unit: share of clips.
 
     What to try first: `scaler.unscale_(optimizer)` right before the clip.
@@ -91,7 +91,7 @@ class ClipBeforeUnscale:
 
     为什么重要：缩放因子往往有几万，于是几乎每一步都被裁剪，除去因子后只剩极小的步长；而且上界会随缩放因子变化。
 
-    如何判断：裁剪发生在 `scaler.unscale_(optimizer)` 之前；在能看到先后顺序的裁剪中，这种情况超过 `min_share`，且至少 `min_records` 条记录。由检查判断时，还要求步长小于未缩放梯度的 `max_coefficient` 倍。单位：占裁剪次数的比例。
+    如何判断：裁剪发生在 `scaler.unscale_(optimizer)` 之前；在能看到先后顺序的裁剪中，这种情况超过 `min_share`，且至少 `min_records` 条记录（或 `min_check_ups` 次检查）。由检查判断时，还要求步长小于未缩放梯度的 `max_coefficient` 倍。单位：占裁剪次数的比例。
 
     先试什么：在裁剪之前调用 `scaler.unscale_(optimizer)`。
 
@@ -120,6 +120,8 @@ class ClipBeforeUnscale:
     min_share: float = 0.5
     #: records; one or two can be a leftover of the loop's beginning
     min_records: int = 3
+    #: check-ups, which are rare and see each the whole loop
+    min_check_ups: int = 2
     #: norm at the step over unscaled norm after backward, 1; a plain bound under a scale of 2^10 and more leaves far less
     max_coefficient: float = 0.1
     #: max_norm over scale, 1; plain bounds lie between 0.1 and 10, scales above 2^8
@@ -132,7 +134,9 @@ class ClipBeforeUnscale:
         ledger = [
             s for s in sightings(run, CLIP_BEFORE_UNSCALE) if len(s.steps) >= self.min_records
         ]
-        checked = [s for s in sightings(run, CLIP_WHILE_SCALED) if len(s.steps) >= self.min_records]
+        checked = [
+            s for s in sightings(run, CLIP_WHILE_SCALED) if len(s.steps) >= self.min_check_ups
+        ]
         if not ledger and not checked:
             raise too_few(
                 self.min_records,
@@ -166,7 +170,8 @@ class ClipBeforeUnscale:
     ) -> Iterator[Finding]:
         early, clips = counts
         rows = np.flatnonzero(early > 0)
-        if len(rows) < self.min_records or early.sum() <= self.min_share * clips.sum():
+        least = self.min_records if quantity is CLIP_BEFORE_UNSCALE else self.min_check_ups
+        if len(rows) < least or early.sum() <= self.min_share * clips.sum():
             return
         ends = int(order.steps[rows[0]]), int(order.steps[rows[-1]])
         scale = before(run, AMP_SCALE, ends[1])

@@ -13,8 +13,10 @@ from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     CLIPS_SEEN,
+    GLOBAL_NORM,
     STEP_NORM,
     STEP_RATIO_SPREAD,
+    STEPS,
     UNSCALE_FACTOR,
     Quantity,
 )
@@ -64,6 +66,11 @@ class Clips:
         """These records alone."""
         rest = (self.norms, self.bounds, self.coefficients, self.calls, self.bound)
         return Clips(self.quantity, self.column, self.steps[rows], *(part[rows] for part in rest))
+
+    @property
+    def share(self) -> float:
+        """Share of the clips that changed the gradients."""
+        return float(self.bound.sum() / max(float(self.calls.sum()), 1.0))
 
     def settled(self, share: float) -> Clips:
         """Without the first `share` of the steps."""
@@ -122,3 +129,21 @@ def _same(after: Doubles) -> bool:
 def _rescaled(coefficients: Doubles) -> bool:
     """Whether it is the same factor each time: an average over ranks or micro-batches, not a clip."""
     return len(coefficients) > 1 and bool(np.ptp(coefficients) <= _COMMON)
+
+
+def at_bound(run: Run, clips: Clips, skipped: float, least: int) -> float:
+    """Share of all steps whose gradient norm is exactly what a clip that nobody recorded leaves.
+
+    Args:
+        run: with the norms that the steps used.
+        clips: what check-ups saw of these clips.
+        skipped: share of the steps at the beginning that is left out.
+        least: records, fewer give NaN.
+    """
+    seen = next((s for s in sightings(run, GLOBAL_NORM) if s.column == clips.column), None)
+    if seen is None or len(seen.steps) < least:
+        return float("nan")
+    late = seen.steps >= seen.steps[0] + skipped * (seen.steps[-1] - seen.steps[0])
+    steps = np.maximum(beside(run, STEPS, seen.steps[late], clips.column, 1.0), 0.0)
+    same = np.abs(seen.values[late] / clips.bounds[0] - 1) < _COMMON
+    return float((steps * same).sum() / max(float(steps.sum()), 1.0))

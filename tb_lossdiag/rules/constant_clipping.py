@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from tb_lossdiag.quantities import (
     BACKWARD_NORM,
     CLIP_BOUND,
@@ -13,22 +15,24 @@ from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     CLIPS_SEEN,
+    GLOBAL_NORM,
     LEARNING_RATE,
     STEP_NORM,
     STEP_RATIO_SPREAD,
+    STEPS,
     UNSCALE_FACTOR,
     Quantity,
 )
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.clips import Clips, inferred, ledger
+from tb_lossdiag.rules.clips import Clips, at_bound, inferred, ledger
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import not_recorded, too_few
 from tb_lossdiag.rules.weighted import quantile
 
 _MESSAGE = Text(
-    "{percent}% of {records} {what} were clipped, with a median clip coefficient of {coefficient}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
-    "{records} {what}中有 {percent}% 被裁剪，裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
+    "{percent}% of the steps were clipped, with a median clip coefficient of {coefficient} in {records} {what}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
+    "{percent}% 的步被裁剪，{records} {what}的裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
 )
 _CLIPS = Text("clips", "次裁剪")
 _CHECK_UPS = Text("check-ups", "次检查")
@@ -75,7 +79,8 @@ class ConstantClipping:
 
     How it decides: clip coefficient = min(1, max_norm / (global norm + 1e-6)), after the first `skipped` of the steps. More than
     `min_share` of the clips changed the gradients, and the median coefficient is below `max_coefficient`; a record counts as often as
-    it has clips. Without recorded clips, coefficient = norm at the step / norm after backward in the check-ups. Dimensionless.
+    it has clips. For clips that were not recorded, `min_check_ups` check-ups give the bound and the coefficient = norm at the step /
+    norm after backward, and the share is that of all steps whose norm is the bound. Dimensionless.
 
     What to try first: `max_norm` at the 90th percentile of the run's own norms, with the learning rate adapted.
 
@@ -89,7 +94,7 @@ class ConstantClipping:
 
     为什么重要：裁剪是为异常值准备的。始终生效的裁剪会取代学习率决定步长（SGD），或者除了掩盖异常值之外什么也不做（Adam）。
 
-    如何判断：裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初占 `skipped` 的步。若超过 `min_share` 的裁剪改变了梯度，且系数中位数低于 `max_coefficient`，则触发；每条记录按其包含的裁剪次数计。没有裁剪记录时，用检查中“更新时的范数 / 反向传播后的范数”作为系数。无量纲。
+    如何判断：裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初占 `skipped` 的步。若超过 `min_share` 的裁剪改变了梯度，且系数中位数低于 `max_coefficient`，则触发；每条记录按其包含的裁剪次数计。没有裁剪记录时，由至少 `min_check_ups` 次检查得出上界和系数（更新时的范数 / 反向传播后的范数），比例则是范数恰为上界的步所占的比例。无量纲。
 
     先试什么：把 `max_norm` 设为本次训练范数的第 90 百分位，并相应调整学习率。
 
@@ -112,6 +117,8 @@ class ConstantClipping:
         STEP_RATIO_SPREAD,
         UNSCALE_FACTOR,
         CLIPS_SEEN,
+        GLOBAL_NORM,
+        STEPS,
         LEARNING_RATE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD109", "LD602")
@@ -124,29 +131,38 @@ class ConstantClipping:
     skipped: float = 0.1
     #: records of clips that are left; fewer give no 90th percentile
     min_records: int = 30
-    #: check-ups that are left, for clips that were not recorded: they are rare, and a bound that always binds shows in each
-    min_check_ups: int = 8
+    #: check-ups with the same norm after the change, for clips that were not recorded
+    min_check_ups: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that always binds."""
-        if CLIP_GLOBAL_NORM not in run and BACKWARD_NORM not in run:
+        if CLIP_GLOBAL_NORM in run:
+            every = [c for c in self._settled(ledger(run)) if len(c) >= self.min_records]
+            if not every:
+                raise too_few(
+                    self.min_records,
+                    "records of clips with a finite norm after the first tenth",
+                    "条有限范数的裁剪记录（开头十分之一之后）",
+                )
+            for clips in every:
+                yield from self._judge(run, clips, clips.share)
+        elif BACKWARD_NORM in run:
+            for clips in inferred(run):
+                if clips.bound.sum() >= self.min_check_ups:
+                    yield from self._judge(run, clips, self._share(run, clips))
+        else:
             raise not_recorded(CLIP_GLOBAL_NORM, BACKWARD_NORM)
-        recorded = CLIP_GLOBAL_NORM in run
-        least = self.min_records if recorded else self.min_check_ups
-        every = [c.settled(self.skipped) for c in (ledger(run) if recorded else inferred(run))]
-        enough = [clips for clips in every if len(clips) >= least]
-        if recorded and not enough:
-            raise too_few(
-                least,
-                "records of clips with a finite norm after the first tenth",
-                "条有限范数的裁剪记录（开头十分之一之后）",
-            )
-        for clips in enough:
-            yield from self._judge(run, clips)
 
-    def _judge(self, run: Run, clips: Clips) -> Iterator[Finding]:
+    def _settled(self, every: list[Clips]) -> list[Clips]:
+        return [clips.settled(self.skipped) for clips in every]
+
+    def _share(self, run: Run, clips: Clips) -> float:
+        """Share of the steps that end at the bound; of the check-ups, where the steps are not known."""
+        share = at_bound(run, clips, self.skipped, self.min_records)
+        return clips.share if np.isnan(share) else share
+
+    def _judge(self, run: Run, clips: Clips, share: float) -> Iterator[Finding]:
         calls = clips.calls
-        share = float(clips.bound.sum() / max(calls.sum(), 1))
         middle = quantile(clips.coefficients, calls, 0.5)
         if share <= self.min_share or not middle < self.max_coefficient:
             return

@@ -51,13 +51,13 @@ class InputStarved:
 
     Why it matters: the accelerator is paid for and idle.
 
-    How it decides: median over the check-ups (without the first) of the time from the end of a step to the begin of the next forward
+    How it decides: median over the check-ups after the first `skipped` steps of the time from the end of a step to the begin of the next forward
     pass, over the time of a step: the ordinary one where it was recorded, else that of the check-up. Above `max_share` it is a
     warning, above `min_share` an information, if the wait is at least `min_wait`. Units: 1, s.
 
     What to try first: more loader workers, with prefetching.
 
-    Guards against: the start of the workers (first check-up); loops whose steps take milliseconds; a single slow step (median). On
+    Guards against: the start of the workers and their empty queue (first steps); loops whose steps take milliseconds; a single slow step (median). On
     an accelerator part of the wait may overlap with its work, hence the high bound.
 
     References: PyTorch, `torch.utils.data.DataLoader`; "Performance tuning guide"; Mohan et al. 2021 (arXiv 2007.06775).
@@ -67,11 +67,11 @@ class InputStarved:
 
     为什么重要：花钱买来的加速器在空转。
 
-    如何判断：各次检查（第一次除外）中，从一步结束到下一次前向传播开始的时间占一步时间的比例，取中位数；记录了普通步的时间就用它，否则用检查那一步的时间。高于 `max_share` 为警告，高于 `min_share` 为提示，且等待至少 `min_wait`。单位：无量纲、秒。
+    如何判断：最初 `skipped` 步之后的各次检查中，从一步结束到下一次前向传播开始的时间占一步时间的比例，取中位数；记录了普通步的时间就用它，否则用检查那一步的时间。高于 `max_share` 为警告，高于 `min_share` 为提示，且等待至少 `min_wait`。单位：无量纲、秒。
 
     先试什么：增加加载进程，并预取。
 
-    如何避免误报：加载进程的启动（第一次检查）；每步只需几毫秒的循环；个别很慢的步（中位数）。在加速器上，等待可能与其计算部分重叠，所以上限取得较高。
+    如何避免误报：加载进程的启动和空队列（最初几步）；每步只需几毫秒的循环；个别很慢的步（中位数）。在加速器上，等待可能与其计算部分重叠，所以上限取得较高。
 
     参考：PyTorch `torch.utils.data.DataLoader`；“Performance tuning guide”；Mohan 等 2021（arXiv 2007.06775）。
     """
@@ -89,18 +89,25 @@ class InputStarved:
     min_share: float = 0.3
     #: s; shorter waits aren't worth workers, which cost about that per batch
     min_wait: float = 0.01
-    #: check-ups after the first; fewer give no median
-    min_check_ups: int = 5
+    #: steps at the beginning, in which workers start and their queue fills
+    skipped: int = 10
+    #: check-ups after them; fewer give no median
+    min_check_ups: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that waits."""
-        seen = list(sightings(run, WAIT_SECONDS))
-        if max((len(each.steps) for each in seen), default=0) <= self.min_check_ups:
-            raise too_few(self.min_check_ups + 1, "check-ups", "次检查")
-        for each in seen:
-            if len(each.steps) > self.min_check_ups:
-                later = Sighting(each.column, each.steps[1:], each.values[1:])
-                yield from self._judge(run, later)
+        judged = False
+        for column, steps, waits in sightings(run, WAIT_SECONDS):
+            late = steps >= (steps[0] if len(steps) else 0) + self.skipped
+            if late.sum() >= self.min_check_ups:
+                judged = True
+                yield from self._judge(run, Sighting(column, steps[late], waits[late]))
+        if not judged:
+            raise too_few(
+                self.min_check_ups,
+                f"check-ups after the first {self.skipped} steps",
+                f"次检查（最初 {self.skipped} 步之后）",
+            )
 
     def _judge(self, run: Run, seen: Sighting) -> Iterator[Finding]:
         column, steps, waits = seen

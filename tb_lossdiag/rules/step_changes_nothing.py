@@ -74,7 +74,7 @@ class StepChangesNothing:
     Why it matters: nothing is learned, and the loss looks like a hard problem.
 
     How it decides: in `min_check_ups` check-ups in a row the step left at least `min_share` of the trainable parameters with a
-    gradient identical. Without check-ups: no parameter's norm changes for `min_records` records. The stretch covers at least
+    gradient identical. Where these are too few: no parameter's norm changes for `min_records` records. The stretch covers at least
     `min_steps` steps and `min_stretch` of the run. Unit: share of parameters.
 
     What to try first: look at the learning rate, at what the optimizer holds, and whether a scaler skips the steps.
@@ -89,7 +89,7 @@ class StepChangesNothing:
 
     为什么重要：什么也没有学到，而损失看上去像是问题太难。
 
-    如何判断：连续 `min_check_ups` 次检查中，更新之后有梯度的可训练参数至少有 `min_share` 与之前完全相同。没有检查时：连续 `min_records` 条记录中没有任何参数的范数变化。该阶段至少跨越 `min_steps` 步，且占全程 `min_stretch`。单位：占参数的比例。
+    如何判断：连续 `min_check_ups` 次检查中，更新之后有梯度的可训练参数至少有 `min_share` 与之前完全相同。检查太少时：连续 `min_records` 条记录中没有任何参数的范数变化。该阶段至少跨越 `min_steps` 步，且占全程 `min_stretch`。单位：占参数的比例。
 
     先试什么：查看学习率、优化器持有哪些参数、缩放器是否跳过了更新。
 
@@ -116,8 +116,8 @@ class StepChangesNothing:
     min_share: float = 0.99
     #: check-ups in a row; a scale search or a warm-up from 0 fills one or two
     min_check_ups: int = 3
-    #: records in a row with the same norms, where there are no check-ups; more micro-batches than most accumulate
-    min_records: int = 20
+    #: records in a row with the same norms, where check-ups do not tell; the stretch makes it more than micro-batches of one step
+    min_records: int = 5
     #: steps that the stretch covers; longer than any scale search
     min_steps: int = 50
     #: share of the run's steps, 1; the end of a schedule is shorter
@@ -125,31 +125,38 @@ class StepChangesNothing:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that stands still, or one for the run."""
-        seen = [s for s in sightings(run, UNCHANGED_SHARE) if len(s.steps) >= self.min_check_ups]
-        if not seen and (PARAMETER_NORM not in run or GRADIENT_NORM not in run):
+        if UNCHANGED_SHARE not in run and not (PARAMETER_NORM in run and GRADIENT_NORM in run):
             raise not_recorded(UNCHANGED_SHARE, PARAMETER_NORM)
-        for column, steps, share in seen:
+        found = list(self._by_check_ups(run))
+        norms = PARAMETER_NORM in run and GRADIENT_NORM in run
+        if not found and norms:
+            found = list(self._by_norms(run))
+        if not found and not self._long_enough(run, norms):
+            raise NotEnough(
+                Text(
+                    f"check-ups or norms of parameters over at least {self.min_steps} steps",
+                    f"至少需要跨越 {self.min_steps} 步的检查或参数范数记录",
+                )
+            )
+        yield from found
+
+    def _long_enough(self, run: Run, norms: bool) -> bool:
+        seen = [(each.steps, self.min_check_ups) for each in sightings(run, UNCHANGED_SHARE)]
+        seen += [(run[PARAMETER_NORM].steps[1:], self.min_records)] if norms else []
+        return any(len(at) >= least and np.ptp(at) >= self.min_steps for at, least in seen)
+
+    def _by_check_ups(self, run: Run) -> Iterator[Finding]:
+        for column, steps, share in sightings(run, UNCHANGED_SHARE):
             span = self._stretch(run, share >= self.min_share, steps, self.min_check_ups)
             if span is not None:
                 evidence = self._evidence(UNCHANGED_SHARE, column, steps, span)
                 yield self._finding(run, evidence, span, _CHECK_UPS)
-        if not seen:
-            yield from self._by_norms(run)
 
     def _by_norms(self, run: Run) -> Iterator[Finding]:
-        norm, gradient = run.aligned(PARAMETER_NORM, GRADIENT_NORM)
-        if len(norm) < self.min_records:
-            least = self.min_records
-            raise NotEnough(
-                Text(
-                    f"check-ups, or at least {least} records of parameters with their gradients",
-                    f"需要检查，或至少 {least} 条参数及其梯度的记录",
-                )
-            )
+        norm = run[PARAMETER_NORM]
         there = ~np.isnan(norm.values[1:]) & ~np.isnan(norm.values[:-1])
         same = (norm.values[1:] == norm.values[:-1]) | ~there
-        pulled = global_norm(gradient.values)[:-1] > 0
-        still = same.all(axis=1) & there.any(axis=1) & pulled
+        still = same.all(axis=1) & there.any(axis=1) & _pulled(run, norm.steps[1:])
         span = self._stretch(run, still, norm.steps[1:], self.min_records)
         if span is not None:
             first = norm.columns[int(np.argmax(there.any(axis=0)))]
@@ -190,3 +197,12 @@ class StepChangesNothing:
             return _NOT_HELD
         skipped = sum(float(each.values.sum()) for each in sightings(run, AMP_SKIPPED))
         return _SKIPPED if skipped >= self.min_check_ups else _OTHERWISE
+
+
+def _pulled(run: Run, steps: Steps) -> Bools:
+    """bool[len(steps)]: whether the records of the gradients that cover these steps are above 0."""
+    gradient = run[GRADIENT_NORM]
+    total = global_norm(gradient.values)
+    place = np.minimum(np.searchsorted(gradient.steps, steps), len(total) - 1)
+    above: Bools = total[place] > 0
+    return above

@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, sizes, weights
+from tb_lossdiag.rules.spans import Span, median
 
 _TINY = 1e-4
 """Root mean square of a weight below which it counts as zero-initialised: any step is large beside it."""
@@ -45,6 +46,11 @@ class Updates:
     def exact(self) -> bool:
         """Whether the applied change itself was recorded."""
         return self.source is UPDATE_NORM
+
+    def most_moved(self, span: Span) -> str:
+        """The weight matrix that moves most over these records."""
+        each = median(self.ratios[span.records], axis=0)
+        return self.columns[int(np.argmax(np.nan_to_num(each, nan=-1.0)))]
 
 
 def exact(run: Run) -> Updates | None:
@@ -138,3 +144,38 @@ def _momentum(run: Run) -> float:
         return 0.0
     known = run[MOMENTUM].values[np.isfinite(run[MOMENTUM].values)]
     return float(min(known.max(initial=0.0), 0.999))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How far the weights went from where they were first seen.
+
+    Attributes:
+        start: median norm of a weight matrix in its first record.
+        end: the largest such median afterwards.
+        first: step of the first record.
+        half: step at which it had come half of the way, as a ratio.
+        layer: the weight matrix that had grown most by then.
+    """
+
+    start: float
+    end: float
+    first: int
+    half: int
+    layer: str
+
+
+def growth(run: Run) -> Growth | None:
+    """Growth of the typical weight matrix; None without a norm above 0."""
+    norm = run[PARAMETER_NORM]
+    chosen = weights(norm.columns, sizes(run, norm.columns))
+    values = norm.values[:, chosen].astype(np.float64)
+    middle = median(values, axis=1)
+    known = np.flatnonzero(np.isfinite(middle) & (middle > 0))
+    if not len(known):
+        return None
+    start, end = float(middle[known[0]]), float(middle[known].max())
+    half = int(known[np.argmax(middle[known] >= np.sqrt(start * end))])
+    names = [name for name, ok in zip(norm.columns, chosen, strict=True) if ok]
+    most = int(np.argmax(np.nan_to_num(values[half] / values[known[0]], nan=0.0, posinf=0.0)))
+    return Growth(start, end, int(norm.steps[known[0]]), int(norm.steps[half]), names[most])

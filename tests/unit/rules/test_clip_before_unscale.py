@@ -73,7 +73,7 @@ def test_evidence_is_the_clip_and_its_window() -> None:
 
 
 def test_not_evaluated_when_the_order_was_not_seen() -> None:
-    few = outcome(RULE, head(healthy_run(0), 2))
+    few = outcome(RULE, head(healthy_run(0), 1))
     assert few.verdict is Verdict.NOT_EVALUATED
     nothing = outcome(RULE, without(healthy_run(0), CLIP_BEFORE_UNSCALE, CLIP_WHILE_SCALED))
     assert nothing.verdict is Verdict.NOT_EVALUATED

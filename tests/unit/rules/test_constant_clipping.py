@@ -13,6 +13,7 @@ from tb_lossdiag.quantities import (
     CLIP_CALLS,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
+    GLOBAL_NORM,
     LEARNING_RATE,
     STEP_NORM,
     UNSCALE_FACTOR,
@@ -103,10 +104,12 @@ def test_clips_by_value_have_no_norm_to_compare() -> None:
     assert outcome(RULE, by_value).verdict is Verdict.NOT_EVALUATED
 
 
-def unrecorded(bound: float, *, constant: float | None = None) -> Run:
-    """Clips that only the check-ups saw; `constant` divides instead."""
+def unrecorded(bound: float, *, constant: float | None = None, at_bound: float = 1.0) -> Run:
+    """Clips that only the check-ups saw; `constant` divides instead; so many of the steps end at the bound."""
     run = without(optimized_by(healthy_run(0), "SGD"), CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
     run = changed(run, UNSCALE_FACTOR, 1.0)
+    steps = np.where(np.arange(200) % 100 < 100 * at_bound, bound, 0.5 * bound)
+    run = changed(run, GLOBAL_NORM, steps)
     norms = np.random.default_rng(0).lognormal(0, 0.3, len(run[BACKWARD_NORM]))
     after = np.minimum(norms, bound) if constant is None else norms * constant
     return changed(changed(run, BACKWARD_NORM, norms), STEP_NORM, after)
@@ -118,6 +121,12 @@ def test_clips_that_only_the_check_up_saw() -> None:
     assert finding.numbers["max_norm"] == pytest.approx(0.2)
     assert "check-ups" in finding.message.en
     assert not findings(RULE, unrecorded(0.8))
+
+
+def test_the_share_of_unrecorded_clips_is_that_of_all_steps() -> None:
+    assert findings(RULE, unrecorded(0.2, at_bound=0.95))
+    assert not findings(RULE, unrecorded(0.2, at_bound=0.85))
+    assert findings(RULE, without(unrecorded(0.2, at_bound=0.85), GLOBAL_NORM))
 
 
 def test_dividing_by_a_constant_is_no_clip() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from asking import findings, first_evidence, outcome, the_finding
-from synthetic import changed, head, healthy_run, without
+from synthetic import changed, each_step, head, healthy_run, without
 
 from tb_lossdiag.quantities import CHECK_SECONDS, STEP_SECONDS, WAIT_SECONDS
 from tb_lossdiag.records import Run
@@ -54,13 +54,13 @@ def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings(RULE, healthy_run(seed))
 
 
-def test_evidence_leaves_the_first_check_up_out() -> None:
-    run = waiting(0.06)
+def test_evidence_leaves_the_first_steps_out() -> None:
+    run = each_step(waiting(0.06))
     evidence, steps = first_evidence(RULE, run), run[WAIT_SECONDS].steps
     assert (evidence.quantity, evidence.column) == (WAIT_SECONDS.name, "")
-    assert (evidence.first_step, evidence.last_step) == (steps[1], steps[-1])
+    assert (evidence.first_step, evidence.last_step) == (14, steps[-1])
 
 
 def test_not_evaluated_on_few_or_no_check_ups() -> None:
-    assert outcome(RULE, head(waiting(0.06), 5)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(each_step(waiting(0.06)), 6)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(waiting(0.06), WAIT_SECONDS)).missing == (WAIT_SECONDS.name,)

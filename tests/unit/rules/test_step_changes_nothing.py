@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from asking import findings, first_evidence, outcome, the_finding
-from synthetic import changed, head, healthy_run, without
+from synthetic import changed, each_step, head, healthy_run, without
 
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
@@ -18,14 +20,16 @@ from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.step_changes_nothing import StepChangesNothing
 
+ROWS = ("steps", "walltimes", "values")
 RULE = StepChangesNothing()
 RUN = healthy_run(1, layers=4)
 
 
 def checked(share: float = 1.0, records: slice = slice(None)) -> Run:
-    """In these records' check-ups the step left this share of the parameters as they were."""
+    """In these records' check-ups the step left this share of the parameters as they were; no norms."""
     steps = RUN[UNCHANGED_SHARE].steps
-    return changed(RUN, UNCHANGED_SHARE, share * np.isin(steps, RUN[GRADIENT_NORM].steps[records]))
+    still = np.isin(steps, RUN[GRADIENT_NORM].steps[records])
+    return changed(without(RUN, PARAMETER_NORM), UNCHANGED_SHARE, share * still)
 
 
 def by_norms(records: slice = slice(None)) -> Run:
@@ -52,6 +56,12 @@ def test_clear_just_below_share_and_stretch() -> None:
     assert not findings(RULE, checked(1.0, slice(0, 90)))
     assert findings(RULE, by_norms(slice(0, 110)))
     assert not findings(RULE, by_norms(slice(0, 90)))
+
+
+def test_norms_decide_where_check_ups_are_too_few() -> None:
+    run = by_norms()
+    few = replace(RUN[UNCHANGED_SHARE], **{k: getattr(RUN[UNCHANGED_SHARE], k)[:3] for k in ROWS})
+    assert findings(RULE, replace(run, tables={**run.tables, UNCHANGED_SHARE.name: few}))
 
 
 def test_clear_when_one_parameter_moves_or_nothing_pulls() -> None:
@@ -88,7 +98,8 @@ def test_evidence_is_the_stretch() -> None:
 
 
 def test_not_evaluated_on_too_little() -> None:
-    assert outcome(RULE, head(by_norms(), 19)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(each_step(by_norms()), 52)).verdict is Verdict.FINDINGS
+    assert outcome(RULE, head(each_step(by_norms()), 51)).verdict is Verdict.NOT_EVALUATED
     nothing = outcome(RULE, without(RUN, UNCHANGED_SHARE, PARAMETER_NORM))
     assert nothing.verdict is Verdict.NOT_EVALUATED
     assert nothing.reason is not None

@@ -101,6 +101,23 @@ def test_large_first_steps_count_only_if_the_loss_never_gets_better() -> None:
     assert the_finding(RULE, broken).severity is Severity.ERROR
 
 
+def thrown(growth: float, loss: float = 2.3) -> Run:
+    """Within 30 steps the weights grow by `growth`; the loss stays where it was."""
+    run = each_step(healthy_run(0))
+    grown = np.geomspace(1, growth, 30)[np.minimum(np.arange(200), 29)]
+    run = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1] * grown[:, None])
+    small = changed(run, UPDATE_NORM, 1e-4 * run[UPDATE_NORM].values)
+    return with_loss(small, np.r_[2.3, np.full(199, loss)])
+
+
+def test_weights_thrown_away_by_the_first_steps() -> None:
+    finding = the_finding(RULE, thrown(3.2))
+    assert finding.severity is Severity.ERROR
+    assert "threw" in finding.message.en
+    assert not findings(RULE, thrown(2.8))
+    assert not findings(RULE, thrown(3.2, loss=0.2))
+
+
 def test_zero_initialised_weights_are_left_out() -> None:
     run = with_update_ratio(healthy_run(0), 0.2, slice(20, 40))
     tiny = changed(run, PARAMETER_NORM, 1e-6 * run[PARAMETER_NORM].values[:45].max() * np.ones(200))
@@ -121,7 +138,7 @@ def test_evidence_is_a_layer_and_the_stretch() -> None:
 
 
 def test_not_evaluated_on_few_or_no_norms() -> None:
-    assert outcome(RULE, head(healthy_run(0), 4)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(healthy_run(0), 2)).verdict is Verdict.NOT_EVALUATED
     missing = outcome(RULE, without(healthy_run(0), PARAMETER_NORM)).missing
     assert missing == (PARAMETER_NORM.name,)
     assert findings(RULE, without(with_update_ratio(healthy_run(0), 0.2), LOSS))
