@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
-from tb_lossdiag.rules.sightings import Sighting, beside, not_recorded, sightings, too_few
+from tb_lossdiag.rules.sightings import Sighting, beside, counted, not_recorded, sightings, too_few
 
 _MESSAGE = Text(
     "{count} of {all} clips came after `optimizer.step()` had used the gradients, first at step {first}.",
@@ -124,7 +124,7 @@ class ClipAfterStep:
             yield from self._checked(run, factor)
 
     def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
-        calls = np.maximum(beside(run, CLIP_CALLS, order.steps, order.column, 1.0), 0.0)
+        calls = counted(run, CLIP_CALLS, order.steps, order.column, 1.0)
         late = np.clip(order.values, 0.0, 1.0)
         if (late > 0).sum() >= self.min_records and self._most(late * calls, calls):
             yield self._finding(CLIP_AFTER_STEP, order, late * calls, calls, _MESSAGE)

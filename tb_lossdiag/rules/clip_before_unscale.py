@@ -25,6 +25,7 @@ from tb_lossdiag.rules.sightings import (
     Sighting,
     before,
     beside,
+    counted,
     latest,
     not_recorded,
     sightings,
@@ -149,7 +150,7 @@ class ClipBeforeUnscale:
             yield from self._checked(run, order)
 
     def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
-        calls = np.maximum(beside(run, CLIP_CALLS, order.steps, order.column, 1.0), 0.0)
+        calls = counted(run, CLIP_CALLS, order.steps, order.column, 1.0)
         bound = beside(run, CLIP_MAX_NORM, order.steps, order.column)
         scale = latest(run, AMP_SCALE, order.steps)
         harmless = (scale <= 1) | (bound >= self.min_scaled_bound * scale)

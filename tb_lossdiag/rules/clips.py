@@ -21,7 +21,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Run, Steps
-from tb_lossdiag.rules.sightings import beside, sightings
+from tb_lossdiag.rules.sightings import beside, counted, sightings
 from tb_lossdiag.rules.spans import Bools
 
 BY_VALUE = "clip value"
@@ -90,7 +90,7 @@ def ledger(run: Run) -> list[Clips]:
         norm = norms.column(name).astype(np.float64)
         bound = bounds.column(name).astype(np.float64)
         coefficient = np.minimum(1.0, bound / (norm + 1e-6))
-        calls = np.maximum(beside(run, CLIP_CALLS, norms.steps, name, 1.0), 0.0)
+        calls = counted(run, CLIP_CALLS, norms.steps, name, 1.0)
         untold = np.where(coefficient < 1, calls, 0.0)
         told = beside(run, CLIP_BOUND, norms.steps, name)
         bit = np.clip(np.where(np.isnan(told), untold, told), 0.0, calls)
@@ -144,6 +144,6 @@ def at_bound(run: Run, clips: Clips, skipped: float, least: int) -> float:
     if seen is None or len(seen.steps) < least:
         return float("nan")
     late = seen.steps >= seen.steps[0] + skipped * (seen.steps[-1] - seen.steps[0])
-    steps = np.maximum(beside(run, STEPS, seen.steps[late], clips.column, 1.0), 0.0)
+    steps = counted(run, STEPS, seen.steps[late], clips.column, 1.0)
     same = np.abs(seen.values[late] / clips.bounds[0] - 1) < _COMMON
     return float((steps * same).sum() / max(float(steps.sum()), 1.0))

@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag.quantities import OWN_SECONDS, STEP_SECONDS, STEPS, Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
-from tb_lossdiag.rules.sightings import beside, sightings, too_few
+from tb_lossdiag.rules.sightings import beside, counted, sightings, too_few
 from tb_lossdiag.rules.weighted import mean
 
 _MESSAGE = Text(
@@ -93,8 +93,8 @@ class MonitoringCost:
             kept = np.isfinite(whole) & (steps >= (steps[0] if len(steps) else 0) + self.skipped)
             if kept.sum() >= self.min_records:
                 judged = True
-                weights = beside(run, STEPS, steps[kept], column, 1.0)
-                seconds = own[kept], whole[kept], np.maximum(weights, 0.0)
+                weights = counted(run, STEPS, steps[kept], column, 1.0)
+                seconds = own[kept], whole[kept], weights
                 yield from self._judge(column, steps[kept], seconds)
         if not judged:
             raise too_few(self.min_records, "records of the steps' seconds", "条每步用时的记录")

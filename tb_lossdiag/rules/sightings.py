@@ -47,6 +47,12 @@ def beside(
     return np.where(np.isnan(values), unknown, values)
 
 
+def counted(run: Run, quantity: Quantity, steps: Steps, column: str, unknown: float) -> Doubles:
+    """float64[len(steps)]: how often something was at these steps; 0 for what is no count."""
+    values = beside(run, quantity, steps, column, unknown)
+    return np.where(np.isfinite(values) & (values > 0), values, 0.0)
+
+
 def latest(run: Run, quantity: Quantity, steps: Steps, column: str = "") -> Doubles:
     """float64[len(steps)]: the last value at or before each step, NaN where there is none."""
     found = np.full(len(steps), np.nan)
