@@ -26,7 +26,7 @@ from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.sightings import not_recorded
 from tb_lossdiag.rules.spans import Span, median, spans
-from tb_lossdiag.rules.updates import Updates, estimated, exact
+from tb_lossdiag.rules.updates import Updates, estimated, exact, growth
 
 _MESSAGE = Text(
     "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%.",
@@ -86,7 +86,8 @@ class UpdateTooSmall:
     What to try first: a learning rate ten times as large, again and again.
 
     Guards against: a learned or converged run; the start of a warm-up and the end of a schedule (most of the run counts); optimizers
-    whose formula isn't known, without a recorded change (not evaluated). The change of the norm is not used: it misses updates at right angles.
+    whose formula isn't known, without a recorded change (not evaluated); a network that large
+    steps have broken before (`max_growth`, LD601). The change of the norm is not used: it misses updates at right angles.
 
     References: Karpathy 2022, Building makemore part 3 (update-to-data ratio around 1e-3); Amazon SageMaker Debugger,
     WeightUpdateRatio.
@@ -100,7 +101,7 @@ class UpdateTooSmall:
 
     先试什么：把学习率提高 10 倍，再 10 倍。
 
-    如何避免误报：已学会或已收敛的训练；预热的开头和调度的末尾（要求占训练大部分）；公式未知且没有实际改变量的优化器（不评估）。不使用范数的变化，因为它看不到与权重垂直的更新。
+    如何避免误报：已学会或已收敛的训练；预热的开头和调度的末尾（要求占训练大部分）；公式未知且没有实际改变量的优化器（不评估）；此前已被过大的更新破坏的网络（`max_growth`，LD601）。不使用范数的变化，因为它看不到与权重垂直的更新。
 
     参考：Karpathy 2022，Building makemore 第 3 部分（更新与数据之比约 1e-3）；Amazon SageMaker Debugger，WeightUpdateRatio。
     """
@@ -127,6 +128,8 @@ class UpdateTooSmall:
     min_steps: int = 20
     #: share of all steps, 1; neither a warm-up nor the end of a schedule is that long
     min_stretch: float = 0.5
+    #: norm of the typical weight matrix over that of its first record, 1; more is what too large a rate leaves behind (LD601)
+    max_growth: float = 3.0
     #: share of the starting loss, 1; who has won a tenth is getting somewhere
     learned: float = 0.1
 
@@ -147,9 +150,15 @@ class UpdateTooSmall:
         small = (ratio < self.min_ratio) & (fall < self.learned)
         span = max(spans(small, self.min_records), key=lambda s: _length(s, updates), default=None)
         least_steps = max(self.min_steps, int(self.min_stretch * np.ptp(updates.steps)))
-        if span and _length(span, updates) >= least_steps and fall[-1] < self.learned:
+        long = span is not None and _length(span, updates) >= least_steps
+        if span and long and fall[-1] < self.learned and not self._thrown(run):
             seen = float(median(ratio[span.records])), float(fall[span.last])
             yield self._finding(run, updates, span, seen)
+
+    def _thrown(self, run: Run) -> bool:
+        """Whether large steps broke the run before: a dead network's steps are small, but not the cause."""
+        grown = growth(run)
+        return grown is not None and grown.end >= self.max_growth * grown.start
 
     def _finding(
         self, run: Run, updates: Updates, span: Span, seen: tuple[float, float]

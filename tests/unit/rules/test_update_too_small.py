@@ -72,6 +72,11 @@ def test_clear_once_learned_and_at_the_end_of_a_schedule() -> None:
     assert not findings(RULE, changed(sick("SGD", 1.0), LEARNING_RATE, ended))
 
 
+def test_clear_on_a_network_that_large_steps_have_broken() -> None:
+    grown = np.where(np.arange(200) < 5, 4.0, 13.0)
+    assert not findings(RULE, changed(sick("SGD", 9e-6), PARAMETER_NORM, grown))
+
+
 def recorded(ratio: float) -> Run:
     """The applied change was recorded now and then."""
     run = stuck(healthy_run(0, optimizer="Shampoo"))
