@@ -16,9 +16,9 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     Quantity,
 )
-from tb_lossdiag.records import Run, Steps
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
-from tb_lossdiag.rules.sightings import sightings
+from tb_lossdiag.rules.sightings import loss_broke_at, sightings
 
 _MESSAGE = Text(
     "{count} clips met a norm that was NaN or infinite, first at step {first}{spread}; {after}.",
@@ -111,7 +111,7 @@ class ClipPoison:
                 continue
             first, last = int(steps[rows[0]]), int(steps[rows[-1]])
             broken = _broken_gradients(run, first)
-            if _loss_broke(run) > first or (broken and broken[0] < broken[1]):
+            if loss_broke_at(run) > first or (broken and broken[0] < broken[1]):
                 yield self._finding(run, column, (first, last), float(counts.sum()), broken)
 
     def _skipped(self, run: Run, clips: float) -> bool:
@@ -142,15 +142,6 @@ class ClipPoison:
         return Finding(self.code, severity, column, (evidence,), message, _ADVICE, {"clips": clips})
 
 
-def _loss_broke(run: Run) -> float:
-    """First step with a NaN or infinite loss; infinity if there is none."""
-    if LOSS_NONFINITE not in run:
-        return np.inf
-    table, at = run.highest(LOSS_NONFINITE), run.highest_at(LOSS_NONFINITE)
-    broken: Steps = at[(table.values > 0) & np.isfinite(table.values)]
-    return float(broken.min()) if len(broken) else np.inf
-
-
 def _broken_gradients(run: Run, step: int) -> tuple[int, int] | None:
     """Parameters with a broken gradient at this step, and with any; None if not recorded."""
     if GRADIENT_NONFINITE not in run:
@@ -162,7 +153,7 @@ def _broken_gradients(run: Run, step: int) -> tuple[int, int] | None:
 
 def _damaged(run: Run, step: int) -> bool:
     """Whether the loss or a weight is no longer finite after this step."""
-    if np.isfinite(_loss_broke(run)):
+    if np.isfinite(loss_broke_at(run)):
         return True
     if PARAMETER_NORM not in run:
         return False

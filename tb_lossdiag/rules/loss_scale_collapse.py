@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag.quantities import AMP_SCALE, LOSS_NONFINITE, Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
-from tb_lossdiag.rules.sightings import sightings, too_few
+from tb_lossdiag.rules.sightings import loss_broke_at, sightings, too_few
 
 _MESSAGE = Text(
     "The loss scale fell from {high} to {low} ({times} times) between step {first} and {last}, and has not come back.",
@@ -113,7 +113,7 @@ class LossScaleCollapse:
         lowest = int(fallen[np.argmin(scale[fallen])])
         top = int(tops[lowest])
         high, low = float(scale[top]), float(scale[lowest])
-        if _loss_broke(run) <= steps[top + 1]:
+        if loss_broke_at(run) <= steps[top + 1]:
             return
         ends = int(steps[top]), int(steps[lowest])
         numbers = {"high": high, "low": low, "times": high / max(low, _TINY)}
@@ -134,12 +134,3 @@ class LossScaleCollapse:
             ],
             np.int64,
         )
-
-
-def _loss_broke(run: Run) -> float:
-    """First step with a NaN or infinite loss; infinity if there is none."""
-    if LOSS_NONFINITE not in run:
-        return np.inf
-    table, at = run[LOSS_NONFINITE], run.highest_at(LOSS_NONFINITE)
-    broken = at[table.values > 0]
-    return float(broken.min()) if len(broken) else np.inf

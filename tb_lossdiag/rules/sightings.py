@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.quantities import LOSS_NONFINITE, Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import NotEnough, Text
 
@@ -69,10 +69,13 @@ def before(run: Run, quantity: Quantity, step: int, column: str = "") -> float:
     return float(latest(run, quantity, np.array([step]), column)[0])
 
 
-def covered(run: Run) -> int:
-    """Steps from the first record to the last, both counted; 0 without records."""
-    first, last = run.first_step(), run.last_step()
-    return 0 if first is None or last is None else last - first + 1
+def loss_broke_at(run: Run) -> float:
+    """First step with a NaN or infinite loss; infinity if there is none, or if it was not recorded."""
+    if LOSS_NONFINITE not in run:
+        return np.inf
+    table, at = run[LOSS_NONFINITE], run.highest_at(LOSS_NONFINITE)
+    broken = at[table.values > 0]
+    return float(broken.min()) if len(broken) else np.inf
 
 
 def not_recorded(*quantities: Quantity) -> NotEnough:
