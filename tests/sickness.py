@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from sickness_a import SICK_A
+from sickness_b import SICK_B
 from synthetic import (
     changed,
     healthy_run,
@@ -25,11 +26,9 @@ from synthetic import (
 
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
-    LEARNING_RATE,
     LOSS,
     LOSS_TERM,
     OTHER_WRITERS,
-    PARAMETER_HELD,
     TERM_GRADIENT_NORM,
 )
 from tb_lossdiag.records import Run
@@ -71,7 +70,6 @@ SICK: Mapping[str, Run] = {
     "LD402": _collapsed(),
     "LD403": changed(_WELL, LOSS, _WELL[LOSS_TERM].values[:, 0]),
     "LD601": with_update_ratio(_WELL, 0.2, slice(20, 40)),
-    "LD602": changed(stuck(_WELL), LEARNING_RATE, np.full(_RECORDS, 1e-9)),
-    "LD603": changed(_WELL, PARAMETER_HELD, np.repeat([0.0, 1.0], [4, 8])[None, :]),
     "LD901": changed(_WELL, OTHER_WRITERS, [2.0]),
+    **SICK_B,
 }

@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 from synthetic_a import check_ups
+from synthetic_b import loop_tables
 
 from tb_lossdiag.quantities import (
     AMP_SCALE,
     CLIP_AFTER_STEP,
+    CLIP_BOUND,
+    CLIP_CALLS,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     EXTRA,
@@ -28,6 +31,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_HELD,
     PARAMETER_NORM,
     PARAMETER_SIZE,
+    UPDATE_NORM,
     VALIDATION_LOSS,
     VALIDATION_LOSS_NONFINITE,
     VALIDATION_LOSS_TERM,
@@ -60,6 +64,7 @@ def healthy_run(
     tables += [table(AMP_SCALE, steps, np.full(records, 65536.0)), table(OTHER_WRITERS, [0], [0.0])]
     tables.append(table(EXTRA, steps, rng.random(records), ("accuracy",)))
     tables += check_ups(seed, steps, tables)
+    tables += loop_tables(seed, tables, name)
     return Run(f"healthy-{seed}", {t.quantity.name: t for t in tables}, {"optimizer": name})
 
 
@@ -243,6 +248,7 @@ def with_constant_clipping(run: Run, coefficient: float = 0.1) -> Run:
     rng = np.random.default_rng(0)
     norms = total * rng.lognormal(0, 0.1, len(run[CLIP_GLOBAL_NORM]))
     bound = np.full(len(norms), coefficient * total)
+    run = changed(run, CLIP_BOUND, run[CLIP_CALLS].values)
     return changed(changed(run, CLIP_GLOBAL_NORM, norms), CLIP_MAX_NORM, bound)
 
 
@@ -259,7 +265,8 @@ def with_update_ratio(run: Run, ratio: float, records: slice = slice(None)) -> R
     norms = np.ones(len(run[PARAMETER_NORM]))
     norms[1:][records] += ratio
     grown = np.cumprod(norms)
-    every = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1] * grown[:, None])
+    bare = without(run, UPDATE_NORM)
+    every = changed(bare, PARAMETER_NORM, run[PARAMETER_NORM].values[:1] * grown[:, None])
     return each_step(every)
 
 

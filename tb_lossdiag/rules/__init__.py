@@ -16,36 +16,56 @@ Raise `NotEnough` when there are too few records to judge: silence would read as
 
 from __future__ import annotations
 
+from tb_lossdiag.rules.amp_step_skips import AmpStepSkips
+from tb_lossdiag.rules.cadence_too_coarse import CadenceTooCoarse
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
+from tb_lossdiag.rules.clip_before_unscale import ClipBeforeUnscale
+from tb_lossdiag.rules.clip_poison import ClipPoison
+from tb_lossdiag.rules.clip_threshold_drift import ClipThresholdDrift
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
 from tb_lossdiag.rules.detached_term import DetachedTerm
+from tb_lossdiag.rules.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
+from tb_lossdiag.rules.foreign_optimizer import ForeignOptimizer
 from tb_lossdiag.rules.generalisation_gap import GeneralisationGap
 from tb_lossdiag.rules.gradient_noise import GradientNoise
 from tb_lossdiag.rules.gradient_spike import GradientSpike
+from tb_lossdiag.rules.gradient_underflow import GradientUnderflow
+from tb_lossdiag.rules.idle_clipping import IdleClipping
 from tb_lossdiag.rules.initial_loss_off import InitialLossOff
+from tb_lossdiag.rules.input_starved import InputStarved
 from tb_lossdiag.rules.loss_divergence import LossDivergence
 from tb_lossdiag.rules.loss_oscillation import LossOscillation
+from tb_lossdiag.rules.loss_scale_collapse import LossScaleCollapse
 from tb_lossdiag.rules.loss_spike import LossSpike
+from tb_lossdiag.rules.missing_zero_grad import MissingZeroGrad
+from tb_lossdiag.rules.monitoring_cost import MonitoringCost
 from tb_lossdiag.rules.no_gradient import NoGradient
 from tb_lossdiag.rules.non_finite_gradient import NonFiniteGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.not_learning import NotLearning
+from tb_lossdiag.rules.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.rules.overfitting import Overfitting
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
+from tb_lossdiag.rules.partial_clipping import PartialClipping
+from tb_lossdiag.rules.rank_divergence import RankDivergence
 from tb_lossdiag.rules.record_gap import RecordGap
 from tb_lossdiag.rules.regulariser_overwhelms import RegulariserOverwhelms
 from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.rules.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.rules.slow_convergence import SlowConvergence
+from tb_lossdiag.rules.step_changes_nothing import StepChangesNothing
 from tb_lossdiag.rules.term_collapse import TermCollapse
 from tb_lossdiag.rules.term_conflict import TermConflict
 from tb_lossdiag.rules.term_constant import TermConstant
 from tb_lossdiag.rules.term_dominance import TermDominance
 from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum
 from tb_lossdiag.rules.unbounded_loss import UnboundedLoss
+from tb_lossdiag.rules.unrecorded_clipping import UnrecordedClipping
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge
 from tb_lossdiag.rules.update_too_small import UpdateTooSmall
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
+from tb_lossdiag.rules.weight_growth import WeightGrowth
 from tb_lossdiag.rules.zero_gradient import ZeroGradient
 
 RULES: tuple[Rule, ...] = (
@@ -68,6 +88,12 @@ RULES: tuple[Rule, ...] = (
     GradientNoise(),
     ConstantClipping(),
     ClipAfterStep(),
+    ClipBeforeUnscale(),
+    ClipPoison(),
+    IdleClipping(),
+    ClipThresholdDrift(),
+    PartialClipping(),
+    UnrecordedClipping(),
     TermDominance(),
     TermCollapse(),
     TermsDoNotSum(),
@@ -78,6 +104,20 @@ RULES: tuple[Rule, ...] = (
     UpdateTooLarge(),
     UpdateTooSmall(),
     ParametersNotInOptimizer(),
+    ForeignOptimizer(),
+    StepChangesNothing(),
+    MissingZeroGrad(),
+    SchedulerMisuse(),
+    WeightGrowth(),
+    OptimizerHygiene(),
+    EverythingFrozen(),
+    AmpStepSkips(),
+    LossScaleCollapse(),
+    RankDivergence(),
+    InputStarved(),
+    GradientUnderflow(),
     RecordGap(),
+    CadenceTooCoarse(),
+    MonitoringCost(),
 )
 """All rules, by code."""

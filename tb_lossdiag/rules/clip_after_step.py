@@ -8,13 +8,25 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import CLIP_AFTER_STEP, Quantity
-from tb_lossdiag.records import Run
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
+from tb_lossdiag.quantities import (
+    CLIP_AFTER_STEP,
+    CLIP_CALLS,
+    CLIPS_SEEN,
+    LATE_FACTOR,
+    ZERO_GRADS,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import Sighting, beside, counted, not_recorded, sightings, too_few
 
 _MESSAGE = Text(
-    "In {count} of {records} records the gradients were clipped after `optimizer.step()` had used them, first at step {first}.",
-    "{records} 条记录中有 {count} 条是在 `optimizer.step()` 用过梯度之后才裁剪的，最早在第 {first} 步。",
+    "{count} of {all} clips came after `optimizer.step()` had used the gradients, first at step {first}.",
+    "{all} 次裁剪中有 {count} 次发生在 `optimizer.step()` 用过梯度之后，最早在第 {first} 步。",
+)
+_SEEN = Text(
+    "In {count} of {all} check-ups with a clip, the gradients were scaled down (to {factor} times at the least) after `optimizer.step()` had used them, first at step {first}.",
+    "{all} 次看到裁剪的检查中有 {count} 次是在 `optimizer.step()` 用过梯度之后才缩小它们（最小到 {factor} 倍），最早在第 {first} 步。",
 )
 _ADVICE = Text(
     """Clip between `backward()` and `step()`; as it stands the clip changes nothing but gradients that are thrown away.
@@ -48,12 +60,13 @@ class ClipAfterStep:
     Why it matters: the clip protects nothing. The run is unclipped although the code says otherwise.
 
     How it decides: the clipped gradients are those the last `optimizer.step()` has already used, unchanged since. It fires if
-    that holds for more than `min_share` of the clips whose order was seen, and at least `min_records` of them.
+    that holds for more than `min_share` of the clips whose order was seen, and at least `min_records` of them. For clips that were
+    not recorded, `min_check_ups` check-ups must show gradients made smaller after the step and thrown away afterwards. Unit: share of clips.
 
     What to try first: move the clip between `backward()` and `step()`.
 
     Guards against: clips whose order could not be seen (not evaluated); a single clip out of order, as at the end of an
-    accumulation.
+    accumulation; gradients that are scaled after the step on purpose, to go into the next one.
 
     References: PyTorch, Automatic Mixed Precision examples, "Gradient clipping"; `torch.nn.utils.clip_grad_norm_`.
     """
@@ -62,11 +75,11 @@ class ClipAfterStep:
 
     为什么重要：这样的裁剪什么也保护不了。代码看似裁剪了，训练其实没有。
 
-    如何判断：被裁剪的梯度正是上一次 `optimizer.step()` 已经用过且此后未变的梯度。在能看到先后顺序的裁剪中，这种情况超过 `min_share` 且至少 `min_records` 条，则触发。
+    如何判断：被裁剪的梯度正是上一次 `optimizer.step()` 已经用过且此后未变的梯度。在能看到先后顺序的裁剪中，这种情况超过 `min_share` 且至少 `min_records` 次，则触发。没有裁剪记录时，由至少 `min_check_ups` 次检查判断：梯度在更新之后被缩小，随后又被丢弃。单位：占裁剪次数的比例。
 
     先试什么：把裁剪移到 `backward()` 与 `step()` 之间。
 
-    如何避免误报：看不到先后顺序的裁剪（不评估）；个别顺序颠倒的裁剪，例如梯度累积结束时。
+    如何避免误报：看不到先后顺序的裁剪（不评估）；个别顺序颠倒的裁剪，例如梯度累积结束时；更新后有意缩小、留到下一步继续使用的梯度。
 
     参考：PyTorch 自动混合精度示例“梯度裁剪”；`torch.nn.utils.clip_grad_norm_`。
     """
@@ -74,36 +87,73 @@ class ClipAfterStep:
     name: ClassVar[str] = "clip-after-step"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Gradients are clipped too late", "梯度裁剪得太晚")
-    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_AFTER_STEP,)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD202", "LD301", "LD601")
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CLIP_AFTER_STEP,
+        CLIP_CALLS,
+        LATE_FACTOR,
+        CLIPS_SEEN,
+        ZERO_GRADS,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD103", "LD202", "LD301", "LD601")
 
     #: share of the clips whose order was seen, 1; the order is the same in every step of a loop
     min_share: float = 0.5
     #: records; one or two can be a leftover of the loop's beginning
     min_records: int = 3
+    #: check-ups, which are rare and see each the whole loop
+    min_check_ups: int = 2
+    #: factor that a clip leaves, 1; above it is rounding
+    max_factor: float = 0.999
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield a finding per clip call that comes too late."""
-        order = run[CLIP_AFTER_STEP]
-        if (~np.isnan(order.values)).sum(axis=0).max(initial=0) < self.min_records:
-            least = self.min_records
-            raise NotEnough(
-                Text(
-                    f"at least {least} clips whose order relative to optimizer.step() was seen: {CLIP_AFTER_STEP.how}",
-                    f"至少需要 {least} 次能看到与 optimizer.step() 先后顺序的裁剪：用 writer.clip_grad_norm_ 裁剪，并给 add_diagnostics 传入 optimizer=",
-                )
+        """Yield a finding per clip call that comes too late; the check-up speaks where no clip's order was recorded."""
+        if CLIP_AFTER_STEP not in run and LATE_FACTOR not in run:
+            raise not_recorded(CLIP_AFTER_STEP, LATE_FACTOR)
+        recorded = [s for s in sightings(run, CLIP_AFTER_STEP) if len(s.steps) >= self.min_records]
+        checked = [s for s in sightings(run, LATE_FACTOR) if len(s.steps) >= self.min_check_ups]
+        if not recorded and not checked:
+            raise too_few(
+                self.min_records,
+                f"clips whose order relative to optimizer.step() was seen: {CLIP_AFTER_STEP.how}",
+                "次能看到与 optimizer.step() 先后顺序的裁剪：用 writer.clip_grad_norm_ 裁剪，并给 add_diagnostics 传入 optimizer=",
             )
-        for name in order.columns:
-            seen = ~np.isnan(order.column(name))
-            late = np.flatnonzero(order.column(name) > 0)
-            share = len(late) / max(int(seen.sum()), 1)
-            if len(late) >= self.min_records and share > self.min_share:
-                ends = int(order.steps[late[0]]), int(order.steps[late[-1]])
-                yield self._finding(name, ends, len(late), int(seen.sum()))
+        for order in recorded:
+            yield from self._recorded(run, order)
+        for factor in checked if not recorded else ():
+            yield from self._checked(run, factor)
 
-    def _finding(self, name: str, ends: tuple[int, int], late: int, seen: int) -> Finding:
-        message = _MESSAGE.format(count=str(late), records=str(seen), first=str(ends[0]))
-        evidence = Evidence(CLIP_AFTER_STEP.name, name, *ends, late / seen, self.min_share)
-        numbers = {"late": late, "records": seen}
-        return Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)
+    def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
+        calls = counted(run, CLIP_CALLS, order.steps, order.column, 1.0)
+        late = np.clip(order.values, 0.0, 1.0)
+        if (late > 0).sum() >= self.min_records and self._most(late * calls, calls):
+            yield self._finding(CLIP_AFTER_STEP, order, late * calls, calls, _MESSAGE)
+
+    def _checked(self, run: Run, factor: Sighting) -> Iterator[Finding]:
+        kept = beside(run, ZERO_GRADS, factor.steps, factor.column, 1.0) == 0
+        late = ((factor.values < self.max_factor) & ~kept).astype(float)
+        early = beside(run, CLIPS_SEEN, factor.steps, factor.column, 0.0) >= 1
+        clipped = np.maximum(late, early)
+        if late.sum() >= self.min_check_ups and self._most(late, clipped):
+            yield self._finding(LATE_FACTOR, factor, late, clipped, _SEEN)
+
+    def _most(self, late: Doubles, clips: Doubles) -> bool:
+        return bool(late.sum() > self.min_share * clips.sum())
+
+    def _finding(
+        self, quantity: Quantity, seen: Sighting, late: Doubles, clips: Doubles, text: Text
+    ) -> Finding:
+        rows = np.flatnonzero(late > 0)
+        ends = int(seen.steps[rows[0]]), int(seen.steps[rows[-1]])
+        numbers = {"late": float(late.sum()), "clips": float(clips.sum())}
+        message = text.format(
+            count=number(round(numbers["late"])),
+            all=number(round(numbers["clips"])),
+            first=str(ends[0]),
+            factor=number(float(seen.values[rows].min())),
+        )
+        share = numbers["late"] / numbers["clips"]
+        evidence = Evidence(quantity.name, seen.column, *ends, share, self.min_share)
+        return Finding(
+            self.code, self.severity, seen.column, (evidence,), message, _ADVICE, numbers
+        )

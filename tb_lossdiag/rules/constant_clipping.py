@@ -8,15 +8,34 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LEARNING_RATE, Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    CLIPS_SEEN,
+    GLOBAL_NORM,
+    LEARNING_RATE,
+    STEP_NORM,
+    STEP_RATIO_SPREAD,
+    STEPS,
+    UNSCALE_FACTOR,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.clips import Clips, at_bound, inferred, ledger
 from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import not_recorded, too_few
+from tb_lossdiag.rules.weighted import quantile
 
 _MESSAGE = Text(
-    "{percent}% of {records} records were clipped, with a median clip coefficient of {coefficient}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
-    "{records} 条记录中有 {percent}% 被裁剪，裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
+    "{percent}% of the steps were clipped, with a median clip coefficient of {coefficient} in {records} {what}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
+    "{percent}% 的步被裁剪，{records} {what}的裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
 )
+_CLIPS = Text("clips", "次裁剪")
+_CHECK_UPS = Text("check-ups", "次检查")
 _ADVICE = Text(
     """{family}
 
@@ -58,13 +77,15 @@ class ConstantClipping:
     Why it matters: a clip is there for outliers. One that always binds sets the step length instead of the learning rate (SGD),
     or does nothing but hide outliers (Adam).
 
-    How it decides: clip coefficient = min(1, max_norm / (global norm + 1e-6)) per record, after the first `skipped` of them.
-    More than `min_share` of the records are below 1 and their median is below `max_coefficient`. Dimensionless.
+    How it decides: clip coefficient = min(1, max_norm / (global norm + 1e-6)), after the first `skipped` of the steps. More than
+    `min_share` of the clips changed the gradients, and the median coefficient is below `max_coefficient`; a record counts as often as
+    it has clips. For clips that were not recorded, `min_check_ups` check-ups give the bound and the coefficient = norm at the step /
+    norm after backward, and the share is that of all steps whose norm is the bound. Dimensionless.
 
     What to try first: `max_norm` at the 90th percentile of the run's own norms, with the learning rate adapted.
 
     Guards against: the large gradients of a warm-up (skipped); clips that measure only (`max_norm=inf`); norms that aren't finite;
-    with Adam-like optimizers it is only an information.
+    clips by value; gradients divided by a constant, as in an average; with Adam-like optimizers it is only an information.
 
     References: Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063); Zhang et al. 2020 (arXiv 1905.11881).
     """
@@ -73,11 +94,11 @@ class ConstantClipping:
 
     为什么重要：裁剪是为异常值准备的。始终生效的裁剪会取代学习率决定步长（SGD），或者除了掩盖异常值之外什么也不做（Adam）。
 
-    如何判断：每条记录的裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初的 `skipped`。若系数小于 1 的记录超过 `min_share`，且系数中位数低于 `max_coefficient`，则触发。无量纲。
+    如何判断：裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初占 `skipped` 的步。若超过 `min_share` 的裁剪改变了梯度，且系数中位数低于 `max_coefficient`，则触发；每条记录按其包含的裁剪次数计。没有裁剪记录时，由至少 `min_check_ups` 次检查得出上界和系数（更新时的范数 / 反向传播后的范数），比例则是范数恰为上界的步所占的比例。无量纲。
 
     先试什么：把 `max_norm` 设为本次训练范数的第 90 百分位，并相应调整学习率。
 
-    如何避免误报：预热期的大梯度（跳过）；只用于测量的裁剪（`max_norm=inf`）；非有限的范数；对 Adam 类优化器只作提示。
+    如何避免误报：预热期的大梯度（跳过）；只用于测量的裁剪（`max_norm=inf`）；非有限的范数；按值裁剪；梯度除以常数（例如取平均）；对 Adam 类优化器只作提示。
 
     参考：Pascanu、Mikolov 与 Bengio 2013（arXiv 1211.5063）；Zhang 等 2020（arXiv 1905.11881）。
     """
@@ -85,64 +106,92 @@ class ConstantClipping:
     name: ClassVar[str] = "constant-clipping"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Clipping never lets go", "裁剪始终生效")
-    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD602",)
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CLIP_GLOBAL_NORM,
+        CLIP_MAX_NORM,
+        CLIP_CALLS,
+        CLIP_BOUND,
+        BACKWARD_NORM,
+        STEP_NORM,
+        STEP_RATIO_SPREAD,
+        UNSCALE_FACTOR,
+        CLIPS_SEEN,
+        GLOBAL_NORM,
+        STEPS,
+        LEARNING_RATE,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD109", "LD602")
 
-    #: share of records, 1; a bound that is met nine times of ten isn't for outliers
+    #: share of clips, 1; a bound that is met nine times of ten isn't for outliers
     min_share: float = 0.9
     #: median clip coefficient, 1; half of the step is taken away
     max_coefficient: float = 0.5
-    #: share of the records at the beginning, 1; a warm-up's gradients are large for a reason
+    #: share of the steps at the beginning, 1; a warm-up's gradients are large for a reason
     skipped: float = 0.1
-    #: records that are left; fewer give no 90th percentile
+    #: records of clips that are left; fewer give no 90th percentile
     min_records: int = 30
+    #: check-ups with the same norm after the change, for clips that were not recorded
+    min_check_ups: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that always binds."""
-        norms, bounds = run.aligned(CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-        judged = False
-        for name in norms.columns:
-            norm = norms.column(name).astype(np.float64)
-            bound = bounds.column(name).astype(np.float64)
-            there = np.flatnonzero(np.isfinite(norm) & (bound > 0))
-            kept = there[int(self.skipped * len(there)) :]
-            if len(kept) >= self.min_records:
-                judged = True
-                yield from self._judge(run, name, norms.steps[kept], norm[kept], bound[kept])
-        if not judged:
-            least = self.min_records
-            raise NotEnough(
-                Text(
-                    f"at least {least} records of finite global norms after the first tenth",
-                    f"开头十分之一之后至少需要 {least} 条有限的全局范数记录",
+        if CLIP_GLOBAL_NORM in run:
+            every = [c for c in self._settled(ledger(run)) if len(c) >= self.min_records]
+            if not every:
+                raise too_few(
+                    self.min_records,
+                    "records of clips with a finite norm after the first tenth",
+                    "条有限范数的裁剪记录（开头十分之一之后）",
                 )
-            )
+            for clips in every:
+                yield from self._judge(run, clips, clips.share)
+        elif BACKWARD_NORM in run:
+            for clips in inferred(run):
+                if clips.bound.sum() >= self.min_check_ups:
+                    yield from self._judge(run, clips, self._share(run, clips))
+        else:
+            raise not_recorded(CLIP_GLOBAL_NORM, BACKWARD_NORM)
 
-    def _judge(
-        self, run: Run, name: str, steps: Steps, norm: Doubles, bound: Doubles
-    ) -> Iterator[Finding]:
-        coefficient = np.minimum(1.0, bound / (norm + 1e-6))
-        share, middle = float(np.mean(coefficient < 1)), float(np.median(coefficient))
-        if share <= self.min_share or middle >= self.max_coefficient:
+    def _settled(self, every: list[Clips]) -> list[Clips]:
+        return [clips.settled(self.skipped) for clips in every]
+
+    def _share(self, run: Run, clips: Clips) -> float:
+        """Share of the steps that end at the bound; of the check-ups, where the steps are not known."""
+        share = at_bound(run, clips, self.skipped, self.min_records)
+        return clips.share if np.isnan(share) else share
+
+    def _judge(self, run: Run, clips: Clips, share: float) -> Iterator[Finding]:
+        calls = clips.calls
+        middle = quantile(clips.coefficients, calls, 0.5)
+        if share <= self.min_share or not middle < self.max_coefficient:
             return
         numbers = {
             "share": share,
             "coefficient": middle,
-            "max_norm": float(np.median(bound)),
-            "median": float(np.median(norm)),
-            "p90": float(np.quantile(norm, 0.9)),
+            "max_norm": quantile(clips.bounds, calls, 0.5),
+            "median": quantile(clips.norms, calls, 0.5),
+            "p90": quantile(clips.norms, calls, 0.9),
         }
+        yield self._finding(run, clips, numbers)
+
+    def _finding(self, run: Run, clips: Clips, numbers: dict[str, float]) -> Finding:
         words = {key: number(value) for key, value in numbers.items()}
-        message = _MESSAGE.format(percent=f"{100 * share:.0f}", records=str(len(norm)), **words)
-        ends = int(steps[0]), int(steps[-1])
+        words |= {
+            "percent": f"{100 * numbers['share']:.0f}",
+            "records": number(clips.calls.sum()),
+        }
+        what = _CLIPS if clips.quantity is CLIP_GLOBAL_NORM else _CHECK_UPS
+        message = Text(
+            _MESSAGE.en.format(what=what.en, **words), _MESSAGE.zh.format(what=what.zh, **words)
+        )
+        ends = int(clips.steps[0]), int(clips.steps[-1])
         evidence = Evidence(
-            CLIP_GLOBAL_NORM.name, name, *ends, numbers["median"], numbers["max_norm"]
+            clips.quantity.name, clips.column, *ends, numbers["median"], numbers["max_norm"]
         )
         severity = Severity.INFO if family(run) is Family.ADAM else self.severity
-        yield Finding(
-            self.code, severity, name, (evidence,), message, _advice(run, numbers, words), numbers
-        )
+        advice = _advice(run, numbers, words)
+        return Finding(self.code, severity, clips.column, (evidence,), message, advice, numbers)
 
 
 def _advice(run: Run, numbers: dict[str, float], words: dict[str, str]) -> Text:

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_HELD, Quantity
+from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_HELD, PARAMETER_NORM, Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
+from tb_lossdiag.rules.sightings import sightings
 
 _MESSAGE = Text(
     "{count} of {all} parameters have gradients in {records} records, but no optimizer holds them: {names}.",
@@ -50,8 +51,9 @@ class ParametersNotInOptimizer:
 
     What to try first: make the optimizer from the finished model's `parameters()`, or add a parameter group.
 
-    Guards against: parameters that an optimizer holds at any time (staged unfreezing); frozen ones, which have no gradient; runs in
-    which no optimizer is known (not evaluated). All parameters are one finding, whole modules by one name.
+    Guards against: parameters that an optimizer holds at any time (staged unfreezing); those whose norm changes by more than
+    `max_drift`, as an optimizer unknown to the writer moves them; frozen ones, which have no gradient; runs in which no optimizer is
+    known (not evaluated). All parameters are one finding, whole modules by one name.
 
     References: PyTorch, `torch.optim`, "Constructing it"; `Optimizer.add_param_group`.
     """
@@ -64,7 +66,7 @@ class ParametersNotInOptimizer:
 
     先试什么：用完成后的模型的 `parameters()` 创建优化器，或添加参数组。
 
-    如何避免误报：曾被优化器持有过的参数（分阶段解冻）；没有梯度的冻结参数；不知道优化器的训练（不评估）。所有参数合为一个结论，整个模块用一个名字表示。
+    如何避免误报：曾被优化器持有过的参数（分阶段解冻）；范数变化超过 `max_drift` 的参数，说明有记录器不知道的优化器在更新它们；没有梯度的冻结参数；不知道优化器的训练（不评估）。所有参数合为一个结论，整个模块用一个名字表示。
 
     参考：PyTorch `torch.optim`“Constructing it”；`Optimizer.add_param_group`。
     """
@@ -73,11 +75,13 @@ class ParametersNotInOptimizer:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Parameters that no optimizer holds", "没有优化器持有的参数")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_HELD)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM,)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD605")
 
     #: records with a gradient; by then every optimizer of a loop has been seen
     min_records: int = 5
+    #: relative change of the parameter's norm over the run, 1; float32 rounding is 1e-7
+    max_drift: float = 1e-6
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names all parameters nobody holds."""
@@ -96,9 +100,18 @@ class ParametersNotInOptimizer:
         )
         has = (~np.isnan(gradient.values)).sum(axis=0) >= self.min_records
         trained = [name for name, ok in zip(gradient.columns, has, strict=True) if ok]
-        names = [name for name in trained if ever.get(name, -1.0) == 0]
+        moved = self._moved(run)
+        names = [name for name in trained if ever.get(name, -1.0) == 0 and name not in moved]
         if names:
             yield self._finding(run, names, trained, held_any=max(ever.values()) > 0)
+
+    def _moved(self, run: Run) -> set[str]:
+        """Parameters whose norm changes: something updates them."""
+        return {
+            each.column
+            for each in sightings(run, PARAMETER_NORM)
+            if len(each.values) and np.ptp(each.values) > self.max_drift * each.values.max()
+        }
 
     def _finding(
         self, run: Run, names: list[str], trained: list[str], *, held_any: bool

@@ -17,19 +17,22 @@ from tb_lossdiag.quantities import (
     MOMENTUM,
     PARAMETER_NORM,
     PARAMETER_SIZE,
+    UPDATE_NORM,
     Quantity,
 )
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import curve
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
-from tb_lossdiag.rules.spans import Span, longest, median
-from tb_lossdiag.rules.updates import Updates, estimated
+from tb_lossdiag.rules.sightings import not_recorded
+from tb_lossdiag.rules.spans import Span, median, spans
+from tb_lossdiag.rules.updates import Updates, estimated, exact, growth
 
 _MESSAGE = Text(
-    "A step moves the typical weight matrix by at most {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%.",
-    "每一步最多使典型权重矩阵移动其范数的 {ratio} 倍（通常约为 1e-3），持续 {records} 条记录，而损失只下降了 {percent}%。",
+    "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%.",
+    "每一步{most}使典型权重矩阵移动其范数的 {ratio} 倍（通常约为 1e-3），持续 {records} 条记录，而损失只下降了 {percent}%。",
 )
+_MOST = Text(" at most", "最多")
 _ADVICE = Text(
     """{rate}
 
@@ -44,6 +47,10 @@ _RATE = Text(
     "Raise the learning rate in steps of 10, from {lr} towards {more}, as long as the loss stays smooth.",
     "在损失保持平稳的前提下，每次 10 倍地提高学习率，从 {lr} 逐步到 {more}。",
 )
+_MORE = Text(
+    "Raise the learning rate in steps of 10, as long as the loss stays smooth.",
+    "在损失保持平稳的前提下，每次 10 倍地提高学习率。",
+)
 _ZERO = Text(
     "The learning rate is 0: no step does anything. Look at the schedule.",
     "学习率为 0：任何一步都不起作用。请检查学习率调度。",
@@ -57,6 +64,10 @@ _FAMILIES = {
         "With an Adam-like optimizer the step is about the learning rate per element; scaling the loss would change nothing.",
         "Adam 类优化器每个元素的步长约等于学习率；放大损失不会有任何改变。",
     ),
+    Family.UNKNOWN: Text(
+        "Pass `optimizer=` to `add_diagnostics` for advice that fits it.",
+        "给 `add_diagnostics` 传入 `optimizer=`，可得到与之相符的建议。",
+    ),
 }
 
 
@@ -66,15 +77,17 @@ class UpdateTooSmall:
 
     Why it matters: at a hundred-thousandth of the weights per step, nothing changes within a training of usual length.
 
-    How it decides: an upper estimate of the update-to-weight ratio per weight matrix, from the optimizer's formula: SGD
-    lr x gradient norm x clip coefficient / (1 - momentum) / parameter norm; Adam's kind lr x sqrt(elements) / parameter norm, less
+    How it decides: the update-to-weight ratio per weight matrix, from the applied change where that was recorded; else an upper
+    estimate from the optimizer's formula: SGD lr x gradient norm x clip coefficient / (1 - momentum) / parameter norm; Adam's kind lr x sqrt(elements) / parameter norm, less
     where the gradient is below Adam's epsilon. Its median over the matrices is below `min_ratio` for `min_records` records in a row
-    that make up `min_stretch` of the run, while the loss has lost less than `learned` of its start. Unit: per step.
+    over `min_steps` steps, which make up `min_stretch` of the run, while the loss has lost less than `learned` of its start. Unit:
+    per step.
 
     What to try first: a learning rate ten times as large, again and again.
 
     Guards against: a learned or converged run; the start of a warm-up and the end of a schedule (most of the run counts); optimizers
-    whose formula isn't known (not evaluated). The change of the norm is not used: it misses updates at right angles.
+    whose formula isn't known, without a recorded change (not evaluated); a network that large
+    steps have broken before (`max_growth`, LD601). The change of the norm is not used: it misses updates at right angles.
 
     References: Karpathy 2022, Building makemore part 3 (update-to-data ratio around 1e-3); Amazon SageMaker Debugger,
     WeightUpdateRatio.
@@ -84,11 +97,11 @@ class UpdateTooSmall:
 
     为什么重要：每步只动权重的十万分之一，在通常的训练长度内什么也不会改变。
 
-    如何判断：由优化器公式给出每个权重矩阵更新与权重之比的上估计：SGD 为 lr × 梯度范数 × 裁剪系数 / (1 − 动量) / 参数范数；Adam 类为 lr × √元素数 / 参数范数，梯度小于 Adam 的 epsilon 时更小。各矩阵的中位数连续至少 `min_records` 条且占全程 `min_stretch` 的记录低于 `min_ratio`，而损失比起点下降不足 `learned`。单位：每步。
+    如何判断：记录了实际改变量时，直接用它与权重之比；否则由优化器公式给出每个权重矩阵更新与权重之比的上估计：SGD 为 lr × 梯度范数 × 裁剪系数 / (1 − 动量) / 参数范数；Adam 类为 lr × √元素数 / 参数范数，梯度小于 Adam 的 epsilon 时更小。各矩阵的中位数连续至少 `min_records` 条记录、跨越 `min_steps` 步且占全程 `min_stretch`，都低于 `min_ratio`，而损失比起点下降不足 `learned`。单位：每步。
 
     先试什么：把学习率提高 10 倍，再 10 倍。
 
-    如何避免误报：已学会或已收敛的训练；预热的开头和调度的末尾（要求占训练大部分）；公式未知的优化器（不评估）。不使用范数的变化，因为它看不到与权重垂直的更新。
+    如何避免误报：已学会或已收敛的训练；预热的开头和调度的末尾（要求占训练大部分）；公式未知且没有实际改变量的优化器（不评估）；此前已被过大的更新破坏的网络（`max_growth`，LD601）。不使用范数的变化，因为它看不到与权重垂直的更新。
 
     参考：Karpathy 2022，Building makemore 第 3 部分（更新与数据之比约 1e-3）；Amazon SageMaker Debugger，WeightUpdateRatio。
     """
@@ -96,52 +109,56 @@ class UpdateTooSmall:
     name: ClassVar[str] = "update-too-small"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The updates are too small", "更新过小")
-    reads: ClassVar[tuple[Quantity, ...]] = (
+    reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE, LOSS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        UPDATE_NORM,
         LEARNING_RATE,
         GRADIENT_NORM,
-        PARAMETER_NORM,
-        PARAMETER_SIZE,
-        LOSS,
+        MOMENTUM,
+        CLIP_GLOBAL_NORM,
+        CLIP_MAX_NORM,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (MOMENTUM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
 
     #: per step, 1; a hundredth of the usual 1e-3
     min_ratio: float = 1e-5
-    #: records in a row
-    min_records: int = 20
-    #: share of all records, 1; neither a warm-up nor the end of a schedule is that long
+    #: records in a row; the applied change is recorded now and then only
+    min_records: int = 5
+    #: steps of the stretch; a warm-up of a handful is no training yet
+    min_steps: int = 20
+    #: share of all steps, 1; neither a warm-up nor the end of a schedule is that long
     min_stretch: float = 0.5
+    #: norm of the typical weight matrix over that of its first record, 1; more is what too large a rate leaves behind (LD601)
+    max_growth: float = 3.0
     #: share of the starting loss, 1; who has won a tenth is getting somewhere
     learned: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch of small steps."""
-        updates = estimated(run)
-        if updates is None:
-            raise NotEnough(
-                Text(
-                    "one optimizer of the SGD or Adam kind, given with optimizer=",
-                    "需要通过 optimizer= 给出一个 SGD 类或 Adam 类优化器",
-                )
-            )
+        updates = _updates(run)
         ratio, loss = median(updates.ratios, axis=1), curve(run[LOSS])
         loss.needs(self.min_records)
-        if np.isfinite(ratio).sum() < self.min_records:
-            least = self.min_records
+        if np.isfinite(ratio).sum() < self.min_records or np.ptp(updates.steps) < self.min_steps:
+            least = self.min_steps
             raise NotEnough(
                 Text(
-                    f"at least {least} records of weights, their gradients and the learning rate",
-                    f"至少需要 {least} 条权重、梯度与学习率的记录",
+                    f"records of weights and their updates over at least {least} steps",
+                    f"至少需要跨越 {least} 步的权重及其更新的记录",
                 )
             )
         fall = loss.fall_at(updates.steps)
-        least = max(self.min_records, int(self.min_stretch * len(ratio)))
-        span = longest((ratio < self.min_ratio) & (fall < self.learned), least)
-        if span is not None and fall[-1] < self.learned:
-            yield self._finding(
-                run, updates, span, (float(median(ratio[span.records])), float(fall[span.last]))
-            )
+        small = (ratio < self.min_ratio) & (fall < self.learned)
+        span = max(spans(small, self.min_records), key=lambda s: _length(s, updates), default=None)
+        least_steps = max(self.min_steps, int(self.min_stretch * np.ptp(updates.steps)))
+        long = span is not None and _length(span, updates) >= least_steps
+        if span and long and fall[-1] < self.learned and not self._thrown(run):
+            seen = float(median(ratio[span.records])), float(fall[span.last])
+            yield self._finding(run, updates, span, seen)
+
+    def _thrown(self, run: Run) -> bool:
+        """Whether large steps broke the run before: a dead network's steps are small, but not the cause."""
+        grown = growth(run)
+        return grown is not None and grown.end >= self.max_growth * grown.start
 
     def _finding(
         self, run: Run, updates: Updates, span: Span, seen: tuple[float, float]
@@ -150,30 +167,57 @@ class UpdateTooSmall:
         ends = span.ends(updates.steps)
         each = median(updates.ratios[span.records], axis=0)
         layer = updates.columns[int(np.argmin(np.nan_to_num(each, nan=np.inf)))]
-        message = _MESSAGE.format(
-            ratio=number(typical), records=str(span.size), percent=number(100 * max(fall, 0.0))
+        most = Text("", "") if updates.exact else _MOST
+        words = {"ratio": number(typical), "records": str(span.size)}
+        words["percent"] = number(100 * max(fall, 0.0))
+        message = Text(
+            _MESSAGE.en.format(most=most.en, **words), _MESSAGE.zh.format(most=most.zh, **words)
         )
-        evidence = (
-            Evidence(
-                LEARNING_RATE.name, run[LEARNING_RATE].columns[0], *ends, typical, self.min_ratio
-            ),
-            Evidence(PARAMETER_NORM.name, layer, *ends),
-        )
+        evidence = [Evidence(updates.source.name, layer, *ends, typical, self.min_ratio)]
+        if LEARNING_RATE in run:
+            evidence.append(Evidence(LEARNING_RATE.name, run[LEARNING_RATE].columns[0], *ends))
         return Finding(
             self.code,
             self.severity,
             "",
-            evidence,
+            tuple(evidence),
             message,
             _advice(run, typical),
             {"ratio": typical},
         )
 
 
+def _updates(run: Run) -> Updates:
+    """The applied change, or the formula's estimate; raises `NotEnough` without either."""
+    updates = exact(run)
+    if updates is not None:
+        return updates
+    if LEARNING_RATE not in run or GRADIENT_NORM not in run:
+        raise not_recorded(UPDATE_NORM, LEARNING_RATE, GRADIENT_NORM)
+    updates = estimated(run)
+    if updates is None:
+        raise NotEnough(
+            Text(
+                "one optimizer of the SGD or Adam kind, given with optimizer=",
+                "需要通过 optimizer= 给出一个 SGD 类或 Adam 类优化器",
+            )
+        )
+    return updates
+
+
+def _length(span: Span, updates: Updates) -> int:
+    """Steps from a stretch's first record to its last."""
+    first, last = span.ends(updates.steps)
+    return last - first
+
+
 def _advice(run: Run, typical: float) -> Text:
-    lr = rate(run) or 0.0
-    more = lr * min(1e-3 / max(typical, 1e-12), 1e4)
-    change = _RATE.format(lr=number(lr), more=number(float(f"{more:.1g}"))) if lr else _ZERO
+    lr = rate(run)
+    times = min(1e-3 / max(typical, 1e-12), 1e4)
+    change = _MORE
+    if lr is not None:
+        more = number(float(f"{lr * times:.1g}"))
+        change = _RATE.format(lr=number(lr), more=more) if lr > 0 else _ZERO
     kind = _FAMILIES[family(run)]
     return Text(
         _ADVICE.en.format(rate=change.en, family=kind.en),

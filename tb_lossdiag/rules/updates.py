@@ -1,4 +1,4 @@
-"""How far a step moves the weights: a measured lower bound, and what the optimizer's formula gives."""
+"""How far a step moves the weights: exactly where that was recorded, else a lower bound and what the optimizer's formula gives."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from tb_lossdiag.quantities import (
     LEARNING_RATE,
     MOMENTUM,
     PARAMETER_NORM,
+    UPDATE_NORM,
+    Quantity,
 )
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, sizes, weights
+from tb_lossdiag.rules.spans import Span, median
 
 _TINY = 1e-4
 """Root mean square of a weight below which it counts as zero-initialised: any step is large beside it."""
@@ -31,11 +34,43 @@ class Updates:
         steps: int64[T].
         columns: C weight matrices.
         ratios: float64[T, C] per step; NaN = unknown.
+        source: the quantity that shows them best.
     """
 
     steps: Steps
     columns: tuple[str, ...]
     ratios: Doubles
+    source: Quantity = PARAMETER_NORM
+
+    @property
+    def exact(self) -> bool:
+        """Whether the applied change itself was recorded."""
+        return self.source is UPDATE_NORM
+
+    def most_moved(self, span: Span) -> str:
+        """The weight matrix that moves most over these records."""
+        each = median(self.ratios[span.records], axis=0)
+        return self.columns[int(np.argmax(np.nan_to_num(each, nan=-1.0)))]
+
+
+def exact(run: Run) -> Updates | None:
+    """Norm of the applied change over the newest norm of the weights; None if it was not recorded.
+
+    Zero-initialised matrices are left out until they have grown.
+    """
+    if UPDATE_NORM not in run or PARAMETER_NORM not in run:
+        return None
+    update, norm = run[UPDATE_NORM], run[PARAMETER_NORM]
+    place = np.searchsorted(norm.steps, update.steps, side="right") - 1
+    known = place >= 0
+    weight = norm.at(norm.steps[place[known]], update.columns).astype(np.float64)
+    elements = sizes(run, update.columns)
+    chosen = weights(update.columns, elements)
+    ratios = update.values[known] / weight
+    tiny = weight / np.sqrt(np.nan_to_num(elements, nan=1.0)) < _TINY
+    ratios[~np.isfinite(ratios) | tiny] = np.nan
+    names = tuple(name for name, ok in zip(update.columns, chosen, strict=True) if ok)
+    return Updates(update.steps[known], names, ratios[:, chosen], UPDATE_NORM)
 
 
 def measured(run: Run) -> Updates:
@@ -55,7 +90,10 @@ def measured(run: Run) -> Updates:
 
 
 def best(run: Run) -> Updates:
-    """The most that can be said for sure: exact for SGD without momentum, else the measured lower bound."""
+    """The most that can be said for sure: the applied change, plain SGD's formula, or the measured lower bound."""
+    recorded = exact(run)
+    if recorded is not None:
+        return recorded
     plain = family(run) is Family.SGD and MOMENTUM in run and _momentum(run) == 0
     if plain and GRADIENT_NORM in run and LEARNING_RATE in run:
         return estimated(run) or measured(run)
@@ -106,3 +144,38 @@ def _momentum(run: Run) -> float:
         return 0.0
     known = run[MOMENTUM].values[np.isfinite(run[MOMENTUM].values)]
     return float(min(known.max(initial=0.0), 0.999))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How far the weights went from where they were first seen.
+
+    Attributes:
+        start: median norm of a weight matrix in its first record.
+        end: the largest such median afterwards.
+        first: step of the first record.
+        half: step at which it had come half of the way, as a ratio.
+        layer: the weight matrix that had grown most by then.
+    """
+
+    start: float
+    end: float
+    first: int
+    half: int
+    layer: str
+
+
+def growth(run: Run) -> Growth | None:
+    """Growth of the typical weight matrix; None without a norm above 0."""
+    norm = run[PARAMETER_NORM]
+    chosen = weights(norm.columns, sizes(run, norm.columns))
+    values = norm.values[:, chosen].astype(np.float64)
+    middle = median(values, axis=1)
+    known = np.flatnonzero(np.isfinite(middle) & (middle > 0))
+    if not len(known):
+        return None
+    start, end = float(middle[known[0]]), float(middle[known].max())
+    half = int(known[np.argmax(middle[known] >= np.sqrt(start * end))])
+    names = [name for name, ok in zip(norm.columns, chosen, strict=True) if ok]
+    most = int(np.argmax(np.nan_to_num(values[half] / values[known[0]], nan=0.0, posinf=0.0)))
+    return Growth(start, end, int(norm.steps[known[0]]), int(norm.steps[half]), names[most])

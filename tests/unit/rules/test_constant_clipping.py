@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from asking import alarms, findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, with_constant_clipping, without
 
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LEARNING_RATE
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GLOBAL_NORM,
+    LEARNING_RATE,
+    STEP_NORM,
+    UNSCALE_FACTOR,
+)
+from tb_lossdiag.records import Run
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity, number
@@ -67,5 +80,54 @@ def test_evidence_is_the_clip_after_the_warm_up() -> None:
 
 def test_not_evaluated_on_few_or_no_clips() -> None:
     assert outcome(RULE, head(healthy_run(0), 30)).verdict is Verdict.NOT_EVALUATED
-    missing = outcome(RULE, without(healthy_run(0), CLIP_GLOBAL_NORM, CLIP_MAX_NORM)).missing
-    assert missing == (CLIP_GLOBAL_NORM.name, CLIP_MAX_NORM.name)
+    nothing = outcome(RULE, without(healthy_run(0), CLIP_GLOBAL_NORM, BACKWARD_NORM))
+    assert nothing.verdict is Verdict.NOT_EVALUATED
+    assert nothing.reason is not None
+    assert "writer.clip_grad_norm_" in nothing.reason.en
+
+
+def test_a_record_counts_as_often_as_it_has_clips() -> None:
+    run = with_constant_clipping(optimized_by(healthy_run(0), "SGD"))
+    long = np.where(np.arange(200) < 150, 1.0, 100.0)
+    free = np.where(np.arange(200) < 150, 1.0, 0.0)
+    rarely = changed(changed(run, CLIP_CALLS, long), CLIP_BOUND, free)
+    assert not findings(RULE, rarely)
+    always = changed(rarely, CLIP_BOUND, np.where(np.arange(200) < 150, 0.0, 100.0))
+    assert findings(RULE, always)
+
+
+def test_clips_by_value_have_no_norm_to_compare() -> None:
+    run = with_constant_clipping(healthy_run(0))
+    names = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM, CLIP_CALLS, CLIP_BOUND)
+    tables = {q.name: replace(run[q], columns=("clip value",)) for q in names}
+    by_value = replace(run, tables={**run.tables, **tables})
+    assert outcome(RULE, by_value).verdict is Verdict.NOT_EVALUATED
+
+
+def unrecorded(bound: float, *, constant: float | None = None, at_bound: float = 1.0) -> Run:
+    """Clips that only the check-ups saw; `constant` divides instead; so many of the steps end at the bound."""
+    run = without(optimized_by(healthy_run(0), "SGD"), CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    run = changed(run, UNSCALE_FACTOR, 1.0)
+    steps = np.where(np.arange(200) % 100 < 100 * at_bound, bound, 0.5 * bound)
+    run = changed(run, GLOBAL_NORM, steps)
+    norms = np.random.default_rng(0).lognormal(0, 0.3, len(run[BACKWARD_NORM]))
+    after = np.minimum(norms, bound) if constant is None else norms * constant
+    return changed(changed(run, BACKWARD_NORM, norms), STEP_NORM, after)
+
+
+def test_clips_that_only_the_check_up_saw() -> None:
+    finding = the_finding(RULE, unrecorded(0.2))
+    assert finding.evidence[0].quantity == BACKWARD_NORM.name
+    assert finding.numbers["max_norm"] == pytest.approx(0.2)
+    assert "check-ups" in finding.message.en
+    assert not findings(RULE, unrecorded(0.8))
+
+
+def test_the_share_of_unrecorded_clips_is_that_of_all_steps() -> None:
+    assert findings(RULE, unrecorded(0.2, at_bound=0.95))
+    assert not findings(RULE, unrecorded(0.2, at_bound=0.85))
+    assert findings(RULE, without(unrecorded(0.2, at_bound=0.85), GLOBAL_NORM))
+
+
+def test_dividing_by_a_constant_is_no_clip() -> None:
+    assert not findings(RULE, unrecorded(0, constant=0.1))

@@ -7,7 +7,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, with_none_gradients, without
 
-from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_HELD
+from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_HELD, PARAMETER_NORM
 from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
@@ -19,8 +19,10 @@ COLUMNS = RUN[GRADIENT_NORM].columns
 
 
 def holding(*names: str) -> Run:
+    """Nobody holds, and nothing moves, the other parameters."""
     flags = np.isin(COLUMNS, names).astype(float)
-    return changed(RUN, PARAMETER_HELD, flags[None, :])
+    norms = np.where(flags, RUN[PARAMETER_NORM].values, RUN[PARAMETER_NORM].values[:1])
+    return changed(changed(RUN, PARAMETER_HELD, flags[None, :]), PARAMETER_NORM, norms)
 
 
 HEAD = ("body.2.weight", "body.2.bias", "body.3.weight", "body.3.bias")
@@ -48,6 +50,12 @@ def test_clear_when_held_later() -> None:
     flags = np.stack([np.isin(COLUMNS, HEAD), np.ones(8)]).astype(float)
     held = table(PARAMETER_HELD, [0, 100], flags, COLUMNS)
     assert not findings(RULE, replace(RUN, tables={**RUN.tables, PARAMETER_HELD.name: held}))
+
+
+def test_clear_when_an_optimizer_the_writer_does_not_know_moves_them() -> None:
+    moving = changed(holding(*HEAD), PARAMETER_NORM, RUN[PARAMETER_NORM].values)
+    assert not findings(RULE, moving)
+    assert findings(RULE, without(moving, PARAMETER_NORM))
 
 
 def test_clear_without_a_gradient() -> None:

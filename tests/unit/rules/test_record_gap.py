@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from asking import findings, first_evidence, outcome, the_finding
-from synthetic import healthy_run, without
+from synthetic import each_step, healthy_run, without
 
-from tb_lossdiag.quantities import OTHER_WRITERS
+from tb_lossdiag.quantities import LOSS, OTHER_WRITERS
 from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.record_gap import RecordGap
+from tb_lossdiag.rules.rule import Severity
 
 RULE = RecordGap()
 
@@ -40,6 +42,38 @@ def test_evidence_is_the_session() -> None:
     evidence = first_evidence(RULE, sessions(0, 1, 0))
     assert (evidence.quantity, evidence.column) == (OTHER_WRITERS.name, "")
     assert (evidence.first_step, evidence.last_step) == (100, 100)
+
+
+def with_gap(size: int, count: int = 1) -> Run:
+    """A record per step, but `count` holes of this size."""
+    run = each_step(healthy_run(0))
+    old = run[LOSS]
+    holes = sum((old.steps >= 50 * (place + 1)) * (size - 1) for place in range(count))
+    moved = replace(old, steps=old.steps + holes)
+    return replace(run, tables={**run.tables, LOSS.name: moved})
+
+
+def bursts() -> Run:
+    """Ten steps recorded in each thousand."""
+    run = each_step(healthy_run(0))
+    moved = replace(run[LOSS], steps=run[LOSS].steps + run[LOSS].steps // 10 * 990)
+    return replace(run, tables={**run.tables, LOSS.name: moved})
+
+
+def test_a_hole_in_the_steps_is_an_information() -> None:
+    finding = the_finding(RULE, with_gap(500))
+    assert finding.severity is Severity.INFO
+    assert finding.evidence[0].quantity == LOSS.name
+    assert (finding.first_step, finding.last_step) == (49, 549)
+
+
+def test_clear_on_small_holes_widening_windows_and_bursts() -> None:
+    assert findings(RULE, with_gap(100))
+    assert not findings(RULE, with_gap(99))
+    assert not findings(RULE, bursts())
+    run = healthy_run(0)
+    widening = replace(run[LOSS], steps=np.cumsum(2 ** (np.arange(200) // 20)))
+    assert not findings(RULE, replace(run, tables={**run.tables, LOSS.name: widening}))
 
 
 def test_not_evaluated_without_the_count() -> None:

@@ -23,6 +23,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     MOMENTUM,
     PARAMETER_NORM,
+    UPDATE_NORM,
 )
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
@@ -68,13 +69,53 @@ def with_plain_sgd(run: Run, ratio: float) -> Run:
     still = each_step(changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1]))
     steps = changed(still, GRADIENT_NORM, ratio * still[PARAMETER_NORM].values)
     bare = changed(changed(steps, LEARNING_RATE, 1.0), MOMENTUM, 0.0)
-    return optimized_by(without(bare, CLIP_GLOBAL_NORM, CLIP_MAX_NORM), "SGD")
+    return optimized_by(without(bare, UPDATE_NORM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM), "SGD")
 
 
 def test_steps_of_plain_sgd_are_seen_though_the_norm_stands_still() -> None:
     assert findings(RULE, with_plain_sgd(healthy_run(0), 0.2))
     assert not findings(RULE, with_plain_sgd(healthy_run(0), 0.09))
     assert not findings(RULE, optimized_by(with_plain_sgd(healthy_run(0), 0.2), "Adam"))
+
+
+def with_recorded_steps(run: Run, ratios: object) -> Run:
+    """The applied change was recorded at the check-ups, with these ratios; the norms stand still."""
+    still = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1])
+    weights = still[PARAMETER_NORM].values[:1].astype(float)
+    each = np.broadcast_to(np.asarray(ratios, float), len(still[UPDATE_NORM]))
+    return changed(still, UPDATE_NORM, each[:, None] * weights)
+
+
+def test_recorded_steps_are_seen_though_the_norm_stands_still() -> None:
+    finding = the_finding(RULE, with_recorded_steps(healthy_run(0), 0.11))
+    assert finding.evidence[0].quantity == UPDATE_NORM.name
+    assert "at least" not in finding.message.en
+    assert not findings(RULE, with_recorded_steps(healthy_run(0), 0.09))
+
+
+def test_large_first_steps_count_only_if_the_loss_never_gets_better() -> None:
+    run = each_step(healthy_run(0))
+    first = np.where(run[UPDATE_NORM].steps < 20, 0.5, 0.01)
+    assert not findings(RULE, with_recorded_steps(run, first))
+    broken = with_loss(with_recorded_steps(run, first), np.full(200, 2.3))
+    assert the_finding(RULE, broken).severity is Severity.ERROR
+
+
+def thrown(growth: float, loss: float = 2.3) -> Run:
+    """Within 30 steps the weights grow by `growth`; the loss stays where it was."""
+    run = each_step(healthy_run(0))
+    grown = np.geomspace(1, growth, 30)[np.minimum(np.arange(200), 29)]
+    run = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1] * grown[:, None])
+    small = changed(run, UPDATE_NORM, 1e-4 * run[UPDATE_NORM].values)
+    return with_loss(small, np.r_[2.3, np.full(199, loss)])
+
+
+def test_weights_thrown_away_by_the_first_steps() -> None:
+    finding = the_finding(RULE, thrown(3.2))
+    assert finding.severity is Severity.ERROR
+    assert "threw" in finding.message.en
+    assert not findings(RULE, thrown(2.8))
+    assert not findings(RULE, thrown(3.2, loss=0.2))
 
 
 def test_zero_initialised_weights_are_left_out() -> None:
@@ -97,7 +138,7 @@ def test_evidence_is_a_layer_and_the_stretch() -> None:
 
 
 def test_not_evaluated_on_few_or_no_norms() -> None:
-    assert outcome(RULE, head(healthy_run(0), 4)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(healthy_run(0), 2)).verdict is Verdict.NOT_EVALUATED
     missing = outcome(RULE, without(healthy_run(0), PARAMETER_NORM)).missing
     assert missing == (PARAMETER_NORM.name,)
     assert findings(RULE, without(with_update_ratio(healthy_run(0), 0.2), LOSS))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from asking import findings, outcome, the_finding
-from synthetic import changed, healthy_run, optimized_by, stuck, without
+from synthetic import changed, each_step, head, healthy_run, optimized_by, stuck, without
 
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
@@ -12,6 +12,7 @@ from tb_lossdiag.quantities import (
     LEARNING_RATE,
     MOMENTUM,
     PARAMETER_NORM,
+    UPDATE_NORM,
 )
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
@@ -23,7 +24,7 @@ RULE = UpdateTooSmall()
 def sick(optimizer: str, lr: float) -> Run:
     """Ratio = lr for SGD (gradient = weights, momentum 0, no clip), lr x 64 / 4 for Adam."""
     run = changed(stuck(healthy_run(0, optimizer=optimizer)), LEARNING_RATE, np.full(200, lr))
-    run = without(run, MOMENTUM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    run = without(run, UPDATE_NORM, MOMENTUM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
     same = np.full(run[PARAMETER_NORM].values.shape, 4.0)
     return changed(changed(run, PARAMETER_NORM, same), GRADIENT_NORM, same)
 
@@ -63,18 +64,40 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 
 def test_clear_once_learned_and_at_the_end_of_a_schedule() -> None:
-    learned = changed(healthy_run(0, optimizer="SGD"), LEARNING_RATE, np.full(200, 1e-9))
+    learned = changed(
+        without(healthy_run(0, optimizer="SGD"), UPDATE_NORM), LEARNING_RATE, np.full(200, 1e-9)
+    )
     assert not findings(RULE, learned)
     ended = np.where(np.arange(200) < 120, 1e-2, 0.0)
     assert not findings(RULE, changed(sick("SGD", 1.0), LEARNING_RATE, ended))
 
 
-def test_evidence_is_the_rate_and_the_stretch() -> None:
+def test_clear_on_a_network_that_large_steps_have_broken() -> None:
+    grown = np.where(np.arange(200) < 5, 4.0, 13.0)
+    assert not findings(RULE, changed(sick("SGD", 9e-6), PARAMETER_NORM, grown))
+
+
+def recorded(ratio: float) -> Run:
+    """The applied change was recorded now and then."""
+    run = stuck(healthy_run(0, optimizer="Shampoo"))
+    return changed(run, UPDATE_NORM, ratio * run[PARAMETER_NORM].values[:1])
+
+
+def test_the_recorded_change_decides_whatever_the_optimizer() -> None:
+    evidence = the_finding(RULE, recorded(9e-6)).evidence[0]
+    assert evidence.quantity == UPDATE_NORM.name
+    assert not findings(RULE, recorded(1.2e-5))
+
+
+def test_evidence_is_the_stretch() -> None:
     rates = np.where(np.arange(200) < 50, 1e-2, 1e-9)
     run = changed(sick("SGD", 1.0), LEARNING_RATE, rates)
-    evidence, steps = the_finding(RULE, run).evidence[0], run[LEARNING_RATE].steps
-    assert (evidence.quantity, evidence.column) == (LEARNING_RATE.name, "group 0")
-    assert (evidence.first_step, evidence.last_step) == (steps[50], steps[-1])
+    finding, steps = the_finding(RULE, run), run[LEARNING_RATE].steps
+    assert [piece.quantity for piece in finding.evidence] == [
+        PARAMETER_NORM.name,
+        LEARNING_RATE.name,
+    ]
+    assert (finding.first_step, finding.last_step) == (steps[50], steps[-1])
 
 
 @pytest.mark.parametrize("optimizer", ["", "Shampoo", "SGD, Adam"])
@@ -83,6 +106,11 @@ def test_not_evaluated_for_an_unknown_formula(optimizer: str) -> None:
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
 
 
-def test_not_evaluated_without_a_rate() -> None:
-    missing = outcome(RULE, without(healthy_run(0), LEARNING_RATE)).missing
-    assert missing == (LEARNING_RATE.name,)
+def test_not_evaluated_without_change_and_rate_or_on_a_short_run() -> None:
+    nothing = outcome(RULE, without(sick("SGD", 1e-9), LEARNING_RATE))
+    assert nothing.verdict is Verdict.NOT_EVALUATED
+    assert nothing.reason is not None
+    assert "watch" in nothing.reason.en
+    short = head(each_step(sick("SGD", 1e-9)), 20)
+    assert outcome(RULE, short).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(healthy_run(0), PARAMETER_NORM)).missing == (PARAMETER_NORM.name,)

@@ -1,0 +1,213 @@
+"""LD303 clip-before-unscale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    AMP_SCALE,
+    BACKWARD_NORM,
+    CLIP_BEFORE_UNSCALE,
+    CLIP_CALLS,
+    CLIP_MAX_NORM,
+    CLIP_WHILE_SCALED,
+    STEP_NORM,
+    UNSCALE_FACTOR,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import (
+    Sighting,
+    before,
+    beside,
+    counted,
+    latest,
+    not_recorded,
+    sightings,
+    too_few,
+)
+
+_MESSAGE = Text(
+    "{count} of {all} {what} reached gradients that still carried the GradScaler's factor{factor}, first at step {first}.",
+    "{all} {what}中有 {count} 次作用在仍带有 GradScaler 缩放因子{factor}的梯度上，最早在第 {first} 步。",
+)
+_CLIPS = Text("clips", "次裁剪")
+_CHECK_UPS = Text("check-ups with a clip", "次看到裁剪的检查")
+_FACTOR = Text(" of {scale}", "（{scale}）")
+_ADVICE = Text(
+    """Divide the scale out before clipping:
+
+```python
+scaler.scale(loss).backward()
+scaler.unscale_(optimizer)  # was missing, or came after the clip
+writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
+scaler.step(optimizer)
+scaler.update()
+```
+
+{effect}The right order clips far less: look at LD301 and at the learning rate again afterwards.""",
+    """先除去缩放因子，再裁剪：
+
+```python
+scaler.scale(loss).backward()
+scaler.unscale_(optimizer)  # 之前缺少这一步，或它在裁剪之后
+writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
+scaler.step(optimizer)
+scaler.update()
+```
+
+{effect}改正顺序后裁剪会少得多：之后请再看一次 LD301 和学习率。""",
+)
+_EFFECT = Text(
+    "As it stands the bound on the true gradients is {max_norm} / {scale} = {true}. ",
+    "现在对真实梯度的上界是 {max_norm} / {scale} = {true}。",
+)
+
+
+@dataclass(frozen=True)
+class ClipBeforeUnscale:
+    """The gradients are clipped while they still carry the GradScaler's factor.
+
+    Why it matters: the factor is in the tens of thousands, so nearly every step is clipped, to a tiny length once the factor is
+    divided out; and the bound changes whenever the scaler does.
+
+    How it decides: the clip came before `scaler.unscale_(optimizer)`, in more than `min_share` of the clips whose order was seen
+    and in `min_records` records (`min_check_ups` check-ups) at least. In check-ups the step must also have come out shorter than `max_coefficient` times the
+    unscaled gradient. Unit: share of clips.
+
+    What to try first: `scaler.unscale_(optimizer)` right before the clip.
+
+    Guards against: a scaler that is switched off or has factor 1; a bound that was multiplied by the scale on purpose (`max_norm`
+    at least `min_scaled_bound` times the scale); clips that only measure.
+
+    References: PyTorch, Automatic Mixed Precision examples, "Gradient clipping".
+    """
+
+    zh: ClassVar[str] = """梯度在仍带有 GradScaler 缩放因子时就被裁剪。
+
+    为什么重要：缩放因子往往有几万，于是几乎每一步都被裁剪，除去因子后只剩极小的步长；而且上界会随缩放因子变化。
+
+    如何判断：裁剪发生在 `scaler.unscale_(optimizer)` 之前；在能看到先后顺序的裁剪中，这种情况超过 `min_share`，且至少 `min_records` 条记录（或 `min_check_ups` 次检查）。由检查判断时，还要求步长小于未缩放梯度的 `max_coefficient` 倍。单位：占裁剪次数的比例。
+
+    先试什么：在裁剪之前调用 `scaler.unscale_(optimizer)`。
+
+    如何避免误报：未启用或因子为 1 的缩放器；有意把上界乘以缩放因子（`max_norm` 不小于因子的 `min_scaled_bound` 倍）；只用于测量的裁剪。
+
+    参考：PyTorch 自动混合精度示例“梯度裁剪”。
+    """
+    code: ClassVar[str] = "LD303"
+    name: ClassVar[str] = "clip-before-unscale"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("Gradients are clipped while scaled", "梯度未除缩放因子就被裁剪")
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CLIP_BEFORE_UNSCALE,
+        CLIP_CALLS,
+        CLIP_MAX_NORM,
+        CLIP_WHILE_SCALED,
+        BACKWARD_NORM,
+        STEP_NORM,
+        UNSCALE_FACTOR,
+        AMP_SCALE,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD301", "LD602")
+
+    #: share of the clips whose order was seen, 1; the order is the same in every step of a loop
+    min_share: float = 0.5
+    #: records; one or two can be a leftover of the loop's beginning
+    min_records: int = 3
+    #: check-ups, which are rare and see each the whole loop
+    min_check_ups: int = 2
+    #: norm at the step over unscaled norm after backward, 1; a plain bound under a scale of 2^10 and more leaves far less
+    max_coefficient: float = 0.1
+    #: max_norm over scale, 1; plain bounds lie between 0.1 and 10, scales above 2^8
+    min_scaled_bound: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per clip call that comes too early; the check-up speaks where no clip's order was recorded."""
+        if CLIP_BEFORE_UNSCALE not in run and CLIP_WHILE_SCALED not in run:
+            raise not_recorded(CLIP_BEFORE_UNSCALE, CLIP_WHILE_SCALED)
+        ledger = [
+            s for s in sightings(run, CLIP_BEFORE_UNSCALE) if len(s.steps) >= self.min_records
+        ]
+        checked = [
+            s for s in sightings(run, CLIP_WHILE_SCALED) if len(s.steps) >= self.min_check_ups
+        ]
+        if not ledger and not checked:
+            raise too_few(
+                self.min_records,
+                "clips whose order relative to unscale_() was seen",
+                "次能看到与 unscale_() 先后顺序的裁剪",
+            )
+        for order in ledger:
+            yield from self._recorded(run, order)
+        for order in checked if not ledger else ():
+            yield from self._checked(run, order)
+
+    def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
+        calls = counted(run, CLIP_CALLS, order.steps, order.column, 1.0)
+        bound = beside(run, CLIP_MAX_NORM, order.steps, order.column)
+        scale = latest(run, AMP_SCALE, order.steps)
+        harmless = (scale <= 1) | (bound >= self.min_scaled_bound * scale)
+        early = np.where(harmless, 0.0, np.clip(order.values, 0.0, 1.0) * calls)
+        yield from self._judge(run, CLIP_BEFORE_UNSCALE, order, (early, calls))
+
+    def _checked(self, run: Run, order: Sighting) -> Iterator[Finding]:
+        at = order.steps, order.column
+        unscale = beside(run, UNSCALE_FACTOR, *at)
+        left = beside(run, STEP_NORM, *at) / (beside(run, BACKWARD_NORM, *at) * unscale)
+        strong = ~(left >= self.max_coefficient) & (unscale != 1)
+        early = ((order.values > 0) & strong).astype(float)
+        clips = np.maximum(early, order.values == 0)
+        yield from self._judge(run, CLIP_WHILE_SCALED, order, (early, clips))
+
+    def _judge(
+        self, run: Run, quantity: Quantity, order: Sighting, counts: tuple[Doubles, Doubles]
+    ) -> Iterator[Finding]:
+        early, clips = counts
+        rows = np.flatnonzero(early > 0)
+        least = self.min_records if quantity is CLIP_BEFORE_UNSCALE else self.min_check_ups
+        if len(rows) < least or early.sum() <= self.min_share * clips.sum():
+            return
+        ends = int(order.steps[rows[0]]), int(order.steps[rows[-1]])
+        scale = before(run, AMP_SCALE, ends[1])
+        bound = before(run, CLIP_MAX_NORM, ends[1], order.column)
+        numbers = {"early": float(early.sum()), "clips": float(clips.sum())}
+        numbers |= {"scale": scale} if np.isfinite(scale) else {}
+        share = numbers["early"] / numbers["clips"]
+        evidence = Evidence(quantity.name, order.column, *ends, share, self.min_share)
+        message = _message(quantity, numbers, ends[0])
+        advice = _advice(scale, bound)
+        yield Finding(self.code, self.severity, order.column, (evidence,), message, advice, numbers)
+
+
+def _message(quantity: Quantity, numbers: dict[str, float], first: int) -> Text:
+    what = _CLIPS if quantity is CLIP_BEFORE_UNSCALE else _CHECK_UPS
+    scale = numbers.get("scale")
+    factor = Text("", "") if scale is None else _FACTOR.format(scale=number(scale))
+    words = {
+        "count": number(round(numbers["early"])),
+        "all": number(round(numbers["clips"])),
+        "first": str(first),
+    }
+    return Text(
+        _MESSAGE.en.format(what=what.en, factor=factor.en, **words),
+        _MESSAGE.zh.format(what=what.zh, factor=factor.zh, **words),
+    )
+
+
+def _advice(scale: float, bound: float) -> Text:
+    known = bool(np.isfinite(bound) and bound > 0)
+    max_norm = number(bound) if known else "1.0"
+    effect = Text("", "")
+    if known and np.isfinite(scale) and scale > 1:
+        effect = _EFFECT.format(max_norm=max_norm, scale=number(scale), true=number(bound / scale))
+    return Text(
+        _ADVICE.en.format(max_norm=max_norm, effect=effect.en),
+        _ADVICE.zh.format(max_norm=max_norm, effect=effect.zh),
+    )

@@ -1,0 +1,164 @@
+"""LD304 clip-poison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    AMP_SKIPPED,
+    CLIP_NONFINITE,
+    GRADIENT_NONFINITE,
+    LOSS_NONFINITE,
+    PARAMETER_NORM,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import loss_broke_at, sightings
+
+_MESSAGE = Text(
+    "{count} clips met a norm that was NaN or infinite, first at step {first}{spread}; {after}.",
+    "{count} 次裁剪遇到 NaN 或无穷的范数，最早在第 {first} 步{spread}；{after}。",
+)
+_SPREAD = Text(
+    ", when only {broken} of {all} gradients were broken",
+    "，当时 {all} 个梯度中只有 {broken} 个损坏",
+)
+_BROKEN = Text("the weights or the loss were broken from then on", "此后权重或损失便损坏了")
+_SURVIVED = Text("the training went on with finite values", "训练之后仍保持有限的数值")
+_ADVICE = Text(
+    """`clip_grad_norm_` multiplies every gradient by max_norm / norm: an infinite norm turns all finite ones into 0 and the infinite ones
+into NaN, a NaN norm turns everything into NaN. Skip such a step instead:
+
+```python
+norm = writer.clip_grad_norm_(model.parameters(), max_norm=1.0)
+if torch.isfinite(norm):
+    optimizer.step()
+optimizer.zero_grad()
+```
+
+While you look for the origin (LD206), `error_if_nonfinite=True` stops at the first one.""",
+    """`clip_grad_norm_` 把每个梯度乘以 max_norm / 范数：范数为无穷时，有限的梯度全变成 0，无穷的变成 NaN；范数为 NaN 时，所有梯度都变成 NaN。请改为跳过这样的步：
+
+```python
+norm = writer.clip_grad_norm_(model.parameters(), max_norm=1.0)
+if torch.isfinite(norm):
+    optimizer.step()
+optimizer.zero_grad()
+```
+
+寻找源头（LD206）时，用 `error_if_nonfinite=True` 可在第一次出现时停下。""",
+)
+
+
+@dataclass(frozen=True)
+class ClipPoison:
+    """A clip spread a broken gradient over all parameters.
+
+    Why it matters: one Inf in one layer would cost one layer; multiplied by max_norm / Inf it costs the whole model.
+
+    How it decides: `min_clips` clips or more had a norm that was NaN or infinite, before the loss itself was (or while some
+    gradients were still whole). An error if the loss or a weight is broken afterwards; if not, an information: the step may have
+    been skipped. Unit: clips.
+
+    What to try first: skip the step when the norm isn't finite.
+
+    Guards against: a NaN loss, which breaks all gradients by itself (LD101); overflows that a GradScaler skipped (as many skipped
+    steps as broken norms, but for `max_unexplained`).
+
+    References: PyTorch, `torch.nn.utils.clip_grad_norm_`, argument `error_if_nonfinite`.
+    """
+
+    zh: ClassVar[str] = """裁剪把损坏的梯度扩散到了所有参数。
+
+    为什么重要：某一层的一个 Inf 本来只损害这一层；乘以 max_norm / Inf 之后，损害的是整个模型。
+
+    如何判断：至少 `min_clips` 次裁剪的范数为 NaN 或无穷，且早于损失本身损坏（或当时还有完好的梯度）。之后损失或权重损坏则为错误；否则只作提示，该步可能被跳过了。单位：裁剪次数。
+
+    先试什么：范数不是有限值时跳过这一步。
+
+    如何避免误报：损失为 NaN 时所有梯度本来就会损坏（LD101）；GradScaler 已跳过的溢出（跳过的步数与损坏的范数相当，相差不超过 `max_unexplained`）。
+
+    参考：PyTorch `torch.nn.utils.clip_grad_norm_` 的参数 `error_if_nonfinite`。
+    """
+    code: ClassVar[str] = "LD304"
+    name: ClassVar[str] = "clip-poison"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("A clip spread NaN or Inf", "裁剪扩散了 NaN 或 Inf")
+    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_NONFINITE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        LOSS_NONFINITE,
+        GRADIENT_NONFINITE,
+        PARAMETER_NORM,
+        AMP_SKIPPED,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD802")
+
+    #: clips; one is enough
+    min_clips: int = 1
+    #: clips; with a GradScaler the newest overflow may not be counted as skipped yet
+    max_unexplained: int = 1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per clip call that met a broken norm first."""
+        for column, steps, counts in sightings(run, CLIP_NONFINITE):
+            rows = np.flatnonzero(counts > 0)
+            if counts.sum() < self.min_clips or self._skipped(run, float(counts.sum())):
+                continue
+            first, last = int(steps[rows[0]]), int(steps[rows[-1]])
+            broken = _broken_gradients(run, first)
+            if loss_broke_at(run) > first or (broken and broken[0] < broken[1]):
+                yield self._finding(run, column, (first, last), float(counts.sum()), broken)
+
+    def _skipped(self, run: Run, clips: float) -> bool:
+        """Whether a GradScaler skipped about as many steps."""
+        skipped = sum(float(seen.values.sum()) for seen in sightings(run, AMP_SKIPPED))
+        return AMP_SKIPPED in run and clips - skipped <= self.max_unexplained
+
+    def _finding(
+        self,
+        run: Run,
+        column: str,
+        ends: tuple[int, int],
+        clips: float,
+        broken: tuple[int, int] | None,
+    ) -> Finding:
+        damaged = _damaged(run, ends[0])
+        after = _BROKEN if damaged else _SURVIVED
+        spread = Text("", "")
+        if broken and 0 < broken[0] < broken[1]:
+            spread = _SPREAD.format(broken=str(broken[0]), all=str(broken[1]))
+        words = {"count": number(clips), "first": str(ends[0])}
+        message = Text(
+            _MESSAGE.en.format(spread=spread.en, after=after.en, **words),
+            _MESSAGE.zh.format(spread=spread.zh, after=after.zh, **words),
+        )
+        evidence = Evidence(CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
+        severity = self.severity if damaged else Severity.INFO
+        return Finding(self.code, severity, column, (evidence,), message, _ADVICE, {"clips": clips})
+
+
+def _broken_gradients(run: Run, step: int) -> tuple[int, int] | None:
+    """Parameters with a broken gradient at this step, and with any; None if not recorded."""
+    if GRADIENT_NONFINITE not in run:
+        return None
+    row = run[GRADIENT_NONFINITE].at(np.array([step]))[0]
+    known = row[~np.isnan(row)]
+    return (int((known > 0).sum()), len(known)) if (known > 0).any() else None
+
+
+def _damaged(run: Run, step: int) -> bool:
+    """Whether the loss or a weight is no longer finite after this step."""
+    if np.isfinite(loss_broke_at(run)):
+        return True
+    if PARAMETER_NORM not in run:
+        return False
+    norms = run[PARAMETER_NORM]
+    earlier, later = norms.values[norms.steps <= step], norms.values[norms.steps > step]
+    if not len(earlier) or not len(later):
+        return False
+    return bool((np.isfinite(earlier[-1]) & ~np.isfinite(later[-1])).any())

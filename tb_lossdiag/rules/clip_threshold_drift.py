@@ -1,0 +1,179 @@
+"""LD306 clip-threshold-drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    LOSS,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.clips import Clips, ledger
+from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import too_few
+from tb_lossdiag.rules.weighted import quantile
+
+_MESSAGE = Text(
+    "The share of clipped steps went from {before}% to {after}% at step {at} and stayed there: the median global norm went from {norm_before} to {norm_after}, max_norm is {max_norm}{loss}.",
+    "被裁剪的步所占比例在第 {at} 步从 {before}% 变为 {after}% 并保持不变：全局范数的中位数从 {norm_before} 变为 {norm_after}，max_norm 为 {max_norm}{loss}。",
+)
+_RISING = Text(", and the loss is higher since", "，此后损失也升高了")
+_ADVICE_UP = Text(
+    """The gradients outgrew the bound. If the loss rises with them, the training is becoming unstable: lower the learning rate or decay it
+from here on, and look at what grew (gradient norms by layer).
+
+If the loss is fine, a bound from the new regime keeps clipping for outliers:
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 90th percentile since step {at}
+```""",
+    """梯度超出了上界。如果损失同时上升，训练正在变得不稳定：请降低学习率或从这里开始衰减，并查看是哪一层的梯度范数在增大。
+
+如果损失正常，可按新的范数水平设置上界，让裁剪只针对异常值：
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 第 {at} 步以来的第 90 百分位
+```""",
+)
+_ADVICE_DOWN = Text(
+    """The gradients fell below the bound, as they do when a training settles. A bound from the new regime would still catch outliers:
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 90th percentile since step {at}
+```""",
+    """梯度降到了上界以下，训练稳定下来时往往如此。按新的范数水平设置上界仍能拦住异常值：
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 第 {at} 步以来的第 90 百分位
+```""",
+)
+
+
+@dataclass(frozen=True)
+class ClipThresholdDrift:
+    """Clipping changed from never to always, or back, and stayed so.
+
+    Why it matters: one bound no longer fits the whole run. When it starts to bind while the loss rises, it is an early sign of
+    instability.
+
+    How it decides: the run is cut where the clipped share differs most. Before the cut it is at most `max_low` and after it at least
+    `min_high`, or the other way round; each side has `min_part` of the clips and `min_records` records. A warning if clipping rises
+    and the loss ends `min_rise` above its level at the cut; otherwise an information. Unit: share of clips.
+
+    What to try first: lower the learning rate if the loss rises; else a bound from the new regime.
+
+    Guards against: the large gradients of the first steps (each side must be long); a share that fluctuates; a gradient that grows
+    while the loss falls, as late in many healthy trainings (only an information).
+
+    References: Zhang et al. 2020 (arXiv 1905.11881); Defazio 2025 (arXiv 2506.02285) on gradients that grow near the end.
+    """
+
+    zh: ClassVar[str] = """裁剪从“从不生效”变为“始终生效”（或相反），并一直如此。
+
+    为什么重要：同一个上界不再适合整个训练。如果它开始生效的同时损失上升，这是不稳定的早期信号。
+
+    如何判断：在裁剪比例差异最大处把训练切成两段。切点之前的比例不高于 `max_low`、之后不低于 `min_high`，或者相反；每段至少占裁剪次数的 `min_part`，且有 `min_records` 条记录。若裁剪增多且损失最后比切点处高出 `min_rise`，则为警告，否则只作提示。单位：占裁剪次数的比例。
+
+    先试什么：损失上升则降低学习率；否则按新的范数水平设置上界。
+
+    如何避免误报：最初几步的大梯度（每段都必须足够长）；来回波动的比例；损失下降而梯度增大，许多健康训练的后期便是如此（只作提示）。
+
+    参考：Zhang 等 2020（arXiv 1905.11881）；Defazio 2025（arXiv 2506.02285），关于训练末期梯度增大。
+    """
+    code: ClassVar[str] = "LD306"
+    name: ClassVar[str] = "clip-threshold-drift"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The gradients moved across the bound", "梯度越过了裁剪上界")
+    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_CALLS, CLIP_BOUND, LOSS)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: share of clips that act, 1; "never"
+    max_low: float = 0.1
+    #: share of clips that act, 1; "always"
+    min_high: float = 0.9
+    #: share of all clips on each side, 1; longer than a warm-up
+    min_part: float = 0.2
+    #: records on each side; fewer give no share
+    min_records: int = 20
+    #: rise of the loss's level since the cut, 1; more than noise of a level
+    min_rise: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per clip call whose regime changed."""
+        every = [clips for clips in ledger(run) if len(clips) >= 2 * self.min_records]
+        if not every:
+            raise too_few(
+                2 * self.min_records,
+                "records of clips with a finite norm",
+                "条范数有限的裁剪记录",
+            )
+        for clips in every:
+            yield from self._judge(run, clips)
+
+    def _judge(self, run: Run, clips: Clips) -> Iterator[Finding]:
+        cut = self._cut(clips)
+        if cut is None:
+            return
+        rows = np.arange(len(clips))
+        one, two = clips.where(rows < cut), clips.where(rows >= cut)
+        shares = [float(part.bound.sum() / part.calls.sum()) for part in (one, two)]
+        low, high = min(shares), max(shares)
+        if low <= self.max_low and high >= self.min_high:
+            yield self._finding(run, one, two, (shares[0], shares[1]))
+
+    def _cut(self, clips: Clips) -> int | None:
+        """First record after the cut that separates the shares best (most variance between the sides)."""
+        calls, acted = np.cumsum(clips.calls), np.cumsum(clips.bound)
+        all_calls, all_acted = calls[-1], acted[-1]
+        part = calls[:-1] / all_calls
+        between = (
+            acted[:-1] / calls[:-1] - (all_acted - acted[:-1]) / (all_calls - calls[:-1])
+        ) ** 2
+        score = between * part * (1 - part)
+        place = np.arange(1, len(clips))
+        ok = (part >= self.min_part) & (part <= 1 - self.min_part)
+        ok &= (place >= self.min_records) & (place <= len(clips) - self.min_records)
+        score = np.where(ok & np.isfinite(score), score, -1.0)
+        return int(np.argmax(score)) + 1 if score.max() > 0 else None
+
+    def _finding(self, run: Run, one: Clips, two: Clips, shares: tuple[float, float]) -> Finding:
+        up, at = shares[1] > shares[0], int(two.steps[0])
+        worse = up and self._loss_rose(run, at)
+        numbers = {
+            "norm_before": quantile(one.norms, one.calls, 0.5),
+            "norm_after": quantile(two.norms, two.calls, 0.5),
+            "max_norm": quantile(two.bounds, two.calls, 0.5),
+            "p90": quantile(two.norms, two.calls, 0.9),
+        }
+        words = {key: number(value) for key, value in numbers.items()} | {"at": str(at)}
+        words |= {"before": f"{100 * shares[0]:.0f}", "after": f"{100 * shares[1]:.0f}"}
+        rising = _RISING if worse else Text("", "")
+        message = Text(
+            _MESSAGE.en.format(loss=rising.en, **words), _MESSAGE.zh.format(loss=rising.zh, **words)
+        )
+        threshold = self.min_high if up else self.max_low
+        evidence = Evidence(
+            CLIP_GLOBAL_NORM.name, two.column, at, int(two.steps[-1]), shares[1], threshold
+        )
+        severity = self.severity if worse else Severity.INFO
+        advice = (_ADVICE_UP if up else _ADVICE_DOWN).format(**words)
+        return Finding(self.code, severity, two.column, (evidence,), message, advice, numbers)
+
+    def _loss_rose(self, run: Run, at: int) -> bool:
+        loss = curve(run[LOSS]) if LOSS in run else None
+        if loss is None or len(loss) < self.min_records or loss.may_be_negative:
+            return False
+        then = float(loss.level[max(int(np.searchsorted(loss.steps, at)) - 1, 0)])
+        rise = float(loss.level[-1]) - then
+        return bool(rise > max(self.min_rise * then, 3 * loss.noise / np.sqrt(loss.width)))

@@ -1,0 +1,165 @@
+"""LD604 foreign-optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    FOREIGN_PARAMETERS,
+    GRADIENT_NORM,
+    HELD_PARAMETERS,
+    PARAMETER_HELD,
+    PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.layers import compact, listed
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import before, sightings
+
+_NONE = Text(
+    "None of the {held} tensors that the optimizer holds is a parameter of the model.",
+    "优化器持有的 {held} 个张量中，没有一个是该模型的参数。",
+)
+_SOME = Text(
+    "{foreign} of the {held} tensors that the optimizer holds are not the model's, while {count} parameters of the model get gradients that nobody uses: {names}.",
+    "优化器持有的 {held} 个张量中有 {foreign} 个不属于该模型，而模型有 {count} 个参数的梯度没有被任何优化器使用：{names}。",
+)
+_ADVICE = Text(
+    """The optimizer holds tensors of an older model or module. Make it last, after everything that replaces parameters (a new head,
+`copy.deepcopy`, loading a whole model, FSDP or `to_empty`):
+
+```python
+model = build_model().to(device)
+optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)
+writer.watch(model, optimizer)
+```
+
+After replacing one module, `optimizer.add_param_group(dict(params=module.parameters()))` is enough.""",
+    """优化器持有的是旧模型或旧模块的张量。请在所有会替换参数的操作（新的输出层、`copy.deepcopy`、加载整个模型、FSDP 或 `to_empty`）之后再创建它：
+
+```python
+model = build_model().to(device)
+optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)
+writer.watch(model, optimizer)
+```
+
+如果只替换了一个模块，用 `optimizer.add_param_group(dict(params=module.parameters()))` 即可。""",
+)
+
+
+@dataclass(frozen=True)
+class ForeignOptimizer:
+    """The optimizer holds another model's tensors instead of this one's.
+
+    Why it matters: it updates tensors that the model no longer uses; the model stays as it was.
+
+    How it decides: all tensors of the optimizer are foreign to the watched model although that has trainable parameters; or at least
+    `min_foreign` are, and at least `min_lost` trainable parameters of the model get gradients, are held by no optimizer, and never
+    change. Unit: tensors.
+
+    What to try first: make the optimizer from the finished model.
+
+    Guards against: an optimizer that also holds other models (all of this model's are held); models that are frozen on purpose while
+    something else is optimised; parameters that another optimizer moves (their norm changes).
+
+    References: PyTorch, `torch.optim`, "Constructing it": parameters must stay the same objects while the optimizer is used.
+    """
+
+    zh: ClassVar[str] = """优化器持有的是另一个模型的张量，而不是这个模型的。
+
+    为什么重要：它更新的是模型已不再使用的张量；模型本身保持原样。
+
+    如何判断：优化器的所有张量都不属于被观察的模型，而模型有可训练参数；或者至少 `min_foreign` 个张量不属于它，同时模型至少有 `min_lost` 个可训练参数有梯度、没有任何优化器持有且从不变化。单位：张量数。
+
+    先试什么：用完成后的模型创建优化器。
+
+    如何避免误报：同时持有其他模型的优化器（本模型的参数都在其中）；有意冻结、只优化别的东西的模型；由另一个优化器更新的参数（其范数会变化）。
+
+    参考：PyTorch `torch.optim`“Constructing it”：使用优化器期间参数对象必须保持不变。
+    """
+    code: ClassVar[str] = "LD604"
+    name: ClassVar[str] = "foreign-optimizer"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("The optimizer trains other tensors", "优化器训练的是别的张量")
+    reads: ClassVar[tuple[Quantity, ...]] = (FOREIGN_PARAMETERS, HELD_PARAMETERS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        PARAMETER_HELD,
+        PARAMETER_TRAINABLE,
+        PARAMETER_NORM,
+        GRADIENT_NORM,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD603", "LD605")
+
+    #: tensors; one replaced bias is one
+    min_foreign: int = 1
+    #: parameters; the same from the model's side
+    min_lost: int = 1
+    #: relative change of a parameter's norm over the run, 1; float32 rounding is 1e-7
+    max_drift: float = 1e-6
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model whose optimizer holds something else."""
+        for column, steps, foreign in sightings(run, FOREIGN_PARAMETERS):
+            held = before(run, HELD_PARAMETERS, int(steps[-1]), column) if len(steps) else 0.0
+            if not len(steps) or foreign[-1] < self.min_foreign or not held > 0:
+                continue
+            lost = [name for name in self._lost(run) if _of(name, column, run)]
+            if foreign[-1] < held and len(lost) < self.min_lost:
+                continue
+            if foreign[-1] >= held and not _trainable(run):
+                continue
+            first = int(steps[np.flatnonzero(foreign == foreign[-1])[0]])
+            counts = float(foreign[-1]), held
+            yield self._finding(run, column, (first, int(steps[-1])), counts, lost)
+
+    def _lost(self, run: Run) -> list[str]:
+        """Parameters with gradients that no optimizer holds and nothing moves."""
+        if GRADIENT_NORM not in run or PARAMETER_HELD not in run:
+            return []
+        norms = {each.column: each.values for each in sightings(run, PARAMETER_NORM)}
+        still = {
+            name for name, v in norms.items() if len(v) and np.ptp(v) <= self.max_drift * v.max()
+        }
+        held = {each.column for each in sightings(run, PARAMETER_HELD) if (each.values > 0).any()}
+        graded = [each.column for each in sightings(run, GRADIENT_NORM) if len(each.values)]
+        return [name for name in graded if name not in held and name in still]
+
+    def _finding(
+        self,
+        run: Run,
+        column: str,
+        ends: tuple[int, int],
+        counts: tuple[float, float],
+        lost: list[str],
+    ) -> Finding:
+        foreign, held = counts
+        everything = run[GRADIENT_NORM].columns if GRADIENT_NORM in run else ()
+        text = _NONE if foreign >= held else _SOME
+        message = text.format(
+            held=number(held),
+            foreign=number(foreign),
+            count=str(len(lost)),
+            names=listed(compact(lost, everything)),
+        )
+        evidence = Evidence(FOREIGN_PARAMETERS.name, column, *ends, foreign, self.min_foreign)
+        name = run.facts.get("optimizer", "")
+        advice = _ADVICE.format(optimizer=name if name.isidentifier() else "AdamW")
+        numbers = {"foreign": foreign, "held": held, "lost": len(lost)}
+        return Finding(self.code, self.severity, column, (evidence,), message, advice, numbers)
+
+
+def _of(name: str, column: str, run: Run) -> bool:
+    """Whether a parameter belongs to the watched model of this column."""
+    return len(run[FOREIGN_PARAMETERS].columns) == 1 or name.startswith(f"{column}/")
+
+
+def _trainable(run: Run) -> bool:
+    """Whether the run has a trainable parameter, as far as is known."""
+    flags = [each.values[-1] for each in sightings(run, PARAMETER_TRAINABLE) if len(each.values)]
+    return not flags or max(flags) > 0

@@ -1,0 +1,160 @@
+"""LD805 gradient-underflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    AMP_SCALE,
+    GRADIENT_ABS_MAX,
+    GRADIENT_ZERO_SHARE,
+    PARAMETER_SIZE,
+    Quantity,
+)
+from tb_lossdiag.records import Floats, Run, Steps
+from tb_lossdiag.rules.layers import compact, listed, sizes, weights
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import latest, too_few
+from tb_lossdiag.rules.spans import Bools, median
+
+_MESSAGE = Text(
+    "In {count} of {all} weight matrices the gradients are float16 numbers at the lower end of what it can hold (largest element {largest}, the smallest float16 above 0 is {tiny}), and {percent}% of the elements are exactly 0: {names}.",
+    "{all} 个权重矩阵中有 {count} 个的梯度处于 float16 所能表示的下限（最大元素 {largest}，float16 大于 0 的最小值为 {tiny}），其中 {percent}% 的元素恰为 0：{names}。",
+)
+_ADVICE = Text(
+    """Multiply the loss before the backward pass, and let the scaler divide it out again:
+
+```python
+scaler = torch.amp.GradScaler("cuda")
+scaler.scale(loss).backward()
+scaler.step(optimizer)
+scaler.update()
+```
+
+Or use bfloat16, which has float32's range: `torch.autocast("cuda", dtype=torch.bfloat16)`. Keep the weights themselves in float32.""",
+    """在反向传播之前放大损失，再由缩放器除回来：
+
+```python
+scaler = torch.amp.GradScaler("cuda")
+scaler.scale(loss).backward()
+scaler.step(optimizer)
+scaler.update()
+```
+
+或使用 bfloat16，它的范围与 float32 相同：`torch.autocast("cuda", dtype=torch.bfloat16)`。权重本身请保持 float32。""",
+)
+_TINY = 2.0**-24
+"""Smallest float16 above 0."""
+_SUBNORMAL = 2.0**-14
+"""Below, float16 numbers are multiples of the smallest one and lose digits."""
+
+_BFLOAT16_SHOWS = 2.0**-17
+"""Below, the 8 digits of a bfloat16 number reach below the smallest float16 in most cases."""
+
+
+@dataclass(frozen=True)
+class GradientUnderflow:
+    """Gradients vanish in float16 because the loss isn't scaled.
+
+    Why it matters: everything below 6e-8 becomes 0; the layers with small gradients stop learning although the mathematics is fine.
+
+    How it decides: of the weight matrices at least `min_part`, in `min_records` records at least, have a largest gradient element
+    above 0 that is below 2^-14 and that float16 holds exactly, and a median share of exact zeros above `max_zero`. No GradScaler with a
+    scale above 1 was at work. Unit: share of elements.
+
+    What to try first: a GradScaler, or bfloat16.
+
+    Guards against: float32 and bfloat16 gradients, whose values are hardly ever float16 numbers down there; dead units and unused
+    embeddings, whose other gradients are larger; a training that uses a scaler.
+
+    References: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.2; IEEE 754 binary16.
+    """
+
+    zh: ClassVar[str] = """由于没有放大损失，梯度在 float16 中消失。
+
+    为什么重要：小于 6e-8 的值都会变成 0；梯度小的层停止学习，尽管数学上没有问题。
+
+    如何判断：至少 `min_part` 的权重矩阵在至少 `min_records` 条记录中，梯度的最大元素大于 0、小于 2^-14 且恰好能由 float16 表示，并且恰为 0 的元素所占比例的中位数高于 `max_zero`；同时没有因子大于 1 的 GradScaler 在工作。单位：占元素的比例。
+
+    先试什么：使用 GradScaler，或 bfloat16。
+
+    如何避免误报：float32 与 bfloat16 的梯度，其数值在那个范围几乎不会恰好是 float16 数；失活单元与未用到的嵌入，其余梯度更大；使用了缩放器的训练。
+
+    参考：Micikevicius 等 2018（arXiv 1710.03740）第 3.2 节；IEEE 754 binary16。
+    """
+    code: ClassVar[str] = "LD805"
+    name: ClassVar[str] = "gradient-underflow"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Gradients vanish in float16", "梯度在 float16 中消失")
+    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE, PARAMETER_SIZE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD201", "LD205", "LD602")
+
+    #: share of exact zeros, 1; half of the gradient is lost
+    max_zero: float = 0.5
+    #: share of the weight matrices, 1; a single one may be dead for other reasons
+    min_part: float = 0.25
+    #: records per matrix; by chance a float32 number down there is a float16 one in a thousandth of the cases
+    min_records: int = 3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding that names the matrices."""
+        largest, zeros = run.aligned(GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE)
+        chosen = weights(largest.columns, sizes(run, largest.columns))
+        if len(largest) < self.min_records or not chosen.any():
+            raise too_few(
+                self.min_records,
+                "records of the largest gradient elements of weight matrices",
+                "条权重矩阵梯度最大元素的记录",
+            )
+        scaled = latest(run, AMP_SCALE, largest.steps) > 1
+        values = np.where(scaled[:, None], np.nan, largest.values)
+        low = (values > 0) & (values < _SUBNORMAL)
+        proof = low & _tells_float16(np.where(low, values, 0.0).astype(np.float32))
+        zero = median(np.where(low, zeros.values, np.nan), axis=0)
+        sick = chosen & (proof.sum(axis=0) >= self.min_records) & (zero > self.max_zero)
+        sick &= _float16(np.where(low, values, 0.0).astype(np.float32)).all(axis=0)
+        if sick.sum() >= max(1, self.min_part * chosen.sum()):
+            names = [n for n, ok in zip(largest.columns, sick, strict=True) if ok]
+            yield self._finding(run, names, int(chosen.sum()), _window(largest.steps, low, sick))
+
+    def _finding(self, run: Run, names: list[str], every: int, ends: tuple[int, int]) -> Finding:
+        largest, zeros = (
+            np.stack([run[quantity].column(name) for name in names], axis=1)
+            for quantity in (GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE)
+        )
+        lost = float(median(zeros.ravel()))
+        most: Floats = largest[np.isfinite(largest) & (largest < _SUBNORMAL)]
+        message = _MESSAGE.format(
+            count=str(len(names)),
+            all=str(every),
+            largest=number(float(most.max())),
+            tiny=number(_TINY),
+            percent=f"{100 * lost:.0f}",
+            names=listed(compact(names, run[GRADIENT_ABS_MAX].columns)),
+        )
+        evidence = Evidence(GRADIENT_ZERO_SHARE.name, names[0], *ends, lost, self.max_zero)
+        numbers = {"matrices": len(names), "zero_share": lost}
+        return Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, numbers)
+
+
+def _float16(values: Floats) -> Bools:
+    """Whether float16 holds these numbers exactly."""
+    same: Bools = values.astype(np.float16).astype(np.float32) == values
+    return same
+
+
+def _tells_float16(values: Floats) -> Bools:
+    """Whether a bfloat16 number could not be (or would rarely be) exactly this float16 one."""
+    bfloat16 = (values.view(np.uint32) & 0xFFFF) == 0
+    tells: Bools = ~bfloat16 | (values < _BFLOAT16_SHOWS)
+    return tells
+
+
+def _window(steps: Steps, low: Bools, sick: Bools) -> tuple[int, int]:
+    rows = np.flatnonzero(low[:, sick].any(axis=1))
+    return int(steps[rows[0]]), int(steps[rows[-1]])

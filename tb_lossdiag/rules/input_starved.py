@@ -1,0 +1,138 @@
+"""LD804 input-starved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import CHECK_SECONDS, STEP_SECONDS, WAIT_SECONDS, Quantity
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import Sighting, beside, sightings, too_few
+
+_MESSAGE = Text(
+    "Between two steps, {percent}% of the time ({wait} s of {step} s, median of {records} check-ups) passes before the forward pass begins: the model waits for data.",
+    "两步之间有 {percent}% 的时间（{step} 秒中的 {wait} 秒，{records} 次检查的中位数）在前向传播开始之前流逝：模型在等待数据。",
+)
+_ADVICE = Text(
+    """Load the next batches while the model works on this one:
+
+```python
+loader = torch.utils.data.DataLoader(
+    dataset, batch_size=64, num_workers=4, persistent_workers=True, prefetch_factor=4, pin_memory=True
+)
+batch = batch.to(device, non_blocking=True)
+```
+
+- Raise `num_workers` until the wait is gone or the CPU is full; decode and resize once, not in every epoch.
+- The same time counts what else the loop does there: evaluation, saving, printing. Do it less often.
+- Without the wait a step would take {busy} s: at best {gain} times as fast.""",
+    """在模型处理当前批次时加载后面的批次：
+
+```python
+loader = torch.utils.data.DataLoader(
+    dataset, batch_size=64, num_workers=4, persistent_workers=True, prefetch_factor=4, pin_memory=True
+)
+batch = batch.to(device, non_blocking=True)
+```
+
+- 增大 `num_workers`，直到不再等待或 CPU 用满；解码和缩放只做一次，不要每个轮次都做。
+- 这段时间也包括循环在那里做的其他事：评估、保存、打印。减少它们的频率。
+- 没有等待时一步需要 {busy} 秒：最多快 {gain} 倍。""",
+)
+
+
+@dataclass(frozen=True)
+class InputStarved:
+    """The model waits for its data.
+
+    Why it matters: the accelerator is paid for and idle.
+
+    How it decides: median over the check-ups after the first `skipped` steps of the time from the end of a step to the begin of the next forward
+    pass, over the time of a step: the ordinary one where it was recorded, else that of the check-up. Above `max_share` it is a
+    warning, above `min_share` an information, if the wait is at least `min_wait`. Units: 1, s.
+
+    What to try first: more loader workers, with prefetching.
+
+    Guards against: the start of the workers and their empty queue (first steps); loops whose steps take milliseconds; a single slow step (median). On
+    an accelerator part of the wait may overlap with its work, hence the high bound.
+
+    References: PyTorch, `torch.utils.data.DataLoader`; "Performance tuning guide"; Mohan et al. 2021 (arXiv 2007.06775).
+    """
+
+    zh: ClassVar[str] = """模型在等待数据。
+
+    为什么重要：花钱买来的加速器在空转。
+
+    如何判断：最初 `skipped` 步之后的各次检查中，从一步结束到下一次前向传播开始的时间占一步时间的比例，取中位数；记录了普通步的时间就用它，否则用检查那一步的时间。高于 `max_share` 为警告，高于 `min_share` 为提示，且等待至少 `min_wait`。单位：无量纲、秒。
+
+    先试什么：增加加载进程，并预取。
+
+    如何避免误报：加载进程的启动和空队列（最初几步）；每步只需几毫秒的循环；个别很慢的步（中位数）。在加速器上，等待可能与其计算部分重叠，所以上限取得较高。
+
+    参考：PyTorch `torch.utils.data.DataLoader`；“Performance tuning guide”；Mohan 等 2021（arXiv 2007.06775）。
+    """
+    code: ClassVar[str] = "LD804"
+    name: ClassVar[str] = "input-starved"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The model waits for data", "模型在等待数据")
+    reads: ClassVar[tuple[Quantity, ...]] = (WAIT_SECONDS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (STEP_SECONDS, CHECK_SECONDS)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: share of the step's time, 1; even if half of the wait overlapped, a quarter would be lost
+    max_share: float = 0.5
+    #: share of the step's time, 1; a third is worth knowing
+    min_share: float = 0.3
+    #: s; shorter waits aren't worth workers, which cost about that per batch
+    min_wait: float = 0.01
+    #: steps at the beginning, in which workers start and their queue fills
+    skipped: int = 10
+    #: check-ups after them; fewer give no median
+    min_check_ups: int = 3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model that waits."""
+        judged = False
+        for column, steps, waits in sightings(run, WAIT_SECONDS):
+            late = steps >= (steps[0] if len(steps) else 0) + self.skipped
+            if late.sum() >= self.min_check_ups:
+                judged = True
+                yield from self._judge(run, Sighting(column, steps[late], waits[late]))
+        if not judged:
+            raise too_few(
+                self.min_check_ups,
+                f"check-ups after the first {self.skipped} steps",
+                f"次检查（最初 {self.skipped} 步之后）",
+            )
+
+    def _judge(self, run: Run, seen: Sighting) -> Iterator[Finding]:
+        column, steps, waits = seen
+        ordinary = [s.values for s in sightings(run, STEP_SECONDS) if s.column == column]
+        check = beside(run, CHECK_SECONDS, steps, column)
+        times = ordinary[0] if ordinary and len(ordinary[0]) else check[np.isfinite(check)]
+        if not len(times):
+            return
+        wait = float(np.median(waits))
+        step = max(float(np.median(times)), wait)
+        share = wait / step if step > 0 else 0.0
+        if wait >= self.min_wait and share > self.min_share:
+            yield self._finding(seen, wait, step)
+
+    def _finding(self, seen: Sighting, wait: float, step: float) -> Finding:
+        share, busy = wait / step, max(step - wait, 1e-3)
+        ends = int(seen.steps[0]), int(seen.steps[-1])
+        message = _MESSAGE.format(
+            percent=f"{100 * share:.0f}",
+            wait=number(wait),
+            step=number(step),
+            records=str(len(seen.steps)),
+        )
+        evidence = Evidence(WAIT_SECONDS.name, seen.column, *ends, share, self.min_share)
+        severity = self.severity if share > self.max_share else Severity.INFO
+        advice = _ADVICE.format(busy=number(busy), gain=number(float(f"{step / busy:.2g}")))
+        numbers = {"share": share, "wait": wait, "step": step}
+        return Finding(self.code, severity, seen.column, (evidence,), message, advice, numbers)

@@ -1,0 +1,136 @@
+"""LD802 loss-scale-collapse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import AMP_SCALE, LOSS_NONFINITE, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import loss_broke_at, sightings, too_few
+
+_MESSAGE = Text(
+    "The loss scale fell from {high} to {low} ({times} times) between step {first} and {last}, and has not come back.",
+    "缩放因子在第 {first} 步到第 {last} 步之间从 {high} 降到 {low}（缩小 {times} 倍），此后没有恢复。",
+)
+_ADVICE = Text(
+    """Gradients grow faster than the scale can follow: the training is about to become unstable, often some tens of steps later. Stop and
+go back to a checkpoint before step {first}:
+
+- lower the learning rate, or skip the batches of that stretch;
+- clip after `scaler.unscale_(optimizer)`; look at which layer's gradient norm grew first;
+- use bfloat16 if the device has it, and put a floor under the scale while you look:
+
+```python
+if scaler.get_scale() < 128:
+    scaler.update(128.0)
+```""",
+    """梯度增长得比缩放因子的调整更快：训练往往在几十步之后就会失稳。请停下来，回到第 {first} 步之前的检查点：
+
+- 降低学习率，或跳过那一段的批次；
+- 在 `scaler.unscale_(optimizer)` 之后裁剪；查看哪一层的梯度范数最先增大；
+- 如果设备支持，使用 bfloat16；排查期间给缩放因子设一个下限：
+
+```python
+if scaler.get_scale() < 128:
+    scaler.update(128.0)
+```""",
+)
+
+_TINY = 1e-30
+"""Instead of a scale of 0."""
+
+
+@dataclass(frozen=True)
+class LossScaleCollapse:
+    """The loss scale falls and falls.
+
+    Why it matters: each halving is an overflow. Several in a row without recovery come before an explosion, and a tiny scale lets
+    small gradients vanish in float16.
+
+    How it decides: after the first `search` steps, the scale falls by `min_fall` within `max_steps` steps, and ends no higher than
+    twice what it fell to. An error once it is below 1. Unit: 1.
+
+    What to try first: back to a checkpoint, a smaller learning rate, bfloat16.
+
+    Guards against: the search for the scale at the start; single halvings, which growth makes up for; a slow drift; a loss that was already NaN
+    when the fall began, of which every step overflows (LD101).
+
+    References: Zeng et al. 2023, GLM-130B (arXiv 2210.02414), on loss spikes and gradients in mixed precision; PyTorch,
+    `torch.amp.GradScaler`.
+    """
+
+    zh: ClassVar[str] = """缩放因子一路下降。
+
+    为什么重要：每次减半都是一次溢出。连续多次且没有恢复，往往发生在爆炸之前；因子过小时，小的梯度会在 float16 中消失。
+
+    如何判断：在最初 `search` 步之后，缩放因子在 `max_steps` 步之内缩小到 1/`min_fall` 以下，并且最后不高于所降到的值的两倍。低于 1 时为错误。无量纲。
+
+    先试什么：回到检查点、更小的学习率、bfloat16。
+
+    如何避免误报：开始时寻找缩放因子的阶段；之后会被增长弥补的个别减半；缓慢的漂移；下降开始时损失已是 NaN，此时每一步都会溢出（LD101）。
+
+    参考：Zeng 等 2023，GLM-130B（arXiv 2210.02414），关于混合精度下的损失尖峰与梯度；PyTorch `torch.amp.GradScaler`。
+    """
+    code: ClassVar[str] = "LD802"
+    name: ClassVar[str] = "loss-scale-collapse"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The loss scale collapses", "缩放因子崩溃")
+    reads: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_NONFINITE,)
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD801", "LD805")
+
+    #: scale before over scale after, 1; five halvings
+    min_fall: float = 32.0
+    #: steps that the fall takes at most; the scale grows once in that many, so nothing grew in between
+    max_steps: int = 2000
+    #: steps at the beginning; from 2^16, thirty halvings would leave 6e-5: no search takes longer
+    search: int = 30
+    #: records after the search; fewer show no trend
+    min_records: int = 10
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for the run."""
+        for column, steps, scale in sightings(run, AMP_SCALE):
+            after = steps >= (int(steps[0]) if len(steps) else 0) + self.search
+            if after.sum() < self.min_records:
+                raise too_few(
+                    self.min_records,
+                    "records of the scale after its search",
+                    "条缩放因子记录（寻找之后）",
+                )
+            yield from self._judge(run, column, steps[after], scale[after])
+
+    def _judge(self, run: Run, column: str, steps: Steps, scale: Doubles) -> Iterator[Finding]:
+        tops = self._tops(steps, scale)
+        fallen = np.flatnonzero(scale[tops] >= self.min_fall * np.maximum(scale, _TINY))
+        if not len(fallen) or scale[-1] > 2 * scale[fallen[-1]]:
+            return
+        lowest = int(fallen[np.argmin(scale[fallen])])
+        top = int(tops[lowest])
+        high, low = float(scale[top]), float(scale[lowest])
+        if loss_broke_at(run) <= steps[top + 1]:
+            return
+        ends = int(steps[top]), int(steps[lowest])
+        numbers = {"high": high, "low": low, "times": high / max(low, _TINY)}
+        words = {key: number(value) for key, value in numbers.items()}
+        message = _MESSAGE.format(first=str(ends[0]), last=str(ends[1]), **words)
+        evidence = Evidence(AMP_SCALE.name, column, *ends, low, high / self.min_fall)
+        severity = Severity.ERROR if low < 1 else self.severity
+        advice = _ADVICE.format(first=str(ends[0]))
+        yield Finding(self.code, severity, "", (evidence,), message, advice, numbers)
+
+    def _tops(self, steps: Steps, scale: Doubles) -> Steps:
+        """int64[T]: for each record, which one held the highest scale of the `max_steps` before; the newest of equal ones."""
+        starts = np.searchsorted(steps, steps - self.max_steps).tolist()
+        return np.array(
+            [
+                end - int(np.argmax(scale[first : end + 1][::-1]))
+                for end, first in enumerate(starts)
+            ],
+            np.int64,
+        )

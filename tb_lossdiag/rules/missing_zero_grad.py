@@ -1,0 +1,139 @@
+"""LD606 missing-zero-grad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    BACKWARDS,
+    CARRIED_NORM,
+    FIRST_BACKWARD_NORM,
+    ZERO_GRADS,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import beside, sightings, too_few
+
+_MESSAGE = Text(
+    "In {count} of {all} check-ups `backward()` began with the gradients that the step before had already used, with a norm of {carried} at first and {after} in the end.",
+    "{all} 次检查中有 {count} 次，`backward()` 开始时仍带着上一步已经用过的梯度，其范数最初为 {carried}，最后为 {after}。",
+)
+_ADVICE = Text(
+    """Reset the gradients once per step:
+
+```python
+optimizer.zero_grad()
+loss.backward()
+optimizer.step()
+```
+
+If you accumulate on purpose, reset after each `optimizer.step()`: a gradient that was used once must not be used again. Each step so
+far has moved along the sum of all gradients since the start, so the learning rate may be too small or too large afterwards: choose it
+anew.""",
+    """每一步都重置一次梯度：
+
+```python
+optimizer.zero_grad()
+loss.backward()
+optimizer.step()
+```
+
+如果是有意累积，请在每次 `optimizer.step()` 之后重置：用过一次的梯度不应再用。此前的每一步都沿着从头开始的梯度之和移动，因此改正后学习率可能偏小或偏大，请重新选择。""",
+)
+
+
+@dataclass(frozen=True)
+class MissingZeroGrad:
+    """The gradients are never reset, so each step moves along the sum of all before.
+
+    Why it matters: the sum grows, points to where the loss was long ago, and makes the training oscillate or diverge.
+
+    How it decides: nothing reset the gradients between a step and the next backward, and what that backward found was at least
+    `min_carried` of what it left; in more than `min_share` of the check-ups with one backward per step, and in `min_check_ups` of them
+    at least. Unit: share of check-ups.
+
+    What to try first: `optimizer.zero_grad()` before `backward()`.
+
+    Guards against: accumulation over micro-batches (several backwards between steps are left out, also because another model's loss
+    may reach these parameters first, as a generator's does the discriminator's); a reset of another kind; the first step.
+
+    References: PyTorch, "Zeroing out gradients in PyTorch" recipe; `Optimizer.zero_grad`.
+    """
+
+    zh: ClassVar[str] = """梯度从未重置，每一步都沿着此前所有梯度之和移动。
+
+    为什么重要：这个和不断增大，指向很久以前的损失方向，使训练振荡甚至发散。
+
+    如何判断：一步更新与下一次反向传播之间没有任何重置，且反向传播开始时已有的梯度至少是结束时的 `min_carried` 倍；在每步只有一次反向传播的检查中，这种情况超过 `min_share`，且至少 `min_check_ups` 次。单位：占检查次数的比例。
+
+    先试什么：在 `backward()` 之前调用 `optimizer.zero_grad()`。
+
+    如何避免误报：微批累积（两次更新之间有多次反向传播的不计；另一个模型的损失也可能先到达这些参数，例如生成器的损失会经过判别器）；其他方式的重置；第一步。
+
+    参考：PyTorch 教程“Zeroing out gradients in PyTorch”；`Optimizer.zero_grad`。
+    """
+    code: ClassVar[str] = "LD606"
+    name: ClassVar[str] = "missing-zero-grad"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("Gradients are not reset between steps", "步与步之间没有重置梯度")
+    reads: ClassVar[tuple[Quantity, ...]] = (CARRIED_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (ZERO_GRADS, BACKWARDS, FIRST_BACKWARD_NORM)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD101",
+        "LD102",
+        "LD103",
+        "LD104",
+        "LD105",
+        "LD202",
+        "LD203",
+        "LD301",
+        "LD306",
+        "LD601",
+        "LD608",
+    )
+
+    #: norm before the backward over the norm after it, 1; less would hardly matter
+    min_carried: float = 0.1
+    #: share of check-ups, 1; the loop does the same in each
+    min_share: float = 0.5
+    #: check-ups; one or two can belong to the loop's beginning
+    min_check_ups: int = 3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model whose gradients pile up."""
+        judged = False
+        for column, steps, carried in sightings(run, CARRIED_NORM):
+            single = beside(run, BACKWARDS, steps, column, 1.0) == 1
+            if single.sum() >= self.min_check_ups:
+                judged = True
+                yield from self._judge(run, column, steps[single], carried[single])
+        if not judged:
+            raise too_few(
+                self.min_check_ups,
+                "check-ups with one backward per step",
+                "次每步只有一次反向传播的检查",
+            )
+
+    def _judge(self, run: Run, column: str, steps: Steps, carried: Doubles) -> Iterator[Finding]:
+        reset = beside(run, ZERO_GRADS, steps, column, 0.0) >= 1
+        after = beside(run, FIRST_BACKWARD_NORM, steps, column)
+        large = (carried > 0) & ~(carried < self.min_carried * after)
+        rows = np.flatnonzero(large & ~reset)
+        share = len(rows) / len(steps)
+        if len(rows) < self.min_check_ups or share <= self.min_share:
+            return
+        ends = int(steps[rows[0]]), int(steps[rows[-1]])
+        message = _MESSAGE.format(
+            count=str(len(rows)),
+            all=str(len(steps)),
+            carried=number(float(carried[rows[0]])),
+            after=number(float(carried[rows[-1]])),
+        )
+        evidence = Evidence(CARRIED_NORM.name, column, *ends, share, self.min_share)
+        numbers = {"check_ups": len(rows), "share": share}
+        yield Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)

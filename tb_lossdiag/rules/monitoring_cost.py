@@ -1,0 +1,119 @@
+"""LD903 monitoring-cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import OWN_SECONDS, STEP_SECONDS, STEPS, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import beside, counted, sightings, too_few
+from tb_lossdiag.rules.weighted import mean
+
+_MESSAGE = Text(
+    "Recording took {percent}% of the training's time: {own} s of {step} s per step, {total} s in all.",
+    "记录占用了训练时间的 {percent}%：每步 {step} 秒中的 {own} 秒，总共 {total} 秒。",
+)
+_ADVICE = Text(
+    """Turn down what costs most, in this order:
+
+```python
+writer = SummaryWriter(log_dir, every=10)  # observe every 10th step
+writer.watch(model, optimizer, activations=False, check_up=False)
+```
+
+- `decompose=` costs a backward pass per term: make its cadence sparser, or point it at a shared representation.
+- Many small parameters cost more than few large ones: watch the part that matters.""",
+    """按以下顺序减少开销最大的部分：
+
+```python
+writer = SummaryWriter(log_dir, every=10)  # 每 10 步观察一次
+writer.watch(model, optimizer, activations=False, check_up=False)
+```
+
+- `decompose=` 每个损失项需要一次反向传播：降低它的频率，或只针对共享表示。
+- 许多小参数比少量大参数更费时：只观察重要的部分。""",
+)
+
+
+@dataclass(frozen=True)
+class MonitoringCost:
+    """Recording takes a noticeable part of the training's time.
+
+    Why it matters: a diagnosis shouldn't cost more than it saves.
+
+    How it decides: seconds that recording took over the seconds of all steps after the first `skipped` ones, weighted by steps, is
+    above `max_share`, and recording took `min_seconds` in all. Units: 1, s.
+
+    What to try first: a sparser cadence.
+
+    Guards against: the check-up of the first steps; small trainings in which it adds up to nothing; it is only an information.
+
+    References: none; the writer measures its own time.
+    """
+
+    zh: ClassVar[str] = """记录占用了可观的训练时间。
+
+    为什么重要：诊断的代价不应超过它带来的节省。
+
+    如何判断：在最初 `skipped` 步之后，按步数加权，记录所用的秒数占全部步的秒数的比例高于 `max_share`，且记录总共用了 `min_seconds` 以上。单位：无量纲、秒。
+
+    先试什么：降低记录频率。
+
+    如何避免误报：最初几步的检查；总量微不足道的小训练；它只是提示。
+
+    参考：无；写入器会测量自己的用时。
+    """
+    code: ClassVar[str] = "LD903"
+    name: ClassVar[str] = "monitoring-cost"
+    severity: ClassVar[Severity] = Severity.INFO
+    title: ClassVar[Text] = Text("Recording costs time", "记录耗费时间")
+    reads: ClassVar[tuple[Quantity, ...]] = (OWN_SECONDS, STEP_SECONDS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (STEPS,)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: share of the time, 1; what people accept for watching
+    max_share: float = 0.05
+    #: s in all; less than a minute isn't worth a change
+    min_seconds: float = 60.0
+    #: steps at the beginning; the check-up looks closely there
+    skipped: int = 20
+    #: records after them; fewer give no mean
+    min_records: int = 10
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model that costs too much."""
+        judged = False
+        for column, steps, own in sightings(run, OWN_SECONDS):
+            whole = beside(run, STEP_SECONDS, steps, column)
+            kept = np.isfinite(whole) & (steps >= (steps[0] if len(steps) else 0) + self.skipped)
+            if kept.sum() >= self.min_records:
+                judged = True
+                weights = counted(run, STEPS, steps[kept], column, 1.0)
+                seconds = own[kept], whole[kept], weights
+                yield from self._judge(column, steps[kept], seconds)
+        if not judged:
+            raise too_few(self.min_records, "records of the steps' seconds", "条每步用时的记录")
+
+    def _judge(
+        self, column: str, steps: Steps, seconds: tuple[Doubles, Doubles, Doubles]
+    ) -> Iterator[Finding]:
+        own, whole, weights = seconds
+        numbers = {
+            "own": mean(own, weights),
+            "step": mean(whole, weights),
+            "total": float((own * weights).sum()),
+        }
+        share = numbers["own"] / numbers["step"] if numbers["step"] > 0 else 0.0
+        if not share > self.max_share or numbers["total"] < self.min_seconds:
+            return
+        words = {key: number(value) for key, value in numbers.items()}
+        message = _MESSAGE.format(percent=f"{100 * share:.0f}", **words)
+        ends = int(steps[0]), int(steps[-1])
+        evidence = Evidence(OWN_SECONDS.name, column, *ends, share, self.max_share)
+        numbers["share"] = share
+        yield Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)

@@ -1,0 +1,160 @@
+"""LD307 partial-clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    PARAMETER_CLIPPED,
+    PARAMETER_HELD,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.clips import BY_VALUE
+from tb_lossdiag.rules.layers import compact, global_norm, listed
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.sightings import too_few
+from tb_lossdiag.rules.spans import median
+
+_MESSAGE = Text(
+    "{count} of {all} trained parameters are not in the clipped set: {names}. Their gradients make up {percent}% of the norm and exceed max_norm = {max_norm} by themselves in {over} of {records} records.",
+    "{all} 个被训练的参数中有 {count} 个不在裁剪范围内：{names}。它们的梯度占范数的 {percent}%，并且在 {records} 条记录中有 {over} 条单独就超过 max_norm = {max_norm}。",
+)
+_ADVICE = Text(
+    """Clip all that the optimizer updates, in one call:
+
+```python
+parameters = [p for group in optimizer.param_groups for p in group["params"]]
+writer.clip_grad_norm_(parameters, max_norm={max_norm})
+```
+
+If {names} should stay unclipped, ignore this rule (`--ignore LD307`).""",
+    """用一次调用裁剪优化器更新的全部参数：
+
+```python
+parameters = [p for group in optimizer.param_groups for p in group["params"]]
+writer.clip_grad_norm_(parameters, max_norm={max_norm})
+```
+
+如果 {names} 本就不该裁剪，请忽略本规则（`--ignore LD307`）。""",
+)
+
+
+@dataclass(frozen=True)
+class PartialClipping:
+    """The clip leaves out parameters that the optimizer updates.
+
+    Why it matters: their steps are unbounded although the code clips.
+
+    How it decides: a parameter is held by an optimizer, has a gradient in `min_records` records, and no clip has included it. It is a
+    warning if the norm of the left-out gradients alone exceeds `max_norm` in more than `min_over` of the records; an information if
+    they make up at least `min_norm` of the global norm. Units: share of records, 1.
+
+    What to try first: pass all parameters of the optimizer to one clip.
+
+    Guards against: several clip calls in a loop, which may share the parameters among them (not evaluated); left-out parameters whose
+    gradients are too small to matter; clips by value.
+
+    References: PyTorch, `torch.nn.utils.clip_grad_norm_`: the norm is over all given parameters together.
+    """
+
+    zh: ClassVar[str] = """裁剪漏掉了优化器要更新的参数。
+
+    为什么重要：代码虽然裁剪，但这些参数的步长没有上界。
+
+    如何判断：参数由优化器持有，在 `min_records` 条记录中有梯度，而没有任何一次裁剪包含它。若仅这些被漏掉的梯度的范数就在超过 `min_over` 的记录中大于 `max_norm`，为警告；若它们至少占全局范数的 `min_norm`，为提示。单位：占记录数的比例、无量纲。
+
+    先试什么：把优化器的全部参数交给同一次裁剪。
+
+    如何避免误报：循环中有多次裁剪调用，它们可能分担各参数（不评估）；被漏掉的梯度小到无关紧要；按值裁剪。
+
+    参考：PyTorch `torch.nn.utils.clip_grad_norm_`：范数针对所有给定参数整体计算。
+    """
+    code: ClassVar[str] = "LD307"
+    name: ClassVar[str] = "partial-clipping"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The clip leaves parameters out", "裁剪漏掉了部分参数")
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        PARAMETER_CLIPPED,
+        PARAMETER_HELD,
+        GRADIENT_NORM,
+        CLIP_MAX_NORM,
+    )
+    may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM,)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: records with a gradient; by then every clip of a loop has been seen
+    min_records: int = 10
+    #: share of records, 1; now and then is chance
+    min_over: float = 0.05
+    #: left-out norm over global norm, 1; below, the clip would hardly be different
+    min_norm: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding that names all parameters the clip leaves out."""
+        gradient = run[GRADIENT_NORM]
+        names = [name for name in run[CLIP_MAX_NORM].columns if not name.startswith(BY_VALUE)]
+        if len(names) != 1:
+            raise NotEnough(Text("exactly one clip call by norm", "恰好一次按范数裁剪的调用"))
+        has = (~np.isnan(gradient.values)).sum(axis=0) >= self.min_records
+        if not has.any():
+            raise too_few(self.min_records, "records of gradients", "条梯度记录")
+        clipped, held = _ever(run, PARAMETER_CLIPPED), _ever(run, PARAMETER_HELD)
+        trained = [n for n, ok in zip(gradient.columns, has, strict=True) if ok and held.get(n)]
+        left = [name for name in trained if clipped.get(name) is False]
+        if left and any(clipped.values()):
+            yield from self._judge(run, left, trained, names[0])
+
+    def _judge(
+        self, run: Run, left: Sequence[str], trained: Sequence[str], clip: str
+    ) -> Iterator[Finding]:
+        out = _norm(run, left)
+        bounds = run[CLIP_MAX_NORM].column(clip)
+        finite = bounds[np.isfinite(bounds)].astype(np.float64)
+        bound = float(np.median(finite)) if len(finite) else np.inf
+        over, part = out > bound, float(median(out / _norm(run, trained)))
+        often = bool(over.mean() > self.min_over)
+        if not often and not part >= self.min_norm:
+            return
+        steps = run[GRADIENT_NORM].steps
+        patterns = compact(left, trained)
+        words = {
+            "count": str(len(left)),
+            "all": str(len(trained)),
+            "names": listed(patterns),
+            "percent": f"{100 * part:.0f}",
+            "max_norm": number(bound),
+            "over": str(int(over.sum())),
+            "records": str(len(out)),
+        }
+        loudest = max(left, key=lambda name: float(np.nan_to_num(_norm(run, [name])).max()))
+        ends = int(steps[0]), int(steps[-1])
+        yield Finding(
+            self.code,
+            self.severity if often else Severity.INFO,
+            patterns[0] if len(patterns) == 1 else "",
+            (Evidence(GRADIENT_NORM.name, loudest, *ends, float(over.mean()), self.min_over),),
+            _MESSAGE.format(**words),
+            _ADVICE.format(max_norm=number(bound), names=listed(patterns, 2)),
+            {"parameters": len(left), "share": part},
+        )
+
+
+def _ever(run: Run, quantity: Quantity) -> dict[str, bool]:
+    """Whether a flag was ever set, by parameter; parameters of which it is not known are left out."""
+    table = run[quantity]
+    each = {name: table.column(name) for name in table.columns}
+    return {n: bool((v > 0).any()) for n, v in each.items() if not np.isnan(v).all()}
+
+
+def _norm(run: Run, names: Sequence[str]) -> Doubles:
+    """float64[T]: the largest norm over these parameters' gradients in each record's window."""
+    table = run.highest(GRADIENT_NORM)
+    return global_norm(np.stack([table.column(name) for name in names], axis=1))

@@ -1,0 +1,196 @@
+"""LD607 scheduler-misuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, SCHEDULER_EARLY, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import sightings, too_few
+
+_DEAD = Text(
+    "The learning rate fell from {peak} to {end} by step {at} and stayed there: the last {percent}% of the run learned nothing.",
+    "学习率到第 {at} 步时已从 {peak} 降到 {end}，此后一直如此：训练的最后 {percent}% 什么也没学到。",
+)
+_WAVES = Text(
+    "The learning rate of a cosine schedule came back up {returns} times, to {peak}: the schedule is stepped far beyond its length.",
+    "余弦调度的学习率回升了 {returns} 次，回到 {peak}：调度的步进次数远远超过了它的长度。",
+)
+_EARLY = Text(
+    "`scheduler.step()` came before the first `optimizer.step()`, at step {at}: the first learning rate of the schedule was never used.",
+    "`scheduler.step()` 先于第一次 `optimizer.step()`（第 {at} 步）：调度的第一个学习率从未被使用。",
+)
+_LENGTH = Text(
+    """A schedule counts the calls of its `step()`, so its length must be in the same unit. Either step it once per epoch, or give its
+length in steps:
+
+```python
+total = epochs * len(loader)  # {steps} steps were recorded
+scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
+for batch in loader:
+    ...
+    optimizer.step()
+    scheduler.step()
+```{decay}""",
+    """调度按 `step()` 的调用次数计数，长度必须用同一单位。要么每个轮次步进一次，要么按步数给出长度：
+
+```python
+total = epochs * len(loader)  # 已记录 {steps} 步
+scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
+for batch in loader:
+    ...
+    optimizer.step()
+    scheduler.step()
+```{decay}""",
+)
+_DECAY = Text(
+    "\n\nA decay meant per epoch needs the root when it is stepped per batch: `gamma ** (1 / len(loader))`.",
+    "\n\n按轮次设计的衰减若要每批步进，需要开方：`gamma ** (1 / len(loader))`。",
+)
+_ORDER = Text(
+    """Step the optimizer first:
+
+```python
+optimizer.step()
+scheduler.step()
+```""",
+    """先更新优化器：
+
+```python
+optimizer.step()
+scheduler.step()
+```""",
+)
+
+
+@dataclass(frozen=True)
+class SchedulerMisuse:
+    """The schedule of the learning rate doesn't fit the loop.
+
+    Why it matters: a schedule made for epochs but stepped per batch ends the training in its first part; what follows only costs time.
+
+    How it decides: the largest learning rate of all groups is below `max_dead` of its peak for at least `min_dead` of the steps up to
+    the end. Or a plain cosine schedule came back above `min_return` of its peak `min_returns` times. Or the check-up saw
+    `scheduler.step()` before the first `optimizer.step()` (an information). Unit: 1.
+
+    What to try first: the schedule's length in the unit it is stepped in.
+
+    Guards against: the tail of a cosine, linear or polynomial decay to 0, which is far shorter; cycles and warm restarts, which are
+    other classes; a rate that waits for a plateau (an information); a GradScaler's skipped first step.
+
+    References: PyTorch, "How to adjust learning rate"; Loshchilov and Hutter 2017 (arXiv 1608.03983).
+    """
+
+    zh: ClassVar[str] = """学习率调度与训练循环不匹配。
+
+    为什么重要：按轮次设计却每批步进的调度，会在训练初期就使训练结束；之后只是浪费时间。
+
+    如何判断：所有参数组中最大的学习率在直到结束的至少 `min_dead` 的步数内低于峰值的 `max_dead` 倍。或者普通余弦调度的学习率 `min_returns` 次回升到峰值的 `min_return` 以上。或者检查看到 `scheduler.step()` 先于第一次 `optimizer.step()`（提示）。无量纲。
+
+    先试什么：按实际步进的单位给出调度的长度。
+
+    如何避免误报：余弦、线性或多项式衰减到 0 的尾部要短得多；周期性调度与热重启属于其他类；等待平台期的学习率（提示）；GradScaler 跳过的第一步。
+
+    参考：PyTorch“How to adjust learning rate”；Loshchilov 与 Hutter 2017（arXiv 1608.03983）。
+    """
+    code: ClassVar[str] = "LD607"
+    name: ClassVar[str] = "scheduler-misuse"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The schedule doesn't fit the loop", "调度与循环不匹配")
+    reads: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (SCHEDULER_EARLY, AMP_SCALE)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
+
+    #: learning rate over its peak, 1; three tenfold drops of a usual step schedule stay above
+    max_dead: float = 1e-4
+    #: share of the steps, 1; a cosine to 0 is that low for 0.6 % of its length, a squared polynomial for 1 %
+    min_dead: float = 0.2
+    #: learning rate over its peak, 1; nearly a full wave
+    min_return: float = 0.9
+    #: full returns; one may be a training that was prolonged
+    min_returns: int = 2
+    #: records of the learning rate; fewer show no shape
+    min_records: int = 20
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per mistake that shows."""
+        table = run[LEARNING_RATE]
+        rates = np.where(np.isfinite(table.values), table.values, -1.0).max(axis=1, initial=-1.0)
+        there = rates >= 0
+        steps, rates = table.steps[there], rates[there].astype(np.float64)
+        early = self._early(run)
+        if len(steps) < self.min_records and early is None:
+            raise too_few(self.min_records, "records of the learning rate", "条学习率记录")
+        if early is not None:
+            yield early
+        if len(steps) >= self.min_records and rates.max() > 0:
+            found = self._dead(run, steps, rates) or self._waves(run, steps, rates)
+            yield from [found] if found else []
+
+    def _dead(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        alive = np.flatnonzero(rates >= self.max_dead * rates.max())
+        last = int(alive[-1])
+        tail = (steps[-1] - steps[last]) / max(int(np.ptp(steps)), 1)
+        if last == len(rates) - 1 or tail < self.min_dead:
+            return None
+        words = {
+            "peak": number(float(rates.max())),
+            "end": number(float(rates[last + 1])),
+            "at": str(int(steps[last + 1])),
+            "percent": f"{100 * tail:.0f}",
+        }
+        ends = int(steps[last + 1]), int(steps[-1])
+        numbers = {"tail": float(tail), "peak": float(rates.max())}
+        plateau = run.facts.get("scheduler", "") == "ReduceLROnPlateau"
+        severity = Severity.INFO if plateau else self.severity
+        return self._finding(run, severity, (ends, _DEAD.format(**words)), numbers, _DECAY)
+
+    def _waves(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        if run.facts.get("scheduler", "") != "CosineAnnealingLR":
+            return None
+        high, low = rates >= self.min_return * rates.max(), rates <= rates.max() / 2
+        side = np.where(high, 1, np.where(low, -1, 0))
+        turns = side[side != 0]
+        returns = int(((turns[1:] > 0) & (turns[:-1] < 0)).sum())
+        if returns < self.min_returns:
+            return None
+        ends = int(steps[0]), int(steps[-1])
+        message = _WAVES.format(returns=str(returns), peak=number(float(rates.max())))
+        numbers = {"returns": returns, "peak": float(rates.max())}
+        return self._finding(run, self.severity, (ends, message), numbers, Text("", ""))
+
+    def _finding(
+        self,
+        run: Run,
+        severity: Severity,
+        said: tuple[tuple[int, int], Text],
+        numbers: dict[str, float],
+        decay: Text,
+    ) -> Finding:
+        ends, message = said
+        table = run[LEARNING_RATE]
+        group = table.columns[int(np.argmax(np.nan_to_num(table.values, nan=-1.0).max(axis=0)))]
+        bound = self.max_dead * numbers["peak"]
+        evidence = Evidence(LEARNING_RATE.name, group, *ends, None, bound)
+        steps = number(float(np.ptp(table.steps)) + 1)
+        advice = Text(
+            _LENGTH.en.format(steps=steps, decay=decay.en),
+            _LENGTH.zh.format(steps=steps, decay=decay.zh),
+        )
+        return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
+
+    def _early(self, run: Run) -> Finding | None:
+        """An information if the scheduler went first; a GradScaler may have skipped the optimizer's first step."""
+        scaled = any((each.values > 1).any() for each in sightings(run, AMP_SCALE))
+        for column, steps, early in sightings(run, SCHEDULER_EARLY):
+            if not scaled and (early > 0).any():
+                at = int(steps[np.flatnonzero(early > 0)[0]])
+                evidence = Evidence(SCHEDULER_EARLY.name, column, at, at, 1.0, 0.0)
+                message = _EARLY.format(at=str(at))
+                return Finding(self.code, Severity.INFO, column, (evidence,), message, _ORDER)
+        return None

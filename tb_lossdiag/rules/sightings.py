@@ -1,0 +1,92 @@
+"""Quantities read column by column, without the records in which a value could not be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tb_lossdiag.quantities import LOSS_NONFINITE, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.rule import NotEnough, Text
+
+
+class Sighting(NamedTuple):
+    """What one column shows.
+
+    Attributes:
+        column: its name.
+        steps: int64[T].
+        values: float64[T], all finite.
+    """
+
+    column: str
+    steps: Steps
+    values: Doubles
+
+
+def sightings(run: Run, quantity: Quantity) -> Iterator[Sighting]:
+    """Each column's finite values; nothing if the quantity was not recorded."""
+    if quantity not in run:
+        return
+    table = run[quantity]
+    for name in table.columns:
+        values = table.column(name).astype(np.float64)
+        there = np.isfinite(values)
+        yield Sighting(name, table.steps[there], values[there])
+
+
+def beside(
+    run: Run, quantity: Quantity, steps: Steps, column: str = "", unknown: float = np.nan
+) -> Doubles:
+    """float64[len(steps)]: another quantity at these steps, `unknown` where it was not recorded."""
+    if quantity not in run:
+        return np.full(len(steps), unknown)
+    values = run[quantity].at(steps, (column,))[:, 0].astype(np.float64)
+    return np.where(np.isnan(values), unknown, values)
+
+
+def counted(run: Run, quantity: Quantity, steps: Steps, column: str, unknown: float) -> Doubles:
+    """float64[len(steps)]: how often something was at these steps; 0 for what is no count."""
+    values = beside(run, quantity, steps, column, unknown)
+    return np.where(np.isfinite(values) & (values > 0), values, 0.0)
+
+
+def latest(run: Run, quantity: Quantity, steps: Steps, column: str = "") -> Doubles:
+    """float64[len(steps)]: the last value at or before each step, NaN where there is none."""
+    found = np.full(len(steps), np.nan)
+    if quantity in run:
+        values = run[quantity].column(column).astype(np.float64)
+        there = ~np.isnan(values)
+        place = np.searchsorted(run[quantity].steps[there], steps, side="right") - 1
+        found[place >= 0] = values[there][place[place >= 0]]
+    return found
+
+
+def before(run: Run, quantity: Quantity, step: int, column: str = "") -> float:
+    """The last value at or before a step, NaN if there is none."""
+    return float(latest(run, quantity, np.array([step]), column)[0])
+
+
+def loss_broke_at(run: Run) -> float:
+    """First step with a NaN or infinite loss; infinity if there is none, or if it was not recorded."""
+    if LOSS_NONFINITE not in run:
+        return np.inf
+    table, at = run[LOSS_NONFINITE], run.highest_at(LOSS_NONFINITE)
+    broken = at[table.values > 0]
+    return float(broken.min()) if len(broken) else np.inf
+
+
+def not_recorded(*quantities: Quantity) -> NotEnough:
+    """None of these was recorded; one of them would do."""
+    names = ", ".join(quantity.name for quantity in quantities)
+    how = "; or ".join(dict.fromkeys(quantity.how for quantity in quantities))
+    return NotEnough(
+        Text(f"none of {names} recorded: {how}", f"未记录 {names} 中的任何一个：{how}")
+    )
+
+
+def too_few(least: int, en: str, zh: str) -> NotEnough:
+    """Fewer of something than a rule needs; the texts name it in the plural."""
+    return NotEnough(Text(f"at least {least} {en}", f"至少需要 {least} {zh}"))

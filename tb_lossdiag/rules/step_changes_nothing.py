@@ -1,0 +1,208 @@
+"""LD605 step-changes-nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    AMP_SKIPPED,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    PARAMETER_HELD,
+    PARAMETER_NORM,
+    UNCHANGED_SHARE,
+    Quantity,
+)
+from tb_lossdiag.records import Run, Steps
+from tb_lossdiag.rules.layers import global_norm, rate
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
+from tb_lossdiag.rules.sightings import not_recorded, sightings
+from tb_lossdiag.rules.spans import Bools, Span, spans
+
+_MESSAGE = Text(
+    "The parameters are bit for bit the same in {records} {what} from step {first} to {last}, although their gradients are not zero.",
+    "从第 {first} 步到第 {last} 步的 {records} {what}中，参数逐位相同，尽管梯度不为零。",
+)
+_CHECK_UPS = Text("check-ups", "次检查")
+_RECORDS = Text("records", "条记录")
+_ADVICE = Text(
+    """{cause}
+
+Prove the repair with one step:
+
+```python
+before = [p.detach().clone() for p in model.parameters()]
+optimizer.step()
+print(sum(not torch.equal(p, q) for p, q in zip(model.parameters(), before)), "parameters changed")
+```""",
+    """{cause}
+
+用一步来验证是否修好：
+
+```python
+before = [p.detach().clone() for p in model.parameters()]
+optimizer.step()
+print(sum(not torch.equal(p, q) for p, q in zip(model.parameters(), before)), "parameters changed")
+```""",
+)
+_ZERO_RATE = Text(
+    "The learning rate is 0: look at the scheduler (LD607) and at the optimizer's groups.",
+    "学习率为 0：请检查调度器（LD607）和优化器的参数组。",
+)
+_SKIPPED = Text(
+    "The GradScaler skips the steps: its gradients overflow (LD801).",
+    "GradScaler 跳过了更新：梯度溢出（LD801）。",
+)
+_NOT_HELD = Text(
+    "The optimizer doesn't hold these parameters (LD603, LD604): make it from the finished model.",
+    "优化器并不持有这些参数（LD603、LD604）：请用完成后的模型创建它。",
+)
+_OTHERWISE = Text(
+    "Check that `optimizer.step()` is reached in every step, that the optimizer was made from this very model, and that the steps are not below the precision of the weights (bfloat16 weights keep 3 digits; train a float32 copy).",
+    "检查每一步是否都执行了 `optimizer.step()`，优化器是否由这个模型创建，以及更新是否小于权重的精度（bfloat16 权重只有 3 位有效数字；请训练 float32 副本）。",
+)
+
+
+@dataclass(frozen=True)
+class StepChangesNothing:
+    """The optimizer steps, but the parameters stay bit for bit the same.
+
+    Why it matters: nothing is learned, and the loss looks like a hard problem.
+
+    How it decides: in `min_check_ups` check-ups in a row the step left at least `min_share` of the trainable parameters with a
+    gradient identical. Where these are too few: no parameter's norm changes for `min_records` records. The stretch covers at least
+    `min_steps` steps and `min_stretch` of the run. Unit: share of parameters.
+
+    What to try first: look at the learning rate, at what the optimizer holds, and whether a scaler skips the steps.
+
+    Guards against: the first steps of a warm-up from 0 or of a scale search, micro-batches between two steps and the end of a
+    schedule (the stretch is long); parameters with zero gradients; frozen ones.
+
+    References: PyTorch, `torch.optim`; `torch.amp.GradScaler.step` skips a step whose gradients are not finite.
+    """
+
+    zh: ClassVar[str] = """优化器在更新，但参数逐位不变。
+
+    为什么重要：什么也没有学到，而损失看上去像是问题太难。
+
+    如何判断：连续 `min_check_ups` 次检查中，更新之后有梯度的可训练参数至少有 `min_share` 与之前完全相同。检查太少时：连续 `min_records` 条记录中没有任何参数的范数变化。该阶段至少跨越 `min_steps` 步，且占全程 `min_stretch`。单位：占参数的比例。
+
+    先试什么：查看学习率、优化器持有哪些参数、缩放器是否跳过了更新。
+
+    如何避免误报：从 0 开始的预热或缩放因子搜索的最初几步、两次更新之间的微批、调度的末尾（要求该阶段足够长）；梯度为零的参数；冻结的参数。
+
+    参考：PyTorch `torch.optim`；`torch.amp.GradScaler.step` 会跳过梯度非有限的步。
+    """
+    code: ClassVar[str] = "LD605"
+    name: ClassVar[str] = "step-changes-nothing"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("The steps change nothing", "更新没有改变任何参数")
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        UNCHANGED_SHARE,
+        PARAMETER_NORM,
+        GRADIENT_NORM,
+        LEARNING_RATE,
+        PARAMETER_HELD,
+        AMP_SKIPPED,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602")
+
+    #: share of the parameters with a gradient, 1; all but rounding of the share
+    min_share: float = 0.99
+    #: check-ups in a row; a scale search or a warm-up from 0 fills one or two
+    min_check_ups: int = 3
+    #: records in a row with the same norms, where check-ups do not tell; the stretch makes it more than micro-batches of one step
+    min_records: int = 5
+    #: steps that the stretch covers; longer than any scale search
+    min_steps: int = 50
+    #: share of the run's steps, 1; the end of a schedule is shorter
+    min_stretch: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model that stands still, or one for the run."""
+        if UNCHANGED_SHARE not in run and not (PARAMETER_NORM in run and GRADIENT_NORM in run):
+            raise not_recorded(UNCHANGED_SHARE, PARAMETER_NORM)
+        found = list(self._by_check_ups(run))
+        norms = PARAMETER_NORM in run and GRADIENT_NORM in run
+        if not found and norms:
+            found = list(self._by_norms(run))
+        if not found and not self._long_enough(run, norms):
+            raise NotEnough(
+                Text(
+                    f"check-ups or norms of parameters over at least {self.min_steps} steps",
+                    f"至少需要跨越 {self.min_steps} 步的检查或参数范数记录",
+                )
+            )
+        yield from found
+
+    def _long_enough(self, run: Run, norms: bool) -> bool:
+        seen = [(each.steps, self.min_check_ups) for each in sightings(run, UNCHANGED_SHARE)]
+        seen += [(run[PARAMETER_NORM].steps[1:], self.min_records)] if norms else []
+        return any(len(at) >= least and np.ptp(at) >= self.min_steps for at, least in seen)
+
+    def _by_check_ups(self, run: Run) -> Iterator[Finding]:
+        for column, steps, share in sightings(run, UNCHANGED_SHARE):
+            span = self._stretch(run, share >= self.min_share, steps, self.min_check_ups)
+            if span is not None:
+                evidence = self._evidence(UNCHANGED_SHARE, column, steps, span)
+                yield self._finding(run, evidence, span, _CHECK_UPS)
+
+    def _by_norms(self, run: Run) -> Iterator[Finding]:
+        norm = run[PARAMETER_NORM]
+        there = ~np.isnan(norm.values[1:]) & ~np.isnan(norm.values[:-1])
+        same = (norm.values[1:] == norm.values[:-1]) | ~there
+        still = same.all(axis=1) & there.any(axis=1) & _pulled(run, norm.steps[1:])
+        span = self._stretch(run, still, norm.steps[1:], self.min_records)
+        if span is not None:
+            first = norm.columns[int(np.argmax(there.any(axis=0)))]
+            evidence = self._evidence(PARAMETER_NORM, first, norm.steps[1:], span)
+            yield self._finding(run, evidence, span, _RECORDS)
+
+    def _stretch(self, run: Run, still: Bools, steps: Steps, least: int) -> Span | None:
+        """The longest stretch in steps, if it is long enough."""
+        first, last = run.first_step() or 0, run.last_step() or 0
+        need = max(self.min_steps, self.min_stretch * (last - first))
+        long = [s for s in spans(still, least) if steps[s.last] - steps[s.first] >= need]
+        return max(long, key=lambda s: int(steps[s.last] - steps[s.first]), default=None)
+
+    def _evidence(self, quantity: Quantity, column: str, steps: Steps, span: Span) -> Evidence:
+        observed = 1.0 if quantity is UNCHANGED_SHARE else None
+        bound = self.min_share if quantity is UNCHANGED_SHARE else None
+        return Evidence(quantity.name, column, *span.ends(steps), observed, bound)
+
+    def _finding(self, run: Run, evidence: Evidence, span: Span, what: Text) -> Finding:
+        words = {
+            "records": str(span.size),
+            "first": str(evidence.first_step),
+            "last": str(evidence.last_step),
+        }
+        message = Text(
+            _MESSAGE.en.format(what=what.en, **words), _MESSAGE.zh.format(what=what.zh, **words)
+        )
+        cause = self._cause(run, evidence.last_step)
+        advice = Text(_ADVICE.en.format(cause=cause.en), _ADVICE.zh.format(cause=cause.zh))
+        numbers = {"records": span.size}
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+    def _cause(self, run: Run, step: int) -> Text:
+        if rate(run, step) == 0:
+            return _ZERO_RATE
+        held = [bool((each.values > 0).any()) for each in sightings(run, PARAMETER_HELD)]
+        if held and not any(held):
+            return _NOT_HELD
+        skipped = sum(float(each.values.sum()) for each in sightings(run, AMP_SKIPPED))
+        return _SKIPPED if skipped >= self.min_check_ups else _OTHERWISE
+
+
+def _pulled(run: Run, steps: Steps) -> Bools:
+    """bool[len(steps)]: whether the records of the gradients that cover these steps are above 0."""
+    gradient = run[GRADIENT_NORM]
+    total = global_norm(gradient.values)
+    place = np.minimum(np.searchsorted(gradient.steps, steps), len(total) - 1)
+    above: Bools = total[place] > 0
+    return above

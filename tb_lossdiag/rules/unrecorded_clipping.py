@@ -1,0 +1,118 @@
+"""LD308 unrecorded-clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    CLIP_GLOBAL_NORM,
+    CLIPS_SEEN,
+    STEP_NORM,
+    STEP_RATIO_SPREAD,
+    UNSCALE_FACTOR,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.clips import Clips, inferred
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import sightings, too_few
+
+_MESSAGE = Text(
+    "In {count} of {all} check-ups all gradients were scaled by one factor between backward and step, down to a norm of {max_norm}, but no clip was recorded.",
+    "{all} 次检查中有 {count} 次，所有梯度在反向传播与更新之间被同一因子缩小到范数 {max_norm}，但没有记录任何裁剪。",
+)
+_ADVICE = Text(
+    """Have the clips recorded, and LD301 to LD307 judge every one of them instead of a few check-ups:
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})  # same result as torch's own function
+```
+
+If a library clips for you, pass what it returns: `writer.add_diagnostics(model, clip=(total_norm, {max_norm}))`.""",
+    """让裁剪被记录下来，LD301 至 LD307 就能判断每一次裁剪，而不只是少数几次检查：
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})  # 结果与 torch 自带的函数相同
+```
+
+如果由某个库替你裁剪，请传入它返回的值：`writer.add_diagnostics(model, clip=(total_norm, {max_norm}))`。""",
+)
+
+
+@dataclass(frozen=True)
+class UnrecordedClipping:
+    """Something clips the gradients, but no clip was recorded.
+
+    Why it matters: only check-ups see these clips, so how often they act, and whether the bound fits, stays unknown between them.
+
+    How it decides: in at least `min_check_ups` check-ups all gradients changed by one common factor below 1 between backward and step
+    (an unscaling left out), and each time their norm came out the same. Unit: check-ups.
+
+    What to try first: `writer.clip_grad_norm_` in place of torch's function, or `clip=`.
+
+    Guards against: gradients divided by a constant (averages over ranks or micro-batches); changes that differ between parameters;
+    runs with recorded clips.
+
+    References: PyTorch, `torch.nn.utils.clip_grad_norm_`.
+    """
+
+    zh: ClassVar[str] = """有东西在裁剪梯度，但没有记录裁剪。
+
+    为什么重要：只有检查能看到这些裁剪；两次检查之间它们多久起一次作用、上界是否合适，都无从得知。
+
+    如何判断：至少 `min_check_ups` 次检查中，所有梯度在反向传播与更新之间被同一个小于 1 的因子改变（不计 unscale），而且每次得到的范数都相同。单位：检查次数。
+
+    先试什么：用 `writer.clip_grad_norm_` 代替 torch 的函数，或传入 `clip=`。
+
+    如何避免误报：梯度除以常数（对多卡或微批取平均）；各参数变化不一致；已有裁剪记录的训练。
+
+    参考：PyTorch `torch.nn.utils.clip_grad_norm_`。
+    """
+    code: ClassVar[str] = "LD308"
+    name: ClassVar[str] = "unrecorded-clipping"
+    severity: ClassVar[Severity] = Severity.INFO
+    title: ClassVar[Text] = Text("Clips are not recorded", "裁剪未被记录")
+    reads: ClassVar[tuple[Quantity, ...]] = (BACKWARD_NORM, STEP_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CLIP_GLOBAL_NORM,
+        CLIPS_SEEN,
+        STEP_RATIO_SPREAD,
+        UNSCALE_FACTOR,
+    )
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: check-ups with the same norm after the change; two could agree by chance
+    min_check_ups: int = 3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model whose clips are not recorded."""
+        every = [*sightings(run, BACKWARD_NORM), *sightings(run, STEP_NORM)]
+        if min((len(seen.steps) for seen in every), default=0) < self.min_check_ups:
+            raise too_few(self.min_check_ups, "check-ups", "次检查")
+        if CLIP_GLOBAL_NORM in run:
+            return
+        for clips in inferred(run):
+            if clips.bound.sum() >= self.min_check_ups:
+                yield self._finding(clips)
+
+    def _finding(self, clips: Clips) -> Finding:
+        rows = np.flatnonzero(clips.bound)
+        ends = int(clips.steps[rows[0]]), int(clips.steps[rows[-1]])
+        bound = float(clips.bounds[0])
+        message = _MESSAGE.format(count=str(len(rows)), all=str(len(clips)), max_norm=number(bound))
+        evidence = Evidence(STEP_NORM.name, clips.column, *ends, bound)
+        advice = _ADVICE.format(max_norm=number(bound))
+        return Finding(
+            self.code,
+            self.severity,
+            clips.column,
+            (evidence,),
+            message,
+            advice,
+            {"max_norm": bound, "check_ups": len(rows)},
+        )

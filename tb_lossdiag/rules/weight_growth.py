@@ -1,0 +1,144 @@
+"""LD608 weight-growth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import PARAMETER_NORM, PARAMETER_SIZE, WEIGHT_DECAY, Quantity
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.layers import Family, family, global_norm, sizes, weights
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import sightings, too_few
+from tb_lossdiag.rules.spans import Bools, level, median
+
+_MESSAGE = Text(
+    "The norm of all weights grew from {start} to {end}, {factor} times, and still grows; `{layer}` grew most ({layer_factor} times).",
+    "所有权重的范数从 {start} 增大到 {end}，为 {factor} 倍，并且仍在增大；`{layer}` 增大最多（{layer_factor} 倍）。",
+)
+_ADVICE = Text(
+    """{decay}
+
+- A learning rate that is too large throws weights outwards in the first steps: look at LD601, and begin with a warm-up.
+- A loss that rewards ever larger outputs (separable data under cross-entropy) needs label smoothing or an earlier stop.""",
+    """{decay}
+
+- 学习率过大会在最初几步把权重抛向远处：请看 LD601，并从预热开始。
+- 鼓励输出不断变大的损失（可分数据上的交叉熵）需要标签平滑，或更早停止。""",
+)
+_NO_DECAY = Text(
+    """Hold the weights back with weight decay:
+
+```python
+optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr, weight_decay={decay})
+```""",
+    """用权重衰减约束权重：
+
+```python
+optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr, weight_decay={decay})
+```""",
+)
+_WEAK_DECAY = Text(
+    "Weight decay is {now}: too weak to hold the weights at this learning rate. Raise it tenfold, or lower the learning rate.",
+    "权重衰减为 {now}：在当前学习率下不足以约束权重。把它提高 10 倍，或降低学习率。",
+)
+
+
+@dataclass(frozen=True)
+class WeightGrowth:
+    """The weights grow without bound.
+
+    Why it matters: activations saturate or overflow, gradients lose their scale, and the model becomes overconfident.
+
+    How it decides: norm over all weight matrices with a value throughout, level of the last records over that of the first, is at
+    least `min_growth`; their root mean square ends above `min_rms`; and the norm rises by `min_rise` in the last quarter. Unit: 1.
+
+    What to try first: weight decay, or a smaller learning rate.
+
+    Guards against: weights that start at or near 0, as in LoRA or a zero-initialised head (below `min_start`); ordinary growth, which
+    levels off; layers that are unfrozen later; biases and normalisation scales.
+
+    References: Loshchilov and Hutter 2019 (arXiv 1711.05101); Soudry et al. 2018 (arXiv 1710.10345) on growth under cross-entropy.
+    """
+
+    zh: ClassVar[str] = """权重无限增大。
+
+    为什么重要：激活会饱和或溢出，梯度失去尺度，模型变得过度自信。
+
+    如何判断：全程都有数值的所有权重矩阵的总范数，最后几条记录与最初几条记录的水平之比至少为 `min_growth`；其均方根最后高于 `min_rms`；并且最后四分之一内范数仍增大 `min_rise`。无量纲。
+
+    先试什么：权重衰减，或更小的学习率。
+
+    如何避免误报：从 0 或接近 0 开始的权重，例如 LoRA 或零初始化的输出层（低于 `min_start`）；会趋于平稳的普通增长；后来才解冻的层；偏置与归一化参数。
+
+    参考：Loshchilov 与 Hutter 2019（arXiv 1711.05101）；Soudry 等 2018（arXiv 1710.10345），关于交叉熵下权重的增长。
+    """
+    code: ClassVar[str] = "LD608"
+    name: ClassVar[str] = "weight-growth"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The weights grow without bound", "权重无限增大")
+    reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (WEIGHT_DECAY,)
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
+
+    #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold
+    min_growth: float = 10.0
+    #: root mean square of the weights in the end, 1; small weights may grow tenfold and still be small
+    min_rms: float = 0.3
+    #: root mean square of a matrix at the start, 1; below, it was initialised to grow
+    min_start: float = 1e-3
+    #: growth of the norm over the last quarter of the records, 1; more than noise
+    min_rise: float = 0.05
+    #: records; fewer show no trend
+    min_records: int = 10
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for the growth of all weights."""
+        norm = run[PARAMETER_NORM]
+        elements = sizes(run, norm.columns)
+        chosen = weights(norm.columns, elements) & np.isfinite(elements)
+        chosen &= np.isfinite(norm.values).all(axis=0)
+        if len(norm) < self.min_records or not chosen.any():
+            raise too_few(
+                self.min_records, "records of a weight matrix's norm", "条权重矩阵范数的记录"
+            )
+        values = norm.values.astype(np.float64)
+        chosen &= median(values[:3], axis=0) / np.sqrt(elements) >= self.min_start
+        if chosen.any():
+            yield from self._judge(run, values[:, chosen], elements[chosen], chosen)
+
+    def _judge(
+        self, run: Run, values: Doubles, elements: Doubles, chosen: Bools
+    ) -> Iterator[Finding]:
+        norm = run[PARAMETER_NORM]
+        total = level(global_norm(values.astype(np.float32)), 3)
+        start, end = float(total[2]), float(total[-1])
+        rms = end / float(np.sqrt(elements.sum()))
+        rising = end >= (1 + self.min_rise) * float(total[-(len(total) // 4) - 1])
+        if not start > 0 or end < self.min_growth * start or rms < self.min_rms or not rising:
+            return
+        each = median(values[-3:], axis=0) / median(values[:3], axis=0)
+        names = [n for n, ok in zip(norm.columns, chosen, strict=True) if ok]
+        layer = names[int(np.argmax(each))]
+        numbers = {"start": start, "end": end, "factor": end / start}
+        numbers["layer_factor"] = float(each.max())
+        words = {key: number(value) for key, value in numbers.items()}
+        ends = int(norm.steps[0]), int(norm.steps[-1])
+        evidence = Evidence(PARAMETER_NORM.name, layer, *ends, float(each.max()), self.min_growth)
+        message = _MESSAGE.format(layer=layer, **words)
+        yield Finding(self.code, self.severity, "", (evidence,), message, _advice(run), numbers)
+
+
+def _advice(run: Run) -> Text:
+    decays = [float(each.values[-1]) for each in sightings(run, WEIGHT_DECAY) if len(each.values)]
+    now = max(decays, default=0.0)
+    if now > 0:
+        decay = _WEAK_DECAY.format(now=number(now))
+    elif family(run) is Family.SGD:
+        decay = _NO_DECAY.format(optimizer="SGD", decay="5e-4")
+    else:
+        decay = _NO_DECAY.format(optimizer="AdamW", decay="0.01")
+    return Text(_ADVICE.en.format(decay=decay.en), _ADVICE.zh.format(decay=decay.zh))
