@@ -20,14 +20,18 @@ from synthetic import (
     with_update_ratio,
     with_vanishing,
 )
+from synthetic_c import with_call, with_check_up, with_modules
 
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
+    INPUT_MEAN,
     LEARNING_RATE,
     LOSS,
     LOSS_TERM,
     OTHER_WRITERS,
     PARAMETER_HELD,
+    Kind,
+    Source,
 )
 from tb_lossdiag.records import Run
 
@@ -52,6 +56,11 @@ def _broken() -> Run:
     return with_loss(_WELL, values)
 
 
+def _loud() -> Run:
+    kinds = {"0": Kind.LINEAR, "1": Kind.RELU, "2": Kind.LINEAR}
+    return with_modules(stuck(_WELL), kinds, activation_std=60.0)
+
+
 SICK: Mapping[str, Run] = {
     "LD101": _broken(),
     "LD102": with_divergence(_WELL, 100, 8.0),
@@ -65,6 +74,43 @@ SICK: Mapping[str, Run] = {
     "LD401": _dominated(),
     "LD402": _collapsed(),
     "LD403": changed(_WELL, LOSS, _WELL[LOSS_TERM].values[:, 0]),
+    "LD501": with_call(
+        _WELL,
+        "cross_entropy",
+        source=Source.SOFTMAX,
+        input_min=0.01,
+        input_max=0.5,
+        row_sum_error=1e-7,
+    ),
+    "LD502": with_call(
+        _WELL,
+        "binary_cross_entropy_with_logits",
+        source=Source.SIGMOID,
+        input_min=0.2,
+        input_max=0.8,
+    ),
+    "LD503": with_call(_WELL, "nll_loss", source=Source.LINEAR, input_max=5.0, row_exp_error=60.0),
+    "LD504": with_call(_WELL, "mse_loss", broadcast=64),
+    "LD505": with_call(
+        stuck(_WELL),
+        "mse_loss",
+        outputs=10,
+        target_whole=1,
+        target_one_hot=1,
+        target_unique=2,
+        target_min=0,
+        target_max=1,
+    ),
+    "LD506": with_call(_WELL, "cross_entropy", invalid=0.1, target_max=10),
+    "LD507": with_call(stuck(_WELL), "mse_loss", summed=1),
+    "LD508": with_call(_WELL, "mse_loss", top_share=0.8),
+    "LD509": with_call(
+        _WELL, "cross_entropy", majority=0.95, predicted_majority=1.0, value=0.21, baseline=0.2
+    ),
+    "LD510": with_check_up(_loud(), INPUT_MEAN, 130.0),
+    "LD511": with_call(
+        _WELL, "mse_loss", source=Source.TANH, target_min=7, target_max=12, target_mean=9.5
+    ),
     "LD601": with_update_ratio(_WELL, 0.2, slice(20, 40)),
     "LD602": changed(stuck(_WELL), LEARNING_RATE, np.full(_RECORDS, 1e-9)),
     "LD603": changed(_WELL, PARAMETER_HELD, np.repeat([0.0, 1.0], [4, 8])[None, :]),

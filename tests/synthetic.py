@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from synthetic_c import check_ups
 
 from tb_lossdiag.quantities import (
     AMP_SCALE,
@@ -57,6 +58,7 @@ def healthy_run(
     tables += _clip(rng, steps, next(t for t in tables if t.quantity is GRADIENT_NORM))
     tables += _optimizer(rng, steps, name)
     tables += [table(AMP_SCALE, steps, np.full(records, 65536.0)), table(OTHER_WRITERS, [0], [0.0])]
+    tables += check_ups(np.random.default_rng(seed + 3), steps)
     tables.append(table(EXTRA, steps, rng.random(records), ("accuracy",)))
     return Run(f"healthy-{seed}", {t.quantity.name: t for t in tables}, {"optimizer": name})
 

@@ -16,20 +16,31 @@ Raise `NotEnough` when there are too few records to judge: silence would read as
 
 from __future__ import annotations
 
+from tb_lossdiag.rules.bad_targets import BadTargets
+from tb_lossdiag.rules.class_imbalance import ClassImbalance
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
+from tb_lossdiag.rules.logits_into_probability_loss import LogitsIntoProbabilityLoss
 from tb_lossdiag.rules.loss_divergence import LossDivergence
+from tb_lossdiag.rules.mse_for_classification import MseForClassification
 from tb_lossdiag.rules.no_gradient import NoGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.not_learning import NotLearning
+from tb_lossdiag.rules.outlier_dominated_loss import OutlierDominatedLoss
+from tb_lossdiag.rules.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.rules.overfitting import Overfitting
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.record_gap import RecordGap
 from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.rules.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
+from tb_lossdiag.rules.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
+from tb_lossdiag.rules.sum_reduction import SumReduction
+from tb_lossdiag.rules.target_broadcast import TargetBroadcast
 from tb_lossdiag.rules.term_collapse import TermCollapse
 from tb_lossdiag.rules.term_dominance import TermDominance
 from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum
+from tb_lossdiag.rules.unscaled_data import UnscaledData
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge
 from tb_lossdiag.rules.update_too_small import UpdateTooSmall
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
@@ -47,6 +58,17 @@ RULES: tuple[Rule, ...] = (
     TermDominance(),
     TermCollapse(),
     TermsDoNotSum(),
+    SoftmaxBeforeCrossEntropy(),
+    SigmoidBeforeBceWithLogits(),
+    LogitsIntoProbabilityLoss(),
+    TargetBroadcast(),
+    MseForClassification(),
+    BadTargets(),
+    SumReduction(),
+    OutlierDominatedLoss(),
+    ClassImbalance(),
+    UnscaledData(),
+    OutputRangeMismatch(),
     UpdateTooLarge(),
     UpdateTooSmall(),
     ParametersNotInOptimizer(),
