@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 from synthetic import (
     changed,
     healthy_run,
@@ -20,16 +21,20 @@ from synthetic import (
     with_update_ratio,
     with_vanishing,
 )
-from synthetic_c import with_call, with_check_up, with_modules
+from synthetic_c import check_steps, with_call, with_check_up, with_modules, with_players
 
 from tb_lossdiag.quantities import (
+    BATCH_NORM_VALUES,
     CLIP_AFTER_STEP,
+    EVAL_MODULES,
     INPUT_MEAN,
     LEARNING_RATE,
     LOSS,
     LOSS_TERM,
+    MODE_MODULES,
     OTHER_WRITERS,
     PARAMETER_HELD,
+    ROOT_TRAINING,
     Kind,
     Source,
 )
@@ -56,9 +61,28 @@ def _broken() -> Run:
     return with_loss(_WELL, values)
 
 
+def _modules(run: Run, activation: Kind, **facts: npt.ArrayLike) -> Run:
+    kinds = {"0": Kind.LINEAR, "1": activation, "2": Kind.LINEAR}
+    return with_modules(run, kinds, **facts)
+
+
 def _loud() -> Run:
-    kinds = {"0": Kind.LINEAR, "1": Kind.RELU, "2": Kind.LINEAR}
-    return with_modules(stuck(_WELL), kinds, activation_std=60.0)
+    return _modules(stuck(_WELL), Kind.RELU, activation_std=60.0)
+
+
+def _asleep() -> Run:
+    modes = with_check_up(with_check_up(_WELL, MODE_MODULES, 3.0), EVAL_MODULES, 3.0)
+    return with_check_up(modes, ROOT_TRAINING, 0.0)
+
+
+def _falling_rank() -> npt.ArrayLike:
+    rank = np.linspace(20, -20, len(check_steps(_WELL[LOSS].steps))).clip(1.1)
+    return np.stack([rank, np.full_like(rank, np.nan), rank], axis=1)
+
+
+def _won() -> Run:
+    late = np.arange(_RECORDS) >= _RECORDS // 2
+    return with_players(_WELL, np.where(late, 1e-3, 1.2), np.where(late, 1e-3, 1.0))
 
 
 SICK: Mapping[str, Run] = {
@@ -114,5 +138,16 @@ SICK: Mapping[str, Run] = {
     "LD601": with_update_ratio(_WELL, 0.2, slice(20, 40)),
     "LD602": changed(stuck(_WELL), LEARNING_RATE, np.full(_RECORDS, 1e-9)),
     "LD603": changed(_WELL, PARAMETER_HELD, np.repeat([0.0, 1.0], [4, 8])[None, :]),
+    "LD701": _modules(stuck(_WELL), Kind.RELU, dead_share=[np.nan, 0.95, np.nan]),
+    "LD702": _modules(stuck(_WELL), Kind.SATURATING, saturated_share=[np.nan, 0.9, np.nan]),
+    "LD703": _asleep(),
+    "LD704": with_modules(
+        _WELL, dict.fromkeys(("0", "1", "2"), Kind.LINEAR), activation_std=[1.0, 200.0, 1.0]
+    ),
+    "LD705": with_call(_WELL, "mse_loss", variation=1e-7),
+    "LD706": with_check_up(_WELL, BATCH_NORM_VALUES, 4.0),
+    "LD707": _modules(_WELL, Kind.RELU, effective_rank=_falling_rank()),
+    "LD708": with_modules(_WELL, dict.fromkeys(("0", "1", "2"), Kind.LINEAR)),
+    "LD709": _won(),
     "LD901": changed(_WELL, OTHER_WRITERS, [2.0]),
 }

@@ -19,12 +19,15 @@ from tb_lossdiag.quantities import (
     DEAD_SHARE,
     EFFECTIVE_RANK,
     EVAL_MODULES,
+    GLOBAL_NORM,
     INPUT_ABS_MAX,
     INPUT_FEATURE_RANGE,
     INPUT_MEAN,
     INPUT_STD,
     LABEL_COUNT,
     LOSS,
+    LOSS_TERM,
+    LOSS_WEIGHT,
     MODE_MODULES,
     MODULE_FED_BY,
     MODULE_KIND,
@@ -231,3 +234,25 @@ def with_check_up(run: Run, quantity: Quantity, values: npt.ArrayLike) -> Run:
     """The run with another fact of mode or input, one value or one per check-up."""
     at = check_steps(run[LOSS].steps)
     return _with(run, [table(quantity, at, np.broadcast_to(np.asarray(values, float), len(at)))])
+
+
+# --- two players -------------------------------------------------------------------------------------------------------
+
+
+def with_players(run: Run, loss_d: npt.ArrayLike, norm_g: npt.ArrayLike) -> Run:
+    """The run of a discriminator and a generator, with this loss of the one and this gradient norm of the other, float64[T]."""
+    steps = run[LOSS].steps
+    rng = np.random.default_rng(0)
+    noise = rng.lognormal(0, 0.1, (4, len(steps)))
+    terms = np.stack([np.asarray(loss_d) * noise[0], 0.9 * noise[1]], axis=1)
+    norms = np.stack([noise[2], np.asarray(norm_g) * noise[3]], axis=1)
+    less = {
+        n: t
+        for n, t in run.tables.items()
+        if not n.startswith("loss_term") and n != LOSS_WEIGHT.name
+    }
+    tables = [
+        table(LOSS_TERM, steps, terms, ("D", "G")),
+        table(GLOBAL_NORM, steps, norms, ("D", "G")),
+    ]
+    return _with(replace(run, tables=less), tables)

@@ -16,13 +16,21 @@ Raise `NotEnough` when there are too few records to judge: silence would read as
 
 from __future__ import annotations
 
+from tb_lossdiag.rules.activation_explosion import ActivationExplosion
+from tb_lossdiag.rules.adversary_collapse import AdversaryCollapse
 from tb_lossdiag.rules.bad_targets import BadTargets
+from tb_lossdiag.rules.batchnorm_tiny_batch import BatchnormTinyBatch
 from tb_lossdiag.rules.class_imbalance import ClassImbalance
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
+from tb_lossdiag.rules.collapsed_representation import CollapsedRepresentation
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
+from tb_lossdiag.rules.constant_output import ConstantOutput
+from tb_lossdiag.rules.dead_relu import DeadRelu
+from tb_lossdiag.rules.eval_mode_training import EvalModeTraining
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
 from tb_lossdiag.rules.logits_into_probability_loss import LogitsIntoProbabilityLoss
 from tb_lossdiag.rules.loss_divergence import LossDivergence
+from tb_lossdiag.rules.missing_nonlinearity import MissingNonlinearity
 from tb_lossdiag.rules.mse_for_classification import MseForClassification
 from tb_lossdiag.rules.no_gradient import NoGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
@@ -33,6 +41,7 @@ from tb_lossdiag.rules.overfitting import Overfitting
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.record_gap import RecordGap
 from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.rules.saturated_activation import SaturatedActivation
 from tb_lossdiag.rules.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
 from tb_lossdiag.rules.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.rules.sum_reduction import SumReduction
@@ -72,6 +81,15 @@ RULES: tuple[Rule, ...] = (
     UpdateTooLarge(),
     UpdateTooSmall(),
     ParametersNotInOptimizer(),
+    DeadRelu(),
+    SaturatedActivation(),
+    EvalModeTraining(),
+    ActivationExplosion(),
+    ConstantOutput(),
+    BatchnormTinyBatch(),
+    CollapsedRepresentation(),
+    MissingNonlinearity(),
+    AdversaryCollapse(),
     RecordGap(),
 )
 """All rules, by code."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_lossdiag.quantities import MODULE_FED_BY, MODULE_KIND, MODULE_LAST, Kind
-from tb_lossdiag.records import Floats, Run, Table
+from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Bools, Span, spans
 
@@ -31,22 +34,22 @@ class Layout:
     feeders: dict[str, str]
     last: frozenset[str]
 
-    def source(self, name: str) -> str | None:
-        """The module that feeds this one, dropout and reshaping left out; None where something else comes between."""
-        seen: set[str] = set()
+    def source(self, name: str, through: Collection[Kind] = SHAPING) -> str | None:
+        """The module that feeds this one, modules of these kinds left out; None where something else comes between."""
+        seen = {name}
         feeder = self.feeders.get(name)
-        while feeder is not None and self.kind(feeder) in SHAPING and feeder not in seen:
+        while feeder is not None and self.kind(feeder) in through and feeder not in seen:
             seen.add(feeder)
             feeder = self.feeders.get(feeder)
-        return feeder if feeder not in seen else None
+        return None if feeder in seen else feeder
 
     def kind(self, name: str) -> Kind:
         """What a module does."""
         return self.kinds.get(name, Kind.OTHER)
 
-    def before_weights(self) -> set[str]:
+    def before_weights(self, through: Collection[Kind] = SHAPING) -> set[str]:
         """Modules whose output goes straight into a matrix product."""
-        fed = [self.source(name) for name, kind in self.kinds.items() if kind in WEIGHTED]
+        fed = [self.source(name, through) for name, kind in self.kinds.items() if kind in WEIGHTED]
         return {name for name in fed if name is not None}
 
 
@@ -77,7 +80,7 @@ def _kind(value: float) -> Kind:
     return Kind(int(value)) if value in set(Kind) else Kind.OTHER
 
 
-def last_span(values: Floats, hits: Bools, least: int) -> Span | None:
+def last_span(values: npt.NDArray[Any], hits: Bools, least: int) -> Span | None:
     """The stretch of hits that reaches the column's last value, at least `least` records with a value long.
 
     Record numbers count only records with a value: see `there`.
@@ -88,9 +91,10 @@ def last_span(values: Floats, hits: Bools, least: int) -> Span | None:
     return found[-1]
 
 
-def there(values: Floats) -> Bools:
+def there(values: npt.NDArray[Any]) -> Bools:
     """bool[T]: records with a value."""
-    return ~np.isnan(values)
+    known: Bools = ~np.isnan(values)
+    return known
 
 
 def needs_check_ups(table: Table, least: int) -> None:

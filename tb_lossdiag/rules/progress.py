@@ -13,13 +13,18 @@ _LEAST = 10
 
 
 def fall(run: Run) -> float | None:
-    """Share of the starting loss lost by the end; None where the loss is unknown, short, or may be negative."""
+    """Share of the starting loss lost by the end; None where the loss is unknown, short, or may be negative.
+
+    The start is the first record, or the level of the first three if that is lower: a loss that leaps up and comes back has won
+    nothing.
+    """
     if LOSS not in run:
         return None
     loss = curve(run[LOSS])
     if len(loss) < _LEAST or loss.may_be_negative or not np.isfinite(loss.level[-1]):
         return None
-    return float(loss.fall_at(loss.steps[-1:])[0])
+    start = min(float(loss.values[0]), loss.start)
+    return 1 - float(loss.level[-1]) / start if 0 < start < np.inf else None
 
 
 def broke(run: Run) -> bool:
