@@ -221,7 +221,12 @@ def with_modules(run: Run, kinds: Mapping[str, Kind], **facts: npt.ArrayLike) ->
     """The run with a chain of these modules instead of its own; facts by quantity name, broadcast to (check-ups, modules)."""
     at, names = check_steps(run[LOSS].steps), list(kinds)
     own = {q.name: np.full((len(at), len(names)), np.nan) for q in frame_quantities("module")}
-    own[ACTIVATION_STD.name][:], own[ACTIVATION_NONFINITE.name][:] = 1.0, 0.0
+    for quantity, value in (
+        (ACTIVATION_STD, 1.0),
+        (ACTIVATION_ABS_MAX, 4.0),
+        (ACTIVATION_NONFINITE, 0.0),
+    ):
+        own[quantity.name][:] = value
     own |= {
         name: np.broadcast_to(np.asarray(v, float), (len(at), len(names)))
         for name, v in facts.items()

@@ -25,8 +25,8 @@ from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _MESSAGE = Text(
-    "{majority}% of the targets of `{call}` are of one class, the model has predicted one class for {predicted}% of the samples in the last {checks} check-ups, and its loss {value} is that of guessing by frequency ({baseline}).",
-    "`{call}` 的目标有 {majority}% 属于同一类别；最近 {checks} 次检查中模型把 {predicted}% 的样本都预测为一个类别，其损失 {value} 相当于按频率猜测（{baseline}）。",
+    "{majority}% of the targets of `{call}` are of one class, the model has predicted one class for {predicted}% of the samples in the last {checks} check-ups, and its loss {value} is no better than guessing by frequency ({baseline}).",
+    "`{call}` 的目标有 {majority}% 属于同一类别；最近 {checks} 次检查中模型把 {predicted}% 的样本都预测为一个类别，其损失 {value} 并不比按频率猜测（{baseline}）更好。",
 )
 _MANY = Text(
     """Let rare classes count more. From the labels seen so far:

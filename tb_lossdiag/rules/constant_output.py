@@ -9,7 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.quantities import (
+    ACTIVATION_ABS_MAX,
     ACTIVATION_VARIATION,
+    CALL_INPUT_MAX,
+    CALL_INPUT_MIN,
     CALL_TARGET_MEAN,
     CALL_TARGET_STD,
     CALL_VARIATION,
@@ -68,7 +71,7 @@ class ConstantOutput:
     What to try first: compare two samples layer by layer.
 
     Guards against: deep networks at the start, whose outputs hardly differ until they learn; output layers that begin at 0; targets
-    that hardly vary themselves (1000 and 1001); batches of one.
+    that hardly vary themselves (1000 and 1001); outputs that are infinite; batches of one.
 
     References: Lu et al. 2020, "Dying ReLU and initialization" (arXiv 1903.06733, a dead network is a constant); Karpathy 2019, "A
     recipe for training neural networks".
@@ -82,7 +85,7 @@ class ConstantOutput:
 
     先试什么：逐层比较两个样本。
 
-    如何避免误报：刚开始的深层网络，学会之前输出几乎相同；从 0 开始的输出层；本身几乎不变的目标（1000 与 1001）；只有一个样本的批次。
+    如何避免误报：刚开始的深层网络，学会之前输出几乎相同；从 0 开始的输出层；本身几乎不变的目标（1000 与 1001）；无穷大的输出；只有一个样本的批次。
 
     参考：Lu 等 2020（arXiv 1903.06733，死亡的网络就是常数）；Karpathy 2019，训练神经网络的秘诀。
     """
@@ -93,9 +96,12 @@ class ConstantOutput:
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_VARIATION,
+        CALL_INPUT_MIN,
+        CALL_INPUT_MAX,
         CALL_TARGET_STD,
         CALL_TARGET_MEAN,
         ACTIVATION_VARIATION,
+        ACTIVATION_ABS_MAX,
         MODULE_FED_BY,
         MODULE_KIND,
         MODULE_LAST,
@@ -114,14 +120,15 @@ class ConstantOutput:
         found = _calls(run)
         enough = 0
         for call in found:
-            values = call.of(CALL_VARIATION)
+            values = _sound(call.of(CALL_VARIATION), _call_sizes(call))
             enough = max(enough, int(there(values).sum()))
             bound = np.fmin(self.max_variation, self.max_variation_share * _targets(call))
             yield from self._constant(CALL_VARIATION, call.name, (call.steps, values), bound)
         if not found and ACTIVATION_VARIATION in run and MODULE_KIND in run:
             table = run[ACTIVATION_VARIATION]
             for name in sorted(layout(run).last):
-                values = table.column(name).astype(np.float64)
+                sizes = _module_sizes(run, name, table.steps)
+                values = _sound(table.column(name).astype(np.float64), sizes)
                 enough = max(enough, int(there(values).sum()))
                 bound = np.full(len(values), self.max_variation)
                 yield from self._constant(ACTIVATION_VARIATION, name, (table.steps, values), bound)
@@ -157,6 +164,29 @@ def _calls(run: Run) -> list[Call]:
         return calls(run)
     except NotEnough:
         return []
+
+
+def _sound(values: Doubles, sizes: Doubles | None) -> Doubles:
+    """Values where the output's size is sane: of a run that broke they mean nothing. All, where sizes are not known."""
+    return values if sizes is None else np.where(sizes < _OVERFLOWS, values, np.nan)
+
+
+def _call_sizes(call: Call) -> Doubles | None:
+    """float64[N]: largest absolute input."""
+    if CALL_INPUT_MIN not in call.run or CALL_INPUT_MAX not in call.run:
+        return None
+    return np.maximum(np.abs(call.of(CALL_INPUT_MIN)), np.abs(call.of(CALL_INPUT_MAX)))
+
+
+def _module_sizes(run: Run, name: str, steps: Steps) -> Doubles | None:
+    """float64[N]: largest absolute output of a module."""
+    if ACTIVATION_ABS_MAX not in run:
+        return None
+    return run[ACTIVATION_ABS_MAX].at(steps, [name])[:, 0].astype(np.float64)
+
+
+_OVERFLOWS = 1e15
+"""Beyond this a float32's square, summed over a batch, may be infinite."""
 
 
 def _targets(call: Call) -> Doubles:

@@ -10,6 +10,8 @@ import numpy as np
 
 from tb_lossdiag.quantities import (
     BATCH_SIZE,
+    CALL_BASELINE,
+    CALL_VALUE,
     DEAD_SHARE,
     LEARNING_RATE,
     LOSS,
@@ -100,6 +102,8 @@ class DeadRelu:
     title: ClassVar[Text] = Text("ReLU units are dead", "ReLU 单元死亡")
     reads: ClassVar[tuple[Quantity, ...]] = (DEAD_SHARE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_VALUE,
+        CALL_BASELINE,
         ZERO_SHARE,
         BATCH_SIZE,
         LEARNING_RATE,
@@ -149,7 +153,7 @@ class DeadRelu:
                 found.items(), key=lambda item: (-item[1][2], item[0])
             )
         )
-        harmless = share < self.min_fatal and has_learned(run, self.min_learned)
+        harmless = share < self.min_fatal and has_learned(run, self.min_learned) is True
         severity = Severity.INFO if harmless else self.severity
         subject = worst if len(found) == 1 else ""
         numbers = {"dead": share, "layers": len(found)}

@@ -114,7 +114,7 @@ class LogitsIntoProbabilityLoss:
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (CALL_ROW_EXP_ERROR, CALL_UNIT_SHARE, CALL_SOURCE)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD202", "LD601", "LD602", "LD608",
+        "LD101", "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD202", "LD601", "LD602", "LD608", "LD704", "LD707",
     )  # fmt: skip
 
     #: |sum of exp over classes - 1|, 1; log-probabilities err by 1e-2 in bfloat16, by classes x epsilon after log(p + epsilon)

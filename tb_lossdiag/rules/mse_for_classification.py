@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import (
     CALL_ACCURACY,
+    CALL_BASELINE,
     CALL_OUTPUTS,
     CALL_SOURCE,
     CALL_TARGET_MAX,
@@ -17,6 +18,7 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_ONE_HOT,
     CALL_TARGET_UNIQUE,
     CALL_TARGET_WHOLE,
+    CALL_VALUE,
     LOSS,
     LOSS_NONFINITE,
     Quantity,
@@ -121,6 +123,8 @@ class MseForClassification:
         CALL_TARGET_MAX,
         CALL_SOURCE,
         CALL_ACCURACY,
+        CALL_VALUE,
+        CALL_BASELINE,
         LOSS,
         LOSS_NONFINITE,
     )
@@ -164,7 +168,7 @@ class MseForClassification:
         accuracy = call.of(CALL_ACCURACY)[-3:]
         known = accuracy[~np.isnan(accuracy)]
         right = bool(known.size) and float(np.median(known)) >= self.min_learned
-        return right or has_learned(call.run, self.min_learned)
+        return right or has_learned(call.run, self.min_learned) is True
 
     def _finding(self, call: Call, seen: tuple[Bools, Bools], what: Text, *, warn: bool) -> Finding:
         hits, known = seen

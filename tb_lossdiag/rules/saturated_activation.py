@@ -9,6 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_VALUE,
     LOSS,
     LOSS_NONFINITE,
     MODULE_FED_BY,
@@ -21,7 +23,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Floats, Run
 from tb_lossdiag.rules.layers import listed
 from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, last_span, layout, there
-from tb_lossdiag.rules.progress import broke, fall
+from tb_lossdiag.rules.progress import has_learned
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
@@ -85,8 +87,8 @@ class SaturatedActivation:
 
     How it decides: more than `max_saturated` of a hidden tanh's or sigmoid's outputs lie within 3% of its ends in at least `min_checks`
     check-ups up to the newest, and either they do so from the first check-up on, or the loss has lost less than `min_learned` of its
-    start. Hidden: its output goes into a linear or convolution layer. Also: a softmax between such layers, a warning for two or more,
-    or if the run has not learned. Runs that learn get an information at most.
+    start. Hidden: its output goes into a linear or convolution layer. Also: a softmax between such layers, a warning for two or
+    more in a run that has not learned, and for one if the loss has lost less than `min_moved`. Runs that learn get an information at most.
 
     What to try first: scale inputs and initial weights; a normalisation layer; ReLU.
 
@@ -101,7 +103,7 @@ class SaturatedActivation:
 
     为什么重要：梯度要乘以这个斜率。饱和的 tanh 或 sigmoid 之前的层，或层间 softmax 之前的层，学习会慢很多倍，甚至完全不学。
 
-    如何判断：到最近一次为止，在至少 `min_checks` 次检查中，某个隐藏的 tanh 或 sigmoid 有超过 `max_saturated` 的输出落在距端点 3% 以内；并且从第一次检查起就如此，或损失比起点下降不足 `min_learned`。“隐藏”指其输出进入线性层或卷积层。此外：这类层之间的 softmax，两处以上或训练没有学会时为警告。学会了的训练至多得到信息。
+    如何判断：到最近一次为止，在至少 `min_checks` 次检查中，某个隐藏的 tanh 或 sigmoid 有超过 `max_saturated` 的输出落在距端点 3% 以内；并且从第一次检查起就如此，或损失比起点下降不足 `min_learned`。“隐藏”指其输出进入线性层或卷积层。此外：这类层之间的 softmax，两处以上且训练没有学会，或只有一处而损失下降不足 `min_moved` 时为警告。学会了的训练至多得到信息。
 
     先试什么：缩放输入和初始权重；加归一化层；改用 ReLU。
 
@@ -114,7 +116,14 @@ class SaturatedActivation:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Activations are saturated", "激活函数饱和")
     reads: ClassVar[tuple[Quantity, ...]] = (MODULE_KIND, MODULE_FED_BY)
-    may_read: ClassVar[tuple[Quantity, ...]] = (SATURATED_SHARE, MODULE_LAST, LOSS, LOSS_NONFINITE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        SATURATED_SHARE,
+        MODULE_LAST,
+        CALL_VALUE,
+        CALL_BASELINE,
+        LOSS,
+        LOSS_NONFINITE,
+    )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
     )  # fmt: skip
@@ -125,6 +134,8 @@ class SaturatedActivation:
     min_checks: int = 3
     #: share of the starting loss, 1; who lost half of it is learning through these layers
     min_learned: float = 0.5
+    #: the same for a single softmax between layers, 1; a topic model's loss falls little, but it falls
+    min_moved: float = 0.05
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for saturated layers and one for softmax between layers."""
@@ -156,7 +167,7 @@ class SaturatedActivation:
     def _saturated(self, run: Run, hidden: list[str]) -> Iterator[Finding]:
         table = run[SATURATED_SHARE]
         found: dict[str, tuple[Evidence, int, bool]] = {}
-        learned = self._learned(run)
+        learned = has_learned(run, self.min_learned)
         for name in hidden:
             values: Floats = table.column(name)
             span = last_span(values, values > self.max_saturated, self.min_checks)
@@ -195,15 +206,9 @@ class SaturatedActivation:
         ends = int(table.steps[0]), int(table.steps[-1])
         evidence = tuple(Evidence(MODULE_KIND.name, name, *ends) for name in names)
         message = _SOFTMAX.format(names=listed(names), count=str(len(names)))
-        harmful = self._learned(run) is False or (len(names) > 1 and not self._learned(run))
+        least = self.min_learned if len(names) > 1 else self.min_moved
+        harmful = has_learned(run, least) is False
         severity = self.severity if harmful else Severity.INFO
         subject = names[0] if len(names) == 1 else ""
         numbers = {"softmaxes": len(names)}
         return Finding(self.code, severity, subject, evidence, message, _SOFTMAX_ADVICE, numbers)
-
-    def _learned(self, run: Run) -> bool | None:
-        """Whether the run has learned; None if nobody knows."""
-        lost = fall(run)
-        if broke(run):
-            return False
-        return None if lost is None else lost >= self.min_learned

@@ -89,7 +89,7 @@ class SigmoidBeforeBceWithLogits:
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (CALL_SOURCE, CALL_TARGET_MEAN)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705",
+        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
     )  # fmt: skip
 
     #: check-ups that must agree where only the values speak; logits leave [0, 1] within the first few steps

@@ -9,9 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.quantities import (
+    CALL_BASELINE,
     CALL_OUTPUTS,
     CALL_SAMPLES,
     CALL_SUMMED,
+    CALL_VALUE,
     LEARNING_RATE,
     LOSS,
     LOSS_NONFINITE,
@@ -88,9 +90,16 @@ class SumReduction:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss is summed over the batch", "损失对批次求和")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_SUMMED, CALL_SAMPLES)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CALL_OUTPUTS, LEARNING_RATE, LOSS, LOSS_NONFINITE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_OUTPUTS,
+        CALL_VALUE,
+        CALL_BASELINE,
+        LEARNING_RATE,
+        LOSS,
+        LOSS_NONFINITE,
+    )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD301", "LD601", "LD704",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD301", "LD601", "LD608", "LD701", "LD704", "LD705",
     )  # fmt: skip
 
     #: samples; the sum over one or two hardly differs from the mean

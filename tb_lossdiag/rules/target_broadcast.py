@@ -76,7 +76,15 @@ class TargetBroadcast:
     title: ClassVar[Text] = Text("Targets broadcast against outputs", "目标与输出相互广播")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_BROADCAST, CALL_SAMPLES)
     may_read: ClassVar[tuple[Quantity, ...]] = (CALL_OUTPUTS,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD602", "LD705")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD105",
+        "LD109",
+        "LD201",
+        "LD602",
+        "LD705",
+        "LD707",
+    )
 
     #: samples; a batch of one has nothing to be mixed with
     min_samples: int = 2

@@ -160,7 +160,7 @@ class UnscaledData:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per input and per regression call whose data are far from 1."""
-        regression = _regression(run)
+        regression = _seen(run, REGRESSION)
         if INPUT_STD not in run and not regression:
             raise NotEnough(
                 Text(
@@ -178,7 +178,7 @@ class UnscaledData:
     def _harm(self, run: Run) -> Text | None:
         if broke(run):
             return _BROKE
-        for call in _regression(run):
+        for call in _seen(run):
             times = call.of(CALL_VALUE)[:1] / call.of(CALL_BASELINE)[:1]
             first = float(times[0]) if len(times) else 0.0
             if self.min_first_loss <= first < np.inf:
@@ -247,9 +247,10 @@ class UnscaledData:
         return Finding(self.code, severity, evidence.column, (evidence,), message, advice, numbers)
 
 
-def _regression(run: Run) -> list[Call]:
+def _seen(run: Run, functions: tuple[str, ...] = ()) -> list[Call]:
+    """The calls of these loss functions, by default of any; none is fine."""
     try:
-        return calls(run, REGRESSION)
+        return calls(run, functions)
     except NotEnough:
         return []
 

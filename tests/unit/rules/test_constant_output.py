@@ -64,6 +64,19 @@ def test_targets_that_hardly_vary_need_no_other_answer() -> None:
     assert findings(RULE, same)
 
 
+@pytest.mark.parametrize("size", [np.nan, np.inf, 1e20])
+def test_the_output_of_a_run_that_broke_says_nothing(size: float) -> None:
+    late = np.where(CHECKS < 4, 1.0, size)
+    broke = with_call(RUN, "mse_loss", variation=0.0, input_max=late, input_min=-late)
+    assert outcome(RULE, broke).verdict is Verdict.NOT_EVALUATED
+    kinds = {"0": Kind.LINEAR, "1": Kind.RELU, "2": Kind.LINEAR}
+    sizes = np.tile(late[:, None], (1, 3))
+    modules = with_modules(
+        without_calls(RUN), kinds, activation_variation=0.0, activation_abs_max=sizes
+    )
+    assert outcome(RULE, modules).verdict is Verdict.NOT_EVALUATED
+
+
 def test_evidence_is_the_stretch_up_to_the_end() -> None:
     run = with_call(RUN, "cross_entropy", variation=np.where(CHECKS < 4, 0.5, 1e-6))
     evidence = first_evidence(RULE, run)

@@ -43,8 +43,9 @@ def test_a_run_that_learns_all_the_same_has_an_information() -> None:
 
 def test_a_first_loss_far_above_a_constant_answer_is_harm() -> None:
     for value, severity in ((9.0, Severity.INFO), (11.0, Severity.WARNING)):
-        run = with_call(pixels(WELL), "mse_loss", value=value, baseline=1.0)
-        assert the_finding(RULE, run).severity is severity
+        for function in ("mse_loss", "cross_entropy"):
+            run = with_call(pixels(WELL), function, value=value, baseline=1.0)
+            assert the_finding(RULE, run).severity is severity
 
 
 def test_fires_on_targets_of_hundreds() -> None:
