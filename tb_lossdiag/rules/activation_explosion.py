@@ -140,13 +140,15 @@ class ActivationExplosion:
     min_learned: float = 0.5
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield the earliest of: a first non-finite module, growth over depth, growth over time."""
-        std, modules = run[ACTIVATION_STD], layout(run)
-        if not np.isfinite(std.values).any() and not (run[ACTIVATION_NONFINITE].values > 0).any():
+        """Yield a finding per model that grows over depth or time; else one for the first module that breaks."""
+        std, bad, modules = run[ACTIVATION_STD], run[ACTIVATION_NONFINITE], layout(run)
+        if not np.isfinite(std.values).any() and not (bad.values > 0).any():
             raise NotEnough(Text("a check-up with activations", "需要一次含激活值的检查"))
-        broken = self._nonfinite(run, modules)
-        grown = self._depth(std, modules) or self._time(run, std, modules)
-        yield from (finding for finding in (grown, broken) if finding is not None)
+        models = modules.models()
+        grown = [self._depth(std, model) or self._time(run, std, model) for model in models]
+        found = [finding for finding in grown if finding is not None]
+        broken = None if found else self._nonfinite(run, modules)
+        yield from found if broken is None else [broken]
 
     def _nonfinite(self, run: Run, modules: Layout) -> Finding | None:
         counts = run[ACTIVATION_NONFINITE]

@@ -17,6 +17,9 @@ from tb_lossdiag.rules.spans import Span, level, spans
 _JUDGES = ("d", "disc", "discriminator", "critic", "netd", "dis")
 _MAKERS = ("g", "gen", "generator", "netg")
 
+_FIRST = 5
+"""Records whose median is the start: a quick win shows within tens."""
+
 _MESSAGE = Text(
     "The loss `{term}` of {winner} has been at {end}, {share}% of its start, since step {first}, while the gradient of {loser} {did} from {before} to {after}.",
     "自第 {first} 步起，{winner} 的损失 `{term}` 一直在 {end}，为起点的 {share}%，而 {loser} 的梯度从 {before} {did}到 {after}。",
@@ -137,7 +140,7 @@ class AdversaryCollapse:
 
     def _won(self, run: Run, terms: list[str], players: tuple[str, str]) -> Iterator[Finding]:
         steps, values = _sum(run, terms)
-        start = float(np.median(values[: self.min_records]))
+        start = float(np.median(values[:_FIRST]))
         low = level(values, 5) <= self.max_floor * start
         found = spans(low, max(self.min_records, int(self.min_stretch * len(values))))
         if start <= 0 or not found or found[-1].last != len(values) - 1:

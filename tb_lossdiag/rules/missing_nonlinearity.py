@@ -99,17 +99,20 @@ class MissingNonlinearity:
     min_layers: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield one finding for the model, or one for all pairs."""
-        modules = layout(run)
-        layers = [name for name, kind in modules.kinds.items() if kind in WEIGHTED]
-        if len(layers) < 2:  # noqa: PLR2004  (a pair)
+        """Yield one finding per model that is linear, or one for all its pairs."""
+        models = [(each, _layers(each)) for each in layout(run).models()]
+        if max((len(layers) for _, layers in models), default=0) < 2:  # noqa: PLR2004  (a pair)
             raise NotEnough(
                 Text("a model of two or more linear layers", "需要含两个以上线性层的模型")
             )
+        for modules, layers in models:
+            yield from self._model(run, modules, layers)
+
+    def _model(self, run: Run, modules: Layout, layers: list[str]) -> Iterator[Finding]:
         pairs = [(modules.source(name), name) for name in layers]
         direct = {b: a for a, b in pairs if a is not None and modules.kind(a) in WEIGHTED}
         first = [name for name in layers if name not in direct]
-        if len(first) == 1 and not _any_nonlinear(modules):
+        if direct and len(first) == 1 and not _any_nonlinear(modules):
             if self._gains_nothing(run, direct, layers):
                 yield self._finding(run, self.severity, direct, _ALL.format(count=str(len(layers))))
             return
@@ -140,6 +143,10 @@ class MissingNonlinearity:
         return Finding(
             self.code, severity, subject, evidence, message, _ADVICE, {"pairs": len(direct)}
         )
+
+
+def _layers(modules: Layout) -> list[str]:
+    return [name for name, kind in modules.kinds.items() if kind in WEIGHTED]
 
 
 def _any_nonlinear(modules: Layout) -> bool:

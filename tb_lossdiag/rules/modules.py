@@ -47,10 +47,24 @@ class Layout:
         """What a module does."""
         return self.kinds.get(name, Kind.OTHER)
 
+    def models(self) -> list[Layout]:
+        """One layout per watched model: a column begins with the model's name and a slash if it has one."""
+        names = dict.fromkeys(_model(name) for name in self.kinds)
+        return [self._of(model) for model in names]
+
+    def _of(self, model: str) -> Layout:
+        kinds = {name: kind for name, kind in self.kinds.items() if _model(name) == model}
+        feeders = {name: feeder for name, feeder in self.feeders.items() if name in kinds}
+        return Layout(kinds, feeders, self.last & kinds.keys())
+
     def before_weights(self, through: Collection[Kind] = SHAPING) -> set[str]:
         """Modules whose output goes straight into a matrix product."""
         fed = [self.source(name, through) for name, kind in self.kinds.items() if kind in WEIGHTED]
         return {name for name in fed if name is not None}
+
+
+def _model(column: str) -> str:
+    return column.partition("/")[0] if "/" in column else ""
 
 
 def layout(run: Run) -> Layout:

@@ -44,6 +44,21 @@ def test_large_inputs_are_not_growth() -> None:
     )
 
 
+def test_each_watched_model_has_its_own_first_layer() -> None:
+    kinds = {"G/0": Kind.LINEAR, "G/1": Kind.LINEAR, "D/0": Kind.LINEAR, "D/1": Kind.LINEAR}
+    std = [0.1, 0.1, 20.0, 20.0]
+    assert not findings(RULE, with_modules(WELL, kinds, activation_std=std))
+
+
+def test_growth_is_named_rather_than_the_overflow_it_ends_in() -> None:
+    std = np.ones((len(AT), 5))
+    std[:, 2] = np.geomspace(0.05, 1e30, len(AT))
+    broken = np.zeros((len(AT), 5))
+    broken[-1, 4] = 7
+    run = with_modules(STUCK, KINDS, activation_std=std, activation_nonfinite=broken)
+    assert the_finding(RULE, run).subject == "2"
+
+
 def test_growth_over_time_is_healthy_where_the_loss_falls() -> None:
     """Measured on digits: the last of 16 layers grows a thousandfold while the loss falls to 0.16."""
     std = np.ones((len(AT), 5))

@@ -56,6 +56,12 @@ def test_clear_just_above_the_floor_and_below_the_change() -> None:
     assert not findings(RULE, won(norm=6.0))
 
 
+def test_a_quick_win_is_measured_against_the_very_start() -> None:
+    """Measured on digits: five steps of the discriminator per step win within twenty."""
+    floor = np.where(RECORDS < 12, 1.2, 0.03)
+    assert findings(RULE, with_players(RUN, floor, np.where(RECORDS < 12, 1.0, 30.0)))
+
+
 def test_being_ahead_for_a_while_is_part_of_the_game() -> None:
     assert not findings(RULE, won(since=170))
     back = np.where((RECORDS > 60) & (RECORDS < 150), 1e-3, 1.2)

@@ -63,6 +63,13 @@ def test_separable_convolutions_and_normalisation_are_not_this() -> None:
     assert findings_if_any(RULE, chain(CONV, CONV, Kind.RESHAPE, LINEAR))
 
 
+def test_each_watched_model_is_judged_by_itself() -> None:
+    kinds = {"G/0": LINEAR, "G/1": LINEAR, "G/2": LINEAR, "D/0": LINEAR, "D/1": RELU, "D/2": LINEAR}
+    finding = the_finding(RULE, with_modules(RUN, kinds))
+    assert finding.severity is Severity.WARNING
+    assert [piece.column for piece in finding.evidence] == ["G/1", "G/2"]
+
+
 def test_activations_that_are_not_modules_come_between() -> None:
     """`x.clamp(min=0)` makes another tensor, so nothing is fed by a module as it was."""
     run = chain(LINEAR, LINEAR, LINEAR)
