@@ -21,21 +21,11 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, counts, mostly
+from tb_lossdiag.rules.ranges import NAMES, RANGES, cross_entropy_floor
+from tb_lossdiag.rules.ranges import ends as reach
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
-_RANGES = {
-    Source.SIGMOID: (0.0, 1.0),
-    Source.SOFTMAX: (0.0, 1.0),
-    Source.TANH: (-1.0, 1.0),
-    Source.RELU: (0.0, math.inf),
-}
-_NAMES = {
-    Source.SIGMOID: "sigmoid",
-    Source.SOFTMAX: "softmax",
-    Source.TANH: "tanh",
-    Source.RELU: "ReLU",
-}
 _DISTANCE = (*REGRESSION, "gaussian_nll_loss", "custom")
 _SQUASHERS = {
     "cross_entropy": (Source.RELU, Source.TANH, Source.SIGMOID),
@@ -196,8 +186,8 @@ class OutputRangeMismatch:
             if mostly(hits, known, 1):
                 words = {
                     "call": call.name,
-                    "source": _NAMES[source],
-                    **_range(source),
+                    "source": NAMES[source],
+                    **reach(source),
                     **counts(hits, known),
                 }
                 floor = _floor(call, source)
@@ -205,13 +195,13 @@ class OutputRangeMismatch:
                     _SQUASHED.en.format(floor=floor.en, **words),
                     _SQUASHED.zh.format(floor=floor.zh, **words),
                 )
-                advice = _LOGIT_ADVICE.format(source=_NAMES[source], function=call.function)
+                advice = _LOGIT_ADVICE.format(source=NAMES[source], function=call.function)
                 evidence = call.evidence(CALL_SOURCE, hits, float(source), None)
                 yield self._of(self.severity, evidence, message, advice)
 
     def _unreached(self, call: Call, known: Bools) -> Iterator[Finding]:
         """A regression loss has targets beyond the output's range."""
-        for source in _RANGES:
+        for source in RANGES:
             made = call.made_by(source)
             outside, far = self._outside(call, source)
             if mostly(made & outside, known, 1):
@@ -220,7 +210,7 @@ class OutputRangeMismatch:
 
     def _outside(self, call: Call, source: Source) -> tuple[Bools, Bools]:
         """bool[N] each: targets go beyond the range; even their mean does."""
-        low, high = _RANGES[source]
+        low, high = RANGES[source]
         least, most = call.of(CALL_TARGET_MIN), call.of(CALL_TARGET_MAX)
         mean = call.of(CALL_TARGET_MEAN)
         nowhere = np.zeros(len(mean), bool)
@@ -239,15 +229,15 @@ class OutputRangeMismatch:
         least, most = call.of(CALL_TARGET_MIN)[hits], call.of(CALL_TARGET_MAX)[hits]
         ends = {"least": number(float(np.min(least))), "most": number(float(np.max(most)))}
         message = _UNREACHED.format(
-            call=call.name, source=_NAMES[source], **_range(source), **ends, **counts(*seen)
+            call=call.name, source=NAMES[source], **reach(source), **ends, **counts(*seen)
         )
-        high = _RANGES[source][1]
+        high = RANGES[source][1]
         evidence = call.evidence(
             CALL_TARGET_MAX, hits, float(np.max(most)), high if math.isfinite(high) else None
         )
         severity = Severity.ERROR if far else self.severity
         return self._of(
-            severity, evidence, message, _LINEAR_ADVICE.format(source=_NAMES[source], **ends)
+            severity, evidence, message, _LINEAR_ADVICE.format(source=NAMES[source], **ends)
         )
 
     def _of(self, severity: Severity, evidence: Evidence, message: Text, advice: Text) -> Finding:
@@ -258,14 +248,8 @@ def _floor(call: Call, source: Source) -> Text:
     """What the squashed logits leave of the loss at best."""
     if call.function != "cross_entropy":
         return _NEVER_NO if source is Source.RELU else _NOTHING
-    low, high = _RANGES[source]
     classes = call.typical(CALL_OUTPUTS)
-    if not math.isfinite(high) or not classes > 1:
-        return _NOTHING
-    floor = math.log1p((classes - 1) * math.exp(low - high))
-    return _FLOOR.format(classes=number(classes), floor=number(floor))
-
-
-def _range(source: Source) -> dict[str, str]:
-    low, high = _RANGES[source]
-    return {"low": number(low), "high": number(high) if math.isfinite(high) else "∞"}
+    floor = cross_entropy_floor(source, classes)
+    return (
+        _NOTHING if floor is None else _FLOOR.format(classes=number(classes), floor=number(floor))
+    )

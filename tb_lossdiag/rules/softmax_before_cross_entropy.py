@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +20,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
+from tb_lossdiag.rules.ranges import cross_entropy_floor
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
@@ -140,7 +140,7 @@ class SoftmaxBeforeCrossEntropy:
             float(call.of(CALL_INPUT_MAX)[hits].max()),
         )
         classes = max(np.nan_to_num(call.typical(CALL_OUTPUTS), nan=2.0), 2.0)
-        floor = math.log1p((classes - 1) / math.e)
+        floor = cross_entropy_floor(Source.SOFTMAX, classes) or 0.0
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),

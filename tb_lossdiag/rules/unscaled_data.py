@@ -22,12 +22,11 @@ from tb_lossdiag.quantities import (
     MODULE_FED_BY,
     MODULE_KIND,
     MODULE_LAST,
-    Kind,
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.inputs import fact, scaled_within
 from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, mostly
-from tb_lossdiag.rules.modules import SHAPING, layout
 from tb_lossdiag.rules.progress import broke, fall
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
@@ -170,7 +169,7 @@ class UnscaledData:
             )
         harm = self._harm(run)
         for name in run[INPUT_STD].columns if INPUT_STD in run else ():
-            if not self._scales_itself(run, name):
+            if not scaled_within(run, name, self.min_first_layer):
                 yield from self._input(run, name, harm)
         for call in regression:
             yield from self._target(call, harm)
@@ -189,8 +188,8 @@ class UnscaledData:
     def _input(self, run: Run, name: str, harm: Text | None) -> Iterator[Finding]:
         table = run[INPUT_STD]
         std = table.column(name).astype(np.float64)
-        mean = _of(run, INPUT_MEAN, table.steps, name)
-        ratio = _of(run, INPUT_FEATURE_RANGE, table.steps, name)
+        mean = fact(run, INPUT_MEAN, table.steps, name)
+        ratio = fact(run, INPUT_FEATURE_RANGE, table.steps, name)
         known = ~np.isnan(std)
         large = (np.maximum(std, np.nan_to_num(np.abs(mean))) > self.max_scale) & known
         uneven = np.isfinite(ratio) & (ratio > self.max_feature_range)
@@ -219,27 +218,12 @@ class UnscaledData:
         hits = known & (np.maximum(np.abs(mean), std) > self.max_scale)
         if mostly(hits, known, 1):
             words = {"mean": _middle(mean[hits]), "std": _middle(std[hits])}
+            divisor = words["std"] if std[hits].any() else "1"
             message = _filled(_TARGET, harm, {}, {**words, "call": call.name})
             observed = float(np.median(np.maximum(np.abs(mean), std)[hits]))
             evidence = call.evidence(CALL_TARGET_STD, hits, observed, self.max_scale)
-            advice = _TARGET_ADVICE.format(**words, function=call.function)
+            advice = _TARGET_ADVICE.format(mean=words["mean"], std=divisor, function=call.function)
             yield self._of(evidence, message, advice, harm)
-
-    def _scales_itself(self, run: Run, model: str) -> bool:
-        """Whether the model's first layer is a normalisation, or its output shows that the input was scaled before."""
-        if MODULE_KIND not in run:
-            return False
-        kinds, prefix = layout(run).kinds, f"{model}/" if model else ""
-        own = (
-            name for name in run[MODULE_KIND].columns if name.startswith(prefix) and name in kinds
-        )
-        first = next((name for name in own if kinds[name] not in SHAPING), None)
-        if first is None or ACTIVATION_STD not in run:
-            return first is not None and kinds[first] is Kind.NORMALISATION
-        out = run[ACTIVATION_STD].column(first)[:1]
-        given = np.hypot(_first(run, INPUT_STD, model), _first(run, INPUT_MEAN, model))
-        small = bool(len(out)) and float(out[0]) < self.min_first_layer * given
-        return kinds[first] is Kind.NORMALISATION or small
 
     def _of(self, evidence: Evidence, message: Text, advice: Text, harm: Text | None) -> Finding:
         severity = self.severity if harm else Severity.INFO
@@ -253,22 +237,6 @@ def _seen(run: Run, functions: tuple[str, ...] = ()) -> list[Call]:
         return calls(run, functions)
     except NotEnough:
         return []
-
-
-def _of(
-    run: Run, quantity: Quantity, steps: np.ndarray[tuple[int], np.dtype[np.int64]], name: str
-) -> Doubles:
-    """float64[N] of one column at these steps, NaN where not recorded."""
-    if quantity not in run:
-        return np.full(len(steps), np.nan)
-    return run[quantity].at(steps, [name])[:, 0].astype(np.float64)
-
-
-def _first(run: Run, quantity: Quantity, name: str) -> float:
-    """First value of a column, 0 if there is none."""
-    values = run[quantity].column(name) if quantity in run else np.zeros(0, np.float32)
-    known = values[np.isfinite(values)]
-    return float(known[0]) if len(known) else 0.0
 
 
 def _middle(values: Doubles) -> str:

@@ -55,6 +55,11 @@ def test_fires_on_targets_of_hundreds() -> None:
     assert "mean, std = 300, 40" in finding.advice.en
 
 
+def test_never_divides_by_a_spread_of_0() -> None:
+    run = with_call(STUCK, "mse_loss", target_mean=300.0, target_std=0.0, baseline=1.0)
+    assert "mean, std = 300, 1" in the_finding(RULE, run).advice.en
+
+
 def test_fires_on_uneven_features() -> None:
     assert "1500" in the_finding(RULE, with_check_up(STUCK, INPUT_FEATURE_RANGE, 1500.0)).message.en
     assert not findings_if_any(RULE, with_check_up(STUCK, INPUT_FEATURE_RANGE, 999.0))
