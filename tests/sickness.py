@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 from sickness_a import SICK_A
 from sickness_b import SICK_B
 from synthetic import (
@@ -23,13 +24,23 @@ from synthetic import (
     with_vanishing,
     without,
 )
+from synthetic_c import check_steps, with_call, with_check_up, with_modules, with_players
 
 from tb_lossdiag.quantities import (
+    BATCH_NORM_VALUES,
     CLIP_AFTER_STEP,
+    EVAL_MODULES,
+    INPUT_MEAN,
+    LEARNING_RATE,
     LOSS,
     LOSS_TERM,
+    MODE_MODULES,
     OTHER_WRITERS,
+    PARAMETER_HELD,
+    ROOT_TRAINING,
     TERM_GRADIENT_NORM,
+    Kind,
+    Source,
 )
 from tb_lossdiag.records import Run
 
@@ -55,6 +66,30 @@ def _broken() -> Run:
     return with_loss(_WELL, values)
 
 
+def _modules(run: Run, activation: Kind, **facts: npt.ArrayLike) -> Run:
+    kinds = {"0": Kind.LINEAR, "1": activation, "2": Kind.LINEAR}
+    return with_modules(run, kinds, **facts)
+
+
+def _loud() -> Run:
+    return _modules(stuck(_WELL), Kind.RELU, activation_std=60.0)
+
+
+def _asleep() -> Run:
+    modes = with_check_up(with_check_up(_WELL, MODE_MODULES, 3.0), EVAL_MODULES, 3.0)
+    return with_check_up(modes, ROOT_TRAINING, 0.0)
+
+
+def _falling_rank() -> npt.ArrayLike:
+    rank = np.linspace(20, -20, len(check_steps(_WELL[LOSS].steps))).clip(1.1)
+    return np.stack([rank, np.full_like(rank, np.nan), rank], axis=1)
+
+
+def _won() -> Run:
+    late = np.arange(_RECORDS) >= _RECORDS // 2
+    return with_players(_WELL, np.where(late, 1e-3, 1.2), np.where(late, 1e-3, 1.0))
+
+
 SICK: Mapping[str, Run] = {
     **SICK_A,
     "LD101": _broken(),
@@ -69,7 +104,57 @@ SICK: Mapping[str, Run] = {
     "LD401": _dominated(),
     "LD402": _collapsed(),
     "LD403": changed(_WELL, LOSS, _WELL[LOSS_TERM].values[:, 0]),
+    "LD501": with_call(
+        _WELL,
+        "cross_entropy",
+        source=Source.SOFTMAX,
+        input_min=0.01,
+        input_max=0.5,
+        row_sum_error=1e-7,
+    ),
+    "LD502": with_call(
+        _WELL,
+        "binary_cross_entropy_with_logits",
+        source=Source.SIGMOID,
+        input_min=0.2,
+        input_max=0.8,
+    ),
+    "LD503": with_call(_WELL, "nll_loss", source=Source.LINEAR, input_max=5.0, row_exp_error=60.0),
+    "LD504": with_call(_WELL, "mse_loss", broadcast=64),
+    "LD505": with_call(
+        stuck(_WELL),
+        "mse_loss",
+        outputs=10,
+        target_whole=1,
+        target_one_hot=1,
+        target_unique=2,
+        target_min=0,
+        target_max=1,
+    ),
+    "LD506": with_call(_WELL, "cross_entropy", invalid=0.1, target_max=10),
+    "LD507": with_call(stuck(_WELL), "mse_loss", summed=1),
+    "LD508": with_call(_WELL, "mse_loss", top_share=0.8),
+    "LD509": with_call(
+        _WELL, "cross_entropy", majority=0.95, predicted_majority=1.0, value=0.21, baseline=0.2
+    ),
+    "LD510": with_check_up(_loud(), INPUT_MEAN, 130.0),
+    "LD511": with_call(
+        _WELL, "mse_loss", source=Source.TANH, target_min=7, target_max=12, target_mean=9.5
+    ),
     "LD601": with_update_ratio(_WELL, 0.2, slice(20, 40)),
+    "LD602": changed(stuck(_WELL), LEARNING_RATE, np.full(_RECORDS, 1e-9)),
+    "LD603": changed(_WELL, PARAMETER_HELD, np.repeat([0.0, 1.0], [4, 8])[None, :]),
+    "LD701": _modules(stuck(_WELL), Kind.RELU, dead_share=[np.nan, 0.95, np.nan]),
+    "LD702": _modules(stuck(_WELL), Kind.SATURATING, saturated_share=[np.nan, 0.9, np.nan]),
+    "LD703": _asleep(),
+    "LD704": with_modules(
+        _WELL, dict.fromkeys(("0", "1", "2"), Kind.LINEAR), activation_std=[1.0, 200.0, 1.0]
+    ),
+    "LD705": with_call(_WELL, "mse_loss", variation=1e-7),
+    "LD706": with_check_up(_WELL, BATCH_NORM_VALUES, 4.0),
+    "LD707": _modules(_WELL, Kind.RELU, effective_rank=_falling_rank()),
+    "LD708": with_modules(_WELL, dict.fromkeys(("0", "1", "2"), Kind.LINEAR)),
+    "LD709": _won(),
     "LD901": changed(_WELL, OTHER_WRITERS, [2.0]),
     **SICK_B,
 }

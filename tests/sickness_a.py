@@ -117,7 +117,6 @@ def with_broken_gradients(
 
 def accumulated(run: Run, scale: float, parts: int = 8, batch: float = 16.0) -> Run:
     """Steps of `parts` backward passes of `batch` samples whose gradient has this noise scale."""
-    n = len(run[BACKWARDS])
     first = np.sqrt(1 + scale / batch)
     total = parts * np.sqrt(1 + scale / (batch * parts))
     for quantity, value in (
@@ -127,7 +126,7 @@ def accumulated(run: Run, scale: float, parts: int = 8, batch: float = 16.0) -> 
         (BATCH_SIZE, batch),
         (CARRIED_NORM, 0.0),
     ):
-        run = changed(run, quantity, np.full(n, value))
+        run = changed(run, quantity, np.full(len(run[quantity]), value))
     return stuck(run)
 
 

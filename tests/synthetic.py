@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from synthetic_a import check_ups
 from synthetic_b import loop_tables
+from synthetic_c import check_ups as check_up_tables
 
 from tb_lossdiag.quantities import (
     AMP_SCALE,
@@ -63,6 +64,8 @@ def healthy_run(
     tables += _optimizer(rng, steps, name)
     tables += [table(AMP_SCALE, steps, np.full(records, 65536.0)), table(OTHER_WRITERS, [0], [0.0])]
     tables.append(table(EXTRA, steps, rng.random(records), ("accuracy",)))
+    seen = np.random.default_rng(seed + 3)
+    tables += check_up_tables(seen, steps, "cross_entropy")
     tables += check_ups(seed, steps, tables)
     tables += loop_tables(seed, tables, name)
     return Run(f"healthy-{seed}", {t.quantity.name: t for t in tables}, {"optimizer": name})

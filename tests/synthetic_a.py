@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from synthetic_b import check_ups as check_up_rows
 
 from tb_lossdiag.quantities import (
     ACTIVATION_NONFINITE,
@@ -56,7 +57,7 @@ def check_ups(seed: int, steps: Steps, tables: Sequence[Table]) -> list[Table]:
         table(PARAMETER_TRAINABLE, steps[:1], np.ones((1, len(names))), names),
         table(ACTIVATION_NONFINITE, steps[some], np.zeros((len(some), 2)), ("body.0", "body.1")),
         *_calls(rng, steps[some], loss[some] / loss[:3].mean()),
-        *_order(rng, steps[some]),
+        *_order(rng, steps[check_up_rows(len(steps))]),
         *_terms(rng, steps, some, known[LOSS_TERM]),
     ]
 

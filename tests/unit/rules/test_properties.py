@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from sickness import SICK
 from synthetic import changed, head, healthy_run
 
-from tb_lossdiag.quantities import Axis
+from tb_lossdiag.quantities import MODULE_FED_BY, Axis
 from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Verdict, diagnose, judge
 from tb_lossdiag.rules.rule import Finding, Rule, Severity
 
-# Depth is the order of parameters, so LD201 and LD206 are not among them.
-ORDERLESS = [rule for rule in RULES if rule.code not in {"LD201", "LD206"}]
+# Depth is the order of parameters and of modules, so these are not among them.
+ORDERLESS = [rule for rule in RULES if rule.code not in {"LD201", "LD206", "LD704"}]
 ids = [rule.code for rule in RULES]
 
 
@@ -88,7 +88,11 @@ def _shuffled(table: Table, rng: np.random.Generator) -> Table:
     if table.quantity.axis is Axis.RUN:
         return table
     names = tuple(table.columns[index] for index in order)
-    return replace(table, columns=names, values=table.values[:, order])
+    values = table.values[:, order]
+    if table.quantity is MODULE_FED_BY:  # its values are places of columns
+        places = np.argsort(order)
+        values = np.where(np.isnan(values), np.nan, places[np.nan_to_num(values).astype(int)])
+    return replace(table, columns=names, values=values.astype(np.float32))
 
 
 def _gist(findings: Sequence[Finding]) -> list[tuple[str, str, int, int, int]]:

@@ -1,0 +1,237 @@
+"""LD704 activation-explosion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    ACTIVATION_NONFINITE,
+    ACTIVATION_STD,
+    LOSS,
+    LOSS_NONFINITE,
+    MODULE_FED_BY,
+    MODULE_KIND,
+    MODULE_LAST,
+    Kind,
+    Quantity,
+)
+from tb_lossdiag.records import Run, Table
+from tb_lossdiag.rules.modules import WEIGHTED, Layout, layout
+from tb_lossdiag.rules.progress import broke, fall
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_NONFINITE = Text(
+    "At step {step} the output of `{name}` has {count} NaN or infinite elements; the {before} modules called before it are finite.",
+    "第 {step} 步 `{name}` 的输出有 {count} 个 NaN 或无穷元素；在它之前调用的 {before} 个模块都是有限的。",
+)
+_GIVEN = Text(
+    "At step {step}, before anything was learned, the output of the first module `{name}` already has {count} NaN or infinite elements: the input has them, or the initial weights.",
+    "第 {step} 步，什么都还没学，首个模块 `{name}` 的输出就有 {count} 个 NaN 或无穷元素：它们来自输入或初始权重。",
+)
+_DEPTH = Text(
+    "At step {step} activations grow from {low} in `{first}` to {high} in `{name}`, {times} times, before anything was learned.",
+    "第 {step} 步，激活值从 `{first}` 的 {low} 增长到 `{name}` 的 {high}，达 {times} 倍，而此时什么都还没学。",
+)
+_TIME = Text(
+    "The activations of `{name}` grew from {low} to {high}, {times} times, while the loss did not fall.",
+    "`{name}` 的激活值从 {low} 增长到 {high}，达 {times} 倍，而损失没有下降。",
+)
+_NONFINITE_ADVICE = Text(
+    """Look at what `{name}` is given and does there: a division by 0, the logarithm or root of 0, an exponential, a mask that hides a whole row.
+
+```python
+torch.autograd.set_detect_anomaly(True)  # slow; names the operation in the backward pass
+```
+
+Keep such operations away from their edge: `x.clamp_min(1e-6).log()`, `x / (norm + 1e-6)`.""",
+    """看看 `{name}` 在那里得到了什么、做了什么：除以 0，对 0 取对数或开方，指数运算，把整行都遮住的掩码。
+
+```python
+torch.autograd.set_detect_anomaly(True)  # 较慢；会指出反向过程中的运算
+```
+
+让这类运算远离边界：`x.clamp_min(1e-6).log()`、`x / (norm + 1e-6)`。""",
+)
+_DEPTH_ADVICE = Text(
+    """Let each layer keep the scale of its input. The initial weights are too large for the number of inputs:
+
+```python
+for module in model.modules():
+    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
+        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+```
+
+Or put a normalisation layer after each block. In a residual network scale the last layer of each branch by 1 / sqrt(blocks).""",
+    """让每一层保持输入的尺度。对输入个数而言，初始权重太大：
+
+```python
+for module in model.modules():
+    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
+        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+```
+
+或在每个块之后加归一化层。残差网络中，把每个分支的最后一层乘以 1 / sqrt(块数)。""",
+)
+_TIME_ADVICE = Text(
+    """The weights before `{name}` have grown. Lower the learning rate, clip the gradients, or hold the scale with a normalisation layer:
+
+```python
+torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
+```""",
+    """`{name}` 之前的权重变大了。降低学习率、裁剪梯度，或用归一化层保持尺度：
+
+```python
+torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
+```""",
+)
+
+
+@dataclass(frozen=True)
+class ActivationExplosion:
+    """Activations grow by orders of magnitude, or become NaN.
+
+    Why it matters: gradients grow with them. The first steps then throw the model far away, and half precision overflows at 65504.
+
+    How it decides: the first module, in the order of calls, whose output has NaN or Inf (error); at the first check-up, a hidden layer's
+    standard deviation at least `min_depth_growth` times that of the first linear or convolution layer; or a hidden layer's at the newest
+    check-up at least `min_time_growth` times that of its first, while the loss lost less than `min_learned` of its start.
+
+    What to try first: initial weights that keep the scale (He, Xavier), a normalisation layer, a lower learning rate.
+
+    Guards against: the output layer; inputs that are large (LD510), which make all layers large; growth in a run that learns, which is
+    normal over two or three orders of magnitude in deep networks; layers that begin at 0; embeddings, which are small at the start; modules
+    of unknown kind, which may mask with infinity.
+
+    References: Glorot and Bengio 2010; He et al. 2015 (arXiv 1502.01852); own measurements on digits: default initialisation below 1.5,
+    N(0, 1) above 500 after five layers.
+    """
+
+    zh: ClassVar[str] = """激活值增长了几个数量级，或变成 NaN。
+
+    为什么重要：梯度会随之增长。最初几步就会把模型抛得很远，半精度在 65504 处溢出。
+
+    如何判断：按调用顺序第一个输出含 NaN 或 Inf 的模块（错误）；第一次检查时，某个隐藏层的标准差至少是首个线性层或卷积层的 `min_depth_growth` 倍；或最近一次检查时某隐藏层的标准差至少是其最初的 `min_time_growth` 倍，而损失比起点下降不足 `min_learned`。
+
+    先试什么：使用保持尺度的初始权重（He、Xavier）、归一化层、更低的学习率。
+
+    如何避免误报：输出层；本来就大的输入（LD510）会使所有层都大；能学习的训练中的增长，在深层网络中两三个数量级是正常的；从 0 开始的层；开始时很小的嵌入；可能用无穷做掩码的未知模块。
+
+    参考：Glorot 与 Bengio 2010；He 等 2015（arXiv 1502.01852）；自己在 digits 上的测量：默认初始化低于 1.5，N(0, 1) 五层之后超过 500。
+    """
+    code: ClassVar[str] = "LD704"
+    name: ClassVar[str] = "activation-explosion"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Activations explode", "激活值爆炸")
+    reads: ClassVar[tuple[Quantity, ...]] = (ACTIVATION_STD, ACTIVATION_NONFINITE, MODULE_KIND)
+    may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_FED_BY, MODULE_LAST, LOSS, LOSS_NONFINITE)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD101", "LD102", "LD103", "LD105", "LD106", "LD202", "LD203", "LD206", "LD301", "LD304", "LD701", "LD702", "LD801", "LD802",
+    )  # fmt: skip
+
+    #: over the first layer's standard deviation, 1; default initial weights give 0.1 to 1.5, N(0, 1) 4 to 8 per layer
+    min_depth_growth: float = 100.0
+    #: over the layer's own first standard deviation, 1; deep networks that learn reach a thousand
+    min_time_growth: float = 1000.0
+    #: share of the starting loss, 1; who lost half of it grows for a reason
+    min_learned: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per model that grows over depth or time; else one for the first module that breaks."""
+        std, bad, modules = run[ACTIVATION_STD], run[ACTIVATION_NONFINITE], layout(run)
+        if not np.isfinite(std.values).any() and not (bad.values > 0).any():
+            raise NotEnough(Text("a check-up with activations", "需要一次含激活值的检查"))
+        models = modules.models()
+        grown = [self._depth(std, model) or self._time(run, std, model) for model in models]
+        found = [finding for finding in grown if finding is not None]
+        broken = None if found else self._nonfinite(run, modules)
+        yield from found if broken is None else [broken]
+
+    def _nonfinite(self, run: Run, modules: Layout) -> Finding | None:
+        counts = run[ACTIVATION_NONFINITE]
+        bad = counts.values > 0
+        if not bad.any():
+            return None
+        row = int(np.flatnonzero(bad.any(axis=1))[0])
+        place = int(np.flatnonzero(bad[row])[0])
+        name, step, count = (
+            counts.columns[place],
+            int(counts.steps[row]),
+            float(counts.values[row, place]),
+        )
+        broken_before = step > _first_broken_loss(run) or (place == 0 and row > 0)
+        if modules.kind(name) is Kind.OTHER or broken_before:
+            return None
+        text = _NONFINITE if place else _GIVEN
+        message = text.format(step=str(step), name=name, count=number(count), before=str(place))
+        evidence = Evidence(counts.quantity.name, name, step, step, count, 0.0)
+        return self._of(Severity.ERROR, evidence, message, _NONFINITE_ADVICE.format(name=name), {})
+
+    def _depth(self, std: Table, modules: Layout) -> Finding | None:
+        hidden = _hidden(std, modules)
+        rows = np.flatnonzero(np.isfinite(std.values).any(axis=1))
+        if not len(rows) or not hidden:
+            return None
+        first = hidden[0]
+        at = {name: float(std.column(name)[rows[0]]) for name in hidden}
+        name = max(hidden, key=lambda each: np.nan_to_num(at[each], nan=0.0, posinf=0.0))
+        low, high = at[first], at[name]
+        if not (low > 0 and self.min_depth_growth * low <= high < np.inf):
+            return None
+        step, times = int(std.steps[rows[0]]), high / low
+        message = _DEPTH.format(step=str(step), first=first, name=name, **_numbers(low, high))
+        evidence = Evidence(std.quantity.name, name, step, step, times, self.min_depth_growth)
+        return self._of(self.severity, evidence, message, _DEPTH_ADVICE, {"times": times})
+
+    def _time(self, run: Run, std: Table, modules: Layout) -> Finding | None:
+        lost = fall(run)
+        if not broke(run) and (lost is None or lost >= self.min_learned):
+            return None
+        grown: dict[str, tuple[float, float]] = {}
+        for name in _hidden(std, modules):
+            values = std.column(name)
+            known = values[np.isfinite(values) & (values > 0)]
+            if len(known) > 1:
+                grown[name] = float(known[0]), float(known.max())
+        name = max(grown, key=lambda each: grown[each][1] / grown[each][0], default="")
+        if not name or grown[name][1] < self.min_time_growth * grown[name][0]:
+            return None
+        low, high = grown[name]
+        ends = int(std.steps[0]), int(std.steps[-1])
+        evidence = Evidence(std.quantity.name, name, *ends, high / low, self.min_time_growth)
+        message = _TIME.format(name=name, **_numbers(low, high))
+        advice = _TIME_ADVICE.format(name=name)
+        return self._of(self.severity, evidence, message, advice, {"times": high / low})
+
+    def _of(
+        self,
+        severity: Severity,
+        evidence: Evidence,
+        message: Text,
+        advice: Text,
+        numbers: dict[str, float],
+    ) -> Finding:
+        return Finding(self.code, severity, evidence.column, (evidence,), message, advice, numbers)
+
+
+def _first_broken_loss(run: Run) -> float:
+    """Step of the first NaN or infinite loss, infinity if there is none: activations after it are no origin."""
+    if LOSS_NONFINITE not in run:
+        return np.inf
+    table = run[LOSS_NONFINITE]
+    broken = table.steps[(table.values > 0).any(axis=1)]
+    return float(broken[0]) if len(broken) else np.inf
+
+
+def _hidden(std: Table, modules: Layout) -> list[str]:
+    """Linear and convolution layers in the order of calls, without the output."""
+    return [
+        name for name in std.columns if modules.kind(name) in WEIGHTED and name not in modules.last
+    ]
+
+
+def _numbers(low: float, high: float) -> dict[str, str]:
+    return {"low": number(low), "high": number(high), "times": number(float(f"{high / low:.2g}"))}

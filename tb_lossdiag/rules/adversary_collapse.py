@@ -1,0 +1,219 @@
+"""LD709 adversary-collapse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM, Quantity
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Span, level, spans
+
+_JUDGES = ("d", "disc", "discriminator", "critic", "netd", "dis")
+_MAKERS = ("g", "gen", "generator", "netg")
+
+_FIRST = 5
+"""Records whose median is the start: a quick win shows within tens."""
+
+_MESSAGE = Text(
+    "The loss `{term}` of {winner} has been at {end}, {share}% of its start, since step {first}, while the gradient of {loser} {did} from {before} to {after}.",
+    "自第 {first} 步起，{winner} 的损失 `{term}` 一直在 {end}，为起点的 {share}%，而 {loser} 的梯度从 {before} {did}到 {after}。",
+)
+_DIED = Text("fell", "降")
+_EXPLODED = Text("grew", "升")
+_ADVICE = Text(
+    """{winner} has won: what {loser} learns from it says nothing any more. Hold the winner back:
+
+- a lower learning rate for {winner}, or fewer steps of it per step of {loser};
+- labels of 0.9 instead of 1, noise on the inputs it judges, dropout;
+- a judge that stays smooth:
+
+```python
+layer = torch.nn.utils.spectral_norm(layer)  # every layer of the discriminator
+```
+
+- the non-saturating loss for the generator, which keeps a gradient when it loses:
+
+```python
+loss = torch.nn.functional.binary_cross_entropy_with_logits(judged_fake, torch.ones_like(judged_fake))
+```""",
+    """{winner} 已经获胜：{loser} 从它那里学不到什么了。要拖住赢家：
+
+- 降低 {winner} 的学习率，或减少它相对 {loser} 的步数；
+- 标签用 0.9 代替 1，对它评判的输入加噪声，使用 dropout；
+- 让评判者保持平滑：
+
+```python
+layer = torch.nn.utils.spectral_norm(layer)  # 判别器的每一层
+```
+
+- 生成器使用非饱和损失，输的时候仍有梯度：
+
+```python
+loss = torch.nn.functional.binary_cross_entropy_with_logits(judged_fake, torch.ones_like(judged_fake))
+```""",
+)
+
+
+@dataclass(frozen=True)
+class AdversaryCollapse:
+    """In a two-player run one side has won and the other no longer learns.
+
+    Why it matters: the players teach each other. When the discriminator is always right, the generator's gradient vanishes or turns wild,
+    and samples stop improving.
+
+    How it decides: two watched models and a loss term of each (told by their names: D, discriminator, critic; G, generator). The level of one
+    term, which is never negative, stays below `max_floor` of its start for the last `min_stretch` of the records or more, and over that stretch
+    the other model's gradient norm is `min_change` times smaller, or larger, than before. Unit: 1.
+
+    What to try first: hold the winner back: learning rate, label smoothing, spectral normalisation.
+
+    Guards against: losses that may be negative (a WGAN's: not evaluated); the winner's own gradient, which shrinks with its loss; a
+    side that is ahead for a while; watched models that are no adversaries.
+
+    References: Goodfellow et al. 2014 (arXiv 1406.2661, section 3, on the saturating loss); Arjovsky and Bottou 2017 (arXiv 1701.04862);
+    Miyato et al. 2018 (arXiv 1802.05957).
+    """
+
+    zh: ClassVar[str] = """两方对抗的训练中，一方已经获胜，另一方不再学习。
+
+    为什么重要：双方互为老师。当判别器总是对的，生成器的梯度就会消失或失控，样本不再改善。
+
+    如何判断：两个被观察的模型及各自的一个损失项（凭名字判断：D、discriminator、critic；G、generator）。某一方从不为负的损失项，其水平在最后至少 `min_stretch` 的记录中低于起点的 `max_floor`，且这段时间里另一模型的梯度范数比之前小或大 `min_change` 倍。单位：1。
+
+    先试什么：拖住赢家：学习率、标签平滑、谱归一化。
+
+    如何避免误报：可能为负的损失（如 WGAN：不评估）；赢家自身的梯度会随损失变小；一时领先；并非对手的多个模型。
+
+    参考：Goodfellow 等 2014（arXiv 1406.2661 第 3 节，饱和损失）；Arjovsky 与 Bottou 2017（arXiv 1701.04862）；Miyato 等 2018（arXiv 1802.05957）。
+    """
+    code: ClassVar[str] = "LD709"
+    name: ClassVar[str] = "adversary-collapse"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("One player has won", "对抗的一方已经获胜")
+    reads: ClassVar[tuple[Quantity, ...]] = (GLOBAL_NORM, LOSS_TERM)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD102", "LD103", "LD104", "LD201", "LD202", "LD401", "LD402", "LD406", "LD602",
+    )  # fmt: skip
+
+    #: level over start, 1; a balanced discriminator stays above a tenth of 2 ln 2
+    max_floor: float = 0.05
+    #: gradient norm before over during the stretch, or the other way round, 1; a factor of a few is a matter of the game
+    min_change: float = 10.0
+    #: share of the records up to the end, 1; being ahead for a while is part of the game
+    min_stretch: float = 0.2
+    #: records in that stretch
+    min_records: int = 20
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding if one side's loss is at its floor and the other's gradient has died or exploded."""
+        models, terms = _sides(run[GLOBAL_NORM].columns), _sides(run[LOSS_TERM].columns)
+        if any(len(models[role]) != 1 or not terms[role] for role in _ROLES):
+            raise NotEnough(
+                Text(
+                    "two watched models and a loss term of each, named after discriminator and generator",
+                    "需要两个被观察的模型及各自的损失项，并以判别器与生成器命名",
+                )
+            )
+        judged = [role for role in _ROLES if self._can_be_judged(_sum(run, terms[role])[1])]
+        if not judged:
+            least = 2 * self.min_records
+            raise NotEnough(
+                Text(
+                    f"at least {least} records of a loss term that is never negative",
+                    f"至少需要 {least} 条从不为负的损失项记录",
+                )
+            )
+        for winner in judged:
+            loser = "maker" if winner == "judge" else "judge"
+            yield from self._won(run, terms[winner], (models[winner][0], models[loser][0]))
+
+    def _can_be_judged(self, values: Doubles) -> bool:
+        """Whether "near its floor" means something."""
+        return len(values) >= 2 * self.min_records and not (values < 0).any()
+
+    def _won(self, run: Run, terms: list[str], players: tuple[str, str]) -> Iterator[Finding]:
+        steps, values = _sum(run, terms)
+        start = float(np.median(values[:_FIRST]))
+        low = level(values, 5) <= self.max_floor * start
+        found = spans(low, max(self.min_records, int(self.min_stretch * len(values))))
+        if start <= 0 or not found or found[-1].last != len(values) - 1:
+            return
+        before, after = _around(run, players[1], int(steps[found[-1].first]))
+        if before * self.min_change <= after or after * self.min_change <= before:
+            names = {"winner": f"`{players[0]}`", "loser": f"`{players[1]}`", "term": terms[0]}
+            yield self._finding(names, (steps, values, found[-1]), start, (before, after))
+
+    def _finding(
+        self,
+        names: dict[str, str],
+        curve: tuple[Steps, Doubles, Span],
+        start: float,
+        norms: tuple[float, float],
+    ) -> Finding:
+        steps, values, span = curve
+        end = float(np.median(values[span.records]))
+        ends = span.ends(steps)
+        did = _DIED if norms[1] < norms[0] else _EXPLODED
+        words = {
+            **names,
+            "end": number(end),
+            "share": number(100 * end / start),
+            "first": str(ends[0]),
+            "before": number(norms[0]),
+            "after": number(norms[1]),
+        }
+        message = Text(
+            _MESSAGE.en.format(did=did.en, **words), _MESSAGE.zh.format(did=did.zh, **words)
+        )
+        loser = names["loser"].strip("`")
+        evidence = (
+            Evidence(LOSS_TERM.name, names["term"], *ends, end, self.max_floor * start),
+            Evidence(GLOBAL_NORM.name, loser, *ends, norms[1], norms[0]),
+        )
+        advice = _ADVICE.format(winner=names["winner"], loser=names["loser"])
+        numbers = {"end": end, "before": norms[0], "after": norms[1]}
+        return Finding(self.code, self.severity, loser, evidence, message, advice, numbers)
+
+
+_ROLES = {"judge": _JUDGES, "maker": _MAKERS}
+
+
+def _sides(columns: tuple[str, ...]) -> dict[str, list[str]]:
+    """The columns of each role, by the words of their names."""
+    found: dict[str, list[str]] = {role: [] for role in _ROLES}
+    for column in sorted(columns):
+        words = set(re.split(r"[^a-z]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", column).lower()))
+        for role, names in _ROLES.items():
+            if words & set(names):
+                found[role].append(column)
+    return found
+
+
+def _sum(run: Run, terms: list[str]) -> tuple[Steps, Doubles]:
+    """Sum of some terms at the steps at which all of them are finite (a discriminator may have one for real and one for fake)."""
+    table = run[LOSS_TERM]
+    values = np.stack([table.column(term) for term in terms]).astype(np.float64).sum(axis=0)
+    finite = np.isfinite(values)
+    return table.steps[finite], values[finite]
+
+
+def _known(run: Run, model: str) -> tuple[Steps, Doubles]:
+    """Steps and finite gradient norms of a model."""
+    norms = run[GLOBAL_NORM].column(model).astype(np.float64)
+    finite = np.isfinite(norms)
+    return run[GLOBAL_NORM].steps[finite], norms[finite]
+
+
+def _around(run: Run, model: str, step: int) -> tuple[float, float]:
+    """Median gradient norm of a model before a step and from it on; NaN where there is none."""
+    steps, norms = _known(run, model)
+    parts = norms[steps < step], norms[steps >= step]
+    before, after = (float(np.median(part)) if len(part) else float("nan") for part in parts)
+    return before, after

@@ -1,0 +1,205 @@
+"""LD509 class-imbalance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_MAJORITY,
+    CALL_PREDICTED_MAJORITY,
+    CALL_TARGET_MEAN,
+    CALL_VALUE,
+    CALL_WEIGHTED,
+    LABEL_COUNT,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.loss_calls import BINARY, CLASSES, Call, calls
+from tb_lossdiag.rules.modules import last_span
+from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools
+
+_MESSAGE = Text(
+    "{majority}% of the targets of `{call}` are of one class, the model has predicted one class for {predicted}% of the samples in the last {checks} check-ups, and its loss {value} is no better than guessing by frequency ({baseline}).",
+    "`{call}` 的目标有 {majority}% 属于同一类别；最近 {checks} 次检查中模型把 {predicted}% 的样本都预测为一个类别，其损失 {value} 并不比按频率猜测（{baseline}）更好。",
+)
+_MANY = Text(
+    """Let rare classes count more. From the labels seen so far:
+
+```python
+weight = torch.tensor([{weights}])  # one per class, larger for rarer ones
+loss = torch.nn.functional.cross_entropy(logits, target, weight=weight.to(logits.device))
+```
+
+Or draw them more often (`torch.utils.data.WeightedRandomSampler`). Judge by balanced accuracy or the area under the curve, not by
+accuracy: {majority}% come for free.""",
+    """让稀有类别分量更重。根据目前看到的标签：
+
+```python
+weight = torch.tensor([{weights}])  # 每个类别一个，越稀有越大
+loss = torch.nn.functional.cross_entropy(logits, target, weight=weight.to(logits.device))
+```
+
+或更频繁地抽取它们（`torch.utils.data.WeightedRandomSampler`）。请用平衡准确率或曲线下面积评判，而不是准确率：{majority}% 是白送的。""",
+)
+_TWO = Text(
+    """Let the rare answer count more. {share}% of the targets seen are positive:
+
+```python
+pos_weight = torch.tensor({weight})  # negatives per positive
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight)
+```
+
+Or draw them more often (`torch.utils.data.WeightedRandomSampler`). Judge by the area under the precision-recall curve, not by
+accuracy: {majority}% come for free.""",
+    """让稀有的答案分量更重。目前看到的目标有 {share}% 为正：
+
+```python
+pos_weight = torch.tensor({weight})  # 每个正样本对应的负样本数
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight)
+```
+
+或更频繁地抽取它们（`torch.utils.data.WeightedRandomSampler`）。请用精确率—召回率曲线下面积评判，而不是准确率：{majority}% 是白送的。""",
+)
+_MOST_LISTED = 20
+"""Weights that fit into a line of code."""
+
+
+@dataclass(frozen=True)
+class ClassImbalance:
+    """One class is so frequent that the model only ever predicts it.
+
+    Why it matters: always saying "no" is right in 95 of 100 cases and says nothing. The loss of that answer is a plateau that a model
+    may never leave.
+
+    How it decides: over the last `min_checks` check-ups or more, the most frequent class has at least `min_majority` of the targets, one
+    class gets at least `min_predicted` of the predictions, and the loss is at least `min_baseline` of what the label frequencies alone
+    give (their entropy). No class weights were given.
+
+    What to try first: class weights or `pos_weight`; draw rare classes more often; another measure than accuracy.
+
+    Guards against: imbalance that the model copes with (its loss is below the baseline, or it predicts rare classes); the first
+    check-ups, when every model guesses; weights that were given; a single class (LD506).
+
+    References: King and Zeng 2001, "Logistic regression in rare events data"; He and Garcia 2009, "Learning from imbalanced data".
+    """
+
+    zh: ClassVar[str] = """某个类别太常见，模型只会预测它。
+
+    为什么重要：总是回答“否”，100 次里能对 95 次，却什么也没说明。这个答案的损失是一个平台，模型可能永远走不出来。
+
+    如何判断：在最近至少 `min_checks` 次检查中，最常见的类别占目标的 `min_majority` 以上，某一类别占预测的 `min_predicted` 以上，且损失至少为仅凭标签频率所得损失（其熵）的 `min_baseline`。没有给出类别权重。
+
+    先试什么：使用类别权重或 `pos_weight`；更频繁地抽取稀有类别；换用准确率以外的指标。
+
+    如何避免误报：模型能应付的不平衡（损失低于基线，或会预测稀有类别）；最初几次检查时任何模型都在猜；已给出权重；只有一个类别（LD506）。
+
+    参考：King 与 Zeng 2001，“Logistic regression in rare events data”；He 与 Garcia 2009，“Learning from imbalanced data”。
+    """
+    code: ClassVar[str] = "LD509"
+    name: ClassVar[str] = "class-imbalance"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Only the most frequent class is predicted", "只预测最常见的类别")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_MAJORITY,
+        CALL_PREDICTED_MAJORITY,
+        CALL_BASELINE,
+        CALL_WEIGHTED,
+        CALL_TARGET_MEAN,
+        LABEL_COUNT,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
+
+    #: share of the targets, 1; with less, guessing one class is not yet a comfortable answer
+    min_majority: float = 0.8
+    #: share of the predictions, 1; a model that copes predicts the rare classes about as often as they occur
+    min_predicted: float = 0.995
+    #: loss over that of the label frequencies, 1; half a batch's noise below it
+    min_baseline: float = 0.9
+    #: check-ups in a row up to the newest; the first three are consecutive steps, so some lie later
+    min_checks: int = 5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per class loss that has stayed at the answer "most frequent class"."""
+        found = [(call, _known(call)) for call in calls(run, (*CLASSES, *BINARY))]
+        if max(int(known.sum()) for _, known in found) < self.min_checks:
+            least = self.min_checks
+            raise NotEnough(
+                Text(
+                    f"at least {least} check-ups of a loss on classes",
+                    f"至少需要 {least} 次对分类损失的检查",
+                )
+            )
+        for call, known in found:
+            stuck = self._stuck(call)
+            span = last_span(np.where(known, 1.0, np.nan), stuck, self.min_checks)
+            if span is not None:
+                hits = np.zeros(len(known), bool)
+                hits[np.flatnonzero(known)[span.records]] = True
+                yield self._finding(run, call, hits)
+
+    def _stuck(self, call: Call) -> Bools:
+        majority = call.of(CALL_MAJORITY)
+        guessing = call.of(CALL_VALUE) >= self.min_baseline * call.of(CALL_BASELINE)
+        one = call.of(CALL_PREDICTED_MAJORITY) >= self.min_predicted
+        unequal = (majority >= self.min_majority) & (majority < 1)
+        stuck: Bools = unequal & one & guessing & ~(call.of(CALL_WEIGHTED) == 1)
+        return stuck
+
+    def _finding(self, run: Run, call: Call, hits: Bools) -> Finding:
+        majority = float(np.median(call.of(CALL_MAJORITY)[hits]))
+        predicted = float(np.median(call.of(CALL_PREDICTED_MAJORITY)[hits]))
+        share = number(100 * majority)
+        message = _MESSAGE.format(
+            call=call.name,
+            majority=share,
+            predicted=number(100 * predicted),
+            checks=str(int(hits.sum())),
+            value=number(float(np.median(call.of(CALL_VALUE)[hits]))),
+            baseline=number(float(np.median(call.of(CALL_BASELINE)[hits]))),
+        )
+        evidence = call.evidence(CALL_PREDICTED_MAJORITY, hits, predicted, self.min_predicted)
+        advice = _advice(run, call, share)
+        numbers = {"majority": majority, "predicted": predicted}
+        return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)
+
+
+def _known(call: Call) -> Bools:
+    return ~np.isnan(call.of(CALL_MAJORITY)) & ~np.isnan(call.of(CALL_PREDICTED_MAJORITY))
+
+
+def _advice(run: Run, call: Call, majority: str) -> Text:
+    yes = call.typical(CALL_TARGET_MEAN)
+    if call.function in BINARY:
+        yes = yes if 0 < yes < 1 else 1e-3
+        weight = number(float(f"{(1 - yes) / yes:.2g}"))
+        return _TWO.format(share=number(100 * yes), weight=weight, majority=majority)
+    weights = balanced(_labels(run))
+    shown = ", ".join(number(float(f"{weight:.3g}")) for weight in weights[:_MOST_LISTED])
+    more = ", ..." if len(weights) > _MOST_LISTED else ""
+    return _MANY.format(weights=(shown or "...") + more, majority=majority)
+
+
+def _labels(run: Run) -> Doubles:
+    """float64[C]: targets of each class over all check-ups, by number."""
+    if LABEL_COUNT not in run:
+        return np.zeros(0)
+    counts = run[LABEL_COUNT]
+    total = np.where(np.isfinite(counts.values), counts.values, 0).astype(np.float64).sum(axis=0)
+    numbered = [name for name in counts.columns if name.isdecimal()]
+    return np.array([total[counts.columns.index(name)] for name in sorted(numbered, key=int)])
+
+
+def balanced(counts: Doubles) -> Doubles:
+    """float64[C]: samples / (classes x samples of the class), as scikit-learn's "balanced"; an unseen class counts as seen once."""
+    if not len(counts):
+        return counts
+    least: Doubles = np.maximum(counts, 1.0)
+    weights: Doubles = least.sum() / (len(counts) * least)
+    return weights

@@ -1,0 +1,144 @@
+"""LD707 collapsed-representation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_OUTPUTS,
+    EFFECTIVE_RANK,
+    MODULE_FED_BY,
+    MODULE_KIND,
+    MODULE_LAST,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.loss_calls import BINARY, CLASSES, REGRESSION, calls
+from tb_lossdiag.rules.modules import last_span, layout, needs_check_ups, there
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_MESSAGE = Text(
+    "The features of `{name}` span {end} directions in the last {checks} check-ups, {start} at the start.",
+    "最近 {checks} 次检查中 `{name}` 的特征只张成 {end} 个方向，开始时为 {start} 个。",
+)
+_ADVICE = Text(
+    """All samples lie near one line there, so little of the input gets through. See whether the output still depends on the input (LD705) and
+units still live (LD701). In self-supervised training this is dimensional collapse: add a term that spreads the features,
+
+```python
+features = features - features.mean(0)
+covariance = features.T @ features / (len(features) - 1)
+spread = torch.relu(1 - features.std(0)).mean()  # variance term
+decorrelation = (covariance - torch.diag(torch.diag(covariance))).pow(2).sum() / features.shape[1]
+```
+
+or more negatives, a stop-gradient on one branch, a projection head. Elsewhere try a lower learning rate or less weight decay.""",
+    """所有样本在那里几乎落在一条线上，输入的信息所剩无几。看看输出是否仍依赖于输入（LD705）、单元是否仍存活（LD701）。在自监督训练中这是维度坍塌：可加入使特征分散的项，
+
+```python
+features = features - features.mean(0)
+covariance = features.T @ features / (len(features) - 1)
+spread = torch.relu(1 - features.std(0)).mean()  # 方差项
+decorrelation = (covariance - torch.diag(torch.diag(covariance))).pow(2).sum() / features.shape[1]
+```
+
+或更多负样本、对一支停止梯度、投影头。其他情况请试更低的学习率或更小的权重衰减。""",
+)
+
+
+@dataclass(frozen=True)
+class CollapsedRepresentation:
+    """The features of a layer fall into a few directions.
+
+    Why it matters: what a layer maps onto one line, no later layer can tell apart.
+
+    How it decides: the effective rank of a hidden layer's outputs (exp of the entropy of the normalised singular values) is in at least
+    `min_checks` check-ups up to the newest below `min_share` of its first value; and below `max_rank` where the loss is over classes or a few
+    outputs. An information. Unit: directions.
+
+    What to try first: look at LD705 and LD701; in self-supervised training, a term against collapse.
+
+    Guards against: classifiers, whose features are meant to gather in as many directions as there are classes, and fewer in deep networks
+    (measured: from 14 to 2 of 64 in a healthy one); the output layer; layers that begin narrow.
+
+    References: Roy and Vetterli 2007, "The effective rank"; Jing et al. 2022 (arXiv 2110.09348); Papyan et al. 2020 (arXiv
+    2008.08186, neural collapse, which is healthy); Bardes et al. 2022 (arXiv 2105.04906).
+    """
+
+    zh: ClassVar[str] = """某一层的特征缩到了少数几个方向。
+
+    为什么重要：一层映射到同一条线上的东西，之后的层再也分不开。
+
+    如何判断：到最近一次为止，在至少 `min_checks` 次检查中，某个隐藏层输出的有效秩（归一化奇异值之熵的指数）低于其初值的 `min_share`；若损失针对类别或少数几个输出，还须低于 `max_rank`。仅为信息。单位：方向数。
+
+    先试什么：看 LD705 与 LD701；自监督训练中加入防坍塌的项。
+
+    如何避免误报：分类器的特征本就会聚到与类别数相当的方向，深层网络中更少（实测：健康网络 64 维中从 14 降到 2）；输出层；一开始就窄的层。
+
+    参考：Roy 与 Vetterli 2007，“The effective rank”；Jing 等 2022（arXiv 2110.09348）；Papyan 等 2020（arXiv 2008.08186，健康的神经坍塌）；Bardes 等 2022（arXiv 2105.04906）。
+    """
+    code: ClassVar[str] = "LD707"
+    name: ClassVar[str] = "collapsed-representation"
+    severity: ClassVar[Severity] = Severity.INFO
+    title: ClassVar[Text] = Text("Features collapse into few directions", "特征坍缩到少数方向")
+    reads: ClassVar[tuple[Quantity, ...]] = (EFFECTIVE_RANK, MODULE_KIND)
+    may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_LAST, MODULE_FED_BY, CALL_OUTPUTS)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: of the first value, 1; healthy classifiers fall to a fifth, autoencoders hardly
+    min_share: float = 0.2
+    #: directions, where the loss asks for few; healthy classifiers of ten classes keep 1.8 and more
+    max_rank: float = 1.3
+    #: directions; who begins with fewer has nothing to lose
+    min_start: float = 4.0
+    #: check-ups in a row up to the newest
+    min_checks: int = 3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for the layer that lost most."""
+        table, modules = run[EFFECTIVE_RANK], layout(run)
+        needs_check_ups(table, self.min_checks + 1)
+        few = _asks_for_few(run)
+        found: dict[str, tuple[float, Evidence, int, float]] = {}
+        for name in table.columns:
+            values = table.column(name)
+            known = values[there(values)].astype(np.float64)
+            if not len(known) or known[0] < self.min_start or name in modules.last:
+                continue
+            bound = min(self.min_share * known[0], self.max_rank if few else np.inf)
+            span = last_span(values, values <= bound, self.min_checks)
+            if span is not None:
+                steps = table.steps[there(values)][span.records]
+                end = float(np.median(known[span.records]))
+                ends = int(steps[0]), int(steps[-1])
+                piece = Evidence(table.quantity.name, name, *ends, end, bound)
+                found[name] = end / float(known[0]), piece, span.size, float(known[0])
+        if found:
+            name = min(found, key=lambda each: (found[each][0], each))
+            yield self._finding(name, *found[name][1:])
+
+    def _finding(self, name: str, evidence: Evidence, checks: int, start: float) -> Finding:
+        end = evidence.observed or 0.0
+        message = _MESSAGE.format(
+            name=name, end=number(end), start=number(start), checks=str(checks)
+        )
+        numbers = {"start": start, "end": end}
+        return Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)
+
+
+def _asks_for_few(run: Run) -> bool:
+    """Whether a loss is over classes or at most as many outputs as a classifier has; unknown counts as such."""
+    try:
+        found = calls(run)
+    except NotEnough:
+        return True
+    known = (*CLASSES, *BINARY, *REGRESSION)
+    return any(c.function in known and not c.typical(CALL_OUTPUTS) > _MANY for c in found)
+
+
+_MANY = 100
+"""Outputs; a loss over more asks for features in many directions."""

@@ -1,0 +1,196 @@
+"""LD705 constant-output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    ACTIVATION_ABS_MAX,
+    ACTIVATION_VARIATION,
+    CALL_INPUT_MAX,
+    CALL_INPUT_MIN,
+    CALL_TARGET_MEAN,
+    CALL_TARGET_STD,
+    CALL_VARIATION,
+    MODULE_FED_BY,
+    MODULE_KIND,
+    MODULE_LAST,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.loss_calls import Call, calls
+from tb_lossdiag.rules.modules import last_span, layout, there
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_MESSAGE = Text(
+    "The output is the same for every sample of the batch in {checks} check-ups up to the end: what {name} sees varies by {variation} of its size.",
+    "到结束为止的 {checks} 次检查中，批次里每个样本的输出都相同：{name} 处的变化只有其大小的 {variation}。",
+)
+_ADVICE = Text(
+    """The model answers without looking at its input. Find the first layer at which two samples become one:
+
+```python
+first, second = batch[:1], batch[-1:]
+for name, module in model.named_modules():
+    module.register_forward_hook(lambda m, i, o, name=name: print(name, float(o.float().std())))
+model(first), model(second)  # the layer from which on both print the same
+```
+
+- Activations: dead ReLUs (LD701), saturated ones (LD702), a softmax over one unit (LD511).
+- Loss: targets that broadcast (LD504) or one frequent class (LD509) make a constant the best answer.
+- Input: constant features, padding only, a `detach()` or an index that takes the wrong axis.""",
+    """模型不看输入就作答。找出两个样本从哪一层开始变成一样：
+
+```python
+first, second = batch[:1], batch[-1:]
+for name, module in model.named_modules():
+    module.register_forward_hook(lambda m, i, o, name=name: print(name, float(o.float().std())))
+model(first), model(second)  # 从哪一层起两者打印相同
+```
+
+- 激活：死亡的 ReLU（LD701）、饱和的激活（LD702）、单个单元的 softmax（LD511）。
+- 损失：相互广播的目标（LD504）或过于常见的类别（LD509）使常数成为最佳答案。
+- 输入：常数特征、全是填充、`detach()` 或取错轴的索引。""",
+)
+
+
+@dataclass(frozen=True)
+class ConstantOutput:
+    """The model gives the same output for every input.
+
+    Why it matters: it has learned a constant, which no amount of further training along these gradients may change.
+
+    How it decides: the standard deviation of the loss's input over the batch, over its size, is below `max_variation` in at least
+    `min_checks` check-ups in a row up to the newest, and below `max_variation_share` of that of the targets, which vary. Where no loss call
+    was seen, the same of the module that gives the model's output. Unit: 1.
+
+    What to try first: compare two samples layer by layer.
+
+    Guards against: deep networks at the start, whose outputs hardly differ until they learn; output layers that begin at 0; targets
+    that hardly vary themselves (1000 and 1001); outputs that are infinite; batches of one.
+
+    References: Lu et al. 2020, "Dying ReLU and initialization" (arXiv 1903.06733, a dead network is a constant); Karpathy 2019, "A
+    recipe for training neural networks".
+    """
+
+    zh: ClassVar[str] = """模型对任何输入都给出相同的输出。
+
+    为什么重要：它学到的是一个常数，沿着这样的梯度再怎么训练也可能改变不了。
+
+    如何判断：到最近一次为止，在连续至少 `min_checks` 次检查中，损失的输入在批次上的标准差与其大小之比低于 `max_variation`，并低于有变化的目标之比的 `max_variation_share`。若没有看到损失调用，则看给出模型输出的模块。单位：1。
+
+    先试什么：逐层比较两个样本。
+
+    如何避免误报：刚开始的深层网络，学会之前输出几乎相同；从 0 开始的输出层；本身几乎不变的目标（1000 与 1001）；无穷大的输出；只有一个样本的批次。
+
+    参考：Lu 等 2020（arXiv 1903.06733，死亡的网络就是常数）；Karpathy 2019，训练神经网络的秘诀。
+    """
+    code: ClassVar[str] = "LD705"
+    name: ClassVar[str] = "constant-output"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("The output does not depend on the input", "输出不依赖于输入")
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_VARIATION,
+        CALL_INPUT_MIN,
+        CALL_INPUT_MAX,
+        CALL_TARGET_STD,
+        CALL_TARGET_MEAN,
+        ACTIVATION_VARIATION,
+        ACTIVATION_ABS_MAX,
+        MODULE_FED_BY,
+        MODULE_KIND,
+        MODULE_LAST,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD108", "LD109", "LD205", "LD509")
+
+    #: standard deviation over the batch over root mean square, 1; float32 has 1e-7, a trained model 0.1 and more
+    max_variation: float = 1e-4
+    #: of the targets' own variation, 1; who answers 1000 and 1001 rightly varies little
+    max_variation_share: float = 0.01
+    #: check-ups in a row up to the newest; the first three are consecutive steps, so some lie later
+    min_checks: int = 5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per loss call with a constant input; per output module if there are no calls."""
+        found = _calls(run)
+        enough = 0
+        for call in found:
+            values = _sound(call.of(CALL_VARIATION), _call_sizes(call))
+            enough = max(enough, int(there(values).sum()))
+            bound = np.fmin(self.max_variation, self.max_variation_share * _targets(call))
+            yield from self._constant(CALL_VARIATION, call.name, (call.steps, values), bound)
+        if not found and ACTIVATION_VARIATION in run and MODULE_KIND in run:
+            table = run[ACTIVATION_VARIATION]
+            for name in sorted(layout(run).last):
+                sizes = _module_sizes(run, name, table.steps)
+                values = _sound(table.column(name).astype(np.float64), sizes)
+                enough = max(enough, int(there(values).sum()))
+                bound = np.full(len(values), self.max_variation)
+                yield from self._constant(ACTIVATION_VARIATION, name, (table.steps, values), bound)
+        if enough < self.min_checks:
+            least = self.min_checks
+            raise NotEnough(
+                Text(
+                    f"at least {least} check-ups with a loss call or the output's activations: {CALL_VARIATION.how}",
+                    f"至少需要 {least} 次含损失调用或输出激活的检查：writer.watch(model, optimizer) 并设 check_up=True",
+                )
+            )
+
+    def _constant(
+        self, quantity: Quantity, name: str, seen: tuple[Steps, Doubles], bound: Doubles
+    ) -> Iterator[Finding]:
+        steps, values = seen
+        span = last_span(values, values <= bound, self.min_checks)
+        if span is None:
+            return
+        rows = np.flatnonzero(there(values))[span.records]
+        variation = float(np.median(values[rows]))
+        message = _MESSAGE.format(
+            checks=str(span.size), name=f"`{name}`", variation=number(variation)
+        )
+        ends = int(steps[rows[0]]), int(steps[rows[-1]])
+        evidence = Evidence(quantity.name, name, *ends, variation, self.max_variation)
+        numbers = {"variation": variation}
+        yield Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)
+
+
+def _calls(run: Run) -> list[Call]:
+    try:
+        return calls(run)
+    except NotEnough:
+        return []
+
+
+def _sound(values: Doubles, sizes: Doubles | None) -> Doubles:
+    """Values where the output's size is sane: of a run that broke they mean nothing. All, where sizes are not known."""
+    return values if sizes is None else np.where(sizes < _OVERFLOWS, values, np.nan)
+
+
+def _call_sizes(call: Call) -> Doubles | None:
+    """float64[N]: largest absolute input."""
+    if CALL_INPUT_MIN not in call.run or CALL_INPUT_MAX not in call.run:
+        return None
+    return np.maximum(np.abs(call.of(CALL_INPUT_MIN)), np.abs(call.of(CALL_INPUT_MAX)))
+
+
+def _module_sizes(run: Run, name: str, steps: Steps) -> Doubles | None:
+    """float64[N]: largest absolute output of a module."""
+    if ACTIVATION_ABS_MAX not in run:
+        return None
+    return run[ACTIVATION_ABS_MAX].at(steps, [name])[:, 0].astype(np.float64)
+
+
+_OVERFLOWS = 1e15
+"""Beyond this a float32's square, summed over a batch, may be infinite."""
+
+
+def _targets(call: Call) -> Doubles:
+    """float64[N]: the targets' standard deviation over their root mean square; infinite where unknown, 0 where they don't vary."""
+    std, mean = call.of(CALL_TARGET_STD), call.of(CALL_TARGET_MEAN)
+    relative = std / np.maximum(np.hypot(std, mean), 1e-30)
+    return np.where(np.isnan(relative), np.inf, relative)

@@ -1,0 +1,131 @@
+"""LD703 eval-mode-training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import EVAL_MODULES, MODE_MODULES, ROOT_TRAINING, Quantity
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.modules import last_span
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_MESSAGE = Text(
+    "The model{model} was in eval() in {checks} check-ups while it was trained, since step {first} at the latest: its {modules} dropout and normalisation modules don't do what they do in training.",
+    "模型{model}在 {checks} 次检查中处于 eval() 却在训练，最迟从第 {first} 步开始：它的 {modules} 个 dropout 与归一化模块没有按训练时的方式工作。",
+)
+_ADVICE = Text(
+    """Call `train()` where the training part begins, not once before the loop; validation leaves the model in eval():
+
+```python
+for epoch in range(epochs):
+    model.train()
+    train_one_epoch(model, optimizer)
+    model.eval()
+    with torch.no_grad():
+        validate(model)
+```
+
+A model from a library may come in eval(). To keep only normalisation layers fixed while fine-tuning, call `model.train()` and then
+`eval()` on those layers: LD703 leaves that alone.""",
+    """在训练部分开始处调用 `train()`，而不是循环之前只调用一次；验证之后模型停留在 eval()：
+
+```python
+for epoch in range(epochs):
+    model.train()
+    train_one_epoch(model, optimizer)
+    model.eval()
+    with torch.no_grad():
+        validate(model)
+```
+
+从库中加载的模型可能处于 eval()。微调时若只想固定归一化层，请先 `model.train()`，再对这些层调用 `eval()`：LD703 不会提示。""",
+)
+
+
+@dataclass(frozen=True)
+class EvalModeTraining:
+    """The model is trained while it is in eval mode.
+
+    Why it matters: dropout is off, so the run overfits sooner; batch normalisation uses and never updates its running statistics, which
+    after initialisation are those of no data at all.
+
+    How it decides: during the forward pass `model.training` was False and all its dropout and normalisation modules were in eval, in at
+    least `min_checks` check-ups in a row up to the newest. Unit: check-ups.
+
+    What to try first: `model.train()` at the beginning of every training epoch.
+
+    Guards against: models in which the mode changes nothing; frozen normalisation layers in a model that is in train(); modules that
+    are switched one by one.
+
+    References: PyTorch, `torch.nn.Module.eval`, Autograd mechanics, "Evaluation Mode"; UMLAUT (Schoop et al. 2021) on missing dropout.
+    """
+
+    zh: ClassVar[str] = """模型处于 eval 模式却在训练。
+
+    为什么重要：dropout 关闭，训练会更早过拟合；批归一化使用却从不更新其运行统计量，而初始化后的统计量不来自任何数据。
+
+    如何判断：到最近一次为止，在连续至少 `min_checks` 次检查的前向过程中，`model.training` 为 False，且所有 dropout 与归一化模块都处于 eval。单位：检查次数。
+
+    先试什么：在每个训练轮开始时调用 `model.train()`。
+
+    如何避免误报：模式不起作用的模型；处于 train() 的模型中被固定的归一化层；逐个切换模式的模块。
+
+    参考：PyTorch `torch.nn.Module.eval`，自动求导机制“Evaluation Mode”；UMLAUT（Schoop 等 2021）。
+    """
+    code: ClassVar[str] = "LD703"
+    name: ClassVar[str] = "eval-mode-training"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Trained in eval mode", "在 eval 模式下训练")
+    reads: ClassVar[tuple[Quantity, ...]] = (EVAL_MODULES, MODE_MODULES, ROOT_TRAINING)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD102", "LD104", "LD105", "LD107", "LD108", "LD202", "LD601", "LD704",
+    )  # fmt: skip
+
+    #: check-ups in a row; one may be a forward pass that was never meant to train
+    min_checks: int = 2
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model that is trained in eval mode."""
+        off, all_modules, root = run.aligned(EVAL_MODULES, MODE_MODULES, ROOT_TRAINING)
+        known = ~(np.isnan(off.values) | np.isnan(all_modules.values) | np.isnan(root.values))
+        if known.sum(axis=0).max(initial=0) < self.min_checks:
+            least = self.min_checks
+            raise NotEnough(
+                Text(
+                    f"at least {least} check-ups that saw the model's forward pass",
+                    f"至少需要 {least} 次看到模型前向过程的检查",
+                )
+            )
+        for index, name in enumerate(off.columns):
+            modules = all_modules.values[:, index]
+            asleep = (
+                (root.values[:, index] == 0) & (modules > 0) & (off.values[:, index] >= modules)
+            )
+            seen = np.where(known[:, index], modules, np.nan)
+            span = last_span(seen, asleep, self.min_checks)
+            if span is not None:
+                steps = off.steps[known[:, index]][span.records]
+                yield self._finding(name, (int(steps[0]), int(steps[-1])), span.size, modules)
+
+    def _finding(
+        self,
+        name: str,
+        ends: tuple[int, int],
+        checks: int,
+        modules: np.ndarray[tuple[int], np.dtype[np.float32]],
+    ) -> Finding:
+        count = float(np.nanmax(modules))
+        message = _MESSAGE.format(
+            model=f" `{name}` " if name else "",
+            checks=str(checks),
+            first=str(ends[0]),
+            modules=number(count),
+        )
+        evidence = Evidence(EVAL_MODULES.name, name, *ends, count, 0.0)
+        numbers = {"modules": count, "checks": checks}
+        return Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)

@@ -1,0 +1,54 @@
+"""The models' inputs as the check-ups saw them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    ACTIVATION_STD,
+    INPUT_MEAN,
+    INPUT_STD,
+    MODULE_KIND,
+    Kind,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.modules import SHAPING, layout
+
+
+def fact(run: Run, quantity: Quantity, steps: Steps, model: str) -> Doubles:
+    """float64[N]: a fact of a watched model's input at these steps, NaN where not recorded."""
+    if quantity not in run:
+        return np.full(len(steps), np.nan)
+    return run[quantity].at(steps, [model])[:, 0].astype(np.float64)
+
+
+def scaled_within(run: Run, model: str, least: float) -> bool:
+    """Whether a model brings its input to scale itself.
+
+    Its first layer is a normalisation; or that layer's output has less than `least` of the input's size at the first check-up,
+    which no usual initialisation does: the input was scaled before. False where the modules were not recorded.
+    """
+    if MODULE_KIND not in run:
+        return False
+    kinds, prefix = layout(run).kinds, f"{model}/" if model else ""
+    own = [name for name in run[MODULE_KIND].columns if name.startswith(prefix) and name in kinds]
+    first = next((name for name in own if kinds[name] not in SHAPING), None)
+    if first is None:
+        return False
+    return kinds[first] is Kind.NORMALISATION or _small(run, first, model, least)
+
+
+def _small(run: Run, layer: str, model: str, least: float) -> bool:
+    if ACTIVATION_STD not in run:
+        return False
+    given = np.hypot(_first(run, INPUT_STD, model), _first(run, INPUT_MEAN, model))
+    out = run[ACTIVATION_STD].column(layer)[:1]
+    return bool(len(out)) and float(out[0]) < least * given
+
+
+def _first(run: Run, quantity: Quantity, column: str) -> float:
+    """First value of a column, 0 if there is none."""
+    values = run[quantity].column(column) if quantity in run else np.zeros(0, np.float32)
+    known = values[np.isfinite(values)]
+    return float(known[0]) if len(known) else 0.0

@@ -1,0 +1,170 @@
+"""LD503 logits-into-probability-loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_INPUT_MAX,
+    CALL_INPUT_MIN,
+    CALL_ROW_EXP_ERROR,
+    CALL_SOURCE,
+    CALL_UNIT_SHARE,
+    Quantity,
+    Source,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
+from tb_lossdiag.rules.rule import Finding, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools
+
+_MESSAGE = Text(
+    "`{call}` expects {wants}, but was given {got} in {count} of {checks} check-ups: values from {low} to {high}.",
+    "`{call}` 需要{wants}，但 {checks} 次检查中有 {count} 次得到的是{got}：取值 {low} 到 {high}。",
+)
+_LOG = Text("log-probabilities", "对数概率")
+_UNIT = Text("probabilities", "概率")
+_RAW = Text("raw outputs", "原始输出")
+_SOFT = Text("probabilities without their logarithm", "没有取对数的概率")
+_AXIS = Text("a log-softmax over another dimension", "在其他维度上做的 log-softmax")
+_NLL = Text(
+    """Use the loss that takes logits, or put a log-softmax over the class dimension in front:
+
+```python
+loss = torch.nn.functional.cross_entropy(logits, target)
+# the same: torch.nn.functional.nll_loss(logits.log_softmax(dim=1), target)
+```
+
+If the model ends in a softmax, replace it by `log_softmax`; as it is, the loss falls towards -1 and rewards no certainty.""",
+    """使用接受 logits 的损失，或在前面对类别维做 log-softmax：
+
+```python
+loss = torch.nn.functional.cross_entropy(logits, target)
+# 等价写法：torch.nn.functional.nll_loss(logits.log_softmax(dim=1), target)
+```
+
+如果模型以 softmax 结尾，请换成 `log_softmax`；现在的损失只会趋向 -1，并不鼓励确信。""",
+)
+_KL = Text(
+    """The first argument of `kl_div` is a log-probability, the second a probability:
+
+```python
+loss = torch.nn.functional.kl_div(logits.log_softmax(dim=-1), target, reduction="batchmean")
+```""",
+    """`kl_div` 的第一个参数是对数概率，第二个是概率：
+
+```python
+loss = torch.nn.functional.kl_div(logits.log_softmax(dim=-1), target, reduction="batchmean")
+```""",
+)
+_BCE = Text(
+    """Use the loss that takes logits; it is also more exact than a sigmoid followed by a logarithm:
+
+```python
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+```""",
+    """使用接受 logits 的损失，它也比先 sigmoid 再取对数更精确：
+
+```python
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+```""",
+)
+_ADVICE = {"nll_loss": _NLL, "kl_div": _KL, "binary_cross_entropy": _BCE}
+
+
+@dataclass(frozen=True)
+class LogitsIntoProbabilityLoss:
+    """A loss that expects probabilities is given something else.
+
+    Why it matters: `nll_loss` only picks the output of the right class. Without log-softmax nothing holds the other outputs down, and
+    the loss falls without bound while the model learns little.
+
+    How it decides: in most check-ups, and at least `min_checks`, `nll_loss` gets values above 0 or rows whose exponentials don't sum
+    to 1 (error above `min_row_error`); `kl_div` gets values above 0; `binary_cross_entropy` gets values outside [0, 1]. A log-softmax
+    over another dimension than the classes shows the same way and is named.
+
+    What to try first: use the loss that takes logits, or log-softmax over the class dimension.
+
+    Guards against: log-softmax in half precision; log(p + epsilon), whose rows sum to nearly 1; `kl_div` over whatever dimension.
+
+    References: PyTorch, `torch.nn.NLLLoss`, `torch.nn.KLDivLoss`, `torch.nn.BCELoss`; UMLAUT (Schoop et al. 2021), "missing softmax
+    layer before loss".
+    """
+
+    zh: ClassVar[str] = """需要概率的损失得到了别的东西。
+
+    为什么重要：`nll_loss` 只是取出正确类别的输出。没有 log-softmax 就没有什么约束其他输出，损失会无止境下降，模型却学不到多少。
+
+    如何判断：在多数且至少 `min_checks` 次检查中，`nll_loss` 得到大于 0 的值，或各行指数之和不为 1（误差超过 `min_row_error`）；`kl_div` 得到大于 0 的值；`binary_cross_entropy` 得到 [0, 1] 之外的值。在非类别维上做 log-softmax 也会如此表现，并会指明。
+
+    先试什么：使用接受 logits 的损失，或对类别维做 log-softmax。
+
+    如何避免误报：半精度的 log-softmax；log(p + epsilon)，其各行之和接近 1；`kl_div` 的维度不限。
+
+    参考：PyTorch `torch.nn.NLLLoss`、`torch.nn.KLDivLoss`、`torch.nn.BCELoss`；UMLAUT（Schoop 等 2021）“损失前缺少 softmax 层”。
+    """
+    code: ClassVar[str] = "LD503"
+    name: ClassVar[str] = "logits-into-probability-loss"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("The loss expects probabilities", "损失需要的是概率")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
+    may_read: ClassVar[tuple[Quantity, ...]] = (CALL_ROW_EXP_ERROR, CALL_UNIT_SHARE, CALL_SOURCE)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD101", "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD202", "LD601", "LD602", "LD608", "LD704", "LD707",
+    )  # fmt: skip
+
+    #: |sum of exp over classes - 1|, 1; log-probabilities err by 1e-2 in bfloat16, by classes x epsilon after log(p + epsilon)
+    min_row_error: float = 0.2
+    #: logarithm, 1; half precision rounds ln 1 that far up
+    max_log: float = 0.01
+    #: check-ups; what a loss is given is the same in every step
+    min_checks: int = 2
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per call that is given the wrong kind of numbers."""
+        for call in calls(run, tuple(_ADVICE)):
+            known = ~np.isnan(call.of(CALL_INPUT_MIN)) & ~np.isnan(call.of(CALL_INPUT_MAX))
+            hits = self._wrong(call)
+            if mostly(hits, known, self.min_checks):
+                yield self._finding(call, hits & known, known)
+
+    def _wrong(self, call: Call) -> Bools:
+        positive: Bools = call.of(CALL_INPUT_MAX) > self.max_log
+        if call.function == "binary_cross_entropy":
+            outside: Bools = call.of(CALL_UNIT_SHARE) < 1
+            return outside
+        if call.function == "kl_div":
+            return positive
+        return positive | (call.of(CALL_ROW_EXP_ERROR) > self.min_row_error)
+
+    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+        low = float(call.of(CALL_INPUT_MIN)[hits].min())
+        high = float(call.of(CALL_INPUT_MAX)[hits].max())
+        wants, got = _UNIT if call.function == "binary_cross_entropy" else _LOG, _got(call, hits)
+        words = {
+            **counts(hits, known),
+            "low": number(low),
+            "high": number(high),
+            "call": call.name,
+        }
+        message = Text(
+            _MESSAGE.en.format(wants=wants.en, got=got.en, **words),
+            _MESSAGE.zh.format(wants=wants.zh, got=got.zh, **words),
+        )
+        bound = 1.0 if wants is _UNIT else 0.0
+        evidence = call.evidence(CALL_INPUT_MAX, hits, high, bound)
+        numbers = {"low": low, "high": high}
+        advice = _ADVICE[call.function]
+        return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)
+
+
+def _got(call: Call, hits: Bools) -> Text:
+    """What the loss was given instead."""
+    if call.made_by(Source.LOG_SOFTMAX)[hits].all():
+        return _AXIS
+    soft = call.made_by(Source.SOFTMAX, Source.SIGMOID)
+    return _SOFT if soft[hits].all() else _RAW

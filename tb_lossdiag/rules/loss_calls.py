@@ -1,0 +1,113 @@
+"""Loss calls as the check-ups saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from tb_lossdiag.quantities import CALL_SOURCE, Quantity, Source, function
+from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.rules.rule import Evidence, NotEnough, Text
+from tb_lossdiag.rules.spans import Bools
+
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+"""Losses of a distance between output and target, element by element."""
+CLASSES = ("cross_entropy", "nll_loss")
+"""Losses over classes."""
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+"""Losses over yes-or-no questions."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One loss call over the N check-ups that saw it.
+
+    Attributes:
+        name: its column, such as "cross_entropy 2".
+        steps: int64[N].
+        run: the run it is of.
+    """
+
+    name: str
+    steps: Steps
+    run: Run
+
+    @property
+    def function(self) -> str:
+        """Name of the loss function."""
+        return function(self.name)
+
+    def of(self, quantity: Quantity) -> Doubles:
+        """float64[N]: one of its facts, NaN where not recorded."""
+        if quantity not in self.run:
+            return np.full(len(self.steps), np.nan)
+        return self.run[quantity].at(self.steps, [self.name])[:, 0].astype(np.float64)
+
+    def typical(self, quantity: Quantity) -> float:
+        """Median of one of its facts over the check-ups, NaN if none has it."""
+        values = self.of(quantity)
+        there = values[np.isfinite(values)]
+        return float(np.median(there)) if there.size else float("nan")
+
+    def made_by(self, *sources: Source) -> Bools:
+        """bool[N]: the input is the output of one of these operations."""
+        return np.isin(self.of(CALL_SOURCE), [int(source) for source in sources])
+
+    def evidence(
+        self,
+        quantity: Quantity,
+        hits: Bools,
+        observed: float | None = None,
+        threshold: float | None = None,
+    ) -> Evidence:
+        """The check-ups `hits` (at least one) as evidence."""
+        at = self.steps[hits]
+        return Evidence(quantity.name, self.name, int(at[0]), int(at[-1]), observed, threshold)
+
+
+def calls(run: Run, functions: Collection[str] = ()) -> list[Call]:
+    """The calls of these loss functions (of any, if none is named).
+
+    Raises:
+        NotEnough: no check-up saw one.
+    """
+    seen = _seen(run)
+    found = [
+        Call(name, steps, run)
+        for name, steps in seen.items()
+        if not functions or function(name) in functions
+    ]
+    if not found:
+        wanted = ", ".join(functions) or "any loss function"
+        others = ", ".join(seen) or "none"
+        raise NotEnough(
+            Text(
+                f"a check-up that sees a call of {wanted}; seen: {others}",
+                f"需要检查时看到 {wanted} 的调用；看到的：{others}",
+            )
+        )
+    return found
+
+
+def mostly(hits: Bools, known: Bools, least: int) -> bool:
+    """Whether there are at least `least` hits and they are more than half of the check-ups that know."""
+    count = int((hits & known).sum())
+    return count >= least and 2 * count > int(known.sum())
+
+
+def counts(hits: Bools, known: Bools) -> dict[str, str]:
+    """Both numbers for a message: `count` of `checks`."""
+    return {"count": str(int((hits & known).sum())), "checks": str(int(known.sum()))}
+
+
+def _seen(run: Run) -> dict[str, Steps]:
+    """Check-up steps by call."""
+    tables = [table for table in run.tables.values() if table.quantity.frame == "call"]
+    steps: dict[str, list[Steps]] = {}
+    for table in tables:
+        for index, name in enumerate(table.columns):
+            steps.setdefault(name, []).append(table.steps[~np.isnan(table.values[:, index])])
+    merged = {name: np.unique(np.concatenate(parts)) for name, parts in sorted(steps.items())}
+    return {name: at for name, at in merged.items() if len(at)}

@@ -1,0 +1,183 @@
+"""LD708 missing-nonlinearity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    MODULE_FED_BY,
+    MODULE_KIND,
+    MODULE_LAST,
+    PARAMETER_SIZE,
+    Kind,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.layers import listed
+from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, Layout, layout
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
+
+_ALL = Text(
+    "All {count} linear and convolution layers feed each other with nothing non-linear between: together they are 1 linear map.",
+    "全部 {count} 个线性层与卷积层直接相连，中间没有任何非线性：合起来只是 1 个线性映射。",
+)
+_SOME = Text(
+    "{count} pairs of layers feed each other with nothing non-linear between, each pair is 1 linear map: {pairs}.",
+    "有 {count} 对层直接相连，中间没有任何非线性，每一对只是 1 个线性映射：{pairs}。",
+)
+_ADVICE = Text(
+    """Put an activation between them, as in
+
+```python
+model = torch.nn.Sequential(
+    torch.nn.Linear(features, hidden),
+    torch.nn.ReLU(),
+    torch.nn.Linear(hidden, outputs),
+)
+```
+
+If it is meant to be linear, one layer does the same with fewer parameters.""",
+    """在它们之间加入激活函数，例如
+
+```python
+model = torch.nn.Sequential(
+    torch.nn.Linear(features, hidden),
+    torch.nn.ReLU(),
+    torch.nn.Linear(hidden, outputs),
+)
+```
+
+如果本来就要线性，一层即可做到同样的事，参数还更少。""",
+)
+
+
+@dataclass(frozen=True)
+class MissingNonlinearity:
+    """Linear layers feed each other with no activation between.
+
+    Why it matters: two linear maps in a row are one. The model has more parameters, but can represent no more than a linear model.
+
+    How it decides: the output tensor of a linear or convolution layer is the next one's input as it was, dropout and reshaping left out. A
+    warning if this holds for every such layer of the model but the first, and nothing else in it is non-linear: then the whole model is
+    linear. Fewer than `min_layers` of them count if their sizes are known.
+    Pairs of linear layers in a model that has activations elsewhere are an information.
+
+    What to try first: an activation between the layers.
+
+    Guards against: activations called as functions or written by hand (the tensor is then another one); low-rank factors, whose middle is
+    narrower than both ends; pairs of convolutions, which are often separable on purpose; normalisation between layers; models of one layer.
+
+    References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.1; UMLAUT (Schoop et al. 2021), "missing non-linear
+    activations".
+    """
+
+    zh: ClassVar[str] = """线性层直接相连，中间没有激活函数。
+
+    为什么重要：连续两个线性映射等于一个。模型参数更多，却并不比线性模型能表示更多。
+
+    如何判断：一个线性层或卷积层的输出张量原样成为下一个的输入（忽略 dropout 与变形）。若除第一个外模型的每个此类层都如此，且没有别的非线性，则为警告：整个模型是线性的。少于 `min_layers` 个时须知道其大小。在别处有激活函数的模型中，成对的线性层为信息。
+
+    先试什么：在层间加入激活函数。
+
+    如何避免误报：以函数方式调用或手写的激活（张量已不同）；中间比两端都窄的低秩分解；常常有意分离的成对卷积；层间的归一化；只有一层的模型。
+
+    参考：Goodfellow、Bengio 与 Courville 2016，《深度学习》6.1 节；UMLAUT（Schoop 等 2021）“缺少非线性激活”。
+    """
+    code: ClassVar[str] = "LD708"
+    name: ClassVar[str] = "missing-nonlinearity"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("No activation between linear layers", "线性层之间没有激活函数")
+    reads: ClassVar[tuple[Quantity, ...]] = (MODULE_KIND, MODULE_FED_BY)
+    may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_LAST, PARAMETER_SIZE)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD108")
+
+    #: linear and convolution layers; fewer must be known not to be low-rank factors
+    min_layers: int = 3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding per model that is linear, or one for all its pairs."""
+        models = [(each, _layers(each)) for each in layout(run).models()]
+        if max((len(layers) for _, layers in models), default=0) < 2:  # noqa: PLR2004  (a pair)
+            raise NotEnough(
+                Text("a model of two or more linear layers", "需要含两个以上线性层的模型")
+            )
+        for modules, layers in models:
+            yield from self._model(run, modules, layers)
+
+    def _model(self, run: Run, modules: Layout, layers: list[str]) -> Iterator[Finding]:
+        pairs = [(modules.source(name), name) for name in layers]
+        direct = {b: a for a, b in pairs if a is not None and modules.kind(a) in WEIGHTED}
+        first = [name for name in layers if name not in direct]
+        if direct and len(first) == 1 and not _any_nonlinear(modules):
+            if self._gains_nothing(run, direct, layers):
+                yield self._finding(run, self.severity, direct, _ALL.format(count=str(len(layers))))
+            return
+        wide = {b: a for b, a in direct.items() if self._counts(run, modules, a, b)}
+        if wide:
+            names = [f"{a} > {b}" for b, a in wide.items()]
+            message = _SOME.format(count=str(len(wide)), pairs=listed(sorted(names)))
+            yield self._finding(run, Severity.INFO, wide, message)
+
+    def _gains_nothing(self, run: Run, direct: dict[str, str], layers: list[str]) -> bool:
+        """Whether a chain is more than low-rank factors; a short one must be known to be so."""
+        narrow = [_bottleneck(run, a, b) for b, a in direct.items()]
+        if len(layers) < self.min_layers:
+            return False in narrow
+        return not all(each is True for each in narrow)
+
+    def _counts(self, run: Run, modules: Layout, a: str, b: str) -> bool:
+        """Whether a pair gains nothing: both linear, of known sizes, not a bottleneck."""
+        linear = modules.kind(a) is Kind.LINEAR and modules.kind(b) is Kind.LINEAR
+        return linear and _bottleneck(run, a, b) is False
+
+    def _finding(
+        self, run: Run, severity: Severity, direct: dict[str, str], message: Text
+    ) -> Finding:
+        step = int(run[MODULE_KIND].steps[-1])
+        evidence = tuple(Evidence(MODULE_KIND.name, name, step, step) for name in sorted(direct))
+        subject = next(iter(direct)) if len(direct) == 1 else ""
+        return Finding(
+            self.code, severity, subject, evidence, message, _ADVICE, {"pairs": len(direct)}
+        )
+
+
+def _layers(modules: Layout) -> list[str]:
+    return [name for name, kind in modules.kinds.items() if kind in WEIGHTED]
+
+
+def _any_nonlinear(modules: Layout) -> bool:
+    plain = (*WEIGHTED, *SHAPING)
+    inner = (name for name in modules.kinds if name not in modules.last)
+    return any(modules.kind(name) not in plain for name in inner)
+
+
+def _bottleneck(run: Run, a: str, b: str) -> bool | None:
+    """Whether the space between two linear layers is narrower than both ends; None where sizes are unknown.
+
+    A layer's bias has as many elements as it has outputs, and its weight that many times its inputs.
+    """
+    first, second = _shape(run, a), _shape(run, b)
+    if first is None and second is None:
+        return None
+    inputs = first[0] if first else np.inf
+    outputs = second[1] if second else np.inf
+    middle = first[1] if first else (second[0] if second else np.inf)
+    return bool(middle < min(inputs, outputs))
+
+
+def _shape(run: Run, module: str) -> tuple[float, float] | None:
+    """Inputs and outputs of a linear layer with a bias, None if unknown."""
+    if PARAMETER_SIZE not in run:
+        return None
+    table = run[PARAMETER_SIZE]
+    sizes = []
+    for part in ("weight", "bias"):
+        known = table.column(f"{module}.{part}")
+        known = known[np.isfinite(known) & (known > 0)]
+        sizes.append(float(known[-1]) if len(known) else 0.0)
+    weight, bias = sizes
+    return (weight / bias, bias) if weight and bias else None

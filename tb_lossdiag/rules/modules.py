@@ -1,0 +1,122 @@
+"""The model's modules as the check-ups saw them: what each is, what feeds it, and how its facts run over time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tb_lossdiag.quantities import MODULE_FED_BY, MODULE_KIND, MODULE_LAST, Kind
+from tb_lossdiag.records import Run, Table
+from tb_lossdiag.rules.rule import NotEnough, Text
+from tb_lossdiag.rules.spans import Bools, Span, spans
+
+SHAPING = (Kind.DROPOUT, Kind.RESHAPE)
+"""Modules that hand values on as they are, or leave some out."""
+WEIGHTED = (Kind.LINEAR, Kind.CONVOLUTION)
+"""Modules that are a matrix product."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The modules in the order of their calls.
+
+    Attributes:
+        kinds: what each does.
+        feeders: the module whose output is its input as it was, where that is so.
+        last: those whose output is the model's.
+    """
+
+    kinds: dict[str, Kind]
+    feeders: dict[str, str]
+    last: frozenset[str]
+
+    def source(self, name: str, through: Collection[Kind] = SHAPING) -> str | None:
+        """The module that feeds this one, modules of these kinds left out; None where something else comes between."""
+        seen = {name}
+        feeder = self.feeders.get(name)
+        while feeder is not None and self.kind(feeder) in through and feeder not in seen:
+            seen.add(feeder)
+            feeder = self.feeders.get(feeder)
+        return None if feeder in seen else feeder
+
+    def kind(self, name: str) -> Kind:
+        """What a module does."""
+        return self.kinds.get(name, Kind.OTHER)
+
+    def models(self) -> list[Layout]:
+        """One layout per watched model: a column begins with the model's name and a slash if it has one."""
+        names = dict.fromkeys(_model(name) for name in self.kinds)
+        return [self._of(model) for model in names]
+
+    def _of(self, model: str) -> Layout:
+        kinds = {name: kind for name, kind in self.kinds.items() if _model(name) == model}
+        feeders = {name: feeder for name, feeder in self.feeders.items() if name in kinds}
+        return Layout(kinds, feeders, self.last & kinds.keys())
+
+    def before_weights(self, through: Collection[Kind] = SHAPING) -> set[str]:
+        """Modules whose output goes straight into a matrix product."""
+        fed = [self.source(name, through) for name, kind in self.kinds.items() if kind in WEIGHTED]
+        return {name for name in fed if name is not None}
+
+
+def _model(column: str) -> str:
+    return column.partition("/")[0] if "/" in column else ""
+
+
+def layout(run: Run) -> Layout:
+    """The newest layout; what was not recorded is left out."""
+    kinds = {name: _kind(value) for name, value in _newest(run[MODULE_KIND]).items()}
+    feeders: dict[str, str] = {}
+    if MODULE_FED_BY in run:
+        table = run[MODULE_FED_BY]
+        for name, index in _newest(table).items():
+            if float(index).is_integer() and 0 <= index < len(table.columns):
+                feeders[name] = table.columns[int(index)]
+    ends = _newest(run[MODULE_LAST]) if MODULE_LAST in run else {}
+    return Layout(kinds, feeders, frozenset(name for name, flag in ends.items() if flag == 1))
+
+
+def _newest(table: Table) -> dict[str, float]:
+    """Last value of each column that has one."""
+    known = [(name, table.column(name)) for name in table.columns]
+    return {
+        name: float(values[~np.isnan(values)][-1])
+        for name, values in known
+        if not np.isnan(values).all()
+    }
+
+
+def _kind(value: float) -> Kind:
+    return Kind(int(value)) if value in set(Kind) else Kind.OTHER
+
+
+def last_span(values: npt.NDArray[Any], hits: Bools, least: int) -> Span | None:
+    """The stretch of hits that reaches the column's last value, at least `least` records with a value long.
+
+    Record numbers count only records with a value: see `there`.
+    """
+    found = spans(hits[there(values)], least)
+    if not found or found[-1].last != int(there(values).sum()) - 1:
+        return None
+    return found[-1]
+
+
+def there(values: npt.NDArray[Any]) -> Bools:
+    """bool[T]: records with a value."""
+    known: Bools = ~np.isnan(values)
+    return known
+
+
+def needs_check_ups(table: Table, least: int) -> None:
+    """Raise `NotEnough` where no column has a value in `least` check-ups."""
+    if there(table.values).sum(axis=0).max(initial=0) < least:
+        raise NotEnough(
+            Text(
+                f"at least {least} check-ups with {table.quantity.name}",
+                f"至少需要 {least} 次含 {table.quantity.name} 的检查",
+            )
+        )

@@ -1,0 +1,200 @@
+"""LD505 mse-for-classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_ACCURACY,
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_SOURCE,
+    CALL_TARGET_MAX,
+    CALL_TARGET_MIN,
+    CALL_TARGET_ONE_HOT,
+    CALL_TARGET_UNIQUE,
+    CALL_TARGET_WHOLE,
+    CALL_VALUE,
+    LOSS,
+    LOSS_NONFINITE,
+    Quantity,
+    Source,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, counts, mostly
+from tb_lossdiag.rules.progress import has_learned
+from tb_lossdiag.rules.rule import Finding, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools
+
+_MESSAGE = Text(
+    "`{call}` compares outputs with {what} in {count} of {checks} check-ups{squashed}.",
+    "{checks} 次检查中有 {count} 次 `{call}` 把输出与{what}作比较{squashed}。",
+)
+_ONE_HOT = Text("one-hot targets of {classes} classes", " {classes} 个类别的 one-hot 目标")
+_BINARY = Text("yes-or-no targets ({low} and {high})", "是或否的目标（{low} 与 {high}）")
+_INDEX = Text(
+    "{classes} whole numbers from {low} to {high}, which look like class indices",
+    " {low} 到 {high} 的 {classes} 个整数，看起来是类别编号",
+)
+_SQUASHED = Text(
+    ", after a squashing function, whose gradient vanishes just where the output is most wrong",
+    "，而且输出经过压缩函数，恰在错得最厉害时梯度消失",
+)
+_NOT_SQUASHED = Text("", "")
+_MANY = Text(
+    """If these are classes, use cross-entropy on the raw outputs:
+
+```python
+loss = torch.nn.functional.cross_entropy(logits, {target})  # no softmax or sigmoid at the end of the model
+```
+
+Its gradient is (probability - target), however wrong the output is. For ordered grades or counts a regression loss may be what you
+want: then ignore LD505.""",
+    """如果这些是类别，请对原始输出使用交叉熵：
+
+```python
+loss = torch.nn.functional.cross_entropy(logits, {target})  # 模型末尾不要 softmax 或 sigmoid
+```
+
+无论输出错得多厉害，它的梯度都是（概率 − 目标）。对有序等级或计数，回归损失可能正合适：此时可忽略 LD505。""",
+)
+_TWO = Text(
+    """If this is a yes-or-no question, use the logistic loss on the raw output:
+
+```python
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, (target > 0).float())  # no sigmoid at the end of the model
+```
+
+Its gradient is (probability - target), however wrong the output is. A least-squares GAN is meant to be like this: then ignore LD505.""",
+    """如果这是一个是或否的问题，请对原始输出使用逻辑损失：
+
+```python
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, (target > 0).float())  # 模型末尾不要 sigmoid
+```
+
+无论输出错得多厉害，它的梯度都是（概率 − 目标）。最小二乘 GAN 本该如此：此时可忽略 LD505。""",
+)
+
+
+@dataclass(frozen=True)
+class MseForClassification:
+    """A regression loss is used on classes.
+
+    Why it matters: squared error after a sigmoid or softmax has a gradient that vanishes where the output is most wrong, so training
+    may never start. On class indices it says that class 9 is further from 1 than 2 is.
+
+    How it decides: in most check-ups the targets of an MSE, L1 or Huber loss are one-hot rows (at least `min_one_hot` of them); or
+    one output has two whole targets, 0 or -1 and 1; or at most `max_classes` whole ones that begin at 0 or 1. A warning for one-hot rows,
+    and for yes-or-no targets behind a sigmoid, softmax or tanh, unless the run has learned (accuracy, or a loss that lost `min_learned` of its start);
+    an information for the others, which may be grades, counts or a least-squares classifier.
+
+    What to try first: cross-entropy on the raw outputs.
+
+    Guards against: counts and grades, which can't be told from class indices (information only); binary images; least-squares GANs,
+    whose calls have one target each; square loss on linear outputs that works (Hui and Belkin 2021).
+
+    References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.2.2; Hui and Belkin 2021 (arXiv 2006.07322).
+    """
+
+    zh: ClassVar[str] = """对类别使用了回归损失。
+
+    为什么重要：sigmoid 或 softmax 之后的平方误差，恰在输出错得最厉害时梯度消失，训练可能根本无法起步。对类别编号来说，它等于声称类别 9 比类别 2 离 1 更远。
+
+    如何判断：在多数检查中，MSE、L1 或 Huber 损失的目标是 one-hot 行（至少占 `min_one_hot`）；或单个输出只有两个整数目标，0 或 −1 与 1；或是从 0 或 1 开始、至多 `max_classes` 个不同的整数。对 one-hot 行，以及 sigmoid、softmax 或 tanh 之后的是或否目标为警告，除非训练已学会（准确率高，或损失比起点下降了 `min_learned`）；其余为信息，因为可能是等级、计数或最小二乘分类器。
+
+    先试什么：对原始输出使用交叉熵。
+
+    如何避免误报：计数和等级无法与类别编号区分（仅信息）；二值图像；最小二乘 GAN 每次调用只有一种目标；线性输出上行之有效的平方损失（Hui 与 Belkin 2021）。
+
+    参考：Goodfellow、Bengio 与 Courville 2016，《深度学习》6.2.2 节；Hui 与 Belkin 2021（arXiv 2006.07322）。
+    """
+    code: ClassVar[str] = "LD505"
+    name: ClassVar[str] = "mse-for-classification"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("A regression loss on classes", "对类别使用回归损失")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_TARGET_WHOLE, CALL_TARGET_UNIQUE, CALL_OUTPUTS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_TARGET_ONE_HOT,
+        CALL_TARGET_MIN,
+        CALL_TARGET_MAX,
+        CALL_SOURCE,
+        CALL_ACCURACY,
+        CALL_VALUE,
+        CALL_BASELINE,
+        LOSS,
+        LOSS_NONFINITE,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD602")
+
+    #: share of target rows, 1; a row of mixed labels now and then is augmentation
+    min_one_hot: float = 0.9
+    #: different targets; more are a quantity, not classes
+    max_classes: int = 20
+    #: share of the starting loss, or accuracy, 1; who got that far does well enough with this loss
+    min_learned: float = 0.8
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per regression call on class-like targets."""
+        for call in calls(run, REGRESSION):
+            known = ~np.isnan(call.of(CALL_TARGET_WHOLE))
+            one_hot, binary, index = self._kinds(call)
+            if mostly(one_hot, known, 1):
+                yield self._finding(call, (one_hot, known), _ONE_HOT, warn=not self._learned(call))
+            elif mostly(binary, known, 1):
+                squashed = mostly(_squashed(call) & binary, known, 1)
+                yield self._finding(
+                    call, (binary, known), _BINARY, warn=squashed and not self._learned(call)
+                )
+            elif mostly(index, known, 1):
+                yield self._finding(call, (index, known), _INDEX, warn=False)
+
+    def _kinds(self, call: Call) -> tuple[Bools, Bools, Bools]:
+        """bool[N] each: one-hot rows, yes-or-no targets of one output, indices of one output."""
+        whole = call.of(CALL_TARGET_WHOLE) == 1
+        low, high = call.of(CALL_TARGET_MIN), call.of(CALL_TARGET_MAX)
+        different, one = call.of(CALL_TARGET_UNIQUE), call.of(CALL_OUTPUTS) == 1
+        two = different == 2  # noqa: PLR2004
+        binary = one & whole & two & np.isin(low, [0, -1]) & (high == 1)
+        index = one & whole & (different > 2) & np.isin(low, [0, 1])  # noqa: PLR2004
+        index &= high - low < self.max_classes
+        one_hot = whole & (call.of(CALL_TARGET_ONE_HOT) >= self.min_one_hot)
+        return one_hot, binary, index
+
+    def _learned(self, call: Call) -> bool:
+        accuracy = call.of(CALL_ACCURACY)[-3:]
+        known = accuracy[~np.isnan(accuracy)]
+        right = bool(known.size) and float(np.median(known)) >= self.min_learned
+        return right or has_learned(call.run, self.min_learned) is True
+
+    def _finding(self, call: Call, seen: tuple[Bools, Bools], what: Text, *, warn: bool) -> Finding:
+        hits, known = seen
+        classes = float(
+            np.median(call.of(CALL_OUTPUTS if what is _ONE_HOT else CALL_TARGET_UNIQUE)[hits])
+        )
+        targets = what.format(
+            classes=number(classes),
+            low=number(call.typical(CALL_TARGET_MIN)),
+            high=number(call.typical(CALL_TARGET_MAX)),
+        )
+        squashed = _SQUASHED if mostly(_squashed(call) & hits, known, 1) else _NOT_SQUASHED
+        words = {"call": call.name, **counts(hits, known)}
+        message = Text(
+            _MESSAGE.en.format(what=targets.en, squashed=squashed.en, **words),
+            _MESSAGE.zh.format(what=targets.zh, squashed=squashed.zh, **words),
+        )
+        target = "target.argmax(dim=1)" if what is _ONE_HOT else "target.long()"
+        advice = _TWO if what is _BINARY else _MANY.format(target=target)
+        evidence = call.evidence(
+            CALL_TARGET_UNIQUE, hits, call.typical(CALL_TARGET_UNIQUE), self.max_classes
+        )
+        severity = self.severity if warn else Severity.INFO
+        numbers = {"classes": classes}
+        return Finding(self.code, severity, call.name, (evidence,), message, advice, numbers)
+
+
+def _squashed(call: Call) -> Bools:
+    return call.made_by(Source.SIGMOID, Source.SOFTMAX, Source.TANH)

@@ -1,0 +1,255 @@
+"""LD511 output-range-mismatch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_OUTPUTS,
+    CALL_SOURCE,
+    CALL_TARGET_INDEX,
+    CALL_TARGET_MAX,
+    CALL_TARGET_MEAN,
+    CALL_TARGET_MIN,
+    Quantity,
+    Source,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, counts, mostly
+from tb_lossdiag.rules.ranges import NAMES, RANGES, cross_entropy_floor
+from tb_lossdiag.rules.ranges import ends as reach
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools
+
+_DISTANCE = (*REGRESSION, "gaussian_nll_loss", "custom")
+_SQUASHERS = {
+    "cross_entropy": (Source.RELU, Source.TANH, Source.SIGMOID),
+    "binary_cross_entropy_with_logits": (Source.RELU, Source.TANH),
+}
+
+_ONE_UNIT = Text(
+    "The output is a softmax over 1 unit, which is 1 whatever the input: `{call}` has no gradient ({count} of {checks} check-ups).",
+    "输出是对 1 个单元做的 softmax，无论输入是什么都等于 1：`{call}` 没有梯度（{checks} 次检查中的 {count} 次）。",
+)
+_ONE_CLASS = Text(
+    "`{call}` is over 1 class, whose probability is 1 whatever the input: it has no gradient ({count} of {checks} check-ups).",
+    "`{call}` 只有 1 个类别，其概率无论输入是什么都等于 1：它没有梯度（{checks} 次检查中的 {count} 次）。",
+)
+_UNREACHED = Text(
+    "The output ends in a {source}, which gives {low} to {high}, but the targets of `{call}` go from {least} to {most} ({count} of {checks} check-ups).",
+    "输出以 {source} 结尾，只能取 {low} 到 {high}，而 `{call}` 的目标从 {least} 到 {most}（{checks} 次检查中的 {count} 次）。",
+)
+_SQUASHED = Text(
+    "`{call}` takes logits of any size, but the output ends in a {source}, which gives {low} to {high} ({count} of {checks} check-ups).{floor}",
+    "`{call}` 接受任意大小的 logits，但输出以 {source} 结尾，只能取 {low} 到 {high}（{checks} 次检查中的 {count} 次）。{floor}",
+)
+_FLOOR = Text(
+    " With {classes} classes the loss can't fall below {floor}.",
+    "{classes} 个类别时损失不可能低于 {floor}。",
+)
+_NEVER_NO = Text(
+    ' No probability can be below 0.5, so "no" can\'t be learned.',
+    "概率不可能低于 0.5，因此学不会“否”。",
+)
+_NOTHING = Text("", "")
+_ONE_ADVICE = Text(
+    """For a yes-or-no question, one raw output and the logistic loss:
+
+```python
+logits = model(x).squeeze(-1)  # a linear layer with one unit at the end, no softmax
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
+```
+
+For a measured value, one raw output and `mse_loss`. For C classes, C units and `cross_entropy`.""",
+    """是或否的问题：一个原始输出加逻辑损失：
+
+```python
+logits = model(x).squeeze(-1)  # 末尾是单个单元的线性层，没有 softmax
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
+```
+
+测量值：一个原始输出加 `mse_loss`。C 个类别：C 个单元加 `cross_entropy`。""",
+)
+_LINEAR_ADVICE = Text(
+    """End the model with a linear layer, without {source}:
+
+```python
+model = torch.nn.Sequential(body, torch.nn.Linear(features, outputs))  # nothing after it
+loss = torch.nn.functional.mse_loss(model(x), target)
+```
+
+To keep the {source}, bring the targets into its range, for instance `(target - {least}) / ({most} - {least})` for 0 to 1. For targets
+that are only positive, `torch.nn.functional.softplus` reaches all of them.""",
+    """让模型以线性层结尾，不要 {source}：
+
+```python
+model = torch.nn.Sequential(body, torch.nn.Linear(features, outputs))  # 之后什么也不加
+loss = torch.nn.functional.mse_loss(model(x), target)
+```
+
+若要保留 {source}，请把目标换到它的范围内，例如用 `(target - {least}) / ({most} - {least})` 换到 0 到 1。对只取正值的目标，`torch.nn.functional.softplus` 可以达到全部取值。""",
+)
+_LOGIT_ADVICE = Text(
+    """Give the loss the raw outputs of the last linear layer:
+
+```python
+logits = head(features)  # no {source} after the last layer
+loss = torch.nn.functional.{function}(logits, target)
+```""",
+    """把最后一个线性层的原始输出交给损失：
+
+```python
+logits = head(features)  # 最后一层之后不要 {source}
+loss = torch.nn.functional.{function}(logits, target)
+```""",
+)
+
+
+@dataclass(frozen=True)
+class OutputRangeMismatch:
+    """The model's last activation can't produce what the loss asks for.
+
+    Why it matters: a sigmoid never gives 7, a tanh never 12, a softmax over one unit only 1. The loss stays where it is, and the
+    gradient dies as the activation is pushed to its end.
+
+    How it decides: in most check-ups the loss's input comes (autograd graph) from a sigmoid, softmax, tanh or ReLU, and the targets of a
+    regression loss go beyond its range by more than `min_excess` of their own span (error if even their mean does); a Poisson loss has
+    targets above e^1 in the mean; a loss that takes logits gets them from a sigmoid, tanh or ReLU; or a softmax has one unit.
+
+    What to try first: end with a linear layer, or bring the targets into the activation's range.
+
+    Guards against: targets within the range (images of 0 to 1 after a sigmoid); single targets slightly outside; scaled or clipped logits
+    such as 10 x tanh, which are another operation; softmax before cross-entropy (LD501) and sigmoid before its logits loss (LD502).
+
+    References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.2.2; UMLAUT (Schoop et al. 2021); Stack Overflow 45442843.
+    """
+
+    zh: ClassVar[str] = """模型最后的激活函数给不出损失要求的值。
+
+    为什么重要：sigmoid 永远给不出 7，tanh 给不出 12，单个单元的 softmax 只能给出 1。损失停在原地，激活被推向端点，梯度随之消失。
+
+    如何判断：在多数检查中，损失的输入（自动求导图）来自 sigmoid、softmax、tanh 或 ReLU，而回归损失的目标超出其范围的部分大于目标自身跨度的 `min_excess`（若连均值也超出则为错误）；Poisson 损失的目标均值大于 e^1；接受 logits 的损失却得到 sigmoid、tanh 或 ReLU 的输出；或 softmax 只有一个单元。
+
+    先试什么：以线性层结尾，或把目标换到激活函数的范围内。
+
+    如何避免误报：目标在范围之内（sigmoid 之后 0 到 1 的图像）；个别目标略微超出；经缩放或截断的 logits（如 10 × tanh）属于另一种运算；交叉熵之前的 softmax（LD501）和 logits 损失之前的 sigmoid（LD502）。
+
+    参考：Goodfellow、Bengio 与 Courville 2016，《深度学习》6.2.2 节；UMLAUT（Schoop 等 2021）；Stack Overflow 45442843。
+    """
+    code: ClassVar[str] = "LD511"
+    name: ClassVar[str] = "output-range-mismatch"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The output can't reach the targets", "输出达不到目标")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_SOURCE, CALL_OUTPUTS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_TARGET_MIN,
+        CALL_TARGET_MAX,
+        CALL_TARGET_MEAN,
+        CALL_TARGET_INDEX,
+    )
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD201", "LD205", "LD505", "LD602", "LD702", "LD705", "LD707",
+    )  # fmt: skip
+
+    #: part of the targets' span that lies outside, 1; rounding and a stray target stay below it
+    min_excess: float = 0.1
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield at most one finding per call."""
+        for call in calls(run):
+            known = ~np.isnan(call.of(CALL_SOURCE))
+            one = call.of(CALL_OUTPUTS) == 1
+            lone = one & call.made_by(Source.SOFTMAX)
+            if mostly(lone, known, 1):
+                yield self._constant(call, (lone & known, known), _ONE_UNIT)
+            elif call.function == "cross_entropy" and mostly(one, one | known, 1):
+                yield self._constant(call, (one, one | known), _ONE_CLASS)
+            elif call.function in _SQUASHERS:
+                yield from self._squashed(call, known)
+            else:
+                yield from self._unreached(call, known)
+
+    def _constant(self, call: Call, seen: tuple[Bools, Bools], text: Text) -> Finding:
+        message = text.format(call=call.name, **counts(*seen))
+        evidence = call.evidence(CALL_OUTPUTS, seen[0], 1.0, 2.0)
+        return self._of(Severity.ERROR, evidence, message, _ONE_ADVICE)
+
+    def _squashed(self, call: Call, known: Bools) -> Iterator[Finding]:
+        """A loss that takes logits gets squashed ones."""
+        for source in _SQUASHERS[call.function]:
+            hits = call.made_by(source)
+            if mostly(hits, known, 1):
+                words = {
+                    "call": call.name,
+                    "source": NAMES[source],
+                    **reach(source),
+                    **counts(hits, known),
+                }
+                floor = _floor(call, source)
+                message = Text(
+                    _SQUASHED.en.format(floor=floor.en, **words),
+                    _SQUASHED.zh.format(floor=floor.zh, **words),
+                )
+                advice = _LOGIT_ADVICE.format(source=NAMES[source], function=call.function)
+                evidence = call.evidence(CALL_SOURCE, hits, float(source), None)
+                yield self._of(self.severity, evidence, message, advice)
+
+    def _unreached(self, call: Call, known: Bools) -> Iterator[Finding]:
+        """A regression loss has targets beyond the output's range."""
+        for source in RANGES:
+            made = call.made_by(source)
+            outside, far = self._outside(call, source)
+            if mostly(made & outside, known, 1):
+                hits = made & outside
+                yield self._beyond(call, source, (hits, known), bool((far & hits)[hits].all()))
+
+    def _outside(self, call: Call, source: Source) -> tuple[Bools, Bools]:
+        """bool[N] each: targets go beyond the range; even their mean does."""
+        low, high = RANGES[source]
+        least, most = call.of(CALL_TARGET_MIN), call.of(CALL_TARGET_MAX)
+        mean = call.of(CALL_TARGET_MEAN)
+        nowhere = np.zeros(len(mean), bool)
+        if call.function == "poisson_nll_loss":
+            far = (mean > math.e) if high <= 1 else nowhere
+            return far, far
+        if call.function not in _DISTANCE:
+            return nowhere, nowhere
+        excess = np.maximum(low - least, most - high)
+        far = (mean < low) | (mean > high)
+        outside = far | (excess > self.min_excess * (most - least))
+        return outside & ~(call.of(CALL_TARGET_INDEX) == 1), far
+
+    def _beyond(self, call: Call, source: Source, seen: tuple[Bools, Bools], far: bool) -> Finding:
+        hits = seen[0]
+        least, most = call.of(CALL_TARGET_MIN)[hits], call.of(CALL_TARGET_MAX)[hits]
+        ends = {"least": number(float(np.min(least))), "most": number(float(np.max(most)))}
+        message = _UNREACHED.format(
+            call=call.name, source=NAMES[source], **reach(source), **ends, **counts(*seen)
+        )
+        high = RANGES[source][1]
+        evidence = call.evidence(
+            CALL_TARGET_MAX, hits, float(np.max(most)), high if math.isfinite(high) else None
+        )
+        severity = Severity.ERROR if far else self.severity
+        return self._of(
+            severity, evidence, message, _LINEAR_ADVICE.format(source=NAMES[source], **ends)
+        )
+
+    def _of(self, severity: Severity, evidence: Evidence, message: Text, advice: Text) -> Finding:
+        return Finding(self.code, severity, evidence.column, (evidence,), message, advice)
+
+
+def _floor(call: Call, source: Source) -> Text:
+    """What the squashed logits leave of the loss at best."""
+    if call.function != "cross_entropy":
+        return _NEVER_NO if source is Source.RELU else _NOTHING
+    classes = call.typical(CALL_OUTPUTS)
+    floor = cross_entropy_floor(source, classes)
+    return (
+        _NOTHING if floor is None else _FLOOR.format(classes=number(classes), floor=number(floor))
+    )

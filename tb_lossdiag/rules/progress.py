@@ -1,0 +1,58 @@
+"""How far a run has come, for rules that ask whether a defect does harm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tb_lossdiag.quantities import CALL_BASELINE, CALL_VALUE, LOSS, LOSS_NONFINITE
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.loss_calls import calls
+from tb_lossdiag.rules.rule import NotEnough
+
+_LEAST = 10
+"""Records below which a fall says nothing."""
+_NEWEST = 3
+"""Check-ups: one batch may be a lucky one."""
+
+
+def fall(run: Run) -> float | None:
+    """Share of the starting loss lost by the end; None where the loss is unknown, short, or may be negative.
+
+    The start is the first record, or the level of the first three if that is lower: a loss that leaps up and comes back has won
+    nothing.
+    """
+    if LOSS not in run:
+        return None
+    loss = curve(run[LOSS])
+    if len(loss) < _LEAST or loss.may_be_negative or not np.isfinite(loss.level[-1]):
+        return None
+    start = min(float(loss.values[0]), loss.start)
+    return 1 - float(loss.level[-1]) / start if 0 < start < np.inf else None
+
+
+def broke(run: Run) -> bool:
+    """Whether any recorded loss was NaN or infinite."""
+    return LOSS_NONFINITE in run and bool(np.any(run[LOSS_NONFINITE].values > 0))
+
+
+def below_baseline(run: Run) -> bool | None:
+    """Whether any loss call has come below the best constant answer in its last check-ups; None where no call tells."""
+    try:
+        ratios = [call.of(CALL_VALUE) / call.of(CALL_BASELINE) for call in calls(run)]
+    except NotEnough:
+        return None
+    newest = [ratio[np.isfinite(ratio)][-_NEWEST:] for ratio in ratios]
+    known = [float(np.median(ratio)) for ratio in newest if len(ratio)]
+    return min(known) < 1 if known else None
+
+
+def has_learned(run: Run, least: float) -> bool | None:
+    """Whether the loss has lost this share of its start and came below a constant answer, if known; None where nobody knows.
+
+    A loss that broke, or that began far above guessing and only came down to it, has not.
+    """
+    if broke(run) or below_baseline(run) is False:
+        return False
+    lost = fall(run)
+    return None if lost is None else lost >= least

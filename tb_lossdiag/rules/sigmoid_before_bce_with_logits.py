@@ -1,0 +1,139 @@
+"""LD502 sigmoid-before-bce-with-logits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_INPUT_MAX,
+    CALL_INPUT_MIN,
+    CALL_SOURCE,
+    CALL_TARGET_MEAN,
+    Quantity,
+    Source,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
+from tb_lossdiag.rules.rule import Finding, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools
+
+_MESSAGE = Text(
+    "`{call}` was given probabilities in {count} of {checks} check-ups: all values from {low} to {high}. It applies the sigmoid again, so its probabilities stay between 0.5 and 0.731 and the loss can't fall below {floor}.",
+    "{checks} 次检查中有 {count} 次传给 `{call}` 的是概率：所有取值在 {low} 到 {high} 之间。函数内部会再做一次 sigmoid，因此概率只能在 0.5 到 0.731 之间，损失不可能低于 {floor}。",
+)
+_ADVICE = Text(
+    """Give the loss the raw outputs of the last layer:
+
+```python
+logits = model(x)  # no sigmoid or softmax at the end of the model
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+probabilities = logits.sigmoid()  # for people, not for the loss
+```
+
+If the model has to return probabilities, use `binary_cross_entropy(probabilities, target)`. A threshold of 0.5 on the probabilities
+is a threshold of 0 on the logits.""",
+    """把最后一层的原始输出交给损失：
+
+```python
+logits = model(x)  # 模型末尾不要 sigmoid 或 softmax
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+probabilities = logits.sigmoid()  # 给人看，不给损失
+```
+
+如果模型必须返回概率，请改用 `binary_cross_entropy(probabilities, target)`。概率上的阈值 0.5 对应 logits 上的阈值 0。""",
+)
+
+
+@dataclass(frozen=True)
+class SigmoidBeforeBceWithLogits:
+    """The sigmoid is applied before a loss that applies it itself.
+
+    Why it matters: the second sigmoid maps [0, 1] to [0.5, 0.731]. "No" can't be said, the loss of a perfect model is still 0.31 for
+    a yes and 0.69 for a no, and gradients are a quarter of what they should be or less.
+
+    How it decides: all inputs of `binary_cross_entropy_with_logits` lie in [0, 1] and come from a sigmoid or softmax (seen in the
+    autograd graph, once is enough); or, where the graph says nothing, they do so in at least `min_checks` check-ups over which they
+    spread by at least `min_spread`. In most check-ups either way.
+
+    What to try first: remove the sigmoid from the model, or use `binary_cross_entropy`.
+
+    Guards against: logits that are small or positive at the start (a linear layer's output is never this; values alone need several
+    check-ups); a clamp or ReLU at the end, which is LD511.
+
+    References: PyTorch, `torch.nn.BCEWithLogitsLoss` ("combines a Sigmoid layer and the BCELoss in one single class").
+    """
+
+    zh: ClassVar[str] = """损失函数自带 sigmoid，却在它之前又做了一次。
+
+    为什么重要：第二次 sigmoid 把 [0, 1] 映射到 [0.5, 0.731]，模型无法表达“否”；即使完美，正样本的损失仍有 0.31，负样本仍有 0.69，梯度也只有应有的四分之一或更少。
+
+    如何判断：`binary_cross_entropy_with_logits` 的所有输入都在 [0, 1] 内，并且来自 sigmoid 或 softmax（从自动求导图看到，一次即可）；如果图中看不出来源，则要求至少 `min_checks` 次检查如此，且取值范围不小于 `min_spread`。两者都要求占检查的多数。
+
+    先试什么：去掉模型里的 sigmoid，或改用 `binary_cross_entropy`。
+
+    如何避免误报：开始时很小或恰为正的 logits（线性层的输出绝不会算；仅凭数值需要多次检查）；末尾的截断或 ReLU 属于 LD511。
+
+    参考：PyTorch `torch.nn.BCEWithLogitsLoss`（把 Sigmoid 层与 BCELoss 合为一体）。
+    """
+    code: ClassVar[str] = "LD502"
+    name: ClassVar[str] = "sigmoid-before-bce-with-logits"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text(
+        "Sigmoid before a loss that takes logits", "要求 logits 的损失之前做了 sigmoid"
+    )
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
+    may_read: ClassVar[tuple[Quantity, ...]] = (CALL_SOURCE, CALL_TARGET_MEAN)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
+    )  # fmt: skip
+
+    #: check-ups that must agree where only the values speak; logits leave [0, 1] within the first few steps
+    min_checks: int = 3
+    #: largest minus smallest value over the check-ups, 1; a model that has learned nothing may give one number
+    min_spread: float = 0.02
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per call that is given probabilities."""
+        for call in calls(run, ("binary_cross_entropy_with_logits",)):
+            low, high = call.of(CALL_INPUT_MIN), call.of(CALL_INPUT_MAX)
+            known = ~np.isnan(low) & ~np.isnan(high)
+            inside = (low >= 0) & (high <= 1)
+            made = inside & call.made_by(Source.SIGMOID, Source.SOFTMAX)
+            silent = np.isnan(call.of(CALL_SOURCE)) | call.made_by(Source.OTHER, Source.LEAF)
+            values = inside & silent
+            if mostly(made, known, 1):
+                yield self._finding(call, made, known)
+            elif mostly(values, known, self.min_checks) and self._spread(call, values, known):
+                yield self._finding(call, values, known)
+
+    def _spread(self, call: Call, inside: Bools, known: Bools) -> bool:
+        """Whether the inputs vary, and none ever left [0, 1]."""
+        low, high = call.of(CALL_INPUT_MIN)[inside], call.of(CALL_INPUT_MAX)[inside]
+        return bool(inside[known].all()) and float(high.max() - low.min()) >= self.min_spread
+
+    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+        low = float(call.of(CALL_INPUT_MIN)[hits].min())
+        high = float(call.of(CALL_INPUT_MAX)[hits].max())
+        floor = _floor(call.typical(CALL_TARGET_MEAN))
+        message = _MESSAGE.format(
+            call=call.name,
+            **counts(hits, known),
+            low=number(low),
+            high=number(high),
+            floor=number(floor),
+        )
+        evidence = call.evidence(CALL_INPUT_MAX, hits, high, 1.0)
+        return Finding(
+            self.code, self.severity, call.name, (evidence,), message, _ADVICE, {"floor": floor}
+        )
+
+
+def _floor(yes: float) -> float:
+    """Loss of a perfect model whose logits are held in [0, 1], for a share of positive targets (0.5 if unknown)."""
+    share = min(max(yes, 0.0), 1.0) if math.isfinite(yes) else 0.5
+    return share * math.log1p(math.exp(-1)) + (1 - share) * math.log(2)

@@ -1,0 +1,173 @@
+"""LD501 softmax-before-cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_INPUT_MAX,
+    CALL_INPUT_MIN,
+    CALL_OUTPUTS,
+    CALL_ROW_EXP_ERROR,
+    CALL_ROW_SUM_ERROR,
+    CALL_SOURCE,
+    Quantity,
+    Source,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
+from tb_lossdiag.rules.ranges import cross_entropy_floor
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools
+
+_MESSAGE = Text(
+    "`{call}` was given probabilities in {count} of {checks} check-ups: values from {low} to {high}, softmax already applied. It applies softmax again, so with {classes} classes the loss can't fall below {floor}.",
+    "{checks} 次检查中有 {count} 次传给 `{call}` 的是概率：取值 {low} 到 {high}，已做过 softmax。函数内部会再做一次 softmax，因此 {classes} 个类别时损失不可能低于 {floor}。",
+)
+_LOG_MESSAGE = Text(
+    "`{call}` was given log-probabilities in {count} of {checks} check-ups. It applies log-softmax again, which changes nothing but costs time.",
+    "{checks} 次检查中有 {count} 次传给 `{call}` 的是对数概率。函数内部会再做一次 log-softmax，结果不变，只是费时。",
+)
+_ADVICE = Text(
+    """Give the loss the raw outputs of the last layer, and use softmax only to report probabilities:
+
+```python
+logits = model(x)  # no softmax at the end of the model
+loss = torch.nn.functional.cross_entropy(logits, target)
+probabilities = logits.softmax(dim=1)  # for people, not for the loss
+```
+
+If the model has to return probabilities, `nll_loss(probabilities.clamp_min(1e-8).log(), target)` is right too, only less exact.""",
+    """把最后一层的原始输出交给损失，softmax 只用于报告概率：
+
+```python
+logits = model(x)  # 模型末尾不要 softmax
+loss = torch.nn.functional.cross_entropy(logits, target)
+probabilities = logits.softmax(dim=1)  # 给人看，不给损失
+```
+
+如果模型必须返回概率，`nll_loss(probabilities.clamp_min(1e-8).log(), target)` 也正确，只是精度略低。""",
+)
+_LOG_ADVICE = Text(
+    """Either give `cross_entropy` the raw outputs, or keep the log-softmax and use
+
+```python
+loss = torch.nn.functional.nll_loss(log_probabilities, target)
+```""",
+    """要么给 `cross_entropy` 原始输出，要么保留 log-softmax 并改用
+
+```python
+loss = torch.nn.functional.nll_loss(log_probabilities, target)
+```""",
+)
+
+
+@dataclass(frozen=True)
+class SoftmaxBeforeCrossEntropy:
+    """Softmax is applied before cross-entropy, which applies it itself.
+
+    Why it matters: numbers between 0 and 1 are weak logits. Even a perfect model keeps a loss of ln(1 + (C - 1)/e) with C classes,
+    1.46 for ten, and its gradients are small from the start.
+
+    How it decides: the input of `cross_entropy` lies in [0, 1], and it comes from a softmax (seen in the autograd graph, once is
+    enough) or all its rows sum to 1 within `max_row_error` in at least `min_checks` check-ups; in most check-ups either way.
+    Log-probabilities are an information only: log-softmax of them is the same again.
+
+    What to try first: remove the softmax from the model; `cross_entropy` takes logits.
+
+    Guards against: log-probabilities into `nll_loss`, which is right; soft targets (distillation, label smoothing), which are on the
+    other side of the loss; logits that happen to be small, whose rows don't sum to 1; a linear layer's output, whatever its values.
+
+    References: PyTorch, `torch.nn.CrossEntropyLoss` ("input is expected to contain the unnormalized logits"); PyTorch forum, thread
+    43814.
+    """
+
+    zh: ClassVar[str] = """交叉熵自带 softmax，却在它之前又做了一次。
+
+    为什么重要：0 到 1 之间的数是很弱的 logits。即使模型完美，C 个类别的损失仍有 ln(1 + (C − 1)/e)，十类时为 1.46，而且梯度从一开始就很小。
+
+    如何判断：`cross_entropy` 的输入都在 [0, 1] 内，并且来自 softmax（从自动求导图看到，一次即可），或在至少 `min_checks` 次检查中每一行之和与 1 相差不超过 `max_row_error`；两者都要求占检查的多数。对数概率只作为信息提示：再做一次 log-softmax 结果相同。
+
+    先试什么：去掉模型里的 softmax；`cross_entropy` 需要的是 logits。
+
+    如何避免误报：把对数概率交给 `nll_loss` 是正确的；软标签（蒸馏、标签平滑）在损失的另一侧；碰巧很小的 logits 每行之和不为 1；线性层的输出无论取值如何都不算。
+
+    参考：PyTorch `torch.nn.CrossEntropyLoss`（输入应为未归一化的 logits）；PyTorch 论坛 43814 号帖。
+    """
+    code: ClassVar[str] = "LD501"
+    name: ClassVar[str] = "softmax-before-cross-entropy"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("Softmax before cross-entropy", "交叉熵之前做了 softmax")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_SOURCE,
+        CALL_OUTPUTS,
+        CALL_ROW_SUM_ERROR,
+        CALL_ROW_EXP_ERROR,
+    )
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
+    )  # fmt: skip
+
+    #: |row sum - 1|, 1; softmax in bfloat16 (8 bits of mantissa) errs by about 1e-2
+    max_row_error: float = 0.02
+    #: check-ups; one batch of one sample may sum to 1 by chance, two don't
+    min_checks: int = 2
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per call that is given probabilities or log-probabilities."""
+        for call in calls(run, ("cross_entropy",)):
+            low, high = call.of(CALL_INPUT_MIN), call.of(CALL_INPUT_MAX)
+            known = ~np.isnan(low) & ~np.isnan(high)
+            inside = (low >= 0) & (high <= 1 + self.max_row_error)
+            made = inside & call.made_by(Source.SOFTMAX)
+            sums = inside & (call.of(CALL_ROW_SUM_ERROR) <= self.max_row_error)
+            plain = call.made_by(Source.LINEAR, Source.RELU, Source.TANH, Source.SIGMOID)
+            if mostly(made, known, 1):
+                yield self._finding(call, made, known)
+            elif mostly(sums & ~plain, known, self.min_checks):
+                yield self._finding(call, sums & ~plain, known)
+            else:
+                yield from self._log(call, known)
+
+    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+        low, high = (
+            float(call.of(CALL_INPUT_MIN)[hits].min()),
+            float(call.of(CALL_INPUT_MAX)[hits].max()),
+        )
+        classes = max(np.nan_to_num(call.typical(CALL_OUTPUTS), nan=2.0), 2.0)
+        floor = cross_entropy_floor(Source.SOFTMAX, classes) or 0.0
+        message = _MESSAGE.format(
+            call=call.name,
+            **counts(hits, known),
+            low=number(low),
+            high=number(high),
+            classes=number(classes),
+            floor=number(floor),
+        )
+        numbers = {"classes": classes, "floor": floor}
+        evidence = call.evidence(CALL_INPUT_MAX, hits, high, 1.0)
+        return self._of(self.severity, evidence, (message, _ADVICE), numbers)
+
+    def _log(self, call: Call, known: Bools) -> Iterator[Finding]:
+        normal = call.of(CALL_ROW_EXP_ERROR) <= self.max_row_error
+        hits = (
+            normal & (call.of(CALL_INPUT_MAX) <= self.max_row_error) & ~call.made_by(Source.LINEAR)
+        )
+        if mostly(hits, known, self.min_checks):
+            message = _LOG_MESSAGE.format(call=call.name, **counts(hits, known))
+            evidence = call.evidence(CALL_INPUT_MAX, hits, None, 0.0)
+            yield self._of(Severity.INFO, evidence, (message, _LOG_ADVICE), {})
+
+    def _of(
+        self,
+        severity: Severity,
+        evidence: Evidence,
+        texts: tuple[Text, Text],
+        numbers: dict[str, float],
+    ) -> Finding:
+        return Finding(self.code, severity, evidence.column, (evidence,), *texts, numbers)

@@ -1,0 +1,140 @@
+"""LD507 sum-reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_SAMPLES,
+    CALL_SUMMED,
+    CALL_VALUE,
+    LEARNING_RATE,
+    LOSS,
+    LOSS_NONFINITE,
+    Quantity,
+)
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.layers import Family, family, rate
+from tb_lossdiag.rules.loss_calls import CLASSES, Call, calls, counts, mostly
+from tb_lossdiag.rules.progress import has_learned
+from tb_lossdiag.rules.rule import Finding, Severity, Text, number
+from tb_lossdiag.rules.spans import Bools
+
+_MESSAGE = Text(
+    "`{call}` sums over the batch in {count} of {checks} check-ups. Loss and gradients are {times} times those of the mean, and change with the batch size{rate}.",
+    "{checks} 次检查中有 {count} 次 `{call}` 对批次求和。损失与梯度是平均值时的 {times} 倍，并随批大小变化{rate}。",
+)
+_RATE = Text(
+    ": `lr` {lr} acts like {times_lr} on the mean",
+    "：`lr` {lr} 相当于对平均值使用 {times_lr}",
+)
+_NO_RATE = Text("", "")
+_ADVICE = Text(
+    """Take the mean, and the learning rate means what it means elsewhere:
+
+```python
+loss = torch.nn.functional.{function}(output, target, reduction="mean")
+```
+
+To sum over the outputs of a sample but not over the batch, divide: `loss = summed / len(target)`. To change nothing but the scale,
+use {times} times the learning rate with the mean; but a rate that was chosen for the sum is often the fault.""",
+    """改用平均，学习率的含义就与别处一致：
+
+```python
+loss = torch.nn.functional.{function}(output, target, reduction="mean")
+```
+
+若要对一个样本的各输出求和而不对批次求和，请相除：`loss = summed / len(target)`。若只想换尺度，改用平均并把学习率乘以 {times}；但针对求和选定的学习率往往正是问题所在。""",
+)
+
+
+@dataclass(frozen=True)
+class SumReduction:
+    """The loss is summed over the batch, not averaged.
+
+    Why it matters: with SGD the step grows with the batch size. A learning rate from elsewhere is then hundreds of times too large,
+    the last, smaller batch counts less, and a bound for clipping means something else.
+
+    How it decides: `reduction="sum"` in most check-ups of a loss over at least `min_samples` samples, with an optimizer whose steps are
+    in proportion to the gradient. A warning if the loss broke or has lost less than `min_learned` of its start; else an information.
+
+    What to try first: `reduction="mean"`, or divide by the batch size.
+
+    Guards against: Adam and its kin, whose steps don't depend on the gradient's scale (nothing is said); VAE losses summed over pixels
+    that train well (information at most); batches of one.
+
+    References: Goyal et al. 2017, section 3 (arXiv 1706.02677), on the scale of the loss and the learning rate; TheDeepChecker (Ben Braiek
+    and Khomh 2023), sum as the loss's reduction.
+    """
+
+    zh: ClassVar[str] = """损失对批次求和，而不是取平均。
+
+    为什么重要：使用 SGD 时步长会随批大小增长。别处得来的学习率会因此大上几百倍，最后较小的批次分量变轻，裁剪的界限也变了含义。
+
+    如何判断：在多数检查中，至少 `min_samples` 个样本的损失使用 `reduction="sum"`，且优化器的步长与梯度成正比。若损失出现过非有限值，或比起点下降不足 `min_learned`，为警告；否则为信息。
+
+    先试什么：使用 `reduction="mean"`，或除以批大小。
+
+    如何避免误报：Adam 一类优化器的步长与梯度尺度无关（不提示）；对像素求和且训练良好的 VAE 损失（至多为信息）；只有一个样本的批次。
+
+    参考：Goyal 等 2017 第 3 节（arXiv 1706.02677）关于损失尺度与学习率；TheDeepChecker（Ben Braiek 与 Khomh 2023）中的求和归约。
+    """
+    code: ClassVar[str] = "LD507"
+    name: ClassVar[str] = "sum-reduction"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The loss is summed over the batch", "损失对批次求和")
+    reads: ClassVar[tuple[Quantity, ...]] = (CALL_SUMMED, CALL_SAMPLES)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        CALL_OUTPUTS,
+        CALL_VALUE,
+        CALL_BASELINE,
+        LEARNING_RATE,
+        LOSS,
+        LOSS_NONFINITE,
+    )
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD301", "LD601", "LD608", "LD701", "LD704", "LD705",
+    )  # fmt: skip
+
+    #: samples; the sum over one or two hardly differs from the mean
+    min_samples: int = 4
+    #: share of the starting loss, 1; a learning rate that fits the sum is no fault
+    min_learned: float = 0.5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per summed call, if the optimizer's steps follow the gradient's scale."""
+        for call in calls(run):
+            summed = call.of(CALL_SUMMED)
+            known = ~np.isnan(summed) & (call.of(CALL_SAMPLES) >= self.min_samples)
+            hits = known & (summed == 1)
+            if mostly(hits, known, 1) and family(run) is not Family.ADAM:
+                yield self._finding(run, call, hits, known)
+
+    def _finding(self, run: Run, call: Call, hits: Bools, known: Bools) -> Finding:
+        outputs = (
+            1.0 if call.function in CLASSES else np.nan_to_num(call.typical(CALL_OUTPUTS), nan=1.0)
+        )
+        times, lr = call.typical(CALL_SAMPLES) * float(outputs), rate(run)
+        acts = _NO_RATE if not lr else _RATE.format(lr=number(lr), times_lr=number(lr * times))
+        words = {
+            "call": call.name,
+            **counts(hits, known),
+            "times": number(times),
+        }
+        message = Text(
+            _MESSAGE.en.format(rate=acts.en, **words), _MESSAGE.zh.format(rate=acts.zh, **words)
+        )
+        function = "mse_loss" if call.function == "custom" else call.function
+        advice = _ADVICE.format(function=function, times=number(times))
+        harmful = family(run) is Family.SGD and not has_learned(run, self.min_learned)
+        severity = self.severity if harmful else Severity.INFO
+        evidence = call.evidence(CALL_SUMMED, hits, 1.0, 0.0)
+        return Finding(
+            self.code, severity, call.name, (evidence,), message, advice, {"times": times}
+        )

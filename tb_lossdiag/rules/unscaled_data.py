@@ -1,0 +1,252 @@
+"""LD510 unscaled-data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    ACTIVATION_STD,
+    CALL_BASELINE,
+    CALL_TARGET_MEAN,
+    CALL_TARGET_STD,
+    CALL_VALUE,
+    INPUT_FEATURE_RANGE,
+    INPUT_MEAN,
+    INPUT_STD,
+    LOSS,
+    LOSS_NONFINITE,
+    MODULE_FED_BY,
+    MODULE_KIND,
+    MODULE_LAST,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.rules.inputs import fact, scaled_within
+from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, mostly
+from tb_lossdiag.rules.progress import broke, fall
+from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+
+_INPUT = Text(
+    "The model's input{model} has mean {mean} and standard deviation {std}; it learns best from values around 0 and 1{harm}.",
+    "模型{model}的输入均值为 {mean}，标准差为 {std}；最适合学习的是 0 与 1 附近的值{harm}。",
+)
+_FEATURES = Text(
+    "The features of the model's input{model} differ by a factor of {ratio} in their spread{harm}.",
+    "模型{model}输入的各特征，离散程度相差 {ratio} 倍{harm}。",
+)
+_TARGET = Text(
+    "The targets of `{call}` have mean {mean} and standard deviation {std}; an output begins around 0 and 1{harm}.",
+    "`{call}` 的目标均值为 {mean}，标准差为 {std}；输出却从 0 与 1 附近开始{harm}。",
+)
+_OFF = Text(
+    ", and the first loss was {times} times that of a constant answer",
+    "，且最初的损失是常数答案的 {times} 倍",
+)
+_STUCK = Text(", and the loss has hardly fallen", "，且损失几乎没有下降")
+_BROKE = Text(", and the loss became NaN or infinite", "，且损失变成了 NaN 或无穷")
+_HARMLESS = Text("", "")
+_INPUT_ADVICE = Text(
+    """Standardise with numbers of the training set, and use the same ones in validation:
+
+```python
+mean, std = x_train.mean(0), x_train.std(0).clamp_min(1e-6)  # per feature; of this run's input as a whole: {mean} and {std}
+x = (x - mean) / std
+```
+
+Images of 0 to 255: divide by 255 first. What spans orders of magnitude: take the logarithm. Or begin the model with a `BatchNorm` layer.""",
+    """用训练集的数值做标准化，验证时使用同样的数值：
+
+```python
+mean, std = x_train.mean(0), x_train.std(0).clamp_min(1e-6)  # 逐特征；本次训练输入的整体值：{mean} 与 {std}
+x = (x - mean) / std
+```
+
+0 到 255 的图像：先除以 255。跨越多个数量级的量：取对数。也可以让模型以 `BatchNorm` 层开头。""",
+)
+_TARGET_ADVICE = Text(
+    """Let the model predict standardised targets, and undo it only for people:
+
+```python
+mean, std = {mean}, {std}  # of the training targets
+loss = torch.nn.functional.{function}(output, (target - mean) / std)
+prediction = output * std + mean
+```
+
+Targets that span orders of magnitude are better learned as their logarithm.""",
+    """让模型预测标准化后的目标，只在给人看时还原：
+
+```python
+mean, std = {mean}, {std}  # 训练目标的统计量
+loss = torch.nn.functional.{function}(output, (target - mean) / std)
+prediction = output * std + mean
+```
+
+跨越多个数量级的目标，最好学习它的对数。""",
+)
+
+
+@dataclass(frozen=True)
+class UnscaledData:
+    """Inputs or regression targets are far from the scale the model starts at.
+
+    Why it matters: initialisation and usual learning rates assume values around 1. Inputs of hundreds blow up the first outputs and
+    kill ReLUs; targets of hundreds keep the output layer busy for thousands of steps.
+
+    How it decides: |mean| or standard deviation of the model's first input, or of the targets of a regression loss, above `max_scale` in
+    most check-ups; or standard deviations of the input's features that differ by more than `max_feature_range`. A warning if it does
+    harm: the first loss at least `min_first_loss` times that of the best constant answer, a loss that fell by less than `min_fall`, or
+    one that broke. Else an information.
+
+    What to try first: standardise with the mean and standard deviation of the training set.
+
+    Guards against: tokens; a model that begins with a normalisation layer or scales its input itself (the first layer's output is small);
+    constant features; runs that learn all the same (information).
+
+    References: LeCun et al. 1998, "Efficient BackProp", section 4.3; UMLAUT (Schoop et al. 2021), "input data exceeds typical limits".
+    """
+
+    zh: ClassVar[str] = """输入或回归目标的尺度与模型的起点相差太远。
+
+    为什么重要：初始化和常用学习率都假定数值在 1 附近。几百大小的输入会撑爆最初的输出并使 ReLU 死亡；几百大小的目标会让输出层忙上几千步。
+
+    如何判断：在多数检查中，模型首个输入或回归损失的目标，其均值绝对值或标准差超过 `max_scale`；或输入各特征的标准差相差超过 `max_feature_range` 倍。若造成危害则为警告：最初的损失至少是最佳常数答案的 `min_first_loss` 倍，损失下降不足 `min_fall`，或出现非有限值；否则为信息。
+
+    先试什么：用训练集的均值和标准差做标准化。
+
+    如何避免误报：词元；以归一化层开头或自行缩放输入的模型（首层输出很小）；常数特征；照样学得会的训练（信息）。
+
+    参考：LeCun 等 1998，“Efficient BackProp”4.3 节；UMLAUT（Schoop 等 2021）“输入数据超出常见范围”。
+    """
+    code: ClassVar[str] = "LD510"
+    name: ClassVar[str] = "unscaled-data"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Inputs or targets are not scaled", "输入或目标没有缩放")
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        INPUT_MEAN,
+        INPUT_STD,
+        INPUT_FEATURE_RANGE,
+        CALL_TARGET_MEAN,
+        CALL_TARGET_STD,
+        CALL_VALUE,
+        CALL_BASELINE,
+        ACTIVATION_STD,
+        MODULE_KIND,
+        MODULE_FED_BY,
+        MODULE_LAST,
+        LOSS,
+        LOSS_NONFINITE,
+    )
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD202", "LD203", "LD205", "LD301", "LD508",
+        "LD601", "LD602", "LD701", "LD702", "LD704", "LD705",
+    )  # fmt: skip
+
+    #: |mean| or standard deviation, unit of the data; pixels of 0 to 255 lie above it, standardised and 0-to-1 data far below
+    max_scale: float = 50.0
+    #: largest over smallest standard deviation of the features, 1; rare one-hot columns reach a hundred
+    max_feature_range: float = 1000.0
+    #: first loss over that of the best constant answer, 1; a good initialisation stays below 3
+    min_first_loss: float = 10.0
+    #: share of the starting loss, 1; less after a whole run is standing still
+    min_fall: float = 0.2
+    #: first layer's over input's standard deviation, 1; common initialisations give 0.5 to 1.5
+    min_first_layer: float = 0.05
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per input and per regression call whose data are far from 1."""
+        regression = _seen(run, REGRESSION)
+        if INPUT_STD not in run and not regression:
+            raise NotEnough(
+                Text(
+                    f"a check-up that sees the model's input or a regression loss: {INPUT_STD.how}",
+                    "需要检查时看到模型的输入或回归损失：writer.watch(model, optimizer) 并设 check_up=True",
+                )
+            )
+        harm = self._harm(run)
+        for name in run[INPUT_STD].columns if INPUT_STD in run else ():
+            if not scaled_within(run, name, self.min_first_layer):
+                yield from self._input(run, name, harm)
+        for call in regression:
+            yield from self._target(call, harm)
+
+    def _harm(self, run: Run) -> Text | None:
+        if broke(run):
+            return _BROKE
+        for call in _seen(run):
+            times = call.of(CALL_VALUE)[:1] / call.of(CALL_BASELINE)[:1]
+            first = float(times[0]) if len(times) else 0.0
+            if self.min_first_loss <= first < np.inf:
+                return _OFF.format(times=number(float(f"{first:.2g}")))
+        lost = fall(run)
+        return _STUCK if lost is not None and lost < self.min_fall else None
+
+    def _input(self, run: Run, name: str, harm: Text | None) -> Iterator[Finding]:
+        table = run[INPUT_STD]
+        std = table.column(name).astype(np.float64)
+        mean = fact(run, INPUT_MEAN, table.steps, name)
+        ratio = fact(run, INPUT_FEATURE_RANGE, table.steps, name)
+        known = ~np.isnan(std)
+        large = (np.maximum(std, np.nan_to_num(np.abs(mean))) > self.max_scale) & known
+        uneven = np.isfinite(ratio) & (ratio > self.max_feature_range)
+        what = Text(f" `{name}`", f" `{name}` ") if name else Text("", "")
+        for hits, text, quantity, bound in (
+            (large, _INPUT, INPUT_STD, self.max_scale),
+            (uneven, _FEATURES, INPUT_FEATURE_RANGE, self.max_feature_range),
+        ):
+            if not mostly(hits, known, 1):
+                continue
+            words = {
+                "mean": _middle(mean[hits]),
+                "std": _middle(std[hits]),
+                "ratio": _middle(ratio[hits]),
+            }
+            ends = int(table.steps[hits][0]), int(table.steps[hits][-1])
+            observed = float(np.median((std if quantity is INPUT_STD else ratio)[hits]))
+            evidence = Evidence(quantity.name, name, *ends, observed, bound)
+            message = _filled(text, harm, {"model": what}, words)
+            yield self._of(evidence, message, _INPUT_ADVICE.format(**words), harm)
+            return
+
+    def _target(self, call: Call, harm: Text | None) -> Iterator[Finding]:
+        mean, std = call.of(CALL_TARGET_MEAN), call.of(CALL_TARGET_STD)
+        known = np.isfinite(mean) & np.isfinite(std)
+        hits = known & (np.maximum(np.abs(mean), std) > self.max_scale)
+        if mostly(hits, known, 1):
+            words = {"mean": _middle(mean[hits]), "std": _middle(std[hits])}
+            divisor = words["std"] if std[hits].any() else "1"
+            message = _filled(_TARGET, harm, {}, {**words, "call": call.name})
+            observed = float(np.median(np.maximum(np.abs(mean), std)[hits]))
+            evidence = call.evidence(CALL_TARGET_STD, hits, observed, self.max_scale)
+            advice = _TARGET_ADVICE.format(mean=words["mean"], std=divisor, function=call.function)
+            yield self._of(evidence, message, advice, harm)
+
+    def _of(self, evidence: Evidence, message: Text, advice: Text, harm: Text | None) -> Finding:
+        severity = self.severity if harm else Severity.INFO
+        numbers = {"scale": float(evidence.observed or 0.0)}
+        return Finding(self.code, severity, evidence.column, (evidence,), message, advice, numbers)
+
+
+def _seen(run: Run, functions: tuple[str, ...] = ()) -> list[Call]:
+    """The calls of these loss functions, by default of any; none is fine."""
+    try:
+        return calls(run, functions)
+    except NotEnough:
+        return []
+
+
+def _middle(values: Doubles) -> str:
+    known = values[np.isfinite(values)]
+    return number(float(np.median(known))) if len(known) else "0"
+
+
+def _filled(text: Text, harm: Text | None, what: dict[str, Text], words: dict[str, str]) -> Text:
+    end = harm or _HARMLESS
+    return Text(
+        text.en.format(harm=end.en, **{k: v.en for k, v in what.items()}, **words),
+        text.zh.format(harm=end.zh, **{k: v.zh for k, v in what.items()}, **words),
+    )

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+from synthetic import healthy_run
+from synthetic_c import with_modules
+
+from tb_lossdiag.quantities import Kind
+from tb_lossdiag.rules.modules import last_span, layout
+from tb_lossdiag.rules.spans import Span
+
+KINDS = {
+    "0": Kind.LINEAR,
+    "act": Kind.RELU,
+    "drop": Kind.DROPOUT,
+    "pool": Kind.POOLING,
+    "1": Kind.LINEAR,
+}
+LAYOUT = layout(with_modules(healthy_run(0), KINDS))
+
+
+def test_layout_is_the_chain_of_calls() -> None:
+    assert LAYOUT.kinds == KINDS
+    assert LAYOUT.last == {"1"}
+    assert LAYOUT.feeders["act"] == "0"
+    assert LAYOUT.kind("unknown") is Kind.OTHER
+
+
+def test_source_looks_through_dropout_and_what_it_is_told() -> None:
+    assert LAYOUT.source("pool") == "act"
+    assert LAYOUT.source("1") == "pool"
+    assert LAYOUT.source("1", (Kind.DROPOUT, Kind.POOLING)) == "act"
+    assert LAYOUT.source("0") is None
+
+
+def test_before_weights() -> None:
+    assert LAYOUT.before_weights() == {"pool"}
+    assert LAYOUT.before_weights((Kind.DROPOUT, Kind.POOLING)) == {"act"}
+
+
+def test_last_span_counts_records_with_a_value() -> None:
+    values = np.array([1, np.nan, 5, 5, np.nan, 5])
+    assert last_span(values, values > 2, 3) == Span(1, 3)
+    assert last_span(values, values > 2, 4) is None
+    ended = np.array([5.0, 5.0, 1.0])
+    assert last_span(ended, ended > 2, 1) is None

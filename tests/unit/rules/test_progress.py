@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from synthetic import head, healthy_run, with_loss, without
+from synthetic_c import with_call
+
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules.progress import below_baseline, broke, fall, has_learned
+
+RUN = healthy_run(1)
+
+
+def losing(share: float) -> Run:
+    return with_call(with_loss(RUN, np.linspace(2, 2 * (1 - share), 200)), "mse_loss", value=0.1)
+
+
+def test_fall_is_the_share_of_the_start() -> None:
+    assert fall(losing(0.5)) == pytest.approx(0.5, abs=0.02)
+    assert fall(losing(-1.0)) == pytest.approx(-1.0, abs=0.05)
+
+
+def test_a_leap_at_the_start_wins_nothing() -> None:
+    leap = np.concatenate(([2.3, 15.0, 20.0], np.full(197, 2.3)))
+    assert fall(with_loss(RUN, leap)) == pytest.approx(0.0)
+
+
+def test_unknown_where_shares_mean_nothing() -> None:
+    assert fall(with_loss(RUN, np.linspace(1, -1, 200))) is None
+    assert fall(head(losing(0.5), 9)) is None
+    assert fall(without(RUN, LOSS)) is None
+
+
+def test_learning_needs_the_fall_a_constant_answer_beaten_and_no_break() -> None:
+    assert has_learned(losing(0.6), 0.5) is True
+    assert has_learned(losing(0.4), 0.5) is False
+    assert has_learned(with_call(losing(0.6), "mse_loss", value=1.2, baseline=1.0), 0.5) is False
+    broken = np.linspace(2, 0.1, 200)
+    broken[100] = np.inf
+    assert broke(with_loss(RUN, broken))
+    assert has_learned(with_loss(RUN, broken), 0.5) is False
+    assert has_learned(without(losing(0.6), LOSS), 0.5) is None
+
+
+def test_one_call_below_its_baseline_is_enough() -> None:
+    assert below_baseline(with_call(RUN, "mse_loss", value=0.9, baseline=1.0)) is True
+    assert below_baseline(with_call(RUN, "mse_loss", value=0.9, baseline=np.nan)) is None
+    assert below_baseline(Run("r")) is None
