@@ -1,0 +1,63 @@
+"""Numbers that follow from recorded ones: computed when somebody looks, never stored, so that they cannot contradict the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_NORM, UPDATE_NORM, Axis, Quantity
+from tb_lossdiag.records import Floats, Run, Steps, Table
+
+UPDATE_RATIO = Quantity(
+    "update_ratio", "derived", Axis.PARAMETER, "1", f"{UPDATE_NORM.how}, and {PARAMETER_NORM.how}"
+)
+"""Update norm over parameter norm, at the steps where the update was measured."""
+GRADIENT_SHARE = Quantity("gradient_share", "derived", Axis.PARAMETER, "1", GRADIENT_NORM.how)
+"""Share of a parameter in the squared global gradient norm of its record; finite norms only."""
+
+Derive = Callable[[Run], Table]
+
+
+def update_ratio(run: Run) -> Table:
+    """float32[T, C]; the parameter norm in force is the newest one recorded at or before the step."""
+    updates = run[UPDATE_NORM]
+    norms = _in_force(run[PARAMETER_NORM], updates.steps, updates.columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(norms > 0, updates.values / norms, np.nan)
+    return _like(updates, UPDATE_RATIO, ratio.astype(np.float32))
+
+
+def gradient_share(run: Run) -> Table:
+    """float32[T, C] in [0, 1]; a row adds up to 1."""
+    norms = run[GRADIENT_NORM]
+    squares = np.where(np.isfinite(norms.values), norms.values, np.nan).astype(np.float64) ** 2
+    total = np.nansum(squares, axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(total > 0, squares / total, np.nan)
+    return _like(norms, GRADIENT_SHARE, share.astype(np.float32))
+
+
+def _in_force(table: Table, steps: Steps, columns: tuple[str, ...]) -> Floats:
+    rows = np.searchsorted(table.steps, steps, side="right") - 1
+    values = table.at(table.steps, columns)
+    if not len(table):
+        return np.full((len(steps), len(columns)), np.nan, np.float32)
+    found: Floats = np.where(rows[:, None] >= 0, values[np.maximum(rows, 0)], np.nan)
+    return found
+
+
+def _like(table: Table, quantity: Quantity, values: Floats) -> Table:
+    return Table(quantity, table.columns, table.steps, table.walltimes, values)
+
+
+DERIVED: Mapping[str, tuple[Quantity, tuple[Quantity, ...], Derive]] = {
+    UPDATE_RATIO.name: (UPDATE_RATIO, (UPDATE_NORM, PARAMETER_NORM), update_ratio),
+    GRADIENT_SHARE.name: (GRADIENT_SHARE, (GRADIENT_NORM,), gradient_share),
+}
+"""By name: the quantity, what it needs, how it is computed."""
+
+
+def available(run: Run) -> list[str]:
+    """Names of the derived quantities that the run's records allow."""
+    return [name for name, (_, needs, _) in DERIVED.items() if all(q in run for q in needs)]
