@@ -5,8 +5,6 @@ import type { LineSpec } from "./spec";
 
 export type Option = Record<string, unknown>;
 
-const AXIS_PAD = 0.02;
-
 function axisBase(spec: LineSpec): Option {
   const { palette } = spec;
   return {
@@ -18,16 +16,15 @@ function axisBase(spec: LineSpec): Option {
 }
 
 function xAxis(spec: LineSpec): Option {
-  const [min, max] = spec.range ?? [undefined, undefined];
-  const pad = min === undefined || max === undefined ? 0 : Math.max(1, Math.ceil((max - min) * AXIS_PAD));
+  const [min, max] = spec.extent;
   return {
     ...axisBase(spec),
     type: "value",
     name: spec.words.step,
     nameLocation: "end",
-    scale: true,
+    min,
+    max: Math.max(max, min + 1),
     minInterval: 1,
-    ...(min === undefined || max === undefined ? {} : { min: Math.max(0, min - pad), max: max + pad }),
     splitLine: { show: false },
     axisLabel: { color: spec.palette.text, hideOverlap: true, formatter: spec.format.step },
   };
@@ -80,7 +77,9 @@ export function lineOption(spec: LineSpec): Option {
     tooltip: tooltip(spec),
     xAxis: xAxis(spec),
     yAxis: yAxis(spec),
-    dataZoom: [{ type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }],
+    dataZoom: [
+      { type: "inside", filterMode: "none", throttle: 16, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false },
+    ],
     series: [...bands.filter((band) => band !== null), ...lines, ...zeros.filter((zero) => zero !== null)],
   };
 }

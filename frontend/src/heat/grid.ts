@@ -1,5 +1,5 @@
-/** Reducing a table of layers x steps to the cells a screen can show: the largest value and all flags survive. */
-import { Flag, type Table } from "../data/table";
+/** Reducing layers x steps to the cells a screen can show: the largest value and all flags survive. */
+import { Flag, type Matrix } from "../data/table";
 
 /** Reduced matrix, row after row. */
 export interface Grid {
@@ -8,6 +8,9 @@ export interface Grid {
   max: Float32Array;
   flags: Uint8Array;
 }
+
+/** The columns of the matrix that a row of the picture stands for. */
+export type Columns = readonly number[];
 
 const BAD = Flag.nan | Flag.plusInf | Flag.minusInf;
 
@@ -51,8 +54,15 @@ export function columnSpans(firstStep: Float64Array, from: number, to: number, w
   return spans;
 }
 
-/** The cells of a view: `rows` are column indices of the table from top to bottom. */
-export function reduceTable(table: Table, rows: number[], spans: Int32Array, height: number): Grid {
+type Source = Pick<Matrix, "buckets" | "max" | "flags">;
+
+/** The cells of a view: `rows` from top to bottom. */
+export function reduceTable(
+  table: Source,
+  rows: readonly Columns[],
+  spans: Int32Array,
+  height: number,
+): Grid {
   const width = spans.length / 2;
   const cells = Math.min(height, rows.length);
   const grid: Grid = {
@@ -61,14 +71,14 @@ export function reduceTable(table: Table, rows: number[], spans: Int32Array, hei
     max: new Float32Array(width * cells).fill(NaN),
     flags: new Uint8Array(width * cells).fill(Flag.absent),
   };
-  rows.forEach((column, row) => {
+  rows.forEach((columns, row) => {
     const target = Math.floor((row * cells) / rows.length) * width;
-    reduceRow(table, column * table.buckets, spans, grid, target);
+    for (const column of columns) reduceRow(table, column * table.buckets, spans, grid, target);
   });
   return grid;
 }
 
-function reduceRow(table: Table, source: number, spans: Int32Array, grid: Grid, target: number): void {
+function reduceRow(table: Source, source: number, spans: Int32Array, grid: Grid, target: number): void {
   for (let x = 0; x < grid.width; x++) {
     let max = grid.max[target + x] ?? NaN;
     let flags = grid.flags[target + x] ?? Flag.absent;
@@ -82,14 +92,23 @@ function reduceRow(table: Table, source: number, spans: Int32Array, grid: Grid, 
   }
 }
 
-/** Colour range: 1st to 99th percentile of the positive values in view, at least one decade wide. */
-export function domainOf(grid: Grid): [number, number] {
-  // A typed array sorts by value without a callback: a million cells take tens of milliseconds.
-  const values = grid.max.filter((value) => Number.isFinite(value) && value > 0).sort();
+/** Colour range: 1st to 99th percentile of the positive values, at least one decade wide. */
+export function domainOf(max: Float32Array): [number, number] {
+  // A typed array sorts by value without a callback; of many values a regular sample will do.
+  const every = Math.max(1, Math.floor(max.length / 100_000));
+  const sample = every === 1 ? max : max.filter((_, index) => index % every === 0);
+  const values = sample.filter((value) => Number.isFinite(value) && value > 0).sort();
   if (values.length === 0) return [1e-3, 1];
   const at = (share: number) => values[Math.round(share * (values.length - 1))] ?? 1;
   const [low, high] = [at(0.01), at(0.99)];
   if (high / low >= 10) return [low, high];
   const middle = Math.sqrt(low * high);
   return [middle / Math.sqrt(10), middle * Math.sqrt(10)];
+}
+
+/** Colour range of ratios: as far below 1 as above, at least a factor of 10. */
+export function ratioDomain(max: Float32Array): [number, number] {
+  const [low, high] = domainOf(max);
+  const reach = Math.max(10, high, 1 / low);
+  return [1 / reach, reach];
 }
