@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { rangeOf } from "../src/charts/Chart";
-import { lineOption } from "../src/charts/lineOption";
+import { lineOption, shortNames } from "../src/charts/lineOption";
 import { stretchesOf } from "../src/charts/lineSeries";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
@@ -166,4 +166,11 @@ test("the heat map names its rows and outlines the chosen one", () => {
   expect(drawn.children[3].shape.points[0][0]).toBe(110);
   expect(drawn.children[1].shape).toEqual({ x: 10, y: 25, width: 200, height: 20 });
   expect(shortName("a".repeat(40))).toHaveLength(30);
+});
+
+test("long names are cut in the legend, and stay different", () => {
+  const [a = "", b = ""] = shortNames(["x".repeat(10_000), `y${"x".repeat(10_000)}`]);
+  expect(a.length).toBeLessThan(60);
+  expect(b).not.toBe(a);
+  expect(shortNames(["loss"])).toEqual(["loss"]);
 });

@@ -54,7 +54,25 @@ function tooltip(spec: LineSpec): Option {
   };
 }
 
-export function lineOption(spec: LineSpec): Option {
+const LONGEST_NAME = 48;
+
+/** Names short enough for a legend; those that would be the same are numbered. */
+export function shortNames(names: string[]): string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const short = name.length > LONGEST_NAME ? `…${name.slice(1 - LONGEST_NAME)}` : name;
+    const count = (seen.get(short) ?? 0) + 1;
+    seen.set(short, count);
+    return count > 1 ? `${short} (${count})` : short;
+  });
+}
+
+export function lineOption(given: LineSpec): Option {
+  const names = shortNames(given.lines.map((line) => line.name));
+  const spec = {
+    ...given,
+    lines: given.lines.map((line, at) => ({ ...line, name: names[at] ?? line.name })),
+  };
   const floor = spec.log ? floorOf(spec.lines) : 0;
   const bands = spec.stacked ? [] : spec.lines.map((line, index) => bandSeries(spec, line, index, floor));
   const lines = spec.lines.map((line, index) => lineSeries(spec, line, index));

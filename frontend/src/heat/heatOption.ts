@@ -42,7 +42,11 @@ const GLYPH = 7;
 
 /** The frame in force: the steps at the left and right edge follow from where the full range lies. */
 export function frameOf(params: RenderParams, api: RenderApi, [first, last]: Range): Frame {
-  const { x, y, width, height } = params.coordSys;
+  const { coordSys } = params;
+  // Whole pixels: a picture that is shifted by a fraction blurs, and a single cell is lost.
+  const [x, y] = [Math.round(coordSys.x), Math.round(coordSys.y)];
+  const width = Math.round(coordSys.x + coordSys.width) - x;
+  const height = Math.round(coordSys.y + coordSys.height) - y;
   const [left] = api.coord([first, 0]);
   const [right] = api.coord([last, 0]);
   const perPixel = (last - first) / (right - left);

@@ -1,4 +1,6 @@
 /** A labelled choice. */
+import { useId } from "preact/hooks";
+
 interface Props<T extends string> {
   label: string;
   value: T;
@@ -8,17 +10,18 @@ interface Props<T extends string> {
 }
 
 export function Pick<T extends string>({ label, value, options, name, choose }: Props<T>) {
+  const id = useId();
   return (
-    <label>
-      {label}{" "}
-      <select value={value} onChange={(event) => choose(event.currentTarget.value as T)}>
+    <span>
+      <label for={id}>{label}</label>{" "}
+      <select id={id} value={value} onChange={(event) => choose(event.currentTarget.value as T)}>
         {options.map((option) => (
           <option key={option} value={option}>
             {name(option)}
           </option>
         ))}
       </select>
-    </label>
+    </span>
   );
 }
 

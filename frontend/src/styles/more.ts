@@ -44,7 +44,7 @@ kbd { font: inherit; border: 1px solid var(--line); border-radius: 3px; padding:
 }
 @media (max-width: 720px) {
   .bar { position: static; }
-  .bar-row select, main select { max-width: 100%; }
+  select, .controls > * { max-width: 100%; }
   label { overflow-wrap: anywhere; }
   .detail > section { grid-template-columns: minmax(0, 1fr); }
   .range { white-space: normal; }

@@ -41,7 +41,7 @@ function One({ matrix, title, domain, colours, extent, theme, go }: OneProps) {
   if (rows.length === 0) return <Note>{t("compare.noShared")}</Note>;
   return (
     <section>
-      <h4>{title}</h4>
+      <h3>{title}</h3>
       <HeatMap
         {...{ rows, domain, colours, extent, theme, say }}
         whole={matrix}

@@ -14,19 +14,26 @@ function useNewSteps(zoom: Range | null, last: number): number {
   return zoom ? last - seen : 0;
 }
 
+/** A number that new records do not overwrite while it is being typed. */
 function Bound(props: { label: string; value: number; change: (value: number) => void }) {
-  const set = (text: string) => {
-    const value = Number(text);
-    if (text !== "" && Number.isFinite(value)) props.change(value);
+  const [draft, setDraft] = useState<string | null>(null);
+  const commit = () => {
+    const value = Number(draft);
+    if (draft !== null && draft !== "" && Number.isFinite(value)) props.change(value);
+    setDraft(null);
   };
   return (
     <input
       type="number"
       class="bound"
       aria-label={props.label}
-      value={props.value}
+      value={draft ?? props.value}
       step={1}
-      onChange={(event) => set(event.currentTarget.value)}
+      onInput={(event) => setDraft(event.currentTarget.value)}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") commit();
+      }}
+      onBlur={commit}
     />
   );
 }
