@@ -1,14 +1,31 @@
 import { expect, test } from "vitest";
-import { Flag } from "../src/data/table";
+import { Flag, type Table } from "../src/data/table";
 import { eventsOf, RAIL, railOf } from "../src/heat/events";
-import { bucketAt, columnSpans, domainOf, mergeFlags, reduceTable } from "../src/heat/grid";
+import {
+  ABOVE,
+  bucketAt,
+  type Columns,
+  codeOf,
+  codeRows,
+  columnSpans,
+  domainOf,
+  FAR_ABOVE,
+  type Grid,
+  mergeColumns,
+  mergeFlags,
+} from "../src/heat/grid";
 import { lutOf, SEQUENTIAL } from "../src/heat/lut";
-import { colourIndex, lookOf, paint } from "../src/heat/painter";
+import { lookOf, paint } from "../src/heat/painter";
 import { over, overMedian } from "../src/heat/scale";
 import { pixelOf, sourceFor } from "../src/heat/surface";
 import { makeMatrix, makeTable } from "./make";
 
-const INK = { lut: lutOf("viridis"), domain: [0.1, 10] as const, page: pixelOf("#ffffff") };
+const INK = { lut: lutOf("viridis"), page: pixelOf("#ffffff") };
+const DOMAIN = [0.1, 10] as const;
+
+function reduceTable(table: Table, rows: readonly Columns[], spans: Int32Array, height: number): Grid {
+  return mergeColumns(codeRows(table, rows, height, DOMAIN), spans);
+}
 
 function pixel(pixels: Uint32Array, width: number, x: number, y: number): number {
   return pixels[y * width + x] ?? 0;
@@ -18,7 +35,7 @@ test("a one-step spike survives when many steps share a pixel", () => {
   const row = Array.from({ length: 1000 }, (_, index) => (index === 617 ? 900 : 1));
   const table = makeTable([row]);
   const grid = reduceTable(table, [[0]], columnSpans(table.firstStep, 0, 9990, 10), 1);
-  expect(Math.max(...grid.max)).toBe(900);
+  expect(Math.max(...grid.codes)).toBe(FAR_ABOVE);
 });
 
 test("a NaN survives merging rows and steps", () => {
@@ -148,14 +165,17 @@ test("a bad cell of one pixel is painted at least three pixels wide and high", (
 
 test("an empty grid paints nothing", () => {
   expect(
-    paint({ width: 0, height: 0, max: new Float32Array(), flags: new Uint8Array() }, 0, INK),
+    paint({ width: 0, height: 0, codes: new Uint16Array(), flags: new Uint8Array() }, 0, INK),
   ).toHaveLength(0);
 });
 
 test("colours follow the logarithm and clamp at the ends", () => {
-  expect(colourIndex(1, [0.1, 10])).toBe(128);
-  expect(colourIndex(1e9, [0.1, 10])).toBe(255);
-  expect(colourIndex(0, [0.1, 10])).toBe(0);
+  expect(codeOf(1, DOMAIN)).toBe(128);
+  expect(codeOf(10, DOMAIN)).toBe(255);
+  expect(codeOf(11, DOMAIN)).toBe(ABOVE);
+  expect(codeOf(1e9, DOMAIN)).toBe(FAR_ABOVE);
+  expect(codeOf(0, DOMAIN)).toBe(0);
+  expect(codeOf(NaN, DOMAIN)).toBe(0);
   expect(pixelOf("#303132")).toBe(0xff323130);
 });
 

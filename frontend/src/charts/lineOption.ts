@@ -82,7 +82,8 @@ export function lineOption(given: LineSpec): Option {
     animation: false,
     backgroundColor: "transparent",
     color: spec.palette.series,
-    grid: { left: 12, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 8, containLabel: true },
+    // Fixed margins: charts under each other line up, and nothing is measured anew while zooming.
+    grid: { left: 64, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 28 },
     legend: {
       show: drawn.length > 1,
       type: "scroll",

@@ -7,6 +7,8 @@ import type { RunSummary } from "./types";
 
 export type Tables = ReadonlyMap<string, Table>;
 
+/** So long a zoom must rest before data are asked for. */
+const DATA_MS = 250;
 /** Data on both sides of the view are asked for as well, so that a small move needs no new ones. */
 const MARGIN = 0.5;
 
@@ -23,7 +25,7 @@ async function load(run: string, quantities: string[], part: Part, signal: Abort
 
 /** The tables in the range in view. While another range is on its way the old one stays. */
 export function useTables(run: RunSummary, wanted: readonly string[], points?: number): Resource<Tables> {
-  const zoom = useSettledZoom();
+  const zoom = useSettledZoom(DATA_MS);
   const quantities = wanted.filter((quantity) => run.quantities.includes(quantity));
   const about = JSON.stringify([run.run, quantities, points]);
   const part: Part = { range: widened(zoom), ...(points ? { points } : {}) };
@@ -40,7 +42,7 @@ export function useMatrix(run: RunSummary, quantity: string): Resource<Matrix> {
 
 /** The same in the range in view, once one was chosen: finer than the whole. */
 export function useMatrixInView(run: RunSummary, quantity: string, fine: boolean): Resource<Matrix> {
-  const zoom = useSettledZoom();
+  const zoom = useSettledZoom(DATA_MS);
   const about = zoom && !fine ? JSON.stringify([run.run, quantity]) : null;
   const part = { range: widened(zoom) };
   return useResource(about, `${run.data_version} ${zoom ?? ""}`, (signal) =>
@@ -50,7 +52,7 @@ export function useMatrixInView(run: RunSummary, quantity: string, fine: boolean
 
 /** One column of a quantity in the range in view; null where the quantity has no such column. */
 export function useColumn(run: RunSummary, quantity: string, name: string): Resource<Table | null> {
-  const zoom = useSettledZoom();
+  const zoom = useSettledZoom(DATA_MS);
   const names = useResource(JSON.stringify([run.run, quantity, "names"]), run.data_version, (signal) =>
     getTable(run.run, quantity, signal, { points: 1 }),
   );
@@ -66,7 +68,7 @@ export function useColumn(run: RunSummary, quantity: string, name: string): Reso
 
 /** The same quantity of several runs, null for those that did not record it. */
 export function useAcross(runs: readonly RunSummary[], quantity: string): Resource<(Table | null)[]> {
-  const zoom = useSettledZoom();
+  const zoom = useSettledZoom(DATA_MS);
   const versions = runs.map(({ data_version }) => data_version).join();
   const about = JSON.stringify([quantity, runs.map(({ run }) => run)]);
   return useResource(about, `${versions} ${zoom ?? ""}`, (signal) =>

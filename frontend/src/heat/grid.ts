@@ -1,12 +1,25 @@
 /** Reducing layers x steps to the cells a screen can show: the largest value and all flags survive. */
 import { Flag, type Matrix } from "../data/table";
 
-/** Reduced matrix, row after row. */
+/** Reduced matrix, row after row, as codes of colours: they grow with the values, so the largest code is that of the largest value. */
 export interface Grid {
   width: number;
   height: number;
-  max: Float32Array;
+  codes: Uint16Array;
   flags: Uint8Array;
+}
+
+/** Codes 0 to 255 are places in the colour table; above its end, and far above it. */
+export const ABOVE = 256;
+export const FAR_ABOVE = 257;
+/** A value this many times the upper end of the colours is far above. */
+const FAR = 3;
+
+/** Index into the colour table; values below the domain take its lower end, values above have codes of their own. */
+export function codeOf(value: number, [low, high]: readonly [number, number]): number {
+  if (!(value > low)) return 0;
+  if (value > high) return value > high * FAR ? FAR_ABOVE : ABOVE;
+  return Math.round((255 * Math.log(value / low)) / Math.log(high / low));
 }
 
 /** The columns of the matrix that a row of the picture stands for. */
@@ -20,11 +33,6 @@ export function mergeFlags(a: number, b: number): number {
   if (a & Flag.absent) return b | bad;
   if (b & Flag.absent) return a | bad;
   return bad | (a & b & Flag.zero);
-}
-
-function mergeMax(a: number, b: number): number {
-  if (Number.isNaN(a)) return b;
-  return Number.isNaN(b) ? a : Math.max(a, b);
 }
 
 /** Index of the bucket that a step belongs to: the last one that starts at or before it. */
@@ -56,40 +64,55 @@ export function columnSpans(firstStep: Float64Array, from: number, to: number, w
 
 type Source = Pick<Matrix, "buckets" | "max" | "flags">;
 
-/** The cells of a view: `rows` from top to bottom. */
-export function reduceTable(
+/** The rows of a picture from top to bottom, at most `height` of them, with every bucket still its own: what zooming does not change. */
+export function codeRows(
   table: Source,
   rows: readonly Columns[],
-  spans: Int32Array,
   height: number,
+  domain: readonly [number, number],
 ): Grid {
-  const width = spans.length / 2;
+  const width = table.buckets;
   const cells = Math.min(height, rows.length);
-  const grid: Grid = {
-    width,
-    height: cells,
-    max: new Float32Array(width * cells).fill(NaN),
-    flags: new Uint8Array(width * cells).fill(Flag.absent),
-  };
+  const codes = new Uint16Array(width * cells);
+  const flags = new Uint8Array(width * cells).fill(Flag.absent);
   rows.forEach((columns, row) => {
     const target = Math.floor((row * cells) / rows.length) * width;
-    for (const column of columns) reduceRow(table, column * table.buckets, spans, grid, target);
+    for (const column of columns) {
+      const source = column * width;
+      for (let bucket = 0; bucket < width; bucket++) {
+        const at = target + bucket;
+        const code = codeOf(table.max[source + bucket] ?? 0, domain);
+        if (code > (codes[at] ?? 0)) codes[at] = code;
+        flags[at] = mergeFlags(flags[at] ?? 0, table.flags[source + bucket] ?? Flag.absent);
+      }
+    }
   });
-  return grid;
+  return { width, height: cells, codes, flags };
 }
 
-function reduceRow(table: Source, source: number, spans: Int32Array, grid: Grid, target: number): void {
-  for (let x = 0; x < grid.width; x++) {
-    let max = grid.max[target + x] ?? NaN;
-    let flags = grid.flags[target + x] ?? Flag.absent;
-    const end = Math.min(spans[x * 2 + 1] ?? 0, table.buckets);
-    for (let bucket = spans[x * 2] ?? 0; bucket < end; bucket++) {
-      max = mergeMax(max, table.max[source + bucket] ?? NaN);
-      flags = mergeFlags(flags, table.flags[source + bucket] ?? Flag.absent);
+/** The buckets of each pixel column merged: what every step of a zoom costs. */
+export function mergeColumns(rows: Grid, spans: Int32Array): Grid {
+  const width = spans.length / 2;
+  const codes = new Uint16Array(width * rows.height);
+  const flags = new Uint8Array(width * rows.height).fill(Flag.absent);
+  for (let row = 0; row < rows.height; row++) {
+    const source = row * rows.width;
+    for (let x = 0; x < width; x++) {
+      const last = source + Math.min(spans[x * 2 + 1] ?? 0, rows.width);
+      let bucket = source + (spans[x * 2] ?? 0);
+      if (bucket >= last) continue;
+      let code = rows.codes[bucket] ?? 0;
+      let bits = rows.flags[bucket] ?? 0;
+      for (bucket++; bucket < last; bucket++) {
+        const next = rows.codes[bucket] ?? 0;
+        if (next > code) code = next;
+        if (rows.flags[bucket] !== bits) bits = mergeFlags(bits, rows.flags[bucket] ?? 0);
+      }
+      codes[row * width + x] = code;
+      flags[row * width + x] = bits;
     }
-    grid.max[target + x] = max;
-    grid.flags[target + x] = flags;
   }
+  return { width, height: rows.height, codes, flags };
 }
 
 /** Colour range: 1st to 99th percentile of the positive values, at least one decade wide. */

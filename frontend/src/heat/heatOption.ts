@@ -136,6 +136,14 @@ export function shortName(name: string): string {
   return name.length > 30 ? `…${name.slice(-29)}` : name;
 }
 
+const CHARACTER = 6.2;
+
+/** Room for the longest name shown: letting the library measure all of them is what makes zooming slow. */
+function labelWidth(rows: string[]): number {
+  const longest = rows.reduce((most, name) => Math.max(most, shortName(name).length), 0);
+  return Math.ceil(16 + CHARACTER * longest);
+}
+
 function xAxis(spec: HeatSpec, label: Option): Option {
   const [min, last] = spec.extent;
   return {
@@ -163,11 +171,11 @@ function yAxis(spec: HeatSpec, label: Option): Option {
 export function heatOption(spec: HeatSpec): Option {
   const label = { color: spec.palette.text, hideOverlap: true };
   const zoom = { xAxisIndex: 0, filterMode: "none", throttle: 16 };
-  const slider = { height: 18, bottom: 4, brushSelect: false, textStyle: { color: spec.palette.text } };
+  const slider = { height: 18, bottom: 8, brushSelect: false, textStyle: { color: spec.palette.text } };
   return {
     animation: false,
     backgroundColor: "transparent",
-    grid: { left: 8, right: 16, top: RAIL_HEIGHT, bottom: 44, containLabel: true },
+    grid: { left: labelWidth(spec.rows), right: 20, top: RAIL_HEIGHT, bottom: 64 },
     xAxis: xAxis(spec, label),
     yAxis: yAxis(spec, label),
     dataZoom: [

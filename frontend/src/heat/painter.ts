@@ -1,6 +1,6 @@
-/** Paints a reduced grid as pixels: log colours for numbers, and four looks for what is not a positive number. */
+/** Paints a reduced grid as pixels: colours for numbers, and four looks for what is not a positive number. */
 import { Flag } from "../data/table";
-import type { Grid } from "./grid";
+import { ABOVE, FAR_ABOVE, type Grid } from "./grid";
 import { pixel } from "./lut";
 
 export type Look = "value" | "nan" | "inf" | "zero" | "absent";
@@ -11,16 +11,12 @@ const RED = pixel(214, 40, 40);
 const WHITE = pixel(255, 255, 255);
 const BLACK = pixel(0, 0, 0);
 const GREY = pixel(128, 128, 128);
-/** Far above the scale: a colour that no map has. */
-const FAR_ABOVE = pixel(255, 0, 200);
-/** A value this many times the upper end of the colours gets a colour of its own. */
-const FAR = 3;
+/** A colour that no map has. */
+const MAGENTA = pixel(255, 0, 200);
 
 export interface Ink {
   /** 256 pixels. */
   lut: Uint32Array;
-  /** Values at the two ends of the colours. */
-  domain: readonly [number, number];
   /** The page's background as a pixel. */
   page: number;
 }
@@ -32,19 +28,6 @@ export function lookOf(flags: number): Look {
   return flags & Flag.zero ? "zero" : "value";
 }
 
-/** Index into the colour table; values outside the domain take its ends. */
-export function colourIndex(value: number, [low, high]: readonly [number, number]): number {
-  if (!(value > 0)) return 0;
-  const share = Math.log(value / low) / Math.log(high / low);
-  return Math.round(255 * Math.min(1, Math.max(0, share)));
-}
-
-/** A value's pixel. */
-function inked(value: number, ink: Ink): number {
-  if (value > ink.domain[1] * FAR) return FAR_ABOVE;
-  return ink.lut[colourIndex(value, ink.domain)] ?? 0;
-}
-
 /** Hatch, checker, grey and dots: told apart by pattern, not by colour alone. */
 function pattern(look: Look, x: number, y: number, page: number): number {
   if (look === "nan") return (x + y) % 6 < 2 ? WHITE : RED;
@@ -53,29 +36,44 @@ function pattern(look: Look, x: number, y: number, page: number): number {
   return x % 4 === 0 && y % 4 === 0 ? GREY : page;
 }
 
+function inked(code: number, ink: Ink): number {
+  return code === FAR_ABOVE ? MAGENTA : (ink.lut[Math.min(255, code)] ?? 0);
+}
+
 function rowSpan(row: number, grid: Grid, height: number): [number, number] {
   return [Math.floor((row * height) / grid.height), Math.floor(((row + 1) * height) / grid.height)];
 }
 
-/** First pass: every cell over its own pixels. */
-function paintCells(pixels: Uint32Array, grid: Grid, height: number, ink: Ink): void {
+/** A cell with another look than a plain value, or above the scale. */
+interface Special {
+  row: number;
+  x: number;
+  look: Look;
+  code: number;
+}
+
+/** First pass: every value over its own pixels. Returns the cells that are more than that. */
+function paintValues(pixels: Uint32Array, grid: Grid, height: number, ink: Ink): Special[] {
+  const special: Special[] = [];
+  const { width } = grid;
   for (let row = 0; row < grid.height; row++) {
     const [top, bottom] = rowSpan(row, grid, height);
-    for (let x = 0; x < grid.width; x++) {
-      const cell = row * grid.width + x;
-      const look = lookOf(grid.flags[cell] ?? 0);
-      const colour = look === "value" ? inked(grid.max[cell] ?? 0, ink) : undefined;
-      for (let y = top; y < bottom; y++) {
-        pixels[y * grid.width + x] = colour ?? pattern(look, x, y, ink.page);
-      }
+    const line = top * width;
+    for (let x = 0; x < width; x++) {
+      const code = grid.codes[row * width + x] ?? 0;
+      const flags = grid.flags[row * width + x] ?? 0;
+      if (flags !== 0 || code >= ABOVE) special.push({ row, x, look: lookOf(flags), code });
+      pixels[line + x] = inked(code, ink);
     }
+    for (let y = top + 1; y < bottom; y++) pixels.copyWithin(y * width, line, line + width);
   }
+  return special;
 }
 
 const ALONE = 4;
 
 /** True where no cell of the same look is near but the direct neighbours: widening hides no pattern then. */
-function isAlone(grid: Grid, row: number, x: number, look: Look): boolean {
+function isAlone(grid: Grid, { row, x, look }: Special): boolean {
   for (let by = 2; by <= ALONE; by++) {
     for (const px of [x - by, x + by]) {
       if (px < 0 || px >= grid.width) continue;
@@ -85,41 +83,35 @@ function isAlone(grid: Grid, row: number, x: number, look: Look): boolean {
   return true;
 }
 
-/** True for what must stay visible however small it is. */
-function stands(grid: Grid, row: number, x: number, look: Look, ink: Ink): boolean {
-  if (look === "nan" || look === "inf") return true;
-  if (look === "value") return (grid.max[row * grid.width + x] ?? 0) > ink.domain[1];
-  return isAlone(grid, row, x, look);
-}
-
-/** Another pass over the cells of some looks: those that must stay visible are widened around their centre. */
-function widen(pixels: Uint32Array, grid: Grid, height: number, ink: Ink, looks: readonly Look[]): void {
-  const reach = Math.floor(LEAST / 2);
-  for (let row = 0; row < grid.height; row++) {
-    const [top, bottom] = rowSpan(row, grid, height);
-    const extra = Math.max(0, Math.ceil((LEAST - (bottom - top)) / 2));
-    for (let x = 0; x < grid.width; x++) {
-      const look = lookOf(grid.flags[row * grid.width + x] ?? 0);
-      if (!looks.includes(look) || !stands(grid, row, x, look, ink)) continue;
-      const value = grid.max[row * grid.width + x] ?? 0;
-      for (let y = Math.max(0, top - extra); y < Math.min(height, bottom + extra); y++) {
-        for (let px = Math.max(0, x - reach); px <= Math.min(grid.width - 1, x + reach); px++) {
-          const colour = look === "value" ? inked(value, ink) : pattern(look, px, y, ink.page);
-          pixels[y * grid.width + px] = colour;
-        }
-      }
+/** Over its own pixels, or widened to the least size around its centre. */
+function put(pixels: Uint32Array, grid: Grid, height: number, ink: Ink, cell: Special, wide: boolean): void {
+  const [top, bottom] = rowSpan(cell.row, grid, height);
+  const reach = wide ? Math.floor(LEAST / 2) : 0;
+  const extra = wide ? Math.max(0, Math.ceil((LEAST - (bottom - top)) / 2)) : 0;
+  const [left, right] = [Math.max(0, cell.x - reach), Math.min(grid.width - 1, cell.x + reach)];
+  for (let y = Math.max(0, top - extra); y < Math.min(height, bottom + extra); y++) {
+    for (let x = left; x <= right; x++) {
+      pixels[y * grid.width + x] =
+        cell.look === "value" ? inked(cell.code, ink) : pattern(cell.look, x, y, ink.page);
     }
   }
 }
 
 /** From what is overlooked with the least harm to what must never be. */
-const PASSES: readonly (readonly Look[])[] = [["absent"], ["zero"], ["value"], ["nan", "inf"]];
+const ORDER: readonly Look[] = ["absent", "zero", "value", "inf", "nan"];
 
 /** Pixels, `grid.width` x `height`, as little-endian RGBA words. */
 export function paint(grid: Grid, height: number, ink: Ink): Uint32Array {
   const pixels = new Uint32Array(grid.width * height);
   if (grid.height === 0) return pixels;
-  paintCells(pixels, grid, height, ink);
-  for (const looks of PASSES) widen(pixels, grid, height, ink, looks);
+  const special = paintValues(pixels, grid, height, ink);
+  const quiet = (cell: Special) => cell.look === "absent" || cell.look === "zero";
+  for (const cell of special) if (quiet(cell)) put(pixels, grid, height, ink, cell, false);
+  for (const look of ORDER) {
+    for (const cell of special) {
+      if (cell.look !== look || (quiet(cell) && !isAlone(grid, cell))) continue;
+      put(pixels, grid, height, ink, cell, true);
+    }
+  }
   return pixels;
 }

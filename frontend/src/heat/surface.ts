@@ -1,6 +1,6 @@
 /** A reusable canvas that holds the painted picture of one view. */
 import type { Matrix } from "../data/table";
-import { type Columns, columnSpans, reduceTable } from "./grid";
+import { type Columns, codeRows, columnSpans, type Grid, mergeColumns } from "./grid";
 import type { Frame } from "./heatOption";
 import { type Colours, lutOf, pixel } from "./lut";
 import { paint } from "./painter";
@@ -39,6 +39,16 @@ function gapOf({ firstStep, lastStep, buckets, records }: Matrix): number {
 /** Paints into its own canvas, one per heat map, never larger than the screen needs. */
 export class Surface {
   private readonly canvas = document.createElement("canvas");
+  private kept: { of: Picture; source: Matrix; height: number; grid: Grid } | undefined;
+
+  /** The rows of a picture, which stay the same while somebody zooms. */
+  private rowsFor(of: Picture, source: Matrix, height: number): Grid {
+    const { kept } = this;
+    if (kept?.of === of && kept.source === source && kept.height === height) return kept.grid;
+    const grid = codeRows(source, of.rows, height, of.domain);
+    this.kept = { of, source, height, grid };
+    return grid;
+  }
 
   draw(picture: Picture, frame: Frame): HTMLCanvasElement | null {
     const context = this.canvas.getContext("2d");
@@ -48,8 +58,8 @@ export class Surface {
     const height = Math.max(1, Math.round(frame.height * ratio));
     const source = sourceFor(picture, frame);
     const spans = columnSpans(source.firstStep, frame.from, frame.to, width);
-    const grid = reduceTable(source, picture.rows, spans, height);
-    const ink = { lut: lutOf(picture.colours), domain: picture.domain, page: pixelOf(picture.background) };
+    const grid = mergeColumns(this.rowsFor(picture, source, height), spans);
+    const ink = { lut: lutOf(picture.colours), page: pixelOf(picture.background) };
     this.canvas.width = width;
     this.canvas.height = height;
     const image = context.createImageData(width, height);
