@@ -97,19 +97,29 @@ export function mergeColumns(rows: Grid, spans: Int32Array): Grid {
   const flags = new Uint8Array(width * rows.height).fill(Flag.absent);
   for (let row = 0; row < rows.height; row++) {
     const source = row * rows.width;
+    const target = row * width;
+    let before = -1;
     for (let x = 0; x < width; x++) {
-      const last = source + Math.min(spans[x * 2 + 1] ?? 0, rows.width);
-      let bucket = source + (spans[x * 2] ?? 0);
+      const start = spans[x * 2] as number;
+      const last = source + Math.min(spans[x * 2 + 1] as number, rows.width);
+      let bucket = source + start;
       if (bucket >= last) continue;
-      let code = rows.codes[bucket] ?? 0;
-      let bits = rows.flags[bucket] ?? 0;
-      for (bucket++; bucket < last; bucket++) {
-        const next = rows.codes[bucket] ?? 0;
-        if (next > code) code = next;
-        if (rows.flags[bucket] !== bits) bits = mergeFlags(bits, rows.flags[bucket] ?? 0);
+      if (start === before && last === bucket + 1) {
+        // A bucket wider than a pixel: the same as the one to the left.
+        codes[target + x] = codes[target + x - 1] as number;
+        flags[target + x] = flags[target + x - 1] as number;
+        continue;
       }
-      codes[row * width + x] = code;
-      flags[row * width + x] = bits;
+      before = start;
+      let code = rows.codes[bucket] as number;
+      let bits = rows.flags[bucket] as number;
+      for (bucket++; bucket < last; bucket++) {
+        const next = rows.codes[bucket] as number;
+        if (next > code) code = next;
+        if (rows.flags[bucket] !== bits) bits = mergeFlags(bits, rows.flags[bucket] as number);
+      }
+      codes[target + x] = code;
+      flags[target + x] = bits;
     }
   }
   return { width, height: rows.height, codes, flags };

@@ -175,7 +175,7 @@ export function heatOption(spec: HeatSpec): Option {
   return {
     animation: false,
     backgroundColor: "transparent",
-    grid: { left: labelWidth(spec.rows), right: 20, top: RAIL_HEIGHT, bottom: 64 },
+    grid: { left: labelWidth(spec.rows), right: 20, top: RAIL_HEIGHT, bottom: 64, outerBoundsMode: "none" },
     xAxis: xAxis(spec, label),
     yAxis: yAxis(spec, label),
     dataZoom: [
