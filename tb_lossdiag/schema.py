@@ -7,6 +7,7 @@ tensors under `lossdiag/facts/<session>`. The why is in CONTRIBUTING.md; the mes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -24,6 +25,8 @@ SHARD = 512
 SHARD_BYTES = 32 * 2**20
 """Upper bound of one tag's payload; TensorBoard's data server refuses answers over 256 MiB."""
 FACTS = "facts"
+_PARSED = 2**16
+"""Tags and headers that stay parsed: every poll of the tab lists all of them again."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Tag:
         return f"{PLUGIN}/{self.frame}/{self.session}/{self.shard}"
 
 
+@lru_cache(_PARSED)
 def parse_tag(text: str) -> Tag | None:
     """The parts of a tag, None if it is not one of ours.
 
@@ -69,8 +73,9 @@ def encode_header(frame: str) -> bytes:
     return Header(version=VERSION, frame=frame).SerializeToString()
 
 
+@lru_cache(_PARSED)
 def decode_header(content: bytes) -> Header | TooNew | None:
-    """The header, `TooNew` for a newer format, None for something else."""
+    """The header, `TooNew` for a newer format, None for something else. It is kept: do not change it."""
     header = Header()
     try:
         header.ParseFromString(content)

@@ -10,10 +10,11 @@ import {
   LegendScrollComponent,
   MarkAreaComponent,
   MarkLineComponent,
+  TitleComponent,
   TooltipComponent,
 } from "echarts/components";
 import { type ECharts, init, use } from "echarts/core";
-import { CanvasRenderer } from "echarts/renderers";
+import { CanvasRenderer, SVGRenderer } from "echarts/renderers";
 import i18next from "i18next";
 
 use([
@@ -26,6 +27,8 @@ use([
   LineChart,
   MarkAreaComponent,
   MarkLineComponent,
+  SVGRenderer,
+  TitleComponent,
   TooltipComponent,
 ]);
 

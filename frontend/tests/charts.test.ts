@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
-import { keepZoom } from "../src/charts/Chart";
-import { lineOption } from "../src/charts/lineOption";
+import { rangeOf } from "../src/charts/Chart";
+import { lineOption, shortNames } from "../src/charts/lineOption";
+import { stretchesOf } from "../src/charts/lineSeries";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
 import type { LineSpec } from "../src/charts/spec";
+import { withZoom } from "../src/charts/zoom";
 import { columnAt, Flag } from "../src/data/table";
+import { RAIL } from "../src/heat/events";
 import { heatOption, shortName } from "../src/heat/heatOption";
 import { makeTable } from "./make";
 
@@ -16,7 +19,7 @@ function spec(change: Partial<LineSpec> = {}): LineSpec {
     log: false,
     stacked: false,
     bounds: undefined,
-    range: undefined,
+    extent: [0, 10],
     palette: paletteOf("light"),
     words: { step: "step", zero: "zero", nonFinite: "NaN/Inf" },
     format: { value: String, step: String },
@@ -85,22 +88,67 @@ test("points that stand for several values show their band", () => {
   expect(all[0].data).toEqual([[10, 1, 50]]);
 });
 
+test("the band is one shape from the smallest to the largest values, on a log axis too", () => {
+  const table = makeTable([[1, 10, 1]]);
+  table.max[1] = 100;
+  const lines = [lineOf("a", columnAt(table, 0))];
+  const [band] = series(lineOption(spec({ lines, log: true, extent: [0, 20] })));
+  const api = { coord: ([x, y]: [number, number]) => [x, 100 - Math.log10(y) * 50] };
+  const [polygon] = band.renderItem({}, api).children;
+  const points = polygon.shape.points.map((point: number[]) => point.map((value) => Math.round(value) || 0));
+  expect(points).toEqual([
+    [0, 100],
+    [10, 0],
+    [20, 100],
+    [20, 100],
+    [10, 50],
+    [0, 100],
+  ]);
+});
+
+test("a gap splits the band", () => {
+  const table = makeTable([[1, 1, 1]]);
+  table.max.fill(2);
+  table.flags[1] = Flag.nan;
+  table.last[1] = NaN;
+  table.max[1] = NaN;
+  const line = lineOf("a", columnAt(table, 0));
+  expect(stretchesOf(line).map((stretch) => stretch.map(([step]) => step))).toEqual([[0], [20]]);
+});
+
+test("the peak is told with its own step", () => {
+  const table = makeTable([[1, 5, 2]]);
+  table.peakStep[1] = 17;
+  expect(lineOf("a", columnAt(table, 0)).peak).toEqual([17, 5]);
+});
+
 test("names go to the canvas, never into HTML", () => {
   expect(lineOption(spec())).toMatchObject({ tooltip: { renderMode: "richText" }, animation: false });
 });
 
 test("new data keep the zoom that was chosen", () => {
-  const option = { dataZoom: [{ type: "inside" }, { type: "slider" }] };
-  expect(keepZoom(option, [{ start: 10, end: 20 }])).toEqual({
-    dataZoom: [{ type: "inside", start: 10, end: 20 }, { type: "slider" }],
-  });
-  expect(keepZoom(option, undefined)).toBe(option);
+  const option = { dataZoom: [{ type: "inside" }] };
+  const zoomed = { dataZoom: [{ type: "inside", startValue: 10, endValue: 20 }] };
+  expect(withZoom(option, [10, 20], [0, 100])).toEqual(zoomed);
+  expect(withZoom(option, [10, 20], [0, 5000])).toEqual(zoomed);
+  expect(withZoom(option, null, [0, 5000]).dataZoom).toEqual([
+    { type: "inside", startValue: 0, endValue: 5000 },
+  ]);
+});
+
+test("a zoom event is told in steps, and all of it is no zoom", () => {
+  expect(rangeOf({ start: 25, end: 50 }, [0, 200])).toEqual([50, 100]);
+  expect(rangeOf({ batch: [{ start: 0, end: 50 }] }, [100, 200])).toEqual([100, 150]);
+  expect(rangeOf({ start: 0, end: 100 }, [0, 200])).toBeNull();
 });
 
 test("the heat map names its rows and outlines the chosen one", () => {
   const option = heatOption({
     rows: ["a", "b"],
-    steps: [0, 100],
+    extent: [0, 100],
+    marks: [{ first: 10, last: 20, severity: "error", label: "LD101" }],
+    rail: Uint8Array.from([0, RAIL.broken]),
+    railSteps: Float64Array.from([0, 50]),
     palette: paletteOf("dark"),
     formatStep: String,
     selected: 1,
@@ -108,7 +156,21 @@ test("the heat map names its rows and outlines the chosen one", () => {
   });
   const api = { coord: ([step]: [number, number]) => [step * 2 + 10, 0] };
   const drawn = series(option)[0].renderItem({ coordSys: { x: 10, y: 5, width: 200, height: 40 } }, api);
-  expect(drawn.children.map(({ type }: { type: string }) => type)).toEqual(["image", "rect"]);
+  expect(drawn.children.map(({ type }: { type: string }) => type)).toEqual([
+    "image",
+    "rect",
+    "rect",
+    "polygon",
+  ]);
+  expect(drawn.children[2].shape).toMatchObject({ x: 30, width: 20 });
+  expect(drawn.children[3].shape.points[0][0]).toBe(110);
   expect(drawn.children[1].shape).toEqual({ x: 10, y: 25, width: 200, height: 20 });
   expect(shortName("a".repeat(40))).toHaveLength(30);
+});
+
+test("long names are cut in the legend, and stay different", () => {
+  const [a = "", b = ""] = shortNames(["x".repeat(10_000), `y${"x".repeat(10_000)}`]);
+  expect(a.length).toBeLessThan(60);
+  expect(b).not.toBe(a);
+  expect(shortNames(["loss"])).toEqual(["loss"]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readPlace, writePlace } from "../src/host/hash";
+import { readNames, readPlace, readRange, writeNames, writePlace, writeRange } from "../src/host/hash";
 
 test("what is written is read back", () => {
   const place = {
@@ -8,6 +8,8 @@ test("what is written is read back", () => {
     f: "LD101:7351:layer 1",
     lang: "zh-CN",
     layer: "x.y",
+    x: "10-20",
+    cmp: writeNames(["a,b", "c%"]),
   } as const;
   expect(readPlace(writePlace("#lossdiag", place))).toEqual(place);
 });
@@ -32,4 +34,16 @@ test("unknown keys and views are ignored, broken escapes are kept as text", () =
     run: "100%",
   });
   expect(readPlace("")).toEqual({});
+});
+
+test("ranges of steps survive a link, nonsense does not", () => {
+  expect(readRange(writeRange([10.4, 20.2]))).toEqual([10, 21]);
+  expect(writeRange(null)).toBe("");
+  for (const text of [undefined, "", "5", "9-3", "-5-9", "a-b", "1e3-2e3"])
+    expect(readRange(text)).toBeNull();
+});
+
+test("names with commas and percent signs survive a link", () => {
+  expect(readNames(writeNames(["a,b", "50%", "层"]))).toEqual(["a,b", "50%", "层"]);
+  expect(readNames(undefined)).toEqual([]);
 });

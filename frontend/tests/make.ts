@@ -1,5 +1,5 @@
 /** Small made-up documents and tables for the tests. */
-import { Flag, type Table } from "../src/data/table";
+import { Flag, type Matrix, type Table } from "../src/data/table";
 import type { Finding, RunDiagnosis, RunSummary, Runs } from "../src/data/types";
 
 /** A table from rows of numbers, one row per column; NaN means "nothing recorded". */
@@ -19,13 +19,24 @@ export function makeTable(rows: number[][], columns = rows.map((_, index) => `la
     columns,
     records: buckets,
     buckets,
+    windows: false,
     firstStep: steps,
     lastStep: steps.slice(),
     min: values,
     max: values.slice(),
     last: values.slice(),
+    peakStep: Float64Array.from(rows.flat(), (_, index) => (index % Math.max(1, buckets)) * 10),
     flags,
   };
+}
+
+/** The same as a matrix, with the medians of what is finite. */
+export function makeMatrix(rows: number[][], columns?: string[]): Matrix {
+  const median = Float32Array.from(rows, (row) => {
+    const finite = row.filter(Number.isFinite).sort((a, b) => a - b);
+    return finite[Math.floor(finite.length / 2)] ?? NaN;
+  });
+  return { ...makeTable(rows, columns), median };
 }
 
 export function makeFinding(change: Partial<Finding> = {}): Finding {
@@ -54,6 +65,7 @@ export function makeRun(change: Partial<RunSummary> = {}): RunSummary {
     first_step: 0,
     last_step: 200,
     last_walltime: 1.79e9,
+    period: 1,
     counts: { error: 1, warning: 0, info: 0 },
     outcomes: { findings: 1, clear: 11, "not evaluated": 2 },
     top: "",
@@ -66,7 +78,15 @@ export function makeRun(change: Partial<RunSummary> = {}): RunSummary {
 }
 
 export function makeRuns(change: Partial<Runs> = {}): Runs {
-  return { version: 1, runs: [makeRun()], without_data: [], logdir: "/data", ...change };
+  return {
+    version: 1,
+    runs: [makeRun()],
+    without_data: [],
+    logdir: "/data",
+    state: "1",
+    now: 1.79e9,
+    ...change,
+  };
 }
 
 export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis {

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { columnAt, Flag } from "../src/data/table";
+import { type Arrangement, rowsOf } from "../src/heat/rows";
+import { ago, hasEnded } from "../src/views/age";
 import { coefficient, readClip } from "../src/views/clip";
 import { canStack, contributions, shares } from "../src/views/decompose";
 import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/evidenceLines";
 import { barOf } from "../src/views/Lanes";
-import { ago } from "../src/views/RunsTable";
-import { rowsOf } from "../src/views/rows";
-import { makeFinding, makeTable } from "./make";
+import { makeFinding, makeMatrix, makeTable } from "./make";
 
 const TERMS = ["recon", "kl"];
 
@@ -77,16 +77,33 @@ test("norms that were not finite are counted and have no coefficient", () => {
 });
 
 test("layers are filtered and sorted, what is not a number first", () => {
-  const table = makeTable(
-    [
-      [1, 2],
-      [9, 9],
-      [1, Number.POSITIVE_INFINITY],
-    ],
-    ["a.x", "b.x", "c.y"],
-  );
-  expect(rowsOf(table, "", "worst")).toEqual([2, 1, 0]);
-  expect(rowsOf(table, ".X", "model")).toEqual([0, 1]);
+  const rows = [
+    [1, 2],
+    [9, 9],
+    [1, Number.POSITIVE_INFINITY],
+  ];
+  const matrix = makeMatrix(rows, ["a.x", "b.x", "c.y"]);
+  const names = (change: Partial<Arrangement>) =>
+    rowsOf(matrix, { filter: "", order: "model", depth: 0, unfolded: new Set(), ...change }).map(
+      ({ name }) => name,
+    );
+  expect(names({ order: "worst" })).toEqual(["c.y", "b.x", "a.x"]);
+  expect(names({ filter: ".X" })).toEqual(["a.x", "b.x"]);
+  expect(names({ filter: "x a" })).toEqual(["a.x"]);
+  expect(names({ order: "norm" })[0]).toBe("b.x");
+});
+
+test("layers fold into modules and unfold again", () => {
+  const columns = ["blocks.0.q", "blocks.0.k", "blocks.1.q", "head"];
+  const matrix = makeMatrix([[1], [2], [3], [4]], columns);
+  const fold = (depth: number, unfolded: string[] = []) =>
+    rowsOf(matrix, { filter: "", order: "model", depth, unfolded: new Set(unfolded) });
+  expect(fold(1).map(({ name, columns: { length } }) => [name, length])).toEqual([
+    ["blocks", 3],
+    ["head", 1],
+  ]);
+  expect(fold(2).map(({ name }) => name)).toEqual(["blocks.0", "blocks.1.q", "head"]);
+  expect(fold(2, ["blocks.0"]).map(({ name }) => name)).toEqual(columns);
 });
 
 test("evidence is one chart per quantity, with thresholds of the curve only", () => {
@@ -122,4 +139,11 @@ test("ages are told in the largest unit that fits", () => {
   expect(ago(0, 4, "en")).toBe("4 seconds ago");
   expect(ago(0, 7300, "zh-CN")).toBe("2小时前");
   expect(ago(10, 10, "en")).toBeNull();
+});
+
+test("a run has ended when it is silent for many of its usual pauses", () => {
+  expect(hasEnded(1000, 1, 1060)).toBe(false);
+  expect(hasEnded(1000, 1, 1200)).toBe(true);
+  expect(hasEnded(1000, 60, 1200)).toBe(false);
+  expect(hasEnded(1000, null, 1121)).toBe(true);
 });

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { columnNamed, decodeTable } from "../src/data/table";
+import { columnNamed, decodeMatrix, decodeTable } from "../src/data/table";
 
 /** Bytes as the contract describes them, written here by hand. */
-function encode(flags: number[], version = 1): ArrayBuffer {
+function encode(flags: number[], version = 2): ArrayBuffer {
   const arrays = [
     { name: "first_step", dtype: "f8", shape: [2], offset: 0 },
     { name: "last_step", dtype: "f8", shape: [2], offset: 16 },
@@ -10,6 +10,8 @@ function encode(flags: number[], version = 1): ArrayBuffer {
     { name: "max", dtype: "f4", shape: [1, 2], offset: 40 },
     { name: "last", dtype: "f4", shape: [1, 2], offset: 48 },
     { name: "flags", dtype: "u1", shape: [1, 2], offset: 56 },
+    { name: "peak_step", dtype: "f8", shape: [1, 2], offset: 64 },
+    { name: "median", dtype: "f4", shape: [1], offset: 80 },
   ];
   const about = {
     quantity: "loss",
@@ -18,13 +20,14 @@ function encode(flags: number[], version = 1): ArrayBuffer {
     columns: ["损失"],
     records: 9,
     buckets: 2,
+    windows: true,
     arrays,
   };
   let header = new TextEncoder().encode(JSON.stringify(about));
   const padded = new Uint8Array(Math.ceil((12 + header.length) / 8) * 8 - 12).fill(32);
   padded.set(header);
   header = padded;
-  const bytes = new ArrayBuffer(12 + header.length + 64);
+  const bytes = new ArrayBuffer(12 + header.length + 88);
   const view = new DataView(bytes);
   new Uint8Array(bytes).set(new TextEncoder().encode("TBLD"));
   view.setUint8(4, version);
@@ -38,6 +41,8 @@ function encode(flags: number[], version = 1): ArrayBuffer {
     view.setFloat32(start + 32 + index * 4, value, true);
   });
   new Uint8Array(bytes).set(flags, start + 56);
+  view.setFloat64(start + 64, 45, true);
+  view.setFloat32(start + 80, 2.5, true);
   return bytes;
 }
 
@@ -49,6 +54,13 @@ test("reads the header and every array", () => {
   expect([...table.min]).toEqual([1, 2]);
   expect([...table.last]).toEqual([2, Number.POSITIVE_INFINITY]);
   expect([...table.flags]).toEqual([0, 3]);
+  expect([table.peakStep[0], table.windows]).toEqual([45, true]);
+});
+
+test("reads a matrix", () => {
+  const matrix = decodeMatrix(encode([0, 3]));
+  expect([...matrix.median]).toEqual([2.5]);
+  expect(matrix.max[0]).toBe(3);
 });
 
 test("keeps NaN", () => {
@@ -64,5 +76,5 @@ test("finds a column by its name", () => {
 test("refuses what it does not know", () => {
   expect(() => decodeTable(new ArrayBuffer(3))).toThrow("too short");
   expect(() => decodeTable(new ArrayBuffer(64))).toThrow("TBLD");
-  expect(() => decodeTable(encode([0, 0], 2))).toThrow("format 2");
+  expect(() => decodeTable(encode([0, 0], 3))).toThrow("format 3");
 });

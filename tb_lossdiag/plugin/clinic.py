@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from tensorboard import errors
 
-from tb_lossdiag.plugin.parse import Where
-from tb_lossdiag.quantities import LOSS, Quantity
+from tb_lossdiag.plugin.derived import DERIVED, available
+from tb_lossdiag.plugin.kept import Answers, Case
+from tb_lossdiag.plugin.parse import Part, Where
+from tb_lossdiag.plugin.summary import blank, summary
+from tb_lossdiag.plugin.tables import Layers, encode
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import Listing, Reader
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Run
 from tb_lossdiag.report import document
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Diagnosis, Verdict, diagnose
-from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.rules.engine import Diagnosis, diagnose
 
 Json = dict[str, Any]
+
+PATIENCE = 0.7
+"""Seconds that the overview may spend on reading and judging; runs that are left are "reading", and the page asks again."""
+ANSWER_BYTES = 128 * 2**20
 
 
 class Clinic:
@@ -30,16 +38,37 @@ class Clinic:
     def __init__(self, provider: Any) -> None:
         self._provider = provider
         self._reader = Reader(provider)
-        self._kept: dict[tuple[str, str], tuple[str, Run, Diagnosis]] = {}
+        self._cases: dict[tuple[str, str], Case] = {}
+        self._answers = Answers(ANSWER_BYTES)
         self._lock = threading.Lock()
 
-    def overview(self, where: Where, language: str, logdir: str) -> Json:
-        """Every run with its state, and the names of those without records of ours."""
+    def overview(
+        self, where: Where, language: str, logdir: str, have: str, first: str | None
+    ) -> Json | None:
+        """Every run with its state, and the names of those without records of ours.
+
+        Args:
+            where: who asks.
+            language: of the sentences.
+            logdir: the folder that TensorBoard reads.
+            have: the version that the page has; None is returned while it is the newest one.
+            first: the run to judge before all others.
+        """
         listings = self._listings(where)
+        version = f"{hash(tuple((name, entry.version) for name, entry in listings.items())):x}"
+        if listings and version == have:
+            return None
         known = self._provider.list_runs(where.context, experiment_id=where.experiment_id)
-        others = sorted({run.run_name for run in known} - set(listings))
-        runs = [self._summary(where, listing, language) for listing in listings.values()]
-        return {"version": 1, "runs": runs, "without_data": others, "logdir": logdir}
+        rows = self._rows(where, listings, language, first)
+        waiting = any(row["status"] == "reading" for row in rows)
+        return {
+            "version": 2,
+            "state": "" if waiting else version,
+            "runs": rows,
+            "without_data": sorted({run.run_name for run in known} - set(listings)),
+            "logdir": logdir,
+            "now": time.time(),
+        }
 
     def document(self, where: Where, run: str | None, language: str) -> Json:
         """The diagnosis of one run or of all."""
@@ -48,44 +77,68 @@ class Clinic:
         entries = [self._entry(where, listing, language) for listing in wanted]
         return {"version": document.VERSION, "runs": entries}
 
-    def table(self, where: Where, run: str, quantity: Quantity) -> tuple[Table, Table | None]:
-        """A table, and the one that counts its non-finite values."""
+    def table(self, where: Where, run: str, quantity: Quantity, part: Part) -> bytes:
+        """A part of a table, encoded."""
         listing = _known(self._listings(where), run)
         if listing.problem is not None:
-            raise errors.NotFoundError(f"run {run!r}: {listing.problem}")
-        data = self._judged(where, listing)[0]
-        if quantity not in data:
-            raise errors.NotFoundError(
-                f"{quantity.name} was not recorded in run {run!r}: {quantity.how}"
-            )
-        return data[quantity], data.tables.get(quantity.nonfinite or "")
+            raise errors.NotFoundError(f"run {run[:200]!r}: {listing.problem}")
+        question = (where.experiment_id, run, listing.version, quantity.name, part)
+        return self._answers.get(
+            question, lambda: _encoded(self._judged(where, listing)[0], quantity, part)
+        )
 
     def _listings(self, where: Where) -> Mapping[str, Listing]:
         return self._reader.listings(where.context, where.experiment_id)
 
-    def _judged(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
-        key = (where.experiment_id, listing.run)
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is None or kept[0] != listing.version:
-                run = self._reader.read(listing, where.context, where.experiment_id)
-                kept = self._kept[key] = (listing.version, run, diagnose(run, RULES))
-            return kept[1], kept[2]
+    def _rows(
+        self, where: Where, listings: Mapping[str, Listing], language: str, first: str | None
+    ) -> list[Json]:
+        deadline = time.monotonic() + PATIENCE
+        rows: dict[str, Json] = {}
+        for listing in sorted(listings.values(), key=lambda entry: entry.run != first):
+            row = self._row(where, listing, language, read=time.monotonic() < deadline)
+            rows[listing.run] = row
+        return [rows[name] for name in listings]
 
-    def _entry(self, where: Where, listing: Listing, language: str) -> Json:
-        if listing.problem is not None:
-            return document.unreadable(listing.run, listing.problem)
-        return document.entry(*self._judged(where, listing), language)
-
-    def _summary(self, where: Where, listing: Listing, language: str) -> Json:
+    def _row(self, where: Where, listing: Listing, language: str, *, read: bool) -> Json:
         base: Json = {
             "run": listing.run,
             "data_version": listing.version,
             "problem": listing.problem,
         }
         if listing.problem is not None:
-            return {**base, **_nothing()}
-        return {**base, **_summary(*self._judged(where, listing), language)}
+            return {**base, **blank("unreadable")}
+        case = self._case(where, listing)
+        if case.version != listing.version and not read:
+            return {**base, **next(iter(case.rows.values()), {}), **_waiting(case)}
+        judged = self._judged(where, listing)
+        with case.lock:
+            if language not in case.rows:
+                case.rows[language] = summary(*judged, language)
+            return {**base, **case.rows[language]}
+
+    def _case(self, where: Where, listing: Listing) -> Case:
+        with self._lock:
+            return self._cases.setdefault((where.experiment_id, listing.run), Case())
+
+    def _judged(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
+        case = self._case(where, listing)
+        with case.lock:
+            if case.judged is None or case.version != listing.version:
+                run = self._reader.read(listing, where.context, where.experiment_id)
+                case.judged = run, diagnose(run, RULES)
+                case.version, case.rows = listing.version, {}
+            return case.judged
+
+    def _entry(self, where: Where, listing: Listing, language: str) -> Json:
+        if listing.problem is not None:
+            return document.unreadable(listing.run, listing.problem)
+        return document.entry(*self._judged(where, listing), language)
+
+
+def _waiting(case: Case) -> Json:
+    """A run that was read before keeps its row until it is read again."""
+    return {} if case.rows else blank("reading")
 
 
 def _known(listings: Mapping[str, Listing], run: str) -> Listing:
@@ -94,35 +147,20 @@ def _known(listings: Mapping[str, Listing], run: str) -> Listing:
     return listings[run]
 
 
-def _nothing() -> Json:
-    return {
-        "status": "unreadable",
-        "steps": 0,
-        "first_step": None,
-        "last_step": None,
-        "last_walltime": None,
-        "counts": {severity.label: 0 for severity in Severity},
-        "outcomes": {verdict.value: 0 for verdict in Verdict},
-        "top": "",
-        "loss": None,
-        "quantities": [],
-    }
+def _encoded(run: Run, quantity: Quantity, part: Part) -> bytes:
+    layers = _layers(run, quantity)
+    count = len(layers.table.columns)
+    if any(index >= count for index in part.columns):
+        raise errors.InvalidArgumentError(f"columns: {quantity.name} has only {count}")
+    chosen = layers.only(part.columns) if part.columns else layers
+    return encode(chosen, part.window, part.planes)
 
 
-def _summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
-    found = [cause.finding.severity for cause in diagnosis.causes]
-    verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
-    times = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
-    top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
-    return {
-        "status": document.status(diagnosis),
-        "steps": document.records(run),
-        "first_step": run.first_step(),
-        "last_step": run.last_step(),
-        "last_walltime": max(times, default=None),
-        "counts": {severity.label: found.count(severity) for severity in Severity},
-        "outcomes": {verdict.value: verdicts.count(verdict) for verdict in Verdict},
-        "top": top,
-        "loss": document.number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
-        "quantities": list(run.tables),
-    }
+def _layers(run: Run, quantity: Quantity) -> Layers:
+    if quantity.name in available(run):
+        return Layers.plain(DERIVED[quantity.name][2](run))
+    if quantity not in run:
+        raise errors.NotFoundError(
+            f"{quantity.name} was not recorded in run {run.name[:200]!r}: {quantity.how}"
+        )
+    return Layers.of(run, quantity)

@@ -8,10 +8,14 @@ from tensorboard import errors, plugin_util
 from tensorboard.context import RequestContext
 from werkzeug import Request
 
+from tb_lossdiag.plugin.derived import DERIVED
 from tb_lossdiag.quantities import BY_NAME, Quantity
 
 MAX_POINTS = 10_000
+MAX_COLUMNS = 64
 _DEFAULT_POINTS = 1200
+_PLANES = {"full": ("min", "max", "last", "peak_step", "flags"), "matrix": ("max", "flags")}
+REPORTS = ("md", "json", "csv")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,21 @@ class Window:
     points: int
 
 
+@dataclass(frozen=True)
+class Part:
+    """What of a table is asked for.
+
+    Attributes:
+        window: the steps.
+        columns: indices of columns, () for all.
+        planes: which arrays, see `tables.encode`.
+    """
+
+    window: Window
+    columns: tuple[int, ...] = ()
+    planes: tuple[str, ...] = _PLANES["full"]
+
+
 def where(request: Request) -> Where:
     """Context and experiment of a request."""
     environ = request.environ
@@ -41,7 +60,7 @@ def language(request: Request) -> str:
     """The language asked for, "en" or "zh-CN"."""
     wanted = request.args.get("lang", "en")
     if wanted not in {"en", "zh-CN"}:
-        raise errors.InvalidArgumentError(f'lang: expected "en" or "zh-CN", got {wanted!r}')
+        raise errors.InvalidArgumentError(f'lang: expected "en" or "zh-CN", got {wanted[:80]!r}')
     return wanted
 
 
@@ -55,9 +74,41 @@ def table(request: Request) -> tuple[str, Quantity]:
     run, name = request.args.get("run"), request.args.get("quantity")
     if run is None or name is None:
         raise errors.InvalidArgumentError("table: run and quantity are needed")
+    if name in DERIVED:
+        return run, DERIVED[name][0]
     if name not in BY_NAME:
-        raise errors.NotFoundError(f"quantity: there is no {name!r}")
+        raise errors.NotFoundError(f"quantity: there is no {name[:80]!r}")
     return run, BY_NAME[name]
+
+
+def part(request: Request) -> Part:
+    """What of the table."""
+    planes = request.args.get("planes", "full")
+    if planes not in _PLANES:
+        raise errors.InvalidArgumentError(
+            f'planes: expected "full" or "matrix", got {planes[:80]!r}'
+        )
+    return Part(window(request), _columns(request), _PLANES[planes])
+
+
+def report(request: Request) -> str:
+    """Format of a report."""
+    wanted = request.args.get("format", "md")
+    if wanted not in REPORTS:
+        raise errors.InvalidArgumentError(
+            f"format: expected one of {', '.join(REPORTS)}, got {wanted[:80]!r}"
+        )
+    return wanted
+
+
+def _columns(request: Request) -> tuple[int, ...]:
+    text = request.args.get("columns", "")
+    parts = text.split(",") if text else []
+    if len(parts) > MAX_COLUMNS or not all(p.isascii() and p.isdigit() for p in parts):
+        raise errors.InvalidArgumentError(
+            f"columns: expected up to {MAX_COLUMNS} indices with commas, got {text[:80]!r}"
+        )
+    return tuple(int(p) for p in parts)
 
 
 def window(request: Request) -> Window:

@@ -14,8 +14,9 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from tb_lossdiag.plugin import parse
 from tb_lossdiag.plugin.clinic import Clinic
-from tb_lossdiag.plugin.tables import encode
 from tb_lossdiag.report import document
+from tb_lossdiag.report.markdown import markdown
+from tb_lossdiag.report.spreadsheet import spreadsheet
 from tb_lossdiag.schema import PLUGIN
 
 _JAVASCRIPT = "application/javascript"
@@ -47,22 +48,33 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/diagnosis": self._diagnosis,
             "/table": self._table,
             "/rules": self._rules,
+            "/report": self._report,
         }
         assets = {path: _asset(name) for path, name in _ASSETS.items()}
         return {path: _only_get(handler) for path, handler in {**routes, **assets}.items()}
 
     def _runs(self, request: Request) -> Response:
-        language = parse.language(request)
-        return _json(request, self._clinic.overview(parse.where(request), language, self._logdir))
+        language, have = parse.language(request), request.args.get("have", "")
+        first = parse.optional_run(request)
+        answer = self._clinic.overview(parse.where(request), language, self._logdir, have, first)
+        return Response(status=204) if answer is None else _json(request, answer)
 
     def _diagnosis(self, request: Request) -> Response:
         where, language = parse.where(request), parse.language(request)
         return _json(request, self._clinic.document(where, parse.optional_run(request), language))
 
     def _table(self, request: Request) -> Response:
-        table = self._clinic.table(parse.where(request), *parse.table(request))
-        body = encode(*table, parse.window(request))
+        asked = parse.part(request)
+        body = self._clinic.table(parse.where(request), *parse.table(request), asked)
         return _respond(request, body, "application/octet-stream")
+
+    def _report(self, request: Request) -> Response:
+        form, run = parse.report(request), parse.optional_run(request)
+        where, language = parse.where(request), parse.language(request)
+        whole = self._clinic.document(where, run, language)
+        kind, write = _REPORTS[form]
+        saved = {"Content-Disposition": f'attachment; filename="loss-doctor.{form}"'}
+        return _respond(request, write(whole), kind, saved)
 
     def _rules(self, request: Request) -> Response:
         return _json(request, document.rules(parse.language(request)))
@@ -94,6 +106,21 @@ def _json(request: Request, value: Any) -> Response:
     return _respond(request, text, "application/json")
 
 
-def _respond(request: Request, body: str | bytes, content_type: str) -> Response:
-    response: Response = http_util.Respond(request, body, content_type)
+def _respond(
+    request: Request, body: str | bytes, content_type: str, more: Mapping[str, str] | None = None
+) -> Response:
+    headers = list((more or {}).items())
+    response: Response = http_util.Respond(request, body, content_type, headers=headers)
     return response
+
+
+def _as_json(whole: Mapping[str, Any]) -> str:
+    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+_REPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "md": ("text/markdown", lambda whole: markdown(whole["runs"])),
+    "json": ("application/json", _as_json),
+    "csv": ("text/csv", lambda whole: spreadsheet(whole["runs"])),
+}
+"""What a report is made with: the command line's renderers."""

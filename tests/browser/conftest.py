@@ -1,4 +1,4 @@
-"""A real TensorBoard in a real Chromium."""
+"""A real TensorBoard in a real Chromium, under the content policy without `unsafe-eval`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from everything import write_everything
 from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, sync_playwright
 from tensorboard_process import serving
 
@@ -63,7 +64,16 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def address(demo_logdir: Path) -> Iterator[str]:
     """TensorBoard on the demo's runs."""
-    with serving(str(demo_logdir)) as base:
+    with serving(str(demo_logdir), strict=True) as base:
+        yield base
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """TensorBoard on made runs in which every view has something to show."""
+    logdir = tmp_path_factory.mktemp("everything")
+    write_everything(logdir)
+    with serving(str(logdir), strict=True) as base:
         yield base
 
 
@@ -77,7 +87,9 @@ def note(tab: Tab, message: ConsoleMessage) -> None:
 def serve() -> Iterator[Callable[..., str]]:
     """Start TensorBoard on a folder; it ends after the tabs are closed."""
     with ExitStack() as stack:
-        yield lambda logdir, *options: stack.enter_context(serving(str(logdir), *options))
+        yield lambda logdir, *options: stack.enter_context(
+            serving(str(logdir), *options, strict=True)
+        )
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import struct
 import time
@@ -77,10 +79,30 @@ def test_a_table_has_every_record_though_tensorboard_would_keep_ten(base: str) -
     assert status == 200
     magic, version, length = struct.unpack("<4sB3xI", body[:12])
     header = json.loads(body[12 : 12 + length])
-    assert (magic, version) == (b"TBLD", 1)
+    assert (magic, version) == (b"TBLD", 2)
     assert header["records"] == 200
     assert header["buckets"] == 50
     assert header["columns"] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_reports_are_the_command_lines(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logdir = load(f"{base}/runs")["logdir"]
+    assert main(["check", logdir, "--format", "json"]) == 1
+    assert load(f"{base}/report?format=json") == json.loads(capsys.readouterr().out)
+    assert main(["check", logdir, "--format", "markdown"]) == 1
+    body = get(f"{base}/report?format=md")[1].decode()
+    assert body.strip() == capsys.readouterr().out.strip()
+    table = get(f"{base}/report?format=csv&run={quote(HOSTILE)}&lang=zh-CN")[1].decode()
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    assert [row["run"] for row in rows] == [HOSTILE] * len(rows)
+    assert rows[0]["code"] == "LD101"
+
+
+def test_a_page_that_has_everything_is_told_so_and_quickly(base: str) -> None:
+    state = load(f"{base}/runs")["state"]
+    assert state
+    assert get(f"{base}/runs?have={state}") == (204, b"")
+    assert get(f"{base}/runs?have=old")[0] == 200
 
 
 def test_rules_have_documentation_in_both_languages(base: str) -> None:
@@ -113,6 +135,14 @@ def test_the_page_is_served(base: str) -> None:
         ("table?run=good&quantity=loss&points=99999999", 400, "points"),
         ("table?run=good&quantity=loss&first=" + "9" * 40, 400, "first"),
         ("table?run=good&quantity=loss&first=1e3", 400, "first"),
+        ("table?run=good&quantity=loss&columns=1", 400, "columns"),
+        ("table?run=good&quantity=loss&columns=-1", 400, "columns"),
+        ("table?run=good&quantity=loss&columns=" + ",".join("0" * 65), 400, "columns"),
+        ("table?run=good&quantity=loss&planes=all", 400, "planes"),
+        ("table?run=good&quantity=update_ratio", 404, "writer.watch"),
+        ("report?run=unknown", 404, "unknown"),
+        ("report?format=exe", 400, "format"),
+        ("report?lang=tlh", 400, "lang"),
     ],
 )
 def test_bad_requests_get_a_sentence(base: str, path: str, status: int, says: str) -> None:

@@ -1,12 +1,15 @@
-/** The one wrapper around the chart library: it owns the instance, its size and its end. */
+/** The one wrapper around the chart library: it owns the instance, its size, its zoom and its end. */
 import { useEffect, useRef } from "preact/hooks";
 import { type ECharts, init } from "../vendor";
 import type { Option } from "./lineOption";
+import { currentZoom, limited, onZoom, type Range, setZoom, withZoom } from "./zoom";
 
 interface Props {
   option: Option;
   height: number;
   label: string;
+  /** First and last step of the axis. */
+  extent: Range;
   /** Called once with each new instance, for views that listen to its pointer. */
   ready?: (chart: ECharts) => void;
 }
@@ -20,47 +23,86 @@ function followSize(host: HTMLElement, chart: ECharts): () => void {
   return () => observer.disconnect();
 }
 
-interface Zoom {
+/** Calls back once the element is near the visible part of the page: charts nobody sees are not drawn. */
+function whenNear(host: HTMLElement, near: () => void): () => void {
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      near();
+    },
+    { rootMargin: "300px" },
+  );
+  observer.observe(host);
+  return () => observer.disconnect();
+}
+
+interface ZoomEvent {
   start?: number;
   end?: number;
+  batch?: ZoomEvent[];
 }
 
-/** The option with the zoom that the user has chosen: new data or another selection must not move the view. */
-export function keepZoom(option: Option, current: Zoom[] | undefined): Option {
-  const zooms = option.dataZoom;
-  if (!Array.isArray(zooms) || !current) return option;
-  const kept = zooms.map((zoom: Option, index) => {
-    const { start, end } = current[index] ?? {};
-    return start === undefined || end === undefined ? zoom : { ...zoom, start, end };
+/** The step range of a zoom event, which is told in percent of the axis. */
+export function rangeOf(event: ZoomEvent, [first, last]: Range): Range | null {
+  const { start = 0, end = 100 } = event.batch?.[0] ?? event;
+  const at = (percent: number) => first + ((last - first) * percent) / 100;
+  return limited([at(start), at(end)], [first, last]);
+}
+
+/** Ties a chart to the common range, in both directions. */
+function linkZoom(chart: ECharts, extent: () => Range): () => void {
+  let applying = false;
+  let frame = 0;
+  const apply = () => {
+    frame = 0;
+    const [startValue, endValue] = currentZoom() ?? extent();
+    applying = true;
+    chart.dispatchAction({ type: "dataZoom", startValue, endValue });
+    applying = false;
+  };
+  chart.on("datazoom", (event) => {
+    if (!applying) setZoom(rangeOf(event as ZoomEvent, extent()), chart);
   });
-  return { ...option, dataZoom: kept };
+  chart.getZr().on("dblclick", () => setZoom(null));
+  const stop = onZoom((_, source) => {
+    if (source !== chart) frame ||= requestAnimationFrame(apply);
+  });
+  return () => {
+    cancelAnimationFrame(frame);
+    stop();
+  };
 }
 
-/** A double click shows everything again. */
-function resetOnDoubleClick(chart: ECharts): void {
-  chart.getZr().on("dblclick", () => chart.dispatchAction({ type: "dataZoom", start: 0, end: 100 }));
-}
-
-export function Chart({ option, height, label, ready }: Props) {
+export function Chart({ option, height, label, extent, ready }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
+  const latest = useRef({ option, extent });
+  latest.current = { option, extent };
+  const show = () => {
+    const { option: now, extent: all } = latest.current;
+    chart.current?.setOption(withZoom(now, currentZoom(), all), { notMerge: true });
+  };
   // One instance for the life of the component
   useEffect(() => {
-    if (!host.current) return undefined;
-    const instance = init(host.current);
-    chart.current = instance;
-    resetOnDoubleClick(instance);
-    ready?.(instance);
-    const stop = followSize(host.current, instance);
+    const element = host.current;
+    if (!element) return undefined;
+    const ends: (() => void)[] = [];
+    const begin = () => {
+      const instance = init(element);
+      chart.current = instance;
+      ends.push(() => instance.dispose());
+      ends.push(linkZoom(instance, () => latest.current.extent));
+      ready?.(instance);
+      ends.push(followSize(element, instance));
+      show();
+    };
+    ends.push(whenNear(element, begin));
     return () => {
-      stop();
+      for (const end of ends.reverse()) end();
       chart.current = null;
-      instance.dispose();
     };
   }, []);
-  useEffect(() => {
-    const current = (chart.current?.getOption() as Option | undefined)?.dataZoom as Zoom[] | undefined;
-    chart.current?.setOption(keepZoom(option, current), { notMerge: true });
-  }, [option]);
+  useEffect(show, [option]);
   return <div class="chart" role="img" aria-label={label} ref={host} style={{ height: `${height}px` }} />;
 }

@@ -5,8 +5,6 @@ import type { LineSpec } from "./spec";
 
 export type Option = Record<string, unknown>;
 
-const AXIS_PAD = 0.02;
-
 function axisBase(spec: LineSpec): Option {
   const { palette } = spec;
   return {
@@ -18,16 +16,15 @@ function axisBase(spec: LineSpec): Option {
 }
 
 function xAxis(spec: LineSpec): Option {
-  const [min, max] = spec.range ?? [undefined, undefined];
-  const pad = min === undefined || max === undefined ? 0 : Math.max(1, Math.ceil((max - min) * AXIS_PAD));
+  const [min, max] = spec.extent;
   return {
     ...axisBase(spec),
     type: "value",
     name: spec.words.step,
     nameLocation: "end",
-    scale: true,
+    min,
+    max: Math.max(max, min + 1),
     minInterval: 1,
-    ...(min === undefined || max === undefined ? {} : { min: Math.max(0, min - pad), max: max + pad }),
     splitLine: { show: false },
     axisLabel: { color: spec.palette.text, hideOverlap: true, formatter: spec.format.step },
   };
@@ -57,7 +54,25 @@ function tooltip(spec: LineSpec): Option {
   };
 }
 
-export function lineOption(spec: LineSpec): Option {
+const LONGEST_NAME = 48;
+
+/** Names short enough for a legend; those that would be the same are numbered. */
+export function shortNames(names: string[]): string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const short = name.length > LONGEST_NAME ? `…${name.slice(1 - LONGEST_NAME)}` : name;
+    const count = (seen.get(short) ?? 0) + 1;
+    seen.set(short, count);
+    return count > 1 ? `${short} (${count})` : short;
+  });
+}
+
+export function lineOption(given: LineSpec): Option {
+  const names = shortNames(given.lines.map((line) => line.name));
+  const spec = {
+    ...given,
+    lines: given.lines.map((line, at) => ({ ...line, name: names[at] ?? line.name })),
+  };
   const floor = spec.log ? floorOf(spec.lines) : 0;
   const bands = spec.stacked ? [] : spec.lines.map((line, index) => bandSeries(spec, line, index, floor));
   const lines = spec.lines.map((line, index) => lineSeries(spec, line, index));
@@ -67,7 +82,8 @@ export function lineOption(spec: LineSpec): Option {
     animation: false,
     backgroundColor: "transparent",
     color: spec.palette.series,
-    grid: { left: 12, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 8, containLabel: true },
+    // Fixed margins: charts under each other line up, and nothing is measured anew while zooming.
+    grid: { left: 64, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 28, outerBoundsMode: "none" },
     legend: {
       show: drawn.length > 1,
       type: "scroll",
@@ -80,7 +96,9 @@ export function lineOption(spec: LineSpec): Option {
     tooltip: tooltip(spec),
     xAxis: xAxis(spec),
     yAxis: yAxis(spec),
-    dataZoom: [{ type: "inside", filterMode: "none", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false }],
+    dataZoom: [
+      { type: "inside", filterMode: "none", throttle: 16, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false },
+    ],
     series: [...bands.filter((band) => band !== null), ...lines, ...zeros.filter((zero) => zero !== null)],
   };
 }

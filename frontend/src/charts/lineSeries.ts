@@ -72,32 +72,67 @@ export function lineSeries(spec: LineSpec, line: Line, index: number): Option {
 }
 
 interface RenderApi {
-  value: (dimension: number) => number;
   coord: (point: [number, number]) => [number, number];
 }
 
-/** One upright stroke per point from its smallest to its largest value: extremes are never smoothed away. */
+type Span = [number, number, number];
+
+/** Stretches of points without a gap, each as step, smallest, largest. */
+export function stretchesOf(line: Line): Span[][] {
+  const wide = new Map(line.band.map((span) => [span[0], span]));
+  const stretches: Span[][] = [[]];
+  for (const [step, value] of line.points) {
+    const span = wide.get(step) ?? (value === null ? null : ([step, value, value] as Span));
+    if (span) stretches.at(-1)?.push(span);
+    else stretches.push([]);
+  }
+  return stretches.filter((stretch) => stretch.length > 0);
+}
+
+/** Straight maps from steps and values to pixels, from four known points: asking for every point is what makes zooming slow. */
+function scales(spec: LineSpec, api: RenderApi, low: number, high: number) {
+  const [first, last] = spec.extent;
+  const top = high > low ? high : low + Math.max(1, Math.abs(low));
+  const [left, bottom] = api.coord([first, low]);
+  const [right, up] = api.coord([Math.max(last, first + 1), top]);
+  const f = spec.log ? Math.log : (value: number) => value;
+  const perStep = (right - left) / Math.max(1, last - first);
+  const perValue = (up - bottom) / (f(top) - f(low));
+  return {
+    x: (step: number) => left + (step - first) * perStep,
+    y: (value: number) => bottom + (f(Math.max(value, spec.log ? low : value)) - f(low)) * perValue,
+  };
+}
+
+/** From the smallest to the largest value of every point, as one shape per stretch: extremes are never smoothed away. */
 export function bandSeries(spec: LineSpec, line: Line, index: number, floor: number): Option | null {
   if (line.band.length === 0) return null;
+  const stretches = stretchesOf(line);
+  const spans = stretches.flat();
+  const low = spans.reduce(
+    (a, [, bottom]) => Math.min(a, spec.log ? Math.max(floor, bottom) : bottom),
+    Number.POSITIVE_INFINITY,
+  );
+  const high = spans.reduce((a, [, , top]) => Math.max(a, top), low);
   const stroke = colourOf(spec, index);
+  const style = { fill: stroke, stroke, lineWidth: 1, opacity: 0.32 };
   return {
     type: "custom",
     name: `${line.name} ↕`,
-    data: line.band,
+    data: [[line.band[0]?.[0], low, high]],
     encode: { x: 0, y: [1, 2] },
     tooltip: { show: false },
     silent: true,
     clip: true,
     z: 1,
     renderItem: (_: unknown, api: RenderApi) => {
-      const low = spec.log ? Math.max(floor, api.value(1)) : api.value(1);
-      const [x, bottom] = api.coord([api.value(0), low]);
-      const [, top] = api.coord([api.value(0), Math.max(low, api.value(2))]);
-      return {
-        type: "line",
-        shape: { x1: x, y1: bottom, x2: x, y2: top },
-        style: { stroke, lineWidth: 1.5, opacity: 0.35 },
-      };
+      const { x, y } = scales(spec, api, low, high);
+      const children = stretches.map((stretch) => {
+        const upper = stretch.map(([step, , top]) => [x(step), y(top)]);
+        const lower = stretch.map(([step, bottom]) => [x(step), y(bottom)]).reverse();
+        return { type: "polygon", shape: { points: [...upper, ...lower] }, style };
+      });
+      return { type: "group", children };
     },
   };
 }

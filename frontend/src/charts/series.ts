@@ -9,6 +9,8 @@ export interface Line {
   band: [number, number, number][];
   zeros: number[];
   nonFinite: [number, number][];
+  /** The largest value with the very step it was at. */
+  peak?: [number, number];
 }
 
 const NOT_FINITE = Flag.nan | Flag.plusInf | Flag.minusInf;
@@ -53,6 +55,9 @@ export function lineOf(name: string, column: Column): Line {
     line.points.push([step, valueAt(column, bucket)]);
     if (Number.isFinite(low) && Number.isFinite(high) && high > low) line.band.push([step, low, high]);
     if (flags & Flag.zero) line.zeros.push(step);
+    if (Number.isFinite(high) && !(high <= (line.peak?.[1] ?? Number.NEGATIVE_INFINITY))) {
+      line.peak = [column.peakStep[bucket] ?? step, high];
+    }
   }
   return line;
 }

@@ -2,6 +2,7 @@
 import type { Severity } from "../data/types";
 import type { Palette } from "./palette";
 import type { Line } from "./series";
+import type { Range } from "./zoom";
 
 /** A step range painted behind the lines. */
 export interface Mark {
@@ -23,8 +24,8 @@ export interface LineSpec {
   thresholds: { value: number; label: string }[];
   log: boolean;
   stacked: boolean;
-  /** The x range, when it should not follow the data. */
-  range: [number, number] | undefined;
+  /** First and last step of the axis. */
+  extent: Range;
   /** The y range, for quantities that have natural ends. */
   bounds: [number, number] | undefined;
   palette: Palette;

@@ -1,5 +1,5 @@
 /** Fetching from the plugin's own routes; every address is relative so that path prefixes keep working. */
-import { decodeTable, type Table } from "./table";
+import { decodeMatrix, decodeTable, type Matrix, type Table } from "./table";
 import type { Diagnosis, Rules, RunDiagnosis, Runs } from "./types";
 
 export const POINTS = 1200;
@@ -22,8 +22,16 @@ async function get(route: string, query: Record<string, string>, signal: AbortSi
   return answer;
 }
 
-export async function getRuns(lang: string, signal: AbortSignal): Promise<Runs> {
-  return (await get("runs", { lang }, signal)).json();
+/** The list of runs; null while the version `have` is the newest. `first` is the run to judge before all others. */
+export async function getRuns(
+  lang: string,
+  have: string,
+  first: string | undefined,
+  signal: AbortSignal,
+): Promise<Runs | null> {
+  const query = { lang, ...(have ? { have } : {}), ...(first ? { run: first } : {}) };
+  const answer = await get("runs", query, signal);
+  return answer.status === 204 ? null : answer.json();
 }
 
 export async function getDiagnosis(run: string, lang: string, signal: AbortSignal): Promise<RunDiagnosis> {
@@ -37,7 +45,54 @@ export async function getRules(lang: string, signal: AbortSignal): Promise<Rules
   return (await get("rules", { lang }, signal)).json();
 }
 
-export async function getTable(run: string, quantity: string, signal: AbortSignal): Promise<Table> {
-  const query = { run, quantity, points: String(POINTS) };
-  return decodeTable(await (await get("table", query, signal)).arrayBuffer());
+/** What of a table is asked for: everything in `POINTS` buckets, or a range of steps, or some columns. */
+export interface Part {
+  range?: readonly [number, number] | null;
+  columns?: readonly number[];
+  points?: number;
+}
+
+function queryOf(run: string, quantity: string, { range, columns, points = POINTS }: Part) {
+  return {
+    run,
+    quantity,
+    points: String(points),
+    ...(range ? { first: String(Math.floor(range[0])), last: String(Math.ceil(range[1])) } : {}),
+    ...(columns ? { columns: columns.join(",") } : {}),
+  };
+}
+
+export async function getTable(
+  run: string,
+  quantity: string,
+  signal: AbortSignal,
+  part: Part = {},
+): Promise<Table> {
+  return decodeTable(await (await get("table", queryOf(run, quantity, part), signal)).arrayBuffer());
+}
+
+export async function getMatrix(
+  run: string,
+  quantity: string,
+  signal: AbortSignal,
+  part: Part = {},
+): Promise<Matrix> {
+  const query = { ...queryOf(run, quantity, part), planes: "matrix" };
+  return decodeMatrix(await (await get("table", query, signal)).arrayBuffer());
+}
+
+export type ReportFormat = "md" | "json" | "csv";
+
+/** Address of a report, of one run or of all. */
+export function reportLink(run: string | undefined, format: ReportFormat, lang: string): string {
+  return `report?${new URLSearchParams({ ...(run ? { run } : {}), format, lang })}`;
+}
+
+export async function getReport(
+  run: string | undefined,
+  format: ReportFormat,
+  lang: string,
+  signal: AbortSignal,
+): Promise<string> {
+  return (await get("report", { ...(run ? { run } : {}), format, lang }, signal)).text();
 }

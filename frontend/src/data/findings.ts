@@ -1,6 +1,6 @@
 /** Small questions about findings that several views ask. */
 import type { Mark } from "../charts/spec";
-import type { Finding, OutcomeKind, RunDiagnosis } from "./types";
+import type { Finding, OutcomeKind, RunDiagnosis, RunSummary } from "./types";
 
 /** Identifies a finding in a link: stable as long as the rule finds the same thing at the same place. */
 export function idOf(finding: Finding): string {
@@ -29,4 +29,31 @@ export function marksOf(findings: Finding[]): Mark[] {
 
 export function countOutcomes(diagnosis: RunDiagnosis, kind: OutcomeKind): number {
   return diagnosis.outcomes.filter(({ outcome }) => outcome === kind).length;
+}
+
+/** Up to this share of the run a finding may lie behind the newest step and still count as going on. */
+const RECENT = 0.02;
+
+export function isStillHappening(finding: Finding, run: RunSummary): boolean {
+  if (run.first_step === null || run.last_step === null) return false;
+  return run.last_step - finding.last_step <= Math.max(1, (run.last_step - run.first_step) * RECENT);
+}
+
+export interface Filter {
+  severity: "all" | Finding["severity"];
+  words: string;
+  /** Identifiers that the user does not want to see. */
+  muted: ReadonlySet<string>;
+  showMuted: boolean;
+}
+
+/** Findings that pass: severity, words in code, title, subject or message, and not muted. */
+export function filtered(findings: Finding[], filter: Filter): Finding[] {
+  const words = filter.words.toLowerCase().split(/\s+/);
+  return findings.filter((finding) => {
+    if (filter.severity !== "all" && finding.severity !== filter.severity) return false;
+    if (!filter.showMuted && filter.muted.has(idOf(finding))) return false;
+    const text = `${finding.code} ${finding.title} ${finding.subject} ${finding.message}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
 }

@@ -2,20 +2,30 @@
 
 export const Flag = { nan: 1, plusInf: 2, minusInf: 4, zero: 8, absent: 16 } as const;
 
-export interface Table {
+/** What a heat map needs. The planes hold column after column: index = column * buckets + bucket. */
+export interface Matrix {
   quantity: string;
   unit: string;
   axis: string;
   columns: string[];
   records: number;
   buckets: number;
+  /** Whether a record covers several steps. */
+  windows: boolean;
   firstStep: Float64Array;
   lastStep: Float64Array;
-  /** The planes below hold column after column: index = column * buckets + bucket. */
-  min: Float32Array;
   max: Float32Array;
-  last: Float32Array;
   flags: Uint8Array;
+  /** Median of each column over the whole run. */
+  median: Float32Array;
+}
+
+/** What a line chart needs. */
+export interface Table extends Omit<Matrix, "median"> {
+  min: Float32Array;
+  last: Float32Array;
+  /** The very step of each bucket's largest value. */
+  peakStep: Float64Array;
 }
 
 interface ArrayEntry {
@@ -32,11 +42,12 @@ interface Header {
   columns: string[];
   records: number;
   buckets: number;
+  windows: boolean;
   arrays: ArrayEntry[];
 }
 
 const MAGIC = "TBLD";
-const VERSION = 1;
+const VERSION = 2;
 const PREFIX = 12;
 const KINDS = { f8: Float64Array, f4: Float32Array, u1: Uint8Array } as const;
 
@@ -54,29 +65,42 @@ function readHeader(bytes: ArrayBuffer): { header: Header; start: number } {
   return { header, start: PREFIX + length };
 }
 
-/** Decodes one answer of the `table` route; the arrays are views into it, nothing is copied. */
-export function decodeTable(bytes: ArrayBuffer): Table {
-  const { header, start } = readHeader(bytes);
-  function array<K extends Kind>(name: string, kind: K): InstanceType<(typeof KINDS)[K]> {
+type Reader = <K extends Kind>(name: string, kind: K) => InstanceType<(typeof KINDS)[K]>;
+
+/** Reads arrays by name; they are views into the answer, nothing is copied. */
+function arraysOf(bytes: ArrayBuffer, header: Header, start: number): Reader {
+  return (name, kind) => {
     const entry = header.arrays.find((candidate) => candidate.name === name);
     if (entry?.dtype !== kind) throw new Error(`table answer lacks the array ${name}`);
     const length = entry.shape.reduce((product, size) => product * size, 1);
-    return new KINDS[kind](bytes, start + entry.offset, length) as InstanceType<(typeof KINDS)[K]>;
-  }
+    return new KINDS[kind](bytes, start + entry.offset, length) as InstanceType<(typeof KINDS)[typeof kind]>;
+  };
+}
+
+function common(header: Header, array: Reader) {
+  const { quantity, unit, axis, columns, records, buckets, windows } = header;
   return {
-    quantity: header.quantity,
-    unit: header.unit,
-    axis: header.axis,
-    columns: header.columns,
-    records: header.records,
-    buckets: header.buckets,
+    ...{ quantity, unit, axis, columns, records, buckets, windows },
     firstStep: array("first_step", "f8"),
     lastStep: array("last_step", "f8"),
-    min: array("min", "f4"),
     max: array("max", "f4"),
-    last: array("last", "f4"),
     flags: array("flags", "u1"),
   };
+}
+
+/** Decodes an answer with all planes. */
+export function decodeTable(bytes: ArrayBuffer): Table {
+  const { header, start } = readHeader(bytes);
+  const array = arraysOf(bytes, header, start);
+  const [min, last] = [array("min", "f4"), array("last", "f4")];
+  return { ...common(header, array), min, last, peakStep: array("peak_step", "f8") };
+}
+
+/** Decodes an answer for a heat map. */
+export function decodeMatrix(bytes: ArrayBuffer): Matrix {
+  const { header, start } = readHeader(bytes);
+  const array = arraysOf(bytes, header, start);
+  return { ...common(header, array), median: array("median", "f4") };
 }
 
 /** One column of a table as plain planes. */
@@ -87,6 +111,7 @@ export interface Column {
   min: Float32Array;
   max: Float32Array;
   last: Float32Array;
+  peakStep: Float64Array;
   flags: Uint8Array;
 }
 
@@ -100,6 +125,7 @@ export function columnAt(table: Table, index: number): Column {
     min: table.min.subarray(from, to),
     max: table.max.subarray(from, to),
     last: table.last.subarray(from, to),
+    peakStep: table.peakStep.subarray(from, to),
     flags: table.flags.subarray(from, to),
   };
 }

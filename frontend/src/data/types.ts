@@ -4,7 +4,7 @@
 export type Num = number | "NaN" | "Infinity" | "-Infinity";
 
 export type Severity = "error" | "warning" | "info";
-export type Status = "error" | "warning" | "healthy" | "too early" | "unreadable";
+export type Status = "error" | "warning" | "healthy" | "too early" | "unreadable" | "reading";
 export type OutcomeKind = "findings" | "clear" | "not evaluated" | "failed";
 
 export interface RunSummary {
@@ -14,6 +14,8 @@ export interface RunSummary {
   first_step: number | null;
   last_step: number | null;
   last_walltime: number | null;
+  /** Seconds between records, lately. */
+  period: number | null;
   counts: Record<Severity, number>;
   outcomes: Partial<Record<OutcomeKind, number>>;
   top: string;
@@ -28,6 +30,10 @@ export interface Runs {
   runs: RunSummary[];
   without_data: string[];
   logdir: string;
+  /** Names this answer; "" while runs are still being read. */
+  state: string;
+  /** The server's clock, seconds since the epoch. */
+  now: number;
 }
 
 export interface Evidence {

@@ -1,13 +1,29 @@
-/** Reducing a table of layers x steps to the cells a screen can show: the largest value and all flags survive. */
-import { Flag, type Table } from "../data/table";
+/** Reducing layers x steps to the cells a screen can show: the largest value and all flags survive. */
+import { Flag, type Matrix } from "../data/table";
 
-/** Reduced matrix, row after row. */
+/** Reduced matrix, row after row, as codes of colours: they grow with the values, so the largest code is that of the largest value. */
 export interface Grid {
   width: number;
   height: number;
-  max: Float32Array;
+  codes: Uint16Array;
   flags: Uint8Array;
 }
+
+/** Codes 0 to 255 are places in the colour table; above its end, and far above it. */
+export const ABOVE = 256;
+export const FAR_ABOVE = 257;
+/** A value this many times the upper end of the colours is far above. */
+const FAR = 3;
+
+/** Index into the colour table; values below the domain take its lower end, values above have codes of their own. */
+export function codeOf(value: number, [low, high]: readonly [number, number]): number {
+  if (!(value > low)) return 0;
+  if (value > high) return value > high * FAR ? FAR_ABOVE : ABOVE;
+  return Math.round((255 * Math.log(value / low)) / Math.log(high / low));
+}
+
+/** The columns of the matrix that a row of the picture stands for. */
+export type Columns = readonly number[];
 
 const BAD = Flag.nan | Flag.plusInf | Flag.minusInf;
 
@@ -17,11 +33,6 @@ export function mergeFlags(a: number, b: number): number {
   if (a & Flag.absent) return b | bad;
   if (b & Flag.absent) return a | bad;
   return bad | (a & b & Flag.zero);
-}
-
-function mergeMax(a: number, b: number): number {
-  if (Number.isNaN(a)) return b;
-  return Number.isNaN(b) ? a : Math.max(a, b);
 }
 
 /** Index of the bucket that a step belongs to: the last one that starts at or before it. */
@@ -51,45 +62,86 @@ export function columnSpans(firstStep: Float64Array, from: number, to: number, w
   return spans;
 }
 
-/** The cells of a view: `rows` are column indices of the table from top to bottom. */
-export function reduceTable(table: Table, rows: number[], spans: Int32Array, height: number): Grid {
-  const width = spans.length / 2;
+type Source = Pick<Matrix, "buckets" | "max" | "flags">;
+
+/** The rows of a picture from top to bottom, at most `height` of them, with every bucket still its own: what zooming does not change. */
+export function codeRows(
+  table: Source,
+  rows: readonly Columns[],
+  height: number,
+  domain: readonly [number, number],
+): Grid {
+  const width = table.buckets;
   const cells = Math.min(height, rows.length);
-  const grid: Grid = {
-    width,
-    height: cells,
-    max: new Float32Array(width * cells).fill(NaN),
-    flags: new Uint8Array(width * cells).fill(Flag.absent),
-  };
-  rows.forEach((column, row) => {
+  const codes = new Uint16Array(width * cells);
+  const flags = new Uint8Array(width * cells).fill(Flag.absent);
+  rows.forEach((columns, row) => {
     const target = Math.floor((row * cells) / rows.length) * width;
-    reduceRow(table, column * table.buckets, spans, grid, target);
-  });
-  return grid;
-}
-
-function reduceRow(table: Table, source: number, spans: Int32Array, grid: Grid, target: number): void {
-  for (let x = 0; x < grid.width; x++) {
-    let max = grid.max[target + x] ?? NaN;
-    let flags = grid.flags[target + x] ?? Flag.absent;
-    const end = Math.min(spans[x * 2 + 1] ?? 0, table.buckets);
-    for (let bucket = spans[x * 2] ?? 0; bucket < end; bucket++) {
-      max = mergeMax(max, table.max[source + bucket] ?? NaN);
-      flags = mergeFlags(flags, table.flags[source + bucket] ?? Flag.absent);
+    for (const column of columns) {
+      const source = column * width;
+      for (let bucket = 0; bucket < width; bucket++) {
+        const at = target + bucket;
+        const code = codeOf(table.max[source + bucket] ?? 0, domain);
+        if (code > (codes[at] ?? 0)) codes[at] = code;
+        flags[at] = mergeFlags(flags[at] ?? 0, table.flags[source + bucket] ?? Flag.absent);
+      }
     }
-    grid.max[target + x] = max;
-    grid.flags[target + x] = flags;
-  }
+  });
+  return { width, height: cells, codes, flags };
 }
 
-/** Colour range: 1st to 99th percentile of the positive values in view, at least one decade wide. */
-export function domainOf(grid: Grid): [number, number] {
-  // A typed array sorts by value without a callback: a million cells take tens of milliseconds.
-  const values = grid.max.filter((value) => Number.isFinite(value) && value > 0).sort();
+/** The buckets of each pixel column merged: what every step of a zoom costs. */
+export function mergeColumns(rows: Grid, spans: Int32Array): Grid {
+  const width = spans.length / 2;
+  const codes = new Uint16Array(width * rows.height);
+  const flags = new Uint8Array(width * rows.height).fill(Flag.absent);
+  for (let row = 0; row < rows.height; row++) {
+    const source = row * rows.width;
+    const target = row * width;
+    let before = -1;
+    for (let x = 0; x < width; x++) {
+      const start = spans[x * 2] as number;
+      const last = source + Math.min(spans[x * 2 + 1] as number, rows.width);
+      let bucket = source + start;
+      if (bucket >= last) continue;
+      if (start === before && last === bucket + 1) {
+        // A bucket wider than a pixel: the same as the one to the left.
+        codes[target + x] = codes[target + x - 1] as number;
+        flags[target + x] = flags[target + x - 1] as number;
+        continue;
+      }
+      before = start;
+      let code = rows.codes[bucket] as number;
+      let bits = rows.flags[bucket] as number;
+      for (bucket++; bucket < last; bucket++) {
+        const next = rows.codes[bucket] as number;
+        if (next > code) code = next;
+        if (rows.flags[bucket] !== bits) bits = mergeFlags(bits, rows.flags[bucket] as number);
+      }
+      codes[target + x] = code;
+      flags[target + x] = bits;
+    }
+  }
+  return { width, height: rows.height, codes, flags };
+}
+
+/** Colour range: 1st to 99th percentile of the positive values, at least one decade wide. */
+export function domainOf(max: Float32Array): [number, number] {
+  // A typed array sorts by value without a callback; of many values a regular sample will do.
+  const every = Math.max(1, Math.floor(max.length / 100_000));
+  const sample = every === 1 ? max : max.filter((_, index) => index % every === 0);
+  const values = sample.filter((value) => Number.isFinite(value) && value > 0).sort();
   if (values.length === 0) return [1e-3, 1];
   const at = (share: number) => values[Math.round(share * (values.length - 1))] ?? 1;
   const [low, high] = [at(0.01), at(0.99)];
   if (high / low >= 10) return [low, high];
   const middle = Math.sqrt(low * high);
   return [middle / Math.sqrt(10), middle * Math.sqrt(10)];
+}
+
+/** Colour range of ratios: as far below 1 as above, at least a factor of 10. */
+export function ratioDomain(max: Float32Array): [number, number] {
+  const [low, high] = domainOf(max);
+  const reach = Math.max(10, high, 1 / low);
+  return [1 / reach, reach];
 }

@@ -1,6 +1,9 @@
 /** ECharts option of the heat map: the library's axes and zoom around one painted picture. */
 import type { Option } from "../charts/lineOption";
 import type { Palette } from "../charts/palette";
+import type { Mark } from "../charts/spec";
+import type { Range } from "../charts/zoom";
+import { RAIL } from "./events";
 
 /** Where the picture goes (CSS pixels) and which steps it shows. */
 export interface Frame {
@@ -14,11 +17,16 @@ export interface Frame {
 
 export interface HeatSpec {
   rows: string[];
-  steps: [number, number];
+  extent: Range;
   palette: Palette;
   formatStep: (value: number) => string;
-  /** Row under the cursor or selected, to be outlined. */
+  /** Row that is open, to be outlined; -1 for none. */
   selected: number;
+  /** Findings, painted into the rail above the picture. */
+  marks: Mark[];
+  /** Per bucket what stands out, and the first step of each. */
+  rail: Uint8Array;
+  railSteps: Float64Array;
   draw: (frame: Frame) => HTMLCanvasElement | null;
 }
 
@@ -29,9 +37,16 @@ interface RenderApi {
   coord: (point: [number, number]) => [number, number];
 }
 
+const RAIL_HEIGHT = 20;
+const GLYPH = 7;
+
 /** The frame in force: the steps at the left and right edge follow from where the full range lies. */
-export function frameOf(params: RenderParams, api: RenderApi, [first, last]: [number, number]): Frame {
-  const { x, y, width, height } = params.coordSys;
+export function frameOf(params: RenderParams, api: RenderApi, [first, last]: Range): Frame {
+  const { coordSys } = params;
+  // Whole pixels: a picture that is shifted by a fraction blurs, and a single cell is lost.
+  const [x, y] = [Math.round(coordSys.x), Math.round(coordSys.y)];
+  const width = Math.round(coordSys.x + coordSys.width) - x;
+  const height = Math.round(coordSys.y + coordSys.height) - y;
   const [left] = api.coord([first, 0]);
   const [right] = api.coord([last, 0]);
   const perPixel = (last - first) / (right - left);
@@ -45,14 +60,63 @@ export function frameOf(params: RenderParams, api: RenderApi, [first, last]: [nu
   };
 }
 
+/** Bars of the findings in view. */
+function findingBars(spec: HeatSpec, frame: Frame): Option[] {
+  const at = (step: number) => {
+    const share = (step - frame.from) / (frame.to - frame.from);
+    return frame.x + frame.width * Math.min(1, Math.max(0, share));
+  };
+  const seen = spec.marks.filter(({ first, last }) => last >= frame.from && first <= frame.to);
+  return seen.map(({ first, last, severity }) => ({
+    type: "rect",
+    shape: { x: at(first), y: frame.y - 18, width: Math.max(3, at(last) - at(first)), height: 5 },
+    style: { fill: spec.palette.severity[severity] },
+  }));
+}
+
+/** Diamonds over what is not a number, triangles over peaks; neighbours share one. */
+function glyphs(spec: HeatSpec, frame: Frame): Option[] {
+  const marks: Option[] = [];
+  let free = Number.NEGATIVE_INFINITY;
+  for (const bits of [RAIL.broken, RAIL.spike]) {
+    free = Number.NEGATIVE_INFINITY;
+    for (let bucket = 0; bucket < spec.rail.length; bucket++) {
+      if (((spec.rail[bucket] ?? 0) & bits) === 0) continue;
+      const share = ((spec.railSteps[bucket] ?? 0) - frame.from) / (frame.to - frame.from);
+      const x = frame.x + share * frame.width;
+      if (share < 0 || share > 1 || x < free) continue;
+      free = x + GLYPH + 1;
+      marks.push(glyph(spec, bits, x, frame.y - 5));
+    }
+  }
+  return marks;
+}
+
+function glyph({ palette }: HeatSpec, bits: number, x: number, y: number): Option {
+  const r = GLYPH / 2;
+  const diamond = [
+    [x, y - r],
+    [x + r, y],
+    [x, y + r],
+    [x - r, y],
+  ];
+  const triangle = [
+    [x, y - r],
+    [x + r, y + r],
+    [x - r, y + r],
+  ];
+  const broken = bits === RAIL.broken;
+  const fill = broken ? palette.severity.error : palette.severity.warning;
+  return { type: "polygon", shape: { points: broken ? diamond : triangle }, style: { fill } };
+}
+
 function picture(spec: HeatSpec): Option {
   return {
     type: "custom",
     silent: true,
-    clip: true,
-    data: [[spec.steps[0], 0]],
+    data: [[spec.extent[0], 0]],
     renderItem: (params: RenderParams, api: RenderApi) => {
-      const frame = frameOf(params, api, spec.steps);
+      const frame = frameOf(params, api, spec.extent);
       const image = spec.draw(frame);
       if (!image) return null;
       const { x, y, width, height } = frame;
@@ -61,6 +125,7 @@ function picture(spec: HeatSpec): Option {
       const stroke = { fill: "none", stroke: spec.palette.text, lineWidth: 1.5 };
       const children: Option[] = [{ type: "image", style: { image, x, y, width, height } }];
       if (spec.selected >= 0) children.push({ type: "rect", shape: outline, style: stroke });
+      children.push(...findingBars(spec, frame), ...glyphs(spec, frame));
       return { type: "group", children };
     },
   };
@@ -71,40 +136,51 @@ export function shortName(name: string): string {
   return name.length > 30 ? `…${name.slice(-29)}` : name;
 }
 
+const CHARACTER = 6.2;
+
+/** Room for the longest name shown: letting the library measure all of them is what makes zooming slow. */
+function labelWidth(rows: string[]): number {
+  const longest = rows.reduce((most, name) => Math.max(most, shortName(name).length), 0);
+  return Math.ceil(16 + CHARACTER * longest);
+}
+
+function xAxis(spec: HeatSpec, label: Option): Option {
+  const [min, last] = spec.extent;
+  return {
+    type: "value",
+    min,
+    max: Math.max(last, min + 1),
+    minInterval: 1,
+    splitLine: { show: false },
+    axisLine: { lineStyle: { color: spec.palette.muted } },
+    axisLabel: { ...label, formatter: spec.formatStep },
+  };
+}
+
+function yAxis(spec: HeatSpec, label: Option): Option {
+  return {
+    type: "category",
+    inverse: true,
+    data: spec.rows,
+    axisTick: { show: false },
+    axisLine: { lineStyle: { color: spec.palette.muted } },
+    axisLabel: { ...label, formatter: shortName, fontSize: 11, interval: labelInterval(spec.rows.length) },
+  };
+}
+
 export function heatOption(spec: HeatSpec): Option {
   const label = { color: spec.palette.text, hideOverlap: true };
-  const zoom = { xAxisIndex: 0, filterMode: "none" };
+  const zoom = { xAxisIndex: 0, filterMode: "none", throttle: 16 };
+  const slider = { height: 18, bottom: 8, brushSelect: false, textStyle: { color: spec.palette.text } };
   return {
     animation: false,
     backgroundColor: "transparent",
-    grid: { left: 8, right: 16, top: 6, bottom: 44, containLabel: true },
-    xAxis: {
-      type: "value",
-      min: spec.steps[0],
-      max: spec.steps[1],
-      minInterval: 1,
-      splitLine: { show: false },
-      axisLine: { lineStyle: { color: spec.palette.muted } },
-      axisLabel: { ...label, formatter: spec.formatStep },
-    },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: spec.rows,
-      axisTick: { show: false },
-      axisLine: { lineStyle: { color: spec.palette.muted } },
-      axisLabel: { ...label, formatter: shortName, fontSize: 11, interval: labelInterval(spec.rows.length) },
-    },
+    grid: { left: labelWidth(spec.rows), right: 20, top: RAIL_HEIGHT, bottom: 64, outerBoundsMode: "none" },
+    xAxis: xAxis(spec, label),
+    yAxis: yAxis(spec, label),
     dataZoom: [
       { ...zoom, type: "inside" },
-      {
-        ...zoom,
-        type: "slider",
-        height: 18,
-        bottom: 4,
-        brushSelect: false,
-        textStyle: { color: spec.palette.text },
-      },
+      { ...zoom, ...slider, type: "slider", labelFormatter: spec.formatStep },
     ],
     series: [picture(spec)],
   };
@@ -117,5 +193,5 @@ function labelInterval(rows: number): number {
 
 /** Height that gives each row room to be pointed at, within what a screen holds. */
 export function heatHeight(rows: number): number {
-  return Math.min(560, Math.max(160, rows * 16 + 60));
+  return Math.min(520, Math.max(160, rows * 16 + 74));
 }

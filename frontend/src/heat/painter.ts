@@ -1,17 +1,25 @@
-/** Paints a reduced grid as pixels: log colours for numbers, and four looks for what is not a positive number. */
+/** Paints a reduced grid as pixels: colours for numbers, and four looks for what is not a positive number. */
 import { Flag } from "../data/table";
-import type { Grid } from "./grid";
-import { viridis } from "./lut";
+import { ABOVE, FAR_ABOVE, type Grid } from "./grid";
+import { pixel } from "./lut";
 
 export type Look = "value" | "nan" | "inf" | "zero" | "absent";
 
-/** Bad cells are at least this many device pixels wide and high, or one spike would be invisible. */
-const LEAST = 3;
-const LUT = viridis();
-const RED = [214, 40, 40] as const;
-const WHITE = [255, 255, 255] as const;
-const BLACK = [0, 0, 0] as const;
-const GREY = [128, 128, 128] as const;
+/** What must not be overlooked is at least this many device pixels wide and high. */
+export const LEAST = 3;
+const RED = pixel(214, 40, 40);
+const WHITE = pixel(255, 255, 255);
+const BLACK = pixel(0, 0, 0);
+const GREY = pixel(128, 128, 128);
+/** A colour that no map has. */
+const MAGENTA = pixel(255, 0, 200);
+
+export interface Ink {
+  /** 256 pixels. */
+  lut: Uint32Array;
+  /** The page's background as a pixel. */
+  page: number;
+}
 
 export function lookOf(flags: number): Look {
   if (flags & Flag.nan) return "nan";
@@ -20,80 +28,90 @@ export function lookOf(flags: number): Look {
   return flags & Flag.zero ? "zero" : "value";
 }
 
-type Rgb = readonly [number, number, number];
-
-/** Index into the colour table; values outside the domain take its ends. */
-export function colourIndex(value: number, [low, high]: [number, number]): number {
-  if (!(value > 0)) return 0;
-  const share = Math.log(value / low) / Math.log(high / low);
-  return Math.round(255 * Math.min(1, Math.max(0, share)));
-}
-
 /** Hatch, checker, grey and dots: told apart by pattern, not by colour alone. */
-function pattern(look: Look, x: number, y: number, page: Rgb): Rgb {
+function pattern(look: Look, x: number, y: number, page: number): number {
   if (look === "nan") return (x + y) % 6 < 2 ? WHITE : RED;
   if (look === "inf") return ((x >> 1) + (y >> 1)) % 2 === 0 ? BLACK : WHITE;
   if (look === "zero") return GREY;
   return x % 4 === 0 && y % 4 === 0 ? GREY : page;
 }
 
-function put(pixels: Uint8ClampedArray, at: number, colour: Rgb): void {
-  pixels[at] = colour[0];
-  pixels[at + 1] = colour[1];
-  pixels[at + 2] = colour[2];
-  pixels[at + 3] = 255;
+function inked(code: number, ink: Ink): number {
+  return code === FAR_ABOVE ? MAGENTA : (ink.lut[Math.min(255, code)] ?? 0);
 }
 
 function rowSpan(row: number, grid: Grid, height: number): [number, number] {
   return [Math.floor((row * height) / grid.height), Math.floor(((row + 1) * height) / grid.height)];
 }
 
-/** First pass: every cell over its own pixels. */
-function paintCells(
-  pixels: Uint8ClampedArray,
-  grid: Grid,
-  height: number,
-  domain: [number, number],
-  page: Rgb,
-) {
+/** A cell with another look than a plain value, or above the scale. */
+interface Special {
+  row: number;
+  x: number;
+  look: Look;
+  code: number;
+}
+
+/** First pass: every value over its own pixels. Returns the cells that are more than that. */
+function paintValues(pixels: Uint32Array, grid: Grid, height: number, ink: Ink): Special[] {
+  const special: Special[] = [];
+  const { width } = grid;
   for (let row = 0; row < grid.height; row++) {
     const [top, bottom] = rowSpan(row, grid, height);
-    for (let x = 0; x < grid.width; x++) {
-      const cell = row * grid.width + x;
-      const look = lookOf(grid.flags[cell] ?? 0);
-      const index = colourIndex(grid.max[cell] ?? 0, domain) * 3;
-      const colour: Rgb = [LUT[index] ?? 0, LUT[index + 1] ?? 0, LUT[index + 2] ?? 0];
-      for (let y = top; y < bottom; y++) {
-        const shown = look === "value" ? colour : pattern(look, x, y, page);
-        put(pixels, (y * grid.width + x) * 4, shown);
-      }
+    const line = top * width;
+    for (let x = 0; x < width; x++) {
+      const code = grid.codes[row * width + x] ?? 0;
+      const flags = grid.flags[row * width + x] ?? 0;
+      if (flags !== 0 || code >= ABOVE) special.push({ row, x, look: lookOf(flags), code });
+      pixels[line + x] = inked(code, ink);
+    }
+    for (let y = top + 1; y < bottom; y++) pixels.copyWithin(y * width, line, line + width);
+  }
+  return special;
+}
+
+const ALONE = 4;
+
+/** True where no cell of the same look is near but the direct neighbours: widening hides no pattern then. */
+function isAlone(grid: Grid, { row, x, look }: Special): boolean {
+  for (let by = 2; by <= ALONE; by++) {
+    for (const px of [x - by, x + by]) {
+      if (px < 0 || px >= grid.width) continue;
+      if (lookOf(grid.flags[row * grid.width + px] ?? 0) === look) return false;
+    }
+  }
+  return true;
+}
+
+/** Over its own pixels, or widened to the least size around its centre. */
+function put(pixels: Uint32Array, grid: Grid, height: number, ink: Ink, cell: Special, wide: boolean): void {
+  const [top, bottom] = rowSpan(cell.row, grid, height);
+  const reach = wide ? Math.floor(LEAST / 2) : 0;
+  const extra = wide ? Math.max(0, Math.ceil((LEAST - (bottom - top)) / 2)) : 0;
+  const [left, right] = [Math.max(0, cell.x - reach), Math.min(grid.width - 1, cell.x + reach)];
+  for (let y = Math.max(0, top - extra); y < Math.min(height, bottom + extra); y++) {
+    for (let x = left; x <= right; x++) {
+      pixels[y * grid.width + x] =
+        cell.look === "value" ? inked(cell.code, ink) : pattern(cell.look, x, y, ink.page);
     }
   }
 }
 
-/** Second pass: NaN and Inf again, widened to the least size around their centre. */
-function widenBad(pixels: Uint8ClampedArray, grid: Grid, height: number, page: Rgb): void {
-  const reach = Math.floor(LEAST / 2);
-  for (let row = 0; row < grid.height; row++) {
-    const [top, bottom] = rowSpan(row, grid, height);
-    const extra = Math.max(0, Math.ceil((LEAST - (bottom - top)) / 2));
-    for (let x = 0; x < grid.width; x++) {
-      const look = lookOf(grid.flags[row * grid.width + x] ?? 0);
-      if (look !== "nan" && look !== "inf") continue;
-      for (let y = Math.max(0, top - extra); y < Math.min(height, bottom + extra); y++) {
-        for (let px = Math.max(0, x - reach); px <= Math.min(grid.width - 1, x + reach); px++) {
-          put(pixels, (y * grid.width + px) * 4, pattern(look, px, y, page));
-        }
-      }
-    }
-  }
-}
+/** From what is overlooked with the least harm to what must never be. */
+const ORDER: readonly Look[] = ["absent", "zero", "value", "inf", "nan"];
 
-/** RGBA pixels, `grid.width` x `height`. */
-export function paint(grid: Grid, height: number, domain: [number, number], page: Rgb): Uint8ClampedArray {
-  const pixels = new Uint8ClampedArray(grid.width * height * 4);
+/** Pixels, `grid.width` x `height`, as little-endian RGBA words. */
+export function paint(grid: Grid, height: number, ink: Ink): Uint32Array {
+  const pixels = new Uint32Array(grid.width * height);
   if (grid.height === 0) return pixels;
-  paintCells(pixels, grid, height, domain, page);
-  widenBad(pixels, grid, height, page);
+  const special = paintValues(pixels, grid, height, ink);
+  const quiet = (cell: Special) => cell.look === "absent" || cell.look === "zero";
+  for (const cell of special) if (quiet(cell)) put(pixels, grid, height, ink, cell, false);
+  for (const look of ORDER) {
+    for (const cell of special) {
+      if (cell.look !== look || (quiet(cell) && !isAlone(grid, cell))) continue;
+      put(pixels, grid, height, ink, cell, true);
+    }
+  }
   return pixels;
 }

@@ -1,54 +1,69 @@
 /** A reusable canvas that holds the painted picture of one view. */
-import type { Table } from "../data/table";
-import { columnSpans, domainOf, type Grid, reduceTable } from "./grid";
+import type { Matrix } from "../data/table";
+import { type Columns, codeRows, columnSpans, type Grid, mergeColumns } from "./grid";
 import type { Frame } from "./heatOption";
+import { type Colours, lutOf, pixel } from "./lut";
 import { paint } from "./painter";
 
-type Rgb = readonly [number, number, number];
-
-/** #rrggbb as numbers. */
-export function rgbOf(colour: string): Rgb {
+/** #rrggbb as a pixel. */
+export function pixelOf(colour: string): number {
   const value = Number.parseInt(colour.slice(1), 16);
-  return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
+  return pixel((value >> 16) & 255, (value >> 8) & 255, value & 255);
 }
 
-/** The view in device pixels, reduced from the table. */
-export function gridFor(table: Table, rows: number[], frame: Frame, ratio: number): Grid {
-  const width = Math.max(1, Math.round(frame.width * ratio));
-  const height = Math.max(1, Math.round(frame.height * ratio));
-  return reduceTable(table, rows, columnSpans(table.firstStep, frame.from, frame.to, width), height);
+export interface Picture {
+  whole: Matrix;
+  /** A finer one of the range in view, if there is one. */
+  fine: Matrix | undefined;
+  rows: readonly Columns[];
+  domain: readonly [number, number];
+  colours: Colours;
+  background: string;
 }
 
-/** Colour range of everything that the rows hold, independent of the zoom so that colours keep their meaning. */
-export function domainFor(table: Table, rows: number[]): [number, number] {
-  const spans = new Int32Array(table.buckets * 2);
-  for (let bucket = 0; bucket < table.buckets; bucket++) {
-    spans[bucket * 2] = bucket;
-    spans[bucket * 2 + 1] = bucket + 1;
-  }
-  return domainOf(reduceTable(table, rows, spans, Math.max(1, rows.length)));
+/** The finest matrix that holds all of a frame. */
+export function sourceFor({ whole, fine }: Pick<Picture, "whole" | "fine">, { from, to }: Frame): Matrix {
+  if (!fine || fine.buckets === 0) return whole;
+  const first = Math.max(from, whole.firstStep[0] ?? 0);
+  const last = Math.min(to, whole.lastStep[whole.buckets - 1] ?? 0);
+  const begins = (fine.firstStep[0] ?? 0) - first <= gapOf(whole);
+  const ends = last - (fine.lastStep[fine.buckets - 1] ?? 0) <= gapOf(whole);
+  return begins && ends ? fine : whole;
+}
+
+/** Records may be many steps apart: up to here nothing was recorded between the edge of the view and the nearest record. */
+function gapOf({ firstStep, lastStep, buckets, records }: Matrix): number {
+  return 1.5 * (((lastStep[buckets - 1] ?? 0) - (firstStep[0] ?? 0)) / Math.max(1, records - 1));
 }
 
 /** Paints into its own canvas, one per heat map, never larger than the screen needs. */
 export class Surface {
   private readonly canvas = document.createElement("canvas");
+  private kept: { of: Picture; source: Matrix; height: number; grid: Grid } | undefined;
 
-  draw(
-    table: Table,
-    rows: number[],
-    frame: Frame,
-    domain: [number, number],
-    page: Rgb,
-  ): HTMLCanvasElement | null {
+  /** The rows of a picture, which stay the same while somebody zooms. */
+  private rowsFor(of: Picture, source: Matrix, height: number): Grid {
+    const { kept } = this;
+    if (kept?.of === of && kept.source === source && kept.height === height) return kept.grid;
+    const grid = codeRows(source, of.rows, height, of.domain);
+    this.kept = { of, source, height, grid };
+    return grid;
+  }
+
+  draw(picture: Picture, frame: Frame): HTMLCanvasElement | null {
     const context = this.canvas.getContext("2d");
-    if (!context || frame.width < 1 || frame.height < 1 || rows.length === 0) return null;
+    if (!context || frame.width < 1 || frame.height < 1 || picture.rows.length === 0) return null;
     const ratio = window.devicePixelRatio || 1;
+    const width = Math.max(1, Math.round(frame.width * ratio));
     const height = Math.max(1, Math.round(frame.height * ratio));
-    const grid = gridFor(table, rows, frame, ratio);
-    this.canvas.width = grid.width;
+    const source = sourceFor(picture, frame);
+    const spans = columnSpans(source.firstStep, frame.from, frame.to, width);
+    const grid = mergeColumns(this.rowsFor(picture, source, height), spans);
+    const ink = { lut: lutOf(picture.colours), page: pixelOf(picture.background) };
+    this.canvas.width = width;
     this.canvas.height = height;
-    const image = context.createImageData(grid.width, height);
-    image.data.set(paint(grid, height, domain, page));
+    const image = context.createImageData(width, height);
+    new Uint32Array(image.data.buffer).set(paint(grid, height, ink));
     context.putImageData(image, 0, 0);
     return this.canvas;
   }

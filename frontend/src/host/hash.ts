@@ -1,7 +1,16 @@
 /** Deep links: our keys inside the TensorBoard page's location hash. */
 
-export type View = "overview" | "findings" | "gradients" | "terms" | "clipping";
-export const VIEWS: readonly View[] = ["overview", "findings", "gradients", "terms", "clipping"];
+export const VIEWS = [
+  "overview",
+  "findings",
+  "gradients",
+  "terms",
+  "clipping",
+  "activations",
+  "compare",
+  "report",
+] as const;
+export type View = (typeof VIEWS)[number];
 
 /** What a link to this page can say; every part is optional. */
 export interface Place {
@@ -11,10 +20,18 @@ export interface Place {
   f?: string;
   lang?: string;
   layer?: string;
+  /** Range of steps in view: "6000-7500". */
+  x?: string;
+  /** Quantity of the heat map. */
+  stat?: string;
+  /** Its scale. */
+  scale?: string;
+  /** Other runs to compare with, each encoded, with commas. */
+  cmp?: string;
 }
 
 const PREFIX = "p.lossdiag.";
-const KEYS = ["run", "view", "f", "lang", "layer"] as const;
+const KEYS = ["run", "view", "f", "lang", "layer", "x", "stat", "scale", "cmp"] as const;
 
 function decode(text: string): string {
   try {
@@ -50,4 +67,25 @@ export function writePlace(hash: string, place: Place): string {
     (key) => `${PREFIX}${key}=${encodeURIComponent(place[key] ?? "")}`,
   );
   return `#${[...others, ...ours].join("&")}`;
+}
+
+/** The range of a link; null where it names none. */
+export function readRange(text: string | undefined): [number, number] | null {
+  const [, first, last] = /^(\d{1,15})-(\d{1,15})$/.exec(text ?? "") ?? [];
+  if (first === undefined || last === undefined || Number(first) >= Number(last)) return null;
+  return [Number(first), Number(last)];
+}
+
+/** Whole steps that hold the range. */
+export function writeRange(range: readonly [number, number] | null): string {
+  return range ? `${Math.floor(range[0])}-${Math.ceil(range[1])}` : "";
+}
+
+/** Names in one value: a name may hold commas itself. */
+export function writeNames(names: readonly string[]): string {
+  return names.map(encodeURIComponent).join(",");
+}
+
+export function readNames(text: string | undefined): string[] {
+  return text ? text.split(",").map(decode) : [];
 }

@@ -17,3 +17,8 @@ export function recall(key: string): string | null {
     return null;
   }
 }
+
+/** Whether single letters act as keys; people who dictate or tremble can switch them off (WCAG 2.1.4). */
+export function keysOn(): boolean {
+  return recall("keys") !== "off";
+}

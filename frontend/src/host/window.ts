@@ -13,5 +13,5 @@ export function hostWindow(): Window {
 
 /** True while our tab is shown: TensorBoard keeps hidden tabs alive with a height of zero. */
 export function isShown(): boolean {
-  return window.innerHeight > 0;
+  return window.innerHeight > 0 && document.visibilityState !== "hidden";
 }

@@ -2,12 +2,21 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 
-export function Folded({ title, children }: { title: string; children: ComponentChildren }) {
-  const [open, setOpen] = useState(false);
+interface Props {
+  title: string;
+  /** Given together: who holds the fold decides about it. */
+  open?: boolean;
+  toggle?: (open: boolean) => void;
+  children: ComponentChildren;
+}
+
+export function Folded({ title, open, toggle, children }: Props) {
+  const [own, setOwn] = useState(false);
+  const shown = open ?? own;
   return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+    <details open={shown} onToggle={(event) => (toggle ?? setOwn)(event.currentTarget.open)}>
       <summary>{title}</summary>
-      {open ? children : null}
+      {shown ? children : null}
     </details>
   );
 }

@@ -1,23 +1,33 @@
-/** A line chart with what belongs to it: the switch of the axis, the note on thinning, the numbers as a table. */
-import { useMemo, useState } from "preact/hooks";
+/** A line chart with what belongs to it: keys and words, the switch of the axis, exports, the numbers as a table. */
+import { useMemo, useRef, useState } from "preact/hooks";
 import { Chart } from "../charts/Chart";
+import { rowsOfLines } from "../charts/export";
+import type { Board, Cursor } from "../charts/keys";
 import { lineOption } from "../charts/lineOption";
 import { paletteOf } from "../charts/palette";
 import { type Line, wantsLog } from "../charts/series";
 import type { LineSpec, Mark } from "../charts/spec";
+import { currentZoom, type Range } from "../charts/zoom";
 import type { Theme } from "../host/theme";
 import { useText } from "../i18n";
-import { formatInteger, formatPercent, formatValue } from "../text/numbers";
-import { NumberTable } from "./NumberTable";
+import { describeLines, sayStep } from "../text/describe";
+import { formatInteger, formatPercent, formatSteps, formatValue } from "../text/numbers";
+import type { ECharts } from "../vendor";
+import { Export } from "./Export";
+import { NumberTable, sampleSteps } from "./NumberTable";
+import { Surface } from "./Surface";
 
-interface Props {
+export interface PlotProps {
   lines: Line[];
   theme: Theme;
   label: string;
+  /** Name of the run, for exports. */
+  about: string;
+  /** First and last step of the axis. */
+  extent: Range;
   height?: number;
   marks?: Mark[];
   thresholds?: LineSpec["thresholds"];
-  range?: [number, number] | undefined;
   stacked?: boolean;
   percent?: boolean;
   /** The y range; with one there is no logarithmic axis. */
@@ -30,18 +40,10 @@ interface Props {
 
 const NONE: never[] = [];
 
-function useSpec(props: Props, log: boolean): LineSpec {
+function useSpec(props: PlotProps, log: boolean): LineSpec {
   const { t, lang } = useText();
-  const {
-    lines,
-    theme,
-    marks = NONE,
-    thresholds = NONE,
-    range,
-    bounds,
-    stacked = false,
-    percent = false,
-  } = props;
+  const { lines, theme, marks = NONE, thresholds = NONE, bounds, stacked = false, percent = false } = props;
+  const [first, last] = props.extent;
   return useMemo(
     () => ({
       lines,
@@ -49,47 +51,101 @@ function useSpec(props: Props, log: boolean): LineSpec {
       thresholds,
       log,
       stacked,
-      range,
+      extent: [first, last],
       bounds,
       palette: paletteOf(theme),
       words: { step: t("chart.steps"), zero: t("chart.zero"), nonFinite: t("chart.nonfinite") },
       format: {
         value: (value: number) => (percent ? formatPercent(value, lang) : formatValue(value, lang)),
-        step: (value: number) => formatInteger(value, lang),
+        step: (value: number) => formatInteger(Math.round(value), lang),
       },
     }),
-    [lines, marks, thresholds, log, stacked, percent, range, bounds, theme, lang],
+    [lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang],
   );
 }
 
-export function LinePlot(props: Props) {
-  const { lines, label, height = 220, stacked = false, startLog = false, records } = props;
+/** Steps of all lines, and the places where something is not a number. */
+function boardOf(lines: Line[], extent: Range): Board {
+  const steps = sampleSteps(lines, Number.POSITIVE_INFINITY);
+  const starts = new Set(lines.flatMap((line) => line.nonFinite.map(([first]) => first)));
+  for (const line of lines) if (line.peak) starts.add(line.peak[0]);
+  const near = (step: number) =>
+    Math.max(
+      0,
+      steps.findIndex((candidate) => candidate >= step),
+    );
+  const places = [...new Set([...starts].map(near))].sort((a, b) => a - b);
+  return { steps, rows: 1, extent, anomalies: places.map((at) => ({ at, row: 0 })) };
+}
+
+function Notes({ props, drawn }: { props: PlotProps; drawn: number }) {
+  const { t, lang } = useText();
+  const { records } = props;
+  if (records === undefined || records <= drawn) return null;
+  const numbers = { records: formatInteger(records, lang), buckets: formatInteger(drawn, lang) };
+  return <span>{t("chart.thinned", numbers)}</span>;
+}
+
+function LogSwitch({ log, choose }: { log: boolean; choose: (log: boolean) => void }) {
+  const { t } = useText();
+  return (
+    <label>
+      <input type="checkbox" checked={log} onChange={() => choose(!log)} /> {t("chart.log")}
+    </label>
+  );
+}
+
+export function LinePlot(props: PlotProps) {
+  const { lines, label, about, height = 220, stacked = false, startLog = false } = props;
   const { t, lang } = useText();
   const [choice, setChoice] = useState<boolean | null>(null);
-  const possible =
-    !stacked && !props.bounds && !lines.some((line) => line.points.some(([, y]) => y !== null && y < 0));
+  const [tabled, setTabled] = useState(false);
+  const chart = useRef<ECharts | null>(null);
+  const negative = useMemo(
+    () => lines.some((line) => line.points.some(([, y]) => y !== null && y < 0)),
+    [lines],
+  );
+  const possible = !stacked && !props.bounds && !negative;
   const log = possible && (choice ?? (startLog || wantsLog(lines)));
   const spec = useSpec(props, log);
   const option = useMemo(() => lineOption(spec), [spec]);
-  const drawn = Math.max(0, ...lines.map((line) => line.points.length));
+  const board = useMemo(() => boardOf(lines, spec.extent), [lines, spec.extent]);
+  const summary = useMemo(() => describeLines(lines, spec.format, t, lang), [spec]);
+  const point = ({ at }: Cursor) => {
+    const x = chart.current?.convertToPixel({ xAxisIndex: 0 }, board.steps[at] ?? 0);
+    chart.current?.dispatchAction({ type: "showTip", x, y: height / 2 });
+  };
+  const [from, to] = currentZoom() ?? spec.extent;
+  const steps = formatSteps(Math.ceil(from), Math.floor(to), lang);
+  const sheet = () => ({
+    ...{ option, height, palette: spec.palette, extent: spec.extent, zoom: currentZoom() },
+    title: `${label} · ${about} · ${steps}`,
+  });
   return (
     <figure class="plot">
-      <Chart option={option} height={height} label={label} />
+      <Surface
+        label={label}
+        summary={summary}
+        board={board}
+        say={({ at }) => sayStep(lines, board.steps[at] ?? 0, spec.format, t)}
+        move={point}
+        table={() => setTabled(!tabled)}
+      >
+        <Chart
+          option={option}
+          height={height}
+          label={label}
+          extent={spec.extent}
+          ready={(instance) => {
+            chart.current = instance;
+          }}
+        />
+      </Surface>
       <figcaption>
-        {possible ? (
-          <label>
-            <input type="checkbox" checked={log} onChange={() => setChoice(!log)} /> {t("chart.log")}
-          </label>
-        ) : null}
-        {records !== undefined && records > drawn ? (
-          <span>
-            {t("chart.thinned", {
-              records: formatInteger(records, lang),
-              buckets: formatInteger(drawn, lang),
-            })}
-          </span>
-        ) : null}
-        <NumberTable lines={lines} format={spec.format} />
+        {possible ? <LogSwitch log={log} choose={setChoice} /> : null}
+        <Notes props={props} drawn={Math.max(0, ...lines.map((line) => line.points.length))} />
+        <Export name={[about, label]} sheet={sheet} rows={() => rowsOfLines(about, lines)} />
+        <NumberTable lines={lines} format={spec.format} open={tabled} toggle={setTabled} />
       </figcaption>
     </figure>
   );

@@ -35,11 +35,19 @@ function Rows({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) 
   );
 }
 
-export function NumberTable({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) {
+interface Props {
+  lines: Line[];
+  format: LineSpec["format"];
+  open: boolean;
+  toggle: (open: boolean) => void;
+}
+
+export function NumberTable({ lines, format, open, toggle }: Props) {
   const { t } = useText();
   return (
-    <Folded title={t("chart.table")}>
-      <div class="scroll">
+    <Folded title={t("chart.table")} open={open} toggle={toggle}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <section class="scroll" tabIndex={0} aria-label={t("chart.table")}>
         <table>
           <thead>
             <tr>
@@ -53,7 +61,7 @@ export function NumberTable({ lines, format }: { lines: Line[]; format: LineSpec
           </thead>
           <Rows lines={lines} format={format} />
         </table>
-      </div>
+      </section>
     </Folded>
   );
 }

@@ -31,6 +31,19 @@ export function ErrorBanner({ error, what, retry, hasOld }: ErrorProps) {
   );
 }
 
+/** Grey bars where content will be; only words are said aloud. */
+export function Skeleton() {
+  const { t } = useText();
+  return (
+    <div class="skeleton" role="status">
+      <span class="unseen">{t("state.loading")}</span>
+      <span />
+      <span />
+      <span />
+    </div>
+  );
+}
+
 interface LoadedProps<T> {
   resource: Resource<T>;
   what: string;
@@ -39,19 +52,30 @@ interface LoadedProps<T> {
 
 /** The value when it is there, with a banner above it when the last reading failed. */
 export function Loaded<T>({ resource, what, children }: LoadedProps<T>) {
-  const { t } = useText();
   const { value, error, loading, retry } = resource;
   return (
     <>
       {error ? <ErrorBanner error={error} what={what} retry={retry} hasOld={value !== undefined} /> : null}
       {value !== undefined ? children(value) : null}
-      {loading && value === undefined ? <Note>{t("state.loading")}</Note> : null}
+      {loading && value === undefined ? <Skeleton /> : null}
     </>
   );
 }
 
+/** How each kind of quantity is recorded; the families are told by how their names begin. */
+const HOW: [RegExp, Key][] = [
+  [/^(update|gradient_abs|gradient_zero)/, "missing.watch"],
+  [/^(activation|dead|saturated|zero_share|effective)/, "missing.activations"],
+  [/^(gradient|parameter|global_norm)/, "missing.gradients"],
+  [/^(term_)/, "missing.decompose"],
+  [/^(loss_term|loss_weight)/, "missing.terms"],
+  [/^clip/, "missing.clipping"],
+  [/^loss/, "missing.loss"],
+];
+
 /** A view whose quantity was not recorded says so, and how to get it. */
-export function Missing({ text }: { text: Key }) {
+export function Missing({ quantity }: { quantity: string }) {
   const { t } = useText();
-  return <Note>{t(text)}</Note>;
+  const how = HOW.find(([family]) => family.test(quantity));
+  return <Note>{how ? t(how[1]) : t("missing.quantity", { quantity })}</Note>;
 }

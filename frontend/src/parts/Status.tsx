@@ -8,6 +8,7 @@ const STATUS: Record<Status, string> = {
   healthy: "✓",
   "too early": "?",
   unreadable: "✕",
+  reading: "…",
 };
 const SEVERITY: Record<Severity, string> = { error: "■", warning: "▲", info: "●" };
 

@@ -35,6 +35,7 @@ code { background: var(--code); border-radius: 3px; padding: 0 4px; font: 12.5px
 details { margin: 8px 0; }
 summary { cursor: pointer; padding: 2px 0; }
 .controls { display: flex; flex-wrap: wrap; gap: 8px 20px; align-items: center; margin: 8px 0; }
-.modes { display: flex; gap: 4px; border: 0; margin: 0; padding: 0; }
+.modes { display: flex; flex-wrap: wrap; gap: 4px; border: 0; margin: 0; padding: 0; min-width: 0; }
+.modes label { max-width: 24em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .markdown ul { margin: 4px 0; padding-left: 20px; }
 `;

@@ -46,6 +46,7 @@ export const views = `
 .swatch { width: 16px; height: 12px; border: 1px solid var(--line); }
 .look-nan { background: repeating-linear-gradient(135deg, #fff 0 2px, #d62828 2px 6px); }
 .look-inf { background: repeating-conic-gradient(#000 0 25%, #fff 0 50%) 0 0 / 4px 4px; }
+.look-far { background: #ff00c8; }
 .look-zero { background: #808080; }
 .look-absent { background: radial-gradient(#808080 0.8px, transparent 1px) 0 0 / 4px 4px; }
 `;

@@ -1,23 +1,29 @@
 /** The whole page: the bar, and the view that the address names. */
 import type { ComponentType } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
+import { onZoom, setZoom } from "../charts/zoom";
 import { getDiagnosis, getRules } from "../data/client";
 import { type Resource, useResource } from "../data/resource";
 import type { RunDiagnosis, RunSummary, Runs } from "../data/types";
-import type { Place, View } from "../host/hash";
+import { type Place, readRange, type View, writeRange } from "../host/hash";
 import { type Go, usePlace } from "../host/place";
 import { useTheme } from "../host/theme";
 import { type Lang, LangContext, pickLanguage, translate, useText } from "../i18n";
-import { Loaded, Note } from "../parts/States";
+import { Loaded, Note, Skeleton } from "../parts/States";
+import { Activations } from "./Activations";
 import { Bar } from "./Bar";
 import { Clipping } from "./Clipping";
+import { Compare } from "./Compare";
 import type { ViewProps } from "./context";
 import { Empty } from "./Empty";
 import { Findings } from "./Findings";
 import { Gradients } from "./Gradients";
 import { Overview } from "./Overview";
+import { Report } from "./Report";
 import { Terms } from "./Terms";
 import { chosenRun, useRuns } from "./useRuns";
+
+const LINK_MS = 300;
 
 const COMPONENTS: Record<View, ComponentType<ViewProps>> = {
   overview: Overview,
@@ -25,6 +31,9 @@ const COMPONENTS: Record<View, ComponentType<ViewProps>> = {
   gradients: Gradients,
   terms: Terms,
   clipping: Clipping,
+  activations: Activations,
+  compare: Compare,
+  report: Report,
 };
 
 interface ShownProps {
@@ -53,6 +62,13 @@ function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
       </main>
     );
   }
+  if (run.status === "reading" && view !== "overview") {
+    return (
+      <main>
+        <Skeleton />
+      </main>
+    );
+  }
   return (
     <main>
       <Component
@@ -78,19 +94,37 @@ function useDocument(lang: Lang, run: string | undefined): void {
   }, [lang, run]);
 }
 
+/** The link names the range of steps in view, and follows it. */
+function useLinkedZoom(place: Place, go: Go): void {
+  useEffect(() => setZoom(readRange(place.x)), [place.x]);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = onZoom((range) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => go({ x: writeRange(range) }), LINK_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [go]);
+}
+
 export function App() {
   const [place, go] = usePlace();
   const lang = pickLanguage(place.lang);
-  const runs = useRuns(lang);
+  const runs = useRuns(lang, place.run);
+  useLinkedZoom(place, go);
   const run = chosenRun(runs.value, place.run);
-  const about = run && run.problem === null ? JSON.stringify([run.run, lang]) : null;
+  const about =
+    run && run.problem === null && run.status !== "reading" ? JSON.stringify([run.run, lang]) : null;
   const diagnosis = useResource(about, run?.data_version ?? "", (signal) =>
     getDiagnosis(run?.run ?? "", lang, signal),
   );
   useDocument(lang, run?.run);
   return (
     <LangContext.Provider value={lang}>
-      <Bar runs={runs.value} run={run} causes={diagnosis.value?.findings.length ?? 0} place={place} go={go} />
+      <Bar runs={runs} run={run} causes={diagnosis.value?.findings.length ?? 0} place={place} go={go} />
       <Loaded resource={runs} what={translate(lang, "runs.heading")}>
         {(value) =>
           run ? (

@@ -1,19 +1,29 @@
-/** Clipping over the steps: the norm against max_norm, the resulting coefficient, and a sentence that reads them. */
+/** Clipping over the steps: the norm against max_norm, the rate, the coefficient, the order, and a sentence that reads them. */
 import { useMemo } from "preact/hooks";
-import { lineOf, lineThrough } from "../charts/series";
+import { type Line, lineOf } from "../charts/series";
+import { extentOf } from "../data/extent";
 import { marksOf } from "../data/findings";
 import { type Column, columnAt, columnNamed, type Table } from "../data/table";
-import { useTables } from "../data/tables";
-import { useText } from "../i18n";
+import { type Tables, useTables } from "../data/tables";
+import { type Key, useText } from "../i18n";
 import { LinePlot } from "../parts/LinePlot";
 import { Loaded, Missing } from "../parts/States";
 import { formatPercent, formatSteps, formatValue } from "../text/numbers";
-import { type ClipReading, readClip } from "./clip";
+import { type ClipReading, coefficientLine, meanOf, readClip } from "./clip";
 import type { ViewProps } from "./context";
 
 const WHOLE: [number, number] = [0, 1];
+const QUANTITIES = [
+  "clip_global_norm",
+  "clip_max_norm",
+  "clip_rate",
+  "clip_after_step",
+  "clip_before_unscale",
+] as const;
+const NO_FINDINGS: never[] = [];
 
 interface CallProps extends ViewProps {
+  tables: Tables;
   norms: Table;
   norm: Column;
   maxNorm: Column;
@@ -41,59 +51,71 @@ function Sentence({ reading, norm, diagnosis }: CallProps & { reading: ClipReadi
   );
 }
 
-function Call(props: CallProps) {
-  const { norms, norm, maxNorm, theme, diagnosis } = props;
+/** When the clip came: after the gradients had been used, or before they were unscaled, it does harm. */
+function Order({ tables, norm }: CallProps) {
   const { t, lang } = useText();
+  const shares: [string, Key, Key][] = [
+    ["clip_after_step", "clip.late", "clip.inTime"],
+    ["clip_before_unscale", "clip.scaled", "clip.unscaled"],
+  ];
+  return (
+    <ul class="readings">
+      {shares.map(([quantity, bad, good]) => {
+        const table = tables.get(quantity);
+        const share = meanOf(table ? columnNamed(table, norm.name) : undefined);
+        if (share === null) return <li key={quantity}>{t("clip.unseen", { quantity })}</li>;
+        return <li key={quantity}>{share > 0 ? t(bad, { share: formatPercent(share, lang) }) : t(good)}</li>;
+      })}
+    </ul>
+  );
+}
+
+function useCharts({ tables, norm, maxNorm }: CallProps): Record<"norm" | "rate" | "factor", Line[]> {
+  const { t, lang } = useText();
+  return useMemo(() => {
+    const rates = tables.get("clip_rate");
+    const rate = rates ? columnNamed(rates, norm.name) : undefined;
+    return {
+      norm: [lineOf(t("clip.norm"), norm), { ...lineOf(t("clip.max"), maxNorm), nonFinite: [] }],
+      rate: rate ? [lineOf(t("clip.rate"), rate)] : [],
+      factor: [coefficientLine(t("clip.coefficient"), norm, maxNorm)],
+    };
+  }, [tables, norm, maxNorm, lang]);
+}
+
+function Call(props: CallProps) {
+  const { norms, norm, maxNorm, theme, diagnosis, run } = props;
+  const { t } = useText();
   const reading = useMemo(() => readClip(norm, maxNorm), [norm, maxNorm]);
-  const lines = useMemo(
-    () => [lineOf(t("clip.norm"), norm), { ...lineOf(t("clip.max"), maxNorm), nonFinite: [] }],
-    [norm, maxNorm, lang],
-  );
-  const factor = useMemo(
-    () => [lineThrough(t("clip.coefficient"), norm.lastStep, reading.coefficients)],
-    [reading, lang],
-  );
-  const findings = diagnosis.value?.findings;
-  const marks = useMemo(
-    () => marksOf((findings ?? []).filter(({ code }) => code.startsWith("LD3"))),
-    [findings],
-  );
+  const lines = useCharts(props);
+  const findings = diagnosis.value?.findings ?? NO_FINDINGS;
+  const marks = useMemo(() => marksOf(findings.filter(({ code }) => code.startsWith("LD3"))), [findings]);
+  const common = { theme, about: run.run, extent: extentOf(run), records: norms.records };
   return (
     <section>
       {norm.name && norms.columns.length > 1 ? <h3>{t("clip.call", { name: norm.name })}</h3> : null}
       <Sentence reading={reading} {...props} />
       <LinePlot
-        lines={lines}
+        {...common}
+        lines={lines.norm}
         marks={marks}
-        theme={theme}
-        label={t("clip.heading")}
-        height={260}
+        label={t("clip.normHeading")}
+        height={240}
         startLog
-        records={norms.records}
       />
+      <h3>{t("clip.rateHeading")}</h3>
+      <LinePlot {...common} lines={lines.rate} label={t("clip.rate")} height={130} bounds={WHOLE} percent />
       <h3>{t("clip.coefficientHeading")}</h3>
-      <LinePlot lines={factor} theme={theme} label={t("clip.coefficient")} height={180} bounds={WHOLE} />
+      <LinePlot {...common} lines={lines.factor} label={t("clip.coefficient")} height={150} bounds={WHOLE} />
+      <h3>{t("clip.order")}</h3>
+      <Order {...props} />
     </section>
   );
 }
 
-export function Clipping(props: ViewProps) {
-  const { t } = useText();
-  const tables = useTables(props.run, ["clip_global_norm", "clip_max_norm"]);
-  return (
-    <section>
-      <h2>{t("clip.heading")}</h2>
-      <Loaded resource={tables} what={t("clip.heading")}>
-        {(loaded) => (
-          <Calls {...props} norms={loaded.get("clip_global_norm")} maxima={loaded.get("clip_max_norm")} />
-        )}
-      </Loaded>
-    </section>
-  );
-}
-
-function Calls(props: ViewProps & { norms: Table | undefined; maxima: Table | undefined }) {
-  const { norms, maxima } = props;
+function Calls(props: ViewProps & { tables: Tables }) {
+  const norms = props.tables.get("clip_global_norm");
+  const maxima = props.tables.get("clip_max_norm");
   const calls = useMemo(() => {
     if (!norms || !maxima || norms.buckets === 0) return [];
     return norms.columns.flatMap((name, index) => {
@@ -101,12 +123,25 @@ function Calls(props: ViewProps & { norms: Table | undefined; maxima: Table | un
       return maxNorm ? [{ name, norm: columnAt(norms, index), maxNorm }] : [];
     });
   }, [norms, maxima]);
-  if (!norms || calls.length === 0) return <Missing text="missing.clipping" />;
+  if (!norms || calls.length === 0) return <Missing quantity="clip_global_norm" />;
   return (
     <>
       {calls.map(({ name, norm, maxNorm }) => (
         <Call key={name} {...props} norms={norms} norm={norm} maxNorm={maxNorm} />
       ))}
     </>
+  );
+}
+
+export function Clipping(props: ViewProps) {
+  const { t } = useText();
+  const tables = useTables(props.run, QUANTITIES);
+  return (
+    <section>
+      <h2>{t("clip.heading")}</h2>
+      <Loaded resource={tables} what={t("clip.heading")}>
+        {(loaded) => <Calls {...props} tables={loaded} />}
+      </Loaded>
+    </section>
   );
 }

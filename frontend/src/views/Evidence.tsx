@@ -1,5 +1,6 @@
 /** The curves a finding was decided from, with its steps shaded and its threshold drawn in. */
 import { useMemo } from "preact/hooks";
+import { extentOf } from "../data/extent";
 import { marksOf } from "../data/findings";
 import type { Table } from "../data/table";
 import { type Tables, useTables } from "../data/tables";
@@ -43,7 +44,7 @@ function Readings({ entries }: { entries: Evidence[] }) {
   );
 }
 
-function Plot({ finding, theme, table, entries }: Props & { table: Table; entries: Evidence[] }) {
+function Plot({ finding, run, theme, table, entries }: Props & { table: Table; entries: Evidence[] }) {
   const { t, lang } = useText();
   const lines = useMemo(() => evidenceLines(table, entries), [table, entries]);
   const marks = useMemo(() => marksOf([finding]), [finding]);
@@ -55,7 +56,9 @@ function Plot({ finding, theme, table, entries }: Props & { table: Table; entrie
       marks={marks}
       thresholds={thresholds}
       theme={theme}
-      label={table.quantity.replaceAll("_", " ")}
+      label={`${finding.code}: ${table.quantity.replaceAll("_", " ")}`}
+      about={run.run}
+      extent={extentOf(run)}
       height={180}
       records={table.records}
     />

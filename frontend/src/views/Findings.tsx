@@ -1,12 +1,14 @@
 /** Findings: a list on the left, the open finding on the right; on narrow pages one replaces the other. */
-import { useEffect } from "preact/hooks";
-import { findById, idOf } from "../data/findings";
+import { useEffect, useState } from "preact/hooks";
+import { type Filter, filtered, findById, idOf } from "../data/findings";
 import type { Finding, RunDiagnosis } from "../data/types";
+import { keysOn, recall, remember } from "../host/storage";
 import { useText } from "../i18n";
 import { Loaded, Note } from "../parts/States";
 import { formatSteps } from "../text/numbers";
 import type { ViewProps } from "./context";
 import { Detail } from "./Detail";
+import { FilterBar } from "./FilterBar";
 import { FindingList } from "./FindingList";
 import { Outcomes } from "./Outcomes";
 
@@ -46,24 +48,52 @@ function NoFindings({ diagnosis, run }: { diagnosis: RunDiagnosis; run: ViewProp
   );
 }
 
+/** Mutes are this browser's own: there is no place to write them for others. */
+function useFilter(run: string): [Filter, (change: Partial<Filter>) => void] {
+  const key = `muted ${run}`;
+  const [filter, setFilter] = useState<Filter>(() => ({
+    severity: "all",
+    words: "",
+    muted: new Set((recall(key) ?? "").split("\n").filter((id) => id !== "")),
+    showMuted: false,
+  }));
+  const change = (part: Partial<Filter>) => {
+    if (part.muted) remember(key, [...part.muted].join("\n"));
+    setFilter((old) => ({ ...old, ...part }));
+  };
+  return [filter, change];
+}
+
+/** The set with the finding in it or out of it. */
+export function toggled(muted: ReadonlySet<string>, finding: Finding): ReadonlySet<string> {
+  const next = new Set(muted);
+  if (!next.delete(idOf(finding))) next.add(idOf(finding));
+  return next;
+}
+
 function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
-  const { place, go } = props;
-  const { findings } = props.found;
-  const open = place.f ? findById(findings, place.f) : findings[0];
-  const select = (finding: Finding) => go({ f: idOf(finding) });
+  const { place, go, run } = props;
+  const [filter, change] = useFilter(run.run);
+  const all = props.found.findings;
+  const findings = filtered(all, filter);
+  const open = place.f ? findById(all, place.f) : findings[0];
+  const mute = (finding: Finding) => change({ muted: toggled(filter.muted, finding) });
   const press = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || (event.key.length === 1 && !keysOn())) return;
+    if (event.key === "m" && open) return mute(open);
     const index = open ? findings.findIndex((finding) => idOf(finding) === idOf(open)) : -1;
     const target = keyTarget(event.key, index, findings.length);
     if (target === null) return;
     event.preventDefault();
-    if (target === "back") return go({ f: "" });
-    const finding = findings[target];
-    if (finding) select(finding);
+    const finding = target === "back" ? undefined : findings[target];
+    if (target === "back") go({ f: "" });
+    else if (finding) go({ f: idOf(finding) });
   };
   return (
     <div class={`findings ${place.f ? "opened" : ""}`}>
       <div class="list">
-        {findings.length === 0 ? <NoFindings diagnosis={props.found} run={props.run} /> : null}
+        {all.length === 0 ? <NoFindings diagnosis={props.found} run={run} /> : null}
+        {all.length > 0 ? <FilterBar filter={filter} change={change} open={open} mute={mute} /> : null}
         <FindingList findings={findings} open={open} place={place} go={go} press={press} />
         <Outcomes outcomes={props.found.outcomes} />
       </div>

@@ -1,124 +1,95 @@
-/** Gradient norms as a heat map of layers over steps; a layer that is picked shows its line below. */
+/** Layers over steps as a heat map: gradients, updates, weights and activations by the same picture. */
 import { useMemo, useState } from "preact/hooks";
-import type { Table } from "../data/table";
-import { useTables } from "../data/tables";
-import { type Cell, HeatMap } from "../heat/HeatMap";
-import { Legend } from "../heat/Legend";
-import { lookOf } from "../heat/painter";
-import { domainFor } from "../heat/surface";
+import { useMatrix } from "../data/tables";
+import { SCALES, type Scale } from "../heat/scale";
 import { useText } from "../i18n";
+import { Pick } from "../parts/Pick";
 import { Loaded, Missing, Note } from "../parts/States";
-import { formatSteps, formatValue } from "../text/numbers";
+import { capital } from "../text/describe";
 import type { ViewProps } from "./context";
-import { LayerLine } from "./LayerLine";
-import { type Order, rowsOf } from "./rows";
+import { MatrixView } from "./MatrixView";
 
-function Controls(props: {
-  filter: string;
-  order: Order;
-  setFilter: (f: string) => void;
-  setOrder: (o: Order) => void;
-}) {
-  const { t } = useText();
-  return (
-    <div class="controls">
-      <label>
-        {t("gradients.filter")}{" "}
-        <input
-          type="search"
-          value={props.filter}
-          onInput={(event) => props.setFilter(event.currentTarget.value)}
-        />
-      </label>
-      <label>
-        {t("gradients.order")}{" "}
-        <select
-          value={props.order}
-          onChange={(event) => props.setOrder(event.currentTarget.value === "worst" ? "worst" : "model")}
-        >
-          <option value="model">{t("gradients.order.model")}</option>
-          <option value="worst">{t("gradients.order.worst")}</option>
-        </select>
-      </label>
-    </div>
-  );
+/** Quantities with a column per layer or module that a logarithmic colour can show. */
+export const STATS = [
+  "gradient_norm",
+  "update_ratio",
+  "update_norm",
+  "parameter_norm",
+  "gradient_abs_max",
+  "gradient_zero_share",
+  "activation_std",
+  "activation_abs_max",
+  "dead_share",
+  "saturated_share",
+  "zero_share",
+  "activation_variation",
+] as const;
+export type Stat = (typeof STATS)[number];
+
+function statOf(text: string | undefined): Stat {
+  return STATS.find((stat) => stat === text) ?? "gradient_norm";
 }
 
-/** What is under the cursor, in words. */
-function Readout({ table, rows, cell }: { table: Table; rows: number[]; cell: Cell | null }) {
-  const { t, lang } = useText();
-  const column = cell ? rows[cell.row] : undefined;
-  if (!cell || column === undefined) return <p class="readout muted">{t("gradients.hint")}</p>;
-  const at = column * table.buckets + cell.bucket;
-  const layer = table.columns[column] ?? "";
-  const steps = formatSteps(table.firstStep[cell.bucket] ?? 0, table.lastStep[cell.bucket] ?? 0, lang);
-  const look = lookOf(table.flags[at] ?? 0);
-  const text =
-    look === "value"
-      ? t("gradients.readout", {
-          layer,
-          steps,
-          max: formatValue(table.max[at] ?? null, lang),
-          last: formatValue(table.last[at] ?? null, lang),
-        })
-      : t("gradients.special", { layer, steps, what: t(`heat.${look}`) });
-  return (
-    <p class="readout" aria-live="polite">
-      {text}
-    </p>
-  );
-}
-
-function Matrix({ table, ...props }: ViewProps & { table: Table }) {
-  const { place, go, theme } = props;
-  const { t } = useText();
-  const [filter, setFilter] = useState("");
-  const [order, setOrder] = useState<Order>("model");
-  const [cell, setCell] = useState<Cell | null>(null);
-  const rows = useMemo(() => rowsOf(table, filter, order), [table, filter, order]);
-  const domain = useMemo(() => domainFor(table, rows), [table, rows]);
-  const chosen = place.layer ? table.columns.indexOf(place.layer) : -1;
-  const open = ({ row }: Cell) => go({ layer: table.columns[rows[row] ?? -1] ?? "" });
-  return (
-    <>
-      <Controls filter={filter} order={order} setFilter={setFilter} setOrder={setOrder} />
-      {rows.length === 0 ? (
-        <Note>{t("gradients.noMatch")}</Note>
-      ) : (
-        <>
-          <Legend domain={domain} unit={table.unit} />
-          <HeatMap
-            key={rows.length}
-            table={table}
-            rows={rows}
-            domain={domain}
-            theme={theme}
-            selected={rows.indexOf(chosen)}
-            label={t("gradients.heading")}
-            point={setCell}
-            open={open}
-          />
-          <Readout table={table} rows={rows} cell={cell} />
-        </>
-      )}
-      {chosen >= 0 ? <LayerLine table={table} column={chosen} {...props} /> : null}
-    </>
-  );
+function scaleOf(text: string | undefined, stat: Stat): Scale {
+  const scale = SCALES.find((candidate) => candidate === text) ?? "absolute";
+  return scale === "share" && stat !== "gradient_norm" ? "absolute" : scale;
 }
 
 export function Gradients(props: ViewProps) {
+  const { run, place, go } = props;
   const { t } = useText();
-  const tables = useTables(props.run, ["gradient_norm"]);
+  const stat = statOf(place.stat);
+  const scale = scaleOf(place.scale, stat);
+  const quantity = scale === "share" ? "gradient_share" : stat;
+  const matrix = useMatrix(run, quantity);
+  const recorded = useMemo(() => STATS.filter((name) => run.quantities.includes(name)), [run]);
+  const scales = SCALES.filter((candidate) => candidate !== "share" || stat === "gradient_norm");
+  const heading = t(`stat.${stat}`);
   return (
     <section>
-      <h2>{t("gradients.heading")}</h2>
-      <Loaded resource={tables} what={t("gradients.heading")}>
-        {(loaded) => {
-          const table = loaded.get("gradient_norm");
-          if (!table || table.buckets === 0) return <Missing text="missing.gradients" />;
-          return <Matrix {...props} table={table} />;
-        }}
-      </Loaded>
+      <h2>{capital(t("gradients.heading", { stat: heading }))}</h2>
+      <div class="controls">
+        <Pick
+          label={t("gradients.stat")}
+          value={stat}
+          options={recorded.includes(stat) ? recorded : [stat, ...recorded]}
+          name={(option) => t(`stat.${option}`)}
+          choose={(option) => go({ stat: option })}
+        />
+        <Pick
+          label={t("gradients.scale")}
+          value={scale}
+          options={scales}
+          name={(option) => t(`scale.${option}`)}
+          choose={(option) => go({ scale: option })}
+        />
+      </div>
+      <p class="muted">{t(`explain.${stat}`)}</p>
+      {run.quantities.includes(quantity) ? (
+        <Loaded resource={matrix} what={heading}>
+          {(whole) =>
+            whole.buckets === 0 ? (
+              <Note>{t("gradients.nothing")}</Note>
+            ) : (
+              <MatrixView key={quantity} {...props} whole={whole} scale={scale} heading={heading} />
+            )
+          }
+        </Loaded>
+      ) : (
+        <Missing quantity={quantity} />
+      )}
     </section>
   );
+}
+
+/** Rows of a picture, remembered while the picture stays the same. */
+export function useUnfolded(): [ReadonlySet<string>, (module: string) => void] {
+  const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (module: string) =>
+    setUnfolded((old) => {
+      const next = new Set(old);
+      if (!next.delete(module)) next.add(module);
+      return next;
+    });
+  return [unfolded, toggle];
 }

@@ -1,6 +1,7 @@
 /** Training and validation loss with the findings painted behind them. */
 import { useMemo } from "preact/hooks";
 import { lineOf } from "../charts/series";
+import { extentOf } from "../data/extent";
 import { marksOf } from "../data/findings";
 import { columnAt } from "../data/table";
 import { type Tables, useTables } from "../data/tables";
@@ -28,16 +29,13 @@ function Drawn({ tables, findings, theme, run }: Props & { tables: Tables }) {
     });
   }, [tables, lang]);
   const marks = useMemo(() => marksOf(findings), [findings]);
-  const range = useMemo<[number, number] | undefined>(
-    () => (run.first_step === null || run.last_step === null ? undefined : [run.first_step, run.last_step]),
-    [run.first_step, run.last_step],
-  );
-  if (lines.length === 0) return <Missing text="missing.loss" />;
+  if (lines.length === 0) return <Missing quantity="loss" />;
   return (
     <LinePlot
       lines={lines}
       marks={marks}
-      range={range}
+      about={run.run}
+      extent={extentOf(run)}
       theme={theme}
       label={t("loss.heading")}
       height={260}

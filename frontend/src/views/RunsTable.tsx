@@ -3,31 +3,17 @@ import { type RunSummary, type Runs, toNumber } from "../data/types";
 import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
 import { useText } from "../i18n";
+import { Sentence } from "../parts/Markdown";
 import { PlaceLink } from "../parts/PlaceLink";
 import { Counts, StatusChip } from "../parts/Status";
 import { formatInteger, formatValue } from "../text/numbers";
+import { ago } from "./age";
 
 interface Props {
   runs: Runs;
   selected: string;
   place: Place;
   go: Go;
-}
-
-const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
-  ["day", 86400],
-  ["hour", 3600],
-  ["minute", 60],
-  ["second", 1],
-];
-
-/** "4 seconds ago", in the page's language. */
-export function ago(walltime: number, now: number, lang: string): string | null {
-  const seconds = now - walltime;
-  const found = UNITS.find(([, size]) => seconds >= size);
-  if (!found) return null;
-  const [unit, size] = found;
-  return new Intl.RelativeTimeFormat(lang).format(-Math.floor(seconds / size), unit);
 }
 
 function checksOf(run: RunSummary): { passed: number; all: number } {
@@ -46,6 +32,11 @@ function RunRow({ run, selected, place, go }: { run: RunSummary; selected: boole
           {run.run}
         </PlaceLink>
         {run.problem ? <div class="muted">{run.problem}</div> : null}
+        {run.top ? (
+          <div class="muted top">
+            <Sentence text={run.top} />
+          </div>
+        ) : null}
       </th>
       <td>
         <StatusChip status={run.status} />
@@ -68,7 +59,8 @@ export function RunsTable({ runs, selected, place, go }: Props) {
   return (
     <section>
       <h2>{t("runs.heading")}</h2>
-      <div class="scroll">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <section class="scroll" tabIndex={0} aria-label={t("runs.heading")}>
         <table class="runs">
           <thead>
             <tr>
@@ -91,7 +83,7 @@ export function RunsTable({ runs, selected, place, go }: Props) {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </section>
   );
 }

@@ -1,4 +1,5 @@
 /** What clipping did: torch multiplies the gradient by min(1, max_norm / (norm + 1e-6)). */
+import type { Line } from "../charts/series";
 import { type Column, Flag } from "../data/table";
 
 const EPSILON = 1e-6;
@@ -36,4 +37,24 @@ export function readClip(norm: Column, maxNorm: Column): ClipReading {
     median: medianOf(seen),
     nonFinite: norm.flags.filter((flags) => (flags & bad) !== 0).length,
   };
+}
+
+/** The coefficient over the steps; the largest norm of a point gives its smallest coefficient. */
+export function coefficientLine(name: string, norm: Column, maxNorm: Column): Line {
+  const line: Line = { name, points: [], band: [], zeros: [], nonFinite: [] };
+  norm.lastStep.forEach((step, at) => {
+    const max = maxNorm.last[at] ?? NaN;
+    const value = coefficient(norm.last[at] ?? NaN, max);
+    const low = coefficient(norm.max[at] ?? NaN, max);
+    const high = coefficient(norm.min[at] ?? NaN, max);
+    line.points.push([step, Number.isFinite(value) ? value : null]);
+    if (Number.isFinite(low) && high > low) line.band.push([step, low, high]);
+  });
+  return line;
+}
+
+/** Share of the recorded values that say yes (0 or 1, or shares of a window); null where nothing was recorded. */
+export function meanOf(column: Column | undefined): number | null {
+  const values = [...(column?.last ?? [])].filter(Number.isFinite);
+  return values.length === 0 ? null : values.reduce((a, b) => a + b, 0) / values.length;
 }

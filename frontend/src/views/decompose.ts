@@ -1,5 +1,5 @@
 /** What the loss terms add to the loss: contributions and shares, computed from values and weights. */
-import { columnAt, columnNamed, Flag, type Table } from "../data/table";
+import { type Column, columnAt, columnNamed, Flag, type Table } from "../data/table";
 import { bucketAt } from "../heat/grid";
 
 /** One term over the steps; NaN where it was not recorded or not a number. */
@@ -25,20 +25,47 @@ function weightAt(weights: Table | undefined, name: string): (step: number) => n
   };
 }
 
+/** The column times its weight; a negative one swaps smallest and largest. */
+function weighted(column: Column, weight: (step: number) => number): Column {
+  const weights = Float32Array.from(column.lastStep, weight);
+  const by = (plane: Float32Array) => plane.map((value, bucket) => value * (weights[bucket] ?? 1));
+  const [a, b] = [by(column.min), by(column.max)];
+  return {
+    ...column,
+    min: a.map((value, bucket) => Math.min(value, b[bucket] ?? NaN)),
+    max: b.map((value, bucket) => Math.max(value, a[bucket] ?? NaN)),
+    last: by(column.last),
+  };
+}
+
+/** Weight x value of every term with everything its points stand for. */
+export function weightedColumns(terms: Table, weights: Table | undefined): Column[] {
+  return terms.columns.map((name, index) => weighted(columnAt(terms, index), weightAt(weights, name)));
+}
+
 /** weight x value of every term, at the last step of each point. */
 export function contributions(terms: Table, weights: Table | undefined): Decomposition {
+  const columns = weightedColumns(terms, weights);
   return {
     steps: terms.lastStep,
-    terms: terms.columns.map((name, index) => {
-      const column = columnAt(terms, index);
-      const weight = weightAt(weights, name);
-      const values = Float64Array.from(
-        column.last,
-        (value, bucket) => value * weight(terms.lastStep[bucket] ?? 0),
-      );
-      return { name, values };
-    }),
+    terms: columns.map(({ name, last }) => ({ name, values: Float64Array.from(last) })),
   };
+}
+
+/** The values of a table as they are, at the last step of each point. */
+export function plain(table: Table): Decomposition {
+  return {
+    steps: table.lastStep,
+    terms: table.columns.map((name, index) => ({
+      name,
+      values: Float64Array.from(columnAt(table, index).last),
+    })),
+  };
+}
+
+/** Only some of the terms. */
+export function only({ steps, terms }: Decomposition, shown: ReadonlySet<string>): Decomposition {
+  return { steps, terms: terms.filter(({ name }) => shown.has(name)) };
 }
 
 /** |contribution| / sum of |contributions|; terms that are missing at a step do not count there. */

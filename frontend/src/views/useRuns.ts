@@ -1,34 +1,74 @@
-/** The list of runs: read at the start, every few seconds while shown, and when TensorBoard reloads. */
-import { useEffect, useState } from "preact/hooks";
+/** The list of runs, kept up to date while somebody looks. */
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { getRuns } from "../data/client";
-import { type Resource, useResource } from "../data/resource";
+import type { Resource } from "../data/resource";
 import type { RunSummary, Runs } from "../data/types";
-import { onDataReloaded } from "../host/ipc";
+import { onOccasion, type Pace, pause } from "../host/live";
 import { isShown } from "../host/window";
 import type { Lang } from "../i18n";
 
-const PERIOD_MS = 5000;
+export interface LiveRuns extends Resource<Runs> {
+  live: boolean;
+  setLive: (live: boolean) => void;
+  /** Seconds between the server's clock and ours. */
+  skew: number;
+  /** Failures in a row. */
+  failures: number;
+}
 
-export function useRuns(lang: Lang): Resource<Runs> {
+interface Held {
+  lang: Lang;
+  value: Runs | undefined;
+  error: Error | undefined;
+  failures: number;
+  skew: number;
+}
+
+function waitingIn(runs: Runs | undefined): boolean {
+  return runs?.runs.some(({ status }) => status === "reading") ?? false;
+}
+
+/** One look at the server: what is held afterwards. */
+async function look(old: Held, lang: Lang, first: string | undefined, signal: AbortSignal): Promise<Held> {
+  const have = old.lang === lang && !old.error ? (old.value?.state ?? "") : "";
+  try {
+    const value = await getRuns(lang, have, first, signal);
+    const same = { lang, error: undefined, failures: 0 };
+    if (value === null) return { ...old, ...same };
+    return { ...same, value, skew: value.now - Date.now() / 1000 };
+  } catch (error) {
+    return { ...old, lang, error: error as Error, failures: old.failures + 1 };
+  }
+}
+
+export function useRuns(lang: Lang, first: string | undefined): LiveRuns {
+  const [held, setHeld] = useState<Held>({ lang, value: undefined, error: undefined, failures: 0, skew: 0 });
+  const [live, setLive] = useState(true);
   const [tick, setTick] = useState(0);
+  const latest = useRef(held);
+  latest.current = held;
+  const again = useCallback(() => setTick((count) => count + 1), []);
   useEffect(() => {
-    const again = () => setTick((count) => count + 1);
-    const timer = setInterval(() => {
-      if (isShown()) again();
-    }, PERIOD_MS);
-    const stop = onDataReloaded(again);
-    // Shown again after another tab was open: read at once instead of at the next period.
-    const shown = () => {
-      if (isShown()) again();
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const plan = (pace: Pace) => {
+      const wait = pause(pace);
+      if (wait !== null) timer = setTimeout(() => (isShown() ? again() : plan(pace)), wait);
     };
-    window.addEventListener("resize", shown);
+    look(latest.current, lang, first, abort.signal).then((next) => {
+      if (abort.signal.aborted) return;
+      setHeld(next);
+      plan({ waiting: waitingIn(next.value), failures: next.failures, live });
+    });
     return () => {
-      clearInterval(timer);
-      stop();
-      window.removeEventListener("resize", shown);
+      abort.abort();
+      clearTimeout(timer);
     };
-  }, []);
-  return useResource(`runs ${lang}`, String(tick), (signal) => getRuns(lang, signal));
+  }, [tick, lang, live]);
+  useEffect(() => onOccasion(again), [again]);
+  const { value, error, failures, skew } = held;
+  const loading = value === undefined && error === undefined;
+  return { value, error, loading, retry: again, live, setLive, skew, failures };
 }
 
 /** The run of the link, or the first one that has data. */

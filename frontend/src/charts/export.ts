@@ -1,0 +1,90 @@
+/** Pictures and numbers of a chart as files; everything is made in the page, nothing is asked of anybody. */
+import { init } from "../vendor";
+import type { Option } from "./lineOption";
+import type { Palette } from "./palette";
+import type { Line } from "./series";
+import { type Range, withZoom } from "./zoom";
+
+const WIDTH = 1200;
+const TITLE = 34;
+
+export interface Sheet {
+  option: Option;
+  height: number;
+  palette: Palette;
+  /** What it shows: run, quantity, steps. */
+  title: string;
+  extent: Range;
+  zoom: Range | null;
+}
+
+/** The option with a heading and the page's background. */
+function titled({ option, palette, title, extent, zoom }: Sheet): Option {
+  const grids = [option.grid].flat() as Option[];
+  const lower = (at: unknown) => (typeof at === "number" ? at + TITLE : TITLE);
+  return {
+    ...withZoom(option, zoom, extent),
+    backgroundColor: palette.background,
+    title: { text: title, left: 8, top: 6, textStyle: { color: palette.text, fontSize: 13 } },
+    grid: grids.map((grid) => ({ ...grid, top: lower(grid.top) })),
+    legend: { ...(option.legend as Option), top: TITLE - 8 },
+  };
+}
+
+/** Data address of a PNG with twice the screen's density. */
+export function pngOf(sheet: Sheet): string {
+  const host = document.createElement("div");
+  const chart = init(host, null, { width: WIDTH, height: sheet.height + TITLE });
+  try {
+    chart.setOption(titled(sheet));
+    return chart.getDataURL({ type: "png", pixelRatio: 2, backgroundColor: sheet.palette.background });
+  } finally {
+    chart.dispose();
+  }
+}
+
+/** SVG text; user's names in it are escaped by the library. */
+export function svgOf(sheet: Sheet): string {
+  const size = { width: WIDTH, height: sheet.height + TITLE };
+  const chart = init(null, null, { renderer: "svg", ssr: true, ...size });
+  try {
+    chart.setOption(titled(sheet));
+    return chart.renderToSVGString();
+  } finally {
+    chart.dispose();
+  }
+}
+
+/** One row per point: the value, and the smallest and largest of what it stands for. */
+export function rowsOfLines(about: string, lines: Line[]): (string | number | null)[][] {
+  const rows: (string | number | null)[][] = [["run", "line", "step", "value", "min", "max"]];
+  for (const line of lines) {
+    const wide = new Map(line.band.map(([step, low, high]) => [step, [low, high] as const]));
+    for (const [step, value] of line.points) {
+      const [low, high] = wide.get(step) ?? [value, value];
+      const bad = line.nonFinite.some(([first, last]) => step >= first && step <= last);
+      rows.push([about, line.name, step, value ?? (bad ? "NaN/Inf" : null), low, high]);
+    }
+  }
+  return rows;
+}
+
+/** Lets the browser save something under a name. */
+export function save(name: string, content: string, type: string): void {
+  const address = content.startsWith("data:")
+    ? content
+    : URL.createObjectURL(new Blob([content], { type: `${type};charset=utf-8` }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  if (!content.startsWith("data:")) setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+/** A file name from anything: letters and digits of every script, the rest becomes a dash. */
+export function fileName(...parts: string[]): string {
+  const words = parts.map((part) => part.replaceAll(/[^\p{L}\p{N}._]+/gu, "-").slice(-60));
+  return words.filter((word) => word !== "" && word !== "-").join("_");
+}

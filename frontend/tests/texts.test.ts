@@ -1,0 +1,101 @@
+import { expect, test } from "vitest";
+import { fileName, rowsOfLines } from "../src/charts/export";
+import { lineOf } from "../src/charts/series";
+import { columnAt, Flag } from "../src/data/table";
+import { pause } from "../src/host/live";
+import { translate } from "../src/i18n";
+import { csv } from "../src/text/csv";
+import { describeLines, sayStep } from "../src/text/describe";
+import { sectionsOf } from "../src/text/sections";
+import { cosinesOf } from "../src/views/Conflict";
+import { acrossRuns, differing, whereOf } from "../src/views/compared";
+import { makeDiagnosis, makeFinding, makeTable } from "./make";
+
+const FORMAT = { value: String, step: String };
+const t = translate.bind(null, "en") as Parameters<typeof describeLines>[2];
+
+test("CSV cells are quoted and never formulas", () => {
+  expect(csv([["a,b", 'say "x"', "=1+1", "\t@x", -1.5, null]])).toBe(
+    '"a,b","say ""x""",\'=1+1,\'\t@x,-1.5,\r\n',
+  );
+});
+
+test("a line's CSV has what its points stand for", () => {
+  const table = makeTable([[1, 2, 3]]);
+  table.max[1] = 50;
+  table.flags[2] = Flag.nan;
+  table.last[2] = NaN;
+  expect(rowsOfLines("run", [lineOf("a", columnAt(table, 0))]).slice(1)).toEqual([
+    ["run", "a", 0, 1, 1, 1],
+    ["run", "a", 10, 2, 2, 50],
+    ["run", "a", 20, "NaN/Inf", null, null],
+  ]);
+});
+
+test("file names hold nothing a file system minds", () => {
+  expect(fileName("../run <b>", "loss: 层")).toBe("..-run-b-_loss-层");
+});
+
+test("a chart is told in words, with its extremes and what is not finite", () => {
+  const table = makeTable([[3, 1, 2]]);
+  table.max[1] = 90;
+  table.peakStep[1] = 13;
+  table.flags[2] = Flag.nan;
+  table.last[2] = NaN;
+  table.max[2] = NaN;
+  const lines = [lineOf("loss", columnAt(table, 0))];
+  const text = describeLines(lines, FORMAT, t, "en");
+  expect(text).toContain("largest 90 at step 13");
+  expect(text).toContain("Not finite in steps 20");
+  expect(sayStep(lines, 20, FORMAT, t)).toBe("Step 20: loss: NaN/Inf");
+  expect(sayStep(lines, 10, FORMAT, t)).toBe("Step 10: loss: 1");
+});
+
+test("documentation falls into its parts in both languages", () => {
+  const english =
+    "Summary.\n\nWhy it matters: because.\n\nHow it decides: by\nlooking.\n\nGuards against: noise.";
+  expect(sectionsOf(english)).toEqual({ why: "Because.", how: "By\nlooking.", guards: "Noise." });
+  expect(sectionsOf("概要。\n\n为什么重要：因为。\n\n如何判断：看。")).toEqual({
+    why: "因为。",
+    how: "看。",
+    guards: "",
+  });
+});
+
+test("failures slow the polling down, waiting runs quicken it, a paused page asks nothing", () => {
+  expect(pause({ waiting: false, failures: 0, live: true })).toBe(5000);
+  expect(pause({ waiting: false, failures: 2, live: true })).toBe(20_000);
+  expect(pause({ waiting: false, failures: 30, live: true })).toBe(60_000);
+  expect(pause({ waiting: true, failures: 0, live: true })).toBeLessThan(1000);
+  expect(pause({ waiting: false, failures: 0, live: false })).toBeNull();
+});
+
+test("findings are compared by rule and subject", () => {
+  const a = makeDiagnosis({ findings: [makeFinding(), makeFinding({ code: "LD301", subject: "x" })] });
+  const b = makeDiagnosis({ findings: [makeFinding(), makeFinding({ code: "LD301", subject: "y" })] });
+  const rows = acrossRuns([a, b]);
+  expect(rows.map((row) => [row.code, row.subject, whereOf(row)])).toEqual([
+    ["LD101", "", "all"],
+    ["LD301", "x", "one"],
+    ["LD301", "y", "one"],
+  ]);
+});
+
+test("only facts that differ are shown, missing ones as missing", () => {
+  expect(
+    differing([
+      { a: 1, b: "x", c: "y" },
+      { a: 1, b: "z" },
+    ]),
+  ).toEqual([
+    ["b", ["x", "z"]],
+    ["c", ["y", "–"]],
+  ]);
+});
+
+test("cosines are found in either order, as medians", () => {
+  const cosines = cosinesOf(makeTable([[-0.9, -0.5, -0.7]], ["recon × kl"]));
+  expect(cosines.terms).toEqual(["recon", "kl"]);
+  expect(cosines.of("kl", "recon")?.value).toBeCloseTo(-0.7);
+  expect(cosines.of("kl", "kl")).toBeNull();
+});

@@ -1,0 +1,103 @@
+"""Numbers that follow from recorded ones: computed when somebody looks, never stored, so that they cannot contradict the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from tb_lossdiag.quantities import (
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    PARAMETER_NORM,
+    UPDATE_NORM,
+    Axis,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
+
+UPDATE_RATIO = Quantity(
+    "update_ratio", "derived", Axis.PARAMETER, "1", f"{UPDATE_NORM.how}, and {PARAMETER_NORM.how}"
+)
+"""Update norm over parameter norm, at the steps where the update was measured."""
+GRADIENT_SHARE = Quantity("gradient_share", "derived", Axis.PARAMETER, "1", GRADIENT_NORM.how)
+"""Share of a parameter in the squared global gradient norm of its record; finite norms only."""
+
+CLIP_RATE = Quantity("clip_rate", "derived", Axis.CLIP, "1", CLIP_GLOBAL_NORM.how)
+"""Share of the clips that changed a gradient, over the last `RATE_RECORDS` records."""
+RATE_RECORDS = 100
+
+Derive = Callable[[Run], Table]
+
+
+def update_ratio(run: Run) -> Table:
+    """float32[T, C]; the parameter norm in force is the newest one recorded at or before the step."""
+    updates = run[UPDATE_NORM]
+    norms = _in_force(run[PARAMETER_NORM], updates.steps, updates.columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(norms > 0, updates.values / norms, np.nan)
+    return _like(updates, UPDATE_RATIO, ratio.astype(np.float32))
+
+
+def gradient_share(run: Run) -> Table:
+    """float32[T, C] in [0, 1]; a row adds up to 1."""
+    norms = run[GRADIENT_NORM]
+    squares = np.where(np.isfinite(norms.values), norms.values, np.nan).astype(np.float64) ** 2
+    total = np.nansum(squares, axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(total > 0, squares / total, np.nan)
+    return _like(norms, GRADIENT_SHARE, share.astype(np.float32))
+
+
+def clip_rate(run: Run) -> Table:
+    """float32[T, C] in [0, 1], of what the records counted; without counts, of norms above their bound."""
+    norms = run[CLIP_GLOBAL_NORM]
+    bound, calls = _clip_counts(run, norms)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = _rolling(bound) / _rolling(calls)
+    return _like(norms, CLIP_RATE, rate.astype(np.float32))
+
+
+def _clip_counts(run: Run, norms: Table) -> tuple[Doubles, Doubles]:
+    if CLIP_BOUND in run and CLIP_CALLS in run:
+        bound, calls = (run[q].at(norms.steps, norms.columns) for q in (CLIP_BOUND, CLIP_CALLS))
+        return np.nan_to_num(bound).astype(np.float64), np.nan_to_num(calls).astype(np.float64)
+    limits = run[CLIP_MAX_NORM].at(norms.steps, norms.columns)
+    known = np.isfinite(norms.values) & np.isfinite(limits)
+    return (known & (norms.values > limits)).astype(np.float64), known.astype(np.float64)
+
+
+def _rolling(counts: Doubles) -> Doubles:
+    """Sums over the last `RATE_RECORDS` rows."""
+    total = np.cumsum(counts, axis=0)
+    total[RATE_RECORDS:] -= total[:-RATE_RECORDS].copy()
+    return total
+
+
+def _in_force(table: Table, steps: Steps, columns: tuple[str, ...]) -> Floats:
+    rows = np.searchsorted(table.steps, steps, side="right") - 1
+    values = table.at(table.steps, columns)
+    if not len(table):
+        return np.full((len(steps), len(columns)), np.nan, np.float32)
+    found: Floats = np.where(rows[:, None] >= 0, values[np.maximum(rows, 0)], np.nan)
+    return found
+
+
+def _like(table: Table, quantity: Quantity, values: Floats) -> Table:
+    return Table(quantity, table.columns, table.steps, table.walltimes, values)
+
+
+DERIVED: Mapping[str, tuple[Quantity, tuple[Quantity, ...], Derive]] = {
+    UPDATE_RATIO.name: (UPDATE_RATIO, (UPDATE_NORM, PARAMETER_NORM), update_ratio),
+    GRADIENT_SHARE.name: (GRADIENT_SHARE, (GRADIENT_NORM,), gradient_share),
+    CLIP_RATE.name: (CLIP_RATE, (CLIP_GLOBAL_NORM, CLIP_MAX_NORM), clip_rate),
+}
+"""By name: the quantity, what it needs, how it is computed."""
+
+
+def available(run: Run) -> list[str]:
+    """Names of the derived quantities that the run's records allow."""
+    return [name for name, (_, needs, _) in DERIVED.items() if all(q in run for q in needs)]

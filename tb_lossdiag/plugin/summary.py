@@ -1,0 +1,64 @@
+"""One run as a row of the overview."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tb_lossdiag.plugin import derived
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.records import Run
+from tb_lossdiag.report import document
+from tb_lossdiag.rules.engine import Diagnosis, Verdict
+from tb_lossdiag.rules.rule import Severity
+
+Json = dict[str, Any]
+
+_RECENT = 50
+
+
+def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
+    """Status, counts, range of steps, age, and what was recorded."""
+    found = [cause.finding.severity for cause in diagnosis.causes]
+    verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
+    times = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
+    top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
+    return {
+        "status": document.status(diagnosis),
+        "steps": document.records(run),
+        "first_step": run.first_step(),
+        "last_step": run.last_step(),
+        "last_walltime": max(times, default=None),
+        "period": _period(run),
+        "counts": {severity.label: found.count(severity) for severity in Severity},
+        "outcomes": {verdict.value: verdicts.count(verdict) for verdict in Verdict},
+        "top": top,
+        "loss": document.number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
+        "quantities": [*run.tables, *derived.available(run)],
+    }
+
+
+def blank(status: str) -> Json:
+    """The row of a run that cannot be read, or has not been read yet."""
+    return {
+        "status": status,
+        "steps": 0,
+        "first_step": None,
+        "last_step": None,
+        "last_walltime": None,
+        "period": None,
+        "counts": {severity.label: 0 for severity in Severity},
+        "outcomes": {verdict.value: 0 for verdict in Verdict},
+        "top": "",
+        "loss": None,
+        "quantities": [],
+    }
+
+
+def _period(run: Run) -> float | None:
+    """Median seconds between the newest records of the longest table: what to expect until the next one."""
+    longest = max(run.tables.values(), key=len, default=None)
+    if longest is None or len(longest) < 2:  # noqa: PLR2004
+        return None
+    return float(np.median(np.diff(longest.walltimes[-_RECENT:])))

@@ -1,0 +1,299 @@
+"""Speed of the tab, in a real TensorBoard and a real Chromium, under both loaders: `python tests/benchmark/tab.py`.
+
+Prints each number beside its budget, and exits with 1 if one is over. Times depend on the machine: the budgets are meant for a
+laptop that does nothing else.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import CDPSession, Frame, Page, sync_playwright
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from recorded import write_run  # noqa: E402
+from tensorboard_process import get, serving  # noqa: E402
+
+from tb_lossdiag.quantities import (  # noqa: E402
+    ACTIVATION_MEAN,
+    ACTIVATION_STD,
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    LOSS,
+    PARAMETER_NORM,
+    UPDATE_NORM,
+)
+from tb_lossdiag.records import table  # noqa: E402
+
+LAYERS, RECORDS, RUNS = 1000, 10_000, 300
+STATIC = Path(__file__).parents[2] / "tb_lossdiag" / "plugin" / "static"
+MB = 2**20
+PAINTED = """() => {
+  const canvas = document.querySelector('.heat canvas');
+  if (!canvas || canvas.width < 100) return false;
+  const at = [Math.floor(canvas.width / 2), Math.floor(canvas.height / 2)];
+  return canvas.getContext('2d').getImageData(...at, 1, 1).data[3] > 0;
+}"""
+PLUGIN = "iframe[src*='plugin_entry.html?name=lossdiag']"
+
+
+class Ledger:
+    """Numbers beside their budgets."""
+
+    def __init__(self) -> None:
+        self.over = 0
+
+    def add(self, name: str, value: float, budget: float, unit: str) -> None:
+        """Print one number."""
+        ok = value <= budget
+        self.over += not ok
+        print(f"  {'ok  ' if ok else 'OVER'} {name:58} {value:9.1f} of {budget:.0f} {unit}")
+
+
+def write_big(folder: Path) -> None:
+    """1,000 layers with 10,000 records of gradients, and enough else for six charts of a layer."""
+    rng = np.random.default_rng(0)
+    names = [f"blocks.{i // 10}.part{i % 10}.weight" for i in range(LAYERS)]
+    level = rng.lognormal(-2, 1, LAYERS)
+    steps, some = np.arange(RECORDS), np.arange(0, RECORDS, 20)
+    norms = (level * rng.lognormal(0, 0.3, (RECORDS, LAYERS))).astype(np.float32)
+    norms[6000, 77] *= 500
+    bad = np.zeros(norms.shape, np.float32)
+    bad[9000:9003, 500] = 1
+    sparse = rng.lognormal(0, 0.2, (len(some), LAYERS))
+    tables = [
+        table(GRADIENT_NORM, steps, norms, names),
+        table(GRADIENT_NONFINITE, steps, bad, names),
+        table(PARAMETER_NORM, some, 10 * sparse, names),
+        table(UPDATE_NORM, some, 0.01 * sparse, names),
+        table(ACTIVATION_MEAN, some, sparse, names),
+        table(ACTIVATION_STD, some, sparse, names),
+        table(LOSS, steps, np.exp(-steps / 3000) + 0.1),
+    ]
+    write_run(folder, tables, {"optimizer": "AdamW"})
+
+
+def write_many(folder: Path) -> None:
+    """300 small runs."""
+    rng = np.random.default_rng(0)
+    steps = np.arange(200)
+    for index in range(RUNS):
+        losses = np.exp(-steps / 60) + 0.1 * rng.random(len(steps))
+        norms = rng.lognormal(0, 0.2, (len(steps), 6))
+        names = [f"layer{i}" for i in range(6)]
+        tables = [table(LOSS, steps, losses), table(GRADIENT_NORM, steps, norms, names)]
+        write_run(folder / f"sweep/run{index:03}", tables)
+
+
+def warm_up(base: str) -> None:
+    """Ask until every run is read and judged."""
+    for _ in range(600):
+        runs = json.loads(get(f"{base}/runs")[1])["runs"]
+        if runs and all(run["status"] != "reading" for run in runs):
+            return
+        time.sleep(0.3)
+    raise RuntimeError("TensorBoard did not read the runs")
+
+
+def settled(base: str, records: int) -> None:
+    """Ask until the loader has everything."""
+    for _ in range(900):
+        runs = json.loads(get(f"{base}/runs")[1])["runs"]
+        if runs and runs[0]["steps"] >= records:
+            return
+        time.sleep(0.5)
+    raise RuntimeError("TensorBoard did not load the run")
+
+
+def timed(address: str, repeat: int = 20) -> float:
+    """Median milliseconds of a GET."""
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        get(address)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def open_tab(page: Page, keys: str) -> tuple[Frame, float]:
+    """From another tab of TensorBoard to ours; seconds from the change until its frame is there are part of the result."""
+    start = time.perf_counter()
+    page.evaluate(f"location.hash = '#lossdiag{keys}'")
+    handle = page.wait_for_selector(PLUGIN)
+    frame = handle.content_frame() if handle else None
+    assert frame is not None
+    return frame, start
+
+
+def first_picture(page: Page) -> float:
+    """Milliseconds from opening the tab to a painted heat map; the median of five pages."""
+    times = []
+    for _ in range(5):
+        page.goto(page.url.partition("#")[0] + "#timeseries")
+        page.reload()
+        page.wait_for_timeout(1500)
+        frame, start = open_tab(page, "&p.lossdiag.view=gradients&p.lossdiag.run=big")
+        frame.wait_for_function(PAINTED, polling="raf")
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+def script_seconds(session: CDPSession) -> float:
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return float(next(m["value"] for m in metrics if m["name"] == "ScriptDuration"))
+
+
+def zoom_cost(page: Page, session: CDPSession) -> float:
+    """95th percentile of script milliseconds per zoom step, over a heat map and the six charts of a layer."""
+    layer = "blocks.7.part7.weight"
+    page.goto(
+        page.url.partition("#")[0] + f"#lossdiag&p.lossdiag.view=gradients&p.lossdiag.layer={layer}"
+    )
+    page.reload()
+    handle = page.wait_for_selector(PLUGIN)
+    frame = handle.content_frame() if handle else None
+    assert frame is not None
+    frame.wait_for_function(PAINTED)
+    page.set_viewport_size({"width": 1280, "height": 2600})
+    frame.wait_for_function(
+        "document.querySelectorAll('.chart canvas').length >= 7", timeout=60_000
+    )
+    page.wait_for_timeout(1500)
+    box = frame.locator(".heat canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5)
+    session.send("Performance.enable")
+    costs = []
+    for index in range(40):
+        before = script_seconds(session)
+        page.mouse.wheel(0, -120 if index % 20 < 10 else 120)
+        page.wait_for_timeout(100)
+        costs.append(1000 * (script_seconds(session) - before))
+    return float(np.percentile(costs, 95))
+
+
+def heap(session: CDPSession) -> float:
+    """MiB in use after collection, array buffers included."""
+    session.send("HeapProfiler.collectGarbage")
+    usage = session.send("Runtime.getHeapUsage")
+    keys = ("usedSize", "embedderHeapUsedSize", "backingStorageSize")
+    return float(sum(usage.get(key, 0) for key in keys) / MB)
+
+
+@contextmanager
+def watched(address: str) -> Iterator[list[float]]:
+    """Milliseconds of small requests of another plugin, made all the while."""
+    times: list[float] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            start = time.perf_counter()
+            get(address)
+            times.append(1000 * (time.perf_counter() - start))
+            done.wait(0.05)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield times
+    finally:
+        done.set()
+        thread.join()
+
+
+def stall(address: str) -> float:
+    """Longest wait of another tab while ours makes the server work on tables it has not made before."""
+    base = f"{address}/data/plugin/lossdiag"
+    with watched(f"{address}/data/environment") as times:
+        for points in range(1190, 1196):
+            get(f"{base}/table?run=big&quantity=gradient_norm&planes=matrix&points={points}")
+            get(f"{base}/table?run=big&quantity=gradient_share&planes=matrix&points={points}")
+    return max(times)
+
+
+def bundle() -> float:
+    """KB of both scripts, compressed as hard as gzip can."""
+    return (
+        sum(len(gzip.compress((STATIC / n).read_bytes(), 9)) for n in ("app.js", "vendor.js")) / 1e3
+    )
+
+
+def measure_big(page: Page, address: str, ledger: Ledger) -> None:
+    """Everything about the big run."""
+    base = f"{address}/data/plugin/lossdiag"
+    settled(base, RECORDS)
+    warm_up(base)
+    session = page.context.new_cdp_session(page)
+    page.goto(f"{address}/#timeseries")
+    page.wait_for_timeout(2000)
+    before = heap(session)
+    ledger.add("first picture of 1,000 layers x 10,000 records", first_picture(page), 1500, "ms")
+    ledger.add("linked zoom, script, p95", zoom_cost(page, session), 50, "ms")
+    ledger.add("heap of the tab (TensorBoard's own not counted)", heap(session) - before, 150, "MB")
+    state = json.loads(get(f"{base}/runs")[1])["state"]
+    ledger.add(
+        "poll of an unchanged folder, one big run", timed(f"{base}/runs?have={state}"), 20, "ms"
+    )
+    ledger.add("longest wait of another tab", stall(address), 200, "ms")
+
+
+def measure_many(page: Page, address: str, ledger: Ledger) -> None:
+    """Everything about the many runs."""
+    base = f"{address}/data/plugin/lossdiag"
+    for _ in range(300):
+        if len(json.loads(get(f"{base}/runs")[1])["runs"]) == RUNS:
+            break
+        time.sleep(0.5)
+    warm_up(base)
+    page.goto(f"{address}/#timeseries")
+    page.wait_for_timeout(1500)
+    frame, start = open_tab(page, "")
+    frame.wait_for_function(f"document.querySelectorAll('table.runs tbody tr').length === {RUNS}")
+    ledger.add("300 runs in the overview", 1000 * (time.perf_counter() - start), 2000, "ms")
+    state = json.loads(get(f"{base}/runs")[1])["state"]
+    ledger.add(
+        "poll of an unchanged folder, 300 runs", timed(f"{base}/runs?have={state}"), 20, "ms"
+    )
+
+
+def main() -> int:
+    """Measure and say whether all is within budget."""
+    ledger = Ledger()
+    ledger.add("bundle, gzip -9", bundle(), 300, "KB")
+    chrome = os.environ.get("CHROME") or shutil.which("chromium")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        big, many = Path(folder, "big"), Path(folder, "many")
+        write_big(big / "big")
+        write_many(many)
+        browser = playwright.chromium.launch(
+            executable_path=chrome, args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name, fast in (("data server", "true"), ("Python loader", "false")):
+            print(name)
+            for logdir, measure in ((big, measure_big), (many, measure_many)):
+                with serving(str(logdir), "--load_fast", fast) as address:
+                    page: Any = browser.new_page(viewport={"width": 1280, "height": 900})
+                    page.set_default_timeout(120_000)
+                    measure(page, address, ledger)
+                    page.close()
+        browser.close()
+    return int(ledger.over > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Numbers computed from recorded ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tb_lossdiag.plugin.derived import (
+    RATE_RECORDS,
+    available,
+    clip_rate,
+    gradient_share,
+    update_ratio,
+)
+from tb_lossdiag.quantities import (
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    PARAMETER_NORM,
+    UPDATE_NORM,
+)
+from tb_lossdiag.records import Run, Table, table
+
+
+def run_of(*tables: Table) -> Run:
+    return Run("run", {t.quantity.name: t for t in tables})
+
+
+def test_an_update_is_compared_with_the_newest_norm_before_it() -> None:
+    norms = table(PARAMETER_NORM, [0, 10], [[2.0, 0.0], [4.0, 0.0]], ["w", "b"])
+    updates = table(UPDATE_NORM, [5, 10, 12], [[0.2, 0.1], [0.2, 0.1], [0.4, 0.1]], ["w", "b"])
+    ratio = update_ratio(run_of(norms, updates))
+    assert ratio.steps.tolist() == [5, 10, 12]
+    np.testing.assert_allclose(ratio.column("w"), [0.1, 0.05, 0.1], rtol=1e-6)
+    assert np.isnan(ratio.column("b")).all()  # a zero parameter has no ratio
+
+
+def test_no_norm_before_the_update_gives_no_ratio() -> None:
+    norms = table(PARAMETER_NORM, [10], [[2.0]], ["w"])
+    updates = table(UPDATE_NORM, [5], [[0.2]], ["w"])
+    assert np.isnan(update_ratio(run_of(norms, updates)).values).all()
+
+
+def test_shares_of_a_record_add_up_and_infinity_does_not_count() -> None:
+    norms = table(GRADIENT_NORM, [0, 1, 2], [[3.0, 4.0], [np.inf, 2.0], [0.0, 0.0]], ["a", "b"])
+    share = gradient_share(run_of(norms))
+    np.testing.assert_allclose(share.values[0], [0.36, 0.64], rtol=1e-6)
+    assert np.isnan(share.values[1, 0])
+    assert share.values[1, 1] == 1
+    assert np.isnan(share.values[2]).all()
+
+
+def test_only_what_the_records_allow_is_offered() -> None:
+    assert available(run_of(table(GRADIENT_NORM, [0], [1.0], ["w"]))) == ["gradient_share"]
+    assert available(run_of(table(PARAMETER_NORM, [0], [1.0], ["w"]))) == []
+
+
+def test_the_clip_rate_is_that_of_the_last_records() -> None:
+    steps = np.arange(3 * RATE_RECORDS)
+    norms = np.where(steps < RATE_RECORDS, 2.0, 0.5)
+    run = run_of(
+        table(CLIP_GLOBAL_NORM, steps, norms), table(CLIP_MAX_NORM, steps, np.ones(len(steps)))
+    )
+    rate = clip_rate(run).values[:, 0]
+    assert rate[RATE_RECORDS - 1] == 1
+    assert rate[RATE_RECORDS + RATE_RECORDS // 2 - 1] == 0.5
+    assert rate[-1] == 0
+
+
+def test_counts_of_records_that_cover_many_steps_go_before_their_last_norm() -> None:
+    norm, limit = (
+        table(CLIP_GLOBAL_NORM, [9, 19], [0.5, 0.5]),
+        table(CLIP_MAX_NORM, [9, 19], [1, 1]),
+    )
+    calls, bound = table(CLIP_CALLS, [9, 19], [10, 10]), table(CLIP_BOUND, [9, 19], [10, 0])
+    assert clip_rate(run_of(norm, limit, calls, bound)).values[:, 0].tolist() == [1, 0.5]
