@@ -8,7 +8,11 @@ from typing import Any
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
+from tb_lossdiag.reader import scalars
 from tb_lossdiag.schema import PLUGIN
+
+SCALAR_LIMIT = 20_000
+"""Values of a plain scalar tag that are kept, about 1 KB each: twenty times what the tab sees, and no run fills the memory."""
 
 
 def open_folder(logdir: str) -> Any:
@@ -28,7 +32,9 @@ def open_folder(logdir: str) -> Any:
         raise FileNotFoundError(f"no such folder: {logdir}")
     if not path.is_dir():
         raise NotADirectoryError(f"not a folder: {logdir}")
-    multiplexer = EventMultiplexer(tensor_size_guidance={PLUGIN: 0})
+    multiplexer = EventMultiplexer(
+        tensor_size_guidance={PLUGIN: 0, scalars.PLUGIN_NAME: SCALAR_LIMIT}
+    )
     multiplexer.AddRunsFromDirectory(str(path))
     multiplexer.Reload()
     return MultiplexerDataProvider(multiplexer, str(path))

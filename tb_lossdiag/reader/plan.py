@@ -1,0 +1,146 @@
+"""Which scalars of a run are which quantity: decided from the tags alone, before anything is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tb_lossdiag.quantities import (
+    BY_NAME,
+    LOSS,
+    LOSS_TERM,
+    VALIDATION_LOSS,
+    VALIDATION_LOSS_TERM,
+    Axis,
+    Quantity,
+)
+from tb_lossdiag.reader.phases import Source
+from tb_lossdiag.reader.styles import ANY, STYLES, Style, normalised
+
+Mapped = Mapping[str, tuple[str, ...]]
+"""The user's own tags: {"loss": ("my/tag",), "loss_term.kl": ("vae/kl",)}; of several tags the first that exists counts."""
+
+_SINGLE = {Axis.RUN, Axis.WATCH}
+_TOTALS = {LOSS_TERM: LOSS, VALIDATION_LOSS_TERM: VALIDATION_LOSS}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to read of a run.
+
+    Attributes:
+        sources: for each quantity its columns and where they come from.
+        style: name of the framework that wrote them, "" if not known.
+        summed: totals to build from their terms, by the quantity of the terms.
+        optimizer: its class name if a tag tells, else "".
+    """
+
+    sources: Mapping[Quantity, Mapping[str, Source]] = field(default_factory=dict)
+    style: str = ""
+    summed: Mapping[Quantity, Quantity] = field(default_factory=dict)
+    optimizer: str = ""
+
+    def series(self) -> set[Source]:
+        """Everything it reads."""
+        return {source for columns in self.sources.values() for source in columns.values()}
+
+    def has_loss(self) -> bool:
+        """Whether there is a curve to judge."""
+        found = {*self.sources, *self.summed.values()}
+        return bool(found & {LOSS, VALIDATION_LOSS})
+
+    def without(self, quantities: set[str]) -> Plan:
+        """The plan less what is recorded already."""
+        kept = {q: c for q, c in self.sources.items() if q.name not in quantities}
+        summed = {q: t for q, t in self.summed.items() if q in kept and t.name not in quantities}
+        return Plan(kept, self.style, summed, self.optimizer)
+
+
+def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
+    """Recognise quantities among a run's tags (with phases in front).
+
+    Args:
+        tags: see `phases.grouped`.
+        mapped: what the user says; it wins.
+    """
+    names: dict[str, Source] = {}
+    for tag in sorted(tags):
+        names.setdefault(normalised(tag), tags[tag])
+    style = next((style for style in STYLES if style.applies(list(names))), ANY)
+    sources = {**_styled(style, names)}
+    for quantity, columns in _styled(ANY, names).items():
+        sources.setdefault(quantity, columns)
+    summed = {q: t for q, t in _TOTALS.items() if style.summed and q in style.tags and q in sources}
+    sources = {q: c for q, c in sources.items() if q not in summed.values()} | _own(tags, mapped)
+    summed = {q: t for q, t in summed.items() if t not in sources}
+    return Plan(sources, style.name, summed, _optimizer(tags))
+
+
+def wanted(key: str) -> tuple[Quantity, str]:
+    """Quantity and column of a key of the user's mapping.
+
+    Raises:
+        ValueError: it names no quantity; the message says which are usual.
+    """
+    name, _, column = key.partition(".")
+    if name not in BY_NAME:
+        usual = "loss, validation_loss, learning_rate, global_norm, loss_term.NAME"
+        raise ValueError(f"map: there is no quantity {name!r}; usual ones: {usual}")
+    quantity = BY_NAME[name]
+    if not column and quantity.axis not in {*_SINGLE, Axis.GROUP}:
+        raise ValueError(f"map: {name} is one per {quantity.axis.value}: write {name}.NAME=TAG")
+    return quantity, column or ("group 0" if quantity.axis is Axis.GROUP else "")
+
+
+def _own(tags: Mapping[str, Source], mapped: Mapped) -> dict[Quantity, dict[str, Source]]:
+    found: dict[Quantity, dict[str, Source]] = {}
+    by_tag = {source.tag: source for source in tags.values()} | dict(tags)
+    for key, candidates in mapped.items():
+        quantity, column = wanted(key)
+        for tag in candidates:
+            if tag in by_tag:
+                found.setdefault(quantity, {})[column] = by_tag[tag]
+                break
+    return found
+
+
+def _styled(style: Style, names: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
+    found = {
+        quantity: _first(quantity, patterns, names) for quantity, patterns in style.tags.items()
+    }
+    return {quantity: columns for quantity, columns in found.items() if columns}
+
+
+def _first(
+    quantity: Quantity, patterns: tuple[str, ...], names: Mapping[str, Source]
+) -> dict[str, Source]:
+    """Columns under the first pattern that matches."""
+    for pattern in patterns:
+        matches = [(match, names[name]) for name in names if (match := re.fullmatch(pattern, name))]
+        if matches:
+            return dict(_columns(quantity, sorted(matches, key=lambda item: _natural(item[0]))))
+    return {}
+
+
+def _columns(
+    quantity: Quantity, matches: list[tuple[re.Match[str], Source]]
+) -> Iterator[tuple[str, Source]]:
+    """Groups are numbered as torch does, terms keep their names, a run has one column."""
+    if quantity.axis is Axis.GROUP:
+        yield from ((f"group {index}", source) for index, (_, source) in enumerate(matches))
+    elif quantity.axis is Axis.TERM:
+        yield from ((match.group(1), source) for match, source in matches)
+    else:
+        yield "", matches[0][1]
+
+
+def _natural(match: re.Match[str]) -> list[tuple[int, str]]:
+    """Order in which pg2 comes before pg10."""
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", match.string)]
+
+
+def _optimizer(tags: Mapping[str, Source]) -> str:
+    """The class that Lightning's LearningRateMonitor writes into its tags."""
+    found = (re.match(r"lr-([A-Z][A-Za-z]+)", source.tag) for source in tags.values())
+    return next((match.group(1) for match in found if match), "")
