@@ -14,8 +14,9 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from tb_lossdiag.plugin import parse
 from tb_lossdiag.plugin.clinic import Clinic
+from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.tables import encode
-from tb_lossdiag.report import document
+from tb_lossdiag.reader import DEFAULT_LIMIT
 from tb_lossdiag.schema import PLUGIN
 
 _JAVASCRIPT = "application/javascript"
@@ -29,8 +30,10 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def __init__(self, context: Any) -> None:
         """Keep the context's data provider; nothing is read yet."""
-        self._clinic = Clinic(context.data_provider)
         self._logdir = context.logdir or ""
+        limit = (context.sampling_hints or {}).get("scalars", DEFAULT_LIMIT)
+        configuration = Configuration(context.data_provider, self._logdir, limit)
+        self._clinic = Clinic(context.data_provider, configuration)
 
     def is_active(self) -> bool:
         """False: TensorBoard asks only while it lists no data of ours, and then there is none."""
@@ -47,6 +50,7 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/diagnosis": self._diagnosis,
             "/table": self._table,
             "/rules": self._rules,
+            "/compare": self._compare,
         }
         assets = {path: _asset(name) for path, name in _ASSETS.items()}
         return {path: _only_get(handler) for path, handler in {**routes, **assets}.items()}
@@ -65,7 +69,11 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _respond(request, body, "application/octet-stream")
 
     def _rules(self, request: Request) -> Response:
-        return _json(request, document.rules(parse.language(request)))
+        return _json(request, self._clinic.rules(parse.language(request)))
+
+    def _compare(self, request: Request) -> Response:
+        where, language = parse.where(request), parse.language(request)
+        return _json(request, self._clinic.compare(where, parse.two_runs(request), language))
 
 
 def _asset(name: str) -> Callable[[Request], Response]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tb_lossdiag.quantities import (
     BY_NAME,
@@ -34,12 +34,14 @@ class Plan:
         style: name of the framework that wrote them, "" if not known.
         summed: totals to build from their terms, by the quantity of the terms.
         optimizer: its class name if a tag tells, else "".
+        mapped: keys of the user's mapping that found their tag.
     """
 
     sources: Mapping[Quantity, Mapping[str, Source]] = field(default_factory=dict)
     style: str = ""
     summed: Mapping[Quantity, Quantity] = field(default_factory=dict)
     optimizer: str = ""
+    mapped: frozenset[str] = frozenset()
 
     def series(self) -> set[Source]:
         """Everything it reads."""
@@ -54,7 +56,7 @@ class Plan:
         """The plan less what is recorded already."""
         kept = {q: c for q, c in self.sources.items() if q.name not in quantities}
         summed = {q: t for q, t in self.summed.items() if q in kept and t.name not in quantities}
-        return Plan(kept, self.style, summed, self.optimizer)
+        return replace(self, sources=kept, summed=summed)
 
 
 def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
@@ -72,9 +74,13 @@ def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
     for quantity, columns in _styled(ANY, names).items():
         sources.setdefault(quantity, columns)
     summed = {q: t for q, t in _TOTALS.items() if style.summed and q in style.tags and q in sources}
-    sources = {q: c for q, c in sources.items() if q not in summed.values()} | _own(tags, mapped)
+    own = _own(tags, mapped)
+    sources = {q: c for q, c in sources.items() if q not in summed.values()}
+    for key, source in own.items():
+        quantity, column = wanted(key)
+        sources[quantity] = {**_others(sources.get(quantity, {}), quantity, own), column: source}
     summed = {q: t for q, t in summed.items() if t not in sources}
-    return Plan(sources, style.name, summed, _optimizer(tags))
+    return Plan(sources, style.name, summed, _optimizer(tags), frozenset(own))
 
 
 def wanted(key: str) -> tuple[Quantity, str]:
@@ -93,16 +99,21 @@ def wanted(key: str) -> tuple[Quantity, str]:
     return quantity, column or ("group 0" if quantity.axis is Axis.GROUP else "")
 
 
-def _own(tags: Mapping[str, Source], mapped: Mapped) -> dict[Quantity, dict[str, Source]]:
-    found: dict[Quantity, dict[str, Source]] = {}
+def _own(tags: Mapping[str, Source], mapped: Mapped) -> dict[str, Source]:
+    """The user's keys with the first of their tags that the run has."""
     by_tag = {source.tag: source for source in tags.values()} | dict(tags)
-    for key, candidates in mapped.items():
-        quantity, column = wanted(key)
-        for tag in candidates:
-            if tag in by_tag:
-                found.setdefault(quantity, {})[column] = by_tag[tag]
-                break
-    return found
+    found = {
+        key: next((by_tag[tag] for tag in cs if tag in by_tag), None) for key, cs in mapped.items()
+    }
+    return {key: source for key, source in found.items() if source is not None}
+
+
+def _others(
+    columns: Mapping[str, Source], quantity: Quantity, own: Mapping[str, Source]
+) -> Mapping[str, Source]:
+    """Columns of a quantity that the user names too, without those that were merely recognised."""
+    named = {wanted(key)[1] for key in own if wanted(key)[0] is quantity}
+    return {name: source for name, source in columns.items() if name in named}
 
 
 def _styled(style: Style, names: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:

@@ -72,9 +72,11 @@ class Reader:
     Args:
         provider: a `tensorboard.data.provider.DataProvider`.
         scalars: how to read runs that nobody instrumented; None takes the usual tags.
+        salt: part of every version: what was made of a run is out of date with another one.
     """
 
-    def __init__(self, provider: Any, scalars: Scalars | None = None) -> None:
+    def __init__(self, provider: Any, scalars: Scalars | None = None, salt: str = "") -> None:
+        self._salt = salt
         self._provider = provider
         self._scalars = scalars or Scalars(provider)
         self._kept: dict[tuple[str, str], _Kept] = {}
@@ -90,8 +92,9 @@ class Reader:
         )
         ours = {run: entry for run, tags in listed.items() if (entry := _listing(run, tags))}
         found = self._scalars.found(context, experiment_id, ours)
-        named = {run: _with(ours.get(run), run, found.get(run)) for run in {*ours, *found}}
-        return {run: entry for run, entry in sorted(named.items()) if entry is not None}
+        named = {run: _with(ours.get(run), run, found.get(run)) for run in sorted({*ours, *found})}
+        listings = {run: entry for run, entry in named.items() if entry is not None}
+        return {run: replace(e, version=self._salt + e.version) for run, e in listings.items()}
 
     def read(
         self, listing: Listing, context: RequestContext | None = None, experiment_id: str = ""
@@ -120,9 +123,8 @@ class Reader:
         kept.values = {tag: value for tag, value in kept.values.items() if tag in listing.tags}
         run = assemble(listing.run, _sessions(kept, listing))
         if listing.scalars is not None:
-            plan = listing.scalars.plan
-            read = self._scalars.read(listing.scalars, plan, context, experiment_id)
-            run = with_scalars(run, plan, read)
+            read = self._scalars.read(listing.scalars, context, experiment_id)
+            run = with_scalars(run, listing.scalars.plan, read)
         kept.run, kept.version = run, listing.version
 
     def _data(self, run: str, tag: str, context: RequestContext, experiment_id: str) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tensorboard.context import RequestContext
@@ -47,7 +47,6 @@ class _Kept:
     alone: frozenset[str]
     found: dict[str, Found]
     until: float
-    series: dict[Source, tuple[Stamp, Series]] = field(default_factory=dict)
 
 
 class Scalars:
@@ -71,6 +70,7 @@ class Scalars:
         for key in self._mapped:
             wanted(key)
         self._kept: dict[str, _Kept] = {}
+        self._series: dict[tuple[str, Source], tuple[Stamp, Series]] = {}
         self._lock = threading.Lock()
 
     def found(
@@ -79,44 +79,44 @@ class Scalars:
         """Runs with a recognised scalar, by name. Sub-runs of phases are joined, but for those in `alone`."""
         with self._lock:
             kept = self._kept.get(experiment_id)
-            fresh = kept is not None and kept.alone == frozenset(alone)
-            if kept is None or not fresh or time.monotonic() >= kept.until:
-                kept = self._listed(context, experiment_id, frozenset(alone), kept)
+            known = kept is not None and kept.alone == frozenset(alone)
+            if kept is None or not known or time.monotonic() >= kept.until:
+                kept = self._listed(context, experiment_id, frozenset(alone))
                 self._kept[experiment_id] = kept
+                self._forget(experiment_id, kept)
             return kept.found
 
     def read(
-        self, found: Found, wanted_plan: Plan, context: RequestContext, experiment_id: str
+        self, found: Found, context: RequestContext, experiment_id: str
     ) -> dict[Source, Series]:
-        """The series of a plan; only those that grew since the last call are read again."""
+        """The series of a run; only those that grew since the last call are read again."""
+        read = {}
         with self._lock:
-            kept = self._kept[experiment_id]
-            for source in wanted_plan.series():
-                stamp = found.stamps[source]
-                if source not in kept.series or kept.series[source][0] != stamp:
+            for source in found.plan.series():
+                key, stamp = (experiment_id, source), found.stamps[source]
+                if key not in self._series or self._series[key][0] != stamp:
                     data = self._data(source, context, experiment_id)
-                    kept.series[source] = (stamp, Series.of(data, self._limit))
-            return {source: kept.series[source][1] for source in wanted_plan.series()}
+                    self._series[key] = (stamp, Series.of(data, self._limit))
+                read[source] = self._series[key][1]
+        return read
 
-    def _listed(
-        self, context: RequestContext, experiment_id: str, alone: frozenset[str], old: _Kept | None
-    ) -> _Kept:
+    def _listed(self, context: RequestContext, experiment_id: str, alone: frozenset[str]) -> _Kept:
         began = time.monotonic()
         listed = self._provider.list_scalars(
             context, experiment_id=experiment_id, plugin_name=PLUGIN_NAME
         )
-        found = {}
-        for run, tags in grouped(listed, alone).items():
-            entry = _found(tags, listed, self._mapped)
-            if entry.plan.sources:
-                found[run] = entry
+        entries = {
+            run: _found(tags, listed, self._mapped) for run, tags in grouped(listed, alone).items()
+        }
+        found = {run: entry for run, entry in entries.items() if entry.plan.sources}
         now = time.monotonic()
-        until = now + (now - began) / _SHARE
-        known = {source for entry in found.values() for source in entry.stamps}
-        series = (
-            {source: kept for source, kept in old.series.items() if source in known} if old else {}
-        )
-        return _Kept(alone, found, until, series)
+        return _Kept(alone, found, now + (now - began) / _SHARE)
+
+    def _forget(self, experiment_id: str, kept: _Kept) -> None:
+        """Drop what was read of runs that are gone."""
+        listed = {source for entry in kept.found.values() for source in entry.stamps}
+        for key in [k for k in self._series if k[0] == experiment_id and k[1] not in listed]:
+            del self._series[key]
 
     def _data(self, source: Source, context: RequestContext, experiment_id: str) -> list[Any]:
         answer = self._provider.read_scalars(
