@@ -167,7 +167,7 @@ def _placed(table: Table, loss: Table) -> Table | None:
 
 def _facts(run: Run, plan: Plan, read: Read, moved: list[str]) -> dict[str, str]:
     used = {q: c for q, c in plan.sources.items() if q.name not in run.tables}
-    tags = [f"{q.name}={source.tag}" for q, cs in used.items() for source in cs.values()]
+    tags = [f"{_named(q, c)}={source.tag}" for q, cs in used.items() for c, source in cs.items()]
     thinned = [q.name for q, cs in used.items() if any(read[s].thinned for s in cs.values())]
     facts = {
         "source": "" if run.tables else "scalars",
@@ -178,3 +178,7 @@ def _facts(run: Run, plan: Plan, read: Read, moved: list[str]) -> dict[str, str]
         "placed_by_wall_time": ", ".join(moved),
     }
     return {name: words for name, words in facts.items() if words}
+
+
+def _named(quantity: Quantity, column: str) -> str:
+    return f"{quantity.name}[{column}]" if column else quantity.name

@@ -61,11 +61,15 @@ def compare(a: Judged, b: Judged, language: str = "en") -> Json:
 
 
 def _findings(a: Json, b: Json) -> Json:
-    """Matched by code and subject. What the other run's records did not allow to judge is neither fixed nor new."""
+    """Matched by code and subject.
+
+    What the other run's records did not allow to judge is neither fixed nor new; what is accepted in one of them is still there.
+    """
     before, after = _by_key(a), _by_key(b)
     fixed, only_a = _split(before, after, _unjudged(b), "a")
     new, only_b = _split(after, before, _unjudged(a), "b")
-    still = [{"a": before[key], "b": after[key]} for key in before if key in after]
+    both = [(before[key], after[key]) for key in before if key in after]
+    still = [{"a": x, "b": y} for x, y in both if not ("reason" in x and "reason" in y)]
     return {"fixed": fixed, "new": new, "still": still, "unclear": [*only_a, *only_b]}
 
 
@@ -75,7 +79,7 @@ def _split(
     unjudged: Mapping[str, str],
     side: str,
 ) -> tuple[list[Json], list[Json]]:
-    gone = [finding for key, finding in mine.items() if key not in others]
+    gone = [f for key, f in mine.items() if key not in others and "reason" not in f]
     sure = [finding for finding in gone if finding["code"] not in unjudged]
     unsure = [
         {"in": side, "finding": finding, "reason": unjudged[finding["code"]]}
@@ -86,8 +90,9 @@ def _split(
 
 
 def _by_key(entry: Json) -> dict[tuple[str, str], Json]:
+    """All findings; those that are accepted have a reason."""
     found: dict[tuple[str, str], Json] = {}
-    for finding in walk(entry["findings"]):
+    for finding in (*walk(entry["findings"]), *entry["suppressed"]):
         found.setdefault((finding["code"], finding["subject"]), {**finding, "explains": []})
     return found
 
