@@ -21,6 +21,8 @@ from tb_lossdiag.reader.styles import ANY, STYLES, Style, normalised
 Mapped = Mapping[str, tuple[str, ...]]
 """The user's own tags: {"loss": ("my/tag",), "loss_term.kl": ("vae/kl",)}; of several tags the first that exists counts."""
 
+_TELLING = re.compile("loss|lr|learning_rate|norm")
+"""What every pattern has in it; runs have many more tags than these, and listings are read often."""
 _SINGLE = {Axis.RUN, Axis.WATCH}
 _TOTALS = {LOSS_TERM: LOSS, VALIDATION_LOSS_TERM: VALIDATION_LOSS}
 
@@ -68,7 +70,9 @@ def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
     """
     names: dict[str, Source] = {}
     for tag in sorted(tags):
-        names.setdefault(normalised(tag), tags[tag])
+        name = normalised(tag)
+        if _TELLING.search(name):
+            names.setdefault(name, tags[tag])
     style = next((style for style in STYLES if style.applies(list(names))), ANY)
     sources = {**_styled(style, names)}
     for quantity, columns in _styled(ANY, names).items():

@@ -14,7 +14,8 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_TERM,
 )
 from tb_lossdiag.reader.phases import Source, grouped
-from tb_lossdiag.reader.plan import Mapped, Plan, plan, wanted
+from tb_lossdiag.reader.plan import _TELLING, Mapped, Plan, plan, wanted
+from tb_lossdiag.reader.styles import ANY, STYLES
 
 
 def planned(tags: Iterable[str], mapped: Mapped | None = None) -> Plan:
@@ -122,6 +123,12 @@ def test_keys_of_the_mapping() -> None:
         wanted("los")
     with pytest.raises(ValueError, match=r"loss_term\.NAME"):
         wanted("loss_term")
+
+
+def test_no_pattern_escapes_the_quick_look() -> None:
+    for style in (ANY, *STYLES):
+        for pattern in (p for patterns in style.tags.values() for p in patterns):
+            assert _TELLING.search(pattern.replace("(?:loss(?:es)?", "loss")), pattern
 
 
 # --- sub-runs ----------------------------------------------------------------------------------------------------------
