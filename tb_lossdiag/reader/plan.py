@@ -16,7 +16,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.reader.phases import Source
-from tb_lossdiag.reader.styles import ANY, STYLES, Style, normalised
+from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Style, normalised
 
 Mapped = Mapping[str, tuple[str, ...]]
 """The user's own tags: {"loss": ("my/tag",), "loss_term.kl": ("vae/kl",)}; of several tags the first that exists counts."""
@@ -25,6 +25,7 @@ _TELLING = re.compile("loss|lr|learning_rate|norm")
 """What every pattern has in it; runs have many more tags than these, and listings are read often."""
 _SINGLE = {Axis.RUN, Axis.WATCH}
 _TOTALS = {LOSS_TERM: LOSS, VALIDATION_LOSS_TERM: VALIDATION_LOSS}
+_LOSSES = {*_TOTALS, *_TOTALS.values()}
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
     sources = {**_styled(style, names)}
     for quantity, columns in _styled(ANY, names).items():
         sources.setdefault(quantity, columns)
+    if any(NO_DESCENT.fullmatch(normalised(tag)) for tag in tags):
+        sources = {q: c for q, c in sources.items() if q not in _LOSSES}
     summed = {q: t for q, t in _TOTALS.items() if style.summed and q in style.tags and q in sources}
     own = _own(tags, mapped)
     sources = {q: c for q, c in sources.items() if q not in summed.values()}

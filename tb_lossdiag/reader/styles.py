@@ -180,6 +180,15 @@ ANY = Style(
 """What remains, of any origin; also fills what a style has no tag for."""
 
 
+NO_DESCENT = re.compile(
+    # Stable-Baselines3 (common/on_policy_algorithm.py), CleanRL, TRL's GRPO and PPO: the loss is a surrogate that need not fall.
+    r"(?:.*/)?(?:ep_rew_mean|episod\w*_(?:return|reward)|reward(?:_\w+)?|(?:policy(?:_gradient)?|td|q|actor|critic)_loss)"
+    # Two players: each loss depends on the other one.
+    r"|(?:.*/)?(?:loss_(?:d|disc|discriminator)|(?:d|disc|discriminator)_loss)(?:_\w+)?"
+)
+"""Tags of trainings whose loss is no measure of progress: no loss is taken from them unless the user says which."""
+
+
 def normalised(tag: str) -> str:
     """A tag the way patterns are written.
 

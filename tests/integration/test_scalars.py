@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from integration.loaders import LOADERS, Open
-from plain import FRAMEWORKS, diverging, falling, turning, write
+from plain import FRAMEWORKS, WELL, diverging, falling, turning, write
 from tensorboard.context import RequestContext
 
 from tb_lossdiag import SummaryWriter
@@ -18,6 +18,7 @@ from tb_lossdiag.reader import SCALAR_LIMIT, Reader, Scalars
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import diagnose
+from tb_lossdiag.rules.rule import Severity
 
 
 @pytest.fixture(params=LOADERS)
@@ -48,6 +49,14 @@ def test_every_framework_is_one_run_and_its_sickness_is_named(loader: Open, logd
         assert "thinned" not in runs[name].facts
         found = {f.code for f in diagnose(runs[name], RULES).findings()}
         assert code in found, name
+
+
+def test_healthy_trainings_have_no_alarm_in_any_style(tmp_path: Path) -> None:
+    for name, (training, _) in FRAMEWORKS.items():
+        training(tmp_path / name, WELL)
+    for name, run in read_all(Reader(LOADERS["python"](str(tmp_path)))).items():
+        found = list(diagnose(run, RULES).findings())
+        assert not [f.code for f in found if f.severity > Severity.INFO], name
 
 
 def test_values_are_those_that_were_written(loader: Open, logdir: Path) -> None:

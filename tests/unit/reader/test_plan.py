@@ -99,6 +99,28 @@ def test_what_is_no_loss_is_left_alone(tags: list[str]) -> None:
     assert not planned(tags).has_loss()
 
 
+@pytest.mark.parametrize(
+    "telling",
+    [
+        "rollout/ep_rew_mean",
+        "charts/episodic_return",
+        "losses/policy_loss",
+        "train/reward",
+        "D_loss",
+        "train/td_loss",
+    ],
+)
+def test_a_loss_that_need_not_fall_is_taken_only_if_the_user_says_so(telling: str) -> None:
+    tags = ["train/loss", "val/loss", "train/learning_rate", telling]
+    assert not planned(tags).has_loss()
+    assert planned(tags, {"loss": ("train/loss",)}).has_loss()
+
+
+@pytest.mark.parametrize("tag", ["train/rewards/chosen", "train/loss_dfl", "rewards/margins"])
+def test_preference_training_has_an_ordinary_loss(tag: str) -> None:
+    assert planned(["train/loss", tag]).has_loss()
+
+
 def test_the_users_own_tags_win() -> None:
     mapped = {"loss": ("nothing", "mine/objective"), "loss_term.kl": ("mine/kl",)}
     found = planned(["train/loss", "mine/objective", "mine/kl", "lr"], mapped)
