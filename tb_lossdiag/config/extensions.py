@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -33,7 +33,7 @@ def all_rules() -> tuple[Rule, ...]:
     """The rules of this package and then those of others; what is installed does not change while we run."""
     rules = list(RULES)
     for entry in sorted(entry_points(group=GROUP)):
-        rules += _loaded(entry, {rule.code for rule in rules})
+        rules += _loaded(entry, {rule.code: rule.explains for rule in rules})
     return tuple(rules)
 
 
@@ -60,7 +60,7 @@ def unfit(rule: object) -> str:
     return ""
 
 
-def _loaded(entry: EntryPoint, taken: set[str]) -> list[Rule]:
+def _loaded(entry: EntryPoint, taken: dict[str, tuple[str, ...]]) -> list[Rule]:
     try:
         return list(_rules(entry.load(), taken))
     except BaseException as error:  # whatever another package does when it is imported
@@ -69,7 +69,7 @@ def _loaded(entry: EntryPoint, taken: set[str]) -> list[Rule]:
         return [_failed(entry, error)]
 
 
-def _rules(value: Any, taken: set[str]) -> Iterator[Rule]:
+def _rules(value: Any, taken: dict[str, tuple[str, ...]]) -> Iterator[Rule]:
     if isinstance(value, type) or (callable(value) and not isinstance(value, Rule)):
         value = value()
     for rule in value if isinstance(value, Iterable) else [value]:
@@ -78,8 +78,24 @@ def _rules(value: Any, taken: set[str]) -> Iterator[Rule]:
             raise ExtensionError(problem)
         if made.code in taken:
             raise ExtensionError(f"code {made.code} is taken already")
-        taken.add(made.code)
+        taken[made.code] = tuple(made.explains)
+        if _reaches(made.code, made.code, taken):
+            raise ExtensionError(f"{made.code} explains itself: causes point to symptoms")
         yield made
+
+
+def _reaches(start: str, goal: str, explains: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether a chain of explanations leads from one code to another; in a circle no finding would be a cause."""
+    seen: set[str] = set()
+    ahead = list(explains.get(start, ()))
+    while ahead:
+        code = ahead.pop()
+        if code == goal:
+            return True
+        if code not in seen:
+            seen.add(code)
+            ahead += explains.get(code, ())
+    return False
 
 
 class _Failed:

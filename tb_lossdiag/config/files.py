@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,14 +22,17 @@ _PROJECT = "pyproject.toml"
 def discover(*starts: str | Path) -> Path | None:
     """The nearest configuration at or above the first of these folders that has one; folders that are not local are skipped."""
     for start in starts:
-        folder = Path(start).expanduser()
-        if not folder.is_dir():
-            continue
-        folder = folder.resolve()
-        for place in (folder, *folder.parents):
+        for place in _upwards(Path(start).expanduser()):
             if (found := _here(place)) is not None:
                 return found
     return None
+
+
+def _upwards(folder: Path) -> tuple[Path, ...]:
+    if not os.path.isdir(folder):  # noqa: PTH112  (pathlib's raises where a folder may not be entered)
+        return ()
+    folder = folder.resolve()
+    return (folder, *folder.parents)
 
 
 def load(path: str | Path) -> Settings:
@@ -48,7 +52,8 @@ def load(path: str | Path) -> Settings:
 
 
 def _here(folder: Path) -> Path | None:
-    return next((path for path in _candidates(folder) if path.is_file() and _speaks(path)), None)
+    found = (path for path in _candidates(folder) if os.path.isfile(path))  # noqa: PTH113  (the same)
+    return next((path for path in found if _speaks(path)), None)
 
 
 def _candidates(folder: Path) -> Iterator[Path]:

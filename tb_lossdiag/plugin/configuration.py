@@ -57,7 +57,7 @@ class Configuration:
     def now(self) -> State:
         """The state; the same object until the file changes."""
         path = discover(*([self._logdir] if self._logdir else []), Path.cwd())
-        stamp = (path, path.stat().st_mtime_ns) if path else None
+        stamp = _stamp(path)
         with self._lock:
             if self._state is None or stamp != self._stamp:
                 self._stamp, self._state = stamp, self._read(path)
@@ -75,3 +75,13 @@ class Configuration:
         salt = f"{hash(self._stamp):x}-" if path else ""
         reader = Reader(self._provider, scalars, salt)
         return State(Policy.of(settings), reader, str(path or ""), problem)
+
+
+def _stamp(path: Path | None) -> tuple[Path, int] | None:
+    """Changes when another file counts or it was written; 0 for one that has just been removed."""
+    if path is None:
+        return None
+    try:
+        return path, path.stat().st_mtime_ns
+    except OSError:
+        return path, 0

@@ -105,6 +105,12 @@ def test_explain_knows_them(install: Install, capsys: pytest.CaptureFixture[str]
         ("acme_plain", GOOD.replace("@dataclass(frozen=True)\n", ""), ":HighLoss", "dataclass"),
         ("acme_code", GOOD.replace("ACME101", "acme"), ":HighLoss", "three digits"),
         ("acme_taken", GOOD.replace("ACME101", "LD101"), ":HighLoss", "taken"),
+        (
+            "acme_circle",
+            GOOD.replace("explains = ()", "explains = ('ACME101',)"),
+            ":HighLoss",
+            "itself",
+        ),
         ("acme_words", GOOD.replace("float = 1.0", "str = 'a'"), ":HighLoss", "no number"),
     ],
 )

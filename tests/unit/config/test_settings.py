@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_project_files_of_others_are_none_of_our_business(tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("selct = []", "selct"),
+        ("selected = []", "selected"),
         ("select = 3", "select"),
         ('fail-on = "always"', "fail-on"),
         ('lang = "fr"', "lang"),
@@ -108,3 +109,12 @@ def test_what_is_not_understood_is_named_with_its_file(
     with pytest.raises(ValueError, match=says) as error:
         load(path)
     assert str(path) in str(error.value)
+
+
+def test_the_readmes_example_is_understood(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    settings = load(write(tmp_path, "lossdiag.toml", text))
+    assert settings.thresholds == ("LD201.max_ratio=1e-08",)
+    assert settings.suppressions[0].steps == (0, 2000)
+    assert settings.mapped == {"loss": ("objective/nll",)}
