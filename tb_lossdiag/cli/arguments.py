@@ -88,7 +88,7 @@ def _judging(command: argparse.ArgumentParser) -> None:
     command.add_argument("--ignore", metavar="CODES", help="without these rules", **many)  # type: ignore[arg-type]
     command.add_argument(
         "--set",
-        metavar="LD201.max_ratio=1e-8",
+        metavar="LD601.max_ratio=0.2",
         help="change a threshold",
         **many,  # type: ignore[arg-type]
     )

@@ -18,7 +18,7 @@ def chosen(
     Args:
         select: codes or prefixes ("LD2") or names; empty for all.
         ignore: the same, taken away afterwards.
-        settings: thresholds as "LD201.max_ratio=1e-8" or "vanishing-gradient.max_ratio=1e-8"; of several the last counts.
+        settings: thresholds as "LD601.max_ratio=0.2" or "update-too-large.max_ratio=0.2"; of several the last counts.
 
     Raises:
         ValueError: something names no rule or threshold, or a value is no number; the message says what is known.
@@ -65,7 +65,7 @@ def _set(rule: Rule, setting: str) -> Rule:
     target, equals, text = setting.partition("=")
     code, dot, name = target.strip().partition(".")
     if not equals or not dot:
-        raise ValueError(f"--set {setting!r}: write it as LD201.max_ratio=1e-8")
+        raise ValueError(f"--set {setting!r}: write it as LD601.max_ratio=0.2")
     if code.upper() != rule.code and code.lower() != rule.name:
         return rule
     fields = {field.name: field for field in dataclasses.fields(rule)}  # type: ignore[arg-type]

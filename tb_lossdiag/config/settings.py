@@ -22,7 +22,7 @@ class Settings:
         origin: the file, "" for none.
         select: codes, beginnings of codes or names to run; empty for all.
         ignore: the same, taken away.
-        thresholds: as "LD201.max_ratio=1e-8".
+        thresholds: as "LD601.max_ratio=0.2".
         fail_on: severity from which `check` exits with 1.
         language: of the texts.
         mapped: own scalar tags, see `tb_lossdiag.reader.plan.Mapped`.

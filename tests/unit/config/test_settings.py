@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tb_lossdiag.config import Settings, Suppression, discover, load
+from tb_lossdiag.config import Policy, Settings, Suppression, discover, load
+from tb_lossdiag.rules.rule import thresholds
 
 WHOLE = """
 select = ["LD1", "clip-after-step"]
@@ -115,6 +117,9 @@ def test_the_readmes_example_is_understood(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
     (text,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
     settings = load(write(tmp_path, "lossdiag.toml", text))
-    assert settings.thresholds == ("LD201.max_ratio=1e-08",)
+    assert settings.thresholds == ("LD601.max_ratio=0.2",)
+    everything = replace(settings, select=(), ignore=())
+    rules = {rule.code: rule for rule in Policy.of(everything).rules}
+    assert thresholds(rules["LD601"])["max_ratio"] == 0.2
     assert settings.suppressions[0].steps == (0, 2000)
     assert settings.mapped == {"loss": ("objective/nll",)}
