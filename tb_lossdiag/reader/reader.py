@@ -167,7 +167,7 @@ def _with(ours: Listing | None, run: str, found: Found | None) -> Listing | None
         found = replace(found, plan=found.plan.without(recorded))
     elif not found.plan.has_loss():
         return None
-    if not found.plan.sources:
+    if ours is not None and not found.plan.sources and found.runs <= {run}:
         return ours
     stamps = {found.stamps[source] for source in found.plan.series()}
     version = f"{ours.version if ours else ''}-{hash(frozenset(stamps)):x}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +15,8 @@ from tensorboard.data.provider import RunTagFilter
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import Mapped, Plan, plan, wanted
 from tb_lossdiag.reader.series import Series
+
+logger = logging.getLogger(__name__)
 
 PLUGIN_NAME = "scalars"
 DEFAULT_LIMIT = 1000
@@ -107,15 +110,24 @@ class Scalars:
 
     def _listed(self, context: RequestContext, experiment_id: str, alone: frozenset[str]) -> _Kept:
         began = time.monotonic()
-        listed = self._provider.list_scalars(
-            context, experiment_id=experiment_id, plugin_name=PLUGIN_NAME
-        )
+        listed = self._list(context, experiment_id)
         entries = {
             run: _found(tags, listed, self._mapped) for run, tags in grouped(listed, alone).items()
         }
         found = {run: entry for run, entry in entries.items() if entry.plan.sources}
         now = time.monotonic()
         return _Kept(alone, found, now + (now - began) / _SHARE)
+
+    def _list(self, context: RequestContext, experiment_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """Tags of every run; none, with a warning, from a provider that fails here: our own records stand without them."""
+        try:
+            listed: Mapping[str, Mapping[str, Any]] = self._provider.list_scalars(
+                context, experiment_id=experiment_id, plugin_name=PLUGIN_NAME
+            )
+        except Exception as error:  # noqa: BLE001  (a provider may be anything, hosted ones included)
+            logger.warning("Loss Doctor could not list plain scalars: %s", error)
+            return {}
+        return listed
 
     def _forget(self, experiment_id: str, kept: _Kept) -> None:
         """Drop what was read of runs that are gone."""

@@ -175,6 +175,30 @@ def test_listing_big_folders_costs_a_small_share_of_the_time(logdir: Path) -> No
     assert scalars.found(context, "", ()) is not first
 
 
+def test_a_provider_without_scalars_costs_only_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_diagnostics(loss=1.0, global_step=0)
+    provider = LOADERS["python"](str(tmp_path))
+
+    def refuse(*args: object, **kwargs: object) -> object:
+        raise NotImplementedError("no scalars here")
+
+    provider.list_scalars = refuse
+    assert set(read_all(Reader(provider))) == {"run"}
+    assert "no scalars here" in caplog.text
+
+
+def test_curves_of_a_run_of_ours_are_its_parts(loader: Open, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        for step in range(5):
+            writer.add_diagnostics(loss=1.0, global_step=step)
+            writer.add_scalars("Loss", {"train": 1.0}, step)
+    listings = Reader(loader(str(tmp_path))).listings()
+    assert listings["run"].parts == {"run", "run/Loss_train"}
+
+
 def test_check_works_on_a_folder_of_foreign_event_files(
     logdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
