@@ -12,7 +12,7 @@ from tb_lossdiag import __version__
 from tb_lossdiag.cli import options
 from tb_lossdiag.cli.output import as_json, console, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
-from tb_lossdiag.reader import SCALAR_LIMIT, Listing, Reader, Scalars, open_folder
+from tb_lossdiag.reader import Listing, Reader, Scalars, open_folder, scalar_limit
 from tb_lossdiag.report import baseline, document
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.sarif import sarif
@@ -67,7 +67,7 @@ def open_reader(logdir: str, settings: Settings) -> Reader:
         OSError: there is no such folder.
     """
     provider = open_folder(logdir)
-    return Reader(provider, Scalars(provider, SCALAR_LIMIT, settings.mapped))
+    return Reader(provider, Scalars(provider, scalar_limit(logdir), settings.mapped))
 
 
 def entry(reader: Reader, listing: Listing, policy: Policy, language: str) -> Json:

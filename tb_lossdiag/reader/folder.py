@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,27 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tb_lossdiag.reader import scalars
 from tb_lossdiag.schema import PLUGIN
 
-SCALAR_LIMIT = 20_000
-"""Values of a plain scalar tag that are kept, about 1 KB each: twenty times what the tab sees, and no run fills the memory."""
+_SMALL = 25 * 2**20
+"""Bytes of event files up to which every plain scalar is kept: about half a million of them, 1 KB each in the Python loader."""
+
+
+def scalar_limit(logdir: str) -> int:
+    """Values of a plain scalar tag that `open_folder` keeps: 0 for all in small folders, else as many as TensorBoard itself."""
+    size = 0
+    for folder, _, names in os.walk(Path(logdir).expanduser()):
+        for name in names:
+            if "tfevents" in name:
+                size += _size(Path(folder, name))
+                if size > _SMALL:
+                    return scalars.DEFAULT_LIMIT
+    return 0
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def open_folder(logdir: str) -> Any:
@@ -33,7 +53,7 @@ def open_folder(logdir: str) -> Any:
     if not path.is_dir():
         raise NotADirectoryError(f"not a folder: {logdir}")
     multiplexer = EventMultiplexer(
-        tensor_size_guidance={PLUGIN: 0, scalars.PLUGIN_NAME: SCALAR_LIMIT}
+        tensor_size_guidance={PLUGIN: 0, scalars.PLUGIN_NAME: scalar_limit(str(path))}
     )
     multiplexer.AddRunsFromDirectory(str(path))
     multiplexer.Reload()

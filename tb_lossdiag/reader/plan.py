@@ -80,13 +80,12 @@ def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
         sources.setdefault(quantity, columns)
     if any(NO_DESCENT.fullmatch(normalised(tag)) for tag in tags):
         sources = {q: c for q, c in sources.items() if q not in _LOSSES}
-    summed = {q: t for q, t in _TOTALS.items() if style.summed and q in style.tags and q in sources}
     own = _own(tags, mapped)
-    sources = {q: c for q, c in sources.items() if q not in summed.values()}
     for key, source in own.items():
         quantity, column = wanted(key)
         sources[quantity] = {**_others(sources.get(quantity, {}), quantity, own), column: source}
-    summed = {q: t for q, t in summed.items() if t not in sources}
+    terms = _TOTALS if style.summed else {}
+    summed = {q: total for q, total in terms.items() if q in sources and total not in sources}
     return Plan(sources, style.name, summed, _optimizer(tags), frozenset(own))
 
 

@@ -34,17 +34,19 @@ class Style:
 
     Attributes:
         name: for the fact `logged_by`.
-        tags: patterns of each quantity, the preferred first. The style applies where its first quantity is found.
-        summed: the losses are not written, but are the sum of their terms.
+        tags: patterns of each quantity, the preferred first.
+        summed: a loss that is not written is the sum of its terms.
+        sign: pattern of the tag that gives the style away; by default any of those of its first quantity.
     """
 
     name: str
     tags: Patterns
     summed: bool = False
+    sign: str = ""
 
     def applies(self, tags: list[str]) -> bool:
         """Whether these (normalised) tags are of this style."""
-        patterns = next(iter(self.tags.values()))
+        patterns = (self.sign,) if self.sign else next(iter(self.tags.values()))
         return any(re.fullmatch(pattern, tag) for pattern in patterns for tag in tags)
 
 
@@ -76,6 +78,7 @@ STYLES = (
             LEARNING_RATE: (r"lr/pg(\d+)", r"x/lr(\d+)"),
         },
         summed=True,
+        sign="train/box_loss",
     ),
     # detectron2/engine/train_loop.py: total_loss is the sum of loss_*; each is a median over 20 steps of its own, so they carry no
     # weights here: medians do not add up.
@@ -83,7 +86,7 @@ STYLES = (
         "detectron2",
         {
             LOSS: ("total_loss",),
-            LOSS_TERM: ("loss_([a-z0-9_]+)",),
+            LOSS_TERM: (f"loss_((?!{_T}|{_V}|test)[a-z0-9_]+)",),
             VALIDATION_LOSS: ("validation_loss", f"{_V}/total_loss", f"{_V}_total_loss"),
             LEARNING_RATE: ("lr",),
         },

@@ -14,7 +14,7 @@ from tensorboard.context import RequestContext
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, LOSS_TERM, VALIDATION_LOSS
-from tb_lossdiag.reader import SCALAR_LIMIT, Reader, Scalars
+from tb_lossdiag.reader import DEFAULT_LIMIT, Reader, Scalars, scalar_limit
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import diagnose
@@ -117,9 +117,22 @@ def test_a_thinned_series_says_so(tmp_path: Path) -> None:
 def test_the_command_line_reads_more_than_the_tab(tmp_path: Path) -> None:
     write(tmp_path / "run", {"loss": falling(1500)})
     provider = LOADERS["python"](str(tmp_path))
-    run = read_all(Reader(provider, Scalars(provider, SCALAR_LIMIT)))["run"]
+    run = read_all(Reader(provider, Scalars(provider, scalar_limit(str(tmp_path)))))["run"]
     assert len(run[LOSS]) == 1500
     assert "thinned" not in run.facts
+
+
+def test_big_folders_are_read_like_tensorboard_does(tmp_path: Path) -> None:
+    write(tmp_path / "run", {"loss": falling(1100)})
+    with (tmp_path / "other.tfevents.1").open("wb") as padding:
+        padding.truncate(30 * 2**20)
+    assert scalar_limit(str(tmp_path)) == DEFAULT_LIMIT
+    assert scalar_limit(str(tmp_path / "run")) == 0
+    assert scalar_limit(str(tmp_path / "none")) == 0
+    provider = LOADERS["python"](str(tmp_path))
+    run = read_all(Reader(provider, Scalars(provider, scalar_limit(str(tmp_path)))))["run"]
+    assert len(run[LOSS]) == DEFAULT_LIMIT
+    assert run.facts["thinned"] == "loss"
 
 
 def test_nothing_is_read_before_it_is_asked_for_nor_twice(logdir: Path) -> None:

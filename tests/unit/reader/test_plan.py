@@ -81,6 +81,16 @@ def test_yolo_writes_terms_and_no_total() -> None:
     assert found.has_loss()
 
 
+def test_a_total_that_is_written_is_never_replaced_by_a_sum() -> None:
+    found = planned(["train/loss", "train/cls_loss", "val/loss", "val/cls_loss"])
+    assert chosen(found) == {"loss": "train/loss", "validation_loss": "val/loss"}
+    assert not found.summed
+    assert LOSS_TERM not in planned(["total_loss", "loss_val", "loss_train", "loss_test"]).sources
+    with_boxes = planned([*YOLO, "train/loss"])
+    assert with_boxes.sources[LOSS][""].tag == "train/loss"
+    assert with_boxes.summed == {VALIDATION_LOSS_TERM: VALIDATION_LOSS}
+
+
 def test_the_optimizer_is_known_where_a_tag_tells() -> None:
     assert planned(LIGHTNING).optimizer == "AdamW"
     assert not planned(TRANSFORMERS).optimizer
