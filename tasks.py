@@ -198,6 +198,7 @@ def lint(_: list[str]) -> None:
         "CHANGELOG.md",
     )
     run(BIN / "cog", "--check", "README.md")
+    _reference(check=True)
 
 
 def types(_: list[str]) -> None:
@@ -216,9 +217,22 @@ def pytest(options: list[str]) -> None:
 
 
 def readme(_: list[str]) -> None:
-    """Write the README's rule table anew."""
+    """Write the README's rule table and the rule reference anew."""
     set_up("dev")
     run(BIN / "cog", "-r", "README.md")
+    _reference(check=False)
+
+
+def _reference(*, check: bool) -> None:
+    """The rule reference in both languages, written where it belongs or compared with what lies there."""
+    for language, name in (("en", "REFERENCE.md"), ("zh-CN", "REFERENCE.zh-CN.md")):
+        place = ROOT / "tb_lossdiag" / "rules" / name
+        made = ROOT / "build" / name if check else place
+        made.parent.mkdir(exist_ok=True)
+        options = ("--format", "markdown", "--lang", language, "--output", made)
+        run(PYTHON, "-m", "tb_lossdiag.cli", "rules", *options)
+        if check and made.read_bytes() != place.read_bytes():
+            sys.exit(f"tasks: {place.relative_to(ROOT)} is out of date: python3 tasks.py readme")
 
 
 def proto(_: list[str]) -> None:

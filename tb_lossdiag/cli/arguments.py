@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import check, demo, explain
-
-LEVELS = ("info", "warning", "error", "never")
+from tb_lossdiag.cli import check, compare, demo, explain
+from tb_lossdiag.config.settings import LANGUAGES, LEVELS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -18,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"tb-lossdiag {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _check(commands.add_parser("check", help="judge every run in a folder"))
+    _compare(commands.add_parser("compare", help="say what differs between two runs"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
     _rules(commands.add_parser("rules", help="list the rules"))
     _demo(commands.add_parser("demo", help="train small sick and healthy models, and judge them"))
@@ -26,42 +26,46 @@ def parser() -> argparse.ArgumentParser:
 
 def _check(command: argparse.ArgumentParser) -> None:
     command.add_argument("logdir", help="folder with event files, as for tensorboard --logdir")
-    command.add_argument(
-        "--select",
-        action="append",
-        default=[],
-        metavar="CODES",
-        help="only these rules, e.g. LD2,LD301",
-    )
-    command.add_argument(
-        "--ignore", action="append", default=[], metavar="CODES", help="without these rules"
-    )
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="LD201.max_ratio=1e-8",
-        help="change a threshold",
-    )
-    command.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    _judging(command)
+    _output(command, ("text", "json", "markdown", "sarif"))
     command.add_argument(
         "--fail-on",
         choices=LEVELS,
-        default="warning",
         help="exit with 1 from this severity on (default: warning)",
     )
-    _language(command)
+    command.add_argument(
+        "--baseline", metavar="FILE", help="findings listed there do not fail the check"
+    )
+    command.add_argument(
+        "--write-baseline", metavar="FILE", help="list all findings of now there, and exit with 0"
+    )
     command.set_defaults(run=check.run)
+
+
+def _compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "places",
+        nargs="+",
+        metavar="LOGDIR RUN_A RUN_B",
+        help="a folder and two of its runs, or two folders with one run each",
+    )
+    _judging(command)
+    _output(command, ("text", "json", "markdown"))
+    command.set_defaults(run=compare.run)
 
 
 def _explain(command: argparse.ArgumentParser) -> None:
     command.add_argument("code", help="code or name of a rule, e.g. LD302 or clip-after-step")
-    _language(command)
+    command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
     command.set_defaults(run=explain.explain)
 
 
 def _rules(command: argparse.ArgumentParser) -> None:
-    _language(command)
+    command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
+    command.add_argument(
+        "--format", choices=("text", "markdown"), default="text", help="markdown: the reference"
+    )
+    command.add_argument("--output", metavar="FILE", help="write there instead of printing")
     command.set_defaults(run=explain.rules)
 
 
@@ -73,11 +77,36 @@ def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--port", type=int, default=6006, help="TensorBoard's port (default: 6006)"
     )
-    _language(command)
+    command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
     command.set_defaults(run=demo.run)
 
 
-def _language(command: argparse.ArgumentParser) -> None:
+def _judging(command: argparse.ArgumentParser) -> None:
+    """Options that override the configuration file."""
+    many = {"action": "append", "default": []}
+    command.add_argument("--select", metavar="CODES", help="only these rules, e.g. LD2", **many)  # type: ignore[arg-type]
+    command.add_argument("--ignore", metavar="CODES", help="without these rules", **many)  # type: ignore[arg-type]
     command.add_argument(
-        "--lang", choices=("en", "zh-CN"), default="en", help="language of the texts"
+        "--set",
+        metavar="LD601.max_ratio=0.2",
+        help="change a threshold",
+        **many,  # type: ignore[arg-type]
     )
+    command.add_argument(
+        "--map",
+        metavar="loss=my/tag",
+        help="which plain scalar is which quantity (loss, validation_loss, learning_rate, global_norm, loss_term.NAME …)",
+        **many,  # type: ignore[arg-type]
+    )
+    command.add_argument(
+        "--config",
+        metavar="FILE",
+        help="configuration (default: lossdiag.toml or pyproject.toml at or above the folder, or the current one)",
+    )
+    command.add_argument("--no-config", action="store_true", help="read no configuration")
+    command.add_argument("--lang", choices=LANGUAGES, help="language of the texts")
+
+
+def _output(command: argparse.ArgumentParser, forms: tuple[str, ...]) -> None:
+    command.add_argument("--format", choices=forms, default="text")
+    command.add_argument("--output", metavar="FILE", help="write there instead of printing")

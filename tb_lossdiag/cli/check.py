@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
 
-from tb_lossdiag.config import chosen
-from tb_lossdiag.reader import Listing, Reader, open_folder
-from tb_lossdiag.report import document
+from tb_lossdiag import __version__
+from tb_lossdiag.cli import options
+from tb_lossdiag.cli.output import as_json, console, warn_of_extensions
+from tb_lossdiag.config import Policy, Settings
+from tb_lossdiag.reader import Listing, Reader, Scalars, open_folder, scalar_limit
+from tb_lossdiag.report import baseline, document
 from tb_lossdiag.report.markdown import markdown
+from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.report.text import show
-from tb_lossdiag.rules.engine import diagnose
 from tb_lossdiag.rules.rule import Rule, Severity
 
 Json = dict[str, Any]
@@ -24,45 +26,82 @@ def run(arguments: argparse.Namespace) -> int:
     """Judge every run of a folder.
 
     Raises:
-        ValueError: there is nothing to judge, or an option names no rule.
-        OSError: the folder cannot be read.
+        ValueError: there is nothing to judge, or an option or the configuration is not understood.
+        OSError: the folder or a file cannot be read or written.
     """
-    rules = chosen(_codes(arguments.select), _codes(arguments.ignore), arguments.set)
-    runs = judged(arguments.logdir, rules, arguments.lang)
-    output(runs, arguments.format)
-    return exit_code(runs, arguments.fail_on)
+    settings = options.settings(arguments, arguments.logdir)
+    policy = Policy.of(settings)
+    known = baseline.read(arguments.baseline) if arguments.baseline else None
+    warn_of_extensions()
+    reader = open_reader(arguments.logdir, settings)
+    listings = reader.listings()
+    _require(listings.values(), arguments.logdir, options.mapping(arguments.map))
+    runs = [entry(reader, listing, policy, settings.language) for listing in listings.values()]
+    if arguments.write_baseline:
+        baseline.write(arguments.write_baseline, runs)
+        return 0
+    if known is not None:
+        baseline.mark(runs, known)
+    with console(arguments.output) as out:
+        output(out, runs, arguments.format, (policy.rules, arguments.logdir, settings.language))
+    return exit_code(runs, settings.fail_on)
 
 
-def judged(logdir: str, rules: Sequence[Rule], language: str) -> list[Json]:
+def judged(logdir: str, settings: Settings) -> list[Json]:
     """The `runs` of the JSON document for a folder.
 
     Raises:
-        ValueError: no run in the folder has records of ours.
+        ValueError: no run in the folder can be judged, or the settings are not understood.
     """
-    reader = Reader(open_folder(logdir))
+    policy, reader = Policy.of(settings), open_reader(logdir, settings)
     listings = reader.listings()
-    if not listings:
-        raise ValueError(
-            f"no Loss Doctor records in {logdir}: record with tb_lossdiag.SummaryWriter and add_diagnostics"
-        )
-    return [_entry(reader, listing, rules, language) for listing in listings.values()]
+    _require(listings.values(), logdir, {})
+    return [entry(reader, listing, policy, settings.language) for listing in listings.values()]
 
 
-def output(runs: list[Json], form: str) -> None:
-    """Print runs as text, JSON or Markdown."""
-    console = Console(highlight=False)
+def open_reader(logdir: str, settings: Settings) -> Reader:
+    """A reader of a folder.
+
+    Raises:
+        ValueError: the settings map something to no quantity.
+        OSError: there is no such folder.
+    """
+    provider = open_folder(logdir)
+    return Reader(provider, Scalars(provider, scalar_limit(logdir), settings.mapped))
+
+
+def entry(reader: Reader, listing: Listing, policy: Policy, language: str) -> Json:
+    """One run of the document."""
+    if listing.problem is not None:
+        return document.unreadable(listing.run, listing.problem)
+    run = reader.read(listing)
+    return document.entry(run, policy.diagnose(run), language, policy.rules)
+
+
+def output(
+    out: Console, runs: list[Json], form: str, about: tuple[Sequence[Rule], str, str]
+) -> None:
+    """Print runs as text, JSON, Markdown or SARIF.
+
+    Args:
+        out: where.
+        runs: entries of the document.
+        form: which.
+        about: rules, folder and language.
+    """
+    rules, logdir, language = about
     if form == "json":
-        whole = {"version": document.VERSION, "runs": runs}
-        text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
-        console.out(text, highlight=False)
+        out.out(as_json({"version": document.VERSION, "runs": runs}), highlight=False)
+    elif form == "sarif":
+        out.out(as_json(sarif(runs, rules, logdir, language, __version__)), highlight=False)
     elif form == "markdown":
-        console.out(markdown(runs), highlight=False)
+        out.out(markdown(runs, language), highlight=False)
     else:
-        show(console, runs)
+        show(out, runs, language)
 
 
 def exit_code(runs: Iterable[Json], fail_on: str) -> int:
-    """0 or 1 by the worst finding, 2 if a run could not be read."""
+    """0 or 1 by the worst finding that is not in the baseline, 2 if a run could not be read."""
     entries = list(runs)
     if any(entry["status"] == "unreadable" for entry in entries):
         return 2
@@ -73,17 +112,20 @@ def exit_code(runs: Iterable[Json], fail_on: str) -> int:
 
 
 def worst(findings: Iterable[Json]) -> int:
-    """Highest severity among findings and what they explain, -1 if there are none."""
-    levels = [max(Severity[f["severity"].upper()], worst(f["explains"])) for f in findings]
-    return max(levels, default=-1)
+    """Highest severity among new findings and what they explain, -1 if there are none."""
+    new = (finding for finding in baseline.walk(findings) if not finding.get("known"))
+    return max((Severity[finding["severity"].upper()] for finding in new), default=-1)
 
 
-def _entry(reader: Reader, listing: Listing, rules: Sequence[Rule], language: str) -> Json:
-    if listing.problem is not None:
-        return document.unreadable(listing.run, listing.problem)
-    run = reader.read(listing)
-    return document.entry(run, diagnose(run, rules), language)
-
-
-def _codes(options: Iterable[str]) -> list[str]:
-    return [code for option in options for code in option.split(",") if code.strip()]
+def _require(listings: Iterable[Listing], logdir: str, mapped: dict[str, tuple[str, ...]]) -> None:
+    """Something to judge, and a use for every `--map`: a misspelt tag must not pass for a healthy run."""
+    listed = list(listings)
+    if not listed:
+        raise ValueError(
+            f"no Loss Doctor records in {logdir} and no scalar that is known as a loss: record with tb_lossdiag.SummaryWriter "
+            "and add_diagnostics, or name a scalar with --map loss=TAG"
+        )
+    used = {key for found in listed if found.scalars for key in found.scalars.plan.mapped}
+    for key, tags in mapped.items():
+        if key not in used:
+            raise ValueError(f"--map {key}={tags[0]}: no run has a scalar of that tag")

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tb_lossdiag.cli import check
-from tb_lossdiag.rules import RULES
+from tb_lossdiag.config import Settings
+from tb_lossdiag.report.text import show
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     logdir = Path(arguments.logdir)
     _fresh(logdir, {scenario.name for scenario in scenarios})
     _train(scenarios, logdir)
-    check.output(check.judged(str(logdir), RULES, arguments.lang), "text")
+    runs = check.judged(str(logdir), Settings(language=arguments.lang))
+    show(Console(highlight=False), runs, arguments.lang)
     if arguments.serve:
         return _serve(logdir, arguments.port)
     Console().print(f"tensorboard --logdir {logdir}  shows the same in the tab Loss Doctor")

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-from tb_lossdiag.config import find
+from tb_lossdiag.cli.output import console
+from tb_lossdiag.config import all_rules, find
+from tb_lossdiag.report.reference import reference
 from tb_lossdiag.report.text import STYLES
-from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.rule import documentation, number, thresholds
 
 
@@ -21,21 +22,33 @@ def explain(arguments: argparse.Namespace) -> int:
         ValueError: no rule has this code or name.
     """
     rule = find(arguments.code)
-    console = Console(highlight=False)
+    out = Console(highlight=False)
     title = rule.title.in_language(arguments.lang)
-    console.print(f"[bold]{rule.code} {rule.name}[/bold]  {title}  ({rule.severity.label})\n")
-    console.print(Markdown(documentation(rule, arguments.lang)))
+    out.print(f"[bold]{rule.code} {rule.name}[/bold]  {title}  ({rule.severity.label})\n")
+    out.print(Markdown(documentation(rule, arguments.lang)))
     for name, value in thresholds(rule).items():
-        console.print(f"  {rule.code}.{name} = {number(value)}", markup=False)
+        out.print(f"  {rule.code}.{name} = {number(value)}", markup=False)
     return 0
 
 
 def rules(arguments: argparse.Namespace) -> int:
-    """Print a table of all rules."""
+    """Print a table of all rules, or their reference.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with console(arguments.output) as out:
+        if arguments.format == "markdown":
+            out.out(reference(all_rules(), arguments.lang), end="", highlight=False)
+        else:
+            out.print(_table(arguments.lang))
+    return 0
+
+
+def _table(language: str) -> Table:
     table = Table("code", "name", "severity", "says")
-    for rule in RULES:
+    for rule in all_rules():
         style = STYLES[rule.severity.label]
         severity = f"[{style}]{rule.severity.label}[/]"
-        table.add_row(rule.code, rule.name, severity, rule.title.in_language(arguments.lang))
-    Console(highlight=False).print(table)
-    return 0
+        table.add_row(rule.code, rule.name, severity, rule.title.in_language(language))
+    return table

@@ -33,9 +33,10 @@ class Clinic:
 
     Args:
         provider: the context's data provider.
+        configuration: how runs are read and judged.
     """
 
-    def __init__(self, provider: Any) -> None:
+    def __init__(self, provider: Any, configuration: Configuration) -> None:
         self._provider = provider
         self._reader = Reader(provider)
         self._cases: dict[tuple[str, str], Case] = {}
@@ -88,7 +89,7 @@ class Clinic:
         )
 
     def _listings(self, where: Where) -> Mapping[str, Listing]:
-        return self._reader.listings(where.context, where.experiment_id)
+        return self._configuration.now().reader.listings(where.context, where.experiment_id)
 
     def _rows(
         self, where: Where, listings: Mapping[str, Listing], language: str, first: str | None
@@ -143,7 +144,7 @@ def _waiting(case: Case) -> Json:
 
 def _known(listings: Mapping[str, Listing], run: str) -> Listing:
     if run not in listings:
-        raise errors.NotFoundError(f"run: {run[:200]!r} has no Loss Doctor records")
+        raise errors.NotFoundError(f"run: {run[:200]!r} has nothing to judge")
     return listings[run]
 
 

@@ -69,6 +69,14 @@ def optional_run(request: Request) -> str | None:
     return request.args.get("run")
 
 
+def two_runs(request: Request) -> tuple[str, str]:
+    """The two runs of a comparison."""
+    a, b = request.args.get("a"), request.args.get("b")
+    if a is None or b is None:
+        raise errors.InvalidArgumentError("compare: a and b are needed")
+    return a, b
+
+
 def table(request: Request) -> tuple[str, Quantity]:
     """Run and quantity of a table request."""
     run, name = request.args.get("run"), request.args.get("quantity")

@@ -30,8 +30,10 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def __init__(self, context: Any) -> None:
         """Keep the context's data provider; nothing is read yet."""
-        self._clinic = Clinic(context.data_provider)
         self._logdir = context.logdir or ""
+        limit = (context.sampling_hints or {}).get("scalars", DEFAULT_LIMIT)
+        configuration = Configuration(context.data_provider, self._logdir, limit)
+        self._clinic = Clinic(context.data_provider, configuration)
 
     def is_active(self) -> bool:
         """False: TensorBoard asks only while it lists no data of ours, and then there is none."""
@@ -77,7 +79,11 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _respond(request, write(whole), kind, saved)
 
     def _rules(self, request: Request) -> Response:
-        return _json(request, document.rules(parse.language(request)))
+        return _json(request, self._clinic.rules(parse.language(request)))
+
+    def _compare(self, request: Request) -> Response:
+        where, language = parse.where(request), parse.language(request)
+        return _json(request, self._clinic.compare(where, parse.two_runs(request), language))
 
 
 def _asset(name: str) -> Callable[[Request], Response]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tensorboard.context import RequestContext
 from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
+from tb_lossdiag.reader.scalars import Found, Scalars
+from tb_lossdiag.reader.series import with_scalars
 from tb_lossdiag.records import Run
 from tb_lossdiag.schema import (
     FACTS,
@@ -36,13 +38,22 @@ class Listing:
     Attributes:
         run: its name.
         version: changes exactly when something was recorded.
+        tags: where each tag of ours ends.
+        headers: quantities of each.
         problem: why it cannot be read, or None.
+        scalars: plain scalars that fill in what we did not record; without tags of ours they are all there is.
     """
 
     run: str
     version: str
     tags: Mapping[Tag, Stamp]
     problem: str | None = None
+    scalars: Found | None = None
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """TensorBoard's runs that this one is made of."""
+        return frozenset({self.run}) | (self.scalars.runs if self.scalars else frozenset())
 
 
 @dataclass
@@ -59,22 +70,30 @@ class Reader:
 
     Args:
         provider: a `tensorboard.data.provider.DataProvider`.
+        scalars: how to read runs that nobody instrumented; None takes the usual tags.
+        salt: part of every version: what was made of a run is out of date with another one.
     """
 
-    def __init__(self, provider: Any) -> None:
+    def __init__(self, provider: Any, scalars: Scalars | None = None, salt: str = "") -> None:
+        self._salt = salt
         self._provider = provider
+        self._scalars = scalars or Scalars(provider)
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._lock = threading.Lock()
 
     def listings(
         self, context: RequestContext | None = None, experiment_id: str = ""
     ) -> dict[str, Listing]:
-        """The runs that hold records of ours, by name."""
-        found = self._provider.list_tensors(
-            context or RequestContext(), experiment_id=experiment_id, plugin_name=PLUGIN
+        """The runs that hold records of ours or a loss among their scalars, by name."""
+        context = context or RequestContext()
+        listed = self._provider.list_tensors(
+            context, experiment_id=experiment_id, plugin_name=PLUGIN
         )
-        listings = {run: _listing(run, tags) for run, tags in found.items()}
-        return {run: entry for run, entry in sorted(listings.items()) if entry is not None}
+        ours = {run: entry for run, tags in listed.items() if (entry := _listing(run, tags))}
+        found = self._scalars.found(context, experiment_id, ours)
+        named = {run: _with(ours.get(run), run, found.get(run)) for run in sorted({*ours, *found})}
+        listings = {run: entry for run, entry in named.items() if entry is not None}
+        return {run: replace(e, version=self._salt + e.version) for run, e in listings.items()}
 
     def read(
         self, listing: Listing, context: RequestContext | None = None, experiment_id: str = ""
@@ -101,8 +120,11 @@ class Reader:
                 data = self._data(listing.run, str(tag), context, experiment_id)
                 kept.values[tag] = (stamp, _decoded(tag, data))
         kept.values = {tag: value for tag, value in kept.values.items() if tag in listing.tags}
-        kept.run = assemble(listing.run, _sessions(kept, listing))
-        kept.version = listing.version
+        run = assemble(listing.run, _sessions(kept, listing))
+        if listing.scalars is not None:
+            read = self._scalars.read(listing.scalars, context, experiment_id)
+            run = with_scalars(run, listing.scalars.plan, read)
+        kept.run, kept.version = run, listing.version
 
     def _data(self, run: str, tag: str, context: RequestContext, experiment_id: str) -> list[Any]:
         """All values of one tag. Never several tags at once: the data server bounds an answer's size."""
@@ -131,6 +153,23 @@ def _listing(run: str, series: Mapping[str, Any]) -> Listing | None:
     if not tags and problem is None:
         return None
     return Listing(run, f"{hash(frozenset(tags.values())):x}", tags, problem)
+
+
+def _with(ours: Listing | None, run: str, found: Found | None) -> Listing | None:
+    """Our listing with the scalars that add something; None if there is nothing to judge."""
+    if found is None or (ours is not None and ours.problem is not None):
+        return ours
+    if ours is not None:
+        recorded = {name for names in ours.headers.values() for name in names}
+        found = replace(found, plan=found.plan.without(recorded))
+    elif not found.plan.has_loss():
+        return None
+    if ours is not None and not found.plan.sources and found.runs <= {run}:
+        return ours
+    stamps = {found.stamps[source] for source in found.plan.series()}
+    version = f"{ours.version if ours else ''}-{hash(frozenset(stamps)):x}"
+    base = ours or Listing(run, "", {}, {})
+    return replace(base, version=version, scalars=found)
 
 
 def _decoded(tag: Tag, data: list[Any]) -> Any:

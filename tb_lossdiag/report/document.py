@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Cause, Diagnosis, Outcome, Verdict
+from tb_lossdiag.rules.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
 from tb_lossdiag.rules.rule import Evidence, Rule, Severity, documentation, thresholds
 
 VERSION = 1
 Json = dict[str, Any]
-_BY_CODE: Mapping[str, Rule] = {rule.code: rule for rule in RULES}
 
 
 def document(judged: Iterable[tuple[Run, Diagnosis]], language: str = "en") -> Json:
@@ -21,15 +20,26 @@ def document(judged: Iterable[tuple[Run, Diagnosis]], language: str = "en") -> J
     return {"version": VERSION, "runs": [entry(run, found, language) for run, found in judged]}
 
 
-def entry(run: Run, diagnosis: Diagnosis, language: str = "en") -> Json:
-    """One run of the document."""
+def entry(
+    run: Run, diagnosis: Diagnosis, language: str = "en", rules: Sequence[Rule] = RULES
+) -> Json:
+    """One run of the document.
+
+    Args:
+        run: what was judged.
+        diagnosis: what the rules said.
+        language: of the texts.
+        rules: those that judged; their names and titles go with findings and outcomes.
+    """
+    named = {rule.code: rule for rule in rules}
     return {
         "run": run.name,
         "status": status(diagnosis),
         "steps": records(run),
         "facts": dict(run.facts),
-        "findings": [_cause(cause, language) for cause in diagnosis.causes],
-        "outcomes": [_outcome(outcome, language) for outcome in diagnosis.outcomes],
+        "findings": [_cause(cause, language, named) for cause in diagnosis.causes],
+        "suppressed": [_suppressed(taken, language, named) for taken in diagnosis.suppressed],
+        "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
     }
 
 
@@ -41,6 +51,7 @@ def unreadable(name: str, problem: str) -> Json:
         "steps": 0,
         "facts": {},
         "findings": [],
+        "suppressed": [],
         "outcomes": [],
         "problem": problem,
     }
@@ -65,9 +76,9 @@ def records(run: Run) -> int:
     return max((len(table) for table in run.tables.values()), default=0)
 
 
-def rules(language: str = "en") -> Json:
+def rules(language: str = "en", known: Sequence[Rule] = RULES) -> Json:
     """Every rule with its documentation."""
-    return {"version": VERSION, "rules": [_rule(rule, language) for rule in RULES]}
+    return {"version": VERSION, "rules": [_rule(rule, language) for rule in known]}
 
 
 def number(value: float | None) -> float | str | None:
@@ -92,8 +103,12 @@ def _rule(rule: Rule, language: str) -> Json:
     }
 
 
-def _cause(cause: Cause, language: str) -> Json:
-    finding, rule = cause.finding, _BY_CODE.get(cause.finding.code)
+def _suppressed(taken: Suppressed, language: str, named: Mapping[str, Rule]) -> Json:
+    return {**_cause(Cause(taken.finding), language, named), "reason": taken.reason}
+
+
+def _cause(cause: Cause, language: str, named: Mapping[str, Rule]) -> Json:
+    finding, rule = cause.finding, named.get(cause.finding.code)
     return {
         "code": finding.code,
         "name": rule.name if rule else "",
@@ -106,7 +121,7 @@ def _cause(cause: Cause, language: str) -> Json:
         "advice": finding.advice.in_language(language),
         "numbers": {name: number(value) for name, value in finding.numbers.items()},
         "evidence": [_evidence(piece) for piece in finding.evidence],
-        "explains": [_cause(child, language) for child in cause.explains],
+        "explains": [_cause(child, language, named) for child in cause.explains],
     }
 
 
@@ -121,8 +136,8 @@ def _evidence(piece: Evidence) -> Json:
     }
 
 
-def _outcome(outcome: Outcome, language: str) -> Json:
-    rule = _BY_CODE.get(outcome.code)
+def _outcome(outcome: Outcome, language: str, named: Mapping[str, Rule]) -> Json:
+    rule = named.get(outcome.code)
     return {
         "code": outcome.code,
         "name": rule.name if rule else "",

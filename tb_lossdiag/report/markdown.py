@@ -5,62 +5,70 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tb_lossdiag.report.baseline import walk
+from tb_lossdiag.report.text import number, steps
+from tb_lossdiag.report.words import word
+
 Json = Mapping[str, Any]
 
 
-def markdown(runs: Iterable[Json]) -> str:
+def markdown(runs: Iterable[Json], language: str = "en") -> str:
     """The runs of a document."""
-    return "\n".join(line for run in runs for line in _run(run))
+    return "\n".join(line for run in runs for line in _run(run, language))
 
 
-def _run(run: Json) -> Iterator[str]:
-    yield f"# {escape(run['run'])}: {run['status']}"
+def _run(run: Json, language: str) -> Iterator[str]:
+    yield f"# {escape(run['run'])}: {word(run['status'], language)}"
     yield ""
     if problem := run.get("problem"):
         yield from (escape(problem), "")
+    if run["facts"].get("source") == "scalars":
+        scalars = escape(run["facts"].get("scalars", ""))
+        yield from (word("from scalars", language, scalars=scalars), "")
     for finding in run["findings"]:
-        yield from _finding(finding)
-    yield from _not_evaluated(run)
+        yield from _finding(finding, language)
+    yield from _accepted(run, language)
+    yield from _not_evaluated(run, language)
 
 
-def _finding(finding: Json) -> Iterator[str]:
-    yield f"## {finding['code']} {escape(finding['title'])} ({finding['severity']})"
+def _finding(finding: Json, language: str) -> Iterator[str]:
+    known = f", {word('known', language)}" if finding.get("known") else ""
+    severity = word(finding["severity"], language)
+    yield f"## {finding['code']} {escape(finding['title'])} ({severity}{known})"
     subject = f"{escape(finding['subject'])}, " if finding["subject"] else ""
-    yield from ("", f"{subject}steps {finding['first_step']} to {finding['last_step']}", "")
+    yield from ("", f"{subject}{steps(finding, language)}", "")
     yield from (escape(finding["message"]), "")
     if finding["evidence"]:
-        yield from ("| quantity | column | steps | observed | threshold |", "|---|---|---|---|---|")
-        yield from (_row(piece) for piece in finding["evidence"])
+        names = ("quantity", "column", "at", "observed", "bound")
+        yield "| " + " | ".join(word(name, language) for name in names) + " |"
+        yield "|---|---|---|---|---|"
+        yield from (_row(piece, language) for piece in finding["evidence"])
         yield ""
     yield from (finding["advice"], "")
-    for symptom in _folded(finding):
-        yield f"- explains {symptom['code']}: {escape(symptom['message'])}"
+    for symptom in walk(finding["explains"]):
+        yield f"- {word('explains', language)} {symptom['code']}: {escape(symptom['message'])}"
     yield ""
 
 
-def _row(piece: Json) -> str:
-    steps = f"{piece['first_step']} to {piece['last_step']}"
-    cells = (piece["quantity"], escape(piece["column"]), steps)
-    numbers = (_number(piece["observed"]), _number(piece["threshold"]))
+def _row(piece: Json, language: str) -> str:
+    cells = (piece["quantity"], escape(piece["column"]), steps(piece, language))
+    numbers = ("" if v is None else number(v) for v in (piece["observed"], piece["threshold"]))
     return "| " + " | ".join((*cells, *numbers)) + " |"
 
 
-def _number(value: float | str | None) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else f"{value:.3g}"
+def _accepted(run: Json, language: str) -> Iterator[str]:
+    if run["suppressed"]:
+        yield from (word("accepted here", language), "")
+        for finding in run["suppressed"]:
+            message, reason = escape(finding["message"]), escape(finding["reason"])
+            yield f"- {finding['code']}: {message} ({reason})"
+        yield ""
 
 
-def _folded(finding: Json) -> Iterator[Json]:
-    for symptom in finding["explains"]:
-        yield symptom
-        yield from _folded(symptom)
-
-
-def _not_evaluated(run: Json) -> Iterator[str]:
+def _not_evaluated(run: Json, language: str) -> Iterator[str]:
     open_ = [o for o in run["outcomes"] if o["outcome"] in {"not evaluated", "failed"}]
     if open_:
-        yield from ("Not evaluated:", "")
+        yield from (word("not evaluated here", language), "")
         yield from (f"- {o['code']} {o['name']}: {escape(o['reason'])}" for o in open_)
         yield ""
 

@@ -11,6 +11,8 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from tb_lossdiag.report.words import word
+
 Json = Mapping[str, Any]
 
 STYLES = {
@@ -29,81 +31,103 @@ GLYPHS = {
 }
 
 
-def show(console: Console, runs: Iterable[Json]) -> None:
+def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
     """Print the runs of a document: one block per cause, a line per run for the rest."""
     for run in runs:
-        console.print(_headline(run))
+        console.print(_headline(run, language))
+        for note in _notes(run, language):
+            console.print(Text(note, style="dim"))
         for finding in run["findings"]:
-            console.print(_block(finding))
-        console.print(_checks(run))
+            console.print(_block(finding, language))
+        for finding in run["suppressed"]:
+            console.print(_accepted(finding, language))
+        console.print(_checks(run, language))
         console.print()
 
 
-def _headline(run: Json) -> Text:
+def _headline(run: Json, language: str) -> Text:
     status = run["status"]
-    line = Text.assemble((f"{GLYPHS[status]} {status}", STYLES.get(status, "bold")), "  ")
+    named = f"{GLYPHS[status]} {word(status, language)}"
+    line = Text.assemble((named, STYLES.get(status, "bold")), "  ")
     line.append(run["run"], style="bold")
-    line.append(f"  {run['steps']} records", style="dim")
+    line.append(f"  {word('records', language, count=run['steps'])}", style="dim")
     if problem := run.get("problem"):
         line.append(f"  {problem}")
     return line
 
 
-def _block(finding: Json) -> RenderableType:
+def _notes(run: Json, language: str) -> Iterable[str]:
+    """Where the numbers come from, when they are not ours."""
+    facts = run["facts"]
+    if facts.get("source") == "scalars":
+        yield word("from scalars", language, scalars=facts.get("scalars", ""))
+    if thinned := facts.get("thinned"):
+        yield word("thinned", language, names=thinned)
+
+
+def _block(finding: Json, language: str) -> RenderableType:
     parts: list[RenderableType] = [
         Text(finding["message"]),
-        _where(finding),
+        _where(finding, language),
         Padding(Markdown(finding["advice"]), (1, 0, 0, 0)),
     ]
-    symptoms = list(_folded(finding))
+    symptoms = list(_folded(finding, language))
     if symptoms:
-        parts.append(Padding(Group(Text("It explains:", style="dim"), *symptoms), (1, 0, 0, 0)))
+        heading = Text(word("it explains", language), style="dim")
+        parts.append(Padding(Group(heading, *symptoms), (1, 0, 0, 0)))
     severity = finding["severity"]
-    title = Text(f"{GLYPHS[severity]} {finding['code']}  {finding['title']}")
+    known = f"  ({word('known', language)})" if finding.get("known") else ""
+    title = Text(f"{GLYPHS[severity]} {finding['code']}  {finding['title']}{known}")
     return Panel(Group(*parts), title=title, title_align="left", border_style=STYLES[severity])
 
 
-def _where(finding: Json) -> Text:
+def _accepted(finding: Json, language: str) -> Text:
+    words = {name: finding[name] for name in ("code", "message", "reason")}
+    return Text(word("accepted", language, **words), style="dim")
+
+
+def _where(finding: Json, language: str) -> Text:
     subject = f"{finding['subject']}, " if finding["subject"] else ""
-    steps = _steps(finding)
     seen = [
-        f"{piece['quantity']}{_column(piece)} {_compare(piece)}"
+        f"{piece['quantity']}{_column(piece)} {_compare(piece, language)}"
         for piece in finding["evidence"]
         if piece["observed"] is not None
     ]
-    return Text("; ".join([f"{subject}{steps}", *seen]), style="dim")
+    return Text("; ".join([f"{subject}{steps(finding, language)}", *seen]), style="dim")
 
 
-def _steps(finding: Json) -> str:
+def steps(finding: Json, language: str) -> str:
+    """The steps of a finding in words."""
     first, last = finding["first_step"], finding["last_step"]
-    return f"step {first}" if first == last else f"steps {first} to {last}"
+    return word("step" if first == last else "steps", language, first=first, last=last)
 
 
 def _column(piece: Json) -> str:
     return f"[{piece['column']}]" if piece["column"] else ""
 
 
-def _compare(piece: Json) -> str:
+def _compare(piece: Json, language: str) -> str:
     observed, threshold = piece["observed"], piece["threshold"]
-    bound = f" (threshold {_number(threshold)})" if threshold is not None else ""
-    return f"{_number(observed)}{bound}"
+    bound = "" if threshold is None else word("threshold", language, value=number(threshold))
+    return f"{number(observed)}{bound}"
 
 
-def _number(value: float | str) -> str:
+def number(value: float | str) -> str:
+    """Three digits; words for what is no number."""
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
-def _folded(finding: Json, depth: int = 0) -> Iterable[Text]:
+def _folded(finding: Json, language: str, depth: int = 0) -> Iterable[Text]:
     for symptom in finding["explains"]:
         text = Text("  " * depth + f"{GLYPHS[symptom['severity']]} {symptom['code']} ")
-        text.append(f"{symptom['message']} ({_steps(symptom)})", style="dim")
+        text.append(f"{symptom['message']} ({steps(symptom, language)})", style="dim")
         yield text
-        yield from _folded(symptom, depth + 1)
+        yield from _folded(symptom, language, depth + 1)
 
 
-def _checks(run: Json) -> Text:
+def _checks(run: Json, language: str) -> Text:
     counts: dict[str, int] = {}
     for outcome in run["outcomes"]:
         counts[outcome["outcome"]] = counts.get(outcome["outcome"], 0) + 1
-    parts = [f"{count} {name}" for name, count in counts.items()]
-    return Text("rules: " + ", ".join(parts) if parts else "", style="dim")
+    parts = ", ".join(f"{count} {word(name, language)}" for name, count in counts.items())
+    return Text(word("rules", language, counts=parts) if parts else "", style="dim")

@@ -51,6 +51,14 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Suppressed:
+    """A finding that somebody has accepted, with the reason they gave."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Everything the rules say about a run.
 
@@ -58,11 +66,13 @@ class Diagnosis:
         run: the run's name.
         causes: findings nothing else explains, worst and earliest first, with what they explain.
         outcomes: one per rule, in the order of the rules.
+        suppressed: findings that are accepted; they are in no other list and count for nothing.
     """
 
     run: str
     causes: tuple[Cause, ...]
     outcomes: tuple[Outcome, ...]
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def worst(self) -> Severity | None:

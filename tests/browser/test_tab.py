@@ -112,7 +112,7 @@ def test_moving_through_findings_with_the_keyboard(tab: Any) -> None:
 
 def test_an_empty_folder_says_what_to_write(open_tab: Open, serve: Serve, tmp_path: Path) -> None:
     with PlainWriter(tmp_path / "plain") as writer:
-        writer.add_scalar("loss", 1.0, 0)
+        writer.add_scalar("accuracy", 1.0, 0)
     frame = open_tab(serve(tmp_path)).open()
     expect(frame.get_by_text("from tb_lossdiag import SummaryWriter").first).to_be_visible()
     expect(frame.get_by_text("plain").first).to_be_visible()

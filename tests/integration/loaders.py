@@ -47,10 +47,13 @@ def rust(logdir: str) -> Any:
 
 
 def _settle(provider: Any) -> None:
-    before, same, deadline = None, 0, time.monotonic() + 30
+    before: object = None
+    same, deadline = 0, time.monotonic() + 30
     while same < 4 and time.monotonic() < deadline:
         found = provider.list_tensors(RequestContext(), experiment_id="", plugin_name=PLUGIN)
-        now = {r: {t: s.max_step for t, s in tags.items()} for r, tags in found.items()}
+        plain = provider.list_scalars(RequestContext(), experiment_id="", plugin_name="scalars")
+        listed = (*found.items(), *plain.items())
+        now = [(run, {tag: entry.max_step for tag, entry in tags.items()}) for run, tags in listed]
         same = same + 1 if now == before else 0
         before = now
         time.sleep(0.3)

@@ -31,7 +31,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with SummaryWriter(logdir / HOSTILE) as writer:
         writer.add_diagnostics(loss=float("nan"), global_step=3)
     with PlainWriter(logdir / "plain") as plain:
-        plain.add_scalar("loss", 1.0, 0)
+        plain.add_scalar("accuracy", 1.0, 0)
     with serving(str(logdir), "--load_fast", request.param) as address:
         base = f"{address}/data/plugin/lossdiag"
         _until(lambda: len(load(f"{base}/runs")["runs"]) == 2)

@@ -147,7 +147,7 @@ def test_a_truncated_tail_costs_only_the_tail(loader: Open, tmp_path: Path) -> N
 def test_foreign_and_empty_folders_have_no_runs(loader: Open, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with PlainWriter(tmp_path / "foreign") as writer:
-        writer.add_scalar("loss", 1.0, 0)
+        writer.add_scalar("accuracy", 1.0, 0)
         writer.add_tensor("lossdiag/loss/x/0", torch.zeros(3), 0)
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "events.out.tfevents.1.x.1.0").write_bytes(b"no event file at all")

@@ -1,0 +1,41 @@
+"""Where reports go: the terminal or a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tb_lossdiag.config.extensions import failures
+
+_FILE_WIDTH = 120
+
+
+@contextmanager
+def console(path: str | None) -> Iterator[Console]:
+    """A console that writes to the terminal, or without colours to a file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if path is None:
+        yield Console(highlight=False)
+        return
+    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+        yield Console(file=file, highlight=False, width=_FILE_WIDTH, no_color=True)
+
+
+def as_json(value: Any) -> str:
+    """A document as people read it in a diff."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def warn_of_extensions() -> None:
+    """Say on standard error which packages' rules could not be loaded."""
+    for sentence in failures():
+        print(f"tb-lossdiag: warning: {sentence}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,160 @@
+"""Runs that nobody instrumented: plain scalars in their event files, read through the data provider."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tensorboard.context import RequestContext
+from tensorboard.data.provider import RunTagFilter
+
+from tb_lossdiag.reader.phases import Source, grouped
+from tb_lossdiag.reader.plan import Mapped, Plan, plan, wanted
+from tb_lossdiag.reader.series import Series
+
+logger = logging.getLogger(__name__)
+
+PLUGIN_NAME = "scalars"
+DEFAULT_LIMIT = 1000
+"""Values of a scalar tag that TensorBoard keeps (a random sample and the last), unless `--samples_per_plugin scalars=N` says else."""
+_ALL = 2**31 - 1
+_SHARE = 0.05
+"""Share of the time that listing scalars may take: big folders are listed less often instead of slowing every request."""
+
+Stamp = tuple[int, float]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run with scalars that mean something.
+
+    Attributes:
+        plan: what they mean.
+        stamps: where each series ends; changes when something is written.
+        runs: TensorBoard's runs it is made of.
+    """
+
+    plan: Plan
+    stamps: Mapping[Source, Stamp]
+    runs: frozenset[str]
+
+
+@dataclass
+class _Kept:
+    """The last listing of an experiment."""
+
+    alone: frozenset[str]
+    found: dict[str, Found]
+    until: float
+
+
+class Scalars:
+    """Plain scalars of a data provider. Thread-safe.
+
+    Args:
+        provider: a `tensorboard.data.provider.DataProvider`.
+        limit: most values that it keeps of a tag, 0 for all; series that reach it are marked as thinned.
+        mapped: tags that the user names.
+
+    Raises:
+        ValueError: the mapping names no quantity.
+    """
+
+    def __init__(
+        self, provider: Any, limit: int = DEFAULT_LIMIT, mapped: Mapped | None = None
+    ) -> None:
+        self._provider = provider
+        self._limit = limit
+        self._mapped = mapped or {}
+        for key in self._mapped:
+            wanted(key)
+        self._kept: dict[str, _Kept] = {}
+        self._series: dict[tuple[str, Source], tuple[Stamp, Series]] = {}
+        self._lock = threading.Lock()
+
+    def found(
+        self, context: RequestContext, experiment_id: str, alone: Collection[str]
+    ) -> dict[str, Found]:
+        """Runs with a recognised scalar, by name. Sub-runs of phases are joined, but for those in `alone`."""
+        with self._lock:
+            kept = self._kept.get(experiment_id)
+            known = kept is not None and kept.alone == frozenset(alone)
+            if kept is None or not known or time.monotonic() >= kept.until:
+                kept = self._listed(context, experiment_id, frozenset(alone))
+                self._kept[experiment_id] = kept
+                self._forget(experiment_id, kept)
+            return kept.found
+
+    def read(
+        self, found: Found, context: RequestContext, experiment_id: str
+    ) -> dict[Source, Series]:
+        """The series of a run; only those that grew since the last call are read again."""
+        wanted = {source: (experiment_id, source) for source in found.plan.series()}
+        with self._lock:
+            old = [source for source, key in wanted.items() if not self._has(key, found)]
+            for run in {source.run for source in old}:
+                tags = [source.tag for source in old if source.run == run]
+                for tag, data in self._data(run, tags, context, experiment_id).items():
+                    source = Source(run, tag)
+                    read = (found.stamps[source], Series.of(data, self._limit))
+                    self._series[wanted[source]] = read
+            return {source: self._series[key][1] for source, key in wanted.items()}
+
+    def _has(self, key: tuple[str, Source], found: Found) -> bool:
+        kept = self._series.get(key)
+        return kept is not None and kept[0] == found.stamps[key[1]]
+
+    def _listed(self, context: RequestContext, experiment_id: str, alone: frozenset[str]) -> _Kept:
+        began = time.monotonic()
+        listed = self._list(context, experiment_id)
+        entries = {
+            run: _found(tags, listed, self._mapped) for run, tags in grouped(listed, alone).items()
+        }
+        found = {run: entry for run, entry in entries.items() if entry.plan.sources}
+        now = time.monotonic()
+        return _Kept(alone, found, now + (now - began) / _SHARE)
+
+    def _list(self, context: RequestContext, experiment_id: str) -> Mapping[str, Mapping[str, Any]]:
+        """Tags of every run; none, with a warning, from a provider that fails here: our own records stand without them."""
+        try:
+            listed: Mapping[str, Mapping[str, Any]] = self._provider.list_scalars(
+                context, experiment_id=experiment_id, plugin_name=PLUGIN_NAME
+            )
+        except Exception as error:  # noqa: BLE001  (a provider may be anything, hosted ones included)
+            logger.warning("Loss Doctor could not list plain scalars: %s", error)
+            return {}
+        return listed
+
+    def _forget(self, experiment_id: str, kept: _Kept) -> None:
+        """Drop what was read of runs that are gone."""
+        listed = {source for entry in kept.found.values() for source in entry.stamps}
+        for key in [k for k in self._series if k[0] == experiment_id and k[1] not in listed]:
+            del self._series[key]
+
+    def _data(
+        self, run: str, tags: Sequence[str], context: RequestContext, experiment_id: str
+    ) -> dict[str, list[Any]]:
+        """All tags of a run at once: a call to the data server takes tens of milliseconds, however little it brings."""
+        answer = self._provider.read_scalars(
+            context,
+            experiment_id=experiment_id,
+            plugin_name=PLUGIN_NAME,
+            downsample=_ALL,
+            run_tag_filter=RunTagFilter(runs=[run], tags=tags),
+        )
+        found = answer.get(run, {})
+        return {tag: list(found.get(tag, [])) for tag in tags}
+
+
+def _found(tags: Mapping[str, Source], listed: Mapping[str, Any], mapped: Mapped) -> Found:
+    chosen = plan(tags, mapped)
+    stamps = {source: _stamp(listed[source.run][source.tag]) for source in chosen.series()}
+    return Found(chosen, stamps, frozenset(source.run for source in tags.values()))
+
+
+def _stamp(entry: Any) -> Stamp:
+    return entry.max_step, entry.max_wall_time

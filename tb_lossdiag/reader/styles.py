@@ -1,0 +1,201 @@
+"""Under which tags training frameworks write their loss, learning rate and gradient norm.
+
+Tags are compared in lower case, with "_" for blanks and hyphens, and with the name of a sub-run such as `train` or `validation` in
+front. Patterns match the whole tag; of several the first that any tag matches counts. A group in a pattern names the column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tb_lossdiag.quantities import (
+    GLOBAL_NORM,
+    LEARNING_RATE,
+    LOSS,
+    LOSS_TERM,
+    VALIDATION_LOSS,
+    VALIDATION_LOSS_TERM,
+    Quantity,
+)
+
+_T = "(?:train(?:ing)?)"
+_V = "(?:val(?:id(?:ation)?)?|eval(?:uation)?|dev)"
+_RATE = "(?:lr|learning_rate)"
+_YOLO_TERMS = "(box|cls|dfl|obj|seg|pose|kobj)_loss"
+
+Patterns = Mapping[Quantity, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one framework names its scalars.
+
+    Attributes:
+        name: for the fact `logged_by`.
+        tags: patterns of each quantity, the preferred first.
+        summed: a loss that is not written is the sum of its terms.
+        sign: pattern of the tag that gives the style away; by default any of those of its first quantity.
+    """
+
+    name: str
+    tags: Patterns
+    summed: bool = False
+    sign: str = ""
+
+    def applies(self, tags: list[str]) -> bool:
+        """Whether these (normalised) tags are of this style."""
+        patterns = (self.sign,) if self.sign else next(iter(self.tags.values()))
+        return any(re.fullmatch(pattern, tag) for pattern in patterns for tag in tags)
+
+
+STYLES = (
+    # keras/src/callbacks/tensorboard.py: `batch_*` with update_freq=N, `evaluation_*_vs_iterations` on the same axis.
+    Style(
+        "Keras",
+        {
+            LOSS: ("train/batch_loss",),
+            VALIDATION_LOSS: (f"{_V}/evaluation_loss_vs_iterations",),
+            LEARNING_RATE: (f"train/(?:batch|epoch)_{_RATE}",),
+        },
+    ),
+    # The same file: `epoch_*` in the sub-runs `train` and `validation`; the step is the epoch.
+    Style(
+        "Keras",
+        {
+            LOSS: ("train/epoch_loss",),
+            VALIDATION_LOSS: (f"{_V}/epoch_loss",),
+            LEARNING_RATE: (f"train/epoch_{_RATE}",),
+        },
+    ),
+    # ultralytics/utils/callbacks/tensorboard.py: terms with their gains applied, no total; YOLOv5 writes x/lr0.
+    Style(
+        "YOLO",
+        {
+            LOSS_TERM: (f"train/{_YOLO_TERMS}",),
+            VALIDATION_LOSS_TERM: (f"val/{_YOLO_TERMS}",),
+            LEARNING_RATE: (r"lr/pg(\d+)", r"x/lr(\d+)"),
+        },
+        summed=True,
+        sign="train/box_loss",
+    ),
+    # detectron2/engine/train_loop.py: total_loss is the sum of loss_*; each is a median over 20 steps of its own, so they carry no
+    # weights here: medians do not add up.
+    Style(
+        "detectron2",
+        {
+            LOSS: ("total_loss",),
+            LOSS_TERM: (f"loss_((?!{_T}|{_V}|test)[a-z0-9_]+)",),
+            VALIDATION_LOSS: ("validation_loss", f"{_V}/total_loss", f"{_V}_total_loss"),
+            LEARNING_RATE: ("lr",),
+        },
+    ),
+    # fairseq/logging/progress_bar.py: sub-runs train_inner (every log interval), train (every epoch), valid.
+    Style(
+        "fairseq",
+        {
+            LOSS: ("train_inner/loss",),
+            VALIDATION_LOSS: ("valid/loss",),
+            LEARNING_RATE: ("train_inner/lr",),
+            GLOBAL_NORM: ("train_inner/gnorm",),
+        },
+    ),
+    # megatron/training/training.py; "… vs samples" repeats each on another axis and does not match.
+    Style(
+        "Megatron-LM",
+        {
+            LOSS: ("lm_loss",),
+            VALIDATION_LOSS: ("lm_loss_validation",),
+            LEARNING_RATE: ("learning_rate",),
+            GLOBAL_NORM: ("grad_norm",),
+        },
+    ),
+    # torchtitan/components/metrics.py and validate.py.
+    Style(
+        "torchtitan",
+        {
+            LOSS: ("loss_metrics/global_avg_loss",),
+            VALIDATION_LOSS: ("validation_metrics/loss",),
+            LEARNING_RATE: ("lr",),
+            GLOBAL_NORM: ("grad_norm",),
+        },
+    ),
+)
+
+ANY = Style(
+    "",
+    {
+        LOSS: (
+            # Transformers (integrations/integration_utils.py, rewrite_logs), nanoGPT-like scripts, PyTorch's tutorials.
+            f"{_T}/loss",
+            f"loss(?:es)?/{_T}",
+            # Lightning (self.log("train_loss", on_step=True, on_epoch=True) adds _step and _epoch), timm's summary.
+            f"{_T}_loss_step",
+            f"{_T}/loss_step",
+            f"{_T}_loss",
+            f"loss_{_T}",
+            # torchtune recipes (log_dict), Accelerate scripts.
+            "loss",
+            f"{_T}/total_loss",
+            "total_loss",
+            "loss/total",
+            f"{_T}_loss_epoch",
+            f"{_T}/loss_epoch",
+            # Transformers writes train/train_loss once, at the end: last choice.
+            f"{_T}/{_T}_loss",
+        ),
+        VALIDATION_LOSS: (
+            f"{_V}/loss",
+            f"loss(?:es)?/{_V}",
+            f"{_V}_loss",
+            f"loss_{_V}",
+            # Never …_step: Lightning counts validation batches there.
+            f"{_V}_loss_epoch",
+            f"{_V}/loss_epoch",
+            f"{_V}/total_loss",
+            f"{_V}/{_V}_loss",
+            # Scripts that call the held-out set "test" write it every epoch.
+            "test/loss",
+            "loss(?:es)?/test",
+            "test_loss",
+            "loss_test",
+        ),
+        LEARNING_RATE: (
+            _RATE,
+            f"{_T}/{_RATE}",
+            f"{_T}_{_RATE}",
+            f"optim(?:izer)?/{_RATE}",
+            f"{_RATE}/(?:pg|group_?)(\\d+)",
+            # Lightning's LearningRateMonitor: lr-AdamW, lr-SGD-1, lr-AdamW/pg2; the same with -momentum and -weight_decay.
+            r"lr_((?!.*(?:momentum|weight_decay|betas))[a-z]\w*(?:/pg\d+)?)",
+        ),
+        GLOBAL_NORM: (
+            # Transformers: train/grad_norm; torchtune and Accelerate scripts: grad_norm. All before clipping, as torch returns it.
+            f"(?:{_T}/)?(?:total_|global_)?grad(?:ient)?_norm",
+            f"(?:{_T}/)?gnorm",
+            "grad(?:ient)?s?/(?:total_)?norm",
+            # Lightning's lightning.pytorch.utilities.grad_norm.
+            r"(?:.*/)?grad_2(?:\.0)?_norm_total",
+        ),
+    },
+)
+"""What remains, of any origin; also fills what a style has no tag for."""
+
+
+NO_DESCENT = re.compile(
+    # Stable-Baselines3 (common/on_policy_algorithm.py), CleanRL, TRL's GRPO and PPO: the loss is a surrogate that need not fall.
+    r"(?:.*/)?(?:ep_rew_mean|episod\w*_(?:return|reward)|reward(?:_\w+)?|(?:policy(?:_gradient)?|td|q|actor|critic)_loss)"
+    # Two players: each loss depends on the other one.
+    r"|(?:.*/)?(?:loss_(?:d|disc|discriminator)|(?:d|disc|discriminator)_loss)(?:_\w+)?"
+)
+"""Tags of trainings whose loss is no measure of progress: no loss is taken from them unless the user says which."""
+
+
+def normalised(tag: str) -> str:
+    """A tag the way patterns are written.
+
+    >>> normalised("Loss/Train"), normalised("lm loss"), normalised("lr-AdamW/pg1")
+    ('loss/train', 'lm_loss', 'lr_adamw/pg1')
+    """
+    return re.sub(r"[\s-]+", "_", tag.strip().strip("/").lower())

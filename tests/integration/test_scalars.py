@@ -1,0 +1,225 @@
+"""Plain scalars in event files -> both loaders -> runs -> diagnosis; and `tb-lossdiag check` on a folder of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from integration.loaders import LOADERS, Open
+from plain import FRAMEWORKS, WELL, diverging, falling, turning, write
+from tensorboard.context import RequestContext
+
+from tb_lossdiag import SummaryWriter
+from tb_lossdiag.cli import main
+from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, LOSS_TERM, VALIDATION_LOSS
+from tb_lossdiag.reader import DEFAULT_LIMIT, Reader, Scalars, scalar_limit
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules import RULES
+from tb_lossdiag.rules.engine import diagnose
+from tb_lossdiag.rules.rule import Severity
+
+
+@pytest.fixture(params=LOADERS)
+def loader(request: pytest.FixtureRequest) -> Open:
+    """Each of TensorBoard's loaders."""
+    return LOADERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One sick run per framework."""
+    folder = tmp_path_factory.mktemp("plain")
+    for name, (training, _) in FRAMEWORKS.items():
+        training(folder / name)
+    write(folder / "metrics only", {"accuracy": [0.1, 0.2]})
+    return folder
+
+
+def read_all(reader: Reader) -> dict[str, Run]:
+    return {name: reader.read(listing) for name, listing in reader.listings().items()}
+
+
+def test_every_framework_is_one_run_and_its_sickness_is_named(loader: Open, logdir: Path) -> None:
+    runs = read_all(Reader(loader(str(logdir))))
+    assert set(runs) == set(FRAMEWORKS)
+    for name, (_, code) in FRAMEWORKS.items():
+        assert runs[name].facts["source"] == "scalars"
+        assert "thinned" not in runs[name].facts
+        found = {f.code for f in diagnose(runs[name], RULES).findings()}
+        assert code in found, name
+
+
+def test_healthy_trainings_have_no_alarm_in_any_style(tmp_path: Path) -> None:
+    for name, (training, _) in FRAMEWORKS.items():
+        training(tmp_path / name, WELL)
+    for name, run in read_all(Reader(LOADERS["python"](str(tmp_path)))).items():
+        found = list(diagnose(run, RULES).findings())
+        assert not [f.code for f in found if f.severity > Severity.INFO], name
+
+
+def test_values_are_those_that_were_written(loader: Open, logdir: Path) -> None:
+    runs = read_all(Reader(loader(str(logdir))))
+    run = runs["transformers"]
+    np.testing.assert_array_equal(run[LOSS].values[:, 0], np.array(diverging(200), np.float32))
+    assert run[LOSS].steps.tolist() == list(range(0, 2000, 10))
+    assert run[LEARNING_RATE].values[0, 0] == np.float32(5e-5)
+    assert len(run[GLOBAL_NORM]) == 200
+    assert runs["keras"][VALIDATION_LOSS].values[:, 0].tolist() == [
+        np.float32(v) for v in turning(40)
+    ]
+    assert runs["lightning"].facts["optimizer"] == "AdamW"
+    assert runs["yolo"][LOSS_TERM].columns == ("box", "cls", "dfl")
+    assert runs["script"][VALIDATION_LOSS].steps[[0, -1]].tolist() == [30, 599]
+    assert runs["script"].facts["placed_by_wall_time"] == "validation_loss"
+
+
+def test_both_loaders_agree(logdir: Path) -> None:
+    a, b = (read_all(Reader(loader(str(logdir)))) for loader in LOADERS.values())
+    for name, run in a.items():
+        assert run.facts == b[name].facts
+        for quantity, table in run.tables.items():
+            np.testing.assert_array_equal(table.steps, b[name].tables[quantity].steps)
+            np.testing.assert_array_equal(table.values, b[name].tables[quantity].values)
+
+
+def test_a_resumed_run_keeps_the_later_branch(loader: Open, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        for step, value in [(0, 3.0), (1, 2.0), (2, 1.0), (1, 2.5), (2, 1.5)]:
+            writer.add_scalar("train/loss", value, step)
+    run = read_all(Reader(loader(str(tmp_path))))["run"]
+    assert run[LOSS].values[:, 0].tolist() == [3.0, 2.5, 1.5]
+
+
+def test_our_records_win_and_scalars_fill_in(loader: Open, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        for step in range(50):
+            writer.add_diagnostics(loss=float(50 - step), global_step=step)
+            writer.add_scalar("train/loss", -1.0, step)
+            if step % 10 == 0:
+                writer.add_scalar("val/loss", float(step), step)
+    run = read_all(Reader(loader(str(tmp_path))))["run"]
+    assert run[LOSS].values[0, 0] == 50
+    assert run[VALIDATION_LOSS].steps.tolist() == [0, 10, 20, 30, 40]
+    assert run.facts["scalars"] == "validation_loss=val/loss"
+    assert "source" not in run.facts
+
+
+def test_a_thinned_series_says_so(tmp_path: Path) -> None:
+    write(tmp_path / "run", {"loss": falling(1500), "lr": [1e-3] * 999})
+    run = read_all(Reader(LOADERS["rust"](str(tmp_path))))["run"]
+    assert len(run[LOSS]) == 1000
+    assert run[LOSS].steps[-1] == 1499
+    assert run.facts["thinned"] == "loss"
+
+
+def test_the_command_line_reads_more_than_the_tab(tmp_path: Path) -> None:
+    write(tmp_path / "run", {"loss": falling(1500)})
+    provider = LOADERS["python"](str(tmp_path))
+    run = read_all(Reader(provider, Scalars(provider, scalar_limit(str(tmp_path)))))["run"]
+    assert len(run[LOSS]) == 1500
+    assert "thinned" not in run.facts
+
+
+def test_big_folders_are_read_like_tensorboard_does(tmp_path: Path) -> None:
+    write(tmp_path / "run", {"loss": falling(1100)})
+    with (tmp_path / "other.tfevents.1").open("wb") as padding:
+        padding.truncate(30 * 2**20)
+    assert scalar_limit(str(tmp_path)) == DEFAULT_LIMIT
+    assert scalar_limit(str(tmp_path / "run")) == 0
+    assert scalar_limit(str(tmp_path / "none")) == 0
+    provider = LOADERS["python"](str(tmp_path))
+    run = read_all(Reader(provider, Scalars(provider, scalar_limit(str(tmp_path)))))["run"]
+    assert len(run[LOSS]) == DEFAULT_LIMIT
+    assert run.facts["thinned"] == "loss"
+
+
+def test_nothing_is_read_before_it_is_asked_for_nor_twice(logdir: Path) -> None:
+    provider = LOADERS["python"](str(logdir))
+    calls: list[str] = []
+    for verb in ("read_scalars", "list_scalars"):
+        original = getattr(provider, verb)
+
+        def counted(
+            *args: object, verb: str = verb, original: object = original, **kwargs: object
+        ) -> object:
+            calls.append(verb)
+            return original(*args, **kwargs)  # type: ignore[operator]
+
+        setattr(provider, verb, counted)
+    reader = Reader(provider)
+    listings = reader.listings()
+    assert calls == ["list_scalars"]
+    run = reader.read(listings["keras"])
+    assert calls.count("read_scalars") == 2  # one for each of its folders, nothing of other runs
+    assert reader.read(reader.listings()["keras"]) is run
+    assert calls.count("read_scalars") == 2
+
+
+def test_a_growing_series_is_read_again(tmp_path: Path) -> None:
+    provider = LOADERS["python"](str(tmp_path))
+    write(tmp_path / "run", {"loss": falling(20)})
+    reader = Reader(provider)
+    assert reader.listings() == {}
+    provider._multiplexer.AddRunsFromDirectory(str(tmp_path))
+    provider._multiplexer.Reload()
+    for kept in reader._scalars._kept.values():
+        kept.until = 0.0
+    first = reader.listings()["run"]
+    assert len(reader.read(first)[LOSS]) == 20
+    write(tmp_path / "run", {"loss": falling(30)})
+    provider._multiplexer.Reload()
+    for kept in reader._scalars._kept.values():
+        kept.until = 0.0
+    second = reader.listings()["run"]
+    assert second.version != first.version
+    assert len(reader.read(second)[LOSS]) == 30
+
+
+def test_listing_big_folders_costs_a_small_share_of_the_time(logdir: Path) -> None:
+    provider = LOADERS["python"](str(logdir))
+    scalars = Scalars(provider)
+    context = RequestContext()
+    first = scalars.found(context, "", ())
+    assert scalars.found(context, "", ()) is first  # within the pause that follows a listing
+    kept = scalars._kept[""]
+    kept.until = 0.0
+    assert scalars.found(context, "", ()) is not first
+
+
+def test_a_provider_without_scalars_costs_only_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_diagnostics(loss=1.0, global_step=0)
+    provider = LOADERS["python"](str(tmp_path))
+
+    def refuse(*args: object, **kwargs: object) -> object:
+        raise NotImplementedError("no scalars here")
+
+    provider.list_scalars = refuse
+    assert set(read_all(Reader(provider))) == {"run"}
+    assert "no scalars here" in caplog.text
+
+
+def test_curves_of_a_run_of_ours_are_its_parts(loader: Open, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "run") as writer:
+        for step in range(5):
+            writer.add_diagnostics(loss=1.0, global_step=step)
+            writer.add_scalars("Loss", {"train": 1.0}, step)
+    listings = Reader(loader(str(tmp_path))).listings()
+    assert listings["run"].parts == {"run", "run/Loss_train"}
+
+
+def test_check_works_on_a_folder_of_foreign_event_files(
+    logdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(logdir), "--format", "json"]) == 1
+    runs = {run["run"]: run for run in json.loads(capsys.readouterr().out)["runs"]}
+    assert set(runs) == set(FRAMEWORKS)
+    keras = runs["keras"]
+    assert keras["facts"]["source"] == "scalars"
+    assert keras["status"] == "warning"
+    open_ = {o["code"]: o for o in keras["outcomes"] if o["outcome"] == "not evaluated"}
+    assert "watch" in open_["LD201"]["reason"]  # says what to add

@@ -1,0 +1,129 @@
+"""Real distributions on the path: what importlib.metadata finds is what an installed package gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tb_lossdiag.cli import main
+from tb_lossdiag.config import all_rules, chosen, find
+from tb_lossdiag.config.extensions import failures
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.rules import RULES
+from tb_lossdiag.rules.engine import Verdict
+from tb_lossdiag.testing import findings, outcome, run_of
+
+GOOD = '''
+from dataclasses import dataclass
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+
+@dataclass(frozen=True)
+class HighLoss:
+    """The loss ends high."""
+
+    zh = "损失最终偏高。"
+    code = "ACME101"
+    name = "high-loss"
+    severity = Severity.WARNING
+    title = Text("The loss ends high", "损失最终偏高")
+    reads = (LOSS,)
+    may_read = ()
+    explains = ()
+
+    max_loss: float = 1.0
+
+    def check(self, run):
+        last = float(run[LOSS].values[-1, 0])
+        if last > self.max_loss:
+            step = int(run[LOSS].steps[-1])
+            text = Text(f"The loss ends at {last}.", f"损失最终为 {last}。")
+            yield Finding(self.code, self.severity, "", (Evidence("loss", "", step, step),), text, text)
+'''
+
+
+Install = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a distribution with a module and entry points on the path."""
+
+    def put(name: str, source: str, value: str) -> None:
+        folder = tmp_path / name
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (folder / f"{name}.py").write_text(source, "utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[tb_lossdiag.rules]\n{name} = {name}{value}\n")
+        monkeypatch.syspath_prepend(str(folder))
+        all_rules.cache_clear()
+
+    yield put
+    all_rules.cache_clear()
+
+
+def test_without_extensions_there_are_the_built_in_rules() -> None:
+    assert all_rules()[: len(RULES)] == RULES
+
+
+@pytest.mark.parametrize(
+    "value",
+    [":HighLoss", ":RULES", ":rules"],
+    ids=["class", "tuple", "function"],
+)
+def test_rules_of_another_package_judge_like_ours(install: Install, value: str) -> None:
+    name = f"acme_{value[1:].lower()}_{value[1:3].swapcase().lower()}x"
+    source = f"{GOOD}\nRULES = (HighLoss(),)\ndef rules():\n    return [HighLoss]\n"
+    install(name, source, value)
+    rule = find("ACME101")
+    assert find("high-loss") is rule
+    assert not failures()
+    assert findings(rule, run_of({LOSS: [3.0, 2.0]}))
+    (changed,) = chosen(["ACME"], (), ["ACME101.max_loss=5"])
+    assert not findings(changed, run_of({LOSS: [3.0, 2.0]}))
+
+
+def test_explain_knows_them(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    install("acme_explained", GOOD, ":HighLoss")
+    assert main(["explain", "ACME101", "--lang", "zh-CN"]) == 0
+    assert "损失最终偏高" in capsys.readouterr().out
+    assert main(["rules"]) == 0
+    assert "ACME101" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "value", "says"),
+    [
+        ("acme_raises", "raise RuntimeError('oops')", ":x", "oops"),
+        ("acme_exits", "raise SystemExit(3)", ":x", "SystemExit"),
+        ("acme_absent", "", ":nothing", "nothing"),
+        ("acme_number", "x = 3", ":x", "int"),
+        ("acme_shape", "class R:\n    code = 'ACME1'", ":R", "lacks name"),
+        ("acme_plain", GOOD.replace("@dataclass(frozen=True)\n", ""), ":HighLoss", "dataclass"),
+        ("acme_code", GOOD.replace("ACME101", "acme"), ":HighLoss", "three digits"),
+        ("acme_taken", GOOD.replace("ACME101", "LD101"), ":HighLoss", "taken"),
+        (
+            "acme_circle",
+            GOOD.replace("explains = ()", "explains = ('ACME101',)"),
+            ":HighLoss",
+            "itself",
+        ),
+        ("acme_words", GOOD.replace("float = 1.0", "str = 'a'"), ":HighLoss", "no number"),
+    ],
+)
+def test_what_is_broken_is_an_outcome_and_no_crash(
+    install: Install, name: str, source: str, value: str, says: str
+) -> None:
+    install(name, source, value)
+    (failure,) = failures()
+    assert name in failure
+    assert says in failure
+    rules = all_rules()
+    assert len(rules) == len(RULES) + 1
+    result = outcome(rules[-1], run_of({LOSS: [1.0]}))
+    assert result.verdict is Verdict.FAILED
+    assert result.reason is not None
+    assert says in result.reason.en

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from tb_lossdiag.quantities import (
+    AMP_SCALE,
+    GLOBAL_NORM,
+    LEARNING_RATE,
+    LOSS,
+    LOSS_TERM,
+    VALIDATION_LOSS,
+    VALIDATION_LOSS_TERM,
+)
+from tb_lossdiag.reader.phases import Source, grouped
+from tb_lossdiag.reader.plan import _TELLING, Mapped, Plan, plan, wanted
+from tb_lossdiag.reader.styles import ANY, STYLES
+
+
+def planned(tags: Iterable[str], mapped: Mapped | None = None) -> Plan:
+    """The plan of a run with these tags."""
+    return plan({tag: Source("run", tag) for tag in tags}, mapped or {})
+
+
+def chosen(found: Plan) -> dict[str, str | list[str]]:
+    """Tag (or tags) by quantity."""
+    tags = {q.name: [source.tag for source in cs.values()] for q, cs in found.sources.items()}
+    return {name: found[0] if len(found) == 1 else found for name, found in tags.items()}
+
+
+# What each framework writes for a small training, as its source says (files are named in styles.py).
+TRANSFORMERS = [
+    "train/loss", "train/grad_norm", "train/learning_rate", "train/epoch", "eval/loss", "eval/runtime",
+    "train/train_loss", "train/train_runtime", "train/total_flos",
+]  # fmt: skip
+LIGHTNING = [
+    "train_loss_step", "train_loss_epoch", "val_loss", "val_acc", "epoch", "lr-AdamW/pg1", "lr-AdamW/pg2",
+    "lr-AdamW/pg10", "lr-AdamW-weight_decay", "lr-AdamW-momentum", "grad_2.0_norm_total",
+    "grad_2.0_norm/layer.weight",
+]  # fmt: skip
+YOLO = [
+    "train/box_loss", "train/cls_loss", "train/dfl_loss", "val/box_loss", "val/cls_loss", "val/dfl_loss",
+    "metrics/mAP50(B)", "lr/pg0", "lr/pg1", "lr/pg2",
+]  # fmt: skip
+DETECTRON2 = ["total_loss", "loss_cls", "loss_box_reg", "loss_rpn_cls", "lr", "time", "data_time"]
+MEGATRON = [
+    "lm loss", "lm loss vs samples", "lm loss validation", "lm loss validation ppl", "learning-rate",
+    "learning-rate vs samples", "grad-norm", "grad-norm vs samples", "loss-scale",
+]  # fmt: skip
+
+CASES = {
+    "transformers": (TRANSFORMERS, {"loss": "train/loss", "validation_loss": "eval/loss", "learning_rate": "train/learning_rate", "global_norm": "train/grad_norm"}),
+    "lightning": (LIGHTNING, {"loss": "train_loss_step", "validation_loss": "val_loss", "learning_rate": ["lr-AdamW/pg1", "lr-AdamW/pg2", "lr-AdamW/pg10"], "global_norm": "grad_2.0_norm_total"}),
+    "lightning, one group": (["train_loss", "val_loss", "lr-SGD", "lr-SGD-momentum"], {"loss": "train_loss", "validation_loss": "val_loss", "learning_rate": "lr-SGD"}),
+    "accelerate": (["train_loss", "eval_loss", "lr", "epoch"], {"loss": "train_loss", "validation_loss": "eval_loss", "learning_rate": "lr"}),
+    "torchtune": (["loss", "lr", "tokens_per_second_per_gpu", "grad_norm"], {"loss": "loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
+    "torchtitan": (["loss_metrics/global_avg_loss", "loss_metrics/global_max_loss", "grad_norm", "lr", "validation_metrics/loss"], {"loss": "loss_metrics/global_avg_loss", "validation_loss": "validation_metrics/loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
+    "megatron": (MEGATRON, {"loss": "lm loss", "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
+    "detectron2": (DETECTRON2, {"loss": "total_loss", "loss_term": ["loss_box_reg", "loss_cls", "loss_rpn_cls"], "learning_rate": "lr"}),
+    "timm": (["train_loss", "eval_loss", "eval_top1", "lr"], {"loss": "train_loss", "validation_loss": "eval_loss", "learning_rate": "lr"}),
+    "nanoGPT": (["train/loss", "val/loss", "lr", "mfu"], {"loss": "train/loss", "validation_loss": "val/loss", "learning_rate": "lr"}),
+    "pytorch examples": (["Loss/train", "Loss/test", "Accuracy/train"], {"loss": "Loss/train", "validation_loss": "Loss/test"}),
+    "old keras": (["loss", "val_loss", "lr"], {"loss": "loss", "validation_loss": "val_loss", "learning_rate": "lr"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_frameworks_are_recognised(case: str) -> None:
+    tags, expected = CASES[case]
+    assert chosen(planned(tags)) == expected
+    assert chosen(planned(reversed(tags))) == expected
+
+
+def test_yolo_writes_terms_and_no_total() -> None:
+    found = planned(YOLO)
+    assert list(found.sources[LOSS_TERM]) == ["box", "cls", "dfl"]
+    assert found.summed == {LOSS_TERM: LOSS, VALIDATION_LOSS_TERM: VALIDATION_LOSS}
+    assert list(found.sources[LEARNING_RATE]) == ["group 0", "group 1", "group 2"]
+    assert found.style == "YOLO"
+    assert found.has_loss()
+
+
+def test_a_total_that_is_written_is_never_replaced_by_a_sum() -> None:
+    found = planned(["train/loss", "train/cls_loss", "val/loss", "val/cls_loss"])
+    assert chosen(found) == {"loss": "train/loss", "validation_loss": "val/loss"}
+    assert not found.summed
+    assert LOSS_TERM not in planned(["total_loss", "loss_val", "loss_train", "loss_test"]).sources
+    with_boxes = planned([*YOLO, "train/loss"])
+    assert with_boxes.sources[LOSS][""].tag == "train/loss"
+    assert with_boxes.summed == {VALIDATION_LOSS_TERM: VALIDATION_LOSS}
+
+
+def test_the_optimizer_is_known_where_a_tag_tells() -> None:
+    assert planned(LIGHTNING).optimizer == "AdamW"
+    assert not planned(TRANSFORMERS).optimizer
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        [],
+        ["accuracy", "reward", "memory/loss_of_packets", "val/accuracy"],
+        ["G/loss_adv", "D/loss_real"],  # two players: neither is the loss
+        ["val_loss_step"],
+    ],
+)
+def test_what_is_no_loss_is_left_alone(tags: list[str]) -> None:
+    assert not planned(tags).has_loss()
+
+
+@pytest.mark.parametrize(
+    "telling",
+    [
+        "rollout/ep_rew_mean",
+        "charts/episodic_return",
+        "losses/policy_loss",
+        "train/reward",
+        "D_loss",
+        "train/td_loss",
+    ],
+)
+def test_a_loss_that_need_not_fall_is_taken_only_if_the_user_says_so(telling: str) -> None:
+    tags = ["train/loss", "val/loss", "train/learning_rate", telling]
+    assert not planned(tags).has_loss()
+    assert planned(tags, {"loss": ("train/loss",)}).has_loss()
+
+
+@pytest.mark.parametrize("tag", ["train/rewards/chosen", "train/loss_dfl", "rewards/margins"])
+def test_preference_training_has_an_ordinary_loss(tag: str) -> None:
+    assert planned(["train/loss", tag]).has_loss()
+
+
+def test_the_users_own_tags_win() -> None:
+    mapped = {"loss": ("nothing", "mine/objective"), "loss_term.kl": ("mine/kl",)}
+    found = planned(["train/loss", "mine/objective", "mine/kl", "lr"], mapped)
+    assert found.sources[LOSS][""].tag == "mine/objective"
+    assert found.sources[LOSS_TERM]["kl"].tag == "mine/kl"
+    assert found.sources[LEARNING_RATE]["group 0"].tag == "lr"
+
+
+def test_a_mapped_total_is_not_summed_from_terms() -> None:
+    found = planned([*YOLO, "my/total"], {"loss": ("my/total",)})
+    assert found.summed == {VALIDATION_LOSS_TERM: VALIDATION_LOSS}
+    assert found.sources[LOSS][""].tag == "my/total"
+
+
+def test_keys_of_the_mapping() -> None:
+    assert wanted("loss") == (LOSS, "")
+    assert wanted("amp_scale") == (AMP_SCALE, "")
+    assert wanted("learning_rate") == (LEARNING_RATE, "group 0")
+    assert wanted("loss_term.kl") == (LOSS_TERM, "kl")
+    assert wanted("global_norm") == (GLOBAL_NORM, "")
+    with pytest.raises(ValueError, match="no quantity 'los'"):
+        wanted("los")
+    with pytest.raises(ValueError, match=r"loss_term\.NAME"):
+        wanted("loss_term")
+
+
+def test_no_pattern_escapes_the_quick_look() -> None:
+    for style in (ANY, *STYLES):
+        for pattern in (p for patterns in style.tags.values() for p in patterns):
+            assert _TELLING.search(pattern.replace("(?:loss(?:es)?", "loss")), pattern
+
+
+# --- sub-runs ----------------------------------------------------------------------------------------------------------
+
+
+def test_phases_of_a_run_are_one_run() -> None:
+    listed = {"a/train": ["epoch_loss"], "a/validation": ["epoch_loss"], "b": ["loss"]}
+    groups = grouped(listed, ())
+    assert set(groups) == {"a", "b"}
+    assert groups["a"] == {
+        "train/epoch_loss": Source("a/train", "epoch_loss"),
+        "validation/epoch_loss": Source("a/validation", "epoch_loss"),
+    }
+    assert chosen(plan(groups["a"], {})) == {"loss": "epoch_loss", "validation_loss": "epoch_loss"}
+
+
+def test_phases_at_the_top_are_the_root_run() -> None:
+    assert set(grouped({"train": ["loss"], "valid": ["loss"]}, ())) == {"."}
+
+
+def test_a_folder_that_is_merely_called_train_stays_what_it_is() -> None:
+    groups = grouped({"exp/train": ["loss"], "exp/other": ["loss"]}, ())
+    assert set(groups) == {"exp/train", "exp/other"}
+    assert chosen(plan(groups["exp/train"], {})) == {"loss": "loss"}
+
+
+def test_a_lone_validation_run_is_no_training_loss() -> None:
+    groups = grouped({"exp/eval": ["loss"]}, ())
+    assert chosen(plan(groups["exp/eval"], {})) == {"validation_loss": "loss"}
+
+
+def test_curves_of_add_scalars_belong_to_their_run() -> None:
+    listed = {"x": ["lr"], "x/Loss_train": ["Loss"], "x/Loss_val": ["Loss"]}
+    groups = grouped(listed, ())
+    assert set(groups) == {"x"}
+    found = plan(groups["x"], {})
+    assert found.sources[LOSS][""] == Source("x/Loss_train", "Loss")
+    assert found.sources[VALIDATION_LOSS][""] == Source("x/Loss_val", "Loss")
+
+
+def test_fairseq_prefers_the_finer_curve() -> None:
+    listed = {
+        "train_inner": ["loss", "gnorm", "lr"],
+        "train": ["loss", "gnorm"],
+        "valid": ["loss"],
+    }
+    found = plan(grouped(listed, ())["."], {})
+    assert found.style == "fairseq"
+    assert found.sources[LOSS][""].run == "train_inner"
+    assert found.sources[VALIDATION_LOSS][""].run == "valid"
+    assert found.sources[GLOBAL_NORM][""] == Source("train_inner", "gnorm")
+
+
+def test_runs_with_our_records_stay_alone() -> None:
+    listed = {"x/train": ["loss"], "x/val": ["loss"]}
+    assert set(grouped(listed, ["x/train"])) == {"x/train", "x"}

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import replace
+
+import numpy as np
+from synthetic import healthy_run, optimized_by, with_constant_clipping, with_loss, without
+
+from tb_lossdiag.config import Policy, Settings, Suppression
+from tb_lossdiag.quantities import CLIP_MAX_NORM, LEARNING_RATE, LOSS
+from tb_lossdiag.records import Run
+from tb_lossdiag.report.compare import Judged, compare
+from tb_lossdiag.report.comparison import markdown
+from tb_lossdiag.rules import RULES
+
+POLICY = Policy(RULES)
+WELL = healthy_run(1, layers=4, optimizer="SGD")
+
+
+def judged(run: Run, policy: Policy = POLICY) -> Judged:
+    return Judged(run, policy.diagnose(run), policy.rules)
+
+
+def broken(run: Run) -> Run:
+    values = run[LOSS].values[:, 0].copy()
+    values[100:] = np.nan
+    return with_loss(run, values)
+
+
+def codes(document: dict[str, object], kind: str) -> list[str]:
+    findings: dict[str, list[dict[str, object]]] = document["findings"]  # type: ignore[assignment]
+    return [str((f.get("b") or f.get("finding") or f)["code"]) for f in findings[kind]]  # type: ignore[index]
+
+
+def test_fixed_new_and_still_there() -> None:
+    clipped = with_constant_clipping(WELL)
+    both = broken(clipped)
+    document = compare(judged(both), judged(clipped))
+    assert codes(document, "fixed") == ["LD101"]
+    assert codes(document, "still") == ["LD301"]
+    assert codes(document, "new") == []
+    assert codes(compare(judged(clipped), judged(both)), "new") == ["LD101"]
+    json.dumps(document, allow_nan=False)
+
+
+def test_what_could_not_be_judged_is_not_fixed() -> None:
+    sick = with_constant_clipping(WELL)
+    blind = without(sick, CLIP_MAX_NORM)
+    document = compare(judged(sick), judged(blind))
+    assert codes(document, "fixed") == []
+    assert codes(document, "unclear") == ["LD301"]
+    assert "clip_max_norm" in document["findings"]["unclear"][0]["reason"]
+    assert document["findings"]["unclear"][0]["in"] == "a"
+    assert codes(compare(judged(blind), judged(sick)), "unclear") == ["LD301"]
+
+
+def test_what_is_accepted_in_one_is_still_there_and_in_both_is_nothing() -> None:
+    sick = judged(with_constant_clipping(WELL))
+    accepted = judged(sick.run, Policy(RULES, [Suppression("LD301", "on purpose")]))
+    assert codes(compare(sick, accepted), "still") == ["LD301"]
+    assert codes(compare(sick, accepted), "fixed") == []
+    for kind in ("fixed", "new", "still", "unclear"):
+        assert codes(compare(accepted, accepted), kind) == []
+
+
+def test_what_differs_is_listed_and_nothing_else() -> None:
+    other = optimized_by(WELL, "AdamW")
+    other = replace(other, tables={n: t for n, t in other.tables.items() if n != "extra"})
+    rules = Policy.of(Settings(thresholds=("LD104.max_fall=0.5",)))
+    rows = {
+        row["name"]: (row["a"], row["b"])
+        for row in compare(judged(WELL), judged(other, rules))["facts"]
+    }
+    assert rows == {
+        "optimizer": ("SGD", "AdamW"),
+        "recorded": ("extra", ""),
+        "LD104.max_fall": ("0.02", "0.5"),
+    }
+
+
+def test_learning_rates_and_bounds_are_compared_by_value() -> None:
+    table = WELL[LEARNING_RATE]
+    faster = dataclasses.replace(table, values=table.values * 10)
+    other = replace(WELL, tables={**WELL.tables, "learning_rate": faster})
+    document = compare(judged(WELL), judged(other))
+    assert [row["name"] for row in document["facts"]] == ["learning_rate[group 0], highest"]
+    curve = next(c for c in document["curves"] if c["quantity"] == "learning_rate")
+    assert curve["parts_at"] == 0
+
+
+def test_markdown_in_both_languages() -> None:
+    document = compare(judged(broken(WELL)), judged(WELL))
+    english, chinese = markdown(document), markdown(document, "zh-CN")
+    assert "## Fixed" in english
+    assert "LD101" in english
+    assert "## 已解决" in chinese

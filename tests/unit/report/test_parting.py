@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import changed, healthy_run, scaled
+
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, VALIDATION_LOSS
+from tb_lossdiag.records import Run, table
+from tb_lossdiag.report.parting import Parting, partings
+
+
+def the(found: list[Parting], name: str, column: str = "") -> Parting:
+    return next(p for p in found if p.quantity.name == name and p.column == column)
+
+
+def loss(values: object, steps: object = None) -> Run:
+    matrix = np.asarray(values, float)
+    at = np.arange(len(matrix)) if steps is None else steps
+    return Run("r", {"loss": table(LOSS, at, matrix)})  # type: ignore[arg-type]
+
+
+def noisy(seed: int, records: int = 200) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    rng = np.random.default_rng(seed)
+    level = 0.5 + 2 * np.exp(-5 * np.arange(records) / records)
+    return np.asarray(level * rng.lognormal(0, 0.1, records))
+
+
+def test_a_run_is_identical_to_itself() -> None:
+    run = healthy_run(3)
+    for parting in partings(run, run):
+        assert parting.parts_at is None
+        assert parting.first_difference is None
+        assert parting.exact
+
+
+def test_the_first_different_number_and_the_parting_are_two_things() -> None:
+    a = noisy(0)
+    b = a.copy()
+    b[50:] += 1e-4
+    b[120:] += 0.8
+    found = the(partings(loss(a), loss(b)), "loss")
+    assert found.first_difference == 50
+    assert found.parts_at == 120
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(20, 400))
+def test_two_seeds_of_one_training_do_not_part(seed: int, records: int) -> None:
+    a, b = noisy(seed, records), noisy(seed + 1, records)
+    assert the(partings(loss(a), loss(b)), "loss").parts_at is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(40, 160))
+def test_a_lasting_difference_is_found_where_it_begins(seed: int, at: int) -> None:
+    a, b = noisy(seed), noisy(seed + 1)
+    b[at:] *= 2
+    found = the(partings(loss(a), loss(b)), "loss")
+    assert found.parts_at is not None
+    assert abs(found.parts_at - at) <= 12
+    assert found.b > found.a
+
+
+def test_a_run_that_becomes_nan_parts_at_once() -> None:
+    a = noisy(0)
+    b = a.copy()
+    b[130:] = np.nan
+    assert the(partings(loss(a), loss(b)), "loss").parts_at == 130
+
+
+@pytest.mark.parametrize("every", [7, 13])
+def test_other_steps_are_matched_between_neighbours(every: int) -> None:
+    steps = np.arange(200)
+    a = loss(3.0 - steps / 100, steps)
+    b = loss(3.0 - steps[::every] / 100, steps[::every] + 0)
+    shifted = loss(3.0 - (steps[::every] + 1) / 100, steps[::every] + 1)
+    assert the(partings(a, b), "loss").parts_at is None
+    assert the(partings(a, shifted), "loss").parts_at is None
+
+
+def test_steps_that_never_meet_are_matched_too() -> None:
+    even, odd = np.arange(0, 200, 2), np.arange(1, 200, 2)
+    near = the(partings(loss(3.0 - even / 100, even), loss(3.0 - odd / 100, odd)), "loss")
+    assert (near.exact, near.parts_at) == (False, None)
+    apart = the(partings(loss(3.0 - even / 100, even), loss(4.0 - odd / 100, odd)), "loss")
+    assert apart.parts_at is not None
+
+
+def test_of_layers_only_the_first_to_part_is_named() -> None:
+    run = healthy_run(1, layers=4)
+    factor = np.ones(run[GRADIENT_NORM].values.shape)
+    factor[100:, 2] = 50
+    factor[150:, 4] = 50
+    other = changed(run, GRADIENT_NORM, run[GRADIENT_NORM].values * factor)
+    found = [p for p in partings(run, other) if p.quantity is GRADIENT_NORM]
+    assert len(found) == 1
+    assert found[0].column == run[GRADIENT_NORM].columns[2]
+    assert found[0].columns == 2
+
+
+def test_a_few_validation_records_suffice() -> None:
+    run = healthy_run(1)
+    other = scaled(run, VALIDATION_LOSS, 3.0)
+    found = the(partings(run, other), "validation_loss")
+    assert found.parts_at == run[VALIDATION_LOSS].steps[0]
+
+
+def test_runs_without_anything_in_common_have_no_curves() -> None:
+    assert partings(Run("a"), healthy_run(0)) == []
+    assert partings(loss([1.0, 2.0]), loss([1.0, 2.0])) == []
