@@ -9,17 +9,18 @@ from typing import Any
 
 from tensorboard import errors
 
+from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.derived import DERIVED, available
 from tb_lossdiag.plugin.kept import Answers, Case
 from tb_lossdiag.plugin.parse import Part, Where
 from tb_lossdiag.plugin.summary import blank, summary
 from tb_lossdiag.plugin.tables import Layers, encode
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.reader import Listing, Reader
+from tb_lossdiag.reader import Listing
 from tb_lossdiag.records import Run
 from tb_lossdiag.report import document
-from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Diagnosis, diagnose
+from tb_lossdiag.report.compare import Judged, compare
+from tb_lossdiag.rules.engine import Diagnosis
 
 Json = dict[str, Any]
 
@@ -38,7 +39,7 @@ class Clinic:
 
     def __init__(self, provider: Any, configuration: Configuration) -> None:
         self._provider = provider
-        self._reader = Reader(provider)
+        self._configuration = configuration
         self._cases: dict[tuple[str, str], Case] = {}
         self._answers = Answers(ANSWER_BYTES)
         self._lock = threading.Lock()
@@ -60,15 +61,17 @@ class Clinic:
         if listings and version == have:
             return None
         known = self._provider.list_runs(where.context, experiment_id=where.experiment_id)
+        parts = {part for listing in listings.values() for part in listing.parts}
         rows = self._rows(where, listings, language, first)
         waiting = any(row["status"] == "reading" for row in rows)
         return {
             "version": 2,
             "state": "" if waiting else version,
             "runs": rows,
-            "without_data": sorted({run.run_name for run in known} - set(listings)),
+            "without_data": sorted({run.run_name for run in known} - parts),
             "logdir": logdir,
             "now": time.time(),
+            **self._configuration.now().notes(),
         }
 
     def document(self, where: Where, run: str | None, language: str) -> Json:
@@ -77,6 +80,20 @@ class Clinic:
         wanted = listings.values() if run is None else [_known(listings, run)]
         entries = [self._entry(where, listing, language) for listing in wanted]
         return {"version": document.VERSION, "runs": entries}
+
+    def compare(self, where: Where, names: tuple[str, str], language: str) -> Json:
+        """Two runs side by side."""
+        rules, listings = self._configuration.now().policy.rules, self._listings(where)
+        chosen = [_known(listings, name) for name in names]
+        for listing in chosen:
+            if listing.problem is not None:
+                raise errors.NotFoundError(f"run {listing.run[:200]!r}: {listing.problem}")
+        a, b = (self._judged(where, listing) for listing in chosen)
+        return compare(Judged(*a, rules), Judged(*b, rules), language)
+
+    def rules(self, language: str) -> Json:
+        """The rules that judge, with their thresholds."""
+        return document.rules(language, self._configuration.now().policy.rules)
 
     def table(self, where: Where, run: str, quantity: Quantity, part: Part) -> bytes:
         """A part of a table, encoded."""
@@ -126,15 +143,17 @@ class Clinic:
         case = self._case(where, listing)
         with case.lock:
             if case.judged is None or case.version != listing.version:
-                run = self._reader.read(listing, where.context, where.experiment_id)
-                case.judged = run, diagnose(run, RULES)
+                state = self._configuration.now()
+                run = state.reader.read(listing, where.context, where.experiment_id)
+                case.judged = run, state.policy.diagnose(run)
                 case.version, case.rows = listing.version, {}
             return case.judged
 
     def _entry(self, where: Where, listing: Listing, language: str) -> Json:
         if listing.problem is not None:
             return document.unreadable(listing.run, listing.problem)
-        return document.entry(*self._judged(where, listing), language)
+        rules = self._configuration.now().policy.rules
+        return document.entry(*self._judged(where, listing), language, rules)
 
 
 def _waiting(case: Case) -> Json:

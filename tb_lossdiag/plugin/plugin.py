@@ -14,7 +14,8 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from tb_lossdiag.plugin import parse
 from tb_lossdiag.plugin.clinic import Clinic
-from tb_lossdiag.report import document
+from tb_lossdiag.plugin.configuration import Configuration
+from tb_lossdiag.reader import DEFAULT_LIMIT
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.spreadsheet import spreadsheet
 from tb_lossdiag.schema import PLUGIN
@@ -51,6 +52,7 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/table": self._table,
             "/rules": self._rules,
             "/report": self._report,
+            "/compare": self._compare,
         }
         assets = {path: _asset(name) for path, name in _ASSETS.items()}
         return {path: _only_get(handler) for path, handler in {**routes, **assets}.items()}
