@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
@@ -38,6 +39,7 @@ from tb_lossdiag.collect.call import Call
 from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.folder import open_event_files
 from tb_lossdiag.collect.host import Options
+from tb_lossdiag.collect.ranks import PATIENCE, expected_rank
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.eventfile import use_native_checksum
 from tb_lossdiag.quantities import (
@@ -113,10 +115,11 @@ class SummaryWriter(TorchSummaryWriter):
             self._event_file, _as_scalars if scalars else _no_scalars, Cadence()
         )
         self._diagnostics = Diagnostics(self._recorder, self._event_file.open)
-        self._closed = False
+        self._closed = self._ready = False
         self._calls = 0
         before = set() if log_dir is None else open_event_files(str(log_dir))
         super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix)
+        self._ready = True
         self._event_file.open_with(self)
         count = np.array([len(before)], np.float32)
         self._recorder.first = [Record(OTHER_WRITERS, ("",), count)]
@@ -126,6 +129,8 @@ class SummaryWriter(TorchSummaryWriter):
 
     def _get_file_writer(self) -> Any:
         """Torch's one door to the event file; every `add_*` goes through it."""
+        if not self._ready and expected_rank() > 0:
+            return None  # only rank 0 writes the run; another has a file once the user's own add_* needs one
         file_writer = super()._get_file_writer()  # type: ignore[no-untyped-call]
         if file_writer is not self._event_file.file_writer:
             use_native_checksum(file_writer)
@@ -320,14 +325,15 @@ class SummaryWriter(TorchSummaryWriter):
         """Write what is pending and close the event file; a second call does nothing."""
         if not self._closed:
             self._last_words.detach()
-            self._diagnostics.flush()
+            # Other ranks may never get here when something went wrong on this one.
+            self._diagnostics.close(0.0 if sys.exc_info()[0] else PATIENCE)
         self._closed = True
         super().close()
 
 
 def _finish(diagnostics: Diagnostics, event_file: _EventFile) -> None:
     """Write what waits in a writer nobody closed."""
-    diagnostics.flush()
+    diagnostics.close(0.0)
     if event_file.file_writer is not None:
         with contextlib.suppress(OSError):  # the folder may be gone
             event_file.file_writer.flush()

@@ -87,14 +87,14 @@ class ByHand:
         arguments.check_terms(terms)
         if at is None and not watches:
             raise ValueError("at: give the shared tensors or parameters, or watch the model")
-        if watches and not watches[0].decomposes():
+        if watches and (not watches[0].decomposes() or watches[0].distant):
             return
         tensors = check_at(list(watches[0].parameters.tensors) if at is None else at)
         self._decompose(terms, tensors)
 
     def decompose_terms(self, watches: Sequence[Watch], terms: Mapping[str, Any] | None) -> None:
         """The same for the terms of `add_diagnostics`, where `watch` was told to and their graph is still there."""
-        if terms and watches and watches[0].decomposes_by_itself:
+        if terms and watches and watches[0].decomposes_by_itself and not watches[0].distant:
             tensors = [p for p in watches[0].parameters.tensors if p.requires_grad]
             self._decompose(terms, tensors)
 

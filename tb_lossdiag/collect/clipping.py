@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_ as torch_clip
 from torch.nn.utils import clip_grad_value_ as torch_clip_value
 
-from tb_lossdiag.collect.parameters import norms
+from tb_lossdiag.collect.parameters import is_distributed, norms
 
 
 def clip(
@@ -29,7 +29,8 @@ def clip(
         return torch_clip(parameters, max_norm, norm_type, error_if_nonfinite, foreach), None
     if not _shares_one_pass(grads, norm_type, foreach) or error_if_nonfinite:
         each = norms(grads)
-        return torch_clip(parameters, max_norm, norm_type, error_if_nonfinite, foreach), each
+        total = torch_clip(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+        return total, each
     with torch.no_grad():
         each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
         total = torch.linalg.vector_norm(each, 2.0)
@@ -43,6 +44,9 @@ def clip_value(
 ) -> tuple[Tensor, Tensor]:
     """Clip as `torch.nn.utils.clip_grad_value_` does; also the L2 norm of each gradient before and after, float[n] each."""
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if any(map(is_distributed, grads)):
+        torch_clip_value(parameters, bound, foreach)
+        return torch.full((1,), torch.nan), torch.full((1,), torch.nan)
     before = norms(grads) if grads else torch.zeros(0)
     torch_clip_value(parameters, bound, foreach)
     return before, norms(grads) if grads else before

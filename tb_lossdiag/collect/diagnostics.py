@@ -22,9 +22,12 @@ from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.layers import Layers
 from tb_lossdiag.collect.ledger import ClipLedger, Order, reported
 from tb_lossdiag.collect.optimizer import OptimizerWatch
-from tb_lossdiag.collect.parameters import Parameters, parameters
+from tb_lossdiag.collect.parameters import Parameters, is_distributed, parameters
+from tb_lossdiag.collect.ranks import Board, rank
 from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.sharded import rows_for
+from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.transfer import gather
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.recorder import Recorder
@@ -69,6 +72,8 @@ class Diagnostics:
         self.rounds = Rounds()
         self._drained = time.monotonic()
         self._newest = -1
+        self.silent = False
+        self.hush()
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -124,8 +129,14 @@ class Diagnostics:
         self.optimizers.watch(optimizer, name)
         if scheduler is not None:
             self.recorder.say({"scheduler": type(scheduler).__name__})
-        rows = Rows(name, parameters(model, name).names)
-        watch = Watch(rows, Subject(name, model, optimizer, scaler, scheduler), self, options)
+        self.hush()
+        found = parameters(model, name)
+        rows = rows_for(name, found, model, options.every, self.recorder.say)
+        spread = None
+        if type(rows) is Rows and (board := Board.of_group()) is not None:
+            spread = Spread(board, name, found)
+        subject = Subject(name, model, optimizer, scaler, scheduler)
+        watch = Watch(rows, subject, self, options, spread)
         self._scaler = scaler or self._scaler
         self._rows.append(rows)
         self._watches.append(weakref.ref(watch))
@@ -143,8 +154,11 @@ class Diagnostics:
         Raises:
             ValueError: the model has no parameters or no gradients.
         """
+        self.hush()
         watches = self.alive()
         at = self._name(watches, call, step, unnamed)
+        if self.silent:
+            return
         if call.phase == "train":
             if at < self._newest:  # the training went back: what is known ends here
                 self.flush()
@@ -168,6 +182,8 @@ class Diagnostics:
 
     def sink(self, watch: Rows, step: int, samples: Sequence[Sample], *, own: bool) -> None:
         """Take samples of a watched step."""
+        if self.silent:
+            return
         named = [("step", sample) for sample in samples]
         self._waiting.append(_Waiting(step, time.time(), named, own, watch))
 
@@ -177,6 +193,8 @@ class Diagnostics:
 
     def layers(self, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
+        if self.silent:
+            return
         news = self.guarded("layers", lambda: self._layers.news(model, module))
         if news:
             self.recorder.at(step, time.time(), news)
@@ -196,15 +214,37 @@ class Diagnostics:
 
         def work() -> None:
             self._drain(None)
-            self.recorder.flush()
+            if self._pending() is None:
+                self.recorder.flush()
 
-        self.guarded("writing", work)
+        if not self.silent:
+            self.guarded("writing", work)
+
+    def close(self, patience: float) -> None:
+        """Hand over and write everything; what other ranks must add may take so many seconds, or is left out."""
+        for rows in self._rows:
+            if patience:
+                self.guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
+        self.drain()
+        if not self.silent:
+            self.guarded("writing", self.recorder.flush)
+
+    def hush(self) -> None:
+        """Only rank 0 writes; once another rank, always."""
+        self.silent = self.silent or rank() > 0
+
+    def _pending(self) -> int | None:
+        """The oldest step that other ranks have not added to."""
+        return min((rows.pending for rows in self._rows if rows.pending is not None), default=None)
 
     def _maybe_drain(self, *, now: bool) -> None:
         if now or len(self._waiting) >= 4 * 64 or time.monotonic() - self._drained > _LONGEST:
             self.drain()
 
     def _drain(self, step: int | None) -> None:
+        if self.silent:
+            self._drop()
+            return
         self._before_writing()
         self._drained = time.monotonic()
         newest = -1 if step is None else step
@@ -212,16 +252,26 @@ class Diagnostics:
             for block in rows.take():
                 self.recorder.add(block)
                 newest = max(newest, int(block.steps[-1]))
+            for one in rows.apart():
+                self.recorder.at(*one)
         waiting, self._waiting = self._waiting, []
-        for one, records in zip(waiting, self._records(waiting), strict=True):
-            newest = max(newest, one.step)
-            if one.own:
-                self.recorder.at(one.step, one.walltime, records)
+        for observed, records in zip(waiting, self._records(waiting), strict=True):
+            newest = max(newest, observed.step)
+            if observed.own:
+                self.recorder.at(observed.step, observed.walltime, records)
             else:
-                self.recorder.take(one.step, one.walltime, records)
+                self.recorder.take(observed.step, observed.walltime, records)
         if names := self.optimizers.names():
             self.recorder.say({"optimizer": names})
-        self.recorder.advance(newest - 1)
+        pending = self._pending()
+        self.recorder.advance((newest if pending is None else min(newest, pending)) - 1)
+
+    def _drop(self) -> None:
+        """Another rank writes."""
+        self._waiting = []
+        for rows in self._rows:
+            list(rows.take())
+            rows.apart()
 
     def _records(self, waiting: Sequence[_Waiting]) -> list[list[Record]]:
         """The records of everything that waits, after one transfer."""
@@ -280,6 +330,8 @@ class Diagnostics:
 
     def _gradients(self, call: Call) -> Sample:
         model = parameters(call.model)  # type: ignore[arg-type]
+        if any(map(is_distributed, model.tensors)):
+            raise NotImplementedError("the model is sharded: call writer.watch on every rank")
         held = [p for p in model.tensors if p.grad is not None]
         return gradient.gradients(model, self.clips.norms_before(held), self._factor(call))
 

@@ -26,6 +26,7 @@ class Host(Protocol):
     optimizers: OptimizerWatch
     guarded: Guard
     rounds: Rounds
+    silent: bool
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""

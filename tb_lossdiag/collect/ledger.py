@@ -89,7 +89,7 @@ class ClipLedger:
         held = [parameter for parameter in parameters if parameter.grad is not None]
         column = self._column("clip" if after is None else "clip value", held)
         mark, ids = Mark(some(held)), list(map(id, held))
-        call = ClipCall(total.detach(), float(bound), after, order, each, ids, mark)
+        call = ClipCall(local(total.detach()), float(bound), after, order, each, ids, mark)
         self._calls[column] = call
         self._counts[column] = self._counts.get(column, 0) + 1
         self.clipped = set(ids)

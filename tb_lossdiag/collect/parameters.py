@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,17 +93,37 @@ def unwrapped(names: tuple[str, ...]) -> tuple[str, ...]:
 def norms(tensors: Sequence[Tensor]) -> Tensor:
     """float[n]: L2 norm of each tensor, on the device of the first.
 
-    One fused pass over dense tensors; sparse gradients go through their values, duplicates summed first.
+    One fused pass over dense tensors; sparse gradients go through their values, duplicates summed first; of tensors spread over ranks
+    the part this rank answers for, NaN where they are not added up yet.
     """
-    dense = [_dense(tensor.detach()) for tensor in tensors]
     with torch.no_grad():
+        dense = [_dense(tensor.detach()) for tensor in tensors]
         each: tuple[Tensor, ...] = tuple(torch._foreach_norm(dense))  # noqa: SLF001  (the public clip uses it the same way)
     if len({(norm.device, norm.dtype) for norm in each}) > 1:
         each = tuple(norm.to(each[0].device, torch.float32) for norm in each)
     return torch.stack(each).float()
 
 
+def is_distributed(tensor: Tensor) -> bool:
+    """Whether it is a DTensor."""
+    return hasattr(tensor, "to_local")
+
+
+def own_part(tensor: Any) -> Tensor:
+    """The part of a DTensor that this rank alone answers for: its shard; of what every rank has, all on the first, nothing elsewhere."""
+    local: Tensor = tensor.to_local()
+    place = tensor.device_mesh.get_coordinate()
+    for coordinate, placement in zip(place or (), tensor.placements, strict=True):
+        if placement.is_partial():
+            return local.new_full((1,), torch.nan)
+        if placement.is_replicate() and coordinate:
+            return local.new_zeros(0)
+    return local
+
+
 def _dense(tensor: Tensor) -> Tensor:
+    if type(tensor) is not Tensor and is_distributed(tensor):
+        tensor = own_part(tensor)
     if tensor.is_sparse:
         tensor = tensor.coalesce().values()
     # A half-precision sum of squares overflows at a norm of 256.

@@ -21,7 +21,7 @@ from tb_lossdiag.quantities import (
     STEPS,
     Quantity,
 )
-from tb_lossdiag.records import Doubles, Floats, Steps
+from tb_lossdiag.records import Doubles, Floats, Record, Steps
 from tb_lossdiag.sheet import Block
 
 ROWS = 64
@@ -72,6 +72,26 @@ class Rows:
         return len(self._rows)
 
     @property
+    def sees(self) -> bool:
+        """Whether gradients are measured."""
+        return True
+
+    @property
+    def pending(self) -> int | None:
+        """The oldest step that cannot be taken yet."""
+        return None
+
+    def apart(self) -> list[tuple[int, float, list[Record]]]:
+        """What the steps taken have beside their norms, once: step, wall time, records."""
+        return []
+
+    def tick(self) -> None:
+        """A step that was looked at has ended."""
+
+    def end(self, patience: float) -> None:
+        """No more steps come; other ranks may take so many seconds to say their part."""
+
+    @property
     def full(self) -> bool:
         """Whether there is no room for another step."""
         return len(self._rows) >= ROWS
@@ -100,7 +120,10 @@ class Rows:
         rows, self._rows = self._rows, []
         if not rows or self._buffer is None:
             return
-        values = self._buffer[: len(rows)].cpu().numpy()
+        yield from self.blocks(rows, self._buffer[: len(rows)].cpu().numpy())
+
+    def blocks(self, rows: Sequence[Row], values: Floats) -> Iterator[Block]:
+        """Steps whose norms are on the host, float32[n, C], those of a row's columns first."""
         norms, broken = _spread(values, rows)
         steps = np.array([row.step for row in rows], np.int64)
         times = np.array([row.walltime for row in rows])
@@ -149,7 +172,7 @@ def _of_steps(rows: Sequence[Row], norms: Floats, broken: Floats) -> dict[Quanti
     columns: dict[Quantity, Any] = {
         STEPS: [row.steps for row in rows],
         GLOBAL_NORM: np.where(nothing, np.nan, total),
-        NONFINITE_STEPS: np.nansum(broken, axis=1) > 0,
+        NONFINITE_STEPS: np.where(nothing, np.nan, np.nansum(broken, axis=1) > 0),
         STEP_SECONDS: [row.seconds for row in rows],
         OWN_SECONDS: [row.own for row in rows],
     }

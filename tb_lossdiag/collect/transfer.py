@@ -28,6 +28,16 @@ def gather(tensors: Sequence[Tensor]) -> list[Floats]:
     return host
 
 
+def local(value: Tensor) -> Tensor:
+    """A number that every rank has, as this rank has it; NaN where the ranks would have to add it up first."""
+    if not isinstance(value, Tensor) or not hasattr(value, "to_local"):
+        return value
+    with torch.no_grad():
+        here: Tensor = value.to_local()
+    known = all(placement.is_replicate() for placement in value.placements)  # type: ignore[attr-defined]
+    return here if known else torch.full_like(here, torch.nan, dtype=torch.float32)
+
+
 def scalar(name: str, value: object) -> Tensor:
     """A 0-d tensor for a loss or a weight: numbers as they are, tensors detached, several elements averaged.
 
@@ -40,7 +50,7 @@ def scalar(name: str, value: object) -> Tensor:
         ValueError: the tensor is empty.
     """
     if isinstance(value, Tensor):
-        return _mean(name, value.detach())
+        return _mean(name, local(value.detach()))
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{name}: expected a number or a tensor, got {type(value).__name__}")
     return torch.tensor(float(value), dtype=torch.float64)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.parameters import norms
+from tb_lossdiag.collect.parameters import is_distributed, norms, own_part
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.quantities import (
     GRADIENT_ABS_MAX,
@@ -33,6 +33,8 @@ class Snapshot:
     """
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
+        with torch.no_grad():
+            tensors = [own_part(t) if is_distributed(t) else t for t in tensors]
         self._tensors = tensors
         strides, room = [], _EXACT
         for tensor in tensors:
@@ -60,12 +62,12 @@ def _some(tensor: Tensor, stride: int) -> Tensor:
 
 def weights(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Sample:
     """`PARAMETER_NORM` of trainable parameters, NaN for frozen ones."""
-    return each(PARAMETER_NORM, names, _trainable(tensors), norms(_kept(tensors)))
+    return each(PARAMETER_NORM, names, trainable(tensors), norms(kept(tensors)))
 
 
 def update(names: tuple[str, ...], tensors: Sequence[Tensor], change: Tensor) -> Sample:
     """`UPDATE_NORM` of trainable parameters."""
-    return each(UPDATE_NORM, names, _trainable(tensors), change)
+    return each(UPDATE_NORM, names, trainable(tensors), change)
 
 
 def elements(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Sample:
@@ -109,9 +111,11 @@ def _stacked(values: Sequence[Tensor]) -> Tensor:
     return torch.stack([value.to(values[0].device) for value in values])
 
 
-def _trainable(tensors: Sequence[Tensor]) -> list[int]:
+def trainable(tensors: Sequence[Tensor]) -> list[int]:
+    """Places of the trainable ones."""
     return [index for index, tensor in enumerate(tensors) if tensor.requires_grad]
 
 
-def _kept(tensors: Sequence[Tensor]) -> list[Tensor]:
+def kept(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The trainable ones."""
     return [tensor for tensor in tensors if tensor.requires_grad]

@@ -21,6 +21,9 @@ from tb_lossdiag.collect.optimizer import rates
 from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.sharded import ShardedRows, release
+from tb_lossdiag.collect.spread import Spread
+from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 
 _UPDATES_EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
@@ -34,11 +37,21 @@ class Watch:
         subject: the model, its optimizer, scaler and scheduler.
         host: the writer's diagnostics.
         options: what is observed.
+        spread: compares data-parallel ranks, if there are several.
     """
 
-    def __init__(self, rows: Rows, subject: Subject, host: Host, options: Options) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        subject: Subject,
+        host: Host,
+        options: Options,
+        spread: Spread | None = None,
+    ) -> None:
         self.rows = rows
         self.counter = StepCounter()
+        self._spread = spread
+        self._absent = host.silent and not isinstance(rows, ShardedRows)
         self._model, self._optimizer = subject.model, subject.optimizer
         self._host, self._options = host, options
         self._scale = None if subject.scaler is None else amp.ScaleWatch(subject.scaler)
@@ -50,7 +63,7 @@ class Watch:
         self._factor: float | Tensor = 1.0
         self._snapshot: updates.Snapshot | None = None
         self._examiner = None
-        if options.check_up:
+        if options.check_up and not host.silent:
             self._examiner = Examiner(subject, host, host.rounds, activations=options.activations)
         self._hooks = [
             subject.optimizer.register_step_pre_hook(self._before),
@@ -64,6 +77,7 @@ class Watch:
             hook.remove()
         self._hooks = []
         self._snapshot = None
+        release(self.rows)
         if self._examiner is not None:
             self._examiner.abandon()
 
@@ -118,6 +132,11 @@ class Watch:
         """Whether terms given to `add_diagnostics` are to be decomposed."""
         return self._options.decompose > 0 and self.decomposes()
 
+    @property
+    def distant(self) -> bool:
+        """Whether gradients cannot be taken here alone: another rank writes, or the parameters are sharded."""
+        return self._host.silent or type(self.rows) is not Rows
+
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
         coefficient = torch.clamp(max_norm / (total.float() + 1e-6), max=1.0)
@@ -139,7 +158,10 @@ class Watch:
         start = time.perf_counter()
         if _closure(optimizer, arguments, named):
             self._host.guarded("gradient", self._look)
+        observed = self._taken % self._options.every == 0
         self._host.guarded("step", lambda: self._end(start))
+        if observed:
+            self._host.guarded("ranks", self.rows.tick)
         self._begin_check_up()
 
     def _end(self, start: float) -> None:
@@ -183,7 +205,11 @@ class Watch:
 
     def _look(self) -> None:
         """Norms of all gradients as the step uses them, before clipping and after unscaling."""
-        if self._taken % self._options.every:
+        compared = self._spread is not None and self._spread.due(self._taken)
+        if (self._taken % self._options.every or self._absent) and not compared:
+            return
+        if not self.rows.sees:
+            self._norms = torch.zeros(0), np.zeros(0, np.int64), None
             return
         if (count := _count(self._optimizer)) != self._held:
             self._held = count
@@ -194,8 +220,21 @@ class Watch:
             return
         where = None if len(held) == len(tensors) else self._where()
         measured = self._measured(held)
-        broken = self._broken(held, measured) if measured.device.type == "cpu" else None
+        if compared:
+            self._host.guarded("ranks", lambda: self._compare(measured))
+        if self._taken % self._options.every or self._absent:
+            return
+        broken = self._broken(held, measured) if self._at_hand(measured) else None
         self._norms = measured, where, broken
+
+    def _at_hand(self, measured: Tensor) -> bool:
+        return measured.device.type == "cpu" and not isinstance(self.rows, ShardedRows)
+
+    def _compare(self, gradient: Tensor) -> None:
+        assert self._spread is not None  # noqa: S101  (asked before)
+        weights = norms(updates.kept(self._parameters.tensors))
+        records = self._spread.compare(self._taken, gradient, weights)
+        self._host.sink(self.rows, self.step, [Sample([], lambda _: records)], own=True)
 
     def _measured(self, held: list[nn.Parameter]) -> Tensor:
         known = self._host.clips.norms_before(held)
@@ -228,6 +267,8 @@ class Watch:
         return np.flatnonzero([p.grad is not None for p in self._parameters.tensors])
 
     def _keep(self) -> None:
+        if self._absent or not self.rows.sees:
+            return
         if self._taken % _UPDATES_EVERY == 0 or self._taken < 3:  # noqa: PLR2004  (the first steps say most)
             tensors = [p for p in self._parameters.tensors if p.requires_grad]
             self._snapshot = updates.Snapshot(tensors)
@@ -237,6 +278,9 @@ class Watch:
         if snapshot is None:
             return
         names, tensors = self._parameters.names, self._parameters.tensors
+        if isinstance(self.rows, ShardedRows):
+            self._host.guarded("update", lambda: self._add_updates(snapshot.norms()))
+            return
         samples = self._host.guarded(
             "update",
             lambda: [
@@ -245,6 +289,13 @@ class Watch:
             ],
         )
         self._host.sink(self.rows, step, samples or [], own=True)
+
+    def _add_updates(self, change: Tensor) -> None:
+        if isinstance(self.rows, ShardedRows):
+            tensors = self._parameters.tensors
+            where = updates.trainable(tensors)
+            self.rows.also(UPDATE_NORM, where, change)
+            self.rows.also(PARAMETER_NORM, where, norms(updates.kept(tensors)))
 
     def _refresh(self, step: int) -> None:
         self._reread()
