@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tb_lossdiag.collect.marks import Mark, some
 from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.transfer import local
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_BEFORE_UNSCALE,

@@ -56,7 +56,9 @@ class Board:
 
     def __init__(self, store: Any, rank: int, size: int) -> None:
         self.rank, self.size = rank, size
-        self._store = distributed.PrefixStore(f"tb_lossdiag/{next(_ordinals)}", store)
+        self._store: Any = distributed.PrefixStore(  # type: ignore[attr-defined]
+            f"tb_lossdiag/{next(_ordinals)}", store
+        )
 
     @classmethod
     def of_group(cls) -> Board | None:

@@ -30,7 +30,7 @@ def gather(tensors: Sequence[Tensor]) -> list[Floats]:
 
 def local(value: Tensor) -> Tensor:
     """A number that every rank has, as this rank has it; NaN where the ranks would have to add it up first."""
-    if not isinstance(value, Tensor) or not hasattr(value, "to_local"):
+    if not hasattr(value, "to_local"):
         return value
     with torch.no_grad():
         here: Tensor = value.to_local()

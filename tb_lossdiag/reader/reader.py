@@ -10,6 +10,7 @@ from typing import Any
 from tensorboard.context import RequestContext
 from tensorboard.data.provider import RunTagFilter
 
+from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
 from tb_lossdiag.reader.scalars import Found, Scalars
 from tb_lossdiag.reader.series import with_scalars
@@ -160,7 +161,7 @@ def _with(ours: Listing | None, run: str, found: Found | None) -> Listing | None
     if found is None or (ours is not None and ours.problem is not None):
         return ours
     if ours is not None:
-        recorded = {name for names in ours.headers.values() for name in names}
+        recorded = {q.name for tag in ours.tags for q in frame_quantities(tag.frame)}
         found = replace(found, plan=found.plan.without(recorded))
     elif not found.plan.has_loss():
         return None
@@ -168,7 +169,7 @@ def _with(ours: Listing | None, run: str, found: Found | None) -> Listing | None
         return ours
     stamps = {found.stamps[source] for source in found.plan.series()}
     version = f"{ours.version if ours else ''}-{hash(frozenset(stamps)):x}"
-    base = ours or Listing(run, "", {}, {})
+    base = ours or Listing(run, "", {})
     return replace(base, version=version, scalars=found)
 
 
