@@ -55,14 +55,14 @@ def check_ups(rng: np.random.Generator, steps: Steps, function: str) -> list[Tab
     return [
         *tables,
         *_labels(rng, at),
-        *_order(rng, steps[check_up_rows(len(steps))]),
+        *_order(rng, at),
         *_modules(rng, at, int(rng.integers(2, 7))),
     ]
 
 
 def check_steps(steps: Steps) -> Steps:
-    """Every tenth record."""
-    return steps[::10]
+    """Steps with a check-up."""
+    return steps[check_up_rows(len(steps))]
 
 
 # --- loss calls --------------------------------------------------------------------------------------------------------
@@ -235,8 +235,7 @@ def with_modules(run: Run, kinds: Mapping[str, Kind], **facts: npt.ArrayLike) ->
 
 def with_check_up(run: Run, quantity: Quantity, values: npt.ArrayLike) -> Run:
     """The run with another fact of mode or input, one value or one per check-up."""
-    every = run[LOSS].steps
-    at = every[check_up_rows(len(every))]
+    at = check_steps(run[LOSS].steps)
     return _with(run, [table(quantity, at, np.broadcast_to(np.asarray(values, float), len(at)))])
 
 
