@@ -50,7 +50,7 @@ def test_what_could_not_be_judged_is_not_fixed() -> None:
     document = compare(judged(sick), judged(blind))
     assert codes(document, "fixed") == []
     assert codes(document, "unclear") == ["LD301"]
-    assert "clip_max_norm" in document["findings"]["unclear"][0]["reason"]
+    assert "clips" in document["findings"]["unclear"][0]["reason"]
     assert document["findings"]["unclear"][0]["in"] == "a"
     assert codes(compare(judged(blind), judged(sick)), "unclear") == ["LD301"]
 

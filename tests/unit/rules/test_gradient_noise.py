@@ -53,9 +53,9 @@ def test_two_losses_are_not_parts_of_a_batch() -> None:
 
 
 def test_not_evaluated_once_learned_or_with_gradients_left_over() -> None:
-    learned = with_loss(accumulated(RUN, 5000.0), falling(200) * np.geomspace(1, 1e-3, 200))
+    learned = with_loss(accumulated(RUN, 5000.0), falling(200) * np.geomspace(1, 1e-6, 200))
     assert outcome(RULE, head(learned, 200)).verdict in {Verdict.NOT_EVALUATED, Verdict.CLEAR}
-    carried = changed(accumulated(RUN, 5000.0), CARRIED_NORM, np.ones(20))
+    carried = changed(accumulated(RUN, 5000.0), CARRIED_NORM, np.ones(len(RUN[CARRIED_NORM])))
     assert outcome(RULE, carried).verdict is Verdict.NOT_EVALUATED
 
 

@@ -5,6 +5,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_broken_gradients
 from synthetic import changed, healthy_run, without
+from synthetic_b import check_ups
 
 from tb_lossdiag.quantities import (
     ACTIVATION_NONFINITE,
@@ -70,8 +71,9 @@ def test_says_what_was_broken_before() -> None:
     norms[95:, 2] = np.nan
     message = the_finding(RULE, changed(sick, PARAMETER_NORM, norms)).message.en
     assert "`body.1.weight` was not finite before" in message
-    active = np.zeros((20, 2))
-    active[9:, 1] = 1
+    rows = np.array(check_ups(200))
+    active = np.zeros((len(rows), 2))
+    active[rows >= 90, 1] = 1
     message = the_finding(RULE, changed(sick, ACTIVATION_NONFINITE, active)).message.en
     assert "The output of `body.1` was not finite" in message
     message = the_finding(RULE, without(sick, LOSS_NONFINITE)).message.en

@@ -5,6 +5,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_broken_gradients
 from synthetic import changed, healthy_run, with_loss, without
+from synthetic_b import check_ups
 
 from tb_lossdiag.quantities import (
     ACTIVATION_NONFINITE,
@@ -86,8 +87,9 @@ def test_says_what_was_broken_before() -> None:
         "The parameter `body.0.bias`"
         in the_finding(RULE, changed(run, PARAMETER_NORM, norms)).message.en
     )
-    active = np.zeros((20, 2))
-    active[15:, 0] = 1
+    rows = np.array(check_ups(200))
+    active = np.zeros((len(rows), 2))
+    active[rows >= 147, 0] = 1
     broke = the_finding(RULE, changed(run, ACTIVATION_NONFINITE, active)).message.en
     assert "that of `body.0`" in broke
     unknown = the_finding(RULE, without(run, GRADIENT_NONFINITE)).message.en

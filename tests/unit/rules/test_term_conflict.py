@@ -39,20 +39,22 @@ def test_clear_just_above_the_cosine() -> None:
 
 def test_clear_when_one_is_much_larger() -> None:
     for size, expected in ((4.9, 1), (5.1, 0)):
-        run = changed(opposed(RUN), TERM_GRADIENT_NORM, np.tile([1.0, size], (20, 1)))
+        run = changed(
+            opposed(RUN), TERM_GRADIENT_NORM, np.tile([1.0, size], (len(RUN[TERM_COSINE]), 1))
+        )
         assert len(findings(RULE, run)) == expected
 
 
 def test_clear_on_a_brief_conflict() -> None:
-    cosine = np.full(20, 0.2)
-    cosine[:9] = -0.8
+    cosine = np.full(len(RUN[TERM_COSINE]), 0.2)
+    cosine[:14] = -0.8
     assert not findings(RULE, changed(opposed(RUN), TERM_COSINE, cosine))
-    cosine[9] = -0.8
+    cosine[14] = -0.8
     assert findings(RULE, changed(opposed(RUN), TERM_COSINE, cosine))
 
 
 def test_evidence_is_the_pair_and_its_stretch() -> None:
-    cosine = np.full(20, -0.8)
+    cosine = np.full(len(RUN[TERM_COSINE]), -0.8)
     cosine[:4] = 0.5
     run = changed(opposed(RUN), TERM_COSINE, cosine)
     evidence, steps = first_evidence(RULE, run), run[TERM_COSINE].steps

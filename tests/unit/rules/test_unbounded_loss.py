@@ -5,6 +5,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_first_call
 from synthetic import changed, healthy_run, without
+from synthetic_b import check_ups
 
 from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS
 from tb_lossdiag.records import Run
@@ -25,7 +26,7 @@ def flipped(factor: float = -1.0) -> Run:
     """The trained loss is a multiple of the call."""
     run = with_first_call(RUN, 2.3, np.linspace(2.3, 9, len(RUN[CALL_VALUE])))
     values = np.zeros(len(run[LOSS]))
-    values[::10] = factor * run[CALL_VALUE].values[:, 0]
+    values[check_ups(len(values))] = factor * run[CALL_VALUE].values[:, 0]
     return changed(run, LOSS, values)
 
 
@@ -33,7 +34,7 @@ def flipped(factor: float = -1.0) -> Run:
 def test_fires_on_a_call_below_zero(name: str) -> None:
     finding = the_finding(RULE, as_call(with_first_call(RUN, 0.5, -3.0), name))
     assert finding.subject == name
-    assert "19 of 20" in finding.message.en
+    assert "30 of 31" in finding.message.en
 
 
 def test_fires_on_the_wrong_sign() -> None:
