@@ -80,7 +80,7 @@ class LossDivergence:
     title: ClassVar[Text] = Text("The loss diverges", "损失发散")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE, STEPS)
-    explains: ClassVar[tuple[str, ...]] = ("LD105",)
+    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105")
 
     #: last level over best level, 1; TheDeepChecker's doubling
     factor: float = 2.0

@@ -131,7 +131,7 @@ class LossSpike:
         CLIP_GLOBAL_NORM,
         STEPS,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD203")
+    explains: ClassVar[tuple[str, ...]] = ("LD203",)
 
     #: standard deviations of the logarithm, 1; OLMo-core skips a step beyond 6
     min_deviation: float = 6.0

@@ -40,7 +40,7 @@ def test_json_is_one_document(logdir: Path, capsys: Capture) -> None:
     by_run = {run["run"]: run for run in document["runs"]}
     assert by_run["nan"]["findings"][0]["first_step"] == 20
     assert {o["outcome"] for o in by_run["nan"]["outcomes"]} >= {"findings", "not evaluated"}
-    assert all(o["missing"] for o in by_run["nan"]["outcomes"] if o["code"] == "LD301")
+    assert all(o["missing"] for o in by_run["nan"]["outcomes"] if o["code"] == "LD401")
 
 
 def test_markdown_has_a_heading_per_run(logdir: Path, capsys: Capture) -> None:
