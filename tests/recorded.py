@@ -54,7 +54,12 @@ class _Frame:
 
     def fact(self) -> Fact:
         """What its columns are called."""
-        return Fact(columns=Columns(frame=self._name, first_shard=0, names=list(self.columns)))
+        quantities = [quantity.name for quantity in frame_quantities(self._name)]
+        return Fact(
+            columns=Columns(
+                frame=self._name, first_shard=0, names=self.columns, quantities=quantities
+            )
+        )
 
 
 def write_run(

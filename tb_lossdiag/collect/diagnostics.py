@@ -221,13 +221,15 @@ class Diagnostics:
             self.guarded("writing", work)
 
     def close(self, patience: float) -> None:
-        """Hand over and write everything; what other ranks must add may take so many seconds, or is left out."""
+        """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
         for rows in self._rows:
             if patience:
                 self.guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
         self.drain()
         if not self.silent:
             self.guarded("writing", self.recorder.flush)
+        for watch in self.alive():  # a check-up may have begun; nothing of ours stays installed
+            watch.remove()
 
     def hush(self) -> None:
         """Only rank 0 writes; once another rank, always."""

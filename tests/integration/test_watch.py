@@ -457,3 +457,14 @@ def test_wrong_input_is_refused_by_name(
     given = {"model": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.1)}
     with SummaryWriter(tmp_path) as writer, pytest.raises(error, match=named):
         writer.watch(**{**given, **arguments})
+
+
+def test_nothing_of_ours_stays_installed_once_the_writer_is_closed(tmp_path: Path) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer)
+        train(model, optimizer, None, 1)  # the next step's check-up has begun
+        assert torch._C._len_torch_function_stack() == 1
+    assert torch._C._len_torch_function_stack() == 0
+    assert not optimizer._optimizer_step_pre_hooks
