@@ -135,7 +135,7 @@ with SummaryWriter(sys.argv[1]) as writer:
         frame.get_by_label("First step in view").press("Enter")
         last.fill("20")
         last.press("Enter")
-        expect(frame.get_by_text("LD101").first).to_be_visible(timeout=90_000)
+        expect(frame.get_by_text("LD206").first).to_be_visible(timeout=90_000)
         expect(last).to_have_value("20")
         expect(frame.get_by_text("new steps")).to_be_visible()
     finally:

@@ -29,8 +29,8 @@ main .banner { margin: 8px 0; }
 code { background: var(--code); border-radius: 3px; padding: 0 4px; font: 12.5px/1.5 "Roboto Mono", Menlo, Consolas,
   "Noto Sans Mono CJK SC", monospace; overflow-wrap: anywhere; }
 .code { position: relative; margin: 6px 0; background: var(--code); border: 1px solid var(--line); border-radius: 4px; }
-.code pre { margin: 0; padding: 8px 84px 8px 12px; overflow-x: auto; }
-.code pre code { padding: 0; background: none; overflow-wrap: normal; }
+.code pre { margin: 0; padding: 8px 84px 8px 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
+.code pre code { padding: 0; background: none; }
 .code button { position: absolute; top: 6px; right: 6px; font-size: 12px; }
 details { margin: 8px 0; }
 summary { cursor: pointer; padding: 2px 0; }

@@ -9,7 +9,8 @@ h1 { font-size: 18px; margin: 0; }
 h2 { font-size: 16px; margin: 16px 0 8px; }
 h3 { font-size: 13px; margin: 14px 0 4px; color: var(--muted); font-weight: 600; }
 h4 { font-size: 13px; margin: 10px 0 4px; }
-p { margin: 4px 0; overflow-wrap: anywhere; }
+p { margin: 4px 0; }
+p, li, summary, dd, td { overflow-wrap: anywhere; }
 a { color: var(--link); }
 .muted { color: var(--muted); }
 .bar { position: sticky; top: 0; z-index: 5; background: var(--raised); border-bottom: 1px solid var(--line);

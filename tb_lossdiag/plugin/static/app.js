@@ -28,8 +28,8 @@ main .banner { margin: 8px 0; }
 code { background: var(--code); border-radius: 3px; padding: 0 4px; font: 12.5px/1.5 "Roboto Mono", Menlo, Consolas,
   "Noto Sans Mono CJK SC", monospace; overflow-wrap: anywhere; }
 .code { position: relative; margin: 6px 0; background: var(--code); border: 1px solid var(--line); border-radius: 4px; }
-.code pre { margin: 0; padding: 8px 84px 8px 12px; overflow-x: auto; }
-.code pre code { padding: 0; background: none; overflow-wrap: normal; }
+.code pre { margin: 0; padding: 8px 84px 8px 12px; white-space: pre-wrap; overflow-wrap: anywhere; }
+.code pre code { padding: 0; background: none; }
 .code button { position: absolute; top: 6px; right: 6px; font-size: 12px; }
 details { margin: 8px 0; }
 summary { cursor: pointer; padding: 2px 0; }
@@ -47,7 +47,8 @@ h1 { font-size: 18px; margin: 0; }
 h2 { font-size: 16px; margin: 16px 0 8px; }
 h3 { font-size: 13px; margin: 14px 0 4px; color: var(--muted); font-weight: 600; }
 h4 { font-size: 13px; margin: 10px 0 4px; }
-p { margin: 4px 0; overflow-wrap: anywhere; }
+p { margin: 4px 0; }
+p, li, summary, dd, td { overflow-wrap: anywhere; }
 a { color: var(--link); }
 .muted { color: var(--muted); }
 .bar { position: sticky; top: 0; z-index: 5; background: var(--raised); border-bottom: 1px solid var(--line);
