@@ -1,8 +1,10 @@
 /** The drawn numbers as a table: for screen readers, and for who wants to read them off. */
+
 import type { Line } from "../charts/series";
 import type { LineSpec } from "../charts/spec";
 import { useText } from "../i18n";
 import { Folded } from "./Folded";
+import { Scroll } from "./Scroll";
 
 const ROWS = 25;
 
@@ -46,8 +48,7 @@ export function NumberTable({ lines, format, open, toggle }: Props) {
   const { t } = useText();
   return (
     <Folded title={t("chart.table")} open={open} toggle={toggle}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <section class="scroll" tabIndex={0} aria-label={t("chart.table")}>
+      <Scroll label={t("chart.table")}>
         <table>
           <thead>
             <tr>
@@ -61,7 +62,7 @@ export function NumberTable({ lines, format, open, toggle }: Props) {
           </thead>
           <Rows lines={lines} format={format} />
         </table>
-      </section>
+      </Scroll>
     </Folded>
   );
 }

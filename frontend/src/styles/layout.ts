@@ -23,7 +23,7 @@ nav { display: flex; flex-wrap: wrap; gap: 2px; margin-top: 6px; }
 nav a { padding: 6px 12px; text-decoration: none; color: var(--text); border-bottom: 3px solid transparent; }
 nav a:hover { text-decoration: underline; }
 nav a[aria-current] { border-color: var(--link); font-weight: 600; }
-.scroll { overflow-x: auto; max-height: 420px; }
+.scroll { position: relative; overflow-x: auto; max-height: 420px; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: 5px 10px; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { color: var(--muted); font-weight: 600; font-size: 12px; position: sticky; top: 0; background: var(--page); }

@@ -1,8 +1,10 @@
 /** Activations and updates: a table of layers to be sorted by what is worst, and the picked one's curves. */
+
 import { useMemo, useState } from "preact/hooks";
 import { type Column, columnAt, Flag, type Table } from "../data/table";
 import { type Tables, useTables } from "../data/tables";
 import { type Key, useText } from "../i18n";
+import { Scroll } from "../parts/Scroll";
 import { Spark } from "../parts/Spark";
 import { Loaded, Missing } from "../parts/States";
 import { capital } from "../text/describe";
@@ -138,8 +140,7 @@ function LayerTable({ tables, quantities, heading, place, go }: TableProps) {
   const rows = useMemo(() => sorted(entries, sorting), [entries, sorting]);
   return (
     <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <section class="scroll" tabIndex={0} aria-label={heading}>
+      <Scroll label={heading}>
         <table class="layers">
           <thead>
             <tr>
@@ -163,7 +164,7 @@ function LayerTable({ tables, quantities, heading, place, go }: TableProps) {
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroll>
       {rows.length > SHOWN && !all ? (
         <button type="button" onClick={() => setAll(true)}>
           {t("table.all", { count: formatInteger(rows.length, lang) })}

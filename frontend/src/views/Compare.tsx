@@ -1,4 +1,5 @@
 /** Two to four runs beside each other: what differs, which findings they share, the same curves and pictures on the same scales. */
+
 import { useMemo } from "preact/hooks";
 import { type Line, lineOf } from "../charts/series";
 import { getDiagnosis } from "../data/client";
@@ -12,6 +13,7 @@ import { readNames, writeNames } from "../host/hash";
 import { useText } from "../i18n";
 import { LinePlot } from "../parts/LinePlot";
 import { PlaceLink } from "../parts/PlaceLink";
+import { Scroll } from "../parts/Scroll";
 import { Loaded, Note } from "../parts/States";
 import { SeverityMark, StatusChip } from "../parts/Status";
 import { capital } from "../text/describe";
@@ -85,24 +87,26 @@ function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiag
   }, [chosen, diagnoses, lang]);
   if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
   return (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">{t("compare.fact")}</th>
-          <Heads chosen={chosen} />
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(([name, values]) => (
-          <tr key={name}>
-            <th scope="row">{name}</th>
-            {values.map((value, at) => (
-              <td key={chosen[at]?.run}>{value}</td>
-            ))}
+    <Scroll label={t("compare.fact")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("compare.fact")}</th>
+            <Heads chosen={chosen} />
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {rows.map(([name, values]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              {values.map((value, at) => (
+                <td key={chosen[at]?.run}>{value}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
   );
 }
 
@@ -111,45 +115,47 @@ function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDia
   const rows = useMemo(() => acrossRuns(diagnoses), [diagnoses]);
   if (rows.length === 0) return <Note>{t("compare.noFindings")}</Note>;
   return (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">{t("runs.findings")}</th>
-          <th scope="col">{t("compare.where")}</th>
-          <Heads chosen={chosen} />
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row.key}>
-            <th scope="row">
-              {row.code} {row.title} <span class="muted">{row.subject}</span>
-            </th>
-            <td>
-              {whereOf(row) === "one"
-                ? t("compare.only", { run: LETTERS[row.found.findIndex((finding) => finding)] ?? "" })
-                : t(`compare.${whereOf(row) === "all" ? "both" : "some"}`)}
-            </td>
-            {row.found.map((finding, at) => (
-              <td key={chosen[at]?.run}>
-                {finding ? (
-                  <PlaceLink
-                    place={place}
-                    change={{ run: chosen[at]?.run ?? "", view: "findings", f: idOf(finding) }}
-                    go={go}
-                  >
-                    <SeverityMark severity={finding.severity} />{" "}
-                    {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })}
-                  </PlaceLink>
-                ) : (
-                  "–"
-                )}
-              </td>
-            ))}
+    <Scroll label={t("runs.findings")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("runs.findings")}</th>
+            <th scope="col">{t("compare.where")}</th>
+            <Heads chosen={chosen} />
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.key}>
+              <th scope="row">
+                {row.code} {row.title} <span class="muted">{row.subject}</span>
+              </th>
+              <td>
+                {whereOf(row) === "one"
+                  ? t("compare.only", { run: LETTERS[row.found.findIndex((finding) => finding)] ?? "" })
+                  : t(`compare.${whereOf(row) === "all" ? "both" : "some"}`)}
+              </td>
+              {row.found.map((finding, at) => (
+                <td key={chosen[at]?.run}>
+                  {finding ? (
+                    <PlaceLink
+                      place={place}
+                      change={{ run: chosen[at]?.run ?? "", view: "findings", f: idOf(finding) }}
+                      go={go}
+                    >
+                      <SeverityMark severity={finding.severity} />{" "}
+                      {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })}
+                    </PlaceLink>
+                  ) : (
+                    "–"
+                  )}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
   );
 }
 

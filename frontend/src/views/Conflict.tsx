@@ -1,10 +1,12 @@
 /** Which loss terms pull against each other: the cosine between their gradients, as a matrix and over the steps. */
+
 import { useMemo, useState } from "preact/hooks";
 import { lineOf } from "../charts/series";
 import { extentOf } from "../data/extent";
 import { columnAt, columnNamed, type Table } from "../data/table";
 import { useText } from "../i18n";
 import { LinePlot } from "../parts/LinePlot";
+import { Scroll } from "../parts/Scroll";
 import { Missing } from "../parts/States";
 import { formatSteps, formatValue } from "../text/numbers";
 import type { ViewProps } from "./context";
@@ -82,8 +84,7 @@ function Drawn({ table, run, theme }: Props & { table: Table }) {
   return (
     <>
       <p class="muted">{t("conflict.explain", { steps })}</p>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <section class="scroll" tabIndex={0} aria-label={t("conflict.heading")}>
+      <Scroll label={t("conflict.heading")}>
         <table class="conflict">
           <thead>
             <tr>
@@ -106,7 +107,7 @@ function Drawn({ table, run, theme }: Props & { table: Table }) {
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroll>
       {lines.length > 0 ? (
         <LinePlot
           key={open}

@@ -1,9 +1,11 @@
 /** The heat map as a table: one row per layer with its median, its largest value and where that was; a page at a time. */
+
 import { useState } from "preact/hooks";
 import { Flag, type Matrix } from "../data/table";
 import type { Row } from "../heat/rows";
 import { useText } from "../i18n";
 import { Folded } from "../parts/Folded";
+import { Scroll } from "../parts/Scroll";
 import { formatInteger, formatSteps, formatValue } from "../text/numbers";
 
 const PAGE = 25;
@@ -81,8 +83,7 @@ export function MatrixTable({ matrix, rows, open, toggle, pick }: Props) {
           {t("table.after")}
         </button>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <section class="scroll" tabIndex={0} aria-label={t("chart.table")}>
+      <Scroll label={t("chart.table")}>
         <table>
           <thead>
             <tr>
@@ -99,7 +100,7 @@ export function MatrixTable({ matrix, rows, open, toggle, pick }: Props) {
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroll>
     </Folded>
   );
 }

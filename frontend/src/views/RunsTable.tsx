@@ -1,10 +1,12 @@
 /** All runs with their state; runs without our data are listed, greyed. */
+
 import { type RunSummary, type Runs, toNumber } from "../data/types";
 import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
 import { useText } from "../i18n";
 import { Sentence } from "../parts/Markdown";
 import { PlaceLink } from "../parts/PlaceLink";
+import { Scroll } from "../parts/Scroll";
 import { Counts, StatusChip } from "../parts/Status";
 import { formatInteger, formatValue } from "../text/numbers";
 import { ago } from "./age";
@@ -59,8 +61,7 @@ export function RunsTable({ runs, selected, place, go }: Props) {
   return (
     <section>
       <h2>{t("runs.heading")}</h2>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-      <section class="scroll" tabIndex={0} aria-label={t("runs.heading")}>
+      <Scroll label={t("runs.heading")}>
         <table class="runs">
           <thead>
             <tr>
@@ -83,7 +84,7 @@ export function RunsTable({ runs, selected, place, go }: Props) {
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroll>
     </section>
   );
 }
