@@ -48,6 +48,8 @@ def test_every_run_shows_its_state(tab: Any) -> None:
         expect(row).to_have_count(1)
         words = "Broken|Needs attention" if scenario.expected else "Healthy"
         expect(row).to_contain_text(re.compile(words))
+    # Charts are drawn when they come into view; eight runs push the loss below the fold.
+    frame.get_by_role("heading", name="Loss", exact=True).scroll_into_view_if_needed()
     wait_until_drawn(frame)
 
 
