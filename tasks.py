@@ -216,6 +216,12 @@ def pytest(options: list[str]) -> None:
     run(PYTHON, "-m", "pytest", *options)
 
 
+def clinic(options: list[str]) -> None:
+    """Train the clinic's cases and score the diagnosis (--report: write tests/clinic/REPORT.md)."""
+    set_up("dev")
+    run(PYTHON, "-m", "clinic.run", *options, cwd=ROOT / "tests")
+
+
 def readme(_: list[str]) -> None:
     """Write the README's rule table and the rule reference anew."""
     set_up("dev")
@@ -254,7 +260,7 @@ def proto(_: list[str]) -> None:
 
 TASKS = {
     task.__name__: task
-    for task in (demo, test, frontend, build, lint, types, pytest, readme, proto)
+    for task in (demo, test, frontend, build, lint, types, pytest, clinic, readme, proto)
 }
 
 

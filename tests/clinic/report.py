@@ -1,0 +1,83 @@
+"""The clinic's report, in Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from clinic.case import Case
+from clinic.score import Score, Visits, score
+
+HEAD = """# The clinic: what Loss Doctor says about real trainings
+
+Made by `python3 tasks.py clinic --report`; do not edit. Every training runs for real, with every seed, is read back from its event
+file and judged by all rules. A fault counts as found when the first warning or error is an expected one. Thresholds may be tuned on
+the calibration half only; which case is in which half is decided by a hash of its name.
+"""
+
+
+def report(visits: Visits) -> str:
+    """The whole report."""
+    parts = [HEAD, "## Summary\n", *_summary(visits), "\n## Causes by code\n", *_codes(visits)]
+    for title, chosen in (
+        ("Faults", [v for v in visits if not v[0].healthy]),
+        ("Healthy", [v for v in visits if v[0].healthy]),
+    ):
+        parts += [f"\n## {title}\n", *_cases(chosen)]
+    return "\n".join(parts) + "\n"
+
+
+def _groups(visits: Visits) -> Iterator[tuple[str, Visits]]:
+    yield "all", visits
+    for half in ("calibration", "reporting"):
+        yield half, [v for v in visits if v[0].half == half]
+    yield "published by others", [v for v in visits if v[0].source]
+    yield "our own", [v for v in visits if not v[0].source]
+
+
+def _summary(visits: Visits) -> Iterable[str]:
+    yield "| part | faults | named first | precision | healthy | false errors | false warnings | hints on healthy |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for title, chosen in _groups(visits):
+        yield f"| {title} | {_row(score(chosen))} |"
+
+
+def _row(s: Score) -> str:
+    alarms = (s.alarmed.get(level, 0) for level in ("error", "warning", "info"))
+    named = f"{s.named} ({_percent(s.recall)})"
+    numbers = [s.faulty, named, _percent(s.precision), s.healthy, *alarms]
+    return " | ".join(map(str, numbers))
+
+
+def _percent(share: float) -> str:
+    return "–" if share != share else f"{100 * share:.1f} %"  # noqa: PLR0124  (NaN)
+
+
+def _codes(visits: Visits) -> Iterable[str]:
+    right = Counter(c for case, r in visits for c in r.serious if c in (*case.expected, *case.also))
+    wrong = Counter(
+        c for case, r in visits for c in r.serious if c not in (*case.expected, *case.also)
+    )
+    yield "| code | rightly | wrongly |"
+    yield "|---|---|---|"
+    for code in sorted(right | wrong):
+        yield f"| {code} | {right[code]} | {wrong[code]} |"
+
+
+def _cases(visits: Visits) -> Iterable[str]:
+    yield "| case | family | half | expected | seeds right | named first | also named | source |"
+    yield "|---|---|---|---|---|---|---|---|"
+    cases: dict[str, Case] = {case.name: case for case, _ in visits}
+    for name, case in sorted(cases.items()):
+        results = [result for other, result in visits if other.name == name]
+        right = sum(r.first in case.expected if case.expected else not r.first for r in results)
+        first = _counted(r.first or "–" for r in results)
+        also = _counted(c for r in results for c in r.serious[1:])
+        expected = ", ".join(case.expected) or "–"
+        hard = " (hard)" if case.hard else ""
+        cells = (name + hard, case.family, case.half, expected, f"{right} of {len(results)}")
+        yield f"| {' | '.join((*cells, first, also, case.source))} |"
+
+
+def _counted(codes: Iterable[str]) -> str:
+    return ", ".join(f"{c} ×{n}" if n > 1 else c for c, n in sorted(Counter(codes).items()))

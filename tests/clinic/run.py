@@ -1,0 +1,79 @@
+"""The clinic: `python3 tasks.py clinic [--select PATTERN] [--half HALF] [--seeds N] [--jobs N] [--report]`."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from clinic.case import Case
+from clinic.cases import CASES
+from clinic.report import report
+from clinic.score import score
+from clinic.visit import Result, visit
+
+PLACE = Path(__file__).with_name("REPORT.md")
+
+
+def visits(cases: Sequence[Case], seeds: int, jobs: int) -> Iterator[tuple[Case, Result]]:
+    """Train and diagnose cases, several at a time, each in a fresh process that nothing else has touched."""
+    rounds = [(case, seed) for case in cases for seed in range(min(seeds, case.seeds))]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn) as pool:
+        running = [(case, pool.submit(visit, case.name, seed)) for case, seed in rounds]
+        for case, result in running:
+            yield case, result.result()
+
+
+def main() -> int:
+    """Run, print each visit, then the scores; 1 if a rule raised."""
+    options = _options()
+    cases = [
+        case
+        for case in CASES.values()
+        if fnmatch.fnmatch(case.name, options.select) and options.half in (None, case.half)
+    ]
+    done = []
+    for case, result in visits(cases, options.seeds, options.jobs):
+        done.append((case, result))
+        print(_line(case, result, options.verbose), flush=True)
+    print(score(done), f"recall {score(done).recall:.3f} precision {score(done).precision:.3f}")
+    if options.report:
+        PLACE.write_text(report(done), encoding="utf-8")
+    return int(any(result.failed for _, result in done))
+
+
+def _line(case: Case, result: Result, verbose: bool) -> str:
+    right = result.first in case.expected if case.expected else not result.first
+    mark = "ok   " if right else "WRONG"
+    named = ", ".join(f"{cause.code} {cause.severity}" for cause in result.causes) or "nothing"
+    expected = "/".join(case.expected) or "healthy"
+    line = (
+        f"{mark} {case.name} #{result.seed} ({result.seconds:.1f} s): {named}; expected {expected}"
+    )
+    if result.folded:
+        line += f"; folded {', '.join(result.folded)}"
+    if result.failed:
+        line += f"; RULES RAISED: {', '.join(result.failed)}"
+    if verbose:
+        line += "".join(f"\n      {c.code} [{c.subject}] {c.message}" for c in result.causes)
+    return line
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--select", default="*", help="names of cases, as a shell pattern")
+    parser.add_argument("--half", choices=("calibration", "reporting"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--report", action="store_true", help=f"write {PLACE.name}")
+    parser.add_argument("--verbose", action="store_true", help="with the messages")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
