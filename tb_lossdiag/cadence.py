@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 _SHARES = 16
 """Parts of the byte budget; each one used doubles the window, so the file grows with the logarithm of the run."""
 _FREE = 512
-"""Records written before their rate is looked at."""
+"""Records written before their rate is looked at: the first steps say most."""
+_LOOK = 64
+"""Records over which the rate is taken, and that a window of another size gets at least."""
 _SECONDS = 0.02
 """At most 50 records a second after that: more resolution than a screen shows, and writing stays far below a step's cost."""
 
@@ -38,7 +40,7 @@ class Cadence:
         """Take account of a record of `size` bytes whose last step was at `walltime`, in seconds."""
         self._spent += size
         self._records += 1
-        self._times = [*self._times[-63:], walltime]
+        self._times = [*self._times[1 - _LOOK :], walltime]
         if not self.every and (self._costly() or self._hasty()):
             self.window *= 2
             self._spent, self._records, self._times = 0, 0, []
@@ -51,4 +53,5 @@ class Cadence:
         times = self._times
         if not self.watched:
             return False
-        return self._records >= _FREE and times[-1] - times[0] < _SECONDS * (len(times) - 1)
+        free = _FREE if self.window == 1 else _LOOK
+        return self._records >= free and times[-1] - times[0] < _SECONDS * (len(times) - 1)

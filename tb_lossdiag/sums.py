@@ -42,8 +42,8 @@ class Sums:
     at: Doubles
     low: Doubles
 
-    def combined(self, rules: Sequence[Combine], window: int) -> Floats:
-        """float32[len(rules)]: the one number that stands for each series in a window."""
+    def combined(self, rules: Indices, window: int) -> Floats:
+        """float32[len(rules)]: the one number that stands for each series in a window, by `places` of the rules."""
         last, finite = self.last[window], self.finite[window]
         if self.count[window] == 1 and self.seen[window].max(initial=0) <= 1:
             values = last  # one step, once: nothing to combine
@@ -51,9 +51,7 @@ class Sums:
             mean = np.where(finite > 0, self.total[window] / np.maximum(finite, 1), last)
             sums = np.where(self.seen[window] > 0, self.total[window], np.nan)
             choices = [last, mean, sums, self.high[window], self.low[window]]
-            number = {rule: index for index, rule in enumerate(_ORDER)}
-            picked = np.array([number[rule] for rule in rules[: len(last)]])
-            values = np.choose(picked, choices)
+            values = np.choose(rules[: len(last)], choices)
         return _widened(values, len(rules)).astype(np.float32)
 
     def extremes(self, window: int, places: Indices) -> Floats:
@@ -85,7 +83,13 @@ class Sums:
 
 
 _ORDER = (Combine.LAST, Combine.MEAN, Combine.SUM, Combine.MAX, Combine.MIN)
+_PLACES = {rule: place for place, rule in enumerate(_ORDER)}
 _SERIES = ("last", "total", "finite", "seen", "high", "at", "low")
+
+
+def places(rules: Sequence[Combine]) -> Indices:
+    """What `Sums.combined` needs of each series."""
+    return np.array([_PLACES[rule] for rule in rules], np.intp)
 
 
 def summed(steps: Steps, times: Doubles, values: Floats, ends: Steps) -> Sums:

@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.records import Floats, Record, Steps
 from tb_lossdiag.sheet import Block, Part, Sheet, parts
 from tb_lossdiag.sums import Sums, summed
+from tb_lossdiag.sums import places as rule_places
 
 Write = Callable[[int, float, list[Part]], int]
 """Writes the parts of a step at a wall time; gives their size in bytes."""
@@ -35,6 +36,7 @@ class Windows:
         self._sheet = Sheet()
         self._own: list[tuple[int, float, list[Record]]] = []
         self._begun: Sums | None = None
+        self._rules = rule_places([])
 
     def add(self, block: Block) -> None:
         """Take rows that are summed up in windows."""
@@ -91,7 +93,9 @@ class Windows:
     def _record(self, sums: Sums, index: int) -> None:
         step, walltime = int(sums.last_step[index]), float(sums.last_time[index])
         self._write_own(step - 1)
-        combined = sums.combined(self._sheet.rules, index)
+        if len(self._rules) != self._sheet.width:
+            self._rules = rule_places(self._sheet.rules)
+        combined = sums.combined(self._rules, index)
         several = sums.count[index] > 1 or sums.seen[index].max(initial=0) > 1
         found = []
         for frame, layout in self._sheet.layouts.items():

@@ -173,11 +173,11 @@ class SummaryWriter(TorchSummaryWriter):
         """
         if self._closed:
             raise RuntimeError("add_diagnostics: the writer is closed")
-        given = {"model": model, "optimizer": optimizer, "loss": loss, "terms": loss_terms}
-        call = Call.checked(phase, **given, clip=clip, scaler=scaler, extra=extra)
+        call = Call.checked(phase, model, optimizer, loss, loss_terms, clip, scaler, extra)
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
-        self._diagnostics.by_hand.decompose_terms(self._diagnostics.alive(), loss_terms)
+        if loss_terms:
+            self._diagnostics.by_hand.decompose_terms(self._diagnostics.alive(), loss_terms)
         self._diagnostics.add(call, step, when, self._calls)
         self._calls += call.phase == "train"
 

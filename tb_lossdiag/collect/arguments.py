@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tb_lossdiag.collect.transfer import scalar
+from tb_lossdiag.collect.transfer import Number, number, scalar
 
 PHASES = ("train", "validation")
 
@@ -108,7 +108,7 @@ def check_clip(clip: object) -> tuple[Tensor, float]:
     return total, bound
 
 
-def check_terms(terms: object) -> dict[str, tuple[Tensor, Tensor]]:
+def check_terms(terms: object) -> dict[str, tuple[Number, Number]]:
     """Loss terms as {name: (value, weight)}; a value alone has weight 1.
 
     Raises:
@@ -133,13 +133,13 @@ def check_extra(extra: object) -> dict[str, Tensor]:
     return {_name("extra", name): scalar(f"extra[{name!r}]", v) for name, v in extra.items()}
 
 
-def _term(name: str, value: object) -> tuple[Tensor, Tensor]:
+def _term(name: str, value: object) -> tuple[Number, Number]:
     label = f"loss_terms[{name!r}]"
     if not isinstance(value, tuple):
-        return scalar(label, value), scalar(label, 1.0)
+        return number(label, value), 1.0
     if len(value) != 2:  # noqa: PLR2004
         raise TypeError(f"{label}: expected a value or (value, weight), got {len(value)} items")
-    return scalar(label, value[0]), scalar(f"{label} weight", value[1])
+    return number(label, value[0]), number(f"{label} weight", value[1])
 
 
 def _name(argument: str, name: object) -> str:

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from tb_lossdiag.collect import arguments
-from tb_lossdiag.collect.transfer import scalar
+from tb_lossdiag.collect.transfer import Number, number
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """The checked arguments of one call."""
+    """The checked arguments of one call; None stands for "not given"."""
 
     phase: str
     model: nn.Module | None
     optimizer: Any
-    loss: Tensor | None
-    terms: Mapping[str, tuple[Tensor, Tensor]] | None
+    loss: Number | None
+    terms: Mapping[str, tuple[Number, Number]] | None
     clip: tuple[Tensor, float] | None
     scaler: Any
     extra: Mapping[str, Tensor] | None
 
     @classmethod
-    def checked(cls, phase: object, **given: Any) -> Call:
-        """Check every argument; None stands for "not given".
+    def checked(
+        cls,
+        phase: object,
+        model: object,
+        optimizer: object,
+        loss: object,
+        terms: object,
+        clip: object,
+        scaler: object,
+        extra: object,
+    ) -> Call:
+        """Check every argument.
 
         Raises:
             TypeError: an argument is of the wrong type; the message names it.
             ValueError: an argument has an impossible value; the message names it.
         """
         known = arguments.check_phase(phase)
-        checks: Mapping[str, Callable[[Any], Any]] = {
-            "model": lambda model: arguments.check_model(model, known),
-            "optimizer": arguments.check_optimizer,
-            "loss": lambda value: scalar("loss", value),
-            "terms": arguments.check_terms,
-            "clip": arguments.check_clip,
-            "scaler": arguments.check_scaler,
-            "extra": arguments.check_extra,
-        }
-        values = {k: None if given[k] is None else check(given[k]) for k, check in checks.items()}
-        if all(value is None for value in values.values()):
+        call = cls(
+            known,
+            None if model is None else arguments.check_model(model, known),
+            None if optimizer is None else arguments.check_optimizer(optimizer),
+            None if loss is None else number("loss", loss),
+            None if terms is None else arguments.check_terms(terms),
+            None if clip is None else arguments.check_clip(clip),
+            None if scaler is None else arguments.check_scaler(scaler),
+            None if extra is None else arguments.check_extra(extra),
+        )
+        if all(value is None for value in (model, optimizer, loss, terms, clip, scaler, extra)):
             raise ValueError("add_diagnostics: nothing to record; pass model=, loss= or others")
-        return cls(known, **values)
+        return call

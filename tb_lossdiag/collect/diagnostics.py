@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tb_lossdiag.collect import amp, clipping, gradient, loss
+from tb_lossdiag.collect import amp, clipping
 from tb_lossdiag.collect.by_hand import ByHand
 from tb_lossdiag.collect.call import Call
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.examiner import Rounds
+from tb_lossdiag.collect.given import Given
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.layers import Layers
-from tb_lossdiag.collect.ledger import ClipLedger, Order, reported
+from tb_lossdiag.collect.ledger import ClipLedger, Order
 from tb_lossdiag.collect.optimizer import OptimizerWatch
-from tb_lossdiag.collect.parameters import Parameters, is_distributed, parameters
+from tb_lossdiag.collect.parameters import Parameters, parameters
 from tb_lossdiag.collect.ranks import Board, rank
 from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.sharded import rows_for
 from tb_lossdiag.collect.spread import Spread
-from tb_lossdiag.collect.transfer import gather
+from tb_lossdiag.collect.waiting import Queue, Waiting
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.recorder import Recorder
-from tb_lossdiag.records import Record
 
-T = TypeVar("T")
 _LONGEST = 1.0
 """Seconds that observations of watched steps may wait for the file."""
-
-
-@dataclass
-class _Waiting:
-    """Samples of a step, still on their device."""
-
-    step: int
-    walltime: float
-    samples: list[tuple[str, Sample]]
-    own: bool = False
-    watch: Rows | None = None
 
 
 class Diagnostics:
@@ -67,7 +53,8 @@ class Diagnostics:
         self.by_hand = ByHand(self.guarded, self.say)
         self._rows: list[Rows] = []
         self._watches: list[weakref.ref[Watch]] = []
-        self._waiting: list[_Waiting] = []
+        self._waiting = Queue(self.guarded)
+        self._given = Given(self.guarded, self.clips, self.optimizers)
         self._scaler: Any = None
         self.rounds = Rounds()
         self._drained = time.monotonic()
@@ -154,7 +141,6 @@ class Diagnostics:
         Raises:
             ValueError: the model has no parameters or no gradients.
         """
-        self.hush()
         watches = self.alive()
         at = self._name(watches, call, step, unnamed)
         if self.silent:
@@ -163,20 +149,28 @@ class Diagnostics:
             if at < self._newest:  # the training went back: what is known ends here
                 self.flush()
             self._newest = at
-        samples = self._samples(call, watches)
+        now = time.time() if walltime is None else walltime
+        samples = self._given.samples(call, watches)
+        if samples:
+            if watches:  # own values may be changed in place before they are read
+                samples = [
+                    (n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples
+                ]
+            self._waiting.put(Waiting(at, now, samples))
         if held := self.by_hand.take():
-            self._waiting.append(
-                _Waiting(at, _now(walltime), [("check-up", s) for s in held], own=True)
-            )
-        now = _now(walltime)
-        if watches:  # a loss may be changed in place before it is read
-            samples = [(n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples]
-        self._waiting.append(_Waiting(at, now, samples))
+            self._waiting.put(Waiting(at, now, [("check-up", s) for s in held], own=True))
+        self._losses(call, at, now)
         self._describe(call, watches, at, now)
         if watches and call.phase == "train":
             self._maybe_drain(now=False)
         else:
             self.drain(at)
+
+    def _losses(self, call: Call, step: int, walltime: float) -> None:
+        if call.loss is not None:
+            self._waiting.put_loss(call.phase, step, walltime, call.loss)
+        if call.terms:
+            self._waiting.put_terms(call.phase, step, walltime, call.terms)
 
     # --- what watches call -------------------------------------------------------------------------------------------
 
@@ -185,7 +179,7 @@ class Diagnostics:
         if self.silent:
             return
         named = [("step", sample) for sample in samples]
-        self._waiting.append(_Waiting(step, time.time(), named, own, watch))
+        self._waiting.put(Waiting(step, time.time(), named, own, watch))
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""
@@ -240,54 +234,51 @@ class Diagnostics:
         return min((rows.pending for rows in self._rows if rows.pending is not None), default=None)
 
     def _maybe_drain(self, *, now: bool) -> None:
-        if now or len(self._waiting) >= 4 * 64 or time.monotonic() - self._drained > _LONGEST:
+        if now or self._waiting.full or time.monotonic() - self._drained > _LONGEST:
             self.drain()
 
     def _drain(self, step: int | None) -> None:
+        self.hush()
         if self.silent:
             self._drop()
             return
         self._before_writing()
         self._drained = time.monotonic()
-        newest = -1 if step is None else step
+        newest = max(-1 if step is None else step, self._hand_rows(), self._hand_waiting())
+        if names := self.optimizers.names():
+            self.recorder.say({"optimizer": names})
+        pending = self._pending()
+        self.recorder.advance((newest if pending is None else min(newest, pending)) - 1)
+
+    def _hand_rows(self) -> int:
+        """Watched steps; the newest of them, -1 without one."""
+        newest = -1
         for rows in self._rows:
             for block in rows.take():
                 self.recorder.add(block)
                 newest = max(newest, int(block.steps[-1]))
             for one in rows.apart():
                 self.recorder.at(*one)
-        waiting, self._waiting = self._waiting, []
-        for observed, records in zip(waiting, self._records(waiting), strict=True):
+        return newest
+
+    def _hand_waiting(self) -> int:
+        """Everything else; the newest step of it, -1 without one."""
+        newest = -1
+        for block in self._waiting.take_losses():
+            self.recorder.add(block)
+            newest = max(newest, int(block.steps[-1]))
+        for observed, records in self._waiting.take():
             newest = max(newest, observed.step)
-            if observed.own:
-                self.recorder.at(observed.step, observed.walltime, records)
-            else:
-                self.recorder.take(observed.step, observed.walltime, records)
-        if names := self.optimizers.names():
-            self.recorder.say({"optimizer": names})
-        pending = self._pending()
-        self.recorder.advance((newest if pending is None else min(newest, pending)) - 1)
+            take = self.recorder.at if observed.own else self.recorder.take
+            take(observed.step, observed.walltime, records)
+        return newest
 
     def _drop(self) -> None:
         """Another rank writes."""
-        self._waiting = []
+        self._waiting.drop()
         for rows in self._rows:
             list(rows.take())
             rows.apart()
-
-    def _records(self, waiting: Sequence[_Waiting]) -> list[list[Record]]:
-        """The records of everything that waits, after one transfer."""
-        samples = [sample for one in waiting for _, sample in one.samples]
-        with torch.no_grad():
-            arrays = iter(gather([tensor for sample in samples for tensor in sample.tensors]))
-        found = []
-        for one in waiting:
-            records: list[Record] = []
-            for name, sample in one.samples:
-                parts = [next(arrays) for _ in sample.tensors]
-                records += self.guarded(name, lambda s=sample, p=parts: s.finish(p)) or []  # type: ignore[misc]
-            found.append(records)
-        return found
 
     # --- calls of add_diagnostics ------------------------------------------------------------------------------------
 
@@ -299,9 +290,7 @@ class Diagnostics:
             for watch in watches:
                 if (rename := watch.name_step(step)) is not None:
                     old = watch.rows.rename(*rename)
-                    for one in self._waiting:
-                        if one.watch is watch.rows and one.step in old:
-                            one.step = rename.step
+                    self._waiting.rename(watch.rows, old, rename.step)
         return step
 
     def _count(self, watches: Sequence[Watch], call: Call, unnamed: int) -> int:
@@ -309,56 +298,6 @@ class Diagnostics:
             return watches[0].step
         done = self.optimizers.steps if len(self.optimizers) else unnamed
         return max(done - 1, 0) if call.phase == "validation" else done
-
-    def _samples(self, call: Call, watches: Sequence[Watch]) -> list[tuple[str, Sample]]:
-        if call.optimizer is not None:
-            self.guarded("optimizer", lambda: self.optimizers.watch(call.optimizer))
-        self._scaler = call.scaler or self._scaler
-        train = call.phase == "train"
-        unwatched = call.model is not None and not any(w.holds(call.model) for w in watches)
-        work: list[tuple[str, Callable[[], Sample | None], bool]] = [
-            ("loss", lambda: loss.total(call.loss, call.phase), call.loss is not None),  # type: ignore[arg-type]
-            ("loss term", lambda: loss.terms(call.terms or {}, call.phase), bool(call.terms)),
-            ("clipping", lambda: self._clipping(call, watches), train),
-            ("optimizer", self._rates, train and not watches and bool(self.optimizers.alive())),
-            ("scaler", lambda: amp.scale(call.scaler), call.scaler is not None and not watches),
-            ("extra", lambda: loss.own(call.extra or {}), bool(call.extra)),
-        ]
-        if unwatched:
-            work.insert(0, ("gradient", lambda: self._gradients(call), True))
-            _require_gradient(parameters(call.model))  # type: ignore[arg-type]
-        made = [(name, self.guarded(name, make)) for name, make, wanted in work if wanted]
-        return [(name, sample) for name, sample in made if sample is not None]
-
-    def _gradients(self, call: Call) -> Sample:
-        model = parameters(call.model)  # type: ignore[arg-type]
-        if any(map(is_distributed, model.tensors)):
-            raise NotImplementedError("the model is sharded: call writer.watch on every rank")
-        held = [p for p in model.tensors if p.grad is not None]
-        return gradient.gradients(model, self.clips.norms_before(held), self._factor(call))
-
-    def _rates(self) -> Sample:
-        records = self.optimizers.rates()
-        return Sample([], lambda _: records)
-
-    def _clipping(self, call: Call, watches: Sequence[Watch]) -> Sample | None:
-        seen = self.clips.take()
-        if call.clip is None:
-            return seen
-        for watch in watches:
-            watch.reported_clip(*call.clip)
-        return reported(*call.clip)
-
-    def _factor(self, call: Call) -> float | Tensor:
-        """What gives measured gradient norms back as they were before clipping and after unscaling."""
-        factor: float | Tensor = 1.0
-        if call.scaler is not None:
-            factor = 1.0 / amp.loss_scale(call.scaler, self.optimizers.alive())
-        if call.clip is not None:
-            total, bound = call.clip
-            coefficient = torch.clamp(bound / (total.float() + 1e-6), max=1.0)
-            factor = factor / torch.where(coefficient > 0, coefficient, math.nan)
-        return factor
 
     def _describe(self, call: Call, watches: Sequence[Watch], step: int, walltime: float) -> None:
         """Sizes and holders of an unwatched model's parameters, when they differ from what was last said."""
@@ -379,16 +318,3 @@ class Diagnostics:
         """The watches that observe."""
         found = [watch for ref in self._watches if (watch := ref()) is not None]
         return [watch for watch in found if watch.active]
-
-
-def _now(walltime: float | None) -> float:
-    return time.time() if walltime is None else walltime
-
-
-def _require_gradient(model: Parameters) -> None:
-    trainable = sum(p.requires_grad for p in model.tensors)
-    if not any(p.grad is not None for p in model.tensors if p.requires_grad):
-        raise ValueError(
-            f"model: none of its {trainable} trainable parameters has a gradient; "
-            "call add_diagnostics after backward() and before zero_grad()"
-        )

@@ -30,19 +30,29 @@ def gradients(
     Raises:
         ValueError: no trainable parameter has a gradient.
     """
+    require(model)
     trainable = [p for p in model.tensors if p.requires_grad]
     held = [p for p in trainable if p.grad is not None]
-    if not held:
-        raise ValueError(
-            f"model: none of its {len(trainable)} trainable parameters has a gradient; "
-            "call add_diagnostics after backward() and before zero_grad()"
-        )
     tensors = [_gradient_norms(held, before_clip, factor), norms(trainable)]
 
     def finish(arrays: Sequence[Floats]) -> list[Record]:
         return _records(model, held, trainable, arrays)
 
     return Sample(tensors, finish)
+
+
+def require(model: Parameters) -> None:
+    """See to it that a model has gradients.
+
+    Raises:
+        ValueError: none of its trainable parameters has one.
+    """
+    trainable = [p for p in model.tensors if p.requires_grad]
+    if all(p.grad is None for p in trainable):
+        raise ValueError(
+            f"model: none of its {len(trainable)} trainable parameters has a gradient; "
+            "call add_diagnostics after backward() and before zero_grad()"
+        )
 
 
 def _gradient_norms(

@@ -24,11 +24,15 @@ class Guard:
 
     def __call__(self, collector: str, work: Callable[[], T]) -> T | None:
         """The result of a collector's work; None once it has failed."""
+        with np.errstate(all="ignore"):  # infinity is data here
+            return self.quick(collector, work)
+
+    def quick(self, collector: str, work: Callable[[], T]) -> T | None:
+        """The same for work of every step, which does no sums of its own."""
         if collector in self._failed:
             return None
         try:
-            with np.errstate(all="ignore"):  # infinity is data here
-                return work()
+            return work()
         except Exception as error:  # noqa: BLE001  (training must go on)
             self.failed(collector, error)
             return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.marks import Mark, some
@@ -75,6 +76,11 @@ class ClipLedger:
         self._counts: dict[str, int] = {}
         self._columns: dict[tuple[str, int], str] = {}
         self.clipped: set[int] = set()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was no call since the last record."""
+        return not self._calls
 
     def note(
         self,
@@ -155,3 +161,9 @@ def _measured(
 def reported(total: Tensor, max_norm: float) -> Sample:
     """A clip the user did and reports; its place in the loop was not seen."""
     return sample({"clip": ClipCall(total, max_norm, None, Order(), None, [], Mark(()))}, [1])
+
+
+def unclipped(total: Tensor, max_norm: float) -> Tensor:
+    """What a clipped norm is multiplied with to be what it was before; NaN where nothing is left of it."""
+    coefficient = torch.clamp(max_norm / (total.float() + _EPSILON), max=1.0)
+    return 1.0 / torch.where(coefficient > 0, coefficient, UNKNOWN)

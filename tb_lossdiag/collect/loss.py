@@ -1,4 +1,4 @@
-"""The loss, its terms and own values, as samples."""
+"""Losses and their terms, step by step until they are handed on together; and the user's own values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.transfer import Number, gather
 from tb_lossdiag.quantities import (
     EXTRA,
     LOSS,
@@ -20,47 +21,81 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_TERM,
     VALIDATION_LOSS_TERM_NONFINITE,
     VALIDATION_LOSS_WEIGHT,
+    Quantity,
 )
 from tb_lossdiag.records import Floats, Record
+from tb_lossdiag.sheet import Block
 
 _LOSS = {
     "train": (LOSS, LOSS_NONFINITE),
     "validation": (VALIDATION_LOSS, VALIDATION_LOSS_NONFINITE),
 }
 _TERM = {
-    "train": (LOSS_TERM, LOSS_WEIGHT, LOSS_TERM_NONFINITE),
+    "train": (LOSS_TERM, LOSS_TERM_NONFINITE, LOSS_WEIGHT),
     "validation": (
         VALIDATION_LOSS_TERM,
-        VALIDATION_LOSS_WEIGHT,
         VALIDATION_LOSS_TERM_NONFINITE,
+        VALIDATION_LOSS_WEIGHT,
     ),
 }
 
 
-def total(value: Tensor, phase: str) -> Sample:
-    """The total loss (0-d tensor) and whether it was finite."""
-    quantity, count = _LOSS[phase]
+class Lines:
+    """Values of the same columns at steps that do not fall; each step's wait on their device until `block`.
 
-    def finish(arrays: Sequence[Floats]) -> list[Record]:
-        return [Record(quantity, ("",), arrays[0]), Record(count, ("",), _nonfinite(arrays[0]))]
+    Args:
+        columns: C names.
+        quantities: what the values are, how many are not finite and, if there are weights, those.
+    """
 
-    return Sample([value], finish)
+    def __init__(self, columns: tuple[str, ...], quantities: Sequence[Quantity]) -> None:
+        self.columns, self._quantities = columns, quantities
+        self._steps: list[int] = []
+        self._times: list[float] = []
+        self._numbers: list[Number] = []
+
+    @classmethod
+    def total(cls, phase: str) -> Lines:
+        """Of the total loss."""
+        return cls(("",), _LOSS[phase])
+
+    @classmethod
+    def terms(cls, phase: str, names: tuple[str, ...]) -> Lines:
+        """Of terms before weighting, each followed by its weight."""
+        return cls(names, _TERM[phase])
+
+    def __len__(self) -> int:
+        """Steps that wait."""
+        return len(self._steps)
+
+    def put(self, step: int, walltime: float, numbers: Sequence[Number]) -> None:
+        """Take a step's numbers. A step given again replaces what it had; a tensor may change afterwards."""
+        if self._steps and self._steps[-1] == step:
+            self._steps.pop()
+            self._times.pop()
+            del self._numbers[-len(numbers) :]
+        self._steps.append(step)
+        self._times.append(walltime)
+        self._numbers += [n if isinstance(n, float) else n.clone() for n in numbers]
+
+    def block(self) -> Block:
+        """All of them, after one transfer."""
+        matrix = on_host(self._numbers).reshape(len(self), len(self.columns), -1)
+        values = matrix[:, :, 0]
+        weights = [matrix[:, :, i] for i in range(1, matrix.shape[2])]
+        found = dict(
+            zip(self._quantities, [values, _nonfinite(values), *weights], strict=True),
+        )
+        return Block(self.columns, np.array(self._steps, np.int64), np.array(self._times), found)
 
 
-def terms(pairs: Mapping[str, tuple[Tensor, Tensor]], phase: str) -> Sample:
-    """Loss terms {name: (value, weight)}, 0-d tensors, as they were before weighting."""
-    value, weight, count = _TERM[phase]
-    names = tuple(pairs)
-
-    def finish(arrays: Sequence[Floats]) -> list[Record]:
-        values, weights = np.concatenate(arrays[0::2]), np.concatenate(arrays[1::2])
-        return [
-            Record(value, names, values),
-            Record(weight, names, weights),
-            Record(count, names, _nonfinite(values)),
-        ]
-
-    return Sample([tensor for pair in pairs.values() for tensor in pair], finish)
+def on_host(numbers: Sequence[Number]) -> Floats:
+    """float32[n] of numbers and 0-d tensors, after one transfer for each device."""
+    tensors = [index for index, number in enumerate(numbers) if isinstance(number, Tensor)]
+    values: Floats = np.array([0.0 if isinstance(n, Tensor) else n for n in numbers], np.float32)
+    if tensors:
+        values[tensors] = np.concatenate(gather([numbers[index] for index in tensors]))  # type: ignore[misc]
+    return values
 
 
 def own(values: Mapping[str, Tensor]) -> Sample:

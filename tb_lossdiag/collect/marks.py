@@ -21,9 +21,9 @@ class Mark:
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         """Remember these parameters' gradients as they are now."""
         self._seen = {
-            id(parameter): (weakref.ref(parameter.grad), parameter.grad._version)  # noqa: SLF001
+            id(parameter): (weakref.ref(grad), grad._version)  # noqa: SLF001
             for parameter in parameters
-            if parameter.grad is not None
+            if (grad := parameter.grad) is not None
         }
 
     def __len__(self) -> int:
@@ -38,6 +38,21 @@ class Mark:
         """Whether a remembered one of these parameters still has the same gradient, and none has another."""
         known = [parameter for parameter in parameters if id(parameter) in self._seen]
         return bool(known) and all(self._same(parameter) for parameter in known)
+
+    def outdated(self, parameters: Iterable[Tensor]) -> bool:
+        """Whether one of these parameters has another gradient than it had, or only such that were not remembered have one."""
+        known = strange = False
+        for parameter in parameters:
+            if (grad := parameter.grad) is None:
+                continue
+            seen = self._seen.get(id(parameter))
+            if seen is None:
+                strange = True
+            elif seen[0]() is not grad or seen[1] != grad._version:  # noqa: SLF001
+                return True
+            else:
+                known = True
+        return strange and not known
 
     def _same(self, parameter: Tensor) -> bool:
         grad, version = self._seen[id(parameter)]

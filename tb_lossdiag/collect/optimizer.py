@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import weakref
 from collections.abc import Sequence
@@ -77,9 +78,8 @@ class OptimizerWatch:
         mark = self._used.get(id(optimizer))
         if mark is None:
             return True
-        groups = [group["params"] for group in optimizer.param_groups]
-        held = [p for group in groups for p in some(group) if p.grad is not None]
-        return bool(held) and not mark.unchanged(held)
+        groups = (some(group["params"]) for group in optimizer.param_groups)
+        return mark.outdated(itertools.chain.from_iterable(groups))
 
     def alive(self) -> list[Any]:
         """The optimizers that still exist, in the order they were given."""
@@ -142,6 +142,8 @@ def _rates(group: dict[str, Any]) -> list[float]:
 
 def number(value: Any) -> float:
     """A hyper-parameter, which may be a tensor; NaN if it is none."""
+    if type(value) is float:
+        return value
     try:
         return math.nan if value is None else float(value)
     except (TypeError, ValueError, OverflowError):

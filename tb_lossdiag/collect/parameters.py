@@ -104,6 +104,18 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack(each).float()
 
 
+def plain(tensors: Sequence[Tensor]) -> bool:
+    """Whether `torch._foreach_norm` may be given these tensors as they are: dense float32 on one device."""
+    first = tensors[0]
+    return all(
+        type(tensor) is Tensor
+        and tensor.dtype is torch.float32
+        and tensor.layout is torch.strided
+        and tensor.device == first.device
+        for tensor in tensors
+    )
+
+
 def is_distributed(tensor: Tensor) -> bool:
     """Whether it is a DTensor."""
     return hasattr(tensor, "to_local")

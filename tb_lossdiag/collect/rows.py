@@ -64,7 +64,7 @@ class Rows:
 
     name: str
     columns: tuple[str, ...]
-    _buffer: Tensor | None = None
+    _norms: list[Tensor] = field(default_factory=list)
     _rows: list[Row] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -98,14 +98,12 @@ class Rows:
 
     def put(self, norms: Tensor, row: Row) -> None:
         """Take the norms float[n] of a step's gradients; nothing leaves the device."""
-        if self._buffer is None or self._buffer.device != norms.device:
-            self._buffer = torch.empty(ROWS, len(self.columns), device=norms.device)
-        self._buffer[len(self._rows), : len(norms)].copy_(norms)
+        self._norms.append(norms)
         self._rows.append(row)
 
     def reset(self, columns: tuple[str, ...]) -> None:
         """Begin anew with other columns; nothing may wait."""
-        self.columns, self._buffer = columns, None
+        self.columns = columns
 
     def rename(self, count: int, step: int) -> set[int]:
         """Give the newest steps another number; the numbers they had."""
@@ -118,9 +116,9 @@ class Rows:
     def take(self) -> Iterator[Block]:
         """The waiting steps as blocks of the frames "parameter", "step" and "group", after one transfer."""
         rows, self._rows = self._rows, []
-        if not rows or self._buffer is None:
-            return
-        yield from self.blocks(rows, self._buffer[: len(rows)].cpu().numpy())
+        norms, self._norms = self._norms, []
+        if rows and norms:
+            yield from self.blocks(rows, _matrix(norms, len(self.columns)))
 
     def blocks(self, rows: Sequence[Row], values: Floats) -> Iterator[Block]:
         """Steps whose norms are on the host, float32[n, C], those of a row's columns first."""
@@ -131,6 +129,16 @@ class Rows:
         yield Block(self.columns, steps, times, parts)
         yield Block((self.name,), steps, times, _of_steps(rows, norms, broken))
         yield from _of_groups(rows, steps, times)
+
+
+def _matrix(norms: Sequence[Tensor], width: int) -> Floats:
+    """float32[n, C]: the norms of n steps, each row's at its front, after one transfer; what is behind them means nothing."""
+    if any(len(row) != width for row in norms):
+        norms = [torch.nn.functional.pad(row, (0, width - len(row))) for row in norms]
+    device = norms[-1].device
+    joined = torch.stack([row.to(device) for row in norms])
+    values: Floats = joined.float().cpu().numpy()
+    return values
 
 
 def _spread(values: Floats, rows: Sequence[Row]) -> tuple[Floats, Floats]:

@@ -59,6 +59,7 @@ class ShardedRows(Rows):
     board: Board | None = None
     group: Any = None
     mine: Tensor = field(default_factory=lambda: torch.zeros(0))
+    _buffer: Tensor | None = None
     _slot: int = 0
     _round: int = 0
     _filled: list[tuple[int, Row]] = field(default_factory=list)
@@ -126,6 +127,7 @@ class ShardedRows(Rows):
     def reset(self, columns: tuple[str, ...]) -> None:
         """Other parameters than the ranks agreed on: stop measuring."""
         super().reset(columns)
+        self._buffer = None
         self.mine = torch.zeros(0)
         self._filled, self._extra = [], {}
 

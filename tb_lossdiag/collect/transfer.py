@@ -10,6 +10,9 @@ from torch import Tensor
 
 from tb_lossdiag.records import Floats
 
+Number = Tensor | float
+"""A number of the host, or a 0-d tensor that still has to come from its device."""
+
 
 def gather(tensors: Sequence[Tensor]) -> list[Floats]:
     """The tensors as float32[n] arrays; one transfer per device, whatever their number.
@@ -38,8 +41,8 @@ def local(value: Tensor) -> Tensor:
     return here if known else torch.full_like(here, torch.nan, dtype=torch.float32)
 
 
-def scalar(name: str, value: object) -> Tensor:
-    """A 0-d tensor for a loss or a weight: numbers as they are, tensors detached, several elements averaged.
+def number(name: str, value: object) -> Number:
+    """A loss or a weight: a float for what is on the host, else a 0-d tensor; tensors detached, several elements averaged.
 
     Args:
         name: the argument's name, for the error.
@@ -50,10 +53,18 @@ def scalar(name: str, value: object) -> Tensor:
         ValueError: the tensor is empty.
     """
     if isinstance(value, Tensor):
-        return _mean(name, local(value.detach()))
+        if type(value) is not Tensor or value.dim() or value.is_complex():
+            value = _mean(name, local(value.detach()))
+        return float(value.item()) if value.is_cpu else value.detach()
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{name}: expected a number or a tensor, got {type(value).__name__}")
-    return torch.tensor(float(value), dtype=torch.float64)
+    return float(value)
+
+
+def scalar(name: str, value: object) -> Tensor:
+    """The same as a 0-d tensor wherever it is."""
+    found = number(name, value)
+    return found if isinstance(found, Tensor) else torch.tensor(found, dtype=torch.float64)
 
 
 def _mean(name: str, value: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -17,8 +18,9 @@ from tb_lossdiag.collect.counter import Rename, StepCounter
 from tb_lossdiag.collect.examiner import Examiner
 from tb_lossdiag.collect.gradient import merged
 from tb_lossdiag.collect.host import Host, Options
+from tb_lossdiag.collect.ledger import unclipped
 from tb_lossdiag.collect.optimizer import rates
-from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters
+from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters, plain
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.sharded import ShardedRows, release
@@ -27,6 +29,8 @@ from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 
 _UPDATES_EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
+_FIRST = 3
+"""Steps that are looked at whatever their number: the first say most."""
 
 
 class Watch:
@@ -60,7 +64,8 @@ class Watch:
         self._taken = self._put_at = 0
         self._own, self._ended = 0.0, float("nan")
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
-        self._factor: float | Tensor = 1.0
+        self._factor: Tensor | None = None
+        self._plain = False
         self._snapshot: updates.Snapshot | None = None
         self._examiner = None
         if options.check_up and not host.silent:
@@ -139,8 +144,7 @@ class Watch:
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
-        coefficient = torch.clamp(max_norm / (total.float() + 1e-6), max=1.0)
-        self._factor = 1.0 / torch.where(coefficient > 0, coefficient, float("nan"))
+        self._factor = unclipped(total, max_norm)
 
     # --- the hooks ---------------------------------------------------------------------------------------------------
 
@@ -148,20 +152,21 @@ class Watch:
         start = time.perf_counter()
         closure = _closure(optimizer, arguments, named)
         if not closure:
-            self._host.guarded("gradient", self._look)
+            self._host.guarded.quick("gradient", self._look)
         if self._examiner is not None:
             self._examiner.before_step(closure=closure)
-        self._host.guarded("update", self._keep)
+        if self._taken % _UPDATES_EVERY == 0 or self._taken < _FIRST:
+            self._host.guarded("update", self._keep)
         self._own += time.perf_counter() - start
 
     def _after(self, optimizer: Any, arguments: Any, named: Any) -> None:
         start = time.perf_counter()
         if _closure(optimizer, arguments, named):
-            self._host.guarded("gradient", self._look)
+            self._host.guarded.quick("gradient", self._look)
         observed = self._taken % self._options.every == 0
-        self._host.guarded("step", lambda: self._end(start))
+        self._host.guarded.quick("step", lambda: self._end(start))
         if observed:
-            self._host.guarded("ranks", self.rows.tick)
+            self._host.guarded.quick("ranks", self.rows.tick)
         self._begin_check_up()
 
     def _end(self, start: float) -> None:
@@ -169,13 +174,14 @@ class Watch:
         if self._taken % _UPDATES_EVERY == 0:
             self._refresh(step)
         alarm = self._put(step, start)
-        self._sink_updates(step)
+        if self._snapshot is not None:
+            self._sink_updates(step)
         if self._examiner is not None:
             self._examiner.after_step(self.rows, step, self._parameters)
         if self._scale is not None:
             records = self._scale.records()
             self._host.sink(self.rows, step, [Sample([], lambda _: records)], own=False)
-        if (clips := self._host.clips.take()) is not None:
+        if not self._host.clips.empty and (clips := self._host.clips.take()) is not None:
             self._host.sink(self.rows, step, [clips], own=False)
         self._taken += 1
         self._host.stepped(self.rows, now=alarm)
@@ -190,7 +196,7 @@ class Watch:
         times = (start - self._ended) / count, self._own / count
         groups = rates(self._optimizer, self.rows.name)
         row = Row(step, time.time(), *times, where, broken, groups, count)
-        self._norms, self._own, self._ended, self._factor = None, 0.0, start, 1.0
+        self._norms, self._own, self._ended, self._factor = None, 0.0, start, None
         self._put_at = self._taken + 1
         self.rows.put(norms_, row)
         return broken is not None
@@ -215,7 +221,7 @@ class Watch:
             self._held = count
             self._reread()
         tensors = self._parameters.tensors
-        held = [p for p in tensors if p.grad is not None]
+        held: Sequence[nn.Parameter] = [p for p in tensors if p.grad is not None]
         if not held:
             return
         where = None if len(held) == len(tensors) else self._where()
@@ -228,7 +234,7 @@ class Watch:
         self._norms = measured, where, broken
 
     def _at_hand(self, measured: Tensor) -> bool:
-        return measured.device.type == "cpu" and not isinstance(self.rows, ShardedRows)
+        return measured.is_cpu and not isinstance(self.rows, ShardedRows)
 
     def _compare(self, gradient: Tensor) -> None:
         assert self._spread is not None  # noqa: S101  (asked before)
@@ -236,11 +242,25 @@ class Watch:
         records = self._spread.compare(self._taken, gradient, weights)
         self._host.sink(self.rows, self.step, [Sample([], lambda _: records)], own=True)
 
-    def _measured(self, held: list[nn.Parameter]) -> Tensor:
-        known = self._host.clips.norms_before(held)
+    def _measured(self, held: Sequence[nn.Parameter]) -> Tensor:
+        clips = self._host.clips
+        known = None if clips.empty else clips.norms_before(held)
         if known is not None:
             return self._unscaled(merged(held, known[0], known[1].float()))
-        return self._unscaled(norms([p.grad for p in held if p.grad is not None]) * self._factor)
+        each = self._fused([p.grad for p in held])  # type: ignore[misc]
+        return self._unscaled(each if self._factor is None else each * self._factor)
+
+    def _fused(self, grads: list[Tensor]) -> Tensor:
+        """Their norms; what kind they are is looked at now and then."""
+        if self._taken % _UPDATES_EVERY == 0 or self._taken < _FIRST:
+            self._plain = plain(grads)
+        if self._plain:
+            with contextlib.suppress(NotImplementedError), torch.no_grad():  # if a sparse one comes
+                each = torch.stack(torch._foreach_norm(grads))  # noqa: SLF001
+                if each.dtype is torch.float32:
+                    return each
+        self._plain = False
+        return norms(grads)
 
     def _unscaled(self, each: Tensor) -> Tensor:
         if self._scale is not None:
@@ -252,7 +272,7 @@ class Watch:
     def _broken(self, held: Sequence[Tensor], measured: Tensor) -> Any:
         """Non-finite elements float32[n] if there are any; the device is the host here, so asking is free."""
         values = measured.numpy()
-        if np.isfinite(values.sum()):
+        if np.isfinite(values).all():
             return None
         suspects = np.flatnonzero(~np.isfinite(values))
         counts = np.zeros(len(values), np.float32)
@@ -269,9 +289,8 @@ class Watch:
     def _keep(self) -> None:
         if self._absent or not self.rows.sees:
             return
-        if self._taken % _UPDATES_EVERY == 0 or self._taken < 3:  # noqa: PLR2004  (the first steps say most)
-            tensors = [p for p in self._parameters.tensors if p.requires_grad]
-            self._snapshot = updates.Snapshot(tensors)
+        tensors = [p for p in self._parameters.tensors if p.requires_grad]
+        self._snapshot = updates.Snapshot(tensors)
 
     def _sink_updates(self, step: int) -> None:
         snapshot, self._snapshot = self._snapshot, None

@@ -1,0 +1,87 @@
+"""What a call of `add_diagnostics` gives besides losses, as samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from tb_lossdiag.collect import amp, gradient, loss
+from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.ledger import ClipLedger, reported, unclipped
+from tb_lossdiag.collect.optimizer import OptimizerWatch
+from tb_lossdiag.collect.parameters import is_distributed, parameters
+from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.watch import Watch
+
+Named = list[tuple[str, Sample]]
+
+
+class Given:
+    """Turns calls into samples.
+
+    Args:
+        guarded: switches failing collectors off.
+        clips: clips that were seen.
+        optimizers: optimizers that were given.
+    """
+
+    def __init__(self, guarded: Guard, clips: ClipLedger, optimizers: OptimizerWatch) -> None:
+        self._guarded, self._clips, self._optimizers = guarded, clips, optimizers
+
+    def samples(self, call: Call, watches: Sequence[Watch]) -> Named:
+        """Samples with the names of their collectors.
+
+        Raises:
+            ValueError: the model has no parameters or no gradients.
+        """
+        if call.optimizer is not None:
+            self._guarded("optimizer", lambda: self._optimizers.watch(call.optimizer))
+        made: Named = []
+        if call.model is not None and not any(w.holds(call.model) for w in watches):
+            gradient.require(parameters(call.model))
+            self._add(made, "gradient", lambda: self._gradients(call))
+        if call.phase == "train":
+            if call.clip is not None or not self._clips.empty:
+                self._add(made, "clipping", lambda: self._clipping(call, watches))
+            if not watches and self._optimizers.alive():
+                self._add(made, "optimizer", self._rates)
+        if call.scaler is not None and not watches:
+            self._add(made, "scaler", lambda: amp.scale(call.scaler))
+        if call.extra:
+            self._add(made, "extra", lambda: loss.own(call.extra or {}))
+        return made
+
+    def _add(self, made: Named, name: str, make: Callable[[], Sample | None]) -> None:
+        sample = self._guarded(name, make)
+        if sample is not None:
+            made.append((name, sample))
+
+    def _gradients(self, call: Call) -> Sample:
+        model = parameters(call.model)  # type: ignore[arg-type]
+        if any(map(is_distributed, model.tensors)):
+            raise NotImplementedError("the model is sharded: call writer.watch on every rank")
+        held = [p for p in model.tensors if p.grad is not None]
+        return gradient.gradients(model, self._clips.norms_before(held), self._factor(call))
+
+    def _rates(self) -> Sample:
+        records = self._optimizers.rates()
+        return Sample([], lambda _: records)
+
+    def _clipping(self, call: Call, watches: Sequence[Watch]) -> Sample | None:
+        seen = self._clips.take()
+        if call.clip is None:
+            return seen
+        for watch in watches:
+            watch.reported_clip(*call.clip)
+        return reported(*call.clip)
+
+    def _factor(self, call: Call) -> float | Tensor:
+        """What gives measured gradient norms back as they were before clipping and after unscaling."""
+        factor: float | Tensor = 1.0
+        if call.scaler is not None:
+            factor = 1.0 / amp.loss_scale(call.scaler, self._optimizers.alive())
+        if call.clip is not None:
+            factor = factor * unclipped(*call.clip)
+        return factor
