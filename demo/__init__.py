@@ -23,10 +23,10 @@ class Scenario:
 SCENARIOS = (
     Scenario("healthy", "a healthy classifier", ()),
     Scenario("clip_after_step", "gradients clipped after the step", ("LD302",)),
-    Scenario("sigmoid_before_bce", "probabilities fed to BCEWithLogitsLoss", ()),
+    Scenario("sigmoid_before_bce", "probabilities fed to BCEWithLogitsLoss", ("LD502",)),
     Scenario("deep_sigmoid", "a deep sigmoid net", ("LD201",)),
     Scenario("learning_rate_too_high", "a learning rate too high", ("LD601",)),
     Scenario("kl_collapse", "a VAE whose KL term collapses", ("LD402",)),
-    Scenario("dominating_term", "one loss term drowns the other", ("LD401",)),
+    Scenario("dominating_term", "one loss term drowns the other", ("LD401", "LD510")),
     Scenario("overfitting", "a large net on few samples", ("LD107",)),
 )

@@ -16,13 +16,14 @@ def train(log_dir: str) -> None:
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with SummaryWriter(log_dir) as writer:
+        writer.watch(model, optimizer)
         for step, (images, labels) in enumerate(training.batches(400)):
             optimizer.zero_grad()
             loss = cross_entropy(model(images), labels)
             loss.backward()
             optimizer.step()
             writer.clip_grad_norm_(model.parameters(), max_norm=0.5)  # too late
-            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+            writer.add_diagnostics(loss=loss, global_step=step)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ def train(log_dir: str) -> None:
     model = nn.ModuleDict({"trunk": trunk, "digit": nn.Linear(64, 10), "ink": nn.Linear(64, 1)})
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     with SummaryWriter(log_dir) as writer:
+        writer.watch(model, optimizer)
         for step, (images, labels) in enumerate(training.batches(400)):
             optimizer.zero_grad()
             features = model["trunk"](images)
@@ -26,9 +27,7 @@ def train(log_dir: str) -> None:
             loss = digit + ink
             loss.backward()
             terms = {"digit": digit, "ink": ink}
-            writer.add_diagnostics(
-                model, optimizer=optimizer, loss=loss, loss_terms=terms, global_step=step
-            )
+            writer.add_diagnostics(loss=loss, loss_terms=terms, global_step=step)
             optimizer.step()
 
 

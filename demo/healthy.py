@@ -16,11 +16,12 @@ def train(log_dir: str) -> None:
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     with SummaryWriter(log_dir) as writer:
+        writer.watch(model, optimizer)
         for step, (images, labels) in enumerate(training.batches(400)):
             optimizer.zero_grad()
             loss = cross_entropy(model(images), labels)
             loss.backward()
-            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+            writer.add_diagnostics(loss=loss, global_step=step)
             optimizer.step()
             if step % 20 == 0:
                 with torch.no_grad():

@@ -33,15 +33,14 @@ def train(log_dir: str) -> None:
     model, beta = VAE(), 20.0
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     with SummaryWriter(log_dir) as writer:
+        writer.watch(model, optimizer)
         for step, (images, _labels) in enumerate(training.batches(600)):
             optimizer.zero_grad()
             recon, kl = model.losses(images)
             loss = recon + beta * kl
             loss.backward()
             terms = {"recon": recon, "kl": (kl, beta)}
-            writer.add_diagnostics(
-                model, optimizer=optimizer, loss=loss, loss_terms=terms, global_step=step
-            )
+            writer.add_diagnostics(loss=loss, loss_terms=terms, global_step=step)
             optimizer.step()
 
 

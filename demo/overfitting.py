@@ -19,11 +19,12 @@ def train(log_dir: str) -> None:
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     with SummaryWriter(log_dir) as writer:
+        writer.watch(model, optimizer)
         for step, (images, labels) in enumerate(training.batches(600)):
             optimizer.zero_grad()
             loss = cross_entropy(model(images), labels)
             loss.backward()
-            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+            writer.add_diagnostics(loss=loss, global_step=step)
             optimizer.step()
             if step % 10 == 0:
                 with torch.no_grad():

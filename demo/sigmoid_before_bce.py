@@ -16,12 +16,13 @@ def train(log_dir: str) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     criterion = nn.BCEWithLogitsLoss()
     with SummaryWriter(log_dir) as writer:
+        writer.watch(model, optimizer)
         for step, (images, labels) in enumerate(training.batches(400)):
             optimizer.zero_grad()
             is_even = (labels % 2 == 0).float()
             loss = criterion(model(images).squeeze(1), is_even)
             loss.backward()
-            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+            writer.add_diagnostics(loss=loss, global_step=step)
             optimizer.step()
 
 

@@ -126,9 +126,13 @@ class UpdateTooLarge:
         "LD104",
         "LD105",
         "LD202",
+        "LD203",
+        "LD205",
         "LD306",
         "LD608",
         "LD701",
+        "LD702",
+        "LD705",
         "LD802",
     )
 
