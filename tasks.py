@@ -21,6 +21,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STATIC = "tb_lossdiag/plugin/static"
 CODE = ("tb_lossdiag", "tests", "demo", "tasks.py")
+READMES = ("README.md", "README.zh-CN.md")
 NODE_MAJOR = 20
 
 
@@ -197,7 +198,7 @@ def lint(_: list[str]) -> None:
         "CONTRIBUTING.md",
         "CHANGELOG.md",
     )
-    run(BIN / "cog", "--check", "README.md")
+    run(BIN / "cog", "--check", *READMES)
     _reference(check=True)
 
 
@@ -222,10 +223,17 @@ def clinic(options: list[str]) -> None:
     run(PYTHON, "-m", "clinic.run", *options, cwd=ROOT / "tests")
 
 
+def screenshots(options: list[str]) -> None:
+    """Take the README's pictures of the demo's runs anew."""
+    set_up("dev")
+    set_up_chromium()
+    run(PYTHON, ROOT / "tests" / "browser" / "screenshots.py", *options)
+
+
 def readme(_: list[str]) -> None:
     """Write the README's rule table and the rule reference anew."""
     set_up("dev")
-    run(BIN / "cog", "-r", "README.md")
+    run(BIN / "cog", "-r", *READMES)
     _reference(check=False)
 
 
@@ -260,14 +268,14 @@ def proto(_: list[str]) -> None:
 
 TASKS = {
     task.__name__: task
-    for task in (demo, test, frontend, build, lint, types, pytest, clinic, readme, proto)
+    for task in (demo, test, frontend, build, lint, types, pytest, clinic, screenshots, readme, proto)
 }
 
 
 def main() -> None:
     """Parse the command line and run a task."""
     listing = "\n".join(
-        f"  {name:9} {(task.__doc__ or '').splitlines()[0]}" for name, task in TASKS.items()
+        f"  {name:11} {(task.__doc__ or '').splitlines()[0]}" for name, task in TASKS.items()
     )
     parser = argparse.ArgumentParser(
         description=__doc__,

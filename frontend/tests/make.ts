@@ -48,6 +48,7 @@ export function makeFinding(change: Partial<Finding> = {}): Finding {
     subject: "",
     first_step: 100,
     last_step: 200,
+    ongoing: false,
     message: "The loss became NaN at step 100.",
     advice: "Clip the gradients:\n\n```python\nclip()\n```\n",
     numbers: { ratio: 1900, after: "NaN" },

@@ -26,7 +26,7 @@ def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
     top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
     return {
         "status": document.status(diagnosis),
-        "steps": document.records(run),
+        "steps": document.steps(run),
         "first_step": run.first_step(),
         "last_step": run.last_step(),
         "last_walltime": max(times, default=None),

@@ -6,13 +6,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
-from tb_lossdiag.rules.rule import Evidence, Rule, Severity, documentation, thresholds
+from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity, documentation, thresholds
 
 VERSION = 1
 Json = dict[str, Any]
+
+_RECENT = 0.02
+"""Share of the run that a finding may lie behind its newest evidence and still count as going on."""
 
 
 def document(judged: Iterable[tuple[Run, Diagnosis]], language: str = "en") -> Json:
@@ -35,10 +41,10 @@ def entry(
     return {
         "run": run.name,
         "status": status(diagnosis),
-        "steps": records(run),
+        "steps": steps(run),
         "facts": dict(run.facts),
-        "findings": [_cause(cause, language, named) for cause in diagnosis.causes],
-        "suppressed": [_suppressed(taken, language, named) for taken in diagnosis.suppressed],
+        "findings": [_cause(cause, run, language, named) for cause in diagnosis.causes],
+        "suppressed": [_suppressed(taken, run, language, named) for taken in diagnosis.suppressed],
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
     }
 
@@ -71,9 +77,19 @@ def status(diagnosis: Diagnosis) -> str:
     return "healthy" if judged else "too early"
 
 
-def records(run: Run) -> int:
-    """Number of records of the longest table."""
+def steps(run: Run) -> int:
+    """Optimizer steps of the model that made most of them; where none was watched, records of the longest table."""
+    if STEPS in run:
+        return int(np.nansum(run[STEPS].values, axis=0).max(initial=0))
     return max((len(table) for table in run.tables.values()), default=0)
+
+
+def ongoing(finding: Finding, run: Run) -> bool:
+    """Whether it was still so when its evidence was last recorded: check-ups lie behind the run's newest step."""
+    tables = [run.tables[e.quantity] for e in finding.evidence if e.quantity in run.tables]
+    newest = min((int(t.steps[-1]) for t in tables if len(t)), default=run.last_step() or 0)
+    behind = newest - finding.last_step
+    return behind <= max(1, _RECENT * (newest - (run.first_step() or 0)))
 
 
 def rules(language: str = "en", known: Sequence[Rule] = RULES) -> Json:
@@ -103,11 +119,11 @@ def _rule(rule: Rule, language: str) -> Json:
     }
 
 
-def _suppressed(taken: Suppressed, language: str, named: Mapping[str, Rule]) -> Json:
-    return {**_cause(Cause(taken.finding), language, named), "reason": taken.reason}
+def _suppressed(taken: Suppressed, run: Run, language: str, named: Mapping[str, Rule]) -> Json:
+    return {**_cause(Cause(taken.finding), run, language, named), "reason": taken.reason}
 
 
-def _cause(cause: Cause, language: str, named: Mapping[str, Rule]) -> Json:
+def _cause(cause: Cause, run: Run, language: str, named: Mapping[str, Rule]) -> Json:
     finding, rule = cause.finding, named.get(cause.finding.code)
     return {
         "code": finding.code,
@@ -117,11 +133,12 @@ def _cause(cause: Cause, language: str, named: Mapping[str, Rule]) -> Json:
         "subject": finding.subject,
         "first_step": finding.first_step,
         "last_step": finding.last_step,
+        "ongoing": ongoing(finding, run),
         "message": finding.message.in_language(language),
         "advice": finding.advice.in_language(language),
         "numbers": {name: number(value) for name, value in finding.numbers.items()},
         "evidence": [_evidence(piece) for piece in finding.evidence],
-        "explains": [_cause(child, language, named) for child in cause.explains],
+        "explains": [_cause(child, run, language, named) for child in cause.explains],
     }
 
 

@@ -1,6 +1,6 @@
 /** Small questions about findings that several views ask. */
 import type { Mark } from "../charts/spec";
-import type { Finding, OutcomeKind, RunDiagnosis, RunSummary } from "./types";
+import type { Finding, OutcomeKind, RunDiagnosis } from "./types";
 
 /** Identifies a finding in a link: stable as long as the rule finds the same thing at the same place. */
 export function idOf(finding: Finding): string {
@@ -29,14 +29,6 @@ export function marksOf(findings: Finding[]): Mark[] {
 
 export function countOutcomes(diagnosis: RunDiagnosis, kind: OutcomeKind): number {
   return diagnosis.outcomes.filter(({ outcome }) => outcome === kind).length;
-}
-
-/** Up to this share of the run a finding may lie behind the newest step and still count as going on. */
-const RECENT = 0.02;
-
-export function isStillHappening(finding: Finding, run: RunSummary): boolean {
-  if (run.first_step === null || run.last_step === null) return false;
-  return run.last_step - finding.last_step <= Math.max(1, (run.last_step - run.first_step) * RECENT);
 }
 
 export interface Filter {

@@ -53,6 +53,8 @@ export interface Finding {
   subject: string;
   first_step: number;
   last_step: number;
+  /** Whether it was still so when its evidence was last recorded. */
+  ongoing: boolean;
   message: string;
   advice: string;
   numbers: Record<string, Num>;

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { fileName, save } from "../charts/export";
 import { limited, setZoom } from "../charts/zoom";
 import { extentOf } from "../data/extent";
-import { idOf, isStillHappening } from "../data/findings";
+import { idOf } from "../data/findings";
 import { type Finding, type Rule, toNumber } from "../data/types";
 import { linkTo } from "../host/place";
 import { hostWindow } from "../host/window";
@@ -54,7 +54,7 @@ function Where({ finding, run, place, go }: Pick<Props, "finding" | "run" | "pla
       <h3>{t("findings.where")}</h3>
       <p>
         {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })} ·{" "}
-        {t(isStillHappening(finding, run) ? "findings.still" : "findings.stopped")}
+        {t(finding.ongoing ? "findings.still" : "findings.stopped")}
         {finding.subject ? (
           <>
             {" · "}
