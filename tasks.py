@@ -268,7 +268,19 @@ def proto(_: list[str]) -> None:
 
 TASKS = {
     task.__name__: task
-    for task in (demo, test, frontend, build, lint, types, pytest, clinic, screenshots, readme, proto)
+    for task in (
+        demo,
+        test,
+        frontend,
+        build,
+        lint,
+        types,
+        pytest,
+        clinic,
+        screenshots,
+        readme,
+        proto,
+    )
 }
 
 
