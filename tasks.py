@@ -22,6 +22,8 @@ CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STATIC = "tb_lossdiag/plugin/static"
 CODE = ("tb_lossdiag", "tests", "demo", "tasks.py")
 READMES = ("README.md", "README.zh-CN.md")
+PARALLEL = ("-n", "2", "--dist", "loadfile")
+"""All tests, two files at a time: browsers and data servers wait a lot, and more workers would train the demos more often."""
 NODE_MAJOR = 20
 
 
@@ -214,7 +216,7 @@ def pytest(options: list[str]) -> None:
     set_up("dev")
     set_up_chromium()
     stage("tests")
-    run(PYTHON, "-m", "pytest", *options)
+    run(PYTHON, "-m", "pytest", *(options or PARALLEL))
 
 
 def clinic(options: list[str]) -> None:
