@@ -43,7 +43,7 @@ function Sentence({ reading, norm, diagnosis }: CallProps & { reading: ClipReadi
   return (
     <p class="reading">
       {reading.clippedShare > 0 ? t("clip.active", { share, median }) : t("clip.idle", { steps })}{" "}
-      {reading.clippedShare > 0 && optimizer
+      {reading.clippedShare > 0 && optimizer && reading.median < 0.995
         ? t(isPlainSgd(optimizer) ? "clip.sgd" : "clip.adaptive", { optimizer, median })
         : ""}{" "}
       {reading.nonFinite > 0 ? t("clip.nonfinite", { count: reading.nonFinite }) : ""}
@@ -54,16 +54,16 @@ function Sentence({ reading, norm, diagnosis }: CallProps & { reading: ClipReadi
 /** When the clip came: after the gradients had been used, or before they were unscaled, it does harm. */
 function Order({ tables, norm }: CallProps) {
   const { t, lang } = useText();
-  const shares: [string, Key, Key][] = [
-    ["clip_after_step", "clip.late", "clip.inTime"],
-    ["clip_before_unscale", "clip.scaled", "clip.unscaled"],
+  const shares: [string, Key, Key, Key][] = [
+    ["clip_after_step", "clip.late", "clip.inTime", "clip.unseenStep"],
+    ["clip_before_unscale", "clip.scaled", "clip.unscaled", "clip.unseenScale"],
   ];
   return (
     <ul class="readings">
-      {shares.map(([quantity, bad, good]) => {
+      {shares.map(([quantity, bad, good, unseen]) => {
         const table = tables.get(quantity);
         const share = meanOf(table ? columnNamed(table, norm.name) : undefined);
-        if (share === null) return <li key={quantity}>{t("clip.unseen", { quantity })}</li>;
+        if (share === null) return <li key={quantity}>{t(unseen)}</li>;
         return <li key={quantity}>{share > 0 ? t(bad, { share: formatPercent(share, lang) }) : t(good)}</li>;
       })}
     </ul>
