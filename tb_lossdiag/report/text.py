@@ -50,7 +50,7 @@ def _headline(run: Json, language: str) -> Text:
     named = f"{GLYPHS[status]} {word(status, language)}"
     line = Text.assemble((named, STYLES.get(status, "bold")), "  ")
     line.append(run["run"], style="bold")
-    line.append(f"  {word('steps', language, count=run['steps'])}", style="dim")
+    line.append(f"  {word('length', language, count=run['steps'])}", style="dim")
     if problem := run.get("problem"):
         line.append(f"  {problem}")
     return line

@@ -17,7 +17,7 @@ _WORDS: Mapping[str, Text] = {
     "clear": Text("clear", "正常"),
     "not evaluated": Text("not evaluated", "未评估"),
     "failed": Text("failed", "出错"),
-    "steps": Text("{count} steps", "{count} 步"),
+    "length": Text("{count} steps", "{count} 步"),
     "rules": Text("rules: {counts}", "规则：{counts}"),
     "step": Text("step {first}", "第 {first} 步"),
     "steps": Text("steps {first} to {last}", "第 {first} 到 {last} 步"),
