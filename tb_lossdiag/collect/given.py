@@ -45,6 +45,8 @@ class Given:
         if call.phase == "train":
             if call.clip is not None or not self._clips.empty:
                 self._add(made, "clipping", lambda: self._clipping(call, watches))
+            for watch in watches[:1]:
+                self._add(made, "scaler", watch.skipping)
             if not watches and self._optimizers.alive():
                 self._add(made, "optimizer", self._rates)
         if call.scaler is not None and not watches:

@@ -69,9 +69,7 @@ def _some_scrambled(x: Tensor, step: int) -> Tensor:
 @case("LD103", family="CNN", also=("LD203",))
 def some_batches_are_too_bright(writer: SummaryWriter) -> None:
     training, _ = square_digits()
-    batches = (
-        (_some_scrambled(x, step), y) for step, (x, y) in enumerate(training.batches(500))
-    )
+    batches = ((_some_scrambled(x, step), y) for step, (x, y) in enumerate(training.batches(500)))
     model = cnn()
     fit(writer, model, SGD(model.parameters(), lr=0.002, momentum=0.9), batches)
 

@@ -203,5 +203,3 @@ def weight_decay_of_one(writer: SummaryWriter) -> None:
 
     optimizer = SGD(model.parameters(), lr=0.05, weight_decay=1.0)
     fit_terms(writer, model, optimizer, data.batches(300), terms)
-
-

@@ -213,7 +213,5 @@ def everything_is_frozen_but_the_input(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = mlp(64, 32, 1).requires_grad_(requires_grad=False)
     optimizer = Adam(model.parameters(), lr=1e-3)
-    batches = (
-        (x.requires_grad_(), (y % 2).float().unsqueeze(1)) for x, y in training.batches(300)
-    )
+    batches = ((x.requires_grad_(), (y % 2).float().unsqueeze(1)) for x, y in training.batches(300))
     fit(writer, model, optimizer, batches, binary_cross_entropy_with_logits)
