@@ -135,7 +135,9 @@ SICK_B: Mapping[str, Run] = {
     "LD308": _unrecorded(),
     "LD602": _barely_moving(),
     "LD603": _unheld(),
-    "LD604": changed(_WELL, FOREIGN_PARAMETERS, 4.0),
+    "LD604": changed(
+        changed(_WELL, FOREIGN_PARAMETERS, 4.0), PARAMETER_NORM, _WELL[PARAMETER_NORM].values[:1]
+    ),
     "LD605": changed(_WELL, UNCHANGED_SHARE, 1.0),
     "LD606": _not_reset(),
     "LD607": changed(_WELL, LEARNING_RATE, 0.1 * 0.9**_ROWS),

@@ -28,7 +28,7 @@ def loss_scale(scaler: Any, optimizers: Sequence[Any]) -> float:
 
 
 def scale(scaler: Any) -> Sample:
-    """The loss scale alone, where steps are not watched."""
+    """The loss scale alone, where steps are not watched or none is taken."""
     records = [Record(AMP_SCALE, ("",), np.array([float(scaler.get_scale())], np.float32))]
     return Sample([], lambda _: records)
 

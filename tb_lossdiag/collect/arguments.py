@@ -108,8 +108,10 @@ def check_clip(clip: object) -> tuple[Tensor, float]:
     return total, bound
 
 
-def check_terms(terms: object) -> dict[str, tuple[Number, Number]]:
-    """Loss terms as {name: (value, weight)}; a value alone has weight 1.
+def check_terms(terms: object) -> dict[str, tuple[Number, Number, float]]:
+    """Loss terms as {name: (value, weight, attached)}; a value alone has weight 1.
+
+    Attached: 1 for a tensor with a path to something trainable, 0 without, NaN for a plain number.
 
     Raises:
         TypeError: it is not a mapping of names to numbers or pairs of numbers.
@@ -133,13 +135,17 @@ def check_extra(extra: object) -> dict[str, Tensor]:
     return {_name("extra", name): scalar(f"extra[{name!r}]", v) for name, v in extra.items()}
 
 
-def _term(name: str, value: object) -> tuple[Number, Number]:
+def _term(name: str, value: object) -> tuple[Number, Number, float]:
     label = f"loss_terms[{name!r}]"
     if not isinstance(value, tuple):
-        return number(label, value), 1.0
+        return number(label, value), 1.0, _attached(value)
     if len(value) != 2:  # noqa: PLR2004
         raise TypeError(f"{label}: expected a value or (value, weight), got {len(value)} items")
-    return number(label, value[0]), number(f"{label} weight", value[1])
+    return number(label, value[0]), number(f"{label} weight", value[1]), _attached(value[0])
+
+
+def _attached(value: object) -> float:
+    return float(value.requires_grad) if isinstance(value, Tensor) else math.nan
 
 
 def _name(argument: str, name: object) -> str:

@@ -20,7 +20,7 @@ class Call:
     model: nn.Module | None
     optimizer: Any
     loss: Number | None
-    terms: Mapping[str, tuple[Number, Number]] | None
+    terms: Mapping[str, tuple[Number, Number, float]] | None
     clip: tuple[Tensor, float] | None
     scaler: Any
     extra: Mapping[str, Tensor] | None

@@ -43,15 +43,20 @@ class Given:
             gradient.require(parameters(call.model))
             self._add(made, "gradient", lambda: self._gradients(call))
         if call.phase == "train":
-            if call.clip is not None or not self._clips.empty:
-                self._add(made, "clipping", lambda: self._clipping(call, watches))
-            if not watches and self._optimizers.alive():
-                self._add(made, "optimizer", self._rates)
+            self._add_training(made, call, watches)
         if call.scaler is not None and not watches:
             self._add(made, "scaler", lambda: amp.scale(call.scaler))
         if call.extra:
             self._add(made, "extra", lambda: loss.own(call.extra or {}))
         return made
+
+    def _add_training(self, made: Named, call: Call, watches: Sequence[Watch]) -> None:
+        if call.clip is not None or not self._clips.empty:
+            self._add(made, "clipping", lambda: self._clipping(call, watches))
+        if watches and watches[0].scaled:
+            self._add(made, "scaler", watches[0].skipping)
+        if not watches and self._optimizers.alive():
+            self._add(made, "optimizer", self._rates)
 
     def _add(self, made: Named, name: str, make: Callable[[], Sample | None]) -> None:
         sample = self._guarded(name, make)

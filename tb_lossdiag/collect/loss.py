@@ -14,6 +14,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     LOSS_NONFINITE,
     LOSS_TERM,
+    LOSS_TERM_ATTACHED,
     LOSS_TERM_NONFINITE,
     LOSS_WEIGHT,
     VALIDATION_LOSS,
@@ -31,7 +32,7 @@ _LOSS = {
     "validation": (VALIDATION_LOSS, VALIDATION_LOSS_NONFINITE),
 }
 _TERM = {
-    "train": (LOSS_TERM, LOSS_TERM_NONFINITE, LOSS_WEIGHT),
+    "train": (LOSS_TERM, LOSS_TERM_NONFINITE, LOSS_WEIGHT, LOSS_TERM_ATTACHED),
     "validation": (
         VALIDATION_LOSS_TERM,
         VALIDATION_LOSS_TERM_NONFINITE,
@@ -45,7 +46,7 @@ class Lines:
 
     Args:
         columns: C names.
-        quantities: what the values are, how many are not finite and, if there are weights, those.
+        quantities: what the values are, how many are not finite and, if there are weights, those and what else belongs to a term.
     """
 
     def __init__(self, columns: tuple[str, ...], quantities: Sequence[Quantity]) -> None:
@@ -54,6 +55,11 @@ class Lines:
         self._times: list[float] = []
         self._numbers: list[Number] = []
 
+    @property
+    def depth(self) -> int:
+        """Numbers of a column and step: its value and what belongs to it."""
+        return len(self._quantities) - 1
+
     @classmethod
     def total(cls, phase: str) -> Lines:
         """Of the total loss."""
@@ -61,7 +67,7 @@ class Lines:
 
     @classmethod
     def terms(cls, phase: str, names: tuple[str, ...]) -> Lines:
-        """Of terms before weighting, each followed by its weight."""
+        """Of terms before weighting, each followed by its weight and, in training, whether it is attached."""
         return cls(names, _TERM[phase])
 
     def __len__(self) -> int:

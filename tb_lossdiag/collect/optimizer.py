@@ -15,6 +15,8 @@ from tb_lossdiag.collect.marks import Mark, some
 from tb_lossdiag.collect.parameters import Parameters
 from tb_lossdiag.quantities import (
     BETA2,
+    FOREIGN_PARAMETERS,
+    HELD_PARAMETERS,
     LEARNING_RATE,
     MOMENTUM,
     PARAMETER_DECAY,
@@ -125,6 +127,14 @@ def rates(optimizer: Any, name: str) -> dict[str, list[float]]:
         f"{name} group {index}".strip(): _rates(group)
         for index, group in enumerate(optimizer.param_groups)
     }
+
+
+def foreign(optimizer: Any, model: Parameters, name: str) -> list[Record]:
+    """How many tensors an optimizer holds, and how many of them are not this model's."""
+    own = {id(p) for p in model.tensors}
+    held = [id(p) in own for group in optimizer.param_groups for p in group["params"]]
+    counts = {FOREIGN_PARAMETERS: held.count(False), HELD_PARAMETERS: len(held)}
+    return [Record(q, (name,), np.array([n], np.float32)) for q, n in counts.items()]
 
 
 def rate_records(found: dict[str, list[float]]) -> list[Record]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _SHARE = 0.005
 """Part of the training's time that check-ups may take once the first few are done."""
-_FIRST = 4
+_FIRST = 10
 """Check-ups that are done whatever they cost: the first steps say most."""
 
 

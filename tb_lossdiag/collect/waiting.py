@@ -68,12 +68,16 @@ class Queue:
         lines.put(step, walltime, (loss,))
 
     def put_terms(
-        self, phase: str, step: int, walltime: float, terms: Mapping[str, tuple[Number, Number]]
+        self,
+        phase: str,
+        step: int,
+        walltime: float,
+        terms: Mapping[str, tuple[Number, Number, float]],
     ) -> None:
-        """Take loss terms and their weights."""
+        """Take loss terms, their weights and, of a training, whether they are attached."""
         names = tuple(terms)
         lines = self._lines.setdefault((phase, names), Lines.terms(phase, names))
-        lines.put(step, walltime, [number for pair in terms.values() for number in pair])
+        lines.put(step, walltime, [n for term in terms.values() for n in term[: lines.depth]])
 
     def rename(self, rows: Rows, old: set[int], step: int) -> None:
         """Steps of a watched model are another one."""

@@ -19,13 +19,14 @@ from tb_lossdiag.collect.examiner import Examiner
 from tb_lossdiag.collect.gradient import merged
 from tb_lossdiag.collect.host import Host, Options
 from tb_lossdiag.collect.ledger import unclipped
-from tb_lossdiag.collect.optimizer import rates
+from tb_lossdiag.collect.optimizer import foreign, rates
 from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters, plain
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.sharded import ShardedRows, release
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
+from tb_lossdiag.records import Record
 
 _UPDATES_EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
@@ -61,7 +62,8 @@ class Watch:
         self._scale = None if subject.scaler is None else amp.ScaleWatch(subject.scaler)
         self._parameters = parameters(subject.model, rows.name)
         self._held = 0
-        self._taken = self._put_at = 0
+        self._taken = self._put_at = self._asked = 0
+        self._said: list[Record] = []
         self._own, self._ended = 0.0, float("nan")
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
         self._factor: Tensor | None = None
@@ -145,6 +147,18 @@ class Watch:
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
         self._factor = unclipped(total, max_norm)
+
+    @property
+    def scaled(self) -> bool:
+        """Whether a GradScaler calls the optimizer."""
+        return self._scale is not None
+
+    def skipping(self) -> Sample | None:
+        """The loss scale, if no step has been taken since the last call: while a scaler skips, no hook of the step runs."""
+        before, self._asked = self._asked, self._taken
+        if self._scale is None or before != self._taken or not self._scale.scaler.is_enabled():
+            return None
+        return amp.scale(self._scale.scaler)
 
     # --- the hooks ---------------------------------------------------------------------------------------------------
 
@@ -319,6 +333,10 @@ class Watch:
     def _refresh(self, step: int) -> None:
         self._reread()
         self._host.layers(self._parameters, self._model, step)
+        news = foreign(self._optimizer, self._parameters, self.rows.name)
+        if [float(r.values[0]) for r in news] != [float(r.values[0]) for r in self._said]:
+            self._said = news
+            self._host.sink(self.rows, step, [Sample([], lambda _: news)], own=True)
 
     def _reread(self) -> None:
         """Look for parameters that came or went."""

@@ -10,6 +10,7 @@ from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_OUTPUTS,
     CALL_SAMPLES,
+    CALL_SUMMED,
     CALL_VALUE,
     Quantity,
     function,
@@ -48,7 +49,7 @@ class Guess:
 def guesses(run: Run) -> list[Guess]:
     """The calls of the run whose loss of guessing is known.
 
-    Reads `CALL_VALUE` and `CALL_BASELINE`, and `CALL_OUTPUTS` and `CALL_SAMPLES` if they are there.
+    Reads `CALL_VALUE` and `CALL_BASELINE`, and `CALL_OUTPUTS`, `CALL_SAMPLES` and `CALL_SUMMED` if they are there.
     """
     value, _ = run.aligned(CALL_VALUE, CALL_BASELINE)
     return [_guess(run, name) for name in value.columns if _known(run, name).any()]
@@ -71,7 +72,8 @@ def _guess(run: Run, name: str) -> Guess:
     uniform = np.log(classes) if classes else np.log(2) if kind in BINARY else np.nan
     blind = base.column(name)[rows].astype(np.float64)
     # A batch is more alike than what it was drawn from: Miller and Madow's term for the entropy, n - 1 for the variance.
-    if classes:
+    summed = CALL_SUMMED in run and bool((run[CALL_SUMMED].column(name) == 1).any())
+    if classes and not summed:
         blind = np.minimum(blind + np.nan_to_num((classes - 1) / (2 * samples)), max(uniform, 0))
     elif kind in SQUARED:
         blind = blind * np.nan_to_num(samples / np.maximum(samples - 1, 1), nan=1.0)

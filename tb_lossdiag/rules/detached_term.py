@@ -83,7 +83,7 @@ class DetachedTerm:
     title: ClassVar[Text] = Text("A loss term is not connected", "某个损失项没有接通")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM_ATTACHED, TERM_GRADIENT_NORM)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD406")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD406")
 
     #: decompositions; a path that depends on the batch shows up within that many
     min_decompositions: int = 3

@@ -64,7 +64,7 @@ class Diagnosis:
 
     Attributes:
         run: the run's name.
-        causes: findings nothing else explains, worst and earliest first, with what they explain.
+        causes: findings nothing else explains, with what they explain; first those with the worst consequence, then the earliest.
         outcomes: one per rule, in the order of the rules.
         suppressed: findings that are accepted; they are in no other list and count for nothing.
     """
@@ -124,12 +124,11 @@ def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> t
     """Put each finding under the one that explains it, if one does and began no later than it ended."""
     parents = [_parent(index, findings, explains) for index in range(len(findings))]
 
-    def build(index: int) -> Cause:
-        children = [child for child, parent in enumerate(parents) if parent == index]
-        return Cause(findings[index], tuple(build(child) for child in _ordered(children, findings)))
+    def under(parent: int | None) -> tuple[Cause, ...]:
+        children = [child for child, above in enumerate(parents) if above == parent]
+        return _ordered([Cause(findings[child], under(child)) for child in children])
 
-    roots = [index for index, parent in enumerate(parents) if parent is None]
-    return tuple(build(root) for root in _ordered(roots, findings))
+    return under(None)
 
 
 def _parent(
@@ -151,5 +150,10 @@ def _parent(
     return min(nearest or able, key=lambda i: (findings[i].first_step, i), default=None)
 
 
-def _ordered(indices: Iterable[int], findings: Sequence[Finding]) -> list[int]:
-    return sorted(indices, key=lambda i: (-findings[i].severity, findings[i].first_step, i))
+def _ordered(causes: Sequence[Cause]) -> tuple[Cause, ...]:
+    """Worst first, by what they led to: a warning that broke the run comes before an error that did not."""
+    return tuple(sorted(causes, key=lambda cause: (-_worst(cause), cause.finding.first_step)))
+
+
+def _worst(cause: Cause) -> Severity:
+    return max([cause.finding.severity, *map(_worst, cause.explains)])

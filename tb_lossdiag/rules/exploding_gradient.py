@@ -126,7 +126,9 @@ class ExplodingGradient:
         LOSS_NONFINITE,
         GRADIENT_NONFINITE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD103", "LD203", "LD206", "LD301")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD101", "LD102", "LD103", "LD203", "LD206", "LD301", "LD306", "LD802",
+    )  # fmt: skip
 
     #: norm over its own history, 1; leaving a zero-initialised head grows tenfold, batches differ by 3
     min_growth: float = 100.0

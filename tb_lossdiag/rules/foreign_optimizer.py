@@ -59,14 +59,14 @@ class ForeignOptimizer:
 
     Why it matters: it updates tensors that the model no longer uses; the model stays as it was.
 
-    How it decides: all tensors of the optimizer are foreign to the watched model although that has trainable parameters; or at least
+    How it decides: all tensors of the optimizer are foreign to the watched model, which has trainable parameters and never changes; or at least
     `min_foreign` are, and at least `min_lost` trainable parameters of the model get gradients, are held by no optimizer, and never
     change. Unit: tensors.
 
     What to try first: make the optimizer from the finished model.
 
     Guards against: an optimizer that also holds other models (all of this model's are held); models that are frozen on purpose while
-    something else is optimised; parameters that another optimizer moves (their norm changes).
+    something else is optimised; parameters that another optimizer moves, or that are copied from the optimizer's own (their norm changes).
 
     References: PyTorch, `torch.optim`, "Constructing it": parameters must stay the same objects while the optimizer is used.
     """
@@ -75,11 +75,11 @@ class ForeignOptimizer:
 
     为什么重要：它更新的是模型已不再使用的张量；模型本身保持原样。
 
-    如何判断：优化器的所有张量都不属于被观察的模型，而模型有可训练参数；或者至少 `min_foreign` 个张量不属于它，同时模型至少有 `min_lost` 个可训练参数有梯度、没有任何优化器持有且从不变化。单位：张量数。
+    如何判断：优化器的所有张量都不属于被观察的模型，而模型有可训练参数且从不变化；或者至少 `min_foreign` 个张量不属于它，同时模型至少有 `min_lost` 个可训练参数有梯度、没有任何优化器持有且从不变化。单位：张量数。
 
     先试什么：用完成后的模型创建优化器。
 
-    如何避免误报：同时持有其他模型的优化器（本模型的参数都在其中）；有意冻结、只优化别的东西的模型；由另一个优化器更新的参数（其范数会变化）。
+    如何避免误报：同时持有其他模型的优化器（本模型的参数都在其中）；有意冻结、只优化别的东西的模型；由另一个优化器更新、或由优化器自己的副本写回的参数（其范数会变化）。
 
     参考：PyTorch `torch.optim`“Constructing it”：使用优化器期间参数对象必须保持不变。
     """
@@ -112,11 +112,16 @@ class ForeignOptimizer:
             lost = [name for name in self._lost(run) if _of(name, column, run)]
             if foreign[-1] < held and len(lost) < self.min_lost:
                 continue
-            if foreign[-1] >= held and not _trainable(run):
+            if foreign[-1] >= held and (not _trainable(run) or self._moves(run, column)):
                 continue
             first = int(steps[np.flatnonzero(foreign == foreign[-1])[0]])
             counts = float(foreign[-1]), held
             yield self._finding(run, column, (first, int(steps[-1])), counts, lost)
+
+    def _moves(self, run: Run, column: str) -> bool:
+        """Whether the watched model changes all the same, as where full-precision copies are written back into it."""
+        norms = [s.values for s in sightings(run, PARAMETER_NORM) if _of(s.column, column, run)]
+        return any(len(v) > 1 and np.ptp(v) > self.max_drift * v.max() for v in norms)
 
     def _lost(self, run: Run) -> list[str]:
         """Parameters with gradients that no optimizer holds and nothing moves."""

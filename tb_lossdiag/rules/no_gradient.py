@@ -88,7 +88,7 @@ class NoGradient:
     title: ClassVar[Text] = Text("Parameters without a gradient", "参数没有梯度")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602", "LD605")
 
     #: records in which others have a gradient; a branch that is used now and then shows up within that many
     min_records: int = 5

@@ -13,6 +13,7 @@ from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_OUTPUTS,
     CALL_SAMPLES,
+    CALL_SUMMED,
     CALL_VALUE,
     LEARNING_RATE,
     LOSS,
@@ -118,6 +119,7 @@ class NotLearning:
         CALL_BASELINE,
         CALL_OUTPUTS,
         CALL_SAMPLES,
+        CALL_SUMMED,
         STEPS,
     )
     explains: ClassVar[tuple[str, ...]] = ()

@@ -153,7 +153,7 @@ class OutputRangeMismatch:
         CALL_TARGET_INDEX,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD201", "LD205", "LD505", "LD602", "LD702", "LD705", "LD707",
+        "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD201", "LD205", "LD505", "LD602", "LD701", "LD702", "LD705", "LD707",
     )  # fmt: skip
 
     #: part of the targets' span that lies outside, 1; rounding and a stray target stay below it

@@ -100,7 +100,7 @@ class TermsDoNotSum:
     title: ClassVar[Text] = Text("The terms do not add up to the loss", "各项之和不等于损失")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS, LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD204",)
 
     #: relative difference, 1; bfloat16 rounds by 0.4%, twice: in the term and in the sum
     tolerance: float = 0.01

@@ -28,6 +28,7 @@ class Case:
         family: kind of model.
         source: who published the program; "" for our own.
         hard: its fault is known to leave few traces.
+        hint: its fault costs so little that the rule only informs: right is that information, and nothing serious.
         seeds: how many seeds it is run with.
     """
 
@@ -38,6 +39,7 @@ class Case:
     family: str
     source: str
     hard: bool
+    hint: bool
     seeds: int
 
     @property
@@ -57,6 +59,7 @@ def case(
     also: tuple[str, ...] = (),
     source: str = "",
     hard: bool = False,
+    hint: bool = False,
     seeds: int = 3,
 ) -> Callable[[Training], Training]:
     """Enter a training in the clinic.
@@ -69,7 +72,7 @@ def case(
         name = train.__name__.strip("_").replace("_", "-")
         if name in CASES:
             raise ValueError(f"two cases named {name}")
-        CASES[name] = Case(name, train, expected, also, family, source, hard, seeds)
+        CASES[name] = Case(name, train, expected, also, family, source, hard, hint, seeds)
         return train
 
     return enter

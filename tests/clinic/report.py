@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from clinic.case import Case
-from clinic.score import Score, Visits, score
+from clinic.score import Score, Visits, named_first, score
 
 HEAD = """# The clinic: what Loss Doctor says about real trainings
 
@@ -70,11 +70,11 @@ def _cases(visits: Visits) -> Iterable[str]:
     cases: dict[str, Case] = {case.name: case for case, _ in visits}
     for name, case in sorted(cases.items()):
         results = [result for other, result in visits if other.name == name]
-        right = sum(r.first in case.expected if case.expected else not r.first for r in results)
+        right = sum(named_first(case, r) for r in results)
         first = _counted(r.first or "–" for r in results)
         also = _counted(c for r in results for c in r.serious[1:])
         expected = ", ".join(case.expected) or "–"
-        hard = " (hard)" if case.hard else ""
+        hard = " (hard)" if case.hard else " (hint)" if case.hint else ""
         cells = (name + hard, case.family, case.half, expected, f"{right} of {len(results)}")
         yield f"| {' | '.join((*cells, first, also, case.source))} |"
 

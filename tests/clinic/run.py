@@ -13,7 +13,7 @@ from pathlib import Path
 from clinic.case import Case
 from clinic.cases import CASES
 from clinic.report import report
-from clinic.score import score
+from clinic.score import named_first, score
 from clinic.visit import Result, visit
 
 PLACE = Path(__file__).with_name("REPORT.md")
@@ -48,8 +48,7 @@ def main() -> int:
 
 
 def _line(case: Case, result: Result, verbose: bool) -> str:
-    right = result.first in case.expected if case.expected else not result.first
-    mark = "ok   " if right else "WRONG"
+    mark = "ok   " if named_first(case, result) else "WRONG"
     named = ", ".join(f"{cause.code} {cause.severity}" for cause in result.causes) or "nothing"
     expected = "/".join(case.expected) or "healthy"
     line = (

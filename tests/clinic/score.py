@@ -18,7 +18,7 @@ class Score:
 
     Attributes:
         faulty: visits of cases with a fault.
-        named: of them, those whose first serious cause is an expected one.
+        named: of them, those that name the right cause, see `named_first`.
         causes: serious causes named anywhere.
         right: of them, those that are expected or true of the case.
         healthy: visits of cases without a fault.
@@ -43,11 +43,18 @@ class Score:
         return self.right / self.causes if self.causes else float("nan")
 
 
+def named_first(case: Case, result: Result) -> bool:
+    """The first serious cause is an expected one; for a hint, nothing is serious and the information is there."""
+    if case.hint:
+        return not result.serious and any(c.code in case.expected for c in result.causes)
+    return result.first in case.expected if case.expected else not result.first
+
+
 def score(visits: Visits) -> Score:
     """Add up."""
     faulty = [(case, result) for case, result in visits if not case.healthy]
     healthy = [result for case, result in visits if case.healthy]
-    named = sum(result.first in case.expected for case, result in faulty)
+    named = sum(named_first(case, result) for case, result in faulty)
     causes = [(case, code) for case, result in visits for code in result.serious]
     right = sum(code in (*case.expected, *case.also) for case, code in causes)
     alarmed = Counter(s for result in healthy for s in {cause.severity for cause in result.causes})

@@ -127,6 +127,14 @@ def test_worst_then_earliest_first() -> None:
     assert tree(fold(findings, {})) == ["C", "B", "A", "D"]
 
 
+def test_a_cause_counts_as_much_as_what_it_led_to() -> None:
+    broke = finding("C", 9, severity=Severity.ERROR)
+    findings = [finding("A", 8), broke, finding("B", 0, severity=Severity.ERROR), finding("D")]
+    explains = {"A": ("C",), "B": (), "C": (), "D": ()}
+    assert tree(fold(findings, explains)) == ["B", ("A", ["C"]), "D"]
+    assert tree(fold(findings[:2] + findings[3:], explains)) == [("A", ["C"]), "D"]
+
+
 def test_findings_lists_causes_before_what_they_explain() -> None:
     rules = [
         rule("A", found(finding("A")), explains=("B",)),

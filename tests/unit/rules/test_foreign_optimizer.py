@@ -29,7 +29,7 @@ def foreign(count: float, *, unheld: bool = True) -> Run:
     """Of 8 tensors in the optimizer, `count` are another model's; the head is held by nobody and stands still."""
     run = changed(changed(RUN, FOREIGN_PARAMETERS, count), HELD_PARAMETERS, 8.0)
     if not unheld:
-        return run
+        return changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1])
     norms = np.where(HEAD, run[PARAMETER_NORM].values[:1], run[PARAMETER_NORM].values)
     return changed(changed(run, PARAMETER_NORM, norms), PARAMETER_HELD, (~HEAD)[None])
 
@@ -55,6 +55,11 @@ def test_clear_when_another_optimizer_moves_the_rest() -> None:
     assert not findings(RULE, changed(foreign(2), PARAMETER_NORM, RUN[PARAMETER_NORM].values))
 
 
+def test_clear_when_master_copies_are_written_back() -> None:
+    moving = changed(foreign(8, unheld=False), PARAMETER_NORM, RUN[PARAMETER_NORM].values)
+    assert not findings(RULE, moving)
+
+
 def test_clear_when_the_model_is_frozen_on_purpose() -> None:
     assert not findings(RULE, changed(foreign(8), PARAMETER_TRAINABLE, 0.0))
 
@@ -65,7 +70,7 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 
 def test_only_the_newest_record_counts_and_gives_the_window() -> None:
-    run = foreign(8)
+    run = foreign(8, unheld=False)
     steps = RUN[GRADIENT_NORM].steps[[0, 50, 60]]
     later = {
         FOREIGN_PARAMETERS.name: table(FOREIGN_PARAMETERS, steps, [0, 8, 8]),

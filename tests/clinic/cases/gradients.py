@@ -1,0 +1,188 @@
+"""Faults of the gradient's way through the model."""
+
+from __future__ import annotations
+
+import torch
+from clinic.case import case
+from clinic.data import Samples, diabetes, digit_rows, flat_digits, square_digits, waves
+from clinic.loops import fit
+from clinic.nets import Recurrent, Transformer, cnn, mlp
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+from torch.optim import SGD, Adam
+
+from tb_lossdiag import SummaryWriter
+
+
+@case("LD201", family="MLP")
+def ten_sigmoid_layers(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, *[32] * 9, 10, activation=nn.Sigmoid)
+    fit(writer, model, SGD(model.parameters(), lr=0.1), training.batches(400))
+
+
+@case("LD201", family="CNN")
+def eight_sigmoid_convolutions(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    first = [nn.Conv2d(1, 16, 3, padding=1), nn.Sigmoid()]
+    hidden = [m for _ in range(7) for m in (nn.Conv2d(16, 16, 3, padding=1), nn.Sigmoid())]
+    model = nn.Sequential(*first, *hidden, nn.Flatten(), nn.Linear(1024, 10))
+    fit(writer, model, SGD(model.parameters(), lr=0.01), training.batches(200))
+
+
+@case("LD202", family="RNN", also=("LD704",))
+def recurrence_amplifies(writer: SummaryWriter) -> None:
+    data = waves(60)
+    model = Recurrent(nn.RNN, 1, 1, each=True)
+    model.rnn = nn.RNN(1, 32, nonlinearity="relu", batch_first=True)
+    model.rnn.weight_hh_l0.data = 1.3 * torch.eye(32)
+    fit(writer, model, SGD(model.parameters(), lr=1e-3), data.batches(200), mse_loss)
+
+
+@case("LD203", "LD103", family="MLP")
+def importance_weights_with_a_heavy_tail(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    tail = torch.distributions.Pareto(1.0, 1.0)
+
+    def weighted(logits: Tensor, y: Tensor) -> Tensor:
+        return (tail.sample(y.shape) * cross_entropy(logits, y, reduction="none")).mean()
+
+    model = mlp(64, 64, 10)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), weighted)
+
+
+class _Unused(nn.Module):
+    """Two branches, of which `forward` forgets one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = mlp(64, 32, 32), mlp(64, 32, 32)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.head(self.left(x).relu() + self.left(x).relu())
+        return answer
+
+
+@case("LD204", family="MLP")
+def a_branch_is_never_called(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = _Unused()
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+class _Detached(nn.Module):
+    """An encoder whose features are taken to numpy and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.head = cnn(outputs=32), nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = torch.from_numpy(self.encoder(x).detach().numpy())
+        answer: Tensor = self.head(features.relu())
+        return answer
+
+
+@case("LD204", family="CNN")
+def features_go_through_numpy(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    model = _Detached()
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+@case("LD204", family="transformer")
+def embedding_under_no_grad(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    model = Transformer()
+    embed = model.embed.forward
+
+    def frozen(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return embed(x)
+
+    model.embed.forward = frozen  # type: ignore[method-assign]
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(200))
+
+
+class _Steps(nn.Module):
+    """Rounds to 0 or 1: a step function, which has no slope."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sigmoid().round()
+
+
+@case("LD205", family="MLP")
+def hidden_units_are_rounded(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10, activation=_Steps)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+class _Gated(nn.Module):
+    """A second branch behind a gate that is a plain number and starts closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.side = cnn(), cnn()
+        self.register_buffer("gate", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.main(x) + self.gate * self.side(x)
+        return answer
+
+
+@case("LD205", family="CNN")
+def a_gate_that_never_opens(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    model = _Gated()
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(200))
+
+
+class _Root(nn.Module):
+    """Square root of what is positive, chosen too late: the other side's slope is NaN."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x.sqrt(), torch.zeros_like(x))
+
+
+@case("LD206", family="MLP", also=("LD101",))
+def root_chosen_by_where(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10, activation=_Root)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(200))
+
+
+@case("LD206", family="CNN", also=("LD101",))
+def distance_of_a_pair_of_twins(writer: SummaryWriter) -> None:
+    # Two crops of a blank image are the same, and the root of 0 has no slope.
+    training, _ = square_digits()
+    training.x[::100] = 0
+
+    def apart(codes: Tensor, y: Tensor) -> Tensor:
+        left, right = codes.chunk(2)
+        distance = ((left - right) ** 2).sum(1).sqrt()
+        same = (y[: len(left)] == y[len(left) :]).float()
+        return (same * distance + (1 - same) * (2 - distance).relu()).mean()
+
+    model = cnn(outputs=8)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(400), apart)
+
+
+@case("LD207", family="regression", hint=True)
+def targets_are_nearly_all_noise(writer: SummaryWriter) -> None:
+    data = diabetes()
+    noisy = Samples(data.x, data.y + 2 * torch.randn_like(data.y))
+    model = mlp(10, 32, 1)
+    optimizer = SGD(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    batches = list(noisy.batches(1600, 4))
+    for step in range(400):
+        optimizer.zero_grad()
+        loss = torch.zeros(())
+        for x, y in batches[4 * step : 4 * step + 4]:
+            part = mse_loss(model(x), y) / 4
+            part.backward()
+            loss = loss + part.detach()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)

@@ -1,0 +1,88 @@
+"""Faults of the loop's order and of the model's mode."""
+
+from __future__ import annotations
+
+import torch
+from clinic.case import case
+from clinic.data import Samples, digit_rows, flat_digits, square_digits, waves
+from clinic.loops import Loss
+from clinic.nets import Recurrent, Transformer, cnn, mlp
+from torch import nn
+from torch.nn.functional import cross_entropy, mse_loss
+from torch.optim import SGD, Adam, Optimizer
+
+from tb_lossdiag import SummaryWriter
+
+
+def _without_reset(
+    writer: SummaryWriter,
+    model: nn.Module,
+    optimizer: Optimizer,
+    data: Samples,
+    loss_of: Loss = cross_entropy,
+) -> None:
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(data.batches(300)):
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD606", family="MLP")
+def gradients_are_never_reset(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    _without_reset(writer, model, SGD(model.parameters(), lr=0.05), training)
+
+
+@case("LD606", family="CNN")
+def adam_hides_the_missing_reset(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    model = cnn()
+    _without_reset(writer, model, Adam(model.parameters(), lr=1e-3), training)
+
+
+@case("LD606", family="RNN")
+def memory_of_all_gradients(writer: SummaryWriter) -> None:
+    data = waves(20)
+    model = Recurrent(nn.GRU, 1, 1, each=True)
+    _without_reset(writer, model, SGD(model.parameters(), lr=0.02), data, mse_loss)
+
+
+def _stays_in_eval(
+    writer: SummaryWriter, model: nn.Module, data: tuple[Samples, Samples], steps: int
+) -> None:
+    """The validation at the first step switches to eval, and nothing switches back."""
+    training, validation = data
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(steps)):
+        if step % 50 == 0:
+            model.eval()
+            with torch.no_grad():
+                score = cross_entropy(model(validation.x), validation.y)
+            writer.add_diagnostics(loss=score, phase="validation", global_step=step)
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD703", family="MLP", also=("LD107",))
+def dropout_is_off_after_validation(writer: SummaryWriter) -> None:
+    layers = (nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 10))
+    _stays_in_eval(writer, nn.Sequential(*layers), flat_digits(), 300)
+
+
+@case("LD703", family="CNN", also=("LD107",))
+def normalisation_is_frozen_after_validation(writer: SummaryWriter) -> None:
+    first = (nn.Conv2d(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU())
+    model = nn.Sequential(*first, nn.Dropout(0.3), nn.Flatten(), nn.Linear(576, 10))
+    _stays_in_eval(writer, model, square_digits(), 300)
+
+
+@case("LD703", family="transformer", also=("LD107",))
+def attention_without_its_dropout(writer: SummaryWriter) -> None:
+    _stays_in_eval(writer, Transformer(dropout=0.2), digit_rows(), 200)

@@ -1,0 +1,122 @@
+"""Faults of mixed precision, of the machine, and of the record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from clinic.case import case
+from clinic.data import Samples, digit_rows, flat_digits, square_digits
+from clinic.loops import fit
+from clinic.nets import Transformer, cnn, mlp
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD, Adam
+
+from tb_lossdiag import SummaryWriter
+
+
+def _mixed(
+    writer: SummaryWriter,
+    model: nn.Module,
+    data: Samples,
+    loss_of: Callable[[Any, Tensor], Tensor],
+    *,
+    scaler: torch.amp.GradScaler | None = None,
+    lr: float = 0.02,
+) -> None:
+    """Train in float16, with a scaler or without."""
+    optimizer = SGD(model.parameters(), lr=lr)
+    writer.watch(model, optimizer, scaler=scaler)
+    for step, (x, y) in enumerate(data.batches(300)):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.float16):
+            loss = loss_of(model(x), y)
+        if scaler is None:
+            loss.backward()
+            optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD801", family="MLP")
+def scaler_tries_too_often(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    scaler = torch.amp.GradScaler("cpu", growth_interval=3)
+    _mixed(writer, mlp(64, 64, 10), training, cross_entropy, scaler=scaler)
+
+
+@case("LD802", "LD206", family="CNN")
+def every_backward_pass_overflows(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    scaler = torch.amp.GradScaler("cpu")
+
+    def loss_of(logits: Tensor, y: Tensor) -> Tensor:
+        # A difference of twins under a root: its slope is infinite.
+        return cross_entropy(logits, y) + ((logits - logits) ** 2).sum().sqrt()
+
+    _mixed(writer, cnn(), training, loss_of, scaler=scaler)
+
+
+@case("LD805", family="MLP", also=("LD602", "LD104", "LD201"))
+def half_precision_without_a_scaler(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, *[64] * 4, 10)
+
+    def shared(logits: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(logits.float(), y) / 50000  # divided by a global batch
+
+    _mixed(writer, model, training, shared, lr=500.0)
+
+
+@case("LD804", family="CNN")
+def loader_without_workers(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+
+    def slow() -> Any:
+        for batch in training.batches(60):
+            time.sleep(0.04)  # decoding
+            yield batch
+
+    model = cnn()
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), slow())
+
+
+@case("LD804", family="transformer")
+def reads_each_batch_from_a_far_disk(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+
+    def slow() -> Any:
+        for batch in training.batches(80):
+            time.sleep(0.03)
+            yield batch
+
+    model = Transformer(layers=1)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), slow())
+
+
+@case("LD901", family="MLP")
+def two_writers_in_one_folder(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    with SummaryWriter(writer.log_dir) as second:
+        fit(second, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+@case("LD902", family="CNN", hint=True)
+def records_one_step_in_fifty(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    model = cnn()
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    for step, (x, y) in enumerate(training.batches(600)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        if step % 50 == 0:
+            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+        optimizer.step()

@@ -1,0 +1,42 @@
+"""Which finding folds under which: pairs that a training of the clinic showed side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+from tb_lossdiag.rules import RULES
+from tb_lossdiag.rules.engine import fold
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+
+EXPLAINS = {rule.code: rule.explains for rule in RULES}
+WORDS = Text("words", "文字")
+
+
+def _finding(code: str) -> Finding:
+    return Finding(code, Severity.WARNING, "", (Evidence("loss", "", 0, 9),), WORDS, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("cause", "symptoms"),
+    [
+        ("LD101", ("LD205",)),  # NaN in a ReLU gives gradients of 0
+        ("LD201", ("LD705",)),  # what vanishes on the way back carries nothing on the way there
+        ("LD202", ("LD306", "LD802")),
+        ("LD204", ("LD602",)),  # the typical matrix is one that never moves
+        ("LD206", ("LD205", "LD304", "LD802")),
+        ("LD403", ("LD204",)),  # the head of a forgotten term
+        ("LD404", ("LD204",)),
+        ("LD503", ("LD110",)),
+        ("LD507", ("LD106", "LD205")),
+        ("LD510", ("LD106",)),
+        ("LD511", ("LD701",)),  # the dead ReLU is the output itself
+        ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD705")),
+        ("LD701", ("LD205",)),
+    ],
+)
+def test_the_cause_holds_its_symptoms(cause: str, symptoms: tuple[str, ...]) -> None:
+    (root,) = fold([_finding(code) for code in (*symptoms, cause)], EXPLAINS)
+    assert root.finding.code == cause
+    folded = {each.finding.code for each in root.explains}
+    nested = {c.finding.code for each in root.explains for c in each.explains}
+    assert folded | nested == set(symptoms)
