@@ -8,8 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import PARAMETER_NORM, PARAMETER_SIZE, WEIGHT_DECAY, Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.quantities import (
+    PARAMETER_NORM,
+    PARAMETER_SIZE,
+    UPDATE_NORM,
+    WEIGHT_DECAY,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.layers import Family, family, global_norm, sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings, too_few
@@ -58,7 +64,8 @@ class WeightGrowth:
 
     What to try first: weight decay, or a smaller learning rate.
 
-    Guards against: weights that start at or near 0, as in LoRA or a zero-initialised head (below `min_start`); ordinary growth, which
+    Guards against: weights that start at or near 0, as in LoRA or a zero-initialised head (below `min_start`, or
+    nothing but their first update within `max_difference`); ordinary growth, which
     levels off; layers that are unfrozen later; biases and normalisation scales.
 
     References: Loshchilov and Hutter 2019 (arXiv 1711.05101); Soudry et al. 2018 (arXiv 1710.10345) on growth under cross-entropy.
@@ -72,7 +79,7 @@ class WeightGrowth:
 
     先试什么：权重衰减，或更小的学习率。
 
-    如何避免误报：从 0 或接近 0 开始的权重，例如 LoRA 或零初始化的输出层（低于 `min_start`）；会趋于平稳的普通增长；后来才解冻的层；偏置与归一化参数。
+    如何避免误报：从 0 或接近 0 开始的权重，例如 LoRA 或零初始化的输出层（低于 `min_start`，或与其第一次更新相差不超过 `max_difference`）；会趋于平稳的普通增长；后来才解冻的层；偏置与归一化参数。
 
     参考：Loshchilov 与 Hutter 2019（arXiv 1711.05101）；Soudry 等 2018（arXiv 1710.10345），关于交叉熵下权重的增长。
     """
@@ -81,7 +88,7 @@ class WeightGrowth:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The weights grow without bound", "权重无限增大")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE)
-    may_read: ClassVar[tuple[Quantity, ...]] = (WEIGHT_DECAY,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (UPDATE_NORM, WEIGHT_DECAY)
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
 
     #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold
@@ -90,6 +97,8 @@ class WeightGrowth:
     min_rms: float = 0.3
     #: root mean square of a matrix at the start, 1; below, it was initialised to grow
     min_start: float = 1e-3
+    #: relative difference between a matrix after its first step and that step, 1; rounding
+    max_difference: float = 1e-3
     #: growth of the norm over the last quarter of the records, 1; more than noise
     min_rise: float = 0.05
     #: records; fewer show no trend
@@ -107,8 +116,17 @@ class WeightGrowth:
             )
         values = norm.values.astype(np.float64)
         chosen &= median(values[:3], axis=0) / np.sqrt(elements) >= self.min_start
+        chosen &= ~self._began_at_zero(run, norm)
         if chosen.any():
             yield from self._judge(run, values[:, chosen], elements[chosen], chosen)
+
+    def _began_at_zero(self, run: Run, norm: Table) -> Bools:
+        """Matrices that are all first update: one step may already take them above `min_start`."""
+        if UPDATE_NORM not in run:
+            return np.zeros(len(norm.columns), bool)
+        first = run[UPDATE_NORM].at(norm.steps[:1], norm.columns)[0].astype(np.float64)
+        same: Bools = np.abs(norm.values[0] - first) <= self.max_difference * first
+        return same
 
     def _judge(
         self, run: Run, values: Doubles, elements: Doubles, chosen: Bools

@@ -5,7 +5,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, without
 
-from tb_lossdiag.quantities import PARAMETER_NORM, WEIGHT_DECAY
+from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.weight_growth import WeightGrowth
@@ -40,6 +40,13 @@ def test_clear_just_below_growth_size_and_rise() -> None:
 
 def test_clear_on_weights_that_began_near_zero() -> None:
     assert not findings(RULE, growing(1e6, start=1e-3))
+
+
+def test_clear_on_weights_that_are_all_first_step() -> None:
+    run = growing(20)
+    first = run[PARAMETER_NORM].values[0]
+    assert not findings(RULE, changed(run, UPDATE_NORM, first[None]))
+    assert findings(RULE, changed(run, UPDATE_NORM, 0.9 * first[None]))
 
 
 @pytest.mark.parametrize(
