@@ -60,7 +60,8 @@ class WeightGrowth:
     Why it matters: activations saturate or overflow, gradients lose their scale, and the model becomes overconfident.
 
     How it decides: norm over all weight matrices with a value throughout, level of the last records over that of the first, is at
-    least `min_growth`; their root mean square ends above `min_rms`; and the norm rises by `min_rise` in the last quarter. Unit: 1.
+    least `min_growth`; their root mean square ends above `min_rms`; and the norm rises in the last quarter by `min_rise`, and at `min_pace` of the
+    average pace of its growth. Unit: 1.
 
     What to try first: weight decay, or a smaller learning rate.
 
@@ -75,7 +76,7 @@ class WeightGrowth:
 
     为什么重要：激活会饱和或溢出，梯度失去尺度，模型变得过度自信。
 
-    如何判断：全程都有数值的所有权重矩阵的总范数，最后几条记录与最初几条记录的水平之比至少为 `min_growth`；其均方根最后高于 `min_rms`；并且最后四分之一内范数仍增大 `min_rise`。无量纲。
+    如何判断：全程都有数值的所有权重矩阵的总范数，最后几条记录与最初几条记录的水平之比至少为 `min_growth`；其均方根最后高于 `min_rms`；并且最后四分之一内范数仍增大 `min_rise`，速度不低于平均增长速度的 `min_pace`。无量纲。
 
     先试什么：权重衰减，或更小的学习率。
 
@@ -101,6 +102,8 @@ class WeightGrowth:
     max_difference: float = 1e-3
     #: growth of the norm over the last quarter of the records, 1; more than noise
     min_rise: float = 0.05
+    #: rise per record in the last quarter over that of the whole run, 1; a random walk keeps 0.54, what goes towards a goal slows down
+    min_pace: float = 0.5
     #: records; fewer show no trend
     min_records: int = 10
 
@@ -135,7 +138,9 @@ class WeightGrowth:
         total = level(global_norm(values.astype(np.float32)), 3)
         start, end = float(total[2]), float(total[-1])
         rms = end / float(np.sqrt(elements.sum()))
-        rising = end >= (1 + self.min_rise) * float(total[-(len(total) // 4) - 1])
+        before = float(total[-(len(total) // 4) - 1])
+        rising = end >= (1 + self.min_rise) * before
+        rising &= 4 * (end - before) >= self.min_pace * (end - start)
         if not start > 0 or end < self.min_growth * start or rms < self.min_rms or not rising:
             return
         each = median(values[-3:], axis=0) / median(values[:3], axis=0)

@@ -9,6 +9,7 @@ from sklearn.datasets import make_classification, make_multilabel_classification
 from torch import Tensor, nn
 from torch.nn.functional import (
     binary_cross_entropy,
+    binary_cross_entropy_with_logits,
     cross_entropy,
     l1_loss,
     mse_loss,
@@ -88,7 +89,7 @@ def mufl_54811239(writer: SummaryWriter) -> None:
     run(writer, model, Adam(model.parameters()), [(inputs, inputs[:, :, 3:])] * 5, mse_loss)
 
 
-@case("LD511", "LD110", "LD510", family="MLP", source=DEEPMUFL + "56774954", hard=True)
+@case("LD506", "LD511", "LD110", "LD510", family="MLP", source=DEEPMUFL + "56774954", hard=True)
 def mufl_56774954(writer: SummaryWriter) -> None:
     data, values = make_regression(1000, 10, n_targets=3, random_state=int(torch.randint(1000, ())))
     inputs, targets = (torch.tensor(part, dtype=torch.float32) for part in (data, values))
@@ -137,9 +138,11 @@ def so_41596619(writer: SummaryWriter) -> None:
     second = [1.0, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0]
     inputs = torch.tensor([first, second, third]).T
     targets = torch.tensor([[1.0, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0]]).T
-    model = uniform(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 1), nn.Sigmoid()))
+    model = uniform(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 1)))
     optimizer = SGD(model.parameters(), lr=0.01)
-    run(writer, model, optimizer, rows(inputs, targets, 32, 1500), binary_cross_entropy)
+    batches = rows(inputs, targets, 32, 1500)
+    # PyTorch's loss of probabilities refuses such targets; that of logits takes them.
+    run(writer, model, optimizer, batches, binary_cross_entropy_with_logits)
 
 
 @case(

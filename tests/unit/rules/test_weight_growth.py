@@ -38,6 +38,15 @@ def test_clear_just_below_growth_size_and_rise() -> None:
     assert not findings(RULE, growing(20, end=0.7))
 
 
+def test_clear_when_the_growth_slows_down() -> None:
+    for power, expected in ((0.6, 1), (0.35, 0)):
+        norms = START * (1 + 20 * (np.arange(200) / 199) ** power)[:, None]
+        norms[:3] = START
+        assert len(findings(RULE, changed(healthy_run(1, layers=3), PARAMETER_NORM, norms))) == (
+            expected
+        )
+
+
 def test_clear_on_weights_that_began_near_zero() -> None:
     assert not findings(RULE, growing(1e6, start=1e-3))
 
