@@ -30,6 +30,7 @@ def digits_with(writer: SummaryWriter, activation: nn.Module) -> None:
 
 
 @case(
+    "LD702",
     "LD201",
     "LD104",
     "LD511",
