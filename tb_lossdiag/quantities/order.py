@@ -30,6 +30,9 @@ STEP_RATIO_SPREAD = _seen("step_ratio_spread", "1")
 LATE_FACTOR = _seen("late_factor", "1")
 """Smallest factor with which gradients already used by the step before were changed in place afterwards, before they were
 reset; 1 = untouched."""
+LATE_CLIPS = _seen("late_clips", "0 or 1")
+"""1 if gradients already used by the step before were scaled or clamped in place afterwards, whether or not that changed them, and
+not to zero."""
 UNSCALE_FACTOR = _seen("unscale_factor", "1")
 """Factor with which a GradScaler's `unscale_` multiplied the gradients before the step; 1 = there was none."""
 CLIPS_SEEN = _seen("clips_seen", "calls")
@@ -70,6 +73,7 @@ QUANTITIES = (
     STEP_NORM,
     STEP_RATIO_SPREAD,
     LATE_FACTOR,
+    LATE_CLIPS,
     UNSCALE_FACTOR,
     CLIPS_SEEN,
     CLIP_WHILE_SCALED,

@@ -12,6 +12,7 @@ from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_CALLS,
     CLIPS_SEEN,
+    LATE_CLIPS,
     LATE_FACTOR,
     ZERO_GRADS,
     Quantity,
@@ -27,6 +28,10 @@ _MESSAGE = Text(
 _SEEN = Text(
     "In {count} of {all} check-ups with a clip, the gradients were scaled down (to {factor} times at the least) after `optimizer.step()` had used them, first at step {first}.",
     "{all} 次看到裁剪的检查中有 {count} 次是在 `optimizer.step()` 用过梯度之后才缩小它们（最小到 {factor} 倍），最早在第 {first} 步。",
+)
+_IDLE = Text(
+    "In {count} of {all} check-ups with a clip, it came after `optimizer.step()` had used the gradients, first at step {first}. They were below its bound so far.",
+    "{all} 次看到裁剪的检查中有 {count} 次裁剪发生在 `optimizer.step()` 用过梯度之后，最早在第 {first} 步。到目前为止梯度还没有超过界限。",
 )
 _ADVICE = Text(
     """Clip between `backward()` and `step()`; as it stands the clip changes nothing but gradients that are thrown away.
@@ -61,7 +66,7 @@ class ClipAfterStep:
 
     How it decides: the clipped gradients are those the last `optimizer.step()` has already used, unchanged since. It fires if
     that holds for more than `min_share` of the clips whose order was seen, and at least `min_records` of them. For clips that were
-    not recorded, `min_check_ups` check-ups must show gradients made smaller after the step and thrown away afterwards. Unit: share of clips.
+    not recorded, `min_check_ups` check-ups must show gradients scaled after the step, even by 1, and thrown away afterwards. Unit: share of clips.
 
     What to try first: move the clip between `backward()` and `step()`.
 
@@ -75,7 +80,7 @@ class ClipAfterStep:
 
     为什么重要：这样的裁剪什么也保护不了。代码看似裁剪了，训练其实没有。
 
-    如何判断：被裁剪的梯度正是上一次 `optimizer.step()` 已经用过且此后未变的梯度。在能看到先后顺序的裁剪中，这种情况超过 `min_share` 且至少 `min_records` 次，则触发。没有裁剪记录时，由至少 `min_check_ups` 次检查判断：梯度在更新之后被缩小，随后又被丢弃。单位：占裁剪次数的比例。
+    如何判断：被裁剪的梯度正是上一次 `optimizer.step()` 已经用过且此后未变的梯度。在能看到先后顺序的裁剪中，这种情况超过 `min_share` 且至少 `min_records` 次，则触发。没有裁剪记录时，由至少 `min_check_ups` 次检查判断：梯度在更新之后被缩放（哪怕系数是 1），随后又被丢弃。单位：占裁剪次数的比例。
 
     先试什么：把裁剪移到 `backward()` 与 `step()` 之间。
 
@@ -92,6 +97,7 @@ class ClipAfterStep:
         CLIP_AFTER_STEP,
         CLIP_CALLS,
         LATE_FACTOR,
+        LATE_CLIPS,
         CLIPS_SEEN,
         ZERO_GRADS,
     )
@@ -131,11 +137,14 @@ class ClipAfterStep:
 
     def _checked(self, run: Run, factor: Sighting) -> Iterator[Finding]:
         kept = beside(run, ZERO_GRADS, factor.steps, factor.column, 1.0) == 0
-        late = ((factor.values < self.max_factor) & ~kept).astype(float)
+        smaller = factor.values < self.max_factor
+        came = beside(run, LATE_CLIPS, factor.steps, factor.column, 0.0) == 1
+        late = ((smaller | came) & ~kept).astype(float)
         early = beside(run, CLIPS_SEEN, factor.steps, factor.column, 0.0) >= 1
         clipped = np.maximum(late, early)
         if late.sum() >= self.min_check_ups and self._most(late, clipped):
-            yield self._finding(LATE_FACTOR, factor, late, clipped, _SEEN)
+            text = _SEEN if (smaller & ~kept).any() else _IDLE
+            yield self._finding(LATE_FACTOR, factor, late, clipped, text)
 
     def _most(self, late: Doubles, clips: Doubles) -> bool:
         return bool(late.sum() > self.min_share * clips.sum())

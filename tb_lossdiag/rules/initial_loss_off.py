@@ -15,9 +15,11 @@ from tb_lossdiag.quantities import (
     CALL_SUMMED,
     CALL_VALUE,
     CALL_WEIGHTED,
+    LOSS,
+    LOSS_TERM,
     Quantity,
 )
-from tb_lossdiag.records import Run
+from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.calls import Guess, guesses
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
@@ -84,7 +86,8 @@ class InitialLossOff:
     How it decides: the loss call of the first check-up against the loss of not looking at the input. For C classes that is
     ln C (ln 2 for yes or no), and the value is off from `max_classes` times that; for other losses it is that of the best
     constant prediction, such as the variance of the targets, and the value is off from `max_values` times that. An information
-    if a check-up among the first `patience` of the run is below the bound again. Dimensionless.
+    if the loss is below the bound again within the first `patience` of the run's steps, in a check-up or in the records of the loss or
+    of a term that have the same value there (within `same`). Dimensionless.
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
@@ -99,7 +102,7 @@ class InitialLossOff:
 
     为什么重要：最初的步数用来抵消糟糕的起点而不是学习，而且梯度可能大到优化器无法承受。
 
-    如何判断：把第一次检查中的损失与“不看输入”的损失相比。对 C 个类别，后者为 ln C（是非问题为 ln 2），达到其 `max_classes` 倍即为异常；对其他损失，后者为最佳常数预测的损失，例如目标的方差，达到其 `max_values` 倍即为异常。若全程前 `patience` 的检查中有一次回到界限以下，则只是提示。无量纲。
+    如何判断：把第一次检查中的损失与“不看输入”的损失相比。对 C 个类别，后者为 ln C（是非问题为 ln 2），达到其 `max_classes` 倍即为异常；对其他损失，后者为最佳常数预测的损失，例如目标的方差，达到其 `max_values` 倍即为异常。若在全程前 `patience` 的步数内，某次检查或数值与之相同（误差在 `same` 内）的损失或损失项记录回到界限以下，则只是提示。无量纲。
 
     先试什么：分类时缩小最后一层；回归时缩放目标。
 
@@ -117,6 +120,8 @@ class InitialLossOff:
         CALL_SAMPLES,
         CALL_SUMMED,
         CALL_WEIGHTED,
+        LOSS,
+        LOSS_TERM,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -124,8 +129,10 @@ class InitialLossOff:
     max_classes: float = 2.0
     #: value over that of the best constant, 1; an output near 0 for targets whose mean is three of their deviations off
     max_values: float = 10.0
-    #: share of the check-ups, 1; a start that is repaired within a tenth of the training costs little
+    #: share of the steps, 1; a start that is repaired within a tenth of the training costs little
     patience: float = 0.1
+    #: relative difference, 1; rounding of a loss that is recorded as well
+    same: float = 1e-3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss call that began too high."""
@@ -143,20 +150,23 @@ class InitialLossOff:
             blind = guess.uniform if chance else float(guess.blind[0])
             bound = blind * (self.max_classes if np.isfinite(guess.uniform) else self.max_values)
             if guess.value[0] >= bound:
-                yield self._finding(guess, blind, bound)
+                yield self._finding(run, guess, (blind, bound))
 
     def _judged(self, run: Run, guess: Guess) -> bool:
         if CALL_WEIGHTED not in run:
             return True
         return not np.any(run[CALL_WEIGHTED].column(guess.column) == 1)
 
-    def _finding(self, guess: Guess, blind: float, bound: float) -> Finding:
-        soon = max(1, int(self.patience * len(guess.value)))
-        low = np.flatnonzero(guess.value < bound)
-        back = len(low) > 0 and int(low[0]) <= soon
-        at = int(guess.steps[low[0]] if len(low) else guess.steps[-1])
-        fate = (_BACK if len(low) else _STAYS).format(step=str(at))
+    def _finding(self, run: Run, guess: Guess, costs: tuple[float, float]) -> Finding:
+        blind, bound = costs
+        steps, values = self._course(run, guess)
         first, step = float(guess.value[0]), int(guess.steps[0])
+        low = np.flatnonzero(values < bound)
+        at = int(steps[low[0]] if len(low) else steps[-1])
+        # Nothing is known before the second record.
+        soon = max(step + self.patience * (_last(run, guess) - step), int(steps[:2][-1]))
+        back = len(low) > 0 and at <= soon
+        fate = (_BACK if len(low) else _STAYS).format(step=str(at))
         words = {
             "call": guess.column,
             "first": number(first),
@@ -167,11 +177,32 @@ class InitialLossOff:
         is_class = bool(np.isfinite(guess.uniform))
         text = _CLASSES if is_class else _VALUES
         message = Text(text.en.format(fate=fate.en, **words), text.zh.format(fate=fate.zh, **words))
-        last = at if len(low) else int(guess.steps[-1])
-        evidence = Evidence(CALL_VALUE.name, guess.column, step, last, first, bound)
+        evidence = Evidence(CALL_VALUE.name, guess.column, step, at, first, bound)
         advice = (_CLASS_ADVICE if is_class else _VALUE_ADVICE).format(
             blind=number(blind), scale=number(float(f"{min(0.1, blind / first):.1g}"))
         )
         severity = Severity.INFO if back else self.severity
         numbers = {"first": first, "guess": blind}
         return Finding(self.code, severity, guess.column, (evidence,), message, advice, numbers)
+
+    def _course(self, run: Run, guess: Guess) -> tuple[Steps, Doubles]:
+        """The call's value over the steps: check-ups are few, so what is recorded more often and has the same value tells more."""
+        for table in (run[quantity] for quantity in (LOSS, LOSS_TERM) if quantity in run):
+            for name in table.columns:
+                if self._same(table, name, guess):
+                    values = table.column(name).astype(np.float64)
+                    later = (table.steps >= guess.steps[0]) & np.isfinite(values)
+                    return table.steps[later], values[later]
+        return guess.steps, guess.value
+
+    def _same(self, table: Table, name: str, guess: Guess) -> bool:
+        """Whether a column has the call's value at its first two check-ups, where each step has a record of its own."""
+        seen = table.at(guess.steps[:2], [name])[:, 0].astype(np.float64)
+        close = np.abs(seen - guess.value[:2]) <= self.same * np.abs(guess.value[:2])
+        return len(seen) > 1 and bool(close.all())
+
+
+def _last(run: Run, guess: Guess) -> int:
+    """Last step of the run."""
+    ends = [int(run[quantity].steps[-1]) for quantity in (LOSS, LOSS_TERM) if quantity in run]
+    return max([int(guess.steps[-1]), *ends])

@@ -16,6 +16,8 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_MAX,
     CALL_TARGET_MEAN,
     CALL_TARGET_MIN,
+    CALL_TARGET_ONE_HOT,
+    CALL_TARGET_WHOLE,
     Quantity,
     Source,
 )
@@ -56,6 +58,10 @@ _NEVER_NO = Text(
     ' No probability can be below 0.5, so "no" can\'t be learned.',
     "概率不可能低于 0.5，因此学不会“否”。",
 )
+_SEVERAL = Text(
+    "The output ends in a softmax, whose {outputs} values sum to 1, but {percent}% of the target rows of `{call}` do not: they name several classes or none ({count} of {checks} check-ups).",
+    "输出以 softmax 结尾，{outputs} 个值之和恒为 1，而 `{call}` 的目标行中有 {percent}% 并非如此：它们包含多个类别或没有类别（{checks} 次检查中的 {count} 次）。",
+)
 _NOTHING = Text("", "")
 _ONE_ADVICE = Text(
     """For a yes-or-no question, one raw output and the logistic loss:
@@ -94,6 +100,20 @@ loss = torch.nn.functional.mse_loss(model(x), target)
 
 若要保留 {source}，请把目标换到它的范围内，例如用 `(target - {least}) / ({most} - {least})` 换到 0 到 1。对只取正值的目标，`torch.nn.functional.softplus` 可以达到全部取值。""",
 )
+_SEVERAL_ADVICE = Text(
+    """Ask a yes-or-no question for each class, so that any number of them can be true:
+
+```python
+logits = model(x)  # raw outputs, no softmax
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
+```""",
+    """对每个类别各问一个是或否的问题，这样可以有任意多个类别为真：
+
+```python
+logits = model(x)  # 原始输出，不要 softmax
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
+```""",
+)
 _LOGIT_ADVICE = Text(
     """Give the loss the raw outputs of the last linear layer:
 
@@ -119,7 +139,8 @@ class OutputRangeMismatch:
 
     How it decides: in most check-ups the loss's input comes (autograd graph) from a sigmoid, softmax, tanh or ReLU, and the targets of a
     regression loss go beyond its range by more than `min_excess` of their own span (error if even their mean does); a Poisson loss has
-    targets above e^1 in the mean; a loss that takes logits gets them from a sigmoid, tanh or ReLU; or a softmax has one unit.
+    targets above e^1 in the mean; a loss that takes logits gets them from a sigmoid, tanh or ReLU; a softmax has one unit;
+    or a softmax is compared with rows of 0 and 1 of which less than `max_one_hot` hold exactly one 1.
 
     What to try first: end with a linear layer, or bring the targets into the activation's range.
 
@@ -133,7 +154,7 @@ class OutputRangeMismatch:
 
     为什么重要：sigmoid 永远给不出 7，tanh 给不出 12，单个单元的 softmax 只能给出 1。损失停在原地，激活被推向端点，梯度随之消失。
 
-    如何判断：在多数检查中，损失的输入（自动求导图）来自 sigmoid、softmax、tanh 或 ReLU，而回归损失的目标超出其范围的部分大于目标自身跨度的 `min_excess`（若连均值也超出则为错误）；Poisson 损失的目标均值大于 e^1；接受 logits 的损失却得到 sigmoid、tanh 或 ReLU 的输出；或 softmax 只有一个单元。
+    如何判断：在多数检查中，损失的输入（自动求导图）来自 sigmoid、softmax、tanh 或 ReLU，而回归损失的目标超出其范围的部分大于目标自身跨度的 `min_excess`（若连均值也超出则为错误）；Poisson 损失的目标均值大于 e^1；接受 logits 的损失却得到 sigmoid、tanh 或 ReLU 的输出；softmax 只有一个单元；或 softmax 与只含 0 和 1 的目标行比较，而其中恰有一个 1 的行不足 `max_one_hot`。
 
     先试什么：以线性层结尾，或把目标换到激活函数的范围内。
 
@@ -151,6 +172,8 @@ class OutputRangeMismatch:
         CALL_TARGET_MAX,
         CALL_TARGET_MEAN,
         CALL_TARGET_INDEX,
+        CALL_TARGET_ONE_HOT,
+        CALL_TARGET_WHOLE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD201", "LD205", "LD505", "LD602", "LD701", "LD702", "LD705", "LD707",
@@ -158,6 +181,8 @@ class OutputRangeMismatch:
 
     #: part of the targets' span that lies outside, 1; rounding and a stray target stay below it
     min_excess: float = 0.1
+    #: share of the target rows, 1; a few rows without a class are padding or background
+    max_one_hot: float = 0.7
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding per call."""
@@ -171,6 +196,8 @@ class OutputRangeMismatch:
                 yield self._constant(call, (one, one | known), _ONE_CLASS)
             elif call.function in _SQUASHERS:
                 yield from self._squashed(call, known)
+            elif mostly(several := self._several(call), known, 1):
+                yield self._many(call, several & known, known)
             else:
                 yield from self._unreached(call, known)
 
@@ -178,6 +205,20 @@ class OutputRangeMismatch:
         message = text.format(call=call.name, **counts(*seen))
         evidence = call.evidence(CALL_OUTPUTS, seen[0], 1.0, 2.0)
         return self._of(Severity.ERROR, evidence, message, _ONE_ADVICE)
+
+    def _several(self, call: Call) -> Bools:
+        """Check-ups in which a softmax's rows are compared with rows that mostly don't sum to 1."""
+        rows = (call.of(CALL_OUTPUTS) > 1) & (call.of(CALL_TARGET_WHOLE) == 1)
+        rows &= (call.of(CALL_TARGET_MIN) == 0) & (call.of(CALL_TARGET_MAX) == 1)
+        rows &= (call.of(CALL_TARGET_ONE_HOT) < self.max_one_hot) & call.made_by(Source.SOFTMAX)
+        return rows & np.isin(call.function, (*REGRESSION, "binary_cross_entropy"))
+
+    def _many(self, call: Call, hits: Bools, known: Bools) -> Finding:
+        other = 1 - float(np.median(call.of(CALL_TARGET_ONE_HOT)[hits]))
+        words = {"outputs": number(call.typical(CALL_OUTPUTS)), "percent": number(100 * other)}
+        message = _SEVERAL.format(call=call.name, **words, **counts(hits, known))
+        evidence = call.evidence(CALL_TARGET_ONE_HOT, hits, 1 - other, self.max_one_hot)
+        return self._of(self.severity, evidence, message, _SEVERAL_ADVICE)
 
     def _squashed(self, call: Call, known: Bools) -> Iterator[Finding]:
         """A loss that takes logits gets squashed ones."""

@@ -8,7 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_HELD, PARAMETER_NORM, Quantity
+from tb_lossdiag.quantities import (
+    GRADIENT_NORM,
+    PARAMETER_HELD,
+    PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
+    Quantity,
+)
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
@@ -52,7 +58,8 @@ class ParametersNotInOptimizer:
     What to try first: make the optimizer from the finished model's `parameters()`, or add a parameter group.
 
     Guards against: parameters that an optimizer holds at any time (staged unfreezing); those whose norm changes by more than
-    `max_drift`, as an optimizer unknown to the writer moves them; frozen ones, which have no gradient; runs in which no optimizer is
+    `max_drift`, as an optimizer unknown to the writer moves them; frozen ones, which have no gradient, or only one left over from an earlier
+    stage; runs in which no optimizer is
     known (not evaluated). All parameters are one finding, whole modules by one name.
 
     References: PyTorch, `torch.optim`, "Constructing it"; `Optimizer.add_param_group`.
@@ -66,7 +73,7 @@ class ParametersNotInOptimizer:
 
     先试什么：用完成后的模型的 `parameters()` 创建优化器，或添加参数组。
 
-    如何避免误报：曾被优化器持有过的参数（分阶段解冻）；范数变化超过 `max_drift` 的参数，说明有记录器不知道的优化器在更新它们；没有梯度的冻结参数；不知道优化器的训练（不评估）。所有参数合为一个结论，整个模块用一个名字表示。
+    如何避免误报：曾被优化器持有过的参数（分阶段解冻）；范数变化超过 `max_drift` 的参数，说明有记录器不知道的优化器在更新它们；没有梯度、或只留有早先阶段梯度的冻结参数；不知道优化器的训练（不评估）。所有参数合为一个结论，整个模块用一个名字表示。
 
     参考：PyTorch `torch.optim`“Constructing it”；`Optimizer.add_param_group`。
     """
@@ -75,7 +82,7 @@ class ParametersNotInOptimizer:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Parameters that no optimizer holds", "没有优化器持有的参数")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_HELD)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_TRAINABLE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD605")
 
     #: records with a gradient; by then every optimizer of a loop has been seen
@@ -99,8 +106,8 @@ class ParametersNotInOptimizer:
             zip(held.columns, np.nanmax(np.nan_to_num(flags, nan=-1.0), axis=0), strict=True)
         )
         has = (~np.isnan(gradient.values)).sum(axis=0) >= self.min_records
-        trained = [name for name, ok in zip(gradient.columns, has, strict=True) if ok]
-        moved = self._moved(run)
+        frozen, moved = _frozen(run), self._moved(run)
+        trained = [n for n, ok in zip(gradient.columns, has, strict=True) if ok and n not in frozen]
         names = [name for name in trained if ever.get(name, -1.0) == 0 and name not in moved]
         if names:
             yield self._finding(run, names, trained, held_any=max(ever.values()) > 0)
@@ -147,3 +154,9 @@ class ParametersNotInOptimizer:
             advice,
             {"parameters": len(names), "trainable": len(trained)},
         )
+
+
+def _frozen(run: Run) -> set[str]:
+    """Parameters that were never trainable; a gradient they have is an old one."""
+    seen = sightings(run, PARAMETER_TRAINABLE)
+    return {each.column for each in seen if len(each.values) and not each.values.any()}

@@ -9,6 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_VALUE,
     GRADIENT_NORM,
     LOSS,
     LOSS_TERM,
@@ -21,6 +23,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import curve
 from tb_lossdiag.rules.decay import Decay, decay
+from tb_lossdiag.rules.progress import below_baseline
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
 from tb_lossdiag.rules.terms import (
@@ -40,8 +43,16 @@ _DECAY = Text(
     "权重衰减的拉力是损失梯度的 {times} 倍（{big} 对 {small}），连续 {records} 条记录如此，而损失只比起点下降了 {percent}%。",
 )
 _SHRUNK = Text(
-    "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left, while no other term has lost more than {percent}% of its start.",
-    "`{penalty}` 到第 {first} 步已从 {start} 降到 {end}，权重几乎所剩无几，而其他项最多只比起点下降了 {percent}%。",
+    "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left; {data}.",
+    "`{penalty}` 到第 {first} 步已从 {start} 降到 {end}，权重几乎所剩无几；{data}。",
+)
+_NO_FALL = Text(
+    "no other term has lost more than {percent}% of its start",
+    "其他项最多只比起点下降了 {percent}%",
+)
+_CONSTANT = Text(
+    "the model's answer costs no less than a constant one",
+    "模型的答案并不比一个常数更好",
 )
 _TERM_ADVICE = Text(
     """Let the data speak first: lower the weight of `{penalty}` from {weight} to about {less}, or bring it in slowly.
@@ -82,7 +93,7 @@ class RegulariserOverwhelms:
     `learned` of its start, then and at the end. Without: weight decay x parameter norm over the gradient norm, over all parameters, for optimizers
     that add the decay to the gradient; at least `min_ratio` in `min_records` records in a row. And by values: a penalty (not a
     KL divergence) down to `max_rest` of its start for `min_records` records, while all data terms lost less than `unlearned` of
-    theirs. Dimensionless.
+    theirs, or while the loss calls cost no less than the best constant answer. Dimensionless.
 
     What to try first: a smaller weight, or one that grows slowly.
 
@@ -97,7 +108,7 @@ class RegulariserOverwhelms:
 
     为什么重要：权重走向惩罚项要求的位置，而数据所说的没有学到。
 
-    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。还可由数值判断：惩罚项（KL 散度除外）降到起点的 `max_rest` 并保持 `min_records` 条记录，而所有数据项下降不足 `unlearned`。无量纲。
+    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。还可由数值判断：惩罚项（KL 散度除外）降到起点的 `max_rest` 并保持 `min_records` 条记录，而所有数据项下降不足 `unlearned`，或损失调用的值并不比最佳常数答案低。无量纲。
 
     先试什么：减小权重，或让它逐渐增大。
 
@@ -117,6 +128,8 @@ class RegulariserOverwhelms:
         WEIGHT_DECAY,
         PARAMETER_NORM,
         GRADIENT_NORM,
+        CALL_VALUE,
+        CALL_BASELINE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD401", "LD402")
 
@@ -224,24 +237,27 @@ class RegulariserOverwhelms:
         names = [n for n in table.columns if is_penalty(n, values_of(run, n))]
         data = [n for n in table.columns if n not in names]
         falls = [float(term_fall(run, n, at)[0]) for n in data]
-        if not falls or not max(np.nan_to_num(falls)) < self.unlearned:
+        # A term may fall far from a bad start and still not know more than a constant.
+        unlearned = falls and max(np.nan_to_num(falls)) < self.unlearned
+        if not falls or not (unlearned or below_baseline(run) is False):
             return
         for name in (n for n in names if not DIVERGENCE.search(n)):
             fall = term_fall(run, name, table.steps)
             gone = np.flatnonzero(fall >= 1 - self.max_rest)
             if len(gone) >= self.min_records and gone[-1] == len(table) - 1:
-                yield self._shrunk_finding(run, name, int(gone[0]), max(falls))
+                data = _NO_FALL.format(percent=number(100 * max(0.0, *falls)))
+                yield self._shrunk_finding(
+                    run, name, int(gone[0]), data if unlearned else _CONSTANT
+                )
 
-    def _shrunk_finding(self, run: Run, name: str, first: int, fall: float) -> Finding:
+    def _shrunk_finding(self, run: Run, name: str, first: int, data: Text) -> Finding:
         table = run[LOSS_TERM]
         values = table.column(name)
         start, end = float(median(values[:3])), float(median(values[-3:]))
-        message = _SHRUNK.format(
-            penalty=name,
-            start=number(start),
-            end=number(end),
-            first=str(int(table.steps[first])),
-            percent=number(100 * max(fall, 0.0)),
+        words = {"start": number(start), "end": number(end)}
+        words |= {"penalty": name, "first": str(int(table.steps[first]))}
+        message = Text(
+            _SHRUNK.en.format(data=data.en, **words), _SHRUNK.zh.format(data=data.zh, **words)
         )
         weight = typical_weight(run, name)
         advice = _TERM_ADVICE.format(

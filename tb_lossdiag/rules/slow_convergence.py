@@ -106,7 +106,7 @@ class SlowConvergence:
         PARAMETER_SIZE,
     )
     may_read: ClassVar[tuple[Quantity, ...]] = (MOMENTUM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD106",)
 
     #: per step, 1; a fifth of the usual 1e-3: a small classifier wins 1% in 800 steps there, and all of it with ten times more
     max_ratio: float = 2e-4

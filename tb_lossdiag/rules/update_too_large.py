@@ -85,7 +85,7 @@ class UpdateTooLarge:
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
 
-    Guards against: large first steps that a training survives (the stretch counts from `settling` steps on); zero-initialised
+    Guards against: large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); zero-initialised
     weights; biases and normalisation scales; single jumps. The lower bound doesn't see steps at right angles to the weights.
 
     References: Karpathy 2022, Building makemore part 3 (update-to-data ratio around 1e-3); Amazon SageMaker Debugger,
@@ -100,7 +100,7 @@ class UpdateTooLarge:
 
     先试什么：按给出的倍数降低学习率，并加预热。
 
-    如何避免误报：训练能承受的最初几步大更新（从第 `settling` 步之后才开始计）；零初始化的权重；偏置与归一化参数；单次跳变。下界看不到与权重垂直的更新。
+    如何避免误报：训练能承受的最初几步大更新（每个矩阵从其第 `settling` 步之后才开始计）；零初始化的权重；偏置与归一化参数；单次跳变。下界看不到与权重垂直的更新。
 
     参考：Karpathy 2022，Building makemore 第 3 部分（更新与数据之比约 1e-3）；Amazon SageMaker Debugger，WeightUpdateRatio。
     """
@@ -164,7 +164,8 @@ class UpdateTooLarge:
         worthless = loss is not None and judged and never_fell(loss)
         trouble = loss is not None and judged and goes_wrong(loss, self.min_records, self.max_noise)
         settled = updates.steps - updates.steps[0] >= self.settling
-        lasting = longest((ratio > self.max_ratio) & settled, least)
+        calm = median(updates.settled(self.settling), axis=1)
+        lasting = longest((calm > self.max_ratio) & settled, least)
         broken = longest(ratio > self.max_ratio, self.min_exact)
         enough = self.min_records if updates.exact else self.min_in_trouble
         late = settled | (

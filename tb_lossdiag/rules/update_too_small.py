@@ -118,7 +118,7 @@ class UpdateTooSmall:
         CLIP_GLOBAL_NORM,
         CLIP_MAX_NORM,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD109")
 
     #: per step, 1; a hundredth of the usual 1e-3
     min_ratio: float = 1e-5

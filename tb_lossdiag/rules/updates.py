@@ -47,6 +47,12 @@ class Updates:
         """Whether the applied change itself was recorded."""
         return self.source is UPDATE_NORM
 
+    def settled(self, steps: int) -> Doubles:
+        """float64[T, C]: the ratios, without those of each matrix's first steps since it was first seen."""
+        begun = self.steps[np.argmax(np.isfinite(self.ratios), axis=0)]
+        early = self.steps[:, None] - begun[None, :] < steps
+        return np.where(early, np.nan, self.ratios)
+
     def most_moved(self, span: Span) -> str:
         """The weight matrix that moves most over these records."""
         each = median(self.ratios[span.records], axis=0)

@@ -8,8 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import PARAMETER_NORM, PARAMETER_SIZE, WEIGHT_DECAY, Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.quantities import (
+    PARAMETER_NORM,
+    PARAMETER_SIZE,
+    UPDATE_NORM,
+    WEIGHT_DECAY,
+    Quantity,
+)
+from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.layers import Family, family, global_norm, sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings, too_few
@@ -54,11 +60,13 @@ class WeightGrowth:
     Why it matters: activations saturate or overflow, gradients lose their scale, and the model becomes overconfident.
 
     How it decides: norm over all weight matrices with a value throughout, level of the last records over that of the first, is at
-    least `min_growth`; their root mean square ends above `min_rms`; and the norm rises by `min_rise` in the last quarter. Unit: 1.
+    least `min_growth`; their root mean square ends above `min_rms`; and the norm rises in the last quarter by `min_rise`, and at `min_pace` of the
+    average pace of its growth. Unit: 1.
 
     What to try first: weight decay, or a smaller learning rate.
 
-    Guards against: weights that start at or near 0, as in LoRA or a zero-initialised head (below `min_start`); ordinary growth, which
+    Guards against: weights that start at or near 0, as in LoRA or a zero-initialised head (below `min_start`, or
+    nothing but their first update within `max_difference`); ordinary growth, which
     levels off; layers that are unfrozen later; biases and normalisation scales.
 
     References: Loshchilov and Hutter 2019 (arXiv 1711.05101); Soudry et al. 2018 (arXiv 1710.10345) on growth under cross-entropy.
@@ -68,11 +76,11 @@ class WeightGrowth:
 
     为什么重要：激活会饱和或溢出，梯度失去尺度，模型变得过度自信。
 
-    如何判断：全程都有数值的所有权重矩阵的总范数，最后几条记录与最初几条记录的水平之比至少为 `min_growth`；其均方根最后高于 `min_rms`；并且最后四分之一内范数仍增大 `min_rise`。无量纲。
+    如何判断：全程都有数值的所有权重矩阵的总范数，最后几条记录与最初几条记录的水平之比至少为 `min_growth`；其均方根最后高于 `min_rms`；并且最后四分之一内范数仍增大 `min_rise`，速度不低于平均增长速度的 `min_pace`。无量纲。
 
     先试什么：权重衰减，或更小的学习率。
 
-    如何避免误报：从 0 或接近 0 开始的权重，例如 LoRA 或零初始化的输出层（低于 `min_start`）；会趋于平稳的普通增长；后来才解冻的层；偏置与归一化参数。
+    如何避免误报：从 0 或接近 0 开始的权重，例如 LoRA 或零初始化的输出层（低于 `min_start`，或与其第一次更新相差不超过 `max_difference`）；会趋于平稳的普通增长；后来才解冻的层；偏置与归一化参数。
 
     参考：Loshchilov 与 Hutter 2019（arXiv 1711.05101）；Soudry 等 2018（arXiv 1710.10345），关于交叉熵下权重的增长。
     """
@@ -81,7 +89,7 @@ class WeightGrowth:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The weights grow without bound", "权重无限增大")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE)
-    may_read: ClassVar[tuple[Quantity, ...]] = (WEIGHT_DECAY,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (UPDATE_NORM, WEIGHT_DECAY)
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
 
     #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold
@@ -90,8 +98,12 @@ class WeightGrowth:
     min_rms: float = 0.3
     #: root mean square of a matrix at the start, 1; below, it was initialised to grow
     min_start: float = 1e-3
+    #: relative difference between a matrix after its first step and that step, 1; rounding
+    max_difference: float = 1e-3
     #: growth of the norm over the last quarter of the records, 1; more than noise
     min_rise: float = 0.05
+    #: rise per record in the last quarter over that of the whole run, 1; a random walk keeps 0.54, what goes towards a goal slows down
+    min_pace: float = 0.5
     #: records; fewer show no trend
     min_records: int = 10
 
@@ -107,8 +119,17 @@ class WeightGrowth:
             )
         values = norm.values.astype(np.float64)
         chosen &= median(values[:3], axis=0) / np.sqrt(elements) >= self.min_start
+        chosen &= ~self._began_at_zero(run, norm)
         if chosen.any():
             yield from self._judge(run, values[:, chosen], elements[chosen], chosen)
+
+    def _began_at_zero(self, run: Run, norm: Table) -> Bools:
+        """Matrices that are all first update: one step may already take them above `min_start`."""
+        if UPDATE_NORM not in run:
+            return np.zeros(len(norm.columns), bool)
+        first = run[UPDATE_NORM].at(norm.steps[:1], norm.columns)[0].astype(np.float64)
+        same: Bools = np.abs(norm.values[0] - first) <= self.max_difference * first
+        return same
 
     def _judge(
         self, run: Run, values: Doubles, elements: Doubles, chosen: Bools
@@ -117,7 +138,9 @@ class WeightGrowth:
         total = level(global_norm(values.astype(np.float32)), 3)
         start, end = float(total[2]), float(total[-1])
         rms = end / float(np.sqrt(elements.sum()))
-        rising = end >= (1 + self.min_rise) * float(total[-(len(total) // 4) - 1])
+        before = float(total[-(len(total) // 4) - 1])
+        rising = end >= (1 + self.min_rise) * before
+        rising &= 4 * (end - before) >= self.min_pace * (end - start)
         if not start > 0 or end < self.min_growth * start or rms < self.min_rms or not rising:
             return
         each = median(values[-3:], axis=0) / median(values[:3], axis=0)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_SIZE, Quantity
+from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS, PARAMETER_SIZE, Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import curve
 from tb_lossdiag.rules.layers import compact, listed, sizes, weights
@@ -22,6 +22,21 @@ _SOME = Text(
 _ALL = Text(
     "The gradient of all {all} parameters is exactly 0 from step {first} to {last} ({records} records), while the loss has not been learned: nothing the parameters do changes it.",
     "从第 {first} 步到第 {last} 步（{records} 条记录），全部 {all} 个参数的梯度恰为 0，而损失并没有学下来：参数无论怎么变都不影响它。",
+)
+_IDLE = Text(
+    "The loss is exactly 0, and so is the gradient of all {all} parameters, from step {first} to {last} ({records} records): for {percent}% of the run the steps changed nothing.",
+    "从第 {first} 步到第 {last} 步（{records} 条记录），损失恰为 0，全部 {all} 个参数的梯度也恰为 0：全程 {percent}% 的更新什么也没有改变。",
+)
+_IDLE_ADVICE = Text(
+    """Look at the outputs: is everything learned, or is the loss cut off?
+
+- A `clamp` inside the loss is flat beyond its ends: outputs that have got there stay. Use a loss of `torch.nn.functional` that takes raw
+  outputs, such as `binary_cross_entropy_with_logits` for classes or `mse_loss` for measured values.
+- If a margin is really met by all samples, stop here, or ask for more: a larger margin, harder samples.""",
+    """请查看输出：是都学会了，还是损失被截断了？
+
+- 损失内部的 `clamp` 在端点之外是平的：输出一旦越过端点就停在那里。请使用 `torch.nn.functional` 中接受原始输出的损失，例如分类用 `binary_cross_entropy_with_logits`，测量值用 `mse_loss`。
+- 如果所有样本确实都满足了间隔，可以就此停止，或提高要求：更大的间隔、更难的样本。""",
 )
 _SOME_ADVICE = Text(
     """The loss does depend on {names} in the code, but with factor 0. Usual reasons, in this order:
@@ -83,12 +98,14 @@ class ZeroGradient:
 
     How it decides: the L2 norm of a weight's gradient is exactly 0 in every step of at least `min_records` records in a row,
     which reach to the end of the run or make up `min_stretch` of it, while other parameters have one that is not 0. If the
-    gradients of all parameters are 0 and the loss has lost less than `learned` of its start, that is an error. Unit: records.
+    gradients of all parameters are 0 and the loss has lost less than `learned` of its start, that is an error. It is a warning if a loss
+    that is none of PyTorch's functions is exactly 0 as well for `min_idle` of the run. Unit: records.
 
     What to try first: look at the outputs of these layers: are they all 0, or always the same?
 
     Guards against: parameters without a gradient (LD204) and frozen ones; biases alone; layers that start at zero and wake up
-    in the first steps; branches that are used now and then; a loss that has reached its end (margins that are met).
+    in the first steps; branches that are used now and then; a loss that has reached its end (margins that are met), unless nearly
+    the whole run was idle.
 
     References: Lu, Shin, Su and Karniadakis 2019, Dying ReLU and Initialization (arXiv 1903.06733); Wardat et al. 2021, DeepLocalize
     (arXiv 2103.03376).
@@ -98,11 +115,11 @@ class ZeroGradient:
 
     为什么重要：该参数参与了计算，却什么也学不到。
 
-    如何判断：某个权重的梯度 L2 范数连续至少 `min_records` 条记录、每一步都恰为 0，并且一直到训练末尾或占全程 `min_stretch`，而其他参数的梯度不为 0。若所有参数的梯度都为 0，而损失比起点下降不足 `learned`，则为错误。单位：记录数。
+    如何判断：某个权重的梯度 L2 范数连续至少 `min_records` 条记录、每一步都恰为 0，并且一直到训练末尾或占全程 `min_stretch`，而其他参数的梯度不为 0。若所有参数的梯度都为 0，而损失比起点下降不足 `learned`，则为错误。若不是 PyTorch 自带函数的损失在全程 `min_idle` 的时间内也恰为 0，则为警告。单位：记录数。
 
     先试什么：检查这些层的输出：是否全为 0，或始终相同？
 
-    如何避免误报：没有梯度（LD204）和冻结的参数；单独的偏置；从零开始、最初几步后苏醒的层；偶尔使用的分支；已经到底的损失（间隔都已满足）。
+    如何避免误报：没有梯度（LD204）和冻结的参数；单独的偏置；从零开始、最初几步后苏醒的层；偶尔使用的分支；已经到底的损失（间隔都已满足），除非几乎全程都在空转。
 
     参考：Lu、Shin、Su 与 Karniadakis 2019，Dying ReLU and Initialization（arXiv 1903.06733）；Wardat 等 2021，DeepLocalize（arXiv 2103.03376）。
     """
@@ -111,7 +128,7 @@ class ZeroGradient:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Gradients are exactly zero", "梯度恰好为零")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS, PARAMETER_SIZE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS, PARAMETER_SIZE, CALL_VALUE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602")
 
     #: records in a row; an expert or a branch that is used now and then shows up within that many
@@ -120,6 +137,8 @@ class ZeroGradient:
     min_stretch: float = 0.5
     #: share of the starting loss, 1; beyond, the gradient may be 0 because there is nothing left to win
     learned: float = 0.9
+    #: share of the run's steps, 1; who has met every margin within a twentieth of the run has asked too little
+    min_idle: float = 0.95
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all weights, or one for the whole model."""
@@ -141,6 +160,8 @@ class ZeroGradient:
         if whole is not None:
             if not self._done(run, *whole.ends(table.steps)):
                 yield self._finding(run, whole, list(table.columns), _ALL)
+            elif self._idle(run, *whole.ends(table.steps)):
+                yield self._finding(run, whole, list(table.columns), _IDLE)
             return
         yield from self._layers(run, zero, dark)
 
@@ -161,6 +182,15 @@ class ZeroGradient:
         fall = loss.fall_at(np.array([first, last], np.int64))
         return bool(fall.max() >= self.learned or loss.level[-1] == 0)
 
+    def _idle(self, run: Run, first: int, last: int) -> bool:
+        """Whether an expression of one's own was exactly 0 for nearly the whole run."""
+        if LOSS not in run or CALL_VALUE in run:
+            return False
+        loss = run[LOSS]
+        at = (loss.steps >= first) & (loss.steps <= last)
+        whole = last - first >= self.min_idle * (last - int(loss.steps[0]))
+        return whole and last == int(loss.steps[-1]) and not loss.values[at].any()
+
     def _layers(self, run: Run, zero: Bools, dark: Bools) -> Iterator[Finding]:
         columns = run[GRADIENT_NORM].columns
         is_weight = weights(columns, sizes(run, columns))
@@ -177,7 +207,7 @@ class ZeroGradient:
             yield self._finding(run, Span(first, last), names, _SOME)
 
     def _finding(self, run: Run, span: Span, names: list[str], text: Text) -> Finding:
-        table, every = run[GRADIENT_NORM], text is _ALL
+        table, every = run[GRADIENT_NORM], text is not _SOME
         ends = span.ends(table.steps)
         patterns = compact(names, table.columns)
         message = text.format(
@@ -187,15 +217,15 @@ class ZeroGradient:
             last=str(ends[1]),
             records=str(span.size),
             names=listed(patterns),
+            percent=f"{100 * (ends[1] - ends[0]) / max(int(table.steps[-1] - table.steps[0]), 1):.0f}",
         )
         module = names[0].rpartition(".")[0]
-        advice = (
-            _ALL_ADVICE if every else _SOME_ADVICE.format(names=listed(patterns, 2), module=module)
-        )
+        some = _SOME_ADVICE.format(names=listed(patterns, 2), module=module)
+        advice = {_ALL: _ALL_ADVICE, _IDLE: _IDLE_ADVICE}.get(text, some)
         shown = names[:1] if every else _one_each(patterns, names)
         evidence = tuple(Evidence(GRADIENT_NORM.name, name, *ends, 0.0, 0.0) for name in shown)
         subject = patterns[0] if len(patterns) == 1 and not every else ""
-        severity = Severity.ERROR if every else self.severity
+        severity = Severity.ERROR if text is _ALL else self.severity
         numbers = {"parameters": len(names), "records": span.size}
         return Finding(self.code, severity, subject, evidence, message, advice, numbers)
 

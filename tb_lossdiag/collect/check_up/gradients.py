@@ -22,6 +22,7 @@ from tb_lossdiag.quantities import (
     CLIP_WHILE_SCALED,
     CLIPS_SEEN,
     FIRST_BACKWARD_NORM,
+    LATE_CLIPS,
     LATE_FACTOR,
     STEP_NORM,
     STEP_RATIO_SPREAD,
@@ -149,7 +150,8 @@ class Gradients:
             at_step: norms of the gradients the step used; None if unknown.
             seen: whether calls could be seen.
         """
-        late: Facts = {LATE_FACTOR: self._used.factor()} if seen else {}
+        used = self._used
+        late: Facts = {LATE_FACTOR: used.factor(), LATE_CLIPS: used.clipped()} if seen else {}
         step: Facts = {} if at_step is None else {STEP_NORM: at_step.total}
         if not self.backwards or self._last is None:
             return late | step

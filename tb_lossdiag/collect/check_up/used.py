@@ -23,6 +23,7 @@ class Used:
         ]
         self._norms: dict[int, Tensor] = {}
         self._factor: Tensor | None = None
+        self._kept: Tensor | None = None
         self.existed = bool(self._owners)
         self.reset = False
 
@@ -52,10 +53,16 @@ class Used:
         after = norms(tensors).to(before.device)
         factor = torch.where((before > 0) & (after > 0), after / before, 1.0).min()
         self._factor = factor if self._factor is None else torch.minimum(self._factor, factor)
+        kept = (after > 0).any().float()
+        self._kept = kept if self._kept is None else torch.maximum(self._kept, kept)
 
     def forget(self) -> None:
         """They are used no more."""
         self._known, self._owners, self._norms = {}, [], {}
+
+    def clipped(self) -> Value:
+        """1 if any was scaled or clamped after use and is not zero, else 0."""
+        return 0.0 if self._kept is None else self._kept
 
     def factor(self) -> Value:
         """Smallest factor of a change after use."""

@@ -9,6 +9,7 @@ from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_CALLS,
     CLIPS_SEEN,
+    LATE_CLIPS,
     LATE_FACTOR,
     ZERO_GRADS,
 )
@@ -65,6 +66,12 @@ def test_the_check_up_sees_late_clips_of_torchs_own_function() -> None:
     assert finding.evidence[0].quantity == LATE_FACTOR.name
     assert "0.3 times" in finding.message.en
     assert not findings(RULE, checked(0.9995))
+
+
+def test_a_late_clip_counts_before_it_binds() -> None:
+    assert "below its bound" in the_finding(RULE, changed(checked(1.0), LATE_CLIPS, 1.0)).message.en
+    kept = changed(checked(1.0, reset=0.0), LATE_CLIPS, 1.0)
+    assert not findings(RULE, kept)
 
 
 def test_clear_when_gradients_are_clipped_early_too_or_kept() -> None:

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_first_call
-from synthetic import changed, healthy_run, without
+from synthetic import changed, healthy_run, with_loss, without
 
-from tb_lossdiag.quantities import CALL_BASELINE, CALL_OUTPUTS, CALL_VALUE, CALL_WEIGHTED, Quantity
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_VALUE,
+    CALL_WEIGHTED,
+    LOSS,
+    Quantity,
+)
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.initial_loss_off import InitialLossOff
@@ -38,6 +45,24 @@ def test_warns_when_it_stays() -> None:
 
 def test_worth_knowing_when_it_recovers() -> None:
     assert the_finding(RULE, with_first_call(RUN, 8.0, 1.0)).severity is Severity.INFO
+
+
+def recorded(back: int) -> Run:
+    """A call of 8 in all check-ups, whose recorded loss falls below the bound from the record `back` on."""
+    run = with_first_call(RUN, 8.0, 8.0)
+    return with_loss(run, np.where(np.arange(200) < back, 8.0, 1.0))
+
+
+def test_the_recorded_loss_tells_when_it_recovers() -> None:
+    soon, late = recorded(19), recorded(22)
+    assert the_finding(RULE, soon).severity is Severity.INFO
+    assert the_finding(RULE, late).severity is Severity.WARNING
+    assert f"by step {late[LOSS].steps[22]}" in the_finding(RULE, late).message.en
+
+
+def test_a_recorded_loss_of_another_value_tells_nothing() -> None:
+    other = with_loss(recorded(10), np.where(np.arange(200) < 10, 9.0, 1.0))
+    assert the_finding(RULE, other).severity is Severity.WARNING
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -58,6 +58,19 @@ def test_fires_on_squashed_logits() -> None:
     assert "below 0.5" in the_finding(RULE, relu).message.en
 
 
+def tags(one_hot: float, **more: float) -> Run:
+    facts = {"target_min": 0, "target_max": 1, "target_whole": 1, "target_mean": 0.5, "outputs": 3}
+    facts |= {"source": Source.SOFTMAX, "target_one_hot": one_hot, **more}
+    return with_call(RUN, "mse_loss", **facts)
+
+
+def test_fires_on_a_softmax_for_several_classes_at_once() -> None:
+    assert "65% of the target rows" in the_finding(RULE, tags(0.35)).message.en
+    assert not findings(RULE, tags(0.72))
+    assert not findings(RULE, tags(0.35, target_whole=0)), "soft targets may sum to 1"
+    assert not findings(RULE, tags(0.35, source=Source.SIGMOID))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings_if_any(RULE, healthy_run(seed))

@@ -7,7 +7,12 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, with_none_gradients, without
 
-from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_HELD, PARAMETER_NORM
+from tb_lossdiag.quantities import (
+    GRADIENT_NORM,
+    PARAMETER_HELD,
+    PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
+)
 from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
@@ -60,6 +65,12 @@ def test_clear_when_an_optimizer_the_writer_does_not_know_moves_them() -> None:
 
 def test_clear_without_a_gradient() -> None:
     assert not findings(RULE, with_none_gradients(holding(*HEAD), COLUMNS[:4]))
+
+
+def test_clear_when_frozen_with_an_old_gradient() -> None:
+    frozen = table(PARAMETER_TRAINABLE, [0], np.isin(COLUMNS, HEAD)[None, :] * 1.0, COLUMNS)
+    run = holding(*HEAD)
+    assert not findings(RULE, replace(run, tables={**run.tables, frozen.quantity.name: frozen}))
 
 
 def test_evidence_is_each_modules_first_parameter() -> None:

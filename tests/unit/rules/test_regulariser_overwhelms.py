@@ -7,6 +7,8 @@ from sickness_a import falling, overwhelmed
 from synthetic import changed, healthy_run, optimized_by, stuck, with_terms, without
 
 from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_VALUE,
     GRADIENT_NORM,
     LOSS_TERM,
     LOSS_WEIGHT,
@@ -73,6 +75,18 @@ def test_fires_when_the_weights_are_gone_and_nothing_is_learned() -> None:
     assert not findings(RULE, with_terms(run, learned))
     left = np.add(terms, [0.0, 0.02])
     assert not findings(RULE, with_terms(run, left))
+
+
+def test_a_data_term_at_the_cost_of_a_constant_is_not_learned() -> None:
+    rng = np.random.default_rng(0)
+    shrinks = 0.02 + 3 * np.exp(-0.1 * np.arange(200))
+    data = np.r_[np.geomspace(9, 1, 50), np.ones(150)] * rng.lognormal(0, 0.05, 200)
+    run = with_terms(
+        without(overwhelmed(RUN), TERM_GRADIENT_NORM), np.stack([data, shrinks], axis=1)
+    )
+    constant = changed(changed(run, CALL_VALUE, 1.02), CALL_BASELINE, 1.0)
+    assert "costs no less than a constant" in the_finding(RULE, constant).message.en
+    assert not findings(RULE, changed(constant, CALL_VALUE, 0.9))
 
 
 def test_decoupled_weight_decay_is_not_this() -> None:

@@ -101,6 +101,19 @@ def test_large_first_steps_count_only_if_the_loss_never_gets_better() -> None:
     assert the_finding(RULE, broken).severity is Severity.ERROR
 
 
+def test_a_model_that_joins_later_settles_as_well() -> None:
+    run = each_step(healthy_run(0))
+    steps, norms = (
+        run[UPDATE_NORM].steps,
+        run[PARAMETER_NORM].at(run[UPDATE_NORM].steps, run[UPDATE_NORM].columns),
+    )
+    first = np.where(steps - steps[10] < 20, 0.5, 1e-3)[:, None] * norms
+    first[:10] = np.nan
+    assert not findings(RULE, changed(run, UPDATE_NORM, first))
+    always = np.where(np.isnan(first), np.nan, 0.5 * norms)
+    assert findings(RULE, changed(run, UPDATE_NORM, always))
+
+
 def thrown(growth: float, loss: float = 2.3) -> Run:
     """Within 30 steps the weights grow by `growth`; the loss stays where it was."""
     run = each_step(healthy_run(0))

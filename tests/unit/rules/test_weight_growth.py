@@ -5,7 +5,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, without
 
-from tb_lossdiag.quantities import PARAMETER_NORM, WEIGHT_DECAY
+from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.weight_growth import WeightGrowth
@@ -38,8 +38,24 @@ def test_clear_just_below_growth_size_and_rise() -> None:
     assert not findings(RULE, growing(20, end=0.7))
 
 
+def test_clear_when_the_growth_slows_down() -> None:
+    for power, expected in ((0.6, 1), (0.35, 0)):
+        norms = START * (1 + 20 * (np.arange(200) / 199) ** power)[:, None]
+        norms[:3] = START
+        assert len(findings(RULE, changed(healthy_run(1, layers=3), PARAMETER_NORM, norms))) == (
+            expected
+        )
+
+
 def test_clear_on_weights_that_began_near_zero() -> None:
     assert not findings(RULE, growing(1e6, start=1e-3))
+
+
+def test_clear_on_weights_that_are_all_first_step() -> None:
+    run = growing(20)
+    first = run[PARAMETER_NORM].values[0]
+    assert not findings(RULE, changed(run, UPDATE_NORM, first[None]))
+    assert findings(RULE, changed(run, UPDATE_NORM, 0.9 * first[None]))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_zero_gradients
 from synthetic import changed, head, healthy_run, stuck, with_loss, without
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
+from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS
 from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
@@ -32,6 +32,19 @@ def test_all_of_them_are_an_error_while_not_learned() -> None:
 def test_a_loss_that_is_done_has_no_gradient() -> None:
     done = with_loss(RUN, np.concatenate((np.linspace(2, 0, 100), np.zeros(100))))
     assert not findings(RULE, with_zero_gradients(done, slice(None), slice(100, None)))
+
+
+def test_a_run_that_is_idle_from_its_beginning_on() -> None:
+    def idle(first: int) -> Run:
+        run = with_loss(without(RUN, CALL_VALUE), np.r_[np.ones(first), np.zeros(200 - first)])
+        return with_zero_gradients(run, slice(None), slice(first, None))
+
+    finding = the_finding(RULE, idle(9))
+    assert finding.severity is Severity.WARNING
+    assert "for 95% of the run" in finding.message.en
+    assert not findings(RULE, idle(11))
+    margin = Run("margin", {**idle(9).tables, CALL_VALUE.name: RUN[CALL_VALUE]}, RUN.facts)
+    assert not findings(RULE, margin)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -79,6 +79,7 @@ def test_zero_grad_in_both_ways(set_to_none: bool, whose: str) -> None:
     assert watched.value(q.ZERO_GRADS) == 1
     assert watched.value(q.CARRIED_NORM) == 0
     assert watched.value(q.LATE_FACTOR) == 1
+    assert watched.value(q.LATE_CLIPS) == 0
 
 
 def test_missing_zero_grad() -> None:
@@ -168,9 +169,25 @@ def test_the_tutorials_mistake_clip_after_step(through_module: bool, set_to_none
     optimizer.step()
     watched.end()
     assert watched.value(q.LATE_FACTOR, 0) == 1, "nothing was used before the first step"
+    assert [watched.value(q.LATE_CLIPS, step) for step in range(3)] == [0, 1, 1]
     assert watched.value(q.LATE_FACTOR, 1) == pytest.approx(factors[0], rel=1e-3)
     assert watched.value(q.LATE_FACTOR, 2) == pytest.approx(factors[1], rel=1e-3)
     assert watched.value(q.CLIPS_SEEN) == 0
+
+
+@pytest.mark.parametrize("foreach", [True, False])
+def test_a_late_clip_that_does_not_bind_is_seen(foreach: bool) -> None:
+    net = _net()
+    optimizer = _sgd(net)
+    watched = Watched(net, optimizer)
+    for step in range(2):
+        optimizer.zero_grad(set_to_none=False)
+        _loss(net, step).backward()
+        optimizer.step()
+        clip_grad_norm_(net.parameters(), 1e6, foreach=foreach)
+    watched.end()
+    assert watched.value(q.LATE_FACTOR, 1) == 1
+    assert watched.value(q.LATE_CLIPS, 1) == 1
 
 
 def test_a_clip_by_value_after_step_is_late_too() -> None:
