@@ -73,6 +73,7 @@ class ClipLedger:
     def __init__(self) -> None:
         """Start empty."""
         self._calls: dict[str, ClipCall] = {}
+        self._newest: dict[str, ClipCall] = {}
         self._counts: dict[str, int] = {}
         self._columns: dict[tuple[str, int], str] = {}
         self.clipped: set[int] = set()
@@ -81,6 +82,11 @@ class ClipLedger:
     def empty(self) -> bool:
         """Whether there was no call since the last record."""
         return not self._calls
+
+    @property
+    def knows_norms(self) -> bool:
+        """Whether norms before a clip may be had, recorded already or not."""
+        return bool(self._newest)
 
     def note(
         self,
@@ -98,14 +104,17 @@ class ClipLedger:
         mark, ids = Mark(some(held)), list(map(id, held))
         call = ClipCall(local(total.detach()), float(bound), after, order, each, ids, mark)
         self._calls[column] = call
+        self._newest.pop(column, None)
+        self._newest[column] = call
         self._counts[column] = self._counts.get(column, 0) + 1
         self.clipped = set(ids)
 
     def norms_before(self, parameters: Sequence[Tensor]) -> tuple[list[int], Tensor] | None:
         """Ids and norms before clipping of the newest clip, if its gradients are as it left them."""
-        for call in reversed(self._calls.values()):
+        for call in reversed(self._newest.values()):
             if call.each is not None and call.mark.unchanged(parameters):
                 return call.held, call.each
+        self._newest = {c: k for c, k in self._newest.items() if not k.mark.knows(parameters)}
         return None
 
     def take(self) -> Sample | None:

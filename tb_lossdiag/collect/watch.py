@@ -244,7 +244,7 @@ class Watch:
 
     def _measured(self, held: Sequence[nn.Parameter]) -> Tensor:
         clips = self._host.clips
-        known = None if clips.empty else clips.norms_before(held)
+        known = clips.norms_before(held) if clips.knows_norms else None
         if known is not None:
             return self._unscaled(merged(held, known[0], known[1].float()))
         each = self._fused([p.grad for p in held])  # type: ignore[misc]

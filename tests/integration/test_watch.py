@@ -171,7 +171,10 @@ def test_a_norm_whose_square_overflows_is_not_taken_for_infinity(tmp_path: Path)
     assert run[GRADIENT_NONFINITE].values.tolist() == [[0.0, 0.0]]
 
 
-def test_clips_of_the_writer_are_in_the_ledger_with_their_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [False, True])
+def test_clips_of_the_writer_are_in_the_ledger_with_their_order(
+    tmp_path: Path, named: bool
+) -> None:
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     truth = []
@@ -179,9 +182,12 @@ def test_clips_of_the_writer_are_in_the_ledger_with_their_order(tmp_path: Path) 
         writer.watch(model, optimizer)
         for x, y in batches(8):
             optimizer.zero_grad()
-            cross_entropy(model(x), y).backward()
+            loss = cross_entropy(model(x), y)
+            loss.backward()
             truth.append(norms(model))
             writer.clip_grad_norm_(model.parameters(), 0.5)
+            if named:
+                writer.add_diagnostics(loss=loss)
             optimizer.step()
     run = read(tmp_path)
     total = np.sqrt((np.array(truth) ** 2).sum(axis=1))
