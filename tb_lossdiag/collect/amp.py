@@ -14,11 +14,12 @@ from tb_lossdiag.records import Record
 
 
 def is_unscaled(scaler: Any, optimizers: Sequence[Any]) -> bool:
-    """Whether gradients carry no scale now: `unscale_` has run, or scaling is off."""
+    """Whether gradients carry no scale now: `unscale_` has run for one of these optimizers (any, if none is known), or scaling is off."""
     if not scaler.is_enabled():
         return True
     states = getattr(scaler, "_per_optimizer_states", {})
-    stages = [states[id(o)]["stage"].name for o in optimizers if id(o) in states]
+    some = [states[id(o)] for o in optimizers if id(o) in states] if optimizers else states.values()
+    stages = [state["stage"].name for state in some]
     return any(stage in {"UNSCALED", "STEPPED"} for stage in stages)
 
 

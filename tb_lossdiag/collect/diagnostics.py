@@ -79,7 +79,10 @@ class Diagnostics:
         l2 = float(norm_type) == 2.0  # noqa: PLR2004
         if order is not None and l2:
             self.guarded(
-                "clipping", lambda: self.clips.note(given, total, max_norm, each=each, order=order)
+                "clipping",
+                lambda: self.clips.note(
+                    given, total, max_norm, each=each, order=order, scale=self._scale(order)
+                ),
             )
         return total
 
@@ -94,7 +97,15 @@ class Diagnostics:
             total, left = torch.linalg.vector_norm(before), torch.linalg.vector_norm(after)
             self.guarded(
                 "clipping",
-                lambda: self.clips.note(given, total, bound, each=before, after=left, order=order),
+                lambda: self.clips.note(
+                    given,
+                    total,
+                    bound,
+                    each=before,
+                    after=left,
+                    order=order,
+                    scale=self._scale(order),
+                ),
             )
 
     def watch(
@@ -313,6 +324,10 @@ class Diagnostics:
             return Order(self.optimizers.used(given))
         before = not amp.is_unscaled(scaler, self.optimizers.alive())
         return Order(self.optimizers.used(given), float(before))
+
+    def _scale(self, order: Order) -> float:
+        """The loss scale that the gradients of a clip carried."""
+        return float(self._scaler.get_scale()) if order.before_unscale == 1.0 else 1.0
 
     def alive(self) -> list[Watch]:
         """The watches that observe."""

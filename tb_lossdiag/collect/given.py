@@ -68,7 +68,12 @@ class Given:
         if any(map(is_distributed, model.tensors)):
             raise NotImplementedError("the model is sharded: call writer.watch on every rank")
         held = [p for p in model.tensors if p.grad is not None]
-        return gradient.gradients(model, self._clips.norms_before(held), self._factor(call))
+        scale = self._scale(call)
+        clip = 1.0 if call.clip is None else unclipped(*call.clip)
+        known = self._clips.norms_before(held)
+        if known is not None and not known.unscaled:
+            known = known._replace(each=known.each / scale)
+        return gradient.gradients(model, known and (known.held, known.each), clip / scale)
 
     def _rates(self) -> Sample:
         records = self._optimizers.rates()
@@ -82,11 +87,8 @@ class Given:
             watch.reported_clip(*call.clip)
         return reported(*call.clip)
 
-    def _factor(self, call: Call) -> float | Tensor:
-        """What gives measured gradient norms back as they were before clipping and after unscaling."""
-        factor: float | Tensor = 1.0
-        if call.scaler is not None:
-            factor = 1.0 / amp.loss_scale(call.scaler, self._optimizers.alive())
-        if call.clip is not None:
-            factor = factor * unclipped(*call.clip)
-        return factor
+    def _scale(self, call: Call) -> float:
+        """The loss scale that the gradients carry now."""
+        if call.scaler is None:
+            return 1.0
+        return amp.loss_scale(call.scaler, self._optimizers.alive())

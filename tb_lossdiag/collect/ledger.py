@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -67,12 +69,27 @@ class ClipCall:
     mark: Mark
 
 
+class Before(NamedTuple):
+    """Norms of gradients before their clip.
+
+    Attributes:
+        held: ids of the parameters.
+        each: float[n], the norm of each one's gradient.
+        unscaled: whether they surely carry no loss scale; if not, they carry what the gradients carried then.
+    """
+
+    held: list[int]
+    each: Tensor
+    unscaled: bool
+
+
 class ClipLedger:
     """Clip calls since the last record, the newest for each clipped set of parameters."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._calls: dict[str, ClipCall] = {}
+        self._newest: dict[str, ClipCall] = {}
         self._counts: dict[str, int] = {}
         self._columns: dict[tuple[str, int], str] = {}
         self.clipped: set[int] = set()
@@ -81,6 +98,11 @@ class ClipLedger:
     def empty(self) -> bool:
         """Whether there was no call since the last record."""
         return not self._calls
+
+    @property
+    def knows_norms(self) -> bool:
+        """Whether norms before a clip may be had, recorded already or not."""
+        return bool(self._newest)
 
     def note(
         self,
@@ -91,21 +113,28 @@ class ClipLedger:
         each: Tensor | None,
         after: Tensor | None = None,
         order: Order,
+        scale: float = 1.0,
     ) -> None:
-        """Remember a clip that has just been done."""
+        """Remember a clip that has just been done, of gradients that carried this loss scale."""
         held = [parameter for parameter in parameters if parameter.grad is not None]
         column = self._column("clip" if after is None else "clip value", held)
         mark, ids = Mark(some(held)), list(map(id, held))
+        if each is not None and scale != 1.0:
+            each = each / scale
         call = ClipCall(local(total.detach()), float(bound), after, order, each, ids, mark)
         self._calls[column] = call
+        self._newest.pop(column, None)
+        self._newest[column] = call
         self._counts[column] = self._counts.get(column, 0) + 1
         self.clipped = set(ids)
 
-    def norms_before(self, parameters: Sequence[Tensor]) -> tuple[list[int], Tensor] | None:
-        """Ids and norms before clipping of the newest clip, if its gradients are as it left them."""
-        for call in reversed(self._calls.values()):
+    def norms_before(self, parameters: Sequence[Tensor]) -> Before | None:
+        """Norms before the newest clip of these parameters, if their gradients are as it left them."""
+        for call in reversed(self._newest.values()):
             if call.each is not None and call.mark.unchanged(parameters):
-                return call.held, call.each
+                scale_known = not math.isnan(call.order.before_unscale)
+                return Before(call.held, call.each.float(), scale_known)
+        self._newest = {c: k for c, k in self._newest.items() if not k.mark.knows(parameters)}
         return None
 
     def take(self) -> Sample | None:

@@ -258,11 +258,15 @@ class Watch:
 
     def _measured(self, held: Sequence[nn.Parameter]) -> Tensor:
         clips = self._host.clips
-        known = None if clips.empty else clips.norms_before(held)
+        known = clips.norms_before(held) if clips.knows_norms else None
+        scale = self._scale_now()
         if known is not None:
-            return self._unscaled(merged(held, known[0], known[1].float()))
+            each = known.each if known.unscaled or scale is None else known.each / scale
+            return merged(held, known.held, each, 1.0 if scale is None else 1.0 / scale)
         each = self._fused([p.grad for p in held])  # type: ignore[misc]
-        return self._unscaled(each if self._factor is None else each * self._factor)
+        if self._factor is not None:
+            each = each * self._factor
+        return each if scale is None else each / scale
 
     def _fused(self, grads: list[Tensor]) -> Tensor:
         """Their norms; what kind they are is looked at now and then."""
@@ -276,12 +280,13 @@ class Watch:
         self._plain = False
         return norms(grads)
 
-    def _unscaled(self, each: Tensor) -> Tensor:
+    def _scale_now(self) -> float | Tensor | None:
+        """The loss scale that the gradients carry now, None for 1."""
         if self._scale is not None:
             scale = amp.loss_scale(self._scale.scaler, [self._optimizer])
-            return each if scale == 1.0 else each / scale
-        fused = getattr(self._optimizer, "grad_scale", None)
-        return each if fused is None else each / fused
+            return None if scale == 1.0 else scale
+        fused: Tensor | None = getattr(self._optimizer, "grad_scale", None)
+        return fused
 
     def _broken(self, held: Sequence[Tensor], measured: Tensor) -> Any:
         """Non-finite elements float32[n] if there are any; the device is the host here, so asking is free."""

@@ -171,7 +171,10 @@ def test_a_norm_whose_square_overflows_is_not_taken_for_infinity(tmp_path: Path)
     assert run[GRADIENT_NONFINITE].values.tolist() == [[0.0, 0.0]]
 
 
-def test_clips_of_the_writer_are_in_the_ledger_with_their_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [False, True])
+def test_clips_of_the_writer_are_in_the_ledger_with_their_order(
+    tmp_path: Path, named: bool
+) -> None:
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     truth = []
@@ -179,9 +182,12 @@ def test_clips_of_the_writer_are_in_the_ledger_with_their_order(tmp_path: Path) 
         writer.watch(model, optimizer)
         for x, y in batches(8):
             optimizer.zero_grad()
-            cross_entropy(model(x), y).backward()
+            loss = cross_entropy(model(x), y)
+            loss.backward()
             truth.append(norms(model))
             writer.clip_grad_norm_(model.parameters(), 0.5)
+            if named:
+                writer.add_diagnostics(loss=loss)
             optimizer.step()
     run = read(tmp_path)
     total = np.sqrt((np.array(truth) ** 2).sum(axis=1))
@@ -235,7 +241,7 @@ def test_skipped_steps_and_the_order_of_unscaling_are_seen(
                 _grad(model, 0).fill_(float("inf"))
             if unscale_first:
                 scaler.unscale_(optimizer)
-            writer.clip_grad_norm_(model.parameters(), 1e6)
+            writer.clip_grad_norm_(model.parameters(), 0.5)
             writer.add_diagnostics(loss=loss, global_step=step)
             scaler.step(optimizer)
             scaler.update()
@@ -251,6 +257,28 @@ def test_skipped_steps_and_the_order_of_unscaling_are_seen(
     np.testing.assert_allclose(run[GRADIENT_NORM].values, expected, rtol=1e-4)
     order = run[CLIP_BEFORE_UNSCALE].values[:, 0]
     assert set(order.tolist()) == {0.0 if unscale_first else 1.0}
+
+
+@pytest.mark.parametrize("unscale_first", [True, False])
+def test_a_clip_of_scaled_gradients_is_given_back_unscaled_without_watch(
+    tmp_path: Path, unscale_first: bool
+) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    truth = []
+    with SummaryWriter(tmp_path) as writer:
+        for x, y in batches(3):
+            optimizer.zero_grad()
+            scaler.scale(cross_entropy(model(x), y)).backward()
+            truth.append((np.array(norms(model)) / 1024).tolist())
+            if unscale_first:
+                scaler.unscale_(optimizer)
+            writer.clip_grad_norm_(model.parameters(), 0.5)
+            writer.add_diagnostics(model, scaler=scaler)
+            scaler.step(optimizer)
+            scaler.update()
+    np.testing.assert_allclose(read(tmp_path)[GRADIENT_NORM].values, truth, rtol=1e-4)
 
 
 def test_every_looks_at_one_step_in_so_many(tmp_path: Path) -> None:
