@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,23 @@ from tb_lossdiag.records import Record
 T = TypeVar("T")
 _LONGEST = 1.0
 """Seconds that observations of watched steps may wait for the file."""
+
+
+class Judge(Protocol):
+    """Judges what is recorded, in the training loop."""
+
+    @property
+    def calm(self) -> bool:
+        """Whether something that is not finite would be news."""
+        ...
+
+    def judge(self) -> None:
+        """Judge if it is time to; may raise to stop the training."""
+        ...
+
+    def last(self) -> None:
+        """The run ends."""
+        ...
 
 
 @dataclass
@@ -71,8 +88,10 @@ class Diagnostics:
         self._scaler: Any = None
         self.rounds = Rounds()
         self._drained = time.monotonic()
-        self._newest = -1
+        self._newest = self._written = -1
         self.silent = False
+        self.live: Judge | None = None
+        self._alarmed = False
         self.hush()
 
     # --- what users call ---------------------------------------------------------------------------------------------
@@ -177,6 +196,8 @@ class Diagnostics:
             self._maybe_drain(now=False)
         else:
             self.drain(at)
+        if not watches:  # else the optimizer's step is the place
+            self.judge()
 
     # --- what watches call -------------------------------------------------------------------------------------------
 
@@ -201,7 +222,15 @@ class Diagnostics:
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
-        self._maybe_drain(now=now or watch.full)
+        self._maybe_drain(now=now or watch.full or self._alarmed)
+        if self._alarmed:  # the step before held something that is not finite: let it be judged
+            self.guarded("writing", lambda: self.recorder.cut(self._written))
+        self._alarmed = now and self.live is not None and self.live.calm
+
+    def judge(self) -> None:
+        """Judge what was recorded, if that was asked for and it is time; may raise to stop the training."""
+        if self.live is not None and not self.silent:
+            self.live.judge()
 
     # --- to the recorder ---------------------------------------------------------------------------------------------
 
@@ -228,6 +257,8 @@ class Diagnostics:
         self.drain()
         if not self.silent:
             self.guarded("writing", self.recorder.flush)
+        if self.live is not None and patience:
+            self.live.last()
         for watch in self.alive():  # a check-up may have begun; nothing of ours stays installed
             watch.remove()
 
@@ -266,7 +297,8 @@ class Diagnostics:
         if names := self.optimizers.names():
             self.recorder.say({"optimizer": names})
         pending = self._pending()
-        self.recorder.advance((newest if pending is None else min(newest, pending)) - 1)
+        self._written = (newest if pending is None else min(newest, pending)) - 1
+        self.recorder.advance(self._written)
 
     def _drop(self) -> None:
         """Another rank writes."""
