@@ -6,20 +6,21 @@ torch: a machine that only looks at runs needs none.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tb_lossdiag.live import LiveFinding, TrainingStopped
     from tb_lossdiag.writer import SummaryWriter
 
-__all__ = ["SummaryWriter", "__version__"]
+__all__ = ["LiveFinding", "SummaryWriter", "TrainingStopped", "__version__"]
+_HOME = {"SummaryWriter": "writer", "LiveFinding": "live", "TrainingStopped": "live"}
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     """Import the writer, and torch with it, only when it is asked for."""
-    if name != "SummaryWriter":
+    if name not in _HOME:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    from tb_lossdiag.writer import SummaryWriter  # noqa: PLC0415
-
-    return SummaryWriter
+    return getattr(import_module(f"tb_lossdiag.{_HOME[name]}"), name)

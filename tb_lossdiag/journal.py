@@ -13,13 +13,14 @@ import numpy as np
 from tensorboard.compat.proto import summary_pb2
 
 from tb_lossdiag.quantities import frame_quantities
-from tb_lossdiag.records import Floats
+from tb_lossdiag.records import Floats, Reported
 from tb_lossdiag.schema import (
     FACTS,
     SHARD,
     SHARD_BYTES,
     Columns,
     Fact,
+    Report,
     Session,
     Tag,
     Words,
@@ -110,6 +111,23 @@ class Journal:
     def say(self, words: Mapping[str, str]) -> None:
         """Take facts that word an advice; each is written once per session and when it changes."""
         self._words.update(words)
+
+    def report(self, said: Reported) -> None:
+        """Write what was said of a finding; something has been recorded before."""
+        fact = Report(
+            code=said.code,
+            subject=said.subject,
+            severity=said.severity,
+            step=said.step,
+            walltime=said.walltime,
+            cleared=said.cleared,
+        )
+        self._fact(Fact(report=fact), said.walltime)
+
+    def known(self) -> list[Fact]:
+        """What a reader who comes only now has to know of the session: its words and columns."""
+        facts = [Fact(columns=_columns(frame)) for frame in self._frames.values()]
+        return [Fact(words=Words(values=self._said)), *facts]
 
     def flush(self) -> int:
         """Write the pending step; the size of its payload in bytes, as far as it is known."""

@@ -14,14 +14,16 @@ class Header(_message.Message):
     def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("session", "columns", "words")
+    __slots__ = ("session", "columns", "words", "report")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
     session: Session
     columns: Columns
     words: Words
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ...) -> None: ...
+    report: Report
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("start_step",)
@@ -53,3 +55,19 @@ class Words(_message.Message):
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.ScalarMap[str, str]
     def __init__(self, values: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Report(_message.Message):
+    __slots__ = ("code", "subject", "severity", "cleared", "step", "walltime")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    CLEARED_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    WALLTIME_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    subject: str
+    severity: str
+    cleared: bool
+    step: int
+    walltime: float
+    def __init__(self, code: _Optional[str] = ..., subject: _Optional[str] = ..., severity: _Optional[str] = ..., cleared: bool = ..., step: _Optional[int] = ..., walltime: _Optional[float] = ...) -> None: ...

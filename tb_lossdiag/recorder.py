@@ -10,7 +10,8 @@ import numpy as np
 from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.journal import Emit, Journal
 from tb_lossdiag.quantities import QUANTITIES, Quantity
-from tb_lossdiag.records import Record
+from tb_lossdiag.records import Record, Reported
+from tb_lossdiag.schema import Fact
 from tb_lossdiag.sheet import Block, Part, parts
 from tb_lossdiag.windows import Windows
 
@@ -98,6 +99,20 @@ class Recorder:
         if self._step <= until:
             self.settle()
         self._windows.advance(until)
+
+    def cut(self, until: int) -> None:
+        """Write the window that has begun, as far as step `until`, although it is not full."""
+        if self._step <= until:
+            self.settle()
+        self._windows.flush(until)
+
+    def report(self, said: Reported) -> None:
+        """Take what was said of a finding while the training runs."""
+        self._journal.report(said)
+
+    def known(self) -> list[Fact]:
+        """What a reader who comes only now has to know."""
+        return self._journal.known()
 
     def flush(self) -> None:
         """Write everything."""

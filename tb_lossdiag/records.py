@@ -74,6 +74,11 @@ class Table:
         """Number of records T."""
         return len(self.steps)
 
+    @property
+    def unknown(self) -> bool:
+        """Whether an optional quantity has no value at all, which counts as not recorded."""
+        return self.quantity.optional and bool(np.isnan(self.values).all())
+
     def column(self, name: str) -> Floats:
         """float32[T] of one column; all NaN if there is no such column."""
         if name not in self.columns:
@@ -94,6 +99,27 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """What was said of a finding while the training ran.
+
+    Attributes:
+        code: code of the rule.
+        subject: what the finding is about.
+        severity: "info", "warning" or "error".
+        step: of the newest record by then.
+        walltime: seconds since the epoch.
+        cleared: whether it was said that it is no longer found.
+    """
+
+    code: str
+    subject: str
+    severity: str
+    step: int
+    walltime: float
+    cleared: bool = False
+
+
+@dataclass(frozen=True)
 class Run:
     """All tables of one training.
 
@@ -101,11 +127,13 @@ class Run:
         name: run name, as TensorBoard shows it.
         tables: by quantity name.
         facts: what does not vary and only words the advice, e.g. {"optimizer": "AdamW"}.
+        reported: what was said of findings while the training ran, in that order.
     """
 
     name: str
     tables: Mapping[str, Table] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    reported: tuple[Reported, ...] = ()
 
     def __getitem__(self, quantity: Quantity) -> Table:
         """The table of a quantity.

@@ -13,10 +13,10 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 
-from tb_lossdiag.lossdiag_pb2 import Columns, Fact, Header, Session, Words
+from tb_lossdiag.lossdiag_pb2 import Columns, Fact, Header, Report, Session, Words
 from tb_lossdiag.records import Floats
 
-__all__ = ["Columns", "Fact", "Header", "Session", "Words"]
+__all__ = ["Columns", "Fact", "Header", "Report", "Session", "Words"]
 
 PLUGIN = "lossdiag"
 VERSION = 1

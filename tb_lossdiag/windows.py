@@ -58,9 +58,9 @@ class Windows:
             steps, times, values = steps[used:], times[used:], values[used:]
         self._write_own(until)
 
-    def flush(self) -> None:
-        """Write everything, the window that has begun included."""
-        self.advance(NEVER)
+    def flush(self, until: int = NEVER) -> None:
+        """Write everything up to a step, the window that has begun included."""
+        self.advance(until)
         begun, self._begun = self._begun, None
         if begun is not None:
             self._record(begun, 0)

@@ -8,7 +8,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,6 +58,9 @@ from tb_lossdiag.recorder import Recorder
 from tb_lossdiag.records import Record
 from tb_lossdiag.sheet import Part
 
+if TYPE_CHECKING:
+    from tb_lossdiag.live import Live, LiveFinding
+
 _SCALARS = {
     LOSS: "loss/train",
     VALIDATION_LOSS: "loss/validation",
@@ -71,6 +74,7 @@ class _EventFile:
 
     def __init__(self) -> None:
         self.file_writer: Any = None
+        self.live: Live | None = None
         self._writer: Callable[[], SummaryWriter | None] = lambda: None
 
     def open_with(self, writer: SummaryWriter) -> None:
@@ -84,6 +88,8 @@ class _EventFile:
 
     def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         self.file_writer.add_summary(summary_pb2.Summary(value=values), step, walltime)
+        if self.live is not None:
+            self.live.take(values, step, walltime)
 
 
 class SummaryWriter(TorchSummaryWriter):
@@ -194,6 +200,8 @@ class SummaryWriter(TorchSummaryWriter):
         check_up: bool = True,
         decompose: int = 0,
         budget_mb: float = 32,
+        on_finding: Callable[[LiveFinding], object] | str | None = None,
+        stop_on: str | None = None,
     ) -> Watch:
         """Record every step of an optimizer from now on, through its public hooks; the training stays the same, bit for bit.
 
@@ -209,6 +217,10 @@ class SummaryWriter(TorchSummaryWriter):
             check_up: look now and then at one whole step: how the loss is called, the order of events, modes.
             decompose: steps between two decompositions of the loss by `decompose`, 0 for each call.
             budget_mb: megabytes that the records of this run may take, about; 1 or more.
+            on_finding: judge the run while it is recorded, and call this with a `LiveFinding` once when a finding appears and once
+                when it clears; "print" prints one line each to standard error. Judging takes about 1% of the time; what is not
+                finite is judged at once. One per writer: the last one given counts.
+            stop_on: "error" or "warning": raise `TrainingStopped` in the training loop when a finding as severe as that appears.
 
         Returns:
             A handle with `remove()`, which is also a context manager.
@@ -221,15 +233,29 @@ class SummaryWriter(TorchSummaryWriter):
         if self._closed:
             raise RuntimeError("watch: the writer is closed")
         interval = check_watch(every, decompose, budget_mb)
+        live = None
+        if on_finding is not None or stop_on is not None:
+            live = self._judge_live(on_finding, stop_on)
         self._recorder.cadence.watch(int(budget_mb * 2**20), interval)
         options = Options(interval or 1, activations, check_up, decompose)
-        return self._diagnostics.watch(
+        watch = self._diagnostics.watch(
             check_model(model, "train"),
             check_optimizer(optimizer),
             None if scaler is None else check_scaler(scaler),
             scheduler,
             name,
             options,
+        )
+        if live is not None:
+            self._event_file.live = self._diagnostics.live = live
+        return watch
+
+    def _judge_live(self, on_finding: Any, stop_on: str | None) -> Live:
+        """What judges this run while it is recorded; only who asks for it pays for importing the rules."""
+        from tb_lossdiag.live import Live  # noqa: PLC0415
+
+        return Live.asked(
+            (on_finding, stop_on), self.log_dir, self._diagnostics.guarded, self._recorder
         )
 
     def clip_grad_norm_(

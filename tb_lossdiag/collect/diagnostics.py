@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,23 @@ _LONGEST = 1.0
 """Seconds that observations of watched steps may wait for the file."""
 
 
+class Judge(Protocol):
+    """Judges what is recorded, in the training loop."""
+
+    @property
+    def calm(self) -> bool:
+        """Whether something that is not finite would be news."""
+        ...
+
+    def judge(self) -> None:
+        """Judge if it is time to; may raise to stop the training."""
+        ...
+
+    def last(self) -> None:
+        """The run ends."""
+        ...
+
+
 class Diagnostics:
     """Collects samples and brings them to the recorder.
 
@@ -58,8 +75,10 @@ class Diagnostics:
         self._scaler: Any = None
         self.rounds = Rounds()
         self._drained = time.monotonic()
-        self._newest = -1
+        self._newest = self._written = -1
         self.silent = False
+        self.live: Judge | None = None
+        self._alarmed = False
         self.hush()
 
     # --- what users call ---------------------------------------------------------------------------------------------
@@ -157,9 +176,7 @@ class Diagnostics:
         if self.silent:
             return
         if call.phase == "train":
-            if at < self._newest:  # the training went back: what is known ends here
-                self.flush()
-            self._newest = at
+            self._follow(at)
         now = time.time() if walltime is None else walltime
         samples = self._given.samples(call, watches)
         if samples:
@@ -176,6 +193,14 @@ class Diagnostics:
             self._maybe_drain(now=False)
         else:
             self.drain(at)
+        if not watches:  # else the optimizer's step is the place
+            self.judge()
+
+    def _follow(self, step: int) -> None:
+        """The training is at this step; if it went back, what is known ends there."""
+        if step < self._newest:
+            self.flush()
+        self._newest = step
 
     def _losses(self, call: Call, step: int, walltime: float) -> None:
         if call.loss is not None:
@@ -206,7 +231,15 @@ class Diagnostics:
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
-        self._maybe_drain(now=now or watch.full)
+        self._maybe_drain(now=now or watch.full or self._alarmed)
+        if self._alarmed:  # the step before held something that is not finite: let it be judged
+            self.guarded("writing", lambda: self.recorder.cut(self._written))
+        self._alarmed = now and self.live is not None and self.live.calm
+
+    def judge(self) -> None:
+        """Judge what was recorded, if that was asked for and it is time; may raise to stop the training."""
+        if self.live is not None and not self.silent:
+            self.live.judge()
 
     # --- to the recorder ---------------------------------------------------------------------------------------------
 
@@ -233,6 +266,8 @@ class Diagnostics:
         self.drain()
         if not self.silent:
             self.guarded("writing", self.recorder.flush)
+        if self.live is not None and patience:
+            self.live.last()
         for watch in self.alive():  # a check-up may have begun; nothing of ours stays installed
             watch.remove()
 
@@ -259,7 +294,8 @@ class Diagnostics:
         if names := self.optimizers.names():
             self.recorder.say({"optimizer": names})
         pending = self._pending()
-        self.recorder.advance((newest if pending is None else min(newest, pending)) - 1)
+        self._written = (newest if pending is None else min(newest, pending)) - 1
+        self.recorder.advance(self._written)
 
     def _hand_rows(self) -> int:
         """Watched steps; the newest of them, -1 without one."""

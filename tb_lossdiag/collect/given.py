@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from torch import Tensor
-
 from tb_lossdiag.collect import amp, gradient, loss
 from tb_lossdiag.collect.call import Call
 from tb_lossdiag.collect.guard import Guard

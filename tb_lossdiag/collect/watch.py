@@ -181,6 +181,7 @@ class Watch:
         self._host.guarded.quick("step", lambda: self._end(start))
         if observed:
             self._host.guarded.quick("ranks", self.rows.tick)
+        self._judge()  # nothing of ours is installed now: it may raise
         self._begin_check_up()
 
     def _end(self, start: float) -> None:
@@ -214,6 +215,11 @@ class Watch:
         self._put_at = self._taken + 1
         self.rows.put(norms_, row)
         return broken is not None
+
+    def _judge(self) -> None:
+        start = time.perf_counter()
+        self._host.judge()
+        self._own += time.perf_counter() - start
 
     def _begin_check_up(self) -> None:
         start = time.perf_counter()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.quantities import BY_NAME, OTHER_WRITERS, Quantity
-from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
+from tb_lossdiag.records import Doubles, Floats, Reported, Run, Steps, Table
 from tb_lossdiag.schema import Fact, Tag
 
 _NEVER = 2**63 - 1
@@ -79,12 +79,28 @@ def assemble(name: str, sessions: Sequence[SessionData]) -> Run:
     """The run that these sessions, in the order they began, add up to."""
     blocks: dict[str, list[_Block]] = {}
     for index, session in enumerate(sessions):
-        later = [other.start for other in sessions[index + 1 :] if other.start is not None]
-        for frame, block in _blocks(session, min(later, default=_NEVER)):
+        for frame, block in _blocks(session, _undone_from(sessions[index + 1 :])):
             blocks.setdefault(frame, []).append(block)
     tables = [table for parts in blocks.values() for table in _tables(parts)]
-    kept = {table.quantity.name: table for table in tables if not _unknown(table)}
-    return Run(name, kept, _words(sessions))
+    kept = {table.quantity.name: table for table in tables if not table.unknown}
+    return Run(name, kept, _words(sessions), tuple(_reported(sessions)))
+
+
+def _undone_from(later: Sequence[SessionData]) -> int:
+    """The first step that a later session did again."""
+    return min((s.start for s in later if s.start is not None), default=_NEVER)
+
+
+def _reported(sessions: Sequence[SessionData]) -> Iterator[Reported]:
+    """What was said of findings; what a later session undid was never said."""
+    for index, session in enumerate(sessions):
+        end = _undone_from(sessions[index + 1 :])
+        for fact in session.facts:
+            if fact.WhichOneof("kind") == "report" and fact.report.step < end:
+                said = fact.report
+                yield Reported(
+                    said.code, said.subject, said.severity, said.step, said.walltime, said.cleared
+                )
 
 
 def _words(sessions: Sequence[SessionData]) -> dict[str, str]:
@@ -135,7 +151,3 @@ def _spread(block: _Block, quantity: Quantity, columns: tuple[str, ...]) -> Floa
         where = [columns.index(name) for name in block.columns]
         values[:, where] = block.values[:, :, block.quantities.index(quantity.name)]
     return values
-
-
-def _unknown(table: Table) -> bool:
-    return table.quantity.optional and bool(np.isnan(table.values).all())

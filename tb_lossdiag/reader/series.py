@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def with_scalars(run: Run, plan: Plan, read: Read) -> Run:
     moved = _aligned(new, run.tables.get(LOSS.name) or new.get(LOSS.name))
     counted = dict(_counted(table) for table in new.values() if table.quantity.nonfinite)
     facts = _facts(run, plan, read, moved)
-    return Run(run.name, {**counted, **new, **run.tables}, {**facts, **run.facts})
+    return replace(run, tables={**counted, **new, **run.tables}, facts={**facts, **run.facts})
 
 
 def _joined(quantity: Quantity, columns: Mapping[str, Series]) -> Table:

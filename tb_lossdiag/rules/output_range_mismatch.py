@@ -211,7 +211,8 @@ class OutputRangeMismatch:
         rows = (call.of(CALL_OUTPUTS) > 1) & (call.of(CALL_TARGET_WHOLE) == 1)
         rows &= (call.of(CALL_TARGET_MIN) == 0) & (call.of(CALL_TARGET_MAX) == 1)
         rows &= (call.of(CALL_TARGET_ONE_HOT) < self.max_one_hot) & call.made_by(Source.SOFTMAX)
-        return rows & np.isin(call.function, (*REGRESSION, "binary_cross_entropy"))
+        fits: Bools = rows & np.isin(call.function, (*REGRESSION, "binary_cross_entropy"))
+        return fits
 
     def _many(self, call: Call, hits: Bools, known: Bools) -> Finding:
         other = 1 - float(np.median(call.of(CALL_TARGET_ONE_HOT)[hits]))

@@ -245,9 +245,9 @@ class RegulariserOverwhelms:
             fall = term_fall(run, name, table.steps)
             gone = np.flatnonzero(fall >= 1 - self.max_rest)
             if len(gone) >= self.min_records and gone[-1] == len(table) - 1:
-                data = _NO_FALL.format(percent=number(100 * max(0.0, *falls)))
+                words = _NO_FALL.format(percent=number(100 * max(0.0, *falls)))
                 yield self._shrunk_finding(
-                    run, name, int(gone[0]), data if unlearned else _CONSTANT
+                    run, name, int(gone[0]), words if unlearned else _CONSTANT
                 )
 
     def _shrunk_finding(self, run: Run, name: str, first: int, data: Text) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import fold
+from tb_lossdiag.rules.engine import Cause, fold
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 EXPLAINS = {rule.code: rule.explains for rule in RULES}
@@ -37,6 +37,9 @@ def _finding(code: str) -> Finding:
 def test_the_cause_holds_its_symptoms(cause: str, symptoms: tuple[str, ...]) -> None:
     (root,) = fold([_finding(code) for code in (*symptoms, cause)], EXPLAINS)
     assert root.finding.code == cause
-    folded = {each.finding.code for each in root.explains}
-    nested = {c.finding.code for each in root.explains for c in each.explains}
-    assert folded | nested == set(symptoms)
+    assert _below(root) == set(symptoms)
+
+
+def _below(cause: Cause) -> set[str]:
+    children = {each.finding.code for each in cause.explains}
+    return children.union(*(_below(each) for each in cause.explains))

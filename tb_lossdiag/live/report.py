@@ -1,0 +1,92 @@
+"""What is said while the training runs, and to whom."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tb_lossdiag.rules.rule import Finding, Severity, Text
+
+_LINE = {
+    "appeared": Text(
+        "Loss Doctor, step {step}: {code} {severity}: {message}",
+        "Loss Doctor，第 {step} 步：{code} {severity}：{message}",
+    ),
+    "cleared": Text(
+        "Loss Doctor, step {step}: {code} cleared, no longer found: {message}",
+        "Loss Doctor，第 {step} 步：{code} 已消失：{message}",
+    ),
+}
+_SEVERITY = {
+    Severity.INFO: Text("info", "提示"),
+    Severity.WARNING: Text("warning", "警告"),
+    Severity.ERROR: Text("error", "错误"),
+}
+_STOPPED = Text(
+    "{code} at step {step}: {message} What to try first: {advice}",
+    "第 {step} 步 {code}：{message} 先试什么：{advice}",
+)
+
+
+@dataclass(frozen=True)
+class LiveFinding:
+    """A finding at the moment it is reported.
+
+    Attributes:
+        finding: as in the diagnosis; for "cleared" as it was last found.
+        step: of the newest record by then.
+        state: "appeared", also when it becomes more severe, or "cleared".
+    """
+
+    finding: Finding
+    step: int
+    state: Literal["appeared", "cleared"]
+
+    def line(self, language: str = "en") -> str:
+        """One line for a terminal."""
+        text = _LINE[self.state].in_language(language)
+        return _flat(text.format(step=self.step, **_words(self.finding, language)))
+
+
+class TrainingStopped(RuntimeError):  # noqa: N818  (it says what happened to the training)
+    """Raised in the training loop when a finding is as severe as `stop_on`; a callback may raise it too.
+
+    Args:
+        message: what was found, where, and what to try first.
+        reported: the finding, if there is one.
+    """
+
+    def __init__(self, message: str, reported: LiveFinding | None = None) -> None:
+        """Keep the finding."""
+        super().__init__(message)
+        self.reported = reported
+
+    @classmethod
+    def by(cls, reported: LiveFinding, language: str = "en") -> TrainingStopped:
+        """For a finding."""
+        words = _words(reported.finding, language)
+        words["advice"] = reported.finding.advice.in_language(language).split("\n\n")[0]
+        text = _STOPPED.in_language(language).format(step=reported.step, **words)
+        return cls(_flat(text), reported)
+
+
+Hear = Callable[[LiveFinding], object]
+
+
+def printed(language: str) -> Hear:
+    """Prints one line to standard error."""
+    return lambda reported: print(reported.line(language), file=sys.stderr)  # noqa: T201
+
+
+def _words(finding: Finding, language: str) -> dict[str, str]:
+    return {
+        "code": finding.code,
+        "severity": _SEVERITY[finding.severity].in_language(language),
+        "message": finding.message.in_language(language),
+    }
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
