@@ -22,7 +22,6 @@ except ModuleNotFoundError as error:
         "Recording needs PyTorch: pip install 'tb-lossdiag[torch]' (looking at runs does not).",
         name="torch",
     ) from error
-from tensorboard.compat.proto import summary_pb2
 from torch import Tensor, nn
 
 from tb_lossdiag.cadence import Cadence
@@ -41,7 +40,7 @@ from tb_lossdiag.collect.folder import open_event_files
 from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.ranks import PATIENCE, expected_rank
 from tb_lossdiag.collect.watch import Watch
-from tb_lossdiag.eventfile import use_native_checksum
+from tb_lossdiag.eventfile import EventFile
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
@@ -69,29 +68,6 @@ _SCALARS = {
 }
 
 
-class _EventFile:
-    """Where the journal writes; outlives the writer just long enough for the last step."""
-
-    def __init__(self) -> None:
-        self.file_writer: Any = None
-        self.live: Live | None = None
-        self._writer: Callable[[], SummaryWriter | None] = lambda: None
-
-    def open_with(self, writer: SummaryWriter) -> None:
-        """Ask this writer for its file when it has to be opened again; keeps no writer alive."""
-        self._writer = weakref.ref(writer)
-
-    def open(self) -> None:
-        """See to it that there is a file: torch closes it with the writer and opens a new one on demand."""
-        if (writer := self._writer()) is not None:
-            writer._get_file_writer()  # noqa: SLF001
-
-    def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
-        self.file_writer.add_summary(summary_pb2.Summary(value=values), step, walltime)
-        if self.live is not None:
-            self.live.take(values, step, walltime)
-
-
 class SummaryWriter(TorchSummaryWriter):
     """`torch.utils.tensorboard.SummaryWriter` with `add_diagnostics` and `clip_grad_norm_`.
 
@@ -116,17 +92,18 @@ class SummaryWriter(TorchSummaryWriter):
         *,
         scalars: bool = True,
     ) -> None:
-        self._event_file = _EventFile()
+        self._event_file = EventFile()
         self._recorder = Recorder(
             self._event_file, _as_scalars if scalars else _no_scalars, Cadence()
         )
-        self._diagnostics = Diagnostics(self._recorder, self._event_file.open)
+        self._diagnostics = Diagnostics(self._recorder, self._event_file)
         self._closed = self._ready = False
         self._calls = 0
         before = set() if log_dir is None else open_event_files(str(log_dir))
         super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix)
         self._ready = True
-        self._event_file.open_with(self)
+        me = weakref.ref(self)  # the file keeps no writer alive
+        self._event_file.open_with(lambda: (writer := me()) and writer._get_file_writer())  # noqa: SLF001
         count = np.array([len(before)], np.float32)
         self._recorder.first = [Record(OTHER_WRITERS, ("",), count)]
         self._recorder.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
@@ -139,8 +116,7 @@ class SummaryWriter(TorchSummaryWriter):
             return None  # only rank 0 writes the run; another has a file once the user's own add_* needs one
         file_writer = super()._get_file_writer()  # type: ignore[no-untyped-call]
         if file_writer is not self._event_file.file_writer:
-            use_native_checksum(file_writer)
-            self._event_file.file_writer = file_writer
+            self._event_file.use(file_writer)
         return file_writer
 
     def add_diagnostics(
@@ -247,7 +223,7 @@ class SummaryWriter(TorchSummaryWriter):
             options,
         )
         if live is not None:
-            self._event_file.live = self._diagnostics.live = live
+            self._event_file.listener = self._diagnostics.live = live
         return watch
 
     def _judge_live(self, on_finding: Any, stop_on: str | None) -> Live:
@@ -357,7 +333,7 @@ class SummaryWriter(TorchSummaryWriter):
         super().close()
 
 
-def _finish(diagnostics: Diagnostics, event_file: _EventFile) -> None:
+def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:
     """Write what waits in a writer nobody closed."""
     diagnostics.close(0.0)
     if event_file.file_writer is not None:

@@ -29,6 +29,7 @@ from tb_lossdiag.collect.sharded import rows_for
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.waiting import Queue, Waiting
 from tb_lossdiag.collect.watch import Watch
+from tb_lossdiag.eventfile import EventFile
 from tb_lossdiag.recorder import Recorder
 
 _LONGEST = 1.0
@@ -57,15 +58,15 @@ class Diagnostics:
 
     Args:
         recorder: where everything goes.
-        before_writing: called before the recorder may write.
+        event_file: where the recorder writes.
     """
 
-    def __init__(self, recorder: Recorder, before_writing: Callable[[], None]) -> None:
+    def __init__(self, recorder: Recorder, event_file: EventFile) -> None:
         self.recorder = recorder
         self.guarded = Guard(recorder.say)
         self.clips = ClipLedger()
         self.optimizers = OptimizerWatch()
-        self._before_writing = before_writing
+        self._event_file = event_file
         self._layers = Layers(self.optimizers, self.clips)
         self.by_hand = ByHand(self.guarded, self.say)
         self._rows: list[Rows] = []
@@ -245,7 +246,7 @@ class Diagnostics:
 
     def drain(self, step: int | None = None) -> None:
         """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
-        self.guarded("writing", lambda: self._drain(step))
+        self._write(lambda: self._drain(step))
 
     def flush(self) -> None:
         """Hand over and write everything."""
@@ -256,7 +257,7 @@ class Diagnostics:
                 self.recorder.flush()
 
         if not self.silent:
-            self.guarded("writing", work)
+            self._write(work)
 
     def close(self, patience: float) -> None:
         """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
@@ -265,11 +266,16 @@ class Diagnostics:
                 self.guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
         self.drain()
         if not self.silent:
-            self.guarded("writing", self.recorder.flush)
+            self._write(self.recorder.flush)
         if self.live is not None and patience:
             self.live.last()
         for watch in self.alive():  # a check-up may have begun; nothing of ours stays installed
             watch.remove()
+
+    def _write(self, work: Callable[[], None]) -> None:
+        """Do work that writes; what it wrote goes to the file's thread at once, even if it failed."""
+        self.guarded("writing", work)
+        self.guarded("writing", self._event_file.commit)
 
     def hush(self) -> None:
         """Only rank 0 writes; once another rank, always."""
@@ -288,7 +294,7 @@ class Diagnostics:
         if self.silent:
             self._drop()
             return
-        self._before_writing()
+        self._event_file.open()
         self._drained = time.monotonic()
         newest = max(-1 if step is None else step, self._hand_rows(), self._hand_waiting())
         if names := self.optimizers.names():
