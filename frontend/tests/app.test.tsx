@@ -116,3 +116,11 @@ test("the page speaks Chinese when asked", async () => {
   expect(await screen.findByText("问题所在：vae")).toBeTruthy();
   expect(document.documentElement.lang).toBe("zh-CN");
 });
+
+test("a run read from plain scalars says so, and what TensorBoard left out", async () => {
+  const facts = { source: "scalars", scalars: "loss: train/loss", thinned: "loss" };
+  serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ facts }) });
+  render(<App />);
+  expect(await screen.findByText(/Read from plain scalars \(loss: train\/loss\)/)).toBeTruthy();
+  expect(screen.getByText(/kept only a sample of: loss\./)).toBeTruthy();
+});

@@ -78,7 +78,7 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         whole = self._clinic.document(where, run, language)
         kind, write = _REPORTS[form]
         saved = {"Content-Disposition": f'attachment; filename="loss-doctor.{form}"'}
-        return _respond(request, write(whole), kind, saved)
+        return _respond(request, write(whole, language), kind, saved)
 
     def _rules(self, request: Request) -> Response:
         return _json(request, self._clinic.rules(parse.language(request)))
@@ -122,13 +122,13 @@ def _respond(
     return response
 
 
-def _as_json(whole: Mapping[str, Any]) -> str:
+def _as_json(whole: Mapping[str, Any], _: str) -> str:
     return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-_REPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
-    "md": ("text/markdown", lambda whole: markdown(whole["runs"])),
+_REPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any], str], str]]] = {
+    "md": ("text/markdown", lambda whole, language: markdown(whole["runs"], language)),
     "json": ("application/json", _as_json),
-    "csv": ("text/csv", lambda whole: spreadsheet(whole["runs"])),
+    "csv": ("text/csv", lambda whole, _: spreadsheet(whole["runs"])),
 }
 """What a report is made with: the command line's renderers."""

@@ -25,6 +25,8 @@ def _run(run: Json, language: str) -> Iterator[str]:
     if run["facts"].get("source") == "scalars":
         scalars = escape(run["facts"].get("scalars", ""))
         yield from (word("from scalars", language, scalars=scalars), "")
+    if thinned := run["facts"].get("thinned"):
+        yield from (word("thinned", language, names=escape(thinned)), "")
     for finding in run["findings"]:
         yield from _finding(finding, language)
     yield from _accepted(run, language)
@@ -37,7 +39,7 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
     yield f"## {finding['code']} {escape(finding['title'])} ({severity}{known})"
     subject = f"{escape(finding['subject'])}, " if finding["subject"] else ""
     yield from ("", f"{subject}{steps(finding, language)}", "")
-    yield from (escape(finding["message"]), "")
+    yield from (prose(finding["message"]), "")
     if finding["evidence"]:
         names = ("quantity", "column", "at", "observed", "bound")
         yield "| " + " | ".join(word(name, language) for name in names) + " |"
@@ -46,7 +48,7 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
         yield ""
     yield from (finding["advice"], "")
     for symptom in walk(finding["explains"]):
-        yield f"- {word('explains', language)} {symptom['code']}: {escape(symptom['message'])}"
+        yield f"- {word('explains', language)} {symptom['code']}: {prose(symptom['message'])}"
     yield ""
 
 
@@ -60,7 +62,7 @@ def _accepted(run: Json, language: str) -> Iterator[str]:
     if run["suppressed"]:
         yield from (word("accepted here", language), "")
         for finding in run["suppressed"]:
-            message, reason = escape(finding["message"]), escape(finding["reason"])
+            message, reason = prose(finding["message"]), escape(finding["reason"])
             yield f"- {finding['code']}: {message} ({reason})"
         yield ""
 
@@ -71,6 +73,20 @@ def _not_evaluated(run: Json, language: str) -> Iterator[str]:
         yield from (word("not evaluated here", language), "")
         yield from (f"- {o['code']} {o['name']}: {escape(o['reason'])}" for o in open_)
         yield ""
+
+
+def prose(text: str) -> str:
+    r"""A sentence of a rule: what stands between back-ticks stays code, the rest has no Markdown meaning.
+
+    >>> prose("`a_b` is <b> and `left open")
+    '`a_b` is &lt;b> and \\`left open'
+    """
+    pieces = " ".join(text.split("\n")).split("`")
+    closed = len(pieces) - 1 - (len(pieces) - 1) % 2
+    done = [
+        f"`{p}`" if i % 2 and i < closed else escape(p) for i, p in enumerate(pieces[: closed + 1])
+    ]
+    return "".join(done) + "".join(f"\\`{escape(piece)}" for piece in pieces[closed + 1 :])
 
 
 def escape(text: str) -> str:

@@ -83,7 +83,7 @@ def lightning(work: Workload, folder: str) -> Step:
 
     def look(count: int, loss: torch.Tensor) -> None:
         writer.add_scalar("loss", loss.item(), count)
-        norms: dict[str, Any] = grad_norm(work.model, 2)  # type: ignore[arg-type]
+        norms: dict[str, Any] = grad_norm(work.model, 2)
         for name, norm in norms.items():
             writer.add_scalar(name, float(norm), count)
 

@@ -92,6 +92,9 @@ def test_reports_are_the_command_lines(base: str, capsys: pytest.CaptureFixture[
     assert main(["check", logdir, "--format", "markdown"]) == 1
     body = get(f"{base}/report?format=md")[1].decode()
     assert body.strip() == capsys.readouterr().out.strip()
+    assert main(["check", logdir, "--format", "markdown", "--lang", "zh-CN"]) == 1
+    body = get(f"{base}/report?format=md&lang=zh-CN")[1].decode()
+    assert body.strip() == capsys.readouterr().out.strip()
     table = get(f"{base}/report?format=csv&run={quote(HOSTILE)}&lang=zh-CN")[1].decode()
     rows = list(csv.DictReader(io.StringIO(table, newline="")))
     assert [row["run"] for row in rows] == [HOSTILE] * len(rows)

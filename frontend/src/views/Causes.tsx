@@ -60,12 +60,26 @@ function Healthy({ diagnosis, steps }: { diagnosis: RunDiagnosis; steps: Props["
   );
 }
 
+/** Where the numbers come from, when that limits what can be said. */
+function Origin({ facts }: { facts: RunDiagnosis["facts"] }) {
+  const { t } = useText();
+  return (
+    <>
+      {facts.source === "scalars" ? (
+        <Note>{t("causes.fromScalars", { scalars: String(facts.scalars ?? "") })}</Note>
+      ) : null}
+      {facts.thinned ? <Note>{t("causes.thinned", { names: String(facts.thinned) })}</Note> : null}
+    </>
+  );
+}
+
 export function Causes({ diagnosis, steps, place, go }: Props) {
   const { t } = useText();
   const { findings } = diagnosis;
   return (
     <section>
       <h2>{t("causes.heading", { run: diagnosis.run })}</h2>
+      <Origin facts={diagnosis.facts} />
       {findings.length === 0 ? <Healthy diagnosis={diagnosis} steps={steps} /> : null}
       <ul class="causes">
         {findings.slice(0, SHOWN).map((finding) => (
