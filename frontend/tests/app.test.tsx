@@ -102,6 +102,19 @@ test("keys move through the list, a link opens a symptom, and the address follow
   expect(await screen.findByRole("heading", { level: 2, name: /A spike/ })).toBeTruthy();
 });
 
+test("a finding says when it was reported while the training ran", async () => {
+  window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=findings";
+  const said = { severity: "error" as const, walltime: 1.79e9 };
+  const reported = [
+    { ...said, state: "appeared" as const, step: 1230 },
+    { ...said, state: "cleared" as const, step: 1700 },
+  ];
+  serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ findings: [makeFinding({ reported })] }) });
+  render(<App />);
+  expect(await screen.findByText(/^at step 1,230 \(.*2026/)).toBeTruthy();
+  expect(screen.getByText(/^cleared at step 1,700/)).toBeTruthy();
+});
+
 test("a view without its quantity says how to record it", async () => {
   window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=gradients";
   serve({ runs: makeRuns() });

@@ -53,6 +53,7 @@ export function makeFinding(change: Partial<Finding> = {}): Finding {
     advice: "Clip the gradients:\n\n```python\nclip()\n```\n",
     numbers: { ratio: 1900, after: "NaN" },
     evidence: [],
+    reported: [],
     explains: [],
     ...change,
   };

@@ -233,9 +233,11 @@ class Diagnostics:
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
         self._maybe_drain(now=now or watch.full or self._alarmed)
-        if self._alarmed:  # the step before held something that is not finite: let it be judged
+        alarmed, self._alarmed = self._alarmed, False
+        if alarmed:  # the step before held something that is not finite: let it be judged
             self.guarded("writing", lambda: self.recorder.cut(self._written))
-        self._alarmed = now and self.live is not None and self.live.calm
+        elif now and self.live is not None:
+            self._alarmed = self.live.calm
 
     def judge(self) -> None:
         """Judge what was recorded, if that was asked for and it is time; may raise to stop the training."""

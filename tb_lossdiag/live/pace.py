@@ -51,7 +51,8 @@ class Pace:
         start = self._clock()
         yield
         end = self._clock()
-        self._hurry = end + (end - start) / _HURRY
         if whole:
             self._records = 0
             self._next = end + (end - start) / _SHARE
+        else:
+            self._hurry = end + (end - start) / _HURRY

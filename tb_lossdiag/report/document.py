@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.records import Run
+from tb_lossdiag.report import moments
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
 from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity, documentation, thresholds
@@ -45,6 +46,7 @@ def entry(
         "facts": dict(run.facts),
         "findings": [_cause(cause, run, language, named) for cause in diagnosis.causes],
         "suppressed": [_suppressed(taken, run, language, named) for taken in diagnosis.suppressed],
+        "reported": moments.moments(run),
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
     }
 
@@ -58,6 +60,7 @@ def unreadable(name: str, problem: str) -> Json:
         "facts": {},
         "findings": [],
         "suppressed": [],
+        "reported": [],
         "outcomes": [],
         "problem": problem,
     }
@@ -138,6 +141,7 @@ def _cause(cause: Cause, run: Run, language: str, named: Mapping[str, Rule]) -> 
         "advice": finding.advice.in_language(language),
         "numbers": {name: number(value) for name, value in finding.numbers.items()},
         "evidence": [_evidence(piece) for piece in finding.evidence],
+        "reported": moments.of_finding(run, finding.code, finding.subject),
         "explains": [_cause(child, run, language, named) for child in cause.explains],
     }
 

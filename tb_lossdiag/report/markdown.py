@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tb_lossdiag.report import moments
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.text import number, steps
 from tb_lossdiag.report.words import word
@@ -30,6 +31,7 @@ def _run(run: Json, language: str) -> Iterator[str]:
     for finding in run["findings"]:
         yield from _finding(finding, language)
     yield from _accepted(run, language)
+    yield from _past(run, language)
     yield from _not_evaluated(run, language)
 
 
@@ -38,7 +40,8 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
     severity = word(finding["severity"], language)
     yield f"## {finding['code']} {escape(finding['title'])} ({severity}{known})"
     subject = f"{escape(finding['subject'])}, " if finding["subject"] else ""
-    yield from ("", f"{subject}{steps(finding, language)}", "")
+    live = moments.sentence(finding["reported"], language)
+    yield from ("", f"{subject}{steps(finding, language)}{f'; {live}' if live else ''}", "")
     yield from (prose(finding["message"]), "")
     if finding["evidence"]:
         names = ("quantity", "column", "at", "observed", "bound")
@@ -64,6 +67,13 @@ def _accepted(run: Json, language: str) -> Iterator[str]:
         for finding in run["suppressed"]:
             message, reason = prose(finding["message"]), escape(finding["reason"])
             yield f"- {finding['code']}: {message} ({reason})"
+        yield ""
+
+
+def _past(run: Json, language: str) -> Iterator[str]:
+    if gone := list(moments.past(run, language)):
+        yield from (word("live past", language), "")
+        yield from (f"- {escape(sentence)}" for sentence in gone)
         yield ""
 
 

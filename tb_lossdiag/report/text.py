@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from tb_lossdiag.report import moments
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -41,6 +42,8 @@ def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
             console.print(_block(finding, language))
         for finding in run["suppressed"]:
             console.print(_accepted(finding, language))
+        for sentence in moments.past(run, language):
+            console.print(Text(f"{word('live past', language)} {sentence}", style="dim"))
         console.print(_checks(run, language))
         console.print()
 
@@ -93,7 +96,9 @@ def _where(finding: Json, language: str) -> Text:
         for piece in finding["evidence"]
         if piece["observed"] is not None
     ]
-    return Text("; ".join([f"{subject}{steps(finding, language)}", *seen]), style="dim")
+    live = moments.sentence(finding["reported"], language)
+    parts = [f"{subject}{steps(finding, language)}", *seen, *([live] if live else [])]
+    return Text("; ".join(parts), style="dim")
 
 
 def steps(finding: Json, language: str) -> str:

@@ -39,6 +39,11 @@ _WORDS: Mapping[str, Text] = {
         "read from plain scalars ({scalars}); record with tb_lossdiag.SummaryWriter for gradients, clipping and updates",
         "读自普通标量（{scalars}）；用 tb_lossdiag.SummaryWriter 记录可得到梯度、裁剪和更新",
     ),
+    "live": Text("reported live: {moments}", "训练中报告：{moments}"),
+    "live appeared": Text("at step {step}", "第 {step} 步"),
+    "live cleared": Text("cleared at step {step}", "第 {step} 步消失"),
+    "list": Text(", ", "，"),
+    "live past": Text("Reported live, no longer found:", "训练中报告过，现已不再发现："),
     "thinned": Text(
         "TensorBoard kept only a sample of: {names}", "TensorBoard 只保留了部分样本：{names}"
     ),

@@ -45,6 +45,13 @@ export interface Evidence {
   threshold: Num | null;
 }
 
+export interface Moment {
+  state: "appeared" | "cleared";
+  severity: Severity;
+  step: number;
+  walltime: number;
+}
+
 export interface Finding {
   code: string;
   name: string;
@@ -59,6 +66,8 @@ export interface Finding {
   advice: string;
   numbers: Record<string, Num>;
   evidence: Evidence[];
+  /** When it was reported while the training ran, in that order. */
+  reported: Moment[];
   explains: Finding[];
 }
 

@@ -17,6 +17,7 @@ import { formatSteps, formatValue } from "../text/numbers";
 import { type Sections, sectionsOf } from "../text/sections";
 import type { ViewProps } from "./context";
 import { EvidenceCharts } from "./Evidence";
+import { Moments } from "./Moments";
 
 type Props = ViewProps & { finding: Finding };
 
@@ -190,6 +191,7 @@ export function Detail(props: Props) {
         </p>
       </section>
       <Where finding={finding} run={run} place={place} go={go} />
+      <Moments finding={finding} />
       <EvidenceCharts finding={finding} run={run} theme={props.theme} />
       <section>
         <h3>{t("findings.fix")}</h3>
