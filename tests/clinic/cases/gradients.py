@@ -30,13 +30,13 @@ def eight_sigmoid_convolutions(writer: SummaryWriter) -> None:
     fit(writer, model, SGD(model.parameters(), lr=0.01), training.batches(200))
 
 
-@case("LD202", family="RNN", also=("LD704",))
+@case("LD202", "LD601", family="RNN")
 def recurrence_amplifies(writer: SummaryWriter) -> None:
     data = waves(60)
     model = Recurrent(nn.RNN, 1, 1, each=True)
     model.rnn = nn.RNN(1, 32, nonlinearity="relu", batch_first=True)
-    model.rnn.weight_hh_l0.data = 1.3 * torch.eye(32)
-    fit(writer, model, SGD(model.parameters(), lr=1e-3), data.batches(200), mse_loss)
+    model.rnn.weight_hh_l0.data = 1.03 * torch.eye(32)
+    fit(writer, model, SGD(model.parameters(), lr=1e-2), data.batches(200), mse_loss)
 
 
 @case("LD203", "LD103", family="MLP")
@@ -172,9 +172,9 @@ def distance_of_a_pair_of_twins(writer: SummaryWriter) -> None:
 @case("LD207", family="regression", hint=True)
 def targets_are_nearly_all_noise(writer: SummaryWriter) -> None:
     data = diabetes()
-    noisy = Samples(data.x, data.y + 2 * torch.randn_like(data.y))
-    model = mlp(10, 32, 1)
-    optimizer = SGD(model.parameters(), lr=1e-3)
+    noisy = Samples(data.x, data.y + 3 * torch.randn_like(data.y))
+    model = mlp(10, 256, 1)
+    optimizer = SGD(model.parameters(), lr=3e-3)
     writer.watch(model, optimizer)
     batches = list(noisy.batches(1600, 4))
     for step in range(400):

@@ -30,8 +30,10 @@ def _finding(code: str) -> Finding:
         ("LD507", ("LD106", "LD205")),
         ("LD510", ("LD106",)),
         ("LD511", ("LD701",)),  # the dead ReLU is the output itself
-        ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD705")),
+        ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD704", "LD705")),
         ("LD701", ("LD205",)),
+        ("LD801", ("LD104",)),
+        ("LD802", ("LD104", "LD605")),
     ],
 )
 def test_the_cause_holds_its_symptoms(cause: str, symptoms: tuple[str, ...]) -> None:
