@@ -84,7 +84,7 @@ def decoder_needs_no_code(writer: SummaryWriter) -> None:
         grainy = x + 0.3 * torch.randn_like(x)
         return {"reconstruction": _recon(code, grainy), "kl_divergence": code.divergence()}
 
-    fit_terms(writer, model, Adam(model.parameters(), lr=1e-2), training.batches(800), terms)
+    fit_terms(writer, model, Adam(model.parameters(), lr=5e-3), training.batches(900), terms)
 
 
 @case("LD403", family="multi-task")
