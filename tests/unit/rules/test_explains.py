@@ -24,6 +24,7 @@ def _finding(code: str) -> Finding:
         ("LD202", ("LD306", "LD802")),
         ("LD204", ("LD602",)),  # the typical matrix is one that never moves
         ("LD206", ("LD205", "LD304", "LD802")),
+        ("LD402", ("LD701",)),  # an encoder that nothing asks any more
         ("LD403", ("LD204",)),  # the head of a forgotten term
         ("LD404", ("LD204",)),
         ("LD503", ("LD110",)),
