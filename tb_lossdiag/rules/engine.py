@@ -134,7 +134,7 @@ def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> t
 def _parent(
     index: int, findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]
 ) -> int | None:
-    """The finding that explains this one: of those that may, the nearest in the chain, then the earliest.
+    """The finding that explains this one: of those that may, the nearest in the chain, then the earliest, then the worst.
 
     What is only an information does no harm, so it explains none.
     """
@@ -151,7 +151,11 @@ def _parent(
     nearest = [
         a for a in able if not any(findings[b].code in explains[findings[a].code] for b in able)
     ]
-    return min(nearest or able, key=lambda i: (findings[i].first_step, i), default=None)
+    return min(
+        nearest or able,
+        key=lambda i: (findings[i].first_step, -findings[i].severity, i),
+        default=None,
+    )
 
 
 def _ordered(causes: Sequence[Cause]) -> tuple[Cause, ...]:
