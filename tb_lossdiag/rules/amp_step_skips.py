@@ -79,7 +79,7 @@ class AmpStepSkips:
     title: ClassVar[Text] = Text("Mixed precision skips steps", "混合精度跳过了更新")
     reads: ClassVar[tuple[Quantity, ...]] = (AMP_SKIPPED,)
     may_read: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD109", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD605")
 
     #: share of steps, 1; a scaler that works skips one in two thousand
     max_share: float = 0.05

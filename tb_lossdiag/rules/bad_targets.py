@@ -33,8 +33,8 @@ _IGNORED = Text(
     "{checks} 次检查中有 {count} 次，交给 `{call}` 的目标全都是被忽略的：对空集求平均得到 NaN。",
 )
 _SORTED = Text(
-    "Every batch of {checks} check-ups held one class only, and not always the same: the data come sorted by class.",
-    "{checks} 次检查中每个批次都只有一个类别，而且并不总是同一个：数据是按类别排序的。",
+    "In {checks} check-ups the batch held one class only, and not always the same: the data come sorted by class.",
+    "有 {checks} 次检查的批次只含一个类别，而且并不总是同一个：数据是按类别排序的。",
 )
 _SINGLE = Text(
     "All targets given to `{call}` in {checks} check-ups were class {low}.",
@@ -130,8 +130,9 @@ class BadTargets:
     loss fall below zero without bound; a batch in which all is ignored gives NaN.
 
     How it decides: any target in any check-up is NaN, a class that doesn't exist, a probability outside [0, 1] or a negative count
-    (error); all targets of a check-up are ignored (warning); every batch of at least `min_samples` targets holds one class in at least
-    `min_checks` check-ups: a warning if the class changes (sorted data) or isn't 0, else an information.
+    (error); all targets of a check-up are ignored (warning); batches of at least `min_samples` targets hold one class each, in most
+    check-ups and at least `min_checks`, and not all the same one (sorted data: a warning); or all of them hold the same (a warning,
+    or an information if it is class 0).
 
     What to try first: assert the range of the targets; use a regression loss for measured values; shuffle.
 
@@ -145,7 +146,7 @@ class BadTargets:
 
     为什么重要：在 GPU 上，越界的类别编号会在事后很久才使进程崩溃；[0, 1] 之外的概率会让损失无止境地跌到零以下；全部被忽略的批次得到 NaN。
 
-    如何判断：任何一次检查中有目标为 NaN、不存在的类别、[0, 1] 之外的概率或负的计数（错误）；某次检查的目标全部被忽略（警告）；在至少 `min_checks` 次检查中，每个不少于 `min_samples` 个目标的批次都只有一个类别：若类别会变（数据已排序）或不为 0 则为警告，否则为信息。
+    如何判断：任何一次检查中有目标为 NaN、不存在的类别、[0, 1] 之外的概率或负的计数（错误）；某次检查的目标全部被忽略（警告）；多数且至少 `min_checks` 次检查中，不少于 `min_samples` 个目标的批次只有一个类别，而且并不都相同（数据已排序：警告）；或所有批次都只有同一个类别（警告；若是类别 0 则为信息）。
 
     先试什么：断言目标的范围；对测量值使用回归损失；打乱数据。
 
@@ -219,10 +220,12 @@ class BadTargets:
         majority = call.of(CALL_MAJORITY)
         known = ~np.isnan(majority) & (call.of(CALL_SAMPLES) >= self.min_samples)
         hits: Bools = known & (majority >= 1)
-        if not mostly(hits, known, self.min_checks) or not hits[known].all():
+        if not mostly(hits, known, self.min_checks):
             return
         classes = np.unique(call.of(CALL_TARGET_MIN)[hits])
         sorted_data = len(classes) > 1
+        if not sorted_data and not hits[known].all():
+            return
         text = _SORTED if sorted_data else _SINGLE
         message = text.format(
             call=call.name, checks=str(int(hits.sum())), low=_known(float(classes[0]))

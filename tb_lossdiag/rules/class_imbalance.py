@@ -137,6 +137,8 @@ class ClassImbalance:
                 )
             )
         for call, known in found:
+            # A batch without a rare class says nothing about how those are predicted.
+            known = known & (call.of(CALL_MAJORITY) < 1)
             stuck = self._stuck(call)
             span = last_span(np.where(known, 1.0, np.nan), stuck, self.min_checks)
             if span is not None:
@@ -148,8 +150,9 @@ class ClassImbalance:
         majority = call.of(CALL_MAJORITY)
         guessing = call.of(CALL_VALUE) >= self.min_baseline * call.of(CALL_BASELINE)
         one = call.of(CALL_PREDICTED_MAJORITY) >= self.min_predicted
-        unequal = (majority >= self.min_majority) & (majority < 1)
-        stuck: Bools = unequal & one & guessing & ~(call.of(CALL_WEIGHTED) == 1)
+        stuck: Bools = (
+            (majority >= self.min_majority) & one & guessing & ~(call.of(CALL_WEIGHTED) == 1)
+        )
         return stuck
 
     def _finding(self, run: Run, call: Call, hits: Bools) -> Finding:

@@ -134,7 +134,10 @@ def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> t
 def _parent(
     index: int, findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]
 ) -> int | None:
-    """The finding that explains this one: of those that may, the nearest in the chain, then the earliest."""
+    """The finding that explains this one: of those that may, the nearest in the chain, then the earliest, then the worst.
+
+    What is only an information does no harm, so it explains none.
+    """
     me = findings[index]
     able = [
         other
@@ -142,12 +145,17 @@ def _parent(
         if other != index
         and me.code in explains.get(finding.code, ())
         and finding.first_step <= me.last_step
+        and (finding.severity > Severity.INFO or me.severity == Severity.INFO)
     ]
     # A explains B explains me: hang under B, so that the chain reads in order.
     nearest = [
         a for a in able if not any(findings[b].code in explains[findings[a].code] for b in able)
     ]
-    return min(nearest or able, key=lambda i: (findings[i].first_step, i), default=None)
+    return min(
+        nearest or able,
+        key=lambda i: (findings[i].first_step, -findings[i].severity, i),
+        default=None,
+    )
 
 
 def _ordered(causes: Sequence[Cause]) -> tuple[Cause, ...]:

@@ -145,11 +145,12 @@ class GradientNoise:
 
     def _judge(self, name: str, steps: Steps, rows: Doubles) -> Iterator[Finding]:
         parts, first, last, size = rows
-        # Whether the parts were divided by their number or not, this is the mean's norm over a part's.
-        mean = last / (parts * first)
+        # Whether the parts were divided by their number or not, this is the mean's square over a part's. A mean of ratios would
+        # be led by the steps whose first part happened to be small.
+        ratio = float(np.mean(last**2) / np.mean((parts * first) ** 2))
         small, count = float(np.median(size)), float(np.median(parts))
         big = small * count
-        scale = _noise_scale(float(np.mean(mean**2)), small, big)
+        scale = _noise_scale(ratio, small, big)
         if scale < self.min_ratio * big:
             return
         words = {

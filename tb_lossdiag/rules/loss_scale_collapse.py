@@ -82,7 +82,7 @@ class LossScaleCollapse:
     title: ClassVar[Text] = Text("The loss scale collapses", "缩放因子崩溃")
     reads: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_NONFINITE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD801", "LD805")
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD104", "LD605", "LD801", "LD805")
 
     #: scale before over scale after, 1; five halvings
     min_fall: float = 32.0

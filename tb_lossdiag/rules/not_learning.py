@@ -73,6 +73,9 @@ for step in range(200):
 - 学习率{rate}：分别试 10 倍和十分之一。""",
 )
 
+_SAME = 1e-3
+"""Relative difference of a call's value and the recorded loss: float32 and bfloat16 round."""
+
 
 @dataclass(frozen=True)
 class NotLearning:
@@ -83,8 +86,8 @@ class NotLearning:
     How it decides: start = median of the first 3 records, end = median of the last quarter. It fires if the end is not below
     the start by more than `max_fall` of it or twice the standard error of a quarter's median, and if the second and the last
     quarter agree within `max_drift` or three standard errors. A flat loss also counts, from whatever start, if in the check-ups of the
-    second half (at least `min_checks`) its only loss call costs as much, within `guess_tolerance`, as guessing between all
-    classes or as the best constant answer to that batch. Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
+    second half its only loss call costs as much, within `guess_tolerance`, as guessing between all classes or as the best constant
+    answer to that batch (with fewer than `min_checks`, the recorded loss counts if it was that call's value in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
     times that. Unit: that of the loss.
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
@@ -100,7 +103,7 @@ class NotLearning:
 
     为什么重要：到目前为止的训练没有任何收获，继续下去也不会有。
 
-    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一相差不超过 `max_drift` 或三倍标准误，则触发。无论起点高低，若损失平稳，且后半程的检查（至少 `min_checks` 次）中唯一的损失调用与在所有类别间瞎猜、或对该批次给出最佳常数答案的损失相当（误差在 `guess_tolerance` 内），也会触发。没有检查时：水平为 ln 2 且起点不超过它的 `max_guess_start` 倍。单位与损失相同。
+    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一相差不超过 `max_drift` 或三倍标准误，则触发。无论起点高低，若损失平稳，且后半程的检查中唯一的损失调用与在所有类别间瞎猜、或对该批次给出最佳常数答案的损失相当（误差在 `guess_tolerance` 内），也会触发（检查少于 `min_checks` 次时，若已有检查中该调用的值就是所记录的损失，则以后者为准）。没有检查时：水平为 ln 2 且起点不超过它的 `max_guess_start` 倍。单位与损失相同。
 
     先试什么：先让模型过拟合一个批次；再检查训练循环、损失的输入和学习率。
 
@@ -156,26 +159,33 @@ class NotLearning:
         """What kind of guessing costs as much as the loss does at the end."""
         if CALL_VALUE in run and CALL_BASELINE in run:
             known = guesses(run)
-            return self._blind(known[0], loss) if len(known) == 1 else _NO_GUESS
+            return self._blind(known[0], loss, (end, error)) if len(known) == 1 else _NO_GUESS
         # A level that isn't known that well may lie near ln 2 by chance.
         near = max(abs(end - math.log(2)), error) <= self.guess_tolerance * math.log(2)
         guessing = near and loss.start <= self.max_guess_start * end
         return _LN_2.format(end=number(end)) if guessing else _NO_GUESS
 
-    def _blind(self, call: Guess, loss: Curve) -> Text:
+    def _blind(self, call: Guess, loss: Curve, end: tuple[float, float]) -> Text:
         late = call.steps >= loss.steps[len(loss) // 2]
+        value, error = float(np.median(call.value[late])) if late.any() else np.nan, 0.0
         if late.sum() < self.min_checks:
-            return _NO_GUESS
-        value = float(np.median(call.value[late]))
+            if not self._is_the_loss(call, loss):
+                return _NO_GUESS
+            (value, error), late = end, np.ones(len(late), bool)
         for text, blind in (
             (_CLASSES if call.classes else _CONSTANT, call.uniform),
             (_CONSTANT, float(np.median(call.blind[late]))),
         ):
-            ratio = value / blind if blind > 0 else np.nan
-            if abs(ratio - 1) <= self.guess_tolerance:
+            if blind > 0 and max(abs(value - blind), error) <= self.guess_tolerance * blind:
                 words = {"value": number(value), "blind": number(blind)}
                 return text.format(call=call.column, classes=str(call.classes), **words)
         return _NO_GUESS
+
+    def _is_the_loss(self, call: Guess, loss: Curve) -> bool:
+        """Whether the recorded loss is this call's value."""
+        _, ours, theirs = np.intersect1d(call.steps, loss.steps, return_indices=True)
+        near = np.isclose(call.value[ours], loss.values[theirs], rtol=_SAME)
+        return len(ours) >= self.min_checks and bool(near.all())
 
     def _quarters(self, loss: Curve) -> tuple[float, float, float]:
         """Level of the second and of the last quarter, and the standard error of each."""

@@ -28,10 +28,9 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
 from tb_lossdiag.rules.terms import (
     DIVERGENCE,
-    is_penalty,
+    penalties,
     term_fall,
     typical_weight,
-    values_of,
 )
 
 _TERM = Text(
@@ -163,11 +162,8 @@ class RegulariserOverwhelms:
     def _terms(self, run: Run) -> Iterator[Finding]:
         table = run[TERM_GRADIENT_NORM]
         names = table.columns
-        values = {n: values_of(run, n) for n in names}
-        penalties = [n for n in names if is_penalty(n, values[n])]
-        data = [
-            n for n in names if n not in penalties and np.nanmax(table.column(n), initial=0) > 0
-        ]
+        holding = penalties(run, names)
+        data = [n for n in names if n not in holding and np.nanmax(table.column(n), initial=0) > 0]
         if not data:
             return
         largest = max(data, key=lambda n: float(median(table.column(n))))
@@ -175,7 +171,7 @@ class RegulariserOverwhelms:
         unlearned = ~(term_fall(run, largest, table.steps) >= self.learned)
         if not unlearned[-1]:
             return
-        for name in penalties:
+        for name in holding:
             big = table.column(name).astype(np.float64)
             span = longest(
                 (big >= self.min_ratio * small) & (small > 0) & unlearned, self.min_checks
@@ -234,7 +230,7 @@ class RegulariserOverwhelms:
     def _shrunk(self, run: Run) -> Iterator[Finding]:
         """Penalties of the weights that have fallen to nearly nothing with the data not learned."""
         table, at = run[LOSS_TERM], run[LOSS_TERM].steps[-1:]
-        names = [n for n in table.columns if is_penalty(n, values_of(run, n))]
+        names = penalties(run, table.columns)
         data = [n for n in table.columns if n not in names]
         falls = [float(term_fall(run, n, at)[0]) for n in data]
         # A term may fall far from a bad start and still not know more than a constant.

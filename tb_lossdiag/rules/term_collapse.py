@@ -92,7 +92,7 @@ class TermCollapse:
     title: ClassVar[Text] = Text("A loss term collapses", "某个损失项坍塌")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD401",)
+    explains: ClassVar[tuple[str, ...]] = ("LD401", "LD701")
 
     #: level over highest earlier level, 1; three orders of magnitude are beyond what training wins
     max_rest: float = 1e-3

@@ -59,7 +59,7 @@ class TermConflict:
 
     How it decides: cosine between the gradients of the two terms at what was given to `decompose`. It is below `max_cosine` in
     `min_checks` decompositions in a row that make up `min_stretch` of them, with gradient norms that differ by no more than a
-    factor of `max_size`. A warning if the loss changes by less than `stalled` of its level over that time without having lost
+    factor of `max_size`. A warning if the loss falls by less than `stalled` of its level over that time without having lost
     `learned` of its start; else an information. Dimensionless.
 
     What to try first: weights; separate heads; projecting the conflict out (PCGrad).
@@ -74,7 +74,7 @@ class TermConflict:
 
     为什么重要：让一项变好的步会使另一项变差；两者都学得更慢，或其中一项根本学不到。
 
-    如何判断：在 `decompose` 指定的位置，两项梯度之间的余弦。连续至少 `min_checks` 次、占全部 `min_stretch` 的分解低于 `max_cosine`，并且两者范数相差不超过 `max_size` 倍。若这段时间内损失变化不足其水平的 `stalled`，且尚未比起点下降 `learned`，则为警告；否则为提示。无量纲。
+    如何判断：在 `decompose` 指定的位置，两项梯度之间的余弦。连续至少 `min_checks` 次、占全部 `min_stretch` 的分解低于 `max_cosine`，并且两者范数相差不超过 `max_size` 倍。若这段时间内损失下降不足其水平的 `stalled`，且尚未比起点下降 `learned`，则为警告；否则为提示。无量纲。
 
     先试什么：调整权重；使用独立的头；把冲突的分量投影掉（PCGrad）。
 
@@ -98,7 +98,7 @@ class TermConflict:
     min_stretch: float = 0.5
     #: larger over smaller gradient norm, 1; beyond, the larger one simply wins (LD401)
     max_size: float = 5.0
-    #: change of the loss's level over the stretch, 1; less is a standstill
+    #: fall of the loss's level over the stretch, 1; less is a standstill
     stalled: float = 0.05
     #: share of the starting loss, 1; a sum that has been learned balances its terms
     learned: float = 0.5
@@ -136,8 +136,8 @@ class TermConflict:
         if loss is None or len(loss) < 2 * self.min_checks:
             return False
         fall = loss.fall_at(np.array([first, last], np.int64))
-        moved = abs(float(fall[1] - fall[0])) / max(abs(1 - float(fall[0])), 1e-30)
-        return moved < self.stalled and float(fall[1]) < self.learned
+        won = float(fall[1] - fall[0]) / max(abs(1 - float(fall[0])), 1e-30)
+        return won < self.stalled and float(fall[1]) < self.learned
 
     def _finding(self, run: Run, span: Span, names: tuple[str, str, str]) -> Finding:
         cosine, norm = run[TERM_COSINE], run[TERM_GRADIENT_NORM]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,6 +38,17 @@ def is_penalty(name: str, values: Doubles) -> bool:
     # Differences of differences: a smooth course, however steep, has none.
     jitter = float(1.4826 / np.sqrt(6) * median(np.abs(np.diff(finite, n=2))))
     return bool(0 < jitter < _SMOOTH * float(median(np.abs(finite))))
+
+
+def penalties(run: Run, names: Sequence[str]) -> list[str]:
+    """Those of the terms that are penalties; by their names alone if no data term would be left.
+
+    A model that has learned nothing gives a data term that no batch moves either.
+    """
+    found = [name for name in names if is_penalty(name, values_of(run, name))]
+    if len(found) < len(names):
+        return found
+    return [name for name in names if is_penalty(name, np.zeros(0))]
 
 
 def values_of(run: Run, name: str) -> Doubles:

@@ -46,7 +46,7 @@ def two_in_a_hundred_are_positive(writer: SummaryWriter) -> None:
     rare = rare_digits()
     blurred = Samples(rare.x + 2 * torch.randn_like(rare.x), rare.y)
     model = mlp(64, 16, 2)
-    fit(writer, model, SGD(model.parameters(), lr=0.01), blurred.batches(400))
+    fit(writer, model, SGD(model.parameters(), lr=0.05), blurred.batches(400))
 
 
 @case("LD509", family="CNN")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from clinic.case import case
-from clinic.data import Samples, diabetes, digit_rows, flat_digits, square_digits, waves
+from clinic.data import Samples, digit_rows, flat_digits, square_digits, waves
 from clinic.loops import fit
 from clinic.nets import Recurrent, Transformer, cnn, mlp
 from torch import Tensor, nn
@@ -30,13 +30,12 @@ def eight_sigmoid_convolutions(writer: SummaryWriter) -> None:
     fit(writer, model, SGD(model.parameters(), lr=0.01), training.batches(200))
 
 
-@case("LD202", family="RNN", also=("LD704",))
-def recurrence_amplifies(writer: SummaryWriter) -> None:
+@case("LD202", family="RNN", also=("LD601",))
+def recurrence_is_chaotic(writer: SummaryWriter) -> None:
     data = waves(60)
     model = Recurrent(nn.RNN, 1, 1, each=True)
-    model.rnn = nn.RNN(1, 32, nonlinearity="relu", batch_first=True)
-    model.rnn.weight_hh_l0.data = 1.3 * torch.eye(32)
-    fit(writer, model, SGD(model.parameters(), lr=1e-3), data.batches(200), mse_loss)
+    nn.init.normal_(model.rnn.weight_hh_l0, std=3 / 32**0.5)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), data.batches(200, 32), mse_loss)
 
 
 @case("LD203", "LD103", family="MLP")
@@ -169,19 +168,21 @@ def distance_of_a_pair_of_twins(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(400), apart)
 
 
-@case("LD207", family="regression", hint=True)
-def targets_are_nearly_all_noise(writer: SummaryWriter) -> None:
-    data = diabetes()
-    noisy = Samples(data.x, data.y + 2 * torch.randn_like(data.y))
-    model = mlp(10, 32, 1)
-    optimizer = SGD(model.parameters(), lr=1e-3)
+@case("LD207", family="MLP", hint=True, hard=True)
+def labels_are_nearly_all_noise(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    wrong = torch.rand(training.y.shape) < 0.7
+    labels = torch.where(wrong, torch.randint(10, wrong.shape), training.y)
+    noisy = Samples(training.x - training.x.mean(0), labels)
+    model = mlp(64, 128, 10)
+    optimizer = SGD(model.parameters(), lr=0.1)
     writer.watch(model, optimizer)
-    batches = list(noisy.batches(1600, 4))
-    for step in range(400):
+    batches = list(noisy.batches(4000, 4))
+    for step in range(1000):
         optimizer.zero_grad()
         loss = torch.zeros(())
         for x, y in batches[4 * step : 4 * step + 4]:
-            part = mse_loss(model(x), y) / 4
+            part = cross_entropy(model(x), y) / 4
             part.backward()
             loss = loss + part.detach()
         optimizer.step()

@@ -111,7 +111,7 @@ def last_layer_starts_too_large(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = mlp(64, 64, 10)
     nn.init.normal_(model[-1].weight, std=10)
-    fit(writer, model, SGD(model.parameters(), lr=1e-3), training.batches(300))
+    fit(writer, model, SGD(model.parameters(), lr=1e-4), training.batches(300))
 
 
 @case("LD106", family="transformer")

@@ -34,10 +34,10 @@ def one_wild_step_kills_the_units(writer: SummaryWriter) -> None:
 @case("LD702", family="MLP")
 def tanh_starts_saturated(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
-    model = mlp(64, 64, 64, 10, activation=nn.Tanh)
-    for layer in (model[0], model[2]):
-        nn.init.normal_(layer.weight, std=3)
-    fit(writer, model, SGD(model.parameters(), lr=0.01), training.batches(400))
+    model = mlp(64, 64, 64, 64, 10, activation=nn.Tanh)
+    for layer in (model[0], model[2], model[4]):
+        nn.init.normal_(layer.weight, std=5)
+    fit(writer, model, SGD(model.parameters(), lr=1e-3), training.batches(400))
 
 
 @case("LD702", family="CNN", also=("LD201",))
@@ -110,7 +110,7 @@ def normalises_pooled_features_of_few_images(writer: SummaryWriter) -> None:
 def twins_without_a_term_against_collapse(writer: SummaryWriter) -> None:
     # Two views should get the same code; that all images get one code satisfies it best.
     training, _ = flat_digits()
-    model = mlp(64, 64, 32, 16)
+    model = mlp(64, 64, 32, 16, activation=nn.Tanh)
 
     def alike(codes: Tensor, _: Tensor) -> Tensor:
         left, right = codes.chunk(2)

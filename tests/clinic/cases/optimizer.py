@@ -43,7 +43,7 @@ def adam_with_the_rate_of_descent(writer: SummaryWriter) -> None:
 def memory_thrown_about(writer: SummaryWriter) -> None:
     data = waves()
     model = Recurrent(nn.LSTM, 1, 1, each=True)
-    fit(writer, model, Adam(model.parameters(), lr=0.5), data.batches(250, 32), mse_loss)
+    fit(writer, model, Adam(model.parameters(), lr=3.0), data.batches(250, 32), mse_loss)
 
 
 @case("LD601", family="regression", also=("LD102", "LD101"))
@@ -129,7 +129,14 @@ def warm_up_in_whole_numbers(writer: SummaryWriter) -> None:
     fit(writer, model, optimizer, training.batches(300), scheduler=warm_up)
 
 
-@case("LD605", family="CNN")
+@case("LD605", family="transformer")
+def rate_read_as_a_whole_number(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    model = Transformer()
+    fit(writer, model, SGD(model.parameters(), lr=int(float("1e-3"))), training.batches(250))
+
+
+@case("LD605", family="CNN", hard=True)
 def weights_are_put_back_after_each_step(writer: SummaryWriter) -> None:
     # An average that was meant for validation is copied back; it never left the start.
     training, _ = square_digits()

@@ -26,11 +26,12 @@ def _mixed(
     *,
     scaler: torch.amp.GradScaler | None = None,
     lr: float = 0.02,
+    steps: int = 300,
 ) -> None:
     """Train in float16, with a scaler or without."""
     optimizer = SGD(model.parameters(), lr=lr)
     writer.watch(model, optimizer, scaler=scaler)
-    for step, (x, y) in enumerate(data.batches(300)):
+    for step, (x, y) in enumerate(data.batches(steps)):
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.float16):
             loss = loss_of(model(x), y)
@@ -60,7 +61,7 @@ def every_backward_pass_overflows(writer: SummaryWriter) -> None:
         # A difference of twins under a root: its slope is infinite.
         return cross_entropy(logits, y) + ((logits - logits) ** 2).sum().sqrt()
 
-    _mixed(writer, cnn(), training, loss_of, scaler=scaler)
+    _mixed(writer, cnn(), training, loss_of, scaler=scaler, steps=80)
 
 
 @case("LD805", family="MLP", also=("LD602", "LD104", "LD201"))
@@ -79,8 +80,8 @@ def loader_without_workers(writer: SummaryWriter) -> None:
     training, _ = square_digits()
 
     def slow() -> Any:
-        for batch in training.batches(60):
-            time.sleep(0.04)  # decoding
+        for batch in training.batches(100):
+            time.sleep(0.025)  # decoding
             yield batch
 
     model = cnn()
@@ -92,8 +93,8 @@ def reads_each_batch_from_a_far_disk(writer: SummaryWriter) -> None:
     training, _ = digit_rows()
 
     def slow() -> Any:
-        for batch in training.batches(80):
-            time.sleep(0.03)
+        for batch in training.batches(100):
+            time.sleep(0.025)
             yield batch
 
     model = Transformer(layers=1)

@@ -117,6 +117,21 @@ def test_a_cause_begins_no_later_than_its_symptom_ends(first: int, expected: lis
     assert tree(fold(findings, {"A": ("B",), "B": ()})) == expected
 
 
+def test_of_two_causes_the_earlier_explains_then_the_worse() -> None:
+    explains = {"A": ("C",), "B": ("C",), "C": ()}
+    worse = [finding("A"), finding("B", severity=Severity.ERROR), finding("C")]
+    assert tree(fold(worse, explains)) == [("B", ["C"]), "A"]
+    later = [finding("A"), finding("B", 1, severity=Severity.ERROR), finding("C")]
+    assert tree(fold(later, explains)) == ["B", ("A", ["C"])]
+
+
+def test_an_information_explains_no_warning() -> None:
+    explains = {"A": ("B", "C"), "B": (), "C": ()}
+    harmless = finding("A", severity=Severity.INFO)
+    others = [finding("B"), finding("C", severity=Severity.INFO)]
+    assert tree(fold([harmless, *others], explains)) == ["B", ("A", ["C"])]
+
+
 def test_worst_then_earliest_first() -> None:
     findings = [
         finding("A", 5),

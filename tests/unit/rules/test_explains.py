@@ -24,14 +24,17 @@ def _finding(code: str) -> Finding:
         ("LD202", ("LD306", "LD802")),
         ("LD204", ("LD602",)),  # the typical matrix is one that never moves
         ("LD206", ("LD205", "LD304", "LD802")),
+        ("LD402", ("LD701",)),  # an encoder that nothing asks any more
         ("LD403", ("LD204",)),  # the head of a forgotten term
         ("LD404", ("LD204",)),
         ("LD503", ("LD110",)),
         ("LD507", ("LD106", "LD205")),
         ("LD510", ("LD106",)),
         ("LD511", ("LD701",)),  # the dead ReLU is the output itself
-        ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD705")),
+        ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD704", "LD705")),
         ("LD701", ("LD205",)),
+        ("LD801", ("LD104",)),
+        ("LD802", ("LD104", "LD605")),
     ],
 )
 def test_the_cause_holds_its_symptoms(cause: str, symptoms: tuple[str, ...]) -> None:
