@@ -160,7 +160,7 @@ class ZeroGradient:
         if whole is not None:
             if not self._done(run, *whole.ends(table.steps)):
                 yield self._finding(run, whole, list(table.columns), _ALL)
-            elif self._idle(run, *whole.ends(table.steps)):
+            elif self._idle(run, whole, dark):
                 yield self._finding(run, whole, list(table.columns), _IDLE)
             return
         yield from self._layers(run, zero, dark)
@@ -182,14 +182,14 @@ class ZeroGradient:
         fall = loss.fall_at(np.array([first, last], np.int64))
         return bool(fall.max() >= self.learned or loss.level[-1] == 0)
 
-    def _idle(self, run: Run, first: int, last: int) -> bool:
+    def _idle(self, run: Run, whole: Span, dark: Bools) -> bool:
         """Whether an expression of one's own was exactly 0 for nearly the whole run."""
-        if LOSS not in run or CALL_VALUE in run:
+        if LOSS not in run or CALL_VALUE in run or whole.last != len(dark) - 1:
             return False
-        loss = run[LOSS]
-        at = (loss.steps >= first) & (loss.steps <= last)
-        whole = last - first >= self.min_idle * (last - int(loss.steps[0]))
-        return whole and last == int(loss.steps[-1]) and not loss.values[at].any()
+        steps = run.highest(GRADIENT_NORM).steps
+        at = np.searchsorted(steps, run[LOSS].steps, side="right") - 1
+        idle = dark[np.maximum(at, 0)] & (run[LOSS].values[:, 0] == 0)
+        return bool(idle.mean() >= self.min_idle and idle[-1])
 
     def _layers(self, run: Run, zero: Bools, dark: Bools) -> Iterator[Finding]:
         columns = run[GRADIENT_NORM].columns

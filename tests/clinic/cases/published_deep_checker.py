@@ -204,4 +204,4 @@ def tc_regr_sum_loss(writer: SummaryWriter) -> None:
     model = regressor()
     optimizer = Adam(model.parameters(), lr=1e-3, weight_decay=2e-5)
     batches = rows(facts, 10 * cars()[1], 32, 1500)
-    run(writer, model, optimizer, batches, lambda out, y: (out - y).pow(2).sum())
+    run(writer, model, optimizer, batches, nn.MSELoss(reduction="sum"))

@@ -32,7 +32,7 @@ from tb_lossdiag_demo.digits import digits
     "LD701",
     "LD104",
     family="MLP",
-    also=("LD101", "LD206"),
+    also=("LD101", "LD205", "LD206"),
     source="shiningrain/AUTOTRAINER AutoTrainer/demo_case/Improper_Activation_case",
 )
 def at_improper_act(writer: SummaryWriter) -> None:
