@@ -134,7 +134,7 @@ def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> t
 def _parent(
     index: int, findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]
 ) -> int | None:
-    """The finding that explains this one: of those that may, the nearest in the chain, then the earliest."""
+    """The finding that explains this one: of those that may, the nearest in the chain, then the earliest, then the worst."""
     me = findings[index]
     able = [
         other
@@ -147,12 +147,22 @@ def _parent(
     nearest = [
         a for a in able if not any(findings[b].code in explains[findings[a].code] for b in able)
     ]
-    return min(nearest or able, key=lambda i: (findings[i].first_step, i), default=None)
+    # Of two that began together the worse one.
+    return min(
+        nearest or able,
+        key=lambda i: (findings[i].first_step, -findings[i].severity, i),
+        default=None,
+    )
 
 
 def _ordered(causes: Sequence[Cause]) -> tuple[Cause, ...]:
     """Worst first, by what they led to: a warning that broke the run comes before an error that did not."""
-    return tuple(sorted(causes, key=lambda cause: (-_worst(cause), cause.finding.first_step)))
+
+    def place(cause: Cause) -> tuple[int, int, int]:
+        finding = cause.finding
+        return -_worst(cause), finding.first_step, -finding.severity
+
+    return tuple(sorted(causes, key=place))
 
 
 def _worst(cause: Cause) -> Severity:
