@@ -64,7 +64,8 @@ def matrices(run: Run, columns: Sequence[str]) -> Bools:
     if PARAMETER_ROLE not in run:
         return found
     roles = [run[PARAMETER_ROLE].column(name) for name in columns]
-    return found | np.array([bool((role == Role.WEIGHT).any()) for role in roles], bool)
+    known: Bools = np.array([bool((role == Role.WEIGHT).any()) for role in roles], bool)
+    return np.logical_or(found, known)
 
 
 def _is_weight(name: str, size: dict[str, float]) -> bool:

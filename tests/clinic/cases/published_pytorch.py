@@ -303,7 +303,8 @@ def px_regression(writer: SummaryWriter) -> None:
         loss.backward()
         writer.add_diagnostics(model, loss=loss, global_step=step)
         with torch.no_grad():
-            for parameter in model.parameters():
+            for parameter in (model.weight, model.bias):
+                assert parameter.grad is not None
                 parameter.add_(-0.1 * parameter.grad)
 
 
