@@ -25,6 +25,8 @@ class Source(IntEnum):
     RELU = 6
     LEAF = 7
     """A tensor that no recorded operation made: detached, or an input itself."""
+    LOG_RELU = 8
+    """The logarithm of a ReLU's output, which may have been divided and clamped before."""
 
 
 def function(column: str) -> str:

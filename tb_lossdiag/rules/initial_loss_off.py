@@ -19,7 +19,7 @@ from tb_lossdiag.quantities import (
     LOSS_TERM,
     Quantity,
 )
-from tb_lossdiag.records import Doubles, Run, Steps, Table
+from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.calls import Guess, guesses
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
@@ -189,17 +189,16 @@ class InitialLossOff:
         """The call's value over the steps: check-ups are few, so what is recorded more often and has the same value tells more."""
         for table in (run[quantity] for quantity in (LOSS, LOSS_TERM) if quantity in run):
             for name in table.columns:
-                if self._same(table, name, guess):
-                    values = table.column(name).astype(np.float64)
-                    later = (table.steps >= guess.steps[0]) & np.isfinite(values)
-                    return table.steps[later], values[later]
+                values = table.column(name).astype(np.float64)
+                if self._same(values[:2], guess.value[:2]):
+                    return table.steps[np.isfinite(values)], values[np.isfinite(values)]
         return guess.steps, guess.value
 
-    def _same(self, table: Table, name: str, guess: Guess) -> bool:
-        """Whether a column has the call's value at its first two check-ups, where each step has a record of its own."""
-        seen = table.at(guess.steps[:2], [name])[:, 0].astype(np.float64)
-        close = np.abs(seen - guess.value[:2]) <= self.same * np.abs(guess.value[:2])
-        return len(seen) > 1 and bool(close.all())
+    def _same(self, recorded: Doubles, called: Doubles) -> bool:
+        """Whether the first two records are the first two calls, at whatever steps: each step has both then."""
+        if len(recorded) != len(called) or len(called) < 2:  # noqa: PLR2004  (one may agree by chance)
+            return False
+        return bool((np.abs(recorded - called) <= self.same * np.abs(called)).all())
 
 
 def _last(run: Run, guess: Guess) -> int:

@@ -8,7 +8,7 @@ from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.quantities import LEARNING_RATE, PARAMETER_SIZE
+from tb_lossdiag.quantities import LEARNING_RATE, PARAMETER_ROLE, PARAMETER_SIZE, Role
 from tb_lossdiag.records import Doubles, Floats, Run
 from tb_lossdiag.rules.spans import Bools, median
 
@@ -53,6 +53,19 @@ def weights(columns: Sequence[str], elements: Doubles) -> Bools:
     """
     size = dict(zip(columns, elements.tolist(), strict=True))
     return np.array([_is_weight(name, size) for name in columns], bool)
+
+
+def matrices(run: Run, columns: Sequence[str]) -> Bools:
+    """bool[C]: the same, where the recorder knows what a parameter is also those with one input, which have as many elements as biases.
+
+    Reads `PARAMETER_SIZE` and `PARAMETER_ROLE`.
+    """
+    found = weights(columns, sizes(run, columns))
+    if PARAMETER_ROLE not in run:
+        return found
+    roles = [run[PARAMETER_ROLE].column(name) for name in columns]
+    known: Bools = np.array([bool((role == Role.WEIGHT).any()) for role in roles], bool)
+    return np.logical_or(found, known)
 
 
 def _is_weight(name: str, size: dict[str, float]) -> bool:

@@ -25,6 +25,10 @@ _ALL = Text(
     "All {count} linear and convolution layers feed each other with nothing non-linear between: together they are 1 linear map.",
     "全部 {count} 个线性层与卷积层直接相连，中间没有任何非线性：合起来只是 1 个线性映射。",
 )
+_POOLED = Text(
+    "Of {count} linear and convolution layers, {direct} are fed by another with nothing non-linear between, and the model has no activation at all: only pooling keeps it from being 1 linear map.",
+    "{count} 个线性层与卷积层中有 {direct} 个直接由另一层馈入，中间没有任何非线性，而且整个模型没有任何激活函数：只因有池化才不是 1 个线性映射。",
+)
 _SOME = Text(
     "{count} pairs of layers feed each other with nothing non-linear between, each pair is 1 linear map: {pairs}.",
     "有 {count} 对层直接相连，中间没有任何非线性，每一对只是 1 个线性映射：{pairs}。",
@@ -63,7 +67,7 @@ class MissingNonlinearity:
 
     How it decides: the output tensor of a linear or convolution layer is the next one's input as it was, dropout and reshaping left out. A
     warning if this holds for every such layer of the model but the first, and nothing else in it is non-linear: then the whole model is
-    linear. Fewer than `min_layers` of them count if their sizes are known.
+    linear. Also if it holds for at least `min_pairs` of them, and all other modules pool. Fewer than `min_layers` of them count if their sizes are known.
     Pairs of linear layers in a model that has activations elsewhere are an information.
 
     What to try first: an activation between the layers.
@@ -79,7 +83,7 @@ class MissingNonlinearity:
 
     为什么重要：连续两个线性映射等于一个。模型参数更多，却并不比线性模型能表示更多。
 
-    如何判断：一个线性层或卷积层的输出张量原样成为下一个的输入（忽略 dropout 与变形）。若除第一个外模型的每个此类层都如此，且没有别的非线性，则为警告：整个模型是线性的。少于 `min_layers` 个时须知道其大小。在别处有激活函数的模型中，成对的线性层为信息。
+    如何判断：一个线性层或卷积层的输出张量原样成为下一个的输入（忽略 dropout 与变形）。若除第一个外模型的每个此类层都如此，且没有别的非线性，则为警告：整个模型是线性的。若至少 `min_pairs` 个层如此，而其余模块都是池化，也为警告。少于 `min_layers` 个时须知道其大小。在别处有激活函数的模型中，成对的线性层为信息。
 
     先试什么：在层间加入激活函数。
 
@@ -97,6 +101,8 @@ class MissingNonlinearity:
 
     #: linear and convolution layers; fewer must be known not to be low-rank factors
     min_layers: int = 3
+    #: layers fed by another in a model that pools; a single pair may be a separable convolution
+    min_pairs: int = 2
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding per model that is linear, or one for all its pairs."""
@@ -115,6 +121,10 @@ class MissingNonlinearity:
         if direct and len(first) == 1 and not _any_nonlinear(modules):
             if self._gains_nothing(run, direct, layers):
                 yield self._finding(run, self.severity, direct, _ALL.format(count=str(len(layers))))
+            return
+        if len(direct) >= self.min_pairs and _only_pools(modules, layers):
+            count = {"count": str(len(layers)), "direct": str(len(direct))}
+            yield self._finding(run, self.severity, direct, _POOLED.format(**count))
             return
         wide = {b: a for b, a in direct.items() if self._counts(run, modules, a, b)}
         if wide:
@@ -153,6 +163,14 @@ def _any_nonlinear(modules: Layout) -> bool:
     plain = (*WEIGHTED, *SHAPING)
     inner = (name for name in modules.kinds if name not in modules.last)
     return any(modules.kind(name) not in plain for name in inner)
+
+
+def _only_pools(modules: Layout, layers: list[str]) -> bool:
+    """Whether pooling modules alone are non-linear, and every layer is fed by a module: no function in between hides an activation."""
+    plain = (*WEIGHTED, *SHAPING, Kind.POOLING)
+    fed = [modules.source(name, (*SHAPING, Kind.POOLING)) for name in layers]
+    known = sum(feeder is not None for feeder in fed) >= len(layers) - 1
+    return known and all(kind in plain for kind in modules.kinds.values())
 
 
 def _bottleneck(run: Run, a: str, b: str) -> bool | None:

@@ -195,7 +195,7 @@ def _steps(run: Run, at: Steps) -> int:
     if STEPS not in run or len(run[STEPS].columns) > 1:
         return len(at)
     counted = run[STEPS].at(at)[:, 0]
-    return int(np.where(np.isfinite(counted), counted, 1.0).sum())
+    return max(int(np.where(np.isfinite(counted), counted, 1.0).sum()), 1)
 
 
 def _origin(run: Run, step: int) -> Text:

@@ -58,6 +58,10 @@ _NEVER_NO = Text(
     ' No probability can be below 0.5, so "no" can\'t be learned.',
     "概率不可能低于 0.5，因此学不会“否”。",
 )
+_LOG_RELU = Text(
+    "`{call}` is given the logarithm of what a ReLU puts out ({count} of {checks} check-ups). Where the ReLU gives 0, the loss is at its worst or not a number, and there is no gradient to get away from there.",
+    "`{call}` 得到的是 ReLU 输出的对数（{checks} 次检查中的 {count} 次）。ReLU 输出为 0 处，损失最大或不是数值，而且没有梯度能离开那里。",
+)
 _SEVERAL = Text(
     "The output ends in a softmax, whose {outputs} values sum to 1, but {percent}% of the target rows of `{call}` do not: they name several classes or none ({count} of {checks} check-ups).",
     "输出以 softmax 结尾，{outputs} 个值之和恒为 1，而 `{call}` 的目标行中有 {percent}% 并非如此：它们包含多个类别或没有类别（{checks} 次检查中的 {count} 次）。",
@@ -140,7 +144,7 @@ class OutputRangeMismatch:
     How it decides: in most check-ups the loss's input comes (autograd graph) from a sigmoid, softmax, tanh or ReLU, and the targets of a
     regression loss go beyond its range by more than `min_excess` of their own span (error if even their mean does); a Poisson loss has
     targets above e^1 in the mean; a loss that takes logits gets them from a sigmoid, tanh or ReLU; a softmax has one unit;
-    or a softmax is compared with rows of 0 and 1 of which less than `max_one_hot` hold exactly one 1.
+    a loss gets the logarithm of a ReLU's output; or a softmax is compared with rows of 0 and 1 of which less than `max_one_hot` hold exactly one 1.
 
     What to try first: end with a linear layer, or bring the targets into the activation's range.
 
@@ -154,7 +158,7 @@ class OutputRangeMismatch:
 
     为什么重要：sigmoid 永远给不出 7，tanh 给不出 12，单个单元的 softmax 只能给出 1。损失停在原地，激活被推向端点，梯度随之消失。
 
-    如何判断：在多数检查中，损失的输入（自动求导图）来自 sigmoid、softmax、tanh 或 ReLU，而回归损失的目标超出其范围的部分大于目标自身跨度的 `min_excess`（若连均值也超出则为错误）；Poisson 损失的目标均值大于 e^1；接受 logits 的损失却得到 sigmoid、tanh 或 ReLU 的输出；softmax 只有一个单元；或 softmax 与只含 0 和 1 的目标行比较，而其中恰有一个 1 的行不足 `max_one_hot`。
+    如何判断：在多数检查中，损失的输入（自动求导图）来自 sigmoid、softmax、tanh 或 ReLU，而回归损失的目标超出其范围的部分大于目标自身跨度的 `min_excess`（若连均值也超出则为错误）；Poisson 损失的目标均值大于 e^1；接受 logits 的损失却得到 sigmoid、tanh 或 ReLU 的输出；softmax 只有一个单元；损失得到 ReLU 输出的对数；或 softmax 与只含 0 和 1 的目标行比较，而其中恰有一个 1 的行不足 `max_one_hot`。
 
     先试什么：以线性层结尾，或把目标换到激活函数的范围内。
 
@@ -176,7 +180,7 @@ class OutputRangeMismatch:
         CALL_TARGET_WHOLE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD201", "LD205", "LD505", "LD602", "LD701", "LD702", "LD705", "LD707",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD110", "LD201", "LD203", "LD205", "LD206", "LD505", "LD602", "LD701", "LD702", "LD705", "LD707",
     )  # fmt: skip
 
     #: part of the targets' span that lies outside, 1; rounding and a stray target stay below it
@@ -192,6 +196,8 @@ class OutputRangeMismatch:
             lone = one & call.made_by(Source.SOFTMAX)
             if mostly(lone, known, 1):
                 yield self._constant(call, (lone & known, known), _ONE_UNIT)
+            elif mostly(call.made_by(Source.LOG_RELU), known, 1):
+                yield self._log_relu(call, call.made_by(Source.LOG_RELU) & known, known)
             elif call.function == "cross_entropy" and mostly(one, one | known, 1):
                 yield self._constant(call, (one, one | known), _ONE_CLASS)
             elif call.function in _SQUASHERS:
@@ -220,6 +226,12 @@ class OutputRangeMismatch:
         message = _SEVERAL.format(call=call.name, **words, **counts(hits, known))
         evidence = call.evidence(CALL_TARGET_ONE_HOT, hits, 1 - other, self.max_one_hot)
         return self._of(self.severity, evidence, message, _SEVERAL_ADVICE)
+
+    def _log_relu(self, call: Call, hits: Bools, known: Bools) -> Finding:
+        message = _LOG_RELU.format(call=call.name, **counts(hits, known))
+        advice = _LOGIT_ADVICE.format(source="ReLU", function="cross_entropy")
+        evidence = call.evidence(CALL_SOURCE, hits, float(Source.LOG_RELU), None)
+        return self._of(Severity.ERROR, evidence, message, advice)
 
     def _squashed(self, call: Call, known: Bools) -> Iterator[Finding]:
         """A loss that takes logits gets squashed ones."""

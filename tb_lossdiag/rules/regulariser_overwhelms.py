@@ -25,7 +25,7 @@ from tb_lossdiag.rules.curve import curve
 from tb_lossdiag.rules.decay import Decay, decay
 from tb_lossdiag.rules.progress import below_baseline
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
-from tb_lossdiag.rules.spans import Bools, Span, longest, median
+from tb_lossdiag.rules.spans import Bools, Span, level, longest, median
 from tb_lossdiag.rules.terms import (
     DIVERGENCE,
     penalties,
@@ -44,6 +44,10 @@ _DECAY = Text(
 _SHRUNK = Text(
     "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left; {data}.",
     "`{penalty}` 到第 {first} 步已从 {start} 降到 {end}，权重几乎所剩无几；{data}。",
+)
+_REGROWN = Text(
+    "`{data}` had come down to {best} by step {step} and is at {end} now, {times} times as much, while `{penalty}`, which is most of the loss, went on falling from {start} to {rest}: what was learned is given up for it.",
+    "`{data}` 到第 {step} 步已降到 {best}，如今为 {end}，是当时的 {times} 倍；而占损失绝大部分的 `{penalty}` 继续从 {start} 降到 {rest}：学到的东西正为它而被舍弃。",
 )
 _NO_FALL = Text(
     "no other term has lost more than {percent}% of its start",
@@ -92,7 +96,8 @@ class RegulariserOverwhelms:
     `learned` of its start, then and at the end. Without: weight decay x parameter norm over the gradient norm, over all parameters, for optimizers
     that add the decay to the gradient; at least `min_ratio` in `min_records` records in a row. And by values: a penalty (not a
     KL divergence) down to `max_rest` of its start for `min_records` records, while all data terms lost less than `unlearned` of
-    theirs, or while the loss calls cost no less than the best constant answer. Dimensionless.
+    theirs, or while the loss calls cost no less than the best constant answer. Or a penalty that makes up `min_share` of the loss falls on
+    to half of what it was when a data term was at its lowest, and that term is `min_regrown` times that low by the end. Dimensionless.
 
     What to try first: a smaller weight, or one that grows slowly.
 
@@ -107,7 +112,7 @@ class RegulariserOverwhelms:
 
     为什么重要：权重走向惩罚项要求的位置，而数据所说的没有学到。
 
-    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。还可由数值判断：惩罚项（KL 散度除外）降到起点的 `max_rest` 并保持 `min_records` 条记录，而所有数据项下降不足 `unlearned`，或损失调用的值并不比最佳常数答案低。无量纲。
+    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。还可由数值判断：惩罚项（KL 散度除外）降到起点的 `max_rest` 并保持 `min_records` 条记录，而所有数据项下降不足 `unlearned`，或损失调用的值并不比最佳常数答案低。又或者：占损失 `min_share` 的惩罚项在某数据项最低之后又降到一半，而该数据项最后升到其最低水平的 `min_regrown` 倍。无量纲。
 
     先试什么：减小权重，或让它逐渐增大。
 
@@ -144,6 +149,10 @@ class RegulariserOverwhelms:
     max_rest: float = 0.01
     #: share of the start of a data term, 1; who has won a tenth still has weights to do it with
     unlearned: float = 0.1
+    #: level of a data term at the end over its lowest one, 1; noise of a level is a few per cent
+    min_regrown: float = 2.0
+    #: share of the penalty in the sum of both, 1; then the penalty sets the direction
+    min_share: float = 0.8
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per penalty, or one for weight decay."""
@@ -154,7 +163,7 @@ class RegulariserOverwhelms:
             raise NotEnough(_needs(self.min_checks, 2 * self.min_records))
         found = [*self._terms(run)] if pulls else []
         if values and not found:
-            found += self._shrunk(run)
+            found += self._shrunk(run) or self._regrown(run)
         yield from found
         if by is not None:
             yield from self._decayed(run, by)
@@ -227,7 +236,46 @@ class RegulariserOverwhelms:
         message = _DECAY.format(**words)
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 
-    def _shrunk(self, run: Run) -> Iterator[Finding]:
+    def _regrown(self, run: Run) -> list[Finding]:
+        """Penalties of the weights for which a data term is given up again."""
+        names = run[LOSS_TERM].columns
+        held = [n for n in names if is_penalty(n, values_of(run, n)) and not DIVERGENCE.search(n)]
+        pairs = [(penalty, data) for penalty in held for data in names if data not in held]
+        found = (self._given_up(run, penalty, data) for penalty, data in pairs)
+        return [finding for finding in found if finding is not None]
+
+    def _given_up(self, run: Run, penalty: str, data: str) -> Finding | None:
+        steps = run[LOSS_TERM].steps
+        big, small = (level(values_of(run, n), 2 * self.min_records) for n in (penalty, data))
+        lowest = int(np.nanargmin(small)) if np.isfinite(small).any() else 0
+        best, end, start, rest = small[lowest], small[-1], big[lowest], big[-1]
+        share = typical_weight(run, penalty) * big / (typical_weight(run, penalty) * big + small)
+        stays = len(steps) - lowest >= self.min_records
+        if not (stays and best > 0 and rest <= start / 2 and end >= self.min_regrown * best):
+            return None
+        if not median(share[lowest:]) >= self.min_share:
+            return None
+        numbers = {"best": best, "end": end, "start": start, "rest": rest, "times": end / best}
+        words = {name: number(float(value)) for name, value in numbers.items()}
+        message = _REGROWN.format(penalty=penalty, data=data, step=str(int(steps[lowest])), **words)
+        ends = int(steps[lowest]), int(steps[-1])
+        evidence = (
+            Evidence(LOSS_TERM.name, data, *ends, float(end / best), self.min_regrown),
+            Evidence(LOSS_TERM.name, penalty, *ends),
+        )
+        advice = self._less(run, penalty)
+        return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
+
+    def _less(self, run: Run, name: str) -> Text:
+        weight = typical_weight(run, name)
+        return _TERM_ADVICE.format(
+            penalty=name,
+            weight=number(weight),
+            less=number(float(f"{weight / 100:.1g}")),
+            ramp=str(max(100, int(run[LOSS_TERM].steps[-1]) // 4)),
+        )
+
+    def _shrunk(self, run: Run) -> list[Finding]:
         """Penalties of the weights that have fallen to nearly nothing with the data not learned."""
         table, at = run[LOSS_TERM], run[LOSS_TERM].steps[-1:]
         names = penalties(run, table.columns)
@@ -236,15 +284,15 @@ class RegulariserOverwhelms:
         # A term may fall far from a bad start and still not know more than a constant.
         unlearned = falls and max(np.nan_to_num(falls)) < self.unlearned
         if not falls or not (unlearned or below_baseline(run) is False):
-            return
+            return []
+        why = _NO_FALL.format(percent=number(100 * max(0.0, *falls))) if unlearned else _CONSTANT
+        found = []
         for name in (n for n in names if not DIVERGENCE.search(n)):
             fall = term_fall(run, name, table.steps)
             gone = np.flatnonzero(fall >= 1 - self.max_rest)
             if len(gone) >= self.min_records and gone[-1] == len(table) - 1:
-                words = _NO_FALL.format(percent=number(100 * max(0.0, *falls)))
-                yield self._shrunk_finding(
-                    run, name, int(gone[0]), words if unlearned else _CONSTANT
-                )
+                found.append(self._shrunk_finding(run, name, int(gone[0]), why))
+        return found
 
     def _shrunk_finding(self, run: Run, name: str, first: int, data: Text) -> Finding:
         table = run[LOSS_TERM]
@@ -255,13 +303,7 @@ class RegulariserOverwhelms:
         message = Text(
             _SHRUNK.en.format(data=data.en, **words), _SHRUNK.zh.format(data=data.zh, **words)
         )
-        weight = typical_weight(run, name)
-        advice = _TERM_ADVICE.format(
-            penalty=name,
-            weight=number(weight),
-            less=number(float(f"{weight / 100:.1g}")),
-            ramp=str(max(100, int(table.steps[-1]) // 4)),
-        )
+        advice = self._less(run, name)
         ends = int(table.steps[first]), int(table.steps[-1])
         evidence = Evidence(LOSS_TERM.name, name, *ends, end, self.max_rest * start)
         numbers = {"start": start, "end": end}

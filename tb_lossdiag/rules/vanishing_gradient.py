@@ -8,12 +8,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM, PARAMETER_SIZE, Quantity
+from tb_lossdiag.quantities import (
+    GRADIENT_NORM,
+    LOSS,
+    PARAMETER_NORM,
+    PARAMETER_ROLE,
+    PARAMETER_SIZE,
+    Quantity,
+)
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import curve
-from tb_lossdiag.rules.layers import sizes, weights
+from tb_lossdiag.rules.layers import matrices
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
-from tb_lossdiag.rules.spans import Span, longest, median
+from tb_lossdiag.rules.spans import Bools, Span, longest, median
 from tb_lossdiag.rules.sparse import latest
 
 _MESSAGE = Text(
@@ -59,9 +66,9 @@ class VanishingGradient:
     Why it matters: the first layers hardly move, so that the last ones learn from features that stay random.
 
     How it decides: ratio = gradient norm / parameter norm per weight matrix, in the order of the model's parameters (depth).
-    The median ratio of the first third of the layers is at least `min_decay` times below that of the last third, and the ratios
-    rise with depth (rank correlation at least `min_correlation`), in `min_records` records in a row, while the loss has lost
-    less than `learned` of its start. Dimensionless.
+    The median ratio of the first third of the layers is at least `min_decay` times below that of the last third, as a median over
+    `smooth` records, and the ratios rise with depth (rank correlation at least `min_correlation`), in `min_records` records in a row,
+    while the loss has lost less than `learned` of its start. Dimensionless.
 
     What to try first: ReLU-like activations, normalisation or residual connections, matching initialisation.
 
@@ -75,7 +82,7 @@ class VanishingGradient:
 
     为什么重要：前面的层几乎不动，后面的层只能用一直随机的特征学习。
 
-    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍，比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`。无量纲。
+    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍（取 `smooth` 条记录的中位数），比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`。无量纲。
 
     先试什么：类 ReLU 激活、归一化或残差连接、与激活匹配的初始化。
 
@@ -88,11 +95,14 @@ class VanishingGradient:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The gradient vanishes towards the input", "梯度在靠近输入处消失")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE, PARAMETER_ROLE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD407", "LD602", "LD705")
 
-    #: ratio of ratios, 1; a new head on a trained backbone reaches 100, five sigmoid layers 1000 and more
-    min_decay: float = 1e3
+    #: ratio of ratios, 1; a new head on a trained backbone reaches 100, recurrent nets 250 in their first steps, three sigmoid layers
+    #: between small weights 600, five 1000 and more
+    min_decay: float = 400
+    #: records; a batch that happens to be predicted well has hardly a gradient at the end, and the decay of that record says nothing
+    smooth: int = 9
     #: Spearman's rank correlation of ratio and depth, 1; one odd layer doesn't make a decay
     min_correlation: float = 0.7
     #: records in a row; the first steps after initialisation prove nothing
@@ -106,7 +116,7 @@ class VanishingGradient:
         """Yield one finding for the longest stretch in which the gradient fades."""
         gradient = run[GRADIENT_NORM]
         size = latest(run[PARAMETER_NORM], gradient.steps, gradient.columns)
-        is_weight = weights(gradient.columns, sizes(run, gradient.columns))
+        is_weight = matrices(run, gradient.columns)
         if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
             raise NotEnough(self._needs())
         ratio = (gradient.values / size)[:, is_weight]
@@ -129,15 +139,22 @@ class VanishingGradient:
             f"至少需要 {layers} 个权重矩阵及其梯度的 {records} 条记录",
         )
 
-    def _fades(self, ratio: Doubles) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """bool[T]: whether the ratios of a record fall towards the input."""
+    def _fades(self, ratio: Doubles) -> Bools:
+        """bool[T]: whether the ratios around a record fall towards the input."""
         third = max(1, ratio.shape[1] // 3)
         decay = median(ratio[:, -third:], axis=1) / median(ratio[:, :third], axis=1)
         enough = (~np.isnan(ratio)).sum(axis=1) >= self.min_layers
-        fades: np.ndarray[tuple[int], np.dtype[np.bool_]] = (decay >= self.min_decay) & enough
+        fades: Bools = (self._around(decay) >= self.min_decay) & enough
+        order = np.full(len(ratio), np.nan)
         for record in np.flatnonzero(fades):
-            fades[record] = _correlation(ratio[record]) >= self.min_correlation
-        return fades
+            order[record] = _correlation(ratio[record])
+        return fades & (self._around(order) >= self.min_correlation)
+
+    def _around(self, values: Doubles) -> Doubles:
+        """float64[T]: median over the records on both sides."""
+        side = self.smooth // 2
+        padded = np.pad(values, (side, self.smooth - 1 - side), mode="edge")
+        return median(np.lib.stride_tricks.sliding_window_view(padded, self.smooth))
 
     def _finding(
         self, ratio: Doubles, names: list[str], span: Span, ends: tuple[int, int]

@@ -137,8 +137,8 @@ class ZeroGradient:
     min_stretch: float = 0.5
     #: share of the starting loss, 1; beyond, the gradient may be 0 because there is nothing left to win
     learned: float = 0.9
-    #: share of the run's steps, 1; who has met every margin within a twentieth of the run has asked too little
-    min_idle: float = 0.95
+    #: share of the run's steps, 1; who has met every margin within a tenth of the run has asked too little
+    min_idle: float = 0.9
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all weights, or one for the whole model."""
@@ -160,7 +160,7 @@ class ZeroGradient:
         if whole is not None:
             if not self._done(run, *whole.ends(table.steps)):
                 yield self._finding(run, whole, list(table.columns), _ALL)
-            elif self._idle(run, *whole.ends(table.steps)):
+            elif self._idle(run, whole, dark):
                 yield self._finding(run, whole, list(table.columns), _IDLE)
             return
         yield from self._layers(run, zero, dark)
@@ -182,14 +182,16 @@ class ZeroGradient:
         fall = loss.fall_at(np.array([first, last], np.int64))
         return bool(fall.max() >= self.learned or loss.level[-1] == 0)
 
-    def _idle(self, run: Run, first: int, last: int) -> bool:
+    def _idle(self, run: Run, whole: Span, dark: Bools) -> bool:
         """Whether an expression of one's own was exactly 0 for nearly the whole run."""
-        if LOSS not in run or CALL_VALUE in run:
+        if LOSS not in run or CALL_VALUE in run or whole.last != len(dark) - 1:
             return False
-        loss = run[LOSS]
-        at = (loss.steps >= first) & (loss.steps <= last)
-        whole = last - first >= self.min_idle * (last - int(loss.steps[0]))
-        return whole and last == int(loss.steps[-1]) and not loss.values[at].any()
+        loss, steps = run[LOSS], run.highest(GRADIENT_NORM).steps
+        at = np.searchsorted(steps, loss.steps, side="right") - 1
+        idle = dark[np.maximum(at, 0)] & (loss.values[:, 0] == 0)
+        # Records are rarer later on: each stands for the steps since the one before.
+        span = np.diff(loss.steps, prepend=loss.steps[0] - 1)
+        return bool(idle[-1] and (span * idle).sum() >= self.min_idle * span.sum())
 
     def _layers(self, run: Run, zero: Bools, dark: Bools) -> Iterator[Finding]:
         columns = run[GRADIENT_NORM].columns

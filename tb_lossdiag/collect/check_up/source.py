@@ -48,6 +48,8 @@ _SOURCES = {
     "Tanh": Source.TANH,
     "Relu": Source.RELU,
 }
+_SCALING = ["Div", "Mul", "Add", "Clamp", "ClampMin", "ClampMax"]
+"""What a hand-made normalisation does to its outputs before it takes their logarithm."""
 _FAR = 32
 """Nodes to walk at most."""
 
@@ -78,7 +80,19 @@ def _named(node: Any, name: str) -> Source:
         return Source.LINEAR
     if name == "Log" and _SOURCES.get(operation(_first(node))) is Source.SOFTMAX:
         return Source.LOG_SOFTMAX
+    if name == "Log" and _scaled(_first(node)) is Source.RELU:
+        return Source.LOG_RELU
     return _SOURCES.get(name, Source.OTHER)
+
+
+def _scaled(node: Any) -> Source:
+    """What made it, whatever scaled, shifted or clamped it since."""
+    for _ in range(_FAR):
+        name = "" if node is None else operation(node)
+        if name not in _SCALING and name not in _SAME_VALUES:
+            return _SOURCES.get(name, Source.OTHER)
+        node = _first(node)
+    return Source.OTHER
 
 
 def _is_biased_product(node: Any) -> bool:

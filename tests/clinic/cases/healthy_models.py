@@ -137,8 +137,8 @@ def pretrained() -> nn.Sequential:
 
 @case(family="adapter")
 def low_rank_adapters(writer: SummaryWriter) -> None:
-    base = pretrained()
-    model = nn.Sequential(Adapted(base[0]), nn.ReLU(), Adapted(base[2]))
+    layers = [layer for layer in pretrained() if isinstance(layer, nn.Linear)]
+    model = nn.Sequential(Adapted(layers[0]), nn.ReLU(), Adapted(layers[1]))
     trainable = [p for p in model.parameters() if p.requires_grad]
     classify(writer, model, AdamW(trainable, lr=5e-3, weight_decay=0.0), 500)
 

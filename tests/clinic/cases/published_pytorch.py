@@ -32,7 +32,7 @@ from tb_lossdiag_demo.digits import digits
     "LD701",
     "LD104",
     family="MLP",
-    also=("LD101", "LD206"),
+    also=("LD101", "LD205", "LD206"),
     source="shiningrain/AUTOTRAINER AutoTrainer/demo_case/Improper_Activation_case",
 )
 def at_improper_act(writer: SummaryWriter) -> None:
@@ -303,7 +303,8 @@ def px_regression(writer: SummaryWriter) -> None:
         loss.backward()
         writer.add_diagnostics(model, loss=loss, global_step=step)
         with torch.no_grad():
-            for parameter in model.parameters():
+            for parameter in (model.weight, model.bias):
+                assert parameter.grad is not None
                 parameter.add_(-0.1 * parameter.grad)
 
 

@@ -156,8 +156,9 @@ def so_41596619(writer: SummaryWriter) -> None:
 def so_45442843(writer: SummaryWriter) -> None:
     inputs = torch.randint(0, 100, (2000, 1)).float()
     targets = (inputs + 20 * torch.randn(2000, 1) > 50).float()
-    model = nn.Sequential(nn.Linear(1, 1), nn.Sigmoid(), nn.Linear(1, 1), nn.Softmax(1))
-    nn.init.normal_(model[2].weight, std=0.05)
+    output = nn.Linear(1, 1)
+    nn.init.normal_(output.weight, std=0.05)
+    model = nn.Sequential(nn.Linear(1, 1), nn.Sigmoid(), output, nn.Softmax(1))
     batches = rows(inputs, targets, 200, 400)
     run(writer, model, RMSprop(model.parameters(), lr=1e-3), batches, l1_loss)
 
@@ -190,7 +191,8 @@ def so_49583466(writer: SummaryWriter) -> None:
     waves = torch.sin(places)
     scaled = [(x - x.min()) / (x.max() - x.min()) for x in (places, waves)]
     layers = [layer for n in (1, 20, 20) for layer in (nn.Linear(n, 20), nn.Sigmoid())]
-    model = nn.Sequential(uniform(nn.Sequential(*layers)), nn.Linear(20, 1))
-    nn.init.xavier_uniform_(model[1].weight)
+    output = nn.Linear(20, 1)
+    nn.init.xavier_uniform_(output.weight)
+    model = nn.Sequential(uniform(nn.Sequential(*layers)), output)
     optimizer = SGD(model.parameters(), lr=0.01)
     run(writer, model, optimizer, rows(scaled[0], scaled[1], 32, 314), mse_loss)

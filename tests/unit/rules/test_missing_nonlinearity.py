@@ -63,6 +63,15 @@ def test_separable_convolutions_and_normalisation_are_not_this() -> None:
     assert findings_if_any(RULE, chain(CONV, CONV, Kind.RESHAPE, LINEAR))
 
 
+def test_a_model_of_which_pooling_alone_is_not_linear() -> None:
+    pool = Kind.POOLING
+    finding = the_finding(RULE, chain(CONV, CONV, pool, CONV, CONV, pool, Kind.RESHAPE, LINEAR))
+    assert finding.severity is Severity.WARNING
+    assert "Of 5 linear" in finding.message.en
+    assert not findings_if_any(RULE, chain(CONV, CONV, pool, CONV, RELU, CONV, LINEAR))
+    assert not findings_if_any(RULE, chain(CONV, pool, CONV, pool, CONV, pool, CONV, CONV))
+
+
 def test_each_watched_model_is_judged_by_itself() -> None:
     kinds = {"G/0": LINEAR, "G/1": LINEAR, "G/2": LINEAR, "D/0": LINEAR, "D/1": RELU, "D/2": LINEAR}
     finding = the_finding(RULE, with_modules(RUN, kinds))

@@ -71,6 +71,11 @@ def test_fires_on_a_softmax_for_several_classes_at_once() -> None:
     assert not findings(RULE, tags(0.35, source=Source.SIGMOID))
 
 
+def test_fires_on_the_logarithm_of_a_relu() -> None:
+    run = with_call(RUN, "nll_loss", source=Source.LOG_RELU, outputs=3)
+    assert the_finding(RULE, run).severity is Severity.ERROR
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings_if_any(RULE, healthy_run(seed))

@@ -89,6 +89,24 @@ def test_a_data_term_at_the_cost_of_a_constant_is_not_learned() -> None:
     assert not findings(RULE, changed(constant, CALL_VALUE, 0.9))
 
 
+def given_up(rise: float, weight: float = 1.0) -> Run:
+    """The data term is learned in the first half and `rise` times as high by the end; the penalty falls all the time."""
+    rng = np.random.default_rng(0)
+    steps = np.arange(200)
+    data = np.interp(steps, [0, 60, 120, 150, 199], [1, 0.01, 0.01, 0.01 * rise, 0.01 * rise])
+    terms = np.stack([data * rng.lognormal(0, 0.05, 200), np.geomspace(20, 1, 200)], axis=1)
+    run = with_terms(without(overwhelmed(RUN), TERM_GRADIENT_NORM), terms)
+    return changed(run, LOSS_WEIGHT, [[1.0, weight]])
+
+
+def test_a_data_term_that_is_given_up_again() -> None:
+    finding = the_finding(RULE, terms_only(given_up(2.2)))
+    assert [piece.column for piece in finding.evidence] == ["main", "aux"]
+    assert "given up" in finding.message.en
+    assert not findings(RULE, terms_only(given_up(1.8)))
+    assert not findings(RULE, terms_only(given_up(2.2, weight=0.01))), "most of the loss is data"
+
+
 def test_decoupled_weight_decay_is_not_this() -> None:
     run = without(decayed(4, "AdamW"), TERM_GRADIENT_NORM)
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED

@@ -5,7 +5,13 @@ import pytest
 from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, scaled, with_vanishing, without
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM, PARAMETER_SIZE
+from tb_lossdiag.quantities import (
+    GRADIENT_NORM,
+    LOSS,
+    PARAMETER_NORM,
+    PARAMETER_ROLE,
+    PARAMETER_SIZE,
+)
 from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
@@ -28,8 +34,29 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 
 def test_clear_just_below_the_decay() -> None:
-    assert not findings(RULE, with_vanishing(healthy_run(0, layers=4), 900))
-    assert findings(RULE, with_vanishing(healthy_run(0, layers=4), 1100))
+    assert not findings(RULE, with_vanishing(healthy_run(0, layers=4), 360))
+    assert findings(RULE, with_vanishing(healthy_run(0, layers=4), 440))
+
+
+def test_a_record_of_little_gradient_at_the_end_does_not_break_the_stretch() -> None:
+    run = with_vanishing(DEEP)
+    values = run[GRADIENT_NORM].values.copy()
+    values[5::10, -4:] *= 1e-3
+    finding = the_finding(RULE, changed(run, GRADIENT_NORM, values))
+    whole = the_finding(RULE, run)
+    assert (finding.first_step, finding.last_step) == (whole.first_step, whole.last_step)
+
+
+def test_a_layer_with_one_input_counts_where_its_role_is_known() -> None:
+    run = with_vanishing(healthy_run(0, layers=4))
+    elements = run[PARAMETER_SIZE].values.copy()
+    elements[:, 0] = elements[:, 1]
+    narrow = without(changed(run, PARAMETER_SIZE, elements), PARAMETER_ROLE)
+    assert outcome(RULE, narrow).verdict is Verdict.NOT_EVALUATED
+    columns = run[PARAMETER_SIZE].columns
+    roles = table(PARAMETER_ROLE, [0], [[1.0, 2.0] * 4], columns)
+    told = Run("roles", {**narrow.tables, PARAMETER_ROLE.name: roles}, run.facts)
+    assert findings(RULE, told)
 
 
 def test_clear_once_the_loss_is_learned() -> None:

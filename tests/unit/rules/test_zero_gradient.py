@@ -39,11 +39,11 @@ def test_a_run_that_is_idle_from_its_beginning_on() -> None:
         run = with_loss(without(RUN, CALL_VALUE), np.r_[np.ones(first), np.zeros(200 - first)])
         return with_zero_gradients(run, slice(None), slice(first, None))
 
-    finding = the_finding(RULE, idle(9))
+    finding = the_finding(RULE, idle(19))
     assert finding.severity is Severity.WARNING
-    assert "for 95% of the run" in finding.message.en
-    assert not findings(RULE, idle(11))
-    margin = Run("margin", {**idle(9).tables, CALL_VALUE.name: RUN[CALL_VALUE]}, RUN.facts)
+    assert "for 90% of the run" in finding.message.en
+    assert not findings(RULE, idle(22))
+    margin = Run("margin", {**idle(19).tables, CALL_VALUE.name: RUN[CALL_VALUE]}, RUN.facts)
     assert not findings(RULE, margin)
 
 

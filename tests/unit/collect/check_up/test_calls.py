@@ -373,6 +373,10 @@ def test_the_operation_that_made_the_input() -> None:
         q.Source.SIGMOID: [lambda: linear(x).sigmoid().squeeze()],
         q.Source.TANH: [lambda: linear(x).tanh().reshape(3, 6)],
         q.Source.RELU: [lambda: linear(x).relu()],
+        q.Source.LOG_RELU: [
+            lambda: torch.log(1e-7 + linear(x).relu()),
+            lambda: (linear(x).relu() / linear(x).relu().sum(1, True)).clamp(1e-7, 1).log(),
+        ],
         q.Source.OTHER: [lambda: linear(x) * 2],
         q.Source.LEAF: [lambda: linear.weight, lambda: linear.weight.view(-1)],
     }
