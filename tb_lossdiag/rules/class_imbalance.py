@@ -136,9 +136,9 @@ class ClassImbalance:
                     f"至少需要 {least} 次对分类损失的检查",
                 )
             )
-        for call, known in found:
+        for call, seen in found:
             # A batch without a rare class says nothing about how those are predicted.
-            known = known & (call.of(CALL_MAJORITY) < 1)
+            known = seen & (call.of(CALL_MAJORITY) < 1)
             stuck = self._stuck(call)
             span = last_span(np.where(known, 1.0, np.nan), stuck, self.min_checks)
             if span is not None:

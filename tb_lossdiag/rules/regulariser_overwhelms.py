@@ -31,6 +31,7 @@ from tb_lossdiag.rules.terms import (
     penalties,
     term_fall,
     typical_weight,
+    values_of,
 )
 
 _TERM = Text(
@@ -239,7 +240,7 @@ class RegulariserOverwhelms:
     def _regrown(self, run: Run) -> list[Finding]:
         """Penalties of the weights for which a data term is given up again."""
         names = run[LOSS_TERM].columns
-        held = [n for n in names if is_penalty(n, values_of(run, n)) and not DIVERGENCE.search(n)]
+        held = [n for n in penalties(run, names) if not DIVERGENCE.search(n)]
         pairs = [(penalty, data) for penalty in held for data in names if data not in held]
         found = (self._given_up(run, penalty, data) for penalty, data in pairs)
         return [finding for finding in found if finding is not None]

@@ -96,7 +96,7 @@ class VanishingGradient:
     title: ClassVar[Text] = Text("The gradient vanishes towards the input", "梯度在靠近输入处消失")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE, PARAMETER_ROLE)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD407", "LD602", "LD705")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD705")
 
     #: ratio of ratios, 1; a new head on a trained backbone reaches 100, recurrent nets 250 in their first steps, three sigmoid layers
     #: between small weights 600, five 1000 and more
