@@ -1,18 +1,16 @@
 """One rank of small distributed trainings: `main`, which a test runs in a process for every rank.
 
-Every training writes its run to a folder of its name; what a rank has to say goes to "said".
+Every training writes its run to a folder of its name.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -86,11 +84,14 @@ class Rank:
         """Of this training."""
         return SummaryWriter(self.folder / self.training)
 
-    def say(self, **words: Any) -> None:
-        """Leave a word for the test."""
-        path = self.folder / "said" / f"{self.training} {self.number}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(words), encoding="utf-8")
+    def say(self, topic: str, word: str) -> None:
+        """Leave a word for the test and the other ranks."""
+        self.folder.joinpath(f"{topic} {self.number}").write_text(word, encoding="utf-8")
+
+    def heard(self, topic: str, rank: int) -> str:
+        """What a rank said, "" for nothing yet."""
+        path = self.folder / f"{topic} {rank}"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def train(
         self,
@@ -190,12 +191,14 @@ def _raises(rank: Rank, model: nn.Module) -> None:
             rank.train(model, writer, before_step=stop)
     except (KeyError, RuntimeError) as caught:
         error = type(caught).__name__
-    rank.say(error=error)
-    # The process lives on and closes nothing, so that nobody is told by a broken connection.
-    end = time.monotonic() + 3 * PATIENCE
-    others = [rank.folder / "said" / f"{rank.training} {n}.json" for n in range(rank.size)]
-    while not all(path.exists() for path in others) and time.monotonic() < end:
-        time.sleep(0.05)
+    rank.say("error", error)
+    if (
+        fails
+    ):  # the process lives on and closes nothing, so that nobody is told by a broken connection
+        end = time.monotonic() + 3 * PATIENCE
+        while not rank.heard("error", 0) and time.monotonic() < end:
+            time.sleep(0.05)
+        rank.say("others", rank.heard("error", 0))
 
 
 def ddp_raises(rank: Rank) -> None:

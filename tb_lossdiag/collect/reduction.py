@@ -6,13 +6,13 @@ import contextlib
 from datetime import timedelta
 from typing import Any
 
-import torch
 from torch import Tensor, distributed
 
 from tb_lossdiag.collect.ranks import waited
 
-_LONGEST = timedelta(seconds=60)
-"""After so long a sum that a rank does not join fails, in the background."""
+_LONGEST = timedelta(seconds=20)
+"""After so long a sum that a rank does not join fails, in the background; a process that exits waits for that."""
+_abandoned: list[Any] = []
 
 
 class Reduction:
@@ -48,12 +48,10 @@ class Reduction:
 
     def close(self) -> None:
         """Give the group back; a sum on its way is lost."""
-        group, self._group = self._group, None
-        if group is None:
+        if self._group is None:  # to torch, None is the default group
             return
-        with contextlib.suppress(RuntimeError, ValueError, AssertionError, AttributeError):
-            if self.busy:  # else the group's end would wait for it
-                group._get_backend(torch.device("cpu")).abort()  # noqa: SLF001  (no public way)
+        if self.busy:  # the end of either would wait for it
+            _abandoned.append((self._group, self._work))
         with contextlib.suppress(RuntimeError, ValueError, AssertionError):
-            distributed.destroy_process_group(group)
-        self._work = None
+            distributed.destroy_process_group(self._group)
+        self._group = self._work = None

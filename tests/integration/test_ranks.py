@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import sys
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +38,7 @@ from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rank_divergence import RankDivergence
 
 Launch = Callable[[Path, int, Sequence[str]], None]
+Folders = Callable[[int], Path]
 Runs = Callable[[str, int], Run]
 
 LIMIT = 50
@@ -76,17 +75,23 @@ def _launch(context: ForkServerContext, folder: Path, size: int, trainings: Sequ
 
 
 @pytest.fixture(scope="module")
-def runs(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """The run of a training on so many ranks; all trainings of a size are done at the first use."""
-    folders: dict[int, Path] = {}
+def folders(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Where the runs of trainings on so many ranks are; all of a size are done at the first use."""
+    found: dict[int, Path] = {}
 
-    def run(training: str, size: int) -> Run:
-        if size not in folders:
-            folders[size] = tmp_path_factory.mktemp(f"ranks{size}")
-            launch(folders[size], size, TWO if size == 2 else SOUND)
-        return read(folders[size] / training)
+    def folder(size: int) -> Path:
+        if size not in found:
+            found[size] = tmp_path_factory.mktemp(f"ranks{size}")
+            launch(found[size], size, TWO if size == 2 else SOUND)
+        return found[size]
 
-    return run
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(folders: Folders) -> Runs:
+    """The run of a training on so many ranks."""
+    return lambda training, size: read(folders(size) / training)
 
 
 class Reference:
@@ -139,6 +144,11 @@ def test_norms_are_those_of_one_process(runs: Runs, training: str, size: int) ->
     assert not [fact for fact in run.facts if fact.startswith("failed")]
 
 
+@pytest.mark.parametrize("training", SOUND)
+def test_one_rank_writes(folders: Folders, training: str) -> None:
+    assert len(list((folders(2) / training).iterdir())) == 1
+
+
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize("training", ["ddp_clip", "fsdp_clip"])
 def test_clips_are_those_of_one_process(runs: Runs, training: str, size: int) -> None:
@@ -186,11 +196,9 @@ def test_a_writer_that_closes_alone_waits_for_nobody(runs: Runs) -> None:
 @pytest.mark.parametrize("training", ["ddp_raises", "fsdp_raises"])
 def test_a_rank_that_raises_hangs_nobody(launch: Launch, tmp_path: Path, training: str) -> None:
     launch(tmp_path, 2, (training,))
-    said: list[dict[str, Any]] = [
-        json.loads((tmp_path / "said" / f"{training} {rank}.json").read_text(encoding="utf-8"))
-        for rank in range(2)
-    ]
-    assert [words["error"] for words in said] == ["RuntimeError", "KeyError"]
+    said = [(tmp_path / f"error {rank}").read_text(encoding="utf-8") for rank in range(2)]
+    assert said == ["RuntimeError", "KeyError"]
+    assert (tmp_path / "others 1").read_text(encoding="utf-8") == "RuntimeError"
     run = read(tmp_path / training)
     assert run[LOSS].steps.tolist() == list(range(ranked.RAISES_AT + 1))
     assert not [fact for fact in run.facts if fact.startswith("failed")]
