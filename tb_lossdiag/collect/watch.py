@@ -316,7 +316,7 @@ class Watch:
         if self._absent or not self.rows.sees:
             return
         tensors = [p for p in self._parameters.tensors if p.requires_grad]
-        self._snapshot = updates.Snapshot(tensors)
+        self._snapshot = updates.Snapshot(tensors) if tensors else None
 
     def _sink_updates(self, step: int) -> None:
         snapshot, self._snapshot = self._snapshot, None
