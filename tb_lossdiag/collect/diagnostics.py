@@ -19,13 +19,13 @@ from tb_lossdiag.collect.given import Given
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.layers import Layers
+from tb_lossdiag.collect.layout import rows_for
 from tb_lossdiag.collect.ledger import ClipLedger, Order
 from tb_lossdiag.collect.optimizer import OptimizerWatch
 from tb_lossdiag.collect.parameters import Parameters, parameters
 from tb_lossdiag.collect.ranks import Board, rank
 from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.collect.sharded import rows_for
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.waiting import Queue, Waiting
 from tb_lossdiag.collect.watch import Watch
@@ -264,8 +264,7 @@ class Diagnostics:
     def close(self, patience: float) -> None:
         """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
         for rows in self._rows:
-            if patience:
-                self.guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
+            self.guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
         self.drain()
         if not self.silent:
             self._write(self.recorder.flush)
@@ -313,7 +312,7 @@ class Diagnostics:
                 self.recorder.add(block)
                 newest = max(newest, int(block.steps[-1]))
             for one in rows.apart():
-                self.recorder.at(*one)
+                self.recorder.take(*one)
         return newest
 
     def _hand_waiting(self) -> int:

@@ -49,7 +49,8 @@ class Given:
         return made
 
     def _add_training(self, made: Named, call: Call, watches: Sequence[Watch]) -> None:
-        if call.clip is not None or not self._clips.empty:
+        distant = any(watch.distant for watch in watches)
+        if call.clip is not None or not (self._clips.empty or distant):
             self._add(made, "clipping", lambda: self._clipping(call, watches))
         if watches and watches[0].scaled:
             self._add(made, "scaler", watches[0].skipping)
@@ -80,7 +81,7 @@ class Given:
     def _clipping(self, call: Call, watches: Sequence[Watch]) -> Sample | None:
         seen = self._clips.take()
         if call.clip is None:
-            return seen
+            return None if seen is None else seen.sample()
         for watch in watches:
             watch.reported_clip(*call.clip)
         return reported(*call.clip)

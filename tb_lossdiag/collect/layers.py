@@ -26,7 +26,8 @@ class Layers:
         """Records of the frame "layers" if they differ from the last ones of this model."""
         trainable = tuple(p.requires_grad for p in model.tensors)
         clipped = frozenset(self._clips.clipped)
-        now = (model.names, trainable, self._optimizers.signature(), clipped)
+        tensors = tuple(map(id, model.tensors))
+        now = (model.names, tensors, trainable, self._optimizers.signature(), clipped)
         key = model.names[0]
         if self._said.get(key) == now:
             return []

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.marks import Mark, some
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.collect.transfer import local
+from tb_lossdiag.collect.transfer import gather, is_whole, local
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_BEFORE_UNSCALE,
@@ -58,6 +59,7 @@ class ClipCall:
         each: norms before clipping of the parameters in `held`, or None if they are not known.
         held: ids of the parameters with a gradient in the clipped set.
         mark: the gradients as the clip left them.
+        known: whether `total` is known on this rank.
     """
 
     total: Tensor
@@ -67,6 +69,25 @@ class ClipCall:
     each: Tensor | None
     held: list[int]
     mark: Mark
+    known: bool = True
+
+
+class Clips(NamedTuple):
+    """The newest clip of each set of parameters, by column name, and how many there were of each."""
+
+    calls: dict[str, ClipCall]
+    counts: list[int]
+
+    def sample(self) -> Sample:
+        """As a sample."""
+        return sample(self.calls, self.counts)
+
+    def with_norms(self, totals: Sequence[float]) -> list[Record]:
+        """As records, with global norms that were not known when the clips were done."""
+        known = zip(self.calls.items(), totals, strict=True)
+        calls = {name: replace(c, total=torch.tensor(t), known=True) for (name, c), t in known}
+        made = sample(calls, self.counts)
+        return made.finish(gather(made.tensors))
 
 
 class Before(NamedTuple):
@@ -121,7 +142,8 @@ class ClipLedger:
         mark, ids = Mark(some(held)), list(map(id, held))
         if each is not None and scale != 1.0:
             each = each / scale
-        call = ClipCall(local(total.detach()), float(bound), after, order, each, ids, mark)
+        here, known = local(total.detach()), is_whole(total)
+        call = ClipCall(here, float(bound), after, order, each, ids, mark, known)
         self._calls[column] = call
         self._newest.pop(column, None)
         self._newest[column] = call
@@ -137,11 +159,13 @@ class ClipLedger:
         self._newest = {c: k for c, k in self._newest.items() if not k.mark.knows(parameters)}
         return None
 
-    def take(self) -> Sample | None:
-        """The calls as a sample, and forget them; None if there were none."""
+    def take(self) -> Clips | None:
+        """The calls, and forget them; None if there were none."""
+        if not self._calls:
+            return None
         calls, counts = self._calls, self._counts
         self._calls, self._counts = {}, {}
-        return sample(calls, list(counts.values())) if calls else None
+        return Clips(calls, list(counts.values()))
 
     def _column(self, kind: str, held: Sequence[Tensor]) -> str:
         key = (kind, id(held[0]) if held else 0)
@@ -155,7 +179,7 @@ def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Sample:
     """Clip calls by column name, and how many there were of each, as a sample."""
     names = tuple(calls)
     after = [call.total if call.after is None else call.after for call in calls.values()]
-    by_norm = np.array([call.after is None for call in calls.values()])
+    kinds = np.array([(call.after is None, call.known) for call in calls.values()])
     fixed = {
         CLIP_MAX_NORM: [call.bound for call in calls.values()],
         CLIP_CALLS: counts,
@@ -166,7 +190,7 @@ def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Sample:
 
     def finish(arrays: Sequence[Floats]) -> list[Record]:
         values = np.concatenate(arrays).astype(np.float64)
-        measured = _measured(values[: len(names)], values[len(names) :], by_norm, fixed)
+        measured = _measured(values[: len(names)], values[len(names) :], kinds, fixed)
         everything = {**fixed, **measured}
         return [Record(q, names, np.array(v, np.float32)) for q, v in everything.items()]
 
@@ -174,16 +198,21 @@ def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Sample:
 
 
 def _measured(
-    total: Doubles, after: Doubles, by_norm: Floats, fixed: dict[Quantity, Sequence[float]]
+    total: Doubles,
+    after: Doubles,
+    kinds: npt.NDArray[np.bool_],
+    fixed: dict[Quantity, Sequence[float]],
 ) -> dict[Quantity, Doubles]:
+    by_norm, known = kinds[:, 0], kinds[:, 1]
     coefficient = np.minimum(np.array(fixed[CLIP_MAX_NORM]) / (total + _EPSILON), 1.0)
     left = np.where(by_norm, total * coefficient, after)
     changed = np.where(by_norm, coefficient < 1, left < total)
+    known = known & (by_norm | ~np.isnan(left) | np.isnan(total))
     return {
         CLIP_GLOBAL_NORM: total,
         CLIP_NORM_AFTER: left,
-        CLIP_NONFINITE: (~np.isfinite(total)).astype(float),
-        CLIP_BOUND: changed * np.array(fixed[CLIP_CALLS]),
+        CLIP_NONFINITE: np.where(kinds[:, 1], ~np.isfinite(total), UNKNOWN),
+        CLIP_BOUND: np.where(known, changed * np.array(fixed[CLIP_CALLS]), UNKNOWN),
     }
 
 

@@ -96,6 +96,8 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     One fused pass over dense tensors; sparse gradients go through their values, duplicates summed first; of tensors spread over ranks
     the part this rank answers for, NaN where they are not added up yet.
     """
+    if not tensors:
+        return torch.zeros(0)
     with torch.no_grad():
         dense = [_dense(tensor.detach()) for tensor in tensors]
         each: tuple[Tensor, ...] = tuple(torch._foreach_norm(dense))  # noqa: SLF001  (the public clip uses it the same way)

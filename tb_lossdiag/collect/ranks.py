@@ -83,7 +83,7 @@ class Board:
 
     def words(self, topic: str, patience: float) -> list[bytes] | None:
         """All ranks' words, in the order of ranks; None if they do not come within so many seconds."""
-        if not _wait(lambda: self.complete(topic), patience):
+        if not waited(lambda: self.complete(topic), patience):
             return None
         return [bytes.fromhex(self._store.get(key).decode()) for key in self._keys(topic)]
 
@@ -102,9 +102,9 @@ class Board:
         if self.rank == 0:
             found = self.words("signature", patience)
             self._decide(_yes if found is not None and len(set(found)) == 1 else _no)
-        elif not _wait(self._decided, 2 * patience):
+        elif not waited(self._decided, 2 * patience):
             self._decide(_no)
-        return _wait(self._decided, patience) and bytes(self._store.get("verdict")) == _yes
+        return waited(self._decided, patience) and bytes(self._store.get("verdict")) == _yes
 
     def _decide(self, word: bytes) -> None:
         if self._store.add("ticket", 1) == 1:
@@ -117,7 +117,7 @@ class Board:
         return [f"{topic}/{index}" for index in range(self.size)]
 
 
-def _wait(done: Callable[[], bool], patience: float) -> bool:
+def waited(done: Callable[[], bool], patience: float) -> bool:
     """Ask again and again; a blocking wait would keep the store from the process's other threads."""
     end = time.monotonic() + patience
     while not done():

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.ledger import Clips
 from tb_lossdiag.collect.optimizer import RATES
+from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.quantities import (
     GLOBAL_NORM,
     GRADIENT_NONFINITE,
@@ -88,8 +90,15 @@ class Rows:
     def tick(self) -> None:
         """A step that was looked at has ended."""
 
+    def clipped(self, clips: Clips) -> Sample | None:
+        """The clips of the step that was put last as a sample, None if they are to come with `apart`."""
+        return clips.sample()
+
     def end(self, patience: float) -> None:
         """No more steps come; other ranks may take so many seconds to say their part."""
+
+    def close(self) -> None:
+        """Measure no more."""
 
     @property
     def full(self) -> bool:

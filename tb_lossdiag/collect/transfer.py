@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,8 +38,13 @@ def local(value: Tensor) -> Tensor:
         return value
     with torch.no_grad():
         here: Tensor = value.to_local()
-    known = all(placement.is_replicate() for placement in value.placements)  # type: ignore[attr-defined]
-    return here if known else torch.full_like(here, torch.nan, dtype=torch.float32)
+    return here if is_whole(value) else torch.full_like(here, torch.nan, dtype=torch.float32)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether this rank has the number as it is: it is no DTensor, or a replicated one."""
+    placements = getattr(value, "placements", ())
+    return all(placement.is_replicate() for placement in placements)
 
 
 def number(name: str, value: object) -> Number:

@@ -23,7 +23,7 @@ from tb_lossdiag.collect.optimizer import foreign, rates
 from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters, plain
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.collect.sharded import ShardedRows, release
+from tb_lossdiag.collect.sharded import ShardedRows
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 from tb_lossdiag.records import Record
@@ -84,7 +84,7 @@ class Watch:
             hook.remove()
         self._hooks = []
         self._snapshot = None
-        release(self.rows)
+        self.rows.close()
         if self._examiner is not None:
             self._examiner.abandon()
 
@@ -196,8 +196,9 @@ class Watch:
         if self._scale is not None:
             records = self._scale.records()
             self._host.sink(self.rows, step, [Sample([], lambda _: records)], own=False)
-        if not self._host.clips.empty and (clips := self._host.clips.take()) is not None:
-            self._host.sink(self.rows, step, [clips], own=False)
+        if (clips := self._host.clips.take()) is not None:
+            sample = self.rows.clipped(clips)
+            self._host.sink(self.rows, step, [sample] if sample else [], own=False)
         self._taken += 1
         self._host.stepped(self.rows, now=alarm)
         self._own += time.perf_counter() - start
@@ -315,7 +316,7 @@ class Watch:
         if self._absent or not self.rows.sees:
             return
         tensors = [p for p in self._parameters.tensors if p.requires_grad]
-        self._snapshot = updates.Snapshot(tensors)
+        self._snapshot = updates.Snapshot(tensors) if tensors else None
 
     def _sink_updates(self, step: int) -> None:
         snapshot, self._snapshot = self._snapshot, None

@@ -60,8 +60,8 @@ class ForeignOptimizer:
     Why it matters: it updates tensors that the model no longer uses; the model stays as it was.
 
     How it decides: all tensors of the optimizer are foreign to the watched model, which has trainable parameters and never changes; or at least
-    `min_foreign` are, and at least `min_lost` trainable parameters of the model get gradients, are held by no optimizer, and never
-    change. Unit: tensors.
+    `min_foreign` are, and at least `min_lost` trainable parameters of the model get gradients, are held by no optimizer, and do not
+    change since. Unit: tensors.
 
     What to try first: make the optimizer from the finished model.
 
@@ -75,7 +75,7 @@ class ForeignOptimizer:
 
     为什么重要：它更新的是模型已不再使用的张量；模型本身保持原样。
 
-    如何判断：优化器的所有张量都不属于被观察的模型，而模型有可训练参数且从不变化；或者至少 `min_foreign` 个张量不属于它，同时模型至少有 `min_lost` 个可训练参数有梯度、没有任何优化器持有且从不变化。单位：张量数。
+    如何判断：优化器的所有张量都不属于被观察的模型，而模型有可训练参数且从不变化；或者至少 `min_foreign` 个张量不属于它，同时模型至少有 `min_lost` 个可训练参数有梯度、没有任何优化器持有且此后不再变化。单位：张量数。
 
     先试什么：用完成后的模型创建优化器。
 
@@ -109,12 +109,12 @@ class ForeignOptimizer:
             held = before(run, HELD_PARAMETERS, int(steps[-1]), column) if len(steps) else 0.0
             if not len(steps) or foreign[-1] < self.min_foreign or not held > 0:
                 continue
-            lost = [name for name in self._lost(run) if _of(name, column, run)]
+            first = int(steps[np.flatnonzero(foreign == foreign[-1])[0]])
+            lost = [name for name in self._lost(run, first) if _of(name, column, run)]
             if foreign[-1] < held and len(lost) < self.min_lost:
                 continue
             if foreign[-1] >= held and (not _trainable(run) or self._moves(run, column)):
                 continue
-            first = int(steps[np.flatnonzero(foreign == foreign[-1])[0]])
             counts = float(foreign[-1]), held
             yield self._finding(run, column, (first, int(steps[-1])), counts, lost)
 
@@ -123,15 +123,18 @@ class ForeignOptimizer:
         norms = [s.values for s in sightings(run, PARAMETER_NORM) if _of(s.column, column, run)]
         return any(len(v) > 1 and np.ptp(v) > self.max_drift * v.max() for v in norms)
 
-    def _lost(self, run: Run) -> list[str]:
-        """Parameters with gradients that no optimizer holds and nothing moves."""
+    def _lost(self, run: Run, first: int) -> list[str]:
+        """Parameters with gradients that no optimizer holds and, since this step, nothing moves."""
         if GRADIENT_NORM not in run or PARAMETER_HELD not in run:
             return []
-        norms = {each.column: each.values for each in sightings(run, PARAMETER_NORM)}
+        norms = {s.column: s.values[s.steps >= first] for s in sightings(run, PARAMETER_NORM)}
         still = {
-            name for name, v in norms.items() if len(v) and np.ptp(v) <= self.max_drift * v.max()
+            name
+            for name, v in norms.items()
+            if len(v) > 1 and np.ptp(v) <= self.max_drift * v.max()
         }
-        held = {each.column for each in sightings(run, PARAMETER_HELD) if (each.values > 0).any()}
+        flags = [each for each in sightings(run, PARAMETER_HELD) if len(each.values)]
+        held = {each.column for each in flags if each.values[-1] > 0}
         graded = [each.column for each in sightings(run, GRADIENT_NORM) if len(each.values)]
         return [name for name in graded if name not in held and name in still]
 

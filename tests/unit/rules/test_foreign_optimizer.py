@@ -46,6 +46,23 @@ def test_fires_when_a_replaced_module_is_held_by_nobody() -> None:
     assert "`body.3.*`" in finding.message.en
 
 
+def test_fires_when_a_trained_module_is_replaced_in_the_middle() -> None:
+    steps = RUN[GRADIENT_NORM].steps[[0, 60]]
+    flags = np.stack([np.ones(len(COLUMNS)), ~HEAD])
+    norms = RUN[PARAMETER_NORM]
+    late = HEAD & (norms.steps >= steps[1])[:, None]
+    standing = np.where(late, norms.values[-1:], norms.values)
+    tables = (
+        table(FOREIGN_PARAMETERS, steps, [0, 2]),
+        table(HELD_PARAMETERS, steps, [8, 8]),
+        table(PARAMETER_HELD, steps, flags, COLUMNS),
+        table(PARAMETER_NORM, norms.steps, standing, COLUMNS),
+    )
+    run = replace(RUN, tables={**RUN.tables, **{t.quantity.name: t for t in tables}})
+    evidence = first_evidence(RULE, run)
+    assert (evidence.first_step, evidence.last_step) == (steps[1], steps[1])
+
+
 def test_clear_when_the_optimizer_also_holds_other_models() -> None:
     assert not findings(RULE, foreign(4, unheld=False))
     assert not findings(RULE, foreign(0))

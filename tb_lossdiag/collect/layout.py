@@ -1,0 +1,76 @@
+"""How a watched model's parameters lie over the ranks, and so where its steps wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+
+from tb_lossdiag.collect.parameters import Parameters, is_distributed
+from tb_lossdiag.collect.ranks import Board, world
+from tb_lossdiag.collect.reduction import Reduction
+from tb_lossdiag.collect.rows import Rows
+from tb_lossdiag.collect.sharded import ShardedRows
+from tb_lossdiag.collect.spread import fingerprint
+
+Say = Callable[[dict[str, str]], None]
+
+
+@dataclass
+class BlindRows(Rows):
+    """Rows without norms: what one rank could measure would be wrong."""
+
+    @property
+    def sees(self) -> bool:
+        """Whether gradients are measured."""
+        return False
+
+
+def rows_for(name: str, parameters: Parameters, model: nn.Module, every: int, say: Say) -> Rows:
+    """Where the steps of a watched model wait: how depends on how its parameters are spread over ranks.
+
+    Waits some seconds for the other ranks, where there is something to agree on.
+    """
+    columns = parameters.names
+    if _flat(model) or any(hasattr(p, "ds_id") for p in parameters.tensors):
+        return _blind(name, columns, say, "sharded by FSDP1 or ZeRO-3: use fully_shard")
+    if not any(map(is_distributed, parameters.tensors)):
+        return Rows(name, columns)
+    if reason := _hindrance(parameters):
+        return _blind(name, columns, say, reason)
+    board, reduction = Board.of_group(), None
+    if board is not None:
+        layouts = [getattr(p, "placements", None) for p in parameters.tensors]
+        if not board.agree(fingerprint(parameters, layouts, every)):
+            return _blind(name, columns, say, "not every rank watches the same model")
+        reduction = Reduction()
+    answers = [float(is_distributed(p) or not (board and board.rank)) for p in parameters.tensors]
+    return ShardedRows(
+        name,
+        columns,
+        board=board,
+        reduction=reduction,
+        ids=list(map(id, parameters.tensors)),
+        mine=torch.tensor(answers),
+    )
+
+
+def _hindrance(parameters: Parameters) -> str:
+    """Why sharded parameters cannot be measured, "" if they can."""
+    meshes = [p.device_mesh for p in parameters.tensors if is_distributed(p)]  # type: ignore[attr-defined]
+    if any(mesh.size() != world() for mesh in meshes):
+        return "spread over a part of the ranks only"
+    if not distributed.is_gloo_available():
+        return "the ranks cannot add up on the host: this torch has no gloo"
+    return ""
+
+
+def _blind(name: str, columns: tuple[str, ...], say: Say, reason: str) -> BlindRows:
+    say({"norms": f"not recorded, sharded model: {reason}"})
+    return BlindRows(name, columns)
+
+
+def _flat(model: nn.Module) -> bool:
+    return any(type(m).__name__ == "FullyShardedDataParallel" for m in model.modules())
