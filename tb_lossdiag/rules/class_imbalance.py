@@ -78,8 +78,8 @@ class ClassImbalance:
     may never leave.
 
     How it decides: over the last `min_checks` check-ups or more, the most frequent class has at least `min_majority` of the targets, one
-    class gets at least `min_predicted` of the predictions, and the loss is at least `min_baseline` of what the label frequencies alone
-    give (their entropy). No class weights were given.
+    class gets at least `min_predicted` of the predictions, and the losses of the newest `min_checks` add up to at least `min_baseline`
+    of what the label frequencies alone give (their entropy). Batches without a rare class are left out. No class weights were given.
 
     What to try first: class weights or `pos_weight`; draw rare classes more often; another measure than accuracy.
 
@@ -93,7 +93,7 @@ class ClassImbalance:
 
     为什么重要：总是回答“否”，100 次里能对 95 次，却什么也没说明。这个答案的损失是一个平台，模型可能永远走不出来。
 
-    如何判断：在最近至少 `min_checks` 次检查中，最常见的类别占目标的 `min_majority` 以上，某一类别占预测的 `min_predicted` 以上，且损失至少为仅凭标签频率所得损失（其熵）的 `min_baseline`。没有给出类别权重。
+    如何判断：在最近至少 `min_checks` 次检查中，最常见的类别占目标的 `min_majority` 以上，某一类别占预测的 `min_predicted` 以上，且最近 `min_checks` 次的损失之和至少为仅凭标签频率所得损失（其熵）之和的 `min_baseline`。不含稀有类别的批次不算。没有给出类别权重。
 
     先试什么：使用类别权重或 `pos_weight`；更频繁地抽取稀有类别；换用准确率以外的指标。
 
@@ -120,8 +120,8 @@ class ClassImbalance:
     min_majority: float = 0.8
     #: share of the predictions, 1; a model that copes predicts the rare classes about as often as they occur
     min_predicted: float = 0.995
-    #: loss over that of the label frequencies, 1; half a batch's noise below it
-    min_baseline: float = 0.9
+    #: loss over that of the label frequencies, both summed, 1; five batches of 64 with 3 rare samples in each vary by a tenth
+    min_baseline: float = 0.95
     #: check-ups in a row up to the newest; the first three are consecutive steps, so some lie later
     min_checks: int = 5
 
@@ -136,24 +136,28 @@ class ClassImbalance:
                     f"至少需要 {least} 次对分类损失的检查",
                 )
             )
-        for call, seen in found:
+        for call, known in found:
             # A batch without a rare class says nothing about how those are predicted.
-            known = seen & (call.of(CALL_MAJORITY) < 1)
+            telling = known & (call.of(CALL_MAJORITY) < 1)
             stuck = self._stuck(call)
-            span = last_span(np.where(known, 1.0, np.nan), stuck, self.min_checks)
+            span = last_span(np.where(telling, 1.0, np.nan), stuck, self.min_checks)
             if span is not None:
-                hits = np.zeros(len(known), bool)
-                hits[np.flatnonzero(known)[span.records]] = True
-                yield self._finding(run, call, hits)
+                hits = np.zeros(len(telling), bool)
+                hits[np.flatnonzero(telling)[span.records]] = True
+                if self._guesses(call, hits):
+                    yield self._finding(run, call, hits)
 
     def _stuck(self, call: Call) -> Bools:
         majority = call.of(CALL_MAJORITY)
-        guessing = call.of(CALL_VALUE) >= self.min_baseline * call.of(CALL_BASELINE)
         one = call.of(CALL_PREDICTED_MAJORITY) >= self.min_predicted
-        stuck: Bools = (
-            (majority >= self.min_majority) & one & guessing & ~(call.of(CALL_WEIGHTED) == 1)
-        )
-        return stuck
+        found: Bools = (majority >= self.min_majority) & one & ~(call.of(CALL_WEIGHTED) == 1)
+        return found
+
+    def _guesses(self, call: Call, hits: Bools) -> bool:
+        """Whether the newest of these check-ups together cost as much as the frequencies; one batch may be an easy one."""
+        newest = np.flatnonzero(hits)[-self.min_checks :]
+        value, baseline = call.of(CALL_VALUE)[newest], call.of(CALL_BASELINE)[newest]
+        return bool(value.sum() >= self.min_baseline * baseline.sum())
 
     def _finding(self, run: Run, call: Call, hits: Bools) -> Finding:
         majority = float(np.median(call.of(CALL_MAJORITY)[hits]))

@@ -20,6 +20,11 @@ def mlp(*sizes: int, activation: Activation = nn.ReLU) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def linears(model: nn.Module) -> list[nn.Linear]:
+    """Its linear layers, in order."""
+    return [module for module in model.modules() if isinstance(module, nn.Linear)]
+
+
 def cnn(activation: Activation = nn.ReLU, *, outputs: int = 10) -> nn.Sequential:
     """Two convolutions over images of 8 x 8 pixels."""
     return nn.Sequential(
@@ -38,7 +43,7 @@ class Recurrent(nn.Module):
 
     def __init__(
         self,
-        cell: type[nn.RNNBase] = nn.GRU,
+        cell: Callable[..., nn.RNNBase] = nn.GRU,
         inputs: int = 8,
         outputs: int = 10,
         *,

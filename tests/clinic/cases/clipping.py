@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from clinic.case import case
 from clinic.data import Samples, digit_rows, flat_digits, friedman, square_digits, waves
@@ -154,7 +156,8 @@ def only_the_recurrent_part_is_clipped(writer: SummaryWriter) -> None:
 def clip_forgets_the_second_group(writer: SummaryWriter) -> None:
     training, _ = square_digits()
     model = cnn()
-    groups = [{"params": model[:6].parameters()}, {"params": model[6:].parameters(), "lr": 0.1}]
+    body, head = model[:6].parameters(), model[6:].parameters()
+    groups: list[dict[str, Any]] = [{"params": body}, {"params": head, "lr": 0.1}]
     optimizer = SGD(groups, lr=0.05)
     writer.watch(model, optimizer)
     for step, (x, y) in enumerate(training.batches(300)):

@@ -34,7 +34,7 @@ def eight_sigmoid_convolutions(writer: SummaryWriter) -> None:
 def recurrence_is_chaotic(writer: SummaryWriter) -> None:
     data = waves(60)
     model = Recurrent(nn.RNN, 1, 1, each=True)
-    nn.init.normal_(model.rnn.weight_hh_l0, std=3 / 32**0.5)
+    nn.init.normal_(model.rnn.all_weights[0][1], std=3 / 32**0.5)
     fit(writer, model, Adam(model.parameters(), lr=1e-3), data.batches(200, 32), mse_loss)
 
 
@@ -44,7 +44,8 @@ def importance_weights_with_a_heavy_tail(writer: SummaryWriter) -> None:
     tail = torch.distributions.Pareto(1.0, 1.0)
 
     def weighted(logits: Tensor, y: Tensor) -> Tensor:
-        return (tail.sample(y.shape) * cross_entropy(logits, y, reduction="none")).mean()
+        each = cross_entropy(logits, y, reduction="none")
+        return (torch.as_tensor(tail.sample(y.shape)) * each).mean()
 
     model = mlp(64, 64, 10)
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), weighted)
@@ -90,17 +91,20 @@ def features_go_through_numpy(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
 
 
+class _Embedded(Transformer):
+    """Its input is embedded where no gradient is kept, as for a cache."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            tokens = self.embed(x)
+        answer: Tensor = self.head(self.blocks(tokens + self.place).mean(1))
+        return answer
+
+
 @case("LD204", family="transformer")
 def embedding_under_no_grad(writer: SummaryWriter) -> None:
     training, _ = digit_rows()
-    model = Transformer()
-    embed = model.embed.forward
-
-    def frozen(x: Tensor) -> Tensor:
-        with torch.no_grad():
-            return embed(x)
-
-    model.embed.forward = frozen  # type: ignore[method-assign]
+    model = _Embedded()
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(200))
 
 

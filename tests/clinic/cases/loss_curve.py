@@ -15,7 +15,7 @@ from clinic.data import (
     waves,
 )
 from clinic.loops import fit
-from clinic.nets import Recurrent, Transformer, cnn, mlp
+from clinic.nets import Recurrent, Transformer, cnn, linears, mlp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD, Adam
@@ -110,7 +110,7 @@ def step_is_as_long_as_the_valley_is_wide(writer: SummaryWriter) -> None:
 def last_layer_starts_too_large(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = mlp(64, 64, 10)
-    nn.init.normal_(model[-1].weight, std=10)
+    nn.init.normal_(linears(model)[-1].weight, std=10)
     fit(writer, model, SGD(model.parameters(), lr=1e-4), training.batches(300))
 
 

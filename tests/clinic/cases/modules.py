@@ -6,7 +6,7 @@ import torch
 from clinic.case import case
 from clinic.data import digit_rows, flat_digits, friedman, square_digits
 from clinic.loops import fit
-from clinic.nets import Recurrent, Transformer, cnn, discriminator, generator, mlp
+from clinic.nets import Recurrent, Transformer, cnn, discriminator, generator, linears, mlp
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from torch.optim import SGD, Adam
@@ -18,7 +18,7 @@ from tb_lossdiag import SummaryWriter
 def biases_start_far_below_zero(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = mlp(64, 64, 64, 10)
-    nn.init.constant_(model[2].bias, -5.0)
+    nn.init.constant_(linears(model)[1].bias, -5.0)
     fit(writer, model, Adam(model.parameters(), lr=1e-4), training.batches(400))
 
 
@@ -35,7 +35,7 @@ def one_wild_step_kills_the_units(writer: SummaryWriter) -> None:
 def tanh_starts_saturated(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = mlp(64, 64, 64, 64, 10, activation=nn.Tanh)
-    for layer in (model[0], model[2], model[4]):
+    for layer in linears(model)[:3]:
         nn.init.normal_(layer.weight, std=5)
     fit(writer, model, SGD(model.parameters(), lr=1e-3), training.batches(400))
 
@@ -51,7 +51,7 @@ def softmax_between_convolutions(writer: SummaryWriter) -> None:
 def weights_start_at_standard_normal(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = mlp(64, 64, 64, 64, 64, 10)
-    for layer in model[::2]:
+    for layer in linears(model):
         nn.init.normal_(layer.weight)
     fit(writer, model, SGD(model.parameters(), lr=1e-3), training.batches(300))
 
@@ -62,7 +62,7 @@ def convolutions_start_at_standard_normal(writer: SummaryWriter) -> None:
     first = (nn.Conv2d(1, 16, 3, padding=1), nn.ReLU())
     hidden = [m for _ in range(3) for m in (nn.Conv2d(16, 16, 3, padding=1), nn.ReLU())]
     model = nn.Sequential(*first, *hidden, nn.Flatten(), nn.Linear(1024, 10))
-    for layer in (*model[::2],):
+    for layer in model.children():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight)
     fit(writer, model, SGD(model.parameters(), lr=1e-4), training.batches(250))
@@ -101,8 +101,8 @@ def normalises_over_four_samples(writer: SummaryWriter) -> None:
 @case("LD706", family="CNN")
 def normalises_pooled_features_of_few_images(writer: SummaryWriter) -> None:
     training, _ = square_digits()
-    body = (*cnn()[:5], nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    model = nn.Sequential(*body, nn.BatchNorm1d(32), nn.Linear(32, 10))
+    pooled = nn.Sequential(cnn()[:5], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = pooled.extend([nn.BatchNorm1d(32), nn.Linear(32, 10)])
     fit(writer, model, Adam(model.parameters(), lr=3e-3), training.batches(300, 3))
 
 

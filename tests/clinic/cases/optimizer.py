@@ -81,24 +81,12 @@ def optimizer_made_of_the_head(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model[6].parameters(), lr=1e-3), training.batches(250))
 
 
-class _Listed(nn.Module):
-    """Its optimizer was made before the decoder was added."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Linear(64, 64)
-
-    def forward(self, x: Tensor) -> Tensor:
-        answer: Tensor = self.second(self.first(x).relu())
-        return answer
-
-
 @case("LD603", family="MLP")
 def layer_added_when_the_optimizer_was_made(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
-    model = _Listed()
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
     optimizer = Adam(model.parameters(), lr=1e-3)
-    model.second = nn.Linear(64, 10)
+    model.append(nn.Linear(64, 10))
     fit(writer, model, optimizer, training.batches(300))
 
 

@@ -53,6 +53,14 @@ def test_sorted_data_are_named() -> None:
     assert "shuffle=True" in finding.advice.en
 
 
+def test_sorted_data_have_batches_between_two_classes() -> None:
+    mixed = np.where(CHECKS % 3 == 2, 0.6, 1.0)
+    run = with_call(RUN, "cross_entropy", majority=mixed, target_min=CHECKS // 3)
+    assert "sorted" in the_finding(RULE, run).message.en
+    mostly = with_call(RUN, "cross_entropy", majority=mixed[::-1] - 0.4, target_min=CHECKS // 3)
+    assert not findings(RULE, mostly)
+
+
 def test_a_single_class_is_a_warning_unless_it_is_the_first() -> None:
     for only, severity in ((3, Severity.WARNING), (0, Severity.INFO)):
         run = with_call(RUN, "cross_entropy", majority=1.0, target_min=only, target_max=only)

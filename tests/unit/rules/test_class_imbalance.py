@@ -52,11 +52,20 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 def test_imbalance_that_the_model_copes_with_is_not_this() -> None:
     assert not findings(RULE, rare(value=0.17))
-    assert findings(RULE, rare(value=0.19))
+    assert not findings(RULE, rare(value=0.189))
+    assert findings(RULE, rare(value=0.191))
     assert not findings(RULE, rare(predicted_majority=0.99))
     assert not findings(RULE, rare(weighted=1))
     assert not findings(RULE, rare(majority=1.0))
     assert not findings(RULE, rare(majority=0.79))
+
+
+def test_one_easy_batch_or_one_without_a_rare_class_does_not_matter() -> None:
+    assert findings(RULE, rare(value=np.where(CHECKS == 8, 0.15, 0.2)))
+    assert not findings(RULE, rare(value=np.where(CHECKS >= 8, 0.15, 0.2)))
+    plain = len(CHECKS) - 2 == CHECKS
+    run = rare(majority=np.where(plain, 1.0, 0.95), baseline=np.where(plain, 0.0, 0.2))
+    assert findings(RULE, run)
 
 
 def test_guessing_at_the_start_is_not_this() -> None:

@@ -9,6 +9,7 @@ from synthetic import changed, healthy_run, with_loss, without
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_OUTPUTS,
+    CALL_SUMMED,
     CALL_VALUE,
     CALL_WEIGHTED,
     LOSS,
@@ -21,6 +22,7 @@ from tb_lossdiag.rules.rule import Severity
 
 RULE = InitialLossOff()
 RUN = healthy_run(1)
+SEEN = len(RUN[CALL_VALUE])
 
 
 def as_call(run: Run, name: str) -> Run:
@@ -79,6 +81,12 @@ def test_any_number_of_classes() -> None:
     many = changed(RUN, CALL_OUTPUTS, np.full(len(RUN[CALL_OUTPUTS]), 50_000.0))
     assert not findings(RULE, with_first_call(many, 11.0))
     assert findings(RULE, with_first_call(many, 22.0))
+
+
+def test_a_sum_over_the_batch_is_compared_with_a_sum() -> None:
+    run = changed(with_first_call(RUN, 64 * 2.3, 64.0), CALL_BASELINE, np.full(SEEN, 64 * 2.2))
+    assert findings(RULE, run)
+    assert not findings(RULE, changed(run, CALL_SUMMED, np.ones(SEEN)))
 
 
 def test_an_imbalanced_yes_or_no_begins_at_ln_2() -> None:

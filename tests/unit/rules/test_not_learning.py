@@ -110,6 +110,16 @@ def test_the_variance_of_the_targets_is_guessing_too() -> None:
     assert not findings(RULE, called(0.9 * variance, 1600.0, 1, "mse_loss"))
 
 
+def test_the_recorded_loss_tells_where_late_check_ups_are_few() -> None:
+    run = called(np.log(10), 2.2, 10)
+    values = run[LOSS].at(run[CALL_VALUE].steps, [""])
+    early = np.arange(len(values)) < 4
+    for factor, expected in ((1.0, 1), (1.1, 0)):  # the same call, another one
+        seen = np.where(early[:, None], factor * values, np.nan)
+        few = changed(run, CALL_VALUE, seen, ("cross_entropy",))
+        assert len(findings(RULE, few)) == expected
+
+
 def test_the_balance_of_a_game_is_not_judged() -> None:
     two = changed(stuck(healthy_run(0)), STEPS, np.ones((200, 2)), ("generator", "critic"))
     assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED

@@ -57,6 +57,14 @@ def test_a_noisy_term_is_a_penalty_by_name_only(name: str, expected: int) -> Non
     assert len(findings(RULE, named(noisy, name))) == expected
 
 
+def test_a_data_term_at_guessing_is_no_penalty_though_no_batch_moves_it() -> None:
+    run = terms_only(overwhelmed(RUN))
+    still = 1 + 1e-4 * np.random.default_rng(0).normal(size=200)
+    flat = np.stack([still, still * np.linspace(1.0, 0.9, 200)], axis=1)
+    assert findings(RULE, named(with_terms(run, flat), "l2"))
+    assert not findings(RULE, named(with_terms(run, flat), "second"))
+
+
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
 def test_fires_on_weight_decay_in_the_gradient(optimizer: str) -> None:
     finding = the_finding(RULE, without(decayed(4, optimizer), TERM_GRADIENT_NORM))

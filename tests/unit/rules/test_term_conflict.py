@@ -62,6 +62,11 @@ def test_evidence_is_the_pair_and_its_stretch() -> None:
     assert (evidence.first_step, evidence.last_step) == (steps[4], steps[-1])
 
 
+def test_a_loss_that_rises_stands_still_too() -> None:
+    rising = with_loss(opposed(RUN), np.linspace(1.0, 1.5, len(RUN[LOSS])))
+    assert the_finding(RULE, rising).severity is Severity.WARNING
+
+
 def test_not_evaluated_on_few_or_no_decompositions() -> None:
     assert outcome(RULE, head(opposed(RUN), 4)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(RUN, TERM_COSINE)).missing == (TERM_COSINE.name,)

@@ -1,0 +1,53 @@
+"""Faults of data-parallel training, on two processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from pathlib import Path
+
+import torch
+from clinic.case import case
+from clinic.data import flat_digits
+from clinic.nets import mlp
+from torch import distributed
+from torch.nn.functional import cross_entropy
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import SGD
+
+from tb_lossdiag import SummaryWriter
+
+
+def _train(writer: SummaryWriter, store: str, rank: int, seed: int) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.manual_seed(seed)
+    model = DistributedDataParallel(mlp(64, 64, 10))
+    optimizer = SGD(model.parameters(), lr=0.05)
+    writer.watch(model, optimizer)
+    torch.manual_seed(seed + rank)
+    training, _ = flat_digits()
+    for step, (x, y) in enumerate(training.batches(200)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model.module(x), y)  # past the wrapper, so nobody averages
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+    writer.close()
+    distributed.destroy_process_group()
+
+
+def _other(store: str, seed: int) -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
+        _train(writer, store, 1, seed)
+
+
+@case("LD803", family="MLP", seeds=2)
+def gradients_are_not_averaged(writer: SummaryWriter) -> None:
+    seed = torch.initial_seed()
+    with tempfile.TemporaryDirectory() as folder:
+        store = str(Path(folder) / "store")
+        other = multiprocessing.get_context("spawn").Process(target=_other, args=(store, seed))
+        other.start()
+        _train(writer, store, 0, seed)
+        other.join()
