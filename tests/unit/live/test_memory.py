@@ -30,7 +30,7 @@ def test_the_tables_are_those_of_the_file(tmp_path: Path, again: int | None) -> 
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
     memory = Memory(".")
     with SummaryWriter(tmp_path) as out:
-        out._event_file.live = Both(memory)
+        out._event_file.listener = Both(memory)
         for step in [*range(40), *([] if again is None else range(again, 45))]:
             loss = backward(net, step)
             out.clip_grad_norm_(net.parameters(), 0.5)
@@ -57,7 +57,7 @@ def test_it_stays_below_its_limit(tmp_path: Path) -> None:
     memory = Memory(".", limit=60_000)
     sizes = []
     with SummaryWriter(tmp_path) as out:
-        out._event_file.live = Both(memory)
+        out._event_file.listener = Both(memory)
         for step in range(1000):
             out.add_diagnostics(net, loss=backward(net, step), global_step=step)
             sizes.append(memory.size)
