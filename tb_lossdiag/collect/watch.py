@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -16,11 +15,10 @@ from tb_lossdiag.collect import amp, updates
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.counter import Rename, StepCounter
 from tb_lossdiag.collect.examiner import Examiner
-from tb_lossdiag.collect.gradient import merged
 from tb_lossdiag.collect.host import Host, Options
-from tb_lossdiag.collect.ledger import unclipped
+from tb_lossdiag.collect.measure import Measure, broken
 from tb_lossdiag.collect.optimizer import foreign, rates
-from tb_lossdiag.collect.parameters import Parameters, nonfinite, norms, parameters, plain
+from tb_lossdiag.collect.parameters import Parameters, norms, parameters
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.sharded import ShardedRows
@@ -66,8 +64,7 @@ class Watch:
         self._said: list[Record] = []
         self._own, self._ended = 0.0, float("nan")
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
-        self._factor: Tensor | None = None
-        self._plain = False
+        self._measure = Measure(subject.optimizer, subject.scaler, host.clips)
         self._snapshot: updates.Snapshot | None = None
         self._examiner = None
         if options.check_up and not host.silent:
@@ -146,7 +143,7 @@ class Watch:
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
-        self._factor = unclipped(total, max_norm)
+        self._measure.reported_clip(total, max_norm)
 
     @property
     def scaled(self) -> bool:
@@ -207,15 +204,16 @@ class Watch:
         """Hand over the step's norms; whether they held something that is not a number."""
         if self._norms is None:
             return False
-        norms_, where, broken = self._norms
+        measured, where, bad = self._norms
         count = self._taken + 1 - self._put_at
         times = (start - self._ended) / count, self._own / count
         groups = rates(self._optimizer, self.rows.name)
-        row = Row(step, time.time(), *times, where, broken, groups, count)
-        self._norms, self._own, self._ended, self._factor = None, 0.0, start, None
+        row = Row(step, time.time(), *times, where, bad, groups, count)
+        self._norms, self._own, self._ended = None, 0.0, start
+        self._measure.done()
         self._put_at = self._taken + 1
-        self.rows.put(norms_, row)
-        return broken is not None
+        self.rows.put(measured, row)
+        return bad is not None
 
     def _judge(self) -> None:
         start = time.perf_counter()
@@ -246,13 +244,12 @@ class Watch:
         if not held:
             return
         where = None if len(held) == len(tensors) else self._where()
-        measured = self._measured(held)
+        measured = self._measure.norms(held)
         if compared:
             self._host.guarded("ranks", lambda: self._compare(measured))
         if self._taken % self._options.every or self._absent:
             return
-        broken = self._broken(held, measured) if self._at_hand(measured) else None
-        self._norms = measured, where, broken
+        self._norms = measured, where, broken(held, measured) if self._at_hand(measured) else None
 
     def _at_hand(self, measured: Tensor) -> bool:
         return measured.is_cpu and not isinstance(self.rows, ShardedRows)
@@ -262,52 +259,6 @@ class Watch:
         weights = norms(updates.kept(self._parameters.tensors))
         records = self._spread.compare(self._taken, gradient, weights)
         self._host.sink(self.rows, self.step, [Sample([], lambda _: records)], own=True)
-
-    def _measured(self, held: Sequence[nn.Parameter]) -> Tensor:
-        clips = self._host.clips
-        known = clips.norms_before(held) if clips.knows_norms else None
-        scale = self._scale_now()
-        if known is not None:
-            each = known.each if known.unscaled or scale is None else known.each / scale
-            return merged(held, known.held, each, 1.0 if scale is None else 1.0 / scale)
-        each = self._fused([p.grad for p in held])  # type: ignore[misc]
-        if self._factor is not None:
-            each = each * self._factor
-        return each if scale is None else each / scale
-
-    def _fused(self, grads: list[Tensor]) -> Tensor:
-        """Their norms; what kind they are is looked at now and then."""
-        if self._taken % _UPDATES_EVERY == 0 or self._taken < _FIRST:
-            self._plain = plain(grads)
-        if self._plain:
-            with contextlib.suppress(NotImplementedError), torch.no_grad():  # if a sparse one comes
-                each = torch.stack(torch._foreach_norm(grads))  # noqa: SLF001
-                if each.dtype is torch.float32:
-                    return each
-        self._plain = False
-        return norms(grads)
-
-    def _scale_now(self) -> float | Tensor | None:
-        """The loss scale that the gradients carry now, None for 1."""
-        if self._scale is not None:
-            scale = amp.loss_scale(self._scale.scaler, [self._optimizer])
-            return None if scale == 1.0 else scale
-        fused: Tensor | None = getattr(self._optimizer, "grad_scale", None)
-        return fused
-
-    def _broken(self, held: Sequence[Tensor], measured: Tensor) -> Any:
-        """Non-finite elements float32[n] if there are any; the device is the host here, so asking is free."""
-        values = measured.numpy()
-        if np.isfinite(values).all():
-            return None
-        suspects = np.flatnonzero(~np.isfinite(values))
-        counts = np.zeros(len(values), np.float32)
-        for index in suspects.tolist():
-            grad = held[index].grad
-            counts[index] = 0 if grad is None else nonfinite(grad)
-            if not counts[index] and grad is not None:  # finite, but its square is not
-                values[index] = float(grad.double().norm())
-        return counts if counts.any() else None
 
     def _where(self) -> Any:
         return np.flatnonzero([p.grad is not None for p in self._parameters.tensors])
