@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tb_lossdiag.collect.marks import Mark, some
 from tb_lossdiag.collect.parameters import Parameters
+from tb_lossdiag.collect.tracing import untraced
 from tb_lossdiag.quantities import (
     BETA2,
     FOREIGN_PARAMETERS,
@@ -55,7 +56,7 @@ class OptimizerWatch:
                 if (me := watch()) is not None:
                     me.note_step(optimizer)
 
-            optimizer.register_step_post_hook(stepped)
+            optimizer.register_step_post_hook(untraced(stepped))
 
     def knows(self, optimizer: Any) -> bool:
         """Whether it is watched."""

@@ -23,6 +23,7 @@ from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.sharded import ShardedRows
 from tb_lossdiag.collect.spread import Spread
+from tb_lossdiag.collect.tracing import untraced
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 from tb_lossdiag.records import Record
 
@@ -70,8 +71,8 @@ class Watch:
         if options.check_up and not host.silent:
             self._examiner = Examiner(subject, host, host.rounds, activations=options.activations)
         self._hooks = [
-            subject.optimizer.register_step_pre_hook(self._before),
-            subject.optimizer.register_step_post_hook(self._after),
+            subject.optimizer.register_step_pre_hook(untraced(self._before)),
+            subject.optimizer.register_step_post_hook(untraced(self._after)),
         ]
         self._begin_check_up()
 

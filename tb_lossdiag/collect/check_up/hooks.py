@@ -5,16 +5,20 @@ PyTorch's process-wide module hooks are used: a model stays picklable, and copie
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.nn.modules import module as _global
+from torch.utils.hooks import RemovableHandle
 
 from tb_lossdiag.collect.check_up.mode import Fallible, observable, quietly, switchboard
+from tb_lossdiag.collect.tracing import tracing
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,20 @@ class _Hooks:
         self._listeners: list[tuple[int, ModuleListener]] = []
         self._handles: list[Any] = []
         self._suspended: list[nn.Module] = []
+        self._hooks = self._before, self._after
+        self._numbers: int | None = None
 
     def add(self, listener: ModuleListener) -> None:
         """Tell this listener of the calls of its thread from now on."""
         self._listeners.append((threading.get_ident(), listener))
         if not self._handles:
             options: dict[str, bool] = {"with_kwargs": True} if _WITH_KWARGS else {}
-            self._handles = [
-                _global.register_module_forward_pre_hook(self._before),
-                _global.register_module_forward_hook(self._after, **options),
-            ]
+            before, after = self._hooks
+            with self._same_numbers():
+                self._handles = [
+                    _global.register_module_forward_pre_hook(before),
+                    _global.register_module_forward_hook(after, **options),
+                ]
 
     def remove(self, listener: ModuleListener) -> None:
         """Tell it no more, and take the hooks away with the last one."""
@@ -76,6 +84,20 @@ class _Hooks:
                 handle.remove()
             self._handles, self._suspended = [], []
 
+    @contextlib.contextmanager
+    def _same_numbers(self) -> Iterator[None]:
+        """Hooks get the numbers they had the last time: a compiled function knows them by these, and would be compiled anew."""
+        now = RemovableHandle.next_id
+        if self._numbers is None:
+            self._numbers = now
+            yield
+            return
+        RemovableHandle.next_id = self._numbers
+        try:
+            yield
+        finally:
+            RemovableHandle.next_id = now
+
     def _here(self) -> list[ModuleListener]:
         """This thread's listeners; none while autograd computes a checkpointed part again."""
         if torch._C._current_graph_task_id() != -1 or not observable():  # noqa: SLF001  (-1: outside any backward pass)
@@ -84,6 +106,8 @@ class _Hooks:
         return [listener for owner, listener in self._listeners if owner == thread]
 
     def _before(self, module: nn.Module, args: Any) -> None:
+        if tracing():
+            return
         listeners = self._here()
         if self._suspended and module is self._suspended[-1]:
             # It ended with an exception before, or nobody would call it again.
@@ -101,6 +125,8 @@ class _Hooks:
             self._suspended.append(module)
 
     def _after(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        if tracing():
+            return
         if self._suspended:
             if module is not self._suspended[-1]:
                 return

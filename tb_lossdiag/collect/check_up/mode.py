@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from tb_lossdiag.collect.check_up.functions import KINDS, Kind
+from tb_lossdiag.collect.tracing import tracing
 
 
 class Call:
@@ -128,9 +129,11 @@ class Switchboard(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function; tell listeners before and after if it is one that matters."""
         kwargs = kwargs or {}
+        if tracing():
+            return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         kind = KINDS.get(name)
-        if kind is None or _is_compiling() or not self._listeners or not observable():
+        if kind is None or not self._listeners or not observable():
             return func(*args, **kwargs)
         if kind is Kind.LOSS and getattr(functional, name, None) is not func:
             return func(*args, **kwargs)
@@ -160,10 +163,6 @@ def observable() -> bool:
 def _transformed() -> bool:
     peek = getattr(torch._C._functorch, "peek_interpreter_stack", None)  # noqa: SLF001
     return peek is not None and peek() is not None
-
-
-# Where a compiled function is traced, the answer is a constant and nothing of a listener gets into its graph.
-_is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
 
 
 def _default_device() -> Any:
