@@ -254,7 +254,9 @@ class SummaryWriter(TorchSummaryWriter):
         Returns:
             The total norm before clipping.
         """
-        return self._diagnostics.clip(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+        return self._diagnostics.clipper.norm(
+            parameters, max_norm, norm_type, error_if_nonfinite, foreach
+        )
 
     def clip_grad_value_(
         self,
@@ -269,7 +271,7 @@ class SummaryWriter(TorchSummaryWriter):
             clip_value: as torch's.
             foreach: as torch's.
         """
-        self._diagnostics.clip_value(parameters, clip_value, foreach)
+        self._diagnostics.clipper.value(parameters, clip_value, foreach)
 
     def check_up(self) -> Block:
         """Observe the loss calls inside a `with` block, where no `torch.optim` optimizer can be watched.

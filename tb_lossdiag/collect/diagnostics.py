@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tb_lossdiag.collect import amp, clipping
 from tb_lossdiag.collect.by_hand import ByHand
 from tb_lossdiag.collect.call import Call
 from tb_lossdiag.collect.check_up import Subject
+from tb_lossdiag.collect.clipper import Clipper
 from tb_lossdiag.collect.examiner import Rounds
 from tb_lossdiag.collect.given import Given
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.layers import Layers
 from tb_lossdiag.collect.layout import rows_for
-from tb_lossdiag.collect.ledger import ClipLedger, Order
+from tb_lossdiag.collect.ledger import ClipLedger
 from tb_lossdiag.collect.optimizer import OptimizerWatch
 from tb_lossdiag.collect.parameters import Parameters, parameters
 from tb_lossdiag.collect.ranks import Board, rank
@@ -72,8 +71,8 @@ class Diagnostics:
         self._rows: list[Rows] = []
         self._watches: list[weakref.ref[Watch]] = []
         self._waiting = Queue(self.guarded)
-        self._given = Given(self.guarded, self.clips, self.optimizers)
-        self._scaler: Any = None
+        self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
+        self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self.rounds = Rounds()
         self._drained = time.monotonic()
         self._newest = self._written = -1
@@ -83,50 +82,6 @@ class Diagnostics:
         self.hush()
 
     # --- what users call ---------------------------------------------------------------------------------------------
-
-    def clip(
-        self,
-        tensors: Iterable[Tensor] | Tensor,
-        max_norm: float,
-        norm_type: float,
-        error_if_nonfinite: bool,
-        foreach: bool | None,
-    ) -> Tensor:
-        """Clip by norm as torch does, and note it."""
-        given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        order = self.guarded("clipping", lambda: self._order(given))
-        total, each = clipping.clip(given, max_norm, norm_type, error_if_nonfinite, foreach)
-        l2 = float(norm_type) == 2.0  # noqa: PLR2004
-        if order is not None and l2:
-            self.guarded(
-                "clipping",
-                lambda: self.clips.note(
-                    given, total, max_norm, each=each, order=order, scale=self._scale(order)
-                ),
-            )
-        return total
-
-    def clip_value(
-        self, tensors: Iterable[Tensor] | Tensor, bound: float, foreach: bool | None
-    ) -> None:
-        """Clip by value as torch does, and note it."""
-        given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        order = self.guarded("clipping", lambda: self._order(given))
-        before, after = clipping.clip_value(given, bound, foreach)
-        if order is not None:
-            total, left = torch.linalg.vector_norm(before), torch.linalg.vector_norm(after)
-            self.guarded(
-                "clipping",
-                lambda: self.clips.note(
-                    given,
-                    total,
-                    bound,
-                    each=before,
-                    after=left,
-                    order=order,
-                    scale=self._scale(order),
-                ),
-            )
 
     def watch(
         self,
@@ -155,7 +110,7 @@ class Diagnostics:
             spread = Spread(board, name, found)
         subject = Subject(name, model, optimizer, scaler, scheduler)
         watch = Watch(rows, subject, self, options, spread)
-        self._scaler = scaler or self._scaler
+        self.clipper.scaler = scaler or self.clipper.scaler
         self._rows.append(rows)
         self._watches.append(weakref.ref(watch))
         return watch
@@ -360,17 +315,6 @@ class Diagnostics:
             news = self.guarded("layers", lambda: self._layers.news(parameters(model), model))
             if news:
                 self.recorder.at(step, walltime, news)
-
-    def _order(self, given: Sequence[Tensor]) -> Order:
-        scaler = self._scaler
-        if scaler is None:
-            return Order(self.optimizers.used(given))
-        before = not amp.is_unscaled(scaler, self.optimizers.alive())
-        return Order(self.optimizers.used(given), float(before))
-
-    def _scale(self, order: Order) -> float:
-        """The loss scale that the gradients of a clip carried."""
-        return float(self._scaler.get_scale()) if order.before_unscale == 1.0 else 1.0
 
     def alive(self) -> list[Watch]:
         """The watches that observe."""

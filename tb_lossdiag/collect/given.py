@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tb_lossdiag.collect import amp, gradient, loss
 from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.clipper import Clipper
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.ledger import ClipLedger, reported, unclipped
 from tb_lossdiag.collect.optimizer import OptimizerWatch
@@ -23,10 +24,14 @@ class Given:
         guarded: switches failing collectors off.
         clips: clips that were seen.
         optimizers: optimizers that were given.
+        clipper: must know the GradScaler that is given.
     """
 
-    def __init__(self, guarded: Guard, clips: ClipLedger, optimizers: OptimizerWatch) -> None:
+    def __init__(
+        self, guarded: Guard, clips: ClipLedger, optimizers: OptimizerWatch, clipper: Clipper
+    ) -> None:
         self._guarded, self._clips, self._optimizers = guarded, clips, optimizers
+        self._clipper = clipper
 
     def samples(self, call: Call, watches: Sequence[Watch]) -> Named:
         """Samples with the names of their collectors.
@@ -34,8 +39,7 @@ class Given:
         Raises:
             ValueError: the model has no parameters or no gradients.
         """
-        if call.optimizer is not None:
-            self._guarded("optimizer", lambda: self._optimizers.watch(call.optimizer))
+        self._remember(call)
         made: Named = []
         if call.model is not None and not any(w.holds(call.model) for w in watches):
             gradient.require(parameters(call.model))
@@ -47,6 +51,12 @@ class Given:
         if call.extra:
             self._add(made, "extra", lambda: loss.own(call.extra or {}))
         return made
+
+    def _remember(self, call: Call) -> None:
+        if call.optimizer is not None:
+            self._guarded("optimizer", lambda: self._optimizers.watch(call.optimizer))
+        if call.scaler is not None:
+            self._clipper.scaler = call.scaler
 
     def _add_training(self, made: Named, call: Call, watches: Sequence[Watch]) -> None:
         distant = any(watch.distant for watch in watches)

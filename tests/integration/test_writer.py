@@ -15,7 +15,13 @@ from torch import nn
 from training import backward, model, read
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.quantities import CLIP_AFTER_STEP, GRADIENT_NORM, LOSS, Quantity
+from tb_lossdiag.quantities import (
+    CLIP_AFTER_STEP,
+    CLIP_BEFORE_UNSCALE,
+    GRADIENT_NORM,
+    LOSS,
+    Quantity,
+)
 from tb_lossdiag.records import Table
 
 
@@ -256,3 +262,22 @@ def test_looking_at_runs_needs_no_torch() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "pip install 'tb-lossdiag[torch]'" in done.stdout
+
+
+def test_a_clip_of_scaled_gradients_is_known_by_the_scaler_that_was_given(tmp_path: Path) -> None:
+    net = model()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(3):
+            optimizer.zero_grad()
+            loss = net(torch.ones(4, 4)).pow(2).mean()
+            scaler.scale(loss).backward()
+            writer.clip_grad_norm_(net.parameters(), 1.0)
+            writer.add_diagnostics(
+                net, optimizer=optimizer, scaler=scaler, loss=loss, global_step=step
+            )
+            scaler.step(optimizer)
+            scaler.update()
+    before = read(tmp_path)[CLIP_BEFORE_UNSCALE].column("clip")
+    assert before[1:].tolist() == [1.0, 1.0]  # at the first clip no scaler had been given
