@@ -56,13 +56,18 @@ def longest(mask: Bools, least: int) -> Span | None:
 def median(values: npt.NDArray[Any], axis: int = -1) -> Doubles:
     """Median along an axis, NaN left out; NaN where nothing is left."""
     size = values.shape[axis]
-    ordered = np.sort(values.astype(np.float64), axis=axis)  # NaN go last
     if size == 0:
         return np.full(np.delete(values.shape, axis), np.nan)
+    middle = (size - 1) // 2, size // 2
+    ordered = np.partition(values, (*middle, size - 1), axis=axis)  # NaN go last
+    if not np.isnan(ordered.take(size - 1, axis)).any():
+        low, high = (ordered.take(place, axis).astype(np.float64) for place in middle)
+        return np.asarray((low + high) / 2)
+    ordered.sort(axis=axis)
     count = (~np.isnan(ordered)).sum(axis=axis, keepdims=True)
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis)
-    high = np.take_along_axis(ordered, np.minimum(count // 2, size - 1), axis)
-    both: Doubles = ((low + high) / 2).squeeze(axis)
+    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis).astype(np.float64)
+    upper = np.take_along_axis(ordered, np.minimum(count // 2, size - 1), axis)
+    both: Doubles = ((lower + upper) / 2).squeeze(axis)
     return both
 
 
