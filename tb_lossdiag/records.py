@@ -95,15 +95,16 @@ class Table:
         """float32[len(steps), C]: the values at these steps and columns, NaN where not recorded. Not to be written to."""
         wanted = self.columns if columns is None else tuple(columns)
         rows = np.searchsorted(self.steps, steps)
-        found = np.append(self.steps, np.iinfo(np.int64).min)[rows] == steps
+        rows = np.minimum(rows, max(len(self) - 1, 0))
+        found = self.steps[rows] == steps if len(self) else np.zeros(len(steps), bool)
         if wanted == self.columns and found.all():
             whole = len(steps) == len(self) and bool(np.all(np.diff(steps) > 0))
             return self.values if whole else self.values[rows]
         values: Floats = np.full((len(steps), len(wanted)), np.nan, np.float32)
-        there = [index for index, name in enumerate(wanted) if name in self.places]
-        places = [self.places[wanted[index]] for index in there]
-        if there:
-            values[np.ix_(found, there)] = self.values[np.ix_(rows[found], places)]
+        places = np.array([self.places.get(name, -1) for name in wanted], np.int64)
+        there = np.flatnonzero(places >= 0)
+        if len(self.columns):
+            values[np.ix_(found, there)] = self.values[np.ix_(rows[found], places[there])]
         return values
 
 

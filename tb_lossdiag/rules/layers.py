@@ -92,10 +92,11 @@ def global_norm(norms: Floats) -> Doubles:
 
 def gradient_norm(run: Run) -> Doubles:
     """float64[T]: global norm of the gradients that `GRADIENT_NORM` recorded, by all parameters."""
-    return run.kept(_table_norm, run[GRADIENT_NORM])
+    return run.kept(table_norm, run[GRADIENT_NORM])
 
 
-def _table_norm(table: Table) -> Doubles:
+def table_norm(table: Table) -> Doubles:
+    """float64[T]: global norm of each record."""
     return global_norm(table.values)
 
 
