@@ -8,8 +8,9 @@ tables of one training. Nothing here knows about torch, TensorBoard or files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from tb_lossdiag.quantities import Quantity
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,22 +81,30 @@ class Table:
         """Whether an optional quantity has no value at all, which counts as not recorded."""
         return self.quantity.optional and bool(np.isnan(self.values).all())
 
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Index of each column."""
+        return {name: index for index, name in enumerate(self.columns)}
+
     def column(self, name: str) -> Floats:
         """float32[T] of one column; all NaN if there is no such column."""
-        if name not in self.columns:
-            return np.full(len(self), np.nan, np.float32)
-        return self.values[:, self.columns.index(name)]
+        place = self.places.get(name)
+        return np.full(len(self), np.nan, np.float32) if place is None else self.values[:, place]
 
     def at(self, steps: Steps, columns: Sequence[str] | None = None) -> Floats:
-        """float32[len(steps), C]: the values at these steps and columns, NaN where not recorded."""
+        """float32[len(steps), C]: the values at these steps and columns, NaN where not recorded. Not to be written to."""
         wanted = self.columns if columns is None else tuple(columns)
-        values = np.full((len(steps), len(wanted)), np.nan, np.float32)
-        found = np.isin(steps, self.steps)
-        rows = np.searchsorted(self.steps, steps[found])
-        position = {name: index for index, name in enumerate(self.columns)}
-        for index, name in enumerate(wanted):
-            if name in position:
-                values[found, index] = self.values[rows, position[name]]
+        rows = np.searchsorted(self.steps, steps)
+        rows = np.minimum(rows, max(len(self) - 1, 0))
+        found = self.steps[rows] == steps if len(self) else np.zeros(len(steps), bool)
+        if wanted == self.columns and found.all():
+            whole = len(steps) == len(self) and bool(np.all(np.diff(steps) > 0))
+            return self.values if whole else self.values[rows]
+        values: Floats = np.full((len(steps), len(wanted)), np.nan, np.float32)
+        places = np.array([self.places.get(name, -1) for name in wanted], np.int64)
+        there = np.flatnonzero(places >= 0)
+        if len(self.columns):
+            values[np.ix_(found, there)] = self.values[np.ix_(rows[found], places[there])]
         return values
 
 
@@ -134,6 +144,9 @@ class Run:
     tables: Mapping[str, Table] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     reported: tuple[Reported, ...] = ()
+    _kept: dict[Any, tuple[tuple[Table, ...], Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __getitem__(self, quantity: Quantity) -> Table:
         """The table of a quantity.
@@ -151,17 +164,27 @@ class Run:
     def only(self, quantities: Iterable[Quantity]) -> Run:
         """The same run with these quantities alone."""
         names = {name for quantity in quantities for name in _with_extremes(quantity)}
-        return Run(
+        some = Run(
             self.name, {name: t for name, t in self.tables.items() if name in names}, self.facts
         )
+        object.__setattr__(some, "_kept", self._kept)
+        return some
+
+    def kept(self, make: Callable[..., T], *tables: Table) -> T:
+        """`make(*tables)`, worked out once for all who ask: this run and every `only` of it. Not to be written to."""
+        key = make, *map(id, tables)
+        if key not in self._kept:  # the tables are kept too, so that no other gets their id
+            self._kept[key] = tables, make(*tables)
+        found: T = self._kept[key][1]
+        return found
 
     def highest(self, quantity: Quantity) -> Table:
         """The quantity's table with the largest value of each record's window instead of the one that stands for it."""
-        return self._extreme(quantity, quantity.highest(), np.fmax)
+        return self._extreme(quantity, quantity.highest(), _larger)
 
     def lowest(self, quantity: Quantity) -> Table:
         """The same with the smallest."""
-        return self._extreme(quantity, quantity.lowest(), np.fmin)
+        return self._extreme(quantity, quantity.lowest(), _smaller)
 
     def highest_at(self, quantity: Quantity) -> Steps:
         """int64[T, C]: the step at which each record's largest value was."""
@@ -171,14 +194,20 @@ class Run:
         at: Steps = table.steps[:, None] - np.nan_to_num(lags).astype(np.int64)
         return at
 
+    def highest_step(self, quantity: Quantity, row: int, column: int) -> int:
+        """The step at which one record's largest value of a column was."""
+        table = self[quantity]
+        lag = self.tables.get(quantity.highest_lag().name)
+        step = int(table.steps[row])
+        if lag is None:
+            return step
+        return step - int(np.nan_to_num(lag.at(table.steps[[row]], [table.columns[column]])[0, 0]))
+
     def _extreme(
-        self, quantity: Quantity, extreme: Quantity, pick: Callable[[Floats, Floats], Floats]
+        self, quantity: Quantity, extreme: Quantity, pick: Callable[[Table, Table], Table]
     ) -> Table:
         table, other = self[quantity], self.tables.get(extreme.name)
-        if other is None:
-            return table
-        values = pick(table.values, other.at(table.steps, table.columns))
-        return Table(quantity, table.columns, table.steps, table.walltimes, values)
+        return table if other is None else self.kept(pick, table, other)
 
     def aligned(self, *quantities: Quantity) -> tuple[Table, ...]:
         """The tables on their common steps and columns (cadences may differ)."""
@@ -187,7 +216,7 @@ class Run:
         columns: tuple[str, ...] = tables[0].columns
         for table in tables[1:]:
             steps = np.intersect1d(steps, table.steps, assume_unique=True)
-            columns = tuple(name for name in columns if name in table.columns)
+            columns = tuple(name for name in columns if name in table.places)
         return tuple(_restricted(table, steps, columns) for table in tables)
 
     def last_step(self) -> int | None:
@@ -206,7 +235,19 @@ def _with_extremes(quantity: Quantity) -> tuple[str, ...]:
     return (quantity.name, *(part.name for part in parts))
 
 
+def _larger(table: Table, other: Table) -> Table:
+    values = np.fmax(table.values, other.at(table.steps, table.columns))
+    return replace(table, values=values)
+
+
+def _smaller(table: Table, other: Table) -> Table:
+    values = np.fmin(table.values, other.at(table.steps, table.columns))
+    return replace(table, values=values)
+
+
 def _restricted(table: Table, steps: Steps, columns: tuple[str, ...]) -> Table:
+    if len(steps) == len(table) and columns == table.columns:
+        return table
     walltimes = table.walltimes[np.isin(table.steps, steps)]
     return Table(table.quantity, columns, steps, walltimes, table.at(steps, columns))
 

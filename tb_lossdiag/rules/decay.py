@@ -8,8 +8,8 @@ import numpy as np
 
 from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_NORM, WEIGHT_DECAY
 from tb_lossdiag.records import Doubles, Run, Steps
-from tb_lossdiag.rules.layers import global_norm
-from tb_lossdiag.rules.sparse import latest
+from tb_lossdiag.rules.layers import global_norm, gradient_norm
+from tb_lossdiag.rules.sparse import held, latest
 
 _COUPLED = frozenset({"SGD", "Adam", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax", "ASGD"})
 """Optimizers whose `weight_decay` is added to the gradient; AdamW's and Lion's is not."""
@@ -48,7 +48,7 @@ def decay(run: Run, least: int) -> Decay | None:
     rate = known.min(axis=1, initial=np.inf)
     if not (np.isfinite(rate) & (rate > 0)).any():
         return None
-    norms = latest(run[PARAMETER_NORM], table.steps, table.columns).astype(np.float32)
-    weight = global_norm(norms)
+    known_norms = held(run[PARAMETER_NORM], table.steps, table.columns)
+    weight = global_norm(known_norms.values.astype(np.float32))[known_norms.rows]
     typical = float(np.median(rate[np.isfinite(rate)]))
-    return Decay(table.steps, rate * weight, global_norm(table.values), weight, typical)
+    return Decay(table.steps, rate * weight, gradient_norm(run), weight, typical)

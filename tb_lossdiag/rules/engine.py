@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -90,6 +90,7 @@ class Diagnosis:
 
 def diagnose(run: Run, rules: Sequence[Rule]) -> Diagnosis:
     """Judge a run by these rules. A rule that raises is reported as failed; the others go on."""
+    run = replace(run)  # what rules share is kept for as long as this diagnosis takes
     judged = [judge(run, rule) for rule in rules]
     findings = [finding for _, found in judged for finding in found]
     causes = fold(findings, {rule.code: rule.explains for rule in rules})

@@ -19,10 +19,10 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.broken import last_finite
 from tb_lossdiag.rules.curve import Curve, curve
-from tb_lossdiag.rules.layers import Family, family, global_norm
+from tb_lossdiag.rules.layers import Family, family, global_norm, gradient_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, history, median, spans
-from tb_lossdiag.rules.sparse import latest
+from tb_lossdiag.rules.sparse import held
 from tb_lossdiag.rules.spikes import grouped
 
 _GREW = Text(
@@ -142,7 +142,7 @@ class ExplodingGradient:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding: growth if there is any, else steepness."""
         table = run[GRADIENT_NORM]
-        norm = global_norm(table.values)
+        norm = gradient_norm(run)
         good = np.isfinite(norm)
         broke = list(self._broke(run))
         if broke:
@@ -199,9 +199,8 @@ class ExplodingGradient:
     def _steep(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         if loss is None or PARAMETER_NORM not in run or loss.may_be_negative or not len(loss):
             return []
-        size = global_norm(
-            latest(run[PARAMETER_NORM], gradient.steps, gradient.columns).astype(np.float32)
-        )
+        known = held(run[PARAMETER_NORM], gradient.steps, gradient.columns)
+        size = global_norm(known.values.astype(np.float32))[known.rows]
         at = np.maximum(np.searchsorted(loss.steps, gradient.steps, side="right") - 1, 0)
         steepness = norm * size / np.maximum(loss.level[at], 1e-30)
         unlearned: Bools = loss.fall_at(gradient.steps) < 0.5  # noqa: PLR2004  (half, see "How it decides")

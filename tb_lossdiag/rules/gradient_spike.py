@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM, Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
-from tb_lossdiag.rules.layers import Family, family, listed
+from tb_lossdiag.records import Doubles, Floats, Run, Steps
+from tb_lossdiag.rules.layers import Family, family, listed, table_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
-from tb_lossdiag.rules.spans import Bools, Span, median
-from tb_lossdiag.rules.spikes import baseline, grouped
+from tb_lossdiag.rules.spans import Span, median
+from tb_lossdiag.rules.spikes import grouped, suspects
 
 _MESSAGE = Text(
     "Gradients jumped out of their noise {count} time(s). At step {step} that of `{layer}` reached {peak}, {times} times its level before ({level}); {layers} of {all} parameters jumped then.{clipped}",
@@ -74,6 +74,34 @@ class _Top(NamedTuple):
     level: float
 
 
+class _Jumps(NamedTuple):
+    """Single jumps, in the order of records and parameters: where, how high, and from what level."""
+
+    rows: Steps
+    columns: Steps
+    peak: Doubles
+    level: Doubles
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Jumps]) -> _Jumps:
+        """Those of several blocks of records."""
+        whole = [np.concatenate([np.zeros(0), *some]) for some in zip(*parts, strict=True)]
+        rows, columns, peak, level = whole or 4 * [np.zeros(0)]
+        return cls(rows.astype(np.int64), columns.astype(np.int64), peak, level)
+
+    def within(self, span: Span) -> _Jumps:
+        """Those of some records."""
+        first = int(np.searchsorted(self.rows, span.first))
+        last = int(np.searchsorted(self.rows, span.last, side="right"))
+        some = slice(first, last)
+        return _Jumps(self.rows[some], self.columns[some], self.peak[some], self.level[some])
+
+    @property
+    def ratio(self) -> Doubles:
+        """Height over level."""
+        return self.peak / self.level
+
+
 @dataclass(frozen=True)
 class GradientSpike:
     """The gradient of a layer jumps far out of its noise.
@@ -128,8 +156,7 @@ class GradientSpike:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all jumps of all parameters."""
-        table = run.highest(GRADIENT_NORM)
-        norms = table.values.astype(np.float64)
+        norms = run.highest(GRADIENT_NORM).values
         if (np.isfinite(norms).sum(axis=0) <= self.min_before).all():
             least = self.min_before
             raise NotEnough(
@@ -138,48 +165,49 @@ class GradientSpike:
                     f"需要某个参数超过 {least} 条梯度记录",
                 )
             )
-        before = baseline(norms, 128, self.min_before)
-        jumps = self._jumps(norms, before.level, before.deviation(norms))
-        groups = grouped(np.logical_or.reduce(jumps, axis=1), 3)
-        short = [s for s in groups if self._comes_back(norms, before.level, jumps, s)]
+        jumps = self._jumps(norms)
+        groups = grouped(np.isin(np.arange(len(norms)), jumps.rows), 3)
+        short = [s for s in groups if self._comes_back(norms, jumps, s)]
         if short:
-            yield self._finding(run, norms, before.level, (jumps, short))
+            yield self._finding(run, jumps, short)
 
-    def _jumps(self, norms: Doubles, level: Doubles, deviation: Doubles) -> Bools:
-        """bool[T, C]: the parameters that jump."""
-        early = median(np.where(norms > 0, norms, np.nan)[: self.first], axis=0)
-        jumps: Bools = np.isfinite(norms) & (norms >= self.min_factor * level)
-        jumps &= (deviation > self.min_deviation) & (norms >= self.min_start * early)
-        return jumps
+    def _jumps(self, norms: Floats) -> _Jumps:
+        """Where a parameter's gradient jumps."""
+        early = median(np.where(norms[: self.first] > 0, norms[: self.first], np.nan), axis=0)
+        found = []
+        for rows, columns, before in suspects(norms, 128, self.min_before, self.min_factor):
+            some = norms[rows][:, columns].astype(np.float64)
+            jumps = np.isfinite(some) & (some >= self.min_factor * before.level)
+            jumps &= before.deviation(some) > self.min_deviation
+            jumps &= some >= self.min_start * early[columns]
+            row, place = np.nonzero(jumps)
+            level = before.level[0, place]
+            found.append(_Jumps(rows.start + row, columns[place], some[jumps], level))
+        return _Jumps.joined(found)
 
-    def _comes_back(self, norms: Doubles, level: Doubles, jumps: Bools, span: Span) -> bool:
+    def _comes_back(self, norms: Floats, jumps: _Jumps, span: Span) -> bool:
         """Whether a gradient that jumped is low again afterwards: what stays is growth, not a spike."""
         after = norms[span.last + 1 : span.last + 17]
         if not len(after):
             return True
-        jumped = np.flatnonzero(jumps[span.first])
-        ratio = median(after[:, jumped], axis=0) / level[span.first, jumped]
+        first = jumps.within(Span(span.first, span.first))
+        ratio = median(after[:, first.columns], axis=0) / first.level
         return bool(np.nanmin(ratio, initial=np.inf) < self.min_factor / 2)
 
-    def _finding(
-        self, run: Run, norms: Doubles, level: Doubles, found: tuple[Bools, list[Span]]
-    ) -> Finding:
-        jumps, spikes = found
+    def _finding(self, run: Run, jumps: _Jumps, spikes: list[Span]) -> Finding:
         table = run[GRADIENT_NORM]
-        ratio = np.where(jumps, norms / level, 0.0)
-        worst = max(spikes, key=lambda span: float(ratio[span.records].max()))
-        inside = ratio[worst.records]
-        record, column = (int(i) for i in np.unravel_index(int(np.argmax(inside)), inside.shape))
-        row = worst.first + record
+        worst = max(spikes, key=lambda span: float(jumps.within(span).ratio.max()))
+        inside = jumps.within(worst)
+        highest = int(np.argmax(inside.ratio))
+        row, column = int(inside.rows[highest]), int(inside.columns[highest])
         top = _Top(
-            int(run.highest_at(GRADIENT_NORM)[row, column]),
+            run.highest_step(GRADIENT_NORM, row, column),
             table.columns[column],
-            float(norms[row, column]),
-            float(level[row, column]),
+            float(inside.peak[highest]),
+            float(inside.level[highest]),
         )
         harmful = [s for s in spikes if not _clipped(run, table.steps[s.records])]
-        together = np.flatnonzero(jumps[worst.records].any(axis=0))
-        names = [table.columns[index] for index in together]
+        names = [table.columns[index] for index in np.unique(inside.columns)]
         message = self._message(top, (len(spikes), len(names), len(table.columns)), bool(harmful))
         ends = [span.ends(table.steps) for span in (worst, *(s for s in spikes if s != worst))]
         pieces = [Evidence(GRADIENT_NORM.name, top.layer, *e) for e in ends[1:10]]
@@ -187,7 +215,8 @@ class GradientSpike:
             GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
         )
         severity = self.severity if len(harmful) >= self.min_spikes else Severity.INFO
-        total = float(np.nanmedian(np.sqrt(np.nansum(norms**2, axis=1))))
+        norm = run.kept(table_norm, run.highest(GRADIENT_NORM))
+        total = float(np.median(np.where(np.isnan(norm), 0.0, norm)))
         advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))
         numbers = {"spikes": len(spikes), "peak": top.peak, "harmful": len(harmful)}
         return Finding(self.code, severity, top.layer, (first, *pieces), message, advice, numbers)

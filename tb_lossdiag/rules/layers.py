@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.quantities import LEARNING_RATE, PARAMETER_ROLE, PARAMETER_SIZE, Role
-from tb_lossdiag.records import Doubles, Floats, Run
+from tb_lossdiag.quantities import (
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    PARAMETER_ROLE,
+    PARAMETER_SIZE,
+    Role,
+)
+from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
 from tb_lossdiag.rules.spans import Bools, median
 
 _NOT_WEIGHTS = ("norm", "bn", "ln", "bias", "gamma", "beta")
+_PART = 256
+"""Records that are worked on at once: they stay in the processor's cache."""
 _SMALL = 4
 """A "weight" of fewer elements is a scalar gate or temperature, not a layer."""
 
@@ -78,9 +86,32 @@ def _is_weight(name: str, size: dict[str, float]) -> bool:
 
 def global_norm(norms: Floats) -> Doubles:
     """float64[T] of float32[T, C]: L2 norm over all columns that have a value, NaN where none has."""
+    parts = [_global_norm(norms[i : i + _PART]) for i in range(0, len(norms), _PART)]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def gradient_norm(run: Run) -> Doubles:
+    """float64[T]: global norm of the gradients that `GRADIENT_NORM` recorded, by all parameters."""
+    return run.kept(table_norm, run[GRADIENT_NORM])
+
+
+def table_norm(table: Table) -> Doubles:
+    """float64[T]: global norm of each record."""
+    return global_norm(table.values)
+
+
+def parts(records: Steps) -> Iterator[Steps]:
+    """Record numbers, as many at a time as fit into the processor's cache."""
+    yield from (records[i : i + _PART] for i in range(0, len(records), _PART))
+
+
+def _global_norm(norms: Floats) -> Doubles:
     square = norms.astype(np.float64) ** 2
-    total = np.sqrt(np.where(np.isnan(square), 0.0, square).sum(axis=1))
-    return np.where(np.isnan(square).all(axis=1), np.nan, total)
+    missing = np.isnan(square)
+    if not missing.any():
+        return np.asarray(np.sqrt(square.sum(axis=1)))
+    total = np.sqrt(np.where(missing, 0.0, square).sum(axis=1))
+    return np.where(missing.all(axis=1), np.nan, total)
 
 
 def compact(names: Collection[str], everything: Sequence[str]) -> tuple[str, ...]:

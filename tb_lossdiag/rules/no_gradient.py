@@ -19,7 +19,7 @@ from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.rules.spans import Bools
-from tb_lossdiag.rules.sparse import latest
+from tb_lossdiag.rules.sparse import held
 
 _MESSAGE = Text(
     "{count} of {all} trainable parameters never had a gradient in {records} records: {names}.",
@@ -136,11 +136,13 @@ class NoGradient:
 
 def _required(run: Run, gradient: Table) -> Bools:
     """bool[T, C]: whether a parameter requires a gradient, by what was last said of it; else whether its norm is known."""
-    known: Bools = np.isfinite(latest(run[PARAMETER_NORM], gradient.steps, gradient.columns))
+    norm = held(run[PARAMETER_NORM], gradient.steps, gradient.columns)
+    known: Bools = np.isfinite(norm.values)[norm.rows]
     if PARAMETER_TRAINABLE not in run:
         return known
-    said = latest(run[PARAMETER_TRAINABLE], gradient.steps, gradient.columns)
-    required: Bools = np.where(np.isnan(said), known, said == 1)
+    flag = held(run[PARAMETER_TRAINABLE], gradient.steps, gradient.columns)
+    said, needed = ~np.isnan(flag.values), flag.values == 1
+    required: Bools = (known & ~said[flag.rows]) | needed[flag.rows]
     return required
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from tb_lossdiag.records import Doubles, Steps
 
 Bools = npt.NDArray[np.bool_]
 
+_COLUMNS = 64
+"""Columns whose medians are taken at once."""
 _GAUSS = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
@@ -56,14 +59,27 @@ def longest(mask: Bools, least: int) -> Span | None:
 def median(values: npt.NDArray[Any], axis: int = -1) -> Doubles:
     """Median along an axis, NaN left out; NaN where nothing is left."""
     size = values.shape[axis]
-    ordered = np.sort(values.astype(np.float64), axis=axis)  # NaN go last
+    if values.ndim == 2 and axis == 0 and values.shape[1] > _COLUMNS:  # noqa: PLR2004  (a matrix)
+        return np.concatenate([median(part) for part in _transposed(values)])
     if size == 0:
         return np.full(np.delete(values.shape, axis), np.nan)
+    middle = (size - 1) // 2, size // 2
+    ordered = np.partition(values, (*middle, size - 1), axis=axis)  # NaN go last
+    if not np.isnan(ordered.take(size - 1, axis)).any():
+        low, high = (ordered.take(place, axis).astype(np.float64) for place in middle)
+        return np.asarray((low + high) / 2)
+    ordered.sort(axis=axis)
     count = (~np.isnan(ordered)).sum(axis=axis, keepdims=True)
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis)
-    high = np.take_along_axis(ordered, np.minimum(count // 2, size - 1), axis)
-    both: Doubles = ((low + high) / 2).squeeze(axis)
+    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis).astype(np.float64)
+    upper = np.take_along_axis(ordered, np.minimum(count // 2, size - 1), axis)
+    both: Doubles = ((lower + upper) / 2).squeeze(axis)
     return both
+
+
+def _transposed(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """A few columns at a time as rows, which are in one piece in memory: several times quicker, and little to hold."""
+    for first in range(0, values.shape[1], _COLUMNS):
+        yield np.ascontiguousarray(values[:, first : first + _COLUMNS].T)
 
 
 def level(values: npt.NDArray[Any], width: int) -> Doubles:

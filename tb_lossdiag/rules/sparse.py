@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,17 +17,36 @@ def latest(table: Table, steps: Steps, columns: Sequence[str] | None = None) -> 
 
     For what changes little between its records, such as the norm of a weight. NaN for columns without a value.
     """
+    known = held(table, steps, columns)
+    return known.values[known.rows]
+
+
+class Held(NamedTuple):
+    """What `latest` gives, without a row for each step.
+
+    Attributes:
+        values: float64[S, C].
+        rows: int64[T], which of them holds at a step.
+    """
+
+    values: Doubles
+    rows: Steps
+
+
+def held(table: Table, steps: Steps, columns: Sequence[str] | None = None) -> Held:
+    """Per column the value last known, as few rows as there are records of it."""
     wanted = table.columns if columns is None else tuple(columns)
-    values: Doubles = table.at(steps, wanted).astype(np.float64)
-    if not np.isnan(values).any():
-        return values
-    for index, name in enumerate(wanted):
-        column = table.column(name)
-        known = np.flatnonzero(~np.isnan(column))
-        if len(known):
-            at = np.searchsorted(table.steps[known], steps, side="right") - 1
-            values[:, index] = column[known[np.maximum(at, 0)]]
-    return values
+    if not len(table):
+        return Held(np.full((1, len(wanted)), np.nan), np.zeros(len(steps), np.int64))
+    values: Doubles = table.at(table.steps, wanted).astype(np.float64)
+    known = ~np.isnan(values)
+    if not known.all():
+        number = np.arange(len(values))[:, None]
+        row = np.maximum.accumulate(np.where(known, number, -1), axis=0)
+        row = np.where(row < 0, np.argmax(known, axis=0), row)
+        values = np.take_along_axis(values, row, axis=0)
+    rows = np.searchsorted(table.steps, steps, side="right") - 1
+    return Held(values, np.maximum(rows, 0))
 
 
 def windowed(run: Run, quantity: Quantity) -> Bools:

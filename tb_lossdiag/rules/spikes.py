@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.records import Doubles, Floats, Steps
 from tb_lossdiag.rules.spans import Bools, Span, median, spans
 
 _GAUSS = 1.4826
@@ -46,22 +49,68 @@ def baseline(values: Doubles, window: int, least: int) -> Baseline:
         window: records that are looked back on.
         least: of these, how many must have a value.
     """
-    block = max(_BLOCK, len(values) // 250)
-    logs = np.where(np.isfinite(values) & (values > 0), values, np.nan)
-    logs = np.log(logs)
     level, spread = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
-    for start in range(0, len(values), block):
-        past = logs[max(0, start - window) : start]
-        if len(past) < least:
-            continue
-        enough = (~np.isnan(past)).sum(axis=0) >= least
-        rows = slice(start, start + block)
-        # A slow rise is no spike: it lifts its own last records.
-        middle = np.fmax(median(past[-window // 4 :], axis=0), median(past[-_BLOCK:], axis=0))
-        level[rows] = np.where(enough, np.exp(middle), np.nan)
-        jumps = median(np.abs(np.diff(past, axis=0)), axis=0)
-        spread[rows] = np.where(enough, _GAUSS / np.sqrt(2) * jumps, np.nan)
+    for rows, past in _blocks(values, window, least):
+        before = _expected(past, window, least)
+        level[rows], spread[rows] = before.level, before.spread
     return Baseline(level, spread)
+
+
+class Suspects(NamedTuple):
+    """A block of records and the columns of it that may have jumped.
+
+    Attributes:
+        rows: the block.
+        columns: intp[N].
+        before: what they were, float64[1, N].
+    """
+
+    rows: slice
+    columns: Steps
+    before: Baseline
+
+
+def suspects(values: Floats, window: int, least: int, factor: float) -> Iterator[Suspects]:
+    """The baselines of `baseline`, only for columns that may reach `factor` times their level within a block.
+
+    The level is a median of the last records, so it lies above the lowest of them: that bound costs a pass, not a sort.
+    """
+    for rows, past in _blocks(values, window, least):
+        recent, quarter = _lowest(past[-_BLOCK:]), _lowest(past[-window // 4 :])
+        bound = np.where(np.isfinite(recent), recent, quarter)
+        highest = np.fmax.reduce(values[rows], axis=0)
+        columns = np.flatnonzero(highest >= 0.999 * factor * bound)  # a hair less, for rounding
+        if len(columns):
+            before = _expected(past[:, columns].astype(np.float64), window, least)
+            yield Suspects(rows, columns, before)
+
+
+def _blocks(
+    values: npt.NDArray[Any], window: int, least: int
+) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+    """Blocks of records that have at least so many before them, and up to `window` of those."""
+    block = max(_BLOCK, len(values) // 250)
+    for start in range(0, len(values), block):
+        past = values[max(0, start - window) : start]
+        if len(past) >= least:
+            yield slice(start, start + block), past
+
+
+def _expected(past: Doubles, window: int, least: int) -> Baseline:
+    """The baseline of one block, float64[1, C], from the values before it."""
+    logs = np.log(np.where(np.isfinite(past) & (past > 0), past, np.nan))
+    enough = (~np.isnan(logs)).sum(axis=0, keepdims=True) >= least
+    # A slow rise is no spike: it lifts its own last records.
+    middle = np.fmax(median(logs[-window // 4 :], axis=0), median(logs[-_BLOCK:], axis=0))
+    jumps = median(np.abs(np.diff(logs, axis=0)), axis=0)
+    level = np.where(enough, np.exp(middle), np.nan)
+    return Baseline(level, np.where(enough, _GAUSS / np.sqrt(2) * jumps, np.nan))
+
+
+def _lowest(values: Floats) -> Floats:
+    """float32[C]: the lowest value above 0, infinity if there is none."""
+    lowest: Floats = np.fmin.reduce(np.where(values > 0, values, np.inf), axis=0)
+    return lowest
 
 
 def grouped(mask: Bools, gap: int) -> list[Span]:

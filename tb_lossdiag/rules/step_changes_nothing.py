@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Run, Steps
-from tb_lossdiag.rules.layers import global_norm, rate
+from tb_lossdiag.rules.layers import gradient_norm, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.rules.sightings import not_recorded, sightings
 from tb_lossdiag.rules.spans import Bools, Span, spans
@@ -202,7 +202,7 @@ class StepChangesNothing:
 def _pulled(run: Run, steps: Steps) -> Bools:
     """bool[len(steps)]: whether the records of the gradients that cover these steps are above 0."""
     gradient = run[GRADIENT_NORM]
-    total = global_norm(gradient.values)
+    total = gradient_norm(run)
     place = np.minimum(np.searchsorted(gradient.steps, steps), len(total) - 1)
     above: Bools = total[place] > 0
     return above

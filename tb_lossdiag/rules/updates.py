@@ -120,7 +120,7 @@ def estimated(run: Run) -> Updates | None:
         np.nan_to_num(run[LEARNING_RATE].at(gradient.steps), nan=-1.0), axis=1, initial=-1
     )
     lr = np.where(lr < 0, np.nan, lr)[:, None]
-    norm = gradient.values.astype(np.float64)
+    norm, elements = gradient.values[:, chosen].astype(np.float64), elements[chosen]
     if kind is Family.SGD:
         step = lr * norm * _clip_coefficient(run, gradient.steps) / (1 - _momentum(run))
     elif kind is Family.ADAM:
@@ -128,7 +128,7 @@ def estimated(run: Run) -> Updates | None:
         step = lr * np.sqrt(elements) * each / (each + _ADAM_EPSILON)
     else:
         return None
-    ratios = (step / parameter.values)[:, chosen]
+    ratios = step / parameter.values[:, chosen]
     ratios[~np.isfinite(ratios)] = np.nan
     names = tuple(name for name, ok in zip(gradient.columns, chosen, strict=True) if ok)
     return Updates(gradient.steps, names, ratios)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,12 @@ from tb_lossdiag.quantities import (
     PARAMETER_SIZE,
     Quantity,
 )
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles, Floats, Run, Steps
 from tb_lossdiag.rules.curve import curve
-from tb_lossdiag.rules.layers import matrices
+from tb_lossdiag.rules.layers import matrices, parts
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
-from tb_lossdiag.rules.sparse import latest
+from tb_lossdiag.rules.sparse import Held, held
 
 _MESSAGE = Text(
     "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss has not been learned.",
@@ -57,6 +57,31 @@ for module in model.modules():
 
 提高学习率不能解决问题：`{first}` 还没动，`{last}` 就已经走得太远。""",
 )
+
+
+class _Ratios(NamedTuple):
+    """Gradient norm over parameter norm, worked out where it is asked for: a long run has too many to hold.
+
+    Attributes:
+        gradient: float32[T, all parameters].
+        columns: intp[C], the weight matrices among them.
+        size: norms of these C at the T records.
+    """
+
+    gradient: Floats
+    columns: Steps
+    size: Held
+
+    def at(self, records: Steps, some: slice = slice(None)) -> Doubles:
+        """float64[len(records), C]: NaN where there is none."""
+        gradient = self.gradient[np.ix_(records, self.columns[some])]
+        ratio = gradient / self.size.values[self.size.rows[records], some]
+        return np.where(np.isfinite(ratio) & (ratio > 0), ratio, np.nan)
+
+    def medians(self, records: Steps) -> Doubles:
+        """float64[C]: the typical one of each."""
+        some = [slice(first, first + 64) for first in range(0, len(self.columns), 64)]
+        return np.concatenate([median(self.at(records, part), axis=0) for part in some])
 
 
 @dataclass(frozen=True)
@@ -115,22 +140,19 @@ class VanishingGradient:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch in which the gradient fades."""
         gradient = run[GRADIENT_NORM]
-        size = latest(run[PARAMETER_NORM], gradient.steps, gradient.columns)
         is_weight = matrices(run, gradient.columns)
         if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
             raise NotEnough(self._needs())
-        ratio = (gradient.values / size)[:, is_weight]
-        ratio[~(np.isfinite(ratio) & (ratio > 0))] = np.nan
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
         learned = curve(run[LOSS])
         learned.needs(3)
-        span = longest(
-            self._fades(ratio) & (learned.fall_at(gradient.steps) < self.learned), self.min_records
-        )
+        unlearned: Bools = learned.fall_at(gradient.steps) < self.learned
+        size = held(run[PARAMETER_NORM], gradient.steps, names)
+        ratios = _Ratios(gradient.values, np.flatnonzero(is_weight), size)
+        span = longest(self._fades(ratios, unlearned) & unlearned, self.min_records)
         if span is not None:
-            yield self._finding(
-                median(ratio[span.records], axis=0), names, span, span.ends(gradient.steps)
-            )
+            each = ratios.medians(np.arange(span.first, span.last + 1))
+            yield self._finding(each, names, span, span.ends(gradient.steps))
 
     def _needs(self) -> Text:
         layers, records = self.min_layers, self.min_records
@@ -139,15 +161,19 @@ class VanishingGradient:
             f"至少需要 {layers} 个权重矩阵及其梯度的 {records} 条记录",
         )
 
-    def _fades(self, ratio: Doubles) -> Bools:
-        """bool[T]: whether the ratios around a record fall towards the input."""
-        third = max(1, ratio.shape[1] // 3)
-        decay = median(ratio[:, -third:], axis=1) / median(ratio[:, :third], axis=1)
-        enough = (~np.isnan(ratio)).sum(axis=1) >= self.min_layers
-        fades: Bools = (self._around(decay) >= self.min_decay) & enough
-        order = np.full(len(ratio), np.nan)
+    def _fades(self, ratios: _Ratios, wanted: Bools) -> Bools:
+        """bool[T]: whether the ratios around a record fall towards the input, right for the records that are wanted."""
+        third = max(1, len(ratios.columns) // 3)
+        decay, order = np.full((2, len(ratios.gradient)), np.nan)
+        known = np.zeros(len(decay), bool)
+        for some in parts(_around(wanted, 2 * self.smooth)):
+            ratio = ratios.at(some)
+            enough = (~np.isnan(ratio)).sum(axis=1) >= self.min_layers
+            fall = median(ratio[:, -third:], axis=1) / median(ratio[:, :third], axis=1)
+            decay[some], known[some] = fall, enough
+        fades: Bools = (self._around(decay) >= self.min_decay) & known
         for record in np.flatnonzero(fades):
-            order[record] = _correlation(ratio[record])
+            order[record] = _correlation(ratios.at(np.array([record]))[0])
         return fades & (self._around(order) >= self.min_correlation)
 
     def _around(self, values: Doubles) -> Doubles:
@@ -179,6 +205,14 @@ class VanishingGradient:
         numbers = {"low": float(ratio[low]), "high": float(ratio[high])}
         advice = _ADVICE.format(**words)
         return Finding(self.code, self.severity, names[low], evidence, message, advice, numbers)
+
+
+def _around(wanted: Bools, reach: int) -> Steps:
+    """Records from `reach` before the first that is wanted to `reach` after the last."""
+    rows = np.flatnonzero(wanted)
+    if not len(rows):
+        return rows
+    return np.arange(max(rows[0] - reach, 0), min(rows[-1] + reach + 1, len(wanted)))
 
 
 def _correlation(ratio: Doubles) -> float:

@@ -24,7 +24,7 @@ from tb_lossdiag.quantities import (
     MODULE_FED_BY,
     Axis,
 )
-from tb_lossdiag.records import Floats, Run, Table
+from tb_lossdiag.records import Floats, Run, Steps, Table
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Diagnosis, diagnose, judge
 from tb_lossdiag.rules.rule import Rule
@@ -36,7 +36,8 @@ _SPARSE = {"weight", "update", "element"}
 def healthy(records: int, columns: int) -> Run:
     """As a watch leaves it."""
     run = synthetic.healthy_run(0, records, layers=columns // 2)
-    tables = {name: _watched(table, columns) for name, table in run.tables.items()}
+    steps = run[GRADIENT_NORM].steps
+    tables = {name: _watched(table, steps, columns) for name, table in run.tables.items()}
     return replace(run, name="healthy", tables=tables)
 
 
@@ -57,21 +58,20 @@ def sick(run: Run) -> Run:
     return replace(run, name="sick", tables={**run.tables, **changed})
 
 
-def _watched(table: Table, columns: int) -> Table:
+def _watched(table: Table, steps: Steps, columns: int) -> Table:
     """A table at the cadence and width that a watch gives it."""
     if table.quantity.frame in _SPARSE:
-        return _rows(table, np.flatnonzero(table.steps % _EVERY == 0))
-    if table.quantity.axis is Axis.MODULE:
-        check_ups = {0, 1, 2, 4, 8, 16, 32, 64, 128, 256}
-        there = [s in check_ups or s % 512 == 0 for s in table.steps.tolist()]
-        return _widened(_rows(table, np.flatnonzero(there)), columns)
-    return table
+        return _at(table, steps[::_EVERY])
+    if table.quantity.axis is Axis.MODULE and len(table) > 1:
+        first = steps[[n for n in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256) if n < len(steps)]]
+        return _widened(_at(table, np.union1d(first, steps[::512])), columns)
+    return _widened(table, columns) if table.quantity.axis is Axis.MODULE else table
 
 
-def _rows(table: Table, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Table:
-    return Table(
-        table.quantity, table.columns, table.steps[rows], table.walltimes[rows], table.values[rows]
-    )
+def _at(table: Table, steps: Steps) -> Table:
+    """The same course at other steps."""
+    rows = np.linspace(0, len(table) - 1, len(steps)).round().astype(np.int64)
+    return Table(table.quantity, table.columns, steps, steps.astype(float), table.values[rows])
 
 
 def _widened(table: Table, columns: int) -> Table:
