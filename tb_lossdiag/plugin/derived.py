@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -26,9 +27,12 @@ UPDATE_RATIO = Quantity(
 GRADIENT_SHARE = Quantity("gradient_share", "derived", Axis.PARAMETER, "1", GRADIENT_NORM.how)
 """Share of a parameter in the squared global gradient norm of its record; finite norms only."""
 
-CLIP_RATE = Quantity("clip_rate", "derived", Axis.CLIP, "1", CLIP_GLOBAL_NORM.how)
-"""Share of the clips that changed a gradient, over the last `RATE_RECORDS` records."""
-RATE_RECORDS = 100
+RATE_RECORDS = (10, 100, 1000)
+CLIP_RATES = {
+    records: Quantity(f"clip_rate_{records}", "derived", Axis.CLIP, "1", CLIP_GLOBAL_NORM.how)
+    for records in RATE_RECORDS
+}
+"""Share of the clips that changed a gradient, over so many records up to each."""
 
 Derive = Callable[[Run], Table]
 
@@ -52,13 +56,13 @@ def gradient_share(run: Run) -> Table:
     return _like(norms, GRADIENT_SHARE, share.astype(np.float32))
 
 
-def clip_rate(run: Run) -> Table:
-    """float32[T, C] in [0, 1], of what the records counted; without counts, of norms above their bound."""
+def clip_rate(run: Run, records: int) -> Table:
+    """float32[T, C] in [0, 1] over so many records, of what the records counted; without counts, of norms above their bound."""
     norms = run[CLIP_GLOBAL_NORM]
     bound, calls = _clip_counts(run, norms)
     with np.errstate(divide="ignore", invalid="ignore"):
-        rate = _rolling(bound) / _rolling(calls)
-    return _like(norms, CLIP_RATE, rate.astype(np.float32))
+        rate = _rolling(bound, records) / _rolling(calls, records)
+    return _like(norms, CLIP_RATES[records], rate.astype(np.float32))
 
 
 def _clip_counts(run: Run, norms: Table) -> tuple[Doubles, Doubles]:
@@ -70,10 +74,10 @@ def _clip_counts(run: Run, norms: Table) -> tuple[Doubles, Doubles]:
     return (known & (norms.values > limits)).astype(np.float64), known.astype(np.float64)
 
 
-def _rolling(counts: Doubles) -> Doubles:
-    """Sums over the last `RATE_RECORDS` rows."""
+def _rolling(counts: Doubles, rows: int) -> Doubles:
+    """Sums over so many rows up to each."""
     total = np.cumsum(counts, axis=0)
-    total[RATE_RECORDS:] -= total[:-RATE_RECORDS].copy()
+    total[rows:] -= total[:-rows].copy()
     return total
 
 
@@ -93,7 +97,10 @@ def _like(table: Table, quantity: Quantity, values: Floats) -> Table:
 DERIVED: Mapping[str, tuple[Quantity, tuple[Quantity, ...], Derive]] = {
     UPDATE_RATIO.name: (UPDATE_RATIO, (UPDATE_NORM, PARAMETER_NORM), update_ratio),
     GRADIENT_SHARE.name: (GRADIENT_SHARE, (GRADIENT_NORM,), gradient_share),
-    CLIP_RATE.name: (CLIP_RATE, (CLIP_GLOBAL_NORM, CLIP_MAX_NORM), clip_rate),
+    **{
+        rate.name: (rate, (CLIP_GLOBAL_NORM, CLIP_MAX_NORM), partial(clip_rate, records=records))
+        for records, rate in CLIP_RATES.items()
+    },
 }
 """By name: the quantity, what it needs, how it is computed."""
 

@@ -28,7 +28,6 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.spans import Bools, Span, level, longest, median
 from tb_lossdiag.rules.terms import (
     DIVERGENCE,
-    is_penalty,
     penalties,
     term_fall,
     typical_weight,

@@ -1,5 +1,5 @@
 /** Clipping over the steps: the norm against max_norm, the rate, the coefficient, the order, and a sentence that reads them. */
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { type Line, lineOf } from "../charts/series";
 import { extentOf } from "../data/extent";
 import { marksOf } from "../data/findings";
@@ -7,6 +7,7 @@ import { type Column, columnAt, columnNamed, type Table } from "../data/table";
 import { type Tables, useTables } from "../data/tables";
 import { type Key, useText } from "../i18n";
 import { LinePlot } from "../parts/LinePlot";
+import { Pick } from "../parts/Pick";
 import { Loaded, Missing } from "../parts/States";
 import { formatPercent, formatSteps, formatValue } from "../text/numbers";
 import { type ClipReading, coefficientLine, meanOf, readClip } from "./clip";
@@ -16,10 +17,14 @@ const WHOLE: [number, number] = [0, 1];
 const QUANTITIES = [
   "clip_global_norm",
   "clip_max_norm",
-  "clip_rate",
+  "clip_rate_10",
+  "clip_rate_100",
+  "clip_rate_1000",
   "clip_after_step",
   "clip_before_unscale",
 ] as const;
+const RATES = ["10", "100", "1000"] as const;
+type Records = (typeof RATES)[number];
 const NO_FINDINGS: never[] = [];
 
 interface CallProps extends ViewProps {
@@ -70,24 +75,28 @@ function Order({ tables, norm }: CallProps) {
   );
 }
 
-function useCharts({ tables, norm, maxNorm }: CallProps): Record<"norm" | "rate" | "factor", Line[]> {
+function useCharts(
+  { tables, norm, maxNorm }: CallProps,
+  records: Records,
+): Record<"norm" | "rate" | "factor", Line[]> {
   const { t, lang } = useText();
   return useMemo(() => {
-    const rates = tables.get("clip_rate");
+    const rates = tables.get(`clip_rate_${records}`);
     const rate = rates ? columnNamed(rates, norm.name) : undefined;
     return {
       norm: [lineOf(t("clip.norm"), norm), { ...lineOf(t("clip.max"), maxNorm), nonFinite: [] }],
       rate: rate ? [lineOf(t("clip.rate"), rate)] : [],
       factor: [coefficientLine(t("clip.coefficient"), norm, maxNorm)],
     };
-  }, [tables, norm, maxNorm, lang]);
+  }, [tables, norm, maxNorm, records, lang]);
 }
 
 function Call(props: CallProps) {
   const { norms, norm, maxNorm, theme, diagnosis, run } = props;
   const { t } = useText();
   const reading = useMemo(() => readClip(norm, maxNorm), [norm, maxNorm]);
-  const lines = useCharts(props);
+  const [records, setRecords] = useState<Records>("100");
+  const lines = useCharts(props, records);
   const findings = diagnosis.value?.findings ?? NO_FINDINGS;
   const marks = useMemo(() => marksOf(findings.filter(({ code }) => code.startsWith("LD3"))), [findings]);
   const common = { theme, about: run.run, extent: extentOf(run), records: norms.records };
@@ -103,7 +112,14 @@ function Call(props: CallProps) {
         height={240}
         startLog
       />
-      <h3>{t("clip.rateHeading")}</h3>
+      <h3>{t("clip.rateHeading", { count: records })}</h3>
+      <Pick
+        label={t("clip.rateOver")}
+        value={records}
+        options={RATES}
+        name={(option) => option}
+        choose={setRecords}
+      />
       <LinePlot {...common} lines={lines.rate} label={t("clip.rate")} height={130} bounds={WHOLE} percent />
       <h3>{t("clip.coefficientHeading")}</h3>
       <LinePlot {...common} lines={lines.factor} label={t("clip.coefficient")} height={150} bounds={WHOLE} />

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tb_lossdiag.plugin.derived import (
     RATE_RECORDS,
@@ -56,15 +57,16 @@ def test_only_what_the_records_allow_is_offered() -> None:
     assert available(run_of(table(PARAMETER_NORM, [0], [1.0], ["w"]))) == []
 
 
-def test_the_clip_rate_is_that_of_the_last_records() -> None:
-    steps = np.arange(3 * RATE_RECORDS)
-    norms = np.where(steps < RATE_RECORDS, 2.0, 0.5)
+@pytest.mark.parametrize("records", RATE_RECORDS)
+def test_the_clip_rate_is_that_of_the_last_records(records: int) -> None:
+    steps = np.arange(3 * records)
+    norms = np.where(steps < records, 2.0, 0.5)
     run = run_of(
         table(CLIP_GLOBAL_NORM, steps, norms), table(CLIP_MAX_NORM, steps, np.ones(len(steps)))
     )
-    rate = clip_rate(run).values[:, 0]
-    assert rate[RATE_RECORDS - 1] == 1
-    assert rate[RATE_RECORDS + RATE_RECORDS // 2 - 1] == 0.5
+    rate = clip_rate(run, records).values[:, 0]
+    assert rate[records - 1] == 1
+    assert rate[records + records // 2 - 1] == 0.5
     assert rate[-1] == 0
 
 
@@ -74,4 +76,4 @@ def test_counts_of_records_that_cover_many_steps_go_before_their_last_norm() -> 
         table(CLIP_MAX_NORM, [9, 19], [1, 1]),
     )
     calls, bound = table(CLIP_CALLS, [9, 19], [10, 10]), table(CLIP_BOUND, [9, 19], [10, 0])
-    assert clip_rate(run_of(norm, limit, calls, bound)).values[:, 0].tolist() == [1, 0.5]
+    assert clip_rate(run_of(norm, limit, calls, bound), 100).values[:, 0].tolist() == [1, 0.5]
