@@ -137,3 +137,18 @@ test("a run read from plain scalars says so, and what TensorBoard left out", asy
   expect(await screen.findByText(/Read from plain scalars \(loss: train\/loss\)/)).toBeTruthy();
   expect(screen.getByText(/kept only a sample of: loss\./)).toBeTruthy();
 });
+
+test("a finding that came after the last visit is marked", async () => {
+  window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=findings";
+  const old = makeFinding();
+  serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ findings: [old] }) });
+  render(<App />);
+  await screen.findByText("Findings: 1");
+  expect(screen.queryByText("new since your last visit")).toBeNull();
+  cleanup();
+  const more = [old, makeFinding({ code: "LD202", title: "The gradient explodes" })];
+  serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ findings: more }) });
+  render(<App />);
+  const mark = await screen.findByText("new since your last visit");
+  expect(mark.closest("li")?.textContent).toContain("The gradient explodes");
+});

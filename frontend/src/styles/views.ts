@@ -11,6 +11,7 @@ export const views = `
 .findings { display: grid; grid-template-columns: minmax(260px, 360px) minmax(0, 1fr); gap: 0 24px; align-items: start; }
 .item { margin-bottom: 4px; background: var(--raised); }
 .item a { display: block; padding: 6px 10px; color: var(--text); text-decoration: none; overflow-wrap: anywhere; }
+.item .new { color: var(--link); font-size: 12px; }
 .item a:hover { background: var(--selected); }
 .item a[aria-current] { background: var(--selected); box-shadow: inset 0 0 0 1px var(--link); }
 .item .muted { display: block; font-size: 12px; }

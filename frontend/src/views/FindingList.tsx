@@ -11,18 +11,21 @@ import { formatSteps } from "../text/numbers";
 
 interface Props {
   findings: Finding[];
+  /** Identifiers of those that were not there at the last visit. */
+  news: ReadonlySet<string>;
   open: Finding | undefined;
   place: Place;
   go: Go;
   press: (event: KeyboardEvent) => void;
 }
 
-function Item({ finding, place, go, current }: Omit<Props, "findings" | "press" | "open"> & ItemProps) {
+function Item({ finding, place, go, current, isNew }: Pick<Props, "place" | "go"> & ItemProps) {
   const { t, lang } = useText();
   return (
     <li class={`item edge-${finding.severity}`}>
       <PlaceLink place={place} change={{ f: idOf(finding) }} go={go} current={current}>
         <SeverityMark severity={finding.severity} /> <strong>{finding.title}</strong>
+        {isNew ? <span class="new"> {t("findings.new")}</span> : null}
         <span class="muted">
           {finding.code} ·{" "}
           {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })}
@@ -36,9 +39,10 @@ function Item({ finding, place, go, current }: Omit<Props, "findings" | "press" 
 interface ItemProps {
   finding: Finding;
   current: boolean;
+  isNew: boolean;
 }
 
-export function FindingList({ findings, open, place, go, press }: Props) {
+export function FindingList({ findings, news, open, place, go, press }: Props) {
   const { t } = useText();
   const list = useRef<HTMLUListElement>(null);
   const openId = open ? idOf(open) : "";
@@ -60,6 +64,7 @@ export function FindingList({ findings, open, place, go, press }: Props) {
             place={place}
             go={go}
             current={idOf(finding) === openId}
+            isNew={news.has(idOf(finding))}
           />
         ))}
       </ul>

@@ -11,6 +11,7 @@ import { Detail } from "./Detail";
 import { FilterBar } from "./FilterBar";
 import { FindingList } from "./FindingList";
 import { Outcomes } from "./Outcomes";
+import { useNews } from "./useNews";
 
 /** Where a key leads from the open finding: another index, "back", or nowhere. */
 export function keyTarget(key: string, index: number, count: number): number | "back" | null {
@@ -75,6 +76,7 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
   const { place, go, run } = props;
   const [filter, change] = useFilter(run.run);
   const all = props.found.findings;
+  const news = useNews(run.run, all);
   const findings = filtered(all, filter);
   const open = place.f ? findById(all, place.f) : findings[0];
   const mute = (finding: Finding) => change({ muted: toggled(filter.muted, finding) });
@@ -94,7 +96,7 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
       <div class="list">
         {all.length === 0 ? <NoFindings diagnosis={props.found} run={run} /> : null}
         {all.length > 0 ? <FilterBar filter={filter} change={change} open={open} mute={mute} /> : null}
-        <FindingList findings={findings} open={open} place={place} go={go} press={press} />
+        <FindingList findings={findings} news={news} open={open} place={place} go={go} press={press} />
         <Outcomes outcomes={props.found.outcomes} />
       </div>
       <OpenFinding finding={open} diagnosis={diagnosis} {...props} />
@@ -106,7 +108,7 @@ export function Findings(props: ViewProps) {
   const { t } = useText();
   return (
     <Loaded resource={props.diagnosis} what={t("view.findings")}>
-      {(found) => <Both {...props} found={found} />}
+      {(found) => <Both key={props.run.run} {...props} found={found} />}
     </Loaded>
   );
 }
