@@ -21,14 +21,14 @@ _ADVICE = Text(
 between two records:
 
 ```python
-writer = SummaryWriter(log_dir)  # without every=
-writer.add_diagnostics(model, loss=loss, global_step=step)  # in every step
+writer.watch(model, optimizer)  # without every=
+writer.add_diagnostics(loss=loss, global_step=step)  # in every step
 ```""",
     """至少每 {more} 步记录一次。每步都记录也可以：写入器会自动放宽窗口，并保留两条记录之间的尖峰：
 
 ```python
-writer = SummaryWriter(log_dir)  # 不设置 every=
-writer.add_diagnostics(model, loss=loss, global_step=step)  # 每一步都调用
+writer.watch(model, optimizer)  # 不设置 every=
+writer.add_diagnostics(loss=loss, global_step=step)  # 每一步都调用
 ```""",
 )
 

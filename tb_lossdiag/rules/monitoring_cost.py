@@ -22,8 +22,7 @@ _ADVICE = Text(
     """Turn down what costs most, in this order:
 
 ```python
-writer = SummaryWriter(log_dir, every=10)  # observe every 10th step
-writer.watch(model, optimizer, activations=False, check_up=False)
+writer.watch(model, optimizer, every=10, activations=False, check_up=False)  # look at every 10th step
 ```
 
 - `decompose=` costs a backward pass per term: make its cadence sparser, or point it at a shared representation.
@@ -31,8 +30,7 @@ writer.watch(model, optimizer, activations=False, check_up=False)
     """按以下顺序减少开销最大的部分：
 
 ```python
-writer = SummaryWriter(log_dir, every=10)  # 每 10 步观察一次
-writer.watch(model, optimizer, activations=False, check_up=False)
+writer.watch(model, optimizer, every=10, activations=False, check_up=False)  # 每 10 步观察一次
 ```
 
 - `decompose=` 每个损失项需要一次反向传播：降低它的频率，或只针对共享表示。
