@@ -38,6 +38,11 @@ class StepCounter:
         return self.last
 
     @property
+    def provisional(self) -> bool:
+        """Whether the newest steps wait for the number that they share."""
+        return self._shared and self._since > 0
+
+    @property
     def coming(self) -> int:
         """The number that the next step would get."""
         return self.last + 1 if self._named is None else self._named

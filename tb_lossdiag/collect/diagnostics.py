@@ -23,7 +23,7 @@ from tb_lossdiag.collect.ledger import ClipLedger
 from tb_lossdiag.collect.optimizer import OptimizerWatch
 from tb_lossdiag.collect.parameters import Parameters, parameters
 from tb_lossdiag.collect.ranks import Board, rank
-from tb_lossdiag.collect.rows import Rows
+from tb_lossdiag.collect.rows import ROWS, Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.waiting import Queue, Waiting
@@ -146,7 +146,7 @@ class Diagnostics:
         self._losses(call, at, now)
         self._describe(call, watches, at, now)
         if watches and call.phase == "train":
-            self._maybe_drain(now=False)
+            self._maybe_drain(now=any(rows.full for rows in self._rows))
         else:
             self.drain(at)
         if not watches:  # else the optimizer's step is the place
@@ -187,7 +187,9 @@ class Diagnostics:
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
-        self._maybe_drain(now=now or watch.full or self._alarmed)
+        urgent = now or self._alarmed
+        if urgent or not any(rows.provisional and len(rows) < 2 * ROWS for rows in self._rows):
+            self._maybe_drain(now=urgent or watch.full)
         alarmed, self._alarmed = self._alarmed, False
         if alarmed:  # the step before held something that is not finite: let it be judged
             self.guarded("writing", lambda: self.recorder.cut(self._written))

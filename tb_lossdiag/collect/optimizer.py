@@ -38,6 +38,7 @@ class OptimizerWatch:
         """Watch none yet."""
         self._optimizers: list[tuple[str, weakref.ref[Any]]] = []
         self._used: dict[int, Mark] = {}
+        self._last: dict[int, Mark] = {}
         self.steps = 0
 
     def __len__(self) -> int:
@@ -65,9 +66,11 @@ class OptimizerWatch:
     def note_step(self, optimizer: Any) -> None:
         """Remember which gradients this step used."""
         self.steps += 1
-        groups = [group["params"] for group in optimizer.param_groups]
-        held = [p for group in groups for p in some(group) if p.grad is not None]
-        self._used[id(optimizer)] = Mark(held or _first_with_gradient(groups))
+        self._used[id(optimizer)] = self._last[id(optimizer)] = _mark(optimizer)
+        if len(self._optimizers) > 1:
+            for other in self.alive():
+                if other is not optimizer and id(other) in self._last:
+                    self._last[id(other)] = _mark(other)
 
     def used(self, parameters: Sequence[Tensor]) -> float:
         """1 if a step has used these parameters' present gradients, 0 if not, NaN if no watched optimizer holds them."""
@@ -77,8 +80,11 @@ class OptimizerWatch:
         return float(any(mark.unchanged(parameters) for mark in marks))
 
     def fresh(self, optimizer: Any) -> bool:
-        """Whether gradients have come since its last step, as far as can be seen; True before the first one."""
-        mark = self._used.get(id(optimizer))
+        """Whether gradients have come since the last step of any, as far as can be seen; True before its first one.
+
+        A generator's backward pass leaves gradients in the critic too, which the critic's next step doesn't use.
+        """
+        mark = self._last.get(id(optimizer))
         if mark is None:
             return True
         groups = (some(group["params"]) for group in optimizer.param_groups)
@@ -159,6 +165,12 @@ def number(value: Any) -> float:
         return math.nan if value is None else float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def _mark(optimizer: Any) -> Mark:
+    groups = [group["params"] for group in optimizer.param_groups]
+    held = [p for group in groups for p in some(group) if p.grad is not None]
+    return Mark(held or _first_with_gradient(groups))
 
 
 def _first_with_gradient(groups: Sequence[Sequence[Tensor]]) -> list[Tensor]:

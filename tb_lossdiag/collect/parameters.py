@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -99,11 +100,18 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     if not tensors:
         return torch.zeros(0)
     with torch.no_grad():
-        dense = [_dense(tensor.detach()) for tensor in tensors]
-        each: tuple[Tensor, ...] = tuple(torch._foreach_norm(dense))  # noqa: SLF001  (the public clip uses it the same way)
+        each = _each([_dense(tensor.detach()) for tensor in tensors])
     if len({(norm.device, norm.dtype) for norm in each}) > 1:
         each = tuple(norm.to(each[0].device, torch.float32) for norm in each)
     return torch.stack(each).float()
+
+
+def _each(dense: list[Tensor]) -> tuple[Tensor, ...]:
+    """Norms, not rounded to half precision where PyTorch can avoid it (2.4 on)."""
+    if any(tensor.dtype is torch.bfloat16 for tensor in dense):
+        with contextlib.suppress(TypeError, RuntimeError):
+            return tuple(torch._foreach_norm(dense, 2.0, torch.float32))  # noqa: SLF001
+    return tuple(torch._foreach_norm(dense))  # noqa: SLF001  (the public clip uses it the same way)
 
 
 def plain(tensors: Sequence[Tensor]) -> bool:

@@ -62,10 +62,12 @@ class Rows:
     Attributes:
         name: of the watched model.
         columns: C parameter names.
+        provisional: whether the numbers of the newest steps may still change, so that it is better to wait.
     """
 
     name: str
     columns: tuple[str, ...]
+    provisional: bool = field(default=False, kw_only=True)
     _norms: list[Tensor] = field(default_factory=list)
     _rows: list[Row] = field(default_factory=list)
 

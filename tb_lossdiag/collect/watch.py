@@ -110,6 +110,7 @@ class Watch:
 
     def name_step(self, step: int) -> Rename | None:
         """The user says which step it is; see `StepCounter.name`."""
+        self.rows.provisional = False
         return self.counter.name(step, fresh=self._host.optimizers.fresh(self._optimizer))
 
     @property
@@ -184,6 +185,7 @@ class Watch:
 
     def _end(self, start: float) -> None:
         step = self.counter.take()
+        self.rows.provisional = self.counter.provisional
         if self._taken % _UPDATES_EVERY == 0:
             self._refresh(step)
         alarm = self._put(step, start)
