@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
@@ -55,7 +56,7 @@ def optimizer_of(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(some, lr=0.2, momentum=0.5)
 
 
-def replicated(model: nn.Module) -> nn.Module:
+def replicated(model: nn.Sequential) -> nn.Module:
     """Averages gradients."""
     return DistributedDataParallel(model)
 
@@ -96,48 +97,62 @@ class Rank:
     def train(
         self,
         model: nn.Module,
-        writer: SummaryWriter,
+        writer: SummaryWriter | None,
         *,
         clip: bool = False,
         before_step: Callable[[int], None] = lambda _: None,
     ) -> None:
         """All steps."""
         optimizer = optimizer_of(model)
-        writer.watch(model, optimizer)
+        clipping = nn.utils.clip_grad_norm_ if writer is None else writer.clip_grad_norm_
+        if writer is not None:
+            writer.watch(model, optimizer)
         for step in range(STEPS):
             x, y = self.part(step)
             optimizer.zero_grad()
             loss = cross_entropy(model(x), y)
             loss.backward()
             if clip:
-                writer.clip_grad_norm_(model.parameters(), CLIP)
+                clipping(model.parameters(), CLIP)
             before_step(step)
-            writer.add_diagnostics(loss=loss, global_step=step)
+            if writer is not None:
+                writer.add_diagnostics(loss=loss, global_step=step)
             optimizer.step()
+
+    def compare(self, wrap: Callable[[nn.Sequential], nn.Module], *, clip: bool = False) -> None:
+        """Train with and without being watched; the weights are the same to the last bit."""
+        plain, watched = wrap(net()), wrap(net())
+        with self.writer() as writer:
+            self.train(watched, writer, clip=clip)
+        self.train(plain, None, clip=clip)
+        for ours, theirs in zip(watched.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(local(ours.detach()), local(theirs.detach()))
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this rank has of it."""
+    here: Tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return here
 
 
 def ddp(rank: Rank) -> None:
     """A sound one."""
-    with rank.writer() as writer:
-        rank.train(replicated(net()), writer)
+    rank.compare(replicated)
 
 
 def ddp_clip(rank: Rank) -> None:
     """A sound one that clips."""
-    with rank.writer() as writer:
-        rank.train(replicated(net()), writer, clip=True)
+    rank.compare(replicated, clip=True)
 
 
 def fsdp(rank: Rank) -> None:
     """A sound sharded one."""
-    with rank.writer() as writer:
-        rank.train(sharded(net()), writer)
+    rank.compare(sharded)
 
 
 def fsdp_clip(rank: Rank) -> None:
     """A sound sharded one that clips."""
-    with rank.writer() as writer:
-        rank.train(sharded(net()), writer, clip=True)
+    rank.compare(sharded, clip=True)
 
 
 def forgotten(rank: Rank) -> None:
