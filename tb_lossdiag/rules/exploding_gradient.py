@@ -19,7 +19,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
 from tb_lossdiag.rules.broken import last_finite
 from tb_lossdiag.rules.curve import Curve, curve_of
-from tb_lossdiag.rules.layers import Family, family, global_norm, gradient_norm, parts
+from tb_lossdiag.rules.layers import Family, family, global_norm, gradient_norm, table_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, history, median, spans
 from tb_lossdiag.rules.sparse import held
@@ -163,7 +163,9 @@ class ExplodingGradient:
         rows = np.flatnonzero(table.steps <= end) if end is not None else np.zeros(0, np.int64)
         if len(rows) <= self.min_records:
             return
-        norm = np.concatenate([global_norm(_finite(table.values[some])) for some in parts(rows)])
+        norm = run.kept(table_norm, table)[rows]
+        infinite = np.isinf(norm)
+        norm[infinite] = global_norm(_finite(table.values[rows[infinite]]))
         low, high = (
             float(median(norm[: self.min_records])),
             float(np.nanmax(norm[-self.min_records :])),

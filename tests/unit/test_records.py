@@ -86,9 +86,13 @@ def test_a_table_is_asked_at_any_steps_and_columns(
     np.testing.assert_array_equal(a.at(np.array(steps, np.int64), columns), expected)
 
 
+def empty() -> Table:
+    none = np.zeros(0)
+    return Table(GRADIENT_NORM, ("x",), none.astype(np.int64), none, np.zeros((0, 1), np.float32))
+
+
 def test_an_empty_table_has_nothing_at_any_step() -> None:
-    a = table(GRADIENT_NORM, [], np.zeros((0, 1)), ["x"])
-    assert np.isnan(a.at(np.array([0, 1]), ["x", "y"])).all()
+    assert np.isnan(empty().at(np.array([0, 1]), ["x", "y"])).all()
 
 
 def test_what_is_worked_out_is_kept_for_the_run_and_its_parts_but_not_for_another() -> None:
@@ -100,7 +104,7 @@ def test_what_is_worked_out_is_kept_for_the_run_and_its_parts_but_not_for_anothe
 
     tables = {
         "loss": table(LOSS, [0, 1], [1.0, 2.0]),
-        "gradient_norm": table(GRADIENT_NORM, [], []),
+        "gradient_norm": empty(),
     }
     run = Run("r", tables)
     part = run.only([LOSS])
