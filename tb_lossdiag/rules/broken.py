@@ -16,7 +16,9 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     Quantity,
 )
-from tb_lossdiag.records import Run
+from tb_lossdiag.records import Run, Table
+from tb_lossdiag.rules.layers import parts
+from tb_lossdiag.rules.spans import Bools
 
 
 class Broken(NamedTuple):
@@ -66,16 +68,22 @@ def last_finite(run: Run) -> int | None:
 
     Reads `LOSS_NONFINITE` and `GRADIENT_NONFINITE`.
     """
-    ends = []
-    for quantity in (LOSS_NONFINITE, GRADIENT_NONFINITE):
-        if quantity in run:
-            table = run[quantity]
-            known = np.flatnonzero(~np.isnan(table.values).all(axis=1))
-            bad = np.logical_or.reduce(table.values[known] > 0, axis=1)
-            if len(bad) and bad[-1]:
-                good = np.flatnonzero(~bad)
-                ends.append(int(table.steps[known[good[-1]]]) if len(good) else -1)
-    return min(ends, default=None)
+    recorded = (q for q in (LOSS_NONFINITE, GRADIENT_NONFINITE) if q in run)
+    ends = (_last_good(run[quantity]) for quantity in recorded)
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _last_good(table: Table) -> int | None:
+    """Last step that counts nothing broken, -1 if there is none; None if no broken one follows it. Looks from the end."""
+    broken = False
+    for rows in reversed(list(parts(np.arange(len(table))))):
+        values = table.values[rows]
+        bad: Bools = np.logical_or.reduce(values > 0, axis=1)
+        good = np.flatnonzero(~bad & ~np.isnan(values).all(axis=1))
+        if len(good):
+            return int(table.steps[rows[good[-1]]]) if broken or bad[good[-1] :].any() else None
+        broken |= bool(bad.any())
+    return -1 if broken else None
 
 
 def scaled(run: Run) -> bool:

@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, ledger
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import too_few
 from tb_lossdiag.rules.weighted import quantile
@@ -171,7 +171,7 @@ class ClipThresholdDrift:
         return Finding(self.code, severity, two.column, (evidence,), message, advice, numbers)
 
     def _loss_rose(self, run: Run, at: int) -> bool:
-        loss = curve(run[LOSS]) if LOSS in run else None
+        loss = curve_of(run, LOSS) if LOSS in run else None
         if loss is None or len(loss) < self.min_records or loss.may_be_negative:
             return False
         then = float(loss.level[max(int(np.searchsorted(loss.steps, at)) - 1, 0)])

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tb_lossdiag.quantities import STEPS
+from tb_lossdiag.quantities import STEPS, Quantity
 from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Span, level, noise, spans
@@ -88,6 +88,11 @@ def curve(table: Table, column: str = "") -> Curve:
     values = table.column(column).astype(np.float64)
     there = ~np.isnan(values)
     return Curve(table.steps[there], values[there])
+
+
+def curve_of(run: Run, quantity: Quantity) -> Curve:
+    """The curve of a quantity with one column, the same for all who ask."""
+    return run.kept(curve, run[quantity])
 
 
 def needs_one_model(run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,10 +16,10 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     Quantity,
 )
-from tb_lossdiag.records import Doubles, Run, Table
+from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
 from tb_lossdiag.rules.broken import last_finite
-from tb_lossdiag.rules.curve import Curve, curve
-from tb_lossdiag.rules.layers import Family, family, global_norm, gradient_norm
+from tb_lossdiag.rules.curve import Curve, curve_of
+from tb_lossdiag.rules.layers import Family, family, global_norm, gradient_norm, table_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, history, median, spans
 from tb_lossdiag.rules.sparse import held
@@ -151,14 +151,8 @@ class ExplodingGradient:
         if good.sum() < self.min_steep:
             raise NotEnough(_NEEDS.format(least=str(self.min_steep)))
         # Records that are not finite are left out: they say nothing about the size before.
-        gradient = Table(
-            GRADIENT_NORM,
-            table.columns,
-            table.steps[good],
-            table.walltimes[good],
-            table.values[good],
-        )
-        loss = curve(run[LOSS]) if LOSS in run else None
+        gradient = table if good.all() else _only(table, np.flatnonzero(good))
+        loss = curve_of(run, LOSS) if LOSS in run else None
         found = self._grown(run, gradient, norm[good], loss)
         yield from found or self._steep(run, gradient, norm[good], loss)
 
@@ -169,8 +163,9 @@ class ExplodingGradient:
         rows = np.flatnonzero(table.steps <= end) if end is not None else np.zeros(0, np.int64)
         if len(rows) <= self.min_records:
             return
-        values = np.where(np.isfinite(table.values), table.values, np.nan)[rows]
-        norm = global_norm(values)
+        norm = run.kept(table_norm, table)[rows]
+        infinite = np.isinf(norm)
+        norm[infinite] = global_norm(_finite(table.values[rows[infinite]]))
         low, high = (
             float(median(norm[: self.min_records])),
             float(np.nanmax(norm[-self.min_records :])),
@@ -178,13 +173,12 @@ class ExplodingGradient:
         recent = float(median(norm[-20:-3])) if len(norm) > 2 * self.min_steep else low
         if high < self.min_growth * max(low, recent) or low <= 0:
             return
-        before = median(values[: self.min_records], axis=0)
-        gradient = Table(
-            GRADIENT_NORM, table.columns, table.steps[rows], table.walltimes[rows], values
-        )
+        before = median(_finite(table.values[: self.min_records]), axis=0)
         first = int(np.flatnonzero(norm < self.min_growth * max(low, recent) / 10)[-1])
-        span = Span(min(first + 1, len(rows) - 1), len(rows) - 1)
-        yield self._finding(run, gradient, span, (_BROKE, low, high, high / low), before)
+        late = rows[min(first + 1, len(rows) - 1) :]
+        grown, whole = _only(table, late), Span(0, len(late) - 1)
+        grown = replace(grown, values=_finite(grown.values))
+        yield self._finding(run, grown, whole, (_BROKE, low, high, high / low), before)
 
     def _grown(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         past = history(norm, self.min_steep)
@@ -236,6 +230,19 @@ class ExplodingGradient:
         numbers = {"norm": high, "times": times}
         advice = _advice(run, low)
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+
+def _only(table: Table, rows: Steps) -> Table:
+    """Some records of a table."""
+    return replace(
+        table, steps=table.steps[rows], walltimes=table.walltimes[rows], values=table.values[rows]
+    )
+
+
+def _finite(norms: Floats) -> Floats:
+    """NaN for what is infinite."""
+    finite: Floats = np.where(np.isfinite(norms), norms, np.float32(np.nan))
+    return finite
 
 
 def _fell(loss: Curve | None, first: int, last: int) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS, Quantity
 from tb_lossdiag.records import Doubles, Run
-from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, spans
 
@@ -125,7 +125,7 @@ class GeneralisationGap:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the two losses stay apart."""
-        validation, train = curve(run[VALIDATION_LOSS]), curve(run[LOSS])
+        validation, train = curve_of(run, VALIDATION_LOSS), curve_of(run, LOSS)
         for loss in (validation, train):
             loss.needs_positive()
             loss.needs(self.min_records)

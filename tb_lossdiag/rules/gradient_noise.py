@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Run, Steps
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
@@ -137,7 +137,7 @@ class GradientNoise:
         return fresh
 
     def _unlearned(self, run: Run, steps: Steps) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        loss = curve(run[LOSS]) if LOSS in run else None
+        loss = curve_of(run, LOSS) if LOSS in run else None
         if loss is None or not len(loss):
             return np.ones(len(steps), bool)
         unlearned: np.ndarray[tuple[int], np.dtype[np.bool_]] = loss.fall_at(steps) < self.learned

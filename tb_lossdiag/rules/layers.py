@@ -50,8 +50,7 @@ def sizes(run: Run, columns: Sequence[str]) -> Doubles:
     if PARAMETER_SIZE not in run:
         return np.full(len(columns), np.nan)
     known = run[PARAMETER_SIZE]
-    rows = np.stack([known.column(name) for name in columns], axis=1) if columns else known.values
-    return median(rows, axis=0)
+    return median(known.at(known.steps, columns), axis=0)
 
 
 def weights(columns: Sequence[str], elements: Doubles) -> Bools:

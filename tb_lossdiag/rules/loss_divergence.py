@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tb_lossdiag.quantities import LEARNING_RATE, LOSS, STEPS, Quantity
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.curve import Divergence, curve, divergence, needs_one_model
+from tb_lossdiag.rules.curve import Divergence, curve_of, divergence, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
@@ -94,7 +94,7 @@ class LossDivergence:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss ends far above its best level."""
         needs_one_model(run)
-        loss = curve(run[LOSS])
+        loss = curve_of(run, LOSS)
         loss.needs_positive()
         loss.needs(self.min_run)
         found = divergence(loss, self.factor, self.min_records, self.regained)

@@ -22,7 +22,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Run
-from tb_lossdiag.rules.curve import Curve, curve, needs_one_model
+from tb_lossdiag.rules.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import noise
@@ -156,7 +156,7 @@ class LossOscillation:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the second half of the run."""
         needs_one_model(run)
-        loss = curve(run[LOSS])
+        loss = curve_of(run, LOSS)
         loss.needs_positive()
         loss.needs(self.min_records)
         half = len(loss) // 2
@@ -177,7 +177,7 @@ class LossOscillation:
         """Whether a fixed set of data shows less than half of the swing: then it is the batches that differ."""
         if VALIDATION_LOSS not in run:
             return False
-        validation = curve(run[VALIDATION_LOSS])
+        validation = curve_of(run, VALIDATION_LOSS)
         values = validation.values[validation.steps >= late.steps[0]]
         if len(values) < self.min_validation or np.median(values) <= 0:
             return False

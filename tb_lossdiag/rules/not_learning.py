@@ -22,7 +22,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.calls import Guess, guesses
-from tb_lossdiag.rules.curve import Curve, curve, needs_one_model
+from tb_lossdiag.rules.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.rules.layers import rate
 from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -143,7 +143,7 @@ class NotLearning:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss has stayed at its start, or at that of guessing."""
         needs_one_model(run)
-        loss = curve(run[LOSS])
+        loss = curve_of(run, LOSS)
         loss.needs_positive()
         loss.needs(self.min_records)
         needs_beginning(loss)

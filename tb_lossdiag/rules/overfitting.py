@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS, Quantity
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, noise, spans
 
@@ -99,7 +99,7 @@ class Overfitting:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if validation turned and training did not."""
-        validation, train = curve(run[VALIDATION_LOSS]), curve(run[LOSS])
+        validation, train = curve_of(run, VALIDATION_LOSS), curve_of(run, LOSS)
         for loss, least in ((validation, self.min_run), (train, self.min_run)):
             loss.needs_positive()
             loss.needs(least)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import CALL_BASELINE, CALL_VALUE, LOSS, LOSS_NONFINITE
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.loss_calls import calls
 from tb_lossdiag.rules.rule import NotEnough
 
@@ -24,7 +24,7 @@ def fall(run: Run) -> float | None:
     """
     if LOSS not in run:
         return None
-    loss = curve(run[LOSS])
+    loss = curve_of(run, LOSS)
     if len(loss) < _LEAST or loss.may_be_negative or not np.isfinite(loss.level[-1]):
         return None
     start = min(float(loss.values[0]), loss.start)

@@ -21,7 +21,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Run
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.decay import Decay, decay
 from tb_lossdiag.rules.progress import below_baseline
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -213,7 +213,7 @@ class RegulariserOverwhelms:
         return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
 
     def _decayed(self, run: Run, by: Decay) -> Iterator[Finding]:
-        loss = curve(run[LOSS])
+        loss = curve_of(run, LOSS)
         if not len(loss):
             return
         fall = loss.fall_at(by.steps)

@@ -21,7 +21,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Run
-from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -123,7 +123,7 @@ class SlowConvergence:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the whole run."""
-        updates, loss = estimated(run), curve(run[LOSS])
+        updates, loss = estimated(run), curve_of(run, LOSS)
         if updates is None:
             raise NotEnough(
                 Text(

@@ -63,12 +63,12 @@ def median(values: npt.NDArray[Any], axis: int = -1) -> Doubles:
         return np.concatenate([median(part) for part in _transposed(values)])
     if size == 0:
         return np.full(np.delete(values.shape, axis), np.nan)
-    middle = (size - 1) // 2, size // 2
-    ordered = np.partition(values, (*middle, size - 1), axis=axis)  # NaN go last
-    if not np.isnan(ordered.take(size - 1, axis)).any():
+    if not np.isnan(values).any():
+        middle = (size - 1) // 2, size // 2
+        ordered = np.partition(values, sorted(set(middle)), axis=axis)
         low, high = (ordered.take(place, axis).astype(np.float64) for place in middle)
         return np.asarray((low + high) / 2)
-    ordered.sort(axis=axis)
+    ordered = np.sort(values, axis=axis)  # NaN go last
     count = (~np.isnan(ordered)).sum(axis=axis, keepdims=True)
     lower = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis).astype(np.float64)
     upper = np.take_along_axis(ordered, np.minimum(count // 2, size - 1), axis)

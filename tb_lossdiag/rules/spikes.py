@@ -71,14 +71,15 @@ class Suspects(NamedTuple):
 
 
 def suspects(values: Floats, window: int, least: int, factor: float) -> Iterator[Suspects]:
-    """The baselines of `baseline`, only for columns that may reach `factor` times their level within a block.
+    """The baselines of `baseline`, only for columns of which a finite value may reach `factor` times the level within a block.
 
     The level is a median of the last records, so it lies above the lowest of them: that bound costs a pass, not a sort.
     """
     for rows, past in _blocks(values, window, least):
         recent, quarter = _lowest(past[-_BLOCK:]), _lowest(past[-window // 4 :])
         bound = np.where(np.isfinite(recent), recent, quarter)
-        highest = np.fmax.reduce(values[rows], axis=0)
+        now = values[rows]
+        highest = np.fmax.reduce(np.where(np.isfinite(now), now, -np.inf), axis=0)
         columns = np.flatnonzero(highest >= 0.999 * factor * bound)  # a hair less, for rounding
         if len(columns):
             before = _expected(past[:, columns].astype(np.float64), window, least)

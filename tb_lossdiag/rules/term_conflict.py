@@ -11,7 +11,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import LOSS, TERM_COSINE, TERM_GRADIENT_NORM, Quantity, pair
 from tb_lossdiag.records import Run, Table
-from tb_lossdiag.rules.curve import Curve, curve
+from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
 
@@ -132,7 +132,7 @@ class TermConflict:
         return opposed & (sizes > 0).all(axis=1)
 
     def _stands_still(self, run: Run, first: int, last: int) -> bool:
-        loss: Curve | None = curve(run[LOSS]) if LOSS in run else None
+        loss: Curve | None = curve_of(run, LOSS) if LOSS in run else None
         if loss is None or len(loss) < 2 * self.min_checks:
             return False
         fall = loss.fall_at(np.array([first, last], np.int64))

@@ -21,7 +21,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Run
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, longest, median
@@ -158,7 +158,7 @@ class UpdateTooLarge:
         yield from self._judge(run, updates, ratio, least)
 
     def _judge(self, run: Run, updates: Updates, ratio: Doubles, least: int) -> Iterator[Finding]:
-        loss = curve(run[LOSS]) if LOSS in run else None
+        loss = curve_of(run, LOSS) if LOSS in run else None
         judged = loss is not None and not loss.may_be_negative and len(loss) >= self.min_in_trouble
         worthless = loss is not None and judged and never_fell(loss)
         trouble = loss is not None and judged and goes_wrong(loss, self.min_records, self.max_noise)

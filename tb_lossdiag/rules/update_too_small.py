@@ -21,7 +21,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.sightings import not_recorded
@@ -136,7 +136,7 @@ class UpdateTooSmall:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch of small steps."""
         updates = _updates(run)
-        ratio, loss = median(updates.ratios, axis=1), curve(run[LOSS])
+        ratio, loss = median(updates.ratios, axis=1), curve_of(run, LOSS)
         loss.needs(self.min_records)
         if np.isfinite(ratio).sum() < self.min_records or np.ptp(updates.steps) < self.min_steps:
             least = self.min_steps

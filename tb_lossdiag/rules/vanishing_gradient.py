@@ -17,7 +17,7 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import Doubles, Floats, Run, Steps
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import matrices, parts
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
@@ -144,7 +144,7 @@ class VanishingGradient:
         if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
             raise NotEnough(self._needs())
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
-        learned = curve(run[LOSS])
+        learned = curve_of(run, LOSS)
         learned.needs(3)
         unlearned: Bools = learned.fall_at(gradient.steps) < self.learned
         size = held(run[PARAMETER_NORM], gradient.steps, names)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS, PARAMETER_SIZE, Quantity
 from tb_lossdiag.records import Run
-from tb_lossdiag.rules.curve import curve
+from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import compact, listed, sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.rules.spans import Bools, Span, spans
@@ -176,7 +176,7 @@ class ZeroGradient:
         """Whether the loss has nothing left to win; also if it isn't known."""
         if LOSS not in run:
             return True
-        loss = curve(run[LOSS])
+        loss = curve_of(run, LOSS)
         if not len(loss):
             return True
         fall = loss.fall_at(np.array([first, last], np.int64))

@@ -1,8 +1,9 @@
 """What a diagnosis by all rules costs on a long run of a big model: `python tests/benchmark/diagnose.py [--records N] [--columns N]`.
 
 The tables are those of a watch of 1,000 parameters that looked at 20,000 steps: gradients at every one, weights and updates at every
-20th, 1,000 modules in each check-up. Once healthy, once with every kind of trouble that makes rules look closer. Seconds are CPU time
-of this process, memory is what the diagnosis allocates at its peak beside the tables.
+20th, 1,000 modules in each check-up. Once healthy, once as records of several steps each, with their extremes, once with every kind of
+trouble that makes rules look closer. Seconds are CPU time of this process, memory is what the diagnosis allocates at its peak beside
+the tables.
 """
 
 from __future__ import annotations
@@ -39,6 +40,19 @@ def healthy(records: int, columns: int) -> Run:
     steps = run[GRADIENT_NORM].steps
     tables = {name: _watched(table, steps, columns) for name, table in run.tables.items()}
     return replace(run, name="healthy", tables=tables)
+
+
+def windowed(run: Run) -> Run:
+    """The same with extremes, as if each record covered several steps."""
+    table = run[GRADIENT_NORM]
+    rng = np.random.default_rng(0)
+    extremes = {
+        GRADIENT_NORM.highest(): 1.5 * table.values,
+        GRADIENT_NORM.lowest(): 0.7 * table.values,
+        GRADIENT_NORM.highest_lag(): rng.integers(0, 4, table.values.shape).astype(np.float32),
+    }
+    added = {q.name: replace(table, quantity=q, values=v) for q, v in extremes.items()}
+    return replace(run, name="windowed", tables={**run.tables, **added})
 
 
 def sick(run: Run) -> Run:
@@ -134,7 +148,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     well = healthy(options.records, options.columns)
-    for run in (well, sick(well)):
+    for run in (well, windowed(well), sick(well)):
         print("\n".join(report(run, options.rounds)), flush=True)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tb_lossdiag.journal import Journal
 from tb_lossdiag.quantities import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES
-from tb_lossdiag.records import Record, Run, table
+from tb_lossdiag.records import Record, Run, Table, table
 from tb_lossdiag.sheet import Part
+
+NAN = float("nan")
 
 
 def test_names_are_unique_and_partners_exist() -> None:
@@ -61,3 +66,50 @@ def test_a_window_keeps_its_extremes_and_where_the_largest_was() -> None:
     assert run.highest(GRADIENT_NORM).values[:, 0].tolist() == [1.0, 9.0]
     assert run.lowest(GRADIENT_NORM).values[:, 0].tolist() == [1.0, 0.5]
     assert run.highest_at(GRADIENT_NORM)[:, 0].tolist() == [3, 5]
+    assert [run.highest_step(GRADIENT_NORM, row, 0) for row in (0, 1)] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("steps", "columns", "expected"),
+    [
+        ([0, 2, 4], None, [[1, 2], [3, 4], [5, 6]]),
+        ([4, 2], ["x", "y"], [[5, 6], [3, 4]]),
+        ([2, 2], None, [[3, 4], [3, 4]]),
+        ([-1, 1, 2, 9], ["y", "z", "x"], [[NAN] * 3, [NAN] * 3, [4, NAN, 3], [NAN] * 3]),
+        ([], None, np.zeros((0, 2))),
+    ],
+)
+def test_a_table_is_asked_at_any_steps_and_columns(
+    steps: list[int], columns: list[str] | None, expected: npt.ArrayLike
+) -> None:
+    a = table(GRADIENT_NORM, [0, 2, 4], [[1, 2], [3, 4], [5, 6]], ["x", "y"])
+    np.testing.assert_array_equal(a.at(np.array(steps, np.int64), columns), expected)
+
+
+def empty() -> Table:
+    none = np.zeros(0)
+    return Table(GRADIENT_NORM, ("x",), none.astype(np.int64), none, np.zeros((0, 1), np.float32))
+
+
+def test_an_empty_table_has_nothing_at_any_step() -> None:
+    assert np.isnan(empty().at(np.array([0, 1]), ["x", "y"])).all()
+
+
+def test_what_is_worked_out_is_kept_for_the_run_and_its_parts_but_not_for_another() -> None:
+    made = []
+
+    def size(one: Table) -> int:
+        made.append(one)
+        return len(one)
+
+    tables = {
+        "loss": table(LOSS, [0, 1], [1.0, 2.0]),
+        "gradient_norm": empty(),
+    }
+    run = Run("r", tables)
+    part = run.only([LOSS])
+    assert part.kept(size, part[LOSS]) == run.kept(size, run[LOSS]) == 2
+    assert run.kept(size, run[GRADIENT_NORM]) == 0
+    assert len(made) == 2
+    assert replace(run).kept(size, run[LOSS]) == 2
+    assert len(made) == 3

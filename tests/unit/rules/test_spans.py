@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,3 +64,24 @@ def test_history_knows_only_the_past() -> None:
     past = history(np.concatenate((np.full(50, 1.0), np.full(50, 9.0))), 10)
     assert np.isnan(past[:10]).all()
     assert (past[10:60] == 1).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5])
+@pytest.mark.parametrize("shape", [(7,), (8,), (9, 5), (40, 200), (1, 3)])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_median_is_that_of_what_is_there(shape: tuple[int, ...], axis: int, share: float) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.lognormal(0, 1, shape).astype(np.float32)
+    values[rng.random(shape) < share] = np.nan
+    values[..., -1] = np.inf if share else 1.0
+    found = median(values, axis=axis)
+    assert found.dtype == np.float64
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of slices without a value
+        np.testing.assert_array_equal(found, np.nanmedian(values.astype(np.float64), axis=axis))
+
+
+def test_median_of_nothing_is_unknown() -> None:
+    assert np.isnan(median(np.zeros((0, 100)), axis=0)).all()
+    assert np.isnan(median(np.full((3, 100), np.nan), axis=0)).all()
+    assert np.isnan(median(np.zeros(0)))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag.quantities import LOSS, PARAMETER_NORM
-from tb_lossdiag.records import Run, table
-from tb_lossdiag.rules.sparse import latest, windowed
+from tb_lossdiag.records import Run, Table, table
+from tb_lossdiag.rules.sparse import held, latest, windowed
 
 NORMS = table(
     PARAMETER_NORM, [10, 20, 30], np.array([[1.0, np.nan], [np.nan, 5.0], [3.0, 6.0]]), ("a", "b")
@@ -21,6 +21,20 @@ def test_latest_holds_the_last_value_of_each_column() -> None:
 def test_latest_of_a_column_that_is_not_there() -> None:
     assert np.isnan(latest(NORMS, np.array([10, 20]), ["c"])).all()
     assert latest(NORMS, np.array([30]), ["b", "a"]).tolist() == [[6, 3]]
+
+
+def test_held_needs_no_row_for_each_step() -> None:
+    steps = np.array([5, 10, 25, 25, 99])
+    known = held(NORMS, steps, ["b", "c", "a"])
+    assert len(known.values) == 3
+    np.testing.assert_array_equal(known.values[known.rows], latest(NORMS, steps, ["b", "c", "a"]))
+    assert known.rows.tolist() == [0, 0, 1, 1, 2]
+
+
+def test_nothing_is_held_where_nothing_was_recorded() -> None:
+    none = np.zeros(0)
+    empty = Table(PARAMETER_NORM, ("a",), none.astype(int), none, np.zeros((0, 1), np.float32))
+    assert np.isnan(latest(empty, np.array([1, 2]))).tolist() == [[True], [True]]
 
 
 def test_windowed_records_have_a_spread() -> None:
