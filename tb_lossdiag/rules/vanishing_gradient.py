@@ -9,6 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_VALUE,
     GRADIENT_NORM,
     LOSS,
     PARAMETER_NORM,
@@ -19,6 +21,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import curve
 from tb_lossdiag.rules.layers import matrices
+from tb_lossdiag.rules.progress import below_baseline
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
 from tb_lossdiag.rules.sparse import latest
@@ -68,7 +71,7 @@ class VanishingGradient:
     How it decides: ratio = gradient norm / parameter norm per weight matrix, in the order of the model's parameters (depth).
     The median ratio of the first third of the layers is at least `min_decay` times below that of the last third, as a median over
     `smooth` records, and the ratios rise with depth (rank correlation at least `min_correlation`), in `min_records` records in a row,
-    while the loss has lost less than `learned` of its start. Dimensionless.
+    while the loss has lost less than `learned` of its start, or costs no less than the best constant answer by the end. Dimensionless.
 
     What to try first: ReLU-like activations, normalisation or residual connections, matching initialisation.
 
@@ -82,7 +85,7 @@ class VanishingGradient:
 
     为什么重要：前面的层几乎不动，后面的层只能用一直随机的特征学习。
 
-    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍（取 `smooth` 条记录的中位数），比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`。无量纲。
+    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍（取 `smooth` 条记录的中位数），比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`，或最后并不比最佳常数答案低。无量纲。
 
     先试什么：类 ReLU 激活、归一化或残差连接、与激活匹配的初始化。
 
@@ -95,7 +98,12 @@ class VanishingGradient:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The gradient vanishes towards the input", "梯度在靠近输入处消失")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE, PARAMETER_ROLE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        PARAMETER_SIZE,
+        PARAMETER_ROLE,
+        CALL_VALUE,
+        CALL_BASELINE,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD705")
 
     #: ratio of ratios, 1; a new head on a trained backbone reaches 100, recurrent nets 250 in their first steps, three sigmoid layers
@@ -124,9 +132,11 @@ class VanishingGradient:
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
         learned = curve(run[LOSS])
         learned.needs(3)
-        span = longest(
-            self._fades(ratio) & (learned.fall_at(gradient.steps) < self.learned), self.min_records
+        # A loss that only came down from a bad start to what a constant costs is not learned.
+        unlearned = (learned.fall_at(gradient.steps) < self.learned) | (
+            below_baseline(run) is False
         )
+        span = longest(self._fades(ratio) & unlearned, self.min_records)
         if span is not None:
             yield self._finding(
                 median(ratio[span.records], axis=0), names, span, span.ends(gradient.steps)
