@@ -9,6 +9,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_VALUE,
     GRADIENT_NORM,
     LOSS,
     PARAMETER_NORM,
@@ -19,6 +21,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Doubles, Floats, Run, Steps
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import matrices, parts
+from tb_lossdiag.rules.progress import below_baseline
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
 from tb_lossdiag.rules.sparse import Held, held
@@ -93,7 +96,7 @@ class VanishingGradient:
     How it decides: ratio = gradient norm / parameter norm per weight matrix, in the order of the model's parameters (depth).
     The median ratio of the first third of the layers is at least `min_decay` times below that of the last third, as a median over
     `smooth` records, and the ratios rise with depth (rank correlation at least `min_correlation`), in `min_records` records in a row,
-    while the loss has lost less than `learned` of its start. Dimensionless.
+    while the loss has lost less than `learned` of its start, or costs no less than the best constant answer by the end. Dimensionless.
 
     What to try first: ReLU-like activations, normalisation or residual connections, matching initialisation.
 
@@ -107,7 +110,7 @@ class VanishingGradient:
 
     为什么重要：前面的层几乎不动，后面的层只能用一直随机的特征学习。
 
-    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍（取 `smooth` 条记录的中位数），比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`。无量纲。
+    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍（取 `smooth` 条记录的中位数），比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`，或最后并不比最佳常数答案低。无量纲。
 
     先试什么：类 ReLU 激活、归一化或残差连接、与激活匹配的初始化。
 
@@ -120,7 +123,12 @@ class VanishingGradient:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The gradient vanishes towards the input", "梯度在靠近输入处消失")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_SIZE, PARAMETER_ROLE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        PARAMETER_SIZE,
+        PARAMETER_ROLE,
+        CALL_VALUE,
+        CALL_BASELINE,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD705")
 
     #: ratio of ratios, 1; a new head on a trained backbone reaches 100, recurrent nets 250 in their first steps, three sigmoid layers
@@ -146,7 +154,10 @@ class VanishingGradient:
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
         learned = curve_of(run, LOSS)
         learned.needs(3)
-        unlearned: Bools = learned.fall_at(gradient.steps) < self.learned
+        # A loss that only came down from a bad start to what a constant costs is not learned.
+        unlearned: Bools = (learned.fall_at(gradient.steps) < self.learned) | (
+            below_baseline(run) is False
+        )
         size = held(run[PARAMETER_NORM], gradient.steps, names)
         ratios = _Ratios(gradient.values, np.flatnonzero(is_weight), size)
         span = longest(self._fades(ratios, unlearned) & unlearned, self.min_records)

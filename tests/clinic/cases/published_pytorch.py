@@ -180,7 +180,7 @@ def gh_onsets_clip_fixed(writer: SummaryWriter) -> None:
     transcribe(writer, late=False)
 
 
-@case("LD606", family="CNN", source="yastrebksv/TennisCourtDetector issue #7")
+@case("LD606", family="CNN", also=("LD106",), source="yastrebksv/TennisCourtDetector issue #7")
 def gh_tennis_zero(writer: SummaryWriter) -> None:
     images, _ = photos(16)
     spots = torch.zeros(len(images), 4, 16, 16)

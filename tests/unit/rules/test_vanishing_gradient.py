@@ -6,6 +6,8 @@ from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, scaled, with_vanishing, without
 
 from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_VALUE,
     GRADIENT_NORM,
     LOSS,
     PARAMETER_NORM,
@@ -64,6 +66,14 @@ def test_clear_once_the_loss_is_learned() -> None:
     learned = changed(sick, LOSS, np.geomspace(1, 0.01, 200))
     assert findings(RULE, sick)
     assert not [f for f in findings(RULE, learned) if f.last_step == sick[LOSS].steps[-1]]
+
+
+def test_a_loss_that_only_came_down_to_a_constant_is_not_learned() -> None:
+    fell = changed(with_vanishing(DEEP), LOSS, np.geomspace(10, 1, 200))
+    constant = changed(changed(fell, CALL_VALUE, 1.02), CALL_BASELINE, 1.0)
+    assert the_finding(RULE, constant).last_step == fell[LOSS].steps[-1]
+    better = changed(constant, CALL_VALUE, 0.9)
+    assert not [f for f in findings(RULE, better) if f.last_step == fell[LOSS].steps[-1]]
 
 
 def test_sparse_norms_of_parameters_are_enough() -> None:
