@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from integration import loaders
 
 from tb_lossdiag.cli import main
+
+# Two test processes share the cores: torch's threads would wait for each other. Before torch is imported, and for processes too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
