@@ -226,21 +226,8 @@ def fsdp_raises(rank: Rank) -> None:
     _raises(rank, sharded(net()))
 
 
-TRAININGS = {
-    each.__name__: each
-    for each in (
-        ddp,
-        ddp_clip,
-        fsdp,
-        fsdp_clip,
-        forgotten,
-        changed,
-        alone,
-        dropped,
-        ddp_raises,
-        fsdp_raises,
-    )
-}
+_ALL = (ddp, ddp_clip, fsdp, fsdp_clip, forgotten, changed, alone, dropped, ddp_raises, fsdp_raises)
+TRAININGS = {each.__name__: each for each in _ALL}
 
 
 def main(number: int, size: int, folder: Path, trainings: Sequence[str]) -> None:

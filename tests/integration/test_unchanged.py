@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from loops import LOOPS, Loop
+from loop import Loop
+from loops import LOOPS
 from torch import Tensor
 from training import read
 
