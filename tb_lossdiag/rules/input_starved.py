@@ -57,7 +57,8 @@ class InputStarved:
 
     What to try first: more loader workers, with prefetching.
 
-    Guards against: the start of the workers and their empty queue (first steps); loops whose steps take milliseconds; a single slow step (median). On
+    Guards against: the start of the workers and their empty queue (first steps); loops whose steps take milliseconds; a single slow step (median);
+    waits of the check-ups that are longer than an ordinary step (`max_wait`), as on a machine that others keep busy. On
     an accelerator part of the wait may overlap with its work, hence the high bound.
 
     References: PyTorch, `torch.utils.data.DataLoader`; "Performance tuning guide"; Mohan et al. 2021 (arXiv 2007.06775).
@@ -71,7 +72,7 @@ class InputStarved:
 
     先试什么：增加加载进程，并预取。
 
-    如何避免误报：加载进程的启动和空队列（最初几步）；每步只需几毫秒的循环；个别很慢的步（中位数）。在加速器上，等待可能与其计算部分重叠，所以上限取得较高。
+    如何避免误报：加载进程的启动和空队列（最初几步）；每步只需几毫秒的循环；个别很慢的步（中位数）；检查时的等待比普通一步还长（`max_wait`），例如机器正被别的任务占用。在加速器上，等待可能与其计算部分重叠，所以上限取得较高。
 
     参考：PyTorch `torch.utils.data.DataLoader`；“Performance tuning guide”；Mohan 等 2021（arXiv 2007.06775）。
     """
@@ -89,6 +90,8 @@ class InputStarved:
     min_share: float = 0.3
     #: s; shorter waits aren't worth workers, which cost about that per batch
     min_wait: float = 0.01
+    #: over a step's ordinary time, 1; a wait that is longer than the step it is part of was not an ordinary one
+    max_wait: float = 1.2
     #: steps at the beginning, in which workers start and their queue fills
     skipped: int = 10
     #: check-ups after them; fewer give no median
@@ -117,7 +120,10 @@ class InputStarved:
         if not len(times):
             return
         wait = float(np.median(waits))
-        step = max(float(np.median(times)), wait)
+        step = float(np.median(times))
+        if wait > self.max_wait * step:
+            return
+        step = max(step, wait)
         share = wait / step if step > 0 else 0.0
         if wait >= self.min_wait and share > self.min_share:
             yield self._finding(seen, wait, step)

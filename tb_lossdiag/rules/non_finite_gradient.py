@@ -116,7 +116,7 @@ class NonFiniteGradient:
         ACTIVATION_NONFINITE,
         AMP_SCALE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD205", "LD304", "LD802")
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD205", "LD304", "LD705", "LD802")
 
     #: share of records, 1; a loop that leaves such steps out survives a few
     max_survived: float = 0.01

@@ -116,6 +116,21 @@ def one_broken_gradient_in_a_clip(writer: SummaryWriter) -> None:
     fit(writer, model, optimizer, training.batches(300), max_norm=1.0)
 
 
+@case("LD304", "LD206", family="CNN", also=("LD101",))
+def twins_without_distance_in_a_clip(writer: SummaryWriter) -> None:
+    # One pair of blank images: the root of 0 has no slope, and the clip hands that on to every layer.
+    training, _ = square_digits()
+    training.x[::100] = 0
+
+    def apart(codes: Tensor, _: Tensor) -> Tensor:
+        left, right = codes.chunk(2)
+        return (1 - ((left - right) ** 2).sum(1).sqrt()).relu().mean()
+
+    model = cnn(outputs=8)
+    optimizer = SGD(model.parameters(), lr=0.05)
+    fit(writer, model, optimizer, training.batches(250), apart, max_norm=1.0)
+
+
 @case("LD305", family="MLP", hint=True)
 def bound_nobody_ever_reaches(writer: SummaryWriter) -> None:
     training, _ = flat_digits()

@@ -61,6 +61,20 @@ def diverges_and_only_the_loss_is_known(writer: SummaryWriter) -> None:
         writer.add_diagnostics(loss=loss, global_step=step)
 
 
+@case("LD102", family="RNN")
+def leaves_its_minimum_with_only_the_loss_known(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    model = Recurrent(nn.GRU)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    for step, (x, y) in enumerate(training.batches(300)):
+        optimizer.param_groups[0]["lr"] = 3e-3 * 1.04 ** max(0, step - 100)
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
 def _some_scrambled(x: Tensor, step: int) -> Tensor:
     """A batch in fifty comes from a broken worker, a hundred times too bright."""
     return 100 * x if step % 50 == 49 else x

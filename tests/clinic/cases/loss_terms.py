@@ -179,6 +179,18 @@ def penalty_on_a_hard_choice(writer: SummaryWriter) -> None:
     fit_terms(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300), terms)
 
 
+@case("LD406", "LD404", family="VAE")
+def divergence_of_the_prior_from_itself(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = VAE()
+    drawn = Code(torch.zeros(1), torch.randn(64, 8), torch.zeros(64, 8))  # the code was meant
+
+    def terms(code: Code, x: Tensor, _: Tensor) -> Terms:
+        return {"recon": _recon(code, x), "kl": drawn.divergence()}
+
+    fit_terms(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300), terms)
+
+
 @case("LD407", family="MLP")
 def ridge_a_thousand_times_too_strong(writer: SummaryWriter) -> None:
     training, _ = flat_digits()

@@ -19,11 +19,11 @@ def _finding(code: str) -> Finding:
 @pytest.mark.parametrize(
     ("cause", "symptoms"),
     [
-        ("LD101", ("LD205",)),  # NaN in a ReLU gives gradients of 0
+        ("LD101", ("LD205", "LD705")),  # NaN in a ReLU gives gradients of 0
         ("LD201", ("LD705",)),  # what vanishes on the way back carries nothing on the way there
         ("LD202", ("LD306", "LD802")),
         ("LD204", ("LD602",)),  # the typical matrix is one that never moves
-        ("LD206", ("LD205", "LD304", "LD802")),
+        ("LD206", ("LD205", "LD304", "LD705", "LD802")),
         ("LD402", ("LD701",)),  # an encoder that nothing asks any more
         ("LD403", ("LD204",)),  # the head of a forgotten term
         ("LD404", ("LD204",)),

@@ -37,6 +37,11 @@ def test_clear_on_steps_of_milliseconds() -> None:
     assert findings(RULE, waiting(0.011, 0.012))
 
 
+def test_waits_longer_than_a_step_are_not_ordinary() -> None:
+    assert findings(RULE, waiting(0.11))
+    assert not findings(RULE, waiting(0.13))
+
+
 def test_one_slow_start_or_evaluation_does_not_count() -> None:
     waits = np.full(len(healthy_run(1)[WAIT_SECONDS]), 0.01)
     waits[[0, 7]] = 30.0
