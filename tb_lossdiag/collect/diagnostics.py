@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from torch import nn
 
 from tb_lossdiag.collect.by_hand import ByHand
@@ -29,7 +30,9 @@ from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.waiting import Queue, Waiting
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.eventfile import EventFile
+from tb_lossdiag.quantities import LOSS_NONFINITE, NONFINITE_STEPS
 from tb_lossdiag.recorder import Recorder
+from tb_lossdiag.sheet import Block
 
 _LONGEST = 1.0
 """Seconds that observations of watched steps may wait for the file."""
@@ -75,10 +78,10 @@ class Diagnostics:
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self.rounds = Rounds()
         self._drained = time.monotonic()
-        self._newest = self._written = -1
+        self._newest = -1
         self.silent = False
         self.live: Judge | None = None
-        self._alarmed = False
+        self._alarm: int | None = None
         self.hush()
 
     # --- what users call ---------------------------------------------------------------------------------------------
@@ -187,14 +190,9 @@ class Diagnostics:
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
-        urgent = now or self._alarmed
+        urgent = now or self._alarm is not None
         if urgent or not any(rows.provisional and len(rows) < 2 * ROWS for rows in self._rows):
             self._maybe_drain(now=urgent or watch.full)
-        alarmed, self._alarmed = self._alarmed, False
-        if alarmed:  # the step before held something that is not finite: let it be judged
-            self.guarded("writing", lambda: self.recorder.cut(self._written))
-        elif now and self.live is not None:
-            self._alarmed = self.live.calm
 
     def judge(self) -> None:
         """Judge what was recorded, if that was asked for and it is time; may raise to stop the training."""
@@ -258,16 +256,27 @@ class Diagnostics:
         if names := self.optimizers.names():
             self.recorder.say({"optimizer": names})
         pending = self._pending()
-        self._written = (newest if pending is None else min(newest, pending)) - 1
-        self.recorder.advance(self._written)
+        until = (newest if pending is None else min(newest, pending)) - 1
+        self.recorder.advance(until)
+        if (
+            self._alarm is not None and self._alarm <= until
+        ):  # let it be judged before its window ends
+            self._alarm = None
+            self.recorder.cut(until)
+
+    def _hand(self, block: Block) -> int:
+        """Several steps; the newest of them. The first that is not finite is news to who judges."""
+        self.recorder.add(block)
+        if self.live is not None and self._alarm is None and self.live.calm:
+            self._alarm = _first_broken(block)
+        return int(block.steps[-1])
 
     def _hand_rows(self) -> int:
         """Watched steps; the newest of them, -1 without one."""
         newest = -1
         for rows in self._rows:
             for block in rows.take():
-                self.recorder.add(block)
-                newest = max(newest, int(block.steps[-1]))
+                newest = max(newest, self._hand(block))
             for one in rows.apart():
                 self.recorder.take(*one)
         return newest
@@ -276,8 +285,7 @@ class Diagnostics:
         """Everything else; the newest step of it, -1 without one."""
         newest = -1
         for block in self._waiting.take_losses():
-            self.recorder.add(block)
-            newest = max(newest, int(block.steps[-1]))
+            newest = max(newest, self._hand(block))
         for observed, records in self._waiting.take():
             newest = max(newest, observed.step)
             take = self.recorder.at if observed.own else self.recorder.take
@@ -322,3 +330,11 @@ class Diagnostics:
         """The watches that observe."""
         found = [watch for ref in self._watches if (watch := ref()) is not None]
         return [watch for watch in found if watch.active]
+
+
+def _first_broken(block: Block) -> int | None:
+    """The first step with a loss or gradient that is not finite."""
+    counts = (block.values.get(quantity) for quantity in (NONFINITE_STEPS, LOSS_NONFINITE))
+    bad = [(count > 0).any(axis=1) for count in counts if count is not None]
+    steps = block.steps[np.logical_or.reduce(bad)] if bad else block.steps[:0]
+    return int(steps[0]) if len(steps) else None

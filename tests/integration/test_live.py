@@ -17,6 +17,7 @@ from training import read
 
 from tb_lossdiag import LiveFinding, SummaryWriter, TrainingStopped
 from tb_lossdiag.cli import main
+from tb_lossdiag.collect.watch import Watch
 
 NAN = float("nan")
 
@@ -97,6 +98,19 @@ def test_a_nan_ends_a_window_that_has_grown(tmp_path: Path) -> None:
     run = read(tmp_path)
     assert run.tables["steps"].steps.tolist() == [30, 39]
     assert run.tables["steps"].values[:, 0].tolist() == [31.0, 9.0]
+
+
+def test_a_nan_that_a_device_keeps_to_itself_is_said_when_its_steps_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watch, "_at_hand", lambda *_: False)  # as on a GPU
+    with SummaryWriter(tmp_path) as writer:
+        training = Training(writer)
+        writer._recorder.cadence.window = 1000
+        training.run(range(100), broken=30)
+    ((at, found),) = training.of("LD101")
+    assert 31 <= at < 30 + 64
+    assert "NaN at step 30" in found.finding.message.en
 
 
 def test_a_training_that_diverges_is_stopped(tmp_path: Path) -> None:
