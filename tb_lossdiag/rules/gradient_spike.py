@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM, Quantity
-from tb_lossdiag.records import Doubles, Floats, Run, Steps
+from tb_lossdiag.records import Floats, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, listed, table_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, median
-from tb_lossdiag.rules.spikes import grouped, suspects
+from tb_lossdiag.rules.spikes import Jumps, grouped, suspects
 
 _MESSAGE = Text(
     "Gradients jumped out of their noise {count} time(s). At step {step} that of `{layer}` reached {peak}, {times} times its level before ({level}); {layers} of {all} parameters jumped then.{clipped}",
@@ -72,34 +72,6 @@ class _Top(NamedTuple):
     layer: str
     peak: float
     level: float
-
-
-class _Jumps(NamedTuple):
-    """Single jumps, in the order of records and parameters: where, how high, and from what level."""
-
-    rows: Steps
-    columns: Steps
-    peak: Doubles
-    level: Doubles
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Jumps]) -> _Jumps:
-        """Those of several blocks of records."""
-        whole = [np.concatenate([np.zeros(0), *some]) for some in zip(*parts, strict=True)]
-        rows, columns, peak, level = whole or 4 * [np.zeros(0)]
-        return cls(rows.astype(np.int64), columns.astype(np.int64), peak, level)
-
-    def within(self, span: Span) -> _Jumps:
-        """Those of some records."""
-        first = int(np.searchsorted(self.rows, span.first))
-        last = int(np.searchsorted(self.rows, span.last, side="right"))
-        some = slice(first, last)
-        return _Jumps(self.rows[some], self.columns[some], self.peak[some], self.level[some])
-
-    @property
-    def ratio(self) -> Doubles:
-        """Height over level."""
-        return self.peak / self.level
 
 
 @dataclass(frozen=True)
@@ -171,7 +143,7 @@ class GradientSpike:
         if short:
             yield self._finding(run, jumps, short)
 
-    def _jumps(self, norms: Floats) -> _Jumps:
+    def _jumps(self, norms: Floats) -> Jumps:
         """Where a parameter's gradient jumps."""
         early = median(np.where(norms[: self.first] > 0, norms[: self.first], np.nan), axis=0)
         found = []
@@ -182,10 +154,10 @@ class GradientSpike:
             jumps &= some >= self.min_start * early[columns]
             row, place = np.nonzero(jumps)
             level = before.level[0, place]
-            found.append(_Jumps(rows.start + row, columns[place], some[jumps], level))
-        return _Jumps.joined(found)
+            found.append(Jumps(rows.start + row, columns[place], some[jumps], level))
+        return Jumps.joined(found)
 
-    def _comes_back(self, norms: Floats, jumps: _Jumps, span: Span) -> bool:
+    def _comes_back(self, norms: Floats, jumps: Jumps, span: Span) -> bool:
         """Whether a gradient that jumped is low again afterwards: what stays is growth, not a spike."""
         after = norms[span.last + 1 : span.last + 17]
         if not len(after):
@@ -194,7 +166,7 @@ class GradientSpike:
         ratio = median(after[:, first.columns], axis=0) / first.level
         return bool(np.nanmin(ratio, initial=np.inf) < self.min_factor / 2)
 
-    def _finding(self, run: Run, jumps: _Jumps, spikes: list[Span]) -> Finding:
+    def _finding(self, run: Run, jumps: Jumps, spikes: list[Span]) -> Finding:
         table = run[GRADIENT_NORM]
         worst = max(spikes, key=lambda span: float(jumps.within(span).ratio.max()))
         inside = jumps.within(worst)

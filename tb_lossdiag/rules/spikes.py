@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -112,6 +112,34 @@ def _lowest(values: Floats) -> Floats:
     """float32[C]: the lowest value above 0, infinity if there is none."""
     lowest: Floats = np.fmin.reduce(np.where(values > 0, values, np.inf), axis=0)
     return lowest
+
+
+class Jumps(NamedTuple):
+    """Single jumps, in the order of records and parameters: where, how high, and from what level."""
+
+    rows: Steps
+    columns: Steps
+    peak: Doubles
+    level: Doubles
+
+    @classmethod
+    def joined(cls, parts: Sequence[Jumps]) -> Jumps:
+        """Those of several blocks of records."""
+        whole = [np.concatenate([np.zeros(0), *some]) for some in zip(*parts, strict=True)]
+        rows, columns, peak, level = whole or 4 * [np.zeros(0)]
+        return cls(rows.astype(np.int64), columns.astype(np.int64), peak, level)
+
+    def within(self, span: Span) -> Jumps:
+        """Those of some records."""
+        first = int(np.searchsorted(self.rows, span.first))
+        last = int(np.searchsorted(self.rows, span.last, side="right"))
+        some = slice(first, last)
+        return Jumps(self.rows[some], self.columns[some], self.peak[some], self.level[some])
+
+    @property
+    def ratio(self) -> Doubles:
+        """Height over level."""
+        return self.peak / self.level
 
 
 def grouped(mask: Bools, gap: int) -> list[Span]:
