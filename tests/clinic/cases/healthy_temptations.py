@@ -31,7 +31,7 @@ def data_that_get_harder(writer: SummaryWriter) -> None:
     writer.watch(model, optimizer)
     for step, (images, labels) in enumerate(training.batches(900)):
         optimizer.zero_grad()
-        noisy = images + 0.3 * (step // 300) * torch.randn_like(images)
+        noisy = images + 0.12 * (step // 300) * torch.randn_like(images)
         loss = cross_entropy(model(noisy), labels)
         loss.backward()
         optimizer.step()
@@ -109,20 +109,19 @@ def gates_that_start_at_zero(writer: SummaryWriter) -> None:
 
 
 class Experts(nn.Module):
-    """Each sample goes to one of six nets, chosen by what it looks like."""
+    """Six nets; how bright a picture is decides which of them sees it, some far more often than others."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.router = nn.Linear(64, 6)
         self.experts = nn.ModuleList([mlp(32) for _ in range(6)])
 
     def forward(self, images: Tensor) -> Tensor:
-        share, best = self.router(images).softmax(1).max(1)
+        level = (images.sum(1) / 2 - 7).long().clamp(0, 5)
         outputs = torch.zeros(len(images), 10)
         for place, expert in enumerate(self.experts):
-            mine = best == place
+            mine = level == place
             if mine.any():
-                outputs[mine] = share[mine, None] * expert(images[mine])
+                outputs[mine] = expert(images[mine])
         return outputs
 
 
