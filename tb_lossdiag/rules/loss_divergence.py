@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tb_lossdiag.quantities import LEARNING_RATE, LOSS, STEPS, Quantity
+from tb_lossdiag.quantities import INPUT_STD, LEARNING_RATE, LOSS, STEPS, Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Divergence, curve_of, divergence, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.rules.sightings import sightings
 
 _MESSAGE = Text(
     "The loss level fell to {best} by step {best_step} and is {end} at step {last}, {ratio} times as much; it has not come back.",
     "损失水平在第 {best_step} 步降到 {best}，到第 {last} 步却为 {end}，是其 {ratio} 倍，并且没有回落。",
 )
+_OTHER_DATA = Text(
+    " The model's inputs are not what they were then: their standard deviation went from {before} to {after}.",
+    "模型的输入也与当时不同：其标准差从 {before} 变为 {after}。",
+)
+_NOTHING = Text("", "")
 _ADVICE = Text(
     """Go back to a checkpoint from before step {first} and lower the learning rate{rate}.
 
@@ -51,12 +57,14 @@ class LossDivergence:
 
     How it decides: level = median of a window of records (a twentieth of the run, 3 to 50). The last level is at least
     `factor` times the best one for `min_records` records in a row up to the end, isn't falling, and gives back at least
-    `regained` of what had been won and more than 3 times the noise from record to record. Unit: that of the loss.
+    `regained` of what had been won and more than 3 times the noise from record to record. It is an information if the standard
+    deviation of the model's inputs differs by more than `max_change` between the check-ups at the best level and at the end.
+    Unit: that of the loss.
 
     What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
 
     Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; a loss near
-    zero that doubles without it mattering; noise.
+    zero that doubles without it mattering; noise; data that get harder on purpose, as far as their scale tells.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "diverging loss"; Zhang et al. 2022, OPT-175B logbook
     (arXiv 2205.01068), section 2.5.
@@ -66,11 +74,11 @@ class LossDivergence:
 
     为什么重要：参数已被甩出训练好的区域，继续训练很少能恢复。
 
-    如何判断：水平 = 一个窗口内记录的中位数（窗口为全部记录的二十分之一，3 到 50 条）。最后的水平连续至少 `min_records` 条记录（直到末尾）不低于最好水平的 `factor` 倍，没有下降趋势，并且丢掉了已取得下降的至少 `regained`，且超过记录间噪声的 3 倍。单位与损失相同。
+    如何判断：水平 = 一个窗口内记录的中位数（窗口为全部记录的二十分之一，3 到 50 条）。最后的水平连续至少 `min_records` 条记录（直到末尾）不低于最好水平的 `factor` 倍，没有下降趋势，并且丢掉了已取得下降的至少 `regained`，且超过记录间噪声的 3 倍。若最好水平时与末尾的检查中模型输入的标准差相差超过 `max_change`，则只是提示。单位与损失相同。
 
     先试什么：从上升之前重新开始，降低学习率，加预热和梯度裁剪。
 
-    如何避免误报：会取负值的损失和多个模型的博弈（如 GAN）不评估；预热期的波动会在训练结束前消失；接近零的损失翻倍无关紧要；噪声。
+    如何避免误报：会取负值的损失和多个模型的博弈（如 GAN）不评估；预热期的波动会在训练结束前消失；接近零的损失翻倍无关紧要；噪声；有意变难的数据（以其尺度能看出为限）。
 
     参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Zhang 等 2022，OPT-175B 日志（arXiv 2205.01068）2.5 节。
     """
@@ -79,7 +87,7 @@ class LossDivergence:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss diverges", "损失发散")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE, STEPS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE, STEPS, INPUT_STD)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105")
 
     #: last level over best level, 1; TheDeepChecker's doubling
@@ -90,6 +98,8 @@ class LossDivergence:
     regained: float = 0.1
     #: records of the whole run; the first ripples of a warm-up are over by then
     min_run: int = 30
+    #: relative change of the inputs' standard deviation, 1; batches of one kind of data differ by a tenth
+    max_change: float = 0.2
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss ends far above its best level."""
@@ -110,12 +120,23 @@ class LossDivergence:
             last=str(ends[1]),
             ratio=number(ratio),
         )
+        data = self._other_data(run, found.best_step)
+        message = Text(message.en + data.en, message.zh + data.zh)
+        severity = self.severity if data is _NOTHING else Severity.INFO
         bound = self.factor * found.best
         evidence = Evidence(LOSS.name, "", *ends, found.end, bound)
         numbers = {"best": found.best, "best_step": found.best_step, "end": found.end}
         return Finding(
-            self.code, self.severity, "", (evidence,), message, _advice(run, ends[0]), numbers
+            self.code, severity, "", (evidence,), message, _advice(run, ends[0]), numbers
         )
+
+    def _other_data(self, run: Run, best: int) -> Text:
+        """A sentence if the model's inputs are of another scale than when the loss was at its best."""
+        for _, steps, values in sightings(run, INPUT_STD):
+            then, now = values[steps <= best], values[steps > best]
+            if len(then) and len(now) and abs(now[-1] - then[-1]) > self.max_change * then[-1]:
+                return _OTHER_DATA.format(before=number(then[-1]), after=number(now[-1]))
+        return _NOTHING
 
 
 def _advice(run: Run, first: int) -> Text:

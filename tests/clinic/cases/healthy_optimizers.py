@@ -7,9 +7,26 @@ from clinic.case import case
 from clinic.healthy_parts import batches_of, classify, curve, fit, mlp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
-from torch.optim import LBFGS, SGD, Adadelta, Adafactor, Adagrad, AdamW, NAdam, RMSprop, SparseAdam
+from torch.optim import (
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    AdamW,
+    NAdam,
+    RMSprop,
+    SparseAdam,
+)
 
 from tb_lossdiag import SummaryWriter
+
+
+@case(family="MLP")
+def plain_classifier(writer: SummaryWriter) -> None:
+    model = mlp()
+    classify(writer, model, Adam(model.parameters(), lr=1e-3))
 
 
 @case(family="MLP")

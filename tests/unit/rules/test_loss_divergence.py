@@ -5,7 +5,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, with_divergence, with_loss, without
 
-from tb_lossdiag.quantities import LOSS, STEPS
+from tb_lossdiag.quantities import INPUT_STD, LOSS, STEPS
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.loss_divergence import LossDivergence
 from tb_lossdiag.rules.rule import Severity
@@ -17,6 +17,17 @@ RULE = LossDivergence()
 def test_fires_on_a_loss_that_climbs_to_the_end(seed: int) -> None:
     finding = the_finding(RULE, with_divergence(healthy_run(seed), 100, factor=8))
     assert finding.severity is Severity.ERROR
+
+
+def test_worth_knowing_when_the_data_have_changed() -> None:
+    run = with_divergence(healthy_run(0), 100, factor=8)
+    late = run[INPUT_STD].steps > 1200
+    harder = changed(run, INPUT_STD, np.where(late, 1.3, 1.0))
+    finding = the_finding(RULE, harder)
+    assert finding.severity is Severity.INFO
+    assert "from 1 to 1.3" in finding.message.en
+    alike = changed(run, INPUT_STD, np.where(late, 1.19, 1.0))
+    assert the_finding(RULE, alike).severity is Severity.ERROR
 
 
 @pytest.mark.parametrize("seed", range(20))
