@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 from torch import nn
 
 from tb_lossdiag.collect.by_hand import ByHand
@@ -17,42 +16,24 @@ from tb_lossdiag.collect.clipper import Clipper
 from tb_lossdiag.collect.examiner import Rounds
 from tb_lossdiag.collect.given import Given
 from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.handover import HandOver, Judge
 from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.layers import Layers
 from tb_lossdiag.collect.layout import rows_for
 from tb_lossdiag.collect.ledger import ClipLedger
 from tb_lossdiag.collect.optimizer import OptimizerWatch
 from tb_lossdiag.collect.parameters import Parameters, parameters
-from tb_lossdiag.collect.ranks import Board, rank
-from tb_lossdiag.collect.rows import ROWS, Rows
+from tb_lossdiag.collect.ranks import Board
+from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.spread import Spread
-from tb_lossdiag.collect.waiting import Queue, Waiting
+from tb_lossdiag.collect.waiting import Waiting
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.eventfile import EventFile
-from tb_lossdiag.quantities import LOSS_NONFINITE, NONFINITE_STEPS
 from tb_lossdiag.recorder import Recorder
-from tb_lossdiag.sheet import Block
 
 _LONGEST = 1.0
 """Seconds that observations of watched steps may wait for the file."""
-
-
-class Judge(Protocol):
-    """Judges what is recorded, in the training loop."""
-
-    @property
-    def calm(self) -> bool:
-        """Whether something that is not finite would be news."""
-        ...
-
-    def judge(self) -> None:
-        """Judge if it is time to; may raise to stop the training."""
-        ...
-
-    def last(self) -> None:
-        """The run ends."""
-        ...
 
 
 class Diagnostics:
@@ -68,21 +49,14 @@ class Diagnostics:
         self.guarded = Guard(recorder.say)
         self.clips = ClipLedger()
         self.optimizers = OptimizerWatch()
-        self._event_file = event_file
+        self._hand = HandOver(recorder, event_file, self.guarded, self.optimizers)
         self._layers = Layers(self.optimizers, self.clips)
         self.by_hand = ByHand(self.guarded, self.say)
-        self._rows: list[Rows] = []
         self._watches: list[weakref.ref[Watch]] = []
-        self._waiting = Queue(self.guarded)
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self.rounds = Rounds()
-        self._drained = time.monotonic()
         self._newest = -1
-        self.silent = False
-        self.live: Judge | None = None
-        self._alarm: int | None = None
-        self.hush()
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -100,12 +74,12 @@ class Diagnostics:
         Raises:
             ValueError: the model has no parameters, or another model is watched under this name.
         """
-        if any(rows.name == name for rows in self._rows):
+        if any(rows.name == name for rows in self._hand.rows):
             raise ValueError(f"name: {name!r} is watched already; give each watched model its own")
         self.optimizers.watch(optimizer, name)
         if scheduler is not None:
             self.recorder.say({"scheduler": type(scheduler).__name__})
-        self.hush()
+        self._hand.hush()
         found = parameters(model, name)
         rows = rows_for(name, found, model, options.every, self.recorder.say)
         spread = None
@@ -114,7 +88,7 @@ class Diagnostics:
         subject = Subject(name, model, optimizer, scaler, scheduler)
         watch = Watch(rows, subject, self, options, spread)
         self.clipper.scaler = scaler or self.clipper.scaler
-        self._rows.append(rows)
+        self._hand.rows.append(rows)
         self._watches.append(weakref.ref(watch))
         return watch
 
@@ -143,15 +117,15 @@ class Diagnostics:
                 samples = [
                     (n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples
                 ]
-            self._waiting.put(Waiting(at, now, samples))
+            self._hand.waiting.put(Waiting(at, now, samples))
         if held := self.by_hand.take():
-            self._waiting.put(Waiting(at, now, [("check-up", s) for s in held], own=True))
+            self._hand.waiting.put(Waiting(at, now, [("check-up", s) for s in held], own=True))
         self._losses(call, at, now)
         self._describe(call, watches, at, now)
         if watches and call.phase == "train":
-            self._maybe_drain(now=any(rows.full for rows in self._rows))
+            self._hand.if_due(now=any(rows.full for rows in self._hand.rows))
         else:
-            self.drain(at)
+            self._hand.drain(at)
         if not watches:  # else the optimizer's step is the place
             self.judge()
 
@@ -163,9 +137,9 @@ class Diagnostics:
 
     def _losses(self, call: Call, step: int, walltime: float) -> None:
         if call.loss is not None:
-            self._waiting.put_loss(call.phase, step, walltime, call.loss)
+            self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)
         if call.terms:
-            self._waiting.put_terms(call.phase, step, walltime, call.terms)
+            self._hand.waiting.put_terms(call.phase, step, walltime, call.terms)
 
     # --- what watches call -------------------------------------------------------------------------------------------
 
@@ -174,7 +148,7 @@ class Diagnostics:
         if self.silent:
             return
         named = [("step", sample) for sample in samples]
-        self._waiting.put(Waiting(step, time.time(), named, own, watch))
+        self._hand.waiting.put(Waiting(step, time.time(), named, own, watch))
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""
@@ -190,9 +164,7 @@ class Diagnostics:
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
-        urgent = now or self._alarm is not None
-        if urgent or not any(rows.provisional and len(rows) < 2 * ROWS for rows in self._rows):
-            self._maybe_drain(now=urgent or watch.full)
+        self._hand.stepped(watch, now=now)
 
     def judge(self) -> None:
         """Judge what was recorded, if that was asked for and it is time; may raise to stop the training."""
@@ -201,103 +173,29 @@ class Diagnostics:
 
     # --- to the recorder ---------------------------------------------------------------------------------------------
 
-    def drain(self, step: int | None = None) -> None:
-        """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
-        self._write(lambda: self._drain(step))
+    @property
+    def silent(self) -> bool:
+        """Whether another rank writes."""
+        return self._hand.silent
+
+    @property
+    def live(self) -> Judge | None:
+        """Who judges while the training runs."""
+        return self._hand.live
+
+    @live.setter
+    def live(self, judge: Judge) -> None:
+        self._hand.live = judge
 
     def flush(self) -> None:
         """Hand over and write everything."""
-
-        def work() -> None:
-            self._drain(None)
-            if self._pending() is None:
-                self.recorder.flush()
-
-        if not self.silent:
-            self._write(work)
+        self._hand.flush()
 
     def close(self, patience: float) -> None:
         """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
-        for rows in self._rows:
-            self.guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
-        self.drain()
-        if not self.silent:
-            self._write(self.recorder.flush)
-        if self.live is not None and patience:
-            self.live.last()
+        self._hand.close(patience)
         for watch in self.alive():  # a check-up may have begun; nothing of ours stays installed
             watch.remove()
-
-    def _write(self, work: Callable[[], None]) -> None:
-        """Do work that writes; what it wrote goes to the file's thread at once, even if it failed."""
-        self.guarded("writing", work)
-        self.guarded("writing", self._event_file.commit)
-
-    def hush(self) -> None:
-        """Only rank 0 writes; once another rank, always."""
-        self.silent = self.silent or rank() > 0
-
-    def _pending(self) -> int | None:
-        """The oldest step that other ranks have not added to."""
-        return min((rows.pending for rows in self._rows if rows.pending is not None), default=None)
-
-    def _maybe_drain(self, *, now: bool) -> None:
-        if now or self._waiting.full or time.monotonic() - self._drained > _LONGEST:
-            self.drain()
-
-    def _drain(self, step: int | None) -> None:
-        self.hush()
-        if self.silent:
-            self._drop()
-            return
-        self._event_file.open()
-        self._drained = time.monotonic()
-        newest = max(-1 if step is None else step, self._hand_rows(), self._hand_waiting())
-        if names := self.optimizers.names():
-            self.recorder.say({"optimizer": names})
-        pending = self._pending()
-        until = (newest if pending is None else min(newest, pending)) - 1
-        self.recorder.advance(until)
-        if (
-            self._alarm is not None and self._alarm <= until
-        ):  # let it be judged before its window ends
-            self._alarm = None
-            self.recorder.cut(until)
-
-    def _hand(self, block: Block) -> int:
-        """Several steps; the newest of them. The first that is not finite is news to who judges."""
-        self.recorder.add(block)
-        if self.live is not None and self._alarm is None and self.live.calm:
-            self._alarm = _first_broken(block)
-        return int(block.steps[-1])
-
-    def _hand_rows(self) -> int:
-        """Watched steps; the newest of them, -1 without one."""
-        newest = -1
-        for rows in self._rows:
-            for block in rows.take():
-                newest = max(newest, self._hand(block))
-            for one in rows.apart():
-                self.recorder.take(*one)
-        return newest
-
-    def _hand_waiting(self) -> int:
-        """Everything else; the newest step of it, -1 without one."""
-        newest = -1
-        for block in self._waiting.take_losses():
-            newest = max(newest, self._hand(block))
-        for observed, records in self._waiting.take():
-            newest = max(newest, observed.step)
-            take = self.recorder.at if observed.own else self.recorder.take
-            take(observed.step, observed.walltime, records)
-        return newest
-
-    def _drop(self) -> None:
-        """Another rank writes."""
-        self._waiting.drop()
-        for rows in self._rows:
-            list(rows.take())
-            rows.apart()
 
     # --- calls of add_diagnostics ------------------------------------------------------------------------------------
 
@@ -309,7 +207,7 @@ class Diagnostics:
             for watch in watches:
                 if (rename := watch.name_step(step)) is not None:
                     old = watch.rows.rename(*rename)
-                    self._waiting.rename(watch.rows, old, rename.step)
+                    self._hand.waiting.rename(watch.rows, old, rename.step)
         return step
 
     def _count(self, watches: Sequence[Watch], call: Call, unnamed: int) -> int:
@@ -330,11 +228,3 @@ class Diagnostics:
         """The watches that observe."""
         found = [watch for ref in self._watches if (watch := ref()) is not None]
         return [watch for watch in found if watch.active]
-
-
-def _first_broken(block: Block) -> int | None:
-    """The first step with a loss or gradient that is not finite."""
-    counts = (block.values.get(quantity) for quantity in (NONFINITE_STEPS, LOSS_NONFINITE))
-    bad = [(count > 0).any(axis=1) for count in counts if count is not None]
-    steps = block.steps[np.logical_or.reduce(bad)] if bad else block.steps[:0]
-    return int(steps[0]) if len(steps) else None

@@ -26,7 +26,11 @@ class Host(Protocol):
     optimizers: OptimizerWatch
     guarded: Guard
     rounds: Rounds
-    silent: bool
+
+    @property
+    def silent(self) -> bool:
+        """Whether another rank writes."""
+        ...
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""

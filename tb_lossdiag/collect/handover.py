@@ -1,0 +1,178 @@
+"""Hands what was observed to the recorder, and sees to it that it reaches the file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.optimizer import OptimizerWatch
+from tb_lossdiag.collect.ranks import rank
+from tb_lossdiag.collect.rows import ROWS, Rows
+from tb_lossdiag.collect.waiting import Queue
+from tb_lossdiag.eventfile import EventFile
+from tb_lossdiag.quantities import LOSS_NONFINITE, NONFINITE_STEPS
+from tb_lossdiag.recorder import Recorder
+from tb_lossdiag.sheet import Block
+
+_LONGEST = 1.0
+"""Seconds that observations of watched steps may wait for the file."""
+
+
+class Judge(Protocol):
+    """Judges what is recorded, in the training loop."""
+
+    @property
+    def calm(self) -> bool:
+        """Whether something that is not finite would be news."""
+        ...
+
+    def judge(self) -> None:
+        """Judge if it is time to; may raise to stop the training."""
+        ...
+
+    def last(self) -> None:
+        """The run ends."""
+        ...
+
+
+class HandOver:
+    """Everything that waits, on its way to the recorder.
+
+    Args:
+        recorder: where it goes.
+        event_file: where the recorder writes.
+        guarded: switches failing collectors off.
+        optimizers: whose names are facts.
+
+    Attributes:
+        waiting: samples and losses.
+        rows: steps of watched models.
+        silent: another rank writes.
+        live: judges what was recorded, if that was asked for.
+    """
+
+    def __init__(
+        self, recorder: Recorder, event_file: EventFile, guarded: Guard, optimizers: OptimizerWatch
+    ) -> None:
+        self._recorder, self._event_file = recorder, event_file
+        self._guarded, self._optimizers = guarded, optimizers
+        self.waiting = Queue(guarded)
+        self.rows: list[Rows] = []
+        self.silent = False
+        self.live: Judge | None = None
+        self._alarm: int | None = None
+        self._drained = time.monotonic()
+        self.hush()
+
+    def hush(self) -> None:
+        """Only rank 0 writes; once another rank, always."""
+        self.silent = self.silent or rank() > 0
+
+    def stepped(self, watch: Rows, *, now: bool) -> None:
+        """A watched step has been taken; `now`: something in it must reach the file at once."""
+        urgent = now or self._alarm is not None
+        if urgent or not any(rows.provisional and len(rows) < 2 * ROWS for rows in self.rows):
+            self.if_due(now=urgent or watch.full)
+
+    def if_due(self, *, now: bool) -> None:
+        """Hand over if it is time to."""
+        if now or self.waiting.full or time.monotonic() - self._drained > _LONGEST:
+            self.drain()
+
+    def drain(self, step: int | None = None) -> None:
+        """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
+        self._write(lambda: self._drain(step))
+
+    def flush(self) -> None:
+        """Hand over and write everything."""
+
+        def work() -> None:
+            self._drain(None)
+            if self._pending() is None:
+                self._recorder.flush()
+
+        if not self.silent:
+            self._write(work)
+
+    def close(self, patience: float) -> None:
+        """Write everything; what other ranks must add may take so many seconds, or is left out."""
+        for rows in self.rows:
+            self._guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
+        self.drain()
+        if not self.silent:
+            self._write(self._recorder.flush)
+        if self.live is not None and patience:
+            self.live.last()
+
+    def _write(self, work: Callable[[], None]) -> None:
+        """Do work that writes; what it wrote goes to the file's thread at once, even if it failed."""
+        self._guarded("writing", work)
+        self._guarded("writing", self._event_file.commit)
+
+    def _pending(self) -> int | None:
+        """The oldest step that other ranks have not added to."""
+        return min((rows.pending for rows in self.rows if rows.pending is not None), default=None)
+
+    def _drain(self, step: int | None) -> None:
+        self.hush()
+        if self.silent:
+            self._drop()
+            return
+        self._event_file.open()
+        self._drained = time.monotonic()
+        newest = max(-1 if step is None else step, self._hand_rows(), self._hand_waiting())
+        if names := self._optimizers.names():
+            self._recorder.say({"optimizer": names})
+        pending = self._pending()
+        until = (newest if pending is None else min(newest, pending)) - 1
+        self._recorder.advance(until)
+        if self._alarm is not None and self._alarm <= until:
+            self._alarm = None
+            self._recorder.cut(until)  # it is judged before its window would end
+
+    def _hand(self, block: Block) -> int:
+        """Several steps; the newest of them. The first that is not finite is news to who judges."""
+        self._recorder.add(block)
+        if self.live is not None and self._alarm is None and self.live.calm:
+            self._alarm = _first_broken(block)
+        return int(block.steps[-1])
+
+    def _hand_rows(self) -> int:
+        """Watched steps; the newest of them, -1 without one."""
+        newest = -1
+        for rows in self.rows:
+            for block in rows.take():
+                newest = max(newest, self._hand(block))
+            for one in rows.apart():
+                self._recorder.take(*one)
+        return newest
+
+    def _hand_waiting(self) -> int:
+        """Everything else; the newest step of it, -1 without one."""
+        newest = -1
+        for block in self.waiting.take_losses():
+            newest = max(newest, self._hand(block))
+        for observed, records in self.waiting.take():
+            newest = max(newest, observed.step)
+            take = self._recorder.at if observed.own else self._recorder.take
+            take(observed.step, observed.walltime, records)
+        return newest
+
+    def _drop(self) -> None:
+        """Another rank writes."""
+        self.waiting.drop()
+        for rows in self.rows:
+            list(rows.take())
+            rows.apart()
+
+
+def _first_broken(block: Block) -> int | None:
+    """The first step with a loss or gradient that is not finite."""
+    counts = (block.values.get(quantity) for quantity in (NONFINITE_STEPS, LOSS_NONFINITE))
+    bad = [(count > 0).any(axis=1) for count in counts if count is not None]
+    steps = block.steps[np.logical_or.reduce(bad)] if bad else block.steps[:0]
+    return int(steps[0]) if len(steps) else None
