@@ -49,6 +49,15 @@ def variants(folder: str) -> dict[str, Callable[[Any], Callable[[], object]]]:
     }
 
 
+def close() -> None:
+    """Close what the variants have opened."""
+    from benchmark import peers_steps  # noqa: PLC0415
+
+    for writer in peers_steps.WRITERS:
+        writer.close()
+    peers_steps.WRITERS.clear()
+
+
 def measure(make: Callable[[], Any], rounds: int) -> dict[str, float]:
     """Median seconds of a step, by variant."""
     import torch  # noqa: PLC0415
@@ -65,6 +74,7 @@ def measure(make: Callable[[], Any], rounds: int) -> dict[str, float]:
                 for _ in range(STRETCH):
                     step()
                 times[name].append((time.process_time() - start) / STRETCH)
+        close()
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 

@@ -13,6 +13,8 @@ from torch.utils.tensorboard import SummaryWriter as Stock
 from tb_lossdiag import SummaryWriter
 
 Step = Callable[[], object]
+WRITERS: list[Any] = []
+"""To close before their folder goes."""
 
 
 def bare(work: Workload) -> Step:
@@ -28,6 +30,7 @@ def bare(work: Workload) -> Step:
 def watched(work: Workload, folder: str) -> Step:
     """Loss Doctor: everything at its default cadence."""
     writer = SummaryWriter(folder)
+    WRITERS.append(writer)
     writer.watch(work.model, work.optimizer)
 
     def step() -> None:
@@ -52,6 +55,7 @@ def _between(work: Workload, look: Callable[[int, torch.Tensor], object]) -> Ste
 def naive(work: Workload, folder: str) -> Step:
     """A scalar for the norm of every gradient."""
     writer = Stock(folder)
+    WRITERS.append(writer)
 
     def look(count: int, loss: torch.Tensor) -> None:
         writer.add_scalar("loss", loss.item(), count)
@@ -66,6 +70,7 @@ def naive(work: Workload, folder: str) -> Step:
 def histograms(work: Workload, folder: str) -> Step:
     """A histogram of every gradient."""
     writer = Stock(folder)
+    WRITERS.append(writer)
 
     def look(count: int, loss: torch.Tensor) -> None:
         writer.add_scalar("loss", loss.item(), count)
@@ -80,6 +85,7 @@ def lightning(work: Workload, folder: str) -> Step:
     from lightning.pytorch.utilities import grad_norm  # noqa: PLC0415
 
     writer = Stock(folder)
+    WRITERS.append(writer)
 
     def look(count: int, loss: torch.Tensor) -> None:
         writer.add_scalar("loss", loss.item(), count)
