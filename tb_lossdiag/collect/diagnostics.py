@@ -32,9 +32,6 @@ from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.eventfile import EventFile
 from tb_lossdiag.recorder import Recorder
 
-_LONGEST = 1.0
-"""Seconds that observations of watched steps may wait for the file."""
-
 
 class Diagnostics:
     """Collects samples and brings them to the recorder.

@@ -6,6 +6,7 @@ The unit is one `torch._foreach_norm` over the gradients. Variants are interleav
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +14,10 @@ from pathlib import Path
 
 import torch
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmark.timing import interleaved
 
 from tb_lossdiag import SummaryWriter
 
@@ -34,12 +39,7 @@ def small() -> nn.Module:
 
 def medians(variants: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Median seconds of each variant, interleaved."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(ROUNDS):
-        for name, run in variants.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+    times = interleaved(variants, ROUNDS, clock=time.perf_counter)
     return {name: statistics.median(values) for name, values in times.items()}
 
 

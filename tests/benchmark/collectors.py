@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter as Stock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmark.timing import interleaved
 from benchmark.workloads import WORKLOADS, Workload
 
 from tb_lossdiag import SummaryWriter
@@ -36,12 +37,7 @@ WIDTH, RECORDS = 200, 500
 
 def medians(variants: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Median seconds of processor time, interleaved."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(ROUNDS):
-        for name, run in variants.items():
-            start = time.process_time()
-            run()
-            times[name].append(time.process_time() - start)
+    times = interleaved(variants, ROUNDS)
     return {name: statistics.median(values[2:]) for name, values in times.items()}
 
 

@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,19 +60,14 @@ def close() -> None:
 def measure(make: Callable[[], Any], rounds: int) -> dict[str, float]:
     """Median seconds of a step, by variant."""
     import torch  # noqa: PLC0415
+    from benchmark.timing import interleaved  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         steps = {}
         for name, variant in variants(folder).items():
             torch.manual_seed(0)
             steps[name] = variant(make())
-        times: dict[str, list[float]] = {name: [] for name in steps}
-        for _ in range(rounds + 1):
-            for name, step in steps.items():
-                start = time.process_time()
-                for _ in range(STRETCH):
-                    step()
-                times[name].append((time.process_time() - start) / STRETCH)
+        times = interleaved(steps, rounds + 1, stretch=STRETCH)
         close()
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
@@ -87,8 +81,10 @@ def main() -> None:
     if Path(sys.prefix) != HOME:
         install()
         path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+        command = [str(PYTHON), str(Path(__file__).resolve()), *sys.argv[1:]]
+        # In its own folder: torchmortem leaves a report where it runs.
         done = subprocess.run(
-            [str(PYTHON), *sys.argv], env={**os.environ, "PYTHONPATH": path}, check=False
+            command, cwd=HOME, env={**os.environ, "PYTHONPATH": path}, check=False
         )
         sys.exit(done.returncode)
     import torch  # noqa: PLC0415

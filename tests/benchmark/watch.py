@@ -10,7 +10,6 @@ import argparse
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmark.timing import interleaved
 from benchmark.workloads import WORKLOADS, Workload
 
 from tb_lossdiag import SummaryWriter
@@ -103,13 +103,7 @@ def measure(make: Callable[[], Workload], rounds: int) -> dict[str, tuple[float,
         for name, variant in variants.items():
             torch.manual_seed(0)
             steps[name] = variant(make())
-        times: dict[str, list[float]] = {name: [] for name in steps}
-        for _ in range(rounds + 1):
-            for name, step in steps.items():
-                start = time.process_time()
-                for _ in range(STRETCH):
-                    step()
-                times[name].append((time.process_time() - start) / STRETCH)
+        times = interleaved(steps, rounds + 1, stretch=STRETCH)
         for writer in _writers:
             writer.close()
         _writers.clear()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from everything import write_everything
+from frames import plugin_frame
 from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, sync_playwright
 from tensorboard_process import serving
 
@@ -44,11 +45,7 @@ class Tab:
 
     def frame(self) -> Frame:
         """The plugin's frame, once it shows its title."""
-        handle = self.page.wait_for_selector("iframe[src*='plugin_entry.html?name=lossdiag']")
-        frame = handle.content_frame() if handle else None
-        assert frame is not None
-        frame.wait_for_selector("text=Loss Doctor")
-        return frame
+        return plugin_frame(self.page)
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Browser, Frame, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from frames import plugin_frame
 from tensorboard_process import serving
 
 from tb_lossdiag.cli import main as tb_lossdiag
@@ -30,21 +31,12 @@ SHOTS = {
 """What each shows; the name's end is the theme or the language."""
 
 
-def frame(page: Page) -> Frame:
-    """The tab's frame, once it shows its title."""
-    handle = page.wait_for_selector("iframe[src*='plugin_entry.html?name=lossdiag']")
-    found = handle.content_frame() if handle else None
-    assert found is not None
-    found.wait_for_selector("text=Loss Doctor")
-    return found
-
-
 def shoot(browser: Browser, address: str, name: str, place: dict[str, str]) -> None:
     """Take one picture."""
     page = browser.new_page(viewport=SIZE, locale="en-US")  # type: ignore[arg-type]
     keys = "".join(f"&p.lossdiag.{key}={value}" for key, value in place.items())
     page.goto(f"{address}/#lossdiag{keys}")
-    frame(page)
+    plugin_frame(page)
     if name.endswith("dark"):
         page.locator("app-header-dark-mode-toggle button").click()
         page.get_by_text("Dark", exact=False).last.click()
