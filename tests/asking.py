@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
+import snippets
+
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Outcome, Verdict, judge
 from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity
 
 
 def findings(rule: Rule, run: Run) -> list[Finding]:
-    """What the rule finds; fails the test if it raises."""
+    """What the rule finds; fails the test if it raises, or if code that an advice shows does not run."""
     outcome, found = judge(run, rule)
     assert outcome.verdict in {Verdict.FINDINGS, Verdict.CLEAR}, outcome
+    _advice_runs(found)
     return found
 
 
@@ -40,4 +45,16 @@ def findings_if_any(rule: Rule, run: Run) -> list[Finding]:
     """What the rule finds, nothing if it was not evaluated; fails the test if it raises."""
     result, found = judge(run, rule)
     assert result.verdict is not Verdict.FAILED, result.trace
+    _advice_runs(found)
     return found
+
+
+def _advice_runs(found: list[Finding]) -> None:
+    for finding in found:
+        for block in snippets.blocks(finding.advice):
+            _runs(finding.code, block)
+
+
+@functools.cache
+def _runs(code: str, block: str) -> None:
+    snippets.run(code, block)

@@ -36,7 +36,7 @@ _ADVICE = Text(
 ```python
 first, second = batch[:1], batch[-1:]
 for name, module in model.named_modules():
-    module.register_forward_hook(lambda m, i, o, name=name: print(name, float(o.float().std())))
+    module.register_forward_hook(lambda m, i, o, name=name: print(name, float(o.detach().float().std())))
 model(first), model(second)  # the layer from which on both print the same
 ```
 
@@ -48,7 +48,7 @@ model(first), model(second)  # the layer from which on both print the same
 ```python
 first, second = batch[:1], batch[-1:]
 for name, module in model.named_modules():
-    module.register_forward_hook(lambda m, i, o, name=name: print(name, float(o.float().std())))
+    module.register_forward_hook(lambda m, i, o, name=name: print(name, float(o.detach().float().std())))
 model(first), model(second)  # 从哪一层起两者打印相同
 ```
 

@@ -1,0 +1,223 @@
+"""Runs the code that an advice shows, in the middle of a small program such as its reader has.
+
+A snippet may use what any training has (model, optimizer, loss, x, y, ...) and, by code, what its advice is about (a discriminator's
+judgement, a second loss term). Warnings are errors: advice must not earn its reader one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (its usual name)
+from torch.utils.data import DataLoader, TensorDataset
+
+from tb_lossdiag import SummaryWriter
+from tb_lossdiag.rules.rule import Text
+
+World = dict[str, Any]
+OF_THIS_MACHINE = "(?s).*CUDA is not available|This DataLoader will create"
+CLASSES, SIZE, FEATURES = 10, 32, 8
+
+
+class Net(nn.Module):
+    """A classifier in which a module has the wished name, such as "body.1"."""
+
+    def __init__(self, named: str) -> None:
+        super().__init__()
+        self.first = nn.Linear(FEATURES, 16)
+        self.head = nn.Linear(16, CLASSES)
+        self.last = named
+        inner: nn.Module = self
+        *path, leaf = named.split(".")
+        for name in path:
+            inner.add_module(name, nn.Sequential())
+            inner = inner.get_submodule(name)
+        inner.add_module(leaf, nn.Linear(CLASSES, CLASSES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.get_submodule(self.last)(self.head(self.first(x).relu()))
+        return logits
+
+
+def blocks(advice: Text) -> list[str]:
+    """The Python code in an advice, in both languages."""
+    texts = advice.en, advice.zh
+    return [
+        block for text in texts for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    ]
+
+
+def run(code: str, block: str) -> None:
+    """Run a snippet of a rule's advice; fails if it raises or warns."""
+    named = re.search(r'get_\w+\("([^"]+?)(?:\.bias|\.weight)?"\)', block)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder, _alone(folder):
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=OF_THIS_MACHINE)
+        world = _training(named[1] if named else "tail", folder)
+        for part, make in SPECIAL.get(code, {}).items():
+            world |= make() if part in block else {}
+        world["writer"] = SummaryWriter(folder)
+        try:
+            exec(block, world)  # noqa: S102  (our own text)
+        except Exception as error:
+            raise AssertionError(f"advice of {code}: {error!r} in\n{block}") from error
+        world["writer"].close()
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """What a snippet writes goes into the folder, what it sets for the process does not outlive it."""
+    before = Path.cwd()
+    os.chdir(folder)
+    torch.manual_seed(0)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        torch.autograd.set_detect_anomaly(False)
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _training(named: str, folder: str) -> World:
+    """What a classification's training has after some steps, before `backward`."""
+    model = Net(named)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    x, y = torch.randn(SIZE, FEATURES), _labels()
+    F.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    output = model(x)
+    return {
+        "torch": torch,
+        "nn": nn,
+        "F": F,
+        "SummaryWriter": SummaryWriter,
+        "model": model,
+        "optimizer": optimizer,
+        "criterion": nn.CrossEntropyLoss(),
+        "x": x,
+        "y": y,
+        "inputs": x,
+        "target": y,
+        "targets": y,
+        "batch": x,
+        "output": output,
+        "logits": output,
+        "loss": F.cross_entropy(output, y),
+        "dataset": TensorDataset(x, y),
+        "loader": DataLoader(TensorDataset(x, y), SIZE),
+        "device": "cpu",
+        "lr": 1e-3,
+        "epochs": 2,
+        "step": 1,
+        "total_steps": 100,
+        "scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer),
+        "name": "adam",
+        "scaler": torch.amp.GradScaler("cpu"),
+        "log_dir": folder,
+    }
+
+
+def _labels() -> Tensor:
+    return torch.arange(SIZE) % CLASSES
+
+
+def _layer() -> World:
+    return {"layer": nn.Linear(FEATURES, 16)}
+
+
+def _one_number() -> World:
+    """Regression, or yes or no: a model with one output, and targets of its shape."""
+    model, target = nn.Linear(FEATURES, 1), torch.rand(SIZE, 1).round()
+    output = model(torch.randn(SIZE, FEATURES))
+    return {"model": model, "output": output, "logits": output, "target": target}
+
+
+def _flat_targets() -> World:
+    return {**_one_number(), "target": torch.rand(SIZE).round()}
+
+
+def _two_classes() -> World:
+    return {"logits": torch.randn(SIZE, 2), "target": torch.arange(SIZE) % 2}
+
+
+def _several_at_once() -> World:
+    return {"target": torch.rand(SIZE, CLASSES).round()}
+
+
+def _two_terms() -> World:
+    weight = torch.ones(1, requires_grad=True)
+    return {"main": (2 * weight).sum(), "aux": (3 * weight).sum(), "mask": torch.ones(3)}
+
+
+def _autoencoder() -> World:
+    terms = torch.ones(4, requires_grad=True)
+    return {"kl_per_dimension": terms, "reconstruction": terms.sum()}
+
+
+def _ranks() -> World:
+    """A group of one process."""
+    meeting = Path("meeting").resolve()
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=0, world_size=1)
+    return {}
+
+
+def _sizes() -> World:
+    return {"features": FEATURES, "hidden": 16, "outputs": 1, "channels": 16}
+
+
+def _head() -> World:
+    return {"head": nn.Linear(16, CLASSES), "features": torch.randn(SIZE, 16)}
+
+
+Maker = Callable[[], World]
+SPECIAL: Mapping[str, Mapping[str, Maker]] = {
+    "LD106": {"(targets - mean)": lambda: {"targets": torch.randn(SIZE, CLASSES)}},
+    "LD107": {"": lambda: {"validation_loss": 1.0, "best": 2.0}},
+    "LD108": {"": lambda: {"train_inputs": torch.randn(SIZE, 8), "train_targets": _labels()}},
+    "LD402": {"": _autoencoder},
+    "LD403": {"": _two_terms},
+    "LD404": {"": _two_terms},
+    "LD406": {"": _two_terms},
+    "LD501": {"nll": lambda: {"log_probabilities": torch.randn(SIZE, 10).log_softmax(1)}},
+    "LD502": {"": _several_at_once},
+    "LD503": {
+        "binary": _several_at_once,
+        "kl_div": lambda: {"target": torch.randn(SIZE, CLASSES).softmax(1)},
+    },
+    "LD504": {"": _flat_targets},
+    "LD505": {"argmax": _several_at_once, "target > 0": _one_number},
+    "LD506": {"mse": _one_number},
+    "LD507": {"": _one_number},
+    "LD508": {"": _one_number},
+    "LD509": {"pos_weight": _one_number, "0.526": _two_classes},
+    "LD510": {"x_train": lambda: {"x_train": torch.randn(100, FEATURES)}, "mse": _one_number},
+    "LD511": {
+        "binary": _several_at_once,
+        "squeeze": _flat_targets,
+        "head": _head,
+        "body": lambda: {**_sizes(), "body": nn.Identity(), "target": torch.randn(SIZE, 1)},
+    },
+    "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
+    "LD701": {"": _layer},
+    "LD702": {"": _layer},
+    "LD703": {"": lambda: {"train_one_epoch": lambda *_: None, "validate": lambda _: None}},
+    "LD706": {"": _sizes},
+    "LD707": {"": lambda: {"features": torch.randn(SIZE, FEATURES)}},
+    "LD708": {"": _sizes},
+    "LD709": {"": lambda: {**_layer(), "judged_fake": torch.randn(SIZE, 1)}},
+    "LD803": {"": _ranks},
+    "LD901": {"checkpoint": lambda: {"checkpoint": {"step": 5}, "total": 10}},
+}
+"""What else there is where an advice is about it: by code, and by what stands in the snippet."""
