@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -90,15 +91,18 @@ class ByHand:
         if watches and (not watches[0].decomposes() or watches[0].distant):
             return
         tensors = check_at(list(watches[0].parameters.tensors) if at is None else at)
-        self._decompose(terms, tensors)
+        self._decompose(watches, terms, tensors)
 
     def decompose_terms(self, watches: Sequence[Watch], terms: Mapping[str, Any] | None) -> None:
         """The same for the terms of `add_diagnostics`, where `watch` was told to and their graph is still there."""
         if terms and watches and watches[0].decomposes_by_itself and not watches[0].distant:
             tensors = [p for p in watches[0].parameters.tensors if p.requires_grad]
-            self._decompose(terms, tensors)
+            self._decompose(watches, terms, tensors)
 
-    def _decompose(self, terms: Mapping[str, Any], tensors: Sequence[Tensor]) -> None:
+    def _decompose(
+        self, watches: Sequence[Watch], terms: Mapping[str, Any], tensors: Sequence[Tensor]
+    ) -> None:
+        start = time.perf_counter()
         graphs = check_graph(terms)
         if all(value is None for value, _ in graphs.values()):
             return
@@ -107,6 +111,8 @@ class ByHand:
             self._say({"decompose": "the graph was gone: call it before backward()"})
         else:
             self._held.append(sample)
+        for watch in watches[:1]:
+            watch.spent(start)
 
 
 def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | None:

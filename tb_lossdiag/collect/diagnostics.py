@@ -101,13 +101,25 @@ class Diagnostics:
         Raises:
             ValueError: the model has no parameters or no gradients.
         """
+        start = time.perf_counter()
         watches = self.alive()
         at = self._name(watches, call, step, unnamed)
         if self.silent:
             return
         if call.phase == "train":
             self._follow(at)
-        now = time.time() if walltime is None else walltime
+        self._take(call, watches, at, time.time() if walltime is None else walltime)
+        if watches and call.phase == "train":
+            self._hand.if_due(now=any(rows.full for rows in self._hand.rows))
+        else:
+            self._hand.drain(at)
+        if not watches:  # else the optimizer's step is the place
+            self.judge()
+        for watch in watches[:1]:
+            watch.spent(start)
+
+    def _take(self, call: Call, watches: Sequence[Watch], at: int, now: float) -> None:
+        """What a call gives waits for its step's record."""
         samples = self._given.samples(call, watches)
         if samples:
             if watches:  # own values may be changed in place before they are read
@@ -119,12 +131,6 @@ class Diagnostics:
             self._hand.waiting.put(Waiting(at, now, [("check-up", s) for s in held], own=True))
         self._losses(call, at, now)
         self._describe(call, watches, at, now)
-        if watches and call.phase == "train":
-            self._hand.if_due(now=any(rows.full for rows in self._hand.rows))
-        else:
-            self._hand.drain(at)
-        if not watches:  # else the optimizer's step is the place
-            self.judge()
 
     def _follow(self, step: int) -> None:
         """The training is at this step; if it went back, what is known ends there."""

@@ -152,6 +152,10 @@ class Watch:
         """Whether a GradScaler calls the optimizer."""
         return self._scale is not None
 
+    def spent(self, start: float) -> None:
+        """Recording took the time since then (of `time.perf_counter`); the step's record says so."""
+        self._own += time.perf_counter() - start
+
     def skipping(self) -> Sample | None:
         """The loss scale, if no step has been taken since the last call: while a scaler skips, no hook of the step runs."""
         before, self._asked = self._asked, self._taken
@@ -170,7 +174,7 @@ class Watch:
             self._examiner.before_step(closure=closure)
         if self._taken % _UPDATES_EVERY == 0 or self._taken < _FIRST:
             self._host.guarded("update", self._keep)
-        self._own += time.perf_counter() - start
+        self.spent(start)
 
     def _after(self, optimizer: Any, arguments: Any, named: Any) -> None:
         start = time.perf_counter()
@@ -201,7 +205,7 @@ class Watch:
             self._host.sink(self.rows, step, [sample] if sample else [], own=False)
         self._taken += 1
         self._host.stepped(self.rows, now=alarm)
-        self._own += time.perf_counter() - start
+        self.spent(start)
 
     def _put(self, step: int, start: float) -> bool:
         """Hand over the step's norms; whether they held something that is not a number."""
@@ -221,13 +225,13 @@ class Watch:
     def _judge(self) -> None:
         start = time.perf_counter()
         self._host.judge()
-        self._own += time.perf_counter() - start
+        self.spent(start)
 
     def _begin_check_up(self) -> None:
         start = time.perf_counter()
         if self._examiner is not None:
             self._examiner.begin(self._taken)
-        self._own += time.perf_counter() - start
+        self.spent(start)
 
     # --- what they look at -------------------------------------------------------------------------------------------
 

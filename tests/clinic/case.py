@@ -30,6 +30,7 @@ class Case:
         hard: its fault is known to leave few traces.
         hint: its fault costs so little that the rule only informs: right is that information, and nothing serious.
         seeds: how many seeds it is run with.
+        thresholds: as its user would give them to `--set`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     hard: bool
     hint: bool
     seeds: int
+    thresholds: tuple[str, ...]
 
     @property
     def healthy(self) -> bool:
@@ -61,6 +63,7 @@ def case(
     hard: bool = False,
     hint: bool = False,
     seeds: int = 3,
+    thresholds: tuple[str, ...] = (),
 ) -> Callable[[Training], Training]:
     """Enter a training in the clinic.
 
@@ -72,7 +75,9 @@ def case(
         name = train.__name__.strip("_").replace("_", "-")
         if name in CASES:
             raise ValueError(f"two cases named {name}")
-        CASES[name] = Case(name, train, expected, also, family, source, hard, hint, seeds)
+        CASES[name] = Case(
+            name, train, expected, also, family, source, hard, hint, seeds, thresholds
+        )
         return train
 
     return enter

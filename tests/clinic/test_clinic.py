@@ -83,6 +83,7 @@ def test_known_misses_are_chosen_faults() -> None:
 
 def made(name: str = "made", *expected: str, **more: Any) -> Case:
     settings = {"also": (), "family": "MLP", "source": "", "hard": False, "hint": False, "seeds": 1}
+    settings["thresholds"] = ()
     return Case(name, _nothing, expected, **{**settings, **more})
 
 

@@ -11,8 +11,8 @@ import torch
 from clinic.cases import CASES
 
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.config.selection import chosen
 from tb_lossdiag.reader import Reader, open_folder
-from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Verdict, diagnose
 from tb_lossdiag.rules.rule import Severity
 
@@ -75,7 +75,8 @@ def visit(name: str, seed: int) -> Result:
 def _diagnosed(name: str, seed: int, folder: str, seconds: float) -> Result:
     reader = Reader(open_folder(folder))
     (listing,) = reader.listings().values()
-    found = diagnose(reader.read(listing), RULES)
+    rules = chosen(settings=CASES[name].thresholds)
+    found = diagnose(reader.read(listing), rules)
     causes = tuple(
         Named(f.code, Severity(f.severity).name.lower(), f.subject, f.message.en)
         for f in (cause.finding for cause in found.causes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from tb_lossdiag.quantities import (
     FOREIGN_PARAMETERS,
     HELD_PARAMETERS,
     LOSS_TERM_ATTACHED,
+    OWN_SECONDS,
+    STEP_SECONDS,
+    STEPS,
 )
 
 
@@ -72,3 +76,29 @@ def test_the_scale_is_known_while_every_step_is_skipped(tmp_path: Path, enabled:
         assert run[AMP_SCALE].values[:, 0].tolist() == [512, 256, 128, 64, 32]
     else:
         assert AMP_SCALE not in run
+
+
+def test_what_the_user_asks_of_the_writer_counts_as_recording(tmp_path: Path) -> None:
+    model = nn.Sequential(*[nn.Linear(64, 64) for _ in range(8)])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    asked = 0.0
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer)
+        for step in range(60):
+            output = model(torch.ones(8, 64))
+            terms = {f"term{part}": output[part].square().sum() for part in range(6)}
+            loss = torch.stack(list(terms.values())).sum()
+            start = time.perf_counter()
+            writer.decompose(terms)
+            asked += time.perf_counter() - start
+            loss.backward()
+            optimizer.step()
+            start = time.perf_counter()
+            writer.add_diagnostics(loss=loss, loss_terms=terms, global_step=step)
+            asked += time.perf_counter() - start
+    run = read(tmp_path)
+    own, whole = (
+        run[q].values[:, 0] * run[STEPS].values[:, 0] for q in (OWN_SECONDS, STEP_SECONDS)
+    )
+    assert np.nansum(own) > 0.9 * asked
+    assert (own[1:] < whole[1:]).all()

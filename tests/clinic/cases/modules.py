@@ -137,15 +137,17 @@ def three_linear_maps_for_a_curve(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), data.batches(400), mse_loss)
 
 
-def _adversaries(writer: SummaryWriter, rates: tuple[float, float], steps: int) -> None:
+def _adversaries(
+    writer: SummaryWriter, players: tuple[nn.Module, nn.Module], rates: tuple[float, float]
+) -> None:
     """A generator against a discriminator; the losses are recorded as terms."""
     training, _ = flat_digits()
-    g, d = generator(), discriminator()
+    g, d = players
     makers, judges = Adam(g.parameters(), lr=rates[0]), Adam(d.parameters(), lr=rates[1])
     writer.watch(d, judges, name="discriminator")
     writer.watch(g, makers, name="generator")
     yes, no = torch.ones(64, 1), torch.zeros(64, 1)
-    for step, (real, _) in enumerate(training.batches(steps)):
+    for step, (real, _) in enumerate(training.batches(500)):
         fake = g(torch.randn(64, 16))
         judges.zero_grad()
         judged = binary_cross_entropy_with_logits(d(real), yes)
@@ -163,4 +165,10 @@ def _adversaries(writer: SummaryWriter, rates: tuple[float, float], steps: int) 
 
 @case("LD709", family="GAN")
 def discriminator_wins_at_once(writer: SummaryWriter) -> None:
-    _adversaries(writer, (1e-5, 3e-3), 500)
+    _adversaries(writer, (generator(), discriminator()), (1e-5, 3e-3))
+
+
+@case("LD709", family="CNN")
+def convolutional_judge_is_never_fooled(writer: SummaryWriter) -> None:
+    judge = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), *cnn(lambda: nn.LeakyReLU(0.2), outputs=1))
+    _adversaries(writer, (generator(), judge), (1e-5, 1e-3))

@@ -52,6 +52,26 @@ def scaler_tries_too_often(writer: SummaryWriter) -> None:
     _mixed(writer, mlp(64, 64, 10), training, cross_entropy, scaler=scaler)
 
 
+@case("LD801", family="transformer")
+def scaler_grows_every_other_step(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    scaler = torch.amp.GradScaler("cpu", growth_interval=2)
+    _mixed(writer, Transformer(layers=1), training, cross_entropy, scaler=scaler, lr=0.05)
+
+
+@case("LD802", "LD206", family="MLP")
+def distance_of_each_row_from_itself(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    scaler = torch.amp.GradScaler("cpu")
+
+    def loss_of(logits: Tensor, y: Tensor) -> Tensor:
+        # The matrix of all distances has zeros on its diagonal.
+        apart = (logits[:, None] - logits[None]).square().sum(2).sqrt()
+        return cross_entropy(logits, y) - 0.01 * apart.mean()
+
+    _mixed(writer, mlp(64, 32, 10), training, loss_of, scaler=scaler, steps=100)
+
+
 @case("LD802", "LD206", family="CNN")
 def every_backward_pass_overflows(writer: SummaryWriter) -> None:
     training, _ = square_digits()
@@ -73,6 +93,16 @@ def half_precision_without_a_scaler(writer: SummaryWriter) -> None:
         return cross_entropy(logits.float(), y) / 50000  # divided by a global batch
 
     _mixed(writer, model, training, shared, lr=500.0)
+
+
+@case("LD805", family="transformer", also=("LD602", "LD104", "LD201"))
+def attention_in_half_precision_without_a_scaler(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+
+    def shared(logits: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(logits.float(), y) / 65536
+
+    _mixed(writer, Transformer(), training, shared, lr=1000.0, steps=200)
 
 
 @case("LD804", family="CNN")

@@ -1,0 +1,223 @@
+"""Faults that the other files show in one family of models, in a second one."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import torch
+from clinic.case import case
+from clinic.data import Batches, Samples, digit_rows, flat_digits, friedman, square_digits, waves
+from clinic.loops import Terms, fit, fit_terms
+from clinic.nets import Code, Recurrent, Transformer, cnn, mlp
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, cross_entropy, mse_loss
+from torch.optim import SGD, Adam, AdamW
+
+from tb_lossdiag import SummaryWriter
+
+
+@case("LD105", "LD601", "LD607", family="MLP", also=("LD102", "LD103"))
+def rate_is_raised_where_it_should_fall(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = SGD(model.parameters(), lr=0.05)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 150, gamma=10)
+    fit(writer, model, optimizer, training.batches(450), scheduler=scheduler)
+
+
+@case("LD202", family="MLP", also=("LD104", "LD601"))
+def fifty_normalised_layers_without_a_shortcut(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    layers = [(nn.Linear(48, 48), nn.BatchNorm1d(48), nn.ReLU()) for _ in range(50)]
+    model = nn.Sequential(nn.Linear(64, 48), *chain.from_iterable(layers), nn.Linear(48, 10))
+    fit(writer, model, SGD(model.parameters(), lr=1e-3), training.batches(150))
+
+
+@case("LD203", "LD103", family="transformer")
+def returns_with_a_heavy_tail(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    returns = torch.distributions.LogNormal(0.0, 2.5)
+
+    def rewarded(logits: Tensor, y: Tensor) -> Tensor:
+        each = cross_entropy(logits, y, reduction="none")
+        return (torch.as_tensor(returns.sample(y.shape)) * each).mean()
+
+    model = Transformer(layers=1)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), rewarded)
+
+
+@case("LD207", family="CNN", hint=True, hard=True)
+def two_images_at_a_time_with_wrong_labels(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    labels = torch.where(
+        torch.rand(training.y.shape) < 0.8, torch.randint(10, training.y.shape), training.y
+    )
+    model = cnn()
+    optimizer = SGD(model.parameters(), lr=0.005)
+    writer.watch(model, optimizer)
+    batches = Samples(training.x, labels).batches(2400, 2)
+    for step in range(600):
+        optimizer.zero_grad()
+        losses = []
+        for _ in range(4):
+            x, y = next(batches)
+            losses.append(cross_entropy(model(x), y) / 4)
+            losses[-1].backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=torch.stack(losses).sum(), global_step=step)
+
+
+@case("LD305", family="RNN", hint=True)
+def bound_of_another_loss(writer: SummaryWriter) -> None:
+    model = Recurrent(nn.LSTM, 1, 1, each=True)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    fit(writer, model, optimizer, waves().batches(500, 32), mse_loss, max_norm=500.0)
+
+
+@case("LD306", "LD102", family="CNN", also=("LD510", "LD105"))
+def lamp_of_the_microscope_grows_brighter(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    pairs = enumerate(training.batches(500))
+    batches = ((x * 1.008 ** max(0, step - 200), y) for step, (x, y) in pairs)
+    model = cnn()
+    fit(writer, model, SGD(model.parameters(), lr=0.01), batches, max_norm=2.0)
+
+
+@case("LD308", family="RNN", hint=True)
+def torchs_clip_of_a_recurrent_net(writer: SummaryWriter) -> None:
+    model = Recurrent(nn.GRU, 1, 1, each=True)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(waves().batches(300, 32)):
+        optimizer.zero_grad()
+        loss = mse_loss(model(x), y)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.02)
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+class _Reader(nn.Module):
+    """Encodes a sentence, and decodes it while it reads the words before: it needs no code (arXiv 1511.06349)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(11, 16)
+        self.encoder = nn.GRU(16, 32, batch_first=True)
+        self.code = nn.Linear(32, 16)
+        self.decoder = nn.GRU(24, 64, batch_first=True)
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, sentence: Tensor) -> Code:
+        mean, spread = self.code(self.encoder(self.words(sentence))[1][0]).chunk(2, dim=1)
+        code = mean + torch.randn_like(mean) * (0.5 * spread).exp()
+        before = torch.cat([torch.full_like(sentence[:, :1], 10), sentence[:, :-1]], 1)
+        seen = self.words(before)
+        seen = torch.cat([seen, code[:, None].expand(-1, seen.shape[1], -1)], 2)
+        return Code(self.head(self.decoder(seen)[0]), mean, spread)
+
+
+def _sentences(steps: int) -> Batches:
+    """Words of which each depends on the one before, and a dummy target."""
+    likely = torch.distributions.Dirichlet(torch.full((10,), 0.2)).sample((10,))
+    for _ in range(steps):
+        words = [torch.randint(10, (64,))]
+        for _ in range(11):
+            words.append(torch.multinomial(likely[words[-1]], 1)[:, 0])
+        yield torch.stack(words, 1), words[0]
+
+
+@case("LD402", family="RNN")
+def decoder_reads_the_sentence_it_should_write(writer: SummaryWriter) -> None:
+    model = _Reader()
+
+    def terms(code: Code, x: Tensor, _: Tensor) -> Terms:
+        words = cross_entropy(code.image.transpose(1, 2), x, reduction="none").sum(1).mean()
+        return {"recon": words, "kl": code.divergence()}
+
+    fit_terms(writer, model, Adam(model.parameters(), lr=3e-3), _sentences(400), terms)
+
+
+@case("LD609", family="transformer", hint=True)
+def decay_of_everything_that_learns(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    model = Transformer()
+    optimizer = AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
+    fit(writer, model, optimizer, training.batches(250))
+
+
+@case("LD707", family="CNN", hint=True)
+def views_agree_and_nothing_keeps_images_apart(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    model = cnn(outputs=16)
+
+    def alike(codes: Tensor, _: Tensor) -> Tensor:
+        left, right = codes.chunk(2)
+        return 1 - cosine_similarity(left, right).mean()
+
+    views: Any = ((x + 0.3 * torch.randn_like(x), y) for x, y in training.batches(500))
+    batches = ((torch.cat([x, x + 0.3 * torch.randn_like(x)]), y) for x, y in views)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), batches, alike)
+
+
+@case("LD901", family="RNN")
+def a_second_process_writes_there_too(writer: SummaryWriter) -> None:
+    model = Recurrent(nn.GRU, 1, 1, each=True)
+    with SummaryWriter(writer.log_dir) as second:
+        fit(second, model, Adam(model.parameters(), lr=3e-3), waves().batches(200, 32), mse_loss)
+
+
+@case("LD902", family="regression", hint=True)
+def looks_once_in_thirty_steps(writer: SummaryWriter) -> None:
+    model = mlp(10, 32, 1)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    for step, (x, y) in enumerate(friedman(noise=1.0).batches(600)):
+        optimizer.zero_grad()
+        loss = mse_loss(model(x), y)
+        loss.backward()
+        if step % 30 == 0:
+            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+        optimizer.step()
+
+
+_SOON = ("LD903.min_seconds=0.05",)
+"""Ten seconds of training are too short for what costs a minute."""
+
+
+class _Block(nn.Module):
+    """A residual block of two tiny layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.LayerNorm(16), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = x + 0.1 * self.branch(x)
+        return answer
+
+
+@case("LD903", family="MLP", hint=True, thresholds=_SOON)
+def a_hundred_tiny_layers_under_watch(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = nn.Sequential(nn.Linear(64, 16), *[_Block() for _ in range(20)], nn.Linear(16, 10))
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300, 8))
+
+
+@case("LD903", family="multi-task", hint=True, thresholds=_SOON)
+def every_step_takes_its_terms_apart(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 40)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(300)):
+        optimizer.zero_grad()
+        tasks = enumerate(model(x).chunk(4, dim=1))
+        terms = {f"task{index}": cross_entropy(logits, (y + index) % 10) for index, logits in tasks}
+        loss = torch.stack(list(terms.values())).sum()
+        writer.decompose(terms)
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, loss_terms=terms, global_step=step)
