@@ -63,8 +63,9 @@ class GradientUnderflow:
     Why it matters: everything below 6e-8 becomes 0; the layers with small gradients stop learning although the mathematics is fine.
 
     How it decides: of the weight matrices at least `min_part`, in `min_records` records at least, have a largest gradient element
-    above 0 that is below 2^-14 and that float16 holds exactly, and a median share of exact zeros above `max_zero`. No GradScaler with a
-    scale above 1 was at work. Unit: share of elements.
+    above 0 that is below 2^-14 and that float16 holds exactly, and a median share of exact zeros above `max_zero`; where one such
+    matrix shows it, those count too in which nothing but zeros is left. No GradScaler with a scale above 1 was at work. Unit: share
+    of elements.
 
     What to try first: a GradScaler, or bfloat16.
 
@@ -78,7 +79,7 @@ class GradientUnderflow:
 
     为什么重要：小于 6e-8 的值都会变成 0；梯度小的层停止学习，尽管数学上没有问题。
 
-    如何判断：至少 `min_part` 的权重矩阵在至少 `min_records` 条记录中，梯度的最大元素大于 0、小于 2^-14 且恰好能由 float16 表示，并且恰为 0 的元素所占比例的中位数高于 `max_zero`；同时没有因子大于 1 的 GradScaler 在工作。单位：占元素的比例。
+    如何判断：至少 `min_part` 的权重矩阵在至少 `min_records` 条记录中，梯度的最大元素大于 0、小于 2^-14 且恰好能由 float16 表示，并且恰为 0 的元素所占比例的中位数高于 `max_zero`；只要有一个矩阵显示出这一点，梯度全为 0 的矩阵也计入。同时没有因子大于 1 的 GradScaler 在工作。单位：占元素的比例。
 
     先试什么：使用 GradScaler，或 bfloat16。
 
@@ -114,25 +115,32 @@ class GradientUnderflow:
         scaled = latest(run, AMP_SCALE, largest.steps) > 1
         values = np.where(scaled[:, None], np.nan, largest.values)
         low = (values > 0) & (values < _SUBNORMAL)
-        proof = low & _tells_float16(np.where(low, values, 0.0).astype(np.float32))
+        shown = chosen & self._shown(np.where(low, values, 0.0).astype(np.float32))
         zero = median(np.where(low, zeros.values, np.nan), axis=0)
-        sick = chosen & (proof.sum(axis=0) >= self.min_records) & (zero > self.max_zero)
-        sick &= _float16(np.where(low, values, 0.0).astype(np.float32)).all(axis=0)
+        lost = chosen & (values == 0).all(axis=0) if shown.any() else np.zeros(len(chosen), bool)
+        sick = (shown & (zero > self.max_zero)) | lost
         if sick.sum() >= max(1, self.min_part * chosen.sum()):
             names = [n for n, ok in zip(largest.columns, sick, strict=True) if ok]
-            yield self._finding(run, names, int(chosen.sum()), _window(largest.steps, low, sick))
+            most = float(np.where(low & shown, values, 0.0).max())
+            ends = _window(largest.steps, low, shown)
+            yield self._finding(run, names, (int(chosen.sum()), most), ends)
 
-    def _finding(self, run: Run, names: list[str], every: int, ends: tuple[int, int]) -> Finding:
-        largest, zeros = (
-            np.stack([run[quantity].column(name) for name in names], axis=1)
-            for quantity in (GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE)
-        )
+    def _shown(self, low: Floats) -> Bools:
+        """Matrices whose low elements (0 for others) are all float16 numbers, and often enough could be nothing else."""
+        proof = (low > 0) & _float16(low) & _tells_float16(low)
+        shown: Bools = (proof.sum(axis=0) >= self.min_records) & _float16(low).all(axis=0)
+        return shown
+
+    def _finding(
+        self, run: Run, names: list[str], of: tuple[int, float], ends: tuple[int, int]
+    ) -> Finding:
+        every, most = of
+        zeros = np.stack([run[GRADIENT_ZERO_SHARE].column(name) for name in names], axis=1)
         lost = float(median(zeros.ravel()))
-        most: Floats = largest[np.isfinite(largest) & (largest < _SUBNORMAL)]
         message = _MESSAGE.format(
             count=str(len(names)),
             all=str(every),
-            largest=number(float(most.max())),
+            largest=number(most),
             tiny=number(_TINY),
             percent=f"{100 * lost:.0f}",
             names=listed(compact(names, run[GRADIENT_ABS_MAX].columns)),
@@ -155,6 +163,6 @@ def _tells_float16(values: Floats) -> Bools:
     return tells
 
 
-def _window(steps: Steps, low: Bools, sick: Bools) -> tuple[int, int]:
-    rows = np.flatnonzero(low[:, sick].any(axis=1))
+def _window(steps: Steps, low: Bools, shown: Bools) -> tuple[int, int]:
+    rows = np.flatnonzero(low[:, shown].any(axis=1))
     return int(steps[rows[0]]), int(steps[rows[-1]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,6 +18,10 @@ from tb_lossdiag.rules.terms import DIVERGENCE
 _MESSAGE = Text(
     "`{term}` fell from {before} to {after} by step {first} and stays there for {records} records, while the other terms keep {rest}% of their size.",
     "`{term}` 到第 {first} 步从 {before} 降到 {after}，并保持了 {records} 条记录，而其他项仍保留 {rest}% 的大小。",
+)
+_UNUSED = Text(
+    "`{term}` is {after} nats, {share}% of `{other}`, since step {first} ({records} records): the code has never carried anything worth the name.",
+    "自第 {first} 步起（{records} 条记录），`{term}` 只有 {after} 纳特，是 `{other}` 的 {share}%：编码从未携带像样的信息。",
 )
 _KL_ADVICE = Text(
     """This is posterior collapse: the code carries no information, and the decoder has learned to do without it.
@@ -54,6 +59,10 @@ _ADVICE = Text(
 )
 
 
+_RECONSTRUCTION = re.compile(r"(^|[^a-z])rec(on\w*)?([^a-z]|$)", re.IGNORECASE)
+"""Names of what an autoencoder's decoder is judged by."""
+
+
 @dataclass(frozen=True)
 class TermCollapse:
     """A loss term falls to nothing while the others stay.
@@ -63,11 +72,14 @@ class TermCollapse:
 
     How it decides: level = median of 5 records in which the term's weight isn't 0. It is at most `max_rest` of its highest earlier
     level for `min_records` records in a row up to the end, while the other contributions together keep at least `others_stay`
-    of theirs. A warning for terms named as a KL divergence, an information for others. Dimensionless.
+    of theirs. A warning for terms named as a KL divergence, an information for others. Dimensionless. A KL divergence beside a
+    term named as a reconstruction also counts when it was small from the start: at most `max_nats` and `max_share` of that term in
+    the second half of the run.
 
     What to try first: anneal the weight of a KL term or give it free bits; look at what the term judges.
 
-    Guards against: annealing (records of weight 0 don't count); a run in which every term converges; constraints that are met
+    Guards against: annealing (records of weight 0 don't count); divergences of other kinds (a policy from its last version, a
+    student from its teacher), which are meant to be small; a run in which every term converges; constraints that are met
     (information only).
 
     References: Bowman et al. 2016 (arXiv 1511.06349); Kingma et al. 2016, free bits (arXiv 1606.04934); Lucas et al. 2019
@@ -78,11 +90,11 @@ class TermCollapse:
 
     为什么重要：一项很少会比其他项好上千倍。更常见的是模型找到了满足它的平凡办法；对 KL 项来说就是后验坍塌。
 
-    如何判断：水平 = 该项权重非零的 5 条记录的中位数。它直到末尾连续至少 `min_records` 条记录不超过此前最高水平的 `max_rest`，而其他项的贡献之和仍保留至少 `others_stay`。名称表明是 KL 散度的项为警告，其他项为提示。无量纲。
+    如何判断：水平 = 该项权重非零的 5 条记录的中位数。它直到末尾连续至少 `min_records` 条记录不超过此前最高水平的 `max_rest`，而其他项的贡献之和仍保留至少 `others_stay`。名称表明是 KL 散度的项为警告，其他项为提示。无量纲。名称表明是重建的项旁边的 KL 散度，若从一开始就很小也算：在训练后半段不超过 `max_nats`，并且不超过该重建项的 `max_share`。
 
     先试什么：对 KL 项的权重做退火或使用 free bits；检查该项所评判的输出。
 
-    如何避免误报：退火（权重为 0 的记录不算）；所有项都收敛的训练；已满足的约束（只作提示）。
+    如何避免误报：退火（权重为 0 的记录不算）；其他种类的散度（策略与其上一版本、学生与教师之间的），它们本应很小；所有项都收敛的训练；已满足的约束（只作提示）。
 
     参考：Bowman 等 2016（arXiv 1511.06349）；Kingma 等 2016，free bits（arXiv 1606.04934）；Lucas 等 2019（arXiv 1911.02469）。
     """
@@ -100,6 +112,10 @@ class TermCollapse:
     min_records: int = 20
     #: contributions of the others over theirs at the term's highest level, 1; below, the whole loss converges
     others_stay: float = 0.1
+    #: nats; to tell two equally likely things apart takes ln 2 = 0.69
+    max_nats: float = 0.1
+    #: of the reconstruction, 1; where both are divided by the number of pixels, working models have 0.05 to 0.5
+    max_share: float = 0.01
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per collapsed term."""
@@ -111,7 +127,8 @@ class TermCollapse:
             if on.sum() >= self.min_records + 5:
                 judged = True
                 rest = np.where(np.isfinite(parts), parts, 0.0).sum(axis=1)[on] - parts[on, index]
-                yield from self._judge(value, on, index, rest)
+                found = list(self._judge(value, on, index, rest))
+                yield from found or self._never_used(value, on, index)
         if not judged:
             least = self.min_records + 5
             raise NotEnough(
@@ -132,6 +149,32 @@ class TermCollapse:
         if stay >= self.others_stay and others[-1] > 0:
             numbers = {"before": float(highest[-1]), "after": float(levels[-1]), "others": stay}
             yield self._finding(value.columns[index], found[-1], value.steps[on], numbers)
+
+    def _never_used(self, value: Table, on: Bools, index: int) -> Iterator[Finding]:
+        """A divergence that has been next to nothing beside a reconstruction all along."""
+        term = value.columns[index]
+        others = [name for name in value.columns if _RECONSTRUCTION.search(name)]
+        if not DIVERGENCE.search(term) or not others:
+            return
+        late = slice(int(on.sum()) // 2, None)
+        steps, levels = value.steps[on][late], level(np.abs(value.values[on, index]), 5)[late]
+        beside = level(np.abs(value.column(others[0])[on].astype(np.float64)), 5)[late]
+        small = (levels <= self.max_nats) & (levels <= self.max_share * beside)
+        if len(levels) >= self.min_records and small.all():
+            after, share = float(levels[-1]), float(levels[-1] / beside[-1])
+            message = _UNUSED.format(
+                term=term,
+                other=others[0],
+                after=number(after),
+                share=number(100 * share),
+                first=str(int(steps[0])),
+                records=str(len(steps)),
+            )
+            ends = int(steps[0]), int(steps[-1])
+            evidence = Evidence(LOSS_TERM.name, term, *ends, after, self.max_nats)
+            advice = _KL_ADVICE.format(term=term, anneal=_anneal(value.steps[on]))
+            numbers = {"after": after, "share": share}
+            yield Finding(self.code, self.severity, term, (evidence,), message, advice, numbers)
 
     def _finding(
         self,
@@ -154,5 +197,10 @@ class TermCollapse:
         divergence = DIVERGENCE.search(term) is not None
         severity = self.severity if divergence else Severity.INFO
         text = _KL_ADVICE if divergence else _ADVICE
-        advice = text.format(term=term, anneal=str(max(10, (last - int(steps[0])) // 4)))
+        advice = text.format(term=term, anneal=_anneal(steps))
         return Finding(self.code, severity, term, (evidence,), message, advice, numbers)
+
+
+def _anneal(steps: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+    """Steps to raise a weight over: the first quarter."""
+    return str(max(10, int(steps[-1] - steps[0]) // 4))

@@ -38,6 +38,17 @@ def test_fires_on_float16_numbers_at_the_lower_end() -> None:
     assert "60%" in finding.message.en
 
 
+def test_fires_where_everything_before_the_last_layer_is_lost() -> None:
+    last = np.isin(COLUMNS, ["body.3.weight"])
+    run = changed(RUN, GRADIENT_ABS_MAX, np.where(last, float16(LOW), 0.0))
+    run = changed(run, GRADIENT_ZERO_SHARE, np.where(last, 0.02, 1.0)[None])
+    finding = the_finding(RULE, run)
+    assert "3 of 4 weight matrices" in finding.message.en
+    assert "100%" in finding.message.en
+    full = changed(run, GRADIENT_ABS_MAX, np.where(last, LOW, 0.0))
+    assert not findings(RULE, full)
+
+
 def test_clear_on_other_precisions() -> None:
     assert not findings(RULE, underflowing(LOW))
     assert not findings(RULE, underflowing(bfloat16(LOW)))

@@ -56,6 +56,38 @@ def test_clear_while_the_weight_is_annealed() -> None:
     assert not findings(RULE, changed(run, LOSS_WEIGHT, weights))
 
 
+def unused(nats: float = 0.05, recon: float = 18.0, name: str = "recon") -> Run:
+    """A divergence that was small from the start, beside a reconstruction."""
+    terms = np.stack([np.full(200, recon), np.full(200, nats)], axis=1)
+    terms[:5] *= 1.3
+    run = with_terms(healthy_run(0), terms, (1.0, 1.0))
+    for quantity in (LOSS_TERM, LOSS_WEIGHT):
+        run = changed(run, quantity, run[quantity].values, (name, "kl"))
+    return run
+
+
+def test_a_code_that_was_never_used_warns() -> None:
+    finding = the_finding(RULE, unused())
+    assert finding.severity is Severity.WARNING
+    assert "0.05 nats" in finding.message.en
+    assert "posterior collapse" in finding.advice.en
+    evidence = finding.evidence[0]
+    assert (evidence.column, evidence.threshold) == ("kl", 0.1)
+    assert evidence.observed == pytest.approx(0.05)
+
+
+def test_a_code_that_is_used_a_little_is_left_alone() -> None:
+    assert findings(RULE, unused(0.09))
+    assert not findings(RULE, unused(0.11))
+    assert findings(RULE, unused(0.05, 5.1))
+    assert not findings(RULE, unused(0.05, 4.9))
+
+
+def test_a_divergence_beside_other_losses_may_be_small() -> None:
+    assert not findings(RULE, unused(name="value"))
+    assert not findings(RULE, unused(name="policy"))
+
+
 def test_evidence_is_the_term_and_its_stretch() -> None:
     run = sick()
     evidence, steps = first_evidence(RULE, run), run[LOSS_TERM].steps
