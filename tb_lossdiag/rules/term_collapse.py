@@ -59,6 +59,8 @@ _ADVICE = Text(
 )
 
 
+_FALLING = 0.1
+"""Of the highest level; from there on, what follows may be the fall's doing."""
 _RECONSTRUCTION = re.compile(r"(^|[^a-z])rec(on\w*)?([^a-z]|$)", re.IGNORECASE)
 """Names of what an autoencoder's decoder is judged by."""
 
@@ -148,7 +150,8 @@ class TermCollapse:
         stay = float(others[-1] / max(others[top], 1e-30))
         if stay >= self.others_stay and others[-1] > 0:
             numbers = {"before": float(highest[-1]), "after": float(levels[-1]), "others": stay}
-            yield self._finding(value.columns[index], found[-1], value.steps[on], numbers)
+            begin = int(np.flatnonzero(levels > _FALLING * highest[-1])[-1]) + 1
+            yield self._finding(value.columns[index], (begin, found[-1]), value.steps[on], numbers)
 
     def _never_used(self, value: Table, on: Bools, index: int) -> Iterator[Finding]:
         """A divergence that has been next to nothing beside a reconstruction all along."""
@@ -179,10 +182,11 @@ class TermCollapse:
     def _finding(
         self,
         term: str,
-        span: Span,
+        when: tuple[int, Span],
         steps: np.ndarray[tuple[int], np.dtype[np.int64]],
         numbers: dict[str, float],
     ) -> Finding:
+        begin, span = when
         first, last = span.ends(steps)
         message = _MESSAGE.format(
             term=term,
@@ -193,7 +197,8 @@ class TermCollapse:
             rest=f"{100 * numbers['others']:.0f}",
         )
         bound = self.max_rest * numbers["before"]
-        evidence = Evidence(LOSS_TERM.name, term, first, last, numbers["after"], bound)
+        ends = int(steps[begin]), last
+        evidence = Evidence(LOSS_TERM.name, term, *ends, numbers["after"], bound)
         divergence = DIVERGENCE.search(term) is not None
         severity = self.severity if divergence else Severity.INFO
         text = _KL_ADVICE if divergence else _ADVICE

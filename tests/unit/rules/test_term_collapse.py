@@ -56,6 +56,16 @@ def test_clear_while_the_weight_is_annealed() -> None:
     assert not findings(RULE, changed(run, LOSS_WEIGHT, weights))
 
 
+def test_it_began_when_the_term_began_to_fall_away() -> None:
+    terms = np.ones((200, 2))
+    terms[40:140, 1] = np.geomspace(1, 1e-4, 100)
+    terms[140:, 1] = 1e-4
+    run = with_terms(healthy_run(0), terms, (1.0, 1.0))
+    finding, steps = the_finding(RULE, run), run[LOSS_TERM].steps
+    assert steps[64] <= finding.first_step <= steps[68]  # a tenth of what it was
+    assert f"by step {steps[117]}" in finding.message.en  # a thousandth
+
+
 def unused(nats: float = 0.05, recon: float = 18.0, name: str = "recon") -> Run:
     """A divergence that was small from the start, beside a reconstruction."""
     terms = np.stack([np.full(200, recon), np.full(200, nats)], axis=1)
