@@ -40,6 +40,7 @@ from tb_lossdiag.collect.folder import open_event_files
 from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.ranks import PATIENCE, expected_rank
 from tb_lossdiag.collect.watch import Watch
+from tb_lossdiag.collect.wrapped import bare_scheduler, check_hooks, scaler_of
 from tb_lossdiag.eventfile import EventFile
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
@@ -183,7 +184,7 @@ class SummaryWriter(TorchSummaryWriter):
 
         Args:
             model: what is trained. Nothing is stored on it.
-            optimizer: a `torch.optim.Optimizer`.
+            optimizer: a `torch.optim.Optimizer`, or what Accelerate or Lightning made of it.
             scaler: the `torch.amp.GradScaler` that calls it, if there is one.
             scheduler: a learning-rate scheduler, for the order of its calls.
             name: tells several watched models apart; their parameters are recorded as "name/parameter".
@@ -216,9 +217,9 @@ class SummaryWriter(TorchSummaryWriter):
         options = Options(interval or 1, activations, check_up, decompose)
         watch = self._diagnostics.watch(
             check_model(model, "train"),
-            check_optimizer(optimizer),
-            None if scaler is None else check_scaler(scaler),
-            scheduler,
+            check_hooks(check_optimizer(optimizer)),
+            scaler_of(optimizer) if scaler is None else check_scaler(scaler),
+            bare_scheduler(scheduler),
             name,
             options,
         )

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.transfer import Number, number, scalar
+from tb_lossdiag.collect.wrapped import bare
 
 PHASES = ("train", "validation")
 
@@ -72,14 +73,14 @@ def check_model(model: object, phase: str) -> nn.Module:
 
 
 def check_optimizer(optimizer: object) -> Any:
-    """An optimizer.
+    """An optimizer, out of the wrapper of its framework.
 
     Raises:
         TypeError: it has no `param_groups`.
     """
     if not isinstance(getattr(optimizer, "param_groups", None), list):
         raise TypeError(f"optimizer: expected a torch optimizer, got {type(optimizer).__name__}")
-    return optimizer
+    return bare(optimizer)
 
 
 def check_scaler(scaler: object) -> Any:

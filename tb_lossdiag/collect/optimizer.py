@@ -50,7 +50,7 @@ class OptimizerWatch:
         if self.knows(optimizer):
             return
         self._optimizers.append((name, weakref.ref(optimizer)))
-        if hasattr(optimizer, "register_step_post_hook"):
+        if hasattr(optimizer, "_optimizer_step_post_hooks"):
             watch = weakref.ref(self)
 
             def stepped(optimizer: Any, *_: object) -> None:

@@ -1,0 +1,53 @@
+"""The optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_DEEPEST = 4
+"""Wrappers inside wrappers; frameworks nest two."""
+
+
+def bare(optimizer: Any) -> Any:
+    """The optimizer whose own `step` torch calls its hooks from.
+
+    A wrapper says it is an optimizer, but its `step` only calls that of the one it keeps in `.optimizer`.
+    """
+    for _ in range(_DEEPEST):
+        inner = getattr(optimizer, "optimizer", None)
+        if tells(optimizer) or not isinstance(getattr(inner, "param_groups", None), list):
+            break
+        optimizer = inner
+    return optimizer
+
+
+def tells(optimizer: Any) -> bool:
+    """Whether torch has prepared its class's `step` to call hooks."""
+    return bool(getattr(getattr(type(optimizer), "step", None), "hooked", False))
+
+
+def check_hooks(optimizer: Any) -> Any:
+    """An optimizer that can be watched.
+
+    Raises:
+        TypeError: no hook can be registered on it; the message says what to do instead.
+    """
+    needed = "register_step_pre_hook", "_optimizer_step_post_hooks"
+    if not all(hasattr(optimizer, name) for name in needed):
+        raise TypeError(
+            f"optimizer: {type(optimizer).__name__} does not say when it steps, as a torch.optim.Optimizer does; "
+            "give watch the one inside it, or call add_diagnostics(model, optimizer=...) at each step"
+        )
+    return optimizer
+
+
+def scaler_of(optimizer: Any) -> Any:
+    """The scaler that Accelerate gives to its wrapper, or None."""
+    found = getattr(optimizer, "scaler", None)
+    return found if callable(getattr(found, "get_scale", None)) else None
+
+
+def bare_scheduler(scheduler: Any) -> Any:
+    """The learning-rate scheduler that Accelerate keeps in its wrapper's `.scheduler`."""
+    inner = getattr(scheduler, "scheduler", None)
+    return scheduler if inner is None or hasattr(scheduler, "last_epoch") else inner

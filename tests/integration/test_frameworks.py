@@ -1,0 +1,203 @@
+"""Training loops that a framework writes: Accelerate, Transformers, Lightning; with the README's own code."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from training import read
+
+from tb_lossdiag import SummaryWriter
+from tb_lossdiag.quantities import (
+    AMP_SCALE,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GLOBAL_NORM,
+    LEARNING_RATE,
+    LOSS,
+    VALIDATION_LOSS,
+)
+
+README = Path(__file__).parents[2] / "README.md"
+STEPS = 30
+
+
+def shown(marker: str, **world: Any) -> dict[str, Any]:
+    """What the README's block with this in it defines."""
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = (block for block in blocks if marker in block)
+    world["SummaryWriter"] = SummaryWriter
+    exec(block, world)  # noqa: S102  (our own text)
+    return world
+
+
+def data() -> TensorDataset:
+    torch.manual_seed(0)
+    x = torch.randn(16 * STEPS, 20)
+    return TensorDataset(x, x[:, :3].argmax(1))
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 3))
+
+
+def accelerated(writer: SummaryWriter | None) -> nn.Module:
+    """Two batches per step, clipped, with a schedule, as Accelerate's documentation has it."""
+    accelerate = pytest.importorskip("accelerate")
+    accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
+    model = net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    loader = DataLoader(data(), 8)
+    model, optimizer, loader, scheduler = accelerator.prepare(model, optimizer, loader, scheduler)
+    if writer is not None:
+        writer.watch(model, optimizer, scheduler=scheduler)
+    for x, y in loader:
+        with accelerator.accumulate(model):
+            loss = cross_entropy(model(x), y)
+            accelerator.backward(loss)
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+        if writer is not None and accelerator.sync_gradients:
+            writer.add_diagnostics(loss=loss)
+    return accelerator.unwrap_model(model)  # type: ignore[no-any-return]
+
+
+def test_accelerate(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        watched = accelerated(writer)
+    run = read(tmp_path)
+    for quantity in (GLOBAL_NORM, LEARNING_RATE, LOSS):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
+    assert run.facts["optimizer"] == "AdamW"
+    assert run.facts["scheduler"] == "CosineAnnealingLR"
+    for ours, plain in zip(watched.parameters(), accelerated(None).parameters(), strict=True):
+        assert torch.equal(ours, plain)
+
+
+def test_the_scaler_that_accelerate_made_is_found(tmp_path: Path) -> None:
+    wrappers = pytest.importorskip("accelerate.optimizer")
+    model, scaler = net(), torch.amp.GradScaler("cpu", init_scale=512.0, growth_interval=2)
+    plain = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = wrappers.AcceleratedOptimizer(plain, device_placement=False, scaler=scaler)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer)
+        for x, y in DataLoader(data(), 96):
+            loss = cross_entropy(model(x), y)
+            scaler.scale(loss).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            writer.add_diagnostics(loss=loss)
+    run = read(tmp_path)
+    assert run[AMP_SCALE].values[:, 0].tolist() == [512, 512, 1024, 1024, 2048]
+    assert (run[GLOBAL_NORM].values < 10).all()  # unscaled
+
+
+class _Sentences(Dataset[dict[str, Tensor]]):
+    def __len__(self) -> int:
+        return 16 * STEPS
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        words = torch.randint(5, 50, (12,), generator=torch.Generator().manual_seed(index))
+        return {"input_ids": words, "labels": (words[0] > 27).long()}
+
+
+def test_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    writer = SummaryWriter(tmp_path / "run")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.BertConfig(vocab_size=60, intermediate_size=32, **sizes)
+    arguments = transformers.TrainingArguments(
+        str(tmp_path / "out"),
+        per_device_train_batch_size=16,
+        num_train_epochs=1,
+        logging_steps=1,
+        report_to="none",
+        save_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    trainer = transformers.Trainer(
+        transformers.BertForSequenceClassification(config),
+        arguments,
+        train_dataset=_Sentences(),
+        callbacks=shown("TrainerCallback", writer=writer)["callbacks"],
+    )
+    trainer.train()
+    writer.close()
+    run = read(tmp_path / "run")
+    for quantity in (GLOBAL_NORM, LOSS):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
+    assert run.facts["optimizer"] == "AdamW"
+
+
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_lightning(tmp_path: Path, clip: float | None) -> None:
+    lightning = pytest.importorskip("pytorch_lightning")
+    world = shown("LightningModule")
+    base: Any = lightning.LightningModule if clip is None else world["Clipped"]
+
+    class Module(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net()
+
+        def training_step(self, batch: list[Tensor], _: int) -> Tensor:
+            return cross_entropy(self.net(batch[0]), batch[1])
+
+        def validation_step(self, batch: list[Tensor], _: int) -> None:
+            self.log("val_loss", cross_entropy(self.net(batch[0]), batch[1]))
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.Adam(self.parameters(), 1e-2)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of few workers
+        trainer = lightning.Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=world["LossDoctorLogger"](tmp_path),
+            callbacks=[world["LossDoctor"]()],
+            gradient_clip_val=clip,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+        )
+        trainer.fit(Module(), DataLoader(data(), 16), DataLoader(data(), 16))
+    run = read(tmp_path / "lightning_logs" / "version_0")
+    for quantity in (GLOBAL_NORM, LOSS):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
+    assert len(run[VALIDATION_LOSS]) == 1  # Lightning's own scalar, read along
+    assert (run[GLOBAL_NORM].values > 0.1).any()  # as it was before the clip
+    if clip is not None:
+        np.testing.assert_allclose(run[CLIP_MAX_NORM].values, clip)
+        np.testing.assert_allclose(run[CLIP_GLOBAL_NORM].values, run[GLOBAL_NORM].values, 1e-6)
+
+
+class _Stepper:
+    """Holds parameters and says nothing of its steps."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.param_groups = [{"params": list(model.parameters()), "lr": 0.1}]
+
+
+def test_an_optimizer_without_hooks_is_refused_in_words(tmp_path: Path) -> None:
+    model = net()
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.raises(TypeError, match="_Stepper does not say when it steps"):
+            writer.watch(model, _Stepper(model))
+        cross_entropy(model(torch.ones(1, 20)), torch.zeros(1).long()).backward()
+        writer.add_diagnostics(model, optimizer=_Stepper(model), global_step=0)
+    assert read(tmp_path)[LEARNING_RATE].values.tolist() == [[pytest.approx(0.1)]]
