@@ -22,13 +22,13 @@ Make = Callable[[], nn.Module]
 
 
 def _train(writer: SummaryWriter, make: Make, store: str, rank: int, seed: int) -> None:
+    training, _ = flat_digits()
     distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     torch.manual_seed(seed)
     model = DistributedDataParallel(make())
     optimizer = SGD(model.parameters(), lr=0.05)
     writer.watch(model, optimizer)
     torch.manual_seed(seed + rank)
-    training, _ = flat_digits()
     for step, (x, y) in enumerate(training.batches(200)):
         optimizer.zero_grad()
         loss = cross_entropy(model.module(x), y)  # past the wrapper, so nobody averages
