@@ -9,7 +9,7 @@ from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.quantities import ACTIVATION_MEAN, CHECK_SECONDS, Quantity, hints
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Severity, Text
 
@@ -101,7 +101,7 @@ def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
     """Outcome and findings of one rule."""
     missing = [quantity for quantity in rule.reads if quantity not in run]
     if missing:
-        return _not_recorded(rule, missing), []
+        return _not_recorded(run, rule, missing), []
     try:
         with np.errstate(all="ignore"):
             found = list(rule.check(run.only((*rule.reads, *rule.may_read))))
@@ -114,11 +114,24 @@ def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
     return Outcome(rule.code, Verdict.FINDINGS if found else Verdict.CLEAR), found
 
 
-def _not_recorded(rule: Rule, missing: Sequence[Quantity]) -> Outcome:
+def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     names = ", ".join(quantity.name for quantity in missing)
     how = "; ".join(dict.fromkeys(quantity.how for quantity in missing))
     reason = Text(f"{names} not recorded: {how}", f"未记录 {names}：{how}")
+    if all(_looked_for(run, quantity) for quantity in missing):
+        checks = len(run[CHECK_SECONDS])
+        reason = Text(
+            f"nothing here that it judges: {names} in none of {checks} check-ups",
+            f"没有它要评判的内容：{checks} 次检查中都没有 {names}",
+        )
     return Outcome(rule.code, Verdict.NOT_EVALUATED, tuple(q.name for q in missing), reason)
+
+
+def _looked_for(run: Run, quantity: Quantity) -> bool:
+    """Whether check-ups would have recorded it, had there been anything of the kind: no batch normalisation, no such loss call."""
+    if quantity.how == hints.ACTIVATIONS:
+        return CHECK_SECONDS in run and ACTIVATION_MEAN in run
+    return CHECK_SECONDS in run and quantity.how in {hints.CALL, hints.CHECK_UP}
 
 
 def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Cause, ...]:

@@ -6,7 +6,14 @@ from typing import ClassVar
 
 import pytest
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, Quantity
+from tb_lossdiag.quantities import (
+    BATCH_NORM_VALUES,
+    CHECK_SECONDS,
+    DEAD_SHARE,
+    GRADIENT_NORM,
+    LOSS,
+    Quantity,
+)
 from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Cause, Verdict, diagnose, fold
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
@@ -71,6 +78,27 @@ def test_a_missing_quantity_is_named_with_how_to_record_it() -> None:
     assert result.reason is not None
     assert GRADIENT_NORM.how in result.reason.en
     assert GRADIENT_NORM.name in result.reason.zh
+
+
+def test_what_check_ups_would_have_seen_is_not_there() -> None:
+    seconds = table(CHECK_SECONDS, [0, 1, 2], [0.1, 0.1, 0.1], ("",))
+    checked = Run("run", {**RUN.tables, CHECK_SECONDS.name: seconds})
+    needs = rule("A", found(), (LOSS, BATCH_NORM_VALUES))
+    (outcome,) = diagnose(checked, [needs]).outcomes
+    assert outcome.missing == ("batch_norm_values",)
+    assert outcome.reason is not None
+    assert "batch_norm_values in none of 3 check-ups" in outcome.reason.en
+    assert "3 次检查" in outcome.reason.zh
+    (unlooked,) = diagnose(RUN, [needs]).outcomes
+    assert unlooked.reason is not None
+    assert "check_up=True" in unlooked.reason.en
+    for quantity in (
+        DEAD_SHARE,
+        GRADIENT_NORM,
+    ):  # activations may be off; a norm has nothing to do with check-ups
+        (other,) = diagnose(checked, [rule("A", found(), (quantity,))]).outcomes
+        assert other.reason is not None
+        assert "not recorded: writer.watch" in other.reason.en
 
 
 def test_too_few_records_is_a_reason() -> None:
