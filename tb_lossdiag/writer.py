@@ -323,7 +323,8 @@ class SummaryWriter(TorchSummaryWriter):
 
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""
-        self._diagnostics.flush()
+        if not self._closed:  # else a new file would be opened
+            self._diagnostics.flush()
         super().flush()
 
     def close(self) -> None:

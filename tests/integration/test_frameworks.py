@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from tb_lossdiag.quantities import (
     GLOBAL_NORM,
     LEARNING_RATE,
     LOSS,
+    RANK_PARAMETER_SPREAD,
     VALIDATION_LOSS,
 )
 
@@ -184,6 +188,62 @@ def test_lightning(tmp_path: Path, clip: float | None) -> None:
     if clip is not None:
         np.testing.assert_allclose(run[CLIP_MAX_NORM].values, clip)
         np.testing.assert_allclose(run[CLIP_GLOBAL_NORM].values, run[GLOBAL_NORM].values, 1e-6)
+
+
+RANKS = """
+import sys, torch, pytorch_lightning
+from test_frameworks import data, net, shown
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+
+world = shown("LightningModule")
+ours = len(sys.argv) > 1
+
+class Module(world["Clipped"] if ours else pytorch_lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = net()
+
+    def training_step(self, batch, _):
+        return cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+    def on_fit_end(self):
+        print("weights", sum(p.double().abs().sum().item() for p in self.parameters()), flush=True)
+
+pytorch_lightning.seed_everything(0)
+pytorch_lightning.Trainer(
+    max_epochs=1, accelerator="cpu", devices=2, strategy="ddp", gradient_clip_val=0.2,
+    logger=world["LossDoctorLogger"](sys.argv[1]) if ours else False,
+    callbacks=[world["LossDoctor"]()] if ours else [],
+    enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+).fit(Module(), DataLoader(data(), 16))
+"""
+
+
+def test_lightning_on_two_ranks(tmp_path: Path) -> None:
+    """Every rank clips, every rank is compared, one writes, and the weights are those without us."""
+    pytest.importorskip("pytorch_lightning")
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS)
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests / 'integration'}"}
+    ends = []
+    for arguments in ((), (str(tmp_path / "runs"),)):
+        command = [sys.executable, str(script), *arguments]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=True
+        )
+        ends.append(re.findall(r"weights (\S+)", done.stdout))
+    assert ends[0] == ends[1]
+    assert len(ends[0]) == 2
+    folder = tmp_path / "runs" / "lightning_logs" / "version_0"
+    assert len(list(folder.glob("*tfevents*"))) == 1
+    run = read(folder)
+    np.testing.assert_array_equal(run[GLOBAL_NORM].steps, np.arange(STEPS // 2))
+    np.testing.assert_allclose(run[RANK_PARAMETER_SPREAD].values, 0, atol=1e-6)
 
 
 class _Stepper:

@@ -281,3 +281,18 @@ def test_a_clip_of_scaled_gradients_is_known_by_the_scaler_that_was_given(tmp_pa
             scaler.update()
     before = read(tmp_path)[CLIP_BEFORE_UNSCALE].column("clip")
     assert before[1:].tolist() == [1.0, 1.0]  # at the first clip no scaler had been given
+
+
+def test_a_flush_after_the_end_opens_no_new_file(tmp_path: Path) -> None:
+    """Lightning flushes and closes once more; TensorBoard's Python loader would read only the newest file."""
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    writer = SummaryWriter(tmp_path)
+    writer.watch(model, optimizer)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    writer.close()
+    optimizer.step()
+    writer.flush()
+    writer.close()
+    assert len(list(tmp_path.iterdir())) == 1
