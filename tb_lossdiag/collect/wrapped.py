@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-_DEEPEST = 4
-"""Wrappers inside wrappers; frameworks nest two."""
+_FRAMEWORKS = {"accelerate", "lightning", "lightning_fabric", "pytorch_lightning"}
+"""Whose wrappers keep an optimizer of the model's own parameters; others (DeepSpeed, apex) keep one of copies."""
 
 
 def bare(optimizer: Any) -> Any:
@@ -13,17 +13,12 @@ def bare(optimizer: Any) -> Any:
 
     A wrapper says it is an optimizer, but its `step` only calls that of the one it keeps in `.optimizer`.
     """
-    for _ in range(_DEEPEST):
+    while type(optimizer).__module__.partition(".")[0] in _FRAMEWORKS:
         inner = getattr(optimizer, "optimizer", None)
-        if tells(optimizer) or not isinstance(getattr(inner, "param_groups", None), list):
+        if not isinstance(getattr(inner, "param_groups", None), list):
             break
         optimizer = inner
     return optimizer
-
-
-def tells(optimizer: Any) -> bool:
-    """Whether torch has prepared its class's `step` to call hooks."""
-    return bool(getattr(getattr(type(optimizer), "step", None), "hooked", False))
 
 
 def check_hooks(optimizer: Any) -> Any:

@@ -212,6 +212,7 @@ class Module(world["Clipped"] if ours else pytorch_lightning.LightningModule):
 
     def on_fit_end(self):
         print("weights", sum(p.double().abs().sum().item() for p in self.parameters()), flush=True)
+        self.trainer.strategy.barrier()  # rank 0 ends the other process when it ends
 
 pytorch_lightning.seed_everything(0)
 pytorch_lightning.Trainer(
@@ -251,6 +252,38 @@ class _Stepper:
 
     def __init__(self, model: nn.Module) -> None:
         self.param_groups = [{"params": list(model.parameters()), "lr": 0.1}]
+
+
+class _Master:
+    """As DeepSpeed has it: the wrapper's optimizer holds copies, so its tensors are not the model's."""
+
+    def __init__(self, model: nn.Module) -> None:
+        copies = [nn.Parameter(p.detach().clone()) for p in model.parameters()]
+        self.optimizer = torch.optim.Adam(copies)
+        self.param_groups = self.optimizer.param_groups
+
+
+def test_a_wrapper_around_copies_is_refused_in_words(tmp_path: Path) -> None:
+    model = net()
+    with SummaryWriter(tmp_path) as writer, pytest.raises(TypeError, match="_Master does not say"):
+        writer.watch(model, _Master(model))
+
+
+def test_fabric(tmp_path: Path) -> None:
+    fabric = pytest.importorskip("lightning_fabric").Fabric(accelerator="cpu")
+    model, optimizer = fabric.setup(plain := net(), torch.optim.SGD(plain.parameters(), lr=0.1))
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer)
+        for x, y in DataLoader(data(), 96):
+            loss = cross_entropy(model(x), y)
+            fabric.backward(loss)
+            fabric.clip_gradients(model, optimizer, max_norm=0.1)
+            optimizer.step()
+            optimizer.zero_grad()
+            writer.add_diagnostics(loss=loss)
+    run = read(tmp_path)
+    assert len(run[GLOBAL_NORM]) == len(run[LOSS]) == 5
+    assert run.facts["optimizer"] == "SGD"
 
 
 def test_an_optimizer_without_hooks_is_refused_in_words(tmp_path: Path) -> None:
