@@ -17,6 +17,8 @@ interface Props {
   move?: (cursor: Cursor) => void;
   enter?: (cursor: Cursor) => void;
   table?: () => void;
+  /** Further keys; true where nothing else shall act on the key. */
+  keys?: (key: string, cursor: Cursor) => boolean;
   class?: string;
   children: ComponentChildren;
 }
@@ -56,6 +58,7 @@ export function Surface(props: Props) {
     const here = cursor ?? START;
     const next = moved(here, event.key, event.shiftKey, board) ?? anomalyFrom(here, event.key, board);
     if (next) go(next);
+    else if (props.keys?.(event.key, here)) return true;
     else if (event.key === "Enter") enter(here);
     else if (event.key === " ") anchor.current = stepAt(here.at);
     else if (event.key === "t" && props.table) props.table();

@@ -11,6 +11,7 @@ import { Legend } from "../heat/Legend";
 import type { Colours } from "../heat/lut";
 import { rowsOf } from "../heat/rows";
 import { over } from "../heat/scale";
+import { useSpan } from "../heat/useSpan";
 import { type Key, useText } from "../i18n";
 import { Pick } from "../parts/Pick";
 import { Loaded, Missing, Note } from "../parts/States";
@@ -19,6 +20,7 @@ import { LETTERS } from "./Compare";
 import { readCell } from "./cells";
 import type { ViewProps } from "./context";
 import { STATS } from "./Gradients";
+import { RowRange } from "./RowRange";
 
 type Props = ViewProps & { chosen: RunSummary[] };
 
@@ -36,6 +38,7 @@ interface OneProps extends ViewProps {
 function One({ matrix, title, domain, colours, extent, theme, go }: OneProps) {
   const { t, lang } = useText();
   const rows = useMemo(() => rowsOf(matrix, PLAIN), [matrix]);
+  const [span, setSpan] = useSpan(rows);
   const [cell, setCell] = useState<Cell | null>(null);
   const say = (at: Cell) => readCell(matrix, matrix, rows[at.row], at.step, t, lang);
   if (rows.length === 0) return <Note>{t("compare.noShared")}</Note>;
@@ -43,7 +46,7 @@ function One({ matrix, title, domain, colours, extent, theme, go }: OneProps) {
     <section>
       <h3>{title}</h3>
       <HeatMap
-        {...{ rows, domain, colours, extent, theme, say }}
+        {...{ rows, domain, colours, extent, theme, say, span, setSpan }}
         whole={matrix}
         marks={NO_MARKS}
         selected={-1}
@@ -52,6 +55,7 @@ function One({ matrix, title, domain, colours, extent, theme, go }: OneProps) {
         point={setCell}
         open={({ row }) => go({ layer: rows[row]?.name ?? "" })}
       />
+      <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
       <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
     </section>
   );

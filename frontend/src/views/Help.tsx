@@ -13,6 +13,7 @@ const KEYS: [string, Key][] = [
   ["Shift", "help.far"],
   ["Home End", "help.ends"],
   ["+ − 0", "help.zoom"],
+  ["z x", "help.rows"],
   ["[ ]", "help.pan"],
   ["n p", "help.anomaly"],
   ["Space … Enter", "help.select"],

@@ -14,6 +14,7 @@ import { Legend } from "../heat/Legend";
 import { type Colours, SEQUENTIAL } from "../heat/lut";
 import { ORDERS, type Order, type Row, rowsOf } from "../heat/rows";
 import { overMedian, type Scale } from "../heat/scale";
+import { useSpan } from "../heat/useSpan";
 import { recall, remember } from "../host/storage";
 import { useText } from "../i18n";
 import { Export } from "../parts/Export";
@@ -26,6 +27,7 @@ import { Events } from "./Events";
 import { useUnfolded } from "./Gradients";
 import { LayerLine } from "./LayerLine";
 import { MatrixTable } from "./MatrixTable";
+import { RowRange } from "./RowRange";
 
 type Props = ViewProps & { whole: Matrix; scale: Scale; heading: string };
 
@@ -158,6 +160,7 @@ export function MatrixView(props: Props) {
   const { t, lang } = useText();
   const arrangement = useArrangement(whole);
   const { rows } = arrangement;
+  const [span, setSpan] = useSpan(rows);
   const [cell, setCell] = useState<Cell | null>(null);
   const [tabled, setTabled] = useState(false);
   const [colours, paint] = useColours(scale);
@@ -175,7 +178,20 @@ export function MatrixView(props: Props) {
   };
   const chosen = place.layer ? whole.columns.indexOf(place.layer) : -1;
   const heat: HeatProps = {
-    ...{ whole: painted, fine: closer, rows, domain, colours, extent, marks, theme, say, open },
+    ...{
+      whole: painted,
+      fine: closer,
+      rows,
+      domain,
+      colours,
+      extent,
+      marks,
+      theme,
+      say,
+      open,
+      span,
+      setSpan,
+    },
     selected: rows.findIndex((row) => row.columns.length === 1 && row.columns[0] === chosen),
     label: `${heading}: ${run.run}`,
     summary: summaryOf(whole, events, t, lang),
@@ -196,6 +212,7 @@ export function MatrixView(props: Props) {
             colours={colours}
           />
           <HeatMap key={rows.length} {...heat} />
+          <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
           <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
           <Saving heat={heat} run={run.run} heading={heading} />
           <MatrixTable
