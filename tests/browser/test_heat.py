@@ -125,3 +125,44 @@ def test_keys_zoom_the_layers_and_the_view_follows_the_cursor(tall: Any) -> None
     tall.page.keyboard.press("0")
     expect(frame.locator(".row-range")).to_have_count(0)
     expect(frame.get_by_role("button", name=re.compile("Show all: "))).to_have_count(0)
+
+
+LOWER, UPPER = re.compile("lower end of the colours"), re.compile("upper end of the colours")
+
+
+def test_the_colour_bar_is_dragged_and_given_back(tall: Any) -> None:
+    frame, _, _ = heat_of(tall)
+    upper = frame.get_by_role("slider", name=UPPER)
+    before = upper.get_attribute("aria-valuetext")
+    yellow = painted(frame, (253, 231, 37))
+    box = frame.locator(".colour-bar").bounding_box()
+    assert box
+    tall.page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 6)
+    tall.page.mouse.down()
+    tall.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 6, steps=8)
+    tall.page.mouse.up()
+    chosen = upper.get_attribute("aria-valuetext")
+    assert chosen != before
+    expect(frame.get_by_text("values beyond it take the colour of its end")).to_be_visible()
+    frame.wait_for_timeout(300)
+    assert painted(frame, (253, 231, 37)) > 2 * yellow
+    assert painted(frame, FAR) >= 9
+    frame.get_by_role("application").first.focus()
+    tall.page.keyboard.press("+")
+    frame.wait_for_timeout(600)
+    assert upper.get_attribute("aria-valuetext") == chosen
+    frame.get_by_label("Scale").select_option("median")
+    expect(frame.get_by_role("button", name="Range of the data")).to_have_count(0)
+
+
+def test_the_colour_bar_is_moved_by_keyboard(tall: Any) -> None:
+    frame, _, _ = heat_of(tall)
+    lower = frame.get_by_role("slider", name=LOWER)
+    before = float(lower.get_attribute("aria-valuenow") or "nan")
+    lower.focus()
+    tall.page.keyboard.press("ArrowRight")
+    tall.page.keyboard.press("PageUp")
+    assert float(lower.get_attribute("aria-valuenow") or "nan") > before
+    expect(lower).to_be_focused()
+    frame.get_by_role("button", name="Range of the data").click()
+    assert float(lower.get_attribute("aria-valuenow") or "nan") == before

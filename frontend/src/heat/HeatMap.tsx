@@ -20,6 +20,7 @@ import type { Colours } from "./lut";
 import type { Row } from "./rows";
 import { type Span, showing, spanIn, zoomedRows } from "./span";
 import { Surface } from "./surface";
+import type { ColourRange } from "./useColourRange";
 
 /** A cell: position among the rows, and a step in it. */
 export interface Cell {
@@ -35,8 +36,7 @@ export interface HeatProps {
   /** Rows in view; null for all. */
   span: Span | null;
   setSpan: (span: Span | null) => void;
-  /** Values at the two ends of the colours. */
-  domain: readonly [number, number];
+  range: Pick<ColourRange, "domain" | "far">;
   colours: Colours;
   extent: Range;
   marks: Mark[];
@@ -59,7 +59,8 @@ function cellAt(chart: ECharts, [from, to]: Span, x: number, y: number): Cell | 
 
 /** Everything the picture depends on, as the library's option. */
 export function useHeatOption(props: HeatProps) {
-  const { whole, fine, rows, theme, selected, domain, colours, marks } = props;
+  const { whole, fine, rows, theme, selected, colours, marks } = props;
+  const { domain, far } = props.range;
   const [first, last] = props.extent;
   const [top, bottom] = spanIn(props.span, rows.length);
   const { lang } = useText();
@@ -71,7 +72,7 @@ export function useHeatOption(props: HeatProps) {
     const palette = paletteOf(theme);
     const seen = rows.slice(top, bottom);
     const columns = seen.map((row) => row.columns);
-    const picture = { whole, fine, rows: columns, domain, colours, background: palette.background };
+    const picture = { whole, fine, rows: columns, domain, far, colours, background: palette.background };
     return heatOption({
       rows: labelsOf(seen, pictureOf(rows.length).height / seen.length),
       widest,
@@ -84,7 +85,7 @@ export function useHeatOption(props: HeatProps) {
       railSteps: whole.firstStep,
       draw: (frame) => surface.current?.draw(picture, frame) ?? null,
     });
-  }, [whole, fine, rows, theme, selected, lang, domain, colours, marks, rail, first, last, top, bottom]);
+  }, [whole, fine, rows, theme, selected, lang, domain, far, colours, marks, rail, first, last, top, bottom]);
 }
 
 const BAD = Flag.nan | Flag.plusInf | Flag.minusInf;

@@ -15,10 +15,16 @@ export const FAR_ABOVE = 257;
 /** A value this many times the upper end of the colours is far above. */
 const FAR = 3;
 
-/** Index into the colour table; values below the domain take its lower end, values above have codes of their own. */
-export function codeOf(value: number, [low, high]: readonly [number, number]): number {
+/**
+ * Index into the colour table; values below the domain take its lower end. Those above have codes of their own, for they are few;
+ * above a domain that was chosen by hand there may be many, which take the upper end, and `far` says where "far above" begins.
+ */
+export function codeOf(value: number, [low, high]: readonly [number, number], far?: number): number {
   if (!(value > low)) return 0;
-  if (value > high) return value > high * FAR ? FAR_ABOVE : ABOVE;
+  if (value > high) {
+    if (value > (far ?? high * FAR)) return FAR_ABOVE;
+    return far === undefined ? ABOVE : ABOVE - 1;
+  }
   return Math.round((255 * Math.log(value / low)) / Math.log(high / low));
 }
 
@@ -70,6 +76,7 @@ export function codeRows(
   rows: readonly Columns[],
   height: number,
   domain: readonly [number, number],
+  far?: number,
 ): Grid {
   const width = table.buckets;
   const cells = Math.min(height, rows.length);
@@ -81,7 +88,7 @@ export function codeRows(
       const source = column * width;
       for (let bucket = 0; bucket < width; bucket++) {
         const at = target + bucket;
-        const code = codeOf(table.max[source + bucket] ?? 0, domain);
+        const code = codeOf(table.max[source + bucket] ?? 0, domain, far);
         if (code > (codes[at] ?? 0)) codes[at] = code;
         flags[at] = mergeFlags(flags[at] ?? 0, table.flags[source + bucket] ?? Flag.absent);
       }

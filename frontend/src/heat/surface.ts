@@ -17,6 +17,8 @@ export interface Picture {
   fine: Matrix | undefined;
   rows: readonly Columns[];
   domain: readonly [number, number];
+  /** Where values are far above, if the domain was chosen by hand. */
+  far: number | undefined;
   colours: Colours;
   background: string;
 }
@@ -45,7 +47,7 @@ export class Surface {
   private rowsFor(of: Picture, source: Matrix, height: number): Grid {
     const { kept } = this;
     if (kept?.of === of && kept.source === source && kept.height === height) return kept.grid;
-    const grid = codeRows(source, of.rows, height, of.domain);
+    const grid = codeRows(source, of.rows, height, of.domain, of.far);
     this.kept = { of, source, height, grid };
     return grid;
   }

@@ -42,7 +42,14 @@ export const views = `
 .readout.muted { font-weight: 400; }
 .reading { font-size: 15px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: center; font-size: 12px; }
-.colour-bar { width: 180px; height: 12px; border: 1px solid var(--line); }
+.colour-bar { position: relative; width: 220px; height: 12px; margin: 6px 24px; padding: 0; border: 0; outline: 1px solid var(--line);
+  cursor: ew-resize; touch-action: none; }
+.colour-end { position: absolute; top: -6px; width: 24px; height: 24px; }
+.colour-low { margin-left: -24px; }
+.colour-end::after { content: ""; position: absolute; top: 3px; width: 8px; height: 18px; background: var(--text);
+  border: 1px solid var(--page); }
+.colour-low::after { right: 0; border-radius: 5px 0 0 5px; }
+.colour-high::after { left: 0; border-radius: 0 5px 5px 0; }
 .look { display: inline-flex; gap: 5px; align-items: center; margin-left: 8px; }
 .swatch { width: 16px; height: 12px; border: 1px solid var(--line); }
 .look-nan { background: repeating-linear-gradient(135deg, #fff 0 2px, #d62828 2px 6px); }

@@ -11,6 +11,7 @@ import { Legend } from "../heat/Legend";
 import type { Colours } from "../heat/lut";
 import { rowsOf } from "../heat/rows";
 import { over } from "../heat/scale";
+import { type ColourRange, useColourRange } from "../heat/useColourRange";
 import { useSpan } from "../heat/useSpan";
 import { type Key, useText } from "../i18n";
 import { Pick } from "../parts/Pick";
@@ -30,12 +31,12 @@ const PLAIN = { filter: "", order: "model", depth: 0, unfolded: new Set<string>(
 interface OneProps extends ViewProps {
   matrix: Matrix;
   title: string;
-  domain: readonly [number, number];
+  range: ColourRange;
   colours: Colours;
   extent: Range;
 }
 
-function One({ matrix, title, domain, colours, extent, theme, go }: OneProps) {
+function One({ matrix, title, range, colours, extent, theme, go }: OneProps) {
   const { t, lang } = useText();
   const rows = useMemo(() => rowsOf(matrix, PLAIN), [matrix]);
   const [span, setSpan] = useSpan(rows);
@@ -46,7 +47,7 @@ function One({ matrix, title, domain, colours, extent, theme, go }: OneProps) {
     <section>
       <h3>{title}</h3>
       <HeatMap
-        {...{ rows, domain, colours, extent, theme, say, span, setSpan }}
+        {...{ rows, range, colours, extent, theme, say, span, setSpan }}
         whole={matrix}
         marks={NO_MARKS}
         selected={-1}
@@ -72,14 +73,19 @@ function Side(props: Props & { matrices: (Matrix | null)[]; extent: Range }) {
   const { t } = useText();
   const present = matrices.filter((matrix) => matrix !== null);
   const domain = useMemo(() => commonDomain(present), [matrices]);
+  const range = useColourRange(
+    present[0]?.quantity ?? "",
+    domain,
+    present.map(({ max }) => max),
+  );
   return (
     <>
-      <Legend domain={domain} unit={present[0]?.unit ?? ""} colours="viridis" />
+      <Legend range={range} unit={present[0]?.unit ?? ""} colours="viridis" />
       <div class="panels">
         {matrices.map((matrix, at) => {
           const title = `${LETTERS[at]} ${chosen[at]?.run ?? ""}`;
           if (!matrix) return <Note key={title}>{`${title}: ${t("heat.absent")}`}</Note>;
-          return <One key={title} {...props} {...{ matrix, title, domain, extent }} colours="viridis" />;
+          return <One key={title} {...props} {...{ matrix, title, range, extent }} colours="viridis" />;
         })}
       </div>
     </>
@@ -92,12 +98,13 @@ function Difference(props: Props & { matrices: (Matrix | null)[]; extent: Range 
   const [a, b] = matrices;
   const ratio = useMemo(() => (a && b ? over(a, b, (step) => bucketAt(b.firstStep, step)) : null), [a, b]);
   const domain = useMemo(() => (ratio ? ratioDomain(ratio.max) : ([0.1, 10] as const)), [ratio]);
+  const range = useColourRange(`${ratio?.quantity} ratio`, domain, ratio ? [ratio.max] : []);
   if (!ratio) return null;
   const title = t("compare.ratio", { a: chosen[0]?.run ?? "", b: chosen[1]?.run ?? "" });
   return (
     <>
-      <Legend domain={domain} unit="A / B" colours="diverging" />
-      <One {...props} {...{ matrix: ratio, title, domain, extent }} colours="diverging" />
+      <Legend range={range} unit="A / B" colours="diverging" />
+      <One {...props} {...{ matrix: ratio, title, range, extent }} colours="diverging" />
     </>
   );
 }

@@ -14,6 +14,7 @@ const KEYS: [string, Key][] = [
   ["Home End", "help.ends"],
   ["+ − 0", "help.zoom"],
   ["z x", "help.rows"],
+  ["← → PgUp PgDn", "help.colours"],
   ["[ ]", "help.pan"],
   ["n p", "help.anomaly"],
   ["Space … Enter", "help.select"],

@@ -14,6 +14,7 @@ import { Legend } from "../heat/Legend";
 import { type Colours, SEQUENTIAL } from "../heat/lut";
 import { ORDERS, type Order, type Row, rowsOf } from "../heat/rows";
 import { overMedian, type Scale } from "../heat/scale";
+import { useColourRange } from "../heat/useColourRange";
 import { useSpan } from "../heat/useSpan";
 import { recall, remember } from "../host/storage";
 import { useText } from "../i18n";
@@ -166,6 +167,7 @@ export function MatrixView(props: Props) {
   const [colours, paint] = useColours(scale);
   const fine = useMatrixInView(run, whole.quantity, whole.records <= whole.buckets).value;
   const { painted, closer, domain } = useScaled(whole, fine, scale);
+  const range = useColourRange(`${whole.quantity} ${scale}`, domain, [painted.max]);
   const events = useMemo(() => eventsOf(whole), [whole]);
   const findings = props.diagnosis.value?.findings ?? NO_FINDINGS;
   const marks = useMemo(() => marksOf(findings), [findings]);
@@ -182,7 +184,7 @@ export function MatrixView(props: Props) {
       whole: painted,
       fine: closer,
       rows,
-      domain,
+      range,
       colours,
       extent,
       marks,
@@ -207,7 +209,7 @@ export function MatrixView(props: Props) {
       ) : (
         <>
           <Legend
-            domain={domain}
+            range={range}
             unit={scale === "median" ? t("scale.median") : whole.unit}
             colours={colours}
           />
