@@ -22,7 +22,7 @@ function spec(change: Partial<LineSpec> = {}): LineSpec {
     extent: [0, 10],
     palette: paletteOf("light"),
     words: { step: "step", zero: "zero", nonFinite: "NaN/Inf" },
-    format: { value: String, step: String },
+    format: { value: String, step: String, place: String },
     ...change,
   };
 }

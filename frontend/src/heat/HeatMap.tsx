@@ -44,6 +44,8 @@ export interface HeatProps {
   selected: number;
   label: string;
   summary: string;
+  /** How places on the x axis are written, if they are not steps. */
+  formatStep?: ((value: number) => string) | undefined;
   /** Words for a cell. */
   say: (cell: Cell) => string;
   point: (cell: Cell) => void;
@@ -59,7 +61,7 @@ function cellAt(chart: ECharts, [from, to]: Span, x: number, y: number): Cell | 
 
 /** Everything the picture depends on, as the library's option. */
 export function useHeatOption(props: HeatProps) {
-  const { whole, fine, rows, theme, selected, colours, marks } = props;
+  const { whole, fine, rows, theme, selected, colours, marks, formatStep } = props;
   const { domain, far } = props.range;
   const [first, last] = props.extent;
   const [top, bottom] = spanIn(props.span, rows.length);
@@ -78,14 +80,31 @@ export function useHeatOption(props: HeatProps) {
       widest,
       extent: [first, last],
       palette,
-      formatStep: (value) => formatInteger(Math.round(value), lang),
+      formatStep: formatStep ?? ((value) => formatInteger(Math.round(value), lang)),
       selected: selected >= top && selected < bottom ? selected - top : -1,
       marks,
       rail,
       railSteps: whole.firstStep,
       draw: (frame) => surface.current?.draw(picture, frame) ?? null,
     });
-  }, [whole, fine, rows, theme, selected, lang, domain, far, colours, marks, rail, first, last, top, bottom]);
+  }, [
+    whole,
+    fine,
+    rows,
+    theme,
+    selected,
+    lang,
+    formatStep,
+    domain,
+    far,
+    colours,
+    marks,
+    rail,
+    first,
+    last,
+    top,
+    bottom,
+  ]);
 }
 
 const BAD = Flag.nan | Flag.plusInf | Flag.minusInf;

@@ -53,11 +53,20 @@ export function bucketAt(firstStep: ArrayLike<number>, step: number): number {
   return low;
 }
 
-/** Bucket range of each pixel column of a view of `width` pixels over the steps from..to. */
-export function columnSpans(firstStep: Float64Array, from: number, to: number, width: number): Int32Array {
+const EVERYWHERE = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+
+/** Bucket range of each pixel column of a view of `width` pixels over the steps from..to; none outside of `reach`. */
+export function columnSpans(
+  firstStep: Float64Array,
+  from: number,
+  to: number,
+  width: number,
+  [begin, end]: readonly [number, number] = EVERYWHERE,
+): Int32Array {
   const spans = new Int32Array(width * 2);
   const perPixel = (to - from) / width;
   for (let x = 0; x < width; x++) {
+    if (from + x * perPixel > end || from + (x + 1) * perPixel < begin) continue;
     const left = bucketAt(firstStep, from + x * perPixel);
     const right = bucketAt(firstStep, from + (x + 1) * perPixel - perPixel * 1e-6);
     // The bucket that merely reaches into this pixel was painted further left, unless it is the only one.

@@ -184,7 +184,7 @@ export function heatOption(spec: HeatSpec): Option {
     animation: false,
     backgroundColor: "transparent",
     grid: {
-      ...{ left: labelWidth(spec.widest), right: 20, top: RAIL_HEIGHT, bottom: AXIS_HEIGHT },
+      ...{ left: labelWidth(spec.widest), right: 28, top: RAIL_HEIGHT, bottom: AXIS_HEIGHT },
       outerBoundsMode: "none",
     },
     xAxis: xAxis(spec, label),
