@@ -247,3 +247,28 @@ def test_keys_are_listed_and_letters_can_be_switched_off(made: Any) -> None:
     frame.get_by_role("application").first.focus()
     made.page.keyboard.press("?")
     expect(dialog).to_be_hidden()
+
+
+def test_a_narrow_overview_scrolls_its_runs_inside_their_box(made: Any) -> None:
+    made.page.set_viewport_size({"width": 420, "height": 900})
+    frame = made.open(run="sick")
+    settle(frame)
+    row = frame.locator("table.runs tbody tr").first
+    expect(row.get_by_role("rowheader")).to_contain_text("sick")
+    box = row.bounding_box()
+    assert box
+    assert box["height"] < 160, "cells are squeezed until each letter has a line"
+    frame.locator("table.runs tbody td").nth(5).evaluate("cell => cell.scrollIntoView()")
+    scroller = frame.locator(".scroll").first
+    assert scroller.evaluate("box => box.scrollLeft") > 0
+    assert frame.evaluate("document.documentElement.scrollWidth") <= 420
+
+
+def test_runs_are_sorted_by_their_headings(made: Any) -> None:
+    frame = made.open(run="sick")
+    first = frame.locator("table.runs tbody th").first
+    expect(first).to_contain_text("sick")
+    frame.locator("table.runs").get_by_role("button", name="Run", exact=True).press("Enter")
+    expect(first).to_contain_text("healthy")
+    head = frame.locator("table.runs").get_by_role("columnheader", name="Run")
+    expect(head).to_have_attribute("aria-sort", "ascending")
