@@ -166,3 +166,24 @@ def test_the_colour_bar_is_moved_by_keyboard(tall: Any) -> None:
     expect(lower).to_be_focused()
     frame.get_by_role("button", name="Range of the data").click()
     assert float(lower.get_attribute("aria-valuenow") or "nan") == before
+
+
+def test_the_layers_at_the_cursor_are_counted_and_told(tall: Any) -> None:
+    layer = f"blocks.{SPIKE_LAYER // 10}.part{SPIKE_LAYER % 10}.weight"
+    frame, _, box = heat_of(tall, layer=layer)
+    shown = frame.locator(".distribution")
+    expect(shown.get_by_role("heading")).to_contain_text("steps 99")
+    expect(shown).to_contain_text("Layers with a value: 400")
+    x = box["x"] + box["width"] - 28
+    left = frame.evaluate("document.querySelector('.heat canvas').clientWidth") - 28
+    names = 16 + 6.2 * len("blocks.39.part9.weight")
+    step_width = (left - names) / 99
+    tall.page.mouse.move(x - (99 - SPIKE_STEP - 0.5) * step_width, box["y"] + 100)
+    expect(shown.get_by_role("heading")).to_contain_text(f"steps {SPIKE_STEP}")
+    expect(shown).to_contain_text(f"{layer}: 100,000 L2 norm, larger than 399 of 399 others.")
+    heights = shown.locator(".bars > span").evaluate_all(
+        "bars => bars.map(bar => bar.getBoundingClientRect().height)"
+    )
+    assert max(heights) > 100
+    shown.locator("summary").click()
+    expect(shown.locator("tr", has_text="this layer").locator("td").first).to_have_text("1")

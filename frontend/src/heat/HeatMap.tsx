@@ -153,19 +153,9 @@ function seen({ span, rows }: HeatProps): Span {
   return spanIn(span, rows.length);
 }
 
-export function HeatMap(props: HeatProps) {
-  const { whole, rows, extent, span, setSpan } = props;
-  const latest = useRef(props);
-  latest.current = props;
-  const chart = useRef<ECharts | null>(null);
-  const [cursor, setCursor] = useState<Cell | null>(null);
-  const option = useHeatOption(props);
-  const board = useMemo<Board>(
-    () => ({ steps: whole.firstStep, rows: rows.length, extent, anomalies: anomaliesOf(whole, rows) }),
-    [whole, rows, extent],
-  );
-  const cellOf = ({ at, row }: Cursor): Cell => ({ row, step: whole.firstStep[at] ?? extent[0] });
-  const ready = useCallback((instance: ECharts) => {
+/** Listens to the pointer of each new chart, with the props as they are by then. */
+function useMouse(latest: { current: HeatProps }, chart: { current: ECharts | null }) {
+  return useCallback((instance: ECharts) => {
     chart.current = instance;
     const over = (event: { offsetX: number; offsetY: number }) =>
       cellAt(instance, seen(latest.current), event.offsetX, event.offsetY);
@@ -179,6 +169,21 @@ export function HeatMap(props: HeatProps) {
     });
     followMouse(instance, () => ({ ...latest.current, count: latest.current.rows.length }));
   }, []);
+}
+
+export function HeatMap(props: HeatProps) {
+  const { whole, rows, extent, span, setSpan } = props;
+  const latest = useRef(props);
+  latest.current = props;
+  const chart = useRef<ECharts | null>(null);
+  const [cursor, setCursor] = useState<Cell | null>(null);
+  const option = useHeatOption(props);
+  const board = useMemo<Board>(
+    () => ({ steps: whole.firstStep, rows: rows.length, extent, anomalies: anomaliesOf(whole, rows) }),
+    [whole, rows, extent],
+  );
+  const cellOf = ({ at, row }: Cursor): Cell => ({ row, step: whole.firstStep[at] ?? extent[0] });
+  const ready = useMouse(latest, chart);
   useEffect(() => setCursor(null), [rows]);
   return (
     <Keys

@@ -15,17 +15,35 @@ export const FAR_ABOVE = 257;
 /** A value this many times the upper end of the colours is far above. */
 const FAR = 3;
 
+type Coder = (value: number, logarithm: number) => number;
+
 /**
  * Index into the colour table; values below the domain take its lower end. Those above have codes of their own, for they are few;
  * above a domain that was chosen by hand there may be many, which take the upper end, and `far` says where "far above" begins.
  */
-export function codeOf(value: number, [low, high]: readonly [number, number], far?: number): number {
-  if (!(value > low)) return 0;
-  if (value > high) {
-    if (value > (far ?? high * FAR)) return FAR_ABOVE;
-    return far === undefined ? ABOVE : ABOVE - 1;
-  }
-  return Math.round((255 * Math.log(value / low)) / Math.log(high / low));
+function coder([low, high]: readonly [number, number], far?: number): Coder {
+  const [beyond, above] = far === undefined ? [high * FAR, ABOVE] : [far, ABOVE - 1];
+  const start = Math.log(low);
+  const scale = 255 / (Math.log(high) - start);
+  return (value, logarithm) => {
+    if (!(value > low)) return 0;
+    if (value > high) return value > beyond ? FAR_ABOVE : above;
+    return Math.round((logarithm - start) * scale);
+  };
+}
+
+/** The code of one value. */
+export function codeOf(value: number, domain: readonly [number, number], far?: number): number {
+  return coder(domain, far)(value, Math.log(value));
+}
+
+const known = new WeakMap<Float32Array, Float32Array>();
+
+/** Logarithms of a matrix, once: they stay while rows are zoomed and colours are dragged. */
+function logarithms(values: Float32Array): Float32Array {
+  const found = known.get(values) ?? values.map(Math.log);
+  known.set(values, found);
+  return found;
 }
 
 /** The columns of the matrix that a row of the picture stands for. */
@@ -91,15 +109,17 @@ export function codeRows(
   const cells = Math.min(height, rows.length);
   const codes = new Uint16Array(width * cells);
   const flags = new Uint8Array(width * cells).fill(Flag.absent);
+  const logs = logarithms(table.max);
+  const code = coder(domain, far);
   rows.forEach((columns, row) => {
     const target = Math.floor((row * cells) / rows.length) * width;
     for (const column of columns) {
       const source = column * width;
       for (let bucket = 0; bucket < width; bucket++) {
         const at = target + bucket;
-        const code = codeOf(table.max[source + bucket] ?? 0, domain, far);
-        if (code > (codes[at] ?? 0)) codes[at] = code;
-        flags[at] = mergeFlags(flags[at] ?? 0, table.flags[source + bucket] ?? Flag.absent);
+        const own = code(table.max[source + bucket] as number, logs[source + bucket] as number);
+        if (own > (codes[at] as number)) codes[at] = own;
+        flags[at] = mergeFlags(flags[at] as number, table.flags[source + bucket] as number);
       }
     }
   });

@@ -3,7 +3,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { Chart } from "../charts/Chart";
 import { rowsOfLines } from "../charts/export";
 import type { Board, Cursor } from "../charts/keys";
-import { lineOption } from "../charts/lineOption";
+import { lineOption, type Option } from "../charts/lineOption";
 import { paletteOf } from "../charts/palette";
 import { type Line, wantsLog } from "../charts/series";
 import type { LineSpec, Mark, OtherAxis } from "../charts/spec";
@@ -104,8 +104,20 @@ function LogSwitch({ log, choose }: { log: boolean; choose: (log: boolean) => vo
   );
 }
 
+function Saving(props: PlotProps & { option: Option; spec: LineSpec; height: number }) {
+  const { about, label, lines, option, spec, height } = props;
+  const [from, to] = currentZoom() ?? spec.extent;
+  const steps = `${spec.format.step(Math.ceil(from))} – ${spec.format.step(Math.floor(to))}`;
+  const sheet = () => ({
+    ...{ option, height, palette: spec.palette, extent: spec.extent, zoom: currentZoom() },
+    title: `${label} · ${about} · ${steps}`,
+  });
+  const rows = () => rowsOfLines(about, lines, props.axis?.name);
+  return <Export name={[about, label]} sheet={sheet} rows={rows} />;
+}
+
 export function LinePlot(props: PlotProps) {
-  const { lines, label, about, height = 220, stacked = false, startLog = false } = props;
+  const { lines, label, height = 220, stacked = false, startLog = false } = props;
   const { t, lang } = useText();
   const [choice, setChoice] = useState<boolean | null>(null);
   const [tabled, setTabled] = useState(false);
@@ -124,12 +136,6 @@ export function LinePlot(props: PlotProps) {
     const x = chart.current?.convertToPixel({ xAxisIndex: 0 }, board.steps[at] ?? 0);
     chart.current?.dispatchAction({ type: "showTip", x, y: height / 2 });
   };
-  const [from, to] = currentZoom() ?? spec.extent;
-  const steps = `${spec.format.step(Math.ceil(from))} – ${spec.format.step(Math.floor(to))}`;
-  const sheet = () => ({
-    ...{ option, height, palette: spec.palette, extent: spec.extent, zoom: currentZoom() },
-    title: `${label} · ${about} · ${steps}`,
-  });
   return (
     <figure class="plot">
       <Surface
@@ -153,11 +159,7 @@ export function LinePlot(props: PlotProps) {
       <figcaption>
         {possible ? <LogSwitch log={log} choose={setChoice} /> : null}
         <Notes props={props} drawn={Math.max(0, ...lines.map((line) => line.points.length))} />
-        <Export
-          name={[about, label]}
-          sheet={sheet}
-          rows={() => rowsOfLines(about, lines, props.axis?.name)}
-        />
+        <Saving {...props} option={option} spec={spec} height={height} />
         <NumberTable lines={lines} spec={spec} open={tabled} toggle={setTabled} />
       </figcaption>
     </figure>

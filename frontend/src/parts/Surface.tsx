@@ -36,13 +36,11 @@ function useCalm(text: string): string {
   return calm;
 }
 
-export function Surface(props: Props) {
-  const { label, summary, board, say, children } = props;
-  const { t } = useText();
-  const id = useId();
+/** The cursor, and what each key does with it. */
+function useKeys(props: Props): { cursor: Cursor | null; press: (event: KeyboardEvent) => void } {
+  const { board } = props;
   const [cursor, setCursor] = useState<Cursor | null>(null);
   const anchor = useRef<number | null>(null);
-  const words = useCalm(cursor && cursor.row < board.rows ? say(cursor) : "");
   const stepAt = (at: number) => board.steps[Math.min(at, board.steps.length - 1)] ?? board.extent[0];
   const go = (next: Cursor) => {
     setCursor(next);
@@ -69,6 +67,15 @@ export function Surface(props: Props) {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.key.length === 1 && !keysOn())) return;
     if (act(event)) event.preventDefault();
   };
+  return { cursor, press };
+}
+
+export function Surface(props: Props) {
+  const { label, summary, board, say, children } = props;
+  const { t } = useText();
+  const id = useId();
+  const { cursor, press } = useKeys(props);
+  const words = useCalm(cursor && cursor.row < board.rows ? say(cursor) : "");
   return (
     <>
       {/* biome-ignore-start lint/a11y/noNoninteractiveTabindex: role="application" makes it interactive */}

@@ -57,4 +57,13 @@ export const views = `
 .look-far { background: #ff00c8; }
 .look-zero { background: #808080; }
 .look-absent { background: radial-gradient(#808080 0.8px, transparent 1px) 0 0 / 4px 4px; }
+.bars { position: relative; display: flex; align-items: flex-end; gap: 1px; height: 120px; margin-top: 14px;
+  border-bottom: 1px solid var(--muted); }
+.bars > span { flex: 1; background: var(--fill-info); }
+.bars > b { position: absolute; left: 0; top: -14px; font-weight: 400; font-size: 11px; color: var(--muted); }
+.bars > i { position: absolute; top: 0; bottom: 0; border-left: 2px dashed var(--text); }
+.bars > .mark-own { border-left-style: solid; }
+.bars > .mark-own::before { content: "▼"; position: absolute; top: -15px; left: -7px; font: 12px/1 sans-serif; }
+.bar-ends { display: flex; justify-content: space-between; font-size: 11px; }
+.distribution p { font-size: 12px; }
 `;
