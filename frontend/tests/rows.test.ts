@@ -1,8 +1,10 @@
+import { act, renderHook } from "@testing-library/preact";
 import { expect, test } from "vitest";
 import { ABOVE, codeRows, columnSpans, mergeColumns } from "../src/heat/grid";
 import { labelsOf } from "../src/heat/labels";
 import type { Row } from "../src/heat/rows";
 import { movedRows, showing, spanIn, zoomedRows } from "../src/heat/span";
+import { useSpan } from "../src/heat/useSpan";
 import { makeTable } from "./make";
 
 test("zooming in ends at one row and zooming out at all of them", () => {
@@ -82,4 +84,17 @@ test("one spike in one of a thousand layers survives in every span that holds it
     const grid = codeRows(table, all.slice(from, to), 97, [0.1, 10]);
     expect(Math.max(...mergeColumns(grid, columnSpans(table.firstStep, 0, 30, 2)).codes)).toBe(ABOVE);
   }
+});
+
+test("the rows in view stay while records come in, and all are shown once there are others", () => {
+  const { result, rerender } = renderHook(({ rows }: { rows: Row[] }) => useSpan(rows), {
+    initialProps: { rows: rowsOf(["a", "b", "c"]) },
+  });
+  act(() => result.current[1]([1, 2]));
+  rerender({ rows: rowsOf(["a", "b", "c"]) });
+  expect(result.current[0]).toEqual([1, 2]);
+  rerender({ rows: rowsOf(["a", "c", "b"]) });
+  expect(result.current[0]).toBeNull();
+  rerender({ rows: rowsOf(["a", "b", "c"]) });
+  expect(result.current[0]).toBeNull();
 });

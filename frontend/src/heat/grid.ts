@@ -97,6 +97,39 @@ export function columnSpans(
 
 type Source = Pick<Matrix, "buckets" | "max" | "flags">;
 
+interface Coded {
+  low: number;
+  high: number;
+  far: number | undefined;
+  codes: Uint16Array;
+}
+
+const coded = new WeakMap<Float32Array, Coded>();
+
+/** The code of every cell of a matrix, kept for the newest domain: rows in view change far more often than colours. */
+function codesOf(values: Float32Array, domain: readonly [number, number], far?: number): Uint16Array {
+  const [low, high] = domain;
+  const kept = coded.get(values);
+  if (kept && kept.low === low && kept.high === high && kept.far === far) return kept.codes;
+  const logs = logarithms(values);
+  const code = coder(domain, far);
+  const codes = new Uint16Array(values.length);
+  for (let at = 0; at < codes.length; at++) codes[at] = code(values[at] as number, logs[at] as number);
+  coded.set(values, { low, high, far, codes });
+  return codes;
+}
+
+/** Puts a row on top of what is already at `target`. */
+function mergeInto(grid: Grid, target: number, codes: Uint16Array, flags: Uint8Array): void {
+  for (let bucket = 0; bucket < codes.length; bucket++) {
+    const at = target + bucket;
+    const own = codes[bucket] as number;
+    if (own > (grid.codes[at] as number)) grid.codes[at] = own;
+    const bits = flags[bucket] as number;
+    if (bits !== grid.flags[at]) grid.flags[at] = mergeFlags(grid.flags[at] as number, bits);
+  }
+}
+
 /** The rows of a picture from top to bottom, at most `height` of them, with every bucket still its own: what zooming does not change. */
 export function codeRows(
   table: Source,
@@ -109,21 +142,22 @@ export function codeRows(
   const cells = Math.min(height, rows.length);
   const codes = new Uint16Array(width * cells);
   const flags = new Uint8Array(width * cells).fill(Flag.absent);
-  const logs = logarithms(table.max);
-  const code = coder(domain, far);
+  const grid = { width, height: cells, codes, flags };
+  const every = codesOf(table.max, domain, far);
+  let filled = 0;
   rows.forEach((columns, row) => {
     const target = Math.floor((row * cells) / rows.length) * width;
     for (const column of columns) {
-      const source = column * width;
-      for (let bucket = 0; bucket < width; bucket++) {
-        const at = target + bucket;
-        const own = code(table.max[source + bucket] as number, logs[source + bucket] as number);
-        if (own > (codes[at] as number)) codes[at] = own;
-        flags[at] = mergeFlags(flags[at] as number, table.flags[source + bucket] as number);
-      }
+      const [from, to] = [column * width, (column + 1) * width];
+      if (target >= filled) {
+        // The first row there needs no merging.
+        codes.set(every.subarray(from, to), target);
+        flags.set(table.flags.subarray(from, to), target);
+        filled = target + width;
+      } else mergeInto(grid, target, every.subarray(from, to), table.flags.subarray(from, to));
     }
   });
-  return { width, height: cells, codes, flags };
+  return grid;
 }
 
 /** The buckets of each pixel column merged: what every step of a zoom costs. */
