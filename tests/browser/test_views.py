@@ -66,6 +66,26 @@ def test_every_view_is_accessible(made: Any, theme: str) -> None:
     assert wrong == {}
 
 
+def test_what_can_be_chosen_in_a_heat_map_is_accessible(made: Any) -> None:
+    frame = made.open(run="sick", view="gradients", layer="blocks.1.mlp.fc1.weight")
+    settle(frame)
+    frame.get_by_role("application").first.press("z")
+    frame.get_by_role("slider").first.press("PageUp")
+    frame.locator(".distribution summary").click()
+    expect(frame.locator(".row-range, .chosen-range")).to_have_count(2)
+    assert faults(frame) == []
+    made.page.set_viewport_size({"width": 320, "height": 640})
+    frame.wait_for_timeout(300)
+    assert frame.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_compared_runs_aligned_by_time_are_accessible(made: Any) -> None:
+    frame = made.open(run="sick", view="compare", cmp="healthy", align="time")
+    expect(frame.locator(".unseen", has_text="after the start").first).to_be_attached()
+    settle(frame)
+    assert faults(frame) == []
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_no_view_is_wider_than_a_page_at_400_percent(made: Any, view: str) -> None:
     made.page.set_viewport_size({"width": 320, "height": 640})
