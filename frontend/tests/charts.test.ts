@@ -22,7 +22,7 @@ function spec(change: Partial<LineSpec> = {}): LineSpec {
     extent: [0, 10],
     palette: paletteOf("light"),
     words: { step: "step", zero: "zero", nonFinite: "NaN/Inf" },
-    format: { value: String, step: String },
+    format: { value: String, step: String, place: String },
     ...change,
   };
 }
@@ -145,6 +145,7 @@ test("a zoom event is told in steps, and all of it is no zoom", () => {
 test("the heat map names its rows and outlines the chosen one", () => {
   const option = heatOption({
     rows: ["a", "b"],
+    widest: 1,
     extent: [0, 100],
     marks: [{ first: 10, last: 20, severity: "error", label: "LD101" }],
     rail: Uint8Array.from([0, RAIL.broken]),

@@ -11,7 +11,7 @@ import { cosinesOf } from "../src/views/Conflict";
 import { acrossRuns, differing, whereOf } from "../src/views/compared";
 import { makeDiagnosis, makeFinding, makeTable } from "./make";
 
-const FORMAT = { value: String, step: String };
+const FORMAT = { value: String, step: String, place: (step: number) => `step ${step}` };
 const t = translate.bind(null, "en") as Parameters<typeof describeLines>[2];
 
 test("CSV cells are quoted and never formulas", () => {
@@ -46,7 +46,7 @@ test("a chart is told in words, with its extremes and what is not finite", () =>
   const lines = [lineOf("loss", columnAt(table, 0))];
   const text = describeLines(lines, FORMAT, t, "en");
   expect(text).toContain("largest 90 at step 13");
-  expect(text).toContain("Not finite in steps 20");
+  expect(text).toContain("Not finite at step 20");
   expect(sayStep(lines, 20, FORMAT, t)).toBe("Step 20: loss: NaN/Inf");
   expect(sayStep(lines, 10, FORMAT, t)).toBe("Step 10: loss: 1");
 });

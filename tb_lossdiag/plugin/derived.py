@@ -27,6 +27,9 @@ UPDATE_RATIO = Quantity(
 GRADIENT_SHARE = Quantity("gradient_share", "derived", Axis.PARAMETER, "1", GRADIENT_NORM.how)
 """Share of a parameter in the squared global gradient norm of its record; finite norms only."""
 
+ELAPSED = Quantity("elapsed", "derived", Axis.RUN, "s", "record anything")
+"""Seconds since the run's first record, at every step that has one."""
+
 RATE_RECORDS = (10, 100, 1000)
 CLIP_RATES = {
     records: Quantity(f"clip_rate_{records}", "derived", Axis.CLIP, "1", CLIP_GLOBAL_NORM.how)
@@ -81,6 +84,15 @@ def _rolling(counts: Doubles, rows: int) -> Doubles:
     return total
 
 
+def elapsed(run: Run) -> Table:
+    """float32[T, 1]; never falls, although clocks are set back."""
+    tables = list(run.tables.values())
+    steps, rows = np.unique(np.concatenate([t.steps for t in tables]), return_index=True)
+    times = np.maximum.accumulate(np.concatenate([t.walltimes for t in tables])[rows])
+    seconds = (times - times[:1]).astype(np.float32)[:, None]
+    return Table(ELAPSED, ("",), steps, times, seconds)
+
+
 def _in_force(table: Table, steps: Steps, columns: tuple[str, ...]) -> Floats:
     rows = np.searchsorted(table.steps, steps, side="right") - 1
     values = table.at(table.steps, columns)
@@ -97,6 +109,7 @@ def _like(table: Table, quantity: Quantity, values: Floats) -> Table:
 DERIVED: Mapping[str, tuple[Quantity, tuple[Quantity, ...], Derive]] = {
     UPDATE_RATIO.name: (UPDATE_RATIO, (UPDATE_NORM, PARAMETER_NORM), update_ratio),
     GRADIENT_SHARE.name: (GRADIENT_SHARE, (GRADIENT_NORM,), gradient_share),
+    ELAPSED.name: (ELAPSED, (), elapsed),
     **{
         rate.name: (rate, (CLIP_GLOBAL_NORM, CLIP_MAX_NORM), partial(clip_rate, records=records))
         for records, rate in CLIP_RATES.items()
@@ -107,4 +120,6 @@ DERIVED: Mapping[str, tuple[Quantity, tuple[Quantity, ...], Derive]] = {
 
 def available(run: Run) -> list[str]:
     """Names of the derived quantities that the run's records allow."""
+    if not any(len(table) for table in run.tables.values()):
+        return []
     return [name for name, (_, needs, _) in DERIVED.items() if all(q in run for q in needs)]

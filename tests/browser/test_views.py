@@ -66,6 +66,26 @@ def test_every_view_is_accessible(made: Any, theme: str) -> None:
     assert wrong == {}
 
 
+def test_what_can_be_chosen_in_a_heat_map_is_accessible(made: Any) -> None:
+    frame = made.open(run="sick", view="gradients", layer="blocks.1.mlp.fc1.weight")
+    settle(frame)
+    frame.get_by_role("application").first.press("z")
+    frame.get_by_role("slider").first.press("PageUp")
+    frame.locator(".distribution summary").click()
+    expect(frame.locator(".row-range, .chosen-range")).to_have_count(2)
+    assert faults(frame) == []
+    made.page.set_viewport_size({"width": 320, "height": 640})
+    frame.wait_for_timeout(300)
+    assert frame.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_compared_runs_aligned_by_time_are_accessible(made: Any) -> None:
+    frame = made.open(run="sick", view="compare", cmp="healthy", align="time")
+    expect(frame.locator(".unseen", has_text="after the start").first).to_be_attached()
+    settle(frame)
+    assert faults(frame) == []
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_no_view_is_wider_than_a_page_at_400_percent(made: Any, view: str) -> None:
     made.page.set_viewport_size({"width": 320, "height": 640})
@@ -247,3 +267,28 @@ def test_keys_are_listed_and_letters_can_be_switched_off(made: Any) -> None:
     frame.get_by_role("application").first.focus()
     made.page.keyboard.press("?")
     expect(dialog).to_be_hidden()
+
+
+def test_a_narrow_overview_scrolls_its_runs_inside_their_box(made: Any) -> None:
+    made.page.set_viewport_size({"width": 420, "height": 900})
+    frame = made.open(run="sick")
+    settle(frame)
+    row = frame.locator("table.runs tbody tr").first
+    expect(row.get_by_role("rowheader")).to_contain_text("sick")
+    box = row.bounding_box()
+    assert box
+    assert box["height"] < 160, "cells are squeezed until each letter has a line"
+    frame.locator("table.runs tbody td").nth(5).evaluate("cell => cell.scrollIntoView()")
+    scroller = frame.locator(".scroll").first
+    assert scroller.evaluate("box => box.scrollLeft") > 0
+    assert frame.evaluate("document.documentElement.scrollWidth") <= 420
+
+
+def test_runs_are_sorted_by_their_headings(made: Any) -> None:
+    frame = made.open(run="sick")
+    first = frame.locator("table.runs tbody th").first
+    expect(first).to_contain_text("sick")
+    frame.locator("table.runs").get_by_role("button", name="Run", exact=True).press("Enter")
+    expect(first).to_contain_text("healthy")
+    head = frame.locator("table.runs").get_by_role("columnheader", name="Run")
+    expect(head).to_have_attribute("aria-sort", "ascending")

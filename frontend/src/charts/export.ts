@@ -56,8 +56,8 @@ export function svgOf(sheet: Sheet): string {
 }
 
 /** One row per point: the value, and the smallest and largest of what it stands for. */
-export function rowsOfLines(about: string, lines: Line[]): (string | number | null)[][] {
-  const rows: (string | number | null)[][] = [["run", "line", "step", "value", "min", "max"]];
+export function rowsOfLines(about: string, lines: Line[], axis = "step"): (string | number | null)[][] {
+  const rows: (string | number | null)[][] = [["run", "line", axis, "value", "min", "max"]];
   for (const line of lines) {
     const wide = new Map(line.band.map(([step, low, high]) => [step, [low, high] as const]));
     for (const [step, value] of line.points) {

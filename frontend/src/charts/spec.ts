@@ -18,6 +18,20 @@ export interface Words {
   nonFinite: string;
 }
 
+/** How numbers are written. */
+export interface Format {
+  value: (value: number) => string;
+  /** A number of the x axis. */
+  step: (value: number) => string;
+  /** The same in words: "step 500". */
+  place: (value: number) => string;
+}
+
+/** An x axis that does not show steps. */
+export interface OtherAxis extends Pick<Format, "step" | "place"> {
+  name: string;
+}
+
 export interface LineSpec {
   lines: Line[];
   marks: Mark[];
@@ -30,5 +44,5 @@ export interface LineSpec {
   bounds: [number, number] | undefined;
   palette: Palette;
   words: Words;
-  format: { value: (value: number) => string; step: (value: number) => string };
+  format: Format;
 }

@@ -1,5 +1,6 @@
 /** Several tables of one run at once; only those that were recorded are asked for, and only what is in view. */
-import { type Range, useSettledZoom } from "../charts/zoom";
+import { type Range, useAxis, useSettledZoom } from "../charts/zoom";
+import type { Alignment } from "./align";
 import { getMatrix, getTable, type Part } from "./client";
 import { type Resource, useResource } from "./resource";
 import type { Matrix, Table } from "./table";
@@ -66,26 +67,53 @@ export function useColumn(run: RunSummary, quantity: string, name: string): Reso
   return known ? column : { ...column, loading: names.loading, error: names.error, retry: names.retry };
 }
 
+/** Runs, and which of them have the quantity: of a run that is still being read nothing is known yet. */
+function holders(runs: readonly RunSummary[], quantity: string): [string, boolean][] {
+  return runs.map(({ run, quantities }) => [run, quantities.includes(quantity)]);
+}
+
 /** The same quantity of several runs, null for those that did not record it. */
-export function useAcross(runs: readonly RunSummary[], quantity: string): Resource<(Table | null)[]> {
-  const zoom = useSettledZoom(DATA_MS);
+export function useAcross(
+  runs: readonly RunSummary[],
+  quantity: string,
+  { axis, warps }: Alignment,
+): Resource<(Table | null)[]> {
+  const settled = useSettledZoom(DATA_MS);
+  // A range of another axis is about to be replaced.
+  const zoom = useAxis() === axis ? settled : null;
   const versions = runs.map(({ data_version }) => data_version).join();
-  const about = JSON.stringify([quantity, runs.map(({ run }) => run)]);
+  const about = JSON.stringify([quantity, axis, holders(runs, quantity)]);
+  const rangeOf = (at: number): Range | null => {
+    const [range, back] = [widened(zoom), warps?.[at]?.back];
+    return range && back ? [back(range[0]), back(range[1])] : range;
+  };
   return useResource(about, `${versions} ${zoom ?? ""}`, (signal) =>
     Promise.all(
-      runs.map((run) =>
+      runs.map((run, at) =>
         run.quantities.includes(quantity)
-          ? getTable(run.run, quantity, signal, { range: widened(zoom) })
+          ? getTable(run.run, quantity, signal, { range: rangeOf(at) })
           : Promise.resolve(null),
       ),
     ),
   );
 }
 
+/** As many points as the server gives: what lies between two of them is not known better. */
+const CLOCK_POINTS = 10_000;
+
+/** Seconds since each run's start, if wanted. */
+export function useClocks(runs: readonly RunSummary[], wanted: boolean): Resource<Table[]> {
+  const versions = runs.map(({ data_version }) => data_version).join();
+  const about = wanted ? JSON.stringify(["clocks", runs.map(({ run }) => run)]) : null;
+  return useResource(about, versions, (signal) =>
+    Promise.all(runs.map((run) => getTable(run.run, "elapsed", signal, { points: CLOCK_POINTS }))),
+  );
+}
+
 /** The matrices of several runs. */
 export function useMatrices(runs: readonly RunSummary[], quantity: string): Resource<(Matrix | null)[]> {
   const versions = runs.map(({ data_version }) => data_version).join();
-  const about = JSON.stringify(["matrix", quantity, runs.map(({ run }) => run)]);
+  const about = JSON.stringify(["matrix", quantity, holders(runs, quantity)]);
   return useResource(about, versions, (signal) =>
     Promise.all(
       runs.map((run) =>

@@ -12,11 +12,15 @@ import { Surface as Keys } from "../parts/Surface";
 import { formatInteger } from "../text/numbers";
 import type { ECharts } from "../vendor";
 import { railOf } from "./events";
+import { followMouse } from "./gestures";
 import { bucketAt } from "./grid";
-import { heatHeight, heatOption } from "./heatOption";
+import { heatHeight, heatOption, pictureOf } from "./heatOption";
+import { labelsOf, titleOf } from "./labels";
 import type { Colours } from "./lut";
 import type { Row } from "./rows";
+import { type Span, showing, spanIn, zoomedRows } from "./span";
 import { Surface } from "./surface";
+import type { ColourRange } from "./useColourRange";
 
 /** A cell: position among the rows, and a step in it. */
 export interface Cell {
@@ -29,8 +33,10 @@ export interface HeatProps {
   whole: Matrix;
   fine?: Matrix | undefined;
   rows: Row[];
-  /** Values at the two ends of the colours. */
-  domain: readonly [number, number];
+  /** Rows in view; null for all. */
+  span: Span | null;
+  setSpan: (span: Span | null) => void;
+  range: Pick<ColourRange, "domain" | "far">;
   colours: Colours;
   extent: Range;
   marks: Mark[];
@@ -38,6 +44,8 @@ export interface HeatProps {
   selected: number;
   label: string;
   summary: string;
+  /** How places on the x axis are written, if they are not steps. */
+  formatStep?: ((value: number) => string) | undefined;
   /** Words for a cell. */
   say: (cell: Cell) => string;
   point: (cell: Cell) => void;
@@ -45,36 +53,58 @@ export interface HeatProps {
   table?: () => void;
 }
 
-function cellAt(chart: ECharts, rows: number, x: number, y: number): Cell | null {
+function cellAt(chart: ECharts, [from, to]: Span, x: number, y: number): Cell | null {
   if (!chart.containPixel({ gridIndex: 0 }, [x, y])) return null;
   const [step = 0, row = 0] = chart.convertFromPixel({ gridIndex: 0 }, [x, y]) as number[];
-  return row < 0 || row >= rows ? null : { row, step };
+  return row < 0 || from + row >= to ? null : { row: from + row, step };
 }
 
 /** Everything the picture depends on, as the library's option. */
 export function useHeatOption(props: HeatProps) {
-  const { whole, fine, rows, theme, selected, domain, colours, marks } = props;
+  const { whole, fine, rows, theme, selected, colours, marks, formatStep } = props;
+  const { domain, far } = props.range;
   const [first, last] = props.extent;
+  const [top, bottom] = spanIn(props.span, rows.length);
   const { lang } = useText();
   const surface = useRef<Surface | null>(null);
   surface.current ??= new Surface();
   const rail = useMemo(() => railOf(whole), [whole]);
+  const widest = useMemo(() => rows.reduce((most, row) => Math.max(most, titleOf(row).length), 0), [rows]);
   return useMemo(() => {
     const palette = paletteOf(theme);
-    const columns = rows.map((row) => row.columns);
-    const picture = { whole, fine, rows: columns, domain, colours, background: palette.background };
+    const seen = rows.slice(top, bottom);
+    const columns = seen.map((row) => row.columns);
+    const picture = { whole, fine, rows: columns, domain, far, colours, background: palette.background };
     return heatOption({
-      rows: rows.map(({ name, columns: { length } }) => (length > 1 ? `▸ ${name} (${length})` : name)),
+      rows: labelsOf(seen, pictureOf(rows.length).height / seen.length),
+      widest,
       extent: [first, last],
       palette,
-      formatStep: (value) => formatInteger(Math.round(value), lang),
-      selected,
+      formatStep: formatStep ?? ((value) => formatInteger(Math.round(value), lang)),
+      selected: selected >= top && selected < bottom ? selected - top : -1,
       marks,
       rail,
       railSteps: whole.firstStep,
       draw: (frame) => surface.current?.draw(picture, frame) ?? null,
     });
-  }, [whole, fine, rows, theme, selected, lang, domain, colours, marks, rail, first, last]);
+  }, [
+    whole,
+    fine,
+    rows,
+    theme,
+    selected,
+    lang,
+    formatStep,
+    domain,
+    far,
+    colours,
+    marks,
+    rail,
+    first,
+    last,
+    top,
+    bottom,
+  ]);
 }
 
 const BAD = Flag.nan | Flag.plusInf | Flag.minusInf;
@@ -93,14 +123,15 @@ function anomaliesOf(whole: Matrix, rows: Row[]): Cursor[] {
 }
 
 /** Where the keyboard's cursor is, as a box over the picture. */
-function Crosshair({ chart, cell, rows }: { chart: ECharts | null; cell: Cell | null; rows: number }) {
-  if (!chart || !cell) return null;
-  const [x = 0, y = 0] = chart.convertToPixel({ gridIndex: 0 }, [cell.step, cell.row]) as number[];
-  const [, next = y] = chart.convertToPixel({ gridIndex: 0 }, [
-    cell.step,
-    Math.min(rows - 1, cell.row + 1),
-  ]) as number[];
-  const height = Math.max(4, Math.abs(next - y) || 12);
+function Crosshair(props: { chart: ECharts | null; cell: Cell | null; span: Span; rows: number }) {
+  const { chart, cell, rows } = props;
+  const [from, to] = props.span;
+  if (!chart || !cell || cell.row < from || cell.row >= to) return null;
+  const [x = 0] = chart.convertToPixel({ gridIndex: 0 }, [cell.step, 0]) as number[];
+  const picture = pictureOf(rows);
+  const perRow = picture.height / (to - from);
+  const height = Math.max(4, perRow);
+  const y = picture.top + (cell.row - from + 0.5) * perRow;
   return (
     <div
       class="crosshair"
@@ -109,8 +140,39 @@ function Crosshair({ chart, cell, rows }: { chart: ECharts | null; cell: Cell | 
   );
 }
 
+/** Keys of the rows; true where that was all the key does. */
+function rowKey(key: string, row: number, { rows, span, setSpan }: HeatProps): boolean {
+  const zoom = (closer: boolean) => setSpan(zoomedRows(span, rows.length, closer, row + 0.5));
+  if (key === "z") zoom(true);
+  else if (key === "x") zoom(false);
+  else if (key === "0") setSpan(null);
+  return key === "z" || key === "x";
+}
+
+function seen({ span, rows }: HeatProps): Span {
+  return spanIn(span, rows.length);
+}
+
+/** Listens to the pointer of each new chart, with the props as they are by then. */
+function useMouse(latest: { current: HeatProps }, chart: { current: ECharts | null }) {
+  return useCallback((instance: ECharts) => {
+    chart.current = instance;
+    const over = (event: { offsetX: number; offsetY: number }) =>
+      cellAt(instance, seen(latest.current), event.offsetX, event.offsetY);
+    instance.getZr().on("mousemove", (event) => {
+      const cell = over(event);
+      if (cell) latest.current.point(cell);
+    });
+    instance.getZr().on("click", (event) => {
+      const cell = over(event);
+      if (cell) latest.current.open(cell);
+    });
+    followMouse(instance, () => ({ ...latest.current, count: latest.current.rows.length }));
+  }, []);
+}
+
 export function HeatMap(props: HeatProps) {
-  const { whole, rows, extent } = props;
+  const { whole, rows, extent, span, setSpan } = props;
   const latest = useRef(props);
   latest.current = props;
   const chart = useRef<ECharts | null>(null);
@@ -121,19 +183,7 @@ export function HeatMap(props: HeatProps) {
     [whole, rows, extent],
   );
   const cellOf = ({ at, row }: Cursor): Cell => ({ row, step: whole.firstStep[at] ?? extent[0] });
-  const ready = useCallback((instance: ECharts) => {
-    chart.current = instance;
-    const over = (event: { offsetX: number; offsetY: number }) =>
-      cellAt(instance, latest.current.rows.length, event.offsetX, event.offsetY);
-    instance.getZr().on("mousemove", (event) => {
-      const cell = over(event);
-      if (cell) latest.current.point(cell);
-    });
-    instance.getZr().on("click", (event) => {
-      const cell = over(event);
-      if (cell) latest.current.open(cell);
-    });
-  }, []);
+  const ready = useMouse(latest, chart);
   useEffect(() => setCursor(null), [rows]);
   return (
     <Keys
@@ -142,7 +192,9 @@ export function HeatMap(props: HeatProps) {
       summary={props.summary}
       board={board}
       say={(at) => props.say(cellOf(at))}
+      keys={(key, { row }) => rowKey(key, row, props)}
       move={(at) => {
+        setSpan(showing(span, rows.length, at.row));
         setCursor(cellOf(at));
         props.point(cellOf(at));
       }}
@@ -156,7 +208,7 @@ export function HeatMap(props: HeatProps) {
         extent={extent}
         ready={ready}
       />
-      <Crosshair chart={chart.current} cell={cursor} rows={rows.length} />
+      <Crosshair chart={chart.current} cell={cursor} span={seen(props)} rows={rows.length} />
     </Keys>
   );
 }

@@ -1,25 +1,43 @@
-/** Colour bar and the four looks that are not numbers. */
+/** Colour bar and the looks that are not numbers on it. */
 import { useText } from "../i18n";
 import { formatValue } from "../text/numbers";
-import { type Colours, gradientOf } from "./lut";
+import { ColourBar } from "./ColourBar";
+import type { Colours } from "./lut";
+import type { ColourRange } from "./useColourRange";
 
 const LOOKS = ["nan", "inf", "zero", "absent"] as const;
 
 interface Props {
-  domain: readonly [number, number];
+  range: ColourRange;
   unit: string;
   colours: Colours;
 }
 
-export function Legend({ domain: [low, high], unit, colours }: Props) {
+/** What a chosen range means, and the way back to the one found in the data. */
+function Chosen({ range }: { range: ColourRange }) {
+  const { t } = useText();
+  if (range.far === undefined) return null;
+  return (
+    <span class="chosen-range">
+      {t("heat.chosen")}{" "}
+      <button type="button" onClick={() => range.choose(null)}>
+        {t("heat.found")}
+      </button>
+    </span>
+  );
+}
+
+export function Legend({ range, unit, colours }: Props) {
   const { t, lang } = useText();
+  const [low, high] = range.domain;
   return (
     <div class="legend">
       <span>≤ {formatValue(Number(low.toPrecision(3)), lang)}</span>
-      <span class="colour-bar" style={{ background: gradientOf(colours) }} />
+      <ColourBar range={range} colours={colours} unit={unit} />
       <span>
         ≥ {formatValue(Number(high.toPrecision(3)), lang)} {unit}
       </span>
+      <Chosen range={range} />
       <span class="look">
         <span class="swatch look-far" />
         {t("heat.far")}

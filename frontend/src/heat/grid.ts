@@ -15,11 +15,35 @@ export const FAR_ABOVE = 257;
 /** A value this many times the upper end of the colours is far above. */
 const FAR = 3;
 
-/** Index into the colour table; values below the domain take its lower end, values above have codes of their own. */
-export function codeOf(value: number, [low, high]: readonly [number, number]): number {
-  if (!(value > low)) return 0;
-  if (value > high) return value > high * FAR ? FAR_ABOVE : ABOVE;
-  return Math.round((255 * Math.log(value / low)) / Math.log(high / low));
+type Coder = (value: number, logarithm: number) => number;
+
+/**
+ * Index into the colour table; values below the domain take its lower end. Those above have codes of their own, for they are few;
+ * above a domain that was chosen by hand there may be many, which take the upper end, and `far` says where "far above" begins.
+ */
+function coder([low, high]: readonly [number, number], far?: number): Coder {
+  const [beyond, above] = far === undefined ? [high * FAR, ABOVE] : [far, ABOVE - 1];
+  const start = Math.log(low);
+  const scale = 255 / (Math.log(high) - start);
+  return (value, logarithm) => {
+    if (!(value > low)) return 0;
+    if (value > high) return value > beyond ? FAR_ABOVE : above;
+    return Math.round((logarithm - start) * scale);
+  };
+}
+
+/** The code of one value. */
+export function codeOf(value: number, domain: readonly [number, number], far?: number): number {
+  return coder(domain, far)(value, Math.log(value));
+}
+
+const known = new WeakMap<Float32Array, Float32Array>();
+
+/** Logarithms of a matrix, once: they stay while rows are zoomed and colours are dragged. */
+function logarithms(values: Float32Array): Float32Array {
+  const found = known.get(values) ?? values.map(Math.log);
+  known.set(values, found);
+  return found;
 }
 
 /** The columns of the matrix that a row of the picture stands for. */
@@ -47,11 +71,20 @@ export function bucketAt(firstStep: ArrayLike<number>, step: number): number {
   return low;
 }
 
-/** Bucket range of each pixel column of a view of `width` pixels over the steps from..to. */
-export function columnSpans(firstStep: Float64Array, from: number, to: number, width: number): Int32Array {
+const EVERYWHERE = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+
+/** Bucket range of each pixel column of a view of `width` pixels over the steps from..to; none outside of `reach`. */
+export function columnSpans(
+  firstStep: Float64Array,
+  from: number,
+  to: number,
+  width: number,
+  [begin, end]: readonly [number, number] = EVERYWHERE,
+): Int32Array {
   const spans = new Int32Array(width * 2);
   const perPixel = (to - from) / width;
   for (let x = 0; x < width; x++) {
+    if (from + x * perPixel > end || from + (x + 1) * perPixel < begin) continue;
     const left = bucketAt(firstStep, from + x * perPixel);
     const right = bucketAt(firstStep, from + (x + 1) * perPixel - perPixel * 1e-6);
     // The bucket that merely reaches into this pixel was painted further left, unless it is the only one.
@@ -64,30 +97,67 @@ export function columnSpans(firstStep: Float64Array, from: number, to: number, w
 
 type Source = Pick<Matrix, "buckets" | "max" | "flags">;
 
+interface Coded {
+  low: number;
+  high: number;
+  far: number | undefined;
+  codes: Uint16Array;
+}
+
+const coded = new WeakMap<Float32Array, Coded>();
+
+/** The code of every cell of a matrix, kept for the newest domain: rows in view change far more often than colours. */
+function codesOf(values: Float32Array, domain: readonly [number, number], far?: number): Uint16Array {
+  const [low, high] = domain;
+  const kept = coded.get(values);
+  if (kept && kept.low === low && kept.high === high && kept.far === far) return kept.codes;
+  const logs = logarithms(values);
+  const code = coder(domain, far);
+  const codes = new Uint16Array(values.length);
+  for (let at = 0; at < codes.length; at++) codes[at] = code(values[at] as number, logs[at] as number);
+  coded.set(values, { low, high, far, codes });
+  return codes;
+}
+
+/** Puts a row on top of what is already at `target`. */
+function mergeInto(grid: Grid, target: number, codes: Uint16Array, flags: Uint8Array): void {
+  for (let bucket = 0; bucket < codes.length; bucket++) {
+    const at = target + bucket;
+    const own = codes[bucket] as number;
+    if (own > (grid.codes[at] as number)) grid.codes[at] = own;
+    const bits = flags[bucket] as number;
+    if (bits !== grid.flags[at]) grid.flags[at] = mergeFlags(grid.flags[at] as number, bits);
+  }
+}
+
 /** The rows of a picture from top to bottom, at most `height` of them, with every bucket still its own: what zooming does not change. */
 export function codeRows(
   table: Source,
   rows: readonly Columns[],
   height: number,
   domain: readonly [number, number],
+  far?: number,
 ): Grid {
   const width = table.buckets;
   const cells = Math.min(height, rows.length);
   const codes = new Uint16Array(width * cells);
   const flags = new Uint8Array(width * cells).fill(Flag.absent);
+  const grid = { width, height: cells, codes, flags };
+  const every = codesOf(table.max, domain, far);
+  let filled = 0;
   rows.forEach((columns, row) => {
     const target = Math.floor((row * cells) / rows.length) * width;
     for (const column of columns) {
-      const source = column * width;
-      for (let bucket = 0; bucket < width; bucket++) {
-        const at = target + bucket;
-        const code = codeOf(table.max[source + bucket] ?? 0, domain);
-        if (code > (codes[at] ?? 0)) codes[at] = code;
-        flags[at] = mergeFlags(flags[at] ?? 0, table.flags[source + bucket] ?? Flag.absent);
-      }
+      const [from, to] = [column * width, (column + 1) * width];
+      if (target >= filled) {
+        // The first row there needs no merging.
+        codes.set(every.subarray(from, to), target);
+        flags.set(table.flags.subarray(from, to), target);
+        filled = target + width;
+      } else mergeInto(grid, target, every.subarray(from, to), table.flags.subarray(from, to));
     }
   });
-  return { width, height: cells, codes, flags };
+  return grid;
 }
 
 /** The buckets of each pixel column merged: what every step of a zoom costs. */

@@ -16,11 +16,14 @@ export interface Frame {
 }
 
 export interface HeatSpec {
+  /** A name per row in view, "" for rows without one. */
   rows: string[];
+  /** The longest of all names, in characters: a zoom must not move the picture sideways. */
+  widest: number;
   extent: Range;
   palette: Palette;
   formatStep: (value: number) => string;
-  /** Row that is open, to be outlined; -1 for none. */
+  /** Row in view that is open, to be outlined; -1 for none. */
   selected: number;
   /** Findings, painted into the rail above the picture. */
   marks: Mark[];
@@ -38,6 +41,7 @@ interface RenderApi {
 }
 
 const RAIL_HEIGHT = 20;
+const AXIS_HEIGHT = 64;
 const GLYPH = 7;
 
 /** The frame in force: the steps at the left and right edge follow from where the full range lies. */
@@ -131,17 +135,18 @@ function picture(spec: HeatSpec): Option {
   };
 }
 
+const LONGEST = 30;
+
 /** Long names keep their end: that is where layers differ. */
 export function shortName(name: string): string {
-  return name.length > 30 ? `…${name.slice(-29)}` : name;
+  return name.length > LONGEST ? `…${name.slice(1 - LONGEST)}` : name;
 }
 
 const CHARACTER = 6.2;
 
-/** Room for the longest name shown: letting the library measure all of them is what makes zooming slow. */
-function labelWidth(rows: string[]): number {
-  const longest = rows.reduce((most, name) => Math.max(most, shortName(name).length), 0);
-  return Math.ceil(16 + CHARACTER * longest);
+/** Room for the longest name: letting the library measure all of them is what makes zooming slow. */
+function labelWidth(widest: number): number {
+  return Math.ceil(16 + CHARACTER * Math.min(LONGEST, widest));
 }
 
 function xAxis(spec: HeatSpec, label: Option): Option {
@@ -157,14 +162,17 @@ function xAxis(spec: HeatSpec, label: Option): Option {
   };
 }
 
-function yAxis(spec: HeatSpec, label: Option): Option {
+function yAxis(spec: HeatSpec): Option {
   return {
     type: "category",
     inverse: true,
     data: spec.rows,
     axisTick: { show: false },
     axisLine: { lineStyle: { color: spec.palette.muted } },
-    axisLabel: { ...label, formatter: shortName, fontSize: 11, interval: labelInterval(spec.rows.length) },
+    axisLabel: {
+      ...{ color: spec.palette.text, formatter: shortName, fontSize: 11 },
+      interval: (row: number) => spec.rows[row] !== "",
+    },
   };
 }
 
@@ -175,23 +183,26 @@ export function heatOption(spec: HeatSpec): Option {
   return {
     animation: false,
     backgroundColor: "transparent",
-    grid: { left: labelWidth(spec.rows), right: 20, top: RAIL_HEIGHT, bottom: 64, outerBoundsMode: "none" },
+    grid: {
+      ...{ left: labelWidth(spec.widest), right: 28, top: RAIL_HEIGHT, bottom: AXIS_HEIGHT },
+      outerBoundsMode: "none",
+    },
     xAxis: xAxis(spec, label),
-    yAxis: yAxis(spec, label),
+    yAxis: yAxis(spec),
     dataZoom: [
-      { ...zoom, type: "inside" },
+      { ...zoom, type: "inside", moveOnMouseMove: false },
       { ...zoom, ...slider, type: "slider", labelFormatter: spec.formatStep },
     ],
     series: [picture(spec)],
   };
 }
 
-/** Every row has a name up to forty rows; more rows name every n-th. */
-function labelInterval(rows: number): number {
-  return rows <= 40 ? 0 : Math.ceil(rows / 40) - 1;
-}
-
 /** Height that gives each row room to be pointed at, within what a screen holds. */
 export function heatHeight(rows: number): number {
-  return Math.min(520, Math.max(160, rows * 16 + 74));
+  return Math.min(520, Math.max(160, rows * 16 + RAIL_HEIGHT + AXIS_HEIGHT - 10));
+}
+
+/** Where the picture itself lies in a heat map of so many rows: its top edge and its height. */
+export function pictureOf(rows: number): { top: number; height: number } {
+  return { top: RAIL_HEIGHT, height: heatHeight(rows) - RAIL_HEIGHT - AXIS_HEIGHT };
 }

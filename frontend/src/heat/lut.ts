@@ -51,8 +51,12 @@ export function lutOf(colours: Colours): Uint32Array {
   return table;
 }
 
-/** The same colours as a CSS gradient for the colour bar. */
-export function gradientOf(colours: Colours): string {
-  const stops = ANCHORS[colours].map((colour) => `#${colour.toString(16).padStart(6, "0")}`);
+/** The same colours as a CSS gradient for the colour bar; `placeOf` says where on it a share of the colours lies. */
+export function gradientOf(colours: Colours, placeOf: (share: number) => number): string {
+  const anchors = ANCHORS[colours];
+  const stops = anchors.map((colour, at) => {
+    const place = (100 * placeOf(at / (anchors.length - 1))).toFixed(2);
+    return `#${colour.toString(16).padStart(6, "0")} ${place}%`;
+  });
   return `linear-gradient(to right, ${stops.join(", ")})`;
 }

@@ -1,4 +1,5 @@
 /** A reusable canvas that holds the painted picture of one view. */
+import type { Range } from "../charts/zoom";
 import type { Matrix } from "../data/table";
 import { type Columns, codeRows, columnSpans, type Grid, mergeColumns } from "./grid";
 import type { Frame } from "./heatOption";
@@ -17,6 +18,8 @@ export interface Picture {
   fine: Matrix | undefined;
   rows: readonly Columns[];
   domain: readonly [number, number];
+  /** Where values are far above, if the domain was chosen by hand. */
+  far: number | undefined;
   colours: Colours;
   background: string;
 }
@@ -36,6 +39,12 @@ function gapOf({ firstStep, lastStep, buckets, records }: Matrix): number {
   return 1.5 * (((lastStep[buckets - 1] ?? 0) - (firstStep[0] ?? 0)) / Math.max(1, records - 1));
 }
 
+/** From where to where a matrix says anything: a record stands for what follows it until the next is due. */
+export function reachOf(matrix: Matrix): Range {
+  const gap = gapOf(matrix) || 1;
+  return [(matrix.firstStep[0] ?? 0) - gap, (matrix.lastStep[matrix.buckets - 1] ?? 0) + gap];
+}
+
 /** Paints into its own canvas, one per heat map, never larger than the screen needs. */
 export class Surface {
   private readonly canvas = document.createElement("canvas");
@@ -45,7 +54,7 @@ export class Surface {
   private rowsFor(of: Picture, source: Matrix, height: number): Grid {
     const { kept } = this;
     if (kept?.of === of && kept.source === source && kept.height === height) return kept.grid;
-    const grid = codeRows(source, of.rows, height, of.domain);
+    const grid = codeRows(source, of.rows, height, of.domain, of.far);
     this.kept = { of, source, height, grid };
     return grid;
   }
@@ -57,7 +66,7 @@ export class Surface {
     const width = Math.max(1, Math.round(frame.width * ratio));
     const height = Math.max(1, Math.round(frame.height * ratio));
     const source = sourceFor(picture, frame);
-    const spans = columnSpans(source.firstStep, frame.from, frame.to, width);
+    const spans = columnSpans(source.firstStep, frame.from, frame.to, width, reachOf(picture.whole));
     const grid = mergeColumns(this.rowsFor(picture, source, height), spans);
     const ink = { lut: lutOf(picture.colours), page: pixelOf(picture.background) };
     this.canvas.width = width;

@@ -28,10 +28,12 @@ export interface Place {
   scale?: string;
   /** Other runs to compare with, each encoded, with commas. */
   cmp?: string;
+  /** What they are aligned by. */
+  align?: string;
 }
 
 const PREFIX = "p.lossdiag.";
-const KEYS = ["run", "view", "f", "lang", "layer", "x", "stat", "scale", "cmp"] as const;
+const KEYS = ["run", "view", "f", "lang", "layer", "x", "stat", "scale", "cmp", "align"] as const;
 
 function decode(text: string): string {
   try {

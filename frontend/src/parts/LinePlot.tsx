@@ -3,15 +3,15 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { Chart } from "../charts/Chart";
 import { rowsOfLines } from "../charts/export";
 import type { Board, Cursor } from "../charts/keys";
-import { lineOption } from "../charts/lineOption";
+import { lineOption, type Option } from "../charts/lineOption";
 import { paletteOf } from "../charts/palette";
 import { type Line, wantsLog } from "../charts/series";
-import type { LineSpec, Mark } from "../charts/spec";
+import type { LineSpec, Mark, OtherAxis } from "../charts/spec";
 import { currentZoom, type Range } from "../charts/zoom";
 import type { Theme } from "../host/theme";
-import { useText } from "../i18n";
+import { type T, useText } from "../i18n";
 import { describeLines, sayStep } from "../text/describe";
-import { formatInteger, formatPercent, formatSteps, formatValue } from "../text/numbers";
+import { formatInteger, formatPercent, formatValue } from "../text/numbers";
 import type { ECharts } from "../vendor";
 import { Export } from "./Export";
 import { NumberTable, sampleSteps } from "./NumberTable";
@@ -36,13 +36,21 @@ export interface PlotProps {
   startLog?: boolean;
   /** Records that stand behind the points, to say when they were thinned. */
   records?: number;
+  /** What the x axis shows, if not steps. */
+  axis?: OtherAxis | undefined;
 }
 
 const NONE: never[] = [];
 
+function stepAxis(t: T, lang: string): OtherAxis {
+  const step = (value: number) => formatInteger(Math.round(value), lang);
+  return { name: t("chart.steps"), step, place: (value) => t("chart.atStep", { step: step(value) }) };
+}
+
 function useSpec(props: PlotProps, log: boolean): LineSpec {
   const { t, lang } = useText();
   const { lines, theme, marks = NONE, thresholds = NONE, bounds, stacked = false, percent = false } = props;
+  const axis = props.axis ?? stepAxis(t, lang);
   const [first, last] = props.extent;
   return useMemo(
     () => ({
@@ -54,13 +62,14 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
       extent: [first, last],
       bounds,
       palette: paletteOf(theme),
-      words: { step: t("chart.steps"), zero: t("chart.zero"), nonFinite: t("chart.nonfinite") },
+      words: { step: axis.name, zero: t("chart.zero"), nonFinite: t("chart.nonfinite") },
       format: {
         value: (value: number) => (percent ? formatPercent(value, lang) : formatValue(value, lang)),
-        step: (value: number) => formatInteger(Math.round(value), lang),
+        step: axis.step,
+        place: axis.place,
       },
     }),
-    [lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang],
+    [lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang, props.axis],
   );
 }
 
@@ -95,8 +104,20 @@ function LogSwitch({ log, choose }: { log: boolean; choose: (log: boolean) => vo
   );
 }
 
+function Saving(props: PlotProps & { option: Option; spec: LineSpec; height: number }) {
+  const { about, label, lines, option, spec, height } = props;
+  const [from, to] = currentZoom() ?? spec.extent;
+  const steps = `${spec.format.step(Math.ceil(from))} – ${spec.format.step(Math.floor(to))}`;
+  const sheet = () => ({
+    ...{ option, height, palette: spec.palette, extent: spec.extent, zoom: currentZoom() },
+    title: `${label} · ${about} · ${steps}`,
+  });
+  const rows = () => rowsOfLines(about, lines, props.axis?.name);
+  return <Export name={[about, label]} sheet={sheet} rows={rows} />;
+}
+
 export function LinePlot(props: PlotProps) {
-  const { lines, label, about, height = 220, stacked = false, startLog = false } = props;
+  const { lines, label, height = 220, stacked = false, startLog = false } = props;
   const { t, lang } = useText();
   const [choice, setChoice] = useState<boolean | null>(null);
   const [tabled, setTabled] = useState(false);
@@ -115,12 +136,6 @@ export function LinePlot(props: PlotProps) {
     const x = chart.current?.convertToPixel({ xAxisIndex: 0 }, board.steps[at] ?? 0);
     chart.current?.dispatchAction({ type: "showTip", x, y: height / 2 });
   };
-  const [from, to] = currentZoom() ?? spec.extent;
-  const steps = formatSteps(Math.ceil(from), Math.floor(to), lang);
-  const sheet = () => ({
-    ...{ option, height, palette: spec.palette, extent: spec.extent, zoom: currentZoom() },
-    title: `${label} · ${about} · ${steps}`,
-  });
   return (
     <figure class="plot">
       <Surface
@@ -144,8 +159,8 @@ export function LinePlot(props: PlotProps) {
       <figcaption>
         {possible ? <LogSwitch log={log} choose={setChoice} /> : null}
         <Notes props={props} drawn={Math.max(0, ...lines.map((line) => line.points.length))} />
-        <Export name={[about, label]} sheet={sheet} rows={() => rowsOfLines(about, lines)} />
-        <NumberTable lines={lines} format={spec.format} open={tabled} toggle={setTabled} />
+        <Saving {...props} option={option} spec={spec} height={height} />
+        <NumberTable lines={lines} spec={spec} open={tabled} toggle={setTabled} />
       </figcaption>
     </figure>
   );

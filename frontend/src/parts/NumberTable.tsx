@@ -1,7 +1,7 @@
 /** The drawn numbers as a table: for screen readers, and for who wants to read them off. */
 
 import type { Line } from "../charts/series";
-import type { LineSpec } from "../charts/spec";
+import type { Format, LineSpec } from "../charts/spec";
 import { useText } from "../i18n";
 import { Folded } from "./Folded";
 import { Scroll } from "./Scroll";
@@ -19,7 +19,7 @@ export function sampleSteps(lines: Line[], count: number): number[] {
   return [...new Set(picked)];
 }
 
-function Rows({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) {
+function Rows({ lines, format }: { lines: Line[]; format: Format }) {
   const values = lines.map((line) => new Map(line.points));
   return (
     <tbody>
@@ -39,12 +39,12 @@ function Rows({ lines, format }: { lines: Line[]; format: LineSpec["format"] }) 
 
 interface Props {
   lines: Line[];
-  format: LineSpec["format"];
+  spec: LineSpec;
   open: boolean;
   toggle: (open: boolean) => void;
 }
 
-export function NumberTable({ lines, format, open, toggle }: Props) {
+export function NumberTable({ lines, spec, open, toggle }: Props) {
   const { t } = useText();
   return (
     <Folded title={t("chart.table")} open={open} toggle={toggle}>
@@ -52,7 +52,7 @@ export function NumberTable({ lines, format, open, toggle }: Props) {
         <table>
           <thead>
             <tr>
-              <th scope="col">{t("chart.steps")}</th>
+              <th scope="col">{spec.words.step}</th>
               {lines.map((line) => (
                 <th scope="col" key={line.name}>
                   {line.name}
@@ -60,7 +60,7 @@ export function NumberTable({ lines, format, open, toggle }: Props) {
               ))}
             </tr>
           </thead>
-          <Rows lines={lines} format={format} />
+          <Rows lines={lines} format={spec.format} />
         </table>
       </Scroll>
     </Folded>

@@ -17,6 +17,8 @@ interface Props {
   move?: (cursor: Cursor) => void;
   enter?: (cursor: Cursor) => void;
   table?: () => void;
+  /** Further keys; true where nothing else shall act on the key. */
+  keys?: (key: string, cursor: Cursor) => boolean;
   class?: string;
   children: ComponentChildren;
 }
@@ -34,13 +36,11 @@ function useCalm(text: string): string {
   return calm;
 }
 
-export function Surface(props: Props) {
-  const { label, summary, board, say, children } = props;
-  const { t } = useText();
-  const id = useId();
+/** The cursor, and what each key does with it. */
+function useKeys(props: Props): { cursor: Cursor | null; press: (event: KeyboardEvent) => void } {
+  const { board } = props;
   const [cursor, setCursor] = useState<Cursor | null>(null);
   const anchor = useRef<number | null>(null);
-  const words = useCalm(cursor && cursor.row < board.rows ? say(cursor) : "");
   const stepAt = (at: number) => board.steps[Math.min(at, board.steps.length - 1)] ?? board.extent[0];
   const go = (next: Cursor) => {
     setCursor(next);
@@ -56,6 +56,7 @@ export function Surface(props: Props) {
     const here = cursor ?? START;
     const next = moved(here, event.key, event.shiftKey, board) ?? anomalyFrom(here, event.key, board);
     if (next) go(next);
+    else if (props.keys?.(event.key, here)) return true;
     else if (event.key === "Enter") enter(here);
     else if (event.key === " ") anchor.current = stepAt(here.at);
     else if (event.key === "t" && props.table) props.table();
@@ -66,6 +67,15 @@ export function Surface(props: Props) {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.key.length === 1 && !keysOn())) return;
     if (act(event)) event.preventDefault();
   };
+  return { cursor, press };
+}
+
+export function Surface(props: Props) {
+  const { label, summary, board, say, children } = props;
+  const { t } = useText();
+  const id = useId();
+  const { cursor, press } = useKeys(props);
+  const words = useCalm(cursor && cursor.row < board.rows ? say(cursor) : "");
   return (
     <>
       {/* biome-ignore-start lint/a11y/noNoninteractiveTabindex: role="application" makes it interactive */}

@@ -27,7 +27,8 @@ button[disabled] { opacity: 0.6; cursor: default; }
 .chosen { display: inline-flex; gap: 6px; align-items: center; flex-wrap: wrap; overflow-wrap: anywhere; }
 .top { font-size: 12px; font-weight: 400; max-width: 70ch; }
 .age { font-size: 12px; }
-.runs tbody th { min-width: 10em; }
+.runs tbody th { min-width: 12em; }
+.runs td, .runs thead button { white-space: nowrap; }
 dialog { color: var(--text); background: var(--page); border: 1px solid var(--line); border-radius: 6px;
   max-width: min(560px, 92vw); }
 dialog::backdrop { background: rgb(0 0 0 / 50%); }

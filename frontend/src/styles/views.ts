@@ -42,7 +42,14 @@ export const views = `
 .readout.muted { font-weight: 400; }
 .reading { font-size: 15px; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 10px; align-items: center; font-size: 12px; }
-.colour-bar { width: 180px; height: 12px; border: 1px solid var(--line); }
+.colour-bar { position: relative; width: 220px; height: 12px; margin: 6px 24px; padding: 0; border: 0; outline: 1px solid var(--line);
+  cursor: ew-resize; touch-action: none; }
+.colour-end { position: absolute; top: -6px; width: 24px; height: 24px; }
+.colour-low { margin-left: -24px; }
+.colour-end::after { content: ""; position: absolute; top: 3px; width: 8px; height: 18px; background: var(--text);
+  border: 1px solid var(--page); }
+.colour-low::after { right: 0; border-radius: 5px 0 0 5px; }
+.colour-high::after { left: 0; border-radius: 0 5px 5px 0; }
 .look { display: inline-flex; gap: 5px; align-items: center; margin-left: 8px; }
 .swatch { width: 16px; height: 12px; border: 1px solid var(--line); }
 .look-nan { background: repeating-linear-gradient(135deg, #fff 0 2px, #d62828 2px 6px); }
@@ -50,4 +57,13 @@ export const views = `
 .look-far { background: #ff00c8; }
 .look-zero { background: #808080; }
 .look-absent { background: radial-gradient(#808080 0.8px, transparent 1px) 0 0 / 4px 4px; }
+.bars { position: relative; display: flex; align-items: flex-end; gap: 1px; height: 120px; margin-top: 14px;
+  border-bottom: 1px solid var(--muted); }
+.bars > span { flex: 1; background: var(--fill-info); }
+.bars > b { position: absolute; left: 0; top: -14px; font-weight: 400; font-size: 11px; color: var(--muted); }
+.bars > i { position: absolute; top: 0; bottom: 0; border-left: 2px dashed var(--text); }
+.bars > .mark-own { border-left-style: solid; }
+.bars > .mark-own::before { content: "▼"; position: absolute; top: -15px; left: -7px; font: 12px/1 sans-serif; }
+.bar-ends { display: flex; justify-content: space-between; font-size: 11px; }
+.distribution p { font-size: 12px; }
 `;

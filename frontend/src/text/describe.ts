@@ -1,12 +1,8 @@
 /** Charts in words: what a screen reader is told instead of the picture. */
 import type { Line } from "../charts/series";
+import type { Format } from "../charts/spec";
 import type { T } from "../i18n";
-import { formatInteger, formatSteps, formatValue } from "./numbers";
-
-interface Format {
-  value: (value: number) => string;
-  step: (value: number) => string;
-}
+import { formatInteger, formatValue } from "./numbers";
 
 const NAME_END = 60;
 
@@ -32,12 +28,14 @@ function highest(line: Line): [number, number] | undefined {
   return found;
 }
 
-function ofLine(line: Line, format: Format, t: T, lang: string): string {
+function ofLine(line: Line, format: Format, t: T): string {
   const values = line.points.filter(([, value]) => value !== null);
   const [low, high] = [lowest(line), highest(line)];
-  const bad = line.nonFinite.map(([first, last]) => formatSteps(first, last, lang)).slice(0, 3);
+  const range = ([first, last]: [number, number]) =>
+    first === last ? format.place(first) : `${format.place(first)} – ${format.step(last)}`;
+  const bad = line.nonFinite.slice(0, 3).map(range);
   const name = spoken(line.name);
-  const trouble = bad.length > 0 ? t("describe.bad", { steps: bad.join("; ") }) : "";
+  const trouble = bad.length > 0 ? t("describe.bad", { at: bad.join("; ") }) : "";
   if (low === null || !high) return `${t("describe.nothing", { name })} ${trouble}`.trim();
   const numbers = {
     name,
@@ -45,14 +43,14 @@ function ofLine(line: Line, format: Format, t: T, lang: string): string {
     last: format.value(values.at(-1)?.[1] ?? Number.NaN),
     low: format.value(low),
     high: format.value(high[1]),
-    at: format.step(high[0]),
+    at: format.place(high[0]),
   };
   return `${t("describe.line", numbers)} ${trouble}`.trim();
 }
 
 /** One sentence per line, for the first ten of them. */
 export function describeLines(lines: Line[], format: Format, t: T, lang: string): string {
-  const some = lines.slice(0, 10).map((line) => ofLine(line, format, t, lang));
+  const some = lines.slice(0, 10).map((line) => ofLine(line, format, t));
   return [t("describe.lines", { count: formatInteger(lines.length, lang) }), ...some].join(" ");
 }
 
@@ -65,7 +63,7 @@ export function sayStep(lines: Line[], step: number, format: Format, t: T): stri
     if (!point) return [];
     return [`${spoken(line.name)}: ${point[1] === null ? "NaN/Inf" : format.value(point[1])}`];
   });
-  return `${t("describe.step", { step: format.step(step) })} ${parts.join("; ")}`;
+  return `${t("describe.step", { at: capital(format.place(step)) })} ${parts.join("; ")}`;
 }
 
 /** A sentence's first letter; scripts without capitals stay as they are. */

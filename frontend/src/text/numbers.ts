@@ -51,3 +51,16 @@ export function formatSteps(first: number | null, last: number | null, lang = "e
   const from = formatInteger(first, lang);
   return first === last ? from : `${from} – ${formatInteger(last, lang)}`;
 }
+
+/** Hours, minutes and seconds, which every language writes alike: 1:02:30. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(Math.abs(seconds));
+  const two = (value: number) => String(value).padStart(2, "0");
+  const text = `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+  return seconds < 0 && whole > 0 ? `-${text}` : text;
+}
+
+/** Steps before and after something: -20, 0, +20. */
+export function formatOffset(steps: number, lang = "en"): string {
+  return new Intl.NumberFormat(lang, { maximumFractionDigits: 0, signDisplay: "exceptZero" }).format(steps);
+}

@@ -3,8 +3,9 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Column, columnAt, Flag, type Table } from "../data/table";
 import { type Tables, useTables } from "../data/tables";
-import { type Key, useText } from "../i18n";
+import { type Key, type T, useText } from "../i18n";
 import { Scroll } from "../parts/Scroll";
+import { SortHead, type Sorting } from "../parts/SortHead";
 import { Spark } from "../parts/Spark";
 import { Loaded, Missing } from "../parts/States";
 import { capital } from "../text/describe";
@@ -75,11 +76,6 @@ export function layersOf(tables: Tables, quantities: readonly string[]): LayerEn
   return [...entries.values()];
 }
 
-export interface Sorting {
-  by: string;
-  down: boolean;
-}
-
 /** Not a number is worse than everything, nothing recorded comes last. */
 export function sorted(entries: LayerEntry[], { by, down }: Sorting): LayerEntry[] {
   const weight = (entry: LayerEntry) => {
@@ -96,18 +92,8 @@ export function sorted(entries: LayerEntry[], { by, down }: Sorting): LayerEntry
   });
 }
 
-function Head({ name, sorting, sort }: { name: string; sorting: Sorting; sort: (by: string) => void }) {
-  const { t } = useText();
-  const current = sorting.by === name;
-  const order = current ? (sorting.down ? "descending" : "ascending") : "none";
-  return (
-    <th scope="col" aria-sort={order}>
-      <button type="button" class="plain" onClick={() => sort(name)}>
-        {name === "layer" ? t("table.layer") : capital(t(`stat.${name}` as Key))}
-        <span aria-hidden="true">{current ? (sorting.down ? " ▼" : " ▲") : ""}</span>
-      </button>
-    </th>
-  );
+function headOf(name: string, t: T): string {
+  return name === "layer" ? t("table.layer") : capital(t(`stat.${name}` as Key));
 }
 
 function Value({ quantity, entry }: { quantity: string; entry: LayerEntry }) {
@@ -145,7 +131,7 @@ function LayerTable({ tables, quantities, heading, place, go }: TableProps) {
           <thead>
             <tr>
               {["layer", ...present].map((name) => (
-                <Head key={name} name={name} sorting={sorting} sort={sort} />
+                <SortHead key={name} name={name} text={headOf(name, t)} sorting={sorting} sort={sort} />
               ))}
             </tr>
           </thead>

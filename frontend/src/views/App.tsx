@@ -1,7 +1,7 @@
 /** The whole page: the bar, and the view that the address names. */
 import type { ComponentType } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { onZoom, setZoom } from "../charts/zoom";
+import { currentAxis, onZoom, setZoom } from "../charts/zoom";
 import { getDiagnosis, getRules } from "../data/client";
 import { type Resource, useResource } from "../data/resource";
 import type { RunDiagnosis, RunSummary, Runs } from "../data/types";
@@ -96,10 +96,11 @@ function useDocument(lang: Lang, run: string | undefined): void {
 
 /** The link names the range of steps in view, and follows it. */
 function useLinkedZoom(place: Place, go: Go): void {
-  useEffect(() => setZoom(readRange(place.x)), [place.x]);
+  useEffect(() => setZoom(readRange(place.x), null, "step"), [place.x]);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = onZoom((range) => {
+      if (currentAxis() !== "step") return;
       clearTimeout(timer);
       timer = setTimeout(() => go({ x: writeRange(range) }), LINK_MS);
     });

@@ -1,29 +1,26 @@
 /** Two to four runs beside each other: what differs, which findings they share, the same curves and pictures on the same scales. */
 
 import { useMemo } from "preact/hooks";
-import { type Line, lineOf } from "../charts/series";
 import { getDiagnosis } from "../data/client";
-import { extentOf } from "../data/extent";
 import { idOf } from "../data/findings";
 import { useResource } from "../data/resource";
-import { columnAt } from "../data/table";
-import { useAcross } from "../data/tables";
 import { type RunDiagnosis, type RunSummary, toNumber } from "../data/types";
 import { readNames, writeNames } from "../host/hash";
 import { useText } from "../i18n";
-import { LinePlot } from "../parts/LinePlot";
 import { PlaceLink } from "../parts/PlaceLink";
 import { Scroll } from "../parts/Scroll";
 import { Loaded, Note } from "../parts/States";
 import { SeverityMark, StatusChip } from "../parts/Status";
 import { capital } from "../text/describe";
 import { formatInteger, formatSteps, formatValue } from "../text/numbers";
+import { AlignPick } from "./AlignPick";
 import { CompareHeat } from "./CompareHeat";
-import { acrossRuns, differing, whereOf } from "./compared";
+import { acrossRuns, differing, LETTERS, whereOf } from "./compared";
 import type { ViewProps } from "./context";
+import { Together } from "./Together";
+import { useAligned } from "./useAligned";
 
 const MOST = 4;
-export const LETTERS = ["A", "B", "C", "D"] as const;
 
 type Chosen = ViewProps & { chosen: RunSummary[] };
 
@@ -159,45 +156,12 @@ function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDia
   );
 }
 
-/** One quantity of all runs in one chart: the same axes by construction. */
-function Together({ chosen, theme, quantity, label }: Chosen & { quantity: string; label: string }) {
-  const tables = useAcross(chosen, quantity);
-  const { t } = useText();
-  const lines = useMemo<Line[]>(
-    () =>
-      (tables.value ?? []).flatMap((table, at) => {
-        if (!table || table.columns.length === 0) return [];
-        return [lineOf(`${LETTERS[at]} ${chosen[at]?.run ?? ""}`, columnAt(table, 0))];
-      }),
-    [tables.value],
-  );
-  return (
-    <section>
-      <h3>{label}</h3>
-      <Loaded resource={tables} what={label}>
-        {() =>
-          lines.length === 0 ? (
-            <Note>{t("missing.quantity", { quantity })}</Note>
-          ) : (
-            <LinePlot
-              lines={lines}
-              theme={theme}
-              label={label}
-              about={chosen.map(({ run }) => run).join(" / ")}
-              extent={extentOf(...chosen)}
-            />
-          )
-        }
-      </Loaded>
-    </section>
-  );
-}
-
 const CURVES = ["loss", "validation_loss", "global_norm", "clip_global_norm"] as const;
 
 function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
   const { t } = useText();
   const { chosen } = props;
+  const aligned = useAligned(props);
   const curves = CURVES.filter((quantity) => chosen.some((entry) => entry.quantities.includes(quantity)));
   return (
     <>
@@ -205,12 +169,18 @@ function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
       <Facts chosen={chosen} diagnoses={props.diagnoses} />
       <h2>{t("compare.findings")}</h2>
       <Findings {...props} />
+      <AlignPick {...props} aligned={aligned} />
       <div class="panels">
         {curves.map((quantity) => (
-          <Together key={quantity} {...props} quantity={quantity} label={capital(t(`stat.${quantity}`))} />
+          <Together
+            key={quantity}
+            {...{ chosen, aligned, quantity }}
+            theme={props.theme}
+            label={capital(t(`stat.${quantity}`))}
+          />
         ))}
       </div>
-      <CompareHeat {...props} />
+      <CompareHeat {...props} aligned={aligned} />
     </>
   );
 }

@@ -1,102 +1,17 @@
 /** The heat maps of several runs on the same steps and the same colours, or the ratio of two of them. */
-import { useMemo, useState } from "preact/hooks";
-import type { Range } from "../charts/zoom";
-import { extentOf } from "../data/extent";
-import type { Matrix } from "../data/table";
+import { useState } from "preact/hooks";
 import { useMatrices } from "../data/tables";
 import type { RunSummary } from "../data/types";
-import { bucketAt, domainOf, ratioDomain } from "../heat/grid";
-import { type Cell, HeatMap } from "../heat/HeatMap";
-import { Legend } from "../heat/Legend";
-import type { Colours } from "../heat/lut";
-import { rowsOf } from "../heat/rows";
-import { over } from "../heat/scale";
 import { type Key, useText } from "../i18n";
 import { Pick } from "../parts/Pick";
-import { Loaded, Missing, Note } from "../parts/States";
+import { Loaded, Missing } from "../parts/States";
 import { capital } from "../text/describe";
-import { LETTERS } from "./Compare";
-import { readCell } from "./cells";
+import { Difference, Side } from "./CompareMaps";
 import type { ViewProps } from "./context";
 import { STATS } from "./Gradients";
+import type { Aligned } from "./useAligned";
 
-type Props = ViewProps & { chosen: RunSummary[] };
-
-const NO_MARKS: never[] = [];
-const PLAIN = { filter: "", order: "model", depth: 0, unfolded: new Set<string>() } as const;
-
-interface OneProps extends ViewProps {
-  matrix: Matrix;
-  title: string;
-  domain: readonly [number, number];
-  colours: Colours;
-  extent: Range;
-}
-
-function One({ matrix, title, domain, colours, extent, theme, go }: OneProps) {
-  const { t, lang } = useText();
-  const rows = useMemo(() => rowsOf(matrix, PLAIN), [matrix]);
-  const [cell, setCell] = useState<Cell | null>(null);
-  const say = (at: Cell) => readCell(matrix, matrix, rows[at.row], at.step, t, lang);
-  if (rows.length === 0) return <Note>{t("compare.noShared")}</Note>;
-  return (
-    <section>
-      <h3>{title}</h3>
-      <HeatMap
-        {...{ rows, domain, colours, extent, theme, say }}
-        whole={matrix}
-        marks={NO_MARKS}
-        selected={-1}
-        label={title}
-        summary={title}
-        point={setCell}
-        open={({ row }) => go({ layer: rows[row]?.name ?? "" })}
-      />
-      <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
-    </section>
-  );
-}
-
-/** One colour range for all: the lowest low and the highest high. */
-export function commonDomain(matrices: Matrix[]): [number, number] {
-  const domains = matrices.map(({ max }) => domainOf(max));
-  return [Math.min(...domains.map(([low]) => low)), Math.max(...domains.map(([, high]) => high))];
-}
-
-function Side(props: Props & { matrices: (Matrix | null)[]; extent: Range }) {
-  const { chosen, matrices, extent } = props;
-  const { t } = useText();
-  const present = matrices.filter((matrix) => matrix !== null);
-  const domain = useMemo(() => commonDomain(present), [matrices]);
-  return (
-    <>
-      <Legend domain={domain} unit={present[0]?.unit ?? ""} colours="viridis" />
-      <div class="panels">
-        {matrices.map((matrix, at) => {
-          const title = `${LETTERS[at]} ${chosen[at]?.run ?? ""}`;
-          if (!matrix) return <Note key={title}>{`${title}: ${t("heat.absent")}`}</Note>;
-          return <One key={title} {...props} {...{ matrix, title, domain, extent }} colours="viridis" />;
-        })}
-      </div>
-    </>
-  );
-}
-
-function Difference(props: Props & { matrices: (Matrix | null)[]; extent: Range }) {
-  const { matrices, extent, chosen } = props;
-  const { t } = useText();
-  const [a, b] = matrices;
-  const ratio = useMemo(() => (a && b ? over(a, b, (step) => bucketAt(b.firstStep, step)) : null), [a, b]);
-  const domain = useMemo(() => (ratio ? ratioDomain(ratio.max) : ([0.1, 10] as const)), [ratio]);
-  if (!ratio) return null;
-  const title = t("compare.ratio", { a: chosen[0]?.run ?? "", b: chosen[1]?.run ?? "" });
-  return (
-    <>
-      <Legend domain={domain} unit="A / B" colours="diverging" />
-      <One {...props} {...{ matrix: ratio, title, domain, extent }} colours="diverging" />
-    </>
-  );
-}
+type Props = ViewProps & { chosen: RunSummary[]; aligned: Aligned };
 
 const MODES = ["side", "ratio"] as const;
 
@@ -107,8 +22,6 @@ export function CompareHeat(props: Props) {
   const stats = STATS.filter((stat) => chosen.some(({ quantities }) => quantities.includes(stat)));
   const stat = stats.find((candidate) => candidate === place.stat) ?? stats[0];
   const matrices = useMatrices(stat ? chosen : [], stat ?? "");
-  const [first, last] = extentOf(...chosen);
-  const extent = useMemo<Range>(() => [first, last], [first, last]);
   if (!stat) return <Missing quantity="gradient_norm" />;
   const name = t(`stat.${stat}` as Key);
   return (
@@ -132,11 +45,7 @@ export function CompareHeat(props: Props) {
       </div>
       <Loaded resource={matrices} what={name}>
         {(value) =>
-          mode === "side" ? (
-            <Side {...props} matrices={value} extent={extent} />
-          ) : (
-            <Difference {...props} matrices={value} extent={extent} />
-          )
+          mode === "side" ? <Side {...props} matrices={value} /> : <Difference {...props} matrices={value} />
         }
       </Loaded>
     </section>

@@ -5,8 +5,8 @@ import { CodeBlock } from "../parts/Copy";
 
 const SNIPPET = `from tb_lossdiag import SummaryWriter
 writer = SummaryWriter("runs/first")
-loss.backward()
-writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)`;
+writer.watch(model, optimizer)  # before the loop
+writer.add_diagnostics(loss=loss, global_step=step)  # after loss.backward()`;
 
 export function Empty({ runs }: { runs: Runs }) {
   const { t } = useText();

@@ -13,6 +13,8 @@ const KEYS: [string, Key][] = [
   ["Shift", "help.far"],
   ["Home End", "help.ends"],
   ["+ − 0", "help.zoom"],
+  ["z x", "help.rows"],
+  ["← → PgUp PgDn", "help.colours"],
   ["[ ]", "help.pan"],
   ["n p", "help.anomaly"],
   ["Space … Enter", "help.select"],

@@ -1,4 +1,5 @@
 /** One layer over the steps: everything that was recorded of it, each quantity a chart, with the findings about it. */
+import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { lineOf } from "../charts/series";
 import { extentOf } from "../data/extent";
@@ -34,7 +35,11 @@ const OF_MODULE = [
 /** Update over weight: around a thousandth is the usual rule of thumb. */
 const RULE_OF_THUMB = 1e-3;
 
-type Props = ViewProps & { layer: string };
+type Props = ViewProps & {
+  layer: string;
+  /** A further panel. */
+  children?: ComponentChildren;
+};
 
 function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; quantity: string }) {
   const { t } = useText();
@@ -68,6 +73,8 @@ function Quantity(props: Props & { quantity: string }) {
   const { t } = useText();
   const { run, layer, quantity } = props;
   const table = useColumn(run, quantity, layer);
+  // What is recorded of modules has no column for a parameter, and the other way round.
+  if (table.value === null) return null;
   return (
     <div>
       <h4>{capital(t(`stat.${quantity}` as Key))}</h4>
@@ -94,6 +101,7 @@ export function LayerLine(props: Props) {
         {wanted.map((quantity) => (
           <Quantity key={quantity + layer} {...props} quantity={quantity} />
         ))}
+        {props.children}
       </div>
     </section>
   );

@@ -1,31 +1,32 @@
 /** One matrix with its controls, what stands out in it, and the layer that was picked. */
 import { useMemo, useState } from "preact/hooks";
-import { paletteOf } from "../charts/palette";
-import { currentZoom } from "../charts/zoom";
 import { extentOf } from "../data/extent";
 import { marksOf } from "../data/findings";
 import type { Matrix } from "../data/table";
 import { useMatrixInView } from "../data/tables";
 import { type Event, eventsOf } from "../heat/events";
 import { domainOf, ratioDomain } from "../heat/grid";
-import { type Cell, HeatMap, type HeatProps, useHeatOption } from "../heat/HeatMap";
-import { heatHeight } from "../heat/heatOption";
+import { type Cell, HeatMap, type HeatProps } from "../heat/HeatMap";
 import { Legend } from "../heat/Legend";
 import { type Colours, SEQUENTIAL } from "../heat/lut";
-import { ORDERS, type Order, type Row, rowsOf } from "../heat/rows";
+import { ORDERS, type Order, rowsOf } from "../heat/rows";
 import { overMedian, type Scale } from "../heat/scale";
+import { useColourRange } from "../heat/useColourRange";
+import { useSpan } from "../heat/useSpan";
 import { recall, remember } from "../host/storage";
 import { useText } from "../i18n";
-import { Export } from "../parts/Export";
 import { Pick } from "../parts/Pick";
 import { Note } from "../parts/States";
-import { formatInteger, formatSteps } from "../text/numbers";
+import { formatInteger } from "../text/numbers";
 import { readCell } from "./cells";
 import type { ViewProps } from "./context";
+import { Distribution } from "./Distribution";
 import { Events } from "./Events";
 import { useUnfolded } from "./Gradients";
 import { LayerLine } from "./LayerLine";
 import { MatrixTable } from "./MatrixTable";
+import { RowRange } from "./RowRange";
+import { Saving } from "./Saving";
 
 type Props = ViewProps & { whole: Matrix; scale: Scale; heading: string };
 
@@ -124,90 +125,90 @@ function useScaled(whole: Matrix, fine: Matrix | undefined, scale: Scale) {
   return { painted, closer, domain };
 }
 
-function Saving({ heat, run, heading }: { heat: HeatProps; run: string; heading: string }) {
-  const { lang } = useText();
-  const option = useHeatOption(heat);
-  const [from, to] = currentZoom() ?? heat.extent;
-  const sheet = () => ({
-    ...{ option, palette: paletteOf(heat.theme), height: heatHeight(heat.rows.length) },
-    ...{ extent: heat.extent, zoom: currentZoom() },
-    title: `${heading} · ${run} · ${formatSteps(Math.ceil(from), Math.floor(to), lang)}`,
-  });
-  return <Export name={[run, heading]} sheet={sheet} rows={() => rowsOfMatrix(run, heat.whole, heat.rows)} />;
-}
-
-/** One row per cell that holds anything. */
-export function rowsOfMatrix(run: string, matrix: Matrix, rows: Row[]): (string | number | null)[][] {
-  const head = ["run", "layer", "first_step", "last_step", "max", "flags"];
-  const cells = rows.flatMap(({ name, columns }) =>
-    columns.flatMap((column) =>
-      Array.from({ length: matrix.buckets }, (_, bucket) => {
-        const at = column * matrix.buckets + bucket;
-        const value = matrix.max[at] ?? NaN;
-        const layer = matrix.columns[column] ?? name;
-        const steps = [matrix.firstStep[bucket] ?? 0, matrix.lastStep[bucket] ?? 0];
-        return [run, layer, ...steps, Number.isFinite(value) ? value : null, matrix.flags[at] ?? 0];
-      }),
-    ),
-  );
-  return [head, ...cells];
-}
-
-export function MatrixView(props: Props) {
+/** Everything about the heat map that is chosen or follows from it. */
+function useHeat(props: Props, { rows, toggle }: ReturnType<typeof useArrangement>) {
   const { whole, scale, heading, run, place, go, theme } = props;
   const { t, lang } = useText();
-  const arrangement = useArrangement(whole);
-  const { rows } = arrangement;
+  const [span, setSpan] = useSpan(rows);
   const [cell, setCell] = useState<Cell | null>(null);
   const [tabled, setTabled] = useState(false);
   const [colours, paint] = useColours(scale);
-  const fine = useMatrixInView(run, whole.quantity, whole.records <= whole.buckets).value;
-  const { painted, closer, domain } = useScaled(whole, fine, scale);
+  const recorded = useMatrixInView(run, whole.quantity, whole.records <= whole.buckets).value;
+  const { painted, closer, domain } = useScaled(whole, recorded, scale);
+  const range = useColourRange(`${whole.quantity} ${scale}`, domain, [painted.max]);
   const events = useMemo(() => eventsOf(whole), [whole]);
   const findings = props.diagnosis.value?.findings ?? NO_FINDINGS;
   const marks = useMemo(() => marksOf(findings), [findings]);
   const extent = useMemo(() => extentOf(run), [run.first_step, run.last_step]);
-  const say = (at: Cell) => readCell(fine ?? whole, whole, rows[at.row], at.step, t, lang);
+  const say = (at: Cell) => readCell(recorded ?? whole, whole, rows[at.row], at.step, t, lang);
   const open = ({ row }: Cell) => {
     const [name, columns] = [rows[row]?.name ?? "", rows[row]?.columns ?? []];
-    if (columns.length > 1) arrangement.toggle(name);
+    if (columns.length > 1) toggle(name);
     else go({ layer: name });
   };
   const chosen = place.layer ? whole.columns.indexOf(place.layer) : -1;
   const heat: HeatProps = {
-    ...{ whole: painted, fine: closer, rows, domain, colours, extent, marks, theme, say, open },
+    ...{ whole: painted, fine: closer, rows, range, colours, extent, marks, theme, say, open, span, setSpan },
     selected: rows.findIndex((row) => row.columns.length === 1 && row.columns[0] === chosen),
     label: `${heading}: ${run.run}`,
     summary: summaryOf(whole, events, t, lang),
     point: setCell,
     table: () => setTabled(!tabled),
   };
+  const unit = scale === "median" ? t("scale.median") : whole.unit;
+  return { heat, range, unit, paint, events, cell, tabled, setTabled, picked: chosen >= 0 };
+}
+
+type Heat = ReturnType<typeof useHeat>;
+
+/** The heat map with what explains it. */
+function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props & Heat) {
+  const { t } = useText();
+  const { rows, span, setSpan, colours, say } = heat;
   return (
     <>
-      <Controls {...arrangement} colours={colours} paint={paint} />
-      <Events events={events} matrix={whole} open={(layer) => go({ layer })} />
-      {rows.length === 0 ? (
-        <Note>{t("gradients.noMatch")}</Note>
-      ) : (
-        <>
-          <Legend
-            domain={domain}
-            unit={scale === "median" ? t("scale.median") : whole.unit}
-            colours={colours}
-          />
-          <HeatMap key={rows.length} {...heat} />
-          <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
-          <Saving heat={heat} run={run.run} heading={heading} />
-          <MatrixTable
-            matrix={whole}
-            rows={rows}
-            open={tabled}
-            toggle={setTabled}
-            pick={(layer) => go({ layer })}
-          />
-        </>
-      )}
-      {chosen >= 0 ? <LayerLine layer={place.layer ?? ""} {...props} /> : null}
+      <Legend range={range} unit={unit} colours={colours} />
+      <HeatMap key={rows.length} {...heat} />
+      <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
+      <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
+      <Saving heat={heat} run={props.run.run} heading={props.heading} />
+      <MatrixTable
+        matrix={props.whole}
+        rows={rows}
+        open={tabled}
+        toggle={setTabled}
+        pick={(layer) => props.go({ layer })}
+      />
+    </>
+  );
+}
+
+/** The picked layer over the steps, and among all layers at the cursor. */
+function Picked({ heat, range, unit, cell, ...props }: Props & Heat & { layer: string }) {
+  const { t } = useText();
+  const { heading, scale } = props;
+  return (
+    <LayerLine {...props}>
+      <Distribution
+        {...{ whole: heat.whole, fine: heat.fine, limits: range.limits, unit, layer: props.layer }}
+        step={cell?.step}
+        stat={scale === "absolute" ? heading : `${heading}, ${t(`scale.${scale}`)}`}
+      />
+    </LayerLine>
+  );
+}
+
+export function MatrixView(props: Props) {
+  const { whole, place, go } = props;
+  const { t } = useText();
+  const arrangement = useArrangement(whole);
+  const heat = useHeat(props, arrangement);
+  return (
+    <>
+      <Controls {...arrangement} colours={heat.heat.colours} paint={heat.paint} />
+      <Events events={heat.events} matrix={whole} open={(layer) => go({ layer })} />
+      {arrangement.rows.length === 0 ? <Note>{t("gradients.noMatch")}</Note> : <Shown {...props} {...heat} />}
+      {heat.picked && place.layer ? <Picked {...props} {...heat} layer={place.layer} /> : null}
     </>
   );
 }

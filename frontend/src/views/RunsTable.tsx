@@ -1,5 +1,6 @@
-/** All runs with their state; runs without our data are listed, greyed. */
+/** All runs with their state, the worst first unless another order was chosen; runs without our data are listed, greyed. */
 
+import { useMemo, useState } from "preact/hooks";
 import { type RunSummary, type Runs, toNumber } from "../data/types";
 import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
@@ -7,20 +8,17 @@ import { useText } from "../i18n";
 import { Sentence } from "../parts/Markdown";
 import { PlaceLink } from "../parts/PlaceLink";
 import { Scroll } from "../parts/Scroll";
+import { SortHead } from "../parts/SortHead";
 import { Counts, StatusChip } from "../parts/Status";
 import { formatInteger, formatValue } from "../text/numbers";
 import { ago } from "./age";
+import { COLUMNS, type ColumnName, checksOf, sortedRuns, WORST_FIRST } from "./runOrder";
 
 interface Props {
   runs: Runs;
   selected: string;
   place: Place;
   go: Go;
-}
-
-function checksOf(run: RunSummary): { passed: number; all: number } {
-  const { findings = 0, clear = 0, failed = 0, "not evaluated": skipped = 0 } = run.outcomes;
-  return { passed: clear, all: findings + clear + failed + skipped };
 }
 
 function RunRow({ run, selected, place, go }: { run: RunSummary; selected: boolean; place: Place; go: Go }) {
@@ -54,10 +52,12 @@ function RunRow({ run, selected, place, go }: { run: RunSummary; selected: boole
   );
 }
 
-const HEADS = ["run", "status", "findings", "steps", "loss", "lastData", "checks"] as const;
-
 export function RunsTable({ runs, selected, place, go }: Props) {
   const { t } = useText();
+  const [sorting, setSorting] = useState(WORST_FIRST);
+  const rows = useMemo(() => sortedRuns(runs.runs, sorting), [runs, sorting]);
+  const sort = (by: ColumnName) =>
+    setSorting((old) => ({ by, down: old.by === by ? !old.down : by !== "run" }));
   return (
     <section>
       <h2>{t("runs.heading")}</h2>
@@ -65,21 +65,19 @@ export function RunsTable({ runs, selected, place, go }: Props) {
         <table class="runs">
           <thead>
             <tr>
-              {HEADS.map((head) => (
-                <th scope="col" key={head}>
-                  {t(`runs.${head}`)}
-                </th>
+              {COLUMNS.map((name) => (
+                <SortHead key={name} name={name} text={t(`runs.${name}`)} sorting={sorting} sort={sort} />
               ))}
             </tr>
           </thead>
           <tbody>
-            {runs.runs.map((run) => (
+            {rows.map((run) => (
               <RunRow key={run.run} run={run} selected={run.run === selected} place={place} go={go} />
             ))}
             {runs.without_data.map((name) => (
               <tr class="without" key={`without ${name}`}>
                 <th scope="row">{name}</th>
-                <td colSpan={HEADS.length - 1}>{t("runs.noData")}</td>
+                <td colSpan={COLUMNS.length - 1}>{t("runs.noData")}</td>
               </tr>
             ))}
           </tbody>

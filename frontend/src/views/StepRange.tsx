@@ -1,6 +1,6 @@
 /** The range of steps that all charts show: two numbers, a way back, and what came in meanwhile. */
 import { useEffect, useState } from "preact/hooks";
-import { limited, type Range, setZoom, useSettledZoom } from "../charts/zoom";
+import { limited, type Range, setZoom, useAxis, useSettledZoom } from "../charts/zoom";
 import type { RunSummary } from "../data/types";
 import { useText } from "../i18n";
 import { formatInteger, formatSteps } from "../text/numbers";
@@ -38,11 +38,24 @@ function Bound(props: { label: string; value: number; change: (value: number) =>
   );
 }
 
+/** Runs that are aligned by something else than steps have no common steps to show. */
+function OtherAxis({ zoom }: { zoom: Range | null }) {
+  const { t } = useText();
+  if (!zoom) return null;
+  return (
+    <button type="button" onClick={() => setZoom(null)}>
+      {t("bar.all")}
+    </button>
+  );
+}
+
 export function StepRange({ run }: { run: RunSummary }) {
   const { t, lang } = useText();
+  const axis = useAxis();
   const zoom = useSettledZoom(QUIET_MS);
   const fresh = useNewSteps(zoom, run.last_step ?? 0);
   if (run.first_step === null || run.last_step === null) return null;
+  if (axis !== "step") return <OtherAxis zoom={zoom} />;
   const extent: Range = [run.first_step, run.last_step];
   const [from, to] = zoom ?? extent;
   const [first, last] = [Math.ceil(from), Math.floor(to)];

@@ -1,6 +1,9 @@
 /** What two to four runs have in common and where they differ. */
 import type { Finding, RunDiagnosis } from "../data/types";
 
+/** What the runs are called for short. */
+export const LETTERS = ["A", "B", "C", "D"] as const;
+
 /** A finding across runs: by rule and subject, each run's own or none. */
 export interface Shared {
   key: string;

@@ -9,6 +9,7 @@ from tb_lossdiag.plugin.derived import (
     RATE_RECORDS,
     available,
     clip_rate,
+    elapsed,
     gradient_share,
     update_ratio,
 )
@@ -18,6 +19,7 @@ from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NORM,
+    LOSS,
     PARAMETER_NORM,
     UPDATE_NORM,
 )
@@ -53,8 +55,22 @@ def test_shares_of_a_record_add_up_and_infinity_does_not_count() -> None:
 
 
 def test_only_what_the_records_allow_is_offered() -> None:
-    assert available(run_of(table(GRADIENT_NORM, [0], [1.0], ["w"]))) == ["gradient_share"]
-    assert available(run_of(table(PARAMETER_NORM, [0], [1.0], ["w"]))) == []
+    assert available(run_of(table(GRADIENT_NORM, [0], [1.0], ["w"]))) == [
+        "gradient_share",
+        "elapsed",
+    ]
+    assert available(run_of(table(PARAMETER_NORM, [0], [1.0], ["w"]))) == ["elapsed"]
+    assert available(run_of()) == []
+
+
+def test_time_counts_from_the_first_record_of_any_quantity_and_never_falls() -> None:
+    run = run_of(
+        table(LOSS, [2, 4, 6], [1.0, 1.0, 1.0], walltimes=[1e9 + 3, 1e9 + 2, 1e9 + 9.5]),
+        table(PARAMETER_NORM, [0, 4], [[1.0], [1.0]], ["w"], walltimes=[1e9, 1e9 + 2]),
+    )
+    clock = elapsed(run)
+    assert clock.steps.tolist() == [0, 2, 4, 6]
+    assert clock.values[:, 0].tolist() == [0, 3, 3, 9.5]
 
 
 @pytest.mark.parametrize("records", RATE_RECORDS)

@@ -1,0 +1,74 @@
+/** Mouse on a heat map: shift and wheel zooms the rows, dragging moves rows and steps. */
+import { currentZoom, limited, type Range, setZoom } from "../charts/zoom";
+import type { ECharts } from "../vendor";
+import { pictureOf } from "./heatOption";
+import { movedRows, type Span, spanIn, zoomedRows } from "./span";
+
+/** What the gestures act on, as it is when they happen. */
+export interface Held {
+  /** All rows there are. */
+  count: number;
+  extent: Range;
+  span: Span | null;
+  setSpan: (span: Span | null) => void;
+}
+
+/** The row under a pixel, with its fraction. */
+function rowAt(y: number, { count, span }: Held): number {
+  const { top, height } = pictureOf(count);
+  const [from, to] = spanIn(span, count);
+  return from + ((y - top) / height) * (to - from);
+}
+
+function onWheel(host: HTMLElement, held: () => Held): void {
+  const turn = (event: WheelEvent) => {
+    // Browsers turn shift and wheel into sideways scrolling.
+    const by = event.deltaY || event.deltaX;
+    if (!event.shiftKey || event.ctrlKey || by === 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const now = held();
+    const y = event.clientY - host.getBoundingClientRect().top;
+    now.setSpan(zoomedRows(now.span, now.count, by < 0, rowAt(y, now)));
+  };
+  // Before the library hears of it, which would zoom the steps.
+  host.addEventListener("wheel", turn, { capture: true, passive: false });
+}
+
+const ENDS = ["pointerup", "pointercancel"] as const;
+
+/** Calls back with the way from where the button went down until it is let go, also outside of the picture. */
+function whileDown(start: PointerEvent, moved: (x: number, y: number) => void): void {
+  const move = (event: PointerEvent) => moved(event.clientX - start.clientX, event.clientY - start.clientY);
+  const end = () => {
+    window.removeEventListener("pointermove", move);
+    for (const name of ENDS) window.removeEventListener(name, end);
+  };
+  window.addEventListener("pointermove", move);
+  for (const name of ENDS) window.addEventListener(name, end);
+}
+
+/** The library's own dragging would end as soon as the rows change under it. */
+function drag(chart: ECharts, start: PointerEvent, held: () => Held): void {
+  const { span, count, extent } = held();
+  const zoom = currentZoom();
+  const perRow = span ? pictureOf(count).height / (span[1] - span[0]) : 1;
+  const [first = 0, second = 0] = [0, 1].map((x) => chart.convertFromPixel({ xAxisIndex: 0 }, x));
+  whileDown(start, (x, y) => {
+    const by = x * (second - first);
+    if (zoom) setZoom(limited([zoom[0] - by, zoom[1] - by], extent));
+    held().setSpan(movedRows(span, count, Math.round(-y / perRow)));
+  });
+}
+
+/** Ends with the chart's own element: nothing to undo. */
+export function followMouse(chart: ECharts, held: () => Held): void {
+  onWheel(chart.getDom(), held);
+  chart.getZr().on("mousedown", ({ offsetX, offsetY, event }) => {
+    const start = event as unknown as PointerEvent;
+    if (start.button === 0 && chart.containPixel({ gridIndex: 0 }, [offsetX, offsetY])) {
+      drag(chart, start, held);
+    }
+  });
+  chart.getZr().on("dblclick", () => held().setSpan(null));
+}
