@@ -2,6 +2,7 @@ import { cleanup, fireEvent, render, screen } from "@testing-library/preact";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunDiagnosis, Runs } from "../src/data/types";
 import { App } from "../src/views/App";
+import { useChosenRun } from "../src/views/useRuns";
 import { makeDiagnosis, makeFinding, makeRun, makeRuns } from "./make";
 
 const HOSTILE = "<img src=x onerror=alert(1)>";
@@ -50,6 +51,25 @@ test("an empty folder shows how to record, and which runs have nothing", async (
     ...["SummaryWriter", "writer.watch", "writer.add_diagnostics"],
   ]);
   expect(screen.getByText("old/run")).toBeTruthy();
+});
+
+test("without a link the run that is worst at first is shown, and stays when another becomes worse", () => {
+  const [fine, bad] = [
+    makeRun({ run: "a/fine", status: "healthy" }),
+    makeRun({ run: "b/bad", status: "warning" }),
+  ];
+  const Chosen = ({ runs, name }: { runs: Runs | undefined; name?: string }) => (
+    <p>{useChosenRun(runs, name)?.run ?? "none"}</p>
+  );
+  const { container, rerender } = render(<Chosen runs={undefined} />);
+  expect(container.textContent).toBe("none");
+  rerender(<Chosen runs={makeRuns({ runs: [fine, bad] })} />);
+  expect(container.textContent).toBe("b/bad");
+  const worse = makeRuns({ runs: [{ ...fine, status: "error" }, bad] });
+  rerender(<Chosen runs={worse} />);
+  expect(container.textContent).toBe("b/bad");
+  rerender(<Chosen runs={worse} name="a/fine" />);
+  expect(container.textContent).toBe("a/fine");
 });
 
 test("a failing route shows a banner, and Retry reads again", async () => {

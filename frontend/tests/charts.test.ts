@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { rangeOf } from "../src/charts/Chart";
-import { lineOption, shortNames } from "../src/charts/lineOption";
+import { digitsOf, lineOption, shortNames } from "../src/charts/lineOption";
 import { stretchesOf } from "../src/charts/lineSeries";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
@@ -174,4 +174,12 @@ test("long names are cut in the legend, and stay different", () => {
   expect(a.length).toBeLessThan(60);
   expect(b).not.toBe(a);
   expect(shortNames(["loss"])).toEqual(["loss"]);
+});
+
+test("values that are nearly the same get the digits that tell them apart", () => {
+  expect(digitsOf([lineThrough("a", [0, 1], [0, 5])])).toBe(3);
+  expect(digitsOf([lineThrough("a", [0, 1], [0.54901, 0.54907])])).toBe(7);
+  expect(digitsOf([lineThrough("a", [0, 1], [2, 2])])).toBe(3);
+  expect(digitsOf([{ ...lineThrough("a", [0], [1]), band: [[0, 0.999, 1.001]] }])).toBe(6);
+  expect(digitsOf([lineThrough("a", [0, 1], [1, Number.NaN])])).toBe(3);
 });

@@ -58,7 +58,7 @@ function show(step: number | undefined, layer = "<b>c</b>") {
 
 test("the bars are told in words: at which steps, the median, and where the picked layer lies", () => {
   const { container } = show(3);
-  expect(screen.getByRole("img", { name: "Over all layers: gradient norm, steps 0" })).toBeTruthy();
+  expect(screen.getByRole("img", { name: "Over all layers: gradient norm, step 0" })).toBeTruthy();
   expect(container.textContent).toContain("smallest 1 L2, median 10 L2, largest 100 L2");
   expect(container.textContent).toContain("<b>c</b>: 100 L2, larger than 2 of 2 others");
   expect(container.textContent).toContain("Without a bar: exactly 0: 1");
@@ -67,7 +67,7 @@ test("the bars are told in words: at which steps, the median, and where the pick
 
 test("without a cursor the newest step is shown", () => {
   show(undefined);
-  expect(screen.getByRole("img", { name: /steps 10$/ })).toBeTruthy();
+  expect(screen.getByRole("img", { name: /step 10$/ })).toBeTruthy();
 });
 
 test("a layer without a place among the bars says what it is instead", () => {

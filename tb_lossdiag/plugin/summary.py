@@ -20,7 +20,7 @@ _RECENT = 50
 
 def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
     """Status, counts, range of steps, age, and what was recorded."""
-    found = [cause.finding.severity for cause in diagnosis.causes]
+    found = [cause.worst for cause in diagnosis.causes]
     verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
     times = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
     top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""

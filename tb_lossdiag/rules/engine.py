@@ -49,6 +49,11 @@ class Cause:
     finding: Finding
     explains: tuple[Cause, ...] = ()
 
+    @property
+    def worst(self) -> Severity:
+        """The highest severity among the finding and all it led to."""
+        return max([self.finding.severity, *(cause.worst for cause in self.explains)])
+
 
 @dataclass(frozen=True)
 class Suppressed:
@@ -174,8 +179,4 @@ def _parent(
 
 def _ordered(causes: Sequence[Cause]) -> tuple[Cause, ...]:
     """Worst first, by what they led to: a warning that broke the run comes before an error that did not."""
-    return tuple(sorted(causes, key=lambda cause: (-_worst(cause), cause.finding.first_step)))
-
-
-def _worst(cause: Cause) -> Severity:
-    return max([cause.finding.severity, *map(_worst, cause.explains)])
+    return tuple(sorted(causes, key=lambda cause: (-cause.worst, cause.finding.first_step)))

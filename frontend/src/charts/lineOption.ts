@@ -1,6 +1,6 @@
 /** ECharts option of a line chart: a pure function from a spec to a plain object. */
 import { bandSeries, lineSeries, zeroSeries } from "./lineSeries";
-import { floorOf } from "./series";
+import { floorOf, type Line } from "./series";
 import type { LineSpec } from "./spec";
 
 export type Option = Record<string, unknown>;
@@ -30,9 +30,31 @@ function xAxis(spec: LineSpec): Option {
   };
 }
 
+const FEWEST = 3;
+const MOST = 12;
+
+/** Significant digits that tell the ticks of these lines apart: more than three where all values are nearly the same. */
+export function digitsOf(lines: readonly Line[]): number {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const widen = (value: number | null) => {
+    if (value === null || !Number.isFinite(value)) return;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  };
+  for (const line of lines) {
+    for (const [, value] of line.points) widen(value);
+    for (const [, least, most] of line.band) [least, most].forEach(widen);
+  }
+  if (!(high > low)) return FEWEST;
+  const ratio = Math.max(Math.abs(low), Math.abs(high)) / (high - low);
+  return Math.min(MOST, FEWEST + Math.max(0, Math.ceil(Math.log10(ratio))));
+}
+
 function yAxis(spec: LineSpec): Option {
   const base = axisBase(spec);
-  const labels = { color: spec.palette.text, hideOverlap: true, formatter: spec.format.value };
+  const digits = digitsOf(spec.lines);
+  const formatter = (value: number) => spec.format.value(value, digits);
+  const labels = { color: spec.palette.text, hideOverlap: true, formatter };
   if (spec.log) return { ...base, type: "log", axisLabel: labels, minorSplitLine: { show: false } };
   if (spec.bounds) {
     const [min, max] = spec.bounds;
@@ -50,7 +72,8 @@ function tooltip(spec: LineSpec): Option {
     borderColor: spec.palette.muted,
     textStyle: { color: spec.palette.text, fontSize: 12 },
     axisPointer: { label: { formatter: (at: { value: number }) => spec.format.step(at.value) } },
-    valueFormatter: (value: unknown) => (typeof value === "number" ? spec.format.value(value) : "–"),
+    valueFormatter: (value: unknown) =>
+      typeof value === "number" ? spec.format.value(value, digitsOf(spec.lines)) : "–",
   };
 }
 

@@ -20,7 +20,7 @@ export interface Words {
 
 /** How numbers are written. */
 export interface Format {
-  value: (value: number) => string;
+  value: (value: number, digits?: number) => string;
   /** A number of the x axis. */
   step: (value: number) => string;
   /** The same in words: "step 500". */

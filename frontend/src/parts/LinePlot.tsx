@@ -64,7 +64,8 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
       palette: paletteOf(theme),
       words: { step: axis.name, zero: t("chart.zero"), nonFinite: t("chart.nonfinite") },
       format: {
-        value: (value: number) => (percent ? formatPercent(value, lang) : formatValue(value, lang)),
+        value: (value: number, digits?: number) =>
+          percent ? formatPercent(value, lang) : formatValue(value, lang, digits),
         step: axis.step,
         place: axis.place,
       },

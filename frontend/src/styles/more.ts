@@ -1,7 +1,7 @@
 /** Range, heat map, tables, dialog, comparison: what the larger views need. */
 export const more = `
 .range { border: 0; margin: 0; padding: 0; white-space: nowrap; }
-input.bound { font: inherit; width: 8.5em; color: var(--text); background: var(--page); border: 1px solid var(--line);
+input.bound { font: inherit; width: 6.5em; color: var(--text); background: var(--page); border: 1px solid var(--line);
   border-radius: 4px; padding: 2px 6px; }
 .surface { position: relative; }
 .surface:focus-visible { outline: 2px solid var(--focus); outline-offset: 0; }

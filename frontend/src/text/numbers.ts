@@ -12,20 +12,21 @@ function special(value: number): string | null {
 }
 
 /** Mantissa and exponent without padding: 3.2e-5. */
-function scientific(value: number): string {
-  const [mantissa = "", exponent = "0"] = value.toExponential(2).split("e");
+function scientific(value: number, digits = 3): string {
+  const [mantissa = "", exponent = "0"] = value.toExponential(digits - 1).split("e");
   return `${Number(mantissa)}e${Number(exponent)}`;
 }
 
-/** A measured value with three significant digits. */
-export function formatValue(value: number | null, lang = "en"): string {
+/** A measured value with three significant digits, or more where values lie close together. */
+export function formatValue(value: number | null, lang = "en", digits = 3): string {
   if (value === null) return "–";
   const word = special(value);
   if (word !== null) return word;
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e9) return formatInteger(value, lang);
-  if (size >= LARGE || size < SMALL) return scientific(value);
-  return new Intl.NumberFormat(lang, { maximumSignificantDigits: size >= 1000 ? 4 : 3 }).format(value);
+  if (size >= LARGE || size < SMALL) return scientific(value, digits);
+  const shown = Math.max(digits, size >= 1000 ? 4 : 3);
+  return new Intl.NumberFormat(lang, { maximumSignificantDigits: shown }).format(value);
 }
 
 /** A step or a count, grouped, never shortened. */

@@ -21,7 +21,7 @@ import { Gradients } from "./Gradients";
 import { Overview } from "./Overview";
 import { Report } from "./Report";
 import { Terms } from "./Terms";
-import { chosenRun, useRuns } from "./useRuns";
+import { useChosenRun, useRuns } from "./useRuns";
 
 const LINK_MS = 300;
 
@@ -116,7 +116,7 @@ export function App() {
   const lang = pickLanguage(place.lang);
   const runs = useRuns(lang, place.run);
   useLinkedZoom(place, go);
-  const run = chosenRun(runs.value, place.run);
+  const run = useChosenRun(runs.value, place.run);
   const about =
     run && run.problem === null && run.status !== "reading" ? JSON.stringify([run.run, lang]) : null;
   const diagnosis = useResource(about, run?.data_version ?? "", (signal) =>

@@ -9,6 +9,7 @@ import { PlaceLink } from "../parts/PlaceLink";
 import { Note } from "../parts/States";
 import { SeverityMark } from "../parts/Status";
 import { formatInteger, formatSteps } from "../text/numbers";
+import { spanStart } from "../text/spans";
 
 const SHOWN = 3;
 
@@ -31,8 +32,7 @@ function Cause({ finding, place, go }: { finding: Finding; place: Place; go: Go 
         <Sentence text={finding.message} />
       </p>
       <p class="muted">
-        {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })} ·{" "}
-        {finding.code}{" "}
+        {spanStart(t, lang, finding.first_step, finding.last_step)} · {finding.code}{" "}
         <PlaceLink place={place} change={change} go={go}>
           {t("causes.evidence")}
         </PlaceLink>{" "}

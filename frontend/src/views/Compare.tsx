@@ -12,7 +12,8 @@ import { Scroll } from "../parts/Scroll";
 import { Loaded, Note } from "../parts/States";
 import { SeverityMark, StatusChip } from "../parts/Status";
 import { capital } from "../text/describe";
-import { formatInteger, formatSteps, formatValue } from "../text/numbers";
+import { formatInteger, formatValue } from "../text/numbers";
+import { spanStart } from "../text/spans";
 import { AlignPick } from "./AlignPick";
 import { CompareHeat } from "./CompareHeat";
 import { acrossRuns, differing, LETTERS, whereOf } from "./compared";
@@ -141,7 +142,7 @@ function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDia
                       go={go}
                     >
                       <SeverityMark severity={finding.severity} />{" "}
-                      {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })}
+                      {spanStart(t, lang, finding.first_step, finding.last_step)}
                     </PlaceLink>
                   ) : (
                     "–"

@@ -13,8 +13,9 @@ import { Folded } from "../parts/Folded";
 import { Markdown, Sentence } from "../parts/Markdown";
 import { PlaceLink } from "../parts/PlaceLink";
 import { SeverityMark } from "../parts/Status";
-import { formatSteps, formatValue } from "../text/numbers";
+import { formatValue } from "../text/numbers";
 import { type Sections, sectionsOf } from "../text/sections";
+import { spanStart } from "../text/spans";
 import type { ViewProps } from "./context";
 import { EvidenceCharts } from "./Evidence";
 import { Moments } from "./Moments";
@@ -54,7 +55,7 @@ function Where({ finding, run, place, go }: Pick<Props, "finding" | "run" | "pla
     <section>
       <h3>{t("findings.where")}</h3>
       <p>
-        {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })} ·{" "}
+        {spanStart(t, lang, finding.first_step, finding.last_step)} ·{" "}
         {t(finding.ongoing ? "findings.still" : "findings.stopped")}
         {finding.subject ? (
           <>
@@ -154,9 +155,7 @@ function Symptoms({ finding, place, go }: Pick<Props, "finding" | "place" | "go"
             <PlaceLink place={place} change={{ view: "findings", f: idOf(symptom) }} go={go}>
               {symptom.code} {symptom.title}
             </PlaceLink>{" "}
-            <span class="muted">
-              {t("causes.steps", { steps: formatSteps(symptom.first_step, symptom.last_step, lang) })}
-            </span>
+            <span class="muted">{spanStart(t, lang, symptom.first_step, symptom.last_step)}</span>
             <p>
               <Sentence text={symptom.message} />
             </p>

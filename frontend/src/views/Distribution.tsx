@@ -8,7 +8,8 @@ import { type T, useText } from "../i18n";
 import { Folded } from "../parts/Folded";
 import { Scroll } from "../parts/Scroll";
 import { spoken } from "../text/describe";
-import { formatInteger, formatSteps, formatValue } from "../text/numbers";
+import { formatInteger, formatValue } from "../text/numbers";
+import { spanText } from "../text/spans";
 
 interface Props {
   whole: Matrix;
@@ -165,8 +166,8 @@ export function Distribution(props: Props) {
   const [matrix, bucket] = placeOf(props);
   const data = useMemo(() => distributionAt(matrix, bucket, limits), [matrix, bucket, limits]);
   const own = valueIn(matrix, matrix.columns.indexOf(layer), bucket);
-  const steps = formatSteps(matrix.firstStep[bucket] ?? 0, matrix.lastStep[bucket] ?? 0, lang);
-  const label = t("distribution.heading", { stat, steps });
+  const where = spanText(t, lang, matrix.firstStep[bucket] ?? 0, matrix.lastStep[bucket] ?? 0);
+  const label = t("distribution.heading", { stat, where });
   return (
     <figure class="plot distribution">
       <h4>{label}</h4>

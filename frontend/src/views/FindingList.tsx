@@ -7,7 +7,7 @@ import type { Go } from "../host/place";
 import { useText } from "../i18n";
 import { PlaceLink } from "../parts/PlaceLink";
 import { SeverityMark } from "../parts/Status";
-import { formatSteps } from "../text/numbers";
+import { spanStart } from "../text/spans";
 
 interface Props {
   findings: Finding[];
@@ -27,8 +27,7 @@ function Item({ finding, place, go, current, isNew }: Pick<Props, "place" | "go"
         <SeverityMark severity={finding.severity} /> <strong>{finding.title}</strong>
         {isNew ? <span class="new"> {t("findings.new")}</span> : null}
         <span class="muted">
-          {finding.code} ·{" "}
-          {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })}
+          {finding.code} · {spanStart(t, lang, finding.first_step, finding.last_step)}
         </span>
         {finding.subject ? <span class="muted subject">{finding.subject}</span> : null}
       </PlaceLink>

@@ -5,7 +5,7 @@ import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
 import { useText } from "../i18n";
 import { PlaceLink } from "../parts/PlaceLink";
-import { formatSteps } from "../text/numbers";
+import { spanStart } from "../text/spans";
 
 interface Props {
   run: RunSummary;
@@ -44,9 +44,7 @@ export function Lanes({ run, findings, place, go }: Props) {
                     style={{ left: `${left}%`, width: `${width}%` }}
                   />
                 </span>
-                <span class="muted">
-                  {t("causes.steps", { steps: formatSteps(finding.first_step, finding.last_step, lang) })}
-                </span>
+                <span class="muted">{spanStart(t, lang, finding.first_step, finding.last_step)}</span>
               </PlaceLink>
             </li>
           );

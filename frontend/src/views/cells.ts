@@ -5,7 +5,8 @@ import { lookOf } from "../heat/painter";
 import type { Row } from "../heat/rows";
 import type { T } from "../i18n";
 import { times } from "../text/describe";
-import { formatSteps, formatValue } from "../text/numbers";
+import { formatValue } from "../text/numbers";
+import { spanText } from "../text/spans";
 
 interface Reading {
   column: number;
@@ -40,13 +41,13 @@ export function readCell(
   const bucket = bucketAt(matrix.firstStep, step);
   const { column, value, flags } = largest(matrix, row.columns, bucket);
   const layer = matrix.columns[column] ?? row.name;
-  const steps = formatSteps(matrix.firstStep[bucket] ?? 0, matrix.lastStep[bucket] ?? 0, lang);
+  const where = spanText(t, lang, matrix.firstStep[bucket] ?? 0, matrix.lastStep[bucket] ?? 0);
   const look = lookOf(flags);
   const median = whole.median[column] ?? NaN;
-  const numbers = { layer, steps, max: formatValue(value, lang), median: formatValue(median, lang) };
+  const numbers = { layer, where, max: formatValue(value, lang), median: formatValue(median, lang) };
   const words = median > 0 ? t("gradients.readout", { ...numbers, ratio: times(value / median, lang) }) : "";
   if (look === "value") return words || t("gradients.readoutPlain", numbers);
-  const special = t("gradients.special", { layer, steps, what: t(`heat.${look}`) });
+  const special = t("gradients.special", { layer, where, what: t(`heat.${look}`) });
   return Number.isFinite(value) && value !== 0
     ? `${special} · ${t("gradients.alsoFinite", numbers)}`
     : special;

@@ -6,6 +6,7 @@ import type { RunSummary, Runs } from "../data/types";
 import { onOccasion, type Pace, pause } from "../host/live";
 import { isShown } from "../host/window";
 import type { Lang } from "../i18n";
+import { sortedRuns, WORST_FIRST } from "./runOrder";
 
 export interface LiveRuns extends Resource<Runs> {
   live: boolean;
@@ -71,7 +72,10 @@ export function useRuns(lang: Lang, first: string | undefined): LiveRuns {
   return { value, error, loading, retry: again, live, setLive, skew, failures };
 }
 
-/** The run of the link, or the first one that has data. */
-export function chosenRun(runs: Runs | undefined, name: string | undefined): RunSummary | undefined {
-  return runs?.runs.find(({ run }) => run === name) ?? runs?.runs[0];
+/** The run of the link, or the one that was worst when the page first saw them: the page never changes it by itself. */
+export function useChosenRun(runs: Runs | undefined, name: string | undefined): RunSummary | undefined {
+  const first = useRef<string | undefined>(undefined);
+  const known = runs?.runs ?? [];
+  if (first.current === undefined) first.current = sortedRuns(known, WORST_FIRST)[0]?.run;
+  return known.find(({ run }) => run === name) ?? known.find(({ run }) => run === first.current) ?? known[0];
 }

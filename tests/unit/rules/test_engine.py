@@ -178,6 +178,13 @@ def test_a_cause_counts_as_much_as_what_it_led_to() -> None:
     assert tree(fold(findings[:2] + findings[3:], explains)) == [("A", ["C"]), "D"]
 
 
+def test_the_worst_of_a_cause_is_looked_for_in_all_it_led_to() -> None:
+    error = Cause(finding("C", severity=Severity.ERROR))
+    cause = Cause(finding("A"), (Cause(finding("B", severity=Severity.INFO), (error,)),))
+    assert cause.worst is Severity.ERROR
+    assert Cause(finding("A")).worst is Severity.WARNING
+
+
 def test_findings_lists_causes_before_what_they_explain() -> None:
     rules = [
         rule("A", found(finding("A")), explains=("B",)),

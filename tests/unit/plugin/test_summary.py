@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from tb_lossdiag.plugin.summary import summary
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.records import Run, table
+from tb_lossdiag.rules.engine import Cause, Diagnosis
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+
+WORDS = Text("words", "文字")
+RUN = Run("run", {LOSS.name: table(LOSS, [0, 1], [3.0, 2.0])})
+
+
+def cause(code: str, severity: Severity, *explains: Cause) -> Cause:
+    place = (Evidence("loss", "", 0, 1),)
+    return Cause(Finding(code, severity, "", place, WORDS, WORDS), explains)
+
+
+def test_a_cause_counts_as_what_it_led_to() -> None:
+    """A run that is broken by a warning's consequence shows that in its counts too."""
+    broken = cause("LD201", Severity.WARNING, cause("LD705", Severity.ERROR))
+    causes = (broken, cause("LD609", Severity.INFO))
+    row = summary(RUN, Diagnosis("run", causes, ()), "en")
+    assert row["status"] == "error"
+    assert row["counts"] == {"info": 1, "warning": 0, "error": 1}
