@@ -106,7 +106,7 @@ export function lineOption(given: LineSpec): Option {
     backgroundColor: "transparent",
     color: spec.palette.series,
     // Fixed margins: charts under each other line up, and nothing is measured anew while zooming.
-    grid: { left: 64, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 28, outerBoundsMode: "none" },
+    grid: { left: 72, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 28, outerBoundsMode: "none" },
     legend: {
       show: drawn.length > 1,
       type: "scroll",
