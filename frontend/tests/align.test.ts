@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { currentAxis, currentZoom, onZoom, setAxis, setZoom } from "../src/charts/zoom";
-import { BY_STEP, byFinding, byTime, commonExtent, sharedFinding, warped } from "../src/data/align";
+import { BY_STEP, byClock, byFinding, commonExtent, sharedFinding, warped } from "../src/data/align";
 import { interpolate } from "../src/data/interpolate";
 import { columnSpans } from "../src/heat/grid";
 import { reachOf } from "../src/heat/surface";
@@ -43,7 +43,8 @@ test("steps are told from the finding on, and found back", () => {
 
 test("steps are told by each run's own clock, and found back", () => {
   const [fast, slow] = [makeTable([[0, 1, 2]]), makeTable([[0, 10, 60]])];
-  const alignment = byTime([fast, slow]);
+  const alignment = byClock("epoch", [fast, slow]);
+  expect(alignment.axis).toBe("epoch");
   expect(alignment.warps?.map(({ to }) => to(15))).toEqual([1.5, 35]);
   expect(alignment.warps?.map(({ back }) => back(1.5))).toEqual([15, 1.5]);
   const placed = warped(makeTable([[1, 2, 3]]), alignment.warps?.[1]);

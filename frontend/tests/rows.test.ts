@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ABOVE, codeRows, columnSpans, mergeColumns } from "../src/heat/grid";
 import { labelsOf } from "../src/heat/labels";
 import type { Row } from "../src/heat/rows";
-import { movedRows, showing, spanIn, zoomedRows } from "../src/heat/span";
+import { movedRows, rowsBetween, showing, spanIn, zoomedRows } from "../src/heat/span";
 import { useSpan } from "../src/heat/useSpan";
 import { makeTable } from "./make";
 
@@ -97,4 +97,13 @@ test("the rows in view stay while records come in, and all are shown once there 
   expect(result.current[0]).toBeNull();
   rerender({ rows: rowsOf(["a", "b", "c"]) });
   expect(result.current[0]).toBeNull();
+});
+
+test("a box takes every row that it touches", () => {
+  expect(rowsBetween(2.9, 5.1, 50)).toEqual([2, 6]);
+  expect(rowsBetween(5.1, 2.9, 50)).toEqual([2, 6]);
+  expect(rowsBetween(3.2, 3.4, 50)).toEqual([3, 4]);
+  expect(rowsBetween(-4, 3.4, 50)).toEqual([0, 4]);
+  expect(rowsBetween(48.5, 70, 50)).toEqual([48, 50]);
+  expect(rowsBetween(-1, 60, 50)).toBeNull();
 });

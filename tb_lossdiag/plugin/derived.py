@@ -12,6 +12,7 @@ from tb_lossdiag.quantities import (
     CLIP_CALLS,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
+    EXTRA,
     GRADIENT_NORM,
     PARAMETER_NORM,
     UPDATE_NORM,
@@ -29,6 +30,12 @@ GRADIENT_SHARE = Quantity("gradient_share", "derived", Axis.PARAMETER, "1", GRAD
 
 ELAPSED = Quantity("elapsed", "derived", Axis.RUN, "s", "record anything")
 """Seconds since the run's first record, at every step that has one."""
+
+PROGRESS = {
+    name: Quantity(name, "derived", Axis.RUN, name, f"add_diagnostics(extra={{'{name}': …}})")
+    for name in ("epoch", "tokens")
+}
+"""How far a run has come in units of its own, from the user's numbers of this name."""
 
 RATE_RECORDS = (10, 100, 1000)
 CLIP_RATES = {
@@ -93,6 +100,22 @@ def elapsed(run: Run) -> Table:
     return Table(ELAPSED, ("",), steps, times, seconds)
 
 
+def progress(run: Run, name: str) -> Table:
+    """float32[T, 1]; between two values, such as epochs, it goes on evenly, after the last one as it did before."""
+    table = run[EXTRA]
+    values = table.column(name).astype(np.float64)
+    known = np.flatnonzero(np.isfinite(values))
+    values = np.maximum.accumulate(values[known])
+    risen = np.flatnonzero(np.diff(values, prepend=-np.inf) > 0)
+    steps, places = table.steps[known][risen].astype(np.float64), values[risen]
+    if len(risen) > 1:
+        pace = (places[-1] - places[-2]) / (steps[-1] - steps[-2])
+        more = min(pace * (table.steps[-1] - steps[-1]), places[-1] - places[-2])
+        steps, places = np.append(steps, table.steps[-1]), np.append(places, places[-1] + more)
+    even = np.interp(table.steps, steps, places).astype(np.float32)[:, None]
+    return Table(PROGRESS[name], ("",), table.steps, table.walltimes, even)
+
+
 def _in_force(table: Table, steps: Steps, columns: tuple[str, ...]) -> Floats:
     rows = np.searchsorted(table.steps, steps, side="right") - 1
     values = table.at(table.steps, columns)
@@ -111,6 +134,10 @@ DERIVED: Mapping[str, tuple[Quantity, tuple[Quantity, ...], Derive]] = {
     GRADIENT_SHARE.name: (GRADIENT_SHARE, (GRADIENT_NORM,), gradient_share),
     ELAPSED.name: (ELAPSED, (), elapsed),
     **{
+        name: (quantity, (EXTRA,), partial(progress, name=name))
+        for name, quantity in PROGRESS.items()
+    },
+    **{
         rate.name: (rate, (CLIP_GLOBAL_NORM, CLIP_MAX_NORM), partial(clip_rate, records=records))
         for records, rate in CLIP_RATES.items()
     },
@@ -122,4 +149,14 @@ def available(run: Run) -> list[str]:
     """Names of the derived quantities that the run's records allow."""
     if not any(len(table) for table in run.tables.values()):
         return []
-    return [name for name, (_, needs, _) in DERIVED.items() if all(q in run for q in needs)]
+    names = [name for name, (_, needs, _) in DERIVED.items() if all(q in run for q in needs)]
+    return [name for name in names if name not in PROGRESS or _tells(run, name)]
+
+
+def _tells(run: Run, name: str) -> bool:
+    """Whether the user's numbers of this name rise: one value alone says nothing of the way."""
+    if name not in run[EXTRA].columns:
+        return False
+    values = run[EXTRA].column(name)
+    finite = values[np.isfinite(values)]
+    return len(finite) > 1 and bool(finite.max() > finite[0])

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Frame, expect
 from recorded import write_run
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_NONFINITE
+from tb_lossdiag.quantities import EXTRA, GRADIENT_NORM, LOSS, LOSS_NONFINITE
 from tb_lossdiag.records import table
 
 Open = Callable[[str], Any]
@@ -100,3 +100,21 @@ def test_a_finding_is_offered_only_where_all_runs_have_it(
     expect(options).to_have_text(["step", "time since each run's start"])
     expect(frame.get_by_label("Align by")).to_have_value("step")
     expect(frame.get_by_label("First step in view")).to_be_visible()
+
+
+def test_runs_with_unlike_numbers_of_steps_meet_by_their_epochs(
+    open_tab: Open, serve: Serve, tmp_path: Path
+) -> None:
+    for name, records in (("long", 300), ("short", 60)):
+        steps = np.arange(records)
+        epochs = np.floor(3 * steps / records)
+        loss = np.where(steps == records // 2, 1000, np.exp(-epochs))
+        tables = [table(LOSS, steps, loss), table(EXTRA, steps, epochs, ["epoch"])]
+        write_run(tmp_path / name, tables)
+    frame = open_tab(serve(tmp_path)).open(run="long", view="compare", cmp="short")
+    assert peaks(frame) == ["step 150", "step 30"]
+    align = frame.get_by_label("Align by")
+    align.select_option("epoch")
+    expect(frame.locator(".unseen", has_text="at epoch 1.5").first).to_be_attached()
+    assert frame.locator(".unseen").first.inner_text().count("largest 1,000 at epoch 1.5") == 2
+    assert "tokens" not in align.inner_text()

@@ -109,6 +109,28 @@ def test_dragging_moves_steps_and_layers(tall: Any) -> None:
     expect(frame.get_by_role("heading", name=re.compile("^Layer "))).to_have_count(0)
 
 
+def test_a_box_drawn_with_alt_is_what_is_shown(tall: Any) -> None:
+    frame, _, box = heat_of(tall)
+    mouse, y = tall.page.mouse, box["y"] + 20 + SPIKE_LAYER / LAYERS * (box["height"] - 84)
+    mouse.move(box["x"] + 700, y + 15)
+    tall.page.keyboard.down("Alt")
+    mouse.down()
+    mouse.move(box["x"] + 500, y - 15, steps=5)
+    expect(frame.locator(".heat .box")).to_be_visible()
+    mouse.up()
+    tall.page.keyboard.up("Alt")
+    expect(frame.locator(".heat .box")).to_have_count(0)
+    first, last = shown(frame)
+    assert first <= SPIKE_LAYER + 1 <= last
+    assert 20 < last - first < 80
+    frame.wait_for_timeout(500)
+    steps = [
+        int(frame.get_by_label(f"{end} step in view").input_value()) for end in ("First", "Last")
+    ]
+    assert 20 < steps[0] < steps[1] < 80
+    expect(frame.get_by_role("heading", name=re.compile("^Layer "))).to_have_count(0)
+
+
 def test_keys_zoom_the_layers_and_the_view_follows_the_cursor(tall: Any) -> None:
     frame, board, _ = heat_of(tall)
     board.focus()
@@ -172,14 +194,14 @@ def test_the_layers_at_the_cursor_are_counted_and_told(tall: Any) -> None:
     layer = f"blocks.{SPIKE_LAYER // 10}.part{SPIKE_LAYER % 10}.weight"
     frame, _, box = heat_of(tall, layer=layer)
     shown = frame.locator(".distribution")
-    expect(shown.get_by_role("heading")).to_contain_text("steps 99")
+    expect(shown.get_by_role("heading")).to_contain_text("step 99")
     expect(shown).to_contain_text("Layers with a value: 400")
     x = box["x"] + box["width"] - 28
     left = frame.evaluate("document.querySelector('.heat canvas').clientWidth") - 28
     names = 16 + 6.2 * len("blocks.39.part9.weight")
     step_width = (left - names) / 99
     tall.page.mouse.move(x - (99 - SPIKE_STEP - 0.5) * step_width, box["y"] + 100)
-    expect(shown.get_by_role("heading")).to_contain_text(f"steps {SPIKE_STEP}")
+    expect(shown.get_by_role("heading")).to_contain_text(f"step {SPIKE_STEP}")
     expect(shown).to_contain_text(f"{layer}: 100,000 L2 norm, larger than 399 of 399 others.")
     heights = shown.locator(".bars > span").evaluate_all(
         "bars => bars.map(bar => bar.getBoundingClientRect().height)"

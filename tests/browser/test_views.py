@@ -108,7 +108,7 @@ def test_a_heat_map_is_read_by_keyboard_with_its_recorded_numbers(made: Any) -> 
     board = frame.get_by_role("application").first
     board.focus()
     made.page.keyboard.press("n")
-    expect(frame.locator(".readout")).to_contain_text("blocks.2.attn.q.weight · steps 380 · NaN")
+    expect(frame.locator(".readout")).to_contain_text("blocks.2.attn.q.weight · step 380 · NaN")
     made.page.keyboard.press("Enter")
     expect(frame.get_by_role("heading", name="Layer blocks.2.attn.q.weight")).to_be_visible()
     board.focus()

@@ -6,7 +6,9 @@ export type Range = readonly [number, number];
 type Listener = (range: Range | null, source: unknown) => void;
 
 /** What charts have along their x axis: steps, or in a comparison what the runs are aligned by. */
-export type Axis = "step" | "time" | "finding";
+export type Axis = "step" | Clock | "finding";
+/** Axes that each run has a table for, of its places at its steps. */
+export type Clock = "time" | "epoch" | "tokens";
 
 const listeners = new Set<Listener>();
 const ranges = new Map<Axis, Range | null>();

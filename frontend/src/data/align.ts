@@ -1,5 +1,5 @@
-/** Runs side by side by something else than their steps: time since their start, or a finding that all of them have. */
-import type { Axis, Range } from "../charts/zoom";
+/** Runs side by side by something else than their steps: time since their start, epochs, tokens, or a finding that all of them have. */
+import type { Axis, Clock, Range } from "../charts/zoom";
 import { interpolate } from "./interpolate";
 import type { Table } from "./table";
 import type { Finding, RunDiagnosis } from "./types";
@@ -45,13 +45,16 @@ export function byFinding({ firsts }: SharedFinding): Alignment {
   return { axis: "finding", warps };
 }
 
-/** From tables of the seconds since each run's start. */
-export function byTime(clocks: readonly Table[]): Alignment {
+/** The quantity of a run that tells its place on the axis at each step. */
+export const CLOCKS: Readonly<Record<Clock, string>> = { time: "elapsed", epoch: "epoch", tokens: "tokens" };
+
+/** From each run's table of its places. */
+export function byClock(axis: Clock, clocks: readonly Table[]): Alignment {
   const warps = clocks.map(({ lastStep, last }) => ({
     to: (step: number) => interpolate(step, lastStep, last),
     back: (place: number) => interpolate(place, last, lastStep),
   }));
-  return { axis: "time", warps };
+  return { axis, warps };
 }
 
 /** The same table on the common axis. */

@@ -101,12 +101,12 @@ export function useAcross(
 /** As many points as the server gives: what lies between two of them is not known better. */
 const CLOCK_POINTS = 10_000;
 
-/** Seconds since each run's start, if wanted. */
-export function useClocks(runs: readonly RunSummary[], wanted: boolean): Resource<Table[]> {
+/** The runs' tables of their places on an axis, if one is wanted. */
+export function useClocks(runs: readonly RunSummary[], quantity: string | null): Resource<Table[]> {
   const versions = runs.map(({ data_version }) => data_version).join();
-  const about = wanted ? JSON.stringify(["clocks", runs.map(({ run }) => run)]) : null;
+  const about = quantity ? JSON.stringify(["clocks", quantity, runs.map(({ run }) => run)]) : null;
   return useResource(about, versions, (signal) =>
-    Promise.all(runs.map((run) => getTable(run.run, "elapsed", signal, { points: CLOCK_POINTS }))),
+    Promise.all(runs.map((run) => getTable(run.run, quantity ?? "", signal, { points: CLOCK_POINTS }))),
   );
 }
 

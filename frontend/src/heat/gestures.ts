@@ -1,8 +1,8 @@
-/** Mouse on a heat map: shift and wheel zooms the rows, dragging moves rows and steps. */
+/** Mouse on a heat map: shift and wheel zooms the rows, dragging moves rows and steps, with Alt it zooms into a box. */
 import { currentZoom, limited, type Range, setZoom } from "../charts/zoom";
 import type { ECharts } from "../vendor";
 import { pictureOf } from "./heatOption";
-import { movedRows, type Span, spanIn, zoomedRows } from "./span";
+import { movedRows, rowsBetween, type Span, spanIn, zoomedRows } from "./span";
 
 /** What the gestures act on, as it is when they happen. */
 export interface Held {
@@ -37,12 +37,17 @@ function onWheel(host: HTMLElement, held: () => Held): void {
 
 const ENDS = ["pointerup", "pointercancel"] as const;
 
+type Way = (x: number, y: number) => void;
+
 /** Calls back with the way from where the button went down until it is let go, also outside of the picture. */
-function whileDown(start: PointerEvent, moved: (x: number, y: number) => void): void {
-  const move = (event: PointerEvent) => moved(event.clientX - start.clientX, event.clientY - start.clientY);
-  const end = () => {
+function whileDown(start: PointerEvent, moved: Way, done?: Way): void {
+  const way = (tell: Way, event: PointerEvent) =>
+    tell(event.clientX - start.clientX, event.clientY - start.clientY);
+  const move = (event: PointerEvent) => way(moved, event);
+  const end = (event: PointerEvent) => {
     window.removeEventListener("pointermove", move);
     for (const name of ENDS) window.removeEventListener(name, end);
+    if (done) way(event.type === "pointerup" ? done : () => done(0, 0), event);
   };
   window.addEventListener("pointermove", move);
   for (const name of ENDS) window.addEventListener(name, end);
@@ -61,13 +66,42 @@ function drag(chart: ECharts, start: PointerEvent, held: () => Held): void {
   });
 }
 
+/** Pixels in both directions; what is smaller was a click. */
+const SMALLEST_BOX = 4;
+
+/** Draws a box from where the button went down, and shows what is in it when it is let go. */
+function box(chart: ECharts, start: PointerEvent, held: () => Held): void {
+  const bounds = chart.getDom().getBoundingClientRect();
+  const [left, top] = [start.clientX - bounds.left, start.clientY - bounds.top];
+  const frame = document.createElement("div");
+  frame.className = "box";
+  chart.getDom().append(frame);
+  const draw = (x: number, y: number) =>
+    Object.assign(frame.style, {
+      left: `${left + Math.min(0, x)}px`,
+      top: `${top + Math.min(0, y)}px`,
+      width: `${Math.abs(x)}px`,
+      height: `${Math.abs(y)}px`,
+    });
+  whileDown(start, draw, (x, y) => {
+    frame.remove();
+    if (Math.min(Math.abs(x), Math.abs(y)) < SMALLEST_BOX) return;
+    const now = held();
+    const [from = 0, to = 0] = [Math.min(left, left + x), Math.max(left, left + x)].map((at) =>
+      chart.convertFromPixel({ xAxisIndex: 0 }, at),
+    );
+    setZoom(limited([from, to], now.extent));
+    now.setSpan(rowsBetween(rowAt(top, now), rowAt(top + y, now), now.count));
+  });
+}
+
 /** Ends with the chart's own element: nothing to undo. */
 export function followMouse(chart: ECharts, held: () => Held): void {
   onWheel(chart.getDom(), held);
   chart.getZr().on("mousedown", ({ offsetX, offsetY, event }) => {
     const start = event as unknown as PointerEvent;
     if (start.button === 0 && chart.containPixel({ gridIndex: 0 }, [offsetX, offsetY])) {
-      drag(chart, start, held);
+      (start.altKey ? box : drag)(chart, start, held);
     }
   });
   chart.getZr().on("dblclick", () => held().setSpan(null));

@@ -39,3 +39,10 @@ export function showing(span: Span | null, count: number, row: number): Span | n
   if (row < from) return movedRows(span, count, row - from);
   return row >= to ? movedRows(span, count, row - to + 1) : span;
 }
+
+/** The rows from one place to another, both included; null where that is all of them. */
+export function rowsBetween(a: number, b: number, count: number): Span | null {
+  const [low, high] = [Math.min(a, b), Math.max(a, b)];
+  const from = Math.min(count - 1, Math.max(0, Math.floor(low)));
+  return placed(from, Math.max(1, Math.min(count, Math.ceil(high)) - from), count);
+}

@@ -5,6 +5,7 @@ input.bound { font: inherit; width: 6.5em; color: var(--text); background: var(-
   border-radius: 4px; padding: 2px 6px; }
 .surface { position: relative; }
 .surface:focus-visible { outline: 2px solid var(--focus); outline-offset: 0; }
+.box { position: absolute; pointer-events: none; border: 2px dashed var(--page); outline: 1px dashed var(--text); }
 .crosshair { position: absolute; width: 8px; border: 2px solid var(--page); outline: 2px solid var(--text);
   pointer-events: none; }
 .export { display: inline-flex; gap: 4px; }

@@ -11,6 +11,7 @@ from tb_lossdiag.plugin.derived import (
     clip_rate,
     elapsed,
     gradient_share,
+    progress,
     update_ratio,
 )
 from tb_lossdiag.quantities import (
@@ -18,6 +19,7 @@ from tb_lossdiag.quantities import (
     CLIP_CALLS,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
+    EXTRA,
     GRADIENT_NORM,
     LOSS,
     PARAMETER_NORM,
@@ -71,6 +73,20 @@ def test_time_counts_from_the_first_record_of_any_quantity_and_never_falls() -> 
     clock = elapsed(run)
     assert clock.steps.tolist() == [0, 2, 4, 6]
     assert clock.values[:, 0].tolist() == [0, 3, 3, 9.5]
+
+
+def test_epochs_go_on_evenly_between_their_numbers() -> None:
+    steps, epochs = np.arange(8), [0, 0, 1, 1, 1, 1, 2, np.nan]
+    run = run_of(table(EXTRA, steps, np.array([epochs, np.zeros(8)]).T, ["epoch", "accuracy"]))
+    assert progress(run, "epoch").values[:, 0].tolist() == [0, 0.5, 1, 1.25, 1.5, 1.75, 2, 2.25]
+    assert available(run) == ["elapsed", "epoch"]
+
+
+def test_what_never_rises_says_nothing_of_the_way() -> None:
+    same = table(EXTRA, [0, 1, 2], [[3.0, 9.0], [3.0, 8.0], [3.0, np.nan]], ["epoch", "tokens"])
+    assert available(run_of(same)) == ["elapsed"]
+    back = table(EXTRA, [0, 1, 2, 3], [[0.0], [10.0], [5.0], [20.0]], ["tokens"])
+    assert progress(run_of(back), "tokens").values[:, 0].tolist() == [0, 10, 15, 20]
 
 
 @pytest.mark.parametrize("records", RATE_RECORDS)
