@@ -152,6 +152,7 @@ def test_the_score_adds_up() -> None:
 
 def test_the_report_shows_parts_codes_and_cases() -> None:
     lines = report(VISITS).splitlines()
+    assert "4 trainings." in lines  # the README reads it
     assert "| all | 2 | 1 (50.0 %) | 50.0 % | 2 | 0 | 1 | 2 |" in lines
     assert "| published by others | 0 | 0 (–) | 0.0 % | 1 | 0 | 1 | 1 |" in lines
     assert "| LD501 | 1 | 0 |" in lines
