@@ -19,7 +19,14 @@ the calibration half only; which case is in which half is decided by a hash of i
 def report(visits: Visits) -> str:
     """The whole report."""
     trainings = f"{len({case.name for case, _ in visits})} trainings.\n"
-    parts = [HEAD, "## Summary\n", trainings, *_summary(visits), "\n## Causes by code\n", *_codes(visits)]
+    parts = [
+        HEAD,
+        "## Summary\n",
+        trainings,
+        *_summary(visits),
+        "\n## Causes by code\n",
+        *_codes(visits),
+    ]
     for title, chosen in (
         ("Faults", [v for v in visits if not v[0].healthy]),
         ("Healthy", [v for v in visits if v[0].healthy]),
