@@ -174,6 +174,16 @@ def changed(rank: Rank) -> None:
         rank.train(model, writer, before_step=change)
 
 
+def again(rank: Rank) -> None:
+    """A second group, of processes of which one has watched more before."""
+    if rank.number == 0:
+        with SummaryWriter(rank.folder / "more") as writer:
+            writer.watch(net(), optimizer_of(net()))
+    distributed.destroy_process_group()
+    _meet(rank.number, rank.size, rank.folder / "meeting again")
+    forgotten(rank)
+
+
 def alone(rank: Rank) -> None:
     """Rank 0 closes its writer while the others wait for it elsewhere."""
     vars(settings)["PATIENCE"] = 0.5
@@ -226,20 +236,27 @@ def fsdp_raises(rank: Rank) -> None:
     _raises(rank, sharded(net()))
 
 
-_ALL = (ddp, ddp_clip, fsdp, fsdp_clip, forgotten, changed, alone, dropped, ddp_raises, fsdp_raises)
+_ALL = (
+    *(ddp, ddp_clip, fsdp, fsdp_clip, forgotten, changed, alone, dropped, again),
+    *(ddp_raises, fsdp_raises),
+)
 TRAININGS = {each.__name__: each for each in _ALL}
+
+
+def _meet(number: int, size: int, place: Path) -> None:
+    distributed.init_process_group(
+        "gloo",
+        init_method=f"file://{place}",
+        rank=number,
+        world_size=size,
+        timeout=timedelta(seconds=PATIENCE),
+    )
 
 
 def main(number: int, size: int, folder: Path, trainings: Sequence[str]) -> None:
     """Take part in these trainings, in this order."""
     warnings.simplefilter("error")
     torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{folder}/meeting",
-        rank=number,
-        world_size=size,
-        timeout=timedelta(seconds=PATIENCE),
-    )
+    _meet(number, size, folder / "meeting")
     for training in trainings:
         TRAININGS[training](Rank(folder, training))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -19,7 +20,8 @@ PATIENCE = 10.0
 """Seconds that a rank waits for the others' word."""
 _PAUSE = 0.002
 _yes, _no = b"yes", b"no"
-_ordinals: Iterator[int] = count()
+_counters: list[tuple[weakref.ref[Any], Iterator[int]]] = []
+"""The newest default group, and how many boards it has had: another group may be of processes with other pasts."""
 
 
 def together() -> bool:
@@ -45,19 +47,27 @@ def expected_rank() -> int:
     return int(word) if word.isdecimal() and "WORLD_SIZE" in os.environ else 0
 
 
+def _next_ordinal() -> int:
+    group = distributed.group.WORLD
+    if not _counters or _counters[0][0]() is not group:
+        _counters[:] = [(weakref.ref(group), count())]
+    return next(_counters[0][1])
+
+
 class Board:
-    """Keys that all ranks can set and read; every rank's n-th board is the same one.
+    """Keys that all ranks can set and read; every rank's n-th board of a group is the same one.
 
     Args:
         store: a `torch.distributed.Store`.
         rank: of this process.
         size: number of ranks.
+        ordinal: which board of the group it is.
     """
 
-    def __init__(self, store: Any, rank: int, size: int) -> None:
+    def __init__(self, store: Any, rank: int, size: int, ordinal: int) -> None:
         self.rank, self.size = rank, size
         self._store: Any = distributed.PrefixStore(  # type: ignore[attr-defined]
-            f"tb_lossdiag/{next(_ordinals)}", store
+            f"tb_lossdiag/{ordinal}", store
         )
 
     @classmethod
@@ -71,7 +81,7 @@ class Board:
             store = distributed_c10d._get_default_store()  # noqa: SLF001  (no public way)
         except (AttributeError, RuntimeError, ValueError):
             return None
-        return cls(store, rank(), world())
+        return cls(store, rank(), world(), _next_ordinal())
 
     def post(self, topic: str, word: bytes) -> None:
         """Leave this rank's word on a topic."""

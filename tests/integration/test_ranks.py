@@ -44,7 +44,7 @@ Runs = Callable[[str, int], Run]
 LIMIT = 50
 """Seconds after which processes count as hanging."""
 SOUND = ("ddp", "ddp_clip", "fsdp", "fsdp_clip")
-TWO = (*SOUND, "forgotten", "changed", "dropped", "alone")
+TWO = (*SOUND, "forgotten", "changed", "dropped", "alone", "again")
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +181,11 @@ def test_a_rank_that_changes_its_parameters_alone_is_found(
 ) -> None:
     evidence = the_finding(RankDivergence(), runs("changed", 2)).evidence[0]
     assert (evidence.quantity, evidence.first_step) == (RANK_PARAMETER_SPREAD.name, 4)
+
+
+def test_a_later_group_is_compared_too(runs: Runs) -> None:
+    """A notebook or a pool trains again in the same process, after another number of watches than the other rank's."""
+    assert len(runs("again", 2)[RANK_PARAMETER_SPREAD]) == 7
 
 
 def test_writers_that_nobody_closes_leave_everything(runs: Runs) -> None:
