@@ -11,11 +11,14 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const OUT = join(ROOT, "..", "tb_lossdiag", "plugin", "static");
 const OUTPUTS = ["THIRD_PARTY_LICENSES.txt", "app.js", "vendor.js"];
 
-/** All source files below a folder, without what npm installed. */
+/** What npm installed, and pictures of the page, which are taken after it was built. */
+const NO_SOURCES = ["node_modules", "screenshots"];
+
+/** All source files below a folder. */
 async function sources(folder) {
   const found = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.name === "node_modules") continue;
+    if (NO_SOURCES.includes(entry.name)) continue;
     const path = join(folder, entry.name);
     found.push(...(entry.isDirectory() ? await sources(path) : [path]));
   }

@@ -31,6 +31,7 @@ def test_no_source_is_missing_from_the_manifest() -> None:
         if path.is_file()
     }
     assert found <= set(MANIFEST["sources"])
+    assert not any(name.endswith(".png") for name in MANIFEST["sources"])  # taken of what was built
 
 
 def test_the_page_asks_nobody_else() -> None:
