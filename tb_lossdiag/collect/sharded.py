@@ -123,7 +123,9 @@ class ShardedRows(Rows):
         self._slot += 1
         try:
             full = self._slot >= _SLOTS
-            self._land(_GRACE if full else 0.0)  # short steps on a busy machine outrun the reduction
+            self._land(
+                _GRACE if full else 0.0
+            )  # short steps on a busy machine outrun the reduction
             if full:
                 self._launch()
         except RuntimeError:
