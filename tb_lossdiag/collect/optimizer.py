@@ -14,6 +14,7 @@ from torch import Tensor
 from tb_lossdiag.collect.marks import Mark, some
 from tb_lossdiag.collect.parameters import Parameters
 from tb_lossdiag.collect.tracing import untraced
+from tb_lossdiag.collect.wrapped import hookable
 from tb_lossdiag.quantities import (
     BETA2,
     FOREIGN_PARAMETERS,
@@ -50,7 +51,7 @@ class OptimizerWatch:
         if self.knows(optimizer):
             return
         self._optimizers.append((name, weakref.ref(optimizer)))
-        if hasattr(optimizer, "_optimizer_step_post_hooks"):
+        if hookable(optimizer):
             watch = weakref.ref(self)
 
             def stepped(optimizer: Any, *_: object) -> None:

@@ -21,14 +21,18 @@ def bare(optimizer: Any) -> Any:
     return optimizer
 
 
+def hookable(optimizer: Any) -> bool:
+    """Whether hooks can be registered on it."""
+    return hasattr(optimizer, "_optimizer_step_post_hooks")
+
+
 def check_hooks(optimizer: Any) -> Any:
     """An optimizer that can be watched.
 
     Raises:
         TypeError: no hook can be registered on it; the message says what to do instead.
     """
-    needed = "register_step_pre_hook", "_optimizer_step_post_hooks"
-    if not all(hasattr(optimizer, name) for name in needed):
+    if not hookable(optimizer):
         raise TypeError(
             f"optimizer: {type(optimizer).__name__} does not say when it steps, as a torch.optim.Optimizer does; "
             "give watch the one inside it, or call add_diagnostics(model, optimizer=...) at each step"

@@ -50,10 +50,8 @@ export function digitsOf(lines: readonly Line[]): number {
   return Math.min(MOST, FEWEST + Math.max(0, Math.ceil(Math.log10(ratio))));
 }
 
-function yAxis(spec: LineSpec): Option {
+function yAxis(spec: LineSpec, formatter: (value: number) => string): Option {
   const base = axisBase(spec);
-  const digits = digitsOf(spec.lines);
-  const formatter = (value: number) => spec.format.value(value, digits);
   const labels = { color: spec.palette.text, hideOverlap: true, formatter };
   if (spec.log) return { ...base, type: "log", axisLabel: labels, minorSplitLine: { show: false } };
   if (spec.bounds) {
@@ -64,7 +62,7 @@ function yAxis(spec: LineSpec): Option {
 }
 
 /** Canvas text, not HTML: series names come from the user's model. */
-function tooltip(spec: LineSpec): Option {
+function tooltip(spec: LineSpec, write: (value: number) => string): Option {
   return {
     trigger: "axis",
     renderMode: "richText",
@@ -72,8 +70,7 @@ function tooltip(spec: LineSpec): Option {
     borderColor: spec.palette.muted,
     textStyle: { color: spec.palette.text, fontSize: 12 },
     axisPointer: { label: { formatter: (at: { value: number }) => spec.format.step(at.value) } },
-    valueFormatter: (value: unknown) =>
-      typeof value === "number" ? spec.format.value(value, digitsOf(spec.lines)) : "–",
+    valueFormatter: (value: unknown) => (typeof value === "number" ? write(value) : "–"),
   };
 }
 
@@ -96,6 +93,8 @@ export function lineOption(given: LineSpec): Option {
     ...given,
     lines: given.lines.map((line, at) => ({ ...line, name: names[at] ?? line.name })),
   };
+  const digits = digitsOf(spec.lines);
+  const write = (value: number) => spec.format.value(value, digits);
   const floor = spec.log ? floorOf(spec.lines) : 0;
   const bands = spec.stacked ? [] : spec.lines.map((line, index) => bandSeries(spec, line, index, floor));
   const lines = spec.lines.map((line, index) => lineSeries(spec, line, index));
@@ -116,9 +115,9 @@ export function lineOption(given: LineSpec): Option {
       pageTextStyle: { color: spec.palette.text },
       pageIconColor: spec.palette.text,
     },
-    tooltip: tooltip(spec),
+    tooltip: tooltip(spec, write),
     xAxis: xAxis(spec),
-    yAxis: yAxis(spec),
+    yAxis: yAxis(spec, write),
     dataZoom: [
       { type: "inside", filterMode: "none", throttle: 16, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false },
     ],

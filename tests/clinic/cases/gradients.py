@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from clinic.case import case
-from clinic.data import Samples, digit_rows, flat_digits, square_digits, waves
+from clinic.data import Batches, Samples, digit_rows, flat_digits, square_digits, waves
 from clinic.loops import fit
 from clinic.nets import Recurrent, Transformer, cnn, mlp
 from torch import Tensor, nn
@@ -38,17 +40,25 @@ def recurrence_is_chaotic(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), data.batches(200, 32), mse_loss)
 
 
+def _heavy_tailed(logits: Tensor, y: Tensor) -> Tensor:
+    """Weighted by samples of a distribution without a mean, as importance weights and returns can be."""
+    tail = torch.distributions.Pareto(1.0, 1.0)
+    each = cross_entropy(logits, y, reduction="none")
+    return (torch.as_tensor(tail.sample(y.shape)) * each).mean()
+
+
 @case("LD203", "LD103", family="MLP")
 def importance_weights_with_a_heavy_tail(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
-    tail = torch.distributions.Pareto(1.0, 1.0)
-
-    def weighted(logits: Tensor, y: Tensor) -> Tensor:
-        each = cross_entropy(logits, y, reduction="none")
-        return (torch.as_tensor(tail.sample(y.shape)) * each).mean()
-
     model = mlp(64, 64, 10)
-    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), weighted)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), _heavy_tailed)
+
+
+@case("LD203", "LD103", family="transformer")
+def returns_with_a_heavy_tail(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    model = Transformer(layers=1)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), _heavy_tailed)
 
 
 class _Unused(nn.Module):
@@ -172,22 +182,36 @@ def distance_of_a_pair_of_twins(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(400), apart)
 
 
-@case("LD207", family="MLP", hint=True, hard=True)
-def labels_are_nearly_all_noise(writer: SummaryWriter) -> None:
-    training, _ = flat_digits()
-    wrong = torch.rand(training.y.shape) < 0.7
-    labels = torch.where(wrong, torch.randint(10, wrong.shape), training.y)
-    noisy = Samples(training.x - training.x.mean(0), labels)
-    model = mlp(64, 128, 10)
-    optimizer = SGD(model.parameters(), lr=0.1)
+def _mislabelled(samples: Samples) -> Samples:
+    """Seven labels in ten are drawn anew."""
+    wrong = torch.rand(samples.y.shape) < 0.7
+    return Samples(samples.x, torch.where(wrong, torch.randint(10, wrong.shape), samples.y))
+
+
+def _in_four_parts(writer: SummaryWriter, model: nn.Module, batches: Batches, lr: float) -> None:
+    """A thousand steps, each of four backward passes."""
+    optimizer = SGD(model.parameters(), lr=lr)
     writer.watch(model, optimizer)
-    batches = list(noisy.batches(4000, 4))
     for step in range(1000):
         optimizer.zero_grad()
         loss = torch.zeros(())
-        for x, y in batches[4 * step : 4 * step + 4]:
+        for x, y in islice(batches, 4):
             part = cross_entropy(model(x), y) / 4
             part.backward()
             loss = loss + part.detach()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD207", family="MLP", hint=True, hard=True)
+def labels_are_nearly_all_noise(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    noisy = _mislabelled(Samples(training.x - training.x.mean(0), training.y))
+    _in_four_parts(writer, mlp(64, 128, 10), noisy.batches(4000, 4), 0.1)
+
+
+@case("LD207", family="CNN", hint=True, hard=True)
+def two_images_at_a_time_with_wrong_labels(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    noisy = _mislabelled(training)
+    _in_four_parts(writer, cnn(), noisy.batches(4000, 2), 0.05)

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from clinic.case import case
-from clinic.data import Samples, digit_rows, flat_digits, square_digits
-from clinic.loops import fit
+from clinic.data import Batches, Samples, digit_rows, flat_digits, friedman, square_digits
+from clinic.loops import Loss, fit
 from clinic.nets import Transformer, cnn, mlp
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD, Adam
 
 from tb_lossdiag import SummaryWriter
@@ -139,15 +139,33 @@ def two_writers_in_one_folder(writer: SummaryWriter) -> None:
         fit(second, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
 
 
+def _now_and_then(
+    writer: SummaryWriter,
+    model: nn.Module,
+    batches: Batches,
+    loss_of: Loss,
+    *,
+    lr: float,
+    every: int,
+) -> None:
+    """Train, and record by hand once in so many steps."""
+    optimizer = Adam(model.parameters(), lr=lr)
+    for step, (x, y) in enumerate(batches):
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        if step % every == 0:
+            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
+        optimizer.step()
+
+
 @case("LD902", family="CNN", hint=True)
 def records_one_step_in_fifty(writer: SummaryWriter) -> None:
     training, _ = square_digits()
-    model = cnn()
-    optimizer = Adam(model.parameters(), lr=1e-3)
-    for step, (x, y) in enumerate(training.batches(600)):
-        optimizer.zero_grad()
-        loss = cross_entropy(model(x), y)
-        loss.backward()
-        if step % 50 == 0:
-            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
-        optimizer.step()
+    _now_and_then(writer, cnn(), training.batches(600), cross_entropy, lr=1e-3, every=50)
+
+
+@case("LD902", family="regression", hint=True)
+def looks_once_in_thirty_steps(writer: SummaryWriter) -> None:
+    batches = friedman(noise=1.0).batches(600)
+    _now_and_then(writer, mlp(10, 32, 1), batches, mse_loss, lr=3e-3, every=30)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from clinic.case import case
-from clinic.data import Batches, Samples, digit_rows, flat_digits, friedman, square_digits, waves
+from clinic.data import Batches, digit_rows, flat_digits, square_digits, waves
 from clinic.loops import Terms, fit, fit_terms
 from clinic.nets import Code, Recurrent, Transformer, cnn, mlp
 from torch import Tensor, nn
@@ -32,39 +32,6 @@ def fifty_normalised_layers_without_a_shortcut(writer: SummaryWriter) -> None:
     layers = [(nn.Linear(48, 48), nn.BatchNorm1d(48), nn.ReLU()) for _ in range(50)]
     model = nn.Sequential(nn.Linear(64, 48), *chain.from_iterable(layers), nn.Linear(48, 10))
     fit(writer, model, SGD(model.parameters(), lr=1e-3), training.batches(150))
-
-
-@case("LD203", "LD103", family="transformer")
-def returns_with_a_heavy_tail(writer: SummaryWriter) -> None:
-    training, _ = digit_rows()
-    returns = torch.distributions.Pareto(1.0, 1.0)
-
-    def rewarded(logits: Tensor, y: Tensor) -> Tensor:
-        each = cross_entropy(logits, y, reduction="none")
-        return (torch.as_tensor(returns.sample(y.shape)) * each).mean()
-
-    model = Transformer(layers=1)
-    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), rewarded)
-
-
-@case("LD207", family="CNN", hint=True, hard=True)
-def two_images_at_a_time_with_wrong_labels(writer: SummaryWriter) -> None:
-    training, _ = square_digits()
-    wrong = torch.rand(training.y.shape) < 0.7
-    labels = torch.where(wrong, torch.randint(10, wrong.shape), training.y)
-    model = cnn()
-    optimizer = SGD(model.parameters(), lr=0.05)
-    writer.watch(model, optimizer)
-    batches = Samples(training.x, labels).batches(4000, 2)
-    for step in range(1000):
-        optimizer.zero_grad()
-        losses = []
-        for _ in range(4):
-            x, y = next(batches)
-            losses.append(cross_entropy(model(x), y) / 4)
-            losses[-1].backward()
-        optimizer.step()
-        writer.add_diagnostics(loss=torch.stack(losses).sum(), global_step=step)
 
 
 @case("LD305", family="RNN", hint=True)
@@ -165,19 +132,6 @@ def a_second_process_writes_there_too(writer: SummaryWriter) -> None:
     model = Recurrent(nn.GRU, 1, 1, each=True)
     with SummaryWriter(writer.log_dir) as second:
         fit(second, model, Adam(model.parameters(), lr=3e-3), waves().batches(200, 32), mse_loss)
-
-
-@case("LD902", family="regression", hint=True)
-def looks_once_in_thirty_steps(writer: SummaryWriter) -> None:
-    model = mlp(10, 32, 1)
-    optimizer = Adam(model.parameters(), lr=3e-3)
-    for step, (x, y) in enumerate(friedman(noise=1.0).batches(600)):
-        optimizer.zero_grad()
-        loss = mse_loss(model(x), y)
-        loss.backward()
-        if step % 30 == 0:
-            writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
-        optimizer.step()
 
 
 _SOON = ("LD903.min_seconds=0.05",)
