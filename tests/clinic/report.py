@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -14,6 +15,19 @@ Made by `python3 tasks.py clinic --report`; do not edit. Every training runs for
 file and judged by all rules. A fault counts as found when the first warning or error is an expected one. Thresholds may be tuned on
 the calibration half only; which case is in which half is decided by a hash of its name.
 """
+
+
+def figures(text: str) -> tuple[str, dict[str, list[str]]]:
+    """Of a report, for the README: the number of trainings, and each row of its summary, shares in whole percent."""
+    count, _, _ = text.partition(" trainings.\n")
+    lines = (line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| "))
+    rows = {cells[0]: cells[1:] for cells in lines if len(cells) == 8}
+    return count.rpartition("\n")[2], {name: list(map(_whole, row)) for name, row in rows.items()}
+
+
+def _whole(cell: str) -> str:
+    share = re.search(r"([0-9.]+) %", cell)
+    return f"{float(share[1]):.0f} %" if share else cell
 
 
 def report(visits: Visits) -> str:

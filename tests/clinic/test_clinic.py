@@ -11,7 +11,7 @@ import pytest
 from clinic import case as register
 from clinic.case import Case
 from clinic.cases import CASES
-from clinic.report import report
+from clinic.report import figures, report
 from clinic.run import visits
 from clinic.score import named_first, score
 from clinic.visit import Named, Result
@@ -152,7 +152,9 @@ def test_the_score_adds_up() -> None:
 
 def test_the_report_shows_parts_codes_and_cases() -> None:
     lines = report(VISITS).splitlines()
-    assert "4 trainings." in lines  # the README reads it
+    assert "4 trainings." in lines
+    count, rows = figures(report(VISITS))
+    assert (count, rows["all"]) == ("4", ["2", "50 %", "50 %", "2", "0", "1", "2"])
     assert "| all | 2 | 1 (50.0 %) | 50.0 % | 2 | 0 | 1 | 2 |" in lines
     assert "| published by others | 0 | 0 (–) | 0.0 % | 1 | 0 | 1 | 1 |" in lines
     assert "| LD501 | 1 | 0 |" in lines
