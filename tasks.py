@@ -24,6 +24,8 @@ CODE = ("tb_lossdiag", "tests", "demo", "tasks.py")
 READMES = ("README.md", "README.zh-CN.md")
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 """All tests, two files at a time: browsers and data servers wait a lot, and more workers would train the demos more often."""
+TORTURE = "7200"
+"""Seconds that a torture test may take."""
 NODE_MAJOR = 20
 
 
@@ -219,6 +221,13 @@ def pytest(options: list[str]) -> None:
     run(PYTHON, "-m", "pytest", *(options or PARALLEL))
 
 
+def torture(options: list[str]) -> None:
+    """Run the tests that take minutes each: kills, full disks, damaged files, load (options are pytest's)."""
+    set_up("dev")
+    stage("torture")
+    run(PYTHON, "-m", "pytest", "-m", "torture", "--timeout", TORTURE, "tests/torture", *options)
+
+
 def clinic(options: list[str]) -> None:
     """Train the clinic's cases and score the diagnosis (--report: write tests/clinic/REPORT.md)."""
     set_up("dev")
@@ -278,6 +287,7 @@ TASKS = {
         lint,
         types,
         pytest,
+        torture,
         clinic,
         screenshots,
         readme,
