@@ -27,7 +27,7 @@ class Sums:
         finite: float64[W, K], how many there were.
         seen: float64[W, K], values that are not NaN.
         high: float64[W, K], largest finite value; NaN where there is none.
-        at: float64[W, K], first step that had it.
+        at: int64[W, K], first step that had it; means nothing where there is none. Float64 would lose steps beyond 2**53.
         low: float64[W, K], smallest finite value.
     """
 
@@ -39,7 +39,7 @@ class Sums:
     finite: Doubles
     seen: Doubles
     high: Doubles
-    at: Doubles
+    at: Steps
     low: Doubles
 
     def combined(self, rules: Indices, window: int) -> Floats:
@@ -57,14 +57,16 @@ class Sums:
     def extremes(self, window: int, places: Indices) -> Floats:
         """float32[C, 3 * E] of the series at places [C, E]: largest, steps from there to the window's end, smallest."""
         wide = int(places.max()) + 1
-        high, at, low = (_widened(v[window], wide)[places] for v in (self.high, self.at, self.low))
-        three = np.stack([high, self.last_step[window] - at, low], axis=-1)
+        high, low = (_widened(v[window], wide)[places] for v in (self.high, self.low))
+        lag = self.last_step[window] - _widened_steps(self.at[window], wide)[places]
+        three = np.stack([high, np.where(np.isnan(high), np.nan, lag), low], axis=-1)
         return three.reshape(len(places), -1).astype(np.float32)
 
     def joined(self, later: Sums) -> Sums:
         """The last window of these and the first of the later ones as one, followed by the rest of the later ones."""
         width = later.last.shape[1]
         a = {name: _widened(getattr(self, name)[-1], width) for name in _SERIES}
+        at = _widened_steps(self.at[-1], width)
         b = {name: getattr(later, name)[0] for name in _SERIES}
         higher = ~(b["high"] > a["high"]) & ~np.isnan(a["high"])
         first = {
@@ -73,18 +75,18 @@ class Sums:
             "finite": np.nan_to_num(a["finite"]) + b["finite"],
             "seen": np.nan_to_num(a["seen"]) + b["seen"],
             "high": np.where(higher, a["high"], b["high"]),
-            "at": np.where(higher, a["at"], b["at"]),
             "low": np.fmin(a["low"], b["low"]),
         }
         rows = {name: np.concatenate([[first[name]], getattr(later, name)[1:]]) for name in _SERIES}
+        where = np.concatenate([[np.where(higher, at, later.at[0])], later.at[1:]])
         count = later.count.copy()
         count[0] += self.count[-1]
-        return Sums(count, later.last_step, later.last_time, **rows)
+        return Sums(count, later.last_step, later.last_time, at=where, **rows)
 
 
 _ORDER = (Combine.LAST, Combine.MEAN, Combine.SUM, Combine.MAX, Combine.MIN)
 _PLACES = {rule: place for place, rule in enumerate(_ORDER)}
-_SERIES = ("last", "total", "finite", "seen", "high", "at", "low")
+_SERIES = ("last", "total", "finite", "seen", "high", "low")
 
 
 def places(rules: Sequence[Combine]) -> Indices:
@@ -129,7 +131,7 @@ def summed(steps: Steps, times: Doubles, values: Floats, ends: Steps) -> Sums:
         some,
         np.add.reduceat(there, begins, axis=0, dtype=np.float64),
         np.where(some > 0, high, np.nan),
-        np.where(some > 0, steps[np.minimum(first, used - 1)], np.nan),
+        steps[np.minimum(first, used - 1)],
         np.where(some > 0, low, np.nan),
     )
 
@@ -137,7 +139,7 @@ def summed(steps: Steps, times: Doubles, values: Floats, ends: Steps) -> Sums:
 def _single(steps: Steps, times: Doubles, wide: Doubles, count: Steps) -> Sums:
     there, finite = ~np.isnan(wide), np.isfinite(wide)
     known = np.where(finite, wide, np.nan)
-    at = np.where(finite, steps[:, None], np.nan)
+    at: Steps = np.broadcast_to(steps[:, None], wide.shape)
     total = np.where(finite, wide, 0.0)
     seen, some = there.astype(float), finite.astype(float)
     return Sums(count, steps, times, wide, total, some, seen, known, at, known)
@@ -147,3 +149,9 @@ def _widened(values: Doubles, width: int) -> Doubles:
     """float64[width]: series that came later are NaN."""
     missing = width - len(values)
     return np.append(values, np.full(missing, np.nan)) if missing > 0 else values
+
+
+def _widened_steps(steps: Steps, width: int) -> Steps:
+    """int64[width]: those of series that came later mean nothing."""
+    missing = width - len(steps)
+    return np.append(steps, np.zeros(missing, np.int64)) if missing > 0 else steps

@@ -19,7 +19,7 @@ from tb_lossdiag.sums import places as rule_places
 
 Write = Callable[[int, float, list[Part]], int]
 """Writes the parts of a step at a wall time; gives their size in bytes."""
-NEVER = 2**62
+NEVER = 2**63 - 1
 
 
 class Windows:

@@ -213,3 +213,17 @@ def test_quick_steps_that_nobody_asked_for_are_summed_up(
     for record in range(600):
         cadence.wrote(10, record * seconds)
     assert cadence.window == window
+
+
+@pytest.mark.parametrize("first", [2**53, 2**62])
+def test_the_step_of_the_largest_is_exact_however_large_steps_are(first: int) -> None:
+    """Float64 has no odd numbers there: the spike at 301 was shown at 299."""
+    made, written = windows(8)
+    at = [first + step for step in (299, 300, 301)]
+    made.add(rows(at, loss=[[1.0], [2.0], [9.0]]))
+    made.advance(at[-1])
+    made.add(rows([first + 302, first + 303], loss=[[3.0], [4.0]]))
+    made.flush()
+    ((step, values),) = written.records
+    assert step == first + 303
+    assert step - int(values["loss_max_lag"][0]) == first + 301
