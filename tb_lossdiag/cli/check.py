@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tb_lossdiag import __version__
 from tb_lossdiag.cli import options
-from tb_lossdiag.cli.output import as_json, console, warn_of_extensions
+from tb_lossdiag.cli.output import as_json, aside, console, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import Listing, Reader, Scalars, open_folder, scalar_limit
 from tb_lossdiag.report import baseline, document
@@ -29,14 +29,14 @@ def run(arguments: argparse.Namespace) -> int:
         ValueError: there is nothing to judge, or an option or the configuration is not understood.
         OSError: the folder or a file cannot be read or written.
     """
+    warn_of_extensions()
     settings = options.settings(arguments, arguments.logdir)
     policy = Policy.of(settings)
     known = baseline.read(arguments.baseline) if arguments.baseline else None
-    warn_of_extensions()
     reader = open_reader(arguments.logdir, settings)
     listings = reader.listings()
     _require(listings.values(), arguments.logdir, options.mapping(arguments.map))
-    runs = [entry(reader, listing, policy, settings.language) for listing in listings.values()]
+    runs = _entries(reader, listings.values(), policy, settings.language)
     if arguments.write_baseline:
         baseline.write(arguments.write_baseline, runs)
         return 0
@@ -56,7 +56,7 @@ def judged(logdir: str, settings: Settings) -> list[Json]:
     policy, reader = Policy.of(settings), open_reader(logdir, settings)
     listings = reader.listings()
     _require(listings.values(), logdir, {})
-    return [entry(reader, listing, policy, settings.language) for listing in listings.values()]
+    return _entries(reader, listings.values(), policy, settings.language)
 
 
 def open_reader(logdir: str, settings: Settings) -> Reader:
@@ -68,6 +68,13 @@ def open_reader(logdir: str, settings: Settings) -> Reader:
     """
     provider = open_folder(logdir)
     return Reader(provider, Scalars(provider, scalar_limit(logdir), settings.mapped))
+
+
+@aside()
+def _entries(
+    reader: Reader, listings: Iterable[Listing], policy: Policy, language: str
+) -> list[Json]:
+    return [entry(reader, listing, policy, language) for listing in listings]
 
 
 def entry(reader: Reader, listing: Listing, policy: Policy, language: str) -> Json:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tb_lossdiag.cli import options
 from tb_lossdiag.cli.check import open_reader
-from tb_lossdiag.cli.output import as_json, console, warn_of_extensions
+from tb_lossdiag.cli.output import as_json, aside, console, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import Reader
 from tb_lossdiag.report.compare import Judged, compare
@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@aside()
 def _both(arguments: argparse.Namespace) -> tuple[tuple[Judged, Judged], str]:
     places = arguments.places
     if len(places) == _THREE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,15 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
 
 
+@contextmanager
+def aside() -> Iterator[None]:
+    """What other packages print while they are imported or judge goes to standard error: on the other one stands the report."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@aside()
 def warn_of_extensions() -> None:
-    """Say on standard error which packages' rules could not be loaded."""
+    """Load other packages' rules; say on standard error which could not be."""
     for sentence in failures():
         print(f"tb-lossdiag: warning: {sentence}", file=sys.stderr)  # noqa: T201

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,11 +17,37 @@ from typing import Any, ClassVar
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
+from tb_lossdiag.rules.foreign import said
 from tb_lossdiag.rules.rule import Finding, Rule, Severity, Text
+from tb_lossdiag.rules.timed import TooLong, within
 
 GROUP = "tb_lossdiag.rules"
+SECONDS = 60.0
+"""Most that the import of another package's rules may take: a cold disk and a big framework need a good part of it."""
 _CODE = re.compile(r"[A-Z][A-Z0-9]*\d{3}")
 _PARTS = ("code", "name", "severity", "title", "reads", "may_read", "explains", "zh", "check")
+
+
+def _tuple_of(kind: type) -> Callable[[object], bool]:
+    return lambda value: type(value) is tuple and all(isinstance(one, kind) for one in value)
+
+
+_SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "code": ("a str", lambda value: type(value) is str),
+    "name": ("a str", lambda value: type(value) is str),
+    "zh": ("a str", lambda value: type(value) is str),
+    "__doc__": ("a str", lambda value: value is None or type(value) is str),
+    "severity": ("a Severity", lambda value: type(value) is Severity),
+    "title": (
+        "Text(en, zh)",
+        lambda value: type(value) is Text and {type(value.en), type(value.zh)} == {str},
+    ),
+    "reads": ("a tuple of quantities", _tuple_of(Quantity)),
+    "may_read": ("a tuple of quantities", _tuple_of(Quantity)),
+    "explains": ("a tuple of codes", _tuple_of(str)),
+    "check": ("a method", callable),
+}
+"""What each part of a rule is: every renderer and the page rely on it."""
 
 
 class ExtensionError(Exception):
@@ -44,28 +70,34 @@ def failures() -> list[str]:
 
 def unfit(rule: object) -> str:
     """Why this is no rule that can be run; empty if it is one."""
-    missing = [part for part in _PARTS if not hasattr(rule, part)]
     if isinstance(rule, type):
         return f"{rule.__name__} is a class: give an instance, or the class itself as entry point"
-    if missing:
-        return f"{type(rule).__name__} lacks {', '.join(missing)}: see tb_lossdiag.rules.rule.Rule"
+    return next(_faults(rule), "")
+
+
+def _faults(rule: object) -> Iterator[str]:
+    kind = type(rule).__name__
+    if missing := [part for part in _PARTS if not hasattr(rule, part)]:
+        yield f"{kind} lacks {', '.join(missing)}: see tb_lossdiag.rules.rule.Rule"
     if not dataclasses.is_dataclass(rule):
-        return f"{type(rule).__name__} must be a dataclass, whose fields are the thresholds"
-    for field in dataclasses.fields(rule):
+        yield f"{kind} must be a dataclass, whose fields are the thresholds"
+    for field in dataclasses.fields(rule):  # type: ignore[arg-type]
         if not isinstance(getattr(rule, field.name), int | float):
-            return f"{type(rule).__name__}.{field.name} is no number: fields are the thresholds"
-    code = str(getattr(rule, "code", ""))
+            yield f"{kind}.{field.name} is no number: fields are the thresholds"
+    for part, (expected, fits) in _SHAPES.items():
+        if not fits(value := getattr(rule, part)):
+            yield f"{kind}.{part} is {value!r:.80}, expected {expected}"
+    code = getattr(rule, "code", "")
     if not _CODE.fullmatch(code):
-        return f"code {code!r}: expected letters and three digits, e.g. ACME101"
-    return ""
+        yield f"code {code!r}: expected letters and three digits, e.g. ACME101"
 
 
 def _loaded(entry: EntryPoint, taken: dict[str, tuple[str, ...]]) -> list[Rule]:
     try:
-        return list(_rules(entry.load(), taken))
-    except BaseException as error:  # whatever another package does when it is imported
-        if isinstance(error, KeyboardInterrupt):
-            raise
+        return within(SECONDS, lambda: list(_rules(entry.load(), taken)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  (whatever another package does when it is imported)
         return [_failed(entry, error)]
 
 
@@ -105,7 +137,8 @@ class _Failed:
 
 
 def _failed(entry: EntryPoint, error: BaseException) -> Rule:
-    reason = f"rules of {entry.name} ({entry.value}) not loaded: {type(error).__name__}: {error}"
+    why = f"took longer than {SECONDS:g} s" if isinstance(error, TooLong) else said(error)
+    reason = f"rules of {entry.name} ({entry.value}) not loaded: {why}"
 
     @dataclass(frozen=True)
     class Failed(_Failed):

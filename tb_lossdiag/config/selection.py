@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tb_lossdiag.config.extensions import all_rules
+from tb_lossdiag.rules.foreign import said
 from tb_lossdiag.rules.rule import Rule
 
 
@@ -71,7 +72,11 @@ def _set(rule: Rule, setting: str) -> Rule:
     fields = {field.name: field for field in dataclasses.fields(rule)}  # type: ignore[arg-type]
     if name not in fields:
         raise ValueError(f"{rule.code} has no threshold {name!r}; it has: {', '.join(fields)}")
-    changed: Any = dataclasses.replace(rule, **{name: _number(setting, text, getattr(rule, name))})  # type: ignore[type-var]
+    value = _number(setting, text, getattr(rule, name))
+    try:
+        changed: Any = dataclasses.replace(rule, **{name: value})  # type: ignore[type-var]
+    except Exception as error:
+        raise ValueError(f"--set {setting!r}: {rule.code} refuses it: {said(error)}") from error
     return changed  # type: ignore[no-any-return]
 
 

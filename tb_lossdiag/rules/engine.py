@@ -11,6 +11,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import ACTIVATION_MEAN, CHECK_SECONDS, Quantity, hints
 from tb_lossdiag.records import Run
+from tb_lossdiag.rules import foreign
 from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Severity, Text
 
 
@@ -96,9 +97,9 @@ class Diagnosis:
 def diagnose(run: Run, rules: Sequence[Rule]) -> Diagnosis:
     """Judge a run by these rules. A rule that raises is reported as failed; the others go on."""
     run = replace(run)  # what rules share is kept for as long as this diagnosis takes
+    explains = {rule.code: rule.explains for rule in rules}
     judged = [judge(run, rule) for rule in rules]
-    findings = [finding for _, found in judged for finding in found]
-    causes = fold(findings, {rule.code: rule.explains for rule in rules})
+    causes = fold([finding for _, found in judged for finding in found], explains)
     return Diagnosis(run.name, causes, tuple(outcome for outcome, _ in judged))
 
 
@@ -108,15 +109,28 @@ def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
     if missing:
         return _not_recorded(run, rule, missing), []
     try:
-        with np.errstate(all="ignore"):
-            found = list(rule.check(run.only((*rule.reads, *rule.may_read))))
+        found = _asked(rule, run.only((*rule.reads, *rule.may_read)))
     except NotEnough as reason:
         return Outcome(rule.code, Verdict.NOT_EVALUATED, reason=reason.needs), []
-    except Exception as error:  # noqa: BLE001  (one broken rule must not hide the others)
-        text = f"{type(error).__name__}: {error}"
-        trace = traceback.format_exc()
-        return Outcome(rule.code, Verdict.FAILED, (), Text(text, text), trace), []
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  (one broken rule must not hide the others)
+        return _failed(rule.code, error), []
     return Outcome(rule.code, Verdict.FINDINGS if found else Verdict.CLEAR), found
+
+
+def _asked(rule: Rule, run: Run) -> list[Finding]:
+    if not foreign.own(rule):
+        return foreign.asked(rule, run)
+    with np.errstate(all="ignore"):
+        return list(rule.check(run))
+
+
+def _failed(code: str, error: BaseException) -> Outcome:
+    if isinstance(error, foreign.Failed):
+        return Outcome(code, Verdict.FAILED, (), error.reason, error.trace)
+    line = foreign.said(error)
+    return Outcome(code, Verdict.FAILED, (), Text(line, line), traceback.format_exc())
 
 
 def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:

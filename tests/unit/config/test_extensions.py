@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
-from tb_lossdiag.config import all_rules, chosen, find
+from tb_lossdiag.config import all_rules, chosen, extensions, find
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.rules import RULES
@@ -86,6 +88,38 @@ def test_rules_of_another_package_judge_like_ours(install: Install, value: str) 
     assert not findings(changed, run_of({LOSS: [3.0, 2.0]}))
 
 
+def test_an_import_that_never_ends_is_given_up(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extensions, "SECONDS", 0.5)
+    install("acme_endless", "while True:\n    pass", ":x")
+    (failure,) = failures()
+    assert "took longer than 0.5 s" in failure
+
+
+def test_a_rule_may_refuse_a_threshold(install: Install) -> None:
+    picky = "    def __post_init__(self):\n        if self.max_loss > 2:\n            raise TypeError('too high')\n"
+    install("acme_picky", GOOD.replace("    def check", f"{picky}\n    def check"), ":HighLoss")
+    with pytest.raises(ValueError, match=r"ACME101 refuses it: TypeError: too high"):
+        chosen((), (), ["ACME101.max_loss=3"])
+
+
+def test_what_a_rule_prints_is_not_in_the_report(
+    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loud = GOOD.replace(
+        "    def check(self, run):", "    def check(self, run):\n        print('judging')"
+    )
+    install("acme_loud", f"print('importing')\n{loud}", ":HighLoss")
+    with SummaryWriter(tmp_path / "runs") as writer:
+        writer.add_diagnostics(loss=3.0, global_step=0)
+    main(["check", str(tmp_path / "runs"), "--format", "json", "--no-config"])
+    said = capsys.readouterr()
+    codes = [f["code"] for f in json.loads(said.out)["runs"][0]["findings"]]
+    assert "ACME101" in codes
+    assert {"importing", "judging"} <= set(said.err.split())
+
+
 def test_explain_knows_them(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     install("acme_explained", GOOD, ":HighLoss")
     assert main(["explain", "ACME101", "--lang", "zh-CN"]) == 0
@@ -112,6 +146,44 @@ def test_explain_knows_them(install: Install, capsys: pytest.CaptureFixture[str]
             "itself",
         ),
         ("acme_words", GOOD.replace("float = 1.0", "str = 'a'"), ":HighLoss", "no number"),
+        ("acme_level", GOOD.replace("Severity.WARNING", "'bad'"), ":HighLoss", "a Severity"),
+        (
+            "acme_title",
+            GOOD.replace('Text("The loss ends high", "损失最终偏高")', "'x'"),
+            ":HighLoss",
+            "Text",
+        ),
+        (
+            "acme_reads",
+            GOOD.replace("reads = (LOSS,)", "reads = ['loss']"),
+            ":HighLoss",
+            "quantities",
+        ),
+        (
+            "acme_explains",
+            GOOD.replace("explains = ()", "explains = None"),
+            ":HighLoss",
+            "a tuple of codes",
+        ),
+        (
+            "acme_name",
+            GOOD.replace("'high-loss'", "3").replace('"high-loss"', "3"),
+            ":HighLoss",
+            "a str",
+        ),
+        (
+            "acme_part",
+            GOOD.replace("may_read = ()", "may_read = property(lambda _: 1 / 0)"),
+            ":HighLoss",
+            "Zero",
+        ),
+        (
+            "acme_many",
+            f"import itertools\n{GOOD}\nmany = itertools.repeat(HighLoss())",
+            ":many",
+            "taken",
+        ),
+        ("acme_silent", "class E(Exception):\n    __str__ = None\nraise E", ":x", "cannot be read"),
     ],
 )
 def test_what_is_broken_is_an_outcome_and_no_crash(

@@ -1,0 +1,122 @@
+"""What a rule of another package says, checked and made plain: nothing else of it gets into a diagnosis."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+
+MOST_FINDINGS = 200
+MOST_PARTS = 200
+"""Pieces of evidence of a finding, and its named numbers."""
+LONGEST = 20_000
+"""Characters of a text; the longest of ours has about 3,000."""
+_STEPS = 2**63
+
+
+class Unsound(Exception):  # noqa: N818  (what a finding is)
+    """Something that is no finding; the message says why."""
+
+
+def findings(yielded: Iterable[object], code: str) -> list[Finding]:
+    """The findings of a rule.
+
+    Raises:
+        Unsound: one of them is none, or there are too many.
+    """
+    found = [_finding(one, code) for one in itertools.islice(iter(yielded), MOST_FINDINGS + 1)]
+    if len(found) > MOST_FINDINGS:
+        raise Unsound(f"more than {MOST_FINDINGS} findings")
+    return found
+
+
+def text(value: object, name: str) -> Text:
+    """A text in both languages.
+
+    Raises:
+        Unsound: it is none.
+    """
+    if not isinstance(value, Text):
+        raise Unsound(f"{name} is {_kind(value)}, expected tb_lossdiag.rules.rule.Text(en, zh)")
+    return Text(_words(value.en, f"{name}.en"), _words(value.zh, f"{name}.zh"))
+
+
+def _finding(one: object, code: str) -> Finding:
+    if not isinstance(one, Finding):
+        raise Unsound(f"yielded {_kind(one)}, expected a Finding")
+    if _words(one.code, "code") != code:
+        raise Unsound(f"a finding has the code {one.code!r}")
+    if type(one.severity) is not Severity:
+        raise Unsound(f"severity is {_kind(one.severity)}, expected a Severity")
+    if type(one.evidence) is not tuple or not 1 <= len(one.evidence) <= MOST_PARTS:
+        raise Unsound(
+            f"evidence is {_kind(one.evidence)}, expected a tuple of 1 to {MOST_PARTS} pieces"
+        )
+    return Finding(
+        code,
+        one.severity,
+        _words(one.subject, "subject"),
+        tuple(_evidence(piece) for piece in one.evidence),
+        text(one.message, "message"),
+        text(one.advice, "advice"),
+        _numbers(one.numbers),
+    )
+
+
+def _evidence(piece: object) -> Evidence:
+    if not isinstance(piece, Evidence):
+        raise Unsound(f"evidence holds {_kind(piece)}, expected Evidence")
+    first, last = _step(piece.first_step, "first_step"), _step(piece.last_step, "last_step")
+    if first > last:
+        raise Unsound(f"evidence: first_step {first} lies after last_step {last}")
+    return Evidence(
+        _words(piece.quantity, "evidence.quantity"),
+        _words(piece.column, "evidence.column"),
+        first,
+        last,
+        None if piece.observed is None else _number(piece.observed, "observed"),
+        None if piece.threshold is None else _number(piece.threshold, "threshold"),
+    )
+
+
+def _numbers(numbers: object) -> dict[str, float]:
+    if not isinstance(numbers, Mapping) or len(numbers) > MOST_PARTS:
+        raise Unsound(f"numbers: expected a mapping of at most {MOST_PARTS}")
+    return {_words(name, "a name in numbers"): _number(n, "numbers") for name, n in numbers.items()}
+
+
+def _words(value: object, name: str) -> str:
+    if type(value) is not str:
+        raise Unsound(f"{name} is {_kind(value)}, expected a str")
+    if len(value) > LONGEST:
+        raise Unsound(f"{name} has {len(value)} characters, at most {LONGEST} are shown")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Unsound(f"{name} holds half a character (a lone surrogate)") from None
+    return value
+
+
+def _step(value: object, name: str) -> int:
+    if type(value) is not int:
+        raise Unsound(f"evidence.{name} is {_kind(value)}, expected an int")
+    if abs(value) >= _STEPS:
+        raise Unsound(f"evidence.{name} is beyond any step")
+    return value
+
+
+def _number(value: Any, name: str) -> float:
+    """As a float of Python; NaN and infinity are observations like others."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unsound(f"{name} is {_kind(value)}, expected a float of Python")
+    try:
+        return float(value)
+    except OverflowError:
+        raise Unsound(f"{name} is beyond any float") from None
+
+
+def _kind(value: object) -> str:
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")[:200]
