@@ -175,7 +175,8 @@ class Journal:
         parts = pending.frames[name]
         self._extend(frame, parts, pending.walltime)
         tag = Tag(name, self._session, frame.shard)
-        value = matrix_value(tag, _matrix(frame, parts), first=frame.count == 0)
+        matrix, first = _matrix(frame, parts), frame.count == 0
+        value = matrix_value(tag, matrix, pending.step, pending.walltime, first=first)
         frame.count, frame.last_step = frame.count + 1, pending.step
         return value
 
@@ -193,7 +194,8 @@ class Journal:
             self._fact(Fact(columns=_columns(frame)), walltime)
 
     def _fact(self, fact: Fact, walltime: float) -> None:
-        value = fact_value(Tag(FACTS, self._session), fact, first=self._facts == 0)
+        tag, first = Tag(FACTS, self._session), self._facts == 0
+        value = fact_value(tag, fact, self._facts, walltime, first=first)
         self._emit([value], self._facts, walltime)
         self._facts += 1
 

@@ -6,24 +6,28 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Header(_message.Message):
-    __slots__ = ("version", "frame")
+    __slots__ = ("version", "frame", "crc")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
+    CRC_FIELD_NUMBER: _ClassVar[int]
     version: int
     frame: str
-    def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ...) -> None: ...
+    crc: int
+    def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("session", "columns", "words", "report")
+    __slots__ = ("session", "columns", "words", "report", "crc")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
+    CRC_FIELD_NUMBER: _ClassVar[int]
     session: Session
     columns: Columns
     words: Words
     report: Report
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ...) -> None: ...
+    crc: int
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("start_step",)

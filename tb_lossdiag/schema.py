@@ -1,14 +1,17 @@
 """Records on the wire: tag names, headers and payloads of the event file's values.
 
-A frame's record is one tensor float32[C, Q], little-endian, under the tag `lossdiag/<frame>/<session>/<shard>`; facts are string
-tensors under `lossdiag/facts/<session>`. The why is in CONTRIBUTING.md; the messages are in `lossdiag.proto`.
+A frame's record is one tensor float32[C * Q + 1], little-endian, under the tag `lossdiag/<frame>/<session>/<shard>`: the matrix row
+by row, then a checksum; facts are string tensors under `lossdiag/facts/<session>`. The why is in CONTRIBUTING.md; the messages are in
+`lossdiag.proto`.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 
+import google_crc32c
 import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
@@ -19,7 +22,10 @@ from tb_lossdiag.records import Floats
 __all__ = ["Columns", "Fact", "Header", "Report", "Session", "Words"]
 
 PLUGIN = "lossdiag"
-VERSION = 1
+VERSION = 2
+"""2 added checksums; 1, a tensor float32[C, Q] without one, is still read."""
+UNCHECKED = 1
+"""The newest format without checksums."""
 SHARD = 512
 """Records of one tag. A full shard never changes, so readers keep it; one shard stays far below any message limit."""
 SHARD_BYTES = 32 * 2**20
@@ -27,6 +33,13 @@ SHARD_BYTES = 32 * 2**20
 FACTS = "facts"
 _PARSED = 2**16
 """Tags and headers that stay parsed: every poll of the tab lists all of them again."""
+_CRC_KEY = b"\x7d"
+"""Field 15, fixed32, as protobuf writes it: the last field of every header and fact."""
+_CRC = struct.Struct("<I")
+_SEAL = len(_CRC_KEY) + _CRC.size
+_AT = struct.Struct("<qd")
+_LONGEST_SHARD = 9
+"""Digits of a shard's number: more than any run has, and few enough for `int`."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +69,13 @@ def parse_tag(text: str) -> Tag | None:
     match text.split("/"):
         case [plugin, frame, session] if plugin == PLUGIN and frame == FACTS:
             return Tag(frame, session)
-        case [plugin, frame, session, shard] if plugin == PLUGIN and shard.isdecimal():
-            return Tag(frame, session, int(shard))
+        case [plugin, frame, session, shard] if plugin == PLUGIN and frame != FACTS:
+            return Tag(frame, session, int(shard)) if _is_shard(shard) else None
     return None
+
+
+def _is_shard(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_SHARD
 
 
 @dataclass(frozen=True)
@@ -70,42 +87,65 @@ class TooNew:
 
 def encode_header(frame: str) -> bytes:
     """`plugin_data.content` of a frame's tags."""
-    return Header(version=VERSION, frame=frame).SerializeToString()
+    return _sealed(Header(version=VERSION, frame=frame).SerializeToString(), 0)
 
 
 @lru_cache(_PARSED)
 def decode_header(content: bytes) -> Header | TooNew | None:
-    """The header, `TooNew` for a newer format, None for something else. It is kept: do not change it."""
+    """The header, `TooNew` for a newer format, None for something else or a damaged one. It is kept: do not change it."""
     header = Header()
     try:
         header.ParseFromString(content)
     except DecodeError:
+        return None
+    if header.version > UNCHECKED and not _is_sealed(content, 0):
         return None
     if header.version > VERSION:
         return TooNew(header.version)
     return header if header.version else None
 
 
-def matrix_value(tag: Tag, matrix: Floats, *, first: bool) -> summary_pb2.Summary.Value:
+def matrix_value(
+    tag: Tag, matrix: Floats, step: int, walltime: float, *, first: bool
+) -> summary_pb2.Summary.Value:
     """A frame's record.
 
     Args:
         tag: where it goes.
         matrix: float32[C, Q].
+        step: of its event.
+        walltime: of its event.
         first: whether it is the first value of its tag in this file; metadata travels only with that one.
     """
+    data = np.ascontiguousarray(matrix, "<f4").tobytes()
+    crc = google_crc32c.extend(_place(str(tag), step, walltime), data)
     tensor = tensor_pb2.TensorProto(
         dtype=types_pb2.DT_FLOAT,
-        tensor_shape=_shape(*matrix.shape),
-        tensor_content=np.ascontiguousarray(matrix, "<f4").tobytes(),
+        tensor_shape=_shape(matrix.size + 1),
+        tensor_content=data + _CRC.pack(crc),
     )
     return _value(tag, tensor, first=first)
 
 
-def fact_value(tag: Tag, fact: Fact, *, first: bool) -> summary_pb2.Summary.Value:
+def decode_matrix(content: bytes) -> Floats:
+    """float32[C * Q] of the payload of a record, whose checksum nobody needs to look at."""
+    return np.frombuffer(content, "<f4")[:-1]
+
+
+def check_matrix(tag: Tag, values: Floats, step: int, walltime: float) -> Floats | None:
+    """float32[C * Q] of a record that was read, None if any bit of it, its tag or its event is not as it was written."""
+    data = np.ascontiguousarray(values, "<f4").tobytes()
+    crc = google_crc32c.extend(_place(str(tag), step, walltime), data[: -_CRC.size])
+    return values[:-1] if data[-_CRC.size :] == _CRC.pack(crc) else None
+
+
+def fact_value(
+    tag: Tag, fact: Fact, step: int, walltime: float, *, first: bool
+) -> summary_pb2.Summary.Value:
     """A fact, as a string scalar."""
+    data = _sealed(fact.SerializeToString(), _place(str(tag), step, walltime))
     tensor = tensor_pb2.TensorProto(
-        dtype=types_pb2.DT_STRING, tensor_shape=_shape(), string_val=[fact.SerializeToString()]
+        dtype=types_pb2.DT_STRING, tensor_shape=_shape(), string_val=[data]
     )
     return _value(tag, tensor, first=first)
 
@@ -118,6 +158,26 @@ def decode_fact(data: bytes) -> Fact | None:
     except DecodeError:
         return None
     return fact
+
+
+def check_fact(tag: Tag, data: bytes, step: int, walltime: float) -> Fact | None:
+    """The fact that was read, None if any bit of it, its tag or its event is not as it was written."""
+    return decode_fact(data) if _is_sealed(data, _place(str(tag), step, walltime)) else None
+
+
+def _place(tag: str, step: int, walltime: float) -> int:
+    """CRC-32C of where a payload stands: what its own checksum goes on from."""
+    place: int = google_crc32c.value(tag.encode() + _AT.pack(step, walltime))
+    return place
+
+
+def _sealed(message: bytes, start: int) -> bytes:
+    """A message with the checksum of all before it as its last field."""
+    return message + _CRC_KEY + _CRC.pack(google_crc32c.extend(start, message))
+
+
+def _is_sealed(data: bytes, start: int) -> bool:
+    return len(data) >= _SEAL and _sealed(data[:-_SEAL], start) == data
 
 
 def _shape(*sizes: int) -> tensor_shape_pb2.TensorShapeProto:

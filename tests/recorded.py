@@ -45,12 +45,11 @@ class _Frame:
         record = 4 * shape[1] * shape[2]
         self._capacity = max(1, min(SHARD, SHARD_BYTES // record))
 
-    def value(self, row: int) -> summary_pb2.Summary.Value:
+    def value(self, row: int, walltime: float) -> summary_pb2.Summary.Value:
         """One record."""
         shard, place = divmod(row, self._capacity)
-        return matrix_value(
-            Tag(self._name, self._session, shard), self.values[row], first=place == 0
-        )
+        tag, step = Tag(self._name, self._session, shard), int(self.steps[row])
+        return matrix_value(tag, self.values[row], step, walltime, first=place == 0)
 
     def fact(self) -> Fact:
         """What its columns are called."""
@@ -95,16 +94,16 @@ def write_run(
         out = RecordWriter(file)
         _event(out, event_pb2.Event(wall_time=start, file_version="brain.Event:2"))
         for index, fact in enumerate(facts):
-            value = fact_value(Tag(FACTS, session), fact, first=index == 0)
+            value = fact_value(Tag(FACTS, session), fact, index, start, first=index == 0)
             _event(out, _of([value], index, start))
         rows = [0] * len(made)
         for step in steps.tolist():
-            values = []
+            values, now = [], start + step * seconds_per_step
             for index, frame in enumerate(made):
                 if rows[index] < len(frame.steps) and frame.steps[rows[index]] == step:
-                    values.append(frame.value(rows[index]))
+                    values.append(frame.value(rows[index], now))
                     rows[index] += 1
-            _event(out, _of(values, step, start + step * seconds_per_step))
+            _event(out, _of(values, step, now))
 
 
 def _of(values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> event_pb2.Event:

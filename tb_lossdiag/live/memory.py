@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tb_lossdiag.live.growing import Growing
 from tb_lossdiag.quantities import OTHER_WRITERS, QUANTITIES
 from tb_lossdiag.records import Floats, Run
-from tb_lossdiag.schema import FACTS, Fact, decode_fact, parse_tag
+from tb_lossdiag.schema import FACTS, Fact, decode_fact, decode_matrix, parse_tag
 
 LIMIT = 64 * 2**20
 """Bytes: twice the default budget of a run's records, which adaptive windows hardly reach."""
@@ -49,7 +47,7 @@ class Memory:
             if tag.frame == FACTS:
                 self.learn(decode_fact(value.tensor.string_val[0]))
             else:
-                self._put(tag.frame, _matrix(value.tensor), step, walltime)
+                self._put(tag.frame, decode_matrix(value.tensor.tensor_content), step, walltime)
                 found = True
         if found:
             self.newest = step
@@ -87,10 +85,11 @@ class Memory:
             if name != OTHER_WRITERS.frame:
                 frame.cut(step)
 
-    def _put(self, frame: str, matrix: Floats, step: int, walltime: float) -> None:
+    def _put(self, frame: str, values: Floats, step: int, walltime: float) -> None:
         rows = self._frames.get(frame)
-        if rows is None or len(matrix) != len(rows.names):
+        if rows is None or len(values) != len(rows.names) * len(rows.quantities):
             return
+        matrix = values.reshape(len(rows.names), -1)
         rows.put(step, walltime, matrix)
         for index, quantity in enumerate(rows.quantities):
             if quantity.name in BREAKS and bool((matrix[:, index] > 0).any()):
@@ -100,9 +99,3 @@ class Memory:
         if self.size > self._limit:
             for frame in self._frames.values():
                 frame.thin()
-
-
-def _matrix(tensor: Any) -> Floats:
-    """float32[C, Q] of a record."""
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    return np.frombuffer(tensor.tensor_content, "<f4").reshape(shape)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tb_lossdiag.quantities import BY_NAME, OTHER_WRITERS, Quantity
 from tb_lossdiag.records import Doubles, Floats, Reported, Run, Steps, Table
-from tb_lossdiag.schema import Fact, Tag
+from tb_lossdiag.schema import UNCHECKED, Fact, Tag, check_matrix
 
 _NEVER = 2**63 - 1
 
@@ -23,30 +23,49 @@ class Shard:
     Attributes:
         steps: int64[N].
         walltimes: float64[N].
-        matrices: N arrays float32[C, Q]; C may differ from what is expected if the file is not ours.
+        matrices: N arrays float32[C * Q], or [C, Q] from files without checksums; both may differ if the file is not ours.
+        damaged: further values, which are not as they were written.
     """
 
     steps: Steps
     walltimes: Doubles
     matrices: tuple[Floats, ...]
+    damaged: int = 0
 
     @classmethod
-    def of(cls, data: Sequence[Any]) -> Shard:
-        """From tensor data of the provider; what is no matrix of floats is left out."""
-        good = [d for d in data if d.numpy.ndim == 2 and d.numpy.dtype == np.float32]  # noqa: PLR2004
+    def of(cls, tag: Tag, version: int, data: Sequence[Any]) -> Shard:
+        """From tensor data of the provider, written in a version of the format."""
+        read = [(datum, _matrix(tag, version, datum)) for datum in data]
+        good = [(datum, matrix) for datum, matrix in read if matrix is not None]
         return cls(
-            np.array([d.step for d in good], np.int64),
-            np.array([d.wall_time for d in good], np.float64),
-            tuple(d.numpy for d in good),
+            np.array([datum.step for datum, _ in good], np.int64),
+            np.array([datum.wall_time for datum, _ in good], np.float64),
+            tuple(matrix for _, matrix in good),
+            len(data) - len(good),
         )
+
+    @classmethod
+    def lost(cls) -> Shard:
+        """One that cannot be read: at least one of its values is damaged, and hides the others."""
+        return cls(np.zeros(0, np.int64), np.zeros(0), (), damaged=1)
+
+
+def _matrix(tag: Tag, version: int, datum: Any) -> Floats | None:
+    """The values of a record, None if it is damaged."""
+    values: Floats = datum.numpy
+    checked = version > UNCHECKED
+    if values.dtype != np.float32 or values.ndim != (1 if checked else 2):
+        return None
+    return check_matrix(tag, values, datum.step, datum.wall_time) if checked else values
 
 
 @dataclass(frozen=True)
 class SessionData:
-    """What was read of one session: its facts and its shards in shard order."""
+    """What was read of one session: its facts, its shards in shard order, and how many of its values are damaged."""
 
     facts: Sequence[Fact]
     shards: Sequence[tuple[Tag, Shard]]
+    damaged: int = 0
 
     @property
     def start(self) -> int | None:
@@ -76,14 +95,34 @@ class _Block:
 
 
 def assemble(name: str, sessions: Sequence[SessionData]) -> Run:
-    """The run that these sessions, in the order they began, add up to."""
+    """The run that these sessions, in the order they began, add up to.
+
+    Facts: those of the sessions, and `damaged`, of how many values at least it is known that they are not what was written, and left out.
+    """
     blocks: dict[str, list[_Block]] = {}
     for index, session in enumerate(sessions):
         for frame, block in _blocks(session, _undone_from(sessions[index + 1 :])):
             blocks.setdefault(frame, []).append(block)
     tables = [table for parts in blocks.values() for table in _tables(parts)]
     kept = {table.quantity.name: table for table in tables if not table.unknown}
-    return Run(name, kept, _words(sessions), tuple(_reported(sessions)))
+    facts = _words(sessions)
+    if damaged := sum(map(_damaged, sessions)):
+        facts["damaged"] = str(damaged)
+    return Run(name, kept, facts, tuple(_reported(sessions)))
+
+
+def _damaged(session: SessionData) -> int:
+    """Values that are damaged themselves, and records that fit no axes because those are."""
+    alone = sum(
+        int((~_fits(shard, *map(len, session.axes(tag)))).sum()) for tag, shard in session.shards
+    )
+    return session.damaged + sum(shard.damaged for _, shard in session.shards) + alone
+
+
+def _fits(shard: Shard, columns: int, quantities: int) -> npt.NDArray[np.bool_]:
+    """bool[N]: which records have the size that their axes say."""
+    shapes = {(columns, quantities), (columns * quantities,)}
+    return np.array([m.size > 0 and m.shape in shapes for m in shard.matrices], bool)
 
 
 def _undone_from(later: Sequence[SessionData]) -> int:
@@ -116,12 +155,12 @@ def _blocks(session: SessionData, undone_from: int) -> Iterator[tuple[str, _Bloc
     """The shards of a session as far as no later one undid them; what is said of the session itself stands."""
     for tag, shard in session.shards:
         columns, quantities = session.axes(tag)
-        shape = (len(columns), len(quantities))
-        valid = np.array([matrix.shape == shape for matrix in shard.matrices], bool)
+        valid = _fits(shard, len(columns), len(quantities))
         if tag.frame != OTHER_WRITERS.frame:
             valid &= shard.steps < undone_from
-        if columns and valid.any():
-            values = np.stack([m for m, ok in zip(shard.matrices, valid, strict=True) if ok])
+        if valid.any():
+            rows = np.stack([m for m, ok in zip(shard.matrices, valid, strict=True) if ok])
+            values = rows.reshape(len(rows), len(columns), len(quantities))
             steps, walltimes = shard.steps[valid], shard.walltimes[valid]
             yield tag.frame, _Block(columns, quantities, steps, walltimes, values)
 

@@ -18,18 +18,23 @@ from tb_lossdiag.records import Run
 from tb_lossdiag.schema import (
     FACTS,
     PLUGIN,
+    UNCHECKED,
     Fact,
     Tag,
     TooNew,
+    check_fact,
     decode_fact,
     decode_header,
     parse_tag,
 )
 
+DAMAGED = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
+"""What TensorBoard raises where a tensor is none: its dtype is unknown, its size is not its shape's. Other errors are the provider's."""
 _ALL = 2**31 - 1
 """More samples than a tag can hold: the provider then returns every one."""
 
-Stamp = tuple[str, int, float]
+Stamp = tuple[str, int, float, int]
+"""A tag's text, its newest step and wall time, and the version of its format."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,8 @@ class Reader:
     ) -> None:
         for tag, stamp in listing.tags.items():
             if tag not in kept.values or kept.values[tag][0] != stamp:
-                data = self._data(listing.run, str(tag), context, experiment_id)
-                kept.values[tag] = (stamp, _decoded(tag, data))
+                data = self._data(listing.run, stamp[0], context, experiment_id)
+                kept.values[tag] = (stamp, _decoded(tag, stamp[3], data))
         kept.values = {tag: value for tag, value in kept.values.items() if tag in listing.tags}
         run = assemble(listing.run, _sessions(kept, listing))
         if listing.scalars is not None:
@@ -127,15 +132,23 @@ class Reader:
             run = with_scalars(run, listing.scalars.plan, read)
         kept.run, kept.version = run, listing.version
 
-    def _data(self, run: str, tag: str, context: RequestContext, experiment_id: str) -> list[Any]:
-        """All values of one tag. Never several tags at once: the data server bounds an answer's size."""
-        found = self._provider.read_tensors(
-            context,
-            experiment_id=experiment_id,
-            plugin_name=PLUGIN,
-            downsample=_ALL,
-            run_tag_filter=RunTagFilter(runs=[run], tags=[tag]),
-        )
+    def _data(
+        self, run: str, tag: str, context: RequestContext, experiment_id: str
+    ) -> list[Any] | None:
+        """All values of one tag, None if one of them is such that TensorBoard cannot take any of them apart.
+
+        Never several tags at once: the data server bounds an answer's size.
+        """
+        try:
+            found = self._provider.read_tensors(
+                context,
+                experiment_id=experiment_id,
+                plugin_name=PLUGIN,
+                downsample=_ALL,
+                run_tag_filter=RunTagFilter(runs=[run], tags=[tag]),
+            )
+        except DAMAGED:
+            return None
         return list(found.get(run, {}).get(tag, []))
 
 
@@ -150,7 +163,7 @@ def _listing(run: str, series: Mapping[str, Any]) -> Listing | None:
                 f"recorded with format {header.version} of a newer tb-lossdiag: upgrade this one"
             )
         elif tag is not None and header is not None:
-            tags[tag] = (text, entry.max_step, entry.max_wall_time)
+            tags[tag] = (text, entry.max_step, entry.max_wall_time, header.version)
     if not tags and problem is None:
         return None
     return Listing(run, f"{hash(frozenset(tags.values())):x}", tags, problem)
@@ -173,16 +186,20 @@ def _with(ours: Listing | None, run: str, found: Found | None) -> Listing | None
     return replace(base, version=version, scalars=found)
 
 
-def _decoded(tag: Tag, data: list[Any]) -> Any:
+def _decoded(tag: Tag, version: int, data: list[Any] | None) -> Any:
+    """A shard, or the facts of a session: None for a damaged one."""
     if tag.frame != FACTS:
-        return Shard.of(data)
-    facts = [_fact(datum) for datum in data]
-    return [fact for fact in facts if fact is not None]
+        return Shard.lost() if data is None else Shard.of(tag, version, data)
+    return [None] if data is None else [_fact(tag, version, datum) for datum in data]
 
 
-def _fact(datum: Any) -> Fact | None:
+def _fact(tag: Tag, version: int, datum: Any) -> Fact | None:
     payload = datum.numpy.item() if datum.numpy.size == 1 else None
-    return decode_fact(payload) if isinstance(payload, bytes) else None
+    if not isinstance(payload, bytes):
+        return None
+    if version > UNCHECKED:
+        return check_fact(tag, payload, datum.step, datum.wall_time)
+    return decode_fact(payload)
 
 
 def _sessions(kept: _Kept, listing: Listing) -> list[SessionData]:
@@ -191,7 +208,8 @@ def _sessions(kept: _Kept, listing: Listing) -> list[SessionData]:
     sessions = []
     for name in names:
         own = {tag: kept.values[tag][1] for tag in listing.tags if tag.session == name}
-        facts = own.pop(Tag(FACTS, name), [])
+        read = own.pop(Tag(FACTS, name), [])
+        facts = [fact for fact in read if fact is not None]
         shards = sorted(own.items(), key=lambda item: item[0].shard)
-        sessions.append(SessionData(facts, shards))
+        sessions.append(SessionData(facts, shards, len(read) - len(facts)))
     return sessions

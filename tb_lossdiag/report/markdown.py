@@ -28,6 +28,8 @@ def _run(run: Json, language: str) -> Iterator[str]:
         yield from (word("from scalars", language, scalars=scalars), "")
     if thinned := run["facts"].get("thinned"):
         yield from (word("thinned", language, names=escape(thinned)), "")
+    if damaged := run["facts"].get("damaged"):
+        yield from (word("damaged", language, count=escape(damaged)), "")
     for finding in run["findings"]:
         yield from _finding(finding, language)
     yield from _accepted(run, language)

@@ -66,6 +66,8 @@ def _notes(run: Json, language: str) -> Iterable[str]:
         yield word("from scalars", language, scalars=facts.get("scalars", ""))
     if thinned := facts.get("thinned"):
         yield word("thinned", language, names=thinned)
+    if damaged := facts.get("damaged"):
+        yield word("damaged", language, count=damaged)
 
 
 def _block(finding: Json, language: str) -> RenderableType:

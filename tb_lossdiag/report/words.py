@@ -47,6 +47,10 @@ _WORDS: Mapping[str, Text] = {
     "thinned": Text(
         "TensorBoard kept only a sample of: {names}", "TensorBoard 只保留了部分样本：{names}"
     ),
+    "damaged": Text(
+        "Left out, because they are not what was written (damaged on disk or on the way): at least {count} records",
+        "因与写入时不符（在磁盘上或传输中损坏）而略去：至少 {count} 条记录",
+    ),
     "nothing new": Text("nothing", "无"),
     "comparison": Text("{a} compared with {b}", "{a} 与 {b} 的比较"),
     "fixed": Text("Fixed", "已解决"),

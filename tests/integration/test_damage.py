@@ -1,0 +1,66 @@
+"""Bits that changed after they were written, under both of TensorBoard's loaders: nothing that was not recorded is ever shown."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import damage
+import pytest
+from integration.loaders import LOADERS, python
+from training import record
+
+from tb_lossdiag.reader import Reader
+from tb_lossdiag.records import Run
+from tb_lossdiag.rules import RULES
+from tb_lossdiag.rules.engine import diagnose
+
+FLIPS = 60
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded run."""
+    folder = tmp_path_factory.mktemp("recorded") / "good"
+    record(folder, range(60))
+    return folder
+
+
+def only(provider: object, name: str) -> Run:
+    reader = Reader(provider)
+    return reader.read(reader.listings()[name])
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_the_first_format_is_still_read(good: Path, tmp_path: Path, loader: str) -> None:
+    damage.write(tmp_path / "good", damage.as_first_format(damage.event_file(good)))
+    old = only(LOADERS[loader](str(tmp_path)), "good")
+    new = only(python(str(good.parent)), "good")
+    assert old.tables.keys() == new.tables.keys()
+    assert damage.untrue(old, new) == damage.untrue(new, old) == []
+    assert "damaged" not in {**old.facts, **new.facts}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_one_wrong_bit_costs_what_it_is_in(good: Path, tmp_path: Path, loader: str) -> None:
+    """The default loader looks at no checksum of the file's own."""
+    _flip(good, tmp_path, FLIPS)
+    truth = only(python(str(good.parent)), "good")
+    reader = Reader(LOADERS[loader](str(tmp_path)))
+    runs = [reader.read(listing) for listing in reader.listings().values()]
+    assert len(runs) > 0.9 * FLIPS
+    assert {run.name: wrong for run in runs if (wrong := damage.untrue(run, truth))} == {}
+    for run in runs[::10]:
+        diagnose(run, RULES)
+    if loader == "rust":
+        assert sum("damaged" in run.facts for run in runs) > FLIPS / 6
+
+
+def _flip(good: Path, folder: Path, count: int) -> None:
+    chance = random.Random(1)  # noqa: S311  (no secret)
+    path = damage.event_file(good)
+    data = path.read_bytes()
+    for index in range(count):
+        run = folder / f"{index:04d}"
+        run.mkdir()
+        (run / path.name).write_bytes(damage.flipped(data, chance.randrange(8 * len(data))))
