@@ -159,7 +159,7 @@ class SummaryWriter(TorchSummaryWriter):
         call = Call.checked(phase, model, optimizer, loss, loss_terms, clip, scaler, extra)
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
-        if loss_terms:
+        if loss_terms and call.phase == "train":
             self._diagnostics.by_hand.decompose_terms(self._diagnostics.alive(), loss_terms)
         self._diagnostics.add(call, step, when, self._calls)
         self._calls += call.phase == "train"

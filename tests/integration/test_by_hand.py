@@ -114,6 +114,25 @@ def test_terms_of_add_diagnostics_are_decomposed_while_their_graph_is_there(tmp_
     assert "before backward" in run.facts["decompose"]
 
 
+def test_terms_of_the_validation_are_not_gradients_of_the_training(tmp_path: Path) -> None:
+    model = TwoHeads()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(8, 4), torch.randn(8, 1)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer, decompose=1)
+        for step in range(3):
+            optimizer.zero_grad()
+            a, b = terms(model(x), y)
+            writer.add_diagnostics(loss_terms={"fit": a, "sign": b}, global_step=step)
+            far, sign = terms(model(x), y + 1000.0)
+            validation = {"fit": far, "sign": sign}
+            writer.add_diagnostics(loss_terms=validation, phase="validation", global_step=step)
+            (a + b.mean()).backward()
+            optimizer.step()
+    run = read(tmp_path)
+    assert run[TERM_GRADIENT_NORM].column("fit").max() < 100
+
+
 def test_decompose_refuses_what_it_cannot_use(tmp_path: Path) -> None:
     loss = torch.ones((), requires_grad=True) * 2
     with SummaryWriter(tmp_path) as writer:
