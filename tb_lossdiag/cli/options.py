@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tb_lossdiag.config import Settings, discover, load
+from tb_lossdiag.config import Settings, Threshold, discover, load
 
 
 def settings(arguments: argparse.Namespace, logdir: str) -> Settings:
@@ -22,7 +22,7 @@ def settings(arguments: argparse.Namespace, logdir: str) -> Settings:
         base,
         select=_codes(arguments.select) or base.select,
         ignore=_codes(arguments.ignore) or base.ignore,
-        thresholds=(*base.thresholds, *arguments.set),
+        thresholds=(*base.thresholds, *map(Threshold.option, arguments.set)),
         fail_on=getattr(arguments, "fail_on", None) or base.fail_on,
         language=arguments.lang or base.language,
         mapped={**base.mapped, **mapping(arguments.map)},

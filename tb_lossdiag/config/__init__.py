@@ -6,11 +6,13 @@ from tb_lossdiag.config.policy import Policy
 from tb_lossdiag.config.selection import chosen, find
 from tb_lossdiag.config.settings import Settings
 from tb_lossdiag.config.suppression import Suppression
+from tb_lossdiag.config.threshold import Threshold
 
 __all__ = [
     "Policy",
     "Settings",
     "Suppression",
+    "Threshold",
     "all_rules",
     "chosen",
     "discover",

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from tb_lossdiag.config.extensions import all_rules
-from tb_lossdiag.rules.foreign import said
+from tb_lossdiag.config.threshold import Threshold
 from tb_lossdiag.rules.rule import Rule
 
 
 def chosen(
-    select: Iterable[str] = (), ignore: Iterable[str] = (), settings: Iterable[str] = ()
+    select: Iterable[str] = (), ignore: Iterable[str] = (), thresholds: Iterable[Threshold] = ()
 ) -> tuple[Rule, ...]:
     """The rules to run.
 
     Args:
         select: codes or prefixes ("LD2") or names; empty for all.
         ignore: the same, taken away afterwards.
-        settings: thresholds as "LD601.max_ratio=0.2" or "update-too-large.max_ratio=0.2"; of several the last counts.
+        thresholds: those that are changed; of several of one name the last counts.
 
     Raises:
-        ValueError: something names no rule or threshold, or a value is no number; the message says what is known.
+        ValueError: something names no rule or threshold, or a value does not fit it; the message says what is known.
     """
     wanted, unwanted, known = list(select), list(ignore), all_rules()
     for pattern in (*wanted, *unwanted):
@@ -34,9 +32,9 @@ def chosen(
         if (not wanted or any(matches(rule, p) for p in wanted))
         and not any(matches(rule, p) for p in unwanted)
     ]
-    for setting in settings:
-        rules = [_set(rule, setting) for rule in rules]
-        find(setting.partition(".")[0])
+    for threshold in thresholds:
+        _require(threshold, known)
+        rules = [threshold.on(rule) if threshold.means(rule) else rule for rule in rules]
     return tuple(rules)
 
 
@@ -62,27 +60,6 @@ def _known() -> str:
     return ", ".join(rule.code for rule in all_rules())
 
 
-def _set(rule: Rule, setting: str) -> Rule:
-    target, equals, text = setting.partition("=")
-    code, dot, name = target.strip().partition(".")
-    if not equals or not dot:
-        raise ValueError(f"--set {setting!r}: write it as LD601.max_ratio=0.2")
-    if code.upper() != rule.code and code.lower() != rule.name:
-        return rule
-    fields = {field.name: field for field in dataclasses.fields(rule)}  # type: ignore[arg-type]
-    if name not in fields:
-        raise ValueError(f"{rule.code} has no threshold {name!r}; it has: {', '.join(fields)}")
-    value = _number(setting, text, getattr(rule, name))
-    try:
-        changed: Any = dataclasses.replace(rule, **{name: value})  # type: ignore[type-var]
-    except Exception as error:
-        raise ValueError(f"--set {setting!r}: {rule.code} refuses it: {said(error)}") from error
-    return changed  # type: ignore[no-any-return]
-
-
-def _number(setting: str, text: str, default: object) -> float:
-    try:
-        return int(text) if isinstance(default, int) else float(text)
-    except ValueError:
-        kind = "a whole number" if isinstance(default, int) else "a number"
-        raise ValueError(f"--set {setting!r}: {text!r} is not {kind}") from None
+def _require(threshold: Threshold, known: Sequence[Rule]) -> None:
+    if not any(threshold.means(rule) for rule in known):
+        raise ValueError(f"{threshold.origin}: no rule {threshold.rule!r}; known: {_known()}")

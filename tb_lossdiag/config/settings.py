@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tb_lossdiag.config.suppression import Suppression
+from tb_lossdiag.config.threshold import Threshold
 
 LEVELS = ("info", "warning", "error", "never")
 LANGUAGES = ("en", "zh-CN")
@@ -22,7 +23,7 @@ class Settings:
         origin: the file, "" for none.
         select: codes, beginnings of codes or names to run; empty for all.
         ignore: the same, taken away.
-        thresholds: as "LD601.max_ratio=0.2".
+        thresholds: those that are changed.
         fail_on: severity from which `check` exits with 1.
         language: of the texts.
         mapped: own scalar tags, see `tb_lossdiag.reader.plan.Mapped`.
@@ -32,7 +33,7 @@ class Settings:
     origin: str = ""
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    thresholds: tuple[str, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     fail_on: str = "warning"
     language: str = "en"
     mapped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -46,17 +47,17 @@ class Settings:
             ValueError: a key or value that is not understood; the message names the file and what is.
         """
         try:
-            return cls(origin, **_parsed(table))
+            return cls(origin, **_parsed(table, origin))
         except ValueError as error:
             raise ValueError(f"{origin}: {error}") from None
 
 
-def _parsed(table: Mapping[str, Any]) -> dict[str, Any]:
+def _parsed(table: Mapping[str, Any], origin: str) -> dict[str, Any]:
     _only(table, _KEYS, "there")
     return {
         "select": _words(table, "select"),
         "ignore": _words(table, "ignore"),
-        "thresholds": tuple(_thresholds(_table(table, "thresholds"))),
+        "thresholds": tuple(_thresholds(_table(table, "thresholds"), origin)),
         "fail_on": _one_of(table, "fail-on", LEVELS, "warning"),
         "language": _one_of(table, "lang", LANGUAGES, "en"),
         "mapped": dict(_mapped(_table(table, "map"))),
@@ -64,15 +65,19 @@ def _parsed(table: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _thresholds(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def _thresholds(table: Mapping[str, Any], origin: str, prefix: str = "") -> Iterator[Threshold]:
     """`LD201.max_ratio = 1` in TOML is a table in a table; quoted, it is one key."""
     for key, value in table.items():
+        target = f"{prefix}{key}"
+        rule, dot, name = target.partition(".")
         if isinstance(value, Mapping):
-            yield from _thresholds(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield f"{prefix}{key}={value!r}"
+            yield from _thresholds(value, origin, f"{target}.")
+        elif not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError(f"thresholds: {target} = {value!r} is not a number")  # noqa: TRY004
+        elif not dot:
+            raise ValueError(f"thresholds: {target}: write it as LD601.max_ratio = 0.2")
         else:
-            raise ValueError(f"thresholds: {prefix}{key} = {value!r} is not a number")  # noqa: TRY004
+            yield Threshold(rule, name, value, f"{origin}: thresholds")
 
 
 def _mapped(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -11,7 +11,7 @@ import torch
 from clinic.cases import CASES
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.config.selection import chosen
+from tb_lossdiag.config import Threshold, chosen
 from tb_lossdiag.reader import Reader, open_folder
 from tb_lossdiag.rules.engine import Verdict, diagnose
 from tb_lossdiag.rules.rule import Severity
@@ -75,7 +75,7 @@ def visit(name: str, seed: int) -> Result:
 def _diagnosed(name: str, seed: int, folder: str, seconds: float) -> Result:
     reader = Reader(open_folder(folder))
     (listing,) = reader.listings().values()
-    rules = chosen(settings=CASES[name].thresholds)
+    rules = chosen(thresholds=map(Threshold.option, CASES[name].thresholds))
     found = diagnose(reader.read(listing), rules)
     causes = tuple(
         Named(f.code, Severity(f.severity).name.lower(), f.subject, f.message.en)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tb_lossdiag.config import Policy, Settings, Suppression, discover, load
+from tb_lossdiag.config import Policy, Settings, Suppression, Threshold, discover, load
 from tb_lossdiag.rules.rule import thresholds
 
 WHOLE = """
@@ -41,7 +41,10 @@ def test_everything_that_can_be_set(tmp_path: Path) -> None:
         origin=str(path),
         select=("LD1", "clip-after-step"),
         ignore=("LD102",),
-        thresholds=("LD104.max_fall=0.05", "LD107.min_records=4"),
+        thresholds=(
+            Threshold("LD104", "max_fall", 0.05, f"{path}: thresholds"),
+            Threshold("LD107", "min_records", 4, f"{path}: thresholds"),
+        ),
         fail_on="error",
         language="zh-CN",
         mapped={"loss": ("my/loss",), "loss_term.kl": ("vae/kl", "kl")},
@@ -113,11 +116,30 @@ def test_what_is_not_understood_is_named_with_its_file(
     assert str(path) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("LD104 = 3", "LD601.max_ratio"),
+        ("LD104.nothing = 3", "nothing"),
+        ("LD999.max_fall = 3", "LD999"),
+        ("LD107.min_records = 3.5", "whole number"),
+    ],
+)
+def test_a_threshold_that_does_not_fit_names_the_file_it_came_from(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = write(tmp_path, "lossdiag.toml", f"[thresholds]\n{text}\n")
+    with pytest.raises(ValueError, match=says) as error:
+        Policy.of(load(path))
+    assert str(path) in str(error.value)
+    assert "--set" not in str(error.value)
+
+
 def test_the_readmes_example_is_understood(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
     (text,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
     settings = load(write(tmp_path, "lossdiag.toml", text))
-    assert settings.thresholds == ("LD601.max_ratio=0.2",)
+    assert [(t.rule, t.name, t.value) for t in settings.thresholds] == [("LD601", "max_ratio", 0.2)]
     everything = replace(settings, select=(), ignore=())
     rules = {rule.code: rule for rule in Policy.of(everything).rules}
     assert thresholds(rules["LD601"])["max_ratio"] == 0.2

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from synthetic import healthy_run, optimized_by, with_constant_clipping, with_loss, without
 
-from tb_lossdiag.config import Policy, Settings, Suppression
+from tb_lossdiag.config import Policy, Settings, Suppression, Threshold
 from tb_lossdiag.quantities import CLIP_MAX_NORM, LEARNING_RATE, LOSS
 from tb_lossdiag.records import Run
 from tb_lossdiag.report.compare import Judged, compare
@@ -67,7 +67,7 @@ def test_what_is_accepted_in_one_is_still_there_and_in_both_is_nothing() -> None
 def test_what_differs_is_listed_and_nothing_else() -> None:
     other = optimized_by(WELL, "AdamW")
     other = replace(other, tables={n: t for n, t in other.tables.items() if n != "extra"})
-    rules = Policy.of(Settings(thresholds=("LD104.max_fall=0.5",)))
+    rules = Policy.of(Settings(thresholds=(Threshold.option("LD104.max_fall=0.5"),)))
     rows = {
         row["name"]: (row["a"], row["b"])
         for row in compare(judged(WELL), judged(other, rules))["facts"]

@@ -1,0 +1,77 @@
+"""A threshold that somebody changed: a number, of which rule, and who says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from tb_lossdiag.rules.foreign import said
+from tb_lossdiag.rules.rule import Rule
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A changed threshold.
+
+    Attributes:
+        rule: code or name of the rule.
+        name: the threshold.
+        value: its value; a whole number where the rule has one.
+        origin: the option or the file that says so, for messages.
+    """
+
+    rule: str
+    name: str
+    value: float
+    origin: str
+
+    @classmethod
+    def option(cls, text: str) -> Threshold:
+        """From the command line, as "LD601.max_ratio=0.2".
+
+        Raises:
+            ValueError: it is written otherwise; the message says how to.
+        """
+        origin = f"--set {text!r}"
+        target, equals, value = text.partition("=")
+        rule, dot, name = target.strip().partition(".")
+        if not equals or not dot:
+            raise ValueError(f"{origin}: write it as LD601.max_ratio=0.2")
+        try:
+            return cls(rule, name, _number(value), origin)
+        except ValueError:
+            raise ValueError(f"{origin}: {value!r} is not a number") from None
+
+    def means(self, rule: Rule) -> bool:
+        """Whether it is a threshold of this rule."""
+        return self.rule.upper() == rule.code or self.rule.lower() == rule.name
+
+    def on(self, rule: Rule) -> Rule:
+        """The rule with it.
+
+        Raises:
+            ValueError: the rule has no such threshold, or it counts in whole numbers; the message names who said so.
+        """
+        fields = {field.name: field for field in dataclasses.fields(rule)}  # type: ignore[arg-type]
+        if self.name not in fields:
+            known = ", ".join(fields)
+            raise ValueError(
+                f"{self.origin}: {rule.code} has no threshold {self.name!r}; it has: {known}"
+            )
+        if isinstance(getattr(rule, self.name), int) and not isinstance(self.value, int):
+            raise ValueError(  # noqa: TRY004
+                f"{self.origin}: {rule.code}.{self.name} = {self.value!r} is not a whole number"
+            )
+        try:
+            changed: Any = dataclasses.replace(rule, **{self.name: self.value})  # type: ignore[type-var]
+        except Exception as error:  # whatever another package's rule does
+            raise ValueError(f"{self.origin}: {rule.code} refuses it: {said(error)}") from error
+        return changed  # type: ignore[no-any-return]
+
+
+def _number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
