@@ -10,7 +10,7 @@ import pytest
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
-from tb_lossdiag.config import Threshold, all_rules, chosen, find
+from tb_lossdiag.config import Threshold, all_rules, chosen, extensions, find
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.rules import RULES
@@ -101,7 +101,7 @@ def test_a_rule_may_refuse_a_threshold(install: Install) -> None:
     picky = "    def __post_init__(self):\n        if self.max_loss > 2:\n            raise TypeError('too high')\n"
     install("acme_picky", GOOD.replace("    def check", f"{picky}\n    def check"), ":HighLoss")
     with pytest.raises(ValueError, match=r"ACME101 refuses it: TypeError: too high"):
-        chosen((), (), ["ACME101.max_loss=3"])
+        chosen((), (), [Threshold.option("ACME101.max_loss=3")])
 
 
 def test_what_a_rule_prints_is_not_in_the_report(
