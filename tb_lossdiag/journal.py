@@ -26,6 +26,7 @@ from tb_lossdiag.schema import (
     Words,
     fact_value,
     matrix_value,
+    readable,
 )
 from tb_lossdiag.sheet import Part
 
@@ -110,13 +111,13 @@ class Journal:
 
     def say(self, words: Mapping[str, str]) -> None:
         """Take facts that word an advice; each is written once per session and when it changes."""
-        self._words.update(words)
+        self._words.update((readable(key), readable(word)) for key, word in words.items())
 
     def report(self, said: Reported) -> None:
         """Write what was said of a finding; something has been recorded before."""
         fact = Report(
             code=said.code,
-            subject=said.subject,
+            subject=readable(said.subject),
             severity=said.severity,
             step=said.step,
             walltime=said.walltime,
@@ -138,7 +139,7 @@ class Journal:
             self._begin(pending)
         values = [self._value(name, pending) for name in pending.frames]
         values += [
-            summary_pb2.Summary.Value(tag=tag, simple_value=number)
+            summary_pb2.Summary.Value(tag=readable(tag), simple_value=number)
             for tag, number in pending.scalars.items()
         ]
         self._say_changed(pending.walltime)
@@ -202,9 +203,8 @@ class Journal:
 
 def _columns(frame: _Frame) -> Columns:
     quantities = [quantity.name for quantity in frame_quantities(frame.name)]
-    return Columns(
-        frame=frame.name, first_shard=frame.shard, names=frame.known, quantities=quantities
-    )
+    names = [readable(name) for name in frame.known]
+    return Columns(frame=frame.name, first_shard=frame.shard, names=names, quantities=quantities)
 
 
 def _capacity(frame: _Frame) -> int:

@@ -85,6 +85,15 @@ class TooNew:
     version: int
 
 
+def readable(text: str) -> str:
+    r"""A name as it can be written: what no file holds (half a surrogate pair) is spelled out.
+
+    >>> readable("fit\udc80")
+    'fit\\udc80'
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def encode_header(frame: str) -> bytes:
     """`plugin_data.content` of a frame's tags."""
     return _sealed(Header(version=VERSION, frame=frame).SerializeToString(), 0)
