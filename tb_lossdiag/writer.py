@@ -108,13 +108,25 @@ class SummaryWriter(TorchSummaryWriter):
         count = np.array([len(before)], np.float32)
         self._recorder.first = [Record(OTHER_WRITERS, ("",), count)]
         self._recorder.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
+        self._begin()
+
+    def _begin(self) -> None:
+        """It is open from now on, for the first time or again."""
+        self._closed = False
         # An exception in training must not cost the record of the step that caused it.
         self._last_words = weakref.finalize(self, _finish, self._diagnostics, self._event_file)
+
+    def _open(self) -> None:
+        """As torch's writer, a closed one opens again for whoever uses it."""
+        if self._closed:
+            self._diagnostics.begin_again()
+            self._begin()
 
     def _get_file_writer(self) -> Any:
         """Torch's one door to the event file; every `add_*` goes through it."""
         if not self._ready and expected_rank() > 0:
             return None  # only rank 0 writes the run; another has a file once the user's own add_* needs one
+        self._open()
         file_writer = super()._get_file_writer()  # type: ignore[no-untyped-call]
         if file_writer is not self._event_file.file_writer:
             self._event_file.use(file_writer)
@@ -152,15 +164,13 @@ class SummaryWriter(TorchSummaryWriter):
         Raises:
             TypeError: an argument has the wrong type; the message names it.
             ValueError: an argument has an impossible value, or the model has no gradient; the message names it.
-            RuntimeError: the writer is closed.
         """
-        if self._closed:
-            raise RuntimeError("add_diagnostics: the writer is closed")
         call = Call.checked(phase, model, optimizer, loss, loss_terms, clip, scaler, extra)
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
         if loss_terms and call.phase == "train":
             self._diagnostics.by_hand.decompose_terms(self._diagnostics.alive(), loss_terms)
+        self._open()
         self._diagnostics.add(call, step, when, self._calls)
         self._calls += call.phase == "train"
 
@@ -205,11 +215,9 @@ class SummaryWriter(TorchSummaryWriter):
         Raises:
             TypeError: an argument has the wrong type; the message names it.
             ValueError: an argument has an impossible value, or the name is taken; the message names it.
-            RuntimeError: the writer is closed.
         """
-        if self._closed:
-            raise RuntimeError("watch: the writer is closed")
         interval = check_watch(every, decompose, budget_mb)
+        self._open()
         live = None
         if on_finding is not None or stop_on is not None:
             live = self._judge_live(on_finding, stop_on)
@@ -328,7 +336,10 @@ class SummaryWriter(TorchSummaryWriter):
         super().flush()
 
     def close(self) -> None:
-        """Write what is pending and close the event file; a second call does nothing."""
+        """Write what is pending and close the event file; whatever is recorded later opens a new one, as in torch's writer.
+
+        Models are watched no longer: `watch` them again to go on.
+        """
         if not self._closed:
             self._last_words.detach()
             # Other ranks may never get here when something went wrong on this one.

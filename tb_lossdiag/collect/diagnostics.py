@@ -200,6 +200,11 @@ class Diagnostics:
         for watch in self.alive():  # a check-up may have begun; nothing of ours stays installed
             watch.remove()
 
+    def begin_again(self) -> None:
+        """Go on after `close`: names of watched models are free again."""
+        self._watches.clear()
+        self._hand.rows.clear()
+
     # --- calls of add_diagnostics ------------------------------------------------------------------------------------
 
     def _name(self, watches: Sequence[Watch], call: Call, step: int | None, unnamed: int) -> int:

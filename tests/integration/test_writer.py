@@ -18,8 +18,10 @@ from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_BEFORE_UNSCALE,
+    EXTRA,
     GRADIENT_NORM,
     LOSS,
+    LOSS_TERM,
     Quantity,
 )
 from tb_lossdiag.records import Table
@@ -193,13 +195,38 @@ def test_wrong_input_is_refused_by_name(
     assert table(tmp_path, LOSS).steps.tolist() == [1]
 
 
-def test_a_closed_writer_says_so(tmp_path: Path) -> None:
+def test_a_closed_writer_opens_again_for_who_uses_it(tmp_path: Path) -> None:
+    """As torch's: `add_scalar` after `close` begins a new file."""
+    writer = SummaryWriter(tmp_path)
+    for step in range(6):
+        writer.add_diagnostics(loss=float(step), global_step=step)
+        if step % 2:
+            writer.close()
+            writer.close()
+    assert table(tmp_path, LOSS).steps.tolist() == list(range(6))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_closed_writer_watches_again(tmp_path: Path) -> None:
+    net = model()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    writer = SummaryWriter(tmp_path)
+    for first in (0, 5):
+        writer.watch(net, optimizer)
+        for step in range(first, first + 5):
+            backward(net, step)
+            writer.add_diagnostics(loss=1.0, global_step=step)
+            optimizer.step()
+        writer.close()
+    assert table(tmp_path, GRADIENT_NORM).steps.tolist() == list(range(10))
+
+
+def test_a_writer_that_opened_again_keeps_its_last_step(tmp_path: Path) -> None:
     writer = SummaryWriter(tmp_path)
     writer.close()
-    writer.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        writer.add_diagnostics(loss=1.0, global_step=0)
-    assert len(list(tmp_path.iterdir())) == 1
+    writer.add_diagnostics(loss=1.0, global_step=3)
+    del writer
+    assert table(tmp_path, LOSS).steps.tolist() == [3]
 
 
 def test_a_failing_collector_is_switched_off_with_one_warning(
@@ -296,3 +323,28 @@ def test_a_flush_after_the_end_opens_no_new_file(tmp_path: Path) -> None:
     writer.flush()
     writer.close()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_name_that_no_file_can_hold_costs_nothing_but_itself(tmp_path: Path) -> None:
+    bad = "\udc80"
+    net = nn.ModuleDict({f"layer {bad}": nn.Linear(2, 1)})
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(net, optimizer, name=f"net {bad}")
+        for step in range(3):
+            loss = net[f"layer {bad}"](torch.ones(4, 2)).mean()
+            loss.backward()
+            writer.add_diagnostics(
+                loss=loss,
+                loss_terms={f"term {bad}": loss, "fit": loss},
+                extra={f"own {bad}": 1.0},
+                global_step=step,
+            )
+            optimizer.step()
+        writer._recorder.say({f"fact {bad}": bad})
+    run = read(tmp_path)
+    assert run[LOSS].steps.tolist() == [0, 1, 2]
+    assert run[LOSS_TERM].columns == (r"term \udc80", "fit")
+    assert run[EXTRA].columns == (r"own \udc80",)
+    assert run[GRADIENT_NORM].columns[0] == r"net \udc80/layer \udc80.weight"
+    assert run.facts[r"fact \udc80"] == r"\udc80"
