@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,14 +13,17 @@ from typing import Protocol
 import numpy as np
 from tensorboard.compat.proto import summary_pb2
 
+from tb_lossdiag.past import Past
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.records import Floats, Reported
 from tb_lossdiag.schema import (
     FACTS,
+    FIRST_FACT,
     SHARD,
     SHARD_BYTES,
     Columns,
     Fact,
+    Renumbered,
     Report,
     Session,
     Tag,
@@ -27,6 +31,7 @@ from tb_lossdiag.schema import (
     fact_value,
     matrix_value,
     readable,
+    session_name,
 )
 from tb_lossdiag.sheet import Part
 
@@ -77,13 +82,19 @@ class Journal:
     """Orders records into sessions and shards.
 
     A session begins with the first record, and again whenever a frame's step falls: then the training went back, and what earlier
-    sessions hold at or after that step counts as undone. Records of one step given in several calls become one; if a part has
-    been written already, the whole is written again and readers take the last.
+    sessions hold of a frame counts as undone from its first record in this one on. Records of one step given in several calls become
+    one; if a part has been written already, the whole is written again and readers take the last.
+
+    Args:
+        emit: writes.
+        past: what the folder holds; sessions are named after all of its own.
     """
 
-    def __init__(self, emit: Emit) -> None:
-        """Write through `emit`."""
+    def __init__(self, emit: Emit, past: Past | None = None) -> None:
         self._emit = emit
+        self._past = past or Past()
+        self._writer, self._moment = uuid.uuid4().hex[:8], self._past.moment
+        self._renumbered: list[Renumbered] = []
         self._pending: _Pending | None = None
         self._written: _Pending | None = None
         self._session = ""
@@ -112,6 +123,10 @@ class Journal:
     def say(self, words: Mapping[str, str]) -> None:
         """Take facts that word an advice; each is written once per session and when it changes."""
         self._words.update((readable(key), readable(word)) for key, word in words.items())
+
+    def renumber(self, step: int, named: int, walltime: float) -> None:
+        """The user's numbers began again: what is `named` so is `step` in the one count that records keep."""
+        self._renumbered.append(Renumbered(step=step, named=named, walltime=walltime))
 
     def report(self, said: Reported) -> None:
         """Write what was said of a finding; something has been recorded before."""
@@ -159,17 +174,30 @@ class Journal:
         )
 
     def _begin(self, pending: _Pending) -> None:
-        """Start a session; names sort by time (the first by the writer's), then by order within the process."""
-        moment = (time.time_ns() if self._session else self._born) // 1_000_000
-        self._session = f"{moment:012x}-{next(_sessions):06x}-{os.getpid():x}"
+        """Start a session. The first one says what the folder held when the writer opened."""
+        session = Session(start_step=pending.step)
+        if not self._session:
+            session.seen.update(self._past.seen)
+            if self._past.purged_from is not None:
+                session.purged_from = self._past.purged_from
+        self._session = self._name()
         self._frames, self._facts, self._said = {}, 0, {}
-        self._fact(Fact(session=Session(start_step=pending.step)), pending.walltime)
+        self._fact(Fact(session=session), pending.walltime)
+
+    def _name(self) -> str:
+        """A name for the next session. It sorts after all that came before, also where a clock is behind; the first by the writer's time."""
+        now = (time.time_ns() if self._session else self._born) // 1_000_000
+        self._moment = max(now, self._moment + 1)
+        return session_name(self._moment, next(_sessions), os.getpid(), self._writer)
 
     def _say_changed(self, walltime: float) -> None:
         news = {key: word for key, word in self._words.items() if self._said.get(key) != word}
         if news:
             self._fact(Fact(words=Words(values=news)), walltime)
             self._said.update(news)
+        found, self._renumbered = self._renumbered, []
+        for renumbered in found:
+            self._fact(Fact(renumbered=renumbered), walltime)
 
     def _value(self, name: str, pending: _Pending) -> summary_pb2.Summary.Value:
         frame = self._frames.setdefault(name, _Frame(name))
@@ -196,8 +224,9 @@ class Journal:
 
     def _fact(self, fact: Fact, walltime: float) -> None:
         tag, first = Tag(FACTS, self._session), self._facts == 0
-        value = fact_value(tag, fact, self._facts, walltime, first=first)
-        self._emit([value], self._facts, walltime)
+        step = FIRST_FACT + self._facts
+        value = fact_value(tag, fact, step, walltime, first=first)
+        self._emit([value], step, walltime)
         self._facts += 1
 
 

@@ -16,24 +16,47 @@ class Header(_message.Message):
     def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("session", "columns", "words", "report", "crc")
+    __slots__ = ("session", "columns", "words", "report", "renumbered", "crc")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
+    RENUMBERED_FIELD_NUMBER: _ClassVar[int]
     CRC_FIELD_NUMBER: _ClassVar[int]
     session: Session
     columns: Columns
     words: Words
     report: Report
+    renumbered: Renumbered
     crc: int
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., crc: _Optional[int] = ...) -> None: ...
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., renumbered: _Optional[_Union[Renumbered, _Mapping]] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("start_step",)
+    __slots__ = ("start_step", "seen", "purged_from")
+    class SeenEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     START_STEP_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    PURGED_FROM_FIELD_NUMBER: _ClassVar[int]
     start_step: int
-    def __init__(self, start_step: _Optional[int] = ...) -> None: ...
+    seen: _containers.ScalarMap[str, float]
+    purged_from: int
+    def __init__(self, start_step: _Optional[int] = ..., seen: _Optional[_Mapping[str, float]] = ..., purged_from: _Optional[int] = ...) -> None: ...
+
+class Renumbered(_message.Message):
+    __slots__ = ("step", "named", "walltime")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    NAMED_FIELD_NUMBER: _ClassVar[int]
+    WALLTIME_FIELD_NUMBER: _ClassVar[int]
+    step: int
+    named: int
+    walltime: float
+    def __init__(self, step: _Optional[int] = ..., named: _Optional[int] = ..., walltime: _Optional[float] = ...) -> None: ...
 
 class Columns(_message.Message):
     __slots__ = ("frame", "first_shard", "names", "quantities")

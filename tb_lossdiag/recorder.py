@@ -9,6 +9,7 @@ import numpy as np
 
 from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.journal import Emit, Journal
+from tb_lossdiag.past import Past
 from tb_lossdiag.quantities import QUANTITIES, Quantity
 from tb_lossdiag.records import Record, Reported
 from tb_lossdiag.schema import Fact
@@ -32,13 +33,16 @@ class Recorder:
         emit: writes to the event file.
         scalars: the ordinary scalars of a record.
         cadence: how many steps a record covers.
+        past: what the folder holds already.
 
     Attributes:
         first: records that go with the first ones written.
     """
 
-    def __init__(self, emit: Emit, scalars: Scalars, cadence: Cadence) -> None:
-        self._journal = Journal(emit)
+    def __init__(
+        self, emit: Emit, scalars: Scalars, cadence: Cadence, past: Past | None = None
+    ) -> None:
+        self._journal = Journal(emit, past)
         self._scalars = scalars
         self._windows = Windows(self._write, cadence)
         self._open: dict[tuple[Quantity, tuple[str, ...]], Record] = {}
@@ -54,6 +58,10 @@ class Recorder:
     def say(self, words: Mapping[str, str]) -> None:
         """Take facts that word an advice."""
         self._journal.say(words)
+
+    def renumber(self, step: int, named: int, walltime: float) -> None:
+        """The user's numbers began again: what is `named` so is `step` in the one count that records keep."""
+        self._journal.renumber(step, named, walltime)
 
     def take(self, step: int, walltime: float | None, records: Iterable[Record]) -> None:
         """Take records of a step. A quantity given again for the same step and columns replaces what it had."""

@@ -130,6 +130,26 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """A place where a run was taken up again.
+
+    Attributes:
+        step: of the first record after it.
+        walltime: seconds since the epoch.
+        kind: "resumed" by another writer; "went back" to an earlier step in the same one; "renumbered": the user's step numbers began
+            again, and records go on in one count; "beside": another writer was open at the same time and recorded the same.
+        undone: records of earlier sessions that are hidden since they were done again, one for each of their steps.
+        named: the user's own number of the step, where it is another one.
+    """
+
+    step: int
+    walltime: float
+    kind: str
+    undone: int = 0
+    named: int | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """All tables of one training.
 
@@ -138,12 +158,14 @@ class Run:
         tables: by quantity name.
         facts: what does not vary and only words the advice, e.g. {"optimizer": "AdamW"}.
         reported: what was said of findings while the training ran, in that order.
+        restarts: where it was taken up again, in that order.
     """
 
     name: str
     tables: Mapping[str, Table] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     reported: tuple[Reported, ...] = ()
+    restarts: tuple[Restart, ...] = ()
     _kept: dict[Any, tuple[tuple[Table, ...], Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -164,9 +186,8 @@ class Run:
     def only(self, quantities: Iterable[Quantity]) -> Run:
         """The same run with these quantities alone."""
         names = {name for quantity in quantities for name in _with_extremes(quantity)}
-        some = Run(
-            self.name, {name: t for name, t in self.tables.items() if name in names}, self.facts
-        )
+        tables = {name: t for name, t in self.tables.items() if name in names}
+        some = Run(self.name, tables, self.facts, restarts=self.restarts)
         object.__setattr__(some, "_kept", self._kept)
         return some
 

@@ -7,6 +7,7 @@ by row, then a checksum; facts are string tensors under `lossdiag/facts/<session
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +17,10 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 
-from tb_lossdiag.lossdiag_pb2 import Columns, Fact, Header, Report, Session, Words
+from tb_lossdiag.lossdiag_pb2 import Columns, Fact, Header, Renumbered, Report, Session, Words
 from tb_lossdiag.records import Floats
 
-__all__ = ["Columns", "Fact", "Header", "Report", "Session", "Words"]
+__all__ = ["Columns", "Fact", "Header", "Renumbered", "Report", "Session", "Words"]
 
 PLUGIN = "lossdiag"
 VERSION = 2
@@ -31,6 +32,10 @@ SHARD = 512
 SHARD_BYTES = 32 * 2**20
 """Upper bound of one tag's payload; TensorBoard's data server refuses answers over 256 MiB."""
 FACTS = "facts"
+FIRST_FACT = -(2**40)
+"""`Event.step` of a session's first fact: facts are numbered below all steps, so that TensorBoard's `purge_step` leaves them."""
+_MOMENT = re.compile("[0-9a-f]{1,12}")
+_NAME_PARTS = 4
 _PARSED = 2**16
 """Tags and headers that stay parsed: every poll of the tab lists all of them again."""
 _CRC_KEY = b"\x7d"
@@ -50,11 +55,38 @@ class Tag:
     session: str
     shard: int = 0
 
+    @property
+    def moment(self) -> int:
+        """When the session began, in milliseconds since the epoch or later: after all that its folder held. 0 if it is not said."""
+        first = self.session.partition("-")[0]
+        return int(first, 16) if _MOMENT.fullmatch(first) else 0
+
+    @property
+    def writer(self) -> str:
+        """Who wrote the session; one that old versions wrote counts as a writer of its own."""
+        parts = self.session.split("-")
+        return parts[3] if len(parts) == _NAME_PARTS else self.session
+
     def __str__(self) -> str:
         """The tag as TensorBoard sees it."""
         if self.frame == FACTS:
             return f"{PLUGIN}/{FACTS}/{self.session}"
         return f"{PLUGIN}/{self.frame}/{self.session}/{self.shard}"
+
+
+def session_name(moment: int, number: int, process: int, writer: str) -> str:
+    """Name of a session; those of a folder sort in the order in which they began.
+
+    Args:
+        moment: milliseconds since the epoch, later than that of every session the folder held.
+        number: of the session in its process.
+        process: its id.
+        writer: the same for all sessions of one writer.
+
+    >>> Tag("loss", session_name(0x19A, 2, 0x1F, "5c3e")).writer
+    '5c3e'
+    """
+    return f"{moment:012x}-{number:06x}-{process:x}-{writer}"
 
 
 @lru_cache(_PARSED)

@@ -42,6 +42,7 @@ from tb_lossdiag.collect.ranks import PATIENCE, expected_rank
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.collect.wrapped import bare_scheduler, check_hooks, scaler_of
 from tb_lossdiag.eventfile import EventFile
+from tb_lossdiag.past import Past, look
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
@@ -94,8 +95,9 @@ class SummaryWriter(TorchSummaryWriter):
         scalars: bool = True,
     ) -> None:
         self._event_file = EventFile()
+        past = Past(purged_from=purge_step) if log_dir is None else look(str(log_dir), purge_step)
         self._recorder = Recorder(
-            self._event_file, _as_scalars if scalars else _no_scalars, Cadence()
+            self._event_file, _as_scalars if scalars else _no_scalars, Cadence(), past
         )
         self._diagnostics = Diagnostics(self._recorder, self._event_file)
         self._closed = self._ready = False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tb_lossdiag.live.growing import Growing
-from tb_lossdiag.quantities import OTHER_WRITERS, QUANTITIES
+from tb_lossdiag.quantities import QUANTITIES
 from tb_lossdiag.records import Floats, Run
 from tb_lossdiag.schema import FACTS, Fact, decode_fact, decode_matrix, parse_tag
 
@@ -38,7 +38,7 @@ class Memory:
         self.broken = False
 
     def take(self, values: Sequence[Any], step: int, walltime: float) -> bool:
-        """Take the values of an event; whether one of them is a record."""
+        """Take the values of an event; whether one of them is a record. It undoes what its frame has at or after its step."""
         found = False
         for value in values:
             tag = parse_tag(value.tag)
@@ -76,14 +76,6 @@ class Memory:
             name = fact.columns.frame
             frame = self._frames.setdefault(name, Growing(name))
             frame.name_columns(tuple(fact.columns.names))
-        elif kind == "session":
-            self._undo(fact.session.start_step)
-
-    def _undo(self, step: int) -> None:
-        """A session begins: what was recorded at or after its first step counts no more."""
-        for name, frame in self._frames.items():
-            if name != OTHER_WRITERS.frame:
-                frame.cut(step)
 
     def _put(self, frame: str, values: Floats, step: int, walltime: float) -> None:
         rows = self._frames.get(frame)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tb_lossdiag.quantities import BY_NAME, OTHER_WRITERS, Quantity
+from tb_lossdiag.quantities import BY_NAME
+from tb_lossdiag.reader.sessions import History, family
 from tb_lossdiag.records import Doubles, Floats, Reported, Run, Steps, Table
 from tb_lossdiag.schema import UNCHECKED, Fact, Tag, check_matrix
 
-_NEVER = 2**63 - 1
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,6 @@ class SessionData:
     shards: Sequence[tuple[Tag, Shard]]
     damaged: int = 0
 
-    @property
-    def start(self) -> int | None:
-        """First step; None if the fact is lost."""
-        starts = [f.session.start_step for f in self.facts if f.WhichOneof("kind") == "session"]
-        return starts[0] if starts else None
-
     def axes(self, tag: Tag) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Column and quantity names of a shard; empty if the fact is lost."""
         named = [f.columns for f in self.facts if f.WhichOneof("kind") == "columns"]
@@ -99,16 +94,18 @@ def assemble(name: str, sessions: Sequence[SessionData]) -> Run:
 
     Facts: those of the sessions, and `damaged`, of how many values at least it is known that they are not what was written, and left out.
     """
+    history = History(sessions)
     blocks: dict[str, list[_Block]] = {}
     for index, session in enumerate(sessions):
-        for frame, block in _blocks(session, _undone_from(sessions[index + 1 :])):
+        for frame, block in _blocks(session, history.ends(index)):
             blocks.setdefault(frame, []).append(block)
     tables = [table for parts in blocks.values() for table in _tables(parts)]
     kept = {table.quantity.name: table for table in tables if not table.unknown}
     facts = _words(sessions)
     if damaged := sum(map(_damaged, sessions)):
         facts["damaged"] = str(damaged)
-    return Run(name, kept, facts, tuple(_reported(sessions)))
+    reported = tuple(_reported(sessions, history))
+    return Run(name, kept, facts, reported, history.restarts())
 
 
 def _damaged(session: SessionData) -> int:
@@ -125,15 +122,10 @@ def _fits(shard: Shard, columns: int, quantities: int) -> npt.NDArray[np.bool_]:
     return np.array([m.size > 0 and m.shape in shapes for m in shard.matrices], bool)
 
 
-def _undone_from(later: Sequence[SessionData]) -> int:
-    """The first step that a later session did again."""
-    return min((s.start for s in later if s.start is not None), default=_NEVER)
-
-
-def _reported(sessions: Sequence[SessionData]) -> Iterator[Reported]:
+def _reported(sessions: Sequence[SessionData], history: History) -> Iterator[Reported]:
     """What was said of findings; what a later session undid was never said."""
     for index, session in enumerate(sessions):
-        end = _undone_from(sessions[index + 1 :])
+        end = history.end(index)
         for fact in session.facts:
             if fact.WhichOneof("kind") == "report" and fact.report.step < end:
                 said = fact.report
@@ -151,13 +143,12 @@ def _words(sessions: Sequence[SessionData]) -> dict[str, str]:
     return words
 
 
-def _blocks(session: SessionData, undone_from: int) -> Iterator[tuple[str, _Block]]:
-    """The shards of a session as far as no later one undid them; what is said of the session itself stands."""
+def _blocks(session: SessionData, ends: Mapping[str, int]) -> Iterator[tuple[str, _Block]]:
+    """The shards of a session as far as no later one undid their frames."""
     for tag, shard in session.shards:
         columns, quantities = session.axes(tag)
         valid = _fits(shard, len(columns), len(quantities))
-        if tag.frame != OTHER_WRITERS.frame:
-            valid &= shard.steps < undone_from
+        valid &= shard.steps < ends.get(family(tag.frame), 0)
         if valid.any():
             rows = np.stack([m for m, ok in zip(shard.matrices, valid, strict=True) if ok])
             values = rows.reshape(len(rows), len(columns), len(quantities))
@@ -167,26 +158,26 @@ def _blocks(session: SessionData, undone_from: int) -> Iterator[tuple[str, _Bloc
 
 def _tables(blocks: Sequence[_Block]) -> Iterator[Table]:
     columns = tuple(dict.fromkeys(name for b in reversed(blocks) for name in b.columns))
-    steps = np.concatenate([block.steps for block in blocks])
     walltimes = np.concatenate([block.walltimes for block in blocks])
-    rows = _last_of_each(steps)
+    steps, last = _last_of_each(np.concatenate([block.steps for block in blocks]))
+    places = [_places(block, steps, columns) for block in blocks]
     for name in dict.fromkeys(name for block in blocks for name in block.quantities):
         if (quantity := BY_NAME.get(name)) is not None:
-            values = np.concatenate([_spread(block, quantity, columns) for block in blocks])
-            yield Table(quantity, columns, steps[rows], walltimes[rows], values[rows])
+            values: Floats = np.full((len(steps), len(columns)), np.nan, np.float32)
+            for block, place in zip(blocks, places, strict=True):
+                if name in block.quantities:
+                    values[place] = block.values[:, :, block.quantities.index(name)]
+            yield Table(quantity, columns, steps, walltimes[last], values)
 
 
-def _last_of_each(steps: Steps) -> npt.NDArray[np.intp]:
-    """Rows in step order, the last written one of each step."""
-    _, reverse = np.unique(steps[::-1], return_index=True)
-    rows: npt.NDArray[np.intp] = len(steps) - 1 - reverse
-    return rows
+def _last_of_each(steps: Steps) -> tuple[Steps, Places]:
+    """The different steps in order, and the row in which each was written last."""
+    different, reverse = np.unique(steps[::-1], return_index=True)
+    return different, len(steps) - 1 - reverse
 
 
-def _spread(block: _Block, quantity: Quantity, columns: tuple[str, ...]) -> Floats:
-    """float32[N, len(columns)]: a block's quantity on the run's columns."""
-    values: Floats = np.full((len(block.steps), len(columns)), np.nan, np.float32)
-    if quantity.name in block.quantities:
-        where = [columns.index(name) for name in block.columns]
-        values[:, where] = block.values[:, :, block.quantities.index(quantity.name)]
-    return values
+def _places(block: _Block, steps: Steps, columns: Sequence[str]) -> tuple[Places, ...]:
+    """Where a block's values go in a table: what has no column in it stays as another writer said it."""
+    place = {name: index for index, name in enumerate(columns)}
+    there = np.array([place[name] for name in block.columns], np.intp)
+    return np.ix_(np.searchsorted(steps, block.steps), there)
