@@ -23,6 +23,13 @@ run_main()"""
 @contextmanager
 def serving(logdir: str, *options: str, strict: bool = False) -> Iterator[str]:
     """Start TensorBoard with nothing but the folder (and a free port), yield its address, end it."""
+    with served(logdir, *options, strict=strict) as (address, _):
+        yield address
+
+
+@contextmanager
+def served(logdir: str, *options: str, strict: bool = False) -> Iterator[tuple[str, int]]:
+    """The same with the process's number."""
     port = _free_port()
     begin = ["-c", STRICT] if strict else ["-m", "tensorboard.main"]
     command = [sys.executable, *begin, "--logdir", logdir, "--port", str(port)]
@@ -35,16 +42,19 @@ def serving(logdir: str, *options: str, strict: bool = False) -> Iterator[str]:
     try:
         address = f"http://localhost:{port}"
         _wait(address, process)
-        yield address
+        yield address, process.pid
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
 
 
-def get(address: str) -> tuple[int, bytes]:
-    """Status and body of a GET."""
+def get(address: str, **headers: str) -> tuple[int, bytes]:
+    """Status and body of a GET, with headers whose "_" stand for "-"."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
-        with urllib.request.urlopen(address, timeout=60) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(address, headers=named), timeout=60
+        ) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from tensorboard import errors
 
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.derived import DERIVED, available
-from tb_lossdiag.plugin.kept import Answers, Case
+from tb_lossdiag.plugin.kept import Answers, Cases, Key
 from tb_lossdiag.plugin.parse import Part, Where
 from tb_lossdiag.plugin.summary import blank, summary
 from tb_lossdiag.plugin.tables import Layers, encode
@@ -26,7 +25,8 @@ Json = dict[str, Any]
 
 PATIENCE = 0.7
 """Seconds that the overview may spend on reading and judging; runs that are left are "reading", and the page asks again."""
-ANSWER_BYTES = 128 * 2**20
+_ANSWERS = 4
+"""One part in so many is for answers."""
 
 
 class Clinic:
@@ -35,14 +35,14 @@ class Clinic:
     Args:
         provider: the context's data provider.
         configuration: how runs are read and judged.
+        memory: bytes of runs and answers to keep.
     """
 
-    def __init__(self, provider: Any, configuration: Configuration) -> None:
+    def __init__(self, provider: Any, configuration: Configuration, memory: int) -> None:
         self._provider = provider
         self._configuration = configuration
-        self._cases: dict[tuple[str, str], Case] = {}
-        self._answers = Answers(ANSWER_BYTES)
-        self._lock = threading.Lock()
+        self._cases = Cases(memory - memory // _ANSWERS, self._forget)
+        self._answers = Answers(memory // _ANSWERS)
 
     def overview(
         self, where: Where, language: str, logdir: str, have: str, first: str | None
@@ -62,11 +62,10 @@ class Clinic:
             return None
         known = self._provider.list_runs(where.context, experiment_id=where.experiment_id)
         parts = {part for listing in listings.values() for part in listing.parts}
-        rows = self._rows(where, listings, language, first)
-        waiting = any(row["status"] == "reading" for row in rows)
+        rows, complete = self._rows(where, listings, language, first)
         return {
             "version": 2,
-            "state": "" if waiting else version,
+            "state": version if complete else "",
             "runs": rows,
             "without_data": sorted({run.run_name for run in known} - parts),
             "logdir": logdir,
@@ -106,59 +105,65 @@ class Clinic:
         )
 
     def _listings(self, where: Where) -> Mapping[str, Listing]:
-        return self._configuration.now().reader.listings(where.context, where.experiment_id)
+        reader = self._configuration.now().reader
+        listings = reader.listings(where.context, where.experiment_id)
+        self._cases.only(where.experiment_id, listings)
+        return listings
+
+    def _forget(self, key: Key) -> None:
+        experiment, run = key
+        self._configuration.now().reader.forget(run, experiment)
 
     def _rows(
         self, where: Where, listings: Mapping[str, Listing], language: str, first: str | None
-    ) -> list[Json]:
+    ) -> tuple[list[Json], bool]:
+        """A row for every run, and whether each is of its run's newest records."""
         deadline = time.monotonic() + PATIENCE
-        rows: dict[str, Json] = {}
+        rows: dict[str, tuple[Json, bool]] = {}
         for listing in sorted(listings.values(), key=lambda entry: entry.run != first):
             row = self._row(where, listing, language, read=time.monotonic() < deadline)
             rows[listing.run] = row
-        return [rows[name] for name in listings]
+        return [rows[name][0] for name in listings], all(fresh for _, fresh in rows.values())
 
-    def _row(self, where: Where, listing: Listing, language: str, *, read: bool) -> Json:
+    def _row(
+        self, where: Where, listing: Listing, language: str, *, read: bool
+    ) -> tuple[Json, bool]:
         base: Json = {
             "run": listing.run,
             "data_version": listing.version,
             "problem": listing.problem,
         }
         if listing.problem is not None:
-            return {**base, **blank("unreadable")}
-        case = self._case(where, listing)
-        if case.version != listing.version and not read:
-            return {**base, **next(iter(case.rows.values()), {}), **_waiting(case)}
-        judged = self._judged(where, listing)
-        with case.lock:
-            if language not in case.rows:
-                case.rows[language] = summary(*judged, language)
-            return {**base, **case.rows[language]}
-
-    def _case(self, where: Where, listing: Listing) -> Case:
-        with self._lock:
-            return self._cases.setdefault((where.experiment_id, listing.run), Case())
+            return {**base, **blank("unreadable")}, True
+        case = self._cases.of((where.experiment_id, listing.run))
+        row = case.row(listing.version, language)
+        if row is None and (
+            not read or case.lock.locked()
+        ):  # who reads it now is done when the page asks again
+            return {**base, **next(iter(case.rows.values()), blank("reading"))}, False
+        if row is None:
+            row = summary(*self._judged(where, listing), language)
+            case.put(listing.version, language, row)
+        return {**base, **row}, True
 
     def _judged(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
-        case = self._case(where, listing)
+        key = (where.experiment_id, listing.run)
+        case = self._cases.of(key)
         with case.lock:
-            if case.judged is None or case.version != listing.version:
+            judged = case.judged
+            if judged is None or case.version != listing.version:
                 state = self._configuration.now()
                 run = state.reader.read(listing, where.context, where.experiment_id)
-                case.judged = run, state.policy.diagnose(run)
-                case.version, case.rows = listing.version, {}
-            return case.judged
+                case.judged = judged = run, state.policy.diagnose(run)
+                case.renew(listing.version)
+                self._cases.hold(key, run)
+            return judged
 
     def _entry(self, where: Where, listing: Listing, language: str) -> Json:
         if listing.problem is not None:
             return document.unreadable(listing.run, listing.problem)
         rules = self._configuration.now().policy.rules
         return document.entry(*self._judged(where, listing), language, rules)
-
-
-def _waiting(case: Case) -> Json:
-    """A run that was read before keeps its row until it is read again."""
-    return {} if case.rows else blank("reading")
 
 
 def _known(listings: Mapping[str, Listing], run: str) -> Listing:

@@ -1,15 +1,25 @@
-"""Runs, diagnoses and answers, kept until something new was recorded."""
+"""Runs, diagnoses and answers, kept until something new was recorded, and no more bytes of them than was allowed."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from tb_lossdiag.records import Run
+from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.engine import Diagnosis
+
+T = TypeVar("T")
+Key = tuple[str, str]
+"""Experiment and run."""
+
+_LIGHT = 16 * 2**10
+"""Bytes of a case without its records: rows, names, the lock."""
+_OBJECT = 128
+"""Bytes of an object of numpy, or of a name with its place in a dictionary."""
 
 
 @dataclass
@@ -18,8 +28,8 @@ class Case:
 
     Attributes:
         version: of the listing it was read from, "" for never.
-        judged: the run and its diagnosis.
-        rows: its row of the overview by language.
+        judged: the run and its diagnosis; None also for one that had to make room.
+        rows: its row of the overview by language, as of that version.
         lock: held while reading and judging.
     """
 
@@ -27,6 +37,94 @@ class Case:
     judged: tuple[Run, Diagnosis] | None = None
     rows: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def renew(self, version: str) -> None:
+        """It was read anew: rows of another version are of no use. They go first, so that nobody takes them for the new ones."""
+        if version != self.version:
+            self.rows = {}
+        self.version = version
+
+    def row(self, version: str, language: str) -> Any | None:
+        """The row of a version, if it is known."""
+        rows = self.rows
+        return rows.get(language) if self.version == version else None
+
+    def put(self, version: str, language: str, row: Any) -> None:
+        """Keep a row, unless the run was read anew meanwhile."""
+        with self.lock:
+            if self.version == version:
+                self.rows[language] = row
+
+
+class Cases:
+    """Cases by experiment and run. What makes room are the records of the run nobody has asked for the longest; its rows stay.
+
+    Args:
+        limit: bytes.
+        forget: told which runs made room, so that their reader lets go of them too.
+    """
+
+    def __init__(self, limit: int, forget: Callable[[Key], None]) -> None:
+        self._limit = limit
+        self._forget = forget
+        self._cases: dict[Key, Case] = {}
+        self._sizes: OrderedDict[Key, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all, as they are estimated."""
+        with self._lock:
+            return self._size()
+
+    def of(self, key: Key) -> Case:
+        """The case of a run, a new one if there is none."""
+        with self._lock:
+            if key in self._sizes:
+                self._sizes.move_to_end(key)
+            return self._cases.setdefault(key, Case())
+
+    def hold(self, key: Key, run: Run) -> None:
+        """Count the records of a run that was read, and make room for them."""
+        with self._lock:
+            self._sizes[key] = weight(run)
+            self._sizes.move_to_end(key)
+            gone = list(self._make_room(key))
+        for other in gone:
+            self._forget(other)
+
+    def only(self, experiment: str, runs: Collection[str]) -> None:
+        """Let go of the runs of an experiment that are not listed any more."""
+        with self._lock:
+            known = self._cases.keys() | self._sizes.keys()
+            gone = [key for key in known if key[0] == experiment and key[1] not in runs]
+            for key in gone:
+                self._cases.pop(key, None)
+                self._sizes.pop(key, None)
+        for key in gone:
+            self._forget(key)
+
+    def _make_room(self, newest: Key) -> Any:
+        while self._size() > self._limit and (oldest := next(iter(self._sizes))) != newest:
+            del self._sizes[oldest]
+            if oldest in self._cases:
+                self._cases[oldest].judged = None
+            yield oldest
+        while self._size() > self._limit and (first := next(iter(self._cases))) != newest:
+            del self._cases[first]
+
+    def _size(self) -> int:
+        return sum(self._sizes.values()) + _LIGHT * len(self._cases)
+
+
+def weight(run: Run) -> int:
+    """Bytes that a run takes with what its reader keeps to read only what is new: every record a second time."""
+    return sum(_weight(table) for table in run.tables.values())
+
+
+def _weight(table: Table) -> int:
+    arrays = 2 * table.values.nbytes + table.steps.nbytes + table.walltimes.nbytes
+    return arrays + _OBJECT * (len(table) + len(table.columns))
 
 
 class Answers:
@@ -55,3 +153,33 @@ class Answers:
         self._kept[question] = answer
         while self._size > self._limit and len(self._kept) > 1:
             self._size -= len(self._kept.popitem(last=False)[1])
+
+
+class Together:
+    """Who asks what is just being worked out for somebody else waits for that answer instead of working beside it."""
+
+    def __init__(self) -> None:
+        """Nothing is being worked out."""
+        self._working: dict[Hashable, Future[Any]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, question: Hashable, make: Callable[[], T]) -> T:
+        """The answer.
+
+        Raises:
+            BaseException: what making it raised, for all who waited.
+        """
+        mine: Future[T] = Future()
+        with self._lock:
+            other = self._working.setdefault(question, mine)
+        if other is not mine:
+            shared: T = other.result()
+            return shared
+        try:
+            mine.set_result(make())
+        except BaseException as error:  # noqa: BLE001  (raised by `result`, here and for all who wait)
+            mine.set_exception(error)
+        finally:
+            with self._lock:
+                del self._working[question]
+        return mine.result()

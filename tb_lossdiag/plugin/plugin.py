@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 from tensorboard.backend import http_util
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.data.grpc_provider import GrpcDataProvider
 from tensorboard.plugins import base_plugin
 from werkzeug import Request, Response
 from werkzeug.exceptions import MethodNotAllowed
@@ -15,12 +18,16 @@ from werkzeug.exceptions import MethodNotAllowed
 from tb_lossdiag.plugin import parse
 from tb_lossdiag.plugin.clinic import Clinic
 from tb_lossdiag.plugin.configuration import Configuration
+from tb_lossdiag.plugin.kept import Together
+from tb_lossdiag.plugin.loader import MEMORY
+from tb_lossdiag.plugin.strangers import turn_away
 from tb_lossdiag.reader import DEFAULT_LIMIT
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.spreadsheet import spreadsheet
 from tb_lossdiag.schema import PLUGIN
 
 _JAVASCRIPT = "application/javascript"
+_JSON = "application/json"
 _ASSETS = {"/index.js": "app.js", "/vendor.js": "vendor.js"}
 
 
@@ -34,7 +41,10 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         self._logdir = context.logdir or ""
         limit = (context.sampling_hints or {}).get("scalars", DEFAULT_LIMIT)
         configuration = Configuration(context.data_provider, self._logdir, limit)
-        self._clinic = Clinic(context.data_provider, configuration)
+        memory = getattr(context.flags, "lossdiag_memory", MEMORY) * 2**20
+        self._clinic = Clinic(context.data_provider, configuration, memory)
+        self._one = _has_one_experiment(context)
+        self._together = Together()
 
     def is_active(self) -> bool:
         """False: TensorBoard asks only while it lists no data of ours, and then there is none."""
@@ -57,34 +67,52 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         assets = {path: _asset(name) for path, name in _ASSETS.items()}
         return {path: _only_get(handler) for path, handler in {**routes, **assets}.items()}
 
+    def _where(self, request: Request) -> parse.Where:
+        """Who asks; any id means the one folder where that is all there is, so that nothing is kept twice."""
+        where = parse.where(request)
+        return replace(where, experiment_id="") if self._one else where
+
+    def _shared(self, request: Request, make: Callable[[], str]) -> str:
+        """A text that costs: made once for all who ask for it at the same time, if all may see the same."""
+        return self._together.get(_question(request), make) if self._one else make()
+
     def _runs(self, request: Request) -> Response:
-        language, have = parse.language(request), request.args.get("have", "")
-        first = parse.optional_run(request)
-        answer = self._clinic.overview(parse.where(request), language, self._logdir, have, first)
-        return Response(status=204) if answer is None else _json(request, answer)
+        where, language = self._where(request), parse.language(request)
+        have, first = request.args.get("have", ""), parse.optional_run(request)
+
+        def make() -> str:
+            answer = self._clinic.overview(where, language, self._logdir, have, first)
+            return "" if answer is None else _text(answer)
+
+        text = self._shared(request, make)
+        return _respond(request, text, _JSON) if text else Response(status=204)
 
     def _diagnosis(self, request: Request) -> Response:
-        where, language = parse.where(request), parse.language(request)
-        return _json(request, self._clinic.document(where, parse.optional_run(request), language))
+        where, language = self._where(request), parse.language(request)
+        run = parse.optional_run(request)
+        text = self._shared(request, lambda: _text(self._clinic.document(where, run, language)))
+        return _respond(request, text, _JSON)
 
     def _table(self, request: Request) -> Response:
         asked = parse.part(request)
-        body = self._clinic.table(parse.where(request), *parse.table(request), asked)
+        body = self._clinic.table(self._where(request), *parse.table(request), asked)
         return _respond(request, body, "application/octet-stream")
 
     def _report(self, request: Request) -> Response:
         form, run = parse.report(request), parse.optional_run(request)
-        where, language = parse.where(request), parse.language(request)
-        whole = self._clinic.document(where, run, language)
+        where, language = self._where(request), parse.language(request)
         kind, write = _REPORTS[form]
+        text = self._shared(
+            request, lambda: write(self._clinic.document(where, run, language), language)
+        )
         saved = {"Content-Disposition": f'attachment; filename="loss-doctor.{form}"'}
-        return _respond(request, write(whole, language), kind, saved)
+        return _respond(request, text, kind, saved)
 
     def _rules(self, request: Request) -> Response:
         return _json(request, self._clinic.rules(parse.language(request)))
 
     def _compare(self, request: Request) -> Response:
-        where, language = parse.where(request), parse.language(request)
+        where, language = self._where(request), parse.language(request)
         return _json(request, self._clinic.compare(where, parse.two_runs(request), language))
 
 
@@ -97,10 +125,11 @@ def _asset(name: str) -> Callable[[Request], Response]:
 
 
 def _only_get(handler: Callable[[Request], Response]) -> Callable[..., Any]:
-    """A WSGI application that refuses anything but reading; TensorBoard turns its errors into 4xx answers."""
+    """A WSGI application that refuses other sites, and anything but reading; TensorBoard turns its errors into 4xx answers."""
 
     @Request.application  # type: ignore[untyped-decorator]
     def application(request: Request) -> Response:
+        turn_away(request)
         if request.method not in {"GET", "HEAD"}:
             raise MethodNotAllowed(["GET", "HEAD"])
         return handler(request)
@@ -109,9 +138,24 @@ def _only_get(handler: Callable[[Request], Response]) -> Callable[..., Any]:
     return wsgi
 
 
+def _has_one_experiment(context: Any) -> bool:
+    """Whether every id means the same: TensorBoard's own two loaders read one folder and ignore ids."""
+    provider = context.data_provider
+    if isinstance(provider, GrpcDataProvider):
+        return not getattr(context.flags, "grpc_data_provider", "")
+    return isinstance(provider, MultiplexerDataProvider)
+
+
+def _question(request: Request) -> tuple[str, bytes]:
+    return request.path, request.query_string
+
+
 def _json(request: Request, value: Any) -> Response:
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-    return _respond(request, text, "application/json")
+    return _respond(request, _text(value), _JSON)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)
 
 
 def _respond(
@@ -128,7 +172,7 @@ def _as_json(whole: Mapping[str, Any], _: str) -> str:
 
 _REPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any], str], str]]] = {
     "md": ("text/markdown", lambda whole, language: markdown(whole["runs"], language)),
-    "json": ("application/json", _as_json),
+    "json": (_JSON, _as_json),
     "csv": ("text/csv", lambda whole, _: spreadsheet(whole["runs"])),
 }
 """What a report is made with: the command line's renderers."""

@@ -64,11 +64,13 @@ class Listing:
 
 @dataclass
 class _Kept:
-    """What the reader keeps of a run."""
+    """What the reader keeps of a run. One at a time reads it; other runs are not kept waiting."""
 
     version: str = ""
     run: Run | None = None
     values: dict[Tag, tuple[Stamp, Any]] = field(default_factory=dict)
+    parts: frozenset[str] = frozenset()
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Reader:
@@ -113,14 +115,23 @@ class Reader:
             raise ValueError(listing.problem)
         with self._lock:
             kept = self._kept.setdefault((experiment_id, listing.run), _Kept())
+        with kept.lock:
             if kept.run is None or kept.version != listing.version:
                 self._refresh(kept, listing, context or RequestContext(), experiment_id)
             assert kept.run is not None  # noqa: S101  (set by _refresh)
             return kept.run
 
+    def forget(self, run: str, experiment_id: str = "") -> None:
+        """Keep nothing of a run: it is gone, or makes room for others. Asked for again it is read as a whole."""
+        with self._lock:
+            kept = self._kept.pop((experiment_id, run), None)
+        if kept is not None:
+            self._scalars.forget(kept.parts, experiment_id)
+
     def _refresh(
         self, kept: _Kept, listing: Listing, context: RequestContext, experiment_id: str
     ) -> None:
+        kept.parts = listing.parts
         for tag, stamp in listing.tags.items():
             if tag not in kept.values or kept.values[tag][0] != stamp:
                 data = self._data(listing.run, stamp[0], context, experiment_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 PLUGIN_NAME = "scalars"
 DEFAULT_LIMIT = 1000
 """Values of a scalar tag that TensorBoard keeps (a random sample and the last), unless `--samples_per_plugin scalars=N` says else."""
+_EXPERIMENTS = 16
+"""Experiments whose listing is kept; TensorBoard's own loaders have one."""
 _ALL = 2**31 - 1
 _SHARE = 0.05
 """Share of the time that listing scalars may take: big folders are listed less often instead of slowing every request."""
@@ -75,6 +77,7 @@ class Scalars:
         self._kept: dict[str, _Kept] = {}
         self._series: dict[tuple[str, Source], tuple[Stamp, Series]] = {}
         self._lock = threading.Lock()
+        self._series_lock = threading.Lock()
 
     def found(
         self, context: RequestContext, experiment_id: str, alone: Collection[str]
@@ -85,8 +88,7 @@ class Scalars:
             known = kept is not None and kept.alone == frozenset(alone)
             if kept is None or not known or time.monotonic() >= kept.until:
                 kept = self._listed(context, experiment_id, frozenset(alone))
-                self._kept[experiment_id] = kept
-                self._forget(experiment_id, kept)
+                self._keep(experiment_id, kept)
             return kept.found
 
     def read(
@@ -94,19 +96,22 @@ class Scalars:
     ) -> dict[Source, Series]:
         """The series of a run; only those that grew since the last call are read again."""
         wanted = {source: (experiment_id, source) for source in found.plan.series()}
-        with self._lock:
-            old = [source for source, key in wanted.items() if not self._has(key, found)]
-            for run in {source.run for source in old}:
-                tags = [source.tag for source in old if source.run == run]
-                for tag, data in self._data(run, tags, context, experiment_id).items():
-                    source = Source(run, tag)
-                    read = (found.stamps[source], Series.of(data, self._limit))
-                    self._series[wanted[source]] = read
-            return {source: self._series[key][1] for source, key in wanted.items()}
+        with self._series_lock:
+            kept = {source: self._series.get(key) for source, key in wanted.items()}
+        read = {s: k for s, k in kept.items() if k is not None and k[0] == found.stamps[s]}
+        old = [source for source in wanted if source not in read]
+        for run in {source.run for source in old}:
+            tags = [source.tag for source in old if source.run == run]
+            for tag, data in self._data(run, tags, context, experiment_id).items():
+                source = Source(run, tag)
+                read[source] = (found.stamps[source], Series.of(data, self._limit))
+        with self._series_lock:
+            self._series.update({wanted[source]: read[source] for source in old})
+        return {source: read[source][1] for source in wanted}
 
-    def _has(self, key: tuple[str, Source], found: Found) -> bool:
-        kept = self._series.get(key)
-        return kept is not None and kept[0] == found.stamps[key[1]]
+    def forget(self, runs: Collection[str], experiment_id: str) -> None:
+        """Keep no series of these runs."""
+        self._drop(lambda source: source.run in runs, experiment_id)
 
     def _listed(self, context: RequestContext, experiment_id: str, alone: frozenset[str]) -> _Kept:
         began = time.monotonic()
@@ -129,11 +134,21 @@ class Scalars:
             return {}
         return listed
 
-    def _forget(self, experiment_id: str, kept: _Kept) -> None:
-        """Drop what was read of runs that are gone."""
+    def _keep(self, experiment_id: str, kept: _Kept) -> None:
+        """Keep a listing; drop what was read of runs that are gone, and the listing of the experiment that is the oldest."""
+        self._kept.pop(experiment_id, None)
+        self._kept[experiment_id] = kept
         listed = {source for entry in kept.found.values() for source in entry.stamps}
-        for key in [k for k in self._series if k[0] == experiment_id and k[1] not in listed]:
-            del self._series[key]
+        self._drop(lambda source: source not in listed, experiment_id)
+        if len(self._kept) > _EXPERIMENTS:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._drop(lambda _: True, oldest)
+
+    def _drop(self, unwanted: Callable[[Source], bool], experiment_id: str) -> None:
+        with self._series_lock:
+            for key in [k for k in self._series if k[0] == experiment_id and unwanted(k[1])]:
+                del self._series[key]
 
     def _data(
         self, run: str, tags: Sequence[str], context: RequestContext, experiment_id: str

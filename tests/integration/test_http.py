@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from tensorboard_process import get, serving
@@ -158,6 +158,45 @@ def test_bad_requests_get_a_sentence(base: str, path: str, status: int, says: st
 @pytest.mark.parametrize("path", ["static/app.js", "../plugin.py", "%2e%2e/plugin.py", "nothing"])
 def test_there_is_no_path_to_escape_from(base: str, path: str) -> None:
     assert get(f"{base}/{path}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["runs", "diagnosis", "report", "table?run=good&quantity=loss", "index.js"]
+)
+def test_other_sites_pages_get_no_answer(base: str, path: str) -> None:
+    port = urlsplit(base).port
+    for headers in (
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Host": f"evil.example:{port}"},
+    ):
+        code, body = get(f"{base}/{path}", **headers)
+        assert code == 403
+        assert b"Loss Doctor answers" in body or b"--bind_all" in body
+    for headers in (
+        {"Sec_Fetch_Site": "same-origin"},
+        {"Host": "hub.example", "Sec_Fetch_Site": "same-origin"},
+        {"Host": f"127.0.0.1:{port}", "Origin": f"http://127.0.0.1:{port}"},
+    ):
+        assert get(f"{base}/{path}", **headers)[0] == 200
+
+
+@pytest.mark.parametrize("option", ["--bind_all", "--host=0.0.0.0"])
+def test_a_server_for_others_is_called_by_any_name(tmp_path: Path, option: str) -> None:
+    record(tmp_path / "good", range(5))
+    with serving(str(tmp_path), option) as address:
+        port = urlsplit(address).port
+        runs = f"{address}/data/plugin/lossdiag/runs"
+        assert get(runs, Host=f"server.example:{port}")[0] == 200
+        assert get(runs, Host=f"server.example:{port}", Sec_Fetch_Site="cross-site")[0] == 403
+
+
+def test_a_path_prefix_changes_nothing_of_that(tmp_path: Path) -> None:
+    record(tmp_path / "good", range(5))
+    with serving(str(tmp_path), "--path_prefix=/some/where") as address:
+        runs = f"{address}/some/where/data/plugin/lossdiag/runs"
+        assert get(runs, Sec_Fetch_Site="same-origin")[0] == 200
+        assert get(runs, Sec_Fetch_Site="cross-site")[0] == 403
 
 
 def test_new_records_appear(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""What the tab keeps, and what it lets go of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tb_lossdiag.plugin.kept import Answers, Case, Cases, Key, Together, weight
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.records import Run, table
+from tb_lossdiag.rules.engine import Diagnosis
+
+
+def _run(records: int = 10_000) -> Run:
+    steps = np.arange(records)
+    return Run("run", {LOSS.name: table(LOSS, steps, np.ones(records))})
+
+
+def _read(cases: Cases, key: Key, run: Run) -> Case:
+    case = cases.of(key)
+    case.judged = run, Diagnosis(run.name, (), ())
+    case.rows["en"] = {"status": "healthy"}
+    case.version = "1"
+    cases.hold(key, run)
+    return case
+
+
+def test_a_thousand_runs_take_no_more_than_was_allowed_and_keep_their_rows() -> None:
+    gone: list[Key] = []
+    run = _run()
+    cases = Cases(40 * weight(run), gone.append)
+    read = [_read(cases, ("", f"run {index}"), run) for index in range(1000)]
+    assert cases.size <= 40 * weight(run)
+    held = [case for case in read if case.judged is not None]
+    assert 20 <= len(held) <= 40
+    assert held == read[-len(held) :], "the oldest go first"
+    assert len(gone) == 1000 - len(held), "their reader is told"
+    assert read[0].row("1", "en") == {"status": "healthy"}
+
+
+def test_who_is_asked_for_again_stays() -> None:
+    run = _run()
+    cases = Cases(3 * weight(run), lambda _key: None)
+    first = _read(cases, ("", "first"), run)
+    for index in range(10):
+        _read(cases, ("", str(index)), run)
+        cases.of(("", "first"))
+    assert first.judged is not None
+
+
+def test_one_run_that_is_too_large_is_kept_alone() -> None:
+    cases = Cases(10, lambda _key: None)
+    small = _read(cases, ("", "small"), _run(10))
+    large = _read(cases, ("", "large"), _run())
+    assert small.judged is None
+    assert large.judged is not None
+
+
+def test_what_is_not_listed_any_more_is_let_go_of() -> None:
+    gone: list[Key] = []
+    cases = Cases(2**30, gone.append)
+    for key in (("", "a"), ("", "b"), ("other", "b")):
+        _read(cases, key, _run())
+    cases.only("", ["a"])
+    assert gone == [("", "b")]
+    assert cases.of(("", "b")).judged is None
+    assert cases.of(("other", "b")).judged is not None
+    cases.only("", [])
+    cases.only("other", [])
+    assert cases.size == 0
+
+
+def test_a_row_of_an_older_version_is_not_taken_for_the_new_one() -> None:
+    case = Case()
+    case.renew("1")
+    case.put("1", "en", "row")
+    assert case.row("1", "en") == "row"
+    case.renew("1")
+    assert case.row("1", "en") == "row"
+    case.renew("2")
+    case.put("1", "en", "late")
+    assert case.row("2", "en") is None
+
+
+def test_answers_are_bounded_by_bytes() -> None:
+    answers = Answers(100)
+    made: list[int] = []
+
+    def make(number: int) -> Callable[[], bytes]:
+        def answer() -> bytes:
+            made.append(number)
+            return bytes(30)
+
+        return answer
+
+    for number in (0, 1, 2, 0, 3, 0, 1):
+        answers.get(number, make(number))
+    assert made == [0, 1, 2, 3, 1]
+
+
+def test_who_asks_the_same_at_the_same_time_shares_the_work() -> None:
+    together, begin, asked = Together(), threading.Event(), threading.Barrier(20)
+    made: list[object] = []
+    answers: list[object] = []
+
+    def make() -> object:
+        made.append(object())
+        begin.wait(60)
+        return made[-1]
+
+    def ask() -> None:
+        asked.wait(60)
+        answers.append(together.get("question", make))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    while not made:
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.3)
+    begin.set()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 20
+    assert len(made) < 20, "a thread that came late may have begun anew"
+    assert set(map(id, answers)) <= set(map(id, made))
+
+
+def test_an_error_is_shared_too_and_forgotten() -> None:
+    together = Together()
+    with pytest.raises(ZeroDivisionError):
+        together.get("question", lambda: 1 // 0)
+    assert together.get("question", lambda: 2) == 2
