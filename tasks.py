@@ -260,6 +260,12 @@ def _reference(*, check: bool) -> None:
             sys.exit(f"tasks: {place.relative_to(ROOT)} is out of date: python3 tasks.py readme")
 
 
+def messages(_: list[str]) -> None:
+    """Bring the catalogues of translations up to date with the texts in the code."""
+    set_up("dev")
+    run(PYTHON, "-m", "translations", cwd=ROOT / "tests")
+
+
 def proto(_: list[str]) -> None:
     """Generate lossdiag_pb2.py; protoc 25.1 is the newest whose code runs on every supported protobuf."""
     tools = ROOT / "build" / "proto"
@@ -291,6 +297,7 @@ TASKS = {
         clinic,
         screenshots,
         readme,
+        messages,
         proto,
     )
 }

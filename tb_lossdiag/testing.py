@@ -25,16 +25,13 @@ from tb_lossdiag.rules.rule import Finding, Rule, documentation, thresholds
 
 __all__ = ["assert_contract", "findings", "outcome", "run_of"]
 
-SECTIONS = {
-    "en": (
-        "Why it matters:",
-        "How it decides:",
-        "What to try first:",
-        "Guards against:",
-        "References:",
-    ),
-    "zh": ("为什么重要：", "如何判断：", "先试什么：", "如何避免误报：", "参考："),
-}
+SECTIONS = (
+    "Why it matters:",
+    "How it decides:",
+    "What to try first:",
+    "Guards against:",
+    "References:",
+)
 """What documentation has, in this order."""
 
 
@@ -104,15 +101,12 @@ def assert_contract(rule: Rule) -> None:
 
 def _undocumented(rule: Rule) -> list[str]:
     problems = []
-    for language, sections in SECTIONS.items():
-        text = documentation(rule, language)
-        places = [text.find(section) for section in sections]
-        if -1 in places or places != sorted(places):
-            problems.append(
-                f"documentation ({language}) lacks, in this order: {' '.join(sections)}"
-            )
-        named = set(re.findall(r"`((?:min|max)_[a-z_]+)`", text)) - {"max_norm"}
-        problems += [f"`{name}` is no threshold" for name in sorted(named - set(thresholds(rule)))]
+    text = documentation(rule)
+    places = [text.find(section) for section in SECTIONS]
+    if -1 in places or places != sorted(places):
+        problems.append(f"documentation lacks, in this order: {' '.join(SECTIONS)}")
+    named = set(re.findall(r"`((?:min|max)_[a-z_]+)`", text)) - {"max_norm"}
+    problems += [f"`{name}` is no threshold" for name in sorted(named - set(thresholds(rule)))]
     fields = dataclasses.fields(rule)  # type: ignore[arg-type]
     return [*problems, *(f"{f.name} has no default" for f in fields if not _has_default(f))]
 

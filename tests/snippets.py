@@ -52,7 +52,7 @@ class Net(nn.Module):
 
 def blocks(advice: Text) -> list[str]:
     """The Python code in an advice, in both languages."""
-    texts = advice.en, advice.zh
+    texts = advice.en, advice.in_language("zh")
     return [
         block for text in texts for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     ]

@@ -25,7 +25,7 @@ GROUP = "tb_lossdiag.rules"
 SECONDS = 60.0
 """Most that the import of another package's rules may take: a cold disk and a big framework need a good part of it."""
 _CODE = re.compile(r"[A-Z][A-Z0-9]*\d{3}")
-_PARTS = ("code", "name", "severity", "title", "reads", "may_read", "explains", "zh", "check")
+_PARTS = ("code", "name", "severity", "title", "reads", "may_read", "explains", "check")
 
 
 def _tuple_of(kind: type) -> Callable[[object], bool]:
@@ -35,12 +35,11 @@ def _tuple_of(kind: type) -> Callable[[object], bool]:
 _SHAPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "code": ("a str", lambda value: type(value) is str),
     "name": ("a str", lambda value: type(value) is str),
-    "zh": ("a str", lambda value: type(value) is str),
     "__doc__": ("a str", lambda value: value is None or type(value) is str),
     "severity": ("a Severity", lambda value: type(value) is Severity),
     "title": (
-        "Text(en, zh)",
-        lambda value: type(value) is Text and {type(value.en), type(value.zh)} == {str},
+        "a Text",
+        lambda value: type(value) is Text and type(value.en) is str,
     ),
     "reads": ("a tuple of quantities", _tuple_of(Quantity)),
     "may_read": ("a tuple of quantities", _tuple_of(Quantity)),
@@ -147,11 +146,10 @@ def _failed(entry: EntryPoint, error: BaseException) -> Rule:
         code: ClassVar[str] = entry.name
         name: ClassVar[str] = entry.name
         severity: ClassVar[Severity] = Severity.INFO
-        title: ClassVar[Text] = Text("Rules that could not be loaded", "无法加载的规则")
+        title: ClassVar[Text] = Text("Rules that could not be loaded")
         reads: ClassVar[tuple[Quantity, ...]] = ()
         may_read: ClassVar[tuple[Quantity, ...]] = ()
         explains: ClassVar[tuple[str, ...]] = ()
-        zh: ClassVar[str] = reason
 
         def check(self, run: Run) -> Iterator[Finding]:  # noqa: ARG002
             raise ExtensionError(reason)

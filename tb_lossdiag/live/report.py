@@ -10,24 +10,15 @@ from typing import Literal
 from tb_lossdiag.rules.rule import Finding, Severity, Text
 
 _LINE = {
-    "appeared": Text(
-        "Loss Doctor, step {step}: {code} {severity}: {message}",
-        "Loss Doctor，第 {step} 步：{code} {severity}：{message}",
-    ),
-    "cleared": Text(
-        "Loss Doctor, step {step}: {code} cleared, no longer found: {message}",
-        "Loss Doctor，第 {step} 步：{code} 已消失：{message}",
-    ),
+    "appeared": Text("Loss Doctor, step {step}: {code} {severity}: {message}"),
+    "cleared": Text("Loss Doctor, step {step}: {code} cleared, no longer found: {message}"),
 }
 _SEVERITY = {
-    Severity.INFO: Text("info", "提示"),
-    Severity.WARNING: Text("warning", "警告"),
-    Severity.ERROR: Text("error", "错误"),
+    Severity.INFO: Text("info"),
+    Severity.WARNING: Text("warning"),
+    Severity.ERROR: Text("error"),
 }
-_STOPPED = Text(
-    "{code} at step {step}: {message} What to try first: {advice}",
-    "第 {step} 步 {code}：{message} 先试什么：{advice}",
-)
+_STOPPED = Text("{code} at step {step}: {message} What to try first: {advice}")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 To add one:
 
 1. write `rules/<name>.py` with a frozen dataclass shaped like `tb_lossdiag.rules.rule.Rule`; copy a short neighbour such as
-   `clip_after_step.py`. Its fields are the thresholds, each with a `#:` comment (unit; source or reason); its docstring and `zh` are
-   the documentation in the tab, so keep the five sections;
+   `clip_after_step.py`. Its fields are the thresholds, each with a `#:` comment (unit; source or reason); its docstring is the
+   documentation in the tab, so keep the five sections; Chinese goes into the catalogue (`python3 tasks.py messages` adds the places);
 2. declare in `reads` what it cannot do without and in `may_read` what it uses if it is there: nothing else can be read;
 3. name in `explains` the codes of findings that are consequences of yours (no cycles: causes point to symptoms);
 4. add one line to `RULES` below;

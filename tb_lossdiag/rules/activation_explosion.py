@@ -25,39 +25,25 @@ from tb_lossdiag.rules.progress import broke, fall
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _NONFINITE = Text(
-    "At step {step} the output of `{name}` has {count} NaN or infinite elements; the {before} modules called before it are finite.",
-    "第 {step} 步 `{name}` 的输出有 {count} 个 NaN 或无穷元素；在它之前调用的 {before} 个模块都是有限的。",
+    "At step {step} the output of `{name}` has {count} NaN or infinite elements; the {before} modules called before it are finite."
 )
 _GIVEN = Text(
-    "At step {step}, before anything was learned, the output of the first module `{name}` already has {count} NaN or infinite elements: the input has them, or the initial weights.",
-    "第 {step} 步，什么都还没学，首个模块 `{name}` 的输出就有 {count} 个 NaN 或无穷元素：它们来自输入或初始权重。",
+    "At step {step}, before anything was learned, the output of the first module `{name}` already has {count} NaN or infinite elements: the input has them, or the initial weights."
 )
 _DEPTH = Text(
-    "At step {step} activations grow from {low} in `{first}` to {high} in `{name}`, {times} times, before anything was learned.",
-    "第 {step} 步，激活值从 `{first}` 的 {low} 增长到 `{name}` 的 {high}，达 {times} 倍，而此时什么都还没学。",
+    "At step {step} activations grow from {low} in `{first}` to {high} in `{name}`, {times} times, before anything was learned."
 )
 _TIME = Text(
-    "The activations of `{name}` grew from {low} to {high}, {times} times, while the loss did not fall.",
-    "`{name}` 的激活值从 {low} 增长到 {high}，达 {times} 倍，而损失没有下降。",
+    "The activations of `{name}` grew from {low} to {high}, {times} times, while the loss did not fall."
 )
-_NONFINITE_ADVICE = Text(
-    """Look at what `{name}` is given and does there: a division by 0, the logarithm or root of 0, an exponential, a mask that hides a whole row.
+_NONFINITE_ADVICE = Text("""Look at what `{name}` is given and does there: a division by 0, the logarithm or root of 0, an exponential, a mask that hides a whole row.
 
 ```python
 torch.autograd.set_detect_anomaly(True)  # slow; names the operation in the backward pass
 ```
 
-Keep such operations away from their edge: `x.clamp_min(1e-6).log()`, `x / (norm + 1e-6)`.""",
-    """看看 `{name}` 在那里得到了什么、做了什么：除以 0，对 0 取对数或开方，指数运算，把整行都遮住的掩码。
-
-```python
-torch.autograd.set_detect_anomaly(True)  # 较慢；会指出反向过程中的运算
-```
-
-让这类运算远离边界：`x.clamp_min(1e-6).log()`、`x / (norm + 1e-6)`。""",
-)
-_DEPTH_ADVICE = Text(
-    """Let each layer keep the scale of its input. The initial weights are too large for the number of inputs:
+Keep such operations away from their edge: `x.clamp_min(1e-6).log()`, `x / (norm + 1e-6)`.""")
+_DEPTH_ADVICE = Text("""Let each layer keep the scale of its input. The initial weights are too large for the number of inputs:
 
 ```python
 for module in model.modules():
@@ -65,29 +51,12 @@ for module in model.modules():
         torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 ```
 
-Or put a normalisation layer after each block. In a residual network scale the last layer of each branch by 1 / sqrt(blocks).""",
-    """让每一层保持输入的尺度。对输入个数而言，初始权重太大：
-
-```python
-for module in model.modules():
-    if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
-        torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-```
-
-或在每个块之后加归一化层。残差网络中，把每个分支的最后一层乘以 1 / sqrt(块数)。""",
-)
-_TIME_ADVICE = Text(
-    """The weights before `{name}` have grown. Lower the learning rate, clip the gradients, or hold the scale with a normalisation layer:
+Or put a normalisation layer after each block. In a residual network scale the last layer of each branch by 1 / sqrt(blocks).""")
+_TIME_ADVICE = Text("""The weights before `{name}` have grown. Lower the learning rate, clip the gradients, or hold the scale with a normalisation layer:
 
 ```python
 torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
-```""",
-    """`{name}` 之前的权重变大了。降低学习率、裁剪梯度，或用归一化层保持尺度：
-
-```python
-torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -110,22 +79,10 @@ class ActivationExplosion:
     N(0, 1) above 500 after five layers.
     """
 
-    zh: ClassVar[str] = """激活值增长了几个数量级，或变成 NaN。
-
-    为什么重要：梯度会随之增长。最初几步就会把模型抛得很远，半精度在 65504 处溢出。
-
-    如何判断：按调用顺序第一个输出含 NaN 或 Inf 的模块（错误）；第一次检查时，某个隐藏层的标准差至少是首个线性层或卷积层的 `min_depth_growth` 倍；或最近一次检查时某隐藏层的标准差至少是其最初的 `min_time_growth` 倍，而损失比起点下降不足 `min_learned`。
-
-    先试什么：使用保持尺度的初始权重（He、Xavier）、归一化层、更低的学习率。
-
-    如何避免误报：输出层；本来就大的输入（LD510）会使所有层都大；能学习的训练中的增长，在深层网络中两三个数量级是正常的；从 0 开始的层；开始时很小的嵌入；可能用无穷做掩码的未知模块。
-
-    参考：Glorot 与 Bengio 2010；He 等 2015（arXiv 1502.01852）；自己在 digits 上的测量：默认初始化低于 1.5，N(0, 1) 五层之后超过 500。
-    """
     code: ClassVar[str] = "LD704"
     name: ClassVar[str] = "activation-explosion"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Activations explode", "激活值爆炸")
+    title: ClassVar[Text] = Text("Activations explode")
     reads: ClassVar[tuple[Quantity, ...]] = (ACTIVATION_STD, ACTIVATION_NONFINITE, MODULE_KIND)
     may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_FED_BY, MODULE_LAST, LOSS, LOSS_NONFINITE)
     explains: ClassVar[tuple[str, ...]] = (
@@ -143,7 +100,7 @@ class ActivationExplosion:
         """Yield a finding per model that grows over depth or time; else one for the first module that breaks."""
         std, bad, modules = run[ACTIVATION_STD], run[ACTIVATION_NONFINITE], layout(run)
         if not np.isfinite(std.values).any() and not (bad.values > 0).any():
-            raise NotEnough(Text("a check-up with activations", "需要一次含激活值的检查"))
+            raise NotEnough(Text("a check-up with activations"))
         models = modules.models()
         grown = [self._depth(std, model) or self._time(run, std, model) for model in models]
         found = [finding for finding in grown if finding is not None]

@@ -21,13 +21,11 @@ _FIRST = 5
 """Records whose median is the start: a quick win shows within tens."""
 
 _MESSAGE = Text(
-    "The loss `{term}` of {winner} has been at {end}, {share}% of its start, since step {first}, while the gradient of {loser} {did} from {before} to {after}.",
-    "自第 {first} 步起，{winner} 的损失 `{term}` 一直在 {end}，为起点的 {share}%，而 {loser} 的梯度从 {before} {did}到 {after}。",
+    "The loss `{term}` of {winner} has been at {end}, {share}% of its start, since step {first}, while the gradient of {loser} {did} from {before} to {after}."
 )
-_DIED = Text("fell", "降")
-_EXPLODED = Text("grew", "升")
-_ADVICE = Text(
-    """{winner} has won: what {loser} learns from it says nothing any more. Hold the winner back:
+_DIED = Text("fell")
+_EXPLODED = Text("grew")
+_ADVICE = Text("""{winner} has won: what {loser} learns from it says nothing any more. Hold the winner back:
 
 - a lower learning rate for {winner}, or fewer steps of it per step of {loser};
 - labels of 0.9 instead of 1, noise on the inputs it judges, dropout;
@@ -41,23 +39,7 @@ layer = torch.nn.utils.spectral_norm(layer)  # every layer of the discriminator
 
 ```python
 loss = torch.nn.functional.binary_cross_entropy_with_logits(judged_fake, torch.ones_like(judged_fake))
-```""",
-    """{winner} 已经获胜：{loser} 从它那里学不到什么了。要拖住赢家：
-
-- 降低 {winner} 的学习率，或减少它相对 {loser} 的步数；
-- 标签用 0.9 代替 1，对它评判的输入加噪声，使用 dropout；
-- 让评判者保持平滑：
-
-```python
-layer = torch.nn.utils.spectral_norm(layer)  # 判别器的每一层
-```
-
-- 生成器使用非饱和损失，输的时候仍有梯度：
-
-```python
-loss = torch.nn.functional.binary_cross_entropy_with_logits(judged_fake, torch.ones_like(judged_fake))
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -80,22 +62,10 @@ class AdversaryCollapse:
     Miyato et al. 2018 (arXiv 1802.05957).
     """
 
-    zh: ClassVar[str] = """两方对抗的训练中，一方已经获胜，另一方不再学习。
-
-    为什么重要：双方互为老师。当判别器总是对的，生成器的梯度就会消失或失控，样本不再改善。
-
-    如何判断：两个被观察的模型及各自的一个损失项（凭名字判断：D、discriminator、critic；G、generator）。某一方从不为负的损失项，其水平在最后至少 `min_stretch` 的记录中低于起点的 `max_floor`，且这段时间里另一模型的梯度范数比之前小或大 `min_change` 倍。单位：1。
-
-    先试什么：拖住赢家：学习率、标签平滑、谱归一化。
-
-    如何避免误报：可能为负的损失（如 WGAN：不评估）；赢家自身的梯度会随损失变小；一时领先；并非对手的多个模型。
-
-    参考：Goodfellow 等 2014（arXiv 1406.2661 第 3 节，饱和损失）；Arjovsky 与 Bottou 2017（arXiv 1701.04862）；Miyato 等 2018（arXiv 1802.05957）。
-    """
     code: ClassVar[str] = "LD709"
     name: ClassVar[str] = "adversary-collapse"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("One player has won", "对抗的一方已经获胜")
+    title: ClassVar[Text] = Text("One player has won")
     reads: ClassVar[tuple[Quantity, ...]] = (GLOBAL_NORM, LOSS_TERM)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = (
@@ -117,17 +87,15 @@ class AdversaryCollapse:
         if any(len(models[role]) != 1 or not terms[role] for role in _ROLES):
             raise NotEnough(
                 Text(
-                    "two watched models and a loss term of each, named after discriminator and generator",
-                    "需要两个被观察的模型及各自的损失项，并以判别器与生成器命名",
+                    "two watched models and a loss term of each, named after discriminator and generator"
                 )
             )
         judged = [role for role in _ROLES if self._can_be_judged(_sum(run, terms[role])[1])]
         if not judged:
             least = 2 * self.min_records
             raise NotEnough(
-                Text(
-                    f"at least {least} records of a loss term that is never negative",
-                    f"至少需要 {least} 条从不为负的损失项记录",
+                Text("at least {least} records of a loss term that is never negative").format(
+                    least=least
                 )
             )
         for winner in judged:
@@ -169,9 +137,7 @@ class AdversaryCollapse:
             "before": number(norms[0]),
             "after": number(norms[1]),
         }
-        message = Text(
-            _MESSAGE.en.format(did=did.en, **words), _MESSAGE.zh.format(did=did.zh, **words)
-        )
+        message = _MESSAGE.format(did=did, **words)
         loser = names["loser"].strip("`")
         evidence = (
             Evidence(LOSS_TERM.name, names["term"], *ends, end, self.max_floor * start),

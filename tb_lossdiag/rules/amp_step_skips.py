@@ -14,12 +14,10 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import before, sightings, too_few
 
 _MESSAGE = Text(
-    "The GradScaler skipped {skipped} of {steps} steps ({percent}%) after its scale had settled{scale}.",
-    "缩放因子稳定之后，GradScaler 在 {steps} 步中跳过了 {skipped} 步（{percent}%）{scale}。",
+    "The GradScaler skipped {skipped} of {steps} steps ({percent}%) after its scale had settled{scale}."
 )
-_SCALE = Text("; the scale is {scale} now", "；当前缩放因子为 {scale}")
-_ADVICE = Text(
-    """A skip now and then is how the scaler finds its scale (one in `growth_interval`, 2000 by default). This many mean that gradients
+_SCALE = Text("; the scale is {scale} now")
+_ADVICE = Text("""A skip now and then is how the scaler finds its scale (one in `growth_interval`, 2000 by default). This many mean that gradients
 overflow float16 whatever the scale:
 
 - Use bfloat16 if the device has it: it has float32's range and needs no scaler.
@@ -30,19 +28,7 @@ with torch.autocast("cuda", enabled=False):
     loss = criterion(logits.float(), target)
 ```
 
-- A `growth_interval` that was set to a small number makes the scaler try too often.""",
-    """偶尔跳过一步是缩放器寻找合适因子的方式（每 `growth_interval` 步一次，默认 2000）。跳过这么多次，说明无论因子多大梯度都会超出 float16：
-
-- 如果设备支持，请用 bfloat16：它的范围与 float32 相同，不需要缩放器。
-- 找出溢出的地方：求和而不是取平均的损失、注意力分数、除以很小的方差。用 float32 计算它：
-
-```python
-with torch.autocast("cuda", enabled=False):
-    loss = criterion(logits.float(), target)
-```
-
-- 把 `growth_interval` 设得很小会使缩放器尝试得过于频繁。""",
-)
+- A `growth_interval` that was set to a small number makes the scaler try too often.""")
 
 
 @dataclass(frozen=True)
@@ -61,22 +47,10 @@ class AmpStepSkips:
     References: PyTorch, `torch.amp.GradScaler`; Micikevicius et al. 2018 (arXiv 1710.03740).
     """
 
-    zh: ClassVar[str] = """由于梯度溢出，GradScaler 跳过了许多步。
-
-    为什么重要：跳过一步就是丢掉一个批次，而会溢出的批次并不是随机的。
-
-    如何判断：在最初 `search` 步之后，跳过的步数占全部步数的比例高于 `max_share`，且至少有 `min_skipped` 步被跳过、共 `min_steps` 步。单位：占步数的比例。
-
-    先试什么：使用 bfloat16，或对溢出的部分使用 float32。
-
-    如何避免误报：开始时寻找缩放因子的阶段；缩放因子增大时的例行尝试；短得无法判断的训练。
-
-    参考：PyTorch `torch.amp.GradScaler`；Micikevicius 等 2018（arXiv 1710.03740）。
-    """
     code: ClassVar[str] = "LD801"
     name: ClassVar[str] = "amp-step-skips"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Mixed precision skips steps", "混合精度跳过了更新")
+    title: ClassVar[Text] = Text("Mixed precision skips steps")
     reads: ClassVar[tuple[Quantity, ...]] = (AMP_SKIPPED,)
     may_read: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD605")
@@ -97,9 +71,7 @@ class AmpStepSkips:
             after = steps >= first + self.search
             covered = int(steps[-1]) - first - self.search + 1 if len(steps) else 0
             if covered < self.min_steps:
-                raise too_few(
-                    self.min_steps, "steps after the scale search", "步（寻找缩放因子之后）"
-                )
+                raise too_few(self.min_steps, Text("steps after the scale search"))
             count = float(np.maximum(skipped[after], 0.0).sum())
             share = count / max(covered, count)
             if count >= self.min_skipped and share > self.max_share:
@@ -113,15 +85,13 @@ class AmpStepSkips:
         count, covered = counts
         share = count / max(covered, count)
         now = before(run, AMP_SCALE, ends[1], column)
-        scale = _SCALE.format(scale=number(now)) if np.isfinite(now) else Text("", "")
+        scale = _SCALE.format(scale=number(now)) if np.isfinite(now) else Text("")
         words = {
             "skipped": number(count),
             "steps": str(covered),
             "percent": number(100 * share),
         }
-        message = Text(
-            _MESSAGE.en.format(scale=scale.en, **words), _MESSAGE.zh.format(scale=scale.zh, **words)
-        )
+        message = _MESSAGE.format(scale=scale, **words)
         evidence = Evidence(AMP_SKIPPED.name, column, *ends, share, self.max_share)
         numbers = {"skipped": count, "share": share}
         return Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, numbers)

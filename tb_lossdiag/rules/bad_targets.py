@@ -25,39 +25,23 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _INVALID = Text(
-    "{share}% of the targets given to `{call}` at step {step} mean nothing to it: they go from {low} to {high}.",
-    "第 {step} 步交给 `{call}` 的目标中有 {share}% 对它没有意义：取值从 {low} 到 {high}。",
+    "{share}% of the targets given to `{call}` at step {step} mean nothing to it: they go from {low} to {high}."
 )
 _IGNORED = Text(
-    "In {count} of {checks} check-ups every target given to `{call}` was the ignored one: the mean over nothing is NaN.",
-    "{checks} 次检查中有 {count} 次，交给 `{call}` 的目标全都是被忽略的：对空集求平均得到 NaN。",
+    "In {count} of {checks} check-ups every target given to `{call}` was the ignored one: the mean over nothing is NaN."
 )
 _SORTED = Text(
-    "In {checks} check-ups the batch held one class only, and not always the same: the data come sorted by class.",
-    "有 {checks} 次检查的批次只含一个类别，而且并不总是同一个：数据是按类别排序的。",
+    "In {checks} check-ups the batch held one class only, and not always the same: the data come sorted by class."
 )
-_SINGLE = Text(
-    "All targets given to `{call}` in {checks} check-ups were class {low}.",
-    "{checks} 次检查中交给 `{call}` 的目标全都是类别 {low}。",
-)
-_MEASURED = Text(
-    """Cross-entropy takes classes or probabilities. These targets are measured values, so use a regression loss on a linear output:
+_SINGLE = Text("All targets given to `{call}` in {checks} check-ups were class {low}.")
+_MEASURED = Text("""Cross-entropy takes classes or probabilities. These targets are measured values, so use a regression loss on a linear output:
 
 ```python
 loss = torch.nn.functional.mse_loss(model(x), target)  # no sigmoid or softmax at the end of the model
 ```
 
-If they are labels of another coding (-1 and 1, percent), bring them to 0 and 1 first.""",
-    """交叉熵要的是类别或概率，而这些目标是测量值。请对线性输出使用回归损失：
-
-```python
-loss = torch.nn.functional.mse_loss(model(x), target)  # 模型末尾不要 sigmoid 或 softmax
-```
-
-如果它们是另一种编码的标签（−1 与 1、百分数），请先换成 0 与 1。""",
-)
-_RANGE = Text(
-    """Find the first wrong target before the loss does:
+If they are labels of another coding (-1 and 1, percent), bring them to 0 and 1 first.""")
+_RANGE = Text("""Find the first wrong target before the loss does:
 
 ```python
 assert torch.isfinite(target.float()).all()
@@ -66,60 +50,25 @@ assert target.min() >= {low} and target.max() <= {high}, (target.min(), target.m
 
 - Class indices begin at 0: labels 1 to C need `target - 1`, padding needs `ignore_index=`.
 - Yes-or-no labels of -1 and 1 need `(target + 1) / 2`.
-- NaN comes from missing values: drop or mask those rows.""",
-    """在损失之前先找出第一个错误的目标：
-
-```python
-assert torch.isfinite(target.float()).all()
-assert target.min() >= {low} and target.max() <= {high}, (target.min(), target.max())
-```
-
-- 类别编号从 0 开始：标签 1 到 C 需要 `target - 1`，填充需要 `ignore_index=`。
-- −1 与 1 的是否标签需要 `(target + 1) / 2`。
-- NaN 来自缺失值：去掉或屏蔽这些行。""",
-)
-_SKIP = Text(
-    """Skip batches without a target that counts, or divide by a number that can't be 0:
+- NaN comes from missing values: drop or mask those rows.""")
+_SKIP = Text("""Skip batches without a target that counts, or divide by a number that can't be 0:
 
 ```python
 total = torch.nn.functional.cross_entropy(logits, target, ignore_index=-100, reduction="sum")
 loss = total / (target != -100).sum().clamp_min(1)
-```""",
-    """跳过没有有效目标的批次，或除以不会为 0 的数：
-
-```python
-total = torch.nn.functional.cross_entropy(logits, target, ignore_index=-100, reduction="sum")
-loss = total / (target != -100).sum().clamp_min(1)
-```""",
-)
-_SHUFFLE = Text(
-    """Shuffle the training data; as it is, each stretch of batches teaches one class and forgets the others:
+```""")
+_SHUFFLE = Text("""Shuffle the training data; as it is, each stretch of batches teaches one class and forgets the others:
 
 ```python
 loader = torch.utils.data.DataLoader(dataset, batch_size={samples}, shuffle=True)
-```""",
-    """打乱训练数据；现在每一段批次只教一个类别，并忘掉其他类别：
-
-```python
-loader = torch.utils.data.DataLoader(dataset, batch_size={samples}, shuffle=True)
-```""",
-)
-_LOOK = Text(
-    """Look at the labels as the loss gets them:
+```""")
+_LOOK = Text("""Look at the labels as the loss gets them:
 
 ```python
 print(torch.bincount(target.flatten()))
 ```
 
-A contrastive loss whose right answer is always the first logit is meant to be like this.""",
-    """看一看损失实际得到的标签：
-
-```python
-print(torch.bincount(target.flatten()))
-```
-
-正确答案总在第一个 logit 的对比损失本该如此。""",
-)
+A contrastive loss whose right answer is always the first logit is meant to be like this.""")
 
 
 @dataclass(frozen=True)
@@ -142,22 +91,10 @@ class BadTargets:
     References: PyTorch, `torch.nn.CrossEntropyLoss`, `torch.nn.BCELoss` (targets between 0 and 1); MoCo (He et al. 2020, labels of 0).
     """
 
-    zh: ClassVar[str] = """目标对损失没有意义：超出范围、NaN、全部被忽略，或全是同一类别。
-
-    为什么重要：在 GPU 上，越界的类别编号会在事后很久才使进程崩溃；[0, 1] 之外的概率会让损失无止境地跌到零以下；全部被忽略的批次得到 NaN。
-
-    如何判断：任何一次检查中有目标为 NaN、不存在的类别、[0, 1] 之外的概率或负的计数（错误）；某次检查的目标全部被忽略（警告）；多数且至少 `min_checks` 次检查中，不少于 `min_samples` 个目标的批次只有一个类别，而且并不都相同（数据已排序：警告）；或所有批次都只有同一个类别（警告；若是类别 0 则为信息）。
-
-    先试什么：断言目标的范围；对测量值使用回归损失；打乱数据。
-
-    如何避免误报：以 `ignore_index` 给出的填充；判别器的是否调用每次只有一种标签；正确答案总是类别 0 的对比损失（仅信息）；小批次。
-
-    参考：PyTorch `torch.nn.CrossEntropyLoss`、`torch.nn.BCELoss`（目标在 0 与 1 之间）；MoCo（He 等 2020，标签全为 0）。
-    """
     code: ClassVar[str] = "LD506"
     name: ClassVar[str] = "bad-targets"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Targets the loss can't use", "损失无法使用的目标")
+    title: ClassVar[Text] = Text("Targets the loss can't use")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_TARGET_MIN, CALL_TARGET_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_INVALID,

@@ -14,11 +14,9 @@ from tb_lossdiag.rules.loss_calls import counts, mostly
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
-    "Batch normalisation{model} takes mean and variance over {values} values per channel in {count} of {checks} check-ups.",
-    "{checks} 次检查中有 {count} 次，批归一化{model}的均值与方差每个通道只取自 {values} 个值。",
+    "Batch normalisation{model} takes mean and variance over {values} values per channel in {count} of {checks} check-ups."
 )
-_ADVICE = Text(
-    """So few values make the statistics a lottery: the same sample gets another output in every batch, and validation, which uses running
+_ADVICE = Text("""So few values make the statistics a lottery: the same sample gets another output in every batch, and validation, which uses running
 averages, sees another model. Use a normalisation that doesn't look at the batch:
 
 ```python
@@ -27,16 +25,7 @@ norm = torch.nn.LayerNorm(features)  # vectors, tokens
 ```
 
 Or enlarge the batch{size}; accumulating gradients does not help here. Over several GPUs, `torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)`
-takes the statistics over all of them. `drop_last=True` in the loader avoids a small last batch.""",
-    """值太少，统计量就像抽签：同一样本在每个批次里得到不同的输出，而使用滑动平均的验证看到的是另一个模型。请使用不依赖批次的归一化：
-
-```python
-norm = torch.nn.GroupNorm(num_groups=8, num_channels=channels)  # 图像
-norm = torch.nn.LayerNorm(features)  # 向量、词元
-```
-
-或增大批次{size}；累积梯度对此没有帮助。多 GPU 时用 `torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)` 在所有卡上取统计量。加载器设 `drop_last=True` 可避免过小的最后一批。""",
-)
+takes the statistics over all of them. `drop_last=True` in the loader avoids a small last batch.""")
 
 
 @dataclass(frozen=True)
@@ -57,22 +46,10 @@ class BatchnormTinyBatch:
     1702.03275).
     """
 
-    zh: ClassVar[str] = """批归一化的统计量只取自寥寥几个值。
-
-    为什么重要：n 个值的标准差误差约为 1 / sqrt(2n)，八个值时为四分之一。输出变得嘈杂，验证所用的滑动统计量与任何批次都不符。
-
-    如何判断：在多数且至少 `min_checks` 次检查中，每个通道的值（批大小乘以位置数）少于 `min_values` 个。单位：值的个数。
-
-    先试什么：使用 GroupNorm 或 LayerNorm，或增大批次。
-
-    如何避免误报：偶尔较小的最后一批；位置也计入的小批量图像；处于 eval() 的层。
-
-    参考：Wu 与 He 2018，“Group normalization”（arXiv 1803.08494，图 1：批大小低于 16 时误差上升）；Ioffe 2017（arXiv 1702.03275）。
-    """
     code: ClassVar[str] = "LD706"
     name: ClassVar[str] = "batchnorm-tiny-batch"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Batch normalisation over too few values", "批归一化的值太少")
+    title: ClassVar[Text] = Text("Batch normalisation over too few values")
     reads: ClassVar[tuple[Quantity, ...]] = (BATCH_NORM_VALUES,)
     may_read: ClassVar[tuple[Quantity, ...]] = (BATCH_SIZE,)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105", "LD108", "LD203", "LD207")
@@ -89,9 +66,8 @@ class BatchnormTinyBatch:
         if known.sum(axis=0).max(initial=0) < self.min_checks:
             least = self.min_checks
             raise NotEnough(
-                Text(
-                    f"at least {least} check-ups with a batch normalisation in train()",
-                    f"至少需要 {least} 次含处于 train() 的批归一化的检查",
+                Text("at least {least} check-ups with a batch normalisation in train()").format(
+                    least=least
                 )
             )
         for index, name in enumerate(table.columns):

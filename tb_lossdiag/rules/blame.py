@@ -9,14 +9,9 @@ from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.rule import Text, number
 from tb_lossdiag.rules.spans import median
 
-_TERM = Text(
-    " The term `{name}` rose most, {times} times.", "其中 `{name}` 项上升最多，为 {times} 倍。"
-)
-_LAYER = Text(
-    " The gradient of `{name}` rose most, {times} times.",
-    "`{name}` 的梯度上升最多，为 {times} 倍。",
-)
-_NOTHING = Text("", "")
+_TERM = Text(" The term `{name}` rose most, {times} times.")
+_LAYER = Text(" The gradient of `{name}` rose most, {times} times.")
+_NOTHING = Text("")
 _LEAST = 2.0
 """Times; what rose by less didn't rise out of its noise."""
 _BEFORE = 128

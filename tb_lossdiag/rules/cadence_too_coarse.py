@@ -13,24 +13,15 @@ from tb_lossdiag.records import Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
 _MESSAGE = Text(
-    "`{quantity}` was recorded {records} times in {steps} steps, about every {every} steps; many rules need {least} records.",
-    "`{quantity}` 在 {steps} 步中只记录了 {records} 次，约每 {every} 步一次；许多规则需要 {least} 条记录。",
+    "`{quantity}` was recorded {records} times in {steps} steps, about every {every} steps; many rules need {least} records."
 )
-_ADVICE = Text(
-    """Record at least every {more} steps. Every step is fine too: the writer widens its windows by itself, and keeps spikes that lie
+_ADVICE = Text("""Record at least every {more} steps. Every step is fine too: the writer widens its windows by itself, and keeps spikes that lie
 between two records:
 
 ```python
 writer.watch(model, optimizer)  # without every=
 writer.add_diagnostics(loss=loss, global_step=step)  # in every step
-```""",
-    """至少每 {more} 步记录一次。每步都记录也可以：写入器会自动放宽窗口，并保留两条记录之间的尖峰：
-
-```python
-writer.watch(model, optimizer)  # 不设置 every=
-writer.add_diagnostics(loss=loss, global_step=step)  # 每一步都调用
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -49,22 +40,10 @@ class CadenceTooCoarse:
     References: none; the numbers are those of this package's rules.
     """
 
-    zh: ClassVar[str] = """很长的训练只做了很少的记录。
-
-    为什么重要：寻找持续阶段、尖峰和趋势的规则会保持沉默（“未评估”），尽管本来有足够的东西可看。
-
-    如何判断：训练至少有 `min_steps` 步、每条记录对应 `min_every` 步以上，而损失或梯度的记录少于 `min_records` 条。单位：记录数。
-
-    先试什么：每一步都调用 `add_diagnostics`。
-
-    如何避免误报：短的训练；以轮次计的步数；它只是提示。
-
-    参考：无；这些数字来自本软件包的规则。
-    """
     code: ClassVar[str] = "LD902"
     name: ClassVar[str] = "cadence-too-coarse"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("Too few records", "记录太少")
+    title: ClassVar[Text] = Text("Too few records")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
     explains: ClassVar[tuple[str, ...]] = ()

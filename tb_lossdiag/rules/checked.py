@@ -33,14 +33,14 @@ def findings(yielded: Iterable[object], code: str) -> list[Finding]:
 
 
 def text(value: object, name: str) -> Text:
-    """A text in both languages.
+    """A text as it reads in English: nothing of how its author makes it is kept.
 
     Raises:
         Unsound: it is none.
     """
     if not isinstance(value, Text):
-        raise Unsound(f"{name} is {_kind(value)}, expected tb_lossdiag.rules.rule.Text(en, zh)")
-    return Text(_words(value.en, f"{name}.en"), _words(value.zh, f"{name}.zh"))
+        raise Unsound(f"{name} is {_kind(value)}, expected a tb_lossdiag.rules.rule.Text")
+    return Text(_words(value.en, name))
 
 
 def _finding(one: object, code: str) -> Finding:

@@ -25,11 +25,9 @@ from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _MESSAGE = Text(
-    "{majority}% of the targets of `{call}` are of one class, the model has predicted one class for {predicted}% of the samples in the last {checks} check-ups, and its loss {value} is no better than guessing by frequency ({baseline}).",
-    "`{call}` 的目标有 {majority}% 属于同一类别；最近 {checks} 次检查中模型把 {predicted}% 的样本都预测为一个类别，其损失 {value} 并不比按频率猜测（{baseline}）更好。",
+    "{majority}% of the targets of `{call}` are of one class, the model has predicted one class for {predicted}% of the samples in the last {checks} check-ups, and its loss {value} is no better than guessing by frequency ({baseline})."
 )
-_MANY = Text(
-    """Let rare classes count more. From the labels seen so far:
+_MANY = Text("""Let rare classes count more. From the labels seen so far:
 
 ```python
 weight = torch.tensor([{weights}])  # one per class, larger for rarer ones
@@ -37,18 +35,8 @@ loss = torch.nn.functional.cross_entropy(logits, target, weight=weight.to(logits
 ```
 
 Or draw them more often (`torch.utils.data.WeightedRandomSampler`). Judge by balanced accuracy or the area under the curve, not by
-accuracy: {majority}% come for free.""",
-    """让稀有类别分量更重。根据目前看到的标签：
-
-```python
-weight = torch.tensor([{weights}])  # 每个类别一个，越稀有越大
-loss = torch.nn.functional.cross_entropy(logits, target, weight=weight.to(logits.device))
-```
-
-或更频繁地抽取它们（`torch.utils.data.WeightedRandomSampler`）。请用平衡准确率或曲线下面积评判，而不是准确率：{majority}% 是白送的。""",
-)
-_TWO = Text(
-    """Let the rare answer count more. {share}% of the targets seen are positive:
+accuracy: {majority}% come for free.""")
+_TWO = Text("""Let the rare answer count more. {share}% of the targets seen are positive:
 
 ```python
 pos_weight = torch.tensor({weight})  # negatives per positive
@@ -56,16 +44,7 @@ loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_
 ```
 
 Or draw them more often (`torch.utils.data.WeightedRandomSampler`). Judge by the area under the precision-recall curve, not by
-accuracy: {majority}% come for free.""",
-    """让稀有的答案分量更重。目前看到的目标有 {share}% 为正：
-
-```python
-pos_weight = torch.tensor({weight})  # 每个正样本对应的负样本数
-loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight)
-```
-
-或更频繁地抽取它们（`torch.utils.data.WeightedRandomSampler`）。请用精确率—召回率曲线下面积评判，而不是准确率：{majority}% 是白送的。""",
-)
+accuracy: {majority}% come for free.""")
 _MOST_LISTED = 20
 """Weights that fit into a line of code."""
 
@@ -89,22 +68,10 @@ class ClassImbalance:
     References: King and Zeng 2001, "Logistic regression in rare events data"; He and Garcia 2009, "Learning from imbalanced data".
     """
 
-    zh: ClassVar[str] = """某个类别太常见，模型只会预测它。
-
-    为什么重要：总是回答“否”，100 次里能对 95 次，却什么也没说明。这个答案的损失是一个平台，模型可能永远走不出来。
-
-    如何判断：在最近至少 `min_checks` 次检查中，最常见的类别占目标的 `min_majority` 以上，某一类别占预测的 `min_predicted` 以上，且最近 `min_checks` 次的损失之和至少为仅凭标签频率所得损失（其熵）之和的 `min_baseline`。不含稀有类别的批次不算。没有给出类别权重。
-
-    先试什么：使用类别权重或 `pos_weight`；更频繁地抽取稀有类别；换用准确率以外的指标。
-
-    如何避免误报：模型能应付的不平衡（损失低于基线，或会预测稀有类别）；最初几次检查时任何模型都在猜；已给出权重；只有一个类别（LD506）。
-
-    参考：King 与 Zeng 2001，“Logistic regression in rare events data”；He 与 Garcia 2009，“Learning from imbalanced data”。
-    """
     code: ClassVar[str] = "LD509"
     name: ClassVar[str] = "class-imbalance"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Only the most frequent class is predicted", "只预测最常见的类别")
+    title: ClassVar[Text] = Text("Only the most frequent class is predicted")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_MAJORITY,
@@ -131,10 +98,7 @@ class ClassImbalance:
         if max(int(known.sum()) for _, known in found) < self.min_checks:
             least = self.min_checks
             raise NotEnough(
-                Text(
-                    f"at least {least} check-ups of a loss on classes",
-                    f"至少需要 {least} 次对分类损失的检查",
-                )
+                Text("at least {least} check-ups of a loss on classes").format(least=least)
             )
         for call, known in found:
             # A batch without a rare class says nothing about how those are predicted.

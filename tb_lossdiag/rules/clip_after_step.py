@@ -22,19 +22,15 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, beside, counted, not_recorded, sightings, too_few
 
 _MESSAGE = Text(
-    "{count} of {all} clips came after `optimizer.step()` had used the gradients, first at step {first}.",
-    "{all} 次裁剪中有 {count} 次发生在 `optimizer.step()` 用过梯度之后，最早在第 {first} 步。",
+    "{count} of {all} clips came after `optimizer.step()` had used the gradients, first at step {first}."
 )
 _SEEN = Text(
-    "In {count} of {all} check-ups with a clip, the gradients were scaled down (to {factor} times at the least) after `optimizer.step()` had used them, first at step {first}.",
-    "{all} 次看到裁剪的检查中有 {count} 次是在 `optimizer.step()` 用过梯度之后才缩小它们（最小到 {factor} 倍），最早在第 {first} 步。",
+    "In {count} of {all} check-ups with a clip, the gradients were scaled down (to {factor} times at the least) after `optimizer.step()` had used them, first at step {first}."
 )
 _IDLE = Text(
-    "In {count} of {all} check-ups with a clip, it came after `optimizer.step()` had used the gradients, first at step {first}. They were below its bound so far.",
-    "{all} 次看到裁剪的检查中有 {count} 次裁剪发生在 `optimizer.step()` 用过梯度之后，最早在第 {first} 步。到目前为止梯度还没有超过界限。",
+    "In {count} of {all} check-ups with a clip, it came after `optimizer.step()` had used the gradients, first at step {first}. They were below its bound so far."
 )
-_ADVICE = Text(
-    """Clip between `backward()` and `step()`; as it stands the clip changes nothing but gradients that are thrown away.
+_ADVICE = Text("""Clip between `backward()` and `step()`; as it stands the clip changes nothing but gradients that are thrown away.
 
 ```python
 optimizer.zero_grad()
@@ -44,18 +40,7 @@ optimizer.step()
 ```
 
 With a GradScaler, call `scaler.unscale_(optimizer)` before the clip and `scaler.step(optimizer)` after it. The training then runs
-clipped for the first time: expect smaller steps, and look at LD301 again.""",
-    """在 `backward()` 与 `step()` 之间裁剪；现在的裁剪只改动了马上要丢弃的梯度，毫无作用。
-
-```python
-optimizer.zero_grad()
-loss.backward()
-writer.clip_grad_norm_(model.parameters(), max_norm=1.0)
-optimizer.step()
-```
-
-使用 GradScaler 时，先 `scaler.unscale_(optimizer)` 再裁剪，然后 `scaler.step(optimizer)`。改正后训练才第一次真正被裁剪：步长会变小，请再看一次 LD301。""",
-)
+clipped for the first time: expect smaller steps, and look at LD301 again.""")
 
 
 @dataclass(frozen=True)
@@ -76,22 +61,10 @@ class ClipAfterStep:
     References: PyTorch, Automatic Mixed Precision examples, "Gradient clipping"; `torch.nn.utils.clip_grad_norm_`.
     """
 
-    zh: ClassVar[str] = """梯度在被优化器使用之后才裁剪。
-
-    为什么重要：这样的裁剪什么也保护不了。代码看似裁剪了，训练其实没有。
-
-    如何判断：被裁剪的梯度正是上一次 `optimizer.step()` 已经用过且此后未变的梯度。在能看到先后顺序的裁剪中，这种情况超过 `min_share` 且至少 `min_records` 次，则触发。没有裁剪记录时，由至少 `min_check_ups` 次检查判断：梯度在更新之后被缩放（哪怕系数是 1），随后又被丢弃。单位：占裁剪次数的比例。
-
-    先试什么：把裁剪移到 `backward()` 与 `step()` 之间。
-
-    如何避免误报：看不到先后顺序的裁剪（不评估）；个别顺序颠倒的裁剪，例如梯度累积结束时；更新后有意缩小、留到下一步继续使用的梯度。
-
-    参考：PyTorch 自动混合精度示例“梯度裁剪”；`torch.nn.utils.clip_grad_norm_`。
-    """
     code: ClassVar[str] = "LD302"
     name: ClassVar[str] = "clip-after-step"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Gradients are clipped too late", "梯度裁剪得太晚")
+    title: ClassVar[Text] = Text("Gradients are clipped too late")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CLIP_AFTER_STEP,
@@ -121,8 +94,9 @@ class ClipAfterStep:
         if not recorded and not checked:
             raise too_few(
                 self.min_records,
-                f"clips whose order relative to optimizer.step() was seen: {CLIP_AFTER_STEP.how}",
-                "次能看到与 optimizer.step() 先后顺序的裁剪：用 writer.clip_grad_norm_ 裁剪，并给 add_diagnostics 传入 optimizer=",
+                Text("clips whose order relative to optimizer.step() was seen: {how}").format(
+                    how=CLIP_AFTER_STEP.how
+                ),
             )
         for order in recorded:
             yield from self._recorded(run, order)

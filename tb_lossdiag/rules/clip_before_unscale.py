@@ -33,14 +33,12 @@ from tb_lossdiag.rules.sightings import (
 )
 
 _MESSAGE = Text(
-    "{count} of {all} {what} reached gradients that still carried the GradScaler's factor{factor}, first at step {first}.",
-    "{all} {what}中有 {count} 次作用在仍带有 GradScaler 缩放因子{factor}的梯度上，最早在第 {first} 步。",
+    "{count} of {all} {what} reached gradients that still carried the GradScaler's factor{factor}, first at step {first}."
 )
-_CLIPS = Text("clips", "次裁剪")
-_CHECK_UPS = Text("check-ups with a clip", "次看到裁剪的检查")
-_FACTOR = Text(" of {scale}", "（{scale}）")
-_ADVICE = Text(
-    """Divide the scale out before clipping:
+_CLIPS = Text("clips")
+_CHECK_UPS = Text("check-ups with a clip")
+_FACTOR = Text(" of {scale}")
+_ADVICE = Text("""Divide the scale out before clipping:
 
 ```python
 scaler.scale(loss).backward()
@@ -50,23 +48,8 @@ scaler.step(optimizer)
 scaler.update()
 ```
 
-{effect}The right order clips far less: look at LD301 and at the learning rate again afterwards.""",
-    """先除去缩放因子，再裁剪：
-
-```python
-scaler.scale(loss).backward()
-scaler.unscale_(optimizer)  # 之前缺少这一步，或它在裁剪之后
-writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
-scaler.step(optimizer)
-scaler.update()
-```
-
-{effect}改正顺序后裁剪会少得多：之后请再看一次 LD301 和学习率。""",
-)
-_EFFECT = Text(
-    "As it stands the bound on the true gradients is {max_norm} / {scale} = {true}. ",
-    "现在对真实梯度的上界是 {max_norm} / {scale} = {true}。",
-)
+{effect}The right order clips far less: look at LD301 and at the learning rate again afterwards.""")
+_EFFECT = Text("As it stands the bound on the true gradients is {max_norm} / {scale} = {true}. ")
 
 
 @dataclass(frozen=True)
@@ -88,22 +71,10 @@ class ClipBeforeUnscale:
     References: PyTorch, Automatic Mixed Precision examples, "Gradient clipping".
     """
 
-    zh: ClassVar[str] = """梯度在仍带有 GradScaler 缩放因子时就被裁剪。
-
-    为什么重要：缩放因子往往有几万，于是几乎每一步都被裁剪，除去因子后只剩极小的步长；而且上界会随缩放因子变化。
-
-    如何判断：裁剪发生在 `scaler.unscale_(optimizer)` 之前；在能看到先后顺序的裁剪中，这种情况超过 `min_share`，且至少 `min_records` 条记录（或 `min_check_ups` 次检查）。由检查判断时，还要求步长小于未缩放梯度的 `max_coefficient` 倍。单位：占裁剪次数的比例。
-
-    先试什么：在裁剪之前调用 `scaler.unscale_(optimizer)`。
-
-    如何避免误报：未启用或因子为 1 的缩放器；有意把上界乘以缩放因子（`max_norm` 不小于因子的 `min_scaled_bound` 倍）；只用于测量的裁剪。
-
-    参考：PyTorch 自动混合精度示例“梯度裁剪”。
-    """
     code: ClassVar[str] = "LD303"
     name: ClassVar[str] = "clip-before-unscale"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Gradients are clipped while scaled", "梯度未除缩放因子就被裁剪")
+    title: ClassVar[Text] = Text("Gradients are clipped while scaled")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CLIP_BEFORE_UNSCALE,
@@ -140,9 +111,7 @@ class ClipBeforeUnscale:
         ]
         if not ledger and not checked:
             raise too_few(
-                self.min_records,
-                "clips whose order relative to unscale_() was seen",
-                "次能看到与 unscale_() 先后顺序的裁剪",
+                self.min_records, Text("clips whose order relative to unscale_() was seen")
             )
         for order in ledger:
             yield from self._recorded(run, order)
@@ -189,25 +158,19 @@ class ClipBeforeUnscale:
 def _message(quantity: Quantity, numbers: dict[str, float], first: int) -> Text:
     what = _CLIPS if quantity is CLIP_BEFORE_UNSCALE else _CHECK_UPS
     scale = numbers.get("scale")
-    factor = Text("", "") if scale is None else _FACTOR.format(scale=number(scale))
+    factor = Text("") if scale is None else _FACTOR.format(scale=number(scale))
     words = {
         "count": number(round(numbers["early"])),
         "all": number(round(numbers["clips"])),
         "first": str(first),
     }
-    return Text(
-        _MESSAGE.en.format(what=what.en, factor=factor.en, **words),
-        _MESSAGE.zh.format(what=what.zh, factor=factor.zh, **words),
-    )
+    return _MESSAGE.format(what=what, factor=factor, **words)
 
 
 def _advice(scale: float, bound: float) -> Text:
     known = bool(np.isfinite(bound) and bound > 0)
     max_norm = number(bound) if known else "1.0"
-    effect = Text("", "")
+    effect = Text("")
     if known and np.isfinite(scale) and scale > 1:
         effect = _EFFECT.format(max_norm=max_norm, scale=number(scale), true=number(bound / scale))
-    return Text(
-        _ADVICE.en.format(max_norm=max_norm, effect=effect.en),
-        _ADVICE.zh.format(max_norm=max_norm, effect=effect.zh),
-    )
+    return _ADVICE.format(max_norm=max_norm, effect=effect)

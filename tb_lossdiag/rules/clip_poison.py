@@ -21,17 +21,12 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import loss_broke_at, sightings
 
 _MESSAGE = Text(
-    "{count} clips met a norm that was NaN or infinite, first at step {first}{spread}; {after}.",
-    "{count} 次裁剪遇到 NaN 或无穷的范数，最早在第 {first} 步{spread}；{after}。",
+    "{count} clips met a norm that was NaN or infinite, first at step {first}{spread}; {after}."
 )
-_SPREAD = Text(
-    ", when only {broken} of {all} gradients were broken",
-    "，当时 {all} 个梯度中只有 {broken} 个损坏",
-)
-_BROKEN = Text("the weights or the loss were broken from then on", "此后权重或损失便损坏了")
-_SURVIVED = Text("the training went on with finite values", "训练之后仍保持有限的数值")
-_ADVICE = Text(
-    """`clip_grad_norm_` multiplies every gradient by max_norm / norm: an infinite norm turns all finite ones into 0 and the infinite ones
+_SPREAD = Text(", when only {broken} of {all} gradients were broken")
+_BROKEN = Text("the weights or the loss were broken from then on")
+_SURVIVED = Text("the training went on with finite values")
+_ADVICE = Text("""`clip_grad_norm_` multiplies every gradient by max_norm / norm: an infinite norm turns all finite ones into 0 and the infinite ones
 into NaN, a NaN norm turns everything into NaN. Skip such a step instead:
 
 ```python
@@ -41,18 +36,7 @@ if torch.isfinite(norm):
 optimizer.zero_grad()
 ```
 
-While you look for the origin (LD206), `error_if_nonfinite=True` stops at the first one.""",
-    """`clip_grad_norm_` 把每个梯度乘以 max_norm / 范数：范数为无穷时，有限的梯度全变成 0，无穷的变成 NaN；范数为 NaN 时，所有梯度都变成 NaN。请改为跳过这样的步：
-
-```python
-norm = writer.clip_grad_norm_(model.parameters(), max_norm=1.0)
-if torch.isfinite(norm):
-    optimizer.step()
-optimizer.zero_grad()
-```
-
-寻找源头（LD206）时，用 `error_if_nonfinite=True` 可在第一次出现时停下。""",
-)
+While you look for the origin (LD206), `error_if_nonfinite=True` stops at the first one.""")
 
 
 @dataclass(frozen=True)
@@ -73,22 +57,10 @@ class ClipPoison:
     References: PyTorch, `torch.nn.utils.clip_grad_norm_`, argument `error_if_nonfinite`.
     """
 
-    zh: ClassVar[str] = """裁剪把损坏的梯度扩散到了所有参数。
-
-    为什么重要：某一层的一个 Inf 本来只损害这一层；乘以 max_norm / Inf 之后，损害的是整个模型。
-
-    如何判断：至少 `min_clips` 次裁剪的范数为 NaN 或无穷，且早于损失本身损坏（或当时还有完好的梯度）。之后损失或权重损坏则为错误；否则只作提示，该步可能被跳过了。单位：裁剪次数。
-
-    先试什么：范数不是有限值时跳过这一步。
-
-    如何避免误报：损失为 NaN 时所有梯度本来就会损坏（LD101）；GradScaler 已跳过的溢出（跳过的步数与损坏的范数相当，相差不超过 `max_unexplained`）。
-
-    参考：PyTorch `torch.nn.utils.clip_grad_norm_` 的参数 `error_if_nonfinite`。
-    """
     code: ClassVar[str] = "LD304"
     name: ClassVar[str] = "clip-poison"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("A clip spread NaN or Inf", "裁剪扩散了 NaN 或 Inf")
+    title: ClassVar[Text] = Text("A clip spread NaN or Inf")
     reads: ClassVar[tuple[Quantity, ...]] = (CLIP_NONFINITE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         LOSS_NONFINITE,
@@ -129,14 +101,11 @@ class ClipPoison:
     ) -> Finding:
         damaged = _damaged(run, ends[0])
         after = _BROKEN if damaged else _SURVIVED
-        spread = Text("", "")
+        spread = Text("")
         if broken and 0 < broken[0] < broken[1]:
             spread = _SPREAD.format(broken=str(broken[0]), all=str(broken[1]))
         words = {"count": number(clips), "first": str(ends[0])}
-        message = Text(
-            _MESSAGE.en.format(spread=spread.en, after=after.en, **words),
-            _MESSAGE.zh.format(spread=spread.zh, after=after.zh, **words),
-        )
+        message = _MESSAGE.format(spread=spread, after=after, **words)
         evidence = Evidence(CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
         severity = self.severity if damaged else Severity.INFO
         return Finding(self.code, severity, column, (evidence,), message, _ADVICE, {"clips": clips})

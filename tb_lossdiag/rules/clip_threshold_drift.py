@@ -24,39 +24,22 @@ from tb_lossdiag.rules.sightings import too_few
 from tb_lossdiag.rules.weighted import quantile
 
 _MESSAGE = Text(
-    "The share of clipped steps went from {before}% to {after}% at step {at} and stayed there: the median global norm went from {norm_before} to {norm_after}, max_norm is {max_norm}{loss}.",
-    "被裁剪的步所占比例在第 {at} 步从 {before}% 变为 {after}% 并保持不变：全局范数的中位数从 {norm_before} 变为 {norm_after}，max_norm 为 {max_norm}{loss}。",
+    "The share of clipped steps went from {before}% to {after}% at step {at} and stayed there: the median global norm went from {norm_before} to {norm_after}, max_norm is {max_norm}{loss}."
 )
-_RISING = Text(", and the loss is higher since", "，此后损失也升高了")
-_ADVICE_UP = Text(
-    """The gradients outgrew the bound. If the loss rises with them, the training is becoming unstable: lower the learning rate or decay it
+_RISING = Text(", and the loss is higher since")
+_ADVICE_UP = Text("""The gradients outgrew the bound. If the loss rises with them, the training is becoming unstable: lower the learning rate or decay it
 from here on, and look at what grew (gradient norms by layer).
 
 If the loss is fine, a bound from the new regime keeps clipping for outliers:
 
 ```python
 writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 90th percentile since step {at}
-```""",
-    """梯度超出了上界。如果损失同时上升，训练正在变得不稳定：请降低学习率或从这里开始衰减，并查看是哪一层的梯度范数在增大。
-
-如果损失正常，可按新的范数水平设置上界，让裁剪只针对异常值：
-
-```python
-writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 第 {at} 步以来的第 90 百分位
-```""",
-)
-_ADVICE_DOWN = Text(
-    """The gradients fell below the bound, as they do when a training settles. A bound from the new regime would still catch outliers:
+```""")
+_ADVICE_DOWN = Text("""The gradients fell below the bound, as they do when a training settles. A bound from the new regime would still catch outliers:
 
 ```python
 writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 90th percentile since step {at}
-```""",
-    """梯度降到了上界以下，训练稳定下来时往往如此。按新的范数水平设置上界仍能拦住异常值：
-
-```python
-writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 第 {at} 步以来的第 90 百分位
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -78,22 +61,10 @@ class ClipThresholdDrift:
     References: Zhang et al. 2020 (arXiv 1905.11881); Defazio 2025 (arXiv 2506.02285) on gradients that grow near the end.
     """
 
-    zh: ClassVar[str] = """裁剪从“从不生效”变为“始终生效”（或相反），并一直如此。
-
-    为什么重要：同一个上界不再适合整个训练。如果它开始生效的同时损失上升，这是不稳定的早期信号。
-
-    如何判断：在裁剪比例差异最大处把训练切成两段。切点之前的比例不高于 `max_low`、之后不低于 `min_high`，或者相反；每段至少占裁剪次数的 `min_part`，且有 `min_records` 条记录。若裁剪增多且损失最后比切点处高出 `min_rise`，则为警告，否则只作提示。单位：占裁剪次数的比例。
-
-    先试什么：损失上升则降低学习率；否则按新的范数水平设置上界。
-
-    如何避免误报：最初几步的大梯度（每段都必须足够长）；来回波动的比例；损失下降而梯度增大，许多健康训练的后期便是如此（只作提示）。
-
-    参考：Zhang 等 2020（arXiv 1905.11881）；Defazio 2025（arXiv 2506.02285），关于训练末期梯度增大。
-    """
     code: ClassVar[str] = "LD306"
     name: ClassVar[str] = "clip-threshold-drift"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The gradients moved across the bound", "梯度越过了裁剪上界")
+    title: ClassVar[Text] = Text("The gradients moved across the bound")
     reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_CALLS, CLIP_BOUND, LOSS)
     explains: ClassVar[tuple[str, ...]] = ()
@@ -113,11 +84,7 @@ class ClipThresholdDrift:
         """Yield a finding per clip call whose regime changed."""
         every = [clips for clips in ledger(run) if len(clips) >= 2 * self.min_records]
         if not every:
-            raise too_few(
-                2 * self.min_records,
-                "records of clips with a finite norm",
-                "条范数有限的裁剪记录",
-            )
+            raise too_few(2 * self.min_records, Text("records of clips with a finite norm"))
         for clips in every:
             yield from self._judge(run, clips)
 
@@ -158,10 +125,8 @@ class ClipThresholdDrift:
         }
         words = {key: number(value) for key, value in numbers.items()} | {"at": str(at)}
         words |= {"before": f"{100 * shares[0]:.0f}", "after": f"{100 * shares[1]:.0f}"}
-        rising = _RISING if worse else Text("", "")
-        message = Text(
-            _MESSAGE.en.format(loss=rising.en, **words), _MESSAGE.zh.format(loss=rising.zh, **words)
-        )
+        rising = _RISING if worse else Text("")
+        message = _MESSAGE.format(loss=rising, **words)
         threshold = self.min_high if up else self.max_low
         evidence = Evidence(
             CLIP_GLOBAL_NORM.name, two.column, at, int(two.steps[-1]), shares[1], threshold

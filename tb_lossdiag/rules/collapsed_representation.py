@@ -22,11 +22,9 @@ from tb_lossdiag.rules.modules import last_span, layout, needs_check_ups, there
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
-    "The features of `{name}` span {end} directions in the last {checks} check-ups, {start} at the start.",
-    "最近 {checks} 次检查中 `{name}` 的特征只张成 {end} 个方向，开始时为 {start} 个。",
+    "The features of `{name}` span {end} directions in the last {checks} check-ups, {start} at the start."
 )
-_ADVICE = Text(
-    """All samples lie near one line there, so little of the input gets through. See whether the output still depends on the input (LD705) and
+_ADVICE = Text("""All samples lie near one line there, so little of the input gets through. See whether the output still depends on the input (LD705) and
 units still live (LD701). In self-supervised training this is dimensional collapse: add a term that spreads the features,
 
 ```python
@@ -36,18 +34,7 @@ spread = torch.relu(1 - features.std(0)).mean()  # variance term
 decorrelation = (covariance - torch.diag(torch.diag(covariance))).pow(2).sum() / features.shape[1]
 ```
 
-or more negatives, a stop-gradient on one branch, a projection head. Elsewhere try a lower learning rate or less weight decay.""",
-    """所有样本在那里几乎落在一条线上，输入的信息所剩无几。看看输出是否仍依赖于输入（LD705）、单元是否仍存活（LD701）。在自监督训练中这是维度坍塌：可加入使特征分散的项，
-
-```python
-features = features - features.mean(0)
-covariance = features.T @ features / (len(features) - 1)
-spread = torch.relu(1 - features.std(0)).mean()  # 方差项
-decorrelation = (covariance - torch.diag(torch.diag(covariance))).pow(2).sum() / features.shape[1]
-```
-
-或更多负样本、对一支停止梯度、投影头。其他情况请试更低的学习率或更小的权重衰减。""",
-)
+or more negatives, a stop-gradient on one branch, a projection head. Elsewhere try a lower learning rate or less weight decay.""")
 
 
 @dataclass(frozen=True)
@@ -69,22 +56,10 @@ class CollapsedRepresentation:
     2008.08186, neural collapse, which is healthy); Bardes et al. 2022 (arXiv 2105.04906).
     """
 
-    zh: ClassVar[str] = """某一层的特征缩到了少数几个方向。
-
-    为什么重要：一层映射到同一条线上的东西，之后的层再也分不开。
-
-    如何判断：到最近一次为止，在至少 `min_checks` 次检查中，某个隐藏层输出的有效秩（归一化奇异值之熵的指数）低于其初值的 `min_share`；若损失针对类别或少数几个输出，还须低于 `max_rank`。仅为信息。单位：方向数。
-
-    先试什么：看 LD705 与 LD701；自监督训练中加入防坍塌的项。
-
-    如何避免误报：分类器的特征本就会聚到与类别数相当的方向，深层网络中更少（实测：健康网络 64 维中从 14 降到 2）；输出层；一开始就窄的层。
-
-    参考：Roy 与 Vetterli 2007，“The effective rank”；Jing 等 2022（arXiv 2110.09348）；Papyan 等 2020（arXiv 2008.08186，健康的神经坍塌）；Bardes 等 2022（arXiv 2105.04906）。
-    """
     code: ClassVar[str] = "LD707"
     name: ClassVar[str] = "collapsed-representation"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("Features collapse into few directions", "特征坍缩到少数方向")
+    title: ClassVar[Text] = Text("Features collapse into few directions")
     reads: ClassVar[tuple[Quantity, ...]] = (EFFECTIVE_RANK, MODULE_KIND)
     may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_LAST, MODULE_FED_BY, CALL_OUTPUTS)
     explains: ClassVar[tuple[str, ...]] = ()

@@ -31,43 +31,30 @@ from tb_lossdiag.rules.sightings import not_recorded, too_few
 from tb_lossdiag.rules.weighted import quantile
 
 _MESSAGE = Text(
-    "{percent}% of the steps were clipped, with a median clip coefficient of {coefficient} in {records} {what}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}.",
-    "{percent}% 的步被裁剪，{records} {what}的裁剪系数中位数为 {coefficient}：max_norm 为 {max_norm}，全局范数的中位数为 {median}，第 90 百分位为 {p90}。",
+    "{percent}% of the steps were clipped, with a median clip coefficient of {coefficient} in {records} {what}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}."
 )
-_CLIPS = Text("clips", "次裁剪")
-_CHECK_UPS = Text("check-ups", "次检查")
-_ADVICE = Text(
-    """{family}
+_CLIPS = Text("clips")
+_CHECK_UPS = Text("check-ups")
+_ADVICE = Text("""{family}
 
 A bound at the 90th percentile of your own norms catches the outliers and leaves the rest alone:
 
 ```python
 writer.clip_grad_norm_(model.parameters(), max_norm={p90})
-```""",
-    """{family}
-
-把上界设在你自己范数的第 90 百分位，既能拦住异常值，又不影响其余的步：
-
-```python
-writer.clip_grad_norm_(model.parameters(), max_norm={p90})
-```""",
-)
+```""")
 _FAMILIES = {
     Family.SGD: Text(
-        "With SGD the clip is a hidden learning rate: every step has length lr x {max_norm}, and the typical one is scaled by {coefficient}. After raising `max_norm`, {rate} keeps the present step length.",
-        "对 SGD 来说，裁剪就是隐藏的学习率：每一步的长度都是 lr × {max_norm}，典型的步被缩小到 {coefficient} 倍。提高 `max_norm` 之后，{rate}可保持现有步长。",
+        "With SGD the clip is a hidden learning rate: every step has length lr x {max_norm}, and the typical one is scaled by {coefficient}. After raising `max_norm`, {rate} keeps the present step length."
     ),
     Family.ADAM: Text(
-        "An Adam-like optimizer divides a constant factor out again, so the step length hardly changes; what is lost is the bound's purpose: it can no longer tell an outlier from a normal step.",
-        "Adam 类优化器会把恒定的系数再除掉，所以步长几乎不变；失去的是上界的作用：它不再能区分异常步和正常步。",
+        "An Adam-like optimizer divides a constant factor out again, so the step length hardly changes; what is lost is the bound's purpose: it can no longer tell an outlier from a normal step."
     ),
     Family.UNKNOWN: Text(
-        "If the optimizer is SGD, the clip is a hidden learning rate (the typical step is scaled by {coefficient}); with Adam it mostly isn't. Pass `optimizer=` to `add_diagnostics` to have it told apart.",
-        "如果优化器是 SGD，裁剪就是隐藏的学习率（典型的步被缩小到 {coefficient} 倍）；对 Adam 则基本不是。给 `add_diagnostics` 传入 `optimizer=` 即可区分。",
+        "If the optimizer is SGD, the clip is a hidden learning rate (the typical step is scaled by {coefficient}); with Adam it mostly isn't. Pass `optimizer=` to `add_diagnostics` to have it told apart."
     ),
 }
-_RATE = Text("`lr={lr}` (now {now})", "`lr={lr}`（现为 {now}）")
-_FACTOR = Text("{coefficient} times the learning rate", "把学习率乘以 {coefficient} ")
+_RATE = Text("`lr={lr}` (now {now})")
+_FACTOR = Text("{coefficient} times the learning rate")
 
 
 @dataclass(frozen=True)
@@ -90,22 +77,10 @@ class ConstantClipping:
     References: Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063); Zhang et al. 2020 (arXiv 1905.11881).
     """
 
-    zh: ClassVar[str] = """几乎每一步都被裁剪，而且幅度很大。
-
-    为什么重要：裁剪是为异常值准备的。始终生效的裁剪会取代学习率决定步长（SGD），或者除了掩盖异常值之外什么也不做（Adam）。
-
-    如何判断：裁剪系数 = min(1, max_norm / (全局范数 + 1e-6))，跳过最初占 `skipped` 的步。若超过 `min_share` 的裁剪改变了梯度，且系数中位数低于 `max_coefficient`，则触发；每条记录按其包含的裁剪次数计。没有裁剪记录时，由至少 `min_check_ups` 次检查得出上界和系数（更新时的范数 / 反向传播后的范数），比例则是范数恰为上界的步所占的比例。无量纲。
-
-    先试什么：把 `max_norm` 设为本次训练范数的第 90 百分位，并相应调整学习率。
-
-    如何避免误报：预热期的大梯度（跳过）；只用于测量的裁剪（`max_norm=inf`）；非有限的范数；按值裁剪；梯度除以常数（例如取平均）；对 Adam 类优化器只作提示。
-
-    参考：Pascanu、Mikolov 与 Bengio 2013（arXiv 1211.5063）；Zhang 等 2020（arXiv 1905.11881）。
-    """
     code: ClassVar[str] = "LD301"
     name: ClassVar[str] = "constant-clipping"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Clipping never lets go", "裁剪始终生效")
+    title: ClassVar[Text] = Text("Clipping never lets go")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CLIP_GLOBAL_NORM,
@@ -141,8 +116,7 @@ class ConstantClipping:
             if not every:
                 raise too_few(
                     self.min_records,
-                    "records of clips with a finite norm after the first tenth",
-                    "条有限范数的裁剪记录（开头十分之一之后）",
+                    Text("records of clips with a finite norm after the first tenth"),
                 )
             for clips in every:
                 yield from self._judge(run, clips, clips.share)
@@ -182,9 +156,7 @@ class ConstantClipping:
             "records": number(clips.calls.sum()),
         }
         what = _CLIPS if clips.quantity is CLIP_GLOBAL_NORM else _CHECK_UPS
-        message = Text(
-            _MESSAGE.en.format(what=what.en, **words), _MESSAGE.zh.format(what=what.zh, **words)
-        )
+        message = _MESSAGE.format(what=what, **words)
         ends = int(clips.steps[0]), int(clips.steps[-1])
         evidence = Evidence(
             clips.quantity.name, clips.column, *ends, numbers["median"], numbers["max_norm"]
@@ -202,6 +174,4 @@ def _advice(run: Run, numbers: dict[str, float], words: dict[str, str]) -> Text:
         else _RATE.format(lr=number(lr * numbers["coefficient"]), now=number(lr))
     )
     kind = _FAMILIES[family(run)]
-    en = kind.en.format(rate=keep.en, **words)
-    zh = kind.zh.format(rate=keep.zh, **words)
-    return Text(_ADVICE.en.format(family=en, **words), _ADVICE.zh.format(family=zh, **words))
+    return _ADVICE.format(family=kind.format(rate=keep, **words), **words)

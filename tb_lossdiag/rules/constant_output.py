@@ -27,11 +27,9 @@ from tb_lossdiag.rules.modules import last_span, layout, there
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
-    "The output is the same for every sample of the batch in {checks} check-ups up to the end: what {name} sees varies by {variation} of its size.",
-    "到结束为止的 {checks} 次检查中，批次里每个样本的输出都相同：{name} 处的变化只有其大小的 {variation}。",
+    "The output is the same for every sample of the batch in {checks} check-ups up to the end: what {name} sees varies by {variation} of its size."
 )
-_ADVICE = Text(
-    """The model answers without looking at its input. Find the first layer at which two samples become one:
+_ADVICE = Text("""The model answers without looking at its input. Find the first layer at which two samples become one:
 
 ```python
 first, second = batch[:1], batch[-1:]
@@ -42,20 +40,7 @@ model(first), model(second)  # the layer from which on both print the same
 
 - Activations: dead ReLUs (LD701), saturated ones (LD702), a softmax over one unit (LD511).
 - Loss: targets that broadcast (LD504) or one frequent class (LD509) make a constant the best answer.
-- Input: constant features, padding only, a `detach()` or an index that takes the wrong axis.""",
-    """模型不看输入就作答。找出两个样本从哪一层开始变成一样：
-
-```python
-first, second = batch[:1], batch[-1:]
-for name, module in model.named_modules():
-    module.register_forward_hook(lambda m, i, o, name=name: print(name, float(o.detach().float().std())))
-model(first), model(second)  # 从哪一层起两者打印相同
-```
-
-- 激活：死亡的 ReLU（LD701）、饱和的激活（LD702）、单个单元的 softmax（LD511）。
-- 损失：相互广播的目标（LD504）或过于常见的类别（LD509）使常数成为最佳答案。
-- 输入：常数特征、全是填充、`detach()` 或取错轴的索引。""",
-)
+- Input: constant features, padding only, a `detach()` or an index that takes the wrong axis.""")
 
 
 @dataclass(frozen=True)
@@ -77,22 +62,10 @@ class ConstantOutput:
     recipe for training neural networks".
     """
 
-    zh: ClassVar[str] = """模型对任何输入都给出相同的输出。
-
-    为什么重要：它学到的是一个常数，沿着这样的梯度再怎么训练也可能改变不了。
-
-    如何判断：到最近一次为止，在连续至少 `min_checks` 次检查中，损失的输入在批次上的标准差与其大小之比低于 `max_variation`，并低于有变化的目标之比的 `max_variation_share`。若没有看到损失调用，则看给出模型输出的模块。单位：1。
-
-    先试什么：逐层比较两个样本。
-
-    如何避免误报：刚开始的深层网络，学会之前输出几乎相同；从 0 开始的输出层；本身几乎不变的目标（1000 与 1001）；无穷大的输出；只有一个样本的批次。
-
-    参考：Lu 等 2020（arXiv 1903.06733，死亡的网络就是常数）；Karpathy 2019，训练神经网络的秘诀。
-    """
     code: ClassVar[str] = "LD705"
     name: ClassVar[str] = "constant-output"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The output does not depend on the input", "输出不依赖于输入")
+    title: ClassVar[Text] = Text("The output does not depend on the input")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_VARIATION,
@@ -136,9 +109,8 @@ class ConstantOutput:
             least = self.min_checks
             raise NotEnough(
                 Text(
-                    f"at least {least} check-ups with a loss call or the output's activations: {CALL_VARIATION.how}",
-                    f"至少需要 {least} 次含损失调用或输出激活的检查：writer.watch(model, optimizer) 并设 check_up=True",
-                )
+                    "at least {least} check-ups with a loss call or the output's activations: {how}"
+                ).format(least=least, how=CALL_VARIATION.how)
             )
 
     def _constant(

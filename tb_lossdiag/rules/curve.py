@@ -66,9 +66,8 @@ class Curve:
         """Raise `NotEnough` for fewer than `least` records."""
         if len(self) < least:
             raise NotEnough(
-                Text(
-                    f"at least {least} records of a loss with a value, there are {len(self)}",
-                    f"至少需要 {least} 条有数值的损失记录，现有 {len(self)} 条",
+                Text("at least {least} records of a loss with a value, there are {there}").format(
+                    least=least, there=len(self)
                 )
             )
 
@@ -76,10 +75,7 @@ class Curve:
         """Raise `NotEnough` for a loss that goes below zero, of which "twice as much" says nothing."""
         if self.may_be_negative:
             raise NotEnough(
-                Text(
-                    "a loss that is never negative: ratios say nothing about this one",
-                    "需要非负的损失：对于会取负值的损失，比值没有意义",
-                )
+                Text("a loss that is never negative: ratios say nothing about this one")
             )
 
 
@@ -102,10 +98,7 @@ def needs_one_model(run: Run) -> None:
     """
     if STEPS in run and len(run[STEPS].columns) > 1:
         raise NotEnough(
-            Text(
-                "a run of one model: the losses of several may hold each other up, as in a GAN",
-                "只含一个模型的训练：多个模型的损失可能互相牵制，例如 GAN",
-            )
+            Text("a run of one model: the losses of several may hold each other up, as in a GAN")
         )
 
 

@@ -26,11 +26,9 @@ from tb_lossdiag.rules.progress import has_learned
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
 _MESSAGE = Text(
-    "{share}% of the units of {names} are 0 for every sample of the batch, in {checks} check-ups in a row up to the end.",
-    "到结束为止连续 {checks} 次检查中，{names} 有 {share}% 的单元对批次中每个样本都是 0。",
+    "{share}% of the units of {names} are 0 for every sample of the batch, in {checks} check-ups in a row up to the end."
 )
-_ADVICE = Text(
-    """A unit that is 0 for all samples has no gradient and never comes back. What kills it is one step too large, or inputs far from 0.
+_ADVICE = Text("""A unit that is 0 for all samples has no gradient and never comes back. What kills it is one step too large, or inputs far from 0.
 
 - Lower the learning rate{rate} to a third, and warm it up over the first steps; scale the inputs (LD510).
 - Use an activation that lets a little through, so that units can return:
@@ -44,23 +42,7 @@ activation = torch.nn.LeakyReLU(0.01)  # or torch.nn.GELU(), torch.nn.SiLU()
 ```python
 torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 torch.nn.init.zeros_(layer.bias)
-```""",
-    """对所有样本都为 0 的单元没有梯度，再也回不来。使它死亡的是一次过大的步子，或远离 0 的输入。
-
-- 把学习率{rate}降到三分之一，并在最初若干步预热；缩放输入（LD510）。
-- 使用会漏过一点的激活函数，让单元能够恢复：
-
-```python
-activation = torch.nn.LeakyReLU(0.01)  # 或 torch.nn.GELU()、torch.nn.SiLU()
-```
-
-- 使用 He 初始化和 0 偏置，或在激活之前加归一化层：
-
-```python
-torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-torch.nn.init.zeros_(layer.bias)
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -84,22 +66,10 @@ class DeadRelu:
     digits: up to 0.56 at initialisation with 16 layers, up to 0.61 in runs that learn, above 0.86 in runs that don't.
     """
 
-    zh: ClassVar[str] = """ReLU 层的大多数单元对每个样本都是零。
-
-    为什么重要：这样的单元得不到梯度，永远为零。该层缩小成了剩下的少数单元；若一个不剩，它之前的一切都不再学习。
-
-    如何判断：到最近一次为止，在 `min_checks` 次或更多次检查中，某层至少 `min_dead` 的单元对整个批次为零。所有这样的层合为一个结论。若训练照样学会了（损失比起点下降了 `min_learned`）且死亡不足 `min_fatal`，则为信息。
-
-    先试什么：降低学习率、缩放输入，再换用会漏过一点的激活函数。
-
-    如何避免误报：稀疏（对多数样本为零的单元）：扣除仅凭偶然就全为零的份额，即零占比的批大小次方；刚开始时的深层网络，其中一半单元是单侧的；能恢复的层。
-
-    参考：Lu 等 2020，“Dying ReLU and initialization”（arXiv 1903.06733）；Maas 等 2013（leaky ReLU）；自己在 digits 上的测量：16 层初始化时最高 0.56，能学习的训练最高 0.61，不能学习的超过 0.86。
-    """
     code: ClassVar[str] = "LD701"
     name: ClassVar[str] = "dead-relu"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("ReLU units are dead", "ReLU 单元死亡")
+    title: ClassVar[Text] = Text("ReLU units are dead")
     reads: ClassVar[tuple[Quantity, ...]] = (DEAD_SHARE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_VALUE,

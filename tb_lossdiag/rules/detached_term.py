@@ -20,29 +20,18 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.terms import term_fall
 
 _ZERO = Text(
-    "The gradient of `{term}` (weight {weight}, value {value}) was exactly 0 in all {records} decompositions: it has no path to what was decomposed.",
-    "`{term}`（权重 {weight}，数值 {value}）的梯度在全部 {records} 次分解中都恰为 0：它没有通向被分解处的路径。",
+    "The gradient of `{term}` (weight {weight}, value {value}) was exactly 0 in all {records} decompositions: it has no path to what was decomposed."
 )
 _CUT = Text(
-    "The tensor given for `{term}` (weight {weight}, value {value}) had no path to the parameters in any of {records} records, while other terms had one.",
-    "`{term}`（权重 {weight}，数值 {value}）对应的张量在 {records} 条记录中都没有通向参数的路径，而其他项有。",
+    "The tensor given for `{term}` (weight {weight}, value {value}) had no path to the parameters in any of {records} records, while other terms had one."
 )
-_ADVICE = Text(
-    """If the total contains this very tensor, `{term}` is reported and never trained. Look between the model's output and the term for `.detach()`, `.item()`, `.data`, `torch.no_grad()`, `torch.tensor(...)`, NumPy, or a function without a slope (`argmax`, `round`, comparisons).
+_ADVICE = Text("""If the total contains this very tensor, `{term}` is reported and never trained. Look between the model's output and the term for `.detach()`, `.item()`, `.data`, `torch.no_grad()`, `torch.tensor(...)`, NumPy, or a function without a slope (`argmax`, `round`, comparisons).
 
 ```python
 assert {name}.requires_grad, "no gradient flows through this term"
 ```
 
-If it was detached for recording only, pass it as it is: `add_diagnostics` detaches by itself.""",
-    """如果总损失包含的正是这个张量，那么 `{term}` 只是被报告，从未被训练。请在模型输出与该项之间查找 `.detach()`、`.item()`、`.data`、`torch.no_grad()`、`torch.tensor(...)`、NumPy，或没有斜率的函数（`argmax`、`round`、比较）。
-
-```python
-assert {name}.requires_grad, "no gradient flows through this term"
-```
-
-如果只是为了记录而 detach，请直接传入原张量：`add_diagnostics` 会自行 detach。""",
-)
+If it was detached for recording only, pass it as it is: `add_diagnostics` detaches by itself.""")
 
 
 @dataclass(frozen=True)
@@ -65,22 +54,10 @@ class DetachedTerm:
     References: PyTorch, Autograd mechanics, "Locally disabling gradient computation".
     """
 
-    zh: ClassVar[str] = """损失中的某一项没有通向参数的路径。
-
-    为什么重要：它的数值计入损失，却不产生梯度，因此不会被训练。
-
-    如何判断：只看权重和数值都不为 0 的项。使用 `decompose` 时：至少 `min_decompositions` 次分解中其梯度范数都恰为 0，而另有一项不为 0。否则：至少 `min_records` 条记录中所给的张量都没有通向参数的路径，而另有一项有；它可能只是为记录而 detach，所以若其水平比起点下降不足 `improved` 则为警告，否则为提示。单位：L2 范数、记录数。
-
-    先试什么：查找 `detach()`、`item()`、`no_grad()` 和没有斜率的函数。
-
-    如何避免误报：以普通数字给出的项不判断；所有项都被 detach 属于记录习惯；权重为 0；已满足的间隔（数值为 0）。
-
-    参考：PyTorch 自动求导机制，“局部关闭梯度计算”。
-    """
     code: ClassVar[str] = "LD404"
     name: ClassVar[str] = "detached-term"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("A loss term is not connected", "某个损失项没有接通")
+    title: ClassVar[Text] = Text("A loss term is not connected")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM_ATTACHED, TERM_GRADIENT_NORM)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD406")
@@ -97,12 +74,7 @@ class DetachedTerm:
         judged, found = self._by_gradient(run)
         by_path, more = self._by_path(run)
         if not judged and not by_path:
-            raise NotEnough(
-                Text(
-                    "loss_terms as tensors, at least two of them, or decompose",
-                    "需要至少两个以张量给出的 loss_terms，或使用 decompose",
-                )
-            )
+            raise NotEnough(Text("loss_terms as tensors, at least two of them, or decompose"))
         known = {finding.subject for finding in found}
         yield from found
         # What has a gradient is connected, whatever tensor was given for it.

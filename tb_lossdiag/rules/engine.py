@@ -130,18 +130,17 @@ def _failed(code: str, error: BaseException) -> Outcome:
     if isinstance(error, foreign.Failed):
         return Outcome(code, Verdict.FAILED, (), error.reason, error.trace)
     line = foreign.said(error)
-    return Outcome(code, Verdict.FAILED, (), Text(line, line), traceback.format_exc())
+    return Outcome(code, Verdict.FAILED, (), Text(line), traceback.format_exc())
 
 
 def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     names = ", ".join(quantity.name for quantity in missing)
     how = "; ".join(dict.fromkeys(quantity.how for quantity in missing))
-    reason = Text(f"{names} not recorded: {how}", f"未记录 {names}：{how}")
+    reason = Text("{names} not recorded: {how}").format(names=names, how=how)
     if all(_looked_for(run, quantity) for quantity in missing):
         checks = len(run[CHECK_SECONDS])
-        reason = Text(
-            f"nothing here that it judges: {names} in none of {checks} check-ups",
-            f"没有它要评判的内容：{checks} 次检查中都没有 {names}",
+        reason = Text("nothing here that it judges: {names} in none of {checks} check-ups").format(
+            names=names, checks=checks
         )
     return Outcome(rule.code, Verdict.NOT_EVALUATED, tuple(q.name for q in missing), reason)
 

@@ -14,11 +14,9 @@ from tb_lossdiag.rules.modules import last_span
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
-    "The model{model} was in eval() in {checks} check-ups while it was trained, since step {first} at the latest: its {modules} dropout and normalisation modules don't do what they do in training.",
-    "模型{model}在 {checks} 次检查中处于 eval() 却在训练，最迟从第 {first} 步开始：它的 {modules} 个 dropout 与归一化模块没有按训练时的方式工作。",
+    "The model{model} was in eval() in {checks} check-ups while it was trained, since step {first} at the latest: its {modules} dropout and normalisation modules don't do what they do in training."
 )
-_ADVICE = Text(
-    """Call `train()` where the training part begins, not once before the loop; validation leaves the model in eval():
+_ADVICE = Text("""Call `train()` where the training part begins, not once before the loop; validation leaves the model in eval():
 
 ```python
 for epoch in range(epochs):
@@ -30,20 +28,7 @@ for epoch in range(epochs):
 ```
 
 A model from a library may come in eval(). To keep only normalisation layers fixed while fine-tuning, call `model.train()` and then
-`eval()` on those layers: LD703 leaves that alone.""",
-    """在训练部分开始处调用 `train()`，而不是循环之前只调用一次；验证之后模型停留在 eval()：
-
-```python
-for epoch in range(epochs):
-    model.train()
-    train_one_epoch(model, optimizer)
-    model.eval()
-    with torch.no_grad():
-        validate(model)
-```
-
-从库中加载的模型可能处于 eval()。微调时若只想固定归一化层，请先 `model.train()`，再对这些层调用 `eval()`：LD703 不会提示。""",
-)
+`eval()` on those layers: LD703 leaves that alone.""")
 
 
 @dataclass(frozen=True)
@@ -64,22 +49,10 @@ class EvalModeTraining:
     References: PyTorch, `torch.nn.Module.eval`, Autograd mechanics, "Evaluation Mode"; UMLAUT (Schoop et al. 2021) on missing dropout.
     """
 
-    zh: ClassVar[str] = """模型处于 eval 模式却在训练。
-
-    为什么重要：dropout 关闭，训练会更早过拟合；批归一化使用却从不更新其运行统计量，而初始化后的统计量不来自任何数据。
-
-    如何判断：到最近一次为止，在连续至少 `min_checks` 次检查的前向过程中，`model.training` 为 False，且所有 dropout 与归一化模块都处于 eval。单位：检查次数。
-
-    先试什么：在每个训练轮开始时调用 `model.train()`。
-
-    如何避免误报：模式不起作用的模型；处于 train() 的模型中被固定的归一化层；逐个切换模式的模块。
-
-    参考：PyTorch `torch.nn.Module.eval`，自动求导机制“Evaluation Mode”；UMLAUT（Schoop 等 2021）。
-    """
     code: ClassVar[str] = "LD703"
     name: ClassVar[str] = "eval-mode-training"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Trained in eval mode", "在 eval 模式下训练")
+    title: ClassVar[Text] = Text("Trained in eval mode")
     reads: ClassVar[tuple[Quantity, ...]] = (EVAL_MODULES, MODE_MODULES, ROOT_TRAINING)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = (
@@ -96,9 +69,8 @@ class EvalModeTraining:
         if known.sum(axis=0).max(initial=0) < self.min_checks:
             least = self.min_checks
             raise NotEnough(
-                Text(
-                    f"at least {least} check-ups that saw the model's forward pass",
-                    f"至少需要 {least} 次看到模型前向过程的检查",
+                Text("at least {least} check-ups that saw the model's forward pass").format(
+                    least=least
                 )
             )
         for index, name in enumerate(off.columns):

@@ -22,21 +22,13 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.sightings import sightings
 from tb_lossdiag.rules.spans import Bools
 
-_ALL = Text(
-    "None of the {all} parameters is trainable{since}.",
-    "{all} 个参数中没有一个可训练{since}。",
-)
+_ALL = Text("None of the {all} parameters is trainable{since}.")
 _HELD = Text(
-    "None of the {held} parameters that the optimizer holds is trainable, while {free} others are: {names}.",
-    "优化器持有的 {held} 个参数没有一个可训练，而另有 {free} 个可训练：{names}。",
+    "None of the {held} parameters that the optimizer holds is trainable, while {free} others are: {names}."
 )
-_FEW = Text(
-    "Only {count} of {all} parameters are trainable, {percent}% of the elements: {names}.",
-    "{all} 个参数中只有 {count} 个可训练，占元素的 {percent}%：{names}。",
-)
-_SINCE = Text(" since step {step}", "（自第 {step} 步起）")
-_ADVICE = Text(
-    """Unfreeze what should be trained, and give exactly that to the optimizer:
+_FEW = Text("Only {count} of {all} parameters are trainable, {percent}% of the elements: {names}.")
+_SINCE = Text(" since step {step}")
+_ADVICE = Text("""Unfreeze what should be trained, and give exactly that to the optimizer:
 
 ```python
 for p in model.head.parameters():
@@ -45,18 +37,7 @@ trainable = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.{optimizer}(trainable, lr=lr)
 ```
 
-A phase that freezes modules must say what it trains: count `trainable` when it starts.""",
-    """解冻需要训练的部分，并且只把这些参数交给优化器：
-
-```python
-for p in model.head.parameters():
-    p.requires_grad_(True)
-trainable = [p for p in model.parameters() if p.requires_grad]
-optimizer = torch.optim.{optimizer}(trainable, lr=lr)
-```
-
-会冻结模块的阶段必须明确它训练什么：阶段开始时数一数 `trainable`。""",
-)
+A phase that freezes modules must say what it trains: count `trainable` when it starts.""")
 
 
 @dataclass(frozen=True)
@@ -76,22 +57,10 @@ class EverythingFrozen:
     References: PyTorch, "Autograd mechanics", `requires_grad`; "Transfer learning for computer vision" tutorial.
     """
 
-    zh: ClassVar[str] = """模型中没有（或几乎没有）可训练的部分。
-
-    为什么重要：更新无法改变模型的行为。
-
-    如何判断：最新记录中没有任何参数的 `requires_grad` 为真；或优化器持有参数而其中没有一个可训练，别的参数却可训练。可训练元素少于 `min_share` 时为提示。单位：占元素的比例。
-
-    先试什么：解冻，并用可训练的参数创建优化器。
-
-    如何避免误报：有意只训练一小部分的适配器、提示和线性探测（只作提示，且仅在远低于它们时）；通过冻结的模型去优化别的东西（例如图像或提示）的优化器。
-
-    参考：PyTorch“Autograd mechanics”中的 `requires_grad`；“Transfer learning for computer vision”教程。
-    """
     code: ClassVar[str] = "LD610"
     name: ClassVar[str] = "everything-frozen"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Nothing is trainable", "没有可训练的参数")
+    title: ClassVar[Text] = Text("Nothing is trainable")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         PARAMETER_SIZE,
@@ -110,7 +79,7 @@ class EverythingFrozen:
         newest = table.values[-1]
         known = ~np.isnan(newest)
         if not known.any():
-            raise NotEnough(Text("a model with parameters", "需要一个有参数的模型"))
+            raise NotEnough(Text("a model with parameters"))
         free = newest > 0
         if not free.any():
             yield self._all(run, table, known)
@@ -125,11 +94,9 @@ class EverythingFrozen:
     def _all(self, run: Run, table: Table, known: Bools) -> Finding:
         trainable = np.flatnonzero((table.values > 0).any(axis=1))
         first = int(table.steps[trainable[-1] + 1]) if len(trainable) else int(table.steps[0])
-        since = _SINCE.format(step=str(first)) if len(trainable) else Text("", "")
+        since = _SINCE.format(step=str(first)) if len(trainable) else Text("")
         count = str(int(known.sum()))
-        text = Text(
-            _ALL.en.format(all=count, since=since.en), _ALL.zh.format(all=count, since=since.zh)
-        )
+        text = _ALL.format(all=count, since=since)
         severity = Severity.INFO if _trains_something_else(run) else self.severity
         return self._finding(run, text, {}, known, severity)
 

@@ -26,19 +26,15 @@ from tb_lossdiag.rules.sparse import held
 from tb_lossdiag.rules.spikes import grouped
 
 _GREW = Text(
-    "The global gradient norm rose to {high}, {times} times its earlier level of {low}, from step {first} on; `{layer}` grew most.",
-    "从第 {first} 步起，全局梯度范数升至 {high}，是此前水平 {low} 的 {times} 倍；`{layer}` 增长最多。",
+    "The global gradient norm rose to {high}, {times} times its earlier level of {low}, from step {first} on; `{layer}` grew most."
 )
 _STEEP = Text(
-    "From step {first} on, the global gradient norm of {high} would change the loss by {times} times its value if every weight moved by 100% along it; `{layer}` has the largest gradient.",
-    "从第 {first} 步起，全局梯度范数为 {high}：若所有权重沿梯度方向移动 100%，损失会变化自身的 {times} 倍；`{layer}` 的梯度最大。",
+    "From step {first} on, the global gradient norm of {high} would change the loss by {times} times its value if every weight moved by 100% along it; `{layer}` has the largest gradient."
 )
 _BROKE = Text(
-    "The global gradient norm rose from {low} to {high}, {times} times as much, up to step {last}; from the next record on the run is not finite. `{layer}` grew most.",
-    "全局梯度范数从 {low} 升至 {high}（{times} 倍），直到第 {last} 步；从下一条记录起训练变为非有限。`{layer}` 增长最多。",
+    "The global gradient norm rose from {low} to {high}, {times} times as much, up to step {last}; from the next record on the run is not finite. `{layer}` grew most."
 )
-_ADVICE = Text(
-    """{cause}
+_ADVICE = Text("""{cause}
 
 - Clip the global norm. {bound}
 
@@ -49,38 +45,20 @@ optimizer.step()
 ```
 
 - {family}
-- In recurrent or very deep models: orthogonal initialisation, normalisation, shorter sequences for back-propagation.""",
-    """{cause}
-
-- 裁剪全局范数。{bound}
-
-```python
-loss.backward()
-writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
-optimizer.step()
-```
-
-- {family}
-- 循环网络或很深的模型：正交初始化、归一化、缩短反向传播的序列长度。""",
-)
+- In recurrent or very deep models: orthogonal initialisation, normalisation, shorter sequences for back-propagation.""")
 _LATE = Text(
-    "It began during the training, so suspect the learning rate (or a bad stretch of data) before the architecture.",
-    "它出现在训练途中，所以先怀疑学习率（或一段坏数据），再怀疑网络结构。",
+    "It began during the training, so suspect the learning rate (or a bad stretch of data) before the architecture."
 )
 _EARLY = Text(
-    "It is there from the first records, so suspect initialisation, unscaled inputs or recurrence before the learning rate.",
-    "它从一开始就存在，所以先怀疑初始化、未缩放的输入或循环结构，再怀疑学习率。",
+    "It is there from the first records, so suspect initialisation, unscaled inputs or recurrence before the learning rate."
 )
-_BOUND = Text("The norm before was around {low}.", "此前的范数约为 {low}。")
-_NO_BOUND = Text(
-    "There is no calm stretch to take a bound from: start with 1.",
-    "没有平稳段可供取值：从 1 开始。",
-)
-_NEEDS = Text("at least {least} finite gradient norms", "至少需要 {least} 条有限的梯度范数")
+_BOUND = Text("The norm before was around {low}.")
+_NO_BOUND = Text("There is no calm stretch to take a bound from: start with 1.")
+_NEEDS = Text("at least {least} finite gradient norms")
 _FAMILIES = {
-    Family.SGD: Text("With SGD the step is as large as the gradient: lower the learning rate as well.", "SGD 的步长与梯度成正比：同时降低学习率。"),
-    Family.ADAM: Text("An Adam-like optimizer hides the size but not the direction: lower the learning rate as well.", "Adam 类优化器会掩盖梯度的大小，却不会改变方向：同时降低学习率。"),
-    Family.UNKNOWN: Text("Lower the learning rate as well.", "同时降低学习率。"),
+    Family.SGD: Text("With SGD the step is as large as the gradient: lower the learning rate as well."),
+    Family.ADAM: Text("An Adam-like optimizer hides the size but not the direction: lower the learning rate as well."),
+    Family.UNKNOWN: Text("Lower the learning rate as well."),
 }  # fmt: skip
 
 
@@ -103,22 +81,10 @@ class ExplodingGradient:
     References: Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063); Zhang et al. 2020 (arXiv 1905.11881).
     """
 
-    zh: ClassVar[str] = """裁剪前的梯度大了几个数量级。
-
-    为什么重要：沿它走一步就可能毁掉训练，或使参数变为无穷大。
-
-    如何判断：其一，全局梯度范数（所有参数的 L2 范数）连续 `min_records` 条记录不低于此前全部记录中位数的 `min_growth` 倍，且其间损失没有下降；其二，在损失或梯度变为非有限之前，范数（取记录的最高值）高出最初记录同样的倍数；其三，梯度范数 × 参数范数 / 损失（权重每相对变化一份，损失相对变化几份）连续 `min_steep` 条记录不低于 `max_steepness`，且损失比起点下降不到一半。无量纲，损失的缩放或求和不影响。
-
-    先试什么：按平稳时的水平裁剪全局范数，降低学习率，检查初始化与输入尺度。
-
-    如何避免误报：绝对界限；单个尖峰；正在离开平台期的训练（损失下降）；混合精度跳过的步。
-
-    参考：Pascanu、Mikolov 与 Bengio 2013（arXiv 1211.5063）；Zhang 等 2020（arXiv 1905.11881）。
-    """
     code: ClassVar[str] = "LD202"
     name: ClassVar[str] = "exploding-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The gradient explodes", "梯度爆炸")
+    title: ClassVar[Text] = Text("The gradient explodes")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         PARAMETER_NORM,
@@ -259,7 +225,4 @@ def _advice(run: Run, low: float) -> Text:
     kind = _FAMILIES[family(run)]
     bound = bound.format(low=number(low))
     most = number(low) if calm else "1"
-    return Text(
-        _ADVICE.en.format(cause=cause.en, bound=bound.en, family=kind.en, max_norm=most),
-        _ADVICE.zh.format(cause=cause.zh, bound=bound.zh, family=kind.zh, max_norm=most),
-    )
+    return _ADVICE.format(cause=cause, bound=bound, family=kind, max_norm=most)

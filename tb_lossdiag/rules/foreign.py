@@ -107,7 +107,7 @@ def _closed(yielded: Iterator[Finding], code: str) -> list[Finding]:
 
 def _failure(error: BaseException) -> Failed:
     line = said(error)
-    return Failed(Text(line, line), traceback.format_exc()[-_LONGEST_TRACE:])
+    return Failed(Text(line), traceback.format_exc()[-_LONGEST_TRACE:])
 
 
 def _copied(run: Run) -> Run:
@@ -125,11 +125,10 @@ def _copied(run: Run) -> Run:
 
 
 def _too_long(seconds: float) -> Text:
-    return Text(f"took longer than {seconds:g} s", f"耗时超过 {seconds:g} 秒")
+    return Text("took longer than {seconds:g} s").format(seconds=seconds)
 
 
 def _given_up(seconds: float) -> Text:
     return Text(
-        f"took longer than {seconds:g} s several times and is not asked again before a restart",
-        f"多次耗时超过 {seconds:g} 秒，重启之前不再运行",
-    )
+        "took longer than {seconds:g} s several times and is not asked again before a restart"
+    ).format(seconds=seconds)

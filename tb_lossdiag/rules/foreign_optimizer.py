@@ -22,16 +22,11 @@ from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import before, sightings
 
-_NONE = Text(
-    "None of the {held} tensors that the optimizer holds is a parameter of the model.",
-    "优化器持有的 {held} 个张量中，没有一个是该模型的参数。",
-)
+_NONE = Text("None of the {held} tensors that the optimizer holds is a parameter of the model.")
 _SOME = Text(
-    "{foreign} of the {held} tensors that the optimizer holds are not the model's, while {count} parameters of the model get gradients that nobody uses: {names}.",
-    "优化器持有的 {held} 个张量中有 {foreign} 个不属于该模型，而模型有 {count} 个参数的梯度没有被任何优化器使用：{names}。",
+    "{foreign} of the {held} tensors that the optimizer holds are not the model's, while {count} parameters of the model get gradients that nobody uses: {names}."
 )
-_ADVICE = Text(
-    """The optimizer holds tensors of an older model or module. Make it last, after everything that replaces parameters (a new head,
+_ADVICE = Text("""The optimizer holds tensors of an older model or module. Make it last, after everything that replaces parameters (a new head,
 `copy.deepcopy`, loading a whole model, FSDP or `to_empty`):
 
 ```python
@@ -40,17 +35,7 @@ optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)
 writer.watch(model, optimizer)
 ```
 
-After replacing one module, `optimizer.add_param_group(dict(params=module.parameters()))` is enough.""",
-    """优化器持有的是旧模型或旧模块的张量。请在所有会替换参数的操作（新的输出层、`copy.deepcopy`、加载整个模型、FSDP 或 `to_empty`）之后再创建它：
-
-```python
-model = build_model().to(device)
-optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)
-writer.watch(model, optimizer)
-```
-
-如果只替换了一个模块，用 `optimizer.add_param_group(dict(params=module.parameters()))` 即可。""",
-)
+After replacing one module, `optimizer.add_param_group(dict(params=module.parameters()))` is enough.""")
 
 
 @dataclass(frozen=True)
@@ -71,22 +56,10 @@ class ForeignOptimizer:
     References: PyTorch, `torch.optim`, "Constructing it": parameters must stay the same objects while the optimizer is used.
     """
 
-    zh: ClassVar[str] = """优化器持有的是另一个模型的张量，而不是这个模型的。
-
-    为什么重要：它更新的是模型已不再使用的张量；模型本身保持原样。
-
-    如何判断：优化器的所有张量都不属于被观察的模型，而模型有可训练参数且从不变化；或者至少 `min_foreign` 个张量不属于它，同时模型至少有 `min_lost` 个可训练参数有梯度、没有任何优化器持有且此后不再变化。单位：张量数。
-
-    先试什么：用完成后的模型创建优化器。
-
-    如何避免误报：同时持有其他模型的优化器（本模型的参数都在其中）；有意冻结、只优化别的东西的模型；由另一个优化器更新、或由优化器自己的副本写回的参数（其范数会变化）。
-
-    参考：PyTorch `torch.optim`“Constructing it”：使用优化器期间参数对象必须保持不变。
-    """
     code: ClassVar[str] = "LD604"
     name: ClassVar[str] = "foreign-optimizer"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The optimizer trains other tensors", "优化器训练的是别的张量")
+    title: ClassVar[Text] = Text("The optimizer trains other tensors")
     reads: ClassVar[tuple[Quantity, ...]] = (FOREIGN_PARAMETERS, HELD_PARAMETERS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         PARAMETER_HELD,

@@ -15,15 +15,12 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.spans import Bools, Span, spans
 
 _GAP = Text(
-    "From step {first} on the validation loss stays far above the training loss ({validation} against {train} at the end): {percent}% of the starting loss lies between them.",
-    "从第 {first} 步起，验证损失一直远高于训练损失（末尾为 {validation} 对 {train}），两者之差为起始损失的 {percent}%。",
+    "From step {first} on the validation loss stays far above the training loss ({validation} against {train} at the end): {percent}% of the starting loss lies between them."
 )
 _INVERTED = Text(
-    "From step {first} on the training loss stays far above the validation loss ({train} against {validation} at the end): {percent}% of the starting loss lies between them.",
-    "从第 {first} 步起，训练损失一直远高于验证损失（末尾为 {train} 对 {validation}），两者之差为起始损失的 {percent}%。",
+    "From step {first} on the training loss stays far above the validation loss ({train} against {validation} at the end): {percent}% of the starting loss lies between them."
 )
-_GAP_ADVICE = Text(
-    """What is learned does not carry over to the validation data. Find out which of these it is:
+_GAP_ADVICE = Text("""What is learned does not carry over to the validation data. Find out which of these it is:
 
 - the two sets differ (other source, time, preprocessing, class frequencies): score the validation pipeline on some training samples;
 - the model learns the training set by heart: more data, augmentation, weight decay;
@@ -34,38 +31,15 @@ model.eval()
 with torch.no_grad():
     same = criterion(model(train_inputs), train_targets)  # must be near the training loss
 model.train()
-```""",
-    """学到的东西没有迁移到验证数据。请弄清是哪一种情况：
-
-- 两个数据集不同（来源、时间、预处理、类别比例）：用验证流程计算一些训练样本的损失；
-- 模型死记训练集：更多数据、数据增强、权重衰减；
-- 评估时处于 `train()` 模式，或归一化统计量不对。
-
-```python
-model.eval()
-with torch.no_grad():
-    same = criterion(model(train_inputs), train_targets)  # 应接近训练损失
-model.train()
-```""",
-)
-_INVERTED_ADVICE = Text(
-    """Dropout, strong augmentation, mixup or label smoothing make training harder than validation, and then this is as it should be. If none of them is in use, validation samples may have leaked into the training set, or the two losses are not the same function. Compare both on the same samples:
+```""")
+_INVERTED_ADVICE = Text("""Dropout, strong augmentation, mixup or label smoothing make training harder than validation, and then this is as it should be. If none of them is in use, validation samples may have leaked into the training set, or the two losses are not the same function. Compare both on the same samples:
 
 ```python
 model.eval()
 with torch.no_grad():
     same = criterion(model(train_inputs), train_targets)  # near the validation loss: regularisation; near the training loss: leak
 model.train()
-```""",
-    """dropout、强数据增强、mixup 或标签平滑会使训练比验证更难，那么这是正常的。如果都没有使用，可能是验证样本混入了训练集，或两个损失不是同一个函数。请在相同样本上比较：
-
-```python
-model.eval()
-with torch.no_grad():
-    same = criterion(model(train_inputs), train_targets)  # 接近验证损失：正则化所致；接近训练损失：数据泄漏
-model.train()
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -88,24 +62,10 @@ class GeneralisationGap:
     References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 5.2; Srivastava et al. 2014, Dropout (JMLR 15).
     """
 
-    zh: ClassVar[str] = """训练损失与验证损失在大部分训练中相距很远。
-
-    为什么重要：这时训练损失几乎说明不了模型真正的用途。
-
-    如何判断：在每条验证记录处，差距 = 验证损失 − 训练损失的水平，再除以起始损失；并且其中一个至少是另一个的 `min_ratio` 倍。若直到末尾连续至少 `min_records` 条、占全部 `min_stretch` 的记录差距不小于 `min_gap`，则为提示；验证损失更高且差距达到 `max_gap` 时为警告。无量纲。
-
-    先试什么：用验证代码计算训练样本的损失，区分是数据还是模型的问题。
-
-    如何避免误报：训练损失接近零时任何验证损失都是它的许多倍（因此以起始损失为尺度）；尺度不同的损失：第一条验证记录与当时训练损失之比须在 `max_first` 倍以内，否则不评估；验证损失回升属于 LD107；会取负值的损失不评估。
-
-    参考：Goodfellow、Bengio 与 Courville 2016，《深度学习》5.2 节；Srivastava 等 2014，Dropout（JMLR 15）。
-    """
     code: ClassVar[str] = "LD108"
     name: ClassVar[str] = "generalisation-gap"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text(
-        "Training and validation loss lie far apart", "训练损失与验证损失相距很远"
-    )
+    title: ClassVar[Text] = Text("Training and validation loss lie far apart")
     reads: ClassVar[tuple[Quantity, ...]] = (VALIDATION_LOSS, LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ()
@@ -139,10 +99,7 @@ class GeneralisationGap:
     def _needs_one_scale(self, validation: float, train: float) -> None:
         if not validation <= self.max_first * train or not train <= self.max_first * validation:
             raise NotEnough(
-                Text(
-                    "validation and training loss of one scale, recorded from the beginning",
-                    "需要从一开始记录、尺度相同的验证损失与训练损失",
-                )
+                Text("validation and training loss of one scale, recorded from the beginning")
             )
 
     def _apart(self, validation: Doubles, train: Doubles, sign: float, start: float) -> Span | None:

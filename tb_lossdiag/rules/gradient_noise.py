@@ -22,11 +22,9 @@ from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
-    "The gradient of a step (batch {batch}, of {parts} parts) is mostly noise: the gradient noise scale is about {scale}, {times} times the batch, over {records} check-ups.",
-    "一步的梯度（批次 {batch}，分 {parts} 份）主要是噪声：根据 {records} 次检查，梯度噪声尺度约为 {scale}，是批次的 {times} 倍。",
+    "The gradient of a step (batch {batch}, of {parts} parts) is mostly noise: the gradient noise scale is about {scale}, {times} times the batch, over {records} check-ups."
 )
-_ADVICE = Text(
-    """Twice the batch would give almost twice the progress per step now, so steps are cheap to trade for it: accumulate more parts before each step, or lower the learning rate late in the training, which averages over steps instead.
+_ADVICE = Text("""Twice the batch would give almost twice the progress per step now, so steps are cheap to trade for it: accumulate more parts before each step, or lower the learning rate late in the training, which averages over steps instead.
 
 ```python
 parts = {more}  # instead of {parts}
@@ -37,20 +35,7 @@ for index, (inputs, targets) in enumerate(loader):
         optimizer.zero_grad()
 ```
 
-If the training goes well as it is, leave it: small batches cost nothing but the last bit of the loss.""",
-    """现在把批次加倍，每一步的进展也几乎加倍，所以用更少的步换更大的批次很划算：每步之前累积更多份，或在训练后期降低学习率，由多步来平均。
-
-```python
-parts = {more}  # 现为 {parts}
-for index, (inputs, targets) in enumerate(loader):
-    (criterion(model(inputs), targets) / parts).backward()
-    if (index + 1) % parts == 0:
-        optimizer.step()
-        optimizer.zero_grad()
-```
-
-如果训练本来就很顺利，可以不改：小批次的代价只是损失的最后一点。""",
-)
+If the training goes well as it is, leave it: small batches cost nothing but the last bit of the loss.""")
 
 
 @dataclass(frozen=True)
@@ -72,22 +57,10 @@ class GradientNoise:
     References: McCandlish et al. 2018, An Empirical Model of Large-Batch Training (arXiv 1812.06162), appendix A.1.
     """
 
-    zh: ClassVar[str] = """一个批次的梯度主要是噪声。
-
-    为什么重要：方向随机的步会相互抵消；用同样的数据，更大的批次或更小的学习率走得更远。
-
-    如何判断：使用梯度累积时，第一次反向传播之后和最后一次之后的范数分别给出小批次和大批次的梯度。由它们的均方可得真实梯度的平方与噪声，进而得到简单噪声尺度 B = 协方差的迹 / 梯度平方，即两者相当时的批次大小。若 B 至少是批次的 `min_ratio` 倍，而损失比起点下降不足 `learned`，则触发。单位：样本数。
-
-    先试什么：每步累积更多份。
-
-    如何避免误报：每步少于 `min_parts` 次反向传播时，可能是多个损失而不是一个批次的各份，以及事先已有梯度的情况，均不评估；已收敛的训练真实梯度为 0。只作提示。
-
-    参考：McCandlish 等 2018，An Empirical Model of Large-Batch Training（arXiv 1812.06162）附录 A.1。
-    """
     code: ClassVar[str] = "LD207"
     name: ClassVar[str] = "gradient-noise"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("The gradient is mostly noise", "梯度主要是噪声")
+    title: ClassVar[Text] = Text("The gradient is mostly noise")
     reads: ClassVar[tuple[Quantity, ...]] = (
         BACKWARDS,
         FIRST_BACKWARD_NORM,
@@ -120,9 +93,8 @@ class GradientNoise:
         if not judged:
             raise NotEnough(
                 Text(
-                    f"at least {self.min_checks} check-ups of steps that accumulate {self.min_parts} or more backward passes",
-                    f"至少需要 {self.min_checks} 次检查，且每步累积 {self.min_parts} 次以上反向传播",
-                )
+                    "at least {min_checks} check-ups of steps that accumulate {min_parts} or more backward passes"
+                ).format(min_checks=self.min_checks, min_parts=self.min_parts)
             )
 
     def _fresh(

@@ -16,52 +16,31 @@ from tb_lossdiag.rules.spans import Span, median
 from tb_lossdiag.rules.spikes import Jumps, grouped, suspects
 
 _MESSAGE = Text(
-    "Gradients jumped out of their noise {count} time(s). At step {step} that of `{layer}` reached {peak}, {times} times its level before ({level}); {layers} of {all} parameters jumped then.{clipped}",
-    "梯度有 {count} 次跳出自身的噪声。在第 {step} 步，`{layer}` 的梯度达到 {peak}，是之前水平（{level}）的 {times} 倍；当时 {all} 个参数中有 {layers} 个发生跳变。{clipped}",
+    "Gradients jumped out of their noise {count} time(s). At step {step} that of `{layer}` reached {peak}, {times} times its level before ({level}); {layers} of {all} parameters jumped then.{clipped}"
 )
-_CLIPPED = Text(" Clipping took the size out of every one of them.", "裁剪消除了每一次的幅度。")
-_NOT_CLIPPED = Text("", "")
-_ADVICE = Text(
-    """{where}
+_CLIPPED = Text(" Clipping took the size out of every one of them.")
+_NOT_CLIPPED = Text("")
+_ADVICE = Text("""{where}
 
 - Look at the batch of step {step}.
 - {guard}
-- {family}""",
-    """{where}
-
-- 检查第 {step} 步的批次。
-- {guard}
-- {family}""",
-)
+- {family}""")
 _LOCAL = Text(
-    "Only {names} jumped: look at what these layers alone see (a rare token, an empty mask, a division by something small).",
-    "只有 {names} 发生跳变：检查只有这些层看到的东西（罕见的词、空掩码、除以很小的数）。",
+    "Only {names} jumped: look at what these layers alone see (a rare token, an empty mask, a division by something small)."
 )
 _GLOBAL = Text(
-    "Most layers jumped together, so the cause lies at the loss: one extreme sample or target.",
-    "多数层同时跳变，所以原因在损失处：某个极端的样本或目标。",
+    "Most layers jumped together, so the cause lies at the loss: one extreme sample or target."
 )
 _CLIP = Text(
-    "Clip the global norm at a few times its usual size: `writer.clip_grad_norm_(model.parameters(), max_norm={bound})`.",
-    "按平常大小的几倍裁剪全局范数：`writer.clip_grad_norm_(model.parameters(), max_norm={bound})`。",
+    "Clip the global norm at a few times its usual size: `writer.clip_grad_norm_(model.parameters(), max_norm={bound})`."
 )
-_CLIPS = Text(
-    "The clip does its work; nothing else is needed unless the loss jumps as well.",
-    "裁剪已经起作用；除非损失也跳变，否则不需要别的措施。",
-)
+_CLIPS = Text("The clip does its work; nothing else is needed unless the loss jumps as well.")
 _FAMILIES = {
-    Family.SGD: Text(
-        "With SGD the step is as much larger as the gradient was.",
-        "SGD 的这一步会随梯度同样倍数地变大。",
-    ),
+    Family.SGD: Text("With SGD the step is as much larger as the gradient was."),
     Family.ADAM: Text(
-        "With an Adam-like optimizer the spike also stays in its averages: the steps after it are too small for about 1 / (1 - beta2) steps.",
-        "Adam 类优化器还会把尖峰留在其平均值中：之后约 1 / (1 − beta2) 步的步长都会偏小。",
+        "With an Adam-like optimizer the spike also stays in its averages: the steps after it are too small for about 1 / (1 - beta2) steps."
     ),
-    Family.UNKNOWN: Text(
-        "Pass `optimizer=` to `add_diagnostics` for advice that fits it.",
-        "给 `add_diagnostics` 传入 `optimizer=`，可得到与之相符的建议。",
-    ),
+    Family.UNKNOWN: Text("Pass `optimizer=` to `add_diagnostics` for advice that fits it."),
 }
 
 
@@ -93,22 +72,10 @@ class GradientSpike:
     References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level).
     """
 
-    zh: ClassVar[str] = """某一层的梯度远远跳出了自身的噪声。
-
-    为什么重要：这样的一步可能毁掉许多步的成果，而自适应优化器会长时间记住它。
-
-    如何判断：对每个参数，范数（裁剪前；含多步的记录取最高值）至少是此前水平（前 32 条记录的中位数）的 `min_factor` 倍，其对数高出 `min_deviation` 个标准差以上，并且至少是训练最初 `first` 条记录中位数的 `min_start` 倍。相邻记录的跳变算作一次。未被裁剪消除的跳变达到 `min_spikes` 次为警告，否则为提示。无量纲。
-
-    先试什么：检查该批次；裁剪全局范数。
-
-    如何避免误报：绝对界限；损失接近零时又小又乱的梯度（以训练开始为尺度）；时而为 0 的梯度（如嵌入层）；持续的增长属于 LD202。
-
-    参考：Huang 等 2025，SPAM（arXiv 2501.06842）；StabilityGuard 0.3.0（自身水平的 10 倍）。
-    """
     code: ClassVar[str] = "LD203"
     name: ClassVar[str] = "gradient-spike"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Gradients spike", "梯度出现尖峰")
+    title: ClassVar[Text] = Text("Gradients spike")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
     explains: ClassVar[tuple[str, ...]] = ()
@@ -132,10 +99,7 @@ class GradientSpike:
         if (np.isfinite(norms).sum(axis=0) <= self.min_before).all():
             least = self.min_before
             raise NotEnough(
-                Text(
-                    f"more than {least} records of a parameter's gradient",
-                    f"需要某个参数超过 {least} 条梯度记录",
-                )
+                Text("more than {least} records of a parameter's gradient").format(least=least)
             )
         jumps = self._jumps(norms)
         groups = grouped(np.isin(np.arange(len(norms)), jumps.rows), 3)
@@ -205,10 +169,7 @@ class GradientSpike:
             "layers": str(counts[1]),
             "all": str(counts[2]),
         }
-        return Text(
-            _MESSAGE.en.format(clipped=clipped.en, **words),
-            _MESSAGE.zh.format(clipped=clipped.zh, **words),
-        )
+        return _MESSAGE.format(clipped=clipped, **words)
 
 
 def _clipped(run: Run, steps: Steps) -> bool:
@@ -226,7 +187,4 @@ def _advice(run: Run, names: list[str], seen: tuple[int, float, bool]) -> Text:
     where = _GLOBAL if many else _LOCAL.format(names=listed(names, 3))
     guard = _CLIP.format(bound=number(float(f"{bound:.1g}"))) if harmful else _CLIPS
     kind = _FAMILIES[family(run)]
-    return Text(
-        _ADVICE.en.format(where=where.en, step=step, guard=guard.en, family=kind.en),
-        _ADVICE.zh.format(where=where.zh, step=step, guard=guard.zh, family=kind.zh),
-    )
+    return _ADVICE.format(where=where, step=step, guard=guard, family=kind)

@@ -22,11 +22,9 @@ from tb_lossdiag.rules.sightings import latest, too_few
 from tb_lossdiag.rules.spans import Bools, median
 
 _MESSAGE = Text(
-    "In {count} of {all} weight matrices the gradients are float16 numbers at the lower end of what it can hold (largest element {largest}, the smallest float16 above 0 is {tiny}), and {percent}% of the elements are exactly 0: {names}.",
-    "{all} 个权重矩阵中有 {count} 个的梯度处于 float16 所能表示的下限（最大元素 {largest}，float16 大于 0 的最小值为 {tiny}），其中 {percent}% 的元素恰为 0：{names}。",
+    "In {count} of {all} weight matrices the gradients are float16 numbers at the lower end of what it can hold (largest element {largest}, the smallest float16 above 0 is {tiny}), and {percent}% of the elements are exactly 0: {names}."
 )
-_ADVICE = Text(
-    """Multiply the loss before the backward pass, and let the scaler divide it out again:
+_ADVICE = Text("""Multiply the loss before the backward pass, and let the scaler divide it out again:
 
 ```python
 scaler = torch.amp.GradScaler("cuda")
@@ -35,18 +33,7 @@ scaler.step(optimizer)
 scaler.update()
 ```
 
-Or use bfloat16, which has float32's range: `torch.autocast("cuda", dtype=torch.bfloat16)`. Keep the weights themselves in float32.""",
-    """在反向传播之前放大损失，再由缩放器除回来：
-
-```python
-scaler = torch.amp.GradScaler("cuda")
-scaler.scale(loss).backward()
-scaler.step(optimizer)
-scaler.update()
-```
-
-或使用 bfloat16，它的范围与 float32 相同：`torch.autocast("cuda", dtype=torch.bfloat16)`。权重本身请保持 float32。""",
-)
+Or use bfloat16, which has float32's range: `torch.autocast("cuda", dtype=torch.bfloat16)`. Keep the weights themselves in float32.""")
 _TINY = 2.0**-24
 """Smallest float16 above 0."""
 _SUBNORMAL = 2.0**-14
@@ -75,22 +62,10 @@ class GradientUnderflow:
     References: Micikevicius et al. 2018 (arXiv 1710.03740), section 3.2; IEEE 754 binary16.
     """
 
-    zh: ClassVar[str] = """由于没有放大损失，梯度在 float16 中消失。
-
-    为什么重要：小于 6e-8 的值都会变成 0；梯度小的层停止学习，尽管数学上没有问题。
-
-    如何判断：至少 `min_part` 的权重矩阵在至少 `min_records` 条记录中，梯度的最大元素大于 0、小于 2^-14 且恰好能由 float16 表示，并且恰为 0 的元素所占比例的中位数高于 `max_zero`；只要有一个矩阵显示出这一点，梯度全为 0 的矩阵也计入。同时没有因子大于 1 的 GradScaler 在工作。单位：占元素的比例。
-
-    先试什么：使用 GradScaler，或 bfloat16。
-
-    如何避免误报：float32 与 bfloat16 的梯度，其数值在那个范围几乎不会恰好是 float16 数；失活单元与未用到的嵌入，其余梯度更大；使用了缩放器的训练。
-
-    参考：Micikevicius 等 2018（arXiv 1710.03740）第 3.2 节；IEEE 754 binary16。
-    """
     code: ClassVar[str] = "LD805"
     name: ClassVar[str] = "gradient-underflow"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Gradients vanish in float16", "梯度在 float16 中消失")
+    title: ClassVar[Text] = Text("Gradients vanish in float16")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE, PARAMETER_SIZE)
     may_read: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD201", "LD205", "LD602")
@@ -109,8 +84,7 @@ class GradientUnderflow:
         if len(largest) < self.min_records or not chosen.any():
             raise too_few(
                 self.min_records,
-                "records of the largest gradient elements of weight matrices",
-                "条权重矩阵梯度最大元素的记录",
+                Text("records of the largest gradient elements of weight matrices"),
             )
         scaled = latest(run, AMP_SCALE, largest.steps) > 1
         values = np.where(scaled[:, None], np.nan, largest.values)

@@ -22,21 +22,13 @@ from tb_lossdiag.rules.sightings import too_few
 from tb_lossdiag.rules.weighted import quantile
 
 _MESSAGE = Text(
-    "None of {calls} clips changed a gradient: max_norm is {max_norm}, the 99th percentile of the global norm {p99}, its largest value {highest}.",
-    "{calls} 次裁剪没有一次改变梯度：max_norm 为 {max_norm}，全局范数的第 99 百分位为 {p99}，最大值为 {highest}。",
+    "None of {calls} clips changed a gradient: max_norm is {max_norm}, the 99th percentile of the global norm {p99}, its largest value {highest}."
 )
-_ADVICE = Text(
-    """As a fuse against a catastrophe the bound may stay. To stop ordinary outliers too, bring it near your own norms:
+_ADVICE = Text("""As a fuse against a catastrophe the bound may stay. To stop ordinary outliers too, bring it near your own norms:
 
 ```python
 writer.clip_grad_norm_(model.parameters(), max_norm={bound})  # twice the 99th percentile
-```""",
-    """作为防止灾难的保险，这个上界可以保留。若也想拦住普通的异常值，请把它调到接近你自己的范数：
-
-```python
-writer.clip_grad_norm_(model.parameters(), max_norm={bound})  # 第 99 百分位的两倍
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -55,22 +47,10 @@ class IdleClipping:
     References: Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063), who choose the bound from observed norms.
     """
 
-    zh: ClassVar[str] = """裁剪从未起过作用，而且远未到起作用的程度。
-
-    为什么重要：代码看似受到保护，但十倍于平常的异常值也会原样通过。
-
-    如何判断：至少 `min_clips` 次裁剪都没有改变梯度，`max_norm` 不小于全局范数第 99 百分位的 `min_distance` 倍，且高于其最大值。单位：次数、无量纲。
-
-    先试什么：把上界设为第 99 百分位的两倍左右。
-
-    如何避免误报：短的训练（不评估）；只用于测量的裁剪（`max_norm=inf`）；它只是提示。
-
-    参考：Pascanu、Mikolov 与 Bengio 2013（arXiv 1211.5063），由观察到的范数选取上界。
-    """
     code: ClassVar[str] = "LD305"
     name: ClassVar[str] = "idle-clipping"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("Clipping never acts", "裁剪从不起作用")
+    title: ClassVar[Text] = Text("Clipping never acts")
     reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_CALLS, CLIP_BOUND)
     explains: ClassVar[tuple[str, ...]] = ()
@@ -84,7 +64,7 @@ class IdleClipping:
         """Yield a finding per clip call that never acted."""
         every = [clips for clips in ledger(run) if clips.calls.sum() >= self.min_clips]
         if not every:
-            raise too_few(self.min_clips, "clips with a finite norm", "次范数有限的裁剪")
+            raise too_few(self.min_clips, Text("clips with a finite norm"))
         for clips in every:
             highest = run.highest(CLIP_GLOBAL_NORM).column(clips.column)
             largest = float(highest[np.isfinite(highest)].max())

@@ -24,17 +24,14 @@ from tb_lossdiag.rules.calls import Guess, guesses
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _CLASSES = Text(
-    "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which is what guessing costs: the untrained model is sure and wrong. {fate}",
-    "`{call}` 的第一个损失在第 {step} 步为 {first}，是瞎猜损失 {blind} 的 {times} 倍：未训练的模型自信而错误。{fate}",
+    "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which is what guessing costs: the untrained model is sure and wrong. {fate}"
 )
 _VALUES = Text(
-    "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which always predicting the targets' mean or median would cost: the outputs begin far from the targets. {fate}",
-    "`{call}` 的第一个损失在第 {step} 步为 {first}，是始终预测目标均值或中位数的损失 {blind} 的 {times} 倍：输出一开始就远离目标。{fate}",
+    "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which always predicting the targets' mean or median would cost: the outputs begin far from the targets. {fate}"
 )
-_BACK = Text("It was below that bound by step {step}.", "到第 {step} 步已降到该界限以下。")
-_STAYS = Text("It is still above that bound at step {step}.", "到第 {step} 步仍高于该界限。")
-_CLASS_ADVICE = Text(
-    """Let the model begin undecided: a small last layer makes all classes about equally likely, so that the first loss is near {blind}.
+_BACK = Text("It was below that bound by step {step}.")
+_STAYS = Text("It is still above that bound at step {step}.")
+_CLASS_ADVICE = Text("""Let the model begin undecided: a small last layer makes all classes about equally likely, so that the first loss is near {blind}.
 
 ```python
 last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
@@ -44,37 +41,15 @@ with torch.no_grad():
         last.bias.zero_()
 ```
 
-Also check that inputs are scaled (about mean 0 and standard deviation 1) and that labels belong to their inputs.""",
-    """让模型从“犹豫”开始：较小的最后一层使各类别概率相近，第一个损失就会接近 {blind}。
-
-```python
-last = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
-with torch.no_grad():
-    last.weight.mul_({scale})
-    if last.bias is not None:
-        last.bias.zero_()
-```
-
-还要检查输入是否已缩放（均值约 0、标准差约 1），标签是否与输入对应。""",
-)
-_VALUE_ADVICE = Text(
-    """Bring outputs and targets together before the training does it at great cost: scale the targets, and undo it when predicting.
+Also check that inputs are scaled (about mean 0 and standard deviation 1) and that labels belong to their inputs.""")
+_VALUE_ADVICE = Text("""Bring outputs and targets together before the training does it at great cost: scale the targets, and undo it when predicting.
 
 ```python
 mean, std = targets.mean(), targets.std()
 loss = criterion(model(inputs), (targets - mean) / std)
 ```
 
-Or start the last layer's bias at the targets' mean.""",
-    """在训练付出很大代价之前，先让输出与目标靠近：缩放目标，预测时再还原。
-
-```python
-mean, std = targets.mean(), targets.std()
-loss = criterion(model(inputs), (targets - mean) / std)
-```
-
-也可以把最后一层的偏置初始化为目标的均值。""",
-)
+Or start the last layer's bias at the targets' mean.""")
 
 
 @dataclass(frozen=True)
@@ -98,22 +73,10 @@ class InitialLossOff:
     Neural Networks ("verify loss at init").
     """
 
-    zh: ClassVar[str] = """第一个损失远高于“一无所知”时的水平。
-
-    为什么重要：最初的步数用来抵消糟糕的起点而不是学习，而且梯度可能大到优化器无法承受。
-
-    如何判断：把第一次检查中的损失与“不看输入”的损失相比。对 C 个类别，后者为 ln C（是非问题为 ln 2），达到其 `max_classes` 倍即为异常；对其他损失，后者为最佳常数预测的损失，例如目标的方差，达到其 `max_values` 倍即为异常。若在全程前 `patience` 的步数内，某次检查或数值与之相同（误差在 `same` 内）的损失或损失项记录回到界限以下，则只是提示。无量纲。
-
-    先试什么：分类时缩小最后一层；回归时缩放目标。
-
-    如何避免误报：类别不均衡与小批次（ln C 是其熵的上限）；带类别权重的损失不判断；续训的损失起点很低。
-
-    参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Karpathy 2019，训练神经网络的秘诀（“核对初始损失”）。
-    """
     code: ClassVar[str] = "LD106"
     name: ClassVar[str] = "initial-loss-off"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The first loss is far too high", "初始损失过高")
+    title: ClassVar[Text] = Text("The first loss is far too high")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE, CALL_BASELINE)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_OUTPUTS,
@@ -138,12 +101,7 @@ class InitialLossOff:
         """Yield a finding per loss call that began too high."""
         judged = [guess for guess in guesses(run) if self._judged(run, guess)]
         if not judged:
-            raise NotEnough(
-                Text(
-                    "an unweighted loss call whose loss of guessing is known",
-                    "需要一个不带权重、且瞎猜损失已知的损失调用",
-                )
-            )
+            raise NotEnough(Text("an unweighted loss call whose loss of guessing is known"))
         for guess in judged:
             summed = CALL_SUMMED in run and bool(np.any(run[CALL_SUMMED].column(guess.column) == 1))
             chance = np.isfinite(guess.uniform) and not summed
@@ -176,7 +134,7 @@ class InitialLossOff:
         }
         is_class = bool(np.isfinite(guess.uniform))
         text = _CLASSES if is_class else _VALUES
-        message = Text(text.en.format(fate=fate.en, **words), text.zh.format(fate=fate.zh, **words))
+        message = text.format(fate=fate, **words)
         evidence = Evidence(CALL_VALUE.name, guess.column, step, at, first, bound)
         advice = (_CLASS_ADVICE if is_class else _VALUE_ADVICE).format(
             blind=number(blind), scale=number(float(f"{min(0.1, blind / first):.1g}"))

@@ -14,11 +14,9 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, beside, sightings, too_few
 
 _MESSAGE = Text(
-    "Between two steps, {percent}% of the time ({wait} s of {step} s, median of {records} check-ups) passes before the forward pass begins: the model waits for data.",
-    "两步之间有 {percent}% 的时间（{step} 秒中的 {wait} 秒，{records} 次检查的中位数）在前向传播开始之前流逝：模型在等待数据。",
+    "Between two steps, {percent}% of the time ({wait} s of {step} s, median of {records} check-ups) passes before the forward pass begins: the model waits for data."
 )
-_ADVICE = Text(
-    """Load the next batches while the model works on this one:
+_ADVICE = Text("""Load the next batches while the model works on this one:
 
 ```python
 loader = torch.utils.data.DataLoader(
@@ -29,20 +27,7 @@ batch = batch.to(device, non_blocking=True)
 
 - Raise `num_workers` until the wait is gone or the CPU is full; decode and resize once, not in every epoch.
 - The same time counts what else the loop does there: evaluation, saving, printing. Do it less often.
-- Without the wait a step would take {busy} s: at best {gain} times as fast.""",
-    """在模型处理当前批次时加载后面的批次：
-
-```python
-loader = torch.utils.data.DataLoader(
-    dataset, batch_size=64, num_workers=4, persistent_workers=True, prefetch_factor=4, pin_memory=True
-)
-batch = batch.to(device, non_blocking=True)
-```
-
-- 增大 `num_workers`，直到不再等待或 CPU 用满；解码和缩放只做一次，不要每个轮次都做。
-- 这段时间也包括循环在那里做的其他事：评估、保存、打印。减少它们的频率。
-- 没有等待时一步需要 {busy} 秒：最多快 {gain} 倍。""",
-)
+- Without the wait a step would take {busy} s: at best {gain} times as fast.""")
 
 
 @dataclass(frozen=True)
@@ -64,22 +49,10 @@ class InputStarved:
     References: PyTorch, `torch.utils.data.DataLoader`; "Performance tuning guide"; Mohan et al. 2021 (arXiv 2007.06775).
     """
 
-    zh: ClassVar[str] = """模型在等待数据。
-
-    为什么重要：花钱买来的加速器在空转。
-
-    如何判断：最初 `skipped` 步之后的各次检查中，从一步结束到下一次前向传播开始的时间占一步时间的比例，取中位数；记录了普通步的时间就用它，否则用检查那一步的时间。高于 `max_share` 为警告，高于 `min_share` 为提示，且等待至少 `min_wait`。单位：无量纲、秒。
-
-    先试什么：增加加载进程，并预取。
-
-    如何避免误报：加载进程的启动和空队列（最初几步）；每步只需几毫秒的循环；个别很慢的步（中位数）；检查时的等待比普通一步还长（`max_wait`），例如机器正被别的任务占用。在加速器上，等待可能与其计算部分重叠，所以上限取得较高。
-
-    参考：PyTorch `torch.utils.data.DataLoader`；“Performance tuning guide”；Mohan 等 2021（arXiv 2007.06775）。
-    """
     code: ClassVar[str] = "LD804"
     name: ClassVar[str] = "input-starved"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The model waits for data", "模型在等待数据")
+    title: ClassVar[Text] = Text("The model waits for data")
     reads: ClassVar[tuple[Quantity, ...]] = (WAIT_SECONDS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (STEP_SECONDS, CHECK_SECONDS)
     explains: ClassVar[tuple[str, ...]] = ()
@@ -108,8 +81,7 @@ class InputStarved:
         if not judged:
             raise too_few(
                 self.min_check_ups,
-                f"check-ups after the first {self.skipped} steps",
-                f"次检查（最初 {self.skipped} 步之后）",
+                Text("check-ups after the first {skipped} steps").format(skipped=self.skipped),
             )
 
     def _judge(self, run: Run, seen: Sighting) -> Iterator[Finding]:

@@ -23,56 +23,31 @@ from tb_lossdiag.rules.rule import Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _MESSAGE = Text(
-    "`{call}` expects {wants}, but was given {got} in {count} of {checks} check-ups: values from {low} to {high}.",
-    "`{call}` 需要{wants}，但 {checks} 次检查中有 {count} 次得到的是{got}：取值 {low} 到 {high}。",
+    "`{call}` expects {wants}, but was given {got} in {count} of {checks} check-ups: values from {low} to {high}."
 )
-_LOG = Text("log-probabilities", "对数概率")
-_UNIT = Text("probabilities", "概率")
-_RAW = Text("raw outputs", "原始输出")
-_SOFT = Text("probabilities without their logarithm", "没有取对数的概率")
-_AXIS = Text("a log-softmax over another dimension", "在其他维度上做的 log-softmax")
-_NLL = Text(
-    """Use the loss that takes logits, or put a log-softmax over the class dimension in front:
+_LOG = Text("log-probabilities")
+_UNIT = Text("probabilities")
+_RAW = Text("raw outputs")
+_SOFT = Text("probabilities without their logarithm")
+_AXIS = Text("a log-softmax over another dimension")
+_NLL = Text("""Use the loss that takes logits, or put a log-softmax over the class dimension in front:
 
 ```python
 loss = torch.nn.functional.cross_entropy(logits, target)
 # the same: torch.nn.functional.nll_loss(logits.log_softmax(dim=1), target)
 ```
 
-If the model ends in a softmax, replace it by `log_softmax`; as it is, the loss falls towards -1 and rewards no certainty.""",
-    """使用接受 logits 的损失，或在前面对类别维做 log-softmax：
-
-```python
-loss = torch.nn.functional.cross_entropy(logits, target)
-# 等价写法：torch.nn.functional.nll_loss(logits.log_softmax(dim=1), target)
-```
-
-如果模型以 softmax 结尾，请换成 `log_softmax`；现在的损失只会趋向 -1，并不鼓励确信。""",
-)
-_KL = Text(
-    """The first argument of `kl_div` is a log-probability, the second a probability:
+If the model ends in a softmax, replace it by `log_softmax`; as it is, the loss falls towards -1 and rewards no certainty.""")
+_KL = Text("""The first argument of `kl_div` is a log-probability, the second a probability:
 
 ```python
 loss = torch.nn.functional.kl_div(logits.log_softmax(dim=-1), target, reduction="batchmean")
-```""",
-    """`kl_div` 的第一个参数是对数概率，第二个是概率：
-
-```python
-loss = torch.nn.functional.kl_div(logits.log_softmax(dim=-1), target, reduction="batchmean")
-```""",
-)
-_BCE = Text(
-    """Use the loss that takes logits; it is also more exact than a sigmoid followed by a logarithm:
+```""")
+_BCE = Text("""Use the loss that takes logits; it is also more exact than a sigmoid followed by a logarithm:
 
 ```python
 loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
-```""",
-    """使用接受 logits 的损失，它也比先 sigmoid 再取对数更精确：
-
-```python
-loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
-```""",
-)
+```""")
 _ADVICE = {"nll_loss": _NLL, "kl_div": _KL, "binary_cross_entropy": _BCE}
 
 
@@ -95,22 +70,10 @@ class LogitsIntoProbabilityLoss:
     layer before loss".
     """
 
-    zh: ClassVar[str] = """需要概率的损失得到了别的东西。
-
-    为什么重要：`nll_loss` 只是取出正确类别的输出。没有 log-softmax 就没有什么约束其他输出，损失会无止境下降，模型却学不到多少。
-
-    如何判断：在多数且至少 `min_checks` 次检查中，`nll_loss` 得到大于 0 的值，或各行指数之和不为 1（误差超过 `min_row_error`）；`kl_div` 得到大于 0 的值；`binary_cross_entropy` 得到 [0, 1] 之外的值。在非类别维上做 log-softmax 也会如此表现，并会指明。
-
-    先试什么：使用接受 logits 的损失，或对类别维做 log-softmax。
-
-    如何避免误报：半精度的 log-softmax；log(p + epsilon)，其各行之和接近 1；`kl_div` 的维度不限。
-
-    参考：PyTorch `torch.nn.NLLLoss`、`torch.nn.KLDivLoss`、`torch.nn.BCELoss`；UMLAUT（Schoop 等 2021）“损失前缺少 softmax 层”。
-    """
     code: ClassVar[str] = "LD503"
     name: ClassVar[str] = "logits-into-probability-loss"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The loss expects probabilities", "损失需要的是概率")
+    title: ClassVar[Text] = Text("The loss expects probabilities")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (CALL_ROW_EXP_ERROR, CALL_UNIT_SHARE, CALL_SOURCE)
     explains: ClassVar[tuple[str, ...]] = (
@@ -151,10 +114,7 @@ class LogitsIntoProbabilityLoss:
             "high": number(high),
             "call": call.name,
         }
-        message = Text(
-            _MESSAGE.en.format(wants=wants.en, got=got.en, **words),
-            _MESSAGE.zh.format(wants=wants.zh, got=got.zh, **words),
-        )
+        message = _MESSAGE.format(wants=wants, got=got, **words)
         bound = 1.0 if wants is _UNIT else 0.0
         evidence = call.evidence(CALL_INPUT_MAX, hits, high, bound)
         numbers = {"low": low, "high": high}

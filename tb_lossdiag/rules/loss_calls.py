@@ -83,9 +83,8 @@ def calls(run: Run, functions: Collection[str] = ()) -> list[Call]:
         wanted = ", ".join(functions) or "any loss function"
         others = ", ".join(seen) or "none"
         raise NotEnough(
-            Text(
-                f"a check-up that sees a call of {wanted}; seen: {others}",
-                f"需要检查时看到 {wanted} 的调用；看到的：{others}",
+            Text("a check-up that sees a call of {wanted}; seen: {others}").format(
+                wanted=wanted, others=others
             )
         )
     return found

@@ -14,38 +14,25 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings
 
 _MESSAGE = Text(
-    "The loss level fell to {best} by step {best_step} and is {end} at step {last}, {ratio} times as much; it has not come back.",
-    "损失水平在第 {best_step} 步降到 {best}，到第 {last} 步却为 {end}，是其 {ratio} 倍，并且没有回落。",
+    "The loss level fell to {best} by step {best_step} and is {end} at step {last}, {ratio} times as much; it has not come back."
 )
 _OTHER_DATA = Text(
-    " The model's inputs are not what they were then: their standard deviation went from {before} to {after}.",
-    "模型的输入也与当时不同：其标准差从 {before} 变为 {after}。",
+    " The model's inputs are not what they were then: their standard deviation went from {before} to {after}."
 )
-_NOTHING = Text("", "")
-_ADVICE = Text(
-    """Go back to a checkpoint from before step {first} and lower the learning rate{rate}.
+_NOTHING = Text("")
+_ADVICE = Text("""Go back to a checkpoint from before step {first} and lower the learning rate{rate}.
 
 - Clip the gradients, so that one bad batch cannot throw the parameters away.{family}
-- If it broke at a fixed place, look for what changes there: a schedule's jump, a new data shard, a weight being annealed.""",
-    """回到第 {first} 步之前的检查点，并降低学习率{rate}。
-
-- 裁剪梯度，以免一个坏批次毁掉参数。{family}
-- 如果总在同一处发散，检查那里有什么变化：学习率调度的跳变、新的数据分片、正在退火的权重。""",
-)
-_RATE = Text(
-    " (`lr` was {lr} there; try {less} and a warm-up)",
-    "（当时 `lr` 为 {lr}；试试 {less} 并加预热）",
-)
+- If it broke at a fixed place, look for what changes there: a schedule's jump, a new data shard, a weight being annealed.""")
+_RATE = Text(" (`lr` was {lr} there; try {less} and a warm-up)")
 _FAMILIES = {
     Family.SGD: Text(
-        " With SGD the step grows with the gradient: `clip_grad_norm_` acts directly.",
-        "SGD 的步长随梯度增大，`clip_grad_norm_` 直接起作用。",
+        " With SGD the step grows with the gradient: `clip_grad_norm_` acts directly."
     ),
     Family.ADAM: Text(
-        " With an Adam-like optimizer also try a smaller second beta (0.95): a late spike outruns a slow average.",
-        "对 Adam 类优化器还可减小第二个 beta（0.95）：平均太慢会跟不上突增的梯度。",
+        " With an Adam-like optimizer also try a smaller second beta (0.95): a late spike outruns a slow average."
     ),
-    Family.UNKNOWN: Text("", ""),
+    Family.UNKNOWN: Text(""),
 }
 
 
@@ -70,22 +57,10 @@ class LossDivergence:
     (arXiv 2205.01068), section 2.5.
     """
 
-    zh: ClassVar[str] = """训练损失离开了最好水平并且不再回落。
-
-    为什么重要：参数已被甩出训练好的区域，继续训练很少能恢复。
-
-    如何判断：水平 = 一个窗口内记录的中位数（窗口为全部记录的二十分之一，3 到 50 条）。最后的水平连续至少 `min_records` 条记录（直到末尾）不低于最好水平的 `factor` 倍，没有下降趋势，并且丢掉了已取得下降的至少 `regained`，且超过记录间噪声的 3 倍。若最好水平时与末尾的检查中模型输入的标准差相差超过 `max_change`，则只是提示。单位与损失相同。
-
-    先试什么：从上升之前重新开始，降低学习率，加预热和梯度裁剪。
-
-    如何避免误报：会取负值的损失和多个模型的博弈（如 GAN）不评估；预热期的波动会在训练结束前消失；接近零的损失翻倍无关紧要；噪声；有意变难的数据（以其尺度能看出为限）。
-
-    参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Zhang 等 2022，OPT-175B 日志（arXiv 2205.01068）2.5 节。
-    """
     code: ClassVar[str] = "LD102"
     name: ClassVar[str] = "loss-divergence"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The loss diverges", "损失发散")
+    title: ClassVar[Text] = Text("The loss diverges")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE, STEPS, INPUT_STD)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105")
@@ -121,7 +96,7 @@ class LossDivergence:
             ratio=number(ratio),
         )
         data = self._other_data(run, found.best_step)
-        message = Text(message.en + data.en, message.zh + data.zh)
+        message = Text("{message}{data}").format(message=message, data=data)
         severity = self.severity if data is _NOTHING else Severity.INFO
         bound = self.factor * found.best
         evidence = Evidence(LOSS.name, "", *ends, found.end, bound)
@@ -141,9 +116,6 @@ class LossDivergence:
 
 def _advice(run: Run, first: int) -> Text:
     lr = rate(run, first)
-    more = Text("", "") if lr is None else _RATE.format(lr=number(lr), less=number(lr / 3))
+    more = Text("") if lr is None else _RATE.format(lr=number(lr), less=number(lr / 3))
     kind = _FAMILIES[family(run)]
-    return Text(
-        _ADVICE.en.format(first=first, rate=more.en, family=kind.en),
-        _ADVICE.zh.format(first=first, rate=more.zh, family=kind.zh),
-    )
+    return _ADVICE.format(first=first, rate=more, family=kind)

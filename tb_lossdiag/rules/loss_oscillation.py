@@ -30,45 +30,26 @@ from tb_lossdiag.rules.sparse import latest, windowed
 from tb_lossdiag.rules.updates import estimated
 
 _SWINGS = Text(
-    "From step {first} to {last} the loss swings up and down from step to step (correlation of neighbours {correlation}), by {spread} around a level of {level} that does not fall.",
-    "从第 {first} 步到第 {last} 步，损失逐步上下摆动（相邻值的相关系数 {correlation}），幅度为 {spread}，而水平 {level} 没有下降。",
+    "From step {first} to {last} the loss swings up and down from step to step (correlation of neighbours {correlation}), by {spread} around a level of {level} that does not fall."
 )
 _JUMPS = Text(
-    "From step {first} to {last} the loss jumps by {spread} from record to record, {times} times as much as in the run's first part, around a level of {level} that does not fall.",
-    "从第 {first} 步到第 {last} 步，损失在记录之间跳动 {spread}，是训练前段的 {times} 倍，而水平 {level} 没有下降。",
+    "From step {first} to {last} the loss jumps by {spread} from record to record, {times} times as much as in the run's first part, around a level of {level} that does not fall."
 )
-_ADVICE = Text(
-    """The steps overshoot: lower the learning rate{rate} or let it decay.
+_ADVICE = Text("""The steps overshoot: lower the learning rate{rate} or let it decay.
 
 ```python
 scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total_steps)
 ```
 
 - {family}
-- A larger batch calms what comes from the batches; if that does not calm it, it is the step.""",
-    """步子跨过了谷底：降低学习率{rate}，或让它逐渐衰减。
-
-```python
-scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total_steps)
-```
-
-- {family}
-- 更大的批次能平息来自批次的波动；如果仍不平息，就是步长的问题。""",
-)
-_RATE = Text(" (now {lr}; try {less})", "（现为 {lr}；试试 {less}）")
+- A larger batch calms what comes from the batches; if that does not calm it, it is the step.""")
+_RATE = Text(" (now {lr}; try {less})")
 _FAMILIES = {
-    Family.SGD: Text(
-        "With SGD momentum adds to the swing: try 0.9 instead of more.",
-        "对 SGD 来说，动量会加大摆动：不要超过 0.9。",
-    ),
+    Family.SGD: Text("With SGD momentum adds to the swing: try 0.9 instead of more."),
     Family.ADAM: Text(
-        "With an Adam-like optimizer every step has about the length of the learning rate, however small the gradient: only a decay brings it to rest.",
-        "Adam 类优化器的每一步都约等于学习率，与梯度多小无关：只有衰减才能让它停下来。",
+        "With an Adam-like optimizer every step has about the length of the learning rate, however small the gradient: only a decay brings it to rest."
     ),
-    Family.UNKNOWN: Text(
-        "Pass `optimizer=` to `add_diagnostics` for advice that fits it.",
-        "给 `add_diagnostics` 传入 `optimizer=`，可得到与之相符的建议。",
-    ),
+    Family.UNKNOWN: Text("Pass `optimizer=` to `add_diagnostics` for advice that fits it."),
 }
 
 
@@ -104,22 +85,10 @@ class LossOscillation:
     losses swing at the edge of stability while they fall.
     """
 
-    zh: ClassVar[str] = """损失来回摆动，没有进展。
-
-    为什么重要：优化器在谷的两侧来回跳，到不了谷底。
-
-    如何判断：看训练的后一半，其水平在前后两段之间的下降不超过 `max_fall`，且仍高于起点的 `learned`。或者相邻一步的记录方向相反：损失与自身下一步的相关系数低于 `max_correlation`，并且离散程度至少为水平的 `min_spread`；或者记录间的噪声至少是训练前四分之一的 `min_growth` 倍，并且至少为水平的 `min_jump`。此外，一步必须长到足以造成这种摆动：摆动不超过各权重“更新范数 × 梯度范数”之和（由优化器公式得出）的 `max_reach` 倍；无法得知时只作提示。无量纲。
-
-    先试什么：把学习率降到三分之一，或使用会衰减的调度。
-
-    如何避免误报：两类批次轮流出现时，摆动与步长无关；批次噪声不会正负交替，从一开始就存在，并且不出现在验证损失中（若验证损失平稳一半以上，则不报告）；边摆动边下降的损失；已收敛的损失；多个模型。
-
-    参考：LeCun、Bottou、Orr 与 Müller 1998，Efficient BackProp 第 5 节；Cohen 等 2021（arXiv 2103.00065）：全批量训练的损失会在稳定边缘摆动，同时下降。
-    """
     code: ClassVar[str] = "LD105"
     name: ClassVar[str] = "loss-oscillation"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The loss swings without falling", "损失来回摆动而不下降")
+    title: ClassVar[Text] = Text("The loss swings without falling")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         VALIDATION_LOSS,
@@ -237,7 +206,5 @@ def _opposed(values: Doubles) -> tuple[float, float]:
 
 def _advice(run: Run, last: int) -> Text:
     lr, kind = rate(run, last), _FAMILIES[family(run)]
-    at = Text("", "") if not lr else _RATE.format(lr=number(lr), less=number(lr / 3))
-    return Text(
-        _ADVICE.en.format(rate=at.en, family=kind.en), _ADVICE.zh.format(rate=at.zh, family=kind.zh)
-    )
+    at = Text("") if not lr else _RATE.format(lr=number(lr), less=number(lr / 3))
+    return _ADVICE.format(rate=at, family=kind)

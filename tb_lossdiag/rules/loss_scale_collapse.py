@@ -14,11 +14,9 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import loss_broke_at, sightings, too_few
 
 _MESSAGE = Text(
-    "The loss scale fell from {high} to {low} ({times} times) between step {first} and {last}, and has not come back.",
-    "缩放因子在第 {first} 步到第 {last} 步之间从 {high} 降到 {low}（缩小 {times} 倍），此后没有恢复。",
+    "The loss scale fell from {high} to {low} ({times} times) between step {first} and {last}, and has not come back."
 )
-_ADVICE = Text(
-    """Gradients grow faster than the scale can follow: the training is about to become unstable, often some tens of steps later. Stop and
+_ADVICE = Text("""Gradients grow faster than the scale can follow: the training is about to become unstable, often some tens of steps later. Stop and
 go back to a checkpoint before step {first}:
 
 - lower the learning rate, or skip the batches of that stretch;
@@ -28,18 +26,7 @@ go back to a checkpoint before step {first}:
 ```python
 if scaler.get_scale() < 128:
     scaler.update(128.0)
-```""",
-    """梯度增长得比缩放因子的调整更快：训练往往在几十步之后就会失稳。请停下来，回到第 {first} 步之前的检查点：
-
-- 降低学习率，或跳过那一段的批次；
-- 在 `scaler.unscale_(optimizer)` 之后裁剪；查看哪一层的梯度范数最先增大；
-- 如果设备支持，使用 bfloat16；排查期间给缩放因子设一个下限：
-
-```python
-if scaler.get_scale() < 128:
-    scaler.update(128.0)
-```""",
-)
+```""")
 
 _TINY = 1e-30
 """Instead of a scale of 0."""
@@ -64,22 +51,10 @@ class LossScaleCollapse:
     `torch.amp.GradScaler`.
     """
 
-    zh: ClassVar[str] = """缩放因子一路下降。
-
-    为什么重要：每次减半都是一次溢出。连续多次且没有恢复，往往发生在爆炸之前；因子过小时，小的梯度会在 float16 中消失。
-
-    如何判断：在最初 `search` 步之后，缩放因子在 `max_steps` 步之内缩小到 1/`min_fall` 以下，并且最后不高于所降到的值的两倍。低于 1 时为错误。无量纲。
-
-    先试什么：回到检查点、更小的学习率、bfloat16。
-
-    如何避免误报：开始时寻找缩放因子的阶段；之后会被增长弥补的个别减半；缓慢的漂移；下降开始时损失已是 NaN，此时每一步都会溢出（LD101）。
-
-    参考：Zeng 等 2023，GLM-130B（arXiv 2210.02414），关于混合精度下的损失尖峰与梯度；PyTorch `torch.amp.GradScaler`。
-    """
     code: ClassVar[str] = "LD802"
     name: ClassVar[str] = "loss-scale-collapse"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The loss scale collapses", "缩放因子崩溃")
+    title: ClassVar[Text] = Text("The loss scale collapses")
     reads: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_NONFINITE,)
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD104", "LD605", "LD801", "LD805")
@@ -98,11 +73,7 @@ class LossScaleCollapse:
         for column, steps, scale in sightings(run, AMP_SCALE):
             after = steps >= (int(steps[0]) if len(steps) else 0) + self.search
             if after.sum() < self.min_records:
-                raise too_few(
-                    self.min_records,
-                    "records of the scale after its search",
-                    "条缩放因子记录（寻找之后）",
-                )
+                raise too_few(self.min_records, Text("records of the scale after its search"))
             yield from self._judge(run, column, steps[after], scale[after])
 
     def _judge(self, run: Run, column: str, steps: Steps, scale: Doubles) -> Iterator[Finding]:

@@ -26,52 +26,36 @@ from tb_lossdiag.rules.spans import Span, median
 from tb_lossdiag.rules.spikes import baseline, grouped
 
 _MESSAGE = Text(
-    "The loss jumped {count} time(s) out of its noise. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}",
-    "损失有 {count} 次跳出自身的噪声。最高的一次在第 {step} 步达到 {peak}，是之前水平（{level}）的 {times} 倍；{fate}。{term}{layer}",
+    "The loss jumped {count} time(s) out of its noise. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}"
 )
-_BACK = Text("it was back after {steps} step(s)", "{steps} 步之后恢复")
-_STAYS = Text("it has not come back", "至今没有恢复")
-_OPEN = Text(
-    "the run ends before one can say whether it comes back", "训练在能判断是否恢复之前就结束了"
-)
-_ADVICE = Text(
-    """{kind}
+_BACK = Text("it was back after {steps} step(s)")
+_STAYS = Text("it has not come back")
+_OPEN = Text("the run ends before one can say whether it comes back")
+_ADVICE = Text("""{kind}
 
 - Look at the batch of step {step}: labels, lengths, values out of range. The same batch at a healthy checkpoint tells data from weights.
 - {guard}
-- {family}""",
-    """{kind}
-
-- 检查第 {step} 步的批次：标签、长度、超出范围的数值。用健康的检查点重算同一批次，就能区分是数据还是权重的问题。
-- {guard}
-- {family}""",
-)
+- {family}""")
 _DATA = Text(
-    "The loss was back at once, so the weights are unhurt: this points to the batch rather than to the optimizer.",
-    "损失立刻恢复，说明权重没有受损：问题更可能在批次而不在优化器。",
+    "The loss was back at once, so the weights are unhurt: this points to the batch rather than to the optimizer."
 )
 _WEIGHTS = Text(
-    "The loss stayed high for a while, so the step itself has hurt the weights: this points to too long a step.",
-    "损失在一段时间内居高不下，说明这一步损害了权重：问题更可能是步长过大。",
+    "The loss stayed high for a while, so the step itself has hurt the weights: this points to too long a step."
 )
 _CLIP = Text(
-    "Gradients are clipped already: a lower `max_norm`, near their median norm of {norm}, catches such steps.",
-    "梯度已经被裁剪：把 `max_norm` 降到范数中位数 {norm} 附近，才能拦住这样的步。",
+    "Gradients are clipped already: a lower `max_norm`, near their median norm of {norm}, catches such steps."
 )
 _NO_CLIP = Text(
-    "Clip the global norm, so that one batch cannot move the weights far: `writer.clip_grad_norm_(model.parameters(), max_norm=1.0)`.",
-    "裁剪全局范数，使单个批次不能把权重移得太远：`writer.clip_grad_norm_(model.parameters(), max_norm=1.0)`。",
+    "Clip the global norm, so that one batch cannot move the weights far: `writer.clip_grad_norm_(model.parameters(), max_norm=1.0)`."
 )
 _FAMILIES = {
     Family.SGD: Text(
-        "With SGD the step grows with the gradient: a lower learning rate shrinks both.",
-        "SGD 的步长随梯度增大：降低学习率可以减小两者。",
+        "With SGD the step grows with the gradient: a lower learning rate shrinks both."
     ),
     Family.ADAM: Text(
-        "With an Adam-like optimizer a smaller second beta (0.95) lets its scale follow a sudden gradient.",
-        "对 Adam 类优化器，较小的第二个 beta（0.95）能让它的尺度跟上突增的梯度。",
+        "With an Adam-like optimizer a smaller second beta (0.95) lets its scale follow a sudden gradient."
     ),
-    Family.UNKNOWN: Text("Then try a lower learning rate.", "然后试试更低的学习率。"),
+    Family.UNKNOWN: Text("Then try a lower learning rate."),
 }
 
 
@@ -107,22 +91,10 @@ class LossSpike:
     section 2.5; Takase et al. 2023, Spike No More (arXiv 2312.16903).
     """
 
-    zh: ClassVar[str] = """损失跳出了自身的噪声。
-
-    为什么重要：尖峰是训练开始损坏或坏批次暴露的时刻，从那里更容易看清之后发生的事。
-
-    如何判断：损失的对数比此前的水平（前 32 条记录的中位数，噪声取前 128 条）高出 `min_deviation` 个标准差以上（按相邻记录之差计），至少是该水平的 `min_factor` 倍，并且上升幅度不少于训练开始时损失的 `min_rise`。含多步的记录取其最高值。若有一次在 `patience` 条记录内没有回到水平的 `recovered` 倍以下，或至少 `min_spikes` 次持续 `lasting` 条记录或超过训练开始时的损失，则为警告；否则为提示。单位与损失相同。
-
-    先试什么：检查该批次，裁剪梯度，降低学习率。
-
-    如何避免误报：噪声是损失的倍数，因此在对数上比较；损失接近零时的个别难样本；最初的记录；会取负值的损失和多个模型的博弈不评估。
-
-    参考：OLMo-core `SkipStepOptimizer`（128 步、6 个标准差）；Zhang 等 2022，OPT-175B（arXiv 2205.01068）2.5 节；Takase 等 2023，Spike No More（arXiv 2312.16903）。
-    """
     code: ClassVar[str] = "LD103"
     name: ClassVar[str] = "loss-spike"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The loss spikes", "损失出现尖峰")
+    title: ClassVar[Text] = Text("The loss spikes")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         LOSS_TERM,
@@ -157,9 +129,8 @@ class LossSpike:
         loss.needs_positive()
         if len(loss) <= self.min_before:
             raise NotEnough(
-                Text(
-                    f"more than {self.min_before} records of the loss",
-                    f"需要超过 {self.min_before} 条损失记录",
+                Text("more than {min_before} records of the loss").format(
+                    min_before=self.min_before
                 )
             )
         spikes = self._spikes(loss.values, loss.start)
@@ -229,10 +200,7 @@ class LossSpike:
             "times": number(float(values[spike.top] / spike.level)),
             "level": number(spike.level),
         }
-        return Text(
-            _MESSAGE.en.format(fate=fate.en, term=term.en, layer=layer.en, **words),
-            _MESSAGE.zh.format(fate=fate.zh, term=term.zh, layer=layer.zh, **words),
-        )
+        return _MESSAGE.format(fate=fate, term=term, layer=layer, **words)
 
 
 def _advice(run: Run, step: int, weights: bool) -> Text:
@@ -240,7 +208,4 @@ def _advice(run: Run, step: int, weights: bool) -> Text:
     norm = float(median(run[CLIP_GLOBAL_NORM].values.ravel())) if clips else np.nan
     guard = _CLIP.format(norm=number(norm)) if np.isfinite(norm) else _NO_CLIP
     kind, by = (_WEIGHTS if weights else _DATA), _FAMILIES[family(run)]
-    return Text(
-        _ADVICE.en.format(kind=kind.en, step=step, guard=guard.en, family=by.en),
-        _ADVICE.zh.format(kind=kind.zh, step=step, guard=guard.zh, family=by.zh),
-    )
+    return _ADVICE.format(kind=kind, step=step, guard=guard, family=by)

@@ -22,19 +22,15 @@ from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, Layout, layout
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 
 _ALL = Text(
-    "All {count} linear and convolution layers feed each other with nothing non-linear between: together they are 1 linear map.",
-    "全部 {count} 个线性层与卷积层直接相连，中间没有任何非线性：合起来只是 1 个线性映射。",
+    "All {count} linear and convolution layers feed each other with nothing non-linear between: together they are 1 linear map."
 )
 _POOLED = Text(
-    "Of {count} linear and convolution layers, {direct} are fed by another with nothing non-linear between, and the model has no activation at all: only pooling keeps it from being 1 linear map.",
-    "{count} 个线性层与卷积层中有 {direct} 个直接由另一层馈入，中间没有任何非线性，而且整个模型没有任何激活函数：只因有池化才不是 1 个线性映射。",
+    "Of {count} linear and convolution layers, {direct} are fed by another with nothing non-linear between, and the model has no activation at all: only pooling keeps it from being 1 linear map."
 )
 _SOME = Text(
-    "{count} pairs of layers feed each other with nothing non-linear between, each pair is 1 linear map: {pairs}.",
-    "有 {count} 对层直接相连，中间没有任何非线性，每一对只是 1 个线性映射：{pairs}。",
+    "{count} pairs of layers feed each other with nothing non-linear between, each pair is 1 linear map: {pairs}."
 )
-_ADVICE = Text(
-    """Put an activation between them, as in
+_ADVICE = Text("""Put an activation between them, as in
 
 ```python
 model = torch.nn.Sequential(
@@ -44,19 +40,7 @@ model = torch.nn.Sequential(
 )
 ```
 
-If it is meant to be linear, one layer does the same with fewer parameters.""",
-    """在它们之间加入激活函数，例如
-
-```python
-model = torch.nn.Sequential(
-    torch.nn.Linear(features, hidden),
-    torch.nn.ReLU(),
-    torch.nn.Linear(hidden, outputs),
-)
-```
-
-如果本来就要线性，一层即可做到同样的事，参数还更少。""",
-)
+If it is meant to be linear, one layer does the same with fewer parameters.""")
 
 
 @dataclass(frozen=True)
@@ -79,22 +63,10 @@ class MissingNonlinearity:
     activations".
     """
 
-    zh: ClassVar[str] = """线性层直接相连，中间没有激活函数。
-
-    为什么重要：连续两个线性映射等于一个。模型参数更多，却并不比线性模型能表示更多。
-
-    如何判断：一个线性层或卷积层的输出张量原样成为下一个的输入（忽略 dropout 与变形）。若除第一个外模型的每个此类层都如此，且没有别的非线性，则为警告：整个模型是线性的。若至少 `min_pairs` 个层如此，而其余模块都是池化，也为警告。少于 `min_layers` 个时须知道其大小。在别处有激活函数的模型中，成对的线性层为信息。
-
-    先试什么：在层间加入激活函数。
-
-    如何避免误报：以函数方式调用或手写的激活（张量已不同）；中间比两端都窄的低秩分解；常常有意分离的成对卷积；层间的归一化；只有一层的模型。
-
-    参考：Goodfellow、Bengio 与 Courville 2016，《深度学习》6.1 节；UMLAUT（Schoop 等 2021）“缺少非线性激活”。
-    """
     code: ClassVar[str] = "LD708"
     name: ClassVar[str] = "missing-nonlinearity"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("No activation between linear layers", "线性层之间没有激活函数")
+    title: ClassVar[Text] = Text("No activation between linear layers")
     reads: ClassVar[tuple[Quantity, ...]] = (MODULE_KIND, MODULE_FED_BY)
     may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_LAST, PARAMETER_SIZE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD108")
@@ -108,9 +80,7 @@ class MissingNonlinearity:
         """Yield one finding per model that is linear, or one for all its pairs."""
         models = [(each, _layers(each)) for each in layout(run).models()]
         if max((len(layers) for _, layers in models), default=0) < 2:  # noqa: PLR2004  (a pair)
-            raise NotEnough(
-                Text("a model of two or more linear layers", "需要含两个以上线性层的模型")
-            )
+            raise NotEnough(Text("a model of two or more linear layers"))
         for modules, layers in models:
             yield from self._model(run, modules, layers)
 

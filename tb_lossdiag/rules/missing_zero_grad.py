@@ -20,11 +20,9 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import beside, sightings, too_few
 
 _MESSAGE = Text(
-    "In {count} of {all} check-ups `backward()` began with the gradients that the step before had already used, with a norm of {carried} at first and {after} in the end.",
-    "{all} 次检查中有 {count} 次，`backward()` 开始时仍带着上一步已经用过的梯度，其范数最初为 {carried}，最后为 {after}。",
+    "In {count} of {all} check-ups `backward()` began with the gradients that the step before had already used, with a norm of {carried} at first and {after} in the end."
 )
-_ADVICE = Text(
-    """Reset the gradients once per step:
+_ADVICE = Text("""Reset the gradients once per step:
 
 ```python
 optimizer.zero_grad()
@@ -34,17 +32,7 @@ optimizer.step()
 
 If you accumulate on purpose, reset after each `optimizer.step()`: a gradient that was used once must not be used again. Each step so
 far has moved along the sum of all gradients since the start, so the learning rate may be too small or too large afterwards: choose it
-anew.""",
-    """每一步都重置一次梯度：
-
-```python
-optimizer.zero_grad()
-loss.backward()
-optimizer.step()
-```
-
-如果是有意累积，请在每次 `optimizer.step()` 之后重置：用过一次的梯度不应再用。此前的每一步都沿着从头开始的梯度之和移动，因此改正后学习率可能偏小或偏大，请重新选择。""",
-)
+anew.""")
 
 
 @dataclass(frozen=True)
@@ -65,22 +53,10 @@ class MissingZeroGrad:
     References: PyTorch, "Zeroing out gradients in PyTorch" recipe; `Optimizer.zero_grad`.
     """
 
-    zh: ClassVar[str] = """梯度从未重置，每一步都沿着此前所有梯度之和移动。
-
-    为什么重要：这个和不断增大，指向很久以前的损失方向，使训练振荡甚至发散。
-
-    如何判断：一步更新与下一次反向传播之间没有任何重置，且反向传播开始时已有的梯度至少是结束时的 `min_carried` 倍；在每步只有一次反向传播的检查中，这种情况超过 `min_share`，且至少 `min_check_ups` 次。单位：占检查次数的比例。
-
-    先试什么：在 `backward()` 之前调用 `optimizer.zero_grad()`。
-
-    如何避免误报：微批累积（两次更新之间有多次反向传播的不计；另一个模型的损失也可能先到达这些参数，例如生成器的损失会经过判别器）；其他方式的重置；第一步。
-
-    参考：PyTorch 教程“Zeroing out gradients in PyTorch”；`Optimizer.zero_grad`。
-    """
     code: ClassVar[str] = "LD606"
     name: ClassVar[str] = "missing-zero-grad"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Gradients are not reset between steps", "步与步之间没有重置梯度")
+    title: ClassVar[Text] = Text("Gradients are not reset between steps")
     reads: ClassVar[tuple[Quantity, ...]] = (CARRIED_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (ZERO_GRADS, BACKWARDS, FIRST_BACKWARD_NORM)
     explains: ClassVar[tuple[str, ...]] = (
@@ -113,11 +89,7 @@ class MissingZeroGrad:
                 judged = True
                 yield from self._judge(run, column, steps[single], carried[single])
         if not judged:
-            raise too_few(
-                self.min_check_ups,
-                "check-ups with one backward per step",
-                "次每步只有一次反向传播的检查",
-            )
+            raise too_few(self.min_check_ups, Text("check-ups with one backward per step"))
 
     def _judge(self, run: Run, column: str, steps: Steps, carried: Doubles) -> Iterator[Finding]:
         reset = beside(run, ZERO_GRADS, steps, column, 0.0) >= 1

@@ -115,8 +115,7 @@ def needs_check_ups(table: Table, least: int) -> None:
     """Raise `NotEnough` where no column has a value in `least` check-ups."""
     if there(table.values).sum(axis=0).max(initial=0) < least:
         raise NotEnough(
-            Text(
-                f"at least {least} check-ups with {table.quantity.name}",
-                f"至少需要 {least} 次含 {table.quantity.name} 的检查",
+            Text("at least {least} check-ups with {name}").format(
+                least=least, name=table.quantity.name
             )
         )

@@ -15,27 +15,16 @@ from tb_lossdiag.rules.sightings import beside, counted, sightings, too_few
 from tb_lossdiag.rules.weighted import mean
 
 _MESSAGE = Text(
-    "Recording took {percent}% of the training's time: {own} s of {step} s per step, {total} s in all.",
-    "记录占用了训练时间的 {percent}%：每步 {step} 秒中的 {own} 秒，总共 {total} 秒。",
+    "Recording took {percent}% of the training's time: {own} s of {step} s per step, {total} s in all."
 )
-_ADVICE = Text(
-    """Turn down what costs most, in this order:
+_ADVICE = Text("""Turn down what costs most, in this order:
 
 ```python
 writer.watch(model, optimizer, every=10, activations=False, check_up=False)  # look at every 10th step
 ```
 
 - `decompose=` costs a backward pass per term: make its cadence sparser, or point it at a shared representation.
-- Many small parameters cost more than few large ones: watch the part that matters.""",
-    """按以下顺序减少开销最大的部分：
-
-```python
-writer.watch(model, optimizer, every=10, activations=False, check_up=False)  # 每 10 步观察一次
-```
-
-- `decompose=` 每个损失项需要一次反向传播：降低它的频率，或只针对共享表示。
-- 许多小参数比少量大参数更费时：只观察重要的部分。""",
-)
+- Many small parameters cost more than few large ones: watch the part that matters.""")
 
 
 @dataclass(frozen=True)
@@ -54,22 +43,10 @@ class MonitoringCost:
     References: none; the writer measures its own time.
     """
 
-    zh: ClassVar[str] = """记录占用了可观的训练时间。
-
-    为什么重要：诊断的代价不应超过它带来的节省。
-
-    如何判断：在最初 `skipped` 步之后，按步数加权，记录所用的秒数占全部步的秒数的比例高于 `max_share`，且记录总共用了 `min_seconds` 以上。单位：无量纲、秒。
-
-    先试什么：降低记录频率。
-
-    如何避免误报：最初几步的检查；总量微不足道的小训练；它只是提示。
-
-    参考：无；写入器会测量自己的用时。
-    """
     code: ClassVar[str] = "LD903"
     name: ClassVar[str] = "monitoring-cost"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("Recording costs time", "记录耗费时间")
+    title: ClassVar[Text] = Text("Recording costs time")
     reads: ClassVar[tuple[Quantity, ...]] = (OWN_SECONDS, STEP_SECONDS)
     may_read: ClassVar[tuple[Quantity, ...]] = (STEPS,)
     explains: ClassVar[tuple[str, ...]] = ()
@@ -95,7 +72,7 @@ class MonitoringCost:
                 seconds = own[kept], whole[kept], weights
                 yield from self._judge(column, steps[kept], seconds)
         if not judged:
-            raise too_few(self.min_records, "records of the steps' seconds", "条每步用时的记录")
+            raise too_few(self.min_records, Text("records of the steps' seconds"))
 
     def _judge(
         self, column: str, steps: Steps, seconds: tuple[Doubles, Doubles, Doubles]

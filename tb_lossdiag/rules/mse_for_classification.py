@@ -30,54 +30,29 @@ from tb_lossdiag.rules.progress import has_learned
 from tb_lossdiag.rules.rule import Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
-_MESSAGE = Text(
-    "`{call}` compares outputs with {what} in {count} of {checks} check-ups{squashed}.",
-    "{checks} 次检查中有 {count} 次 `{call}` 把输出与{what}作比较{squashed}。",
-)
-_ONE_HOT = Text("one-hot targets of {classes} classes", " {classes} 个类别的 one-hot 目标")
-_BINARY = Text("yes-or-no targets ({low} and {high})", "是或否的目标（{low} 与 {high}）")
-_INDEX = Text(
-    "{classes} whole numbers from {low} to {high}, which look like class indices",
-    " {low} 到 {high} 的 {classes} 个整数，看起来是类别编号",
-)
+_MESSAGE = Text("`{call}` compares outputs with {what} in {count} of {checks} check-ups{squashed}.")
+_ONE_HOT = Text("one-hot targets of {classes} classes")
+_BINARY = Text("yes-or-no targets ({low} and {high})")
+_INDEX = Text("{classes} whole numbers from {low} to {high}, which look like class indices")
 _SQUASHED = Text(
-    ", after a squashing function, whose gradient vanishes just where the output is most wrong",
-    "，而且输出经过压缩函数，恰在错得最厉害时梯度消失",
+    ", after a squashing function, whose gradient vanishes just where the output is most wrong"
 )
-_NOT_SQUASHED = Text("", "")
-_MANY = Text(
-    """If these are classes, use cross-entropy on the raw outputs:
+_NOT_SQUASHED = Text("")
+_MANY = Text("""If these are classes, use cross-entropy on the raw outputs:
 
 ```python
 loss = torch.nn.functional.cross_entropy(logits, {target})  # no softmax or sigmoid at the end of the model
 ```
 
 Its gradient is (probability - target), however wrong the output is. For ordered grades or counts a regression loss may be what you
-want: then ignore LD505.""",
-    """如果这些是类别，请对原始输出使用交叉熵：
-
-```python
-loss = torch.nn.functional.cross_entropy(logits, {target})  # 模型末尾不要 softmax 或 sigmoid
-```
-
-无论输出错得多厉害，它的梯度都是（概率 − 目标）。对有序等级或计数，回归损失可能正合适：此时可忽略 LD505。""",
-)
-_TWO = Text(
-    """If this is a yes-or-no question, use the logistic loss on the raw output:
+want: then ignore LD505.""")
+_TWO = Text("""If this is a yes-or-no question, use the logistic loss on the raw output:
 
 ```python
 loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, (target > 0).float())  # no sigmoid at the end of the model
 ```
 
-Its gradient is (probability - target), however wrong the output is. A least-squares GAN is meant to be like this: then ignore LD505.""",
-    """如果这是一个是或否的问题，请对原始输出使用逻辑损失：
-
-```python
-loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, (target > 0).float())  # 模型末尾不要 sigmoid
-```
-
-无论输出错得多厉害，它的梯度都是（概率 − 目标）。最小二乘 GAN 本该如此：此时可忽略 LD505。""",
-)
+Its gradient is (probability - target), however wrong the output is. A least-squares GAN is meant to be like this: then ignore LD505.""")
 
 
 @dataclass(frozen=True)
@@ -100,22 +75,10 @@ class MseForClassification:
     References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.2.2; Hui and Belkin 2021 (arXiv 2006.07322).
     """
 
-    zh: ClassVar[str] = """对类别使用了回归损失。
-
-    为什么重要：sigmoid 或 softmax 之后的平方误差，恰在输出错得最厉害时梯度消失，训练可能根本无法起步。对类别编号来说，它等于声称类别 9 比类别 2 离 1 更远。
-
-    如何判断：在多数检查中，MSE、L1 或 Huber 损失的目标是 one-hot 行（至少占 `min_one_hot`）；或单个输出只有两个整数目标，0 或 −1 与 1；或是从 0 或 1 开始、至多 `max_classes` 个不同的整数。对 one-hot 行，以及 sigmoid、softmax 或 tanh 之后的是或否目标为警告，除非训练已学会（准确率高，或损失比起点下降了 `min_learned`）；其余为信息，因为可能是等级、计数或最小二乘分类器。
-
-    先试什么：对原始输出使用交叉熵。
-
-    如何避免误报：计数和等级无法与类别编号区分（仅信息）；二值图像；最小二乘 GAN 每次调用只有一种目标；线性输出上行之有效的平方损失（Hui 与 Belkin 2021）。
-
-    参考：Goodfellow、Bengio 与 Courville 2016，《深度学习》6.2.2 节；Hui 与 Belkin 2021（arXiv 2006.07322）。
-    """
     code: ClassVar[str] = "LD505"
     name: ClassVar[str] = "mse-for-classification"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("A regression loss on classes", "对类别使用回归损失")
+    title: ClassVar[Text] = Text("A regression loss on classes")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_TARGET_WHOLE, CALL_TARGET_UNIQUE, CALL_OUTPUTS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_TARGET_ONE_HOT,
@@ -182,10 +145,7 @@ class MseForClassification:
         )
         squashed = _SQUASHED if mostly(_squashed(call) & hits, known, 1) else _NOT_SQUASHED
         words = {"call": call.name, **counts(hits, known)}
-        message = Text(
-            _MESSAGE.en.format(what=targets.en, squashed=squashed.en, **words),
-            _MESSAGE.zh.format(what=targets.zh, squashed=squashed.zh, **words),
-        )
+        message = _MESSAGE.format(what=targets, squashed=squashed, **words)
         target = "target.argmax(dim=1)" if what is _ONE_HOT else "target.long()"
         advice = _TWO if what is _BINARY else _MANY.format(target=target)
         evidence = call.evidence(

@@ -22,11 +22,9 @@ from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.rules.sparse import held
 
 _MESSAGE = Text(
-    "{count} of {all} trainable parameters never had a gradient in {records} records: {names}.",
-    "{all} 个可训练参数中有 {count} 个在 {records} 条记录中从未有过梯度：{names}。",
+    "{count} of {all} trainable parameters never had a gradient in {records} records: {names}."
 )
-_ADVICE = Text(
-    """`.grad` stays `None` when the loss does not depend on the parameter. For {names}, look for
+_ADVICE = Text("""`.grad` stays `None` when the loss does not depend on the parameter. For {names}, look for
 
 - a `.detach()`, `.item()`, `.numpy()` or `torch.no_grad()` between these modules and the loss;
 - an output that is computed but never used, or a module that is defined and not called in `forward`;
@@ -37,20 +35,7 @@ If it is meant to be so, say it: the parameters then cost neither memory nor a d
 ```python
 for parameter in {target}:
     parameter.requires_grad_(False)
-```""",
-    """如果损失不依赖某个参数，它的 `.grad` 就一直是 `None`。对于 {names}，请查找
-
-- 这些模块与损失之间的 `.detach()`、`.item()`、`.numpy()` 或 `torch.no_grad()`；
-- 计算了却没有使用的输出，或定义了却没有在 `forward` 中调用的模块；
-- 只有其他批次才会走的分支。
-
-如果本来就该如此，请明确写出来，这样既省内存也不会让人疑惑。
-
-```python
-for parameter in {target}:
-    parameter.requires_grad_(False)
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -70,22 +55,10 @@ class NoGradient:
     References: PyTorch, Autograd mechanics; DistributedDataParallel, `find_unused_parameters`.
     """
 
-    zh: ClassVar[str] = """某个可训练参数从未得到梯度。
-
-    为什么重要：无论训练多久，它都停留在初始值。
-
-    如何判断：该参数需要梯度，但在其他参数有梯度的每条记录中它的 `.grad` 都是 None，且这样的记录至少有 `min_records` 条。单位：记录数。
-
-    先试什么：在该模块与损失之间查找 `detach()`、`no_grad()` 或未使用的输出。
-
-    如何避免误报：冻结的参数（`requires_grad=False`）；偶尔使用的分支；轮流训练的模型不参与对方的步。所有参数合为一个结论，整个模块用一个名字表示。
-
-    参考：PyTorch 自动求导机制；DistributedDataParallel 的 `find_unused_parameters`。
-    """
     code: ClassVar[str] = "LD204"
     name: ClassVar[str] = "no-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Parameters without a gradient", "参数没有梯度")
+    title: ClassVar[Text] = Text("Parameters without a gradient")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602", "LD605")
@@ -100,7 +73,7 @@ class NoGradient:
         judged = has.any(axis=1, keepdims=True)
         if judged.sum() < self.min_records:
             least = self.min_records
-            needs = Text(f"at least {least} records of gradients", f"至少需要 {least} 条梯度记录")
+            needs = Text("at least {least} records of gradients").format(least=least)
             raise NotEnough(needs)
         trainable = (_required(run, gradient) | has) & judged
         without = ~has.any(axis=0) & (trainable.sum(axis=0) >= self.min_records)

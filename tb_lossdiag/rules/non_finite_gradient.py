@@ -24,24 +24,13 @@ from tb_lossdiag.rules.broken import Broken
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 _MESSAGE = Text(
-    "The gradient of `{name}` was the first that was not finite, at step {step}; {count} of {all} parameters were hit there, and {records} of {total} records in all. {before}",
-    "`{name}` 的梯度最先变为非有限值，在第 {step} 步；当时 {all} 个参数中有 {count} 个受影响，全程 {total} 条记录中有 {records} 条。{before}",
+    "The gradient of `{name}` was the first that was not finite, at step {step}; {count} of {all} parameters were hit there, and {records} of {total} records in all. {before}"
 )
-_FINITE = Text(
-    "The loss was finite at that step, so it was the backward pass that broke.",
-    "该步的损失是有限的，所以出错的是反向传播。",
-)
-_NO_LOSS = Text("Whether the loss was finite then is not recorded.", "当时损失是否有限没有记录。")
-_WEIGHTS = Text(
-    "The parameter `{name}` was not finite before (step {step}).",
-    "在此之前参数 `{name}` 已非有限（第 {step} 步）。",
-)
-_ACTIVATION = Text(
-    "The output of `{name}` was not finite (step {step}).",
-    "`{name}` 的输出非有限（第 {step} 步）。",
-)
-_ADVICE = Text(
-    """A finite loss with a gradient that is not comes from a function with an infinite slope: `sqrt`, `norm` or `std` at 0, `log` or `x ** p` at 0, `acos` at 1, division by something tiny, `exp` that overflows. `torch.where` does not protect: the gradient of the branch that was not taken is 0 x infinity. Make the argument safe instead, near `{name}` or after it:
+_FINITE = Text("The loss was finite at that step, so it was the backward pass that broke.")
+_NO_LOSS = Text("Whether the loss was finite then is not recorded.")
+_WEIGHTS = Text("The parameter `{name}` was not finite before (step {step}).")
+_ACTIVATION = Text("The output of `{name}` was not finite (step {step}).")
+_ADVICE = Text("""A finite loss with a gradient that is not comes from a function with an infinite slope: `sqrt`, `norm` or `std` at 0, `log` or `x ** p` at 0, `acos` at 1, division by something tiny, `exp` that overflows. `torch.where` does not protect: the gradient of the branch that was not taken is 0 x infinity. Make the argument safe instead, near `{name}` or after it:
 
 ```python
 torch.autograd.set_detect_anomaly(True)  # names the operation; slow, for the search only
@@ -54,22 +43,7 @@ Until it is found, leave such a step out, so that it cannot reach the weights:
 gradients = [p.grad for p in model.parameters() if p.grad is not None]
 if all(torch.isfinite(gradient).all() for gradient in gradients):
     optimizer.step()
-```""",
-    """损失有限而梯度非有限，来自斜率无穷大的函数：0 处的 `sqrt`、`norm`、`std`，0 处的 `log` 或 `x ** p`，1 处的 `acos`，除以极小的数，溢出的 `exp`。`torch.where` 起不到保护作用：未被选中的分支的梯度是 0 × 无穷大。请在 `{name}` 附近或其后让自变量本身安全：
-
-```python
-torch.autograd.set_detect_anomaly(True)  # 指出出错的运算；很慢，只在排查时使用
-distance = (x.square().sum(-1) + 1e-8).sqrt()  # x 可能为 0 时不要用 x.norm(dim=-1)
-```
-
-在找到之前，跳过这样的步，使它无法损害权重：
-
-```python
-gradients = [p.grad for p in model.parameters() if p.grad is not None]
-if all(torch.isfinite(gradient).all() for gradient in gradients):
-    optimizer.step()
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -91,22 +65,10 @@ class NonFiniteGradient:
     References: PyTorch, `torch.autograd.set_detect_anomaly`; PyTorch issue 10729 (`torch.where` and NaN gradients).
     """
 
-    zh: ClassVar[str] = """损失仍然有限时，梯度变成了 NaN 或无穷大。
-
-    为什么重要：用它更新一次就会毁掉参数，此后每个损失都是 NaN。
-
-    如何判断：首次有梯度元素为 NaN 或无穷大的那一步，且在此之前和该步没有损失或损失项出错（否则由 LD101 说明原因）。它报告出错参数中最靠近输出的一个，因为 NaN 从那里传向输入，并说明权重或激活是否更早出错。若受影响的记录少于 `max_survived` 且最后一条正常，则为警告。单位：元素数。
-
-    先试什么：在那一步做异常检测；保护 `sqrt`、`norm`、`log` 与除法。
-
-    如何避免误报：源头在损失的情况；GradScaler 会跳过的溢出（记录了它且梯度恢复有限时属于 LD801）；不存在的梯度。
-
-    参考：PyTorch `torch.autograd.set_detect_anomaly`；PyTorch issue 10729（`torch.where` 与 NaN 梯度）。
-    """
     code: ClassVar[str] = "LD206"
     name: ClassVar[str] = "non-finite-gradient"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Gradients are NaN or infinite", "梯度为 NaN 或无穷大")
+    title: ClassVar[Text] = Text("Gradients are NaN or infinite")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NONFINITE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         LOSS_NONFINITE,
@@ -145,15 +107,12 @@ class NonFiniteGradient:
             "records": str(hit),
             "total": str(total),
         }
-        message = Text(
-            _MESSAGE.en.format(before=before.en, **words),
-            _MESSAGE.zh.format(before=before.zh, **words),
-        )
+        message = _MESSAGE.format(before=before, **words)
         last = int(table.steps[rows[-1]])
         evidence = Evidence(GRADIENT_NONFINITE.name, first.column, first.step, last)
         survived = broken.survives(run) and hit < self.max_survived * total
         severity = Severity.WARNING if survived else self.severity
-        advice = Text(_ADVICE.en.format(name=first.column), _ADVICE.zh.format(name=first.column))
+        advice = _ADVICE.format(name=first.column)
         numbers = {"records": hit, "total": total}
         return Finding(self.code, severity, first.column, (evidence,), message, advice, numbers)
 

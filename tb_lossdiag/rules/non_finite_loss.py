@@ -25,33 +25,20 @@ from tb_lossdiag.rules import broken
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 _MESSAGE = Text(
-    "The {what} was {value} at step {step}, and not finite in {count} step(s), in {bad} of {records} records ({share}%). {origin}",
-    "{what}在第 {step} 步为 {value}；{count} 步非有限，见于 {records} 条记录中的 {bad} 条（{share}%）。{origin}",
+    "The {what} was {value} at step {step}, and not finite in {count} step(s), in {bad} of {records} records ({share}%). {origin}"
 )
 _BY_GRADIENT = Text(
-    "Before that, at step {step}, the gradient of `{name}` was not finite: the update with it destroyed the weights.",
-    "在此之前，第 {step} 步 `{name}` 的梯度已非有限：用它更新毁掉了权重。",
+    "Before that, at step {step}, the gradient of `{name}` was not finite: the update with it destroyed the weights."
 )
-_BY_WEIGHT = Text(
-    "The parameter `{name}` was not finite by then (step {step}).",
-    "那时参数 `{name}` 已非有限（第 {step} 步）。",
-)
-_BY_ACTIVATION = Text(
-    "The first output that was not finite is that of `{name}` (step {step}).",
-    "最先非有限的输出来自 `{name}`（第 {step} 步）。",
-)
+_BY_WEIGHT = Text("The parameter `{name}` was not finite by then (step {step}).")
+_BY_ACTIVATION = Text("The first output that was not finite is that of `{name}` (step {step}).")
 _BY_LOSS = Text(
-    "The gradients were finite until then, so it arose in the forward pass of that step.",
-    "在此之前梯度都是有限的，所以它产生于这一步的前向计算。",
+    "The gradients were finite until then, so it arose in the forward pass of that step."
 )
-_UNKNOWN = Text(
-    "Where it came from is not recorded (pass the model to see it).",
-    "来源没有记录（传入模型即可看到）。",
-)
-_TOTAL = Text("loss", "损失")
-_TERM = Text("loss term `{name}`", "损失项 `{name}` ")
-_ADVICE = Text(
-    """Stop at the step that breaks and look at its batch; everything after step {step} is void if the update was applied.
+_UNKNOWN = Text("Where it came from is not recorded (pass the model to see it).")
+_TOTAL = Text("loss")
+_TERM = Text("loss term `{name}`")
+_ADVICE = Text("""Stop at the step that breaks and look at its batch; everything after step {step} is void if the update was applied.
 
 - `log`, `sqrt`, division and `exp` of the loss: keep their argument away from 0 (`x.clamp_min(1e-8)`), or use the fused
   `*_with_logits` and `log_softmax` forms.
@@ -62,19 +49,7 @@ _ADVICE = Text(
 torch.autograd.set_detect_anomaly(True)  # names the operation; slow, for the search only
 if not torch.isfinite(loss):
     raise RuntimeError("loss is not finite")
-```""",
-    """先停在出错的那一步并检查该批数据；若更新已被执行，第 {step} 步之后的结果都不可用。
-
-- 损失中的 `log`、`sqrt`、除法和 `exp`：让其自变量远离 0（`x.clamp_min(1e-8)`），或改用融合的 `*_with_logits`、`log_softmax`。
-- 检查该批的输入和标签是否含 NaN。
-- 如果损失在此之前已经增大，先降低学习率或裁剪梯度。
-
-```python
-torch.autograd.set_detect_anomaly(True)  # 指出出错的运算；很慢，只在排查时使用
-if not torch.isfinite(loss):
-    raise RuntimeError("loss is not finite")
-```""",
-)
+```""")
 
 
 class _Broken(NamedTuple):
@@ -107,22 +82,10 @@ class NonFiniteLoss:
     (arXiv 1710.03740).
     """
 
-    zh: ClassVar[str] = """损失或其中某一项变成了 NaN 或无穷大。
-
-    为什么重要：损失中出现一个 NaN 就会使所有梯度变为 NaN，再更新一次就会毁掉全部参数，此后的结果都不可用。
-
-    如何判断：任何一条损失或损失项的记录为 NaN 或无穷大。使用原始值，绝不取平均。报告最先出现的那个；若总损失与某一项在同一步出错，报告该项，并说明在它之前出错的是梯度、权重、激活，还是都没有。单位：优化器步数。
-
-    先试什么：检查该步的数据批次，保护 `log`、`sqrt` 与除法，然后降低学习率。
-
-    如何避免误报：某步没有记录不等于 NaN；偶尔出现且训练已恢复的情况（少于步数的 `max_survived`，且末尾恢复有限）只作警告。
-
-    参考：PyTorch `torch.autograd.set_detect_anomaly`；Micikevicius 等 2018，混合精度训练（arXiv 1710.03740）。
-    """
     code: ClassVar[str] = "LD101"
     name: ClassVar[str] = "non-finite-loss"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The loss is NaN or infinite", "损失为 NaN 或无穷大")
+    title: ClassVar[Text] = Text("The loss is NaN or infinite")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS, LOSS_NONFINITE)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         LOSS_TERM,
@@ -177,10 +140,7 @@ class NonFiniteLoss:
             "records": str(found.records[1]),
             "share": f"{100 * found.records[0] / found.records[1]:.1f}",
         }
-        message = Text(
-            _MESSAGE.en.format(what=what.en, origin=origin.en, **words),
-            _MESSAGE.zh.format(what=what.zh, origin=origin.zh, **words),
-        )
+        message = _MESSAGE.format(what=what, origin=origin, **words)
         return Finding(
             self.code,
             Severity.WARNING if found.survived else self.severity,

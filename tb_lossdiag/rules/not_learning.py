@@ -28,24 +28,15 @@ from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
 _MESSAGE = Text(
-    "The loss began at {start} and its level over the last quarter is {end}: a change of {percent}% in {records} records{guess}.",
-    "损失从 {start} 开始，最后四分之一的水平为 {end}：{records} 条记录只变化了 {percent}%{guess}。",
+    "The loss began at {start} and its level over the last quarter is {end}: a change of {percent}% in {records} records{guess}."
 )
-_LN_2 = Text(
-    ", and {end} is ln 2, the loss of guessing between two classes",
-    "，而 {end} 就是 ln 2，即二分类瞎猜的损失",
-)
-_CLASSES = Text(
-    "; `{call}` costs {value}, as much as guessing between {classes} classes ({blind})",
-    "；`{call}` 的损失为 {value}，相当于在 {classes} 个类别之间瞎猜（{blind}）",
-)
+_LN_2 = Text(", and {end} is ln 2, the loss of guessing between two classes")
+_CLASSES = Text("; `{call}` costs {value}, as much as guessing between {classes} classes ({blind})")
 _CONSTANT = Text(
-    "; `{call}` costs {value}, as much as giving the same best answer to every input ({blind})",
-    "；`{call}` 的损失为 {value}，相当于对所有输入给出同一个最佳答案（{blind}）",
+    "; `{call}` costs {value}, as much as giving the same best answer to every input ({blind})"
 )
-_NO_GUESS = Text("", "")
-_ADVICE = Text(
-    """First see whether the model can learn at all: train on one fixed batch. If that loss does not go to zero, the fault is in model, loss or loop, not in the data.
+_NO_GUESS = Text("")
+_ADVICE = Text("""First see whether the model can learn at all: train on one fixed batch. If that loss does not go to zero, the fault is in model, loss or loop, not in the data.
 
 ```python
 batch = next(iter(loader))
@@ -57,21 +48,7 @@ for step in range(200):
 
 - Loop: does the optimizer hold this model's parameters, is `step()` called, does nothing `detach()` the output?
 - Loss: do targets still belong to their inputs after shuffling, and does the loss take logits or probabilities?
-- Learning rate{rate}: try 10 times more and 10 times less.""",
-    """先看模型究竟能不能学习：只用一个固定批次训练。如果这时损失不趋于零，问题在模型、损失或训练循环，而不在数据。
-
-```python
-batch = next(iter(loader))
-for step in range(200):
-    optimizer.zero_grad()
-    criterion(model(batch[0]), batch[1]).backward()
-    optimizer.step()
-```
-
-- 训练循环：优化器持有的是不是这个模型的参数，是否调用了 `step()`，输出有没有被 `detach()`？
-- 损失：打乱之后标签是否仍与输入对应，损失要的是 logits 还是概率？
-- 学习率{rate}：分别试 10 倍和十分之一。""",
-)
+- Learning rate{rate}: try 10 times more and 10 times less.""")
 
 _SAME = 1e-3
 """Relative difference of a call's value and the recorded loss: float32 and bfloat16 round."""
@@ -99,22 +76,10 @@ class NotLearning:
     2016, Deep Learning, section 11.5.
     """
 
-    zh: ClassVar[str] = """损失停留在开始时的水平。
-
-    为什么重要：到目前为止的训练没有任何收获，继续下去也不会有。
-
-    如何判断：起点 = 前 3 条记录的中位数，终点 = 最后四分之一记录的中位数。若终点没有比起点低出 `max_fall`（相对起点）或四分之一段中位数标准误的两倍，并且第二个与最后一个四分之一相差不超过 `max_drift` 或三倍标准误，则触发。无论起点高低，若损失平稳，且后半程的检查中唯一的损失调用与在所有类别间瞎猜、或对该批次给出最佳常数答案的损失相当（误差在 `guess_tolerance` 内），也会触发（检查少于 `min_checks` 次时，若已有检查中该调用的值就是所记录的损失，则以后者为准）。没有检查时：水平为 ln 2 且起点不超过它的 `max_guess_start` 倍。单位与损失相同。
-
-    先试什么：先让模型过拟合一个批次；再检查训练循环、损失的输入和学习率。
-
-    如何避免误报：已收敛的训练起点更高；从中途开始记录、学习率仍在预热、损失会取负值的训练、以瞎猜为平衡点的多模型博弈均不评估。
-
-    参考：Karpathy 2019，训练神经网络的秘诀（“过拟合一个批次”）；Goodfellow、Bengio 与 Courville 2016，《深度学习》11.5 节。
-    """
     code: ClassVar[str] = "LD104"
     name: ClassVar[str] = "not-learning"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The loss does not fall", "损失没有下降")
+    title: ClassVar[Text] = Text("The loss does not fall")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         LEARNING_RATE,
@@ -198,10 +163,7 @@ class NotLearning:
         start, lr = loss.start, rate(run)
         percent = number(100 * (end - start) / start) if start else "0"
         words = {"start": number(start), "end": number(end), "percent": percent}
-        message = Text(
-            _MESSAGE.en.format(guess=guess.en, records=len(loss), **words),
-            _MESSAGE.zh.format(guess=guess.zh, records=len(loss), **words),
-        )
+        message = _MESSAGE.format(guess=guess, records=len(loss), **words)
         at = "" if lr is None else f" (`lr` {number(lr)})"
         ends = int(loss.steps[0]), int(loss.steps[-1])
         evidence = Evidence(LOSS.name, "", *ends, end, (1 - self.max_fall) * start)

@@ -21,30 +21,18 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.sightings import before, sightings
 
 _MESSAGE = Text(
-    "Weight decay of {decay} also pulls at {biases} biases, {norms} normalisation parameters and {embeddings} embeddings: {names}.",
-    "{decay} 的权重衰减也作用于 {biases} 个偏置、{norms} 个归一化参数和 {embeddings} 个嵌入：{names}。",
+    "Weight decay of {decay} also pulls at {biases} biases, {norms} normalisation parameters and {embeddings} embeddings: {names}."
 )
-_ADVICE = Text(
-    """Most recipes decay matrices only:
+_ADVICE = Text("""Most recipes decay matrices only:
 
 ```python
 decayed = [p for p in model.parameters() if p.ndim >= 2]  # take embeddings out by name
 others = [p for p in model.parameters() if p.ndim < 2]
 groups = [dict(params=decayed, weight_decay={decay}), dict(params=others, weight_decay=0.0)]
 optimizer = torch.optim.{optimizer}(groups, lr=lr)
-```{coupled}""",
-    """多数做法只对矩阵做衰减：
-
-```python
-decayed = [p for p in model.parameters() if p.ndim >= 2]  # 嵌入请按名称排除
-others = [p for p in model.parameters() if p.ndim < 2]
-groups = [dict(params=decayed, weight_decay={decay}), dict(params=others, weight_decay=0.0)]
-optimizer = torch.optim.{optimizer}(groups, lr=lr)
-```{coupled}""",
-)
+```{coupled}""")
 _COUPLED = Text(
-    "\n\nAdam mixes the decay into its adaptive step, so that weights with large gradients are hardly decayed; AdamW keeps them apart.",
-    "\n\nAdam 会把衰减混入自适应步长，梯度大的权重几乎得不到衰减；AdamW 则将两者分开。",
+    "\n\nAdam mixes the decay into its adaptive step, so that weights with large gradients are hardly decayed; AdamW keeps them apart."
 )
 
 
@@ -64,22 +52,10 @@ class OptimizerHygiene:
     References: He et al. 2018 (arXiv 1812.01187), section "No bias decay"; Loshchilov and Hutter 2019 (arXiv 1711.05101).
     """
 
-    zh: ClassVar[str] = """权重衰减作用在了不需要它的参数上。
-
-    为什么重要：偏置和归一化层的缩放参数不会过拟合；把它们拉向 0 会略微损失精度或稳定性。
-
-    如何判断：至少 `min_parameters` 个可训练的偏置、归一化参数或嵌入的最新权重衰减不小于 `min_decay`。单位：参数个数。
-
-    先试什么：为维数小于 2 的参数单独设一个不衰减的参数组。
-
-    如何避免误报：经典做法对所有参数使用的很小的衰减；它只是提示。
-
-    参考：He 等 2018（arXiv 1812.01187）“No bias decay”一节；Loshchilov 与 Hutter 2019（arXiv 1711.05101）。
-    """
     code: ClassVar[str] = "LD609"
     name: ClassVar[str] = "optimizer-hygiene"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("Decay where it doesn't help", "权重衰减用在了无益之处")
+    title: ClassVar[Text] = Text("Decay where it doesn't help")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_DECAY, PARAMETER_ROLE)
     may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
     explains: ClassVar[tuple[str, ...]] = ()
@@ -93,7 +69,7 @@ class OptimizerHygiene:
         """Yield one finding that names the parameters."""
         decays = [each for each in sightings(run, PARAMETER_DECAY) if len(each.values)]
         if not decays:
-            raise NotEnough(Text("an optimizer that holds parameters", "需要一个持有参数的优化器"))
+            raise NotEnough(Text("an optimizer that holds parameters"))
         pulled = {
             name: float(values[-1])
             for name, steps, values in decays
@@ -118,15 +94,12 @@ class OptimizerHygiene:
             names=listed(names, 3),
         )
         optimizer = run.facts.get("optimizer", "")
-        coupled = _COUPLED if optimizer == "Adam" else Text("", "")
+        coupled = _COUPLED if optimizer == "Adam" else Text("")
         words = {
             "decay": number(decay),
             "optimizer": optimizer if optimizer.isidentifier() and optimizer != "Adam" else "AdamW",
         }
-        advice = Text(
-            _ADVICE.en.format(coupled=coupled.en, **words),
-            _ADVICE.zh.format(coupled=coupled.zh, **words),
-        )
+        advice = _ADVICE.format(coupled=coupled, **words)
         table = run[PARAMETER_DECAY]
         ends = int(table.steps[0]), int(table.steps[-1])
         evidence = Evidence(PARAMETER_DECAY.name, names[0], *ends, decay, self.min_decay)

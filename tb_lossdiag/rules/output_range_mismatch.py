@@ -35,58 +35,35 @@ _SQUASHERS = {
 }
 
 _ONE_UNIT = Text(
-    "The output is a softmax over 1 unit, which is 1 whatever the input: `{call}` has no gradient ({count} of {checks} check-ups).",
-    "输出是对 1 个单元做的 softmax，无论输入是什么都等于 1：`{call}` 没有梯度（{checks} 次检查中的 {count} 次）。",
+    "The output is a softmax over 1 unit, which is 1 whatever the input: `{call}` has no gradient ({count} of {checks} check-ups)."
 )
 _ONE_CLASS = Text(
-    "`{call}` is over 1 class, whose probability is 1 whatever the input: it has no gradient ({count} of {checks} check-ups).",
-    "`{call}` 只有 1 个类别，其概率无论输入是什么都等于 1：它没有梯度（{checks} 次检查中的 {count} 次）。",
+    "`{call}` is over 1 class, whose probability is 1 whatever the input: it has no gradient ({count} of {checks} check-ups)."
 )
 _UNREACHED = Text(
-    "The output ends in a {source}, which gives {low} to {high}, but the targets of `{call}` go from {least} to {most} ({count} of {checks} check-ups).",
-    "输出以 {source} 结尾，只能取 {low} 到 {high}，而 `{call}` 的目标从 {least} 到 {most}（{checks} 次检查中的 {count} 次）。",
+    "The output ends in a {source}, which gives {low} to {high}, but the targets of `{call}` go from {least} to {most} ({count} of {checks} check-ups)."
 )
 _SQUASHED = Text(
-    "`{call}` takes logits of any size, but the output ends in a {source}, which gives {low} to {high} ({count} of {checks} check-ups).{floor}",
-    "`{call}` 接受任意大小的 logits，但输出以 {source} 结尾，只能取 {low} 到 {high}（{checks} 次检查中的 {count} 次）。{floor}",
+    "`{call}` takes logits of any size, but the output ends in a {source}, which gives {low} to {high} ({count} of {checks} check-ups).{floor}"
 )
-_FLOOR = Text(
-    " With {classes} classes the loss can't fall below {floor}.",
-    "{classes} 个类别时损失不可能低于 {floor}。",
-)
-_NEVER_NO = Text(
-    ' No probability can be below 0.5, so "no" can\'t be learned.',
-    "概率不可能低于 0.5，因此学不会“否”。",
-)
+_FLOOR = Text(" With {classes} classes the loss can't fall below {floor}.")
+_NEVER_NO = Text(' No probability can be below 0.5, so "no" can\'t be learned.')
 _LOG_RELU = Text(
-    "`{call}` is given the logarithm of what a ReLU puts out ({count} of {checks} check-ups). Where the ReLU gives 0, the loss is at its worst or not a number, and there is no gradient to get away from there.",
-    "`{call}` 得到的是 ReLU 输出的对数（{checks} 次检查中的 {count} 次）。ReLU 输出为 0 处，损失最大或不是数值，而且没有梯度能离开那里。",
+    "`{call}` is given the logarithm of what a ReLU puts out ({count} of {checks} check-ups). Where the ReLU gives 0, the loss is at its worst or not a number, and there is no gradient to get away from there."
 )
 _SEVERAL = Text(
-    "The output ends in a softmax, whose {outputs} values sum to 1, but {percent}% of the target rows of `{call}` do not: they name several classes or none ({count} of {checks} check-ups).",
-    "输出以 softmax 结尾，{outputs} 个值之和恒为 1，而 `{call}` 的目标行中有 {percent}% 并非如此：它们包含多个类别或没有类别（{checks} 次检查中的 {count} 次）。",
+    "The output ends in a softmax, whose {outputs} values sum to 1, but {percent}% of the target rows of `{call}` do not: they name several classes or none ({count} of {checks} check-ups)."
 )
-_NOTHING = Text("", "")
-_ONE_ADVICE = Text(
-    """For a yes-or-no question, one raw output and the logistic loss:
+_NOTHING = Text("")
+_ONE_ADVICE = Text("""For a yes-or-no question, one raw output and the logistic loss:
 
 ```python
 logits = model(x).squeeze(-1)  # a linear layer with one unit at the end, no softmax
 loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
 ```
 
-For a measured value, one raw output and `mse_loss`. For C classes, C units and `cross_entropy`.""",
-    """是或否的问题：一个原始输出加逻辑损失：
-
-```python
-logits = model(x).squeeze(-1)  # 末尾是单个单元的线性层，没有 softmax
-loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
-```
-
-测量值：一个原始输出加 `mse_loss`。C 个类别：C 个单元加 `cross_entropy`。""",
-)
-_LINEAR_ADVICE = Text(
-    """End the model with a linear layer, without {source}:
+For a measured value, one raw output and `mse_loss`. For C classes, C units and `cross_entropy`.""")
+_LINEAR_ADVICE = Text("""End the model with a linear layer, without {source}:
 
 ```python
 model = torch.nn.Sequential(body, torch.nn.Linear(features, outputs))  # nothing after it
@@ -94,44 +71,19 @@ loss = torch.nn.functional.mse_loss(model(x), target)
 ```
 
 To keep the {source}, bring the targets into its range, for instance `(target - {least}) / ({most} - {least})` for 0 to 1. For targets
-that are only positive, `torch.nn.functional.softplus` reaches all of them.""",
-    """让模型以线性层结尾，不要 {source}：
-
-```python
-model = torch.nn.Sequential(body, torch.nn.Linear(features, outputs))  # 之后什么也不加
-loss = torch.nn.functional.mse_loss(model(x), target)
-```
-
-若要保留 {source}，请把目标换到它的范围内，例如用 `(target - {least}) / ({most} - {least})` 换到 0 到 1。对只取正值的目标，`torch.nn.functional.softplus` 可以达到全部取值。""",
-)
-_SEVERAL_ADVICE = Text(
-    """Ask a yes-or-no question for each class, so that any number of them can be true:
+that are only positive, `torch.nn.functional.softplus` reaches all of them.""")
+_SEVERAL_ADVICE = Text("""Ask a yes-or-no question for each class, so that any number of them can be true:
 
 ```python
 logits = model(x)  # raw outputs, no softmax
 loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
-```""",
-    """对每个类别各问一个是或否的问题，这样可以有任意多个类别为真：
-
-```python
-logits = model(x)  # 原始输出，不要 softmax
-loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
-```""",
-)
-_LOGIT_ADVICE = Text(
-    """Give the loss the raw outputs of the last linear layer:
+```""")
+_LOGIT_ADVICE = Text("""Give the loss the raw outputs of the last linear layer:
 
 ```python
 logits = head(features)  # no {source} after the last layer
 loss = torch.nn.functional.{function}(logits, target)
-```""",
-    """把最后一个线性层的原始输出交给损失：
-
-```python
-logits = head(features)  # 最后一层之后不要 {source}
-loss = torch.nn.functional.{function}(logits, target)
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -154,22 +106,10 @@ class OutputRangeMismatch:
     References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.2.2; UMLAUT (Schoop et al. 2021); Stack Overflow 45442843.
     """
 
-    zh: ClassVar[str] = """模型最后的激活函数给不出损失要求的值。
-
-    为什么重要：sigmoid 永远给不出 7，tanh 给不出 12，单个单元的 softmax 只能给出 1。损失停在原地，激活被推向端点，梯度随之消失。
-
-    如何判断：在多数检查中，损失的输入（自动求导图）来自 sigmoid、softmax、tanh 或 ReLU，而回归损失的目标超出其范围的部分大于目标自身跨度的 `min_excess`（若连均值也超出则为错误）；Poisson 损失的目标均值大于 e^1；接受 logits 的损失却得到 sigmoid、tanh 或 ReLU 的输出；softmax 只有一个单元；损失得到 ReLU 输出的对数；或 softmax 与只含 0 和 1 的目标行比较，而其中恰有一个 1 的行不足 `max_one_hot`。
-
-    先试什么：以线性层结尾，或把目标换到激活函数的范围内。
-
-    如何避免误报：目标在范围之内（sigmoid 之后 0 到 1 的图像）；个别目标略微超出；经缩放或截断的 logits（如 10 × tanh）属于另一种运算；交叉熵之前的 softmax（LD501）和 logits 损失之前的 sigmoid（LD502）。
-
-    参考：Goodfellow、Bengio 与 Courville 2016，《深度学习》6.2.2 节；UMLAUT（Schoop 等 2021）；Stack Overflow 45442843。
-    """
     code: ClassVar[str] = "LD511"
     name: ClassVar[str] = "output-range-mismatch"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The output can't reach the targets", "输出达不到目标")
+    title: ClassVar[Text] = Text("The output can't reach the targets")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_SOURCE, CALL_OUTPUTS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_TARGET_MIN,
@@ -245,10 +185,7 @@ class OutputRangeMismatch:
                     **counts(hits, known),
                 }
                 floor = _floor(call, source)
-                message = Text(
-                    _SQUASHED.en.format(floor=floor.en, **words),
-                    _SQUASHED.zh.format(floor=floor.zh, **words),
-                )
+                message = _SQUASHED.format(floor=floor, **words)
                 advice = _LOGIT_ADVICE.format(source=NAMES[source], function=call.function)
                 evidence = call.evidence(CALL_SOURCE, hits, float(source), None)
                 yield self._of(self.severity, evidence, message, advice)

@@ -15,11 +15,9 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, noise, spans
 
 _MESSAGE = Text(
-    "The validation loss was best at step {best_step} ({best}) and is {end} at step {last}, {percent}% above, while the training loss fell from {train_then} to {train_now}.",
-    "验证损失在第 {best_step} 步最好（{best}），到第 {last} 步为 {end}，高出 {percent}%，而训练损失从 {train_then} 降到 {train_now}。",
+    "The validation loss was best at step {best_step} ({best}) and is {end} at step {last}, {percent}% above, while the training loss fell from {train_then} to {train_now}."
 )
-_ADVICE = Text(
-    """Keep the parameters of step {best_step}: nothing after it generalised better. Then, in this order:
+_ADVICE = Text("""Keep the parameters of step {best_step}: nothing after it generalised better. Then, in this order:
 
 - more or more varied data (augmentation), the only cure without a price;
 - regularisation: weight decay (`AdamW(..., weight_decay=0.05)`), dropout, label smoothing;
@@ -31,21 +29,7 @@ A classifier's accuracy may still rise while its loss does: then it becomes too 
 if validation_loss < best:
     best = validation_loss
     torch.save(model.state_dict(), "best.pt")
-```""",
-    """保留第 {best_step} 步的参数：之后再没有更好的泛化。然后依次：
-
-- 更多或更多样的数据（数据增强），这是唯一没有代价的办法；
-- 正则化：权重衰减（`AdamW(..., weight_decay=0.05)`）、dropout、标签平滑；
-- 更小的模型，或在微调时减少可训练的层。
-
-分类器的准确率可能在损失上升时继续提高：那是过度自信，仅用标签平滑也许就够了。
-
-```python
-if validation_loss < best:
-    best = validation_loss
-    torch.save(model.state_dict(), "best.pt")
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -66,22 +50,10 @@ class Overfitting:
     References: Prechelt 1998, Early Stopping, But When?; Goodfellow, Bengio and Courville 2016, Deep Learning, section 7.8.
     """
 
-    zh: ClassVar[str] = """验证损失上升，而训练损失仍在下降。
-
-    为什么重要：之后每一步都让模型在未见过的数据上变差，最好的模型已经过去了。
-
-    如何判断：水平 = 3 条验证记录的中位数。自最小值之后，它直到末尾连续至少 `min_records` 条记录高出最小值至少 `min_rise`，超过其噪声的两倍，同时训练损失的水平下降超过 `min_train_fall`。单位与损失相同。
-
-    先试什么：保留最好那一步的检查点，然后增加数据、正则化、减小模型。
-
-    如何避免误报：单个噪声点；与开始以来的下降相比很小的上升；训练损失也上升的发散；会取负值的损失不评估。
-
-    参考：Prechelt 1998，Early Stopping, But When?；Goodfellow、Bengio 与 Courville 2016，《深度学习》7.8 节。
-    """
     code: ClassVar[str] = "LD107"
     name: ClassVar[str] = "overfitting"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The model overfits", "模型过拟合")
+    title: ClassVar[Text] = Text("The model overfits")
     reads: ClassVar[tuple[Quantity, ...]] = (VALIDATION_LOSS, LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD108",)

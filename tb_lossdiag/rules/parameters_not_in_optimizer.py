@@ -21,11 +21,9 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.rules.sightings import sightings
 
 _MESSAGE = Text(
-    "{count} of {all} parameters have gradients in {records} records, but no optimizer holds them: {names}.",
-    "{all} 个参数中有 {count} 个在 {records} 条记录中有梯度，但没有任何优化器持有它们：{names}。",
+    "{count} of {all} parameters have gradients in {records} records, but no optimizer holds them: {names}."
 )
-_ADVICE = Text(
-    """Give them to the optimizer:
+_ADVICE = Text("""Give them to the optimizer:
 
 ```python
 optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)  # after the model is complete and on its device
@@ -33,17 +31,7 @@ optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)  # after the mode
 
 - A module that was replaced or added after the optimizer was made needs `optimizer.add_param_group(dict(params=module.parameters()))`.
 - An optimizer made from another copy of the model trains that copy.
-- If {names} should stay as they are, call `requires_grad_(False)` on them: it saves their gradients.""",
-    """把它们交给优化器：
-
-```python
-optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr)  # 在模型完整并移到设备之后
-```
-
-- 创建优化器之后才替换或添加的模块，需要 `optimizer.add_param_group(dict(params=module.parameters()))`。
-- 由模型的另一个副本创建的优化器，训练的是那个副本。
-- 如果 {names} 本应保持不变，请对它们调用 `requires_grad_(False)`，可省去计算梯度。""",
-)
+- If {names} should stay as they are, call `requires_grad_(False)` on them: it saves their gradients.""")
 
 
 @dataclass(frozen=True)
@@ -65,22 +53,10 @@ class ParametersNotInOptimizer:
     References: PyTorch, `torch.optim`, "Constructing it"; `Optimizer.add_param_group`.
     """
 
-    zh: ClassVar[str] = """参数有梯度，但没有优化器更新它们。
-
-    为什么重要：它们停留在初始值，看上去却像是在训练。
-
-    如何判断：给记录器的优化器从未持有该参数，而它在至少 `min_records` 条记录中有梯度。若没有优化器持有模型的任何参数则为错误，否则为警告。单位：记录数。
-
-    先试什么：用完成后的模型的 `parameters()` 创建优化器，或添加参数组。
-
-    如何避免误报：曾被优化器持有过的参数（分阶段解冻）；范数变化超过 `max_drift` 的参数，说明有记录器不知道的优化器在更新它们；没有梯度、或只留有早先阶段梯度的冻结参数；不知道优化器的训练（不评估）。所有参数合为一个结论，整个模块用一个名字表示。
-
-    参考：PyTorch `torch.optim`“Constructing it”；`Optimizer.add_param_group`。
-    """
     code: ClassVar[str] = "LD603"
     name: ClassVar[str] = "parameters-not-in-optimizer"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Parameters that no optimizer holds", "没有优化器持有的参数")
+    title: ClassVar[Text] = Text("Parameters that no optimizer holds")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_HELD)
     may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_TRAINABLE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD605")
@@ -98,9 +74,8 @@ class ParametersNotInOptimizer:
             least = self.min_records
             raise NotEnough(
                 Text(
-                    f"at least {least} records of gradients, and an optimizer given with optimizer=",
-                    f"至少需要 {least} 条梯度记录，并用 optimizer= 给出优化器",
-                )
+                    "at least {least} records of gradients, and an optimizer given with optimizer="
+                ).format(least=least)
             )
         ever = dict(
             zip(held.columns, np.nanmax(np.nan_to_num(flags, nan=-1.0), axis=0), strict=True)

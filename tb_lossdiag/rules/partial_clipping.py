@@ -24,27 +24,16 @@ from tb_lossdiag.rules.sightings import too_few
 from tb_lossdiag.rules.spans import median
 
 _MESSAGE = Text(
-    "{count} of {all} trained parameters are not in the clipped set: {names}. Their gradients make up {percent}% of the norm and exceed max_norm = {max_norm} by themselves in {over} of {records} records.",
-    "{all} 个被训练的参数中有 {count} 个不在裁剪范围内：{names}。它们的梯度占范数的 {percent}%，并且在 {records} 条记录中有 {over} 条单独就超过 max_norm = {max_norm}。",
+    "{count} of {all} trained parameters are not in the clipped set: {names}. Their gradients make up {percent}% of the norm and exceed max_norm = {max_norm} by themselves in {over} of {records} records."
 )
-_ADVICE = Text(
-    """Clip all that the optimizer updates, in one call:
+_ADVICE = Text("""Clip all that the optimizer updates, in one call:
 
 ```python
 parameters = [p for group in optimizer.param_groups for p in group["params"]]
 writer.clip_grad_norm_(parameters, max_norm={max_norm})
 ```
 
-If {names} should stay unclipped, ignore this rule (`--ignore LD307`).""",
-    """用一次调用裁剪优化器更新的全部参数：
-
-```python
-parameters = [p for group in optimizer.param_groups for p in group["params"]]
-writer.clip_grad_norm_(parameters, max_norm={max_norm})
-```
-
-如果 {names} 本就不该裁剪，请忽略本规则（`--ignore LD307`）。""",
-)
+If {names} should stay unclipped, ignore this rule (`--ignore LD307`).""")
 
 
 @dataclass(frozen=True)
@@ -65,22 +54,10 @@ class PartialClipping:
     References: PyTorch, `torch.nn.utils.clip_grad_norm_`: the norm is over all given parameters together.
     """
 
-    zh: ClassVar[str] = """裁剪漏掉了优化器要更新的参数。
-
-    为什么重要：代码虽然裁剪，但这些参数的步长没有上界。
-
-    如何判断：参数由优化器持有，在 `min_records` 条记录中有梯度，而没有任何一次裁剪包含它。若仅这些被漏掉的梯度的范数就在超过 `min_over` 的记录中大于 `max_norm`，为警告；若它们至少占全局范数的 `min_norm`，为提示。单位：占记录数的比例、无量纲。
-
-    先试什么：把优化器的全部参数交给同一次裁剪。
-
-    如何避免误报：循环中有多次裁剪调用，它们可能分担各参数（不评估）；被漏掉的梯度小到无关紧要；按值裁剪。
-
-    参考：PyTorch `torch.nn.utils.clip_grad_norm_`：范数针对所有给定参数整体计算。
-    """
     code: ClassVar[str] = "LD307"
     name: ClassVar[str] = "partial-clipping"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The clip leaves parameters out", "裁剪漏掉了部分参数")
+    title: ClassVar[Text] = Text("The clip leaves parameters out")
     reads: ClassVar[tuple[Quantity, ...]] = (
         PARAMETER_CLIPPED,
         PARAMETER_HELD,
@@ -102,10 +79,10 @@ class PartialClipping:
         gradient = run[GRADIENT_NORM]
         names = [name for name in run[CLIP_MAX_NORM].columns if not name.startswith(BY_VALUE)]
         if len(names) != 1:
-            raise NotEnough(Text("exactly one clip call by norm", "恰好一次按范数裁剪的调用"))
+            raise NotEnough(Text("exactly one clip call by norm"))
         has = (~np.isnan(gradient.values)).sum(axis=0) >= self.min_records
         if not has.any():
-            raise too_few(self.min_records, "records of gradients", "条梯度记录")
+            raise too_few(self.min_records, Text("records of gradients"))
         clipped, held = _ever(run, PARAMETER_CLIPPED), _ever(run, PARAMETER_HELD)
         trained = [n for n, ok in zip(gradient.columns, has, strict=True) if ok and held.get(n)]
         left = [name for name in trained if clipped.get(name) is False]

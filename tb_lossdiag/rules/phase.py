@@ -14,9 +14,7 @@ def needs_beginning(loss: Curve) -> None:
     """Raise `NotEnough` for a run that was resumed, or recorded late: it may have learned before."""
     gap = float(np.median(np.diff(loss.steps)))
     if loss.steps[0] > 10 * gap:
-        raise NotEnough(
-            Text("records from the beginning of the training", "需要训练开始阶段的记录")
-        )
+        raise NotEnough(Text("records from the beginning of the training"))
 
 
 def needs_full_rate(run: Run, loss: Curve) -> None:
@@ -27,6 +25,4 @@ def needs_full_rate(run: Run, loss: Curve) -> None:
         rate(run),
     )
     if middle is not None and last is not None and last == full and middle < 0.7 * last:
-        raise NotEnough(
-            Text("records after the learning rate's warm-up", "需要学习率预热结束之后的记录")
-        )
+        raise NotEnough(Text("records after the learning rate's warm-up"))

@@ -14,15 +14,12 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, sightings, too_few
 
 _PARAMETERS = Text(
-    "The norm of all parameters differs by {spread} between data-parallel ranks, in {records} records up to the end: the ranks train different models.",
-    "各数据并行进程的参数总范数相差 {spread}，持续 {records} 条记录直到结束：它们在训练不同的模型。",
+    "The norm of all parameters differs by {spread} between data-parallel ranks, in {records} records up to the end: the ranks train different models."
 )
 _GRADIENTS = Text(
-    "The gradient norm that the ranks step with differs by {spread} between them, in {records} records up to the end: the gradients are not averaged.",
-    "各进程更新所用的梯度范数相差 {spread}，持续 {records} 条记录直到结束：梯度没有被平均。",
+    "The gradient norm that the ranks step with differs by {spread} between them, in {records} records up to the end: the gradients are not averaged."
 )
-_ADVICE = Text(
-    """Let every forward pass go through the wrapper, so that its hooks average the gradients:
+_ADVICE = Text("""Let every forward pass go through the wrapper, so that its hooks average the gradients:
 
 ```python
 model = torch.nn.parallel.DistributedDataParallel(model)
@@ -31,18 +28,7 @@ output = model(batch)  # not model.module(batch)
 
 - Leave `no_sync()` before the last micro-batch of a step.
 - Change parameters (initialisation, loading, clipping by hand) alike on all ranks, or before wrapping the model.
-- Skip a step on all ranks or on none; a rank that skips alone (NaN, an empty batch) is lost from then on.""",
-    """让每次前向传播都经过包装器，它的钩子才会平均梯度：
-
-```python
-model = torch.nn.parallel.DistributedDataParallel(model)
-output = model(batch)  # 不要用 model.module(batch)
-```
-
-- 在一步的最后一个微批之前退出 `no_sync()`。
-- 在所有进程上以相同方式改动参数（初始化、加载、手动裁剪），或在包装模型之前改动。
-- 要跳过一步就让所有进程都跳过；某个进程单独跳过（NaN、空批次）之后就再也对不上了。""",
-)
+- Skip a step on all ranks or on none; a rank that skips alone (NaN, an empty batch) is lost from then on.""")
 
 
 @dataclass(frozen=True)
@@ -62,22 +48,10 @@ class RankDivergence:
     References: PyTorch, "Distributed Data Parallel" design note; Li et al. 2020 (arXiv 2006.15704).
     """
 
-    zh: ClassVar[str] = """数据并行的各进程不再持有相同的模型。
-
-    为什么重要：每个进程用一部分数据训练自己的模型，而最后只保存其中一个。
-
-    如何判断：各进程之间 (最大 − 最小) / 最大。在最后 `min_records` 条记录的每一条中，参数总范数相差超过 `max_parameter_spread`，或更新所用的梯度范数相差超过 `max_gradient_spread`。无量纲。
-
-    先试什么：前向传播经过包装器；`no_sync()` 只用于最后一个微批之前。
-
-    如何避免误报：舍入误差；个别记录；随后会被同步消除的差异（有意的本地更新）。
-
-    参考：PyTorch“Distributed Data Parallel”设计说明；Li 等 2020（arXiv 2006.15704）。
-    """
     code: ClassVar[str] = "LD803"
     name: ClassVar[str] = "rank-divergence"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The ranks train different models", "各进程在训练不同的模型")
+    title: ClassVar[Text] = Text("The ranks train different models")
     reads: ClassVar[tuple[Quantity, ...]] = (RANK_PARAMETER_SPREAD,)
     may_read: ClassVar[tuple[Quantity, ...]] = (RANK_GRADIENT_SPREAD,)
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD105")
@@ -93,7 +67,7 @@ class RankDivergence:
         """Yield a finding per watched model whose ranks went apart; the parameters speak first."""
         parameters = list(sightings(run, RANK_PARAMETER_SPREAD))
         if max((len(each.steps) for each in parameters), default=0) < self.min_records:
-            raise too_few(self.min_records, "comparisons of the ranks", "次进程间比较")
+            raise too_few(self.min_records, Text("comparisons of the ranks"))
         gradients = {each.column: each for each in sightings(run, RANK_GRADIENT_SPREAD)}
         for each in parameters:
             yield from self._judge(each, gradients.get(each.column))

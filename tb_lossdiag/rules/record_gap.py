@@ -13,32 +13,20 @@ from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
 _MESSAGE = Text(
-    "Another writer was open in the same run folder when the session at step {step} began ({count} of them). TensorBoard's default loader on macOS and Windows reads only the newest file, so a part of the record may be missing.",
-    "从第 {step} 步开始的会话打开时，同一运行目录中还有另外的写入器（{count} 个）。TensorBoard 在 macOS 和 Windows 上的默认加载器只读取最新的文件，因此记录可能不完整。",
+    "Another writer was open in the same run folder when the session at step {step} began ({count} of them). TensorBoard's default loader on macOS and Windows reads only the newest file, so a part of the record may be missing."
 )
-_ADVICE = Text(
-    """Use one folder per run, and one writer for everything in it:
+_ADVICE = Text("""Use one folder per run, and one writer for everything in it:
 
 ```python
 writer = SummaryWriter(log_dir="runs/" + name)  # the only writer in this folder; close() it before opening another
 ```
 
-In data-parallel training let rank 0 alone write.""",
-    """每次训练用一个目录，其中的一切都由同一个写入器写：
-
-```python
-writer = SummaryWriter(log_dir="runs/" + name)  # 该目录唯一的写入器；打开另一个之前先 close()
-```
-
-数据并行训练中只让 rank 0 写入。""",
-)
+In data-parallel training let rank 0 alone write.""")
 
 _GAP = Text(
-    "Nothing was recorded between steps {first} and {last}: {times} times the distance of the records around.",
-    "第 {first} 步与第 {last} 步之间没有任何记录：间隔是前后记录间距的 {times} 倍。",
+    "Nothing was recorded between steps {first} and {last}: {times} times the distance of the records around."
 )
-_GAP_ADVICE = Text(
-    """A run that was killed loses what its writer had not written yet; a resumed one may also count its steps anew. Resume with the step
+_GAP_ADVICE = Text("""A run that was killed loses what its writer had not written yet; a resumed one may also count its steps anew. Resume with the step
 of the checkpoint, and write often enough:
 
 ```python
@@ -47,17 +35,7 @@ for step in range(checkpoint["step"] + 1, total):
     ...
 ```
 
-Spans of the rules that cross the gap know nothing of what happened in it.""",
-    """被强制结束的训练会丢失写入器尚未写出的内容；恢复的训练也可能重新计步。请从检查点的步数继续，并足够频繁地写出：
-
-```python
-writer = SummaryWriter(log_dir, flush_secs=30)
-for step in range(checkpoint["step"] + 1, total):
-    ...
-```
-
-跨越这个空缺的结论，不了解其中发生了什么。""",
-)
+Spans of the rules that cross the gap know nothing of what happened in it.""")
 
 
 @dataclass(frozen=True)
@@ -78,22 +56,10 @@ class RecordGap:
     References: TensorBoard README, "Only one summary writer per directory"; `--reload_multifile`.
     """
 
-    zh: ClassVar[str] = """记录可能不完整：同一运行目录中有多个写入器，或步数中有空缺。
-
-    为什么重要：读不到的就无法判断，两次训练写入同一目录会使步数混在一起。
-
-    如何判断：写入器打开时，其目录中仍有至少 `min_others` 个事件文件被其他写入器打开。单位：写入器数。或者两条损失记录之间的步数至少是前后间距的 `min_times` 倍、至少 `min_steps` 步、占全程 `min_part`，且这样的地方不超过 `max_gaps` 处：作为提示。单位：步。
-
-    先试什么：每次训练一个目录，每个目录一个写入器。
-
-    如何避免误报：在已结束训练的目录中继续训练：其写入器已经关闭；自动放宽的窗口，每次加倍；成批记录的节奏，这样的地方会有很多。
-
-    参考：TensorBoard README“Only one summary writer per directory”；`--reload_multifile`。
-    """
     code: ClassVar[str] = "LD901"
     name: ClassVar[str] = "record-gap"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Records may be missing", "记录可能不完整")
+    title: ClassVar[Text] = Text("Records may be missing")
     reads: ClassVar[tuple[Quantity, ...]] = (OTHER_WRITERS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     explains: ClassVar[tuple[str, ...]] = ()

@@ -35,55 +35,30 @@ from tb_lossdiag.rules.terms import (
 )
 
 _TERM = Text(
-    "`{penalty}` asks for {times} times as much as `{data}` (gradient norms {big} and {small}) in {records} decompositions in a row, while `{data}` has lost only {percent}% of its start.",
-    "`{penalty}` 的要求是 `{data}` 的 {times} 倍（梯度范数 {big} 对 {small}），连续 {records} 次分解如此，而 `{data}` 只比起点下降了 {percent}%。",
+    "`{penalty}` asks for {times} times as much as `{data}` (gradient norms {big} and {small}) in {records} decompositions in a row, while `{data}` has lost only {percent}% of its start."
 )
 _DECAY = Text(
-    "Weight decay pulls {times} times as hard as the gradient of the loss ({big} against {small}) in {records} records in a row, while the loss has lost only {percent}% of its start.",
-    "权重衰减的拉力是损失梯度的 {times} 倍（{big} 对 {small}），连续 {records} 条记录如此，而损失只比起点下降了 {percent}%。",
+    "Weight decay pulls {times} times as hard as the gradient of the loss ({big} against {small}) in {records} records in a row, while the loss has lost only {percent}% of its start."
 )
 _SHRUNK = Text(
-    "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left; {data}.",
-    "`{penalty}` 到第 {first} 步已从 {start} 降到 {end}，权重几乎所剩无几；{data}。",
+    "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left; {data}."
 )
 _REGROWN = Text(
-    "`{data}` had come down to {best} by step {step} and is at {end} now, {times} times as much, while `{penalty}`, which is most of the loss, went on falling from {start} to {rest}: what was learned is given up for it.",
-    "`{data}` 到第 {step} 步已降到 {best}，如今为 {end}，是当时的 {times} 倍；而占损失绝大部分的 `{penalty}` 继续从 {start} 降到 {rest}：学到的东西正为它而被舍弃。",
+    "`{data}` had come down to {best} by step {step} and is at {end} now, {times} times as much, while `{penalty}`, which is most of the loss, went on falling from {start} to {rest}: what was learned is given up for it."
 )
-_NO_FALL = Text(
-    "no other term has lost more than {percent}% of its start",
-    "其他项最多只比起点下降了 {percent}%",
-)
-_CONSTANT = Text(
-    "the model's answer costs no less than a constant one",
-    "模型的答案并不比一个常数更好",
-)
-_TERM_ADVICE = Text(
-    """Let the data speak first: lower the weight of `{penalty}` from {weight} to about {less}, or bring it in slowly.
+_NO_FALL = Text("no other term has lost more than {percent}% of its start")
+_CONSTANT = Text("the model's answer costs no less than a constant one")
+_TERM_ADVICE = Text("""Let the data speak first: lower the weight of `{penalty}` from {weight} to about {less}, or bring it in slowly.
 
 ```python
 weight = {less} * min(1.0, step / {ramp})
-```""",
-    """先让数据说话：把 `{penalty}` 的权重从 {weight} 降到约 {less}，或逐渐引入。
-
-```python
-weight = {less} * min(1.0, step / {ramp})
-```""",
-)
-_DECAY_ADVICE = Text(
-    """Lower `weight_decay` from {weight} to about {less}. With {optimizer} it is added to the gradient; `AdamW` keeps the two apart, so that the same number means something else there.
+```""")
+_DECAY_ADVICE = Text("""Lower `weight_decay` from {weight} to about {less}. With {optimizer} it is added to the gradient; `AdamW` keeps the two apart, so that the same number means something else there.
 
 ```python
 for group in optimizer.param_groups:
     group["weight_decay"] = {less}
-```""",
-    """把 `weight_decay` 从 {weight} 降到约 {less}。{optimizer} 会把它加到梯度上；`AdamW` 则把两者分开，所以同一个数值在那里含义不同。
-
-```python
-for group in optimizer.param_groups:
-    group["weight_decay"] = {less}
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -109,22 +84,10 @@ class RegulariserOverwhelms:
     (arXiv 1711.05101).
     """
 
-    zh: ClassVar[str] = """惩罚项的拉力大于数据。
-
-    为什么重要：权重走向惩罚项要求的位置，而数据所说的没有学到。
-
-    如何判断：使用 `decompose` 时，惩罚项（由名称判断，或不随批次变化）的梯度范数除以数据项中最大的梯度范数，连续 `min_checks` 次分解不小于 `min_ratio`，而该数据项当时和末尾都比起点下降不足 `learned`。没有分解时：对把衰减加到梯度上的优化器，权重衰减 × 参数范数除以梯度范数（所有参数合计），连续 `min_records` 条记录不小于 `min_ratio`。还可由数值判断：惩罚项（KL 散度除外）降到起点的 `max_rest` 并保持 `min_records` 条记录，而所有数据项下降不足 `unlearned`，或损失调用的值并不比最佳常数答案低。又或者：占损失 `min_share` 的惩罚项在某数据项最低之后又降到一半，而该数据项最后升到其最低水平的 `min_regrown` 倍。无量纲。
-
-    先试什么：减小权重，或让它逐渐增大。
-
-    如何避免误报：训练末尾的平衡（两者相当，所以要求 2 倍，且数据项已学会）；解耦的权重衰减；数值大而梯度小的惩罚项。
-
-    参考：Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）；Loshchilov 与 Hutter 2019（arXiv 1711.05101）。
-    """
     code: ClassVar[str] = "LD407"
     name: ClassVar[str] = "regulariser-overwhelms"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Regularisation overwhelms the data", "正则化压倒了数据")
+    title: ClassVar[Text] = Text("Regularisation overwhelms the data")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         TERM_GRADIENT_NORM,
@@ -301,9 +264,7 @@ class RegulariserOverwhelms:
         start, end = float(median(values[:3])), float(median(values[-3:]))
         words = {"start": number(start), "end": number(end)}
         words |= {"penalty": name, "first": str(int(table.steps[first]))}
-        message = Text(
-            _SHRUNK.en.format(data=data.en, **words), _SHRUNK.zh.format(data=data.zh, **words)
-        )
+        message = _SHRUNK.format(data=data, **words)
         advice = self._less(run, name)
         ends = int(table.steps[first]), int(table.steps[-1])
         evidence = Evidence(LOSS_TERM.name, name, *ends, end, self.max_rest * start)
@@ -313,9 +274,8 @@ class RegulariserOverwhelms:
 
 def _needs(checks: int, records: int) -> Text:
     return Text(
-        f"{checks} decompositions or {records} records of the terms, or an optimizer with weight_decay",
-        f"各项的 {checks} 次分解或 {records} 条记录，或带 weight_decay 的优化器",
-    )
+        "{checks} decompositions or {records} records of the terms, or an optimizer with weight_decay"
+    ).format(checks=checks, records=records)
 
 
 def _sizes(

@@ -12,6 +12,19 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
+from tb_lossdiag.rules.text import Text, translated
+
+__all__ = [
+    "Evidence",
+    "Finding",
+    "NotEnough",
+    "Rule",
+    "Severity",
+    "Text",
+    "documentation",
+    "number",
+    "thresholds",
+]
 
 
 class Severity(IntEnum):
@@ -28,22 +41,6 @@ class Severity(IntEnum):
     def label(self) -> str:
         """Lower-case word used in JSON and on the command line."""
         return self.name.lower()
-
-
-@dataclass(frozen=True)
-class Text:
-    """One sentence or paragraph in the languages of the tab."""
-
-    en: str
-    zh: str
-
-    def in_language(self, language: str) -> str:
-        """The text for a language tag such as "en", "zh" or "zh-CN"; English for any other."""
-        return self.zh if language.lower().startswith("zh") else self.en
-
-    def format(self, **values: str) -> Text:
-        """Both texts with `{name}` fields filled in."""
-        return Text(self.en.format(**values), self.zh.format(**values))
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,7 @@ class Finding:
 class Rule(Protocol):
     """A named check. Implementations are frozen dataclasses whose fields are the thresholds.
 
-    The class docstring is the English documentation, `zh` the Chinese one; both have the sections tested in
-    `tests/unit/rules/test_catalogue.py`. `reads` must be recorded for the rule to be evaluated; `may_read` is used if there.
+    The class docstring is the documentation, with the sections tested in `tests/unit/rules/test_catalogue.py`. `reads` must be recorded for the rule to be evaluated; `may_read` is used if there.
     """
 
     code: ClassVar[str]
@@ -115,7 +111,6 @@ class Rule(Protocol):
     reads: ClassVar[tuple[Quantity, ...]]
     may_read: ClassVar[tuple[Quantity, ...]]
     explains: ClassVar[tuple[str, ...]]
-    zh: ClassVar[str]
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per place where the rule fires; raise `NotEnough` when the records do not suffice."""
@@ -126,11 +121,11 @@ class NotEnough(Exception):  # noqa: N818  (a reason, not an error)
     """The quantities are there, but too few records of them to judge.
 
     Args:
-        needs: what is missing, e.g. Text("at least 50 records of loss", "至少 50 条 loss 记录").
+        needs: what is missing, e.g. Text("at least 50 records of loss").
     """
 
     def __init__(self, needs: Text) -> None:
-        """Keep the reason in both languages."""
+        """Keep the reason."""
         super().__init__(needs.en)
         self.needs = needs
 
@@ -142,7 +137,15 @@ def thresholds(rule: Rule) -> Mapping[str, float]:
 
 def documentation(rule: Rule, language: str = "en") -> str:
     """The rule's documentation, Markdown."""
-    return inspect.cleandoc(Text(rule.__doc__ or "", rule.zh).in_language(language))
+    text = inspect.cleandoc(rule.__doc__ or "")
+    return "\n\n".join(_paragraph(part, language) for part in text.split("\n\n"))
+
+
+def _paragraph(text: str, language: str) -> str:
+    """A paragraph of documentation; its message id does not depend on where its lines break."""
+    one_line = " ".join(text.split())
+    found = translated(one_line, language)
+    return text if found == one_line else found
 
 
 def number(value: float) -> str:

@@ -27,17 +27,14 @@ from tb_lossdiag.rules.progress import has_learned
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _MESSAGE = Text(
-    "{share}% of the outputs of {names} lie in the flat part of the function in {checks} check-ups{since}.",
-    "{checks} 次检查中 {names} 有 {share}% 的输出落在函数的平坦部分{since}。",
+    "{share}% of the outputs of {names} lie in the flat part of the function in {checks} check-ups{since}."
 )
-_BEGINNING = Text(", from the first one on", "，从第一次检查起就是如此")
-_LATER = Text(" up to the end, and the loss has not fallen", "，直到结束，而损失没有下降")
+_BEGINNING = Text(", from the first one on")
+_LATER = Text(" up to the end, and the loss has not fallen")
 _SOFTMAX = Text(
-    "{names}: softmax between layers, {count} in all. Its outputs compete for a sum of 1, so a layer of many units passes on numbers near 0 and hardly any gradient.",
-    "{names}：层与层之间用了 softmax，共 {count} 处。它的输出竞争总和 1，单元一多，传下去的数就接近 0，梯度也几乎没有。",
+    "{names}: softmax between layers, {count} in all. Its outputs compete for a sum of 1, so a layer of many units passes on numbers near 0 and hardly any gradient."
 )
-_ADVICE = Text(
-    """Bring the inputs of the activation back to where its slope is:
+_ADVICE = Text("""Bring the inputs of the activation back to where its slope is:
 
 - scale the model's inputs to around 0 and 1 (LD510);
 - begin with weights that keep the scale, and a lower learning rate at first:
@@ -47,35 +44,14 @@ torch.nn.init.xavier_normal_(layer.weight, gain=torch.nn.init.calculate_gain("ta
 torch.nn.init.zeros_(layer.bias)
 ```
 
-- put a normalisation layer before it, or use `ReLU` or `GELU`.""",
-    """让激活函数的输入回到有斜率的区域：
-
-- 把模型的输入缩放到 0 与 1 附近（LD510）；
-- 使用保持尺度的初始权重，并在开始时降低学习率：
-
-```python
-torch.nn.init.xavier_normal_(layer.weight, gain=torch.nn.init.calculate_gain("tanh"))
-torch.nn.init.zeros_(layer.bias)
-```
-
-- 在它之前加归一化层，或改用 `ReLU`、`GELU`。""",
-)
-_SOFTMAX_ADVICE = Text(
-    """Use a hidden activation there, and softmax only for reporting or attention weights:
+- put a normalisation layer before it, or use `ReLU` or `GELU`.""")
+_SOFTMAX_ADVICE = Text("""Use a hidden activation there, and softmax only for reporting or attention weights:
 
 ```python
 activation = torch.nn.ReLU()  # or torch.nn.GELU()
 ```
 
-A softmax that mixes a table of topics or codes on purpose is fine.""",
-    """在这些位置使用隐藏层激活函数，softmax 只用于报告概率或注意力权重：
-
-```python
-activation = torch.nn.ReLU()  # 或 torch.nn.GELU()
-```
-
-有意用 softmax 混合主题表或码本的，没有问题。""",
-)
+A softmax that mixes a table of topics or codes on purpose is fine.""")
 
 
 @dataclass(frozen=True)
@@ -99,22 +75,10 @@ class SaturatedActivation:
     (Ben Braiek and Khomh 2023); own measurements: runs on digits end with 0.8 of a tanh layer saturated and a loss near 0.
     """
 
-    zh: ClassVar[str] = """隐藏层激活函数工作在没有斜率的区域。
-
-    为什么重要：梯度要乘以这个斜率。饱和的 tanh 或 sigmoid 之前的层，或层间 softmax 之前的层，学习会慢很多倍，甚至完全不学。
-
-    如何判断：到最近一次为止，在至少 `min_checks` 次检查中，某个隐藏的 tanh 或 sigmoid 有超过 `max_saturated` 的输出落在距端点 3% 以内；并且从第一次检查起就如此，或损失比起点下降不足 `min_learned`。“隐藏”指其输出进入线性层或卷积层。此外：这类层之间的 softmax，两处以上且训练没有学会，或只有一处而损失下降不足 `min_moved` 时为警告。学会了的训练至多得到信息。
-
-    先试什么：缩放输入和初始权重；加归一化层；改用 ReLU。
-
-    如何避免误报：学习带来的饱和（已学会的训练中确信的单元）；输出、logits 和门控不是隐藏激活；注意力权重。
-
-    参考：Glorot 与 Bengio 2010；TheDeepChecker（Ben Braiek 与 Khomh 2023）；自己的测量：digits 上的训练结束时 tanh 层有 0.8 饱和，而损失接近 0。
-    """
     code: ClassVar[str] = "LD702"
     name: ClassVar[str] = "saturated-activation"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Activations are saturated", "激活函数饱和")
+    title: ClassVar[Text] = Text("Activations are saturated")
     reads: ClassVar[tuple[Quantity, ...]] = (MODULE_KIND, MODULE_FED_BY)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         SATURATED_SHARE,
@@ -142,10 +106,7 @@ class SaturatedActivation:
         between, hidden = self._between(run), self._hidden(run)
         if not between and not hidden:
             raise NotEnough(
-                Text(
-                    "a hidden tanh, sigmoid or softmax between linear or convolution layers",
-                    "需要线性层或卷积层之间的 tanh、sigmoid 或 softmax",
-                )
+                Text("a hidden tanh, sigmoid or softmax between linear or convolution layers")
             )
         if between:
             yield self._softmax(run, between)
@@ -191,9 +152,7 @@ class SaturatedActivation:
             "checks": str(checks),
         }
         since = _BEGINNING if from_start else _LATER
-        message = Text(
-            _MESSAGE.en.format(since=since.en, **words), _MESSAGE.zh.format(since=since.zh, **words)
-        )
+        message = _MESSAGE.format(since=since, **words)
         evidence = (piece, *(found[name][0] for name in sorted(found) if name != worst))
         severity = self.severity if warn else Severity.INFO
         subject = worst if len(found) == 1 else ""

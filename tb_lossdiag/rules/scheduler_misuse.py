@@ -14,19 +14,15 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings, too_few
 
 _DEAD = Text(
-    "The learning rate fell from {peak} to {end} by step {at} and stayed there: the last {percent}% of the run learned nothing.",
-    "学习率到第 {at} 步时已从 {peak} 降到 {end}，此后一直如此：训练的最后 {percent}% 什么也没学到。",
+    "The learning rate fell from {peak} to {end} by step {at} and stayed there: the last {percent}% of the run learned nothing."
 )
 _WAVES = Text(
-    "The learning rate of a cosine schedule came back up {returns} times, to {peak}: the schedule is stepped far beyond its length.",
-    "余弦调度的学习率回升了 {returns} 次，回到 {peak}：调度的步进次数远远超过了它的长度。",
+    "The learning rate of a cosine schedule came back up {returns} times, to {peak}: the schedule is stepped far beyond its length."
 )
 _EARLY = Text(
-    "`scheduler.step()` came before the first `optimizer.step()`, at step {at}: the first learning rate of the schedule was never used.",
-    "`scheduler.step()` 先于第一次 `optimizer.step()`（第 {at} 步）：调度的第一个学习率从未被使用。",
+    "`scheduler.step()` came before the first `optimizer.step()`, at step {at}: the first learning rate of the schedule was never used."
 )
-_LENGTH = Text(
-    """A schedule counts the calls of its `step()`, so its length must be in the same unit. Either step it once per epoch, or give its
+_LENGTH = Text("""A schedule counts the calls of its `step()`, so its length must be in the same unit. Either step it once per epoch, or give its
 length in steps:
 
 ```python
@@ -36,36 +32,16 @@ for batch in loader:
     ...
     optimizer.step()
     scheduler.step()
-```{decay}""",
-    """调度按 `step()` 的调用次数计数，长度必须用同一单位。要么每个轮次步进一次，要么按步数给出长度：
-
-```python
-total = epochs * len(loader)  # 已记录 {steps} 步
-scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
-for batch in loader:
-    ...
-    optimizer.step()
-    scheduler.step()
-```{decay}""",
-)
+```{decay}""")
 _DECAY = Text(
-    "\n\nA decay meant per epoch needs the root when it is stepped per batch: `gamma ** (1 / len(loader))`.",
-    "\n\n按轮次设计的衰减若要每批步进，需要开方：`gamma ** (1 / len(loader))`。",
+    "\n\nA decay meant per epoch needs the root when it is stepped per batch: `gamma ** (1 / len(loader))`."
 )
-_ORDER = Text(
-    """Step the optimizer first:
+_ORDER = Text("""Step the optimizer first:
 
 ```python
 optimizer.step()
 scheduler.step()
-```""",
-    """先更新优化器：
-
-```python
-optimizer.step()
-scheduler.step()
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -86,22 +62,10 @@ class SchedulerMisuse:
     References: PyTorch, "How to adjust learning rate"; Loshchilov and Hutter 2017 (arXiv 1608.03983).
     """
 
-    zh: ClassVar[str] = """学习率调度与训练循环不匹配。
-
-    为什么重要：按轮次设计却每批步进的调度，会在训练初期就使训练结束；之后只是浪费时间。
-
-    如何判断：所有参数组中最大的学习率在直到结束的至少 `min_dead` 的步数内低于峰值的 `max_dead` 倍。或者普通余弦调度的学习率 `min_returns` 次回升到峰值的 `min_return` 以上。或者检查看到 `scheduler.step()` 先于第一次 `optimizer.step()`（提示）。无量纲。
-
-    先试什么：按实际步进的单位给出调度的长度。
-
-    如何避免误报：余弦、线性或多项式衰减到 0 的尾部要短得多；周期性调度与热重启属于其他类；等待平台期的学习率（提示）；GradScaler 跳过的第一步。
-
-    参考：PyTorch“How to adjust learning rate”；Loshchilov 与 Hutter 2017（arXiv 1608.03983）。
-    """
     code: ClassVar[str] = "LD607"
     name: ClassVar[str] = "scheduler-misuse"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The schedule doesn't fit the loop", "调度与循环不匹配")
+    title: ClassVar[Text] = Text("The schedule doesn't fit the loop")
     reads: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (SCHEDULER_EARLY, AMP_SCALE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
@@ -125,7 +89,7 @@ class SchedulerMisuse:
         steps, rates = table.steps[there], rates[there].astype(np.float64)
         early = self._early(run)
         if len(steps) < self.min_records and early is None:
-            raise too_few(self.min_records, "records of the learning rate", "条学习率记录")
+            raise too_few(self.min_records, Text("records of the learning rate"))
         if early is not None:
             yield early
         if len(steps) >= self.min_records and rates.max() > 0:
@@ -162,7 +126,7 @@ class SchedulerMisuse:
         ends = int(steps[0]), int(steps[-1])
         message = _WAVES.format(returns=str(returns), peak=number(float(rates.max())))
         numbers = {"returns": returns, "peak": float(rates.max())}
-        return self._finding(run, self.severity, (ends, message), numbers, Text("", ""))
+        return self._finding(run, self.severity, (ends, message), numbers, Text(""))
 
     def _finding(
         self,
@@ -178,10 +142,7 @@ class SchedulerMisuse:
         bound = self.max_dead * numbers["peak"]
         evidence = Evidence(LEARNING_RATE.name, group, *ends, None, bound)
         steps = number(float(np.ptp(table.steps)) + 1)
-        advice = Text(
-            _LENGTH.en.format(steps=steps, decay=decay.en),
-            _LENGTH.zh.format(steps=steps, decay=decay.zh),
-        )
+        advice = _LENGTH.format(steps=steps, decay=decay)
         return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
 
     def _early(self, run: Run) -> Finding | None:

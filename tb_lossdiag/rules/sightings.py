@@ -82,11 +82,9 @@ def not_recorded(*quantities: Quantity) -> NotEnough:
     """None of these was recorded; one of them would do."""
     names = ", ".join(quantity.name for quantity in quantities)
     how = "; or ".join(dict.fromkeys(quantity.how for quantity in quantities))
-    return NotEnough(
-        Text(f"none of {names} recorded: {how}", f"未记录 {names} 中的任何一个：{how}")
-    )
+    return NotEnough(Text("none of {names} recorded: {how}").format(names=names, how=how))
 
 
-def too_few(least: int, en: str, zh: str) -> NotEnough:
-    """Fewer of something than a rule needs; the texts name it in the plural."""
-    return NotEnough(Text(f"at least {least} {en}", f"至少需要 {least} {zh}"))
+def too_few(least: int, what: Text) -> NotEnough:
+    """Fewer of something than a rule needs; the text names it in the plural."""
+    return NotEnough(Text("at least {least} {what}").format(least=least, what=what))

@@ -23,11 +23,9 @@ from tb_lossdiag.rules.rule import Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _MESSAGE = Text(
-    "`{call}` was given probabilities in {count} of {checks} check-ups: all values from {low} to {high}. It applies the sigmoid again, so its probabilities stay between 0.5 and 0.731 and the loss can't fall below {floor}.",
-    "{checks} 次检查中有 {count} 次传给 `{call}` 的是概率：所有取值在 {low} 到 {high} 之间。函数内部会再做一次 sigmoid，因此概率只能在 0.5 到 0.731 之间，损失不可能低于 {floor}。",
+    "`{call}` was given probabilities in {count} of {checks} check-ups: all values from {low} to {high}. It applies the sigmoid again, so its probabilities stay between 0.5 and 0.731 and the loss can't fall below {floor}."
 )
-_ADVICE = Text(
-    """Give the loss the raw outputs of the last layer:
+_ADVICE = Text("""Give the loss the raw outputs of the last layer:
 
 ```python
 logits = model(x)  # no sigmoid or softmax at the end of the model
@@ -36,17 +34,7 @@ probabilities = logits.sigmoid()  # for people, not for the loss
 ```
 
 If the model has to return probabilities, use `binary_cross_entropy(probabilities, target)`. A threshold of 0.5 on the probabilities
-is a threshold of 0 on the logits.""",
-    """把最后一层的原始输出交给损失：
-
-```python
-logits = model(x)  # 模型末尾不要 sigmoid 或 softmax
-loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
-probabilities = logits.sigmoid()  # 给人看，不给损失
-```
-
-如果模型必须返回概率，请改用 `binary_cross_entropy(probabilities, target)`。概率上的阈值 0.5 对应 logits 上的阈值 0。""",
-)
+is a threshold of 0 on the logits.""")
 
 
 @dataclass(frozen=True)
@@ -68,24 +56,10 @@ class SigmoidBeforeBceWithLogits:
     References: PyTorch, `torch.nn.BCEWithLogitsLoss` ("combines a Sigmoid layer and the BCELoss in one single class").
     """
 
-    zh: ClassVar[str] = """损失函数自带 sigmoid，却在它之前又做了一次。
-
-    为什么重要：第二次 sigmoid 把 [0, 1] 映射到 [0.5, 0.731]，模型无法表达“否”；即使完美，正样本的损失仍有 0.31，负样本仍有 0.69，梯度也只有应有的四分之一或更少。
-
-    如何判断：`binary_cross_entropy_with_logits` 的所有输入都在 [0, 1] 内，并且来自 sigmoid 或 softmax（从自动求导图看到，一次即可）；如果图中看不出来源，则要求至少 `min_checks` 次检查如此，且取值范围不小于 `min_spread`。两者都要求占检查的多数。
-
-    先试什么：去掉模型里的 sigmoid，或改用 `binary_cross_entropy`。
-
-    如何避免误报：开始时很小或恰为正的 logits（线性层的输出绝不会算；仅凭数值需要多次检查）；末尾的截断或 ReLU 属于 LD511。
-
-    参考：PyTorch `torch.nn.BCEWithLogitsLoss`（把 Sigmoid 层与 BCELoss 合为一体）。
-    """
     code: ClassVar[str] = "LD502"
     name: ClassVar[str] = "sigmoid-before-bce-with-logits"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text(
-        "Sigmoid before a loss that takes logits", "要求 logits 的损失之前做了 sigmoid"
-    )
+    title: ClassVar[Text] = Text("Sigmoid before a loss that takes logits")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (CALL_SOURCE, CALL_TARGET_MEAN)
     explains: ClassVar[tuple[str, ...]] = (

@@ -29,37 +29,22 @@ from tb_lossdiag.rules.spans import median
 from tb_lossdiag.rules.updates import estimated
 
 _MESSAGE = Text(
-    "The loss has fallen from {start} to {end} and is still falling at an almost constant pace; a step moves the typical weight matrix by at most {ratio} of its norm (around 1e-3 is usual). At this pace a tenth of the start is {steps} steps away.",
-    "损失从 {start} 降到 {end}，仍以几乎不变的速度下降；每一步最多使典型权重矩阵移动其范数的 {ratio} 倍（通常约为 1e-3）。照此速度，降到起点的十分之一还需 {steps} 步。",
+    "The loss has fallen from {start} to {end} and is still falling at an almost constant pace; a step moves the typical weight matrix by at most {ratio} of its norm (around 1e-3 is usual). At this pace a tenth of the start is {steps} steps away."
 )
-_ADVICE = Text(
-    """The training is healthy but far too slow. Raise the learning rate in steps of 3, from {lr} towards {more}, as long as the loss stays smooth.
+_ADVICE = Text("""The training is healthy but far too slow. Raise the learning rate in steps of 3, from {lr} towards {more}, as long as the loss stays smooth.
 
 ```python
 for group in optimizer.param_groups:
     group["lr"] = {next}
-```
-
-{family}""",
-    """训练是健康的，但实在太慢。在损失保持平稳的前提下，每次 3 倍地提高学习率，从 {lr} 逐步到 {more}。
-
-```python
-for group in optimizer.param_groups:
-    group["lr"] = {next}
-```
-
-{family}""",
-)
+```{family}""")
 _FAMILIES = {
     Family.SGD: Text(
-        "With SGD the step is proportional to the gradient: momentum 0.9 gives ten times the pace at the same learning rate.",
-        "SGD 的步长与梯度成正比：在同样的学习率下，0.9 的动量可带来十倍的速度。",
+        "\n\nWith SGD the step is proportional to the gradient: momentum 0.9 gives ten times the pace at the same learning rate."
     ),
     Family.ADAM: Text(
-        "With an Adam-like optimizer the step is about the learning rate per element; scaling the loss would change nothing.",
-        "Adam 类优化器每个元素的步长约等于学习率；放大损失不会有任何改变。",
+        "\n\nWith an Adam-like optimizer the step is about the learning rate per element; scaling the loss would change nothing."
     ),
-    Family.UNKNOWN: Text("", ""),
+    Family.UNKNOWN: Text(""),
 }
 
 
@@ -82,22 +67,10 @@ class SlowConvergence:
     References: Karpathy 2022, Building makemore part 3 (update-to-data ratio around 1e-3); Smith 2017 (arXiv 1506.01186).
     """
 
-    zh: ClassVar[str] = """损失稳步下降，但太慢，大部分路程还在前面。
-
-    为什么重要：同样的结果只需十分之一的步数，或者用同样的步数可以得到好得多的结果。
-
-    如何判断：由优化器公式得出的更新与权重之比的上估计（对权重矩阵和记录取中位数）低于 `max_ratio`；训练四个四分之一段的中位数依次下降，最后一次下降不少于第一次的 `min_pace`，跨度至少 `min_steps` 步；总下降在起点的 `min_fall` 与 `learned` 之间。单位：每步。
-
-    先试什么：把学习率提高 3 倍，再 3 倍。
-
-    如何避免误报：已收敛或自行减速的训练；仍在预热或从中途恢复的训练不评估；调度的末尾（取全程中位数）；完全不下降的属于 LD104、LD602；公式未知的优化器和会取负值的损失不评估。
-
-    参考：Karpathy 2022，Building makemore 第 3 部分（更新与数据之比约 1e-3）；Smith 2017（arXiv 1506.01186）。
-    """
     code: ClassVar[str] = "LD109"
     name: ClassVar[str] = "slow-convergence"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The training is far too slow", "训练过慢")
+    title: ClassVar[Text] = Text("The training is far too slow")
     reads: ClassVar[tuple[Quantity, ...]] = (
         LOSS,
         LEARNING_RATE,
@@ -125,12 +98,7 @@ class SlowConvergence:
         """Yield one finding for the whole run."""
         updates, loss = estimated(run), curve_of(run, LOSS)
         if updates is None:
-            raise NotEnough(
-                Text(
-                    "one optimizer of the SGD or Adam kind, given with optimizer=",
-                    "需要通过 optimizer= 给出一个 SGD 类或 Adam 类优化器",
-                )
-            )
+            raise NotEnough(Text("one optimizer of the SGD or Adam kind, given with optimizer="))
         loss.needs_positive()
         loss.needs(self.min_records)
         self._needs_time(run, loss)
@@ -143,7 +111,7 @@ class SlowConvergence:
         needs_full_rate(run, loss)
         if loss.steps[-1] - loss.steps[0] < self.min_steps - 1:
             least = self.min_steps
-            raise NotEnough(Text(f"at least {least} steps", f"至少需要 {least} 步"))
+            raise NotEnough(Text("at least {least} steps").format(least=least))
 
     def _still_falls(self, loss: Curve) -> bool:
         levels = _quarters(loss)
@@ -183,7 +151,4 @@ def _advice(run: Run, ratio: float) -> Text:
     lr, kind = rate(run) or 0.0, _FAMILIES[family(run)]
     more = float(f"{lr * min(1e-3 / max(ratio, 1e-12), 1e4):.1g}")
     words = {"lr": number(lr), "more": number(more), "next": number(3 * lr)}
-    return Text(
-        _ADVICE.en.format(family=kind.en, **words).strip(),
-        _ADVICE.zh.format(family=kind.zh, **words).strip(),
-    )
+    return _ADVICE.format(family=kind, **words)

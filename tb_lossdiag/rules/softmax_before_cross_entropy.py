@@ -25,15 +25,12 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _MESSAGE = Text(
-    "`{call}` was given probabilities in {count} of {checks} check-ups: values from {low} to {high}, softmax already applied. It applies softmax again, so with {classes} classes the loss can't fall below {floor}.",
-    "{checks} 次检查中有 {count} 次传给 `{call}` 的是概率：取值 {low} 到 {high}，已做过 softmax。函数内部会再做一次 softmax，因此 {classes} 个类别时损失不可能低于 {floor}。",
+    "`{call}` was given probabilities in {count} of {checks} check-ups: values from {low} to {high}, softmax already applied. It applies softmax again, so with {classes} classes the loss can't fall below {floor}."
 )
 _LOG_MESSAGE = Text(
-    "`{call}` was given log-probabilities in {count} of {checks} check-ups. It applies log-softmax again, which changes nothing but costs time.",
-    "{checks} 次检查中有 {count} 次传给 `{call}` 的是对数概率。函数内部会再做一次 log-softmax，结果不变，只是费时。",
+    "`{call}` was given log-probabilities in {count} of {checks} check-ups. It applies log-softmax again, which changes nothing but costs time."
 )
-_ADVICE = Text(
-    """Give the loss the raw outputs of the last layer, and use softmax only to report probabilities:
+_ADVICE = Text("""Give the loss the raw outputs of the last layer, and use softmax only to report probabilities:
 
 ```python
 logits = model(x)  # no softmax at the end of the model
@@ -41,29 +38,12 @@ loss = torch.nn.functional.cross_entropy(logits, target)
 probabilities = logits.softmax(dim=1)  # for people, not for the loss
 ```
 
-If the model has to return probabilities, `nll_loss(probabilities.clamp_min(1e-8).log(), target)` is right too, only less exact.""",
-    """把最后一层的原始输出交给损失，softmax 只用于报告概率：
-
-```python
-logits = model(x)  # 模型末尾不要 softmax
-loss = torch.nn.functional.cross_entropy(logits, target)
-probabilities = logits.softmax(dim=1)  # 给人看，不给损失
-```
-
-如果模型必须返回概率，`nll_loss(probabilities.clamp_min(1e-8).log(), target)` 也正确，只是精度略低。""",
-)
-_LOG_ADVICE = Text(
-    """Either give `cross_entropy` the raw outputs, or keep the log-softmax and use
+If the model has to return probabilities, `nll_loss(probabilities.clamp_min(1e-8).log(), target)` is right too, only less exact.""")
+_LOG_ADVICE = Text("""Either give `cross_entropy` the raw outputs, or keep the log-softmax and use
 
 ```python
 loss = torch.nn.functional.nll_loss(log_probabilities, target)
-```""",
-    """要么给 `cross_entropy` 原始输出，要么保留 log-softmax 并改用
-
-```python
-loss = torch.nn.functional.nll_loss(log_probabilities, target)
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -86,22 +66,10 @@ class SoftmaxBeforeCrossEntropy:
     43814.
     """
 
-    zh: ClassVar[str] = """交叉熵自带 softmax，却在它之前又做了一次。
-
-    为什么重要：0 到 1 之间的数是很弱的 logits。即使模型完美，C 个类别的损失仍有 ln(1 + (C − 1)/e)，十类时为 1.46，而且梯度从一开始就很小。
-
-    如何判断：`cross_entropy` 的输入都在 [0, 1] 内，并且来自 softmax（从自动求导图看到，一次即可），或在至少 `min_checks` 次检查中每一行之和与 1 相差不超过 `max_row_error`；两者都要求占检查的多数。对数概率只作为信息提示：再做一次 log-softmax 结果相同。
-
-    先试什么：去掉模型里的 softmax；`cross_entropy` 需要的是 logits。
-
-    如何避免误报：把对数概率交给 `nll_loss` 是正确的；软标签（蒸馏、标签平滑）在损失的另一侧；碰巧很小的 logits 每行之和不为 1；线性层的输出无论取值如何都不算。
-
-    参考：PyTorch `torch.nn.CrossEntropyLoss`（输入应为未归一化的 logits）；PyTorch 论坛 43814 号帖。
-    """
     code: ClassVar[str] = "LD501"
     name: ClassVar[str] = "softmax-before-cross-entropy"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Softmax before cross-entropy", "交叉熵之前做了 softmax")
+    title: ClassVar[Text] = Text("Softmax before cross-entropy")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_SOURCE,

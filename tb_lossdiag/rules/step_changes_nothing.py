@@ -24,13 +24,11 @@ from tb_lossdiag.rules.sightings import not_recorded, sightings
 from tb_lossdiag.rules.spans import Bools, Span, spans
 
 _MESSAGE = Text(
-    "The parameters are bit for bit the same in {records} {what} from step {first} to {last}, although their gradients are not zero.",
-    "从第 {first} 步到第 {last} 步的 {records} {what}中，参数逐位相同，尽管梯度不为零。",
+    "The parameters are bit for bit the same in {records} {what} from step {first} to {last}, although their gradients are not zero."
 )
-_CHECK_UPS = Text("check-ups", "次检查")
-_RECORDS = Text("records", "条记录")
-_ADVICE = Text(
-    """{cause}
+_CHECK_UPS = Text("check-ups")
+_RECORDS = Text("records")
+_ADVICE = Text("""{cause}
 
 Prove the repair with one step:
 
@@ -38,32 +36,16 @@ Prove the repair with one step:
 before = [p.detach().clone() for p in model.parameters()]
 optimizer.step()
 print(sum(not torch.equal(p, q) for p, q in zip(model.parameters(), before)), "parameters changed")
-```""",
-    """{cause}
-
-用一步来验证是否修好：
-
-```python
-before = [p.detach().clone() for p in model.parameters()]
-optimizer.step()
-print(sum(not torch.equal(p, q) for p, q in zip(model.parameters(), before)), "parameters changed")
-```""",
-)
+```""")
 _ZERO_RATE = Text(
-    "The learning rate is 0: look at the scheduler (LD607) and at the optimizer's groups.",
-    "学习率为 0：请检查调度器（LD607）和优化器的参数组。",
+    "The learning rate is 0: look at the scheduler (LD607) and at the optimizer's groups."
 )
-_SKIPPED = Text(
-    "The GradScaler skips the steps: its gradients overflow (LD801).",
-    "GradScaler 跳过了更新：梯度溢出（LD801）。",
-)
+_SKIPPED = Text("The GradScaler skips the steps: its gradients overflow (LD801).")
 _NOT_HELD = Text(
-    "The optimizer doesn't hold these parameters (LD603, LD604): make it from the finished model.",
-    "优化器并不持有这些参数（LD603、LD604）：请用完成后的模型创建它。",
+    "The optimizer doesn't hold these parameters (LD603, LD604): make it from the finished model."
 )
 _OTHERWISE = Text(
-    "Check that `optimizer.step()` is reached in every step, that the optimizer was made from this very model, and that the steps are not below the precision of the weights (bfloat16 weights keep 3 digits; train a float32 copy).",
-    "检查每一步是否都执行了 `optimizer.step()`，优化器是否由这个模型创建，以及更新是否小于权重的精度（bfloat16 权重只有 3 位有效数字；请训练 float32 副本）。",
+    "Check that `optimizer.step()` is reached in every step, that the optimizer was made from this very model, and that the steps are not below the precision of the weights (bfloat16 weights keep 3 digits; train a float32 copy)."
 )
 
 
@@ -85,22 +67,10 @@ class StepChangesNothing:
     References: PyTorch, `torch.optim`; `torch.amp.GradScaler.step` skips a step whose gradients are not finite.
     """
 
-    zh: ClassVar[str] = """优化器在更新，但参数逐位不变。
-
-    为什么重要：什么也没有学到，而损失看上去像是问题太难。
-
-    如何判断：连续 `min_check_ups` 次检查中，更新之后有梯度的可训练参数至少有 `min_share` 与之前完全相同。检查太少时：连续 `min_records` 条记录中没有任何参数的范数变化。该阶段至少跨越 `min_steps` 步，且占全程 `min_stretch`。单位：占参数的比例。
-
-    先试什么：查看学习率、优化器持有哪些参数、缩放器是否跳过了更新。
-
-    如何避免误报：从 0 开始的预热或缩放因子搜索的最初几步、两次更新之间的微批、调度的末尾（要求该阶段足够长）；梯度为零的参数；冻结的参数。
-
-    参考：PyTorch `torch.optim`；`torch.amp.GradScaler.step` 会跳过梯度非有限的步。
-    """
     code: ClassVar[str] = "LD605"
     name: ClassVar[str] = "step-changes-nothing"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The steps change nothing", "更新没有改变任何参数")
+    title: ClassVar[Text] = Text("The steps change nothing")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         UNCHANGED_SHARE,
@@ -133,9 +103,8 @@ class StepChangesNothing:
             found = list(self._by_norms(run))
         if not found and not self._long_enough(run, norms):
             raise NotEnough(
-                Text(
-                    f"check-ups or norms of parameters over at least {self.min_steps} steps",
-                    f"至少需要跨越 {self.min_steps} 步的检查或参数范数记录",
+                Text("check-ups or norms of parameters over at least {min_steps} steps").format(
+                    min_steps=self.min_steps
                 )
             )
         yield from found
@@ -181,11 +150,9 @@ class StepChangesNothing:
             "first": str(evidence.first_step),
             "last": str(evidence.last_step),
         }
-        message = Text(
-            _MESSAGE.en.format(what=what.en, **words), _MESSAGE.zh.format(what=what.zh, **words)
-        )
+        message = _MESSAGE.format(what=what, **words)
         cause = self._cause(run, evidence.last_step)
-        advice = Text(_ADVICE.en.format(cause=cause.en), _ADVICE.zh.format(cause=cause.zh))
+        advice = _ADVICE.format(cause=cause)
         numbers = {"records": span.size}
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 

@@ -27,31 +27,18 @@ from tb_lossdiag.rules.rule import Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _MESSAGE = Text(
-    "`{call}` sums over the batch in {count} of {checks} check-ups. Loss and gradients are {times} times those of the mean, and change with the batch size{rate}.",
-    "{checks} 次检查中有 {count} 次 `{call}` 对批次求和。损失与梯度是平均值时的 {times} 倍，并随批大小变化{rate}。",
+    "`{call}` sums over the batch in {count} of {checks} check-ups. Loss and gradients are {times} times those of the mean, and change with the batch size{rate}."
 )
-_RATE = Text(
-    ": `lr` {lr} acts like {times_lr} on the mean",
-    "：`lr` {lr} 相当于对平均值使用 {times_lr}",
-)
-_NO_RATE = Text("", "")
-_ADVICE = Text(
-    """Take the mean, and the learning rate means what it means elsewhere:
+_RATE = Text(": `lr` {lr} acts like {times_lr} on the mean")
+_NO_RATE = Text("")
+_ADVICE = Text("""Take the mean, and the learning rate means what it means elsewhere:
 
 ```python
 loss = torch.nn.functional.{function}(output, target, reduction="mean")
 ```
 
 To sum over the outputs of a sample but not over the batch, divide: `loss = summed / len(target)`. To change nothing but the scale,
-use {times} times the learning rate with the mean; but a rate that was chosen for the sum is often the fault.""",
-    """改用平均，学习率的含义就与别处一致：
-
-```python
-loss = torch.nn.functional.{function}(output, target, reduction="mean")
-```
-
-若要对一个样本的各输出求和而不对批次求和，请相除：`loss = summed / len(target)`。若只想换尺度，改用平均并把学习率乘以 {times}；但针对求和选定的学习率往往正是问题所在。""",
-)
+use {times} times the learning rate with the mean; but a rate that was chosen for the sum is often the fault.""")
 
 
 @dataclass(frozen=True)
@@ -73,22 +60,10 @@ class SumReduction:
     and Khomh 2023), sum as the loss's reduction.
     """
 
-    zh: ClassVar[str] = """损失对批次求和，而不是取平均。
-
-    为什么重要：使用 SGD 时步长会随批大小增长。别处得来的学习率会因此大上几百倍，最后较小的批次分量变轻，裁剪的界限也变了含义。
-
-    如何判断：在多数检查中，至少 `min_samples` 个样本的损失使用 `reduction="sum"`，且优化器的步长与梯度成正比。若损失出现过非有限值，或比起点下降不足 `min_learned`，为警告；否则为信息。
-
-    先试什么：使用 `reduction="mean"`，或除以批大小。
-
-    如何避免误报：Adam 一类优化器的步长与梯度尺度无关（不提示）；对像素求和且训练良好的 VAE 损失（至多为信息）；只有一个样本的批次。
-
-    参考：Goyal 等 2017 第 3 节（arXiv 1706.02677）关于损失尺度与学习率；TheDeepChecker（Ben Braiek 与 Khomh 2023）中的求和归约。
-    """
     code: ClassVar[str] = "LD507"
     name: ClassVar[str] = "sum-reduction"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The loss is summed over the batch", "损失对批次求和")
+    title: ClassVar[Text] = Text("The loss is summed over the batch")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_SUMMED, CALL_SAMPLES)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CALL_OUTPUTS,
@@ -127,9 +102,7 @@ class SumReduction:
             **counts(hits, known),
             "times": number(times),
         }
-        message = Text(
-            _MESSAGE.en.format(rate=acts.en, **words), _MESSAGE.zh.format(rate=acts.zh, **words)
-        )
+        message = _MESSAGE.format(rate=acts, **words)
         function = "mse_loss" if call.function == "custom" else call.function
         advice = _ADVICE.format(function=function, times=number(times))
         harmful = family(run) is Family.SGD and not has_learned(run, self.min_learned)

@@ -15,11 +15,9 @@ from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
 
 _MESSAGE = Text(
-    "In {count} of {checks} check-ups `{call}` compared every output with all {samples} targets of the batch: the shapes differ and broadcast to {ratio} times as many elements.",
-    "{checks} 次检查中有 {count} 次，`{call}` 把每个输出都与批次中全部 {samples} 个目标作了比较：形状不同，广播成了 {ratio} 倍的元素。",
+    "In {count} of {checks} check-ups `{call}` compared every output with all {samples} targets of the batch: the shapes differ and broadcast to {ratio} times as many elements."
 )
-_ADVICE = Text(
-    """Bring both to one shape, and let an assertion keep them there:
+_ADVICE = Text("""Bring both to one shape, and let an assertion keep them there:
 
 ```python
 prediction = model(x).squeeze(-1)  # (N, 1) to (N,)
@@ -27,17 +25,7 @@ assert prediction.shape == target.shape, (prediction.shape, target.shape)
 loss = torch.nn.functional.{function}(prediction, target)
 ```
 
-If it is the target that lacks a dimension, use `target.unsqueeze(1)`.""",
-    """把两者变成同一形状，并用断言保证：
-
-```python
-prediction = model(x).squeeze(-1)  # (N, 1) 变为 (N,)
-assert prediction.shape == target.shape, (prediction.shape, target.shape)
-loss = torch.nn.functional.{function}(prediction, target)
-```
-
-如果是目标少了一维，用 `target.unsqueeze(1)`。""",
-)
+If it is the target that lacks a dimension, use `target.unsqueeze(1)`.""")
 
 
 @dataclass(frozen=True)
@@ -58,22 +46,10 @@ class TargetBroadcast:
     References: PyTorch, "Broadcasting semantics"; the warning of `torch.nn.functional.mse_loss` about different sizes.
     """
 
-    zh: ClassVar[str] = """输出与目标形状不同，并相互广播。
-
-    为什么重要：(N, 1) 与 (N,) 会变成 (N, N)。每个输出都与批次里的每个目标比较，于是最好的答案就是目标的均值，与输入无关。
-
-    如何判断：损失处理的元素数恰好是输出与目标中较大者的 N 倍，N 为批大小（至少 `min_samples`）；占检查的多数，一次即可。单位：1。
-
-    先试什么：对输出 `squeeze(-1)`，或对目标 `unsqueeze(1)`。
-
-    如何避免误报：代表全体的目标（标量、一行）不会使元素变多；有意配对的情形（如同一样本的分位数两两比较）按其自身的个数翻倍。
-
-    参考：PyTorch“Broadcasting semantics”；`torch.nn.functional.mse_loss` 关于尺寸不同的警告。
-    """
     code: ClassVar[str] = "LD504"
     name: ClassVar[str] = "target-broadcast"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("Targets broadcast against outputs", "目标与输出相互广播")
+    title: ClassVar[Text] = Text("Targets broadcast against outputs")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_BROADCAST, CALL_SAMPLES)
     may_read: ClassVar[tuple[Quantity, ...]] = (CALL_OUTPUTS,)
     explains: ClassVar[tuple[str, ...]] = (
@@ -104,10 +80,7 @@ class TargetBroadcast:
                 yield self._finding(call, hits, known)
         if not known_anywhere:
             raise NotEnough(
-                Text(
-                    "a loss of outputs and targets of one shape, on a batch of two or more",
-                    "需要输出与目标同形状的损失，且批次至少两个样本",
-                )
+                Text("a loss of outputs and targets of one shape, on a batch of two or more")
             )
 
     def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:

@@ -16,15 +16,12 @@ from tb_lossdiag.rules.spans import Bools, Span, level, spans
 from tb_lossdiag.rules.terms import DIVERGENCE
 
 _MESSAGE = Text(
-    "`{term}` fell from {before} to {after} by step {first} and stays there for {records} records, while the other terms keep {rest}% of their size.",
-    "`{term}` 到第 {first} 步从 {before} 降到 {after}，并保持了 {records} 条记录，而其他项仍保留 {rest}% 的大小。",
+    "`{term}` fell from {before} to {after} by step {first} and stays there for {records} records, while the other terms keep {rest}% of their size."
 )
 _UNUSED = Text(
-    "`{term}` is {after} nats, {share}% of `{other}`, since step {first} ({records} records): the code has never carried anything worth the name.",
-    "自第 {first} 步起（{records} 条记录），`{term}` 只有 {after} 纳特，是 `{other}` 的 {share}%：编码从未携带像样的信息。",
+    "`{term}` is {after} nats, {share}% of `{other}`, since step {first} ({records} records): the code has never carried anything worth the name."
 )
-_KL_ADVICE = Text(
-    """This is posterior collapse: the code carries no information, and the decoder has learned to do without it.
+_KL_ADVICE = Text("""This is posterior collapse: the code carries no information, and the decoder has learned to do without it.
 
 - Anneal the weight of `{term}` from 0 over the first part of the training, or give it free bits, so that being informative costs nothing at first.
 
@@ -34,29 +31,11 @@ kl = kl_per_dimension.clamp_min(0.1).sum()  # free bits
 loss = reconstruction + beta * kl
 ```
 
-- Weaken the decoder (dropout on its inputs, less autoregressive context).""",
-    """这是后验坍塌：编码不携带任何信息，解码器学会了不用它。
-
-- 在训练前段把 `{term}` 的权重从 0 逐渐升高，或使用 free bits，使“携带信息”一开始没有代价。
-
-```python
-beta = min(1.0, step / {anneal})
-kl = kl_per_dimension.clamp_min(0.1).sum()  # free bits
-loss = reconstruction + beta * kl
-```
-
-- 削弱解码器（对其输入做 dropout，减少自回归的上下文）。""",
-)
-_ADVICE = Text(
-    """Find out whether `{term}` is solved or cheated:
+- Weaken the decoder (dropout on its inputs, less autoregressive context).""")
+_ADVICE = Text("""Find out whether `{term}` is solved or cheated:
 
 - solved (a constraint that is met, an easy task): nothing to do, it costs only time;
-- cheated: a trivial solution (a constant output, an empty mask, a zero embedding) also makes it vanish. Look at the outputs it judges; lower its weight at first, or forbid the trivial solution.""",
-    """弄清 `{term}` 是学会了还是走了捷径：
-
-- 学会了（约束已满足、任务很简单）：无需处理，只是多花时间；
-- 走捷径：平凡解（常数输出、空掩码、零嵌入）也会让它消失。检查它所评判的输出；开始时降低其权重，或排除平凡解。""",
-)
+- cheated: a trivial solution (a constant output, an empty mask, a zero embedding) also makes it vanish. Look at the outputs it judges; lower its weight at first, or forbid the trivial solution.""")
 
 
 _FALLING = 0.1
@@ -88,22 +67,10 @@ class TermCollapse:
     (arXiv 1911.02469).
     """
 
-    zh: ClassVar[str] = """某个损失项降到几乎为零，而其他项不变。
-
-    为什么重要：一项很少会比其他项好上千倍。更常见的是模型找到了满足它的平凡办法；对 KL 项来说就是后验坍塌。
-
-    如何判断：水平 = 该项权重非零的 5 条记录的中位数。它直到末尾连续至少 `min_records` 条记录不超过此前最高水平的 `max_rest`，而其他项的贡献之和仍保留至少 `others_stay`。名称表明是 KL 散度的项为警告，其他项为提示。无量纲。名称表明是重建的项旁边的 KL 散度，若从一开始就很小也算：在训练后半段不超过 `max_nats`，并且不超过该重建项的 `max_share`。
-
-    先试什么：对 KL 项的权重做退火或使用 free bits；检查该项所评判的输出。
-
-    如何避免误报：退火（权重为 0 的记录不算）；其他种类的散度（策略与其上一版本、学生与教师之间的），它们本应很小；所有项都收敛的训练；已满足的约束（只作提示）。
-
-    参考：Bowman 等 2016（arXiv 1511.06349）；Kingma 等 2016，free bits（arXiv 1606.04934）；Lucas 等 2019（arXiv 1911.02469）。
-    """
     code: ClassVar[str] = "LD402"
     name: ClassVar[str] = "term-collapse"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("A loss term collapses", "某个损失项坍塌")
+    title: ClassVar[Text] = Text("A loss term collapses")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD401", "LD701")
@@ -134,10 +101,7 @@ class TermCollapse:
         if not judged:
             least = self.min_records + 5
             raise NotEnough(
-                Text(
-                    f"at least {least} records of a term whose weight isn't 0",
-                    f"至少需要某项权重非零的 {least} 条记录",
-                )
+                Text("at least {least} records of a term whose weight isn't 0").format(least=least)
             )
 
     def _judge(self, value: Table, on: Bools, index: int, rest: Doubles) -> Iterator[Finding]:

@@ -16,13 +16,11 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
 
 _MESSAGE = Text(
-    "The gradients of `{first}` and `{second}` point against each other (median cosine {cosine}, sizes {one} and {two}) in {records} decompositions in a row.{stalled}",
-    "`{first}` 与 `{second}` 的梯度方向相反（余弦中位数 {cosine}，大小分别为 {one} 和 {two}），连续 {records} 次分解如此。{stalled}",
+    "The gradients of `{first}` and `{second}` point against each other (median cosine {cosine}, sizes {one} and {two}) in {records} decompositions in a row.{stalled}"
 )
-_STALLED = Text(" Meanwhile the loss stands still.", "与此同时损失停滞不前。")
-_MOVES = Text("", "")
-_ADVICE = Text(
-    """What one term wins, the other loses. In this order:
+_STALLED = Text(" Meanwhile the loss stands still.")
+_MOVES = Text("")
+_ADVICE = Text("""What one term wins, the other loses. In this order:
 
 - a weight that says which one matters more; now `{small}` asks for {share} of what `{big}` asks for;
 - separate last layers, so that they share only what both need;
@@ -34,21 +32,7 @@ def without_conflict(mine, other):
     return mine - dot.clamp(max=0) / other.square().sum().clamp_min(1e-12) * other
 ```
 
-Near the optimum of a sum the gradients of its terms always oppose each other: then this is the balance, not a fault.""",
-    """一项得到的正是另一项失去的。依次尝试：
-
-- 用权重说明哪一项更重要；现在 `{small}` 的要求只有 `{big}` 的 {share}；
-- 使用各自独立的最后几层，只共享两者都需要的部分；
-- 在共享参数处消除梯度中的冲突：各自去掉与对方相反的分量。
-
-```python
-def without_conflict(mine, other):
-    dot = (mine * other).sum()
-    return mine - dot.clamp(max=0) / other.square().sum().clamp_min(1e-12) * other
-```
-
-在一个和的最优点附近，各项的梯度总是相互抵消：那是平衡，而不是错误。""",
-)
+Near the optimum of a sum the gradients of its terms always oppose each other: then this is the balance, not a fault.""")
 
 
 @dataclass(frozen=True)
@@ -70,22 +54,10 @@ class TermConflict:
     References: Yu et al. 2020, PCGrad (arXiv 2001.06782); Liu et al. 2021, CAGrad (arXiv 2110.14048).
     """
 
-    zh: ClassVar[str] = """两项把共享参数拉向相反的方向。
-
-    为什么重要：让一项变好的步会使另一项变差；两者都学得更慢，或其中一项根本学不到。
-
-    如何判断：在 `decompose` 指定的位置，两项梯度之间的余弦。连续至少 `min_checks` 次、占全部 `min_stretch` 的分解低于 `max_cosine`，并且两者范数相差不超过 `max_size` 倍。若这段时间内损失下降不足其水平的 `stalled`，且尚未比起点下降 `learned`，则为警告；否则为提示。无量纲。
-
-    先试什么：调整权重；使用独立的头；把冲突的分量投影掉（PCGrad）。
-
-    如何避免误报：偶尔的负余弦；按设计就相反的小惩罚项（看大小）；最优点处各项梯度本来就相互抵消，因此已学会的损失不会警告。
-
-    参考：Yu 等 2020，PCGrad（arXiv 2001.06782）；Liu 等 2021，CAGrad（arXiv 2110.14048）。
-    """
     code: ClassVar[str] = "LD405"
     name: ClassVar[str] = "term-conflict"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Two loss terms work against each other", "两个损失项相互冲突")
+    title: ClassVar[Text] = Text("Two loss terms work against each other")
     reads: ClassVar[tuple[Quantity, ...]] = (TERM_COSINE, TERM_GRADIENT_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS,)
     explains: ClassVar[tuple[str, ...]] = ("LD104",)
@@ -119,9 +91,8 @@ class TermConflict:
                 yield self._finding(run, span, (name, first, second))
         if not judged:
             raise NotEnough(
-                Text(
-                    f"at least {self.min_checks} decompositions of two terms",
-                    f"至少需要两项的 {self.min_checks} 次分解",
+                Text("at least {min_checks} decompositions of two terms").format(
+                    min_checks=self.min_checks
                 )
             )
 
@@ -155,10 +126,7 @@ class TermConflict:
             "two": number(float(sizes[1])),
             "records": str(span.size),
         }
-        message = Text(
-            _MESSAGE.en.format(stalled=stalled.en, **words),
-            _MESSAGE.zh.format(stalled=stalled.zh, **words),
-        )
+        message = _MESSAGE.format(stalled=stalled, **words)
         small, big = (first, second) if sizes[0] <= sizes[1] else (second, first)
         share = f"{100 * float(sizes.min() / sizes.max()):.0f}%"
         evidence = Evidence(TERM_COSINE.name, name, *ends, typical, self.max_cosine)

@@ -14,35 +14,21 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.spans import Bools, Span, level, longest, median, noise
 from tb_lossdiag.rules.terms import is_penalty
 
-_MESSAGE = Text(
-    "`{term}` makes up {percent}% of the loss over {records} records{starved}.",
-    "在 {records} 条记录中，`{term}` 占损失的 {percent}%{starved}。",
-)
+_MESSAGE = Text("`{term}` makes up {percent}% of the loss over {records} records{starved}.")
 _BY_GRADIENT = Text(
-    "`{term}` gives {percent}% of the gradient over {records} decompositions{starved}.",
-    "在 {records} 次分解中，`{term}` 占梯度的 {percent}%{starved}。",
+    "`{term}` gives {percent}% of the gradient over {records} decompositions{starved}."
 )
 _STARVED = Text(
-    ", while `{name}`, of comparable weight, doesn't improve ({before} before, {after} after)",
-    "，而权重相当的 `{name}` 没有改善（开始时 {before}，之后 {after}）",
+    ", while `{name}`, of comparable weight, doesn't improve ({before} before, {after} after)"
 )
-_NOTHING = Text("", "")
-_ADVICE = Text(
-    """The optimizer sees almost only `{term}`. If the other terms are meant to be learned as well, bring the contributions to one order of magnitude; with the levels of this run:
+_NOTHING = Text("")
+_ADVICE = Text("""The optimizer sees almost only `{term}`. If the other terms are meant to be learned as well, bring the contributions to one order of magnitude; with the levels of this run:
 
 ```python
 weights = dict({weights})
 ```
 
-A main loss with a small regulariser beside it looks the same and is fine: then leave it.""",
-    """优化器几乎只看得到 `{term}`。如果其他项也要学好，请把各项贡献调到同一数量级；按本次训练的水平：
-
-```python
-weights = dict({weights})
-```
-
-主损失加一个很小的正则项看起来也是这样，那是正常的，不必改动。""",
-)
+A main loss with a small regulariser beside it looks the same and is fine: then leave it.""")
 
 
 class _Big(NamedTuple):
@@ -73,22 +59,10 @@ class TermDominance:
     References: Kendall, Gal and Cipolla 2018 (arXiv 1705.07115); Chen et al. 2018, GradNorm (arXiv 1711.02257).
     """
 
-    zh: ClassVar[str] = """某一项几乎就是全部损失。
-
-    为什么重要：其他项的要求被淹没；它们被计算，却没有被学习。
-
-    如何判断：贡献 = 权重 × 数值；占比 = |贡献| / 所有 |贡献| 之和。至少有两项权重非零时，某项占比连续至少 `min_records` 条且占全程 `min_stretch` 的记录高于 `min_share`。使用 `decompose` 时以梯度为准：该项在各项梯度范数中的占比须连续至少 `min_checks` 次、占全部 `min_stretch` 的分解高于 `min_share`。若另有一项权重不小于其一半、随批次波动，却停留在起点的 `starved_change` 以内，则为警告，否则只是提示。无量纲。
-
-    先试什么：调整权重，使各项贡献处于同一数量级。
-
-    如何避免误报：数值大却没有梯度的项（已知梯度时）；主损失加惩罚项或散度（未被饿死则不报告）或其他小项（只作提示）；权重为零的项；短暂的阶段。
-
-    参考：Kendall、Gal 与 Cipolla 2018（arXiv 1705.07115）；Chen 等 2018，GradNorm（arXiv 1711.02257）。
-    """
     code: ClassVar[str] = "LD401"
     name: ClassVar[str] = "term-dominance"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("One loss term drowns the others", "某个损失项淹没了其他项")
+    title: ClassVar[Text] = Text("One loss term drowns the others")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = (TERM_GRADIENT_NORM,)
     explains: ClassVar[tuple[str, ...]] = ()
@@ -115,9 +89,8 @@ class TermDominance:
         if several.sum() < self.min_records:
             least = self.min_records
             raise NotEnough(
-                Text(
-                    f"at least {least} records of two or more terms whose weight isn't 0",
-                    f"至少需要 {least} 条含两个以上非零权重项的记录",
+                Text("at least {least} records of two or more terms whose weight isn't 0").format(
+                    least=least
                 )
             )
         share = parts / np.nansum(parts, axis=1, keepdims=True)
@@ -199,9 +172,7 @@ def _message(term: str, big: _Big, starved: list[tuple[str, float, float]]) -> T
     if starved:
         name, before, after = starved[0]
         more = _STARVED.format(name=name, before=number(before), after=number(after))
-    return Text(
-        big.text.en.format(starved=more.en, **words), big.text.zh.format(starved=more.zh, **words)
-    )
+    return big.text.format(starved=more, **words)
 
 
 def _weights(value: Table, weight: Table, span: Span) -> str:

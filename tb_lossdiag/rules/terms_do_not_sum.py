@@ -16,17 +16,13 @@ from tb_lossdiag.rules.spans import Bools, median
 from tb_lossdiag.rules.sparse import windowed
 
 _MESSAGE = Text(
-    "The loss differs from the sum of weight x term in {count} of {records} records, typically {total} against {sum}. {why}",
-    "{records} 条记录中有 {count} 条的损失不等于各项“权重 × 数值”之和，典型值为 {total} 对 {sum}。{why}",
+    "The loss differs from the sum of weight x term in {count} of {records} records, typically {total} against {sum}. {why}"
 )
-_MISSING = Text("It equals the sum without `{term}`.", "它等于不含 `{term}` 的和。")
-_UNWEIGHTED = Text(
-    "It equals the sum with weight 1 for `{term}`.", "它等于 `{term}` 权重为 1 时的和。"
-)
-_SCALED = Text("It is {factor} times the sum throughout.", "它始终是该和的 {factor} 倍。")
-_UNKNOWN = Text("No single term explains it.", "没有哪一项能单独解释。")
-_ADVICE = Text(
-    """Build the total from the very terms that are recorded, then they cannot disagree:
+_MISSING = Text("It equals the sum without `{term}`.")
+_UNWEIGHTED = Text("It equals the sum with weight 1 for `{term}`.")
+_SCALED = Text("It is {factor} times the sum throughout.")
+_UNKNOWN = Text("No single term explains it.")
+_ADVICE = Text("""Build the total from the very terms that are recorded, then they cannot disagree:
 
 ```python
 terms = dict([{terms}])  # name -> (value, weight)
@@ -35,33 +31,14 @@ loss.backward()
 writer.add_diagnostics(model, loss=loss, loss_terms=terms)
 ```
 
-{hint}""",
-    """用所记录的各项本身来构成总损失，它们就不会不一致：
-
-```python
-terms = dict([{terms}])  # 名称 -> (数值, 权重)
-loss = sum(weight * value for value, weight in terms.values())
-loss.backward()
-writer.add_diagnostics(model, loss=loss, loss_terms=terms)
-```
-
-{hint}""",
-)
-_HINT_MISSING = Text(
-    "As it stands `{term}` is computed and reported, but never trained.",
-    "现在 `{term}` 被计算和报告，却从未参与训练。",
-)
-_HINT_UNWEIGHTED = Text(
-    "As it stands the weight of `{term}` is reported, but not applied.",
-    "现在 `{term}` 的权重只是被报告，并没有生效。",
-)
+{hint}""")
+_HINT_MISSING = Text("As it stands `{term}` is computed and reported, but never trained.")
+_HINT_UNWEIGHTED = Text("As it stands the weight of `{term}` is reported, but not applied.")
 _HINT_SCALED = Text(
-    "A constant factor is harmless: probably the total is divided by the accumulation steps. Record it before the division.",
-    "恒定的倍数没有害处：多半是总损失除以了累积步数。请在相除之前记录。",
+    "A constant factor is harmless: probably the total is divided by the accumulation steps. Record it before the division."
 )
 _HINT_UNKNOWN = Text(
-    "Look for a term that isn't recorded (a penalty inside the model) and for weights that changed after recording.",
-    "查找没有记录的项（例如模型内部的惩罚项），以及记录之后又改变的权重。",
+    "Look for a term that isn't recorded (a penalty inside the model) and for weights that changed after recording."
 )
 
 
@@ -82,22 +59,10 @@ class TermsDoNotSum:
     References: IEEE 754 and bfloat16 (8 bits of mantissa); PyTorch, Automatic Mixed Precision examples, "Gradient accumulation".
     """
 
-    zh: ClassVar[str] = """记录的各项之和不等于总损失。
-
-    为什么重要：被遗漏的项从未参与训练，其他对损失构成的分析也都不对。
-
-    如何判断：|损失 − Σ 权重 × 数值| 超过 |损失| 与 Σ|权重 × 数值| 中较大者的 `tolerance`，并且在至少 `min_records` 条记录中占比超过 `min_share`。总损失等于去掉某一项之和为错误，恒定倍数为提示，其余为警告。无量纲。
-
-    先试什么：直接由所记录的各项计算总损失。
-
-    如何避免误报：舍入（bfloat16 每项约 3 位数字）；同一条记录的各步之间权重有变化（不判断）；总损失除以累积步数；个别记录。
-
-    参考：IEEE 754 与 bfloat16（8 位尾数）；PyTorch 自动混合精度示例“梯度累积”。
-    """
     code: ClassVar[str] = "LD403"
     name: ClassVar[str] = "terms-do-not-sum"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The terms do not add up to the loss", "各项之和不等于损失")
+    title: ClassVar[Text] = Text("The terms do not add up to the loss")
     reads: ClassVar[tuple[Quantity, ...]] = (LOSS, LOSS_TERM, LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD204",)
@@ -121,10 +86,7 @@ class TermsDoNotSum:
         if good.sum() < self.min_records:
             least = self.min_records
             raise NotEnough(
-                Text(
-                    f"at least {least} steps with the loss and all its terms",
-                    f"至少需要 {least} 步同时有总损失和全部各项",
-                )
+                Text("at least {least} steps with the loss and all its terms").format(least=least)
             )
         total, parts = total[good], parts[good]
         wrong = self._differs(total, parts)
@@ -175,15 +137,11 @@ class TermsDoNotSum:
         severity, text, hint, subject = why
         (total, added), count, records = seen
         words = {"count": count, "records": records, "total": number(total), "sum": number(added)}
-        message = Text(
-            _MESSAGE.en.format(why=text.en, **words), _MESSAGE.zh.format(why=text.zh, **words)
-        )
+        message = _MESSAGE.format(why=text, **words)
         code = ", ".join(
             f'("{name}", ({_identifier(name)}, {number(w)}))' for name, w in names.items()
         )
-        advice = Text(
-            _ADVICE.en.format(terms=code, hint=hint.en), _ADVICE.zh.format(terms=code, hint=hint.zh)
-        )
+        advice = _ADVICE.format(terms=code, hint=hint)
         evidence = Evidence(LOSS.name, "", *ends, total, added)
         return Finding(
             self.code,

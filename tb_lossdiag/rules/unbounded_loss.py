@@ -44,16 +44,13 @@ _NEVER_NEGATIVE = frozenset(
 """With the inputs and targets they are made for."""
 
 _NEGATIVE = Text(
-    "`{call}` returned {value} at step {step} and went below zero in {count} of {records} check-ups. With inputs and targets it is made for it cannot: it has no lowest value to converge to.{targets}",
-    "`{call}` 在第 {step} 步返回 {value}，在 {records} 次检查中有 {count} 次低于零。在合法的输入和目标下这是不可能的：这样的损失没有可以收敛的最低值。{targets}",
+    "`{call}` returned {value} at step {step} and went below zero in {count} of {records} check-ups. With inputs and targets it is made for it cannot: it has no lowest value to converge to.{targets}"
 )
-_TARGETS = Text(" The targets lie between {low} and {high}.", "目标的取值范围是 {low} 到 {high}。")
+_TARGETS = Text(" The targets lie between {low} and {high}.")
 _FLIPPED = Text(
-    "The loss that is trained is `{call}` with the opposite sign ({loss} against {value} at step {step}, in {count} of {records} check-ups): training makes it worse on purpose, without bound.",
-    "被训练的损失是取了相反符号的 `{call}`（第 {step} 步为 {loss} 对 {value}，{records} 次检查中有 {count} 次如此）：训练在有意使它变差，而且没有界限。",
+    "The loss that is trained is `{call}` with the opposite sign ({loss} against {value} at step {step}, in {count} of {records} check-ups): training makes it worse on purpose, without bound."
 )
-_ADVICE = Text(
-    """Give the function what it is made for:
+_ADVICE = Text("""Give the function what it is made for:
 
 - `{call}` wants {wants};
 - a classifier of C classes wants labels 0 to C - 1 of type `long`, a yes-or-no target 0 or 1, a count 0 or more. Map other codings (-1 and 1, 1 to C, 0 to 255) first.
@@ -61,42 +58,22 @@ _ADVICE = Text(
 ```python
 targets = (targets - targets.min()) / (targets.max() - targets.min())  # only if they are meant as probabilities
 assert targets.min() >= 0
-```""",
-    """给函数它所要求的输入：
-
-- `{call}` 要求{wants}；
-- C 类分类器的标签应为 0 到 C − 1 的 `long`，是非目标为 0 或 1，计数不小于 0。其他编码（−1 与 1、1 到 C、0 到 255）请先转换。
-
-```python
-targets = (targets - targets.min()) / (targets.max() - targets.min())  # 仅当它们表示概率时
-assert targets.min() >= 0
-```""",
-)
+```""")
 _WANTS = {
-    "cross_entropy": Text("logits, and class indices or probabilities", "logits，以及类别索引或概率"),
-    "nll_loss": Text("log-probabilities: `log_softmax(logits, dim=1)`", "对数概率：`log_softmax(logits, dim=1)`"),
-    "kl_div": Text("log-probabilities as input and probabilities that sum to 1 as target", "输入为对数概率，目标为总和为 1 的概率"),
-    "poisson_nll_loss": Text("the logarithm of the rate (or the rate with `log_input=False`) and counts", "速率的对数（或用 `log_input=False` 给出速率）以及计数"),
-    "binary_cross_entropy": Text("probabilities and targets between 0 and 1", "0 到 1 之间的概率和目标"),
-    "binary_cross_entropy_with_logits": Text("logits, and targets between 0 and 1", "logits，以及 0 到 1 之间的目标"),
+    "cross_entropy": Text("logits, and class indices or probabilities"),
+    "nll_loss": Text("log-probabilities: `log_softmax(logits, dim=1)`"),
+    "kl_div": Text("log-probabilities as input and probabilities that sum to 1 as target"),
+    "poisson_nll_loss": Text("the logarithm of the rate (or the rate with `log_input=False`) and counts"),
+    "binary_cross_entropy": Text("probabilities and targets between 0 and 1"),
+    "binary_cross_entropy_with_logits": Text("logits, and targets between 0 and 1"),
 }  # fmt: skip
-_OTHER_WANTS = Text(
-    "inputs and targets of the domain in its documentation", "其文档所规定范围内的输入和目标"
-)
-_FLIP_ADVICE = Text(
-    """Take the minus sign out, or check that this part is meant to be maximised (an adversary, a bonus for entropy). Then bound it, or it outgrows all else:
+_OTHER_WANTS = Text("inputs and targets of the domain in its documentation")
+_FLIP_ADVICE = Text("""Take the minus sign out, or check that this part is meant to be maximised (an adversary, a bonus for entropy). Then bound it, or it outgrows all else:
 
 ```python
 loss = criterion(model(inputs), targets)  # minimise: no minus sign
 loss.backward()
-```""",
-    """去掉负号；如果确实要最大化这一部分（对抗目标、熵奖励），请给它设界限，否则它会压倒其他一切：
-
-```python
-loss = criterion(model(inputs), targets)  # 最小化：没有负号
-loss.backward()
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -118,22 +95,10 @@ class UnboundedLoss:
     References: PyTorch documentation of the loss functions; Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM).
     """
 
-    zh: ClassVar[str] = """不可能为负的损失变成了负数。
-
-    为什么重要：它可以无止境地下降而模型并不变好；下降的曲线看上去却像成功。
-
-    如何判断：检查中发现某个损失调用的返回值小于 -`min_below`，而该函数在合法的输入和目标下绝不为负（交叉熵、平方与绝对误差、间隔损失、散度）。可能为负的函数（如泊松损失）在部分目标超出范围时也算。或者总损失是唯一一个损失调用的负倍数，在至少 `min_checks` 次检查中比例一致（误差在 `max_difference` 内）。单位与损失相同。
-
-    先试什么：把目标映射到函数要求的范围；去掉错误的负号。
-
-    如何避免误报：密度的对数似然和强化学习的损失可以为负（不知道函数就不下结论）；舍入造成的略小于零；从其他项中减去的一项（只看整个损失）。
-
-    参考：PyTorch 损失函数文档；Ben Braiek 与 Khomh 2023，TheDeepChecker（TOSEM）。
-    """
     code: ClassVar[str] = "LD110"
     name: ClassVar[str] = "unbounded-loss"
     severity: ClassVar[Severity] = Severity.ERROR
-    title: ClassVar[Text] = Text("The loss falls without a bound", "损失没有下界")
+    title: ClassVar[Text] = Text("The loss falls without a bound")
     reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         LOSS,
@@ -154,12 +119,7 @@ class UnboundedLoss:
         """Yield a finding per call below zero, or one for a loss of the wrong sign."""
         table = run[CALL_VALUE]
         if not any(function(name) != "custom" for name in table.columns):
-            raise NotEnough(
-                Text(
-                    "a call of one of PyTorch's loss functions",
-                    "需要对 PyTorch 损失函数的调用",
-                )
-            )
+            raise NotEnough(Text("a call of one of PyTorch's loss functions"))
         flipped = self._flipped(run)
         if flipped is not None:
             yield flipped
@@ -190,15 +150,9 @@ class UnboundedLoss:
             "count": str(len(steps)),
             "records": str(int(np.isfinite(values).sum())),
         }
-        message = Text(
-            _NEGATIVE.en.format(targets=targets.en, **words),
-            _NEGATIVE.zh.format(targets=targets.zh, **words),
-        )
+        message = _NEGATIVE.format(targets=targets, **words)
         wants = _WANTS.get(function(name), _OTHER_WANTS)
-        advice = Text(
-            _ADVICE.en.format(call=function(name), wants=wants.en),
-            _ADVICE.zh.format(call=function(name), wants=wants.zh),
-        )
+        advice = _ADVICE.format(call=function(name), wants=wants)
         ends = int(steps[0]), int(steps[-1])
         evidence = Evidence(CALL_VALUE.name, name, *ends, lowest, 0.0)
         return Finding(
@@ -237,9 +191,9 @@ class UnboundedLoss:
 
 def _targets(run: Run, name: str, steps: Steps) -> Text:
     if CALL_TARGET_MIN not in run or CALL_TARGET_MAX not in run:
-        return Text("", "")
+        return Text("")
     low = run[CALL_TARGET_MIN].at(steps, [name])
     high = run[CALL_TARGET_MAX].at(steps, [name])
     if np.isnan(low).all() or np.isnan(high).all():
-        return Text("", "")
+        return Text("")
     return _TARGETS.format(low=number(float(np.nanmin(low))), high=number(float(np.nanmax(high))))

@@ -23,25 +23,15 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings, too_few
 
 _MESSAGE = Text(
-    "In {count} of {all} check-ups all gradients were scaled by one factor between backward and step, down to a norm of {max_norm}, but no clip was recorded.",
-    "{all} 次检查中有 {count} 次，所有梯度在反向传播与更新之间被同一因子缩小到范数 {max_norm}，但没有记录任何裁剪。",
+    "In {count} of {all} check-ups all gradients were scaled by one factor between backward and step, down to a norm of {max_norm}, but no clip was recorded."
 )
-_ADVICE = Text(
-    """Have the clips recorded, and LD301 to LD307 judge every one of them instead of a few check-ups:
+_ADVICE = Text("""Have the clips recorded, and LD301 to LD307 judge every one of them instead of a few check-ups:
 
 ```python
 writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})  # same result as torch's own function
 ```
 
-If a library clips for you, pass what it returns: `writer.add_diagnostics(model, clip=(total_norm, {max_norm}))`.""",
-    """让裁剪被记录下来，LD301 至 LD307 就能判断每一次裁剪，而不只是少数几次检查：
-
-```python
-writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})  # 结果与 torch 自带的函数相同
-```
-
-如果由某个库替你裁剪，请传入它返回的值：`writer.add_diagnostics(model, clip=(total_norm, {max_norm}))`。""",
-)
+If a library clips for you, pass what it returns: `writer.add_diagnostics(model, clip=(total_norm, {max_norm}))`.""")
 
 
 @dataclass(frozen=True)
@@ -61,22 +51,10 @@ class UnrecordedClipping:
     References: PyTorch, `torch.nn.utils.clip_grad_norm_`.
     """
 
-    zh: ClassVar[str] = """有东西在裁剪梯度，但没有记录裁剪。
-
-    为什么重要：只有检查能看到这些裁剪；两次检查之间它们多久起一次作用、上界是否合适，都无从得知。
-
-    如何判断：至少 `min_check_ups` 次检查中，所有梯度在反向传播与更新之间被同一个小于 1 的因子改变（不计 unscale），而且每次得到的范数都相同。单位：检查次数。
-
-    先试什么：用 `writer.clip_grad_norm_` 代替 torch 的函数，或传入 `clip=`。
-
-    如何避免误报：梯度除以常数（对多卡或微批取平均）；各参数变化不一致；已有裁剪记录的训练。
-
-    参考：PyTorch `torch.nn.utils.clip_grad_norm_`。
-    """
     code: ClassVar[str] = "LD308"
     name: ClassVar[str] = "unrecorded-clipping"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("Clips are not recorded", "裁剪未被记录")
+    title: ClassVar[Text] = Text("Clips are not recorded")
     reads: ClassVar[tuple[Quantity, ...]] = (BACKWARD_NORM, STEP_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         CLIP_GLOBAL_NORM,
@@ -93,7 +71,7 @@ class UnrecordedClipping:
         """Yield a finding per watched model whose clips are not recorded."""
         every = [*sightings(run, BACKWARD_NORM), *sightings(run, STEP_NORM)]
         if min((len(seen.steps) for seen in every), default=0) < self.min_check_ups:
-            raise too_few(self.min_check_ups, "check-ups", "次检查")
+            raise too_few(self.min_check_ups, Text("check-ups"))
         if CLIP_GLOBAL_NORM in run:
             return
         for clips in inferred(run):

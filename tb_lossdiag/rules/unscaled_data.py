@@ -31,44 +31,27 @@ from tb_lossdiag.rules.progress import broke, fall
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 
 _INPUT = Text(
-    "The model's input{model} has mean {mean} and standard deviation {std}; it learns best from values around 0 and 1{harm}.",
-    "模型{model}的输入均值为 {mean}，标准差为 {std}；最适合学习的是 0 与 1 附近的值{harm}。",
+    "The model's input{model} has mean {mean} and standard deviation {std}; it learns best from values around 0 and 1{harm}."
 )
 _FEATURES = Text(
-    "The features of the model's input{model} differ by a factor of {ratio} in their spread{harm}.",
-    "模型{model}输入的各特征，离散程度相差 {ratio} 倍{harm}。",
+    "The features of the model's input{model} differ by a factor of {ratio} in their spread{harm}."
 )
 _TARGET = Text(
-    "The targets of `{call}` have mean {mean} and standard deviation {std}; an output begins around 0 and 1{harm}.",
-    "`{call}` 的目标均值为 {mean}，标准差为 {std}；输出却从 0 与 1 附近开始{harm}。",
+    "The targets of `{call}` have mean {mean} and standard deviation {std}; an output begins around 0 and 1{harm}."
 )
-_OFF = Text(
-    ", and the first loss was {times} times that of a constant answer",
-    "，且最初的损失是常数答案的 {times} 倍",
-)
-_STUCK = Text(", and the loss has hardly fallen", "，且损失几乎没有下降")
-_BROKE = Text(", and the loss became NaN or infinite", "，且损失变成了 NaN 或无穷")
-_HARMLESS = Text("", "")
-_INPUT_ADVICE = Text(
-    """Standardise with numbers of the training set, and use the same ones in validation:
+_OFF = Text(", and the first loss was {times} times that of a constant answer")
+_STUCK = Text(", and the loss has hardly fallen")
+_BROKE = Text(", and the loss became NaN or infinite")
+_HARMLESS = Text("")
+_INPUT_ADVICE = Text("""Standardise with numbers of the training set, and use the same ones in validation:
 
 ```python
 mean, std = x_train.mean(0), x_train.std(0).clamp_min(1e-6)  # per feature; of this run's input as a whole: {mean} and {std}
 x = (x - mean) / std
 ```
 
-Images of 0 to 255: divide by 255 first. What spans orders of magnitude: take the logarithm. Or begin the model with a `BatchNorm` layer.""",
-    """用训练集的数值做标准化，验证时使用同样的数值：
-
-```python
-mean, std = x_train.mean(0), x_train.std(0).clamp_min(1e-6)  # 逐特征；本次训练输入的整体值：{mean} 与 {std}
-x = (x - mean) / std
-```
-
-0 到 255 的图像：先除以 255。跨越多个数量级的量：取对数。也可以让模型以 `BatchNorm` 层开头。""",
-)
-_TARGET_ADVICE = Text(
-    """Let the model predict standardised targets, and undo it only for people:
+Images of 0 to 255: divide by 255 first. What spans orders of magnitude: take the logarithm. Or begin the model with a `BatchNorm` layer.""")
+_TARGET_ADVICE = Text("""Let the model predict standardised targets, and undo it only for people:
 
 ```python
 mean, std = {mean}, {std}  # of the training targets
@@ -76,17 +59,7 @@ loss = torch.nn.functional.{function}(output, (target - mean) / std)
 prediction = output * std + mean
 ```
 
-Targets that span orders of magnitude are better learned as their logarithm.""",
-    """让模型预测标准化后的目标，只在给人看时还原：
-
-```python
-mean, std = {mean}, {std}  # 训练目标的统计量
-loss = torch.nn.functional.{function}(output, (target - mean) / std)
-prediction = output * std + mean
-```
-
-跨越多个数量级的目标，最好学习它的对数。""",
-)
+Targets that span orders of magnitude are better learned as their logarithm.""")
 
 
 @dataclass(frozen=True)
@@ -109,22 +82,10 @@ class UnscaledData:
     References: LeCun et al. 1998, "Efficient BackProp", section 4.3; UMLAUT (Schoop et al. 2021), "input data exceeds typical limits".
     """
 
-    zh: ClassVar[str] = """输入或回归目标的尺度与模型的起点相差太远。
-
-    为什么重要：初始化和常用学习率都假定数值在 1 附近。几百大小的输入会撑爆最初的输出并使 ReLU 死亡；几百大小的目标会让输出层忙上几千步。
-
-    如何判断：在多数检查中，模型首个输入或回归损失的目标，其均值绝对值或标准差超过 `max_scale`；或输入各特征的标准差相差超过 `max_feature_range` 倍。若造成危害则为警告：最初的损失至少是最佳常数答案的 `min_first_loss` 倍，损失下降不足 `min_fall`，或出现非有限值；否则为信息。
-
-    先试什么：用训练集的均值和标准差做标准化。
-
-    如何避免误报：词元；以归一化层开头或自行缩放输入的模型（首层输出很小）；常数特征；照样学得会的训练（信息）。
-
-    参考：LeCun 等 1998，“Efficient BackProp”4.3 节；UMLAUT（Schoop 等 2021）“输入数据超出常见范围”。
-    """
     code: ClassVar[str] = "LD510"
     name: ClassVar[str] = "unscaled-data"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Inputs or targets are not scaled", "输入或目标没有缩放")
+    title: ClassVar[Text] = Text("Inputs or targets are not scaled")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         INPUT_MEAN,
@@ -162,9 +123,8 @@ class UnscaledData:
         regression = _seen(run, REGRESSION)
         if INPUT_STD not in run and not regression:
             raise NotEnough(
-                Text(
-                    f"a check-up that sees the model's input or a regression loss: {INPUT_STD.how}",
-                    "需要检查时看到模型的输入或回归损失：writer.watch(model, optimizer) 并设 check_up=True",
+                Text("a check-up that sees the model's input or a regression loss: {how}").format(
+                    how=INPUT_STD.how
                 )
             )
         harm = self._harm(run)
@@ -193,7 +153,7 @@ class UnscaledData:
         known = ~np.isnan(std)
         large = (np.maximum(std, np.nan_to_num(np.abs(mean))) > self.max_scale) & known
         uneven = np.isfinite(ratio) & (ratio > self.max_feature_range)
-        what = Text(f" `{name}`", f" `{name}` ") if name else Text("", "")
+        what = Text(" `{name}`").format(name=name) if name else Text("")
         for hits, text, quantity, bound in (
             (large, _INPUT, INPUT_STD, self.max_scale),
             (uneven, _FEATURES, INPUT_FEATURE_RANGE, self.max_feature_range),
@@ -246,7 +206,4 @@ def _middle(values: Doubles) -> str:
 
 def _filled(text: Text, harm: Text | None, what: dict[str, Text], words: dict[str, str]) -> Text:
     end = harm or _HARMLESS
-    return Text(
-        text.en.format(harm=end.en, **{k: v.en for k, v in what.items()}, **words),
-        text.zh.format(harm=end.zh, **{k: v.zh for k, v in what.items()}, **words),
-    )
+    return text.format(harm=end, **what, **words)

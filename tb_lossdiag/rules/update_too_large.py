@@ -29,45 +29,29 @@ from tb_lossdiag.rules.trouble import goes_wrong, never_fell
 from tb_lossdiag.rules.updates import Updates, best, growth
 
 _MESSAGE = Text(
-    "Each step moves the typical weight matrix by{least} {ratio} of its norm (around 1e-3 is usual), in {records} records{trouble}; `{layer}` moves most.",
-    "每一步使典型权重矩阵移动{least}其范数的 {ratio} 倍（通常约为 1e-3），持续 {records} 条记录{trouble}；`{layer}` 变化最大。",
+    "Each step moves the typical weight matrix by{least} {ratio} of its norm (around 1e-3 is usual), in {records} records{trouble}; `{layer}` moves most."
 )
 _THROWN = Text(
-    "The first steps threw the typical weight matrix from a norm of {start} to {end}, and the loss is no better than at the start; `{layer}` moved most.",
-    "最初的更新把典型权重矩阵的范数从 {start} 抛到 {end}，而损失并不比开始时好；`{layer}` 变化最大。",
+    "The first steps threw the typical weight matrix from a norm of {start} to {end}, and the loss is no better than at the start; `{layer}` moved most."
 )
-_LEAST = Text(" at least", "至少")
-_TROUBLE = Text(", and the loss is worse for it", "，并且损失因此变差")
-_NOTHING = Text("", "")
-_ADVICE = Text(
-    """Lower the learning rate by a factor of {factor}{rate}, and begin with a warm-up:
+_LEAST = Text(" at least")
+_TROUBLE = Text(", and the loss is worse for it")
+_NOTHING = Text("")
+_ADVICE = Text("""Lower the learning rate by a factor of {factor}{rate}, and begin with a warm-up:
 
 ```python
 warmup = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=500)
 ```
 
-{family}""",
-    """把学习率降到 1/{factor}{rate}，并从预热开始：
-
-```python
-warmup = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=500)
-```
-
-{family}""",
-)
+{family}""")
 _FAMILIES = {
     Family.SGD: Text(
-        "With SGD the step grows with the gradient: clipping (`clip_grad_norm_`) bounds it as well.",
-        "SGD 的步长随梯度增大：裁剪（`clip_grad_norm_`）也能限制它。",
+        "With SGD the step grows with the gradient: clipping (`clip_grad_norm_`) bounds it as well."
     ),
     Family.ADAM: Text(
-        "With an Adam-like optimizer the step is about the learning rate per element whatever the gradient: clipping does not help here.",
-        "Adam 类优化器每个元素的步长约等于学习率，与梯度大小无关：裁剪在这里没有用。",
+        "With an Adam-like optimizer the step is about the learning rate per element whatever the gradient: clipping does not help here."
     ),
-    Family.UNKNOWN: Text(
-        "Pass `optimizer=` to `add_diagnostics` for advice that fits it.",
-        "给 `add_diagnostics` 传入 `optimizer=`，可得到与之相符的建议。",
-    ),
+    Family.UNKNOWN: Text("Pass `optimizer=` to `add_diagnostics` for advice that fits it."),
 }
 
 
@@ -92,22 +76,10 @@ class UpdateTooLarge:
     WeightUpdateRatio.
     """
 
-    zh: ClassVar[str] = """相对于权重，步子太大。
-
-    为什么重要：一步就改变权重的十分之一，学到的东西便荡然无存；损失会跳动而不是下降。
-
-    如何判断：记录了实际改变量时，更新与权重之比为 ‖实际改变量‖ / ‖w‖；否则无动量的 SGD 用 lr × ‖梯度‖ × 裁剪系数 / ‖w‖；其他情况用 | ‖w_t+1‖ − ‖w_t‖ | / ‖w_t‖ / 相隔步数，是下界。对各权重矩阵取中位数。连续 `min_records` 条记录（记录了实际改变量时为 `min_exact` 条）高于 `max_ratio`；或在损失发散、或大幅波动且从不下降时，连续 `min_in_trouble` 条（或 `min_records` 条）高于 `max_ratio_in_trouble`；或损失最后不比开始好，且有 `min_exact` 条高于 `max_ratio`，或范数增大到 `min_thrown` 倍。单位：每步。
-
-    先试什么：按给出的倍数降低学习率，并加预热。
-
-    如何避免误报：训练能承受的最初几步大更新（每个矩阵从其第 `settling` 步之后才开始计）；零初始化的权重；偏置与归一化参数；单次跳变。下界看不到与权重垂直的更新。
-
-    参考：Karpathy 2022，Building makemore 第 3 部分（更新与数据之比约 1e-3）；Amazon SageMaker Debugger，WeightUpdateRatio。
-    """
     code: ClassVar[str] = "LD601"
     name: ClassVar[str] = "update-too-large"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The updates are too large", "更新过大")
+    title: ClassVar[Text] = Text("The updates are too large")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         UPDATE_NORM,
@@ -150,9 +122,8 @@ class UpdateTooLarge:
         least = self.min_exact if updates.exact else self.min_records
         if np.isfinite(ratio).sum() < least:
             raise NotEnough(
-                Text(
-                    f"at least {least + 2} records of the norm of a weight matrix",
-                    f"至少需要 {least + 2} 条权重矩阵范数的记录",
+                Text("at least {count} records of the norm of a weight matrix").format(
+                    count=least + 2
                 )
             )
         yield from self._judge(run, updates, ratio, least)
@@ -207,10 +178,7 @@ class UpdateTooLarge:
         words = {"ratio": number(typical), "records": str(span.size), "layer": layer}
         more = _TROUBLE if trouble else _NOTHING
         least = _NOTHING if updates.exact else _LEAST
-        message = Text(
-            _MESSAGE.en.format(trouble=more.en, least=least.en, **words),
-            _MESSAGE.zh.format(trouble=more.zh, least=least.zh, **words),
-        )
+        message = _MESSAGE.format(trouble=more, least=least, **words)
         # Aim at the upper end of what is usual: a lower bound is what is mostly known.
         factor = float(np.clip(typical / 3e-3, 3, 1000))
         evidence = Evidence(updates.source.name, layer, *ends, typical, bound)
@@ -229,16 +197,12 @@ class UpdateTooLarge:
 def _advice(run: Run, factor: float) -> Text:
     lr = rate(run)
     at = (
-        Text("", "")
+        Text("")
         if lr is None
-        else Text(
-            f" (`lr={number(lr / factor)}` instead of {number(lr)})",
-            f"（`lr={number(lr / factor)}`，现为 {number(lr)}）",
+        else Text(" (`lr={less}` instead of {now})").format(
+            less=number(lr / factor), now=number(lr)
         )
     )
     kind = _FAMILIES[family(run)]
     much = number(float(f"{factor:.1g}"))
-    return Text(
-        _ADVICE.en.format(factor=much, rate=at.en, family=kind.en),
-        _ADVICE.zh.format(factor=much, rate=at.zh, family=kind.zh),
-    )
+    return _ADVICE.format(factor=much, rate=at, family=kind)

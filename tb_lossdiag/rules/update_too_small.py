@@ -29,45 +29,26 @@ from tb_lossdiag.rules.spans import Span, median, spans
 from tb_lossdiag.rules.updates import Updates, estimated, exact, growth
 
 _MESSAGE = Text(
-    "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%.",
-    "每一步{most}使典型权重矩阵移动其范数的 {ratio} 倍（通常约为 1e-3），持续 {records} 条记录，而损失只下降了 {percent}%。",
+    "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%."
 )
-_MOST = Text(" at most", "最多")
-_ADVICE = Text(
-    """{rate}
+_MOST = Text(" at most")
+_ADVICE = Text("""{rate}
 
 - Check that nothing else shrinks the step: a schedule that has reached its end, a clip that always binds (LD301), a gradient that vanishes (LD201).
-- {family}""",
-    """{rate}
-
-- 检查是否有别的东西缩小了步长：已走到尽头的学习率调度、始终生效的裁剪（LD301）、消失的梯度（LD201）。
-- {family}""",
-)
+- {family}""")
 _RATE = Text(
-    "Raise the learning rate in steps of 10, from {lr} towards {more}, as long as the loss stays smooth.",
-    "在损失保持平稳的前提下，每次 10 倍地提高学习率，从 {lr} 逐步到 {more}。",
+    "Raise the learning rate in steps of 10, from {lr} towards {more}, as long as the loss stays smooth."
 )
-_MORE = Text(
-    "Raise the learning rate in steps of 10, as long as the loss stays smooth.",
-    "在损失保持平稳的前提下，每次 10 倍地提高学习率。",
-)
-_ZERO = Text(
-    "The learning rate is 0: no step does anything. Look at the schedule.",
-    "学习率为 0：任何一步都不起作用。请检查学习率调度。",
-)
+_MORE = Text("Raise the learning rate in steps of 10, as long as the loss stays smooth.")
+_ZERO = Text("The learning rate is 0: no step does anything. Look at the schedule.")
 _FAMILIES = {
     Family.SGD: Text(
-        "With SGD the step is proportional to the gradient: a loss that is averaged over many elements makes it small; Adam would not care.",
-        "SGD 的步长与梯度成正比：对许多元素取平均的损失会使它变小；Adam 则不受影响。",
+        "With SGD the step is proportional to the gradient: a loss that is averaged over many elements makes it small; Adam would not care."
     ),
     Family.ADAM: Text(
-        "With an Adam-like optimizer the step is about the learning rate per element; scaling the loss would change nothing.",
-        "Adam 类优化器每个元素的步长约等于学习率；放大损失不会有任何改变。",
+        "With an Adam-like optimizer the step is about the learning rate per element; scaling the loss would change nothing."
     ),
-    Family.UNKNOWN: Text(
-        "Pass `optimizer=` to `add_diagnostics` for advice that fits it.",
-        "给 `add_diagnostics` 传入 `optimizer=`，可得到与之相符的建议。",
-    ),
+    Family.UNKNOWN: Text("Pass `optimizer=` to `add_diagnostics` for advice that fits it."),
 }
 
 
@@ -93,22 +74,10 @@ class UpdateTooSmall:
     WeightUpdateRatio.
     """
 
-    zh: ClassVar[str] = """步子太小，训练没有进展。
-
-    为什么重要：每步只动权重的十万分之一，在通常的训练长度内什么也不会改变。
-
-    如何判断：记录了实际改变量时，直接用它与权重之比；否则由优化器公式给出每个权重矩阵更新与权重之比的上估计：SGD 为 lr × 梯度范数 × 裁剪系数 / (1 − 动量) / 参数范数；Adam 类为 lr × √元素数 / 参数范数，梯度小于 Adam 的 epsilon 时更小。各矩阵的中位数连续至少 `min_records` 条记录、跨越 `min_steps` 步且占全程 `min_stretch`，都低于 `min_ratio`，而损失比起点下降不足 `learned`。单位：每步。
-
-    先试什么：把学习率提高 10 倍，再 10 倍。
-
-    如何避免误报：已学会或已收敛的训练；预热的开头和调度的末尾（要求占训练大部分）；公式未知且没有实际改变量的优化器（不评估）；此前已被过大的更新破坏的网络（`max_growth`，LD601）。不使用范数的变化，因为它看不到与权重垂直的更新。
-
-    参考：Karpathy 2022，Building makemore 第 3 部分（更新与数据之比约 1e-3）；Amazon SageMaker Debugger，WeightUpdateRatio。
-    """
     code: ClassVar[str] = "LD602"
     name: ClassVar[str] = "update-too-small"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The updates are too small", "更新过小")
+    title: ClassVar[Text] = Text("The updates are too small")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE, LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         UPDATE_NORM,
@@ -141,9 +110,8 @@ class UpdateTooSmall:
         if np.isfinite(ratio).sum() < self.min_records or np.ptp(updates.steps) < self.min_steps:
             least = self.min_steps
             raise NotEnough(
-                Text(
-                    f"records of weights and their updates over at least {least} steps",
-                    f"至少需要跨越 {least} 步的权重及其更新的记录",
+                Text("records of weights and their updates over at least {least} steps").format(
+                    least=least
                 )
             )
         fall = loss.fall_at(updates.steps)
@@ -167,12 +135,10 @@ class UpdateTooSmall:
         ends = span.ends(updates.steps)
         each = median(updates.ratios[span.records], axis=0)
         layer = updates.columns[int(np.argmin(np.nan_to_num(each, nan=np.inf)))]
-        most = Text("", "") if updates.exact else _MOST
+        most = Text("") if updates.exact else _MOST
         words = {"ratio": number(typical), "records": str(span.size)}
         words["percent"] = number(100 * max(fall, 0.0))
-        message = Text(
-            _MESSAGE.en.format(most=most.en, **words), _MESSAGE.zh.format(most=most.zh, **words)
-        )
+        message = _MESSAGE.format(most=most, **words)
         evidence = [Evidence(updates.source.name, layer, *ends, typical, self.min_ratio)]
         if LEARNING_RATE in run:
             evidence.append(Evidence(LEARNING_RATE.name, run[LEARNING_RATE].columns[0], *ends))
@@ -196,12 +162,7 @@ def _updates(run: Run) -> Updates:
         raise not_recorded(UPDATE_NORM, LEARNING_RATE, GRADIENT_NORM)
     updates = estimated(run)
     if updates is None:
-        raise NotEnough(
-            Text(
-                "one optimizer of the SGD or Adam kind, given with optimizer=",
-                "需要通过 optimizer= 给出一个 SGD 类或 Adam 类优化器",
-            )
-        )
+        raise NotEnough(Text("one optimizer of the SGD or Adam kind, given with optimizer="))
     return updates
 
 
@@ -219,7 +180,4 @@ def _advice(run: Run, typical: float) -> Text:
         more = number(float(f"{lr * times:.1g}"))
         change = _RATE.format(lr=number(lr), more=more) if lr > 0 else _ZERO
     kind = _FAMILIES[family(run)]
-    return Text(
-        _ADVICE.en.format(rate=change.en, family=kind.en),
-        _ADVICE.zh.format(rate=change.zh, family=kind.zh),
-    )
+    return _ADVICE.format(rate=change, family=kind)

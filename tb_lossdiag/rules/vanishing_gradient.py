@@ -27,11 +27,9 @@ from tb_lossdiag.rules.spans import Bools, Span, longest, median
 from tb_lossdiag.rules.sparse import Held, held
 
 _MESSAGE = Text(
-    "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss has not been learned.",
-    "相对于权重，靠近输入的 `{first}` 得到的梯度比靠近输出的 `{last}` 小 {times} 倍（{low} 对 {high}），持续 {records} 条记录，而损失尚未学下来。",
+    "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss has not been learned."
 )
-_ADVICE = Text(
-    """Let the gradient reach the input:
+_ADVICE = Text("""Let the gradient reach the input:
 
 - replace `sigmoid` and `tanh` in the hidden layers by `ReLU`, `GELU` or `SiLU`;
 - normalise between layers (`LayerNorm`, `BatchNorm`) or add residual connections (`x + block(x)`);
@@ -44,22 +42,7 @@ for module in model.modules():
         nn.init.zeros_(module.bias)
 ```
 
-A higher learning rate does not cure it: it moves `{last}` too far before `{first}` moves at all.""",
-    """让梯度能传到输入：
-
-- 把隐藏层的 `sigmoid`、`tanh` 换成 `ReLU`、`GELU` 或 `SiLU`；
-- 在层间加归一化（`LayerNorm`、`BatchNorm`）或残差连接（`x + block(x)`）；
-- 按所用激活函数初始化。
-
-```python
-for module in model.modules():
-    if isinstance(module, nn.Linear):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        nn.init.zeros_(module.bias)
-```
-
-提高学习率不能解决问题：`{first}` 还没动，`{last}` 就已经走得太远。""",
-)
+A higher learning rate does not cure it: it moves `{last}` too far before `{first}` moves at all.""")
 
 
 class _Ratios(NamedTuple):
@@ -106,22 +89,10 @@ class VanishingGradient:
     References: Glorot and Bengio 2010 (AISTATS), section 4; He et al. 2015 (arXiv 1502.01852).
     """
 
-    zh: ClassVar[str] = """梯度在传向输入的途中消失。
-
-    为什么重要：前面的层几乎不动，后面的层只能用一直随机的特征学习。
-
-    如何判断：比值 = 每个权重矩阵的梯度范数 / 参数范数，按模型参数的顺序（深度）排列。连续 `min_records` 条记录中，前三分之一层的比值中位数比后三分之一小至少 `min_decay` 倍（取 `smooth` 条记录的中位数），比值随深度上升（秩相关不低于 `min_correlation`），且损失比起点下降不足 `learned`，或最后并不比最佳常数答案低。无量纲。
-
-    先试什么：类 ReLU 激活、归一化或残差连接、与激活匹配的初始化。
-
-    如何避免误报：损失的缩放（只比较各层之间）；已收敛的训练；偏置与归一化参数；嵌入层之类的个别层；梯度恰为 0 的死层。
-
-    参考：Glorot 与 Bengio 2010（AISTATS）第 4 节；He 等 2015（arXiv 1502.01852）。
-    """
     code: ClassVar[str] = "LD201"
     name: ClassVar[str] = "vanishing-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The gradient vanishes towards the input", "梯度在靠近输入处消失")
+    title: ClassVar[Text] = Text("The gradient vanishes towards the input")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         PARAMETER_SIZE,
@@ -168,9 +139,8 @@ class VanishingGradient:
     def _needs(self) -> Text:
         layers, records = self.min_layers, self.min_records
         return Text(
-            f"at least {layers} weight matrices and {records} records of their gradients",
-            f"至少需要 {layers} 个权重矩阵及其梯度的 {records} 条记录",
-        )
+            "at least {layers} weight matrices and {records} records of their gradients"
+        ).format(layers=layers, records=records)
 
     def _fades(self, ratios: _Ratios, wanted: Bools) -> Bools:
         """bool[T]: whether the ratios around a record fall towards the input, right for the records that are wanted."""

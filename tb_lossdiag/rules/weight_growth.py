@@ -22,34 +22,19 @@ from tb_lossdiag.rules.sightings import sightings, too_few
 from tb_lossdiag.rules.spans import Bools, level, median
 
 _MESSAGE = Text(
-    "The norm of all weights grew from {start} to {end}, {factor} times, and still grows; `{layer}` grew most ({layer_factor} times).",
-    "所有权重的范数从 {start} 增大到 {end}，为 {factor} 倍，并且仍在增大；`{layer}` 增大最多（{layer_factor} 倍）。",
+    "The norm of all weights grew from {start} to {end}, {factor} times, and still grows; `{layer}` grew most ({layer_factor} times)."
 )
-_ADVICE = Text(
-    """{decay}
+_ADVICE = Text("""{decay}
 
 - A learning rate that is too large throws weights outwards in the first steps: look at LD601, and begin with a warm-up.
-- A loss that rewards ever larger outputs (separable data under cross-entropy) needs label smoothing or an earlier stop.""",
-    """{decay}
-
-- 学习率过大会在最初几步把权重抛向远处：请看 LD601，并从预热开始。
-- 鼓励输出不断变大的损失（可分数据上的交叉熵）需要标签平滑，或更早停止。""",
-)
-_NO_DECAY = Text(
-    """Hold the weights back with weight decay:
+- A loss that rewards ever larger outputs (separable data under cross-entropy) needs label smoothing or an earlier stop.""")
+_NO_DECAY = Text("""Hold the weights back with weight decay:
 
 ```python
 optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr, weight_decay={decay})
-```""",
-    """用权重衰减约束权重：
-
-```python
-optimizer = torch.optim.{optimizer}(model.parameters(), lr=lr, weight_decay={decay})
-```""",
-)
+```""")
 _WEAK_DECAY = Text(
-    "Weight decay is {now}: too weak to hold the weights at this learning rate. Raise it tenfold, or lower the learning rate.",
-    "权重衰减为 {now}：在当前学习率下不足以约束权重。把它提高 10 倍，或降低学习率。",
+    "Weight decay is {now}: too weak to hold the weights at this learning rate. Raise it tenfold, or lower the learning rate."
 )
 
 
@@ -72,22 +57,10 @@ class WeightGrowth:
     References: Loshchilov and Hutter 2019 (arXiv 1711.05101); Soudry et al. 2018 (arXiv 1710.10345) on growth under cross-entropy.
     """
 
-    zh: ClassVar[str] = """权重无限增大。
-
-    为什么重要：激活会饱和或溢出，梯度失去尺度，模型变得过度自信。
-
-    如何判断：全程都有数值的所有权重矩阵的总范数，最后几条记录与最初几条记录的水平之比至少为 `min_growth`；其均方根最后高于 `min_rms`；并且最后四分之一内范数仍增大 `min_rise`，速度不低于平均增长速度的 `min_pace`。无量纲。
-
-    先试什么：权重衰减，或更小的学习率。
-
-    如何避免误报：从 0 或接近 0 开始的权重，例如 LoRA 或零初始化的输出层（低于 `min_start`，或与其第一次更新相差不超过 `max_difference`）；会趋于平稳的普通增长；后来才解冻的层；偏置与归一化参数。
-
-    参考：Loshchilov 与 Hutter 2019（arXiv 1711.05101）；Soudry 等 2018（arXiv 1710.10345），关于交叉熵下权重的增长。
-    """
     code: ClassVar[str] = "LD608"
     name: ClassVar[str] = "weight-growth"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("The weights grow without bound", "权重无限增大")
+    title: ClassVar[Text] = Text("The weights grow without bound")
     reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE)
     may_read: ClassVar[tuple[Quantity, ...]] = (UPDATE_NORM, WEIGHT_DECAY)
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
@@ -114,9 +87,7 @@ class WeightGrowth:
         chosen = weights(norm.columns, elements) & np.isfinite(elements)
         chosen &= np.isfinite(norm.values).all(axis=0)
         if len(norm) < self.min_records or not chosen.any():
-            raise too_few(
-                self.min_records, "records of a weight matrix's norm", "条权重矩阵范数的记录"
-            )
+            raise too_few(self.min_records, Text("records of a weight matrix's norm"))
         values = norm.values.astype(np.float64)
         chosen &= median(values[:3], axis=0) / np.sqrt(elements) >= self.min_start
         chosen &= ~self._began_at_zero(run, norm)
@@ -164,4 +135,4 @@ def _advice(run: Run) -> Text:
         decay = _NO_DECAY.format(optimizer="SGD", decay="5e-4")
     else:
         decay = _NO_DECAY.format(optimizer="AdamW", decay="0.01")
-    return Text(_ADVICE.en.format(decay=decay.en), _ADVICE.zh.format(decay=decay.zh))
+    return _ADVICE.format(decay=decay)

@@ -16,30 +16,20 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.rules.spans import Bools, Span, spans
 
 _SOME = Text(
-    "The gradient of {count} of {all} parameters is exactly 0 from step {first} to {last} ({records} records): {names}.",
-    "从第 {first} 步到第 {last} 步（{records} 条记录），{all} 个参数中有 {count} 个的梯度恰为 0：{names}。",
+    "The gradient of {count} of {all} parameters is exactly 0 from step {first} to {last} ({records} records): {names}."
 )
 _ALL = Text(
-    "The gradient of all {all} parameters is exactly 0 from step {first} to {last} ({records} records), while the loss has not been learned: nothing the parameters do changes it.",
-    "从第 {first} 步到第 {last} 步（{records} 条记录），全部 {all} 个参数的梯度恰为 0，而损失并没有学下来：参数无论怎么变都不影响它。",
+    "The gradient of all {all} parameters is exactly 0 from step {first} to {last} ({records} records), while the loss has not been learned: nothing the parameters do changes it."
 )
 _IDLE = Text(
-    "The loss is exactly 0, and so is the gradient of all {all} parameters, from step {first} to {last} ({records} records): for {percent}% of the run the steps changed nothing.",
-    "从第 {first} 步到第 {last} 步（{records} 条记录），损失恰为 0，全部 {all} 个参数的梯度也恰为 0：全程 {percent}% 的更新什么也没有改变。",
+    "The loss is exactly 0, and so is the gradient of all {all} parameters, from step {first} to {last} ({records} records): for {percent}% of the run the steps changed nothing."
 )
-_IDLE_ADVICE = Text(
-    """Look at the outputs: is everything learned, or is the loss cut off?
+_IDLE_ADVICE = Text("""Look at the outputs: is everything learned, or is the loss cut off?
 
 - A `clamp` inside the loss is flat beyond its ends: outputs that have got there stay. Use a loss of `torch.nn.functional` that takes raw
   outputs, such as `binary_cross_entropy_with_logits` for classes or `mse_loss` for measured values.
-- If a margin is really met by all samples, stop here, or ask for more: a larger margin, harder samples.""",
-    """请查看输出：是都学会了，还是损失被截断了？
-
-- 损失内部的 `clamp` 在端点之外是平的：输出一旦越过端点就停在那里。请使用 `torch.nn.functional` 中接受原始输出的损失，例如分类用 `binary_cross_entropy_with_logits`，测量值用 `mse_loss`。
-- 如果所有样本确实都满足了间隔，可以就此停止，或提高要求：更大的间隔、更难的样本。""",
-)
-_SOME_ADVICE = Text(
-    """The loss does depend on {names} in the code, but with factor 0. Usual reasons, in this order:
+- If a margin is really met by all samples, stop here, or ask for more: a larger margin, harder samples.""")
+_SOME_ADVICE = Text("""The loss does depend on {names} in the code, but with factor 0. Usual reasons, in this order:
 
 - all units of a ReLU layer behind it are dead: a lower learning rate, `LeakyReLU` or `GELU`, smaller initial biases;
 - its output is multiplied by 0: a gate, a mask, a residual scale that starts at 0 and never moves;
@@ -51,23 +41,8 @@ module = model.get_submodule("{module}")
 module.register_forward_hook(lambda m, i, o: activation.update(out=o.detach()))
 model(inputs)
 print(activation["out"].abs().mean(), (activation["out"] > 0).float().mean())
-```""",
-    """代码中损失确实依赖 {names}，但系数是 0。常见原因依次为：
-
-- 其后 ReLU 层的所有单元都已死亡：降低学习率，改用 `LeakyReLU` 或 `GELU`，减小初始偏置；
-- 它的输出被乘以 0：门控、掩码、从 0 开始且从不变化的残差系数；
-- 处在平坦区：`clamp`、`round`、`argmax`、半精度下饱和的 sigmoid。
-
-```python
-activation = dict()
-module = model.get_submodule("{module}")
-module.register_forward_hook(lambda m, i, o: activation.update(out=o.detach()))
-model(inputs)
-print(activation["out"].abs().mean(), (activation["out"] > 0).float().mean())
-```""",
-)
-_ALL_ADVICE = Text(
-    """The output is constant for the loss. Usual reasons, in this order:
+```""")
+_ALL_ADVICE = Text("""The output is constant for the loss. Usual reasons, in this order:
 
 - a softmax over a single output: it is 1 whatever comes in. Use `BCEWithLogitsLoss` on the raw output, or no activation for regression;
 - an output that `clamp`, `round` or a dead ReLU at the end has made flat;
@@ -76,18 +51,7 @@ _ALL_ADVICE = Text(
 ```python
 outputs = model(inputs)
 print(outputs.min().item(), outputs.max().item(), outputs.grad_fn)
-```""",
-    """对损失来说输出是常数。常见原因依次为：
-
-- 对单个输出做 softmax：无论输入是什么结果都是 1。请对原始输出使用 `BCEWithLogitsLoss`，回归则不加激活；
-- 输出在末端被 `clamp`、`round` 或死亡的 ReLU 变成了平的；
-- 损失被转成数值后又转回张量。
-
-```python
-outputs = model(inputs)
-print(outputs.min().item(), outputs.max().item(), outputs.grad_fn)
-```""",
-)
+```""")
 
 
 @dataclass(frozen=True)
@@ -111,22 +75,10 @@ class ZeroGradient:
     (arXiv 2103.03376).
     """
 
-    zh: ClassVar[str] = """参数有梯度，但恰好为零。
-
-    为什么重要：该参数参与了计算，却什么也学不到。
-
-    如何判断：某个权重的梯度 L2 范数连续至少 `min_records` 条记录、每一步都恰为 0，并且一直到训练末尾或占全程 `min_stretch`，而其他参数的梯度不为 0。若所有参数的梯度都为 0，而损失比起点下降不足 `learned`，则为错误。若不是 PyTorch 自带函数的损失在全程 `min_idle` 的时间内也恰为 0，则为警告。单位：记录数。
-
-    先试什么：检查这些层的输出：是否全为 0，或始终相同？
-
-    如何避免误报：没有梯度（LD204）和冻结的参数；单独的偏置；从零开始、最初几步后苏醒的层；偶尔使用的分支；已经到底的损失（间隔都已满足），除非几乎全程都在空转。
-
-    参考：Lu、Shin、Su 与 Karniadakis 2019，Dying ReLU and Initialization（arXiv 1903.06733）；Wardat 等 2021，DeepLocalize（arXiv 2103.03376）。
-    """
     code: ClassVar[str] = "LD205"
     name: ClassVar[str] = "zero-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
-    title: ClassVar[Text] = Text("Gradients are exactly zero", "梯度恰好为零")
+    title: ClassVar[Text] = Text("Gradients are exactly zero")
     reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (LOSS, PARAMETER_SIZE, CALL_VALUE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602")
@@ -147,10 +99,7 @@ class ZeroGradient:
         if (known.sum(axis=0) < self.min_records).all():
             least = self.min_records
             raise NotEnough(
-                Text(
-                    f"at least {least} records of a parameter's gradient",
-                    f"至少需要某个参数的 {least} 条梯度记录",
-                )
+                Text("at least {least} records of a parameter's gradient").format(least=least)
             )
         zero: Bools = known & (table.values == 0)
         # A record in which nothing has a gradient to speak of says nothing about a single layer.

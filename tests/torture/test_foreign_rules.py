@@ -96,7 +96,7 @@ def test_a_loop_is_ended_and_after_three_runs_nobody_waits_for_it() -> None:
     assert len(begun) == 3
     assert not any(thread.is_alive() for thread in begun)
     assert [reason.en.count("not asked again") for reason in reasons if reason] == [0, 0, 0, 1, 1]
-    assert all(reason.zh != reason.en for reason in reasons if reason)
+    assert all(reason.in_language("zh") != reason.en for reason in reasons if reason)
 
 
 @pytest.mark.usefixtures("hurried")

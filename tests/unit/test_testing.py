@@ -43,11 +43,10 @@ def test_our_own_rules_keep_the_contract(rule: Rule) -> None:
 class Loose:
     """Says little, and names `min_nothing`."""
 
-    zh: ClassVar[str] = ""
     code: ClassVar[str] = "loose"
     name: ClassVar[str] = "loose"
     severity: ClassVar[Severity] = Severity.INFO
-    title: ClassVar[Text] = Text("", "")
+    title: ClassVar[Text] = Text("")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ()

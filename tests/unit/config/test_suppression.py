@@ -7,7 +7,7 @@ from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Cause, Diagnosis
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
-WORDS = Text("words", "文字")
+WORDS = Text("words")
 
 
 def finding(

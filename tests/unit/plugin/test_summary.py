@@ -6,7 +6,7 @@ from tb_lossdiag.records import Run, table
 from tb_lossdiag.rules.engine import Cause, Diagnosis
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
-WORDS = Text("words", "文字")
+WORDS = Text("words")
 RUN = Run("run", {LOSS.name: table(LOSS, [0, 1], [3.0, 2.0])})
 
 

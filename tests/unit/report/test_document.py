@@ -11,7 +11,7 @@ from tb_lossdiag.testing import run_of
 
 def found(last: int, *quantities: str) -> Finding:
     evidence = tuple(Evidence(q, "", 0, last, 1.0, 0.5) for q in quantities)
-    words = Text("", "")
+    words = Text("")
     return Finding("LD502", Severity.ERROR, "", evidence, words, words)
 
 

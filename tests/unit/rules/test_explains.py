@@ -9,7 +9,7 @@ from tb_lossdiag.rules.engine import Cause, fold
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 EXPLAINS = {rule.code: rule.explains for rule in RULES}
-WORDS = Text("words", "文字")
+WORDS = Text("words")
 
 
 def _finding(code: str) -> Finding:

@@ -85,7 +85,7 @@ def test_advice_uses_the_terms_of_the_run() -> None:
     renamed = changed(RUN, LOSS_TERM, VALUES, (TERMS[0], TERMS[1]))
     advice = the_finding(RULE, changed(renamed, LOSS, VALUES[:, 0])).advice
     assert '("aux", (aux, 0.5))' in advice.en
-    assert '("aux", (aux, 0.5))' in advice.zh
+    assert '("aux", (aux, 0.5))' in advice.in_language("zh")
 
 
 def test_not_evaluated_on_few_or_no_terms() -> None:

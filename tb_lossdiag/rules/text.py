@@ -1,0 +1,78 @@
+"""What users read: English templates beside the code that fills them, other languages in catalogues (`locale/`).
+
+A catalogue's message id is the English template itself, so that a changed English text has no translation until somebody gives it
+one, instead of a stale one. Texts of other packages' rules are in no catalogue and stay English.
+"""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+
+LOCALES = {"zh": "zh_CN"}
+"""Catalogue by the first part of a language tag; English needs none."""
+_DOMAIN = "lossdiag"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A sentence or paragraph.
+
+    Attributes:
+        template: in English, with `{name}` fields where values go; without values it stands as it is.
+        values: by field name; what is a `Text` is put into the reader's language with the rest.
+    """
+
+    template: str
+    values: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no template: a second text, say, as a translation."""
+        values: object = self.values
+        if not (values is None or isinstance(values, Mapping)):
+            raise TypeError("Text takes one template, in English; translations are in catalogues")
+
+    def format(self, **values: object) -> Text:
+        """The text with its `{name}` fields filled in.
+
+        >>> Text("{count} of {what}").format(count=3, what=Text("clips")).en
+        '3 of clips'
+        """
+        return replace(self, values={**(self.values or {}), **values})
+
+    def in_language(self, language: str) -> str:
+        """The text for a language tag such as "en", "zh" or "zh-CN"; English where there is no translation.
+
+        >>> Text("healthy").in_language("en")
+        'healthy'
+        """
+        template = translated(self.template, language)
+        if self.values is None:
+            return template
+        said = {
+            n: v.in_language(language) if isinstance(v, Text) else v for n, v in self.values.items()
+        }
+        return template.format(**said)
+
+    @property
+    def en(self) -> str:
+        """The English text."""
+        return self.in_language("en")
+
+
+def translated(template: str, language: str) -> str:
+    """A template in a language, itself where there is no translation."""
+    catalogue = _catalogue(language.lower().partition("-")[0].partition("_")[0])
+    return catalogue.gettext(template) if catalogue and template else template
+
+
+@cache
+def _catalogue(language: str) -> gettext.NullTranslations | None:
+    if language not in LOCALES:
+        return None
+    place = files("tb_lossdiag") / "locale" / LOCALES[language] / "LC_MESSAGES" / f"{_DOMAIN}.mo"
+    with place.open("rb") as file:
+        return gettext.GNUTranslations(file)
