@@ -170,11 +170,17 @@ class SummaryWriter(TorchSummaryWriter):
         call = Call.checked(phase, model, optimizer, loss, loss_terms, clip, scaler, extra)
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
+        ours, guarded = self._diagnostics, self._diagnostics.guarded
+        ours.require(call)
         if loss_terms and call.phase == "train":
-            self._diagnostics.by_hand.decompose_terms(self._diagnostics.alive(), loss_terms)
-        self._open()
-        self._diagnostics.add(call, step, when, self._calls)
+            terms = ours.by_hand.decompose_terms
+            guarded.door("decomposition", lambda: terms(ours.alive(), loss_terms))
+        if self._closed:
+            guarded.door("writing", self._open)
+        stop = guarded.door("recording", ours.add, call, step, when, self._calls)
         self._calls += call.phase == "train"
+        if stop is not None:
+            raise stop
 
     def watch(
         self,
@@ -311,8 +317,9 @@ class SummaryWriter(TorchSummaryWriter):
             value: the loss.
             kind: the function of `torch.nn.functional` it is like, such as "mse_loss".
         """
-        hand = self._diagnostics.by_hand
-        hand.loss_inputs(self._diagnostics.alive(), input, target, value, kind)
+        ours = self._diagnostics
+        look = ours.by_hand.loss_inputs
+        ours.guarded.door("check-up", lambda: look(ours.alive(), input, target, value, kind))
 
     def decompose(self, terms: Mapping[str, Any], *, at: Any = None) -> None:
         """Record the gradient norm of every loss term and the cosines between them; call it before `backward()`.
@@ -328,13 +335,13 @@ class SummaryWriter(TorchSummaryWriter):
             TypeError: an argument has the wrong type; the message names it.
             ValueError: there is nothing to take gradients at.
         """
-        hand = self._diagnostics.by_hand
-        hand.decompose(self._diagnostics.alive(), terms, at)
+        ours = self._diagnostics
+        ours.by_hand.decompose(ours.guarded.door("decomposition", ours.alive), terms, at)
 
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""
         if not self._closed:  # else a new file would be opened
-            self._diagnostics.flush()
+            self._diagnostics.guarded.door("writing", self._diagnostics.flush)
         super().flush()
 
     def close(self) -> None:
@@ -345,7 +352,8 @@ class SummaryWriter(TorchSummaryWriter):
         if not self._closed:
             self._last_words.detach()
             # Other ranks may never get here when something went wrong on this one.
-            self._diagnostics.close(0.0 if sys.exc_info()[0] else PATIENCE)
+            patience = 0.0 if sys.exc_info()[0] else PATIENCE
+            self._diagnostics.guarded.door("writing", self._diagnostics.close, patience)
         self._closed = True
         super().close()
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from tb_lossdiag.collect import arguments
-from tb_lossdiag.collect.check_up import LossCalls, record_loss_inputs
+from tb_lossdiag.collect.check_up import LossCalls, clear, record_loss_inputs
 from tb_lossdiag.collect.decompose import Graphs, check_at, check_graph, decompose
 from tb_lossdiag.collect.examiner import Examiner
 from tb_lossdiag.collect.guard import Guard
@@ -42,21 +42,36 @@ class ByHand:
 
     def begin(self) -> None:
         """Observe loss calls."""
-        self._open = LossCalls()
-        self._guarded("check-up", self._open.__enter__)
+        self._attempt(self._begin)
+
+    def _begin(self) -> None:
+        if not self._guarded.rest("check-up"):
+            self._open = LossCalls()
+            self._open.__enter__()
 
     def end(
         self, error: tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
     ) -> None:
         """Hold what was seen."""
+        self._attempt(lambda: self._end(error))
+
+    def _end(
+        self, error: tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+    ) -> None:
         calls, self._open = self._open, None
         if calls is None:
             return
-        self._guarded("check-up", lambda: calls.__exit__(*error))
+        calls.__exit__(*error)
         if calls.failure is not None:
             self._guarded.failed("check-up", calls.failure)
-        self._held += self._guarded("check-up", calls.samples) or []
+        self._held += calls.samples()
         self._say(calls.facts())
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do a part of a check-up; if it fails, nothing of it may stay behind."""
+        if not self._guarded.went("check-up", work):
+            self._open = None
+            clear()
 
     def loss_inputs(
         self,
@@ -67,35 +82,56 @@ class ByHand:
         kind: str,
     ) -> None:
         """A custom loss was called; looked at while a check-up is going on."""
+        self._guarded("check-up", lambda: self._loss_inputs(watches, given, target, value, kind))
+
+    def _loss_inputs(
+        self,
+        watches: Sequence[Watch],
+        given: Tensor,
+        target: Tensor | None,
+        value: Tensor | None,
+        kind: str,
+    ) -> None:
         listeners: list[Examiner | LossCalls] = [
             w.examiner for w in watches if w.examiner is not None and w.examiner.running
         ]
         if self._open is not None:
             listeners.append(self._open)
         if listeners:
-            call = self._guarded("check-up", lambda: record_loss_inputs(given, target, value, kind))
-            if call is not None:
-                for listener in listeners:
-                    listener.add(call)
+            call = record_loss_inputs(given, target, value, kind)
+            for listener in listeners:
+                listener.add(call)
 
-    def decompose(self, watches: Sequence[Watch], terms: Mapping[str, Any], at: object) -> None:
+    def decompose(
+        self, watches: Sequence[Watch] | None, terms: Mapping[str, Any], at: object
+    ) -> None:
         """Take the terms' gradients, if it is time to.
+
+        Args:
+            watches: those that observe; None if that is not known.
+            terms: as given to the writer.
+            at: as given to the writer.
 
         Raises:
             TypeError: terms or tensors are of the wrong type.
             ValueError: there is nothing to take gradients at.
         """
         arguments.check_terms(terms)
+        if watches is None:
+            return
         if at is None and not watches:
             raise ValueError("at: give the shared tensors or parameters, or watch the model")
-        if watches and (not watches[0].decomposes() or watches[0].distant):
-            return
-        tensors = check_at(list(watches[0].parameters.tensors) if at is None else at)
-        self._decompose(watches, terms, tensors)
+        found = self._guarded.quick("decomposition", lambda: _where(watches, at))
+        if found is not None:
+            tensors = check_at(found)
+            self._guarded("decomposition", lambda: self._decompose(watches, terms, tensors))
 
-    def decompose_terms(self, watches: Sequence[Watch], terms: Mapping[str, Any] | None) -> None:
+    def decompose_terms(self, watches: Sequence[Watch], terms: Mapping[str, Any]) -> None:
         """The same for the terms of `add_diagnostics`, where `watch` was told to and their graph is still there."""
-        if terms and watches and watches[0].decomposes_by_itself and not watches[0].distant:
+        self._guarded.quick("decomposition", lambda: self._decompose_terms(watches, terms))
+
+    def _decompose_terms(self, watches: Sequence[Watch], terms: Mapping[str, Any]) -> None:
+        if watches and watches[0].decomposes_by_itself and not watches[0].distant:
             tensors = [p for p in watches[0].parameters.tensors if p.requires_grad]
             self._decompose(watches, terms, tensors)
 
@@ -106,13 +142,20 @@ class ByHand:
         graphs = check_graph(terms)
         if all(value is None for value, _ in graphs.values()):
             return
-        sample = self._guarded("decomposition", lambda: _decomposed(graphs, tensors))
+        sample = _decomposed(graphs, tensors)
         if sample is None:
             self._say({"decompose": "the graph was gone: call it before backward()"})
         else:
             self._held.append(sample)
         for watch in watches[:1]:
             watch.spent(start)
+
+
+def _where(watches: Sequence[Watch], at: object) -> object:
+    """Where to take gradients, None if it is not time to."""
+    if watches and (not watches[0].decomposes() or watches[0].distant):
+        return None
+    return list(watches[0].parameters.tensors) if at is None else at
 
 
 def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_ as torch_clip
+from torch.nn.utils import clip_grad_value_ as torch_clip_value
 
 from tb_lossdiag.collect import amp, clipping
 from tb_lossdiag.collect.guard import Guard
@@ -18,7 +20,7 @@ class Clipper:
     """Clips and notes it.
 
     Args:
-        guarded: switches noting off if it fails; clipping goes on.
+        guarded: keeps noting's failures to itself; clipping goes on.
         ledger: where clips are noted.
         optimizers: know which gradients have been used already.
 
@@ -40,36 +42,48 @@ class Clipper:
     ) -> Tensor:
         """Clip by norm as torch does, and note it; the total norm before."""
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        order = self._guarded("clipping", lambda: self._order(given))
-        total, each = clipping.clip(given, max_norm, norm_type, error_if_nonfinite, foreach)
-        if float(norm_type) == 2.0:  # noqa: PLR2004
-            self._note(given, (total, max_norm, each, None), order)
+        bound, kind = float(max_norm), float(norm_type)
+        order = self._guarded.quick("clipping", lambda: self._order(given))
+        known = self._guarded.quick(
+            "clipping", lambda: clipping.before(given, bound, kind, error_if_nonfinite, foreach)
+        )
+        if known is None or known.total is None or known.coefficient is None:
+            total = torch_clip(given, bound, kind, error_if_nonfinite, foreach)
+        else:
+            total = known.total
+            with torch.no_grad():
+                torch._foreach_mul_(known.grads, known.coefficient)
+        if known is not None and order is not None and kind == 2.0:  # noqa: PLR2004
+            seen = total, bound, known.each, None
+            self._guarded.quick("clipping", lambda: self._note(given, seen, order))
         return total
 
     def value(self, tensors: Iterable[Tensor] | Tensor, bound: float, foreach: bool | None) -> None:
         """Clip by value as torch does, and note it."""
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        order = self._guarded("clipping", lambda: self._order(given))
-        before, after = clipping.clip_value(given, bound, foreach)
-        total, left = torch.linalg.vector_norm(before), torch.linalg.vector_norm(after)
+        order = self._guarded.quick("clipping", lambda: self._order(given))
+        before = self._guarded.quick("clipping", lambda: clipping.value_norms(given))
+        torch_clip_value(given, bound, foreach)
+        if before is not None and order is not None:
+            self._guarded.quick("clipping", lambda: self._note_value(given, bound, before, order))
+
+    def _note_value(
+        self, given: Sequence[Tensor], bound: float, before: Tensor, order: Order
+    ) -> None:
+        total = torch.linalg.vector_norm(before)
+        left = torch.linalg.vector_norm(clipping.value_norms(given))
         self._note(given, (total, bound, before, left), order)
 
     def _note(
         self,
         given: Sequence[Tensor],
         seen: tuple[Tensor, float, Tensor | None, Tensor | None],
-        order: Order | None,
+        order: Order,
     ) -> None:
         """Note total norm, bound, norms before and total norm after a clip by value."""
-        if order is None:
-            return
         total, bound, each, after = seen
-        self._guarded(
-            "clipping",
-            lambda: self._ledger.note(
-                given, total, bound, each=each, after=after, order=order, scale=self._scale(order)
-            ),
-        )
+        scale = self._scale(order)
+        self._ledger.note(given, total, bound, each=each, after=after, order=order, scale=scale)
 
     def _order(self, given: Sequence[Tensor]) -> Order:
         if self.scaler is None:

@@ -1,55 +1,58 @@
-"""Gradient clipping that hands out the norms it computed anyway."""
+"""The norms of gradients that are about to be clipped, worked out once for the clip and the record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_ as torch_clip
-from torch.nn.utils import clip_grad_value_ as torch_clip_value
 
 from tb_lossdiag.collect.parameters import is_distributed, norms
 
 
-def clip(
+class Before(NamedTuple):
+    """Gradients that are about to be clipped by norm.
+
+    Attributes:
+        each: float[n], L2 norm of each; None if there is none.
+        total: their norm; None where torch is to work it out.
+        grads: the n gradients.
+        coefficient: what clips them where `total` is known.
+    """
+
+    each: Tensor | None
+    total: Tensor | None = None
+    grads: list[Tensor] | tuple[Tensor, ...] = ()
+    coefficient: Tensor | None = None
+
+
+def before(
     parameters: Sequence[Tensor],
     max_norm: float,
     norm_type: float,
     error_if_nonfinite: bool,
     foreach: bool | None,
-) -> tuple[Tensor, Tensor | None]:
-    """Clip as `torch.nn.utils.clip_grad_norm_` does, bit for bit; also the L2 norm of each gradient before.
-
-    Returns:
-        The total norm, and float[n] for the n parameters that have a gradient (None if there is none).
-    """
+) -> Before:
+    """What can be known before a clip by norm; nothing is changed."""
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not grads:
-        return torch_clip(parameters, max_norm, norm_type, error_if_nonfinite, foreach), None
+        return Before(None)
     if not _shares_one_pass(grads, norm_type, foreach) or error_if_nonfinite:
-        each = norms(grads)
-        total = torch_clip(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
-        return total, each
+        return Before(norms(grads))
     with torch.no_grad():
         each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
         total = torch.linalg.vector_norm(each, 2.0)
-        coefficient = torch.clamp(float(max_norm) / (total + 1e-6), max=1.0)
-        torch._foreach_mul_(grads, coefficient)
-    return total, each
+        coefficient = torch.clamp(max_norm / (total + 1e-6), max=1.0)
+    return Before(each, total, grads, coefficient)
 
 
-def clip_value(
-    parameters: Sequence[Tensor], bound: float, foreach: bool | None
-) -> tuple[Tensor, Tensor]:
-    """Clip as `torch.nn.utils.clip_grad_value_` does; also the L2 norm of each gradient before and after, float[n] each."""
+def value_norms(parameters: Sequence[Tensor]) -> Tensor:
+    """float[n]: L2 norm of each gradient; NaN where ranks would have to add them up."""
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if any(map(is_distributed, grads)):
-        torch_clip_value(parameters, bound, foreach)
-        return torch.full((1,), torch.nan), torch.full((1,), torch.nan)
-    before = norms(grads) if grads else torch.zeros(0)
-    torch_clip_value(parameters, bound, foreach)
-    return before, norms(grads) if grads else before
+        return torch.full((1,), torch.nan)
+    return norms(grads)
 
 
 def _shares_one_pass(grads: Sequence[Tensor], norm_type: float, foreach: bool | None) -> bool:

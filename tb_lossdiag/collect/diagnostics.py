@@ -11,7 +11,7 @@ from torch import nn
 
 from tb_lossdiag.collect.by_hand import ByHand
 from tb_lossdiag.collect.call import Call
-from tb_lossdiag.collect.check_up import Subject
+from tb_lossdiag.collect.check_up import Subject, clear
 from tb_lossdiag.collect.clipper import Clipper
 from tb_lossdiag.collect.examiner import Rounds
 from tb_lossdiag.collect.given import Given
@@ -45,7 +45,7 @@ class Diagnostics:
         self.recorder = recorder
         self.guarded = Guard(recorder.say)
         self.clips = ClipLedger()
-        self.optimizers = OptimizerWatch()
+        self.optimizers = OptimizerWatch(self.guarded)
         self._hand = HandOver(recorder, event_file, self.guarded, self.optimizers)
         self._layers = Layers(self.optimizers, self.clips)
         self.by_hand = ByHand(self.guarded, self.say)
@@ -89,7 +89,19 @@ class Diagnostics:
         self._watches.append(weakref.ref(watch))
         return watch
 
-    def add(self, call: Call, step: int | None, walltime: float | None, unnamed: int) -> None:
+    def require(self, call: Call) -> None:
+        """See to it that what a call of `add_diagnostics` gives can be measured.
+
+        Raises:
+            ValueError: the model has no parameters or no gradients.
+        """
+        watches = None if call.model is None else self.guarded.door("recording", self.alive)
+        if watches is not None:
+            self._given.require(call, watches)
+
+    def add(
+        self, call: Call, step: int | None, walltime: float | None, unnamed: int
+    ) -> Exception | None:
         """Take a call of `add_diagnostics`.
 
         Args:
@@ -98,39 +110,48 @@ class Diagnostics:
             walltime: seconds since the epoch, None for now.
             unnamed: the number of calls before this one, which counts where no optimizer is known.
 
-        Raises:
-            ValueError: the model has no parameters or no gradients.
+        Returns:
+            What is to be raised to stop the training.
         """
         start = time.perf_counter()
         watches = self.alive()
         at = self._name(watches, call, step, unnamed)
         if self.silent:
-            return
-        if call.phase == "train":
-            self._follow(at)
+            return None
         self._take(call, watches, at, time.time() if walltime is None else walltime)
+        self.guarded.door("writing", self._hand_over, call, watches, at)
+        if not watches:  # else the optimizer's step is the place
+            self.guarded.step()
+            return self.judge()
+        watches[0].spent(start)
+        return None
+
+    def _take(self, call: Call, watches: Sequence[Watch], at: int, now: float) -> None:
+        """What a call gives waits for its step's record; a part that fails costs none of the others."""
+        door = self.guarded.door
+        if call.phase == "train":
+            door("writing", self._follow, at)
+        door("extra", self._samples, call, watches, at, now)
+        door("check-up", self._held, at, now)
+        door("loss", self._losses, call, at, now)
+        door("layers", self._describe, call, watches, at, now)
+
+    def _samples(self, call: Call, watches: Sequence[Watch], at: int, now: float) -> None:
+        samples = self._given.samples(call, watches)
+        if watches:  # own values may be changed in place before they are read
+            samples = [(n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples]
+        if samples:
+            self._hand.waiting.put(Waiting(at, now, samples))
+
+    def _held(self, at: int, now: float) -> None:
+        if held := self.by_hand.take():
+            self._hand.waiting.put(Waiting(at, now, [("check-up", s) for s in held], own=True))
+
+    def _hand_over(self, call: Call, watches: Sequence[Watch], at: int) -> None:
         if watches and call.phase == "train":
             self._hand.if_due(now=any(rows.full for rows in self._hand.rows))
         else:
             self._hand.drain(at)
-        if not watches:  # else the optimizer's step is the place
-            self.judge()
-        for watch in watches[:1]:
-            watch.spent(start)
-
-    def _take(self, call: Call, watches: Sequence[Watch], at: int, now: float) -> None:
-        """What a call gives waits for its step's record."""
-        samples = self._given.samples(call, watches)
-        if samples:
-            if watches:  # own values may be changed in place before they are read
-                samples = [
-                    (n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples
-                ]
-            self._hand.waiting.put(Waiting(at, now, samples))
-        if held := self.by_hand.take():
-            self._hand.waiting.put(Waiting(at, now, [("check-up", s) for s in held], own=True))
-        self._losses(call, at, now)
-        self._describe(call, watches, at, now)
 
     def _follow(self, step: int) -> None:
         """The training is at this step; if it went back, what is known ends there."""
@@ -167,12 +188,13 @@ class Diagnostics:
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
-        self._hand.stepped(watch, now=now)
+        self.guarded.door("writing", lambda: self._hand.stepped(watch, now=now))
 
-    def judge(self) -> None:
-        """Judge what was recorded, if that was asked for and it is time; may raise to stop the training."""
+    def judge(self) -> Exception | None:
+        """Judge what was recorded, if that was asked for and it is time; what is to be raised to stop the training."""
         if self.live is not None and not self.silent:
-            self.live.judge()
+            return self.guarded.door("live", self.live.judge)
+        return None
 
     # --- to the recorder ---------------------------------------------------------------------------------------------
 
@@ -192,13 +214,14 @@ class Diagnostics:
 
     def flush(self) -> None:
         """Hand over and write everything."""
-        self._hand.flush()
+        self.guarded.door("writing", self._hand.flush)
 
     def close(self, patience: float) -> None:
         """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
-        self._hand.close(patience)
-        for watch in self.alive():  # a check-up may have begun; nothing of ours stays installed
-            watch.remove()
+        self.guarded.door("writing", self._hand.close, patience)
+        for ref in self._watches:  # a check-up may have begun; nothing of ours stays installed
+            if not self.guarded.went("step", _remove, ref):
+                clear()
 
     def begin_again(self) -> None:
         """Go on after `close`: names of watched models are free again."""
@@ -236,3 +259,9 @@ class Diagnostics:
         """The watches that observe."""
         found = [watch for ref in self._watches if (watch := ref()) is not None]
         return [watch for watch in found if watch.active]
+
+
+def _remove(ref: weakref.ref[Watch]) -> None:
+    """End a watch."""
+    if (watch := ref()) is not None:
+        watch.remove()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from tb_lossdiag.collect import updates
-from tb_lossdiag.collect.check_up import CheckUp, MeasuredCall, Subject
+from tb_lossdiag.collect.check_up import CheckUp, MeasuredCall, Subject, clear
 from tb_lossdiag.collect.host import Host
 from tb_lossdiag.collect.parameters import Parameters
 from tb_lossdiag.collect.rows import Rows
@@ -52,10 +53,15 @@ class Examiner:
         now = time.perf_counter()
         self._bare, self._ended = now - self._ended if self._taken else 0.0, now
         self._taken = taken
-        if self._due(now) and not self._host.guarded.is_off(_NAME):
-            self._running = self._check_up.begin()
-            if not self._running:
-                self._finish(0.0)
+        if self._running:  # it should have ended by now
+            self.abandon()
+        if self._due(now) and not self._host.guarded.rest(_NAME):
+            self._attempt(self._begin)
+
+    def _begin(self) -> None:
+        self._running = self._check_up.begin()
+        if not self._running:
+            self._finish(0.0)
 
     def _due(self, now: float) -> bool:
         rounds = self._rounds
@@ -70,17 +76,24 @@ class Examiner:
     def before_step(self, *, closure: bool) -> None:
         """The optimizer begins its step."""
         if self._running:
-            self._check_up.before_step(closure=closure)
+            self._attempt(lambda: self._check_up.before_step(closure=closure))
 
     def after_step(self, rows: Rows, step: int, model: Parameters) -> None:
         """It has ended its step, which gets this number."""
-        if not self._running:
-            return
-        self._running = False
+        if self._running:
+            self._attempt(lambda: self._after_step(rows, step, model))
+
+    def _after_step(self, rows: Rows, step: int, model: Parameters) -> None:
         samples = self._check_up.after_step()
+        self._running = False
         samples += self._host.guarded("element", lambda: self._elements(model)) or []
         self._host.sink(rows, step, samples, own=True)
         self._finish(max(time.perf_counter() - self._ended - self._bare, 0.0))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do a part of a check-up; if it fails, nothing of the check-up may stay behind."""
+        if not self._host.guarded.went(_NAME, work):
+            self._leave()
 
     @property
     def running(self) -> bool:
@@ -93,10 +106,14 @@ class Examiner:
 
     def abandon(self) -> None:
         """Stop a check-up that is going on; another model's steps decide from now on."""
-        self._running = False
-        self._check_up.abandon()
+        self._leave()
         if self._rounds.leader is self:
             self._rounds.leader = None
+
+    def _leave(self) -> None:
+        self._running = False
+        if not self._host.guarded.went(_NAME, self._check_up.abandon):
+            clear()
 
     def _finish(self, cost: float) -> None:
         if self._rounds.leader is self:

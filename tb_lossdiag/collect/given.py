@@ -34,23 +34,28 @@ class Given:
         self._clipper = clipper
 
     def samples(self, call: Call, watches: Sequence[Watch]) -> Named:
-        """Samples with the names of their collectors.
-
-        Raises:
-            ValueError: the model has no parameters or no gradients.
-        """
-        self._remember(call)
+        """Samples with the names of their collectors."""
+        door = self._guarded.door
+        door("optimizer", self._remember, call)
         made: Named = []
         if call.model is not None and not any(w.holds(call.model) for w in watches):
-            gradient.require(parameters(call.model))
             self._add(made, "gradient", lambda: self._gradients(call))
         if call.phase == "train":
-            self._add_training(made, call, watches)
+            door("clipping", self._add_training, made, call, watches)
         if call.scaler is not None and not watches:
             self._add(made, "scaler", lambda: amp.scale(call.scaler))
         if call.extra:
             self._add(made, "extra", lambda: loss.own(call.extra or {}))
         return made
+
+    def require(self, call: Call, watches: Sequence[Watch]) -> None:
+        """See to it that a model that was given can be measured.
+
+        Raises:
+            ValueError: it has no parameters or no gradients.
+        """
+        if call.model is not None and not any(w.holds(call.model) for w in watches):
+            gradient.require(parameters(call.model))
 
     def _remember(self, call: Call) -> None:
         if call.optimizer is not None:

@@ -2,52 +2,147 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
 
+_GROWTH = 8
+"""A collector rests for 1 step after its first failure, 8 after the second, 64, 512 …"""
+_LONGEST = 6
+"""Failures after which the rest grows no more: by then it is a quarter of a million steps."""
+_FOR_GOOD = frozenset({"ranks"})
+"""Collectors that never come back: a rank that has missed its turn would make the others wait."""
+
+
+@dataclass
+class _Trouble:
+    """A collector that has failed.
+
+    Attributes:
+        failures: how often, since it was last well.
+        until: the step before which it rests.
+        well: the step from which on it counts as well again.
+        tried: whether it has worked since.
+    """
+
+    failures: int = 0
+    until: float = 0.0
+    well: float = 0.0
+    tried: bool = True
+
 
 class Guard:
-    """Runs collectors; one that fails is switched off with one warning that names it.
+    """Runs collectors; one that fails rests for a while, each time longer, with one warning that names it.
+
+    What has worked for as long as it rested is well again: its next failure is a first one, but for the warning.
 
     Args:
-        say: takes the failure as a fact, {"failed <collector>": message}.
+        say: takes failures as facts, {"failed <collector>": message, "resumed <collector>": when}.
     """
 
     def __init__(self, say: Callable[[dict[str, str]], None]) -> None:
         self._say = say
-        self._failed: set[str] = set()
+        self._troubled: dict[str, _Trouble] = {}
+        self._warned: set[str] = set()
+        self._steps = 0
 
     def __call__(self, collector: str, work: Callable[[], T]) -> T | None:
-        """The result of a collector's work; None once it has failed."""
+        """The result of a collector's work; None if it fails or rests."""
         with np.errstate(all="ignore"):  # infinity is data here
             return self.quick(collector, work)
 
     def quick(self, collector: str, work: Callable[[], T]) -> T | None:
         """The same for work of every step, which does no sums of its own."""
-        if collector in self._failed:
-            return None
         try:
+            if self._troubled and self._rests(collector):
+                return None
             return work()
         except Exception as error:  # noqa: BLE001  (training must go on)
-            self.failed(collector, error)
+            self._caught(collector, error)
             return None
 
-    def is_off(self, collector: str) -> bool:
-        """Whether a collector has failed."""
-        return collector in self._failed
+    def door(self, collector: str, work: Callable[..., T], *given: Any) -> T | None:
+        """The result of what the training calls us for; None if it fails. It never rests: steps must be counted."""
+        try:
+            return work(*given)
+        except Exception as error:  # noqa: BLE001  (training must go on)
+            self._caught(collector, error)
+            return None
+
+    def went(self, collector: str, work: Callable[..., object], *given: Any) -> bool:
+        """Do such work; whether it went well."""
+        try:
+            work(*given)
+        except Exception as error:  # noqa: BLE001  (training must go on)
+            self._caught(collector, error)
+            return False
+        return True
+
+    def hook(
+        self, collector: str, work: Callable[..., BaseException | None]
+    ) -> Callable[..., None]:
+        """A hook that does such work; what it returns is to be raised in the training."""
+
+        def run(*given: Any) -> None:
+            if (stop := self.door(collector, work, *given)) is not None:
+                raise stop
+
+        return run
+
+    def step(self) -> None:
+        """A step has been taken: who rests does so for one step less."""
+        self._steps += 1
+
+    def rest(self, collector: str) -> float:
+        """Steps that a collector still rests, 0 for one that works."""
+        trouble = self._troubled.get(collector)
+        return 0.0 if trouble is None else max(trouble.until - self._steps, 0.0)
 
     def failed(self, collector: str, error: Exception) -> None:
-        """Switch a collector off."""
-        self._failed.add(collector)
-        message = f"{type(error).__name__}: {error}"
-        self._say({f"failed {collector}": message[:500]})
-        warnings.warn(
-            f"Loss Doctor: the {collector} collector failed and is off for the rest of this run: {message}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        """Let a collector rest."""
+        trouble = self._troubled.setdefault(collector, _Trouble())
+        if self._steps < trouble.until:  # a door, which does not rest: all is said
+            return
+        rest = float(_GROWTH ** min(trouble.failures, _LONGEST))
+        trouble.failures += 1
+        trouble.until = float("inf") if collector in _FOR_GOOD else self._steps + rest
+        trouble.well, trouble.tried = trouble.until + rest, False
+        message = f"{type(error).__name__}: {error}"[:500]
+        if collector not in self._warned:
+            self._warned.add(collector)
+            _warn(
+                f"Loss Doctor: the {collector} collector failed and is off for a while: {message}"
+            )
+        self._say({f"failed {collector}": message})
+
+    def _caught(self, collector: str, error: Exception) -> None:
+        with contextlib.suppress(Exception):  # there is nothing left to tell it to
+            self.failed(collector, error)
+
+    def _rests(self, collector: str) -> bool:
+        trouble = self._troubled.get(collector)
+        if trouble is None:
+            return False
+        if self._steps < trouble.until:
+            return True
+        if self._steps >= trouble.well:
+            del self._troubled[collector]
+        if not trouble.tried:
+            trouble.tried = True
+            self._say({f"resumed {collector}": f"after {trouble.failures} failures"})
+        return False
+
+
+def _warn(message: str) -> None:
+    """Warn; where warnings are errors, only say it."""
+    try:
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+    except Warning:
+        print(message, file=sys.stderr)  # noqa: T201  (no exception may leave a training's step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +20,8 @@ from tb_lossdiag.sheet import Block
 
 _LONGEST = 1.0
 """Seconds that observations of watched steps may wait for the file."""
+_KEPT = 512
+"""Steps that wait, at most, while writing rests after a failure."""
 
 
 class Judge(Protocol):
@@ -30,8 +32,8 @@ class Judge(Protocol):
         """Whether something that is not finite would be news."""
         ...
 
-    def judge(self) -> None:
-        """Judge if it is time to; may raise to stop the training."""
+    def judge(self) -> Exception | None:
+        """Judge if it is time to; what is to be raised to stop the training."""
         ...
 
     def last(self) -> None:
@@ -102,16 +104,21 @@ class HandOver:
         """Write everything; what other ranks must add may take so many seconds, or is left out."""
         for rows in self.rows:
             self._guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
-        self.drain()
-        if not self.silent:
-            self._write(self._recorder.flush)
+        door = self._guarded.door  # what rests has its last chance
+        with np.errstate(all="ignore"):
+            door("writing", self._drain, None)
+            if not self.silent:
+                door("writing", self._recorder.flush)
+        door("writing", self._event_file.commit)
         if self.live is not None and patience:
-            self.live.last()
+            door("live", self.live.last)
 
     def _write(self, work: Callable[[], None]) -> None:
         """Do work that writes; what it wrote goes to the file's thread at once, even if it failed."""
         self._guarded("writing", work)
-        self._guarded("writing", self._event_file.commit)
+        self._guarded.door("writing", self._event_file.commit)
+        if self._guarded.rest("writing") > _KEPT:
+            self._guarded.door("writing", self._drop)  # it would be too much by then
 
     def _pending(self) -> int | None:
         """The oldest step that other ranks have not added to."""
@@ -124,7 +131,9 @@ class HandOver:
             return
         self._event_file.open()
         self._drained = time.monotonic()
-        newest = max(-1 if step is None else step, self._hand_rows(), self._hand_waiting())
+        hands = self._hand_rows, self._hand_waiting
+        handed = [self._guarded.door("writing", hand) for hand in hands]
+        newest = max(-1 if n is None else n for n in (step, *handed))
         if names := self._optimizers.names():
             self._recorder.say({"optimizer": names})
         pending = self._pending()
@@ -141,25 +150,27 @@ class HandOver:
             self._alarm = _first_broken(block)
         return int(block.steps[-1])
 
+    def _hand_blocks(self, blocks: Iterable[Block]) -> int:
+        """Such blocks; the newest of their steps, -1 without one. One that fails costs none of the others."""
+        steps = [self._guarded.door("writing", self._hand, block) for block in blocks]
+        return max((step for step in steps if step is not None), default=-1)
+
     def _hand_rows(self) -> int:
         """Watched steps; the newest of them, -1 without one."""
         newest = -1
         for rows in self.rows:
-            for block in rows.take():
-                newest = max(newest, self._hand(block))
+            newest = max(newest, self._hand_blocks(rows.take()))
             for one in rows.apart():
                 self._recorder.take(*one)
         return newest
 
     def _hand_waiting(self) -> int:
         """Everything else; the newest step of it, -1 without one."""
-        newest = -1
-        for block in self.waiting.take_losses():
-            newest = max(newest, self._hand(block))
+        newest = self._hand_blocks(self.waiting.take_losses())
         for observed, records in self.waiting.take():
             newest = max(newest, observed.step)
             take = self._recorder.at if observed.own else self._recorder.take
-            take(observed.step, observed.walltime, records)
+            self._guarded.door("writing", take, observed.step, observed.walltime, records)
         return newest
 
     def _drop(self) -> None:

@@ -48,8 +48,8 @@ class Host(Protocol):
         """A step has been taken; `now`: something in it must reach the file at once."""
         ...
 
-    def judge(self) -> None:
-        """Judge what was recorded, if that was asked for and it is time; may raise to stop the training."""
+    def judge(self) -> Exception | None:
+        """Judge what was recorded, if that was asked for and it is time; what is to be raised to stop the training."""
         ...
 
 

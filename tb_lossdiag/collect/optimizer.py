@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.marks import Mark, some
 from tb_lossdiag.collect.parameters import Parameters
 from tb_lossdiag.collect.tracing import untraced
@@ -33,10 +34,15 @@ RATES: tuple[Quantity, ...] = (LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, BETA2)
 
 
 class OptimizerWatch:
-    """The optimizers the writer was given, and the gradients their last steps used."""
+    """The optimizers the writer was given, and the gradients their last steps used.
 
-    def __init__(self) -> None:
+    Args:
+        guarded: keeps a failure out of their steps.
+    """
+
+    def __init__(self, guarded: Guard) -> None:
         """Watch none yet."""
+        self._guarded = guarded
         self._optimizers: list[tuple[str, weakref.ref[Any]]] = []
         self._used: dict[int, Mark] = {}
         self._last: dict[int, Mark] = {}
@@ -56,7 +62,7 @@ class OptimizerWatch:
 
             def stepped(optimizer: Any, *_: object) -> None:
                 if (me := watch()) is not None:
-                    me.note_step(optimizer)
+                    me._guarded.door("optimizer", me.note_step, optimizer)  # noqa: SLF001
 
             optimizer.register_step_post_hook(untraced(stepped))
 

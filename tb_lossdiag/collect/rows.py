@@ -113,8 +113,8 @@ class Rows:
         self._rows.append(row)
 
     def reset(self, columns: tuple[str, ...]) -> None:
-        """Begin anew with other columns; nothing may wait."""
-        self.columns = columns
+        """Begin anew with other columns; what waits still, because writing has failed, is lost."""
+        self.columns, self._rows, self._norms = columns, [], []
 
     def rename(self, count: int, step: int) -> set[int]:
         """Give the newest steps another number; the numbers they had."""

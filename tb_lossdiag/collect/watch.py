@@ -70,21 +70,23 @@ class Watch:
         self._examiner = None
         if options.check_up and not host.silent:
             self._examiner = Examiner(subject, host, host.rounds, activations=options.activations)
+        before = host.guarded.hook("step", self._before)
+        after = host.guarded.hook("step", self._after)
         self._hooks = [
-            subject.optimizer.register_step_pre_hook(untraced(self._before)),
-            subject.optimizer.register_step_post_hook(untraced(self._after)),
+            subject.optimizer.register_step_pre_hook(untraced(before)),
+            subject.optimizer.register_step_post_hook(untraced(after)),
         ]
         self._begin_check_up()
 
     def remove(self) -> None:
         """Stop observing; what was observed stays recorded."""
-        for hook in self._hooks:
+        hooks, self._hooks = self._hooks, []
+        for hook in hooks:
             hook.remove()
-        self._hooks = []
         self._snapshot = None
-        self.rows.close()
         if self._examiner is not None:
             self._examiner.abandon()
+        self._host.guarded.door("ranks", self.rows.close)
 
     def __enter__(self) -> Watch:  # noqa: PYI034  (Self needs Python 3.11)
         """The watch itself."""
@@ -168,6 +170,7 @@ class Watch:
     def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         start = time.perf_counter()
         closure = _closure(optimizer, arguments, named)
+        self._norms = None
         if not closure:
             self._host.guarded.quick("gradient", self._look)
         if self._examiner is not None:
@@ -176,35 +179,39 @@ class Watch:
             self._host.guarded("update", self._keep)
         self.spent(start)
 
-    def _after(self, optimizer: Any, arguments: Any, named: Any) -> None:
+    def _after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
+        """What is to be raised to stop the training."""
         start = time.perf_counter()
+        guarded = self._host.guarded
+        guarded.step()
         if _closure(optimizer, arguments, named):
-            self._host.guarded.quick("gradient", self._look)
+            guarded.quick("gradient", self._look)
         observed = self._taken % self._options.every == 0
-        self._host.guarded.quick("step", lambda: self._end(start))
+        guarded.door("step", self._end, start)
         if observed:
-            self._host.guarded.quick("ranks", self.rows.tick)
-        self._judge()  # nothing of ours is installed now: it may raise
-        self._begin_check_up()
+            guarded.quick("ranks", self.rows.tick)
+        if (stop := self._judge()) is None:  # else nothing of ours may be installed
+            self._begin_check_up()
+        return stop
 
     def _end(self, start: float) -> None:
+        """Hand over what was seen of the step; a part that fails costs none of the others."""
+        door = self._host.guarded.door
         step = self.counter.take()
         self.rows.provisional = self.counter.provisional
         if self._taken % _UPDATES_EVERY == 0:
-            self._refresh(step)
-        alarm = self._put(step, start)
+            door("layers", self._refresh, step)
+        alarm = door("gradient", self._put, step, start)
         if self._snapshot is not None:
-            self._sink_updates(step)
+            door("update", self._sink_updates, step)
         if self._examiner is not None:
             self._examiner.after_step(self.rows, step, self._parameters)
         if self._scale is not None:
-            records = self._scale.records()
-            self._host.sink(self.rows, step, [Sample([], lambda _: records)], own=False)
-        if (clips := self._host.clips.take()) is not None:
-            sample = self.rows.clipped(clips)
-            self._host.sink(self.rows, step, [sample] if sample else [], own=False)
+            door("scaler", self._sink_scale, step)
+        door("clipping", self._sink_clips, step)
         self._taken += 1
-        self._host.stepped(self.rows, now=alarm)
+        self._measure.done()
+        self._host.stepped(self.rows, now=bool(alarm))
         self.spent(start)
 
     def _put(self, step: int, start: float) -> bool:
@@ -217,15 +224,25 @@ class Watch:
         groups = rates(self._optimizer, self.rows.name)
         row = Row(step, time.time(), *times, where, bad, groups, count)
         self._norms, self._own, self._ended = None, 0.0, start
-        self._measure.done()
         self._put_at = self._taken + 1
         self.rows.put(measured, row)
         return bad is not None
 
-    def _judge(self) -> None:
+    def _sink_scale(self, step: int) -> None:
+        assert self._scale is not None  # noqa: S101  (asked before)
+        records = self._scale.records()
+        self._host.sink(self.rows, step, [Sample([], lambda _: records)], own=False)
+
+    def _sink_clips(self, step: int) -> None:
+        if (clips := self._host.clips.take()) is not None:
+            sample = self.rows.clipped(clips)
+            self._host.sink(self.rows, step, [sample] if sample else [], own=False)
+
+    def _judge(self) -> Exception | None:
         start = time.perf_counter()
-        self._host.judge()
+        stop = self._host.judge()
         self.spent(start)
+        return stop
 
     def _begin_check_up(self) -> None:
         start = time.perf_counter()
@@ -316,8 +333,8 @@ class Watch:
         )
         if not same:
             self._host.stepped(self.rows, now=True)
-            self._parameters = found
             self.rows.reset(found.names)
+            self._parameters = found
 
 
 def _closure(optimizer: Any, arguments: Any, named: Any) -> bool:

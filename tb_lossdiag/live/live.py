@@ -24,10 +24,10 @@ _ABSENT = 2
 
 
 class Guarded(Protocol):
-    """Runs work; if it fails, warns once and never runs it again."""
+    """Runs work; if it fails, warns once and lets it rest for a while."""
 
     def __call__(self, collector: str, work: Callable[[], Any]) -> Any:
-        """The result of the work, None once it has failed."""
+        """The result of the work, None if it fails or rests."""
         ...
 
 
@@ -127,18 +127,15 @@ class Live:
         broken = {rule.code for rule in self._breaks.rules}
         return self._pace.may_hurry and not any(code in broken for code, _ in self._known)
 
-    def judge(self) -> None:
-        """Judge if it is time to.
-
-        Raises:
-            TrainingStopped: something is as severe as was asked, or the callback raised it.
-        """
+    def judge(self) -> TrainingStopped | None:
+        """Judge if it is time to; what is to be raised: something is as severe as was asked, or the callback raised it."""
         hurry = self._memory.broken and self.calm
         if self._busy or not (hurry or self._pace.due):
-            return
-        stop = self._guarded("live", lambda: self._judged(whole=self._pace.due))
-        if stop is not None:
-            raise stop
+            return None
+        stop: TrainingStopped | None = self._guarded(
+            "live", lambda: self._judged(whole=self._pace.due)
+        )
+        return stop
 
     def last(self) -> None:
         """The run ends: judge what has come since; nothing is left to stop."""

@@ -63,6 +63,7 @@ class CheckUp:
     def begin(self) -> bool:
         """Start observing; False where nothing can be observed."""
         self.abandon()
+        self.failure, self.failure_trace = None, ""
         return self._guarded(self._begin, otherwise=False)
 
     def _begin(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -61,7 +61,7 @@ class _Hooks:
         self._listeners: list[tuple[int, ModuleListener]] = []
         self._handles: list[Any] = []
         self._suspended: list[nn.Module] = []
-        self._hooks = self._before, self._after
+        self._hooks = self._harmless(self._before), self._harmless(self._after)
         self._numbers: int | None = None
 
     def add(self, listener: ModuleListener) -> None:
@@ -84,6 +84,12 @@ class _Hooks:
                 handle.remove()
             self._handles, self._suspended = [], []
 
+    def clear(self) -> None:
+        """Tell nobody, and take the hooks away, whatever state this is in."""
+        handles, self._handles, self._listeners, self._suspended = self._handles, [], [], []
+        for handle in handles:
+            handle.remove()
+
     @contextlib.contextmanager
     def _same_numbers(self) -> Iterator[None]:
         """Hooks get the numbers they had the last time: a compiled function knows them by these, and would be compiled anew."""
@@ -105,9 +111,22 @@ class _Hooks:
         thread = threading.get_ident()
         return [listener for owner, listener in self._listeners if owner == thread]
 
+    def _harmless(self, hook: Callable[..., None]) -> Callable[..., None]:
+        """A hook whose own failure ends what listens, not the training."""
+
+        def run(*given: Any) -> None:
+            if tracing():
+                return
+            try:
+                hook(*given)
+            except Exception as error:  # noqa: BLE001
+                for _, listener in self._listeners:
+                    with contextlib.suppress(Exception):
+                        listener.failed(error)
+
+        return run
+
     def _before(self, module: nn.Module, args: Any) -> None:
-        if tracing():
-            return
         listeners = self._here()
         if self._suspended and module is self._suspended[-1]:
             # It ended with an exception before, or nobody would call it again.
@@ -125,8 +144,6 @@ class _Hooks:
             self._suspended.append(module)
 
     def _after(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if tracing():
-            return
         if self._suspended:
             if module is not self._suspended[-1]:
                 return

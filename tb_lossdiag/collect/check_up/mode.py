@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -104,6 +105,13 @@ class Switchboard(TorchFunctionMode):
         if not self._listeners:
             self.suspend()
 
+    def clear(self) -> None:
+        """Tell nobody, and leave the stack if on top of it, whatever state this is in."""
+        self._listeners, self._inside = [], 0
+        count = torch._C._len_torch_function_stack()  # noqa: SLF001
+        if count and torch._C._get_function_stack_at(count - 1) is self:  # noqa: SLF001
+            self.__exit__(None, None, None)
+
     def suspend(self) -> bool:
         """Step aside for a call that behaves differently under any mode; whether `resume` must follow."""
         stack = _stack()
@@ -131,24 +139,45 @@ class Switchboard(TorchFunctionMode):
         kwargs = kwargs or {}
         if tracing():
             return func(*args, **kwargs)
-        name = getattr(func, "__name__", "")
-        kind = KINDS.get(name)
-        if kind is None or not self._listeners or not observable():
+        call = None
+        try:
+            call = self._call(func, args, kwargs)
+        except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
+            self._give_up(error)
+        if call is None:
             return func(*args, **kwargs)
-        if kind is Kind.LOSS and getattr(functional, name, None) is not func:
-            return func(*args, **kwargs)
-        return self._observed(Call(kind, name, func, args, kwargs))
-
-    def _observed(self, call: Call) -> Any:
+        told: list[Listener] = []
         self._inside += 1
         try:
-            told = [it for it in self._listeners if quietly(it, it.before, call)]
-            result = call.result = call.function(*call.args, **call.kwargs)
-            for listener in told:
-                quietly(listener, listener.after, call)
+            try:
+                told = [it for it in self._listeners if quietly(it, it.before, call)]
+            except Exception as error:  # noqa: BLE001
+                self._give_up(error)
+            result = call.result = func(*args, **kwargs)
+            try:
+                for listener in told:
+                    quietly(listener, listener.after, call)
+            except Exception as error:  # noqa: BLE001
+                self._give_up(error)
             return result
         finally:
             self._inside -= 1
+
+    def _call(self, func: Any, args: Any, kwargs: Any) -> Call | None:
+        """The call, if someone wants to be told of it."""
+        name = getattr(func, "__name__", "")
+        kind = KINDS.get(name)
+        if kind is None or not self._listeners or not observable():
+            return None
+        if kind is Kind.LOSS and getattr(functional, name, None) is not func:
+            return None
+        return Call(kind, name, func, args, kwargs)
+
+    def _give_up(self, error: Exception) -> None:
+        """Something of ours has failed beside the listeners: none of them sees all any more."""
+        for listener in self._listeners:
+            with contextlib.suppress(Exception):
+                listener.failed(error)
 
 
 def observable() -> bool:
@@ -194,6 +223,13 @@ def switchboard() -> Switchboard:
     if board is None:
         board = _THREAD.board = Switchboard()
     return board
+
+
+def clear() -> None:
+    """Take this thread's mode away by the shortest way."""
+    board = getattr(_THREAD, "board", None)
+    if board is not None:
+        board.clear()
 
 
 _OURS = ("torch.", "tb_lossdiag.")

@@ -98,7 +98,8 @@ class Training:
         for value in values:
             for _ in range(20):
                 self.record(value)
-                self.live.judge()
+                if (stop := self.live.judge()) is not None:
+                    raise stop
         return self
 
 
