@@ -17,6 +17,7 @@ from tb_lossdiag.past import Past
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.records import Floats, Reported
 from tb_lossdiag.schema import (
+    DESCRIBED,
     FACTS,
     FIRST_FACT,
     SHARD,
@@ -204,7 +205,7 @@ class Journal:
         parts = pending.frames[name]
         self._extend(frame, parts, pending.walltime)
         tag = Tag(name, self._session, frame.shard)
-        matrix, first = _matrix(frame, parts), frame.count == 0
+        matrix, first = _matrix(frame, parts), frame.count < DESCRIBED
         value = matrix_value(tag, matrix, pending.step, pending.walltime, first=first)
         frame.count, frame.last_step = frame.count + 1, pending.step
         return value
@@ -223,7 +224,7 @@ class Journal:
             self._fact(Fact(columns=_columns(frame)), walltime)
 
     def _fact(self, fact: Fact, walltime: float) -> None:
-        tag, first = Tag(FACTS, self._session), self._facts == 0
+        tag, first = Tag(FACTS, self._session), self._facts < DESCRIBED
         step = FIRST_FACT + self._facts
         value = fact_value(tag, fact, step, walltime, first=first)
         self._emit([value], step, walltime)

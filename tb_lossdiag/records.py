@@ -68,7 +68,7 @@ class Table:
         if self.values.shape != shape or self.walltimes.shape != self.steps.shape:
             msg = f"{self.quantity.name}: values {self.values.shape}, expected {shape}"
             raise ValueError(msg)
-        if np.any(np.diff(self.steps) <= 0):
+        if np.any(self.steps[1:] <= self.steps[:-1]):
             msg = f"{self.quantity.name}: steps must increase"
             raise ValueError(msg)
 

@@ -27,6 +27,8 @@ VERSION = 2
 """2 added checksums; 1, a tensor float32[C, Q] without one, is still read."""
 UNCHECKED = 1
 """The newest format without checksums."""
+DESCRIBED = 2
+"""Values of a tag in a file that carry metadata: without it a tag is nobody's, so one damaged record must not take the only one."""
 SHARD = 512
 """Records of one tag. A full shard never changes, so readers keep it; one shard stays far below any message limit."""
 SHARD_BYTES = 32 * 2**20
@@ -156,7 +158,7 @@ def matrix_value(
         matrix: float32[C, Q].
         step: of its event.
         walltime: of its event.
-        first: whether it is the first value of its tag in this file; metadata travels only with that one.
+        first: whether it is one of the first `DESCRIBED` values of its tag in this file; metadata travels only with those.
     """
     data = np.ascontiguousarray(matrix, "<f4").tobytes()
     crc = google_crc32c.extend(_place(str(tag), step, walltime), data)

@@ -13,6 +13,7 @@ from tb_lossdiag.eventfile import RecordWriter
 from tb_lossdiag.quantities import Quantity, frame_quantities
 from tb_lossdiag.records import Floats, Steps, Table
 from tb_lossdiag.schema import (
+    DESCRIBED,
     FACTS,
     SHARD,
     SHARD_BYTES,
@@ -49,7 +50,7 @@ class _Frame:
         """One record."""
         shard, place = divmod(row, self._capacity)
         tag, step = Tag(self._name, self._session, shard), int(self.steps[row])
-        return matrix_value(tag, self.values[row], step, walltime, first=place == 0)
+        return matrix_value(tag, self.values[row], step, walltime, first=place < DESCRIBED)
 
     def fact(self) -> Fact:
         """What its columns are called."""
@@ -94,7 +95,7 @@ def write_run(
         out = RecordWriter(file)
         _event(out, event_pb2.Event(wall_time=start, file_version="brain.Event:2"))
         for index, fact in enumerate(facts):
-            value = fact_value(Tag(FACTS, session), fact, index, start, first=index == 0)
+            value = fact_value(Tag(FACTS, session), fact, index, start, first=index < DESCRIBED)
             _event(out, _of([value], index, start))
         rows = [0] * len(made)
         for step in steps.tolist():

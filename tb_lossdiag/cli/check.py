@@ -79,10 +79,11 @@ def _entries(
 
 def entry(reader: Reader, listing: Listing, policy: Policy, language: str) -> Json:
     """One run of the document."""
-    if listing.problem is not None:
-        return document.unreadable(listing.run, listing.problem)
-    run = reader.read(listing)
-    return document.entry(run, policy.diagnose(run), language, policy.rules)
+    try:
+        run = reader.read(listing)
+        return document.entry(run, policy.diagnose(run), language, policy.rules)
+    except Exception as error:  # noqa: BLE001  (one bad run must not hide the others)
+        return document.unreadable(listing.run, document.why(error))
 
 
 def output(

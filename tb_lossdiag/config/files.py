@@ -17,6 +17,7 @@ else:
 
 OWN = "lossdiag.toml"
 _PROJECT = "pyproject.toml"
+_LONGEST = 2**20
 
 
 def discover(*starts: str | Path) -> Path | None:
@@ -44,11 +45,12 @@ def load(path: str | Path) -> Settings:
     """
     place = Path(path)
     try:
-        table = tomllib.loads(place.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{place}: {error}") from None
-    own = _ours(table)
-    return Settings.of(table if own is None and place.name != _PROJECT else own or {}, str(place))
+        table = _table(place)
+        own = _ours(table)
+        mine = table if own is None and place.name != _PROJECT else own or {}
+        return Settings.of(mine, str(place))
+    except RecursionError:
+        raise ValueError(f"{place}: nested too deeply") from None
 
 
 def _here(folder: Path) -> Path | None:
@@ -66,10 +68,26 @@ def _speaks(path: Path) -> bool:
     if path.name == OWN:
         return True
     try:
-        text = path.read_text("utf-8")
-        return "lossdiag" in text and _ours(tomllib.loads(text)) is not None
+        return "lossdiag" in path.read_text("utf-8") and _ours(_table(path)) is not None
     except (OSError, ValueError):
         return False
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """What a file says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no TOML.
+    """
+    if path.stat().st_size > _LONGEST:
+        raise ValueError(f"{path}: more than a megabyte, which no configuration is")
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _ours(table: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -14,6 +14,8 @@ from tb_lossdiag.quantities import BY_NAME, Quantity
 MAX_POINTS = 10_000
 MAX_COLUMNS = 64
 _DEFAULT_POINTS = 1200
+_DIGITS = 9
+"""Of the largest index of a column that is looked at; more cannot be had."""
 _PLANES = {"full": ("min", "max", "last", "peak_step", "flags"), "matrix": ("max", "flags")}
 REPORTS = ("md", "json", "csv")
 
@@ -112,11 +114,15 @@ def report(request: Request) -> str:
 def _columns(request: Request) -> tuple[int, ...]:
     text = request.args.get("columns", "")
     parts = text.split(",") if text else []
-    if len(parts) > MAX_COLUMNS or not all(p.isascii() and p.isdigit() for p in parts):
+    if len(parts) > MAX_COLUMNS or not all(_is_index(part) for part in parts):
         raise errors.InvalidArgumentError(
             f"columns: expected up to {MAX_COLUMNS} indices with commas, got {text[:80]!r}"
         )
     return tuple(int(p) for p in parts)
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
 
 def window(request: Request) -> Window:

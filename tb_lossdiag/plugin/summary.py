@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
     """Status, counts, range of steps, age, and what was recorded."""
     found = [cause.worst for cause in diagnosis.causes]
     verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
-    times = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
+    newest = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
+    times = [time for time in newest if math.isfinite(time)]
     top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
     return {
         "status": document.status(diagnosis),
@@ -61,4 +63,5 @@ def _period(run: Run) -> float | None:
     longest = max(run.tables.values(), key=len, default=None)
     if longest is None or len(longest) < 2:  # noqa: PLR2004
         return None
-    return float(np.median(np.diff(longest.walltimes[-_RECENT:])))
+    period = float(np.median(np.diff(longest.walltimes[-_RECENT:])))
+    return period if math.isfinite(period) else None

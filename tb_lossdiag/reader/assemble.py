@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.quantities import BY_NAME
+from tb_lossdiag.reader.bounds import plausible
 from tb_lossdiag.reader.sessions import History, family
 from tb_lossdiag.records import Doubles, Floats, Reported, Run, Steps, Table
 from tb_lossdiag.schema import UNCHECKED, Fact, Tag, check_matrix
@@ -40,7 +41,7 @@ class Shard:
         good = [(datum, matrix) for datum, matrix in read if matrix is not None]
         return cls(
             np.array([datum.step for datum, _ in good], np.int64),
-            np.array([datum.wall_time for datum, _ in good], np.float64),
+            plausible(np.array([datum.wall_time for datum, _ in good], np.float64)),
             tuple(matrix for _, matrix in good),
             len(data) - len(good),
         )
@@ -55,7 +56,7 @@ def _matrix(tag: Tag, version: int, datum: Any) -> Floats | None:
     """The values of a record, None if it is damaged."""
     values: Floats = datum.numpy
     checked = version > UNCHECKED
-    if values.dtype != np.float32 or values.ndim != (1 if checked else 2):
+    if values.dtype != np.float32 or values.ndim != (1 if checked else 2) or datum.step < 0:
         return None
     return check_matrix(tag, values, datum.step, datum.wall_time) if checked else values
 
@@ -89,8 +90,13 @@ class _Block:
     values: Floats
 
 
-def assemble(name: str, sessions: Sequence[SessionData]) -> Run:
+def assemble(name: str, sessions: Sequence[SessionData], damaged: int = 0) -> Run:
     """The run that these sessions, in the order they began, add up to.
+
+    Args:
+        name: of the run.
+        sessions: what was read.
+        damaged: values that were left out before.
 
     Facts: those of the sessions, and `damaged`, of how many values at least it is known that they are not what was written, and left out.
     """
@@ -101,8 +107,8 @@ def assemble(name: str, sessions: Sequence[SessionData]) -> Run:
             blocks.setdefault(frame, []).append(block)
     tables = [table for parts in blocks.values() for table in _tables(parts)]
     kept = {table.quantity.name: table for table in tables if not table.unknown}
-    facts = _words(sessions)
-    if damaged := sum(map(_damaged, sessions)):
+    facts = {name: word for name, word in _words(sessions).items() if name != "damaged"}
+    if damaged := damaged + sum(map(_damaged, sessions)):
         facts["damaged"] = str(damaged)
     reported = tuple(_reported(sessions, history))
     return Run(name, kept, facts, reported, history.restarts())

@@ -1,4 +1,4 @@
-"""Opens a folder of event files the way TensorBoard's own Python loader does."""
+"""Opens a folder of event files the way TensorBoard's own Python loader does, but for what would make that one give up."""
 
 from __future__ import annotations
 
@@ -9,33 +9,64 @@ from typing import Any
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
-from tb_lossdiag.reader import scalars
+from tb_lossdiag.reader import files, scalars
 from tb_lossdiag.schema import PLUGIN
 
 _SMALL = 25 * 2**20
 """Bytes of event files up to which every plain scalar is kept: about half a million of them, 1 KB each in the Python loader."""
 
 
+class Folder(MultiplexerDataProvider):  # type: ignore[misc]
+    """A `DataProvider` over everything that lies in a folder now.
+
+    Attributes:
+        problems: why a run cannot be read, by its name.
+        damaged: records of a run that were left out, by its name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read all of it."""
+        guidance = {PLUGIN: 0, scalars.PLUGIN_NAME: scalar_limit(str(path))}
+        multiplexer = EventMultiplexer(tensor_size_guidance=guidance)
+        super().__init__(multiplexer, str(path))
+        self.problems: dict[str, str] = {}
+        self.damaged: dict[str, int] = {}
+        for folder in files.runs(path):
+            name = os.path.relpath(folder, path)
+            multiplexer.AddRun(str(folder), name)
+            self._read_run(multiplexer.GetAccumulator(name), name, files.Events(folder))
+
+    def _read_run(self, accumulator: Any, name: str, events: files.Events) -> None:
+        accumulator._generator = events  # noqa: SLF001  (its own opens pipes, and ends at the first thing it does not know)
+        before = -1
+        while before < events.taken:
+            before = events.taken
+            events.damaged += not _took(accumulator)
+        if events.problem is not None:
+            self.problems[name] = events.problem
+        self.damaged[name] = events.damaged
+
+
+def _took(accumulator: Any) -> bool:
+    """Whether the accumulator has taken all events; it goes on behind the one that it could not take."""
+    try:
+        accumulator.Reload()
+    except Exception:  # noqa: BLE001  (whatever TensorBoard raises for what stands in a file)
+        return False
+    return True
+
+
 def scalar_limit(logdir: str) -> int:
     """Values of a plain scalar tag that `open_folder` keeps: 0 for all in small folders, else as many as TensorBoard itself."""
     size = 0
-    for folder, _, names in os.walk(Path(logdir).expanduser()):
-        for name in names:
-            if "tfevents" in name:
-                size += _size(Path(folder, name))
-                if size > _SMALL:
-                    return scalars.DEFAULT_LIMIT
+    for folder in files.runs(Path(logdir).expanduser()):
+        size += sum(file.stat().st_size for file in files.event_files(folder))
+        if size > _SMALL:
+            return scalars.DEFAULT_LIMIT
     return 0
 
 
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
-
-
-def open_folder(logdir: str) -> Any:
+def open_folder(logdir: str) -> Folder:
     """A `DataProvider` over everything that lies in a folder now.
 
     The Python loader is used on purpose: when it returns, all is read; TensorBoard's data server cannot say when it is done.
@@ -52,9 +83,4 @@ def open_folder(logdir: str) -> Any:
         raise FileNotFoundError(f"no such folder: {logdir}")
     if not path.is_dir():
         raise NotADirectoryError(f"not a folder: {logdir}")
-    multiplexer = EventMultiplexer(
-        tensor_size_guidance={PLUGIN: 0, scalars.PLUGIN_NAME: scalar_limit(str(path))}
-    )
-    multiplexer.AddRunsFromDirectory(str(path))
-    multiplexer.Reload()
-    return MultiplexerDataProvider(multiplexer, str(path))
+    return Folder(path)

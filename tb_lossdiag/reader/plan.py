@@ -153,8 +153,9 @@ def _columns(
 
 
 def _natural(match: re.Match[str]) -> list[tuple[int, str]]:
-    """Order in which pg2 comes before pg10."""
-    return [(int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", match.string)]
+    """Order in which pg2 comes before pg10, however many digits there are."""
+    parts = [part.lstrip("0") or "0" for part in re.split(r"(\d+)", match.string)]
+    return [(len(part), part) if part.isdecimal() else (0, part) for part in parts]
 
 
 def _optimizer(tags: Mapping[str, Source]) -> str:

@@ -12,6 +12,7 @@ from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
+from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.scalars import Found, Scalars
 from tb_lossdiag.reader.series import with_scalars
 from tb_lossdiag.records import Run
@@ -28,13 +29,11 @@ from tb_lossdiag.schema import (
     parse_tag,
 )
 
-DAMAGED = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
-"""What TensorBoard raises where a tensor is none: its dtype is unknown, its size is not its shape's. Other errors are the provider's."""
 _ALL = 2**31 - 1
 """More samples than a tag can hold: the provider then returns every one."""
 
-Stamp = tuple[str, int, float, int]
-"""A tag's text, its newest step and wall time, and the version of its format."""
+Stamp = tuple[str, int, str, int]
+"""A tag's text, its newest step and wall time (spelled: NaN equals itself then), and the version of its format."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class Listing:
         headers: quantities of each.
         problem: why it cannot be read, or None.
         scalars: plain scalars that fill in what we did not record; without tags of ours they are all there is.
+        damaged: tags under our name that are not ours, or not any more.
     """
 
     run: str
@@ -55,6 +55,7 @@ class Listing:
     tags: Mapping[Tag, Stamp]
     problem: str | None = None
     scalars: Found | None = None
+    damaged: int = 0
 
     @property
     def parts(self) -> frozenset[str]:
@@ -99,9 +100,16 @@ class Reader:
         )
         ours = {run: entry for run, tags in listed.items() if (entry := _listing(run, tags))}
         found = self._scalars.found(context, experiment_id, ours)
-        named = {run: _with(ours.get(run), run, found.get(run)) for run in sorted({*ours, *found})}
+        named = {run: _with(ours.get(run), run, found.get(run)) for run in {*ours, *found}}
         listings = {run: entry for run, entry in named.items() if entry is not None}
-        return {run: replace(e, version=self._salt + e.version) for run, e in listings.items()}
+        listings |= {run: Listing(run, why, {}, why) for run, why in self._problems().items()}
+        spelled = (_spelled(listings[run]) for run in sorted(listings))
+        return {e.run: replace(e, version=self._salt + e.version) for e in spelled}
+
+    def _problems(self) -> Mapping[str, str]:
+        """Runs that the provider could not read; only our own says so."""
+        found: Mapping[str, str] = getattr(self._provider, "problems", {})
+        return found
 
     def read(
         self, listing: Listing, context: RequestContext | None = None, experiment_id: str = ""
@@ -109,7 +117,7 @@ class Reader:
         """The run of a listing; only tags that changed since the last call are read again.
 
         Raises:
-            ValueError: the listing has a problem.
+            ValueError: the listing has a problem, or nothing of what was recorded can be read.
         """
         if listing.problem is not None:
             raise ValueError(listing.problem)
@@ -137,11 +145,18 @@ class Reader:
                 data = self._data(listing.run, stamp[0], context, experiment_id)
                 kept.values[tag] = (stamp, _decoded(tag, stamp[3], data))
         kept.values = {tag: value for tag, value in kept.values.items() if tag in listing.tags}
-        run = assemble(listing.run, _sessions(kept, listing))
+        run = assemble(listing.run, _sessions(kept, listing), self._lost(listing))
         if listing.scalars is not None:
             read = self._scalars.read(listing.scalars, context, experiment_id)
             run = with_scalars(run, listing.scalars.plan, read)
+        if not run.tables and "damaged" in run.facts:
+            raise ValueError(f"nothing is left: {run.facts['damaged']} values or more are damaged")
         kept.run, kept.version = run, listing.version
+
+    def _lost(self, listing: Listing) -> int:
+        """Records of a run that the provider left out; only our own counts them."""
+        found: Mapping[str, int] = getattr(self._provider, "damaged", {})
+        return listing.damaged + sum(found.get(part, 0) for part in listing.parts)
 
     def _data(
         self, run: str, tag: str, context: RequestContext, experiment_id: str
@@ -166,18 +181,26 @@ class Reader:
 def _listing(run: str, series: Mapping[str, Any]) -> Listing | None:
     """The listing of a run, None if nothing in it is ours."""
     tags: dict[Tag, Stamp] = {}
-    problem = None
+    problem, damaged = None, 0
     for text, entry in series.items():
         tag, header = parse_tag(text), decode_header(entry.plugin_content)
         if isinstance(header, TooNew):
             problem = (
                 f"recorded with format {header.version} of a newer tb-lossdiag: upgrade this one"
             )
-        elif tag is not None and header is not None:
-            tags[tag] = (text, entry.max_step, entry.max_wall_time, header.version)
-    if not tags and problem is None:
-        return None
-    return Listing(run, f"{hash(frozenset(tags.values())):x}", tags, problem)
+        elif tag is not None and header is not None and header.frame == tag.frame:
+            tags[tag] = (text, entry.max_step, repr(entry.max_wall_time), header.version)
+        else:
+            damaged += 1
+    version = f"{hash((frozenset(tags.values()), damaged)):x}"
+    return Listing(run, version, tags, problem, damaged=damaged) if series else None
+
+
+def _spelled(listing: Listing) -> Listing:
+    """The same listing; a folder's name that is no text is spelled out, and cannot be read under it."""
+    name = listing.run.encode("utf-8", "backslashreplace").decode()
+    why = "the name of its folder is not UTF-8: rename it"
+    return listing if name == listing.run else Listing(name, listing.version, {}, why)
 
 
 def _with(ours: Listing | None, run: str, found: Found | None) -> Listing | None:

@@ -12,6 +12,7 @@ from typing import Any
 from tensorboard.context import RequestContext
 from tensorboard.data.provider import RunTagFilter
 
+from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import Mapped, Plan, plan, wanted
 from tb_lossdiag.reader.series import Series
@@ -27,7 +28,7 @@ _ALL = 2**31 - 1
 _SHARE = 0.05
 """Share of the time that listing scalars may take: big folders are listed less often instead of slowing every request."""
 
-Stamp = tuple[int, float]
+Stamp = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,22 @@ class Scalars:
 
     def _data(
         self, run: str, tags: Sequence[str], context: RequestContext, experiment_id: str
-    ) -> dict[str, list[Any]]:
-        """All tags of a run at once: a call to the data server takes tens of milliseconds, however little it brings."""
+    ) -> dict[str, list[Any] | None]:
+        """All tags of a run at once: a call to the data server takes tens of milliseconds, however little it brings.
+
+        Where one of the values is none, each tag alone: None for those that cannot be read.
+        """
+        try:
+            return self._asked(run, tags, context, experiment_id)
+        except DAMAGED:
+            if len(tags) == 1:
+                return {tags[0]: None}
+        alone = [self._data(run, [tag], context, experiment_id) for tag in tags]
+        return {tag: data for answer in alone for tag, data in answer.items()}
+
+    def _asked(
+        self, run: str, tags: Sequence[str], context: RequestContext, experiment_id: str
+    ) -> dict[str, list[Any] | None]:
         answer = self._provider.read_scalars(
             context,
             experiment_id=experiment_id,
@@ -172,4 +187,4 @@ def _found(tags: Mapping[str, Source], listed: Mapping[str, Any], mapped: Mapped
 
 
 def _stamp(entry: Any) -> Stamp:
-    return entry.max_step, entry.max_wall_time
+    return entry.max_step, repr(entry.max_wall_time)  # NaN equals itself then

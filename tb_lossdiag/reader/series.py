@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_WEIGHT,
     Quantity,
 )
+from tb_lossdiag.reader.bounds import countable, plausible
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.plan import Plan
 from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
@@ -38,32 +39,39 @@ class Series:
         walltimes: float64[T].
         values: float32[T].
         thinned: whether TensorBoard kept only a sample of it.
+        damaged: values that were none.
     """
 
     steps: Steps
     walltimes: Doubles
     values: Floats
     thinned: bool = False
+    damaged: int = 0
 
     @classmethod
-    def of(cls, data: Sequence[Any], limit: int) -> Series:
+    def of(cls, data: Sequence[Any] | None, limit: int) -> Series:
         """From scalar data of the provider, in the order they were written.
 
         Where steps go back the training was resumed: what lay at or after that step is undone. TensorBoard's data server does the
         same, its Python loader does not.
 
         Args:
-            data: with `step`, `wall_time` and `value`.
+            data: with `step`, `wall_time` and `value`; None if it cannot be read.
             limit: most values of a series that TensorBoard keeps, 0 for all.
         """
-        steps = np.array([datum.step for datum in data], np.int64)
+        if data is None:
+            return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.float32), damaged=1)
+        good = [datum for datum in data if isinstance(datum.value, (int, float))]
+        steps = np.array([datum.step for datum in good], np.int64)
         later = np.minimum.accumulate(steps[::-1])[::-1]
         stands = np.append(steps[:-1] < later[1:], True) if len(steps) else np.zeros(0, bool)
-        times = np.array([datum.wall_time for datum in data], np.float64)
+        stands &= countable(steps)
+        times = plausible(np.array([datum.wall_time for datum in good], np.float64))
         with np.errstate(over="ignore"):
-            values = np.array([datum.value for datum in data], np.float64).astype(np.float32)
+            values = np.array([datum.value for datum in good], np.float64).astype(np.float32)
         full = 0 < limit <= len(data)
-        return cls(steps[stands], times[stands], values[stands], thinned=full)
+        wrong = len(data) - len(good) + int((~countable(steps)).sum())
+        return cls(steps[stands], times[stands], values[stands], thinned=full, damaged=wrong)
 
 
 Read = Mapping[Source, Series]
@@ -81,8 +89,10 @@ def with_scalars(run: Run, plan: Plan, read: Read) -> Run:
     new = {q.name: t for q, t in tables.items() if len(t) and q.name not in run.tables}
     moved = _aligned(new, run.tables.get(LOSS.name) or new.get(LOSS.name))
     counted = dict(_counted(table) for table in new.values() if table.quantity.nonfinite)
-    facts = _facts(run, plan, read, moved)
-    return replace(run, tables={**counted, **new, **run.tables}, facts={**facts, **run.facts})
+    facts, damaged = _facts(run, plan, read, moved), _damaged(run, read)
+    return replace(
+        run, tables={**counted, **new, **run.tables}, facts={**facts, **run.facts, **damaged}
+    )
 
 
 def _joined(quantity: Quantity, columns: Mapping[str, Series]) -> Table:
@@ -178,6 +188,12 @@ def _facts(run: Run, plan: Plan, read: Read, moved: list[str]) -> dict[str, str]
         "placed_by_wall_time": ", ".join(moved),
     }
     return {name: words for name, words in facts.items() if words}
+
+
+def _damaged(run: Run, read: Read) -> dict[str, str]:
+    """Of how many values at least it is known that they are none, together with the records; nothing for none."""
+    count = int(run.facts.get("damaged", 0)) + sum(series.damaged for series in read.values())
+    return {"damaged": str(count)} if count else {}
 
 
 def _named(quantity: Quantity, column: str) -> str:

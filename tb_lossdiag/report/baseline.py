@@ -33,7 +33,7 @@ def read(path: str | Path) -> frozenset[Key]:
     try:
         document = json.loads(Path(path).read_text("utf-8"))
         known = {(f["run"], f["code"], f["subject"]) for f in document["findings"]}
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no baseline: write one with --write-baseline") from error
     if document.get("version") != VERSION:
         raise ValueError(f"{path}: version {document.get('version')!r}, expected {VERSION}")

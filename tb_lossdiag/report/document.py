@@ -18,6 +18,8 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity, documentat
 VERSION = 1
 Json = dict[str, Any]
 
+_TOLD = 300
+"""Characters of a problem."""
 _RECENT = 0.02
 """Share of the run that a finding may lie behind its newest evidence and still count as going on."""
 
@@ -64,6 +66,12 @@ def unreadable(name: str, problem: str) -> Json:
         "outcomes": [],
         "problem": problem,
     }
+
+
+def why(error: Exception) -> str:
+    """The problem of a run that could not be read or judged: one bad run is one bad row."""
+    told = str(error) if isinstance(error, ValueError) and str(error) else repr(error)
+    return told if len(told) <= _TOLD else f"{told[:_TOLD]} …"
 
 
 def status(diagnosis: Diagnosis) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import damage
@@ -47,13 +49,20 @@ def test_one_wrong_bit_costs_what_it_is_in(good: Path, tmp_path: Path, loader: s
     _flip(good, tmp_path, FLIPS)
     truth = only(python(str(good.parent)), "good")
     reader = Reader(LOADERS[loader](str(tmp_path)))
-    runs = [reader.read(listing) for listing in reader.listings().values()]
-    assert len(runs) > 0.9 * FLIPS
+    runs = list(_readable(reader))
+    assert len(runs) == FLIPS
     assert {run.name: wrong for run in runs if (wrong := damage.untrue(run, truth))} == {}
     for run in runs[::10]:
         diagnose(run, RULES)
     if loader == "rust":
         assert sum("damaged" in run.facts for run in runs) > FLIPS / 6
+
+
+def _readable(reader: Reader) -> Iterator[Run]:
+    """The runs of which something is left."""
+    for listing in reader.listings().values():
+        with suppress(ValueError):
+            yield reader.read(listing)
 
 
 def _flip(good: Path, folder: Path, count: int) -> None:

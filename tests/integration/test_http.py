@@ -140,6 +140,7 @@ def test_the_page_is_served(base: str) -> None:
         ("table?run=good&quantity=loss&first=1e3", 400, "first"),
         ("table?run=good&quantity=loss&columns=1", 400, "columns"),
         ("table?run=good&quantity=loss&columns=-1", 400, "columns"),
+        ("table?run=good&quantity=loss&columns=" + "9" * 5000, 400, "columns"),
         ("table?run=good&quantity=loss&columns=" + ",".join("0" * 65), 400, "columns"),
         ("table?run=good&quantity=loss&planes=all", 400, "planes"),
         ("table?run=good&quantity=update_ratio", 404, "writer.watch"),

@@ -113,3 +113,10 @@ def test_what_is_worked_out_is_kept_for_the_run_and_its_parts_but_not_for_anothe
     assert len(made) == 2
     assert replace(run).kept(size, run[LOSS]) == 2
     assert len(made) == 3
+
+
+def test_the_farthest_steps_are_in_order() -> None:
+    steps = [-(2**63), 0, 2**63 - 1]
+    assert table(LOSS, steps, [1.0, 2.0, 3.0]).steps.tolist() == steps
+    with pytest.raises(ValueError, match="steps must increase"):
+        table(LOSS, [2**63 - 1, -(2**63)], [1.0, 2.0])

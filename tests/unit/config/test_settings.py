@@ -145,3 +145,28 @@ def test_the_readmes_example_is_understood(tmp_path: Path) -> None:
     assert thresholds(rules["LD601"])["max_ratio"] == 0.2
     assert settings.suppressions[0].steps == (0, 2000)
     assert settings.mapped == {"loss": ("objective/nll",)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "map = " + "[" * 5000 + "]" * 5000,
+        "thresholds." + "a." * 5000 + "b = 1",
+        "map." + "a." * 5000 + "b = 'x'",
+        "suppress = " + "{a=" * 2000 + "1" + "}" * 2000,
+    ],
+)
+def test_what_is_nested_too_deeply_names_the_file(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, "lossdiag.toml", text)
+    with pytest.raises(ValueError, match=r"lossdiag\.toml: "):
+        load(path)
+
+
+def test_a_project_file_that_cannot_be_read_is_none_of_our_business(tmp_path: Path) -> None:
+    write(tmp_path, "pyproject.toml", "lossdiag = " + "[" * 5000 + "]" * 5000)
+    assert discover(tmp_path) is None
+
+
+def test_a_file_too_big_for_a_configuration_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"lossdiag\.toml: more than a megabyte"):
+        load(write(tmp_path, "lossdiag.toml", "#" * 2_000_000))

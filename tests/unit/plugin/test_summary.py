@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import json
+
+import numpy as np
+import pytest
+
 from tb_lossdiag.plugin.summary import summary
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import Run, table
@@ -22,3 +27,12 @@ def test_a_cause_counts_as_what_it_led_to() -> None:
     row = summary(RUN, Diagnosis("run", causes, ()), "en")
     assert row["status"] == "error"
     assert row["counts"] == {"info": 1, "warning": 0, "error": 1}
+
+
+@pytest.mark.parametrize("times", [[np.nan, np.nan], [0.0, np.inf], [np.nan, 1.0]])
+def test_a_time_that_is_none_is_left_out(times: list[float]) -> None:
+    run = Run("run", {LOSS.name: table(LOSS, [0, 1], [3.0, 2.0], walltimes=times)})
+    row = summary(run, Diagnosis("run", (), ()), "en")
+    assert row["last_walltime"] in {None, 1.0}
+    assert row["period"] is None
+    json.dumps(row, allow_nan=False)

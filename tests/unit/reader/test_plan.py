@@ -217,3 +217,9 @@ def test_fairseq_prefers_the_finer_curve() -> None:
 def test_runs_with_our_records_stay_alone() -> None:
     listed = {"x/train": ["loss"], "x/val": ["loss"]}
     assert set(grouped(listed, ["x/train"])) == {"x/train", "x"}
+
+
+def test_numbers_in_tags_may_be_of_any_length() -> None:
+    tags = ["lr-Adam/pg10", "lr-Adam/pg2", f"lr-Adam/pg{'9' * 5000}", "lr-Adam/pg007"]
+    found = chosen(planned([*tags, "loss"]))
+    assert found["learning_rate"] == [tags[1], tags[3], tags[0], tags[2]]
