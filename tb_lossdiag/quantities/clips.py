@@ -51,15 +51,3 @@ CLIP_BEFORE_UNSCALE = Quantity(
 """1 where the gradients still carried the GradScaler's scale when they were clipped, 0 where not."""
 CLIP_PARAMETERS = Quantity("clip_parameters", "clip", Axis.CLIP, "parameters", hints.CLIP)
 """Parameters with a gradient in the clipped set."""
-
-QUANTITIES = (
-    CLIP_GLOBAL_NORM,
-    CLIP_NORM_AFTER,
-    CLIP_NONFINITE,
-    CLIP_MAX_NORM,
-    CLIP_CALLS,
-    CLIP_BOUND,
-    CLIP_AFTER_STEP,
-    CLIP_BEFORE_UNSCALE,
-    CLIP_PARAMETERS,
-)

@@ -60,18 +60,3 @@ PARAMETER_DECAY = Quantity("parameter_decay", "layers", _P, "1", hints.OPTIMIZER
 """Weight decay of the parameter's group; NaN where no optimizer holds it or has none."""
 PARAMETER_CLIPPED = Quantity("parameter_clipped", "layers", _P, "0 or 1", hints.CLIP, optional=True)
 """1 where the newest clip included the parameter, 0 where not; NaN while no clip was seen."""
-
-QUANTITIES = (
-    GRADIENT_NORM,
-    GRADIENT_NONFINITE,
-    PARAMETER_NORM,
-    UPDATE_NORM,
-    GRADIENT_ABS_MAX,
-    GRADIENT_ZERO_SHARE,
-    PARAMETER_SIZE,
-    PARAMETER_HELD,
-    PARAMETER_TRAINABLE,
-    PARAMETER_ROLE,
-    PARAMETER_DECAY,
-    PARAMETER_CLIPPED,
-)

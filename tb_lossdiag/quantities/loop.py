@@ -62,22 +62,3 @@ OTHER_WRITERS = Quantity(
     "record with tb_lossdiag.SummaryWriter",
 )
 """Writers that were still open in the same run folder when this session's writer opened."""
-
-QUANTITIES = (
-    STEPS,
-    GLOBAL_NORM,
-    NONFINITE_STEPS,
-    STEP_SECONDS,
-    OWN_SECONDS,
-    LEARNING_RATE,
-    MOMENTUM,
-    WEIGHT_DECAY,
-    BETA2,
-    AMP_SCALE,
-    AMP_SKIPPED,
-    FOREIGN_PARAMETERS,
-    HELD_PARAMETERS,
-    RANK_PARAMETER_SPREAD,
-    RANK_GRADIENT_SPREAD,
-    OTHER_WRITERS,
-)

@@ -95,21 +95,3 @@ def pair(first: str, second: str) -> str:
     'recon × kl'
     """
     return f"{first} × {second}"
-
-
-QUANTITIES = (
-    LOSS,
-    LOSS_NONFINITE,
-    LOSS_TERM,
-    LOSS_WEIGHT,
-    LOSS_TERM_NONFINITE,
-    LOSS_TERM_ATTACHED,
-    TERM_GRADIENT_NORM,
-    TERM_COSINE,
-    VALIDATION_LOSS,
-    VALIDATION_LOSS_NONFINITE,
-    VALIDATION_LOSS_TERM,
-    VALIDATION_LOSS_WEIGHT,
-    VALIDATION_LOSS_TERM_NONFINITE,
-    EXTRA,
-)

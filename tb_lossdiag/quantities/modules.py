@@ -66,18 +66,3 @@ MODULE_FED_BY = Quantity("module_fed_by", "module_layers", Axis.MODULE, "column"
 watched model; NaN where something else came between."""
 MODULE_LAST = Quantity("module_last", "module_layers", Axis.MODULE, "0 or 1", hints.ACTIVATIONS)
 """1 for the module whose output is the model's output."""
-
-QUANTITIES = (
-    ACTIVATION_MEAN,
-    ACTIVATION_STD,
-    ACTIVATION_ABS_MAX,
-    ACTIVATION_NONFINITE,
-    ZERO_SHARE,
-    DEAD_SHARE,
-    SATURATED_SHARE,
-    ACTIVATION_VARIATION,
-    EFFECTIVE_RANK,
-    MODULE_KIND,
-    MODULE_FED_BY,
-    MODULE_LAST,
-)

@@ -63,31 +63,3 @@ INPUT_STD = _seen("input_std", "input")
 INPUT_ABS_MAX = _seen("input_abs_max", "input")
 INPUT_FEATURE_RANGE = _seen("input_feature_range", "1")
 """Largest over smallest non-zero standard deviation of the input's last dimension's features (dim 1 of images)."""
-
-QUANTITIES = (
-    BACKWARDS,
-    ZERO_GRADS,
-    CARRIED_NORM,
-    FIRST_BACKWARD_NORM,
-    BACKWARD_NORM,
-    STEP_NORM,
-    STEP_RATIO_SPREAD,
-    LATE_FACTOR,
-    LATE_CLIPS,
-    UNSCALE_FACTOR,
-    CLIPS_SEEN,
-    CLIP_WHILE_SCALED,
-    UNCHANGED_SHARE,
-    EVAL_MODULES,
-    MODE_MODULES,
-    ROOT_TRAINING,
-    BATCH_NORM_VALUES,
-    SCHEDULER_EARLY,
-    WAIT_SECONDS,
-    CHECK_SECONDS,
-    BATCH_SIZE,
-    INPUT_MEAN,
-    INPUT_STD,
-    INPUT_ABS_MAX,
-    INPUT_FEATURE_RANGE,
-)

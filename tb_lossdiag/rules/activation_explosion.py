@@ -8,17 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    ACTIVATION_NONFINITE,
-    ACTIVATION_STD,
-    LOSS,
-    LOSS_NONFINITE,
-    MODULE_FED_BY,
-    MODULE_KIND,
-    MODULE_LAST,
-    Kind,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.modules import WEIGHTED, Layout, layout
 from tb_lossdiag.rules.progress import broke, fall
@@ -83,8 +74,17 @@ class ActivationExplosion:
     name: ClassVar[str] = "activation-explosion"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Activations explode")
-    reads: ClassVar[tuple[Quantity, ...]] = (ACTIVATION_STD, ACTIVATION_NONFINITE, MODULE_KIND)
-    may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_FED_BY, MODULE_LAST, LOSS, LOSS_NONFINITE)
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        q.ACTIVATION_STD,
+        q.ACTIVATION_NONFINITE,
+        q.MODULE_KIND,
+    )
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.MODULE_FED_BY,
+        q.MODULE_LAST,
+        q.LOSS,
+        q.LOSS_NONFINITE,
+    )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD105", "LD106", "LD202", "LD203", "LD206", "LD301", "LD304", "LD701", "LD702", "LD801", "LD802",
     )  # fmt: skip
@@ -98,7 +98,7 @@ class ActivationExplosion:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per model that grows over depth or time; else one for the first module that breaks."""
-        std, bad, modules = run[ACTIVATION_STD], run[ACTIVATION_NONFINITE], layout(run)
+        std, bad, modules = run[q.ACTIVATION_STD], run[q.ACTIVATION_NONFINITE], layout(run)
         if not np.isfinite(std.values).any() and not (bad.values > 0).any():
             raise NotEnough(Text("a check-up with activations"))
         models = modules.models()
@@ -108,7 +108,7 @@ class ActivationExplosion:
         yield from found if broken is None else [broken]
 
     def _nonfinite(self, run: Run, modules: Layout) -> Finding | None:
-        counts = run[ACTIVATION_NONFINITE]
+        counts = run[q.ACTIVATION_NONFINITE]
         bad = counts.values > 0
         if not bad.any():
             return None
@@ -176,9 +176,9 @@ class ActivationExplosion:
 
 def _first_broken_loss(run: Run) -> float:
     """Step of the first NaN or infinite loss, infinity if there is none: activations after it are no origin."""
-    if LOSS_NONFINITE not in run:
+    if q.LOSS_NONFINITE not in run:
         return np.inf
-    table = run[LOSS_NONFINITE]
+    table = run[q.LOSS_NONFINITE]
     broken = table.steps[(table.values > 0).any(axis=1)]
     return float(broken[0]) if len(broken) else np.inf
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, level, spans
@@ -66,7 +67,7 @@ class AdversaryCollapse:
     name: ClassVar[str] = "adversary-collapse"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One player has won")
-    reads: ClassVar[tuple[Quantity, ...]] = (GLOBAL_NORM, LOSS_TERM)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GLOBAL_NORM, q.LOSS_TERM)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = (
         "LD102", "LD103", "LD104", "LD201", "LD202", "LD401", "LD402", "LD406", "LD602",
@@ -83,7 +84,7 @@ class AdversaryCollapse:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding if one side's loss is at its floor and the other's gradient has died or exploded."""
-        models, terms = _sides(run[GLOBAL_NORM].columns), _sides(run[LOSS_TERM].columns)
+        models, terms = _sides(run[q.GLOBAL_NORM].columns), _sides(run[q.LOSS_TERM].columns)
         if any(len(models[role]) != 1 or not terms[role] for role in _ROLES):
             raise NotEnough(
                 Text(
@@ -140,8 +141,8 @@ class AdversaryCollapse:
         message = _MESSAGE.format(did=did, **words)
         loser = names["loser"].strip("`")
         evidence = (
-            Evidence(LOSS_TERM.name, names["term"], *ends, end, self.max_floor * start),
-            Evidence(GLOBAL_NORM.name, loser, *ends, norms[1], norms[0]),
+            Evidence(q.LOSS_TERM.name, names["term"], *ends, end, self.max_floor * start),
+            Evidence(q.GLOBAL_NORM.name, loser, *ends, norms[1], norms[0]),
         )
         advice = _ADVICE.format(winner=names["winner"], loser=names["loser"])
         numbers = {"end": end, "before": norms[0], "after": norms[1]}
@@ -164,7 +165,7 @@ def _sides(columns: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _sum(run: Run, terms: list[str]) -> tuple[Steps, Doubles]:
     """Sum of some terms at the steps at which all of them are finite (a discriminator may have one for real and one for fake)."""
-    table = run[LOSS_TERM]
+    table = run[q.LOSS_TERM]
     values = np.stack([table.column(term) for term in terms]).astype(np.float64).sum(axis=0)
     finite = np.isfinite(values)
     return table.steps[finite], values[finite]
@@ -172,9 +173,9 @@ def _sum(run: Run, terms: list[str]) -> tuple[Steps, Doubles]:
 
 def _known(run: Run, model: str) -> tuple[Steps, Doubles]:
     """Steps and finite gradient norms of a model."""
-    norms = run[GLOBAL_NORM].column(model).astype(np.float64)
+    norms = run[q.GLOBAL_NORM].column(model).astype(np.float64)
     finite = np.isfinite(norms)
-    return run[GLOBAL_NORM].steps[finite], norms[finite]
+    return run[q.GLOBAL_NORM].steps[finite], norms[finite]
 
 
 def _around(run: Run, model: str, step: int) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import before, sightings, too_few
@@ -51,8 +52,8 @@ class AmpStepSkips:
     name: ClassVar[str] = "amp-step-skips"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Mixed precision skips steps")
-    reads: ClassVar[tuple[Quantity, ...]] = (AMP_SKIPPED,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.AMP_SKIPPED,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD605")
 
     #: share of steps, 1; a scaler that works skips one in two thousand
@@ -66,7 +67,7 @@ class AmpStepSkips:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the run."""
-        for column, steps, skipped in sightings(run, AMP_SKIPPED):
+        for column, steps, skipped in sightings(run, q.AMP_SKIPPED):
             first = int(steps[0]) if len(steps) else 0
             after = steps >= first + self.search
             covered = int(steps[-1]) - first - self.search + 1 if len(steps) else 0
@@ -84,7 +85,7 @@ class AmpStepSkips:
     ) -> Finding:
         count, covered = counts
         share = count / max(covered, count)
-        now = before(run, AMP_SCALE, ends[1], column)
+        now = before(run, q.AMP_SCALE, ends[1], column)
         scale = _SCALE.format(scale=number(now)) if np.isfinite(now) else Text("")
         words = {
             "skipped": number(count),
@@ -92,6 +93,6 @@ class AmpStepSkips:
             "percent": number(100 * share),
         }
         message = _MESSAGE.format(scale=scale, **words)
-        evidence = Evidence(AMP_SKIPPED.name, column, *ends, share, self.max_share)
+        evidence = Evidence(q.AMP_SKIPPED.name, column, *ends, share, self.max_share)
         numbers = {"skipped": count, "share": share}
         return Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, numbers)

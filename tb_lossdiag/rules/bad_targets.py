@@ -8,17 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_IGNORED,
-    CALL_INVALID,
-    CALL_MAJORITY,
-    CALL_OUTPUTS,
-    CALL_SAMPLES,
-    CALL_TARGET_MAX,
-    CALL_TARGET_MIN,
-    CALL_TARGET_WHOLE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import BINARY, CLASSES, Call, calls, counts, mostly
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -95,14 +86,14 @@ class BadTargets:
     name: ClassVar[str] = "bad-targets"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Targets the loss can't use")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_TARGET_MIN, CALL_TARGET_MAX)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_TARGET_MIN, q.CALL_TARGET_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_INVALID,
-        CALL_IGNORED,
-        CALL_MAJORITY,
-        CALL_SAMPLES,
-        CALL_OUTPUTS,
-        CALL_TARGET_WHOLE,
+        q.CALL_INVALID,
+        q.CALL_IGNORED,
+        q.CALL_MAJORITY,
+        q.CALL_SAMPLES,
+        q.CALL_OUTPUTS,
+        q.CALL_TARGET_WHOLE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD110", "LD202", "LD203", "LD206", "LD509", "LD602", "LD705",
@@ -116,7 +107,7 @@ class BadTargets:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding per call: the worst that its targets have."""
         for call in calls(run):
-            invalid, ignored = call.of(CALL_INVALID), call.of(CALL_IGNORED)
+            invalid, ignored = call.of(q.CALL_INVALID), call.of(q.CALL_IGNORED)
             if (invalid > 0).any():
                 yield self._invalid(call, invalid)
             elif (ignored >= 1).any():
@@ -129,7 +120,7 @@ class BadTargets:
     ) -> Finding:
         hits = invalid > 0
         worst = float(invalid[hits].max())
-        low, high = _least(call.of(CALL_TARGET_MIN)), -_least(-call.of(CALL_TARGET_MAX))
+        low, high = _least(call.of(q.CALL_TARGET_MIN)), -_least(-call.of(q.CALL_TARGET_MAX))
         message = _INVALID.format(
             call=call.name,
             step=str(int(call.steps[hits][0])),
@@ -137,12 +128,12 @@ class BadTargets:
             low=_known(low),
             high=_known(high),
         )
-        measured = call.function in (*BINARY, *CLASSES) and call.typical(CALL_TARGET_WHOLE) < 1
-        classes = call.typical(CALL_OUTPUTS)
+        measured = call.function in (*BINARY, *CLASSES) and call.typical(q.CALL_TARGET_WHOLE) < 1
+        classes = call.typical(q.CALL_OUTPUTS)
         most = number(classes - 1) if call.function in CLASSES and classes > 1 else "1"
         most = 'float("inf")' if call.function not in (*BINARY, *CLASSES) else most
         advice = _MEASURED if measured else _RANGE.format(low="0", high=most)
-        evidence = call.evidence(CALL_INVALID, hits, worst, 0.0)
+        evidence = call.evidence(q.CALL_INVALID, hits, worst, 0.0)
         return self._of(self.severity, evidence, (message, advice), {"invalid": worst})
 
     def _ignored(
@@ -150,16 +141,16 @@ class BadTargets:
     ) -> Finding:
         hits, known = ignored >= 1, ~np.isnan(ignored)
         message = _IGNORED.format(call=call.name, **counts(hits, known))
-        evidence = call.evidence(CALL_IGNORED, hits, 1.0, 1.0)
+        evidence = call.evidence(q.CALL_IGNORED, hits, 1.0, 1.0)
         return self._of(Severity.WARNING, evidence, (message, _SKIP), {})
 
     def _single(self, call: Call) -> Iterator[Finding]:
-        majority = call.of(CALL_MAJORITY)
-        known = ~np.isnan(majority) & (call.of(CALL_SAMPLES) >= self.min_samples)
+        majority = call.of(q.CALL_MAJORITY)
+        known = ~np.isnan(majority) & (call.of(q.CALL_SAMPLES) >= self.min_samples)
         hits: Bools = known & (majority >= 1)
         if not mostly(hits, known, self.min_checks):
             return
-        classes = np.unique(call.of(CALL_TARGET_MIN)[hits])
+        classes = np.unique(call.of(q.CALL_TARGET_MIN)[hits])
         sorted_data = len(classes) > 1
         if not sorted_data and not hits[known].all():
             return
@@ -167,10 +158,10 @@ class BadTargets:
         message = text.format(
             call=call.name, checks=str(int(hits.sum())), low=_known(float(classes[0]))
         )
-        samples = number(max(np.nan_to_num(call.typical(CALL_SAMPLES)), 1.0))
+        samples = number(max(np.nan_to_num(call.typical(q.CALL_SAMPLES)), 1.0))
         advice = _SHUFFLE.format(samples=samples) if sorted_data else _LOOK
         severity = Severity.WARNING if sorted_data or classes[0] != 0 else Severity.INFO
-        evidence = call.evidence(CALL_MAJORITY, hits, 1.0, 1.0)
+        evidence = call.evidence(q.CALL_MAJORITY, hits, 1.0, 1.0)
         yield self._of(severity, evidence, (message, advice), {"classes": len(classes)})
 
     def _of(

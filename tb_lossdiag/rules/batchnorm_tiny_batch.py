@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import BATCH_NORM_VALUES, BATCH_SIZE, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import counts, mostly
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -50,8 +51,8 @@ class BatchnormTinyBatch:
     name: ClassVar[str] = "batchnorm-tiny-batch"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Batch normalisation over too few values")
-    reads: ClassVar[tuple[Quantity, ...]] = (BATCH_NORM_VALUES,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (BATCH_SIZE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.BATCH_NORM_VALUES,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.BATCH_SIZE,)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105", "LD108", "LD203", "LD207")
 
     #: values per channel; eight leave the standard deviation off by a quarter
@@ -61,7 +62,7 @@ class BatchnormTinyBatch:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model with tiny statistics."""
-        table = run[BATCH_NORM_VALUES]
+        table = run[q.BATCH_NORM_VALUES]
         known = ~np.isnan(table.values)
         if known.sum(axis=0).max(initial=0) < self.min_checks:
             least = self.min_checks
@@ -89,8 +90,8 @@ class BatchnormTinyBatch:
 
 def _size(run: Run, name: str) -> str:
     """The batch size in brackets, if it is known."""
-    if BATCH_SIZE not in run:
+    if q.BATCH_SIZE not in run:
         return ""
-    sizes = run[BATCH_SIZE].column(name)
+    sizes = run[q.BATCH_SIZE].column(name)
     known = sizes[np.isfinite(sizes)]
     return f" ({number(float(np.median(known)))})" if len(known) else ""

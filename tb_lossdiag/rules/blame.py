@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag import quantities as q
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.rule import Text, number
 from tb_lossdiag.rules.spans import median
@@ -23,10 +23,10 @@ def risen_term(run: Run, step: int, first: int) -> Text:
 
     Empty where there are not several, or none doubled. Reads `LOSS_TERM` and `LOSS_WEIGHT`.
     """
-    if LOSS_TERM not in run or LOSS_WEIGHT not in run or len(run[LOSS_TERM].columns) == 1:
+    if q.LOSS_TERM not in run or q.LOSS_WEIGHT not in run or len(run[q.LOSS_TERM].columns) == 1:
         return _NOTHING
-    table = run.highest(LOSS_TERM)
-    parts = table.values.astype(np.float64) * run[LOSS_WEIGHT].at(table.steps, table.columns)
+    table = run.highest(q.LOSS_TERM)
+    parts = table.values.astype(np.float64) * run[q.LOSS_WEIGHT].at(table.steps, table.columns)
     row, before = np.searchsorted(table.steps, [step, first]).tolist()
     if row >= len(table) or before == 0:
         return _NOTHING
@@ -37,9 +37,9 @@ def risen_term(run: Run, step: int, first: int) -> Text:
 
 def risen_layer(run: Run, step: int, first: int) -> Text:
     """A sentence on the parameter whose gradient grew by the largest factor. Reads `GRADIENT_NORM`."""
-    if GRADIENT_NORM not in run:
+    if q.GRADIENT_NORM not in run:
         return _NOTHING
-    table = run.highest(GRADIENT_NORM)
+    table = run.highest(q.GRADIENT_NORM)
     row, before = np.searchsorted(table.steps, [step, first]).tolist()
     if row >= len(table) or before == 0:
         return _NOTHING

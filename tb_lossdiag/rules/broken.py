@@ -6,16 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    ACTIVATION_NONFINITE,
-    AMP_SCALE,
-    GRADIENT_NONFINITE,
-    LOSS_NONFINITE,
-    LOSS_TERM_NONFINITE,
-    NONFINITE_STEPS,
-    PARAMETER_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.layers import parts
 from tb_lossdiag.rules.spans import Bools
@@ -33,7 +25,7 @@ def first_loss(run: Run) -> Broken | None:
 
     Reads `LOSS_NONFINITE` and `LOSS_TERM_NONFINITE`.
     """
-    found = [*_first(run, LOSS_TERM_NONFINITE), *_first(run, LOSS_NONFINITE)]
+    found = [*_first(run, q.LOSS_TERM_NONFINITE), *_first(run, q.LOSS_NONFINITE)]
     return min(found, key=lambda place: place.step, default=None)
 
 
@@ -43,14 +35,14 @@ def first_gradient(run: Run) -> Broken | None:
     NaN spreads from where it arises towards the input, so the last one in the order of parameters is nearest to the origin.
     Reads `GRADIENT_NONFINITE` and `NONFINITE_STEPS`.
     """
-    table = run[GRADIENT_NONFINITE]
+    table = run[q.GRADIENT_NONFINITE]
     bad = table.values > 0
     rows = np.flatnonzero(bad.any(axis=1))
     if not len(rows):
         return None
     row = int(rows[0])
     step = int(table.steps[row])
-    exact = [place.step for place in _first(run, NONFINITE_STEPS)]
+    exact = [place.step for place in _first(run, q.NONFINITE_STEPS)]
     before = int(table.steps[row - 1]) if row else step - 1
     within = [s for s in exact if before < s <= step]
     return Broken(min(within, default=step), table.columns[int(np.flatnonzero(bad[row])[-1])])
@@ -58,7 +50,7 @@ def first_gradient(run: Run) -> Broken | None:
 
 def survives(run: Run) -> bool:
     """Whether every parameter's gradient is finite again in the last record that has one. Reads `GRADIENT_NONFINITE`."""
-    values = run[GRADIENT_NONFINITE].values
+    values = run[q.GRADIENT_NONFINITE].values
     known = np.flatnonzero(~np.isnan(values).all(axis=1))
     return len(known) > 0 and not bool((values[known[-1]] > 0).any())
 
@@ -68,7 +60,7 @@ def last_finite(run: Run) -> int | None:
 
     Reads `LOSS_NONFINITE` and `GRADIENT_NONFINITE`.
     """
-    recorded = (q for q in (LOSS_NONFINITE, GRADIENT_NONFINITE) if q in run)
+    recorded = (each for each in (q.LOSS_NONFINITE, q.GRADIENT_NONFINITE) if each in run)
     ends = (_last_good(run[quantity]) for quantity in recorded)
     return min((end for end in ends if end is not None), default=None)
 
@@ -88,7 +80,7 @@ def _last_good(table: Table) -> int | None:
 
 def scaled(run: Run) -> bool:
     """Whether a GradScaler is in use: it skips the steps whose gradients overflow. Reads `AMP_SCALE`."""
-    return AMP_SCALE in run
+    return q.AMP_SCALE in run
 
 
 def first_activation(run: Run) -> Broken | None:
@@ -96,9 +88,9 @@ def first_activation(run: Run) -> Broken | None:
 
     Reads `ACTIVATION_NONFINITE`.
     """
-    if ACTIVATION_NONFINITE not in run:
+    if q.ACTIVATION_NONFINITE not in run:
         return None
-    table = run[ACTIVATION_NONFINITE]
+    table = run[q.ACTIVATION_NONFINITE]
     bad = table.values > 0
     rows = np.flatnonzero(bad.any(axis=1))
     if not len(rows):
@@ -113,12 +105,12 @@ def first_weight(run: Run) -> Broken | None:
     The norm of a parameter that was frozen in between isn't recorded either; it has no gradient. Reads `PARAMETER_NORM` and
     `GRADIENT_NONFINITE`.
     """
-    if PARAMETER_NORM not in run:
+    if q.PARAMETER_NORM not in run:
         return None
-    table = run[PARAMETER_NORM]
+    table = run[q.PARAMETER_NORM]
     known = np.isfinite(table.values)
     had = np.logical_or.accumulate(known, axis=0)
-    has = run[GRADIENT_NONFINITE].at(table.steps, table.columns) >= 0
+    has = run[q.GRADIENT_NONFINITE].at(table.steps, table.columns) >= 0
     lost = np.isinf(table.values) | (had & ~known & has)
     rows = np.flatnonzero(lost.any(axis=1))
     if not len(rows):

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
@@ -44,8 +45,8 @@ class CadenceTooCoarse:
     name: ClassVar[str] = "cadence-too-coarse"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("Too few records")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: records; what the rules about stretches need
@@ -59,13 +60,13 @@ class CadenceTooCoarse:
         """Yield one finding, for the quantity with the fewest records."""
         steps: dict[Quantity, Steps] = {
             quantity: run[quantity].steps[~np.isnan(run[quantity].values).all(axis=1)]
-            for quantity in (LOSS, GRADIENT_NORM)
+            for quantity in (q.LOSS, q.GRADIENT_NORM)
             if quantity in run
         }
         first = min((int(at[0]) for at in steps.values() if len(at)), default=0)
         last = max((int(at[-1]) for at in steps.values() if len(at)), default=0)
         covered = last - first + 1
-        quantity = min(steps, key=lambda q: len(steps[q]))
+        quantity = min(steps, key=lambda each: len(steps[each]))
         records = len(steps[quantity])
         sparse = covered >= self.min_every * max(records, 1)
         if 0 < records < self.min_records and covered >= self.min_steps and sparse:

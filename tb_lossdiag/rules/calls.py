@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_OUTPUTS,
-    CALL_SAMPLES,
-    CALL_SUMMED,
-    CALL_VALUE,
-    Quantity,
-    function,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, function
 from tb_lossdiag.records import Doubles, Run, Steps
 
 CLASSES = ("cross_entropy", "nll_loss")
@@ -51,28 +44,28 @@ def guesses(run: Run) -> list[Guess]:
 
     Reads `CALL_VALUE` and `CALL_BASELINE`, and `CALL_OUTPUTS`, `CALL_SAMPLES` and `CALL_SUMMED` if they are there.
     """
-    value, _ = run.aligned(CALL_VALUE, CALL_BASELINE)
+    value, _ = run.aligned(q.CALL_VALUE, q.CALL_BASELINE)
     return [_guess(run, name) for name in value.columns if _known(run, name).any()]
 
 
 def _known(run: Run, name: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    value, base = run.aligned(CALL_VALUE, CALL_BASELINE)
+    value, base = run.aligned(q.CALL_VALUE, q.CALL_BASELINE)
     known: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.isfinite(value.column(name))
     return known & np.isfinite(base.column(name)) & (base.column(name) > 0)
 
 
 def _guess(run: Run, name: str) -> Guess:
-    value, base = run.aligned(CALL_VALUE, CALL_BASELINE)
+    value, base = run.aligned(q.CALL_VALUE, q.CALL_BASELINE)
     rows = _known(run, name)
     steps = value.steps[rows]
-    outputs, samples = _of(run, CALL_OUTPUTS, steps, name), _of(run, CALL_SAMPLES, steps, name)
+    outputs, samples = _of(run, q.CALL_OUTPUTS, steps, name), _of(run, q.CALL_SAMPLES, steps, name)
     kind = function(name)
     several = kind in CLASSES and float(np.nanmax(outputs, initial=0)) > 1
     classes = int(np.nanmax(outputs)) if several else 0
     uniform = np.log(classes) if classes else np.log(2) if kind in BINARY else np.nan
     blind = base.column(name)[rows].astype(np.float64)
     # A batch is more alike than what it was drawn from: Miller and Madow's term for the entropy, n - 1 for the variance.
-    summed = CALL_SUMMED in run and bool((run[CALL_SUMMED].column(name) == 1).any())
+    summed = q.CALL_SUMMED in run and bool((run[q.CALL_SUMMED].column(name) == 1).any())
     if classes and not summed:
         blind = np.minimum(blind + np.nan_to_num((classes - 1) / (2 * samples)), max(uniform, 0))
     elif kind in SQUARED:

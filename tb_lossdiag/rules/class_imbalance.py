@@ -8,16 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_MAJORITY,
-    CALL_PREDICTED_MAJORITY,
-    CALL_TARGET_MEAN,
-    CALL_VALUE,
-    CALL_WEIGHTED,
-    LABEL_COUNT,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.loss_calls import BINARY, CLASSES, Call, calls
 from tb_lossdiag.rules.modules import last_span
@@ -72,14 +64,14 @@ class ClassImbalance:
     name: ClassVar[str] = "class-imbalance"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Only the most frequent class is predicted")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_MAJORITY,
-        CALL_PREDICTED_MAJORITY,
-        CALL_BASELINE,
-        CALL_WEIGHTED,
-        CALL_TARGET_MEAN,
-        LABEL_COUNT,
+        q.CALL_MAJORITY,
+        q.CALL_PREDICTED_MAJORITY,
+        q.CALL_BASELINE,
+        q.CALL_WEIGHTED,
+        q.CALL_TARGET_MEAN,
+        q.LABEL_COUNT,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
 
@@ -102,7 +94,7 @@ class ClassImbalance:
             )
         for call, known in found:
             # A batch without a rare class says nothing about how those are predicted.
-            telling = known & (call.of(CALL_MAJORITY) < 1)
+            telling = known & (call.of(q.CALL_MAJORITY) < 1)
             stuck = self._stuck(call)
             span = last_span(np.where(telling, 1.0, np.nan), stuck, self.min_checks)
             if span is not None:
@@ -112,41 +104,41 @@ class ClassImbalance:
                     yield self._finding(run, call, hits)
 
     def _stuck(self, call: Call) -> Bools:
-        majority = call.of(CALL_MAJORITY)
-        one = call.of(CALL_PREDICTED_MAJORITY) >= self.min_predicted
-        found: Bools = (majority >= self.min_majority) & one & ~(call.of(CALL_WEIGHTED) == 1)
+        majority = call.of(q.CALL_MAJORITY)
+        one = call.of(q.CALL_PREDICTED_MAJORITY) >= self.min_predicted
+        found: Bools = (majority >= self.min_majority) & one & ~(call.of(q.CALL_WEIGHTED) == 1)
         return found
 
     def _guesses(self, call: Call, hits: Bools) -> bool:
         """Whether the newest of these check-ups together cost as much as the frequencies; one batch may be an easy one."""
         newest = np.flatnonzero(hits)[-self.min_checks :]
-        value, baseline = call.of(CALL_VALUE)[newest], call.of(CALL_BASELINE)[newest]
+        value, baseline = call.of(q.CALL_VALUE)[newest], call.of(q.CALL_BASELINE)[newest]
         return bool(value.sum() >= self.min_baseline * baseline.sum())
 
     def _finding(self, run: Run, call: Call, hits: Bools) -> Finding:
-        majority = float(np.median(call.of(CALL_MAJORITY)[hits]))
-        predicted = float(np.median(call.of(CALL_PREDICTED_MAJORITY)[hits]))
+        majority = float(np.median(call.of(q.CALL_MAJORITY)[hits]))
+        predicted = float(np.median(call.of(q.CALL_PREDICTED_MAJORITY)[hits]))
         share = number(100 * majority)
         message = _MESSAGE.format(
             call=call.name,
             majority=share,
             predicted=number(100 * predicted),
             checks=str(int(hits.sum())),
-            value=number(float(np.median(call.of(CALL_VALUE)[hits]))),
-            baseline=number(float(np.median(call.of(CALL_BASELINE)[hits]))),
+            value=number(float(np.median(call.of(q.CALL_VALUE)[hits]))),
+            baseline=number(float(np.median(call.of(q.CALL_BASELINE)[hits]))),
         )
-        evidence = call.evidence(CALL_PREDICTED_MAJORITY, hits, predicted, self.min_predicted)
+        evidence = call.evidence(q.CALL_PREDICTED_MAJORITY, hits, predicted, self.min_predicted)
         advice = _advice(run, call, share)
         numbers = {"majority": majority, "predicted": predicted}
         return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)
 
 
 def _known(call: Call) -> Bools:
-    return ~np.isnan(call.of(CALL_MAJORITY)) & ~np.isnan(call.of(CALL_PREDICTED_MAJORITY))
+    return ~np.isnan(call.of(q.CALL_MAJORITY)) & ~np.isnan(call.of(q.CALL_PREDICTED_MAJORITY))
 
 
 def _advice(run: Run, call: Call, majority: str) -> Text:
-    yes = call.typical(CALL_TARGET_MEAN)
+    yes = call.typical(q.CALL_TARGET_MEAN)
     if call.function in BINARY:
         yes = yes if 0 < yes < 1 else 1e-3
         weight = number(float(f"{(1 - yes) / yes:.2g}"))
@@ -159,9 +151,9 @@ def _advice(run: Run, call: Call, majority: str) -> Text:
 
 def _labels(run: Run) -> Doubles:
     """float64[C]: targets of each class over all check-ups, by number."""
-    if LABEL_COUNT not in run:
+    if q.LABEL_COUNT not in run:
         return np.zeros(0)
-    counts = run[LABEL_COUNT]
+    counts = run[q.LABEL_COUNT]
     total = np.where(np.isfinite(counts.values), counts.values, 0).astype(np.float64).sum(axis=0)
     numbered = [name for name in counts.columns if name.isdecimal()]
     return np.array([total[counts.columns.index(name)] for name in sorted(numbered, key=int)])

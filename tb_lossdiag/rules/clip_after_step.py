@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_AFTER_STEP,
-    CLIP_CALLS,
-    CLIPS_SEEN,
-    LATE_CLIPS,
-    LATE_FACTOR,
-    ZERO_GRADS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, beside, counted, not_recorded, sightings, too_few
@@ -67,12 +60,12 @@ class ClipAfterStep:
     title: ClassVar[Text] = Text("Gradients are clipped too late")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CLIP_AFTER_STEP,
-        CLIP_CALLS,
-        LATE_FACTOR,
-        LATE_CLIPS,
-        CLIPS_SEEN,
-        ZERO_GRADS,
+        q.CLIP_AFTER_STEP,
+        q.CLIP_CALLS,
+        q.LATE_FACTOR,
+        q.LATE_CLIPS,
+        q.CLIPS_SEEN,
+        q.ZERO_GRADS,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD103", "LD202", "LD301", "LD601")
 
@@ -87,15 +80,17 @@ class ClipAfterStep:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that comes too late; the check-up speaks where no clip's order was recorded."""
-        if CLIP_AFTER_STEP not in run and LATE_FACTOR not in run:
-            raise not_recorded(CLIP_AFTER_STEP, LATE_FACTOR)
-        recorded = [s for s in sightings(run, CLIP_AFTER_STEP) if len(s.steps) >= self.min_records]
-        checked = [s for s in sightings(run, LATE_FACTOR) if len(s.steps) >= self.min_check_ups]
+        if q.CLIP_AFTER_STEP not in run and q.LATE_FACTOR not in run:
+            raise not_recorded(q.CLIP_AFTER_STEP, q.LATE_FACTOR)
+        recorded = [
+            s for s in sightings(run, q.CLIP_AFTER_STEP) if len(s.steps) >= self.min_records
+        ]
+        checked = [s for s in sightings(run, q.LATE_FACTOR) if len(s.steps) >= self.min_check_ups]
         if not recorded and not checked:
             raise too_few(
                 self.min_records,
                 Text("clips whose order relative to optimizer.step() was seen: {how}").format(
-                    how=CLIP_AFTER_STEP.how
+                    how=q.CLIP_AFTER_STEP.how
                 ),
             )
         for order in recorded:
@@ -104,21 +99,21 @@ class ClipAfterStep:
             yield from self._checked(run, factor)
 
     def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
-        calls = counted(run, CLIP_CALLS, order.steps, order.column, 1.0)
+        calls = counted(run, q.CLIP_CALLS, order.steps, order.column, 1.0)
         late = np.clip(order.values, 0.0, 1.0)
         if (late > 0).sum() >= self.min_records and self._most(late * calls, calls):
-            yield self._finding(CLIP_AFTER_STEP, order, late * calls, calls, _MESSAGE)
+            yield self._finding(q.CLIP_AFTER_STEP, order, late * calls, calls, _MESSAGE)
 
     def _checked(self, run: Run, factor: Sighting) -> Iterator[Finding]:
-        kept = beside(run, ZERO_GRADS, factor.steps, factor.column, 1.0) == 0
+        kept = beside(run, q.ZERO_GRADS, factor.steps, factor.column, 1.0) == 0
         smaller = factor.values < self.max_factor
-        came = beside(run, LATE_CLIPS, factor.steps, factor.column, 0.0) == 1
+        came = beside(run, q.LATE_CLIPS, factor.steps, factor.column, 0.0) == 1
         late = ((smaller | came) & ~kept).astype(float)
-        early = beside(run, CLIPS_SEEN, factor.steps, factor.column, 0.0) >= 1
+        early = beside(run, q.CLIPS_SEEN, factor.steps, factor.column, 0.0) >= 1
         clipped = np.maximum(late, early)
         if late.sum() >= self.min_check_ups and self._most(late, clipped):
             text = _SEEN if (smaller & ~kept).any() else _IDLE
-            yield self._finding(LATE_FACTOR, factor, late, clipped, text)
+            yield self._finding(q.LATE_FACTOR, factor, late, clipped, text)
 
     def _most(self, late: Doubles, clips: Doubles) -> bool:
         return bool(late.sum() > self.min_share * clips.sum())

@@ -8,17 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    AMP_SCALE,
-    BACKWARD_NORM,
-    CLIP_BEFORE_UNSCALE,
-    CLIP_CALLS,
-    CLIP_MAX_NORM,
-    CLIP_WHILE_SCALED,
-    STEP_NORM,
-    UNSCALE_FACTOR,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import (
@@ -77,14 +68,14 @@ class ClipBeforeUnscale:
     title: ClassVar[Text] = Text("Gradients are clipped while scaled")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CLIP_BEFORE_UNSCALE,
-        CLIP_CALLS,
-        CLIP_MAX_NORM,
-        CLIP_WHILE_SCALED,
-        BACKWARD_NORM,
-        STEP_NORM,
-        UNSCALE_FACTOR,
-        AMP_SCALE,
+        q.CLIP_BEFORE_UNSCALE,
+        q.CLIP_CALLS,
+        q.CLIP_MAX_NORM,
+        q.CLIP_WHILE_SCALED,
+        q.BACKWARD_NORM,
+        q.STEP_NORM,
+        q.UNSCALE_FACTOR,
+        q.AMP_SCALE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD301", "LD602")
 
@@ -101,13 +92,13 @@ class ClipBeforeUnscale:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that comes too early; the check-up speaks where no clip's order was recorded."""
-        if CLIP_BEFORE_UNSCALE not in run and CLIP_WHILE_SCALED not in run:
-            raise not_recorded(CLIP_BEFORE_UNSCALE, CLIP_WHILE_SCALED)
+        if q.CLIP_BEFORE_UNSCALE not in run and q.CLIP_WHILE_SCALED not in run:
+            raise not_recorded(q.CLIP_BEFORE_UNSCALE, q.CLIP_WHILE_SCALED)
         ledger = [
-            s for s in sightings(run, CLIP_BEFORE_UNSCALE) if len(s.steps) >= self.min_records
+            s for s in sightings(run, q.CLIP_BEFORE_UNSCALE) if len(s.steps) >= self.min_records
         ]
         checked = [
-            s for s in sightings(run, CLIP_WHILE_SCALED) if len(s.steps) >= self.min_check_ups
+            s for s in sightings(run, q.CLIP_WHILE_SCALED) if len(s.steps) >= self.min_check_ups
         ]
         if not ledger and not checked:
             raise too_few(
@@ -119,33 +110,33 @@ class ClipBeforeUnscale:
             yield from self._checked(run, order)
 
     def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
-        calls = counted(run, CLIP_CALLS, order.steps, order.column, 1.0)
-        bound = beside(run, CLIP_MAX_NORM, order.steps, order.column)
-        scale = latest(run, AMP_SCALE, order.steps)
+        calls = counted(run, q.CLIP_CALLS, order.steps, order.column, 1.0)
+        bound = beside(run, q.CLIP_MAX_NORM, order.steps, order.column)
+        scale = latest(run, q.AMP_SCALE, order.steps)
         harmless = (scale <= 1) | (bound >= self.min_scaled_bound * scale)
         early = np.where(harmless, 0.0, np.clip(order.values, 0.0, 1.0) * calls)
-        yield from self._judge(run, CLIP_BEFORE_UNSCALE, order, (early, calls))
+        yield from self._judge(run, q.CLIP_BEFORE_UNSCALE, order, (early, calls))
 
     def _checked(self, run: Run, order: Sighting) -> Iterator[Finding]:
         at = order.steps, order.column
-        unscale = beside(run, UNSCALE_FACTOR, *at)
-        left = beside(run, STEP_NORM, *at) / (beside(run, BACKWARD_NORM, *at) * unscale)
+        unscale = beside(run, q.UNSCALE_FACTOR, *at)
+        left = beside(run, q.STEP_NORM, *at) / (beside(run, q.BACKWARD_NORM, *at) * unscale)
         strong = ~(left >= self.max_coefficient) & (unscale != 1)
         early = ((order.values > 0) & strong).astype(float)
         clips = np.maximum(early, order.values == 0)
-        yield from self._judge(run, CLIP_WHILE_SCALED, order, (early, clips))
+        yield from self._judge(run, q.CLIP_WHILE_SCALED, order, (early, clips))
 
     def _judge(
         self, run: Run, quantity: Quantity, order: Sighting, counts: tuple[Doubles, Doubles]
     ) -> Iterator[Finding]:
         early, clips = counts
         rows = np.flatnonzero(early > 0)
-        least = self.min_records if quantity is CLIP_BEFORE_UNSCALE else self.min_check_ups
+        least = self.min_records if quantity is q.CLIP_BEFORE_UNSCALE else self.min_check_ups
         if len(rows) < least or early.sum() <= self.min_share * clips.sum():
             return
         ends = int(order.steps[rows[0]]), int(order.steps[rows[-1]])
-        scale = before(run, AMP_SCALE, ends[1])
-        bound = before(run, CLIP_MAX_NORM, ends[1], order.column)
+        scale = before(run, q.AMP_SCALE, ends[1])
+        bound = before(run, q.CLIP_MAX_NORM, ends[1], order.column)
         numbers = {"early": float(early.sum()), "clips": float(clips.sum())}
         numbers |= {"scale": scale} if np.isfinite(scale) else {}
         share = numbers["early"] / numbers["clips"]
@@ -156,7 +147,7 @@ class ClipBeforeUnscale:
 
 
 def _message(quantity: Quantity, numbers: dict[str, float], first: int) -> Text:
-    what = _CLIPS if quantity is CLIP_BEFORE_UNSCALE else _CHECK_UPS
+    what = _CLIPS if quantity is q.CLIP_BEFORE_UNSCALE else _CHECK_UPS
     scale = numbers.get("scale")
     factor = Text("") if scale is None else _FACTOR.format(scale=number(scale))
     words = {

@@ -8,14 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    AMP_SKIPPED,
-    CLIP_NONFINITE,
-    GRADIENT_NONFINITE,
-    LOSS_NONFINITE,
-    PARAMETER_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import loss_broke_at, sightings
@@ -61,12 +55,12 @@ class ClipPoison:
     name: ClassVar[str] = "clip-poison"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("A clip spread NaN or Inf")
-    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_NONFINITE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CLIP_NONFINITE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        LOSS_NONFINITE,
-        GRADIENT_NONFINITE,
-        PARAMETER_NORM,
-        AMP_SKIPPED,
+        q.LOSS_NONFINITE,
+        q.GRADIENT_NONFINITE,
+        q.PARAMETER_NORM,
+        q.AMP_SKIPPED,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD802")
 
@@ -77,7 +71,7 @@ class ClipPoison:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that met a broken norm first."""
-        for column, steps, counts in sightings(run, CLIP_NONFINITE):
+        for column, steps, counts in sightings(run, q.CLIP_NONFINITE):
             rows = np.flatnonzero(counts > 0)
             if counts.sum() < self.min_clips or self._skipped(run, float(counts.sum())):
                 continue
@@ -88,8 +82,8 @@ class ClipPoison:
 
     def _skipped(self, run: Run, clips: float) -> bool:
         """Whether a GradScaler skipped about as many steps."""
-        skipped = sum(float(seen.values.sum()) for seen in sightings(run, AMP_SKIPPED))
-        return AMP_SKIPPED in run and clips - skipped <= self.max_unexplained
+        skipped = sum(float(seen.values.sum()) for seen in sightings(run, q.AMP_SKIPPED))
+        return q.AMP_SKIPPED in run and clips - skipped <= self.max_unexplained
 
     def _finding(
         self,
@@ -106,16 +100,16 @@ class ClipPoison:
             spread = _SPREAD.format(broken=str(broken[0]), all=str(broken[1]))
         words = {"count": number(clips), "first": str(ends[0])}
         message = _MESSAGE.format(spread=spread, after=after, **words)
-        evidence = Evidence(CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
+        evidence = Evidence(q.CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
         severity = self.severity if damaged else Severity.INFO
         return Finding(self.code, severity, column, (evidence,), message, _ADVICE, {"clips": clips})
 
 
 def _broken_gradients(run: Run, step: int) -> tuple[int, int] | None:
     """Parameters with a broken gradient at this step, and with any; None if not recorded."""
-    if GRADIENT_NONFINITE not in run:
+    if q.GRADIENT_NONFINITE not in run:
         return None
-    row = run[GRADIENT_NONFINITE].at(np.array([step]))[0]
+    row = run[q.GRADIENT_NONFINITE].at(np.array([step]))[0]
     known = row[~np.isnan(row)]
     return (int((known > 0).sum()), len(known)) if (known > 0).any() else None
 
@@ -124,9 +118,9 @@ def _damaged(run: Run, step: int) -> bool:
     """Whether the loss or a weight is no longer finite after this step."""
     if np.isfinite(loss_broke_at(run)):
         return True
-    if PARAMETER_NORM not in run:
+    if q.PARAMETER_NORM not in run:
         return False
-    norms = run[PARAMETER_NORM]
+    norms = run[q.PARAMETER_NORM]
     earlier, later = norms.values[norms.steps <= step], norms.values[norms.steps > step]
     if not len(earlier) or not len(later):
         return False

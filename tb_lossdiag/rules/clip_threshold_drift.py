@@ -8,14 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_BOUND,
-    CLIP_CALLS,
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    LOSS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, ledger
 from tb_lossdiag.rules.curve import curve_of
@@ -65,8 +59,8 @@ class ClipThresholdDrift:
     name: ClassVar[str] = "clip-threshold-drift"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The gradients moved across the bound")
-    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_CALLS, CLIP_BOUND, LOSS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_CALLS, q.CLIP_BOUND, q.LOSS)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of clips that act, 1; "never"
@@ -129,14 +123,14 @@ class ClipThresholdDrift:
         message = _MESSAGE.format(loss=rising, **words)
         threshold = self.min_high if up else self.max_low
         evidence = Evidence(
-            CLIP_GLOBAL_NORM.name, two.column, at, int(two.steps[-1]), shares[1], threshold
+            q.CLIP_GLOBAL_NORM.name, two.column, at, int(two.steps[-1]), shares[1], threshold
         )
         severity = self.severity if worse else Severity.INFO
         advice = (_ADVICE_UP if up else _ADVICE_DOWN).format(**words)
         return Finding(self.code, severity, two.column, (evidence,), message, advice, numbers)
 
     def _loss_rose(self, run: Run, at: int) -> bool:
-        loss = curve_of(run, LOSS) if LOSS in run else None
+        loss = curve_of(run, q.LOSS) if q.LOSS in run else None
         if loss is None or len(loss) < self.min_records or loss.may_be_negative:
             return False
         then = float(loss.level[max(int(np.searchsorted(loss.steps, at)) - 1, 0)])

@@ -6,20 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    BACKWARD_NORM,
-    CLIP_BOUND,
-    CLIP_CALLS,
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    CLIPS_SEEN,
-    GLOBAL_NORM,
-    STEP_NORM,
-    STEP_RATIO_SPREAD,
-    STEPS,
-    UNSCALE_FACTOR,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.sightings import beside, counted, sightings
 from tb_lossdiag.rules.spans import Bools
@@ -82,19 +70,19 @@ class Clips:
 
 def ledger(run: Run) -> list[Clips]:
     """Recorded clips by norm, where the norm is finite; the bound may be infinite (it only measures)."""
-    if CLIP_GLOBAL_NORM not in run or CLIP_MAX_NORM not in run:
+    if q.CLIP_GLOBAL_NORM not in run or q.CLIP_MAX_NORM not in run:
         return []
-    norms, bounds = run.aligned(CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    norms, bounds = run.aligned(q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
     found = []
     for name in norms.columns:
         norm = norms.column(name).astype(np.float64)
         bound = bounds.column(name).astype(np.float64)
         coefficient = np.minimum(1.0, bound / (norm + 1e-6))
-        calls = counted(run, CLIP_CALLS, norms.steps, name, 1.0)
+        calls = counted(run, q.CLIP_CALLS, norms.steps, name, 1.0)
         untold = np.where(coefficient < 1, calls, 0.0)
-        told = beside(run, CLIP_BOUND, norms.steps, name)
+        told = beside(run, q.CLIP_BOUND, norms.steps, name)
         bit = np.clip(np.where(np.isnan(told), untold, told), 0.0, calls)
-        clips = Clips(CLIP_GLOBAL_NORM, name, norms.steps, norm, bound, coefficient, calls, bit)
+        clips = Clips(q.CLIP_GLOBAL_NORM, name, norms.steps, norm, bound, coefficient, calls, bit)
         if not name.startswith(BY_VALUE):
             found.append(clips.where(np.isfinite(norm) & (bound > 0)))
     return found
@@ -102,23 +90,23 @@ def ledger(run: Run) -> list[Clips]:
 
 def inferred(run: Run) -> list[Clips]:
     """Clips by norm that the check-ups saw: one common factor between backward and step that leaves the same norm each time."""
-    return [clips for each in sightings(run, BACKWARD_NORM) if (clips := _inferred(run, *each))]
+    return [clips for each in sightings(run, q.BACKWARD_NORM) if (clips := _inferred(run, *each))]
 
 
 def _inferred(run: Run, column: str, steps: Steps, backward: Doubles) -> Clips | None:
-    norm = backward * beside(run, UNSCALE_FACTOR, steps, column, 1.0)
-    after = beside(run, STEP_NORM, steps, column)
+    norm = backward * beside(run, q.UNSCALE_FACTOR, steps, column, 1.0)
+    after = beside(run, q.STEP_NORM, steps, column)
     coefficient = np.minimum(1.0, after / norm)
     bit = coefficient < _UNTOUCHED
-    common = beside(run, STEP_RATIO_SPREAD, steps, column) < _COMMON
-    acted = beside(run, CLIPS_SEEN, steps, column, 1.0) >= 1
+    common = beside(run, q.STEP_RATIO_SPREAD, steps, column) < _COMMON
+    acted = beside(run, q.CLIPS_SEEN, steps, column, 1.0) >= 1
     there = np.isfinite(coefficient) & (~bit | (common & acted))
     clipped = there & bit
     if not clipped.any() or not _same(after[clipped]) or _rescaled(coefficient[there]):
         return None
     bound = np.full(len(steps), float(np.median(after[clipped])))
     ones = np.ones(len(steps))
-    every = Clips(BACKWARD_NORM, column, steps, norm, bound, coefficient, ones, bit.astype(float))
+    every = Clips(q.BACKWARD_NORM, column, steps, norm, bound, coefficient, ones, bit.astype(float))
     return every.where(there)
 
 
@@ -140,10 +128,10 @@ def at_bound(run: Run, clips: Clips, skipped: float, least: int) -> float:
         skipped: share of the steps at the beginning that is left out.
         least: records, fewer give NaN.
     """
-    seen = next((s for s in sightings(run, GLOBAL_NORM) if s.column == clips.column), None)
+    seen = next((s for s in sightings(run, q.GLOBAL_NORM) if s.column == clips.column), None)
     if seen is None or len(seen.steps) < least:
         return float("nan")
     late = seen.steps >= seen.steps[0] + skipped * (seen.steps[-1] - seen.steps[0])
-    steps = counted(run, STEPS, seen.steps[late], clips.column, 1.0)
+    steps = counted(run, q.STEPS, seen.steps[late], clips.column, 1.0)
     same = np.abs(seen.values[late] / clips.bounds[0] - 1) < _COMMON
     return float((steps * same).sum() / max(float(steps.sum()), 1.0))

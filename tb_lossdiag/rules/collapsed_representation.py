@@ -8,14 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_OUTPUTS,
-    EFFECTIVE_RANK,
-    MODULE_FED_BY,
-    MODULE_KIND,
-    MODULE_LAST,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import BINARY, CLASSES, REGRESSION, calls
 from tb_lossdiag.rules.modules import last_span, layout, needs_check_ups, there
@@ -60,8 +54,8 @@ class CollapsedRepresentation:
     name: ClassVar[str] = "collapsed-representation"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("Features collapse into few directions")
-    reads: ClassVar[tuple[Quantity, ...]] = (EFFECTIVE_RANK, MODULE_KIND)
-    may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_LAST, MODULE_FED_BY, CALL_OUTPUTS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.EFFECTIVE_RANK, q.MODULE_KIND)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.MODULE_LAST, q.MODULE_FED_BY, q.CALL_OUTPUTS)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: of the first value, 1; healthy classifiers fall to a fifth, autoencoders hardly
@@ -75,7 +69,7 @@ class CollapsedRepresentation:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the layer that lost most."""
-        table, modules = run[EFFECTIVE_RANK], layout(run)
+        table, modules = run[q.EFFECTIVE_RANK], layout(run)
         needs_check_ups(table, self.min_checks + 1)
         few = _asks_for_few(run)
         found: dict[str, tuple[float, Evidence, int, float]] = {}
@@ -112,7 +106,7 @@ def _asks_for_few(run: Run) -> bool:
     except NotEnough:
         return True
     known = (*CLASSES, *BINARY, *REGRESSION)
-    return any(c.function in known and not c.typical(CALL_OUTPUTS) > _MANY for c in found)
+    return any(c.function in known and not c.typical(q.CALL_OUTPUTS) > _MANY for c in found)
 
 
 _MANY = 100

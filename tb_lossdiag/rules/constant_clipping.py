@@ -8,21 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    BACKWARD_NORM,
-    CLIP_BOUND,
-    CLIP_CALLS,
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    CLIPS_SEEN,
-    GLOBAL_NORM,
-    LEARNING_RATE,
-    STEP_NORM,
-    STEP_RATIO_SPREAD,
-    STEPS,
-    UNSCALE_FACTOR,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, at_bound, inferred, ledger
 from tb_lossdiag.rules.layers import Family, family, rate
@@ -83,18 +70,18 @@ class ConstantClipping:
     title: ClassVar[Text] = Text("Clipping never lets go")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CLIP_GLOBAL_NORM,
-        CLIP_MAX_NORM,
-        CLIP_CALLS,
-        CLIP_BOUND,
-        BACKWARD_NORM,
-        STEP_NORM,
-        STEP_RATIO_SPREAD,
-        UNSCALE_FACTOR,
-        CLIPS_SEEN,
-        GLOBAL_NORM,
-        STEPS,
-        LEARNING_RATE,
+        q.CLIP_GLOBAL_NORM,
+        q.CLIP_MAX_NORM,
+        q.CLIP_CALLS,
+        q.CLIP_BOUND,
+        q.BACKWARD_NORM,
+        q.STEP_NORM,
+        q.STEP_RATIO_SPREAD,
+        q.UNSCALE_FACTOR,
+        q.CLIPS_SEEN,
+        q.GLOBAL_NORM,
+        q.STEPS,
+        q.LEARNING_RATE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD109", "LD602")
 
@@ -111,7 +98,7 @@ class ConstantClipping:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that always binds."""
-        if CLIP_GLOBAL_NORM in run:
+        if q.CLIP_GLOBAL_NORM in run:
             every = [c for c in self._settled(ledger(run)) if len(c) >= self.min_records]
             if not every:
                 raise too_few(
@@ -120,12 +107,12 @@ class ConstantClipping:
                 )
             for clips in every:
                 yield from self._judge(run, clips, clips.share)
-        elif BACKWARD_NORM in run:
+        elif q.BACKWARD_NORM in run:
             for clips in inferred(run):
                 if clips.bound.sum() >= self.min_check_ups:
                     yield from self._judge(run, clips, self._share(run, clips))
         else:
-            raise not_recorded(CLIP_GLOBAL_NORM, BACKWARD_NORM)
+            raise not_recorded(q.CLIP_GLOBAL_NORM, q.BACKWARD_NORM)
 
     def _settled(self, every: list[Clips]) -> list[Clips]:
         return [clips.settled(self.skipped) for clips in every]
@@ -155,7 +142,7 @@ class ConstantClipping:
             "percent": f"{100 * numbers['share']:.0f}",
             "records": number(clips.calls.sum()),
         }
-        what = _CLIPS if clips.quantity is CLIP_GLOBAL_NORM else _CHECK_UPS
+        what = _CLIPS if clips.quantity is q.CLIP_GLOBAL_NORM else _CHECK_UPS
         message = _MESSAGE.format(what=what, **words)
         ends = int(clips.steps[0]), int(clips.steps[-1])
         evidence = Evidence(

@@ -8,19 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    ACTIVATION_ABS_MAX,
-    ACTIVATION_VARIATION,
-    CALL_INPUT_MAX,
-    CALL_INPUT_MIN,
-    CALL_TARGET_MEAN,
-    CALL_TARGET_STD,
-    CALL_VARIATION,
-    MODULE_FED_BY,
-    MODULE_KIND,
-    MODULE_LAST,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.loss_calls import Call, calls
 from tb_lossdiag.rules.modules import last_span, layout, there
@@ -68,16 +57,16 @@ class ConstantOutput:
     title: ClassVar[Text] = Text("The output does not depend on the input")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_VARIATION,
-        CALL_INPUT_MIN,
-        CALL_INPUT_MAX,
-        CALL_TARGET_STD,
-        CALL_TARGET_MEAN,
-        ACTIVATION_VARIATION,
-        ACTIVATION_ABS_MAX,
-        MODULE_FED_BY,
-        MODULE_KIND,
-        MODULE_LAST,
+        q.CALL_VARIATION,
+        q.CALL_INPUT_MIN,
+        q.CALL_INPUT_MAX,
+        q.CALL_TARGET_STD,
+        q.CALL_TARGET_MEAN,
+        q.ACTIVATION_VARIATION,
+        q.ACTIVATION_ABS_MAX,
+        q.MODULE_FED_BY,
+        q.MODULE_KIND,
+        q.MODULE_LAST,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD108", "LD109", "LD205", "LD509")
 
@@ -93,24 +82,26 @@ class ConstantOutput:
         found = _calls(run)
         enough = 0
         for call in found:
-            values = _sound(call.of(CALL_VARIATION), _call_sizes(call))
+            values = _sound(call.of(q.CALL_VARIATION), _call_sizes(call))
             enough = max(enough, int(there(values).sum()))
             bound = np.fmin(self.max_variation, self.max_variation_share * _targets(call))
-            yield from self._constant(CALL_VARIATION, call.name, (call.steps, values), bound)
-        if not found and ACTIVATION_VARIATION in run and MODULE_KIND in run:
-            table = run[ACTIVATION_VARIATION]
+            yield from self._constant(q.CALL_VARIATION, call.name, (call.steps, values), bound)
+        if not found and q.ACTIVATION_VARIATION in run and q.MODULE_KIND in run:
+            table = run[q.ACTIVATION_VARIATION]
             for name in sorted(layout(run).last):
                 sizes = _module_sizes(run, name, table.steps)
                 values = _sound(table.column(name).astype(np.float64), sizes)
                 enough = max(enough, int(there(values).sum()))
                 bound = np.full(len(values), self.max_variation)
-                yield from self._constant(ACTIVATION_VARIATION, name, (table.steps, values), bound)
+                yield from self._constant(
+                    q.ACTIVATION_VARIATION, name, (table.steps, values), bound
+                )
         if enough < self.min_checks:
             least = self.min_checks
             raise NotEnough(
                 Text(
                     "at least {least} check-ups with a loss call or the output's activations: {how}"
-                ).format(least=least, how=CALL_VARIATION.how)
+                ).format(least=least, how=q.CALL_VARIATION.how)
             )
 
     def _constant(
@@ -145,16 +136,16 @@ def _sound(values: Doubles, sizes: Doubles | None) -> Doubles:
 
 def _call_sizes(call: Call) -> Doubles | None:
     """float64[N]: largest absolute input."""
-    if CALL_INPUT_MIN not in call.run or CALL_INPUT_MAX not in call.run:
+    if q.CALL_INPUT_MIN not in call.run or q.CALL_INPUT_MAX not in call.run:
         return None
-    return np.maximum(np.abs(call.of(CALL_INPUT_MIN)), np.abs(call.of(CALL_INPUT_MAX)))
+    return np.maximum(np.abs(call.of(q.CALL_INPUT_MIN)), np.abs(call.of(q.CALL_INPUT_MAX)))
 
 
 def _module_sizes(run: Run, name: str, steps: Steps) -> Doubles | None:
     """float64[N]: largest absolute output of a module."""
-    if ACTIVATION_ABS_MAX not in run:
+    if q.ACTIVATION_ABS_MAX not in run:
         return None
-    return run[ACTIVATION_ABS_MAX].at(steps, [name])[:, 0].astype(np.float64)
+    return run[q.ACTIVATION_ABS_MAX].at(steps, [name])[:, 0].astype(np.float64)
 
 
 _OVERFLOWS = 1e15
@@ -163,6 +154,6 @@ _OVERFLOWS = 1e15
 
 def _targets(call: Call) -> Doubles:
     """float64[N]: the targets' standard deviation over their root mean square; infinite where unknown, 0 where they don't vary."""
-    std, mean = call.of(CALL_TARGET_STD), call.of(CALL_TARGET_MEAN)
+    std, mean = call.of(q.CALL_TARGET_STD), call.of(q.CALL_TARGET_MEAN)
     relative = std / np.maximum(np.hypot(std, mean), 1e-30)
     return np.where(np.isnan(relative), np.inf, relative)

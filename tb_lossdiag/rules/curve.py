@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tb_lossdiag.quantities import STEPS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Span, level, noise, spans
@@ -96,7 +97,7 @@ def needs_one_model(run: Run) -> None:
 
     Reads `STEPS`, which the rule that asks must declare.
     """
-    if STEPS in run and len(run[STEPS].columns) > 1:
+    if q.STEPS in run and len(run[q.STEPS].columns) > 1:
         raise NotEnough(
             Text("a run of one model: the losses of several may hold each other up, as in a GAN")
         )

@@ -8,17 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    BATCH_SIZE,
-    CALL_BASELINE,
-    CALL_VALUE,
-    DEAD_SHARE,
-    LEARNING_RATE,
-    LOSS,
-    LOSS_NONFINITE,
-    ZERO_SHARE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Run
 from tb_lossdiag.rules.layers import listed, rate
 from tb_lossdiag.rules.modules import last_span, needs_check_ups, there
@@ -70,15 +61,15 @@ class DeadRelu:
     name: ClassVar[str] = "dead-relu"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("ReLU units are dead")
-    reads: ClassVar[tuple[Quantity, ...]] = (DEAD_SHARE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.DEAD_SHARE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_VALUE,
-        CALL_BASELINE,
-        ZERO_SHARE,
-        BATCH_SIZE,
-        LEARNING_RATE,
-        LOSS,
-        LOSS_NONFINITE,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+        q.ZERO_SHARE,
+        q.BATCH_SIZE,
+        q.LEARNING_RATE,
+        q.LOSS,
+        q.LOSS_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
@@ -95,7 +86,7 @@ class DeadRelu:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names all layers of dead units."""
-        table = run[DEAD_SHARE]
+        table = run[q.DEAD_SHARE]
         needs_check_ups(table, self.min_checks)
         dead = _beyond_chance(run)
         found: dict[str, tuple[int, int, float, int]] = {}
@@ -118,7 +109,7 @@ class DeadRelu:
             share=number(100 * share), names=listed(sorted(found)), checks=str(found[worst][3])
         )
         evidence = tuple(
-            Evidence(DEAD_SHARE.name, name, first, last, dead, self.min_dead)
+            Evidence(q.DEAD_SHARE.name, name, first, last, dead, self.min_dead)
             for name, (first, last, dead, _) in sorted(
                 found.items(), key=lambda item: (-item[1][2], item[0])
             )
@@ -133,11 +124,11 @@ class DeadRelu:
 
 def _beyond_chance(run: Run) -> Floats:
     """float32[T, C]: dead share, less what sparse units give by chance in a batch of that size."""
-    table = run[DEAD_SHARE]
-    if ZERO_SHARE not in run or BATCH_SIZE not in run:
+    table = run[q.DEAD_SHARE]
+    if q.ZERO_SHARE not in run or q.BATCH_SIZE not in run:
         return table.values
-    zero = run[ZERO_SHARE].at(table.steps, table.columns)
-    size = np.fmin.reduce(run[BATCH_SIZE].at(table.steps), axis=1)[:, None]
+    zero = run[q.ZERO_SHARE].at(table.steps, table.columns)
+    size = np.fmin.reduce(run[q.BATCH_SIZE].at(table.steps), axis=1)[:, None]
     alive = np.clip((zero - table.values) / np.maximum(1 - table.values, 1e-6), 0, 1)
     chance = np.nan_to_num(alive ** np.maximum(size, 1), nan=0.0)
     beyond: Floats = ((table.values - chance) / np.maximum(1 - chance, 1e-6)).astype(np.float32)

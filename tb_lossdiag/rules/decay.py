@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import GRADIENT_NORM, PARAMETER_NORM, WEIGHT_DECAY
+from tb_lossdiag import quantities as q
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.layers import global_norm, gradient_norm
 from tb_lossdiag.rules.sparse import held, latest
@@ -38,17 +38,17 @@ def decay(run: Run, least: int) -> Decay | None:
 
     Reads `WEIGHT_DECAY`, `PARAMETER_NORM` and `GRADIENT_NORM`.
     """
-    if any(quantity not in run for quantity in (WEIGHT_DECAY, PARAMETER_NORM, GRADIENT_NORM)):
+    if any(quantity not in run for quantity in (q.WEIGHT_DECAY, q.PARAMETER_NORM, q.GRADIENT_NORM)):
         return None
-    table = run[GRADIENT_NORM]
+    table = run[q.GRADIENT_NORM]
     if run.facts.get("optimizer", "") not in _COUPLED or len(table) < least:
         return None
     # The smallest decay of any group: one that spares nothing.
-    known = np.nan_to_num(latest(run[WEIGHT_DECAY], table.steps), nan=np.inf)
+    known = np.nan_to_num(latest(run[q.WEIGHT_DECAY], table.steps), nan=np.inf)
     rate = known.min(axis=1, initial=np.inf)
     if not (np.isfinite(rate) & (rate > 0)).any():
         return None
-    known_norms = held(run[PARAMETER_NORM], table.steps, table.columns)
+    known_norms = held(run[q.PARAMETER_NORM], table.steps, table.columns)
     weight = global_norm(known_norms.values.astype(np.float32))[known_norms.rows]
     typical = float(np.median(rate[np.isfinite(rate)]))
     return Decay(table.steps, rate * weight, gradient_norm(run), weight, typical)

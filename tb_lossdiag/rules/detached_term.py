@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    LOSS_TERM,
-    LOSS_TERM_ATTACHED,
-    LOSS_WEIGHT,
-    TERM_GRADIENT_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.terms import term_fall
@@ -58,8 +53,8 @@ class DetachedTerm:
     name: ClassVar[str] = "detached-term"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("A loss term is not connected")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM_ATTACHED, TERM_GRADIENT_NORM)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM_ATTACHED, q.TERM_GRADIENT_NORM)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD406")
 
     #: decompositions; a path that depends on the batch shows up within that many
@@ -82,9 +77,9 @@ class DetachedTerm:
 
     def _by_gradient(self, run: Run) -> tuple[set[str], list[Finding]]:
         """Terms that could be judged by their gradients, and the findings among them."""
-        if TERM_GRADIENT_NORM not in run:
+        if q.TERM_GRADIENT_NORM not in run:
             return set(), []
-        table = run[TERM_GRADIENT_NORM]
+        table = run[q.TERM_GRADIENT_NORM]
         known = np.isfinite(table.values)
         judged = {
             name
@@ -101,9 +96,9 @@ class DetachedTerm:
         return judged, [finding for finding in found if finding is not None]
 
     def _by_path(self, run: Run) -> tuple[bool, list[Finding]]:
-        if LOSS_TERM_ATTACHED not in run:
+        if q.LOSS_TERM_ATTACHED not in run:
             return False, []
-        table = run[LOSS_TERM_ATTACHED]
+        table = run[q.LOSS_TERM_ATTACHED]
         known = np.isfinite(table.values)
         enough = known.sum(axis=0) >= self.min_records
         cut = enough & ~(known & (table.values > 0)).any(axis=0)
@@ -114,7 +109,7 @@ class DetachedTerm:
 
     def _finding(self, run: Run, term: str, steps: Steps, text: Text) -> Finding | None:
         """None if the term counts for nothing: weight or value are 0."""
-        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
+        value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
         on = (weight.column(term) != 0) & np.isfinite(value.column(term))
         on &= np.isfinite(weight.column(term)) & (value.column(term) != 0)
         if not on.any():
@@ -131,7 +126,7 @@ class DetachedTerm:
         words = {"term": term, "value": number(typical[0]), "weight": number(typical[1])}
         message = text.format(records=str(len(steps)), **words)
         sure = text is _ZERO or not fall >= self.improved
-        evidence = Evidence(LOSS_TERM.name, term, *ends, 0.0, 0.0)
+        evidence = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, 0.0)
         advice = _ADVICE.format(term=term, name=_identifier(term))
         severity = self.severity if sure else Severity.INFO
         numbers = {"value": typical[0], "weight": typical[1]}

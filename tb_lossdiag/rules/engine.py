@@ -9,7 +9,8 @@ from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.quantities import ACTIVATION_MEAN, CHECK_SECONDS, Quantity, hints
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, hints
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules import foreign
 from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Severity, Text
@@ -138,18 +139,18 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     how = "; ".join(dict.fromkeys(quantity.how for quantity in missing))
     reason = Text("{names} not recorded: {how}").format(names=names, how=how)
     if all(_looked_for(run, quantity) for quantity in missing):
-        checks = len(run[CHECK_SECONDS])
+        checks = len(run[q.CHECK_SECONDS])
         reason = Text("nothing here that it judges: {names} in none of {checks} check-ups").format(
             names=names, checks=checks
         )
-    return Outcome(rule.code, Verdict.NOT_EVALUATED, tuple(q.name for q in missing), reason)
+    return Outcome(rule.code, Verdict.NOT_EVALUATED, tuple(each.name for each in missing), reason)
 
 
 def _looked_for(run: Run, quantity: Quantity) -> bool:
     """Whether check-ups would have recorded it, had there been anything of the kind: no batch normalisation, no such loss call."""
     if quantity.how == hints.ACTIVATIONS:
-        return CHECK_SECONDS in run and ACTIVATION_MEAN in run
-    return CHECK_SECONDS in run and quantity.how in {hints.CALL, hints.CHECK_UP}
+        return q.CHECK_SECONDS in run and q.ACTIVATION_MEAN in run
+    return q.CHECK_SECONDS in run and quantity.how in {hints.CALL, hints.CHECK_UP}
 
 
 def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Cause, ...]:

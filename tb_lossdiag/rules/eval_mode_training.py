@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import EVAL_MODULES, MODE_MODULES, ROOT_TRAINING, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.modules import last_span
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -53,7 +54,7 @@ class EvalModeTraining:
     name: ClassVar[str] = "eval-mode-training"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Trained in eval mode")
-    reads: ClassVar[tuple[Quantity, ...]] = (EVAL_MODULES, MODE_MODULES, ROOT_TRAINING)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.EVAL_MODULES, q.MODE_MODULES, q.ROOT_TRAINING)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = (
         "LD102", "LD104", "LD105", "LD107", "LD108", "LD202", "LD601", "LD704",
@@ -64,7 +65,7 @@ class EvalModeTraining:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that is trained in eval mode."""
-        off, all_modules, root = run.aligned(EVAL_MODULES, MODE_MODULES, ROOT_TRAINING)
+        off, all_modules, root = run.aligned(q.EVAL_MODULES, q.MODE_MODULES, q.ROOT_TRAINING)
         known = ~(np.isnan(off.values) | np.isnan(all_modules.values) | np.isnan(root.values))
         if known.sum(axis=0).max(initial=0) < self.min_checks:
             least = self.min_checks
@@ -98,6 +99,6 @@ class EvalModeTraining:
             first=str(ends[0]),
             modules=number(count),
         )
-        evidence = Evidence(EVAL_MODULES.name, name, *ends, count, 0.0)
+        evidence = Evidence(q.EVAL_MODULES.name, name, *ends, count, 0.0)
         numbers = {"modules": count, "checks": checks}
         return Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)

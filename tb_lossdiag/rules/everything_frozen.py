@@ -8,14 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    FOREIGN_PARAMETERS,
-    HELD_PARAMETERS,
-    PARAMETER_HELD,
-    PARAMETER_SIZE,
-    PARAMETER_TRAINABLE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Run, Table
 from tb_lossdiag.rules.layers import compact, listed, sizes
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -61,12 +55,12 @@ class EverythingFrozen:
     name: ClassVar[str] = "everything-frozen"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Nothing is trainable")
-    reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        PARAMETER_SIZE,
-        PARAMETER_HELD,
-        FOREIGN_PARAMETERS,
-        HELD_PARAMETERS,
+        q.PARAMETER_SIZE,
+        q.PARAMETER_HELD,
+        q.FOREIGN_PARAMETERS,
+        q.HELD_PARAMETERS,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD603", "LD605")
 
@@ -75,7 +69,7 @@ class EverythingFrozen:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding, for the newest record."""
-        table = run[PARAMETER_TRAINABLE]
+        table = run[q.PARAMETER_TRAINABLE]
         newest = table.values[-1]
         known = ~np.isnan(newest)
         if not known.any():
@@ -103,7 +97,7 @@ class EverythingFrozen:
     def _held(self, run: Run, table: Table) -> Bools:
         """bool[C]: parameters that an optimizer ever held."""
         ever = {
-            each.column: bool((each.values > 0).any()) for each in sightings(run, PARAMETER_HELD)
+            each.column: bool((each.values > 0).any()) for each in sightings(run, q.PARAMETER_HELD)
         }
         return np.array([ever.get(name, False) for name in table.columns], bool)
 
@@ -123,13 +117,13 @@ class EverythingFrozen:
         about: Bools,
         severity: Severity | None = None,
     ) -> Finding:
-        table = run[PARAMETER_TRAINABLE]
+        table = run[q.PARAMETER_TRAINABLE]
         names = [name for name, ok in zip(table.columns, about, strict=True) if ok]
         message = text.format(names=listed(compact(names, table.columns)), **words)
         last = int(table.steps[-1])
         free: Floats = table.values[-1]
         observed = float((free > 0).sum())
-        evidence = Evidence(PARAMETER_TRAINABLE.name, names[0], last, last, observed, 1.0)
+        evidence = Evidence(q.PARAMETER_TRAINABLE.name, names[0], last, last, observed, 1.0)
         optimizer = run.facts.get("optimizer", "")
         advice = _ADVICE.format(optimizer=optimizer if optimizer.isidentifier() else "AdamW")
         numbers = {"trainable": observed, "parameters": len(table.columns)}
@@ -139,6 +133,6 @@ class EverythingFrozen:
 
 def _trains_something_else(run: Run) -> bool:
     """Whether every tensor that the optimizers hold lies outside the model."""
-    foreign = [each.values[-1] for each in sightings(run, FOREIGN_PARAMETERS) if len(each.values)]
-    held = [each.values[-1] for each in sightings(run, HELD_PARAMETERS) if len(each.values)]
+    foreign = [each.values[-1] for each in sightings(run, q.FOREIGN_PARAMETERS) if len(each.values)]
+    held = [each.values[-1] for each in sightings(run, q.HELD_PARAMETERS) if len(each.values)]
     return bool(foreign) and sum(foreign) >= sum(held) > 0

@@ -8,14 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    GRADIENT_NONFINITE,
-    GRADIENT_NORM,
-    LOSS,
-    LOSS_NONFINITE,
-    PARAMETER_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
 from tb_lossdiag.rules.broken import last_finite
 from tb_lossdiag.rules.curve import Curve, curve_of
@@ -85,12 +79,12 @@ class ExplodingGradient:
     name: ClassVar[str] = "exploding-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The gradient explodes")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        PARAMETER_NORM,
-        LOSS,
-        LOSS_NONFINITE,
-        GRADIENT_NONFINITE,
+        q.PARAMETER_NORM,
+        q.LOSS,
+        q.LOSS_NONFINITE,
+        q.GRADIENT_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD203", "LD206", "LD301", "LD306", "LD802",
@@ -107,7 +101,7 @@ class ExplodingGradient:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding: growth if there is any, else steepness."""
-        table = run[GRADIENT_NORM]
+        table = run[q.GRADIENT_NORM]
         norm = gradient_norm(run)
         good = np.isfinite(norm)
         broke = list(self._broke(run))
@@ -118,14 +112,14 @@ class ExplodingGradient:
             raise NotEnough(_NEEDS.format(least=str(self.min_steep)))
         # Records that are not finite are left out: they say nothing about the size before.
         gradient = table if good.all() else _only(table, np.flatnonzero(good))
-        loss = curve_of(run, LOSS) if LOSS in run else None
+        loss = curve_of(run, q.LOSS) if q.LOSS in run else None
         found = self._grown(run, gradient, norm[good], loss)
         yield from found or self._steep(run, gradient, norm[good], loss)
 
     def _broke(self, run: Run) -> Iterator[Finding]:
         """Growth that ends in NaN or infinity, however short; the highest of each record's window counts."""
         end = last_finite(run)
-        table = run.highest(GRADIENT_NORM)
+        table = run.highest(q.GRADIENT_NORM)
         rows = np.flatnonzero(table.steps <= end) if end is not None else np.zeros(0, np.int64)
         if len(rows) <= self.min_records:
             return
@@ -157,9 +151,9 @@ class ExplodingGradient:
         return []
 
     def _steep(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
-        if loss is None or PARAMETER_NORM not in run or loss.may_be_negative or not len(loss):
+        if loss is None or q.PARAMETER_NORM not in run or loss.may_be_negative or not len(loss):
             return []
-        known = held(run[PARAMETER_NORM], gradient.steps, gradient.columns)
+        known = held(run[q.PARAMETER_NORM], gradient.steps, gradient.columns)
         size = global_norm(known.values.astype(np.float32))[known.rows]
         at = np.maximum(np.searchsorted(loss.steps, gradient.steps, side="right") - 1, 0)
         steepness = norm * size / np.maximum(loss.level[at], 1e-30)
@@ -192,7 +186,7 @@ class ExplodingGradient:
             layer=layer,
         )
         bound = self.min_growth * low if np.isfinite(low) else None
-        evidence = Evidence(GRADIENT_NORM.name, layer, *ends, high, bound)
+        evidence = Evidence(q.GRADIENT_NORM.name, layer, *ends, high, bound)
         numbers = {"norm": high, "times": times}
         advice = _advice(run, low)
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)

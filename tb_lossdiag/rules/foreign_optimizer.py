@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    FOREIGN_PARAMETERS,
-    GRADIENT_NORM,
-    HELD_PARAMETERS,
-    PARAMETER_HELD,
-    PARAMETER_NORM,
-    PARAMETER_TRAINABLE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -60,12 +53,12 @@ class ForeignOptimizer:
     name: ClassVar[str] = "foreign-optimizer"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The optimizer trains other tensors")
-    reads: ClassVar[tuple[Quantity, ...]] = (FOREIGN_PARAMETERS, HELD_PARAMETERS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.FOREIGN_PARAMETERS, q.HELD_PARAMETERS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        PARAMETER_HELD,
-        PARAMETER_TRAINABLE,
-        PARAMETER_NORM,
-        GRADIENT_NORM,
+        q.PARAMETER_HELD,
+        q.PARAMETER_TRAINABLE,
+        q.PARAMETER_NORM,
+        q.GRADIENT_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD603", "LD605")
 
@@ -78,8 +71,8 @@ class ForeignOptimizer:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose optimizer holds something else."""
-        for column, steps, foreign in sightings(run, FOREIGN_PARAMETERS):
-            held = before(run, HELD_PARAMETERS, int(steps[-1]), column) if len(steps) else 0.0
+        for column, steps, foreign in sightings(run, q.FOREIGN_PARAMETERS):
+            held = before(run, q.HELD_PARAMETERS, int(steps[-1]), column) if len(steps) else 0.0
             if not len(steps) or foreign[-1] < self.min_foreign or not held > 0:
                 continue
             first = int(steps[np.flatnonzero(foreign == foreign[-1])[0]])
@@ -93,22 +86,22 @@ class ForeignOptimizer:
 
     def _moves(self, run: Run, column: str) -> bool:
         """Whether the watched model changes all the same, as where full-precision copies are written back into it."""
-        norms = [s.values for s in sightings(run, PARAMETER_NORM) if _of(s.column, column, run)]
+        norms = [s.values for s in sightings(run, q.PARAMETER_NORM) if _of(s.column, column, run)]
         return any(len(v) > 1 and np.ptp(v) > self.max_drift * v.max() for v in norms)
 
     def _lost(self, run: Run, first: int) -> list[str]:
         """Parameters with gradients that no optimizer holds and, since this step, nothing moves."""
-        if GRADIENT_NORM not in run or PARAMETER_HELD not in run:
+        if q.GRADIENT_NORM not in run or q.PARAMETER_HELD not in run:
             return []
-        norms = {s.column: s.values[s.steps >= first] for s in sightings(run, PARAMETER_NORM)}
+        norms = {s.column: s.values[s.steps >= first] for s in sightings(run, q.PARAMETER_NORM)}
         still = {
             name
             for name, v in norms.items()
             if len(v) > 1 and np.ptp(v) <= self.max_drift * v.max()
         }
-        flags = [each for each in sightings(run, PARAMETER_HELD) if len(each.values)]
+        flags = [each for each in sightings(run, q.PARAMETER_HELD) if len(each.values)]
         held = {each.column for each in flags if each.values[-1] > 0}
-        graded = [each.column for each in sightings(run, GRADIENT_NORM) if len(each.values)]
+        graded = [each.column for each in sightings(run, q.GRADIENT_NORM) if len(each.values)]
         return [name for name in graded if name not in held and name in still]
 
     def _finding(
@@ -120,7 +113,7 @@ class ForeignOptimizer:
         lost: list[str],
     ) -> Finding:
         foreign, held = counts
-        everything = run[GRADIENT_NORM].columns if GRADIENT_NORM in run else ()
+        everything = run[q.GRADIENT_NORM].columns if q.GRADIENT_NORM in run else ()
         text = _NONE if foreign >= held else _SOME
         message = text.format(
             held=number(held),
@@ -128,7 +121,7 @@ class ForeignOptimizer:
             count=str(len(lost)),
             names=listed(compact(lost, everything)),
         )
-        evidence = Evidence(FOREIGN_PARAMETERS.name, column, *ends, foreign, self.min_foreign)
+        evidence = Evidence(q.FOREIGN_PARAMETERS.name, column, *ends, foreign, self.min_foreign)
         name = run.facts.get("optimizer", "")
         advice = _ADVICE.format(optimizer=name if name.isidentifier() else "AdamW")
         numbers = {"foreign": foreign, "held": held, "lost": len(lost)}
@@ -137,10 +130,10 @@ class ForeignOptimizer:
 
 def _of(name: str, column: str, run: Run) -> bool:
     """Whether a parameter belongs to the watched model of this column."""
-    return len(run[FOREIGN_PARAMETERS].columns) == 1 or name.startswith(f"{column}/")
+    return len(run[q.FOREIGN_PARAMETERS].columns) == 1 or name.startswith(f"{column}/")
 
 
 def _trainable(run: Run) -> bool:
     """Whether the run has a trainable parameter, as far as is known."""
-    flags = [each.values[-1] for each in sightings(run, PARAMETER_TRAINABLE) if len(each.values)]
+    flags = [each.values[-1] for each in sightings(run, q.PARAMETER_TRAINABLE) if len(each.values)]
     return not flags or max(flags) > 0

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -66,7 +67,7 @@ class GeneralisationGap:
     name: ClassVar[str] = "generalisation-gap"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Training and validation loss lie far apart")
-    reads: ClassVar[tuple[Quantity, ...]] = (VALIDATION_LOSS, LOSS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.VALIDATION_LOSS, q.LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -85,7 +86,7 @@ class GeneralisationGap:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the two losses stay apart."""
-        validation, train = curve_of(run, VALIDATION_LOSS), curve_of(run, LOSS)
+        validation, train = curve_of(run, q.VALIDATION_LOSS), curve_of(run, q.LOSS)
         for loss in (validation, train):
             loss.needs_positive()
             loss.needs(self.min_records)
@@ -125,8 +126,8 @@ class GeneralisationGap:
         wide = sign > 0 and gap >= self.max_gap
         bound = self.max_gap if wide else self.min_gap
         evidence = (
-            Evidence(VALIDATION_LOSS.name, "", *ends, gap, bound),
-            Evidence(LOSS.name, "", *ends),
+            Evidence(q.VALIDATION_LOSS.name, "", *ends, gap, bound),
+            Evidence(q.LOSS.name, "", *ends),
         )
         return Finding(
             self.code,

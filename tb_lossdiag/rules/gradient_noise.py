@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    BACKWARD_NORM,
-    BACKWARDS,
-    BATCH_SIZE,
-    CARRIED_NORM,
-    FIRST_BACKWARD_NORM,
-    LOSS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -62,12 +55,12 @@ class GradientNoise:
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("The gradient is mostly noise")
     reads: ClassVar[tuple[Quantity, ...]] = (
-        BACKWARDS,
-        FIRST_BACKWARD_NORM,
-        BACKWARD_NORM,
-        BATCH_SIZE,
+        q.BACKWARDS,
+        q.FIRST_BACKWARD_NORM,
+        q.BACKWARD_NORM,
+        q.BATCH_SIZE,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (CARRIED_NORM, LOSS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CARRIED_NORM, q.LOSS)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: noise scale over the batch, 1; below, a larger batch saves steps but costs samples (1812.06162, section 2.2)
@@ -101,15 +94,15 @@ class GradientNoise:
         self, run: Run, steps: Steps, name: str
     ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """bool[T]: no gradient was there before the first part."""
-        if CARRIED_NORM not in run:
+        if q.CARRIED_NORM not in run:
             return np.ones(len(steps), bool)
         fresh: np.ndarray[tuple[int], np.dtype[np.bool_]] = ~(
-            run[CARRIED_NORM].at(steps, [name])[:, 0] > 0
+            run[q.CARRIED_NORM].at(steps, [name])[:, 0] > 0
         )
         return fresh
 
     def _unlearned(self, run: Run, steps: Steps) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        loss = curve_of(run, LOSS) if LOSS in run else None
+        loss = curve_of(run, q.LOSS) if q.LOSS in run else None
         if loss is None or not len(loss):
             return np.ones(len(steps), bool)
         unlearned: np.ndarray[tuple[int], np.dtype[np.bool_]] = loss.fall_at(steps) < self.learned
@@ -133,7 +126,7 @@ class GradientNoise:
             "records": str(len(steps)),
         }
         ends = int(steps[0]), int(steps[-1])
-        evidence = Evidence(BACKWARD_NORM.name, name, *ends, scale / big, self.min_ratio)
+        evidence = Evidence(q.BACKWARD_NORM.name, name, *ends, scale / big, self.min_ratio)
         advice = _ADVICE.format(parts=number(count), more=number(4 * count))
         message = _MESSAGE.format(**words)
         numbers = {"scale": scale, "batch": big}

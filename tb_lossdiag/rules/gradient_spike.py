@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, listed, table_norm
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -76,8 +77,8 @@ class GradientSpike:
     name: ClassVar[str] = "gradient-spike"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Gradients spike")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: norm over the level before, 1; StabilityGuard's bound
@@ -95,7 +96,7 @@ class GradientSpike:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all jumps of all parameters."""
-        norms = run.highest(GRADIENT_NORM).values
+        norms = run.highest(q.GRADIENT_NORM).values
         if (np.isfinite(norms).sum(axis=0) <= self.min_before).all():
             least = self.min_before
             raise NotEnough(
@@ -131,13 +132,13 @@ class GradientSpike:
         return bool(np.nanmin(ratio, initial=np.inf) < self.min_factor / 2)
 
     def _finding(self, run: Run, jumps: Jumps, spikes: list[Span]) -> Finding:
-        table = run[GRADIENT_NORM]
+        table = run[q.GRADIENT_NORM]
         worst = max(spikes, key=lambda span: float(jumps.within(span).ratio.max()))
         inside = jumps.within(worst)
         highest = int(np.argmax(inside.ratio))
         row, column = int(inside.rows[highest]), int(inside.columns[highest])
         top = _Top(
-            run.highest_step(GRADIENT_NORM, row, column),
+            run.highest_step(q.GRADIENT_NORM, row, column),
             table.columns[column],
             float(inside.peak[highest]),
             float(inside.level[highest]),
@@ -146,12 +147,12 @@ class GradientSpike:
         names = [table.columns[index] for index in np.unique(inside.columns)]
         message = self._message(top, (len(spikes), len(names), len(table.columns)), bool(harmful))
         ends = [span.ends(table.steps) for span in (worst, *(s for s in spikes if s != worst))]
-        pieces = [Evidence(GRADIENT_NORM.name, top.layer, *e) for e in ends[1:10]]
+        pieces = [Evidence(q.GRADIENT_NORM.name, top.layer, *e) for e in ends[1:10]]
         first = Evidence(
-            GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
+            q.GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
         )
         severity = self.severity if len(harmful) >= self.min_spikes else Severity.INFO
-        norm = run.kept(table_norm, run.highest(GRADIENT_NORM))
+        norm = run.kept(table_norm, run.highest(q.GRADIENT_NORM))
         total = float(np.median(np.where(np.isnan(norm), 0.0, norm)))
         advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))
         numbers = {"spikes": len(spikes), "peak": top.peak, "harmful": len(harmful)}
@@ -174,16 +175,16 @@ class GradientSpike:
 
 def _clipped(run: Run, steps: Steps) -> bool:
     """Whether the clip took a factor of 2 or more out of the gradients of all these records."""
-    if CLIP_GLOBAL_NORM not in run or CLIP_MAX_NORM not in run:
+    if q.CLIP_GLOBAL_NORM not in run or q.CLIP_MAX_NORM not in run:
         return False
-    norm, bound = run.highest(CLIP_GLOBAL_NORM).at(steps), run[CLIP_MAX_NORM].at(steps)
+    norm, bound = run.highest(q.CLIP_GLOBAL_NORM).at(steps), run[q.CLIP_MAX_NORM].at(steps)
     known = np.isfinite(norm) & np.isfinite(bound)
     return bool(known.any(axis=1).all() and (norm >= 2 * bound)[known].all())
 
 
 def _advice(run: Run, names: list[str], seen: tuple[int, float, bool]) -> Text:
     step, bound, harmful = seen
-    many = len(names) > len(run[GRADIENT_NORM].columns) / 2
+    many = len(names) > len(run[q.GRADIENT_NORM].columns) / 2
     where = _GLOBAL if many else _LOCAL.format(names=listed(names, 3))
     guard = _CLIP.format(bound=number(float(f"{bound:.1g}"))) if harmful else _CLIPS
     kind = _FAMILIES[family(run)]

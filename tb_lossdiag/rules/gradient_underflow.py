@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    AMP_SCALE,
-    GRADIENT_ABS_MAX,
-    GRADIENT_ZERO_SHARE,
-    PARAMETER_SIZE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Run, Steps
 from tb_lossdiag.rules.layers import compact, listed, sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -66,8 +61,12 @@ class GradientUnderflow:
     name: ClassVar[str] = "gradient-underflow"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Gradients vanish in float16")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE, PARAMETER_SIZE)
-    may_read: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        q.GRADIENT_ABS_MAX,
+        q.GRADIENT_ZERO_SHARE,
+        q.PARAMETER_SIZE,
+    )
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD201", "LD205", "LD602")
 
     #: share of exact zeros, 1; half of the gradient is lost
@@ -79,14 +78,14 @@ class GradientUnderflow:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names the matrices."""
-        largest, zeros = run.aligned(GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE)
+        largest, zeros = run.aligned(q.GRADIENT_ABS_MAX, q.GRADIENT_ZERO_SHARE)
         chosen = weights(largest.columns, sizes(run, largest.columns))
         if len(largest) < self.min_records or not chosen.any():
             raise too_few(
                 self.min_records,
                 Text("records of the largest gradient elements of weight matrices"),
             )
-        scaled = latest(run, AMP_SCALE, largest.steps) > 1
+        scaled = latest(run, q.AMP_SCALE, largest.steps) > 1
         values = np.where(scaled[:, None], np.nan, largest.values)
         low = (values > 0) & (values < _SUBNORMAL)
         shown = chosen & self._shown(np.where(low, values, 0.0).astype(np.float32))
@@ -109,7 +108,7 @@ class GradientUnderflow:
         self, run: Run, names: list[str], of: tuple[int, float], ends: tuple[int, int]
     ) -> Finding:
         every, most = of
-        zeros = np.stack([run[GRADIENT_ZERO_SHARE].column(name) for name in names], axis=1)
+        zeros = np.stack([run[q.GRADIENT_ZERO_SHARE].column(name) for name in names], axis=1)
         lost = float(median(zeros.ravel()))
         message = _MESSAGE.format(
             count=str(len(names)),
@@ -117,9 +116,9 @@ class GradientUnderflow:
             largest=number(most),
             tiny=number(_TINY),
             percent=f"{100 * lost:.0f}",
-            names=listed(compact(names, run[GRADIENT_ABS_MAX].columns)),
+            names=listed(compact(names, run[q.GRADIENT_ABS_MAX].columns)),
         )
-        evidence = Evidence(GRADIENT_ZERO_SHARE.name, names[0], *ends, lost, self.max_zero)
+        evidence = Evidence(q.GRADIENT_ZERO_SHARE.name, names[0], *ends, lost, self.max_zero)
         numbers = {"matrices": len(names), "zero_share": lost}
         return Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, numbers)
 

@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_BOUND,
-    CLIP_CALLS,
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, ledger
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -51,8 +46,8 @@ class IdleClipping:
     name: ClassVar[str] = "idle-clipping"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("Clipping never acts")
-    reads: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_CALLS, CLIP_BOUND)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_CALLS, q.CLIP_BOUND)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: clips; an outlier of one step in a hundred would have shown several times
@@ -66,7 +61,7 @@ class IdleClipping:
         if not every:
             raise too_few(self.min_clips, Text("clips with a finite norm"))
         for clips in every:
-            highest = run.highest(CLIP_GLOBAL_NORM).column(clips.column)
+            highest = run.highest(q.CLIP_GLOBAL_NORM).column(clips.column)
             largest = float(highest[np.isfinite(highest)].max())
             if not clips.bound.any():
                 yield from self._judge(clips, largest)
@@ -85,7 +80,7 @@ class IdleClipping:
         words = {key: number(value) for key, value in numbers.items()}
         ends = int(clips.steps[0]), int(clips.steps[-1])
         evidence = Evidence(
-            CLIP_GLOBAL_NORM.name, clips.column, *ends, p99, bound / self.min_distance
+            q.CLIP_GLOBAL_NORM.name, clips.column, *ends, p99, bound / self.min_distance
         )
         advice = _ADVICE.format(bound=number(2 * p99))
         message = _MESSAGE.format(**words)

@@ -8,17 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_OUTPUTS,
-    CALL_SAMPLES,
-    CALL_SUMMED,
-    CALL_VALUE,
-    CALL_WEIGHTED,
-    LOSS,
-    LOSS_TERM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.calls import Guess, guesses
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -77,14 +68,14 @@ class InitialLossOff:
     name: ClassVar[str] = "initial-loss-off"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The first loss is far too high")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE, CALL_BASELINE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE, q.CALL_BASELINE)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_OUTPUTS,
-        CALL_SAMPLES,
-        CALL_SUMMED,
-        CALL_WEIGHTED,
-        LOSS,
-        LOSS_TERM,
+        q.CALL_OUTPUTS,
+        q.CALL_SAMPLES,
+        q.CALL_SUMMED,
+        q.CALL_WEIGHTED,
+        q.LOSS,
+        q.LOSS_TERM,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -103,7 +94,9 @@ class InitialLossOff:
         if not judged:
             raise NotEnough(Text("an unweighted loss call whose loss of guessing is known"))
         for guess in judged:
-            summed = CALL_SUMMED in run and bool(np.any(run[CALL_SUMMED].column(guess.column) == 1))
+            summed = q.CALL_SUMMED in run and bool(
+                np.any(run[q.CALL_SUMMED].column(guess.column) == 1)
+            )
             chance = np.isfinite(guess.uniform) and not summed
             blind = guess.uniform if chance else float(guess.blind[0])
             bound = blind * (self.max_classes if np.isfinite(guess.uniform) else self.max_values)
@@ -111,9 +104,9 @@ class InitialLossOff:
                 yield self._finding(run, guess, (blind, bound))
 
     def _judged(self, run: Run, guess: Guess) -> bool:
-        if CALL_WEIGHTED not in run:
+        if q.CALL_WEIGHTED not in run:
             return True
-        return not np.any(run[CALL_WEIGHTED].column(guess.column) == 1)
+        return not np.any(run[q.CALL_WEIGHTED].column(guess.column) == 1)
 
     def _finding(self, run: Run, guess: Guess, costs: tuple[float, float]) -> Finding:
         blind, bound = costs
@@ -135,7 +128,7 @@ class InitialLossOff:
         is_class = bool(np.isfinite(guess.uniform))
         text = _CLASSES if is_class else _VALUES
         message = text.format(fate=fate, **words)
-        evidence = Evidence(CALL_VALUE.name, guess.column, step, at, first, bound)
+        evidence = Evidence(q.CALL_VALUE.name, guess.column, step, at, first, bound)
         advice = (_CLASS_ADVICE if is_class else _VALUE_ADVICE).format(
             blind=number(blind), scale=number(float(f"{min(0.1, blind / first):.1g}"))
         )
@@ -145,7 +138,7 @@ class InitialLossOff:
 
     def _course(self, run: Run, guess: Guess) -> tuple[Steps, Doubles]:
         """The call's value over the steps: check-ups are few, so what is recorded more often and has the same value tells more."""
-        for table in (run[quantity] for quantity in (LOSS, LOSS_TERM) if quantity in run):
+        for table in (run[quantity] for quantity in (q.LOSS, q.LOSS_TERM) if quantity in run):
             for name in table.columns:
                 values = table.column(name).astype(np.float64)
                 if self._same(values[:2], guess.value[:2]):
@@ -161,5 +154,5 @@ class InitialLossOff:
 
 def _last(run: Run, guess: Guess) -> int:
     """Last step of the run."""
-    ends = [int(run[quantity].steps[-1]) for quantity in (LOSS, LOSS_TERM) if quantity in run]
+    ends = [int(run[quantity].steps[-1]) for quantity in (q.LOSS, q.LOSS_TERM) if quantity in run]
     return max([int(guess.steps[-1]), *ends])

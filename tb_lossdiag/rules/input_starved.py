@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import CHECK_SECONDS, STEP_SECONDS, WAIT_SECONDS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, beside, sightings, too_few
@@ -53,8 +54,8 @@ class InputStarved:
     name: ClassVar[str] = "input-starved"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The model waits for data")
-    reads: ClassVar[tuple[Quantity, ...]] = (WAIT_SECONDS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (STEP_SECONDS, CHECK_SECONDS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.WAIT_SECONDS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEP_SECONDS, q.CHECK_SECONDS)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the step's time, 1; even if half of the wait overlapped, a quarter would be lost
@@ -73,7 +74,7 @@ class InputStarved:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that waits."""
         judged = False
-        for column, steps, waits in sightings(run, WAIT_SECONDS):
+        for column, steps, waits in sightings(run, q.WAIT_SECONDS):
             late = steps >= (steps[0] if len(steps) else 0) + self.skipped
             if late.sum() >= self.min_check_ups:
                 judged = True
@@ -86,8 +87,8 @@ class InputStarved:
 
     def _judge(self, run: Run, seen: Sighting) -> Iterator[Finding]:
         column, steps, waits = seen
-        ordinary = [s.values for s in sightings(run, STEP_SECONDS) if s.column == column]
-        check = beside(run, CHECK_SECONDS, steps, column)
+        ordinary = [s.values for s in sightings(run, q.STEP_SECONDS) if s.column == column]
+        check = beside(run, q.CHECK_SECONDS, steps, column)
         times = ordinary[0] if ordinary and len(ordinary[0]) else check[np.isfinite(check)]
         if not len(times):
             return
@@ -109,7 +110,7 @@ class InputStarved:
             step=number(step),
             records=str(len(seen.steps)),
         )
-        evidence = Evidence(WAIT_SECONDS.name, seen.column, *ends, share, self.min_share)
+        evidence = Evidence(q.WAIT_SECONDS.name, seen.column, *ends, share, self.min_share)
         severity = self.severity if share > self.max_share else Severity.INFO
         advice = _ADVICE.format(busy=number(busy), gain=number(float(f"{step / busy:.2g}")))
         numbers = {"share": share, "wait": wait, "step": step}

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    ACTIVATION_STD,
-    INPUT_MEAN,
-    INPUT_STD,
-    MODULE_KIND,
-    Kind,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.modules import SHAPING, layout
 
@@ -29,10 +23,10 @@ def scaled_within(run: Run, model: str, least: float) -> bool:
     Its first layer is a normalisation; or that layer's output has less than `least` of the input's size at the first check-up,
     which no usual initialisation does: the input was scaled before. False where the modules were not recorded.
     """
-    if MODULE_KIND not in run:
+    if q.MODULE_KIND not in run:
         return False
     kinds, prefix = layout(run).kinds, f"{model}/" if model else ""
-    own = [name for name in run[MODULE_KIND].columns if name.startswith(prefix) and name in kinds]
+    own = [name for name in run[q.MODULE_KIND].columns if name.startswith(prefix) and name in kinds]
     first = next((name for name in own if kinds[name] not in SHAPING), None)
     if first is None:
         return False
@@ -40,10 +34,10 @@ def scaled_within(run: Run, model: str, least: float) -> bool:
 
 
 def _small(run: Run, layer: str, model: str, least: float) -> bool:
-    if ACTIVATION_STD not in run:
+    if q.ACTIVATION_STD not in run:
         return False
-    given = np.hypot(_first(run, INPUT_STD, model), _first(run, INPUT_MEAN, model))
-    out = run[ACTIVATION_STD].column(layer)[:1]
+    given = np.hypot(_first(run, q.INPUT_STD, model), _first(run, q.INPUT_MEAN, model))
+    out = run[q.ACTIVATION_STD].column(layer)[:1]
     return bool(len(out)) and float(out[0]) < least * given
 
 

@@ -8,13 +8,8 @@ from enum import Enum
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    GRADIENT_NORM,
-    LEARNING_RATE,
-    PARAMETER_ROLE,
-    PARAMETER_SIZE,
-    Role,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Role
 from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
 from tb_lossdiag.rules.spans import Bools, median
 
@@ -47,9 +42,9 @@ def family(run: Run) -> Family:
 
 def sizes(run: Run, columns: Sequence[str]) -> Doubles:
     """float64[C]: elements of each parameter, NaN where not recorded."""
-    if PARAMETER_SIZE not in run:
+    if q.PARAMETER_SIZE not in run:
         return np.full(len(columns), np.nan)
-    known = run[PARAMETER_SIZE]
+    known = run[q.PARAMETER_SIZE]
     return median(known.at(known.steps, columns), axis=0)
 
 
@@ -68,9 +63,9 @@ def matrices(run: Run, columns: Sequence[str]) -> Bools:
     Reads `PARAMETER_SIZE` and `PARAMETER_ROLE`.
     """
     found = weights(columns, sizes(run, columns))
-    if PARAMETER_ROLE not in run:
+    if q.PARAMETER_ROLE not in run:
         return found
-    roles = [run[PARAMETER_ROLE].column(name) for name in columns]
+    roles = [run[q.PARAMETER_ROLE].column(name) for name in columns]
     known: Bools = np.array([bool((role == Role.WEIGHT).any()) for role in roles], bool)
     return np.logical_or(found, known)
 
@@ -91,7 +86,7 @@ def global_norm(norms: Floats) -> Doubles:
 
 def gradient_norm(run: Run) -> Doubles:
     """float64[T]: global norm of the gradients that `GRADIENT_NORM` recorded, by all parameters."""
-    return run.kept(table_norm, run[GRADIENT_NORM])
+    return run.kept(table_norm, run[q.GRADIENT_NORM])
 
 
 def table_norm(table: Table) -> Doubles:
@@ -151,9 +146,9 @@ def listed(patterns: Sequence[str], most: int = 5) -> str:
 
 def rate(run: Run, step: int | None = None) -> float | None:
     """Largest learning rate of any group at (or last before) a step; by default that of the whole run; None if unknown."""
-    if LEARNING_RATE not in run:
+    if q.LEARNING_RATE not in run:
         return None
-    groups = run[LEARNING_RATE]
+    groups = run[q.LEARNING_RATE]
     values = groups.values if step is None else groups.values[groups.steps <= step][-1:]
     known = values[np.isfinite(values)]
     return float(known.max()) if known.size else None

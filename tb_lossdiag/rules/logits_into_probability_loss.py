@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_INPUT_MAX,
-    CALL_INPUT_MIN,
-    CALL_ROW_EXP_ERROR,
-    CALL_SOURCE,
-    CALL_UNIT_SHARE,
-    Quantity,
-    Source,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.rules.rule import Finding, Severity, Text, number
@@ -74,8 +67,12 @@ class LogitsIntoProbabilityLoss:
     name: ClassVar[str] = "logits-into-probability-loss"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss expects probabilities")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CALL_ROW_EXP_ERROR, CALL_UNIT_SHARE, CALL_SOURCE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INPUT_MIN, q.CALL_INPUT_MAX)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_ROW_EXP_ERROR,
+        q.CALL_UNIT_SHARE,
+        q.CALL_SOURCE,
+    )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD202", "LD601", "LD602", "LD608", "LD704", "LD707",
     )  # fmt: skip
@@ -90,23 +87,23 @@ class LogitsIntoProbabilityLoss:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call that is given the wrong kind of numbers."""
         for call in calls(run, tuple(_ADVICE)):
-            known = ~np.isnan(call.of(CALL_INPUT_MIN)) & ~np.isnan(call.of(CALL_INPUT_MAX))
+            known = ~np.isnan(call.of(q.CALL_INPUT_MIN)) & ~np.isnan(call.of(q.CALL_INPUT_MAX))
             hits = self._wrong(call)
             if mostly(hits, known, self.min_checks):
                 yield self._finding(call, hits & known, known)
 
     def _wrong(self, call: Call) -> Bools:
-        positive: Bools = call.of(CALL_INPUT_MAX) > self.max_log
+        positive: Bools = call.of(q.CALL_INPUT_MAX) > self.max_log
         if call.function == "binary_cross_entropy":
-            outside: Bools = call.of(CALL_UNIT_SHARE) < 1
+            outside: Bools = call.of(q.CALL_UNIT_SHARE) < 1
             return outside
         if call.function == "kl_div":
             return positive
-        return positive | (call.of(CALL_ROW_EXP_ERROR) > self.min_row_error)
+        return positive | (call.of(q.CALL_ROW_EXP_ERROR) > self.min_row_error)
 
     def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
-        low = float(call.of(CALL_INPUT_MIN)[hits].min())
-        high = float(call.of(CALL_INPUT_MAX)[hits].max())
+        low = float(call.of(q.CALL_INPUT_MIN)[hits].min())
+        high = float(call.of(q.CALL_INPUT_MAX)[hits].max())
         wants, got = _UNIT if call.function == "binary_cross_entropy" else _LOG, _got(call, hits)
         words = {
             **counts(hits, known),
@@ -116,7 +113,7 @@ class LogitsIntoProbabilityLoss:
         }
         message = _MESSAGE.format(wants=wants, got=got, **words)
         bound = 1.0 if wants is _UNIT else 0.0
-        evidence = call.evidence(CALL_INPUT_MAX, hits, high, bound)
+        evidence = call.evidence(q.CALL_INPUT_MAX, hits, high, bound)
         numbers = {"low": low, "high": high}
         advice = _ADVICE[call.function]
         return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb_lossdiag.quantities import CALL_SOURCE, Quantity, Source, function
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, Source, function
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, NotEnough, Text
 from tb_lossdiag.rules.spans import Bools
@@ -53,7 +54,7 @@ class Call:
 
     def made_by(self, *sources: Source) -> Bools:
         """bool[N]: the input is the output of one of these operations."""
-        return np.isin(self.of(CALL_SOURCE), [int(source) for source in sources])
+        return np.isin(self.of(q.CALL_SOURCE), [int(source) for source in sources])
 
     def evidence(
         self,

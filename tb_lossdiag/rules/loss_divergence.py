@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tb_lossdiag.quantities import INPUT_STD, LEARNING_RATE, LOSS, STEPS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Divergence, curve_of, divergence, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
@@ -61,8 +62,8 @@ class LossDivergence:
     name: ClassVar[str] = "loss-divergence"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss diverges")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE, STEPS, INPUT_STD)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE, q.STEPS, q.INPUT_STD)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105")
 
     #: last level over best level, 1; TheDeepChecker's doubling
@@ -79,7 +80,7 @@ class LossDivergence:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss ends far above its best level."""
         needs_one_model(run)
-        loss = curve_of(run, LOSS)
+        loss = curve_of(run, q.LOSS)
         loss.needs_positive()
         loss.needs(self.min_run)
         found = divergence(loss, self.factor, self.min_records, self.regained)
@@ -99,7 +100,7 @@ class LossDivergence:
         message = Text("{message}{data}").format(message=message, data=data)
         severity = self.severity if data is _NOTHING else Severity.INFO
         bound = self.factor * found.best
-        evidence = Evidence(LOSS.name, "", *ends, found.end, bound)
+        evidence = Evidence(q.LOSS.name, "", *ends, found.end, bound)
         numbers = {"best": found.best, "best_step": found.best_step, "end": found.end}
         return Finding(
             self.code, severity, "", (evidence,), message, _advice(run, ends[0]), numbers
@@ -107,7 +108,7 @@ class LossDivergence:
 
     def _other_data(self, run: Run, best: int) -> Text:
         """A sentence if the model's inputs are of another scale than when the loss was at its best."""
-        for _, steps, values in sightings(run, INPUT_STD):
+        for _, steps, values in sightings(run, q.INPUT_STD):
             then, now = values[steps <= best], values[steps > best]
             if len(then) and len(now) and abs(now[-1] - then[-1]) > self.max_change * then[-1]:
                 return _OTHER_DATA.format(before=number(then[-1]), after=number(now[-1]))

@@ -8,19 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    GRADIENT_NORM,
-    LEARNING_RATE,
-    LOSS,
-    MOMENTUM,
-    PARAMETER_NORM,
-    PARAMETER_SIZE,
-    STEPS,
-    VALIDATION_LOSS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
@@ -89,17 +78,17 @@ class LossOscillation:
     name: ClassVar[str] = "loss-oscillation"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss swings without falling")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        VALIDATION_LOSS,
-        STEPS,
-        LEARNING_RATE,
-        GRADIENT_NORM,
-        PARAMETER_NORM,
-        PARAMETER_SIZE,
-        MOMENTUM,
-        CLIP_GLOBAL_NORM,
-        CLIP_MAX_NORM,
+        q.VALIDATION_LOSS,
+        q.STEPS,
+        q.LEARNING_RATE,
+        q.GRADIENT_NORM,
+        q.PARAMETER_NORM,
+        q.PARAMETER_SIZE,
+        q.MOMENTUM,
+        q.CLIP_GLOBAL_NORM,
+        q.CLIP_MAX_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -125,7 +114,7 @@ class LossOscillation:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the second half of the run."""
         needs_one_model(run)
-        loss = curve_of(run, LOSS)
+        loss = curve_of(run, q.LOSS)
         loss.needs_positive()
         loss.needs(self.min_records)
         half = len(loss) // 2
@@ -144,9 +133,9 @@ class LossOscillation:
 
     def _steady_validation(self, run: Run, late: Curve) -> bool:
         """Whether a fixed set of data shows less than half of the swing: then it is the batches that differ."""
-        if VALIDATION_LOSS not in run:
+        if q.VALIDATION_LOSS not in run:
             return False
-        validation = curve_of(run, VALIDATION_LOSS)
+        validation = curve_of(run, q.VALIDATION_LOSS)
         values = validation.values[validation.steps >= late.steps[0]]
         if len(values) < self.min_validation or np.median(values) <= 0:
             return False
@@ -155,7 +144,7 @@ class LossOscillation:
 
     def _judge(self, run: Run, loss: Curve, late: Curve, level: float) -> Iterator[Finding]:
         correlation, spread = _opposed(late.values)
-        every_step = bool(np.all(np.diff(late.steps) == 1)) and not windowed(run, LOSS).any()
+        every_step = bool(np.all(np.diff(late.steps) == 1)) and not windowed(run, q.LOSS).any()
         opposed = every_step and correlation <= self.max_correlation
         words = {"level": number(level)}
         if opposed and spread >= self.min_spread * level:
@@ -176,7 +165,7 @@ class LossOscillation:
             return
         ends = int(late.steps[0]), int(late.steps[-1])
         message = what.text.format(first=str(ends[0]), last=str(ends[1]), **what.words)
-        evidence = Evidence(LOSS.name, "", *ends, what.observed, what.bound)
+        evidence = Evidence(q.LOSS.name, "", *ends, what.observed, what.bound)
         numbers = {"level": level, "observed": what.observed}
         severity = Severity.INFO if reach is None else self.severity
         advice = _advice(run, ends[1])
@@ -185,14 +174,14 @@ class LossOscillation:
 
 def _reach(run: Run, late: Curve) -> float | None:
     """What a typical step can change the loss by, to first order: sum over the weights of update norm x gradient norm."""
-    needed = (LEARNING_RATE, GRADIENT_NORM, PARAMETER_NORM, PARAMETER_SIZE)
+    needed = (q.LEARNING_RATE, q.GRADIENT_NORM, q.PARAMETER_NORM, q.PARAMETER_SIZE)
     updates = estimated(run) if all(quantity in run for quantity in needed) else None
     if updates is None:
         return None
     rows = updates.steps >= late.steps[0]
     steps = updates.steps[rows]
-    gradient = run[GRADIENT_NORM].at(steps, updates.columns)
-    size = latest(run[PARAMETER_NORM], steps, updates.columns)
+    gradient = run[q.GRADIENT_NORM].at(steps, updates.columns)
+    size = latest(run[q.PARAMETER_NORM], steps, updates.columns)
     reach = np.nansum(updates.ratios[rows] * size * gradient, axis=1)
     return float(np.median(reach)) if len(reach) else None
 

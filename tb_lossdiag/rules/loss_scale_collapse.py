@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import AMP_SCALE, LOSS_NONFINITE, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import loss_broke_at, sightings, too_few
@@ -55,8 +56,8 @@ class LossScaleCollapse:
     name: ClassVar[str] = "loss-scale-collapse"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss scale collapses")
-    reads: ClassVar[tuple[Quantity, ...]] = (AMP_SCALE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS_NONFINITE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_NONFINITE,)
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD104", "LD605", "LD801", "LD805")
 
     #: scale before over scale after, 1; five halvings
@@ -70,7 +71,7 @@ class LossScaleCollapse:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the run."""
-        for column, steps, scale in sightings(run, AMP_SCALE):
+        for column, steps, scale in sightings(run, q.AMP_SCALE):
             after = steps >= (int(steps[0]) if len(steps) else 0) + self.search
             if after.sum() < self.min_records:
                 raise too_few(self.min_records, Text("records of the scale after its search"))
@@ -90,7 +91,7 @@ class LossScaleCollapse:
         numbers = {"high": high, "low": low, "times": high / max(low, _TINY)}
         words = {key: number(value) for key, value in numbers.items()}
         message = _MESSAGE.format(first=str(ends[0]), last=str(ends[1]), **words)
-        evidence = Evidence(AMP_SCALE.name, column, *ends, low, high / self.min_fall)
+        evidence = Evidence(q.AMP_SCALE.name, column, *ends, low, high / self.min_fall)
         severity = Severity.ERROR if low < 1 else self.severity
         advice = _ADVICE.format(first=str(ends[0]))
         yield Finding(self.code, severity, "", (evidence,), message, advice, numbers)

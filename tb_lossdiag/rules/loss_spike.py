@@ -8,15 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    GRADIENT_NORM,
-    LOSS,
-    LOSS_TERM,
-    LOSS_WEIGHT,
-    STEPS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.blame import risen_layer, risen_term
 from tb_lossdiag.rules.curve import curve, needs_one_model
@@ -95,13 +88,13 @@ class LossSpike:
     name: ClassVar[str] = "loss-spike"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss spikes")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        LOSS_TERM,
-        LOSS_WEIGHT,
-        GRADIENT_NORM,
-        CLIP_GLOBAL_NORM,
-        STEPS,
+        q.LOSS_TERM,
+        q.LOSS_WEIGHT,
+        q.GRADIENT_NORM,
+        q.CLIP_GLOBAL_NORM,
+        q.STEPS,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
 
@@ -125,7 +118,7 @@ class LossSpike:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all jumps of the loss."""
         needs_one_model(run)
-        loss = curve(run.highest(LOSS))
+        loss = curve(run.highest(q.LOSS))
         loss.needs_positive()
         if len(loss) <= self.min_before:
             raise NotEnough(
@@ -171,9 +164,11 @@ class LossSpike:
         message = self._message(run, steps, values, shown, (len(spikes), bool(lost)))
         numbers = {"spikes": len(spikes), "peak": float(values[shown.top]), "level": shown.level}
         ends = [(steps[s.span.first], steps[s.span.last]) for s in (shown, *spikes)]
-        pieces = [Evidence(LOSS.name, "", *e) for e in dict.fromkeys(ends[1:]) if e != ends[0]][:9]
+        pieces = [Evidence(q.LOSS.name, "", *e) for e in dict.fromkeys(ends[1:]) if e != ends[0]][
+            :9
+        ]
         bound = self.min_factor * shown.level
-        first = Evidence(LOSS.name, "", *ends[0], float(values[shown.top]), bound)
+        first = Evidence(q.LOSS.name, "", *ends[0], float(values[shown.top]), bound)
         severity = self.severity if severe else Severity.INFO
         long = shown.span.size >= self.lasting or shown in lost
         advice = _advice(run, steps[shown.top], long)
@@ -204,8 +199,8 @@ class LossSpike:
 
 
 def _advice(run: Run, step: int, weights: bool) -> Text:
-    clips = CLIP_GLOBAL_NORM in run
-    norm = float(median(run[CLIP_GLOBAL_NORM].values.ravel())) if clips else np.nan
+    clips = q.CLIP_GLOBAL_NORM in run
+    norm = float(median(run[q.CLIP_GLOBAL_NORM].values.ravel())) if clips else np.nan
     guard = _CLIP.format(norm=number(norm)) if np.isfinite(norm) else _NO_CLIP
     kind, by = (_WEIGHTS if weights else _DATA), _FAMILIES[family(run)]
     return _ADVICE.format(kind=kind, step=step, guard=guard, family=by)

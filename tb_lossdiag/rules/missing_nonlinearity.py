@@ -8,14 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    MODULE_FED_BY,
-    MODULE_KIND,
-    MODULE_LAST,
-    PARAMETER_SIZE,
-    Kind,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import listed
 from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, Layout, layout
@@ -67,8 +61,8 @@ class MissingNonlinearity:
     name: ClassVar[str] = "missing-nonlinearity"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("No activation between linear layers")
-    reads: ClassVar[tuple[Quantity, ...]] = (MODULE_KIND, MODULE_FED_BY)
-    may_read: ClassVar[tuple[Quantity, ...]] = (MODULE_LAST, PARAMETER_SIZE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.MODULE_KIND, q.MODULE_FED_BY)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.MODULE_LAST, q.PARAMETER_SIZE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD108")
 
     #: linear and convolution layers; fewer must be known not to be low-rank factors
@@ -117,8 +111,8 @@ class MissingNonlinearity:
     def _finding(
         self, run: Run, severity: Severity, direct: dict[str, str], message: Text
     ) -> Finding:
-        step = int(run[MODULE_KIND].steps[-1])
-        evidence = tuple(Evidence(MODULE_KIND.name, name, step, step) for name in sorted(direct))
+        step = int(run[q.MODULE_KIND].steps[-1])
+        evidence = tuple(Evidence(q.MODULE_KIND.name, name, step, step) for name in sorted(direct))
         subject = next(iter(direct)) if len(direct) == 1 else ""
         return Finding(
             self.code, severity, subject, evidence, message, _ADVICE, {"pairs": len(direct)}
@@ -159,9 +153,9 @@ def _bottleneck(run: Run, a: str, b: str) -> bool | None:
 
 def _shape(run: Run, module: str) -> tuple[float, float] | None:
     """Inputs and outputs of a linear layer with a bias, None if unknown."""
-    if PARAMETER_SIZE not in run:
+    if q.PARAMETER_SIZE not in run:
         return None
-    table = run[PARAMETER_SIZE]
+    table = run[q.PARAMETER_SIZE]
     sizes = []
     for part in ("weight", "bias"):
         known = table.column(f"{module}.{part}")

@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    BACKWARDS,
-    CARRIED_NORM,
-    FIRST_BACKWARD_NORM,
-    ZERO_GRADS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import beside, sightings, too_few
@@ -57,8 +52,8 @@ class MissingZeroGrad:
     name: ClassVar[str] = "missing-zero-grad"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Gradients are not reset between steps")
-    reads: ClassVar[tuple[Quantity, ...]] = (CARRIED_NORM,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (ZERO_GRADS, BACKWARDS, FIRST_BACKWARD_NORM)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CARRIED_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.ZERO_GRADS, q.BACKWARDS, q.FIRST_BACKWARD_NORM)
     explains: ClassVar[tuple[str, ...]] = (
         "LD101",
         "LD102",
@@ -83,8 +78,8 @@ class MissingZeroGrad:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose gradients pile up."""
         judged = False
-        for column, steps, carried in sightings(run, CARRIED_NORM):
-            single = beside(run, BACKWARDS, steps, column, 1.0) == 1
+        for column, steps, carried in sightings(run, q.CARRIED_NORM):
+            single = beside(run, q.BACKWARDS, steps, column, 1.0) == 1
             if single.sum() >= self.min_check_ups:
                 judged = True
                 yield from self._judge(run, column, steps[single], carried[single])
@@ -92,8 +87,8 @@ class MissingZeroGrad:
             raise too_few(self.min_check_ups, Text("check-ups with one backward per step"))
 
     def _judge(self, run: Run, column: str, steps: Steps, carried: Doubles) -> Iterator[Finding]:
-        reset = beside(run, ZERO_GRADS, steps, column, 0.0) >= 1
-        after = beside(run, FIRST_BACKWARD_NORM, steps, column)
+        reset = beside(run, q.ZERO_GRADS, steps, column, 0.0) >= 1
+        after = beside(run, q.FIRST_BACKWARD_NORM, steps, column)
         large = (carried > 0) & ~(carried < self.min_carried * after)
         rows = np.flatnonzero(large & ~reset)
         share = len(rows) / len(steps)
@@ -106,6 +101,6 @@ class MissingZeroGrad:
             carried=number(float(carried[rows[0]])),
             after=number(float(carried[rows[-1]])),
         )
-        evidence = Evidence(CARRIED_NORM.name, column, *ends, share, self.min_share)
+        evidence = Evidence(q.CARRIED_NORM.name, column, *ends, share, self.min_share)
         numbers = {"check_ups": len(rows), "share": share}
         yield Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_lossdiag.quantities import MODULE_FED_BY, MODULE_KIND, MODULE_LAST, Kind
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Kind
 from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Bools, Span, spans
@@ -69,14 +70,14 @@ def _model(column: str) -> str:
 
 def layout(run: Run) -> Layout:
     """The newest layout; what was not recorded is left out."""
-    kinds = {name: _kind(value) for name, value in _newest(run[MODULE_KIND]).items()}
+    kinds = {name: _kind(value) for name, value in _newest(run[q.MODULE_KIND]).items()}
     feeders: dict[str, str] = {}
-    if MODULE_FED_BY in run:
-        table = run[MODULE_FED_BY]
+    if q.MODULE_FED_BY in run:
+        table = run[q.MODULE_FED_BY]
         for name, index in _newest(table).items():
             if float(index).is_integer() and 0 <= index < len(table.columns):
                 feeders[name] = table.columns[int(index)]
-    ends = _newest(run[MODULE_LAST]) if MODULE_LAST in run else {}
+    ends = _newest(run[q.MODULE_LAST]) if q.MODULE_LAST in run else {}
     return Layout(kinds, feeders, frozenset(name for name, flag in ends.items() if flag == 1))
 
 

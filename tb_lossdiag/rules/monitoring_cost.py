@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import OWN_SECONDS, STEP_SECONDS, STEPS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import beside, counted, sightings, too_few
@@ -47,8 +48,8 @@ class MonitoringCost:
     name: ClassVar[str] = "monitoring-cost"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("Recording costs time")
-    reads: ClassVar[tuple[Quantity, ...]] = (OWN_SECONDS, STEP_SECONDS)
-    may_read: ClassVar[tuple[Quantity, ...]] = (STEPS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.OWN_SECONDS, q.STEP_SECONDS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEPS,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the time, 1; what people accept for watching
@@ -63,12 +64,12 @@ class MonitoringCost:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that costs too much."""
         judged = False
-        for column, steps, own in sightings(run, OWN_SECONDS):
-            whole = beside(run, STEP_SECONDS, steps, column)
+        for column, steps, own in sightings(run, q.OWN_SECONDS):
+            whole = beside(run, q.STEP_SECONDS, steps, column)
             kept = np.isfinite(whole) & (steps >= (steps[0] if len(steps) else 0) + self.skipped)
             if kept.sum() >= self.min_records:
                 judged = True
-                weights = counted(run, STEPS, steps[kept], column, 1.0)
+                weights = counted(run, q.STEPS, steps[kept], column, 1.0)
                 seconds = own[kept], whole[kept], weights
                 yield from self._judge(column, steps[kept], seconds)
         if not judged:
@@ -89,6 +90,6 @@ class MonitoringCost:
         words = {key: number(value) for key, value in numbers.items()}
         message = _MESSAGE.format(percent=f"{100 * share:.0f}", **words)
         ends = int(steps[0]), int(steps[-1])
-        evidence = Evidence(OWN_SECONDS.name, column, *ends, share, self.max_share)
+        evidence = Evidence(q.OWN_SECONDS.name, column, *ends, share, self.max_share)
         numbers["share"] = share
         yield Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)

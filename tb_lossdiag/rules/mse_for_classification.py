@@ -8,22 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_ACCURACY,
-    CALL_BASELINE,
-    CALL_OUTPUTS,
-    CALL_SOURCE,
-    CALL_TARGET_MAX,
-    CALL_TARGET_MIN,
-    CALL_TARGET_ONE_HOT,
-    CALL_TARGET_UNIQUE,
-    CALL_TARGET_WHOLE,
-    CALL_VALUE,
-    LOSS,
-    LOSS_NONFINITE,
-    Quantity,
-    Source,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, counts, mostly
 from tb_lossdiag.rules.progress import has_learned
@@ -79,17 +65,21 @@ class MseForClassification:
     name: ClassVar[str] = "mse-for-classification"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("A regression loss on classes")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_TARGET_WHOLE, CALL_TARGET_UNIQUE, CALL_OUTPUTS)
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_TARGET_WHOLE,
+        q.CALL_TARGET_UNIQUE,
+        q.CALL_OUTPUTS,
+    )
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_TARGET_ONE_HOT,
-        CALL_TARGET_MIN,
-        CALL_TARGET_MAX,
-        CALL_SOURCE,
-        CALL_ACCURACY,
-        CALL_VALUE,
-        CALL_BASELINE,
-        LOSS,
-        LOSS_NONFINITE,
+        q.CALL_TARGET_ONE_HOT,
+        q.CALL_TARGET_MIN,
+        q.CALL_TARGET_MAX,
+        q.CALL_SOURCE,
+        q.CALL_ACCURACY,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+        q.LOSS,
+        q.LOSS_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD602")
 
@@ -103,7 +93,7 @@ class MseForClassification:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per regression call on class-like targets."""
         for call in calls(run, REGRESSION):
-            known = ~np.isnan(call.of(CALL_TARGET_WHOLE))
+            known = ~np.isnan(call.of(q.CALL_TARGET_WHOLE))
             one_hot, binary, index = self._kinds(call)
             if mostly(one_hot, known, 1):
                 yield self._finding(call, (one_hot, known), _ONE_HOT, warn=not self._learned(call))
@@ -117,18 +107,18 @@ class MseForClassification:
 
     def _kinds(self, call: Call) -> tuple[Bools, Bools, Bools]:
         """bool[N] each: one-hot rows, yes-or-no targets of one output, indices of one output."""
-        whole = call.of(CALL_TARGET_WHOLE) == 1
-        low, high = call.of(CALL_TARGET_MIN), call.of(CALL_TARGET_MAX)
-        different, one = call.of(CALL_TARGET_UNIQUE), call.of(CALL_OUTPUTS) == 1
+        whole = call.of(q.CALL_TARGET_WHOLE) == 1
+        low, high = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)
+        different, one = call.of(q.CALL_TARGET_UNIQUE), call.of(q.CALL_OUTPUTS) == 1
         two = different == 2  # noqa: PLR2004
         binary = one & whole & two & np.isin(low, [0, -1]) & (high == 1)
         index = one & whole & (different > 2) & np.isin(low, [0, 1])  # noqa: PLR2004
         index &= high - low < self.max_classes
-        one_hot = whole & (call.of(CALL_TARGET_ONE_HOT) >= self.min_one_hot)
+        one_hot = whole & (call.of(q.CALL_TARGET_ONE_HOT) >= self.min_one_hot)
         return one_hot, binary, index
 
     def _learned(self, call: Call) -> bool:
-        accuracy = call.of(CALL_ACCURACY)[-3:]
+        accuracy = call.of(q.CALL_ACCURACY)[-3:]
         known = accuracy[~np.isnan(accuracy)]
         right = bool(known.size) and float(np.median(known)) >= self.min_learned
         return right or has_learned(call.run, self.min_learned) is True
@@ -136,12 +126,12 @@ class MseForClassification:
     def _finding(self, call: Call, seen: tuple[Bools, Bools], what: Text, *, warn: bool) -> Finding:
         hits, known = seen
         classes = float(
-            np.median(call.of(CALL_OUTPUTS if what is _ONE_HOT else CALL_TARGET_UNIQUE)[hits])
+            np.median(call.of(q.CALL_OUTPUTS if what is _ONE_HOT else q.CALL_TARGET_UNIQUE)[hits])
         )
         targets = what.format(
             classes=number(classes),
-            low=number(call.typical(CALL_TARGET_MIN)),
-            high=number(call.typical(CALL_TARGET_MAX)),
+            low=number(call.typical(q.CALL_TARGET_MIN)),
+            high=number(call.typical(q.CALL_TARGET_MAX)),
         )
         squashed = _SQUASHED if mostly(_squashed(call) & hits, known, 1) else _NOT_SQUASHED
         words = {"call": call.name, **counts(hits, known)}
@@ -149,7 +139,7 @@ class MseForClassification:
         target = "target.argmax(dim=1)" if what is _ONE_HOT else "target.long()"
         advice = _TWO if what is _BINARY else _MANY.format(target=target)
         evidence = call.evidence(
-            CALL_TARGET_UNIQUE, hits, call.typical(CALL_TARGET_UNIQUE), self.max_classes
+            q.CALL_TARGET_UNIQUE, hits, call.typical(q.CALL_TARGET_UNIQUE), self.max_classes
         )
         severity = self.severity if warn else Severity.INFO
         numbers = {"classes": classes}

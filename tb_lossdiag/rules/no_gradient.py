@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    GRADIENT_NONFINITE,
-    GRADIENT_NORM,
-    PARAMETER_NORM,
-    PARAMETER_TRAINABLE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
@@ -59,8 +54,12 @@ class NoGradient:
     name: ClassVar[str] = "no-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Parameters without a gradient")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, GRADIENT_NONFINITE, PARAMETER_NORM)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        q.GRADIENT_NORM,
+        q.GRADIENT_NONFINITE,
+        q.PARAMETER_NORM,
+    )
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602", "LD605")
 
     #: records in which others have a gradient; a branch that is used now and then shows up within that many
@@ -68,7 +67,7 @@ class NoGradient:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names all parameters without a gradient."""
-        gradient, count = run.aligned(GRADIENT_NORM, GRADIENT_NONFINITE)
+        gradient, count = run.aligned(q.GRADIENT_NORM, q.GRADIENT_NONFINITE)
         has: Bools = ~np.isnan(gradient.values) | ~np.isnan(count.values)
         judged = has.any(axis=1, keepdims=True)
         if judged.sum() < self.min_records:
@@ -101,7 +100,7 @@ class NoGradient:
         advice = _ADVICE.format(names=listed(patterns, 2), target=_target(patterns[0]))
         # One piece per module: its first parameter stands for it.
         shown = dict.fromkeys(_first_of(pattern, names) for pattern in patterns)
-        evidence = tuple(Evidence(PARAMETER_NORM.name, name, first, last) for name in shown)
+        evidence = tuple(Evidence(q.PARAMETER_NORM.name, name, first, last) for name in shown)
         subject = patterns[0] if len(patterns) == 1 else ""
         numbers = {"parameters": len(names), "trainable": len(trainable)}
         return Finding(self.code, self.severity, subject, evidence, message, advice, numbers)
@@ -109,11 +108,11 @@ class NoGradient:
 
 def _required(run: Run, gradient: Table) -> Bools:
     """bool[T, C]: whether a parameter requires a gradient, by what was last said of it; else whether its norm is known."""
-    norm = held(run[PARAMETER_NORM], gradient.steps, gradient.columns)
+    norm = held(run[q.PARAMETER_NORM], gradient.steps, gradient.columns)
     known: Bools = np.isfinite(norm.values)[norm.rows]
-    if PARAMETER_TRAINABLE not in run:
+    if q.PARAMETER_TRAINABLE not in run:
         return known
-    flag = held(run[PARAMETER_TRAINABLE], gradient.steps, gradient.columns)
+    flag = held(run[q.PARAMETER_TRAINABLE], gradient.steps, gradient.columns)
     said, needed = ~np.isnan(flag.values), flag.values == 1
     required: Bools = (known & ~said[flag.rows]) | needed[flag.rows]
     return required

@@ -8,16 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    ACTIVATION_NONFINITE,
-    AMP_SCALE,
-    GRADIENT_NONFINITE,
-    LOSS_NONFINITE,
-    LOSS_TERM_NONFINITE,
-    NONFINITE_STEPS,
-    PARAMETER_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules import broken
 from tb_lossdiag.rules.broken import Broken
@@ -69,14 +61,14 @@ class NonFiniteGradient:
     name: ClassVar[str] = "non-finite-gradient"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Gradients are NaN or infinite")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NONFINITE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NONFINITE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        LOSS_NONFINITE,
-        LOSS_TERM_NONFINITE,
-        NONFINITE_STEPS,
-        PARAMETER_NORM,
-        ACTIVATION_NONFINITE,
-        AMP_SCALE,
+        q.LOSS_NONFINITE,
+        q.LOSS_TERM_NONFINITE,
+        q.NONFINITE_STEPS,
+        q.PARAMETER_NORM,
+        q.ACTIVATION_NONFINITE,
+        q.AMP_SCALE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD102", "LD205", "LD304", "LD705", "LD802")
 
@@ -93,7 +85,7 @@ class NonFiniteGradient:
         yield self._finding(run, first)
 
     def _finding(self, run: Run, first: Broken) -> Finding:
-        table = run[GRADIENT_NONFINITE]
+        table = run[q.GRADIENT_NONFINITE]
         bad = table.values > 0
         rows = np.flatnonzero(bad.any(axis=1))
         known = ~np.isnan(table.values)
@@ -109,7 +101,7 @@ class NonFiniteGradient:
         }
         message = _MESSAGE.format(before=before, **words)
         last = int(table.steps[rows[-1]])
-        evidence = Evidence(GRADIENT_NONFINITE.name, first.column, first.step, last)
+        evidence = Evidence(q.GRADIENT_NONFINITE.name, first.column, first.step, last)
         survived = broken.survives(run) and hit < self.max_survived * total
         severity = Severity.WARNING if survived else self.severity
         advice = _ADVICE.format(name=first.column)
@@ -124,4 +116,4 @@ def _before(run: Run, first: Broken) -> Text:
         return _WEIGHTS.format(name=weight.column, step=str(weight.step))
     if activation is not None and activation.step <= first.step:
         return _ACTIVATION.format(name=activation.column, step=str(activation.step))
-    return _FINITE if LOSS_NONFINITE in run else _NO_LOSS
+    return _FINITE if q.LOSS_NONFINITE in run else _NO_LOSS

@@ -8,18 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    ACTIVATION_NONFINITE,
-    GRADIENT_NONFINITE,
-    LOSS,
-    LOSS_NONFINITE,
-    LOSS_TERM,
-    LOSS_TERM_NONFINITE,
-    NONFINITE_STEPS,
-    PARAMETER_NORM,
-    STEPS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run, Steps
 from tb_lossdiag.rules import broken
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
@@ -86,15 +76,15 @@ class NonFiniteLoss:
     name: ClassVar[str] = "non-finite-loss"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss is NaN or infinite")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS, LOSS_NONFINITE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.LOSS_NONFINITE)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        LOSS_TERM,
-        LOSS_TERM_NONFINITE,
-        GRADIENT_NONFINITE,
-        NONFINITE_STEPS,
-        PARAMETER_NORM,
-        ACTIVATION_NONFINITE,
-        STEPS,
+        q.LOSS_TERM,
+        q.LOSS_TERM_NONFINITE,
+        q.GRADIENT_NONFINITE,
+        q.NONFINITE_STEPS,
+        q.PARAMETER_NORM,
+        q.ACTIVATION_NONFINITE,
+        q.STEPS,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD102", "LD103", "LD104", "LD107", "LD205", "LD403", "LD705",
@@ -105,8 +95,8 @@ class NonFiniteLoss:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the first value that is not finite."""
-        found = [*self._broken(run, LOSS_TERM_NONFINITE, LOSS_TERM)]
-        found += self._broken(run, LOSS_NONFINITE, LOSS)
+        found = [*self._broken(run, q.LOSS_TERM_NONFINITE, q.LOSS_TERM)]
+        found += self._broken(run, q.LOSS_NONFINITE, q.LOSS)
         if found:
             yield self._finding(run, min(found, key=lambda item: item.evidence.first_step))
 
@@ -154,15 +144,15 @@ class NonFiniteLoss:
 
 def _steps(run: Run, at: Steps) -> int:
     """Optimizer steps behind these records; their number where that isn't recorded."""
-    if STEPS not in run or len(run[STEPS].columns) > 1:
+    if q.STEPS not in run or len(run[q.STEPS].columns) > 1:
         return len(at)
-    counted = run[STEPS].at(at)[:, 0]
+    counted = run[q.STEPS].at(at)[:, 0]
     return max(int(np.where(np.isfinite(counted), counted, 1.0).sum()), 1)
 
 
 def _origin(run: Run, step: int) -> Text:
     """What was broken before the loss at a step."""
-    if GRADIENT_NONFINITE not in run:
+    if q.GRADIENT_NONFINITE not in run:
         return _UNKNOWN
     gradient, weight = broken.first_gradient(run), broken.first_weight(run)
     activation = broken.first_activation(run)

@@ -9,17 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_OUTPUTS,
-    CALL_SAMPLES,
-    CALL_SUMMED,
-    CALL_VALUE,
-    LEARNING_RATE,
-    LOSS,
-    STEPS,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.calls import Guess, guesses
 from tb_lossdiag.rules.curve import Curve, curve_of, needs_one_model
@@ -80,15 +71,15 @@ class NotLearning:
     name: ClassVar[str] = "not-learning"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss does not fall")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        LEARNING_RATE,
-        CALL_VALUE,
-        CALL_BASELINE,
-        CALL_OUTPUTS,
-        CALL_SAMPLES,
-        CALL_SUMMED,
-        STEPS,
+        q.LEARNING_RATE,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+        q.CALL_OUTPUTS,
+        q.CALL_SAMPLES,
+        q.CALL_SUMMED,
+        q.STEPS,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -108,7 +99,7 @@ class NotLearning:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss has stayed at its start, or at that of guessing."""
         needs_one_model(run)
-        loss = curve_of(run, LOSS)
+        loss = curve_of(run, q.LOSS)
         loss.needs_positive()
         loss.needs(self.min_records)
         needs_beginning(loss)
@@ -122,7 +113,7 @@ class NotLearning:
 
     def _guess(self, run: Run, loss: Curve, end: float, error: float) -> Text:
         """What kind of guessing costs as much as the loss does at the end."""
-        if CALL_VALUE in run and CALL_BASELINE in run:
+        if q.CALL_VALUE in run and q.CALL_BASELINE in run:
             known = guesses(run)
             return self._blind(known[0], loss, (end, error)) if len(known) == 1 else _NO_GUESS
         # A level that isn't known that well may lie near ln 2 by chance.
@@ -166,7 +157,7 @@ class NotLearning:
         message = _MESSAGE.format(guess=guess, records=len(loss), **words)
         at = "" if lr is None else f" (`lr` {number(lr)})"
         ends = int(loss.steps[0]), int(loss.steps[-1])
-        evidence = Evidence(LOSS.name, "", *ends, end, (1 - self.max_fall) * start)
+        evidence = Evidence(q.LOSS.name, "", *ends, end, (1 - self.max_fall) * start)
         numbers = {"start": start, "end": end}
         advice = _ADVICE.format(rate=at)
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)

@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    PARAMETER_DECAY,
-    PARAMETER_ROLE,
-    PARAMETER_TRAINABLE,
-    Quantity,
-    Role,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, Role
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -56,8 +51,8 @@ class OptimizerHygiene:
     name: ClassVar[str] = "optimizer-hygiene"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("Decay where it doesn't help")
-    reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_DECAY, PARAMETER_ROLE)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_TRAINABLE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_DECAY, q.PARAMETER_ROLE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: weight decay, 1; classic SGD recipes decay everything by 1e-4 to 5e-4 without harm, AdamW's default is 1e-2
@@ -67,17 +62,17 @@ class OptimizerHygiene:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names the parameters."""
-        decays = [each for each in sightings(run, PARAMETER_DECAY) if len(each.values)]
+        decays = [each for each in sightings(run, q.PARAMETER_DECAY) if len(each.values)]
         if not decays:
             raise NotEnough(Text("an optimizer that holds parameters"))
         pulled = {
             name: float(values[-1])
             for name, steps, values in decays
             if values[-1] >= self.min_decay
-            and before(run, PARAMETER_TRAINABLE, int(steps[-1]), name) != 0
+            and before(run, q.PARAMETER_TRAINABLE, int(steps[-1]), name) != 0
         }
         found: dict[Role, list[str]] = {Role.BIAS: [], Role.NORM: [], Role.EMBEDDING: []}
-        for name, _, roles in sightings(run, PARAMETER_ROLE):
+        for name, _, roles in sightings(run, q.PARAMETER_ROLE):
             if name in pulled and len(roles) and roles[-1] in found:
                 found[Role(int(roles[-1]))].append(name)
         if sum(map(len, found.values())) >= self.min_parameters:
@@ -100,8 +95,8 @@ class OptimizerHygiene:
             "optimizer": optimizer if optimizer.isidentifier() and optimizer != "Adam" else "AdamW",
         }
         advice = _ADVICE.format(coupled=coupled, **words)
-        table = run[PARAMETER_DECAY]
+        table = run[q.PARAMETER_DECAY]
         ends = int(table.steps[0]), int(table.steps[-1])
-        evidence = Evidence(PARAMETER_DECAY.name, names[0], *ends, decay, self.min_decay)
+        evidence = Evidence(q.PARAMETER_DECAY.name, names[0], *ends, decay, self.min_decay)
         numbers = {"decay": decay, "parameters": len(names)}
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)

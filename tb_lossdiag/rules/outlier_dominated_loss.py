@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_OUTPUTS,
-    CALL_TARGET_STD,
-    CALL_TOP_EXPECTED,
-    CALL_TOP_SHARE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
@@ -61,8 +56,8 @@ class OutlierDominatedLoss:
     name: ClassVar[str] = "outlier-dominated-loss"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Outliers dominate the loss")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_TOP_SHARE, CALL_TOP_EXPECTED)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CALL_OUTPUTS, CALL_TARGET_STD)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_TOP_SHARE, q.CALL_TOP_EXPECTED)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS, q.CALL_TARGET_STD)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105", "LD203", "LD301")
 
     #: share of the summed loss, 1; half is what "dominates" means
@@ -77,30 +72,33 @@ class OutlierDominatedLoss:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per squared loss that few elements dominate."""
         found = calls(run, ("mse_loss",))
-        if max(int((~np.isnan(call.of(CALL_TOP_SHARE))).sum()) for call in found) < self.min_checks:
+        if (
+            max(int((~np.isnan(call.of(q.CALL_TOP_SHARE))).sum()) for call in found)
+            < self.min_checks
+        ):
             least = self.min_checks
             raise NotEnough(
                 Text("at least {least} check-ups with 50 elements or more").format(least=least)
             )
         for call in found:
-            share, expected = call.of(CALL_TOP_SHARE), call.of(CALL_TOP_EXPECTED)
-            known = ~np.isnan(share) & ~(call.of(CALL_OUTPUTS) > self.max_outputs)
+            share, expected = call.of(q.CALL_TOP_SHARE), call.of(q.CALL_TOP_EXPECTED)
+            known = ~np.isnan(share) & ~(call.of(q.CALL_OUTPUTS) > self.max_outputs)
             hits = (share >= self.min_share) & (share >= self.min_factor * expected)
             if mostly(hits, known, self.min_checks):
                 yield self._finding(call, hits & known, known)
 
     def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
-        share = float(np.median(call.of(CALL_TOP_SHARE)[hits]))
-        expected = float(np.median(call.of(CALL_TOP_EXPECTED)[hits]))
+        share = float(np.median(call.of(q.CALL_TOP_SHARE)[hits]))
+        expected = float(np.median(call.of(q.CALL_TOP_EXPECTED)[hits]))
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),
             share=number(100 * share),
             expected=number(100 * expected),
         )
-        spread = call.typical(CALL_TARGET_STD)
+        spread = call.typical(q.CALL_TARGET_STD)
         delta = number(float(f"{0.1 * spread:.1g}")) if spread > 0 else "1.0"
-        evidence = call.evidence(CALL_TOP_SHARE, hits, share, self.min_share)
+        evidence = call.evidence(q.CALL_TOP_SHARE, hits, share, self.min_share)
         numbers = {"share": share, "expected": expected}
         advice = _ADVICE.format(delta=delta)
         return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)

@@ -9,18 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_OUTPUTS,
-    CALL_SOURCE,
-    CALL_TARGET_INDEX,
-    CALL_TARGET_MAX,
-    CALL_TARGET_MEAN,
-    CALL_TARGET_MIN,
-    CALL_TARGET_ONE_HOT,
-    CALL_TARGET_WHOLE,
-    Quantity,
-    Source,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, counts, mostly
 from tb_lossdiag.rules.ranges import NAMES, RANGES, cross_entropy_floor
@@ -110,14 +100,14 @@ class OutputRangeMismatch:
     name: ClassVar[str] = "output-range-mismatch"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The output can't reach the targets")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_SOURCE, CALL_OUTPUTS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_SOURCE, q.CALL_OUTPUTS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_TARGET_MIN,
-        CALL_TARGET_MAX,
-        CALL_TARGET_MEAN,
-        CALL_TARGET_INDEX,
-        CALL_TARGET_ONE_HOT,
-        CALL_TARGET_WHOLE,
+        q.CALL_TARGET_MIN,
+        q.CALL_TARGET_MAX,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_INDEX,
+        q.CALL_TARGET_ONE_HOT,
+        q.CALL_TARGET_WHOLE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD110", "LD201", "LD203", "LD205", "LD206", "LD505", "LD602", "LD701", "LD702", "LD705", "LD707",
@@ -131,8 +121,8 @@ class OutputRangeMismatch:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding per call."""
         for call in calls(run):
-            known = ~np.isnan(call.of(CALL_SOURCE))
-            one = call.of(CALL_OUTPUTS) == 1
+            known = ~np.isnan(call.of(q.CALL_SOURCE))
+            one = call.of(q.CALL_OUTPUTS) == 1
             lone = one & call.made_by(Source.SOFTMAX)
             if mostly(lone, known, 1):
                 yield self._constant(call, (lone & known, known), _ONE_UNIT)
@@ -149,28 +139,28 @@ class OutputRangeMismatch:
 
     def _constant(self, call: Call, seen: tuple[Bools, Bools], text: Text) -> Finding:
         message = text.format(call=call.name, **counts(*seen))
-        evidence = call.evidence(CALL_OUTPUTS, seen[0], 1.0, 2.0)
+        evidence = call.evidence(q.CALL_OUTPUTS, seen[0], 1.0, 2.0)
         return self._of(Severity.ERROR, evidence, message, _ONE_ADVICE)
 
     def _several(self, call: Call) -> Bools:
         """Check-ups in which a softmax's rows are compared with rows that mostly don't sum to 1."""
-        rows = (call.of(CALL_OUTPUTS) > 1) & (call.of(CALL_TARGET_WHOLE) == 1)
-        rows &= (call.of(CALL_TARGET_MIN) == 0) & (call.of(CALL_TARGET_MAX) == 1)
-        rows &= (call.of(CALL_TARGET_ONE_HOT) < self.max_one_hot) & call.made_by(Source.SOFTMAX)
+        rows = (call.of(q.CALL_OUTPUTS) > 1) & (call.of(q.CALL_TARGET_WHOLE) == 1)
+        rows &= (call.of(q.CALL_TARGET_MIN) == 0) & (call.of(q.CALL_TARGET_MAX) == 1)
+        rows &= (call.of(q.CALL_TARGET_ONE_HOT) < self.max_one_hot) & call.made_by(Source.SOFTMAX)
         fits: Bools = rows & np.isin(call.function, (*REGRESSION, "binary_cross_entropy"))
         return fits
 
     def _many(self, call: Call, hits: Bools, known: Bools) -> Finding:
-        other = 1 - float(np.median(call.of(CALL_TARGET_ONE_HOT)[hits]))
-        words = {"outputs": number(call.typical(CALL_OUTPUTS)), "percent": number(100 * other)}
+        other = 1 - float(np.median(call.of(q.CALL_TARGET_ONE_HOT)[hits]))
+        words = {"outputs": number(call.typical(q.CALL_OUTPUTS)), "percent": number(100 * other)}
         message = _SEVERAL.format(call=call.name, **words, **counts(hits, known))
-        evidence = call.evidence(CALL_TARGET_ONE_HOT, hits, 1 - other, self.max_one_hot)
+        evidence = call.evidence(q.CALL_TARGET_ONE_HOT, hits, 1 - other, self.max_one_hot)
         return self._of(self.severity, evidence, message, _SEVERAL_ADVICE)
 
     def _log_relu(self, call: Call, hits: Bools, known: Bools) -> Finding:
         message = _LOG_RELU.format(call=call.name, **counts(hits, known))
         advice = _LOGIT_ADVICE.format(source="ReLU", function="cross_entropy")
-        evidence = call.evidence(CALL_SOURCE, hits, float(Source.LOG_RELU), None)
+        evidence = call.evidence(q.CALL_SOURCE, hits, float(Source.LOG_RELU), None)
         return self._of(Severity.ERROR, evidence, message, advice)
 
     def _squashed(self, call: Call, known: Bools) -> Iterator[Finding]:
@@ -187,7 +177,7 @@ class OutputRangeMismatch:
                 floor = _floor(call, source)
                 message = _SQUASHED.format(floor=floor, **words)
                 advice = _LOGIT_ADVICE.format(source=NAMES[source], function=call.function)
-                evidence = call.evidence(CALL_SOURCE, hits, float(source), None)
+                evidence = call.evidence(q.CALL_SOURCE, hits, float(source), None)
                 yield self._of(self.severity, evidence, message, advice)
 
     def _unreached(self, call: Call, known: Bools) -> Iterator[Finding]:
@@ -202,8 +192,8 @@ class OutputRangeMismatch:
     def _outside(self, call: Call, source: Source) -> tuple[Bools, Bools]:
         """bool[N] each: targets go beyond the range; even their mean does."""
         low, high = RANGES[source]
-        least, most = call.of(CALL_TARGET_MIN), call.of(CALL_TARGET_MAX)
-        mean = call.of(CALL_TARGET_MEAN)
+        least, most = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)
+        mean = call.of(q.CALL_TARGET_MEAN)
         nowhere = np.zeros(len(mean), bool)
         if call.function == "poisson_nll_loss":
             far = (mean > math.e) if high <= 1 else nowhere
@@ -213,18 +203,18 @@ class OutputRangeMismatch:
         excess = np.maximum(low - least, most - high)
         far = (mean < low) | (mean > high)
         outside = far | (excess > self.min_excess * (most - least))
-        return outside & ~(call.of(CALL_TARGET_INDEX) == 1), far
+        return outside & ~(call.of(q.CALL_TARGET_INDEX) == 1), far
 
     def _beyond(self, call: Call, source: Source, seen: tuple[Bools, Bools], far: bool) -> Finding:
         hits = seen[0]
-        least, most = call.of(CALL_TARGET_MIN)[hits], call.of(CALL_TARGET_MAX)[hits]
+        least, most = call.of(q.CALL_TARGET_MIN)[hits], call.of(q.CALL_TARGET_MAX)[hits]
         ends = {"least": number(float(np.min(least))), "most": number(float(np.max(most)))}
         message = _UNREACHED.format(
             call=call.name, source=NAMES[source], **reach(source), **ends, **counts(*seen)
         )
         high = RANGES[source][1]
         evidence = call.evidence(
-            CALL_TARGET_MAX, hits, float(np.max(most)), high if math.isfinite(high) else None
+            q.CALL_TARGET_MAX, hits, float(np.max(most)), high if math.isfinite(high) else None
         )
         severity = Severity.ERROR if far else self.severity
         return self._of(
@@ -239,7 +229,7 @@ def _floor(call: Call, source: Source) -> Text:
     """What the squashed logits leave of the loss at best."""
     if call.function != "cross_entropy":
         return _NEVER_NO if source is Source.RELU else _NOTHING
-    classes = call.typical(CALL_OUTPUTS)
+    classes = call.typical(q.CALL_OUTPUTS)
     floor = cross_entropy_floor(source, classes)
     return (
         _NOTHING if floor is None else _FLOOR.format(classes=number(classes), floor=number(floor))

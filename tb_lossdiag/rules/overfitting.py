@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -54,7 +55,7 @@ class Overfitting:
     name: ClassVar[str] = "overfitting"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The model overfits")
-    reads: ClassVar[tuple[Quantity, ...]] = (VALIDATION_LOSS, LOSS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.VALIDATION_LOSS, q.LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD108",)
 
@@ -71,7 +72,7 @@ class Overfitting:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if validation turned and training did not."""
-        validation, train = curve_of(run, VALIDATION_LOSS), curve_of(run, LOSS)
+        validation, train = curve_of(run, q.VALIDATION_LOSS), curve_of(run, q.LOSS)
         for loss, least in ((validation, self.min_run), (train, self.min_run)):
             loss.needs_positive()
             loss.needs(least)
@@ -113,7 +114,7 @@ class Overfitting:
             train_then=number(train[0]),
             train_now=number(train[1]),
         )
-        evidence = Evidence(VALIDATION_LOSS.name, "", *ends, end, (1 + self.min_rise) * least)
+        evidence = Evidence(q.VALIDATION_LOSS.name, "", *ends, end, (1 + self.min_rise) * least)
         numbers = {"best_step": best_step, "best": least, "end": end}
         advice = _ADVICE.format(best_step=str(best_step))
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)

@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    GRADIENT_NORM,
-    PARAMETER_HELD,
-    PARAMETER_NORM,
-    PARAMETER_TRAINABLE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import compact, listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
@@ -57,8 +52,8 @@ class ParametersNotInOptimizer:
     name: ClassVar[str] = "parameters-not-in-optimizer"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Parameters that no optimizer holds")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_HELD)
-    may_read: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_TRAINABLE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM, q.PARAMETER_HELD)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_NORM, q.PARAMETER_TRAINABLE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD605")
 
     #: records with a gradient; by then every optimizer of a loop has been seen
@@ -68,7 +63,7 @@ class ParametersNotInOptimizer:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names all parameters nobody holds."""
-        gradient, held = run[GRADIENT_NORM], run[PARAMETER_HELD]
+        gradient, held = run[q.GRADIENT_NORM], run[q.PARAMETER_HELD]
         flags = held.values[np.isfinite(held.values).any(axis=1)]
         if not len(flags) or len(gradient) < self.min_records:
             least = self.min_records
@@ -91,14 +86,14 @@ class ParametersNotInOptimizer:
         """Parameters whose norm changes: something updates them."""
         return {
             each.column
-            for each in sightings(run, PARAMETER_NORM)
+            for each in sightings(run, q.PARAMETER_NORM)
             if len(each.values) and np.ptp(each.values) > self.max_drift * each.values.max()
         }
 
     def _finding(
         self, run: Run, names: list[str], trained: list[str], *, held_any: bool
     ) -> Finding:
-        gradient = run[GRADIENT_NORM]
+        gradient = run[q.GRADIENT_NORM]
         patterns = compact(names, trained)
         rows = np.flatnonzero(
             ~np.isnan(np.stack([gradient.column(name) for name in names])).all(axis=0)
@@ -117,7 +112,7 @@ class ParametersNotInOptimizer:
         # One piece per module: its first parameter stands for it.
         starts = [pattern.removesuffix("*") for pattern in patterns]
         shown = [next(n for n in names if n.startswith(start)) for start in starts]
-        evidence = tuple(Evidence(GRADIENT_NORM.name, n, *ends) for n in dict.fromkeys(shown))
+        evidence = tuple(Evidence(q.GRADIENT_NORM.name, n, *ends) for n in dict.fromkeys(shown))
         severity = self.severity if held_any else Severity.ERROR
         subject = patterns[0] if len(patterns) == 1 else ""
         return Finding(
@@ -133,5 +128,5 @@ class ParametersNotInOptimizer:
 
 def _frozen(run: Run) -> set[str]:
     """Parameters that were never trainable; a gradient they have is an old one."""
-    seen = sightings(run, PARAMETER_TRAINABLE)
+    seen = sightings(run, q.PARAMETER_TRAINABLE)
     return {each.column for each in seen if len(each.values) and not each.values.any()}

@@ -8,14 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    GRADIENT_NORM,
-    PARAMETER_CLIPPED,
-    PARAMETER_HELD,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.clips import BY_VALUE
 from tb_lossdiag.rules.layers import compact, global_norm, listed
@@ -59,12 +53,12 @@ class PartialClipping:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The clip leaves parameters out")
     reads: ClassVar[tuple[Quantity, ...]] = (
-        PARAMETER_CLIPPED,
-        PARAMETER_HELD,
-        GRADIENT_NORM,
-        CLIP_MAX_NORM,
+        q.PARAMETER_CLIPPED,
+        q.PARAMETER_HELD,
+        q.GRADIENT_NORM,
+        q.CLIP_MAX_NORM,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (CLIP_GLOBAL_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_GLOBAL_NORM,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: records with a gradient; by then every clip of a loop has been seen
@@ -76,14 +70,14 @@ class PartialClipping:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names all parameters the clip leaves out."""
-        gradient = run[GRADIENT_NORM]
-        names = [name for name in run[CLIP_MAX_NORM].columns if not name.startswith(BY_VALUE)]
+        gradient = run[q.GRADIENT_NORM]
+        names = [name for name in run[q.CLIP_MAX_NORM].columns if not name.startswith(BY_VALUE)]
         if len(names) != 1:
             raise NotEnough(Text("exactly one clip call by norm"))
         has = (~np.isnan(gradient.values)).sum(axis=0) >= self.min_records
         if not has.any():
             raise too_few(self.min_records, Text("records of gradients"))
-        clipped, held = _ever(run, PARAMETER_CLIPPED), _ever(run, PARAMETER_HELD)
+        clipped, held = _ever(run, q.PARAMETER_CLIPPED), _ever(run, q.PARAMETER_HELD)
         trained = [n for n, ok in zip(gradient.columns, has, strict=True) if ok and held.get(n)]
         left = [name for name in trained if clipped.get(name) is False]
         if left and any(clipped.values()):
@@ -93,14 +87,14 @@ class PartialClipping:
         self, run: Run, left: Sequence[str], trained: Sequence[str], clip: str
     ) -> Iterator[Finding]:
         out = _norm(run, left)
-        bounds = run[CLIP_MAX_NORM].column(clip)
+        bounds = run[q.CLIP_MAX_NORM].column(clip)
         finite = bounds[np.isfinite(bounds)].astype(np.float64)
         bound = float(np.median(finite)) if len(finite) else np.inf
         over, part = out > bound, float(median(out / _norm(run, trained)))
         often = bool(over.mean() > self.min_over)
         if not often and not part >= self.min_norm:
             return
-        steps = run[GRADIENT_NORM].steps
+        steps = run[q.GRADIENT_NORM].steps
         patterns = compact(left, trained)
         words = {
             "count": str(len(left)),
@@ -117,7 +111,7 @@ class PartialClipping:
             self.code,
             self.severity if often else Severity.INFO,
             patterns[0] if len(patterns) == 1 else "",
-            (Evidence(GRADIENT_NORM.name, loudest, *ends, float(over.mean()), self.min_over),),
+            (Evidence(q.GRADIENT_NORM.name, loudest, *ends, float(over.mean()), self.min_over),),
             _MESSAGE.format(**words),
             _ADVICE.format(max_norm=number(bound), names=listed(patterns, 2)),
             {"parameters": len(left), "share": part},
@@ -133,5 +127,5 @@ def _ever(run: Run, quantity: Quantity) -> dict[str, bool]:
 
 def _norm(run: Run, names: Sequence[str]) -> Doubles:
     """float64[T]: the largest norm over these parameters' gradients in each record's window."""
-    table = run.highest(GRADIENT_NORM)
+    table = run.highest(q.GRADIENT_NORM)
     return global_norm(np.stack([table.column(name) for name in names], axis=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.quantities import CALL_BASELINE, CALL_VALUE, LOSS, LOSS_NONFINITE
+from tb_lossdiag import quantities as q
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.loss_calls import calls
@@ -22,9 +22,9 @@ def fall(run: Run) -> float | None:
     The start is the first record, or the level of the first three if that is lower: a loss that leaps up and comes back has won
     nothing.
     """
-    if LOSS not in run:
+    if q.LOSS not in run:
         return None
-    loss = curve_of(run, LOSS)
+    loss = curve_of(run, q.LOSS)
     if len(loss) < _LEAST or loss.may_be_negative or not np.isfinite(loss.level[-1]):
         return None
     start = min(float(loss.values[0]), loss.start)
@@ -33,13 +33,13 @@ def fall(run: Run) -> float | None:
 
 def broke(run: Run) -> bool:
     """Whether any recorded loss was NaN or infinite."""
-    return LOSS_NONFINITE in run and bool(np.any(run[LOSS_NONFINITE].values > 0))
+    return q.LOSS_NONFINITE in run and bool(np.any(run[q.LOSS_NONFINITE].values > 0))
 
 
 def below_baseline(run: Run) -> bool | None:
     """Whether any loss call has come below the best constant answer in its last check-ups; None where no call tells."""
     try:
-        ratios = [call.of(CALL_VALUE) / call.of(CALL_BASELINE) for call in calls(run)]
+        ratios = [call.of(q.CALL_VALUE) / call.of(q.CALL_BASELINE) for call in calls(run)]
     except NotEnough:
         return None
     newest = [ratio[np.isfinite(ratio)][-_NEWEST:] for ratio in ratios]

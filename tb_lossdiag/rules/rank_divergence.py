@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import RANK_GRADIENT_SPREAD, RANK_PARAMETER_SPREAD, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, sightings, too_few
@@ -52,8 +53,8 @@ class RankDivergence:
     name: ClassVar[str] = "rank-divergence"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The ranks train different models")
-    reads: ClassVar[tuple[Quantity, ...]] = (RANK_PARAMETER_SPREAD,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (RANK_GRADIENT_SPREAD,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.RANK_PARAMETER_SPREAD,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.RANK_GRADIENT_SPREAD,)
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD105")
 
     #: relative spread, 1; equal parameters have 0, a float32 sum in another order 1e-7
@@ -65,18 +66,18 @@ class RankDivergence:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose ranks went apart; the parameters speak first."""
-        parameters = list(sightings(run, RANK_PARAMETER_SPREAD))
+        parameters = list(sightings(run, q.RANK_PARAMETER_SPREAD))
         if max((len(each.steps) for each in parameters), default=0) < self.min_records:
             raise too_few(self.min_records, Text("comparisons of the ranks"))
-        gradients = {each.column: each for each in sightings(run, RANK_GRADIENT_SPREAD)}
+        gradients = {each.column: each for each in sightings(run, q.RANK_GRADIENT_SPREAD)}
         for each in parameters:
             yield from self._judge(each, gradients.get(each.column))
 
     def _judge(self, parameters: Sighting, gradients: Sighting | None) -> Iterator[Finding]:
         if apart := self._apart(parameters.values, self.max_parameter_spread):
-            yield self._finding(RANK_PARAMETER_SPREAD, parameters, apart, _PARAMETERS)
+            yield self._finding(q.RANK_PARAMETER_SPREAD, parameters, apart, _PARAMETERS)
         elif gradients and (apart := self._apart(gradients.values, self.max_gradient_spread)):
-            yield self._finding(RANK_GRADIENT_SPREAD, gradients, apart, _GRADIENTS)
+            yield self._finding(q.RANK_GRADIENT_SPREAD, gradients, apart, _GRADIENTS)
 
     def _apart(self, spread: np.ndarray[tuple[int], np.dtype[np.float64]], bound: float) -> int:
         """Records at the end that are all above the bound; 0 if there are too few."""
@@ -89,7 +90,7 @@ class RankDivergence:
         spread = float(np.median(seen.values[-records:]))
         bound = (
             self.max_parameter_spread
-            if quantity is RANK_PARAMETER_SPREAD
+            if quantity is q.RANK_PARAMETER_SPREAD
             else self.max_gradient_spread
         )
         evidence = Evidence(quantity.name, seen.column, *ends, spread, bound)

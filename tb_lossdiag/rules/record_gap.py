@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 
@@ -60,8 +61,8 @@ class RecordGap:
     name: ClassVar[str] = "record-gap"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Records may be missing")
-    reads: ClassVar[tuple[Quantity, ...]] = (OTHER_WRITERS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.OTHER_WRITERS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: writers; TensorBoard supports one per folder
@@ -78,11 +79,11 @@ class RecordGap:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding for the first session that wasn't alone, and one per gap."""
         yield from self._shared(run)
-        if LOSS in run:
+        if q.LOSS in run:
             yield from self._gaps(run)
 
     def _gaps(self, run: Run) -> Iterator[Finding]:
-        steps = run[LOSS].steps
+        steps = run[q.LOSS].steps
         between = np.diff(steps)
         if len(between) < 3:  # noqa: PLR2004  (one before, the gap, one after)
             return
@@ -95,19 +96,19 @@ class RecordGap:
             ends = int(steps[place + 1]), int(steps[place + 2])
             times = float(middle[place] / around[place])
             message = _GAP.format(first=str(ends[0]), last=str(ends[1]), times=number(round(times)))
-            evidence = Evidence(LOSS.name, "", *ends, times, self.min_times)
+            evidence = Evidence(q.LOSS.name, "", *ends, times, self.min_times)
             numbers = {"steps": float(middle[place])}
             yield Finding(self.code, Severity.INFO, "", (evidence,), message, _GAP_ADVICE, numbers)
 
     def _shared(self, run: Run) -> Iterator[Finding]:
-        sessions = run[OTHER_WRITERS]
+        sessions = run[q.OTHER_WRITERS]
         others = sessions.column("")
         shared = np.flatnonzero(others >= self.min_others)
         if len(shared):
             first, last = int(sessions.steps[shared[0]]), int(sessions.steps[shared[-1]])
             count = float(others[shared[0]])
             message = _MESSAGE.format(step=str(first), count=number(count))
-            evidence = Evidence(OTHER_WRITERS.name, "", first, last, count, self.min_others)
+            evidence = Evidence(q.OTHER_WRITERS.name, "", first, last, count, self.min_others)
             yield Finding(
                 self.code, self.severity, "", (evidence,), message, _ADVICE, {"writers": count}
             )

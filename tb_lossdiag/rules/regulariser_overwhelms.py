@@ -8,18 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_VALUE,
-    GRADIENT_NORM,
-    LOSS,
-    LOSS_TERM,
-    LOSS_WEIGHT,
-    PARAMETER_NORM,
-    TERM_GRADIENT_NORM,
-    WEIGHT_DECAY,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.decay import Decay, decay
@@ -88,16 +78,16 @@ class RegulariserOverwhelms:
     name: ClassVar[str] = "regulariser-overwhelms"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Regularisation overwhelms the data")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        TERM_GRADIENT_NORM,
-        LOSS_TERM,
-        LOSS_WEIGHT,
-        WEIGHT_DECAY,
-        PARAMETER_NORM,
-        GRADIENT_NORM,
-        CALL_VALUE,
-        CALL_BASELINE,
+        q.TERM_GRADIENT_NORM,
+        q.LOSS_TERM,
+        q.LOSS_WEIGHT,
+        q.WEIGHT_DECAY,
+        q.PARAMETER_NORM,
+        q.GRADIENT_NORM,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD401", "LD402")
 
@@ -121,8 +111,8 @@ class RegulariserOverwhelms:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per penalty, or one for weight decay."""
         by = decay(run, self.min_records)
-        pulls = TERM_GRADIENT_NORM in run and len(run[TERM_GRADIENT_NORM]) >= self.min_checks
-        values = LOSS_TERM in run and len(run[LOSS_TERM]) >= 2 * self.min_records
+        pulls = q.TERM_GRADIENT_NORM in run and len(run[q.TERM_GRADIENT_NORM]) >= self.min_checks
+        values = q.LOSS_TERM in run and len(run[q.LOSS_TERM]) >= 2 * self.min_records
         if not pulls and not values and by is None:
             raise NotEnough(_needs(self.min_checks, 2 * self.min_records))
         found = [*self._terms(run)] if pulls else []
@@ -133,7 +123,7 @@ class RegulariserOverwhelms:
             yield from self._decayed(run, by)
 
     def _terms(self, run: Run) -> Iterator[Finding]:
-        table = run[TERM_GRADIENT_NORM]
+        table = run[q.TERM_GRADIENT_NORM]
         names = table.columns
         holding = penalties(run, names)
         data = [n for n in names if n not in holding and np.nanmax(table.column(n), initial=0) > 0]
@@ -156,7 +146,7 @@ class RegulariserOverwhelms:
         self, run: Run, names: tuple[str, str], span: Span, sizes: tuple[Doubles, Doubles]
     ) -> Finding:
         penalty, data = names
-        table = run[TERM_GRADIENT_NORM]
+        table = run[q.TERM_GRADIENT_NORM]
         fall = float(term_fall(run, data, table.steps[[span.last]])[0])
         weight = typical_weight(run, penalty)
         numbers, words = _sizes(span, sizes, fall)
@@ -170,13 +160,13 @@ class RegulariserOverwhelms:
         )
         ends = span.ends(table.steps)
         evidence = (
-            Evidence(TERM_GRADIENT_NORM.name, penalty, *ends, numbers["ratio"], self.min_ratio),
-            Evidence(TERM_GRADIENT_NORM.name, data, *ends),
+            Evidence(q.TERM_GRADIENT_NORM.name, penalty, *ends, numbers["ratio"], self.min_ratio),
+            Evidence(q.TERM_GRADIENT_NORM.name, data, *ends),
         )
         return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
 
     def _decayed(self, run: Run, by: Decay) -> Iterator[Finding]:
-        loss = curve_of(run, LOSS)
+        loss = curve_of(run, q.LOSS)
         if not len(loss):
             return
         fall = loss.fall_at(by.steps)
@@ -194,22 +184,22 @@ class RegulariserOverwhelms:
         advice = _DECAY_ADVICE.format(
             weight=number(by.rate), less=number(less), optimizer=run.facts["optimizer"]
         )
-        column = run[WEIGHT_DECAY].columns[0]
+        column = run[q.WEIGHT_DECAY].columns[0]
         ends = span.ends(by.steps)
-        evidence = Evidence(WEIGHT_DECAY.name, column, *ends, numbers["ratio"], self.min_ratio)
+        evidence = Evidence(q.WEIGHT_DECAY.name, column, *ends, numbers["ratio"], self.min_ratio)
         message = _DECAY.format(**words)
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 
     def _regrown(self, run: Run) -> list[Finding]:
         """Penalties of the weights for which a data term is given up again."""
-        names = run[LOSS_TERM].columns
+        names = run[q.LOSS_TERM].columns
         held = [n for n in penalties(run, names) if not DIVERGENCE.search(n)]
         pairs = [(penalty, data) for penalty in held for data in names if data not in held]
         found = (self._given_up(run, penalty, data) for penalty, data in pairs)
         return [finding for finding in found if finding is not None]
 
     def _given_up(self, run: Run, penalty: str, data: str) -> Finding | None:
-        steps = run[LOSS_TERM].steps
+        steps = run[q.LOSS_TERM].steps
         big, small = (level(values_of(run, n), 2 * self.min_records) for n in (penalty, data))
         lowest = int(np.nanargmin(small)) if np.isfinite(small).any() else 0
         best, end, start, rest = small[lowest], small[-1], big[lowest], big[-1]
@@ -224,8 +214,8 @@ class RegulariserOverwhelms:
         message = _REGROWN.format(penalty=penalty, data=data, step=str(int(steps[lowest])), **words)
         ends = int(steps[lowest]), int(steps[-1])
         evidence = (
-            Evidence(LOSS_TERM.name, data, *ends, float(end / best), self.min_regrown),
-            Evidence(LOSS_TERM.name, penalty, *ends),
+            Evidence(q.LOSS_TERM.name, data, *ends, float(end / best), self.min_regrown),
+            Evidence(q.LOSS_TERM.name, penalty, *ends),
         )
         advice = self._less(run, penalty)
         return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
@@ -236,12 +226,12 @@ class RegulariserOverwhelms:
             penalty=name,
             weight=number(weight),
             less=number(float(f"{weight / 100:.1g}")),
-            ramp=str(max(100, int(run[LOSS_TERM].steps[-1]) // 4)),
+            ramp=str(max(100, int(run[q.LOSS_TERM].steps[-1]) // 4)),
         )
 
     def _shrunk(self, run: Run) -> list[Finding]:
         """Penalties of the weights that have fallen to nearly nothing with the data not learned."""
-        table, at = run[LOSS_TERM], run[LOSS_TERM].steps[-1:]
+        table, at = run[q.LOSS_TERM], run[q.LOSS_TERM].steps[-1:]
         names = penalties(run, table.columns)
         data = [n for n in table.columns if n not in names]
         falls = [float(term_fall(run, n, at)[0]) for n in data]
@@ -259,7 +249,7 @@ class RegulariserOverwhelms:
         return found
 
     def _shrunk_finding(self, run: Run, name: str, first: int, data: Text) -> Finding:
-        table = run[LOSS_TERM]
+        table = run[q.LOSS_TERM]
         values = table.column(name)
         start, end = float(median(values[:3])), float(median(values[-3:]))
         words = {"start": number(start), "end": number(end)}
@@ -267,7 +257,7 @@ class RegulariserOverwhelms:
         message = _SHRUNK.format(data=data, **words)
         advice = self._less(run, name)
         ends = int(table.steps[first]), int(table.steps[-1])
-        evidence = Evidence(LOSS_TERM.name, name, *ends, end, self.max_rest * start)
+        evidence = Evidence(q.LOSS_TERM.name, name, *ends, end, self.max_rest * start)
         numbers = {"start": start, "end": end}
         return Finding(self.code, self.severity, name, (evidence,), message, advice, numbers)
 

@@ -8,18 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_VALUE,
-    LOSS,
-    LOSS_NONFINITE,
-    MODULE_FED_BY,
-    MODULE_KIND,
-    MODULE_LAST,
-    SATURATED_SHARE,
-    Kind,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Floats, Run
 from tb_lossdiag.rules.layers import listed
 from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, last_span, layout, there
@@ -79,14 +69,14 @@ class SaturatedActivation:
     name: ClassVar[str] = "saturated-activation"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Activations are saturated")
-    reads: ClassVar[tuple[Quantity, ...]] = (MODULE_KIND, MODULE_FED_BY)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.MODULE_KIND, q.MODULE_FED_BY)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        SATURATED_SHARE,
-        MODULE_LAST,
-        CALL_VALUE,
-        CALL_BASELINE,
-        LOSS,
-        LOSS_NONFINITE,
+        q.SATURATED_SHARE,
+        q.MODULE_LAST,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+        q.LOSS,
+        q.LOSS_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
@@ -110,7 +100,7 @@ class SaturatedActivation:
             )
         if between:
             yield self._softmax(run, between)
-        if SATURATED_SHARE in run:
+        if q.SATURATED_SHARE in run:
             yield from self._saturated(run, hidden)
 
     def _hidden(self, run: Run) -> list[str]:
@@ -126,7 +116,7 @@ class SaturatedActivation:
         return sorted(n for n, source in fed.items() if source and modules.kind(source) in WEIGHTED)
 
     def _saturated(self, run: Run, hidden: list[str]) -> Iterator[Finding]:
-        table = run[SATURATED_SHARE]
+        table = run[q.SATURATED_SHARE]
         found: dict[str, tuple[Evidence, int, bool]] = {}
         learned = has_learned(run, self.min_learned)
         for name in hidden:
@@ -137,7 +127,7 @@ class SaturatedActivation:
             steps, shares = table.steps[there(values)][span.records], values[there(values)]
             share = float(np.median(shares[span.records]))
             ends = int(steps[0]), int(steps[-1])
-            piece = Evidence(SATURATED_SHARE.name, name, *ends, share, self.max_saturated)
+            piece = Evidence(q.SATURATED_SHARE.name, name, *ends, share, self.max_saturated)
             found[name] = piece, span.size, span.first == 0
         if found:
             yield self._finding(found, warn=learned is False)
@@ -161,9 +151,9 @@ class SaturatedActivation:
         )
 
     def _softmax(self, run: Run, names: list[str]) -> Finding:
-        table = run[MODULE_KIND]
+        table = run[q.MODULE_KIND]
         ends = int(table.steps[0]), int(table.steps[-1])
-        evidence = tuple(Evidence(MODULE_KIND.name, name, *ends) for name in names)
+        evidence = tuple(Evidence(q.MODULE_KIND.name, name, *ends) for name in names)
         message = _SOFTMAX.format(names=listed(names), count=str(len(names)))
         least = self.min_learned if len(names) > 1 else self.min_moved
         harmful = has_learned(run, least) is False

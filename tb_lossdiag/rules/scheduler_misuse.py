@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, SCHEDULER_EARLY, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings, too_few
@@ -66,8 +67,8 @@ class SchedulerMisuse:
     name: ClassVar[str] = "scheduler-misuse"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The schedule doesn't fit the loop")
-    reads: ClassVar[tuple[Quantity, ...]] = (LEARNING_RATE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (SCHEDULER_EARLY, AMP_SCALE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.SCHEDULER_EARLY, q.AMP_SCALE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
 
     #: learning rate over its peak, 1; three tenfold drops of a usual step schedule stay above
@@ -83,7 +84,7 @@ class SchedulerMisuse:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per mistake that shows."""
-        table = run[LEARNING_RATE]
+        table = run[q.LEARNING_RATE]
         rates = np.where(np.isfinite(table.values), table.values, -1.0).max(axis=1, initial=-1.0)
         there = rates >= 0
         steps, rates = table.steps[there], rates[there].astype(np.float64)
@@ -137,21 +138,21 @@ class SchedulerMisuse:
         decay: Text,
     ) -> Finding:
         ends, message = said
-        table = run[LEARNING_RATE]
+        table = run[q.LEARNING_RATE]
         group = table.columns[int(np.argmax(np.nan_to_num(table.values, nan=-1.0).max(axis=0)))]
         bound = self.max_dead * numbers["peak"]
-        evidence = Evidence(LEARNING_RATE.name, group, *ends, None, bound)
+        evidence = Evidence(q.LEARNING_RATE.name, group, *ends, None, bound)
         steps = number(float(np.ptp(table.steps)) + 1)
         advice = _LENGTH.format(steps=steps, decay=decay)
         return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
 
     def _early(self, run: Run) -> Finding | None:
         """An information if the scheduler went first; a GradScaler may have skipped the optimizer's first step."""
-        scaled = any((each.values > 1).any() for each in sightings(run, AMP_SCALE))
-        for column, steps, early in sightings(run, SCHEDULER_EARLY):
+        scaled = any((each.values > 1).any() for each in sightings(run, q.AMP_SCALE))
+        for column, steps, early in sightings(run, q.SCHEDULER_EARLY):
             if not scaled and (early > 0).any():
                 at = int(steps[np.flatnonzero(early > 0)[0]])
-                evidence = Evidence(SCHEDULER_EARLY.name, column, at, at, 1.0, 0.0)
+                evidence = Evidence(q.SCHEDULER_EARLY.name, column, at, at, 1.0, 0.0)
                 message = _EARLY.format(at=str(at))
                 return Finding(self.code, Severity.INFO, column, (evidence,), message, _ORDER)
         return None

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS_NONFINITE, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import NotEnough, Text
 
@@ -71,9 +72,9 @@ def before(run: Run, quantity: Quantity, step: int, column: str = "") -> float:
 
 def loss_broke_at(run: Run) -> float:
     """First step with a NaN or infinite loss; infinity if there is none, or if it was not recorded."""
-    if LOSS_NONFINITE not in run:
+    if q.LOSS_NONFINITE not in run:
         return np.inf
-    table, at = run[LOSS_NONFINITE], run.highest_at(LOSS_NONFINITE)
+    table, at = run[q.LOSS_NONFINITE], run.highest_at(q.LOSS_NONFINITE)
     broken = at[table.values > 0]
     return float(broken.min()) if len(broken) else np.inf
 

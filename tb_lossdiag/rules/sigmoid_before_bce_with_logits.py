@@ -9,14 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_INPUT_MAX,
-    CALL_INPUT_MIN,
-    CALL_SOURCE,
-    CALL_TARGET_MEAN,
-    Quantity,
-    Source,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.rules.rule import Finding, Severity, Text, number
@@ -60,8 +54,8 @@ class SigmoidBeforeBceWithLogits:
     name: ClassVar[str] = "sigmoid-before-bce-with-logits"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Sigmoid before a loss that takes logits")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CALL_SOURCE, CALL_TARGET_MEAN)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INPUT_MIN, q.CALL_INPUT_MAX)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_SOURCE, q.CALL_TARGET_MEAN)
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
     )  # fmt: skip
@@ -74,11 +68,11 @@ class SigmoidBeforeBceWithLogits:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call that is given probabilities."""
         for call in calls(run, ("binary_cross_entropy_with_logits",)):
-            low, high = call.of(CALL_INPUT_MIN), call.of(CALL_INPUT_MAX)
+            low, high = call.of(q.CALL_INPUT_MIN), call.of(q.CALL_INPUT_MAX)
             known = ~np.isnan(low) & ~np.isnan(high)
             inside = (low >= 0) & (high <= 1)
             made = inside & call.made_by(Source.SIGMOID, Source.SOFTMAX)
-            silent = np.isnan(call.of(CALL_SOURCE)) | call.made_by(Source.OTHER, Source.LEAF)
+            silent = np.isnan(call.of(q.CALL_SOURCE)) | call.made_by(Source.OTHER, Source.LEAF)
             values = inside & silent
             if mostly(made, known, 1):
                 yield self._finding(call, made, known)
@@ -87,13 +81,13 @@ class SigmoidBeforeBceWithLogits:
 
     def _spread(self, call: Call, inside: Bools, known: Bools) -> bool:
         """Whether the inputs vary, and none ever left [0, 1]."""
-        low, high = call.of(CALL_INPUT_MIN)[inside], call.of(CALL_INPUT_MAX)[inside]
+        low, high = call.of(q.CALL_INPUT_MIN)[inside], call.of(q.CALL_INPUT_MAX)[inside]
         return bool(inside[known].all()) and float(high.max() - low.min()) >= self.min_spread
 
     def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
-        low = float(call.of(CALL_INPUT_MIN)[hits].min())
-        high = float(call.of(CALL_INPUT_MAX)[hits].max())
-        floor = _floor(call.typical(CALL_TARGET_MEAN))
+        low = float(call.of(q.CALL_INPUT_MIN)[hits].min())
+        high = float(call.of(q.CALL_INPUT_MAX)[hits].max())
+        floor = _floor(call.typical(q.CALL_TARGET_MEAN))
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),
@@ -101,7 +95,7 @@ class SigmoidBeforeBceWithLogits:
             high=number(high),
             floor=number(floor),
         )
-        evidence = call.evidence(CALL_INPUT_MAX, hits, high, 1.0)
+        evidence = call.evidence(q.CALL_INPUT_MAX, hits, high, 1.0)
         return Finding(
             self.code, self.severity, call.name, (evidence,), message, _ADVICE, {"floor": floor}
         )

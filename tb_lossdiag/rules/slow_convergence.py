@@ -9,17 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    GRADIENT_NORM,
-    LEARNING_RATE,
-    LOSS,
-    MOMENTUM,
-    PARAMETER_NORM,
-    PARAMETER_SIZE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
@@ -72,13 +63,13 @@ class SlowConvergence:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The training is far too slow")
     reads: ClassVar[tuple[Quantity, ...]] = (
-        LOSS,
-        LEARNING_RATE,
-        GRADIENT_NORM,
-        PARAMETER_NORM,
-        PARAMETER_SIZE,
+        q.LOSS,
+        q.LEARNING_RATE,
+        q.GRADIENT_NORM,
+        q.PARAMETER_NORM,
+        q.PARAMETER_SIZE,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (MOMENTUM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.MOMENTUM, q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
     explains: ClassVar[tuple[str, ...]] = ("LD106",)
 
     #: per step, 1; a fifth of the usual 1e-3: a small classifier wins 1% in 800 steps there, and all of it with ten times more
@@ -96,7 +87,7 @@ class SlowConvergence:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the whole run."""
-        updates, loss = estimated(run), curve_of(run, LOSS)
+        updates, loss = estimated(run), curve_of(run, q.LOSS)
         if updates is None:
             raise NotEnough(Text("one optimizer of the SGD or Adam kind, given with optimizer="))
         loss.needs_positive()
@@ -131,10 +122,10 @@ class SlowConvergence:
             ratio=number(ratio),
             steps=number(float(f"{steps:.1g}")),
         )
-        rates = run[LEARNING_RATE]
+        rates = run[q.LEARNING_RATE]
         evidence = (
-            Evidence(LOSS.name, "", *ends),
-            Evidence(LEARNING_RATE.name, rates.columns[0], *ends, ratio, self.max_ratio),
+            Evidence(q.LOSS.name, "", *ends),
+            Evidence(q.LEARNING_RATE.name, rates.columns[0], *ends, ratio, self.max_ratio),
         )
         numbers = {"ratio": ratio, "end": float(levels[-1])}
         return Finding(

@@ -8,16 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_INPUT_MAX,
-    CALL_INPUT_MIN,
-    CALL_OUTPUTS,
-    CALL_ROW_EXP_ERROR,
-    CALL_ROW_SUM_ERROR,
-    CALL_SOURCE,
-    Quantity,
-    Source,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.rules.ranges import cross_entropy_floor
@@ -70,12 +62,12 @@ class SoftmaxBeforeCrossEntropy:
     name: ClassVar[str] = "softmax-before-cross-entropy"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Softmax before cross-entropy")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_INPUT_MIN, CALL_INPUT_MAX)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INPUT_MIN, q.CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_SOURCE,
-        CALL_OUTPUTS,
-        CALL_ROW_SUM_ERROR,
-        CALL_ROW_EXP_ERROR,
+        q.CALL_SOURCE,
+        q.CALL_OUTPUTS,
+        q.CALL_ROW_SUM_ERROR,
+        q.CALL_ROW_EXP_ERROR,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
@@ -89,11 +81,11 @@ class SoftmaxBeforeCrossEntropy:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call that is given probabilities or log-probabilities."""
         for call in calls(run, ("cross_entropy",)):
-            low, high = call.of(CALL_INPUT_MIN), call.of(CALL_INPUT_MAX)
+            low, high = call.of(q.CALL_INPUT_MIN), call.of(q.CALL_INPUT_MAX)
             known = ~np.isnan(low) & ~np.isnan(high)
             inside = (low >= 0) & (high <= 1 + self.max_row_error)
             made = inside & call.made_by(Source.SOFTMAX)
-            sums = inside & (call.of(CALL_ROW_SUM_ERROR) <= self.max_row_error)
+            sums = inside & (call.of(q.CALL_ROW_SUM_ERROR) <= self.max_row_error)
             plain = call.made_by(Source.LINEAR, Source.RELU, Source.TANH, Source.SIGMOID)
             if mostly(made, known, 1):
                 yield self._finding(call, made, known)
@@ -104,10 +96,10 @@ class SoftmaxBeforeCrossEntropy:
 
     def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
         low, high = (
-            float(call.of(CALL_INPUT_MIN)[hits].min()),
-            float(call.of(CALL_INPUT_MAX)[hits].max()),
+            float(call.of(q.CALL_INPUT_MIN)[hits].min()),
+            float(call.of(q.CALL_INPUT_MAX)[hits].max()),
         )
-        classes = max(np.nan_to_num(call.typical(CALL_OUTPUTS), nan=2.0), 2.0)
+        classes = max(np.nan_to_num(call.typical(q.CALL_OUTPUTS), nan=2.0), 2.0)
         floor = cross_entropy_floor(Source.SOFTMAX, classes) or 0.0
         message = _MESSAGE.format(
             call=call.name,
@@ -118,17 +110,19 @@ class SoftmaxBeforeCrossEntropy:
             floor=number(floor),
         )
         numbers = {"classes": classes, "floor": floor}
-        evidence = call.evidence(CALL_INPUT_MAX, hits, high, 1.0)
+        evidence = call.evidence(q.CALL_INPUT_MAX, hits, high, 1.0)
         return self._of(self.severity, evidence, (message, _ADVICE), numbers)
 
     def _log(self, call: Call, known: Bools) -> Iterator[Finding]:
-        normal = call.of(CALL_ROW_EXP_ERROR) <= self.max_row_error
+        normal = call.of(q.CALL_ROW_EXP_ERROR) <= self.max_row_error
         hits = (
-            normal & (call.of(CALL_INPUT_MAX) <= self.max_row_error) & ~call.made_by(Source.LINEAR)
+            normal
+            & (call.of(q.CALL_INPUT_MAX) <= self.max_row_error)
+            & ~call.made_by(Source.LINEAR)
         )
         if mostly(hits, known, self.min_checks):
             message = _LOG_MESSAGE.format(call=call.name, **counts(hits, known))
-            evidence = call.evidence(CALL_INPUT_MAX, hits, None, 0.0)
+            evidence = call.evidence(q.CALL_INPUT_MAX, hits, None, 0.0)
             yield self._of(Severity.INFO, evidence, (message, _LOG_ADVICE), {})
 
     def _of(

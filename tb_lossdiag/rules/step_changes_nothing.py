@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    AMP_SKIPPED,
-    GRADIENT_NORM,
-    LEARNING_RATE,
-    PARAMETER_HELD,
-    PARAMETER_NORM,
-    UNCHANGED_SHARE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run, Steps
 from tb_lossdiag.rules.layers import gradient_norm, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
@@ -73,12 +66,12 @@ class StepChangesNothing:
     title: ClassVar[Text] = Text("The steps change nothing")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        UNCHANGED_SHARE,
-        PARAMETER_NORM,
-        GRADIENT_NORM,
-        LEARNING_RATE,
-        PARAMETER_HELD,
-        AMP_SKIPPED,
+        q.UNCHANGED_SHARE,
+        q.PARAMETER_NORM,
+        q.GRADIENT_NORM,
+        q.LEARNING_RATE,
+        q.PARAMETER_HELD,
+        q.AMP_SKIPPED,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602")
 
@@ -95,10 +88,12 @@ class StepChangesNothing:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that stands still, or one for the run."""
-        if UNCHANGED_SHARE not in run and not (PARAMETER_NORM in run and GRADIENT_NORM in run):
-            raise not_recorded(UNCHANGED_SHARE, PARAMETER_NORM)
+        if q.UNCHANGED_SHARE not in run and not (
+            q.PARAMETER_NORM in run and q.GRADIENT_NORM in run
+        ):
+            raise not_recorded(q.UNCHANGED_SHARE, q.PARAMETER_NORM)
         found = list(self._by_check_ups(run))
-        norms = PARAMETER_NORM in run and GRADIENT_NORM in run
+        norms = q.PARAMETER_NORM in run and q.GRADIENT_NORM in run
         if not found and norms:
             found = list(self._by_norms(run))
         if not found and not self._long_enough(run, norms):
@@ -110,26 +105,26 @@ class StepChangesNothing:
         yield from found
 
     def _long_enough(self, run: Run, norms: bool) -> bool:
-        seen = [(each.steps, self.min_check_ups) for each in sightings(run, UNCHANGED_SHARE)]
-        seen += [(run[PARAMETER_NORM].steps[1:], self.min_records)] if norms else []
+        seen = [(each.steps, self.min_check_ups) for each in sightings(run, q.UNCHANGED_SHARE)]
+        seen += [(run[q.PARAMETER_NORM].steps[1:], self.min_records)] if norms else []
         return any(len(at) >= least and np.ptp(at) >= self.min_steps for at, least in seen)
 
     def _by_check_ups(self, run: Run) -> Iterator[Finding]:
-        for column, steps, share in sightings(run, UNCHANGED_SHARE):
+        for column, steps, share in sightings(run, q.UNCHANGED_SHARE):
             span = self._stretch(run, share >= self.min_share, steps, self.min_check_ups)
             if span is not None:
-                evidence = self._evidence(UNCHANGED_SHARE, column, steps, span)
+                evidence = self._evidence(q.UNCHANGED_SHARE, column, steps, span)
                 yield self._finding(run, evidence, span, _CHECK_UPS)
 
     def _by_norms(self, run: Run) -> Iterator[Finding]:
-        norm = run[PARAMETER_NORM]
+        norm = run[q.PARAMETER_NORM]
         there = ~np.isnan(norm.values[1:]) & ~np.isnan(norm.values[:-1])
         same = (norm.values[1:] == norm.values[:-1]) | ~there
         still = same.all(axis=1) & there.any(axis=1) & _pulled(run, norm.steps[1:])
         span = self._stretch(run, still, norm.steps[1:], self.min_records)
         if span is not None:
             first = norm.columns[int(np.argmax(there.any(axis=0)))]
-            evidence = self._evidence(PARAMETER_NORM, first, norm.steps[1:], span)
+            evidence = self._evidence(q.PARAMETER_NORM, first, norm.steps[1:], span)
             yield self._finding(run, evidence, span, _RECORDS)
 
     def _stretch(self, run: Run, still: Bools, steps: Steps, least: int) -> Span | None:
@@ -140,8 +135,8 @@ class StepChangesNothing:
         return max(long, key=lambda s: int(steps[s.last] - steps[s.first]), default=None)
 
     def _evidence(self, quantity: Quantity, column: str, steps: Steps, span: Span) -> Evidence:
-        observed = 1.0 if quantity is UNCHANGED_SHARE else None
-        bound = self.min_share if quantity is UNCHANGED_SHARE else None
+        observed = 1.0 if quantity is q.UNCHANGED_SHARE else None
+        bound = self.min_share if quantity is q.UNCHANGED_SHARE else None
         return Evidence(quantity.name, column, *span.ends(steps), observed, bound)
 
     def _finding(self, run: Run, evidence: Evidence, span: Span, what: Text) -> Finding:
@@ -159,16 +154,16 @@ class StepChangesNothing:
     def _cause(self, run: Run, step: int) -> Text:
         if rate(run, step) == 0:
             return _ZERO_RATE
-        held = [bool((each.values > 0).any()) for each in sightings(run, PARAMETER_HELD)]
+        held = [bool((each.values > 0).any()) for each in sightings(run, q.PARAMETER_HELD)]
         if held and not any(held):
             return _NOT_HELD
-        skipped = sum(float(each.values.sum()) for each in sightings(run, AMP_SKIPPED))
+        skipped = sum(float(each.values.sum()) for each in sightings(run, q.AMP_SKIPPED))
         return _SKIPPED if skipped >= self.min_check_ups else _OTHERWISE
 
 
 def _pulled(run: Run, steps: Steps) -> Bools:
     """bool[len(steps)]: whether the records of the gradients that cover these steps are above 0."""
-    gradient = run[GRADIENT_NORM]
+    gradient = run[q.GRADIENT_NORM]
     total = gradient_norm(run)
     place = np.minimum(np.searchsorted(gradient.steps, steps), len(total) - 1)
     above: Bools = total[place] > 0

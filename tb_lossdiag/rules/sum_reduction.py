@@ -8,17 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_OUTPUTS,
-    CALL_SAMPLES,
-    CALL_SUMMED,
-    CALL_VALUE,
-    LEARNING_RATE,
-    LOSS,
-    LOSS_NONFINITE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.loss_calls import CLASSES, Call, calls, counts, mostly
@@ -64,14 +55,14 @@ class SumReduction:
     name: ClassVar[str] = "sum-reduction"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss is summed over the batch")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_SUMMED, CALL_SAMPLES)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_SUMMED, q.CALL_SAMPLES)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CALL_OUTPUTS,
-        CALL_VALUE,
-        CALL_BASELINE,
-        LEARNING_RATE,
-        LOSS,
-        LOSS_NONFINITE,
+        q.CALL_OUTPUTS,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+        q.LEARNING_RATE,
+        q.LOSS,
+        q.LOSS_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD202", "LD205", "LD301", "LD601", "LD608", "LD701", "LD704", "LD705",
@@ -85,17 +76,19 @@ class SumReduction:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per summed call, if the optimizer's steps follow the gradient's scale."""
         for call in calls(run):
-            summed = call.of(CALL_SUMMED)
-            known = ~np.isnan(summed) & (call.of(CALL_SAMPLES) >= self.min_samples)
+            summed = call.of(q.CALL_SUMMED)
+            known = ~np.isnan(summed) & (call.of(q.CALL_SAMPLES) >= self.min_samples)
             hits = known & (summed == 1)
             if mostly(hits, known, 1) and family(run) is not Family.ADAM:
                 yield self._finding(run, call, hits, known)
 
     def _finding(self, run: Run, call: Call, hits: Bools, known: Bools) -> Finding:
         outputs = (
-            1.0 if call.function in CLASSES else np.nan_to_num(call.typical(CALL_OUTPUTS), nan=1.0)
+            1.0
+            if call.function in CLASSES
+            else np.nan_to_num(call.typical(q.CALL_OUTPUTS), nan=1.0)
         )
-        times, lr = call.typical(CALL_SAMPLES) * float(outputs), rate(run)
+        times, lr = call.typical(q.CALL_SAMPLES) * float(outputs), rate(run)
         acts = _NO_RATE if not lr else _RATE.format(lr=number(lr), times_lr=number(lr * times))
         words = {
             "call": call.name,
@@ -107,7 +100,7 @@ class SumReduction:
         advice = _ADVICE.format(function=function, times=number(times))
         harmful = family(run) is Family.SGD and not has_learned(run, self.min_learned)
         severity = self.severity if harmful else Severity.INFO
-        evidence = call.evidence(CALL_SUMMED, hits, 1.0, 0.0)
+        evidence = call.evidence(q.CALL_SUMMED, hits, 1.0, 0.0)
         return Finding(
             self.code, severity, call.name, (evidence,), message, advice, {"times": times}
         )

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import CALL_BROADCAST, CALL_OUTPUTS, CALL_SAMPLES, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
@@ -50,8 +51,8 @@ class TargetBroadcast:
     name: ClassVar[str] = "target-broadcast"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Targets broadcast against outputs")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_BROADCAST, CALL_SAMPLES)
-    may_read: ClassVar[tuple[Quantity, ...]] = (CALL_OUTPUTS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_BROADCAST, q.CALL_SAMPLES)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS,)
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
         "LD105",
@@ -69,11 +70,11 @@ class TargetBroadcast:
         """Yield a finding per call whose target broadcasts over the batch."""
         known_anywhere = False
         for call in calls(run):
-            ratio, samples = call.of(CALL_BROADCAST), call.of(CALL_SAMPLES)
+            ratio, samples = call.of(q.CALL_BROADCAST), call.of(q.CALL_SAMPLES)
             known = ~np.isnan(ratio) & (samples >= self.min_samples)
             known_anywhere |= bool(known.any())
             pairs = (
-                call.of(CALL_OUTPUTS) == ratio
+                call.of(q.CALL_OUTPUTS) == ratio
             )  # each of a sample's outputs against each of its targets
             hits = known & (ratio == samples) & ~(pairs & (ratio > 1))
             if mostly(hits, known, 1):
@@ -84,15 +85,15 @@ class TargetBroadcast:
             )
 
     def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
-        samples = float(np.median(call.of(CALL_SAMPLES)[hits]))
-        ratio = float(np.median(call.of(CALL_BROADCAST)[hits]))
+        samples = float(np.median(call.of(q.CALL_SAMPLES)[hits]))
+        ratio = float(np.median(call.of(q.CALL_BROADCAST)[hits]))
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),
             samples=number(samples),
             ratio=number(ratio),
         )
-        evidence = call.evidence(CALL_BROADCAST, hits, ratio, 1.0)
+        evidence = call.evidence(q.CALL_BROADCAST, hits, ratio, 1.0)
         shown = "mse_loss" if call.function == "custom" else call.function
         advice = _ADVICE.format(function=shown)
         numbers = {"ratio": ratio, "samples": samples}

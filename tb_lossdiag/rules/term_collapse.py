@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, level, spans
@@ -71,7 +72,7 @@ class TermCollapse:
     name: ClassVar[str] = "term-collapse"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("A loss term collapses")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD401", "LD701")
 
@@ -88,7 +89,7 @@ class TermCollapse:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per collapsed term."""
-        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
+        value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
         parts = np.abs(value.values.astype(np.float64) * weight.values)
         judged = False
         for index in range(len(value.columns)):
@@ -138,7 +139,7 @@ class TermCollapse:
                 records=str(len(steps)),
             )
             ends = int(steps[0]), int(steps[-1])
-            evidence = Evidence(LOSS_TERM.name, term, *ends, after, self.max_nats)
+            evidence = Evidence(q.LOSS_TERM.name, term, *ends, after, self.max_nats)
             advice = _KL_ADVICE.format(term=term, anneal=_anneal(value.steps[on]))
             numbers = {"after": after, "share": share}
             yield Finding(self.code, self.severity, term, (evidence,), message, advice, numbers)
@@ -162,7 +163,7 @@ class TermCollapse:
         )
         bound = self.max_rest * numbers["before"]
         ends = int(steps[begin]), last
-        evidence = Evidence(LOSS_TERM.name, term, *ends, numbers["after"], bound)
+        evidence = Evidence(q.LOSS_TERM.name, term, *ends, numbers["after"], bound)
         divergence = DIVERGENCE.search(term) is not None
         severity = self.severity if divergence else Severity.INFO
         text = _KL_ADVICE if divergence else _ADVICE

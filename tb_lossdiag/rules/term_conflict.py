@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS, TERM_COSINE, TERM_GRADIENT_NORM, Quantity, pair
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, pair
 from tb_lossdiag.records import Run, Table
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
@@ -58,8 +59,8 @@ class TermConflict:
     name: ClassVar[str] = "term-conflict"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Two loss terms work against each other")
-    reads: ClassVar[tuple[Quantity, ...]] = (TERM_COSINE, TERM_GRADIENT_NORM)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.TERM_COSINE, q.TERM_GRADIENT_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     explains: ClassVar[tuple[str, ...]] = ("LD104",)
 
     #: cosine, 1; PCGrad acts below 0, where noise alone puts half of all records
@@ -77,7 +78,7 @@ class TermConflict:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per pair of terms."""
-        cosine, norm = run[TERM_COSINE], run[TERM_GRADIENT_NORM]
+        cosine, norm = run[q.TERM_COSINE], run[q.TERM_GRADIENT_NORM]
         judged = False
         for first, second in combinations(norm.columns, 2):
             name = next((n for n in _names(first, second) if n in cosine.columns), None)
@@ -103,7 +104,7 @@ class TermConflict:
         return opposed & (sizes > 0).all(axis=1)
 
     def _stands_still(self, run: Run, first: int, last: int) -> bool:
-        loss: Curve | None = curve_of(run, LOSS) if LOSS in run else None
+        loss: Curve | None = curve_of(run, q.LOSS) if q.LOSS in run else None
         if loss is None or len(loss) < 2 * self.min_checks:
             return False
         fall = loss.fall_at(np.array([first, last], np.int64))
@@ -111,7 +112,7 @@ class TermConflict:
         return won < self.stalled and float(fall[1]) < self.learned
 
     def _finding(self, run: Run, span: Span, names: tuple[str, str, str]) -> Finding:
-        cosine, norm = run[TERM_COSINE], run[TERM_GRADIENT_NORM]
+        cosine, norm = run[q.TERM_COSINE], run[q.TERM_GRADIENT_NORM]
         name, first, second = names
         ends = span.ends(cosine.steps)
         typical = float(median(cosine.column(name)[span.records]))
@@ -129,7 +130,7 @@ class TermConflict:
         message = _MESSAGE.format(stalled=stalled, **words)
         small, big = (first, second) if sizes[0] <= sizes[1] else (second, first)
         share = f"{100 * float(sizes.min() / sizes.max()):.0f}%"
-        evidence = Evidence(TERM_COSINE.name, name, *ends, typical, self.max_cosine)
+        evidence = Evidence(q.TERM_COSINE.name, name, *ends, typical, self.max_cosine)
         advice = _ADVICE.format(small=small, big=big, share=share)
         severity = self.severity if still else Severity.INFO
         numbers = {"cosine": typical}

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
@@ -52,7 +53,7 @@ class TermConstant:
     name: ClassVar[str] = "term-constant"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("A loss term never changes")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD104",)
 
@@ -65,9 +66,9 @@ class TermConstant:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per constant term."""
-        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
-        low = run.lowest(LOSS_TERM).at(value.steps, value.columns).astype(np.float64)
-        high = run.highest(LOSS_TERM).at(value.steps, value.columns).astype(np.float64)
+        value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
+        low = run.lowest(q.LOSS_TERM).at(value.steps, value.columns).astype(np.float64)
+        high = run.highest(q.LOSS_TERM).at(value.steps, value.columns).astype(np.float64)
         on: Bools = (np.nan_to_num(weight.values) != 0) & np.isfinite(low) & np.isfinite(high)
         enough = on.sum(axis=0) >= self.min_records
         if enough.sum() < 2:  # noqa: PLR2004  (one to judge, one to compare with)
@@ -88,7 +89,7 @@ class TermConstant:
         constant = float(value.values[on, index][-1])
         message = _MESSAGE.format(term=term, value=number(constant), records=str(len(steps)))
         ends = int(steps[0]), int(steps[-1])
-        evidence = Evidence(LOSS_TERM.name, term, *ends, 0.0, self.max_change)
+        evidence = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, self.max_change)
         name = "".join(c if c.isascii() and c.isalnum() else "_" for c in term)
         advice = _ADVICE if constant else _ZERO_ADVICE
         return Finding(

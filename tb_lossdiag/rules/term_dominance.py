@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, TERM_GRADIENT_NORM, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, level, longest, median, noise
@@ -63,8 +64,8 @@ class TermDominance:
     name: ClassVar[str] = "term-dominance"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One loss term drowns the others")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS_TERM, LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = (TERM_GRADIENT_NORM,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.TERM_GRADIENT_NORM,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the sum of absolute contributions, 1; the rest is within batch noise then
@@ -82,7 +83,7 @@ class TermDominance:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding for the term that dominates longest."""
-        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
+        value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
         parts = np.abs(value.values.astype(np.float64) * weight.values)
         parts[~np.isfinite(parts)] = np.nan
         several = ((weight.values != 0) & ~np.isnan(parts)).sum(axis=1) >= 2  # noqa: PLR2004
@@ -117,9 +118,9 @@ class TermDominance:
 
     def _by_gradient(self, run: Run) -> list[tuple[str, Steps, float]] | None:
         """Terms that give nearly the whole gradient, with the steps and their share; None where that isn't known."""
-        if TERM_GRADIENT_NORM not in run or len(run[TERM_GRADIENT_NORM]) < self.min_checks:
+        if q.TERM_GRADIENT_NORM not in run or len(run[q.TERM_GRADIENT_NORM]) < self.min_checks:
             return None
-        table = run[TERM_GRADIENT_NORM]
+        table = run[q.TERM_GRADIENT_NORM]
         norms = np.where(np.isfinite(table.values), table.values, np.nan).astype(np.float64)
         # Batches differ: the level of a few decompositions decides.
         raw = norms / np.nansum(norms, axis=1, keepdims=True)
@@ -142,8 +143,8 @@ class TermDominance:
         if not starved and all(is_penalty(n, value.column(n).astype(np.float64)) for n in others):
             return  # a main loss and what keeps it in bounds
         message = _message(term, big, starved)
-        evidence = [Evidence(LOSS_TERM.name, term, *ends, share, self.min_share)]
-        evidence += [Evidence(LOSS_TERM.name, name, *ends) for name, _, _ in starved[:1]]
+        evidence = [Evidence(q.LOSS_TERM.name, term, *ends, share, self.min_share)]
+        evidence += [Evidence(q.LOSS_TERM.name, name, *ends) for name, _, _ in starved[:1]]
         severity = self.severity if starved else Severity.INFO
         advice = _ADVICE.format(term=term, weights=_weights(value, weight, span))
         yield Finding(self.code, severity, term, tuple(evidence), message, advice, {"share": share})

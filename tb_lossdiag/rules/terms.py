@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag import quantities as q
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.spans import level, median
 
@@ -53,21 +53,21 @@ def penalties(run: Run, names: Sequence[str]) -> list[str]:
 
 def values_of(run: Run, name: str) -> Doubles:
     """float64[T]: a term's values; none if terms are not recorded. Reads `LOSS_TERM`."""
-    return run[LOSS_TERM].column(name).astype(np.float64) if LOSS_TERM in run else np.zeros(0)
+    return run[q.LOSS_TERM].column(name).astype(np.float64) if q.LOSS_TERM in run else np.zeros(0)
 
 
 def typical_weight(run: Run, name: str) -> float:
     """Median weight of a term, 1 if it isn't recorded. Reads `LOSS_WEIGHT`."""
-    if LOSS_WEIGHT not in run or name not in run[LOSS_WEIGHT].columns:
+    if q.LOSS_WEIGHT not in run or name not in run[q.LOSS_WEIGHT].columns:
         return 1.0
-    return float(median(run[LOSS_WEIGHT].column(name)))
+    return float(median(run[q.LOSS_WEIGHT].column(name)))
 
 
 def term_fall(run: Run, name: str, steps: Steps) -> Doubles:
     """float64[N]: share of its starting level that a term has lost by these steps; NaN if it isn't recorded."""
-    if LOSS_TERM not in run or name not in run[LOSS_TERM].columns:
+    if q.LOSS_TERM not in run or name not in run[q.LOSS_TERM].columns:
         return np.full(len(steps), np.nan)
-    table = run[LOSS_TERM]
+    table = run[q.LOSS_TERM]
     values = table.column(name).astype(np.float64)
     there = np.isfinite(values)
     if not there.any():

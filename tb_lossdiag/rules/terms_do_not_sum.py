@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, median
@@ -63,7 +64,7 @@ class TermsDoNotSum:
     name: ClassVar[str] = "terms-do-not-sum"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The terms do not add up to the loss")
-    reads: ClassVar[tuple[Quantity, ...]] = (LOSS, LOSS_TERM, LOSS_WEIGHT)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.LOSS_TERM, q.LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD204",)
 
@@ -76,8 +77,8 @@ class TermsDoNotSum:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if total and sum disagree."""
-        value, weight = run.aligned(LOSS_TERM, LOSS_WEIGHT)
-        total = run[LOSS].at(value.steps)[:, 0].astype(np.float64)
+        value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
+        total = run[q.LOSS].at(value.steps)[:, 0].astype(np.float64)
         parts = value.values.astype(np.float64) * weight.values
         parts[(weight.values == 0) & np.isnan(value.values)] = (
             0.0  # not computed, because not wanted
@@ -142,7 +143,7 @@ class TermsDoNotSum:
             f'("{name}", ({_identifier(name)}, {number(w)}))' for name, w in names.items()
         )
         advice = _ADVICE.format(terms=code, hint=hint)
-        evidence = Evidence(LOSS.name, "", *ends, total, added)
+        evidence = Evidence(q.LOSS.name, "", *ends, total, added)
         return Finding(
             self.code,
             severity,
@@ -156,7 +157,7 @@ class TermsDoNotSum:
 
 def _blurred(run: Run, value: Table, weight: Table) -> Bools:
     """bool[T]: records of several steps between which a weight changed: its last value is not that of all of them."""
-    several = np.isin(value.steps, run[LOSS_TERM].steps[windowed(run, LOSS_TERM)])
+    several = np.isin(value.steps, run[q.LOSS_TERM].steps[windowed(run, q.LOSS_TERM)])
     change = np.abs(np.diff(weight.values, axis=0, prepend=weight.values[:1])).max(
         axis=1, initial=0
     )

@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_INVALID,
-    CALL_TARGET_MAX,
-    CALL_TARGET_MIN,
-    CALL_VALUE,
-    LOSS,
-    Quantity,
-    function,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity, function
 from tb_lossdiag.records import Floats, Run, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import median
@@ -99,12 +92,12 @@ class UnboundedLoss:
     name: ClassVar[str] = "unbounded-loss"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss falls without a bound")
-    reads: ClassVar[tuple[Quantity, ...]] = (CALL_VALUE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        LOSS,
-        CALL_INVALID,
-        CALL_TARGET_MIN,
-        CALL_TARGET_MAX,
+        q.LOSS,
+        q.CALL_INVALID,
+        q.CALL_TARGET_MIN,
+        q.CALL_TARGET_MAX,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104",)
 
@@ -117,7 +110,7 @@ class UnboundedLoss:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call below zero, or one for a loss of the wrong sign."""
-        table = run[CALL_VALUE]
+        table = run[q.CALL_VALUE]
         if not any(function(name) != "custom" for name in table.columns):
             raise NotEnough(Text("a call of one of PyTorch's loss functions"))
         flipped = self._flipped(run)
@@ -131,14 +124,14 @@ class UnboundedLoss:
                 yield self._negative(run, name, below)
 
     def _invalid(self, run: Run, name: str, steps: Steps) -> Floats:
-        if CALL_INVALID not in run:
+        if q.CALL_INVALID not in run:
             return np.zeros(len(steps), np.float32)
-        return run[CALL_INVALID].at(steps, [name])[:, 0]
+        return run[q.CALL_INVALID].at(steps, [name])[:, 0]
 
     def _negative(
         self, run: Run, name: str, below: np.ndarray[tuple[int], np.dtype[np.bool_]]
     ) -> Finding:
-        table = run[CALL_VALUE]
+        table = run[q.CALL_VALUE]
         values, steps = table.column(name), table.steps[below]
         lowest = float(np.min(values[below]))
         step = int(table.steps[below][np.argmin(values[below])])
@@ -154,17 +147,17 @@ class UnboundedLoss:
         wants = _WANTS.get(function(name), _OTHER_WANTS)
         advice = _ADVICE.format(call=function(name), wants=wants)
         ends = int(steps[0]), int(steps[-1])
-        evidence = Evidence(CALL_VALUE.name, name, *ends, lowest, 0.0)
+        evidence = Evidence(q.CALL_VALUE.name, name, *ends, lowest, 0.0)
         return Finding(
             self.code, self.severity, name, (evidence,), message, advice, {"value": lowest}
         )
 
     def _flipped(self, run: Run) -> Finding | None:
-        table = run[CALL_VALUE]
-        if LOSS not in run or len(table.columns) != 1:
+        table = run[q.CALL_VALUE]
+        if q.LOSS not in run or len(table.columns) != 1:
             return None
         name = table.columns[0]
-        value, loss = table.values[:, 0], run[LOSS].at(table.steps)[:, 0]
+        value, loss = table.values[:, 0], run[q.LOSS].at(table.steps)[:, 0]
         known = np.isfinite(value) & np.isfinite(loss) & (value > self.min_below)
         if function(name) not in _NEVER_NEGATIVE or known.sum() < self.min_checks:
             return None
@@ -184,16 +177,16 @@ class UnboundedLoss:
             count=str(len(steps)),
             records=str(len(steps)),
         )
-        evidence = Evidence(LOSS.name, "", int(steps[0]), int(steps[-1]), seen[1], 0.0)
+        evidence = Evidence(q.LOSS.name, "", int(steps[0]), int(steps[-1]), seen[1], 0.0)
         numbers = {"loss": seen[1], "value": seen[0]}
         return Finding(self.code, self.severity, "", (evidence,), message, _FLIP_ADVICE, numbers)
 
 
 def _targets(run: Run, name: str, steps: Steps) -> Text:
-    if CALL_TARGET_MIN not in run or CALL_TARGET_MAX not in run:
+    if q.CALL_TARGET_MIN not in run or q.CALL_TARGET_MAX not in run:
         return Text("")
-    low = run[CALL_TARGET_MIN].at(steps, [name])
-    high = run[CALL_TARGET_MAX].at(steps, [name])
+    low = run[q.CALL_TARGET_MIN].at(steps, [name])
+    high = run[q.CALL_TARGET_MAX].at(steps, [name])
     if np.isnan(low).all() or np.isnan(high).all():
         return Text("")
     return _TARGETS.format(low=number(float(np.nanmin(low))), high=number(float(np.nanmax(high))))

@@ -8,15 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    BACKWARD_NORM,
-    CLIP_GLOBAL_NORM,
-    CLIPS_SEEN,
-    STEP_NORM,
-    STEP_RATIO_SPREAD,
-    UNSCALE_FACTOR,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, inferred
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -55,12 +48,12 @@ class UnrecordedClipping:
     name: ClassVar[str] = "unrecorded-clipping"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("Clips are not recorded")
-    reads: ClassVar[tuple[Quantity, ...]] = (BACKWARD_NORM, STEP_NORM)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.BACKWARD_NORM, q.STEP_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        CLIP_GLOBAL_NORM,
-        CLIPS_SEEN,
-        STEP_RATIO_SPREAD,
-        UNSCALE_FACTOR,
+        q.CLIP_GLOBAL_NORM,
+        q.CLIPS_SEEN,
+        q.STEP_RATIO_SPREAD,
+        q.UNSCALE_FACTOR,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -69,10 +62,10 @@ class UnrecordedClipping:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose clips are not recorded."""
-        every = [*sightings(run, BACKWARD_NORM), *sightings(run, STEP_NORM)]
+        every = [*sightings(run, q.BACKWARD_NORM), *sightings(run, q.STEP_NORM)]
         if min((len(seen.steps) for seen in every), default=0) < self.min_check_ups:
             raise too_few(self.min_check_ups, Text("check-ups"))
-        if CLIP_GLOBAL_NORM in run:
+        if q.CLIP_GLOBAL_NORM in run:
             return
         for clips in inferred(run):
             if clips.bound.sum() >= self.min_check_ups:
@@ -83,7 +76,7 @@ class UnrecordedClipping:
         ends = int(clips.steps[rows[0]]), int(clips.steps[rows[-1]])
         bound = float(clips.bounds[0])
         message = _MESSAGE.format(count=str(len(rows)), all=str(len(clips)), max_norm=number(bound))
-        evidence = Evidence(STEP_NORM.name, clips.column, *ends, bound)
+        evidence = Evidence(q.STEP_NORM.name, clips.column, *ends, bound)
         advice = _ADVICE.format(max_norm=number(bound))
         return Finding(
             self.code,

@@ -8,22 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    ACTIVATION_STD,
-    CALL_BASELINE,
-    CALL_TARGET_MEAN,
-    CALL_TARGET_STD,
-    CALL_VALUE,
-    INPUT_FEATURE_RANGE,
-    INPUT_MEAN,
-    INPUT_STD,
-    LOSS,
-    LOSS_NONFINITE,
-    MODULE_FED_BY,
-    MODULE_KIND,
-    MODULE_LAST,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.inputs import fact, scaled_within
 from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, mostly
@@ -88,19 +74,19 @@ class UnscaledData:
     title: ClassVar[Text] = Text("Inputs or targets are not scaled")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        INPUT_MEAN,
-        INPUT_STD,
-        INPUT_FEATURE_RANGE,
-        CALL_TARGET_MEAN,
-        CALL_TARGET_STD,
-        CALL_VALUE,
-        CALL_BASELINE,
-        ACTIVATION_STD,
-        MODULE_KIND,
-        MODULE_FED_BY,
-        MODULE_LAST,
-        LOSS,
-        LOSS_NONFINITE,
+        q.INPUT_MEAN,
+        q.INPUT_STD,
+        q.INPUT_FEATURE_RANGE,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+        q.ACTIVATION_STD,
+        q.MODULE_KIND,
+        q.MODULE_FED_BY,
+        q.MODULE_LAST,
+        q.LOSS,
+        q.LOSS_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD202", "LD203", "LD205", "LD301", "LD508",
@@ -121,14 +107,14 @@ class UnscaledData:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per input and per regression call whose data are far from 1."""
         regression = _seen(run, REGRESSION)
-        if INPUT_STD not in run and not regression:
+        if q.INPUT_STD not in run and not regression:
             raise NotEnough(
                 Text("a check-up that sees the model's input or a regression loss: {how}").format(
-                    how=INPUT_STD.how
+                    how=q.INPUT_STD.how
                 )
             )
         harm = self._harm(run)
-        for name in run[INPUT_STD].columns if INPUT_STD in run else ():
+        for name in run[q.INPUT_STD].columns if q.INPUT_STD in run else ():
             if not scaled_within(run, name, self.min_first_layer):
                 yield from self._input(run, name, harm)
         for call in regression:
@@ -138,7 +124,7 @@ class UnscaledData:
         if broke(run):
             return _BROKE
         for call in _seen(run):
-            times = call.of(CALL_VALUE)[:1] / call.of(CALL_BASELINE)[:1]
+            times = call.of(q.CALL_VALUE)[:1] / call.of(q.CALL_BASELINE)[:1]
             first = float(times[0]) if len(times) else 0.0
             if self.min_first_loss <= first < np.inf:
                 return _OFF.format(times=number(float(f"{first:.2g}")))
@@ -146,17 +132,17 @@ class UnscaledData:
         return _STUCK if lost is not None and lost < self.min_fall else None
 
     def _input(self, run: Run, name: str, harm: Text | None) -> Iterator[Finding]:
-        table = run[INPUT_STD]
+        table = run[q.INPUT_STD]
         std = table.column(name).astype(np.float64)
-        mean = fact(run, INPUT_MEAN, table.steps, name)
-        ratio = fact(run, INPUT_FEATURE_RANGE, table.steps, name)
+        mean = fact(run, q.INPUT_MEAN, table.steps, name)
+        ratio = fact(run, q.INPUT_FEATURE_RANGE, table.steps, name)
         known = ~np.isnan(std)
         large = (np.maximum(std, np.nan_to_num(np.abs(mean))) > self.max_scale) & known
         uneven = np.isfinite(ratio) & (ratio > self.max_feature_range)
         what = Text(" `{name}`").format(name=name) if name else Text("")
         for hits, text, quantity, bound in (
-            (large, _INPUT, INPUT_STD, self.max_scale),
-            (uneven, _FEATURES, INPUT_FEATURE_RANGE, self.max_feature_range),
+            (large, _INPUT, q.INPUT_STD, self.max_scale),
+            (uneven, _FEATURES, q.INPUT_FEATURE_RANGE, self.max_feature_range),
         ):
             if not mostly(hits, known, 1):
                 continue
@@ -166,14 +152,14 @@ class UnscaledData:
                 "ratio": _middle(ratio[hits]),
             }
             ends = int(table.steps[hits][0]), int(table.steps[hits][-1])
-            observed = float(np.median((std if quantity is INPUT_STD else ratio)[hits]))
+            observed = float(np.median((std if quantity is q.INPUT_STD else ratio)[hits]))
             evidence = Evidence(quantity.name, name, *ends, observed, bound)
             message = _filled(text, harm, {"model": what}, words)
             yield self._of(evidence, message, _INPUT_ADVICE.format(**words), harm)
             return
 
     def _target(self, call: Call, harm: Text | None) -> Iterator[Finding]:
-        mean, std = call.of(CALL_TARGET_MEAN), call.of(CALL_TARGET_STD)
+        mean, std = call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD)
         known = np.isfinite(mean) & np.isfinite(std)
         hits = known & (np.maximum(np.abs(mean), std) > self.max_scale)
         if mostly(hits, known, 1):
@@ -181,7 +167,7 @@ class UnscaledData:
             divisor = words["std"] if std[hits].any() else "1"
             message = _filled(_TARGET, harm, {}, {**words, "call": call.name})
             observed = float(np.median(np.maximum(np.abs(mean), std)[hits]))
-            evidence = call.evidence(CALL_TARGET_STD, hits, observed, self.max_scale)
+            evidence = call.evidence(q.CALL_TARGET_STD, hits, observed, self.max_scale)
             advice = _TARGET_ADVICE.format(mean=words["mean"], std=divisor, function=call.function)
             yield self._of(evidence, message, advice, harm)
 

@@ -8,18 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    GRADIENT_NORM,
-    LEARNING_RATE,
-    LOSS,
-    MOMENTUM,
-    PARAMETER_NORM,
-    PARAMETER_SIZE,
-    UPDATE_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
@@ -80,16 +70,16 @@ class UpdateTooLarge:
     name: ClassVar[str] = "update-too-large"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The updates are too large")
-    reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        UPDATE_NORM,
-        PARAMETER_SIZE,
-        LOSS,
-        LEARNING_RATE,
-        MOMENTUM,
-        GRADIENT_NORM,
-        CLIP_GLOBAL_NORM,
-        CLIP_MAX_NORM,
+        q.UPDATE_NORM,
+        q.PARAMETER_SIZE,
+        q.LOSS,
+        q.LEARNING_RATE,
+        q.MOMENTUM,
+        q.GRADIENT_NORM,
+        q.CLIP_GLOBAL_NORM,
+        q.CLIP_MAX_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD203", "LD205", "LD306", "LD608", "LD701", "LD702", "LD704", "LD705", "LD802",
@@ -129,7 +119,7 @@ class UpdateTooLarge:
         yield from self._judge(run, updates, ratio, least)
 
     def _judge(self, run: Run, updates: Updates, ratio: Doubles, least: int) -> Iterator[Finding]:
-        loss = curve_of(run, LOSS) if LOSS in run else None
+        loss = curve_of(run, q.LOSS) if q.LOSS in run else None
         judged = loss is not None and not loss.may_be_negative and len(loss) >= self.min_in_trouble
         worthless = loss is not None and judged and never_fell(loss)
         trouble = loss is not None and judged and goes_wrong(loss, self.min_records, self.max_noise)
@@ -159,7 +149,7 @@ class UpdateTooLarge:
             return None
         times = grown.end / grown.start
         window = grown.first, grown.half
-        evidence = Evidence(PARAMETER_NORM.name, grown.layer, *window, times, self.min_thrown)
+        evidence = Evidence(q.PARAMETER_NORM.name, grown.layer, *window, times, self.min_thrown)
         message = _THROWN.format(
             start=number(grown.start), end=number(grown.end), layer=grown.layer
         )

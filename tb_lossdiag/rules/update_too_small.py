@@ -8,18 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    GRADIENT_NORM,
-    LEARNING_RATE,
-    LOSS,
-    MOMENTUM,
-    PARAMETER_NORM,
-    PARAMETER_SIZE,
-    UPDATE_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
@@ -78,14 +68,14 @@ class UpdateTooSmall:
     name: ClassVar[str] = "update-too-small"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The updates are too small")
-    reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE, LOSS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_NORM, q.PARAMETER_SIZE, q.LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        UPDATE_NORM,
-        LEARNING_RATE,
-        GRADIENT_NORM,
-        MOMENTUM,
-        CLIP_GLOBAL_NORM,
-        CLIP_MAX_NORM,
+        q.UPDATE_NORM,
+        q.LEARNING_RATE,
+        q.GRADIENT_NORM,
+        q.MOMENTUM,
+        q.CLIP_GLOBAL_NORM,
+        q.CLIP_MAX_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD109")
 
@@ -105,7 +95,7 @@ class UpdateTooSmall:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch of small steps."""
         updates = _updates(run)
-        ratio, loss = median(updates.ratios, axis=1), curve_of(run, LOSS)
+        ratio, loss = median(updates.ratios, axis=1), curve_of(run, q.LOSS)
         loss.needs(self.min_records)
         if np.isfinite(ratio).sum() < self.min_records or np.ptp(updates.steps) < self.min_steps:
             least = self.min_steps
@@ -140,8 +130,8 @@ class UpdateTooSmall:
         words["percent"] = number(100 * max(fall, 0.0))
         message = _MESSAGE.format(most=most, **words)
         evidence = [Evidence(updates.source.name, layer, *ends, typical, self.min_ratio)]
-        if LEARNING_RATE in run:
-            evidence.append(Evidence(LEARNING_RATE.name, run[LEARNING_RATE].columns[0], *ends))
+        if q.LEARNING_RATE in run:
+            evidence.append(Evidence(q.LEARNING_RATE.name, run[q.LEARNING_RATE].columns[0], *ends))
         return Finding(
             self.code,
             self.severity,
@@ -158,8 +148,8 @@ def _updates(run: Run) -> Updates:
     updates = exact(run)
     if updates is not None:
         return updates
-    if LEARNING_RATE not in run or GRADIENT_NORM not in run:
-        raise not_recorded(UPDATE_NORM, LEARNING_RATE, GRADIENT_NORM)
+    if q.LEARNING_RATE not in run or q.GRADIENT_NORM not in run:
+        raise not_recorded(q.UPDATE_NORM, q.LEARNING_RATE, q.GRADIENT_NORM)
     updates = estimated(run)
     if updates is None:
         raise NotEnough(Text("one optimizer of the SGD or Adam kind, given with optimizer="))

@@ -6,16 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    GRADIENT_NORM,
-    LEARNING_RATE,
-    MOMENTUM,
-    PARAMETER_NORM,
-    UPDATE_NORM,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, sizes, weights
 from tb_lossdiag.rules.spans import Span, median
@@ -40,12 +32,12 @@ class Updates:
     steps: Steps
     columns: tuple[str, ...]
     ratios: Doubles
-    source: Quantity = PARAMETER_NORM
+    source: Quantity = q.PARAMETER_NORM
 
     @property
     def exact(self) -> bool:
         """Whether the applied change itself was recorded."""
-        return self.source is UPDATE_NORM
+        return self.source is q.UPDATE_NORM
 
     def settled(self, steps: int) -> Doubles:
         """float64[T, C]: the ratios, without those of each matrix's first steps since it was first seen."""
@@ -64,9 +56,9 @@ def exact(run: Run) -> Updates | None:
 
     Zero-initialised matrices are left out until they have grown.
     """
-    if UPDATE_NORM not in run or PARAMETER_NORM not in run:
+    if q.UPDATE_NORM not in run or q.PARAMETER_NORM not in run:
         return None
-    update, norm = run[UPDATE_NORM], run[PARAMETER_NORM]
+    update, norm = run[q.UPDATE_NORM], run[q.PARAMETER_NORM]
     place = np.searchsorted(norm.steps, update.steps, side="right") - 1
     known = place >= 0
     weight = norm.at(norm.steps[place[known]], update.columns).astype(np.float64)
@@ -76,7 +68,7 @@ def exact(run: Run) -> Updates | None:
     tiny = weight / np.sqrt(np.nan_to_num(elements, nan=1.0)) < _TINY
     ratios[~np.isfinite(ratios) | tiny] = np.nan
     names = tuple(name for name, ok in zip(update.columns, chosen, strict=True) if ok)
-    return Updates(update.steps[known], names, ratios[:, chosen], UPDATE_NORM)
+    return Updates(update.steps[known], names, ratios[:, chosen], q.UPDATE_NORM)
 
 
 def measured(run: Run) -> Updates:
@@ -84,7 +76,7 @@ def measured(run: Run) -> Updates:
 
     A lower bound: an update at right angles to the weights hardly changes their norm.
     """
-    norm = run[PARAMETER_NORM]
+    norm = run[q.PARAMETER_NORM]
     elements = sizes(run, norm.columns)
     chosen = weights(norm.columns, elements)
     values = norm.values[:, chosen].astype(np.float64)
@@ -100,8 +92,8 @@ def best(run: Run) -> Updates:
     recorded = exact(run)
     if recorded is not None:
         return recorded
-    plain = family(run) is Family.SGD and MOMENTUM in run and _momentum(run) == 0
-    if plain and GRADIENT_NORM in run and LEARNING_RATE in run:
+    plain = family(run) is Family.SGD and q.MOMENTUM in run and _momentum(run) == 0
+    if plain and q.GRADIENT_NORM in run and q.LEARNING_RATE in run:
         return estimated(run) or measured(run)
     return measured(run)
 
@@ -113,11 +105,11 @@ def estimated(run: Run) -> Updates | None:
     above Adam's epsilon. Both over the parameter norm.
     """
     kind = family(run)
-    gradient, parameter = run.aligned(GRADIENT_NORM, PARAMETER_NORM)
+    gradient, parameter = run.aligned(q.GRADIENT_NORM, q.PARAMETER_NORM)
     elements = sizes(run, gradient.columns)
     chosen = weights(gradient.columns, elements)
     lr = np.nanmax(
-        np.nan_to_num(run[LEARNING_RATE].at(gradient.steps), nan=-1.0), axis=1, initial=-1
+        np.nan_to_num(run[q.LEARNING_RATE].at(gradient.steps), nan=-1.0), axis=1, initial=-1
     )
     lr = np.where(lr < 0, np.nan, lr)[:, None]
     norm, elements = gradient.values[:, chosen].astype(np.float64), elements[chosen]
@@ -136,9 +128,9 @@ def estimated(run: Run) -> Updates | None:
 
 def _clip_coefficient(run: Run, steps: Steps) -> Doubles:
     """float64[T, 1]: the strongest clip of each step, 1 where there was none."""
-    if CLIP_GLOBAL_NORM not in run or CLIP_MAX_NORM not in run:
+    if q.CLIP_GLOBAL_NORM not in run or q.CLIP_MAX_NORM not in run:
         return np.ones((len(steps), 1))
-    norm, bound = run[CLIP_GLOBAL_NORM].at(steps), run[CLIP_MAX_NORM].at(steps)
+    norm, bound = run[q.CLIP_GLOBAL_NORM].at(steps), run[q.CLIP_MAX_NORM].at(steps)
     coefficient = np.nan_to_num(bound / (norm + 1e-6), nan=1.0, posinf=1.0)
     strongest: Doubles = coefficient.astype(np.float64).min(axis=1, initial=1.0)
     return strongest[:, None]
@@ -146,9 +138,9 @@ def _clip_coefficient(run: Run, steps: Steps) -> Doubles:
 
 def _momentum(run: Run) -> float:
     """Largest momentum of any group, 0 if there is none."""
-    if MOMENTUM not in run:
+    if q.MOMENTUM not in run:
         return 0.0
-    known = run[MOMENTUM].values[np.isfinite(run[MOMENTUM].values)]
+    known = run[q.MOMENTUM].values[np.isfinite(run[q.MOMENTUM].values)]
     return float(min(known.max(initial=0.0), 0.999))
 
 
@@ -173,7 +165,7 @@ class Growth:
 
 def growth(run: Run) -> Growth | None:
     """Growth of the typical weight matrix; None without a norm above 0."""
-    norm = run[PARAMETER_NORM]
+    norm = run[q.PARAMETER_NORM]
     chosen = weights(norm.columns, sizes(run, norm.columns))
     values = norm.values[:, chosen].astype(np.float64)
     middle = median(values, axis=1)

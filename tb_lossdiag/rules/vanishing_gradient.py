@@ -8,16 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    CALL_BASELINE,
-    CALL_VALUE,
-    GRADIENT_NORM,
-    LOSS,
-    PARAMETER_NORM,
-    PARAMETER_ROLE,
-    PARAMETER_SIZE,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Run, Steps
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import matrices, parts
@@ -93,12 +85,12 @@ class VanishingGradient:
     name: ClassVar[str] = "vanishing-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The gradient vanishes towards the input")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM, PARAMETER_NORM, LOSS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM, q.PARAMETER_NORM, q.LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        PARAMETER_SIZE,
-        PARAMETER_ROLE,
-        CALL_VALUE,
-        CALL_BASELINE,
+        q.PARAMETER_SIZE,
+        q.PARAMETER_ROLE,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD705")
 
@@ -118,18 +110,18 @@ class VanishingGradient:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch in which the gradient fades."""
-        gradient = run[GRADIENT_NORM]
+        gradient = run[q.GRADIENT_NORM]
         is_weight = matrices(run, gradient.columns)
         if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
             raise NotEnough(self._needs())
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
-        learned = curve_of(run, LOSS)
+        learned = curve_of(run, q.LOSS)
         learned.needs(3)
         # A loss that only came down from a bad start to what a constant costs is not learned.
         unlearned: Bools = (learned.fall_at(gradient.steps) < self.learned) | (
             below_baseline(run) is False
         )
-        size = held(run[PARAMETER_NORM], gradient.steps, names)
+        size = held(run[q.PARAMETER_NORM], gradient.steps, names)
         ratios = _Ratios(gradient.values, np.flatnonzero(is_weight), size)
         span = longest(self._fades(ratios, unlearned) & unlearned, self.min_records)
         if span is not None:
@@ -180,8 +172,8 @@ class VanishingGradient:
             **words,
         )
         evidence = (
-            Evidence(GRADIENT_NORM.name, names[low], *ends, 1 / times, 1 / self.min_decay),
-            Evidence(GRADIENT_NORM.name, names[high], *ends),
+            Evidence(q.GRADIENT_NORM.name, names[low], *ends, 1 / times, 1 / self.min_decay),
+            Evidence(q.GRADIENT_NORM.name, names[high], *ends),
         )
         numbers = {"low": float(ratio[low]), "high": float(ratio[high])}
         advice = _ADVICE.format(**words)

@@ -8,13 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import (
-    PARAMETER_NORM,
-    PARAMETER_SIZE,
-    UPDATE_NORM,
-    WEIGHT_DECAY,
-    Quantity,
-)
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Table
 from tb_lossdiag.rules.layers import Family, family, global_norm, sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
@@ -61,8 +56,8 @@ class WeightGrowth:
     name: ClassVar[str] = "weight-growth"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The weights grow without bound")
-    reads: ClassVar[tuple[Quantity, ...]] = (PARAMETER_NORM, PARAMETER_SIZE)
-    may_read: ClassVar[tuple[Quantity, ...]] = (UPDATE_NORM, WEIGHT_DECAY)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_NORM, q.PARAMETER_SIZE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.UPDATE_NORM, q.WEIGHT_DECAY)
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
 
     #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold
@@ -82,7 +77,7 @@ class WeightGrowth:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the growth of all weights."""
-        norm = run[PARAMETER_NORM]
+        norm = run[q.PARAMETER_NORM]
         elements = sizes(run, norm.columns)
         chosen = weights(norm.columns, elements) & np.isfinite(elements)
         chosen &= np.isfinite(norm.values).all(axis=0)
@@ -96,16 +91,16 @@ class WeightGrowth:
 
     def _began_at_zero(self, run: Run, norm: Table) -> Bools:
         """Matrices that are all first update: one step may already take them above `min_start`."""
-        if UPDATE_NORM not in run:
+        if q.UPDATE_NORM not in run:
             return np.zeros(len(norm.columns), bool)
-        first = run[UPDATE_NORM].at(norm.steps[:1], norm.columns)[0].astype(np.float64)
+        first = run[q.UPDATE_NORM].at(norm.steps[:1], norm.columns)[0].astype(np.float64)
         same: Bools = np.abs(norm.values[0] - first) <= self.max_difference * first
         return same
 
     def _judge(
         self, run: Run, values: Doubles, elements: Doubles, chosen: Bools
     ) -> Iterator[Finding]:
-        norm = run[PARAMETER_NORM]
+        norm = run[q.PARAMETER_NORM]
         total = level(global_norm(values.astype(np.float32)), 3)
         start, end = float(total[2]), float(total[-1])
         rms = end / float(np.sqrt(elements.sum()))
@@ -121,13 +116,13 @@ class WeightGrowth:
         numbers["layer_factor"] = float(each.max())
         words = {key: number(value) for key, value in numbers.items()}
         ends = int(norm.steps[0]), int(norm.steps[-1])
-        evidence = Evidence(PARAMETER_NORM.name, layer, *ends, float(each.max()), self.min_growth)
+        evidence = Evidence(q.PARAMETER_NORM.name, layer, *ends, float(each.max()), self.min_growth)
         message = _MESSAGE.format(layer=layer, **words)
         yield Finding(self.code, self.severity, "", (evidence,), message, _advice(run), numbers)
 
 
 def _advice(run: Run) -> Text:
-    decays = [float(each.values[-1]) for each in sightings(run, WEIGHT_DECAY) if len(each.values)]
+    decays = [float(each.values[-1]) for each in sightings(run, q.WEIGHT_DECAY) if len(each.values)]
     now = max(decays, default=0.0)
     if now > 0:
         decay = _WEAK_DECAY.format(now=number(now))

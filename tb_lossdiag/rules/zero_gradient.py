@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS, PARAMETER_SIZE, Quantity
+from tb_lossdiag import quantities as q
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import compact, listed, sizes, weights
@@ -79,8 +80,8 @@ class ZeroGradient:
     name: ClassVar[str] = "zero-gradient"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Gradients are exactly zero")
-    reads: ClassVar[tuple[Quantity, ...]] = (GRADIENT_NORM,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (LOSS, PARAMETER_SIZE, CALL_VALUE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.PARAMETER_SIZE, q.CALL_VALUE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602")
 
     #: records in a row; an expert or a branch that is used now and then shows up within that many
@@ -94,7 +95,7 @@ class ZeroGradient:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all weights, or one for the whole model."""
-        table = run.highest(GRADIENT_NORM)
+        table = run.highest(q.GRADIENT_NORM)
         known = np.isfinite(table.values)
         if (known.sum(axis=0) < self.min_records).all():
             least = self.min_records
@@ -123,9 +124,9 @@ class ZeroGradient:
 
     def _done(self, run: Run, first: int, last: int) -> bool:
         """Whether the loss has nothing left to win; also if it isn't known."""
-        if LOSS not in run:
+        if q.LOSS not in run:
             return True
-        loss = curve_of(run, LOSS)
+        loss = curve_of(run, q.LOSS)
         if not len(loss):
             return True
         fall = loss.fall_at(np.array([first, last], np.int64))
@@ -133,9 +134,9 @@ class ZeroGradient:
 
     def _idle(self, run: Run, whole: Span, dark: Bools) -> bool:
         """Whether an expression of one's own was exactly 0 for nearly the whole run."""
-        if LOSS not in run or CALL_VALUE in run or whole.last != len(dark) - 1:
+        if q.LOSS not in run or q.CALL_VALUE in run or whole.last != len(dark) - 1:
             return False
-        loss, steps = run[LOSS], run.highest(GRADIENT_NORM).steps
+        loss, steps = run[q.LOSS], run.highest(q.GRADIENT_NORM).steps
         at = np.searchsorted(steps, loss.steps, side="right") - 1
         idle = dark[np.maximum(at, 0)] & (loss.values[:, 0] == 0)
         # Records are rarer later on: each stands for the steps since the one before.
@@ -143,7 +144,7 @@ class ZeroGradient:
         return bool(idle[-1] and (span * idle).sum() >= self.min_idle * span.sum())
 
     def _layers(self, run: Run, zero: Bools, dark: Bools) -> Iterator[Finding]:
-        columns = run[GRADIENT_NORM].columns
+        columns = run[q.GRADIENT_NORM].columns
         is_weight = weights(columns, sizes(run, columns))
         lit = np.flatnonzero(~dark)
         dead = {}
@@ -158,7 +159,7 @@ class ZeroGradient:
             yield self._finding(run, Span(first, last), names, _SOME)
 
     def _finding(self, run: Run, span: Span, names: list[str], text: Text) -> Finding:
-        table, every = run[GRADIENT_NORM], text is not _SOME
+        table, every = run[q.GRADIENT_NORM], text is not _SOME
         ends = span.ends(table.steps)
         patterns = compact(names, table.columns)
         message = text.format(
@@ -174,7 +175,7 @@ class ZeroGradient:
         some = _SOME_ADVICE.format(names=listed(patterns, 2), module=module)
         advice = {_ALL: _ALL_ADVICE, _IDLE: _IDLE_ADVICE}.get(text, some)
         shown = names[:1] if every else _one_each(patterns, names)
-        evidence = tuple(Evidence(GRADIENT_NORM.name, name, *ends, 0.0, 0.0) for name in shown)
+        evidence = tuple(Evidence(q.GRADIENT_NORM.name, name, *ends, 0.0, 0.0) for name in shown)
         subject = patterns[0] if len(patterns) == 1 and not every else ""
         severity = Severity.ERROR if text is _ALL else self.severity
         numbers = {"parameters": len(names), "records": span.size}

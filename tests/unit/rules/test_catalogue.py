@@ -137,7 +137,7 @@ def test_reads_what_it_declares(code: str) -> None:
     assert tables.asked <= declared
     assert {quantity.name for quantity in rule.reads} <= tables.asked
     source = inspect.getsource(inspect.getmodule(type(rule)) or type(rule))
-    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    names = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
     for quantity in rule.may_read:
         assert quantity.name.upper() in names
 
