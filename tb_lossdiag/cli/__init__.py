@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tb_lossdiag.cli.arguments import parser
+from tb_lossdiag.visible import visible
 
 __all__ = ["main"]
 
@@ -23,6 +24,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except (OSError, ValueError, RuntimeError) as error:
-        print(f"tb-lossdiag: {error}", file=sys.stderr)  # noqa: T201
+        print(f"tb-lossdiag: {visible(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     return code

@@ -7,12 +7,14 @@ import argparse
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
 
 from tb_lossdiag.cli.output import console
 from tb_lossdiag.config import all_rules, find
 from tb_lossdiag.report.reference import reference
 from tb_lossdiag.report.text import STYLES
 from tb_lossdiag.rules.rule import documentation, number, thresholds
+from tb_lossdiag.visible import flat, visible
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -24,8 +26,9 @@ def explain(arguments: argparse.Namespace) -> int:
     rule = find(arguments.code)
     out = Console(highlight=False)
     title = rule.title.in_language(arguments.lang)
-    out.print(f"[bold]{rule.code} {rule.name}[/bold]  {title}  ({rule.severity.label})\n")
-    out.print(Markdown(documentation(rule, arguments.lang)))
+    head = Text.assemble((f"{rule.code} {visible(rule.name)}", "bold"), f"  {flat(title)}  ")
+    out.print(head, f"({rule.severity.label})\n", sep="")
+    out.print(Markdown(visible(documentation(rule, arguments.lang), keep="\n")))
     for name, value in thresholds(rule).items():
         out.print(f"  {rule.code}.{name} = {number(value)}", markup=False)
     return 0
@@ -49,6 +52,7 @@ def _table(language: str) -> Table:
     table = Table("code", "name", "severity", "says")
     for rule in all_rules():
         style = STYLES[rule.severity.label]
-        severity = f"[{style}]{rule.severity.label}[/]"
-        table.add_row(rule.code, rule.name, severity, rule.title.in_language(language))
+        title = flat(rule.title.in_language(language))
+        severity = Text(rule.severity.label, style)
+        table.add_row(rule.code, Text(visible(rule.name)), severity, Text(title))
     return table

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from tb_lossdiag.config.extensions import failures
+from tb_lossdiag.visible import flat, in_json
 
 _FILE_WIDTH = 120
 
@@ -32,7 +33,7 @@ def console(path: str | None) -> Iterator[Console]:
 
 def as_json(value: Any) -> str:
     """A document as people read it in a diff."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return in_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 @contextmanager
@@ -46,4 +47,4 @@ def aside() -> Iterator[None]:
 def warn_of_extensions() -> None:
     """Load other packages' rules; say on standard error which could not be."""
     for sentence in failures():
-        print(f"tb-lossdiag: warning: {sentence}", file=sys.stderr)  # noqa: T201
+        print(f"tb-lossdiag: warning: {flat(sentence)}", file=sys.stderr)  # noqa: T201

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tb_lossdiag.rules.rule import Finding, Severity, Text
+from tb_lossdiag.visible import flat
 
 _LINE = {
     "appeared": Text("Loss Doctor, step {step}: {code} {severity}: {message}"),
@@ -38,7 +39,7 @@ class LiveFinding:
     def line(self, language: str = "en") -> str:
         """One line for a terminal."""
         text = _LINE[self.state].in_language(language)
-        return _flat(text.format(step=self.step, **_words(self.finding, language)))
+        return flat(text.format(step=self.step, **_words(self.finding, language)))
 
 
 class TrainingStopped(RuntimeError):  # noqa: N818  (it says what happened to the training)
@@ -60,7 +61,7 @@ class TrainingStopped(RuntimeError):  # noqa: N818  (it says what happened to th
         words = _words(reported.finding, language)
         words["advice"] = reported.finding.advice.in_language(language).split("\n\n")[0]
         text = _STOPPED.in_language(language).format(step=reported.step, **words)
-        return cls(_flat(text), reported)
+        return cls(flat(text), reported)
 
 
 Hear = Callable[[LiveFinding], object]
@@ -77,7 +78,3 @@ def _words(finding: Finding, language: str) -> dict[str, str]:
         "severity": _SEVERITY[finding.severity].in_language(language),
         "message": finding.message.in_language(language),
     }
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())

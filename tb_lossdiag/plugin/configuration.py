@@ -11,6 +11,7 @@ from typing import Any
 from tb_lossdiag.config import Policy, Settings, discover, load
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.reader import Reader, Scalars
+from tb_lossdiag.visible import visible
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Configuration:
         try:
             return self._made(load(path) if path else Settings(), path)
         except (OSError, ValueError) as error:
-            logger.warning("Loss Doctor does without its configuration: %s", error)
+            logger.warning("Loss Doctor does without its configuration: %s", visible(str(error)))
             return self._made(Settings(), path, str(error))
 
     def _made(self, settings: Settings, path: Path | None, problem: str = "") -> State:

@@ -25,6 +25,7 @@ from tb_lossdiag.reader import DEFAULT_LIMIT
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.spreadsheet import spreadsheet
 from tb_lossdiag.schema import PLUGIN
+from tb_lossdiag.visible import in_json
 
 _JAVASCRIPT = "application/javascript"
 _JSON = "application/json"
@@ -155,7 +156,7 @@ def _json(request: Request, value: Any) -> Response:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    return in_json(json.dumps(value, allow_nan=False, ensure_ascii=False))
 
 
 def _respond(
@@ -167,7 +168,7 @@ def _respond(
 
 
 def _as_json(whole: Mapping[str, Any], _: str) -> str:
-    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
+    return in_json(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 _REPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any], str], str]]] = {

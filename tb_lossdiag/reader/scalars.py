@@ -16,6 +16,7 @@ from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import Mapped, Plan, plan, wanted
 from tb_lossdiag.reader.series import Series
+from tb_lossdiag.visible import visible
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class Scalars:
                 context, experiment_id=experiment_id, plugin_name=PLUGIN_NAME
             )
         except Exception as error:  # noqa: BLE001  (a provider may be anything, hosted ones included)
-            logger.warning("Loss Doctor could not list plain scalars: %s", error)
+            logger.warning("Loss Doctor could not list plain scalars: %s", visible(str(error)))
             return {}
         return listed
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tb_lossdiag.visible import in_json
+
 VERSION = 1
 Json = dict[str, Any]
 Key = tuple[str, str, str]
@@ -20,7 +22,7 @@ def write(path: str | Path, runs: Iterable[Mapping[str, Any]]) -> None:
     keys = sorted({key for run in runs for key in _keys(run)})
     found = [{"run": run, "code": code, "subject": subject} for run, code, subject in keys]
     text = json.dumps({"version": VERSION, "findings": found}, indent=2, ensure_ascii=False)
-    Path(path).write_text(text + "\n", "utf-8")
+    Path(path).write_text(in_json(text) + "\n", "utf-8")
 
 
 def read(path: str | Path) -> frozenset[Key]:

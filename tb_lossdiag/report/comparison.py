@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tb_lossdiag.report.markdown import escape
+from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.text import GLYPHS, STYLES, number, steps
 from tb_lossdiag.report.words import word
 
@@ -18,6 +19,7 @@ _KINDS = ("new", "still", "fixed", "unclear")
 
 def show(console: Console, comparison: Json, language: str = "en") -> None:
     """Print a comparison."""
+    comparison = plain(comparison)
     console.print(Text(_title(comparison, language), style="bold"))
     for kind in _KINDS:
         entries = comparison["findings"][kind]
@@ -36,6 +38,7 @@ def show(console: Console, comparison: Json, language: str = "en") -> None:
 
 def markdown(comparison: Json, language: str = "en") -> str:
     """A comparison for an issue or a pull request."""
+    comparison = plain(comparison)
     lines = [f"# {escape(_title(comparison, language))}", ""]
     for kind in _KINDS:
         entries = comparison["findings"][kind]

@@ -7,6 +7,7 @@ from typing import Any
 
 from tb_lossdiag.report import moments
 from tb_lossdiag.report.baseline import walk
+from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.text import number, steps
 from tb_lossdiag.report.words import word
 
@@ -15,7 +16,7 @@ Json = Mapping[str, Any]
 
 def markdown(runs: Iterable[Json], language: str = "en") -> str:
     """The runs of a document."""
-    return "\n".join(line for run in runs for line in _run(run, language))
+    return "\n".join(line for run in map(plain, runs) for line in _run(run, language))
 
 
 def _run(run: Json, language: str) -> Iterator[str]:

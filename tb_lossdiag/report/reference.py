@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tb_lossdiag.rules.rule import Rule, Text, documentation, number, thresholds
+from tb_lossdiag.visible import visible
 
 _TITLE = Text("Rule reference")
 _INTRO = Text(
@@ -21,7 +22,7 @@ def reference(rules: Sequence[Rule], language: str = "en") -> str:
     lines = [f"# {_TITLE.in_language(language)}", "", _INTRO.in_language(language), ""]
     for rule in rules:
         lines += _section(rule, language)
-    return "\n".join(lines).rstrip() + "\n"
+    return visible("\n".join(lines).rstrip(), keep="\n") + "\n"
 
 
 def _section(rule: Rule, language: str) -> Iterator[str]:

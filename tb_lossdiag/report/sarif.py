@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tb_lossdiag.report.baseline import walk
+from tb_lossdiag.report.plain import plain
 from tb_lossdiag.rules.rule import Rule, documentation
+from tb_lossdiag.visible import flat
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _HOME = "https://github.com/tb-lossdiag/tb-lossdiag"
@@ -79,7 +81,7 @@ def _result(run: str, finding: Mapping[str, Any], index: Mapping[str, int], logd
     result = {
         "ruleId": code,
         "level": _LEVELS[finding["severity"]],
-        "message": {"text": finding["message"], "markdown": _markdown(finding)},
+        "message": {"text": flat(finding["message"]), "markdown": _markdown(plain(finding))},
         "locations": [_location(run, subject, logdir)],
         "partialFingerprints": {"lossdiag/v1": _fingerprint(run, code, subject)},
         "properties": {
@@ -106,13 +108,13 @@ def _location(run: str, subject: str, logdir: str) -> Json:
     place = PurePath(logdir, run).as_posix()
     name = f"{run}/{subject}" if subject else run
     return {
-        "physicalLocation": {"artifactLocation": {"uri": quote(place)}},
+        "physicalLocation": {"artifactLocation": {"uri": quote(place, errors="surrogateescape")}},
         "logicalLocations": [{"name": subject or run, "fullyQualifiedName": name}],
     }
 
 
 def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _invocation(runs: Iterable[Mapping[str, Any]]) -> Json:
@@ -129,4 +131,4 @@ def _invocation(runs: Iterable[Mapping[str, Any]]) -> Json:
 
 
 def _note(text: str) -> Json:
-    return {"level": "error", "message": {"text": text}}
+    return {"level": "error", "message": {"text": flat(text)}}

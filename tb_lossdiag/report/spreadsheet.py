@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tb_lossdiag.report.plain import plain
+
 Json = Mapping[str, Any]
 
 HEAD = (
@@ -31,7 +33,7 @@ def spreadsheet(runs: Iterable[Json]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
     rows.writerow(HEAD)
-    for run in runs:
+    for run in map(plain, runs):
         found = list(_rows(run["findings"], ""))
         for row in found or [("",) * (len(HEAD) - 2)]:
             rows.writerow([harmless(cell) for cell in (run["run"], run["status"], *row)])

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tb_lossdiag.report import moments
+from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -34,7 +35,7 @@ GLYPHS = {
 
 def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
     """Print the runs of a document: one block per cause, a line per run for the rest."""
-    for run in runs:
+    for run in map(plain, runs):
         console.print(_headline(run, language))
         for note in _notes(run, language):
             console.print(Text(note, style="dim"))
@@ -74,7 +75,7 @@ def _block(finding: Json, language: str) -> RenderableType:
     parts: list[RenderableType] = [
         Text(finding["message"]),
         _where(finding, language),
-        Padding(Markdown(finding["advice"]), (1, 0, 0, 0)),
+        Padding(Markdown(finding["advice"], hyperlinks=False), (1, 0, 0, 0)),
     ]
     symptoms = list(_folded(finding, language))
     if symptoms:

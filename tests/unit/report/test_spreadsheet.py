@@ -40,7 +40,14 @@ def test_a_run_without_findings_is_listed() -> None:
     assert set(found[0]) == set(HEAD)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "  =1", "\t=1"])
+def test_what_nobody_sees_in_a_name_is_spelled_out() -> None:
+    found = rows(
+        {"run": "\t=1", "status": "error", "findings": [finding("LD1", subject="\x1b[2J")]}
+    )
+    assert (found[0]["run"], found[0]["subject"]) == (r"\t=1", r"\x1b[2J")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "  =1"])
 def test_names_are_never_formulas(name: str) -> None:
     found = rows({"run": name, "status": "error", "findings": [finding("LD1", subject=name)]})
     assert found[0]["run"] == found[0]["subject"] == f"'{name}"
