@@ -53,6 +53,7 @@ from tb_lossdiag.quantities import (
     OTHER_WRITERS,
     VALIDATION_LOSS,
     Quantity,
+    clip_coefficient,
     frame_quantities,
 )
 from tb_lossdiag.recorder import Recorder
@@ -383,8 +384,8 @@ def _as_scalars(found: Iterable[Part]) -> dict[str, float]:
         scalars["gradient/global_norm"] = math.sqrt(sum(square))
     if (clip := by_frame.get(CLIP_GLOBAL_NORM.frame)) is not None:
         bound = _of(clip, CLIP_MAX_NORM)[0]
-        coefficient = bound / (_of(clip, CLIP_GLOBAL_NORM)[0] + 1e-6)
-        scalars["gradient/clip_coefficient"] = min(coefficient, 1.0)
+        norm = _of(clip, CLIP_GLOBAL_NORM)[0]
+        scalars["gradient/clip_coefficient"] = float(clip_coefficient(norm, bound))
     return scalars
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.parameters import is_distributed, norms
+from tb_lossdiag.quantities import CLIP_EPSILON
 
 
 class Before(NamedTuple):
@@ -43,7 +44,7 @@ def before(
     with torch.no_grad():
         each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
         total = torch.linalg.vector_norm(each, 2.0)
-        coefficient = torch.clamp(max_norm / (total + 1e-6), max=1.0)
+        coefficient = torch.clamp(max_norm / (total + CLIP_EPSILON), max=1.0)
     return Before(each, total, grads, coefficient)
 
 

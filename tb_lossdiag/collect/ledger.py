@@ -20,17 +20,17 @@ from tb_lossdiag.quantities import (
     CLIP_BEFORE_UNSCALE,
     CLIP_BOUND,
     CLIP_CALLS,
+    CLIP_EPSILON,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     CLIP_NONFINITE,
     CLIP_NORM_AFTER,
     CLIP_PARAMETERS,
     Quantity,
+    clip_coefficient,
 )
 from tb_lossdiag.records import Doubles, Floats, Record
 
-_EPSILON = 1e-6
-"""What `torch.nn.utils.clip_grad_norm_` adds to the norm it divides by."""
 UNKNOWN = float("nan")
 
 
@@ -204,7 +204,7 @@ def _measured(
     fixed: dict[Quantity, Sequence[float]],
 ) -> dict[Quantity, Doubles]:
     by_norm, known = kinds[:, 0], kinds[:, 1]
-    coefficient = np.minimum(np.array(fixed[CLIP_MAX_NORM]) / (total + _EPSILON), 1.0)
+    coefficient = clip_coefficient(total, fixed[CLIP_MAX_NORM])
     left = np.where(by_norm, total * coefficient, after)
     changed = np.where(by_norm, coefficient < 1, left < total)
     known = known & (by_norm | ~np.isnan(left) | np.isnan(total))
@@ -223,5 +223,5 @@ def reported(total: Tensor, max_norm: float) -> Sample:
 
 def unclipped(total: Tensor, max_norm: float) -> Tensor:
     """What a clipped norm is multiplied with to be what it was before; NaN where nothing is left of it."""
-    coefficient = torch.clamp(max_norm / (total.float() + _EPSILON), max=1.0)
+    coefficient = torch.clamp(max_norm / (total.float() + CLIP_EPSILON), max=1.0)
     return 1.0 / torch.where(coefficient > 0, coefficient, UNKNOWN)

@@ -18,8 +18,10 @@ from tb_lossdiag.quantities import (
     UPDATE_NORM,
     Axis,
     Quantity,
+    clip_coefficient,
 )
-from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
+from tb_lossdiag.records import Doubles, Floats, Run, Table
+from tb_lossdiag.rules.sparse import in_force
 
 UPDATE_RATIO = Quantity(
     "update_ratio", "derived", Axis.PARAMETER, "1", f"{UPDATE_NORM.how}, and {PARAMETER_NORM.how}"
@@ -50,7 +52,9 @@ Derive = Callable[[Run], Table]
 def update_ratio(run: Run) -> Table:
     """float32[T, C]; the parameter norm in force is the newest one recorded at or before the step."""
     updates = run[UPDATE_NORM]
-    norms = _in_force(run[PARAMETER_NORM], updates.steps, updates.columns)
+    weights = run[PARAMETER_NORM]
+    known = weights.at(weights.steps, updates.columns)
+    norms = in_force(known, weights.steps, updates.steps)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(norms > 0, updates.values / norms, np.nan)
     return _like(updates, UPDATE_RATIO, ratio.astype(np.float32))
@@ -81,7 +85,8 @@ def _clip_counts(run: Run, norms: Table) -> tuple[Doubles, Doubles]:
         return np.nan_to_num(bound).astype(np.float64), np.nan_to_num(calls).astype(np.float64)
     limits = run[CLIP_MAX_NORM].at(norms.steps, norms.columns)
     known = np.isfinite(norms.values) & np.isfinite(limits)
-    return (known & (norms.values > limits)).astype(np.float64), known.astype(np.float64)
+    clipped = clip_coefficient(norms.values, limits) < 1
+    return (known & clipped).astype(np.float64), known.astype(np.float64)
 
 
 def _rolling(counts: Doubles, rows: int) -> Doubles:
@@ -114,15 +119,6 @@ def progress(run: Run, name: str) -> Table:
         steps, places = np.append(steps, table.steps[-1]), np.append(places, places[-1] + more)
     even = np.interp(table.steps, steps, places).astype(np.float32)[:, None]
     return Table(PROGRESS[name], ("",), table.steps, table.walltimes, even)
-
-
-def _in_force(table: Table, steps: Steps, columns: tuple[str, ...]) -> Floats:
-    rows = np.searchsorted(table.steps, steps, side="right") - 1
-    values = table.at(table.steps, columns)
-    if not len(table):
-        return np.full((len(steps), len(columns)), np.nan, np.float32)
-    found: Floats = np.where(rows[:, None] >= 0, values[np.maximum(rows, 0)], np.nan)
-    return found
 
 
 def _like(table: Table, quantity: Quantity, values: Floats) -> Table:

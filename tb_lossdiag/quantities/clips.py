@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from tb_lossdiag.quantities import hints
 from tb_lossdiag.quantities.quantity import Axis, Combine, Quantity
 
@@ -51,3 +54,24 @@ CLIP_BEFORE_UNSCALE = Quantity(
 """1 where the gradients still carried the GradScaler's scale when they were clipped, 0 where not."""
 CLIP_PARAMETERS = Quantity("clip_parameters", "clip", Axis.CLIP, "parameters", hints.CLIP)
 """Parameters with a gradient in the clipped set."""
+
+CLIP_EPSILON = 1e-6
+"""What torch adds to the norm before it divides by it."""
+
+
+def clip_coefficient(norm: npt.ArrayLike, bound: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """What `torch.nn.utils.clip_grad_norm_` multiplies the gradients with; below 1 it has changed them.
+
+    Args:
+        norm: total norm before the clip, at least 0; any shape, NaN where not known.
+        bound: `max_norm`.
+
+    Returns:
+        float64, min(1, bound / (norm + 1e-6)); NaN where one of them is not known.
+
+    >>> clip_coefficient([0.5, 2.0], 1.0).round(3).tolist()
+    [1.0, 0.5]
+    """
+    total, limit = np.asarray(norm, np.float64), np.asarray(bound, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.minimum(1.0, limit / (total + CLIP_EPSILON))

@@ -133,6 +133,6 @@ class ClipThresholdDrift:
         loss = curve_of(run, q.LOSS) if q.LOSS in run else None
         if loss is None or len(loss) < self.min_records or loss.may_be_negative:
             return False
-        then = float(loss.level[max(int(np.searchsorted(loss.steps, at)) - 1, 0)])
+        then = float(loss.level_at(np.array([at - 1]))[0])
         rise = float(loss.level[-1]) - then
         return bool(rise > max(self.min_rise * then, 3 * loss.noise / np.sqrt(loss.width)))

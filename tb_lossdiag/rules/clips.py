@@ -77,7 +77,7 @@ def ledger(run: Run) -> list[Clips]:
     for name in norms.columns:
         norm = norms.column(name).astype(np.float64)
         bound = bounds.column(name).astype(np.float64)
-        coefficient = np.minimum(1.0, bound / (norm + 1e-6))
+        coefficient = q.clip_coefficient(norm, bound)
         calls = counted(run, q.CLIP_CALLS, norms.steps, name, 1.0)
         untold = np.where(coefficient < 1, calls, 0.0)
         told = beside(run, q.CLIP_BOUND, norms.steps, name)

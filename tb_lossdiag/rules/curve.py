@@ -12,6 +12,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Span, level, noise, spans
+from tb_lossdiag.rules.sparse import Before, in_force
 
 _FIRST = 3
 """Records whose median is the start: one alone may be an unlucky batch, more would hide a quick fall."""
@@ -60,8 +61,11 @@ class Curve:
 
     def fall_at(self, steps: Steps) -> Doubles:
         """float64[N]: share of the starting level lost by these steps; 0 = as at the start, 1 = down to zero."""
-        at = np.searchsorted(self.steps, steps, side="right") - 1
-        return (self.start - self.level[np.maximum(at, 0)]) / max(abs(self.start), 1e-30)
+        return (self.start - self.level_at(steps)) / max(abs(self.start), 1e-30)
+
+    def level_at(self, steps: Steps) -> Doubles:
+        """float64[N]: the level in force at these steps; before the first record, the first."""
+        return in_force(self.level, self.steps, steps, Before.FIRST)
 
     def needs(self, least: int) -> None:
         """Raise `NotEnough` for fewer than `least` records."""

@@ -155,8 +155,7 @@ class ExplodingGradient:
             return []
         known = held(run[q.PARAMETER_NORM], gradient.steps, gradient.columns)
         size = global_norm(known.values.astype(np.float32))[known.rows]
-        at = np.maximum(np.searchsorted(loss.steps, gradient.steps, side="right") - 1, 0)
-        steepness = norm * size / np.maximum(loss.level[at], 1e-30)
+        steepness = norm * size / np.maximum(loss.level_at(gradient.steps), 1e-30)
         unlearned: Bools = loss.fall_at(gradient.steps) < 0.5  # noqa: PLR2004  (half, see "How it decides")
         for span in spans((steepness >= self.max_steepness) & unlearned, self.min_steep):
             times = float(median(steepness[span.records]))

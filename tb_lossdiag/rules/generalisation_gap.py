@@ -142,5 +142,4 @@ class GeneralisationGap:
 
 def _level_at(loss: Curve, other: Curve) -> Doubles:
     """float64[T]: level of one curve at the records of another."""
-    at = np.searchsorted(loss.steps, other.steps, side="right") - 1
-    return loss.level[np.maximum(at, 0)]
+    return loss.level_at(other.steps)

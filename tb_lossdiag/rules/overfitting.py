@@ -122,5 +122,4 @@ class Overfitting:
 
 def _level_at(loss: Curve, step: int) -> float:
     """Level at the last record up to a step, else the first."""
-    at = int(np.searchsorted(loss.steps, step, side="right")) - 1
-    return float(loss.level[max(at, 0)])
+    return float(loss.level_at(np.array([step]))[0])

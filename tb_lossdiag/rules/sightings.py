@@ -11,6 +11,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import NotEnough, Text
+from tb_lossdiag.rules.sparse import in_force
 
 
 class Sighting(NamedTuple):
@@ -56,13 +57,11 @@ def counted(run: Run, quantity: Quantity, steps: Steps, column: str, unknown: fl
 
 def latest(run: Run, quantity: Quantity, steps: Steps, column: str = "") -> Doubles:
     """float64[len(steps)]: the last value at or before each step, NaN where there is none."""
-    found = np.full(len(steps), np.nan)
-    if quantity in run:
-        values = run[quantity].column(column).astype(np.float64)
-        there = ~np.isnan(values)
-        place = np.searchsorted(run[quantity].steps[there], steps, side="right") - 1
-        found[place >= 0] = values[there][place[place >= 0]]
-    return found
+    if quantity not in run:
+        return np.full(len(steps), np.nan)
+    values = run[quantity].column(column).astype(np.float64)
+    there = ~np.isnan(values)
+    return in_force(values[there], run[quantity].steps[there], steps)
 
 
 def before(run: Run, quantity: Quantity, step: int, column: str = "") -> float:

@@ -3,13 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from enum import Enum
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps, Table
 from tb_lossdiag.rules.spans import Bools
+
+Places = npt.NDArray[np.intp]
+
+
+class Before(Enum):
+    """What is in force before the first record."""
+
+    NOTHING = "nothing"
+    """NaN: it was not known yet."""
+    FIRST = "first"
+    """The first value: it changes little, or was so from the start."""
+
+
+def record_in_force(recorded: Steps, steps: Steps) -> Places:
+    """intp[len(steps)]: which record is the last at or before each step, -1 before the first.
+
+    >>> record_in_force(np.array([2, 5]), np.array([1, 2, 4, 9])).tolist()
+    [-1, 0, 0, 1]
+    """
+    return np.searchsorted(recorded, steps, side="right") - 1
+
+
+def in_force(
+    values: npt.NDArray[Any], recorded: Steps, steps: Steps, before: Before = Before.NOTHING
+) -> npt.NDArray[Any]:
+    """The value last known at each step.
+
+    Args:
+        values: [T, ...], one row per record.
+        recorded: int64[T], increasing.
+        steps: int64[S].
+        before: what is in force before the first record.
+
+    Returns:
+        [S, ...]; all NaN without a record.
+
+    >>> in_force(np.array([7.0, 8.0]), np.array([2, 5]), np.array([1, 3, 9]), Before.FIRST).tolist()
+    [7.0, 7.0, 8.0]
+    """
+    if not len(recorded):
+        return np.full((len(steps), *values.shape[1:]), np.nan, values.dtype)
+    rows = record_in_force(recorded, steps)
+    found = values[np.maximum(rows, 0)]
+    if before is Before.NOTHING:
+        found[rows < 0] = np.nan
+    return found
 
 
 def latest(table: Table, steps: Steps, columns: Sequence[str] | None = None) -> Doubles:
@@ -45,8 +93,7 @@ def held(table: Table, steps: Steps, columns: Sequence[str] | None = None) -> He
         row = np.maximum.accumulate(np.where(known, number, -1), axis=0)
         row = np.where(row < 0, np.argmax(known, axis=0), row)
         values = np.take_along_axis(values, row, axis=0)
-    rows = np.searchsorted(table.steps, steps, side="right") - 1
-    return Held(values, np.maximum(rows, 0))
+    return Held(values, np.maximum(record_in_force(table.steps, steps), 0))
 
 
 def windowed(run: Run, quantity: Quantity) -> Bools:

@@ -10,6 +10,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.spans import level, median
+from tb_lossdiag.rules.sparse import Before, in_force
 
 DIVERGENCE = re.compile(
     r"(^|[^a-z])(kl|kld|kld?_?(loss|div)|kl[-_ ]?divergence)([^a-z]|$)", re.IGNORECASE
@@ -75,5 +76,4 @@ def term_fall(run: Run, name: str, steps: Steps) -> Doubles:
     known, at = values[there], table.steps[there]
     levels = level(known, int(np.clip(len(known) // 20, 3, 50)))
     start = float(np.median(known[:3]))
-    rows = np.maximum(np.searchsorted(at, steps, side="right") - 1, 0)
-    return (start - levels[rows]) / max(abs(start), 1e-30)
+    return (start - in_force(levels, at, steps, Before.FIRST)) / max(abs(start), 1e-30)

@@ -11,6 +11,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.layers import Family, family, sizes, weights
 from tb_lossdiag.rules.spans import Span, median
+from tb_lossdiag.rules.sparse import in_force, record_in_force
 
 _TINY = 1e-4
 """Root mean square of a weight below which it counts as zero-initialised: any step is large beside it."""
@@ -59,9 +60,9 @@ def exact(run: Run) -> Updates | None:
     if q.UPDATE_NORM not in run or q.PARAMETER_NORM not in run:
         return None
     update, norm = run[q.UPDATE_NORM], run[q.PARAMETER_NORM]
-    place = np.searchsorted(norm.steps, update.steps, side="right") - 1
-    known = place >= 0
-    weight = norm.at(norm.steps[place[known]], update.columns).astype(np.float64)
+    known = record_in_force(norm.steps, update.steps) >= 0
+    newest = in_force(norm.at(norm.steps, update.columns), norm.steps, update.steps[known])
+    weight = newest.astype(np.float64)
     elements = sizes(run, update.columns)
     chosen = weights(update.columns, elements)
     ratios = update.values[known] / weight
@@ -131,8 +132,8 @@ def _clip_coefficient(run: Run, steps: Steps) -> Doubles:
     if q.CLIP_GLOBAL_NORM not in run or q.CLIP_MAX_NORM not in run:
         return np.ones((len(steps), 1))
     norm, bound = run[q.CLIP_GLOBAL_NORM].at(steps), run[q.CLIP_MAX_NORM].at(steps)
-    coefficient = np.nan_to_num(bound / (norm + 1e-6), nan=1.0, posinf=1.0)
-    strongest: Doubles = coefficient.astype(np.float64).min(axis=1, initial=1.0)
+    coefficient = np.nan_to_num(q.clip_coefficient(norm, bound), nan=1.0)
+    strongest: Doubles = coefficient.min(axis=1, initial=1.0)
     return strongest[:, None]
 
 

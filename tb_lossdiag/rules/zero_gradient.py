@@ -15,6 +15,7 @@ from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import compact, listed, sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.rules.spans import Bools, Span, spans
+from tb_lossdiag.rules.sparse import Before, in_force
 
 _SOME = Text(
     "The gradient of {count} of {all} parameters is exactly 0 from step {first} to {last} ({records} records): {names}."
@@ -137,8 +138,7 @@ class ZeroGradient:
         if q.LOSS not in run or q.CALL_VALUE in run or whole.last != len(dark) - 1:
             return False
         loss, steps = run[q.LOSS], run.highest(q.GRADIENT_NORM).steps
-        at = np.searchsorted(steps, loss.steps, side="right") - 1
-        idle = dark[np.maximum(at, 0)] & (loss.values[:, 0] == 0)
+        idle = in_force(dark, steps, loss.steps, Before.FIRST) & (loss.values[:, 0] == 0)
         # Records are rarer later on: each stands for the steps since the one before.
         span = np.diff(loss.steps, prepend=loss.steps[0] - 1)
         return bool(idle[-1] and (span * idle).sum() >= self.min_idle * span.sum())

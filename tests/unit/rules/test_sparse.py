@@ -4,7 +4,7 @@ import numpy as np
 
 from tb_lossdiag.quantities import LOSS, PARAMETER_NORM
 from tb_lossdiag.records import Run, Table, table
-from tb_lossdiag.rules.sparse import held, latest, windowed
+from tb_lossdiag.rules.sparse import Before, held, in_force, latest, windowed
 
 NORMS = table(
     PARAMETER_NORM, [10, 20, 30], np.array([[1.0, np.nan], [np.nan, 5.0], [3.0, 6.0]]), ("a", "b")
@@ -47,3 +47,14 @@ def test_windowed_records_have_a_spread() -> None:
     )
     tables = {**plain.tables, most.quantity.name: most, least.quantity.name: least}
     assert windowed(Run("r", tables), LOSS).tolist() == [False, False, True]
+
+
+def test_before_the_first_record_nothing_is_in_force_or_the_first_value() -> None:
+    values, recorded, steps = np.array([[7.0], [8.0]]), np.array([2, 5]), np.array([0, 2, 4, 5, 9])
+    nothing = in_force(values, recorded, steps)[:, 0]
+    np.testing.assert_array_equal(nothing, [np.nan, 7, 7, 8, 8])
+    first = in_force(values, recorded, steps, Before.FIRST)[:, 0]
+    np.testing.assert_array_equal(first, [7, 7, 7, 8, 8])
+    none = in_force(values[:0], recorded[:0], steps, Before.FIRST)
+    assert none.shape == (5, 1)
+    assert np.isnan(none).all()
