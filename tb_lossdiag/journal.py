@@ -84,7 +84,8 @@ class Journal:
 
     A session begins with the first record, and again whenever a frame's step falls: then the training went back, and what earlier
     sessions hold of a frame counts as undone from its first record in this one on. Records of one step given in several calls become
-    one; if a part has been written already, the whole is written again and readers take the last.
+    one; if a part has been written already, the whole is written again and readers take the last. A step that could not be written
+    ends its session, too: what names and columns readers know by then is anybody's guess.
 
     Args:
         emit: writes.
@@ -99,6 +100,7 @@ class Journal:
         self._pending: _Pending | None = None
         self._written: _Pending | None = None
         self._session = ""
+        self._anew = self._opened = False
         self._born = time.time_ns()
         self._frames: dict[str, _Frame] = {}
         self._words: dict[str, str] = {}
@@ -151,7 +153,16 @@ class Journal:
         pending, self._pending = self._pending, None
         if pending is None:
             return 0
-        if self._goes_back(pending):
+        try:
+            return self._write(pending)
+        except Exception:
+            self._anew = (
+                True  # whatever part of it was written: readers must be told all of it again
+            )
+            raise
+
+    def _write(self, pending: _Pending) -> int:
+        if self._anew or self._goes_back(pending):
             self._begin(pending)
         values = [self._value(name, pending) for name in pending.frames]
         values += [
@@ -177,13 +188,14 @@ class Journal:
     def _begin(self, pending: _Pending) -> None:
         """Start a session. The first one says what the folder held when the writer opened."""
         session = Session(start_step=pending.step)
-        if not self._session:
+        if not self._opened:
             session.seen.update(self._past.seen)
             if self._past.purged_from is not None:
                 session.purged_from = self._past.purged_from
         self._session = self._name()
         self._frames, self._facts, self._said = {}, 0, {}
         self._fact(Fact(session=session), pending.walltime)
+        self._anew, self._opened = False, True
 
     def _name(self) -> str:
         """A name for the next session. It sorts after all that came before, also where a clock is behind; the first by the writer's time."""
@@ -196,9 +208,9 @@ class Journal:
         if news:
             self._fact(Fact(words=Words(values=news)), walltime)
             self._said.update(news)
-        found, self._renumbered = self._renumbered, []
-        for renumbered in found:
-            self._fact(Fact(renumbered=renumbered), walltime)
+        while self._renumbered:
+            self._fact(Fact(renumbered=self._renumbered[0]), walltime)
+            del self._renumbered[0]
 
     def _value(self, name: str, pending: _Pending) -> summary_pb2.Summary.Value:
         frame = self._frames.setdefault(name, _Frame(name))

@@ -18,6 +18,8 @@ from tb_lossdiag.windows import Windows
 
 Scalars = Callable[[list[Part]], Mapping[str, float]]
 """The ordinary scalars that go with a record."""
+Attempt = Callable[[str, Callable[[], int]], int | None]
+"""The result of work, None if it fails."""
 
 _WINDOWED = {quantity.frame for quantity in QUANTITIES if quantity.extremes} | {"group", "weight"}
 """Frames whose steps are summed up; all others keep every record at its own step."""
@@ -37,6 +39,7 @@ class Recorder:
 
     Attributes:
         first: records that go with the first ones written.
+        attempt: does such work of this name, which writes one record; it may keep a failure of that one to itself.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Recorder:
         self._step, self._walltime = -1, 0.0
         self._newest: dict[_Series, int] = {}
         self.first: list[Record] = []
+        self.attempt: Attempt = lambda _, work: work()
 
     @property
     def cadence(self) -> Cadence:
@@ -135,6 +139,11 @@ class Recorder:
             self._newest = {}
 
     def _write(self, step: int, walltime: float, found: list[Part]) -> int:
-        first, self.first = self.first, []
-        self._journal.add(step, walltime, [*parts(first), *found], self._scalars(found))
-        return self._journal.flush()
+        def work() -> int:
+            both = [*parts(self.first), *found]
+            self._journal.add(step, walltime, both, self._scalars(found))
+            size = self._journal.flush()
+            self.first = []
+            return size
+
+        return self.attempt("writing", work) or 0

@@ -343,7 +343,7 @@ class SummaryWriter(TorchSummaryWriter):
         """Write everything recorded so far to the event file."""
         if not self._closed:  # else a new file would be opened
             self._diagnostics.guarded.door("writing", self._diagnostics.flush)
-        super().flush()
+        self._diagnostics.guarded.door("writing", super().flush)
 
     def close(self) -> None:
         """Write what is pending and close the event file; whatever is recorded later opens a new one, as in torch's writer.
@@ -356,7 +356,7 @@ class SummaryWriter(TorchSummaryWriter):
             patience = 0.0 if sys.exc_info()[0] else PATIENCE
             self._diagnostics.guarded.door("writing", self._diagnostics.close, patience)
         self._closed = True
-        super().close()
+        self._diagnostics.guarded.door("writing", super().close)
 
 
 def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:

@@ -43,9 +43,9 @@ class Clipper:
         """Clip by norm as torch does, and note it; the total norm before."""
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         bound, kind = float(max_norm), float(norm_type)
-        order = self._guarded.quick("clipping", lambda: self._order(given))
-        known = self._guarded.quick(
-            "clipping", lambda: clipping.before(given, bound, kind, error_if_nonfinite, foreach)
+        order = self._guarded.door("clipping", self._order, given)
+        known = self._guarded.door(
+            "clipping", clipping.before, given, bound, kind, error_if_nonfinite, foreach
         )
         if known is None or known.total is None or known.coefficient is None:
             total = torch_clip(given, bound, kind, error_if_nonfinite, foreach)
@@ -53,37 +53,50 @@ class Clipper:
             total = known.total
             with torch.no_grad():
                 torch._foreach_mul_(known.grads, known.coefficient)
-        if known is not None and order is not None and kind == 2.0:  # noqa: PLR2004
-            seen = total, bound, known.each, None
-            self._guarded.quick("clipping", lambda: self._note(given, seen, order))
+        if kind == 2.0:  # noqa: PLR2004
+            noted = self._guarded.door(
+                "clipping", self._note_norm, given, total, bound, known, order
+            )
+            if not noted:
+                self._ledger.missed.update(map(id, given))
         return total
 
     def value(self, tensors: Iterable[Tensor] | Tensor, bound: float, foreach: bool | None) -> None:
         """Clip by value as torch does, and note it."""
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        order = self._guarded.quick("clipping", lambda: self._order(given))
-        before = self._guarded.quick("clipping", lambda: clipping.value_norms(given))
+        order = self._guarded.door("clipping", self._order, given)
+        before = self._guarded.door("clipping", clipping.value_norms, given)
         torch_clip_value(given, bound, foreach)
-        if before is not None and order is not None:
-            self._guarded.quick("clipping", lambda: self._note_value(given, bound, before, order))
+        noted = self._guarded.door("clipping", self._note_value, given, bound, before, order)
+        if not noted:
+            self._ledger.missed.update(map(id, given))
 
-    def _note_value(
-        self, given: Sequence[Tensor], bound: float, before: Tensor, order: Order
-    ) -> None:
-        total = torch.linalg.vector_norm(before)
-        left = torch.linalg.vector_norm(clipping.value_norms(given))
-        self._note(given, (total, bound, before, left), order)
-
-    def _note(
+    def _note_norm(
         self,
         given: Sequence[Tensor],
-        seen: tuple[Tensor, float, Tensor | None, Tensor | None],
-        order: Order,
-    ) -> None:
-        """Note total norm, bound, norms before and total norm after a clip by value."""
-        total, bound, each, after = seen
+        total: Tensor,
+        bound: float,
+        known: clipping.Before | None,
+        order: Order | None,
+    ) -> bool:
+        """Note a clip by norm that has been done; whether that is possible."""
+        if known is None or order is None:
+            return False
         scale = self._scale(order)
-        self._ledger.note(given, total, bound, each=each, after=after, order=order, scale=scale)
+        self._ledger.note(given, total, bound, each=known.each, order=order, scale=scale)
+        return True
+
+    def _note_value(
+        self, given: Sequence[Tensor], bound: float, before: Tensor | None, order: Order | None
+    ) -> bool:
+        """Note a clip by value that has been done; whether that is possible."""
+        if before is None or order is None:
+            return False
+        total = torch.linalg.vector_norm(before)
+        left = torch.linalg.vector_norm(clipping.value_norms(given))
+        scale = self._scale(order)
+        self._ledger.note(given, total, bound, each=before, after=left, order=order, scale=scale)
+        return True
 
     def _order(self, given: Sequence[Tensor]) -> Order:
         if self.scaler is None:

@@ -44,6 +44,7 @@ class Diagnostics:
     def __init__(self, recorder: Recorder, event_file: EventFile) -> None:
         self.recorder = recorder
         self.guarded = Guard(recorder.say)
+        recorder.attempt = self.guarded.door
         self.clips = ClipLedger()
         self.optimizers = OptimizerWatch(self.guarded)
         self._hand = HandOver(recorder, event_file, self.guarded, self.optimizers)

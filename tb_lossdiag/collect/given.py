@@ -64,9 +64,13 @@ class Given:
             self._clipper.scaler = call.scaler
 
     def _add_training(self, made: Named, call: Call, watches: Sequence[Watch]) -> None:
+        if call.clip is not None:
+            for watch in watches:
+                if not self._guarded.went("clipping", watch.reported_clip, *call.clip):
+                    self._clips.missed.update(map(id, watch.parameters.tensors))
         distant = any(watch.distant for watch in watches)
         if call.clip is not None or not (self._clips.empty or distant):
-            self._add(made, "clipping", lambda: self._clipping(call, watches))
+            self._add(made, "clipping", lambda: self._clipping(call))
         if watches and watches[0].scaled:
             self._add(made, "scaler", watches[0].skipping)
         if not watches and self._optimizers.alive():
@@ -77,11 +81,14 @@ class Given:
         if sample is not None:
             made.append((name, sample))
 
-    def _gradients(self, call: Call) -> Sample:
+    def _gradients(self, call: Call) -> Sample | None:
         model = parameters(call.model)  # type: ignore[arg-type]
         if any(map(is_distributed, model.tensors)):
             raise NotImplementedError("the model is sharded: call writer.watch on every rank")
         held = [p for p in model.tensors if p.grad is not None]
+        if self._clips.spoiled(held):
+            self._clips.used(held)
+            return None
         scale = self._scale(call)
         clip = 1.0 if call.clip is None else unclipped(*call.clip)
         known = self._clips.norms_before(held)
@@ -93,12 +100,10 @@ class Given:
         records = self._optimizers.rates()
         return Sample([], lambda _: records)
 
-    def _clipping(self, call: Call, watches: Sequence[Watch]) -> Sample | None:
+    def _clipping(self, call: Call) -> Sample | None:
         seen = self._clips.take()
         if call.clip is None:
             return None if seen is None else seen.sample()
-        for watch in watches:
-            watch.reported_clip(*call.clip)
         return reported(*call.clip)
 
     def _scale(self, call: Call) -> float:

@@ -114,7 +114,7 @@ class Guard:
         trouble.failures += 1
         trouble.until = float("inf") if collector in _FOR_GOOD else self._steps + rest
         trouble.well, trouble.tried = trouble.until + rest, False
-        message = f"{type(error).__name__}: {error}"[:500]
+        message = _words(error)
         if collector not in self._warned:
             self._warned.add(collector)
             _warn(
@@ -138,6 +138,12 @@ class Guard:
             trouble.tried = True
             self._say({f"resumed {collector}": f"after {trouble.failures} failures"})
         return False
+
+
+def _words(error: Exception) -> str:
+    with contextlib.suppress(Exception):  # its own words may fail
+        return f"{type(error).__name__}: {error}"[:500]
+    return type(error).__name__
 
 
 def _warn(message: str) -> None:

@@ -105,7 +105,12 @@ class Before(NamedTuple):
 
 
 class ClipLedger:
-    """Clip calls since the last record, the newest for each clipped set of parameters."""
+    """Clip calls since the last record, the newest for each clipped set of parameters.
+
+    Attributes:
+        clipped: ids of the parameters of the newest clip.
+        missed: ids of parameters that were clipped without a note: what their norms were before is not known.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
@@ -114,6 +119,7 @@ class ClipLedger:
         self._counts: dict[str, int] = {}
         self._columns: dict[tuple[str, int], str] = {}
         self.clipped: set[int] = set()
+        self.missed: set[int] = set()
 
     @property
     def empty(self) -> bool:
@@ -149,6 +155,7 @@ class ClipLedger:
         self._newest[column] = call
         self._counts[column] = self._counts.get(column, 0) + 1
         self.clipped = set(ids)
+        self.missed.difference_update(ids)
 
     def norms_before(self, parameters: Sequence[Tensor]) -> Before | None:
         """Norms before the newest clip of these parameters, if their gradients are as it left them."""
@@ -158,6 +165,15 @@ class ClipLedger:
                 return Before(call.held, call.each.float(), scale_known)
         self._newest = {c: k for c, k in self._newest.items() if not k.mark.knows(parameters)}
         return None
+
+    def spoiled(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether norms of these parameters' gradients can only be had as a clip left them."""
+        return bool(self.missed) and not self.missed.isdisjoint(map(id, parameters))
+
+    def used(self, parameters: Sequence[Tensor]) -> None:
+        """These parameters' gradients are over."""
+        if self.missed:
+            self.missed.difference_update(map(id, parameters))
 
     def take(self) -> Clips | None:
         """The calls, and forget them; None if there were none."""

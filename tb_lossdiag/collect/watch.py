@@ -237,6 +237,7 @@ class Watch:
         if (clips := self._host.clips.take()) is not None:
             sample = self.rows.clipped(clips)
             self._host.sink(self.rows, step, [sample] if sample else [], own=False)
+        self._host.clips.used(self._parameters.tensors)
 
     def _judge(self) -> Exception | None:
         start = time.perf_counter()
@@ -265,7 +266,7 @@ class Watch:
             self._reread()
         tensors = self._parameters.tensors
         held: Sequence[nn.Parameter] = [p for p in tensors if p.grad is not None]
-        if not held:
+        if not held or self._host.clips.spoiled(held):
             return
         where = None if len(held) == len(tensors) else self._where()
         measured = self._measure.norms(held)
