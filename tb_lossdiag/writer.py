@@ -100,7 +100,7 @@ class SummaryWriter(TorchSummaryWriter):
         self._recorder = Recorder(
             self._event_file, _as_scalars if scalars else _no_scalars, Cadence(), past
         )
-        self._diagnostics = Diagnostics(self._recorder, self._event_file)
+        self._diagnostics = Diagnostics(self._recorder, self._event_file, past.coming)
         self._closed = self._ready = False
         self._calls = 0
         before = set() if log_dir is None else open_event_files(str(log_dir))

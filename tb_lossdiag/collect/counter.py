@@ -6,10 +6,15 @@ from typing import NamedTuple
 
 
 class Rename(NamedTuple):
-    """The newest `steps` steps belong to `step` instead of the number they were given."""
+    """The newest `steps` steps belong to `step` instead of the numbers they were given; `apart`: they count up to it."""
 
     steps: int
     step: int
+    apart: bool = False
+
+    def numbers(self) -> list[int]:
+        """Those of the steps, in their order."""
+        return [self.step - self.apart * back for back in reversed(range(self.steps))]
 
 
 class StepCounter:
@@ -17,12 +22,16 @@ class StepCounter:
 
     A number given while new gradients wait names the step to come; given after a step, it names that one. Steps nobody named count
     on from the last. Where more steps are taken than numbers are given (a critic that steps five times an iteration), those of one
-    number share it.
+    number share it. Steps before the first name count up to it.
+
+    Args:
+        first: the first step, unless it is named.
     """
 
-    def __init__(self) -> None:
-        """The first step is 0 unless it is named."""
-        self.last = -1
+    def __init__(self, first: int = 0) -> None:
+        self.last = first - 1
+        self.begun = False
+        self._first = first
         self._named: int | None = None
         self._previous: int | None = None
         self._since = 0
@@ -32,8 +41,9 @@ class StepCounter:
         """The number of the step that has just been taken."""
         if self._named is not None:
             self.last, self._named = self._named, None
-        elif not (self._shared and self.last >= 0):
+        elif not (self._shared and self.begun):
             self.last += 1
+        self.begun = True
         self._since += 1
         return self.last
 
@@ -62,6 +72,8 @@ class StepCounter:
         if since == 0:
             self._named = step
             return None
+        if previous is None and not self._first <= step <= self.last:
+            return self._count_up_to(step, since, fresh=fresh)
         if step == self.last:
             return None
         if not fresh:
@@ -73,3 +85,13 @@ class StepCounter:
             self._shared, self.last = True, previous
             return Rename(since, previous)
         return None
+
+    def _count_up_to(self, step: int, since: int, *, fresh: bool) -> Rename | None:
+        """The first name, given when steps have been taken: the one to come or the newest of them has it, they count up to it."""
+        last = step - fresh
+        if fresh:
+            self._named = step
+        if last == self.last or last < since - 1:
+            return None
+        self.last = last
+        return Rename(since, last, apart=since > 1)

@@ -13,6 +13,7 @@ from tb_lossdiag.collect.by_hand import ByHand
 from tb_lossdiag.collect.call import Call
 from tb_lossdiag.collect.check_up import Subject, clear
 from tb_lossdiag.collect.clipper import Clipper
+from tb_lossdiag.collect.counter import StepCounter
 from tb_lossdiag.collect.examiner import Rounds
 from tb_lossdiag.collect.given import Given
 from tb_lossdiag.collect.guard import Guard
@@ -39,9 +40,10 @@ class Diagnostics:
     Args:
         recorder: where everything goes.
         event_file: where the recorder writes.
+        first: the first step, unless it is named.
     """
 
-    def __init__(self, recorder: Recorder, event_file: EventFile) -> None:
+    def __init__(self, recorder: Recorder, event_file: EventFile, first: int = 0) -> None:
         self.recorder = recorder
         self.guarded = Guard(recorder.say)
         recorder.attempt = self.guarded.door
@@ -55,6 +57,8 @@ class Diagnostics:
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self.rounds = Rounds()
         self._newest = -1
+        self._first = first
+        self._counters: list[StepCounter] = []
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -88,6 +92,7 @@ class Diagnostics:
         self.clipper.scaler = scaler or self.clipper.scaler
         self._hand.rows.append(rows)
         self._watches.append(weakref.ref(watch))
+        self._counters.append(watch.counter)
         return watch
 
     def require(self, call: Call) -> None:
@@ -179,13 +184,18 @@ class Diagnostics:
         """Take facts in words."""
         self.recorder.say(words)
 
-    def layers(self, model: Parameters, module: nn.Module, step: int) -> None:
+    @property
+    def coming(self) -> int:
+        """The first step of a watch that begins now, unless it is named: after all that this writer and earlier ones know of."""
+        return max(self._first, self._newest + 1, *(c.last + 1 for c in self._counters), 0)
+
+    def layers(self, watch: Rows, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
         if self.silent:
             return
         news = self.guarded("layers", lambda: self._layers.news(model, module))
         if news:
-            self.recorder.at(step, time.time(), news)
+            self.sink(watch, step, [Sample([], lambda _: news)], own=True)
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken."""
@@ -238,15 +248,17 @@ class Diagnostics:
         if call.phase == "train":
             for watch in watches:
                 if (rename := watch.name_step(step)) is not None:
-                    old = watch.rows.rename(*rename)
-                    self._hand.waiting.rename(watch.rows, old, rename.step)
+                    self._hand.waiting.rename(watch.rows, watch.rows.rename(rename))
         return step
 
     def _count(self, watches: Sequence[Watch], call: Call, unnamed: int) -> int:
         if watches:
+            if call.phase == "train":
+                for watch in watches:
+                    watch.rows.hold.end()
             return watches[0].step
         done = self.optimizers.steps if len(self.optimizers) else unnamed
-        return max(done - 1, 0) if call.phase == "validation" else done
+        return self._first + (max(done - 1, 0) if call.phase == "validation" else done)
 
     def _describe(self, call: Call, watches: Sequence[Watch], step: int, walltime: float) -> None:
         """Sizes and holders of an unwatched model's parameters, when they differ from what was last said."""

@@ -77,11 +77,16 @@ class HandOver:
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken; `now`: something in it must reach the file at once."""
         urgent = now or self._alarm is not None
+        watch.hold.step()
+        if urgent:
+            watch.hold.end()
         if urgent or not any(rows.provisional and len(rows) < 2 * ROWS for rows in self.rows):
             self.if_due(now=urgent or watch.full)
 
     def if_due(self, *, now: bool) -> None:
         """Hand over if it is time to."""
+        if self.waiting.full:
+            self._end_holds()
         if now or self.waiting.full or time.monotonic() - self._drained > _LONGEST:
             self.drain()
 
@@ -97,6 +102,7 @@ class HandOver:
             if self._pending() is None:
                 self._recorder.flush()
 
+        self._end_holds()
         if not self.silent:
             self._write(work)
 
@@ -104,6 +110,7 @@ class HandOver:
         """Write everything; what other ranks must add may take so many seconds, or is left out."""
         for rows in self.rows:
             self._guarded("ranks", lambda rows=rows: rows.end(patience))  # type: ignore[misc]
+        self._end_holds()
         door = self._guarded.door  # what rests has its last chance
         with np.errstate(all="ignore"):
             door("writing", self._drain, None)
@@ -124,10 +131,16 @@ class HandOver:
         """The oldest step that other ranks have not added to."""
         return min((rows.pending for rows in self.rows if rows.pending is not None), default=None)
 
+    def _end_holds(self) -> None:
+        for rows in self.rows:
+            rows.hold.end()
+
     def _drain(self, step: int | None) -> None:
         self.hush()
         if self.silent:
             self._drop()
+            return
+        if any(rows.hold.waits for rows in self.rows):
             return
         self._event_file.open()
         self._drained = time.monotonic()

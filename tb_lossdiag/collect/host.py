@@ -40,7 +40,12 @@ class Host(Protocol):
         """Take samples of a step; `own`: they keep that step, whatever the window."""
         ...
 
-    def layers(self, model: Parameters, module: nn.Module, step: int) -> None:
+    @property
+    def coming(self) -> int:
+        """The first step of a watch that begins now, unless it is named."""
+        ...
+
+    def layers(self, watch: Rows, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
         ...
 

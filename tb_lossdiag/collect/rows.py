@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.counter import Rename
+from tb_lossdiag.collect.hold import Hold
 from tb_lossdiag.collect.ledger import Clips
 from tb_lossdiag.collect.optimizer import RATES
 from tb_lossdiag.collect.sample import Sample
@@ -63,11 +65,13 @@ class Rows:
         name: of the watched model.
         columns: C parameter names.
         provisional: whether the numbers of the newest steps may still change, so that it is better to wait.
+        hold: whether those of the first ones may.
     """
 
     name: str
     columns: tuple[str, ...]
     provisional: bool = field(default=False, kw_only=True)
+    hold: Hold = field(default_factory=Hold, kw_only=True)
     _norms: list[Tensor] = field(default_factory=list)
     _rows: list[Row] = field(default_factory=list)
 
@@ -116,13 +120,9 @@ class Rows:
         """Begin anew with other columns; what waits still, because writing has failed, is lost."""
         self.columns, self._rows, self._norms = columns, [], []
 
-    def rename(self, count: int, step: int) -> set[int]:
-        """Give the newest steps another number; the numbers they had."""
-        some = self._rows[max(len(self._rows) - count, 0) :]
-        old = {row.step for row in some}
-        for row in some:
-            row.step = step
-        return old
+    def rename(self, rename: Rename) -> dict[int, int]:
+        """Give the newest steps other numbers; by the numbers they had."""
+        return renamed(self._rows, rename)
 
     def take(self) -> Iterator[Block]:
         """The waiting steps as blocks of the frames "parameter", "step" and "group", after one transfer."""
@@ -140,6 +140,15 @@ class Rows:
         yield Block(self.columns, steps, times, parts)
         yield Block((self.name,), steps, times, _of_steps(rows, norms, broken))
         yield from _of_groups(rows, steps, times)
+
+
+def renamed(rows: Sequence[Row], rename: Rename) -> dict[int, int]:
+    """Give the last rows other numbers; by the numbers they had."""
+    new: dict[int, int] = {}
+    for row, number in zip(reversed(rows), reversed(rename.numbers()), strict=False):
+        new[row.step] = number
+        row.step = number
+    return new
 
 
 def _matrix(norms: Sequence[Tensor], width: int) -> Floats:

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.counter import Rename
 from tb_lossdiag.collect.ledger import Clips
 from tb_lossdiag.collect.ranks import Board
 from tb_lossdiag.collect.reduction import Reduction
-from tb_lossdiag.collect.rows import Row, Rows
+from tb_lossdiag.collect.rows import Row, Rows, renamed
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, Quantity
 from tb_lossdiag.records import Doubles, Floats, Record
@@ -152,14 +153,9 @@ class ShardedRows(Rows):
             self.reduction.close()
         self.mine, self.reduction = torch.zeros(0), None
 
-    def rename(self, count: int, step: int) -> set[int]:
-        """Give the newest steps another number; the numbers they had."""
-        rows = [one.row for one in (*self._ready, *self._waiting())]
-        some = rows[max(len(rows) - count, 0) :]
-        old = {row.step for row in some}
-        for row in some:
-            row.step = step
-        return old
+    def rename(self, rename: Rename) -> dict[int, int]:
+        """Give the newest steps other numbers; by the numbers they had."""
+        return renamed([one.row for one in (*self._ready, *self._waiting())], rename)
 
     def take(self) -> Iterator[Block]:
         """The steps that all ranks have added up, as blocks."""

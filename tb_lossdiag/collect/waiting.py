@@ -79,11 +79,11 @@ class Queue:
         lines = self._lines.setdefault((phase, names), Lines.terms(phase, names))
         lines.put(step, walltime, [n for term in terms.values() for n in term[: lines.depth]])
 
-    def rename(self, rows: Rows, old: set[int], step: int) -> None:
-        """Steps of a watched model are another one."""
+    def rename(self, rows: Rows, new: Mapping[int, int]) -> None:
+        """Steps of a watched model are others."""
         for one in self._waiting:
-            if one.watch is rows and one.step in old:
-                one.step = step
+            if one.watch is rows:
+                one.step = new.get(one.step, one.step)
 
     def drop(self) -> None:
         """Forget everything."""

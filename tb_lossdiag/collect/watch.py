@@ -53,7 +53,7 @@ class Watch:
         spread: Spread | None = None,
     ) -> None:
         self.rows = rows
-        self.counter = StepCounter()
+        self.counter = StepCounter(host.coming)
         self._spread = spread
         self._absent = host.silent and not isinstance(rows, ShardedRows)
         self._model, self._optimizer = subject.model, subject.optimizer
@@ -113,13 +113,14 @@ class Watch:
     def name_step(self, step: int) -> Rename | None:
         """The user says which step it is; see `StepCounter.name`."""
         self.rows.provisional = False
+        self.rows.hold.end()
         return self.counter.name(step, fresh=self._host.optimizers.fresh(self._optimizer))
 
     @property
     def step(self) -> int:
         """The step that is going on, or has just ended while no new gradient has come."""
         fresh = self._host.optimizers.fresh(self._optimizer)
-        return self.counter.coming if fresh or self.counter.last < 0 else self.counter.last
+        return self.counter.coming if fresh or not self.counter.begun else self.counter.last
 
     @property
     def examiner(self) -> Examiner | None:
@@ -320,7 +321,7 @@ class Watch:
 
     def _refresh(self, step: int) -> None:
         self._reread()
-        self._host.layers(self._parameters, self._model, step)
+        self._host.layers(self.rows, self._parameters, self._model, step)
         news = foreign(self._optimizer, self._parameters, self.rows.name)
         if [float(r.values[0]) for r in news] != [float(r.values[0]) for r in self._said]:
             self._said = news

@@ -6,11 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from integration.loaders import LOADERS
+from training import backward, model
 
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.collect import handover
 from tb_lossdiag.reader import Reader
 from tb_lossdiag.records import Restart, Run
 
@@ -159,6 +163,97 @@ def test_a_purge_leaves_the_same_under_both_loaders(runs: Runs) -> None:
     assert steps(run) == steps(run, "loss_term") == steps(run, "extra") == list(range(20))
     assert values(run)[2:4] == [2.0, 303.0]
     assert restarts(run) == [("resumed", 3, 0)]
+
+
+# --- resumed, with the steps of a watch ----------------------------------------------------------------------------------
+
+Name = Callable[[SummaryWriter, torch.Tensor, int], None]
+
+
+def train(folder: Path, steps: Iterable[int], before: Name, after: Name, **writer: Any) -> None:
+    """One session: `before` and `after` are called around each step of the optimizer."""
+    net = model()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    with SummaryWriter(folder, **writer) as out:
+        out.watch(net, optimizer)
+        for step in steps:
+            loss = backward(net, step)
+            before(out, loss, step)
+            optimizer.step()
+            after(out, loss, step)
+
+
+def nothing(_: SummaryWriter, __: torch.Tensor, ___: int) -> None:
+    pass
+
+
+def named(writer: SummaryWriter, loss: torch.Tensor, step: int) -> None:
+    writer.add_diagnostics(loss=loss, global_step=step)
+
+
+def tenth(writer: SummaryWriter, loss: torch.Tensor, step: int) -> None:
+    if step % 10 == 9:
+        named(writer, loss, step)
+
+
+def unnamed(writer: SummaryWriter, loss: torch.Tensor, _: int) -> None:
+    writer.add_diagnostics(loss=loss)
+
+
+WAYS: dict[str, tuple[Name, Name]] = {
+    "before": (named, nothing),
+    "after": (nothing, named),
+    "tenth_before": (tenth, nothing),
+    "tenth_after": (nothing, tenth),
+    "unnamed": (unnamed, nothing),
+    "never": (nothing, nothing),
+}
+
+
+@contextmanager
+def slow_steps() -> Iterator[None]:
+    """As if each took longer than anything waits for the file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handover, "_LONGEST", -1.0)
+        yield
+
+
+def resume(way: str, *parts: range) -> Case:
+    def make(folder: Path) -> None:
+        with slow_steps():
+            for part in parts:
+                train(folder, part, *WAYS[way])
+
+    return make
+
+
+for _way in WAYS:
+    CASES[f"resumed_{_way}"] = resume(_way, range(64), range(64, 128))
+    if _way not in {"unnamed", "never"}:
+        CASES[f"redone_{_way}"] = resume(_way, range(100), range(70, 128))
+        CASES[f"taken_over_{_way}"] = resume(_way, range(70, 128))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_resumed_watch_goes_on_however_its_steps_are_named(way: str, runs: Runs) -> None:
+    run = runs[f"resumed_{way}"]
+    for quantity in ("gradient_norm", "steps", "learning_rate"):
+        assert steps(run, quantity) == list(range(128))
+    assert restarts(run) == [("resumed", 64, 0)]
+    for name, table in run.tables.items():
+        assert table.steps[0] < 64 <= table.steps[-1], name
+    if way == "tenth_after":
+        assert steps(run) == list(range(9, 128, 10))
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way not in {"unnamed", "never"}])
+def test_a_checkpoint_before_the_end_undoes_what_came_after_it(way: str, runs: Runs) -> None:
+    run = runs[f"redone_{way}"]
+    assert steps(run, "gradient_norm") == steps(run, "steps") == list(range(128))
+    assert restarts(run) == [("resumed", 70, 30)]
+    run = runs[f"taken_over_{way}"]
+    assert steps(run, "gradient_norm") == steps(run, "steps") == list(range(70, 128))
+    assert min(table.steps[0] for table in run.tables.values()) == 70
 
 
 # --- clocks --------------------------------------------------------------------------------------------------------------

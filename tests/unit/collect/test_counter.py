@@ -64,3 +64,37 @@ def test_a_training_may_go_back() -> None:
     counter.name(5, fresh=True)
     assert counter.take() == 5
     assert counter.take() == 6
+
+
+def test_steps_go_on_from_what_the_folder_holds() -> None:
+    counter = StepCounter(64)
+    assert counter.coming == 64
+    assert [counter.take() for _ in range(2)] == [64, 65]
+    assert counter.name(65, fresh=False) is None
+
+
+def test_steps_before_the_first_name_count_up_to_it() -> None:
+    after, before = StepCounter(100), StepCounter(100)
+    for counter in (after, before):
+        assert [counter.take() for _ in range(10)][-1] == 109
+    assert after.name(79, fresh=False) == Rename(10, 79, apart=True)
+    assert Rename(10, 79, apart=True).numbers() == list(range(70, 80))
+    assert after.take() == 80
+    assert before.name(80, fresh=True) == Rename(10, 79, apart=True)
+    assert before.take() == 80
+
+
+def test_a_critic_that_is_resumed_shares_its_numbers() -> None:
+    counter, named = StepCounter(64), []
+    for iteration in (64, 65):
+        taken = [counter.take() for _ in range(3)]
+        named.append((taken, counter.name(iteration, fresh=False)))
+    assert named == [([64, 65, 66], Rename(3, 64)), ([64, 64, 64], Rename(3, 65))]
+
+
+def test_steps_that_cannot_count_up_to_a_name_keep_theirs() -> None:
+    counter = StepCounter(100)
+    for _ in range(10):
+        counter.take()
+    assert counter.name(3, fresh=True) is None
+    assert counter.take() == 3
