@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { fileName, rowsOfLines } from "../src/charts/export";
+import { fileName, rowsOfLines, svgOf } from "../src/charts/export";
+import { paletteOf } from "../src/charts/palette";
 import { lineOf } from "../src/charts/series";
 import { columnAt, Flag } from "../src/data/table";
 import { pause } from "../src/host/live";
@@ -7,6 +8,7 @@ import { translate } from "../src/i18n";
 import { csv } from "../src/text/csv";
 import { describeLines, sayStep } from "../src/text/describe";
 import { sectionsOf } from "../src/text/sections";
+import { visible } from "../src/text/visible";
 import { cosinesOf } from "../src/views/Conflict";
 import { acrossRuns, differing, whereOf } from "../src/views/compared";
 import { makeDiagnosis, makeFinding, makeTable } from "./make";
@@ -16,8 +18,32 @@ const t = translate.bind(null, "en") as Parameters<typeof describeLines>[2];
 
 test("CSV cells are quoted and never formulas", () => {
   expect(csv([["a,b", 'say "x"', "=1+1", "\t@x", -1.5, null]])).toBe(
-    '"a,b","say ""x""",\'=1+1,\'\t@x,-1.5,\r\n',
+    '"a,b","say ""x""",\'=1+1,\\t@x,-1.5,\r\n',
   );
+});
+
+test("what nobody sees is spelled out, but for what is meant", () => {
+  expect(visible("\x1b[2J\u202egone\x9b\x00\uffff\ud800")).toBe(
+    "\\x1b[2J\\u202egone\\x9b\\x00\\uffff\\ud800",
+  );
+  expect(visible("a\n\tb\r", "\n\t")).toBe("a\n\tb\\r");
+  expect(visible("层 é 👩\u200d🔬")).toBe("层 é 👩\u200d🔬");
+  expect(csv([["a\nb\x1b", "\u202e"]])).toBe("a\\nb\\x1b,\\u202e\r\n");
+});
+
+test("an SVG holds no character that XML has none for", () => {
+  const palette = paletteOf("light");
+  const option = { grid: [{ top: 0 }], xAxis: {}, yAxis: {}, series: [], legend: {} };
+  const range: [number, number] = [0, 1];
+  const svg = svgOf({
+    option,
+    palette,
+    height: 100,
+    title: "\x1b[2J<b>\x00\uffff",
+    extent: range,
+    zoom: null,
+  });
+  expect(svg).toContain("\\x1b[2J&lt;b&gt;\\x00\\uffff");
 });
 
 test("a line's CSV has what its points stand for", () => {
@@ -33,7 +59,10 @@ test("a line's CSV has what its points stand for", () => {
 });
 
 test("file names hold nothing a file system minds", () => {
-  expect(fileName("../run <b>", "loss: 层")).toBe("..-run-b-_loss-层");
+  expect(fileName("../run <b>", "loss: 层")).toBe("-run-b-_loss-层");
+  expect(fileName("\x1b[2J\u202e", "...")).toBe("-2J-_...");
+  expect(fileName("\x1b", "")).toBe("loss-doctor");
+  expect(fileName("𝒜".repeat(80))).toBe("𝒜".repeat(60));
 });
 
 test("a chart is told in words, with its extremes and what is not finite", () => {

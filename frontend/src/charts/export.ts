@@ -1,4 +1,6 @@
 /** Pictures and numbers of a chart as files; everything is made in the page, nothing is asked of anybody. */
+
+import { visible } from "../text/visible";
 import { init } from "../vendor";
 import type { Option } from "./lineOption";
 import type { Palette } from "./palette";
@@ -43,13 +45,13 @@ export function pngOf(sheet: Sheet): string {
   }
 }
 
-/** SVG text; user's names in it are escaped by the library. */
+/** SVG text; user's names in it are escaped by the library, but for control characters, which XML cannot hold at all. */
 export function svgOf(sheet: Sheet): string {
   const size = { width: WIDTH, height: sheet.height + TITLE };
   const chart = init(null, null, { renderer: "svg", ssr: true, ...size });
   try {
     chart.setOption(titled(sheet));
-    return chart.renderToSVGString();
+    return visible(chart.renderToSVGString(), "\n\t");
   } finally {
     chart.dispose();
   }
@@ -83,8 +85,13 @@ export function save(name: string, content: string, type: string): void {
   if (!content.startsWith("data:")) setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** A file name from anything: letters and digits of every script, the rest becomes a dash. */
+const NAME_END = 60;
+
+/** A file name from anything: letters and digits of every script, the rest becomes a dash; never hidden, never empty. */
 export function fileName(...parts: string[]): string {
-  const words = parts.map((part) => part.replaceAll(/[^\p{L}\p{N}._]+/gu, "-").slice(-60));
-  return words.filter((word) => word !== "" && word !== "-").join("_");
+  const words = parts.map((part) =>
+    [...part.replaceAll(/[^\p{L}\p{N}._]+/gu, "-")].slice(-NAME_END).join(""),
+  );
+  const name = words.filter((word) => word !== "" && word !== "-").join("_");
+  return name.replace(/^[.]+/, "") || "loss-doctor";
 }

@@ -1,6 +1,7 @@
 /** A code block with a copy button. The clipboard API needs https or localhost, so there is an older way behind it. */
 import { useState } from "preact/hooks";
 import { useText } from "../i18n";
+import { visible } from "../text/visible";
 
 /** Copies through a selected text area, for pages served over plain http. */
 function copyOldWay(text: string): boolean {
@@ -26,7 +27,9 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
-export function CodeBlock({ text }: { text: string }) {
+/** What is copied may land in a terminal: names in it must not bring control characters along. */
+export function CodeBlock({ text: written }: { text: string }) {
+  const text = visible(written, "\n\t");
   const { t } = useText();
   const [state, setState] = useState<"copy" | "done" | "failed">("copy");
   const copy = async () => setState((await copyText(text)) ? "done" : "failed");

@@ -25,8 +25,9 @@ interface Held {
   skew: number;
 }
 
+/** Whether a run is still being read: the server names a state once every row is of the newest records. */
 function waitingIn(runs: Runs | undefined): boolean {
-  return runs?.runs.some(({ status }) => status === "reading") ?? false;
+  return runs?.state === "";
 }
 
 /** One look at the server: what is held afterwards. */
