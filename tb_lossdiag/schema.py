@@ -34,6 +34,8 @@ SHARD = 512
 SHARD_BYTES = 32 * 2**20
 """Upper bound of one tag's payload; TensorBoard's data server refuses answers over 256 MiB."""
 FACTS = "facts"
+SEVERITIES = frozenset({"info", "warning", "error"})
+"""What a report says of a finding."""
 FIRST_FACT = -(2**40)
 """`Event.step` of a session's first fact: facts are numbered below all steps, so that TensorBoard's `purge_step` leaves them."""
 _MOMENT = re.compile("[0-9a-f]{1,12}")

@@ -15,7 +15,7 @@ from tb_lossdiag.plugin.parse import Part, Where
 from tb_lossdiag.plugin.summary import blank, summary
 from tb_lossdiag.plugin.tables import Layers, encode
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.reader import Listing
+from tb_lossdiag.reader import DAMAGED, Listing
 from tb_lossdiag.records import Run
 from tb_lossdiag.report import document
 from tb_lossdiag.report.compare import Judged, compare
@@ -27,6 +27,20 @@ PATIENCE = 0.7
 """Seconds that the overview may spend on reading and judging; runs that are left are "reading", and the page asks again."""
 _ANSWERS = 4
 """One part in so many is for answers."""
+
+
+class Unjudged(errors.NotFoundError):  # type: ignore[misc]
+    """A run that cannot be read or judged: for TensorBoard something that is not there.
+
+    Attributes:
+        why: in words.
+        lasts: whether it will be so until something is recorded.
+    """
+
+    def __init__(self, run: str, why: str, *, lasts: bool = True) -> None:
+        super().__init__(f"run {run[:200]!r}: {why}")
+        self.why = why
+        self.lasts = lasts
 
 
 class Clinic:
@@ -84,9 +98,6 @@ class Clinic:
         """Two runs side by side."""
         rules, listings = self._configuration.now().policy.rules, self._listings(where)
         chosen = [_known(listings, name) for name in names]
-        for listing in chosen:
-            if listing.problem is not None:
-                raise errors.NotFoundError(f"run {listing.run[:200]!r}: {listing.problem}")
         a, b = (self._judged(where, listing) for listing in chosen)
         return compare(Judged(*a, rules), Judged(*b, rules), language)
 
@@ -97,8 +108,6 @@ class Clinic:
     def table(self, where: Where, run: str, quantity: Quantity, part: Part) -> bytes:
         """A part of a table, encoded."""
         listing = _known(self._listings(where), run)
-        if listing.problem is not None:
-            raise errors.NotFoundError(f"run {run[:200]!r}: {listing.problem}")
         question = (where.experiment_id, run, listing.version, quantity.name, part)
         return self._answers.get(
             question, lambda: _encoded(self._judged(where, listing)[0], quantity, part)
@@ -142,28 +151,62 @@ class Clinic:
         ):  # who reads it now is done when the page asks again
             return {**base, **next(iter(case.rows.values()), blank("reading"))}, False
         if row is None:
-            row = summary(*self._judged(where, listing), language)
-            case.put(listing.version, language, row)
+            row, lasts = self._made(where, listing, language)
+            if lasts:
+                case.put(listing.version, language, row)
+            return {**base, **row}, lasts
         return {**base, **row}, True
 
+    def _made(self, where: Where, listing: Listing, language: str) -> tuple[Json, bool]:
+        """A run's row, and whether it stays so until something is recorded: a provider that is away may be back at any time."""
+        try:
+            return summary(*self._judged(where, listing), language), True
+        except Unjudged as error:
+            return {**blank("unreadable"), "problem": error.why}, error.lasts
+        except Exception as error:  # noqa: BLE001  (one bad run must not hide the others)
+            return {**blank("unreadable"), "problem": document.why(error)}, True
+
     def _judged(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
+        """A run and its diagnosis.
+
+        Raises:
+            Unjudged: there is none.
+        """
         key = (where.experiment_id, listing.run)
         case = self._cases.of(key)
         with case.lock:
             judged = case.judged
             if judged is None or case.version != listing.version:
-                state = self._configuration.now()
-                run = state.reader.read(listing, where.context, where.experiment_id)
-                case.judged = judged = run, state.policy.diagnose(run)
+                try:
+                    judged = self._fresh(where, listing)
+                except Unjudged:
+                    case.judged = None
+                    case.renew(listing.version)
+                    raise
+                case.judged = judged
                 case.renew(listing.version)
-                self._cases.hold(key, run)
+                self._cases.hold(key, judged[0])
             return judged
 
-    def _entry(self, where: Where, listing: Listing, language: str) -> Json:
+    def _fresh(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
         if listing.problem is not None:
-            return document.unreadable(listing.run, listing.problem)
+            raise Unjudged(listing.run, listing.problem)
+        state = self._configuration.now()
+        try:
+            run = state.reader.read(listing, where.context, where.experiment_id)
+            return run, state.policy.diagnose(run)
+        except Exception as error:  # one bad run must not hide the others
+            why, lasts = document.why(error), isinstance(error, DAMAGED)
+            raise Unjudged(listing.run, why, lasts=lasts) from error
+
+    def _entry(self, where: Where, listing: Listing, language: str) -> Json:
         rules = self._configuration.now().policy.rules
-        return document.entry(*self._judged(where, listing), language, rules)
+        try:
+            return document.entry(*self._judged(where, listing), language, rules)
+        except Unjudged as error:
+            return document.unreadable(listing.run, error.why)
+        except Exception as error:  # noqa: BLE001  (one bad run must not hide the others)
+            return document.unreadable(listing.run, document.why(error))
 
 
 def _known(listings: Mapping[str, Listing], run: str) -> Listing:

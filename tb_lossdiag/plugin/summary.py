@@ -27,7 +27,7 @@ def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
     times = [time for time in newest if math.isfinite(time)]
     top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
     return {
-        "status": document.status(diagnosis),
+        "status": document.status(diagnosis, run),
         "steps": document.steps(run),
         "first_step": run.first_step(),
         "last_step": run.last_step(),

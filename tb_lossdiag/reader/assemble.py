@@ -13,7 +13,7 @@ from tb_lossdiag.quantities import BY_NAME
 from tb_lossdiag.reader.bounds import plausible
 from tb_lossdiag.reader.sessions import History, family
 from tb_lossdiag.records import Doubles, Floats, Reported, Run, Steps, Table
-from tb_lossdiag.schema import UNCHECKED, Fact, Tag, check_matrix
+from tb_lossdiag.schema import SEVERITIES, UNCHECKED, Fact, Report, Tag, check_matrix
 
 Places = npt.NDArray[np.intp]
 
@@ -133,11 +133,15 @@ def _reported(sessions: Sequence[SessionData], history: History) -> Iterator[Rep
     for index, session in enumerate(sessions):
         end = history.end(index)
         for fact in session.facts:
-            if fact.WhichOneof("kind") == "report" and fact.report.step < end:
-                said = fact.report
+            said = fact.report
+            if fact.WhichOneof("kind") == "report" and said.step < end and _is_sound(said):
                 yield Reported(
                     said.code, said.subject, said.severity, said.step, said.walltime, said.cleared
                 )
+
+
+def _is_sound(said: Report) -> bool:
+    return said.severity in SEVERITIES and np.isfinite(said.walltime)
 
 
 def _words(sessions: Sequence[SessionData]) -> dict[str, str]:

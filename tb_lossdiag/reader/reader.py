@@ -238,10 +238,12 @@ def _fact(tag: Tag, version: int, datum: Any) -> Fact | None:
 
 def _sessions(kept: _Kept, listing: Listing) -> list[SessionData]:
     """Sessions in the order they began; names sort by time."""
-    names = sorted({tag.session for tag in listing.tags})
+    tags: dict[str, list[Tag]] = {}
+    for tag in listing.tags:
+        tags.setdefault(tag.session, []).append(tag)
     sessions = []
-    for name in names:
-        own = {tag: kept.values[tag][1] for tag in listing.tags if tag.session == name}
+    for name in sorted(tags):
+        own = {tag: kept.values[tag][1] for tag in tags[name]}
         read = own.pop(Tag(FACTS, name), [])
         facts = [fact for fact in read if fact is not None]
         shards = sorted(own.items(), key=lambda item: item[0].shard)

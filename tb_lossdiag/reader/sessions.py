@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -101,16 +101,21 @@ class History:
     def __init__(self, sessions: Sequence[SessionData]) -> None:
         self._sessions = [_Session(session) for session in sessions]
         self._writers = _Writers(self._sessions)
+        self._purged = _purged(self._sessions)
+        self._ends: list[dict[str, int]] = []
+        self._undone: list[int] = []
+        for index, session in enumerate(self._sessions):
+            self._undone.append(sum(self._undo(session, before) for before in range(index)))
+            self._ends.append(dict.fromkeys(session.frames, self._purged[index]))
 
     def ends(self, index: int) -> Mapping[str, int]:
         """For each frame of a session, the first step that does not stand."""
-        frames = self._sessions[index].frames
-        return {frame: self._end(index, frame) for frame in frames}
+        return self._ends[index]
 
     def end(self, index: int) -> int:
         """The step from which a session's training does not stand."""
-        ends = [self._end(index, name) for name in self._sessions[index].frames if name in _MAIN]
-        return min(ends, default=self._purged(index))
+        ends = [end for name, end in self._ends[index].items() if name in _MAIN]
+        return min(ends, default=self._purged[index])
 
     def restarts(self) -> tuple[Restart, ...]:
         """Where the run was taken up again."""
@@ -129,26 +134,10 @@ class History:
             ]
         return tuple(found)
 
-    def _end(self, index: int, frame: str) -> int:
-        session = self._sessions[index]
-        again = (later.undoes(session, frame) for _, later in self._after(index))
-        return min(self._purged(index), *again, NEVER)
-
-    def _after(self, index: int) -> Iterator[tuple[int, _Session]]:
-        """The later sessions that may undo one."""
-        writer = self._sessions[index].writer
-        for place in range(index + 1, len(self._sessions)):
-            later = self._sessions[place]
-            if not self._writers.beside(writer, later.writer):
-                yield place, later
-
-    def _purged(self, index: int) -> int:
-        return min((s.purged_from for s in self._sessions[index + 1 :]), default=NEVER)
-
     def _restart(self, index: int) -> Restart | None:
         session = self._sessions[index]
         earlier = self._sessions[:index]
-        undone = sum(self._undone_by(index, before) for before in range(index))
+        undone = self._undone[index]
         beside = [s for s in earlier if self._writers.beside(s.writer, session.writer)]
         same = sum(_shared(session, other) for other in beside)
         mine = any(s.writer == session.writer for s in earlier)
@@ -160,21 +149,27 @@ class History:
             return None
         return Restart(session.first, session.began, kind, undone)
 
-    def _undone_by(self, index: int, before: int) -> int:
-        """Steps of an earlier session of which something stood until this one came."""
-        session, other = self._sessions[index], self._sessions[before]
+    def _undo(self, session: _Session, before: int) -> int:
+        """Let a later session undo an earlier one: how many steps of it are gone of which something stood until then."""
+        other, ends = self._sessions[before], self._ends[before]
         if self._writers.beside(session.writer, other.writer):
             return 0
-        some = [np.zeros(0, np.int64)]
-        for name, frame in other.frames.items():
-            from_ = session.undoes(other, name)
-            until = min(
-                (s.undoes(other, name) for at, s in self._after(before) if at < index),
-                default=NEVER,
-            )
-            until = min(until, self._purged(before))
-            some.append(frame.steps[(frame.steps >= from_) & (frame.steps < until)])
-        return len(np.unique(np.concatenate(some)))
+        gone = []
+        for name in session.frames:
+            if name in ends and (begin := session.undoes(other, name)) < ends[name]:
+                steps = other.frames[name].steps
+                gone.append(steps[(steps >= begin) & (steps < ends[name])])
+                ends[name] = begin
+        return len(np.unique(np.concatenate(gone))) if gone else 0
+
+
+def _purged(sessions: Sequence[_Session]) -> list[int]:
+    """For each session the step from which the writers of later ones were told to forget it."""
+    found, end = [], NEVER
+    for session in reversed(sessions):
+        found.append(end)
+        end = min(end, session.purged_from)
+    return found[::-1]
 
 
 class _Writers:

@@ -18,6 +18,8 @@ from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity, documentat
 VERSION = 1
 Json = dict[str, Any]
 
+_FEW = 10
+"""Steps: with fewer, hardly any rule has judged the course of the loss."""
 _TOLD = 300
 """Characters of a problem."""
 _RECENT = 0.02
@@ -43,7 +45,7 @@ def entry(
     named = {rule.code: rule for rule in rules}
     return {
         "run": run.name,
-        "status": status(diagnosis),
+        "status": status(diagnosis, run),
         "steps": steps(run),
         "facts": dict(run.facts),
         "findings": [_cause(cause, run, language, named) for cause in diagnosis.causes],
@@ -74,8 +76,11 @@ def why(error: Exception) -> str:
     return told if len(told) <= _TOLD else f"{told[:_TOLD]} …"
 
 
-def status(diagnosis: Diagnosis) -> str:
-    """One word for a run: "error", "warning", "healthy" or "too early"; infos do not make a run unhealthy."""
+def status(diagnosis: Diagnosis, run: Run) -> str:
+    """One word for a run: "error", "warning", "healthy" or "too early"; infos do not make a run unhealthy.
+
+    A handful of steps, such as a file that was cut off, shows no health.
+    """
     worst = diagnosis.worst
     if worst is not None and worst > Severity.INFO:
         return worst.label
@@ -85,7 +90,7 @@ def status(diagnosis: Diagnosis) -> str:
         if outcome.verdict in {Verdict.CLEAR, Verdict.FINDINGS}
         and not outcome.code.startswith("LD9")  # those judge the record, not the training
     ]
-    return "healthy" if judged else "too early"
+    return "healthy" if judged and steps(run) >= _FEW else "too early"
 
 
 def steps(run: Run) -> int:
