@@ -74,7 +74,12 @@ def open_reader(logdir: str, settings: Settings) -> Reader:
 def _entries(
     reader: Reader, listings: Iterable[Listing], policy: Policy, language: str
 ) -> list[Json]:
-    return [entry(reader, listing, policy, language) for listing in listings]
+    """All runs, one after the other: what was read of one is let go of before the next."""
+    entries = []
+    for listing in listings:
+        entries.append(entry(reader, listing, policy, language))
+        reader.forget(listing.run)
+    return entries
 
 
 def entry(reader: Reader, listing: Listing, policy: Policy, language: str) -> Json:

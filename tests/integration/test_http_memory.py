@@ -40,6 +40,9 @@ class _Elsewhere:
         self.gone = False
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if not name.startswith(("list_", "read_")):
+            raise AttributeError(name)
+
         def ask(*args: Any, **kwargs: Any) -> Any:
             if name == "read_tensors":
                 self.read.append(kwargs["experiment_id"])
