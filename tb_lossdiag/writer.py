@@ -161,7 +161,9 @@ class SummaryWriter(TorchSummaryWriter):
             scaler: a `torch.amp.GradScaler`; norms are recorded unscaled.
             phase: "train" or "validation" (loss and terms only).
             extra: {name: number} of your own.
-            global_step: optimizer step, at least 0; without it optimizer steps are counted (calls, without an optimizer).
+            global_step: optimizer step, at least 0; without it optimizer steps are counted (calls, without an optimizer), on from
+                the newest one that the folder holds. A number that falls takes the run back if a checkpoint was loaded; if none was,
+                or it falls to where the numbers began (a count per epoch), they only begin again, and records go on in one count.
             walltime: seconds since the epoch, instead of now.
 
         Raises:

@@ -25,6 +25,12 @@ class Call:
     scaler: Any
     extra: Mapping[str, Tensor] | None
 
+    @property
+    def own(self) -> bool:
+        """Whether it gives numbers of the user's own and nothing of the training."""
+        training = (self.model, self.optimizer, self.loss, self.terms, self.clip, self.scaler)
+        return all(value is None for value in training)
+
     @classmethod
     def checked(
         cls,

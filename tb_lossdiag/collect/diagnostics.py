@@ -22,6 +22,7 @@ from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.layers import Layers
 from tb_lossdiag.collect.layout import rows_for
 from tb_lossdiag.collect.ledger import ClipLedger
+from tb_lossdiag.collect.numbering import Numbering
 from tb_lossdiag.collect.optimizer import OptimizerWatch
 from tb_lossdiag.collect.parameters import Parameters, parameters
 from tb_lossdiag.collect.ranks import Board
@@ -59,6 +60,7 @@ class Diagnostics:
         self._newest = -1
         self._first = first
         self._counters: list[StepCounter] = []
+        self._numbering = Numbering(self._say_renumbered)
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -135,7 +137,7 @@ class Diagnostics:
     def _take(self, call: Call, watches: Sequence[Watch], at: int, now: float) -> None:
         """What a call gives waits for its step's record; a part that fails costs none of the others."""
         door = self.guarded.door
-        if call.phase == "train":
+        if call.phase == "train" and not call.own:
             door("writing", self._follow, at)
         door("extra", self._samples, call, watches, at, now)
         door("check-up", self._held, at, now)
@@ -245,11 +247,29 @@ class Diagnostics:
         """The step of a call; watched steps are named after it."""
         if step is None:
             return self._count(watches, call, unnamed)
-        if call.phase == "train":
-            for watch in watches:
-                if (rename := watch.name_step(step)) is not None:
-                    self._hand.waiting.rename(watch.rows, watch.rows.rename(rename))
-        return step
+        if call.phase == "validation":
+            return self._numbering.beside("validation", step)
+        if not call.own:
+            at = self._training(watches, step)
+        else:
+            at = self._numbering.beside("own", step)
+            if self._numbering.begun:
+                return at
+        for watch in watches:
+            if (rename := watch.name_step(at)) is not None:
+                self._hand.waiting.rename(watch.rows, watch.rows.rename(rename))
+        return at
+
+    def _training(self, watches: Sequence[Watch], step: int) -> int:
+        """The step of a call of the training that the user numbers so."""
+        loads = [watch.reloads.take() for watch in watches]
+        loaded = True in loads or (None if None in loads or not loads else False)
+        coming = max((watch.step for watch in watches), default=0)
+        return self._numbering.training(step, loaded=loaded, coming=coming)
+
+    def _say_renumbered(self, step: int, named: int) -> None:
+        if not self.silent:
+            self.recorder.renumber(step, named, time.time())
 
     def _count(self, watches: Sequence[Watch], call: Call, unnamed: int) -> int:
         if watches:

@@ -19,6 +19,7 @@ from tb_lossdiag.collect.host import Host, Options
 from tb_lossdiag.collect.measure import Measure, broken
 from tb_lossdiag.collect.optimizer import foreign, rates
 from tb_lossdiag.collect.parameters import Parameters, norms, parameters
+from tb_lossdiag.collect.reloads import Reloads
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.sharded import ShardedRows
@@ -54,6 +55,7 @@ class Watch:
     ) -> None:
         self.rows = rows
         self.counter = StepCounter(host.coming)
+        self.reloads = Reloads(subject.optimizer)
         self._spread = spread
         self._absent = host.silent and not isinstance(rows, ShardedRows)
         self._model, self._optimizer = subject.model, subject.optimizer
@@ -172,6 +174,7 @@ class Watch:
         start = time.perf_counter()
         closure = _closure(optimizer, arguments, named)
         self._norms = None
+        self.reloads.before_step()
         if not closure:
             self._host.guarded.quick("gradient", self._look)
         if self._examiner is not None:
@@ -188,6 +191,7 @@ class Watch:
         if _closure(optimizer, arguments, named):
             guarded.quick("gradient", self._look)
         observed = self._taken % self._options.every == 0
+        self.reloads.after_step()
         guarded.door("step", self._end, start)
         if observed:
             guarded.quick("ranks", self.rows.tick)

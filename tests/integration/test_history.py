@@ -383,6 +383,60 @@ def test_going_back_in_one_writer_is_counted(runs: Runs) -> None:
     assert restarts(run) == [("went back", 1, 3)]
 
 
+def epochs(name: Name, *, load: bool = False) -> Case:
+    """Three of thirty steps, numbered from 0 in each."""
+
+    def make(folder: Path) -> None:
+        net = model()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+        saved = optimizer.state_dict()
+        with SummaryWriter(folder) as out:
+            out.watch(net, optimizer)
+            for _ in range(3):
+                if load:
+                    optimizer.load_state_dict(saved)
+                for step in range(30):
+                    loss = backward(net, step)
+                    optimizer.step()
+                    name(out, loss, step)
+                out.add_diagnostics(loss=1.0, phase="validation", global_step=29)
+
+    return make
+
+
+CASES["epochs"] = epochs(named)
+CASES["epochs_tenth"] = epochs(tenth)
+CASES["epochs_reloaded"] = epochs(named, load=True)
+
+
+@case
+def epochs_without_a_watch(folder: Path) -> None:
+    with SummaryWriter(folder) as writer:
+        for _ in range(3):
+            log(writer, range(30))
+
+
+@pytest.mark.parametrize("name", ["epochs", "epochs_tenth", "epochs_without_a_watch"])
+def test_numbers_that_begin_again_each_epoch_are_one_count(name: str, runs: Runs) -> None:
+    run = runs[name]
+    assert steps(run) == list(range(9, 90, 10) if name == "epochs_tenth" else range(90))
+    first = 9 if name == "epochs_tenth" else 0
+    assert restarts(run) == [("renumbered", 30 + first, 0), ("renumbered", 60 + first, 0)]
+    assert [r.named for r in run.restarts] == [first, first]
+    if name != "epochs_without_a_watch":
+        assert steps(run, "gradient_norm") == list(range(90))
+        assert steps(run, "validation_loss") == [29, 59, 89]
+
+
+def test_a_checkpoint_that_was_loaded_undoes_what_came_after_it(runs: Runs) -> None:
+    run = runs["epochs_reloaded"]
+    assert steps(run) == steps(run, "gradient_norm") == list(range(30))
+    assert [(r.kind, r.step) for r in run.restarts] == [("went back", 0)] * 2
+    assert all(
+        r.undone >= 30 for r in run.restarts
+    )  # and sparse records that the second epoch did not repeat
+
+
 def test_a_rule_sees_the_restarts(runs: Runs) -> None:
     run = runs["resumed_at_an_earlier_step"]
     (first, _) = run.only([run.tables["loss"].quantity]).restarts
