@@ -118,37 +118,57 @@ class _Sentences(Dataset[dict[str, Tensor]]):
         return {"input_ids": words, "labels": (words[0] > 27).long()}
 
 
-def test_transformers(tmp_path: Path) -> None:
+def trained_by_transformers(
+    folder: Path, out: Path, resume: str | None = None, **arguments: Any
+) -> None:
+    """With the README's callbacks, in a writer of its own."""
     transformers = pytest.importorskip("transformers")
-    writer = SummaryWriter(tmp_path / "run")
+    writer = SummaryWriter(folder)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = transformers.BertConfig(vocab_size=60, intermediate_size=32, **sizes)
-    arguments = transformers.TrainingArguments(
-        str(tmp_path / "out"),
-        per_device_train_batch_size=16,
-        num_train_epochs=1,
-        logging_steps=1,
-        report_to="none",
-        save_strategy="no",
-        use_cpu=True,
-        disable_tqdm=True,
-    )
+    given = {"num_train_epochs": 1, "logging_steps": 1, "save_strategy": "no", **arguments}
     trainer = transformers.Trainer(
         transformers.BertForSequenceClassification(config),
-        arguments,
+        transformers.TrainingArguments(
+            str(out),
+            per_device_train_batch_size=16,
+            report_to="none",
+            use_cpu=True,
+            disable_tqdm=True,
+            **given,
+        ),
         train_dataset=_Sentences(),
         callbacks=shown("TrainerCallback", writer=writer)["callbacks"],
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=resume)
     writer.close()
+
+
+def test_transformers(tmp_path: Path) -> None:
+    trained_by_transformers(tmp_path / "run", tmp_path / "out")
     run = read(tmp_path / "run")
     for quantity in (GLOBAL_NORM, LOSS):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
     assert run.facts["optimizer"] == "AdamW"
 
 
-@pytest.mark.parametrize("clip", [None, 0.05])
-def test_lightning(tmp_path: Path, clip: float | None) -> None:
+@pytest.mark.parametrize("every", [1, 5])
+def test_transformers_resumed_from_a_checkpoint(tmp_path: Path, every: int) -> None:
+    """Killed at step 50, taken up again at 40."""
+    folder, out = tmp_path / "run", tmp_path / "out"
+    saving: dict[str, Any] = {"save_strategy": "steps", "save_steps": 20, "logging_steps": every}
+    trained_by_transformers(folder, out, max_steps=50, **saving)
+    trained_by_transformers(folder, out, str(out / "checkpoint-40"), max_steps=60, **saving)
+    run = read(folder)
+    np.testing.assert_array_equal(run[GLOBAL_NORM].steps, np.arange(60))
+    np.testing.assert_array_equal(run[LOSS].steps, np.arange(every - 1, 60, every))
+    assert [(r.kind, r.step, r.undone) for r in run.restarts] == [("resumed", 40, 10)]
+
+
+def trained_by_lightning(
+    folder: Path, clip: float | None = None, checkpoint: str | None = None, **arguments: Any
+) -> Any:
+    """With the README's logger, callback and clip."""
     lightning = pytest.importorskip("pytorch_lightning")
     world = shown("LightningModule")
     base: Any = lightning.LightningModule if clip is None else world["Clipped"]
@@ -169,17 +189,23 @@ def test_lightning(tmp_path: Path, clip: float | None) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few workers
+        given = {"max_epochs": 1, "enable_checkpointing": False, **arguments}
         trainer = lightning.Trainer(
-            max_epochs=1,
             accelerator="cpu",
-            logger=world["LossDoctorLogger"](tmp_path),
+            logger=world["LossDoctorLogger"](folder, version=0),
             callbacks=[world["LossDoctor"]()],
             gradient_clip_val=clip,
             enable_progress_bar=False,
             enable_model_summary=False,
-            enable_checkpointing=False,
+            **given,
         )
-        trainer.fit(Module(), DataLoader(data(), 16), DataLoader(data(), 16))
+        trainer.fit(Module(), DataLoader(data(), 16), DataLoader(data(), 16), ckpt_path=checkpoint)
+    return trainer
+
+
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_lightning(tmp_path: Path, clip: float | None) -> None:
+    trained_by_lightning(tmp_path, clip)
     run = read(tmp_path / "lightning_logs" / "version_0")
     for quantity in (GLOBAL_NORM, LOSS):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
@@ -188,6 +214,21 @@ def test_lightning(tmp_path: Path, clip: float | None) -> None:
     if clip is not None:
         np.testing.assert_allclose(run[CLIP_MAX_NORM].values, clip)
         np.testing.assert_allclose(run[CLIP_GLOBAL_NORM].values, run[GLOBAL_NORM].values, 1e-6)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_lightning_resumed_from_a_checkpoint(tmp_path: Path, version: int) -> None:
+    """In the same folder, and in a new one as Lightning itself does; two epochs of 30 steps, then a third."""
+    first = trained_by_lightning(tmp_path, max_epochs=2)
+    first.save_checkpoint(tmp_path / "saved.ckpt")
+    folder = tmp_path if version == 0 else tmp_path / "other"
+    trained_by_lightning(folder, checkpoint=str(tmp_path / "saved.ckpt"), max_epochs=3)
+    run = read(folder / "lightning_logs" / "version_0")
+    begin = 0 if version == 0 else 2 * STEPS
+    for quantity in (GLOBAL_NORM, LOSS):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(begin, 3 * STEPS))
+    kinds = [(r.kind, r.step, r.undone) for r in run.restarts]
+    assert kinds == ([("resumed", 2 * STEPS, 0)] if version == 0 else [])
 
 
 RANKS = """
