@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.records import Run
 from tb_lossdiag.report import moments
+from tb_lossdiag.report.restarts import restarts
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
 from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity, documentation, thresholds
@@ -51,6 +52,7 @@ def entry(
         "findings": [_cause(cause, run, language, named) for cause in diagnosis.causes],
         "suppressed": [_suppressed(taken, run, language, named) for taken in diagnosis.suppressed],
         "reported": moments.moments(run),
+        "restarts": restarts(run),
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
     }
 
@@ -65,6 +67,7 @@ def unreadable(name: str, problem: str) -> Json:
         "findings": [],
         "suppressed": [],
         "reported": [],
+        "restarts": [],
         "outcomes": [],
         "problem": problem,
     }

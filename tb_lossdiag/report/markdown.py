@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tb_lossdiag.report import moments
+from tb_lossdiag.report import moments, restarts
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.text import number, steps
@@ -31,6 +31,8 @@ def _run(run: Json, language: str) -> Iterator[str]:
         yield from (word("thinned", language, names=escape(thinned)), "")
     if damaged := run["facts"].get("damaged"):
         yield from (word("damaged", language, count=escape(damaged)), "")
+    if told := restarts.sentence(run, language):
+        yield from (told, "")
     for finding in run["findings"]:
         yield from _finding(finding, language)
     yield from _accepted(run, language)

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from tb_lossdiag.report import moments
+from tb_lossdiag.report import moments, restarts
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
 
@@ -61,7 +61,7 @@ def _headline(run: Json, language: str) -> Text:
 
 
 def _notes(run: Json, language: str) -> Iterable[str]:
-    """Where the numbers come from, when they are not ours."""
+    """Where the numbers come from, when they are not ours or not of one session."""
     facts = run["facts"]
     if facts.get("source") == "scalars":
         yield word("from scalars", language, scalars=facts.get("scalars", ""))
@@ -69,6 +69,8 @@ def _notes(run: Json, language: str) -> Iterable[str]:
         yield word("thinned", language, names=thinned)
     if damaged := facts.get("damaged"):
         yield word("damaged", language, count=damaged)
+    if told := restarts.sentence(run, language):
+        yield told
 
 
 def _block(finding: Json, language: str) -> RenderableType:

@@ -45,6 +45,13 @@ _WORDS: Mapping[str, Text] = {
     "damaged": Text(
         "Left out, because they are not what was written (damaged on disk or on the way): at least {count} records"
     ),
+    "restarts": Text("Restarts: {restarts}"),
+    "restart resumed": Text("resumed at step {step}"),
+    "restart went back": Text("went back to step {step}"),
+    "restart renumbered": Text("step numbers began again at {named}, shown from {step} on"),
+    "restart beside": Text("another writer recorded the same from step {step} on"),
+    "further": Text("and {count} more"),
+    "undone": Text("{what} ({count} records of earlier sessions are hidden)"),
     "nothing new": Text("nothing"),
     "comparison": Text("{a} compared with {b}"),
     "fixed": Text("Fixed"),
