@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -78,6 +79,11 @@ class _Pending:
         """Add a part."""
         self.frames.setdefault(part.frame, []).append(part)
 
+    def copy(self) -> _Pending:
+        """Another one that may be changed."""
+        frames = {name: list(parts) for name, parts in self.frames.items()}
+        return replace(self, frames=frames, scalars=dict(self.scalars))
+
 
 class Journal:
     """Orders records into sessions and shards.
@@ -99,7 +105,7 @@ class Journal:
         self._renumbered: list[Renumbered] = []
         self._pending: _Pending | None = None
         self._written: _Pending | None = None
-        self._session = ""
+        self._session = self._coming = self._begun = ""
         self._anew = self._opened = False
         self._born = time.time_ns()
         self._frames: dict[str, _Frame] = {}
@@ -148,6 +154,20 @@ class Journal:
         facts = [Fact(columns=_columns(frame)) for frame in self._frames.values()]
         return [Fact(words=Words(values=self._said)), *facts]
 
+    def ahead(self, emit: Emit) -> Journal:
+        """A journal that stands where this one does, and writes what this one would write, through `emit`."""
+        ahead = copy.copy(self)
+        ahead._emit, ahead._begun = emit, ""  # noqa: SLF001
+        ahead._frames = {name: replace(frame) for name, frame in self._frames.items()}  # noqa: SLF001
+        ahead._pending = self._pending and self._pending.copy()  # noqa: SLF001
+        ahead._written = self._written and self._written.copy()  # noqa: SLF001
+        ahead._said, ahead._renumbered = dict(self._said), list(self._renumbered)  # noqa: SLF001
+        return ahead
+
+    def agree(self, ahead: Journal) -> None:
+        """If a session begins now, it is called what it is called there."""
+        self._coming, self._moment = ahead._begun or self._coming, ahead._moment
+
     def flush(self) -> int:
         """Write the pending step; the size of its payload in bytes, as far as it is known."""
         pending, self._pending = self._pending, None
@@ -192,7 +212,8 @@ class Journal:
             session.seen.update(self._past.seen)
             if self._past.purged_from is not None:
                 session.purged_from = self._past.purged_from
-        self._session = self._name()
+        self._session, self._coming = self._coming or self._name(), ""
+        self._begun = self._begun or self._session
         self._frames, self._facts, self._said = {}, 0, {}
         self._fact(Fact(session=session), pending.walltime)
         self._anew, self._opened = False, True
@@ -231,7 +252,8 @@ class Journal:
         if frame.count and (new or frame.count >= _capacity(frame)):
             frame.shard, frame.count = frame.shard + 1, 0
         if new:
-            frame.columns.update({c: len(frame.columns) + i for i, c in enumerate(new)})
+            more = {c: len(frame.columns) + i for i, c in enumerate(new)}
+            frame.columns = {**frame.columns, **more}
             frame.known = tuple(frame.columns)
             self._fact(Fact(columns=_columns(frame)), walltime)
 

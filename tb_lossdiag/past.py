@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 
 from tb_lossdiag.eventfile import masked_crc
+from tb_lossdiag.leftover import is_tail, left
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, STEPS
 from tb_lossdiag.schema import PLUGIN, Tag, parse_tag
 
@@ -69,12 +70,14 @@ def look(folder: str, purge_step: int | None = None) -> Past:
 
 
 def _events(folder: Path) -> Iterator[event_pb2.Event]:
-    """Our events at the ends of the newest files."""
+    """Our events at the ends of the newest files, and in tails of writers that were killed or go on."""
     try:
         files = [path for path in folder.iterdir() if "tfevents" in path.name and path.is_file()]
         newest = sorted(files, key=lambda path: path.stat().st_mtime)[-_MOST_FILES:]
         for path in newest:
             yield from _at_end(path)
+        for path in filter(lambda path: is_tail(path.name), folder.iterdir()):
+            yield from left(str(path))
     except OSError:  # it is gone, or not for us to read
         return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -131,6 +132,16 @@ class Recorder:
         self.settle()
         self._windows.flush()
         self._journal.flush()
+
+    def ahead(self, emit: Emit) -> None:
+        """Emit what `flush` would write now, and change nothing."""
+        ahead = copy.copy(self)
+        ahead.attempt = lambda _, work: work()
+        ahead._journal = self._journal.ahead(emit)  # noqa: SLF001
+        ahead._windows = self._windows.ahead(ahead._write)  # noqa: SLF001
+        ahead._newest = dict(self._newest)  # noqa: SLF001
+        ahead.flush()
+        self._journal.agree(ahead._journal)  # noqa: SLF001
 
     def _restart_before(self, step: int, series: set[_Series]) -> None:
         """A step that falls means that the training went back: what came before it is written, and ends all windows."""

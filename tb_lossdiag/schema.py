@@ -233,8 +233,13 @@ def _shape(*sizes: int) -> tensor_shape_pb2.TensorShapeProto:
 def _value(tag: Tag, tensor: tensor_pb2.TensorProto, *, first: bool) -> summary_pb2.Summary.Value:
     value = summary_pb2.Summary.Value(tag=str(tag), tensor=tensor)
     if first:
-        # Without data_class both of TensorBoard's loaders hide a third-party tag.
-        value.metadata.data_class = summary_pb2.DATA_CLASS_TENSOR
-        value.metadata.plugin_data.plugin_name = PLUGIN
-        value.metadata.plugin_data.content = encode_header(tag.frame)
+        described(value, tag)
     return value
+
+
+def described(value: summary_pb2.Summary.Value, tag: Tag) -> None:
+    """Give a value the metadata that the first one of its tag needs in a file."""
+    # Without data_class both of TensorBoard's loaders hide a third-party tag.
+    value.metadata.data_class = summary_pb2.DATA_CLASS_TENSOR
+    value.metadata.plugin_data.plugin_name = PLUGIN
+    value.metadata.plugin_data.content = encode_header(tag.frame)

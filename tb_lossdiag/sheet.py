@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,16 @@ class Sheet:
     def width(self) -> int:
         """Number of series."""
         return len(self.rules)
+
+    def copy(self) -> Sheet:
+        """Another one with the same rows, which may be changed."""
+        other, used = Sheet(), len(self)
+        other.layouts = {frame: replace(layout) for frame, layout in self.layouts.items()}
+        other.rules = list(self.rules)
+        other._values = self._values[:used].copy()
+        other._times = self._times[:used].copy()
+        other._rows = dict(self._rows)
+        return other
 
     def put(self, block: Block) -> None:
         """Take a block's rows."""

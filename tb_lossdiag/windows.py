@@ -6,6 +6,7 @@ kept, so that one spike, clip, NaN or skipped step in a million leaves its exact
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -37,6 +38,13 @@ class Windows:
         self._own: list[tuple[int, float, list[Record]]] = []
         self._begun: Sums | None = None
         self._rules = rule_places([])
+
+    def ahead(self, write: Write) -> Windows:
+        """Windows that stand where these do, and write what these would write, with `write`."""
+        ahead = copy.copy(self)
+        ahead._write, ahead.cadence = write, copy.copy(self.cadence)  # noqa: SLF001
+        ahead._sheet, ahead._own = self._sheet.copy(), list(self._own)  # noqa: SLF001
+        return ahead
 
     def add(self, block: Block) -> None:
         """Take rows that are summed up in windows."""

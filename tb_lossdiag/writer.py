@@ -108,6 +108,8 @@ class SummaryWriter(TorchSummaryWriter):
         self._ready = True
         me = weakref.ref(self)  # the file keeps no writer alive
         self._event_file.open_with(lambda: (writer := me()) and writer._get_file_writer())  # noqa: SLF001
+        ours = self._diagnostics
+        ours.guarded.door("tail", ours.take_over, str(self.log_dir), purge_step)
         count = np.array([len(before)], np.float32)
         self._recorder.first = [Record(OTHER_WRITERS, ("",), count)]
         self._recorder.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
@@ -359,6 +361,7 @@ class SummaryWriter(TorchSummaryWriter):
             self._diagnostics.guarded.door("writing", self._diagnostics.close, patience)
         self._closed = True
         self._diagnostics.guarded.door("writing", super().close)
+        self._diagnostics.guarded.door("tail", self._diagnostics.forget_tail)
 
 
 def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:
@@ -367,6 +370,7 @@ def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:
     if event_file.file_writer is not None:
         with contextlib.suppress(OSError):  # the folder may be gone
             event_file.file_writer.flush()
+            diagnostics.guarded.door("tail", diagnostics.forget_tail)
 
 
 def _no_scalars(_: list[Part]) -> dict[str, float]:

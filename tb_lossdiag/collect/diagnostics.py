@@ -29,6 +29,7 @@ from tb_lossdiag.collect.ranks import Board
 from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.spread import Spread
+from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.waiting import Waiting
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.eventfile import EventFile
@@ -45,7 +46,7 @@ class Diagnostics:
     """
 
     def __init__(self, recorder: Recorder, event_file: EventFile, first: int = 0) -> None:
-        self.recorder = recorder
+        self.recorder, self._event_file = recorder, event_file
         self.guarded = Guard(recorder.say)
         recorder.attempt = self.guarded.door
         self.clips = ClipLedger()
@@ -240,6 +241,14 @@ class Diagnostics:
         """Go on after `close`: names of watched models are free again."""
         self._watches.clear()
         self._hand.rows.clear()
+
+    def take_over(self, folder: str, purged_from: int | None) -> None:
+        """Make records of what writers that were killed left in the folder."""
+        take_over(folder, self._event_file, purged_from)
+
+    def forget_tail(self) -> None:
+        """All is in the event file."""
+        self._hand.tail.remove()
 
     # --- calls of add_diagnostics ------------------------------------------------------------------------------------
 

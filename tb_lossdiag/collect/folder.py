@@ -20,7 +20,7 @@ def open_event_files(folder: str) -> set[str]:
     if not directory.is_dir():
         return set()
     mine = {path for path in _open_here() if Path(path).parent.resolve() == directory.resolve()}
-    others = {str(path) for path in directory.iterdir() if _open_elsewhere(path.name)}
+    others = {str(path) for path in directory.iterdir() if open_elsewhere(path.name)}
     return {str(Path(path).resolve()) for path in mine | others}
 
 
@@ -35,7 +35,7 @@ def _open_here() -> set[str]:
     return files
 
 
-def _open_elsewhere(name: str) -> bool:
+def open_elsewhere(name: str) -> bool:
     """Whether the process that made a file of this name on this host, by the name's own account, still runs."""
     match = _NAME.match(name)
     if match is None or match["host"] != socket.gethostname():

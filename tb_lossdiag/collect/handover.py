@@ -14,14 +14,20 @@ from tb_lossdiag.collect.ranks import rank
 from tb_lossdiag.collect.rows import ROWS, Rows
 from tb_lossdiag.collect.waiting import Queue
 from tb_lossdiag.eventfile import EventFile
-from tb_lossdiag.quantities import LOSS_NONFINITE, NONFINITE_STEPS
+from tb_lossdiag.quantities import LOSS_NONFINITE, NONFINITE_STEPS, QUANTITIES
 from tb_lossdiag.recorder import Recorder
+from tb_lossdiag.records import Floats
 from tb_lossdiag.sheet import Block
+from tb_lossdiag.tail import Tail
 
-_LONGEST = 1.0
-"""Seconds that observations of watched steps may wait for the file."""
+_LONGEST = 0.75
+"""Seconds that observations of watched steps may wait to be handed over: with the pause of the tail file a second."""
 _KEPT = 512
 """Steps that wait, at most, while writing rests after a failure."""
+_APPENDED = 30.0
+"""Seconds between two records of windows that have begun, where they cannot be kept in a tail file."""
+_BREAKS = frozenset(quantity.nonfinite for quantity in QUANTITIES)
+_INSTEAD = "open windows are written every 30 s instead of being kept in a tail file"
 
 
 class Judge(Protocol):
@@ -55,6 +61,7 @@ class HandOver:
         rows: steps of watched models.
         silent: another rank writes.
         live: judges what was recorded, if that was asked for.
+        tail: keeps what is not yet a record.
     """
 
     def __init__(
@@ -67,7 +74,9 @@ class HandOver:
         self.silent = False
         self.live: Judge | None = None
         self._alarm: int | None = None
-        self._drained = time.monotonic()
+        self._drained = self._appended = time.monotonic()
+        self.tail = Tail(recorder.ahead, event_file)
+        self._broken = self._was_broken = False
         self.hush()
 
     def hush(self) -> None:
@@ -84,10 +93,12 @@ class HandOver:
             self.if_due(now=urgent or watch.full)
 
     def if_due(self, *, now: bool) -> None:
-        """Hand over if it is time to."""
-        if self.waiting.full:
+        """Hand over if it is time to, or a loss is no number any more."""
+        broken = self.waiting.broken and not self._was_broken
+        if broken or self.waiting.full:
             self._end_holds()
-        if now or self.waiting.full or time.monotonic() - self._drained > _LONGEST:
+        late = time.monotonic() - self._drained > _LONGEST
+        if now or broken or self.waiting.full or late:
             self.drain()
 
     def drain(self, step: int | None = None) -> None:
@@ -126,6 +137,22 @@ class HandOver:
         self._guarded.door("writing", self._event_file.commit)
         if self._guarded.rest("writing") > _KEPT:
             self._guarded.door("writing", self._drop)  # it would be too much by then
+        if not self.silent:
+            self._guarded("tail", self._keep)
+
+    def _keep(self) -> None:
+        """Keep what is not yet a record where a kill leaves it, at once if something is not finite that was before."""
+        now = self._broken and not self._was_broken
+        self._was_broken = self._broken
+        before = self.tail.why
+        kept = self.tail.keep(now=now)
+        if self.tail.why != before:
+            self._recorder.say({"tail": self.tail.why and f"{self.tail.why}: {_INSTEAD}"})
+        if kept or not (now or time.monotonic() - self._appended > _APPENDED):
+            return
+        self._appended = time.monotonic()
+        self._recorder.flush()
+        self._event_file.commit()
 
     def _pending(self) -> int | None:
         """The oldest step that other ranks have not added to."""
@@ -144,6 +171,7 @@ class HandOver:
             return
         self._event_file.open()
         self._drained = time.monotonic()
+        self._broken = False
         hands = self._hand_rows, self._hand_waiting
         handed = [self._guarded.door("writing", hand) for hand in hands]
         newest = max(-1 if n is None else n for n in (step, *handed))
@@ -159,6 +187,7 @@ class HandOver:
     def _hand(self, block: Block) -> int:
         """Several steps; the newest of them. The first that is not finite is news to who judges."""
         self._recorder.add(block)
+        self._broken |= any(_breaks(q.name, values) for q, values in block.values.items())
         if self.live is not None and self._alarm is None and self.live.calm:
             self._alarm = _first_broken(block)
         return int(block.steps[-1])
@@ -182,6 +211,7 @@ class HandOver:
         newest = self._hand_blocks(self.waiting.take_losses())
         for observed, records in self.waiting.take():
             newest = max(newest, observed.step)
+            self._broken |= any(_breaks(r.quantity.name, r.values) for r in records)
             take = self._recorder.at if observed.own else self._recorder.take
             self._guarded.door("writing", take, observed.step, observed.walltime, records)
         return newest
@@ -200,3 +230,8 @@ def _first_broken(block: Block) -> int | None:
     bad = [(count > 0).any(axis=1) for count in counts if count is not None]
     steps = block.steps[np.logical_or.reduce(bad)] if bad else block.steps[:0]
     return int(steps[0]) if len(steps) else None
+
+
+def _breaks(name: str, values: Floats) -> bool:
+    """Whether a quantity's values count something that is not finite."""
+    return name in _BREAKS and bool((values > 0).any())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,10 +44,14 @@ class Queue:
 
     Args:
         guarded: switches failing collectors off.
+
+    Attributes:
+        broken: whether one of the losses is known to be no finite number; those on a device are not asked.
     """
 
     def __init__(self, guarded: Guard) -> None:
         self._guarded = guarded
+        self.broken = False
         self._waiting: list[Waiting] = []
         self._lines: dict[tuple[str, tuple[str, ...] | None], Lines] = {}
         self._count = 0
@@ -66,6 +71,7 @@ class Queue:
         key = phase, None
         lines = self._lines.get(key) or self._lines.setdefault(key, Lines.total(phase))
         lines.put(step, walltime, (loss,))
+        self.broken |= _broken(loss)
 
     def put_terms(
         self,
@@ -77,6 +83,7 @@ class Queue:
         """Take loss terms, their weights and, of a training, whether they are attached."""
         names = tuple(terms)
         lines = self._lines.setdefault((phase, names), Lines.terms(phase, names))
+        self.broken |= any(_broken(value) for value, *_ in terms.values())
         lines.put(step, walltime, [n for term in terms.values() for n in term[: lines.depth]])
 
     def rename(self, rows: Rows, new: Mapping[int, int]) -> None:
@@ -87,11 +94,11 @@ class Queue:
 
     def drop(self) -> None:
         """Forget everything."""
-        self._waiting, self._lines, self._count = [], {}, 0
+        self._waiting, self._lines, self._count, self.broken = [], {}, 0, False
 
     def take_losses(self) -> Iterator[Block]:
         """Losses and terms; they wait no longer."""
-        lines, self._lines = self._lines, {}
+        lines, self._lines, self.broken = self._lines, {}, False
         for (_, names), line in lines.items():
             block = self._guarded("loss" if names is None else "loss term", line.block)
             if block is not None:
@@ -114,3 +121,7 @@ class Queue:
 
     def _finished(self, name: str, sample: Sample, parts: Sequence[object]) -> list[Record]:
         return self._guarded(name, lambda: sample.finish(parts)) or []  # type: ignore[arg-type]
+
+
+def _broken(number: Number) -> bool:
+    return isinstance(number, float) and not math.isfinite(number)

@@ -21,7 +21,7 @@ from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.kept import Together
 from tb_lossdiag.plugin.loader import MEMORY
 from tb_lossdiag.plugin.strangers import turn_away
-from tb_lossdiag.reader import DEFAULT_LIMIT
+from tb_lossdiag.reader import DEFAULT_LIMIT, with_tails
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.spreadsheet import spreadsheet
 from tb_lossdiag.schema import PLUGIN
@@ -41,9 +41,10 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         """Keep the context's data provider; nothing is read yet."""
         self._logdir = context.logdir or ""
         limit = (context.sampling_hints or {}).get("scalars", DEFAULT_LIMIT)
-        configuration = Configuration(context.data_provider, self._logdir, limit)
+        provider = with_tails(context.data_provider, self._logdir)
+        configuration = Configuration(provider, self._logdir, limit)
         memory = getattr(context.flags, "lossdiag_memory", MEMORY) * 2**20
-        self._clinic = Clinic(context.data_provider, configuration, memory)
+        self._clinic = Clinic(provider, configuration, memory)
         self._one = _has_one_experiment(context)
         self._together = Together()
 

@@ -4,6 +4,7 @@ from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.folder import open_folder, scalar_limit
 from tb_lossdiag.reader.reader import Listing, Reader
 from tb_lossdiag.reader.scalars import DEFAULT_LIMIT, Scalars
+from tb_lossdiag.reader.tails import with_tails
 
 __all__ = [
     "DAMAGED",
@@ -13,4 +14,5 @@ __all__ = [
     "Scalars",
     "open_folder",
     "scalar_limit",
+    "with_tails",
 ]

@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.data_provider import MultiplexerDataPr
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
 from tb_lossdiag.reader import files, scalars
+from tb_lossdiag.reader.tails import with_tails
 from tb_lossdiag.schema import PLUGIN
 
 _SMALL = 25 * 2**20
@@ -66,8 +67,8 @@ def scalar_limit(logdir: str) -> int:
     return 0
 
 
-def open_folder(logdir: str) -> Folder:
-    """A `DataProvider` over everything that lies in a folder now.
+def open_folder(logdir: str) -> Any:
+    """A `DataProvider` (see `Folder`) over everything that lies in a folder now, the tails of its runs included.
 
     The Python loader is used on purpose: when it returns, all is read; TensorBoard's data server cannot say when it is done.
 
@@ -83,4 +84,4 @@ def open_folder(logdir: str) -> Folder:
         raise FileNotFoundError(f"no such folder: {logdir}")
     if not path.is_dir():
         raise NotADirectoryError(f"not a folder: {logdir}")
-    return Folder(path)
+    return with_tails(Folder(path), str(path), pause=0.0)
