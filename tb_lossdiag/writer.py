@@ -39,6 +39,7 @@ from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.folder import open_event_files
 from tb_lossdiag.collect.host import Options
 from tb_lossdiag.collect.ranks import PATIENCE, expected_rank
+from tb_lossdiag.collect.unseen import real, unseen
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.collect.wrapped import bare_scheduler, check_hooks, scaler_of
 from tb_lossdiag.eventfile import EventFile
@@ -172,17 +173,20 @@ class SummaryWriter(TorchSummaryWriter):
             TypeError: an argument has the wrong type; the message names it.
             ValueError: an argument has an impossible value, or the model has no gradient; the message names it.
         """
-        call = Call.checked(phase, model, optimizer, loss, loss_terms, clip, scaler, extra)
+        ours, guarded = self._diagnostics, self._diagnostics.guarded
+        if guarded.seen("recording", real) is False:  # losses without values
+            return
+        with unseen():
+            call = Call.checked(phase, model, optimizer, loss, loss_terms, clip, scaler, extra)
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
-        ours, guarded = self._diagnostics, self._diagnostics.guarded
         ours.require(call)
         if loss_terms and call.phase == "train":
             terms = ours.by_hand.decompose_terms
             guarded.door("decomposition", lambda: terms(ours.alive(), loss_terms))
         if self._closed:
             guarded.door("writing", self._open)
-        stop = guarded.door("recording", ours.add, call, step, when, self._calls)
+        stop = guarded.seen("recording", ours.add, call, step, when, self._calls)
         self._calls += call.phase == "train"
         if stop is not None:
             raise stop
@@ -253,7 +257,7 @@ class SummaryWriter(TorchSummaryWriter):
         from tb_lossdiag.live import Live  # noqa: PLC0415
 
         return Live.asked(
-            (on_finding, stop_on), self.log_dir, self._diagnostics.guarded, self._recorder
+            (on_finding, stop_on), self.log_dir, self._diagnostics.guarded.openly, self._recorder
         )
 
     def clip_grad_norm_(
@@ -358,7 +362,7 @@ class SummaryWriter(TorchSummaryWriter):
             self._last_words.detach()
             # Other ranks may never get here when something went wrong on this one.
             patience = 0.0 if sys.exc_info()[0] else PATIENCE
-            self._diagnostics.guarded.door("writing", self._diagnostics.close, patience)
+            self._diagnostics.guarded.seen("writing", self._diagnostics.close, patience)
         self._closed = True
         self._diagnostics.guarded.door("writing", super().close)
         self._diagnostics.guarded.door("tail", self._diagnostics.forget_tail)

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from tb_lossdiag.collect import arguments
 from tb_lossdiag.collect.check_up import LossCalls, clear, record_loss_inputs
-from tb_lossdiag.collect.decompose import Graphs, check_at, check_graph, decompose
+from tb_lossdiag.collect.decompose import Graphs, OnlyOnceError, check_at, check_graph, decompose
 from tb_lossdiag.collect.examiner import Examiner
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.watch import Watch
 
 
@@ -116,7 +117,8 @@ class ByHand:
             TypeError: terms or tensors are of the wrong type.
             ValueError: there is nothing to take gradients at.
         """
-        arguments.check_terms(terms)
+        with unseen():
+            arguments.check_terms(terms)
         if watches is None:
             return
         if at is None and not watches:
@@ -143,8 +145,8 @@ class ByHand:
         if all(value is None for value, _ in graphs.values()):
             return
         sample = _decomposed(graphs, tensors)
-        if sample is None:
-            self._say({"decompose": "the graph was gone: call it before backward()"})
+        if isinstance(sample, str):
+            self._say({"decompose": sample})
         else:
             self._held.append(sample)
         for watch in watches[:1]:
@@ -158,14 +160,16 @@ def _where(watches: Sequence[Watch], at: object) -> object:
     return list(watches[0].parameters.tensors) if at is None else at
 
 
-def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | None:
-    """The decomposition, None if `backward()` has freed the graph."""
+def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | str:
+    """The decomposition, or why there is none."""
     try:
         return decompose(graphs, tensors)
+    except OnlyOnceError:
+        return "selective checkpointing keeps results for one backward pass only, the training's"
     except RuntimeError as error:
         if "second time" not in str(error):
             raise
-        return None
+        return "the graph was gone: call it before backward()"
 
 
 class Block:

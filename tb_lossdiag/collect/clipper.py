@@ -44,7 +44,7 @@ class Clipper:
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         bound, kind = float(max_norm), float(norm_type)
         order = self._guarded.door("clipping", self._order, given)
-        known = self._guarded.door(
+        known = self._guarded.seen(  # where it does the clip's own work
             "clipping", clipping.before, given, bound, kind, error_if_nonfinite, foreach
         )
         if known is None or known.total is None or known.coefficient is None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.parameters import is_distributed, norms
+from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.quantities import CLIP_EPSILON
 
 
@@ -40,7 +41,8 @@ def before(
     if not grads:
         return Before(None)
     if not _shares_one_pass(grads, norm_type, foreach) or error_if_nonfinite:
-        return Before(norms(grads))
+        with unseen():
+            return Before(norms(grads))
     with torch.no_grad():
         each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
         total = torch.linalg.vector_norm(each, 2.0)

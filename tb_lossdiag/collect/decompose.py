@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.unseen import active
 from tb_lossdiag.quantities import TERM_COSINE, TERM_GRADIENT_NORM, pair
 from tb_lossdiag.records import Floats, Record
 
+_USED_UP = frozenset({"_CachedTorchDispatchMode"})
+"""What hands out the results that selective checkpointing has kept, each of them once."""
 Graphs = Mapping[str, tuple[Tensor | None, float | Tensor]]
 """{term: (value that is part of a graph, weight)}; None for a value that is not."""
 
@@ -48,6 +52,7 @@ def decompose(terms: Graphs, at: Sequence[Tensor]) -> Sample:
 
     Raises:
         RuntimeError: the graph is gone (`backward()` has freed it).
+        OnlyOnceError: it is selectively checkpointed.
     """
     gradients = [_gradient(value, weight, at) for value, weight in terms.values()]
     with torch.no_grad():
@@ -61,6 +66,24 @@ def decompose(terms: Graphs, at: Sequence[Tensor]) -> Sample:
     return Sample(products, finish)
 
 
+class OnlyOnceError(RuntimeError):
+    """A part of the graph can be computed again once only, and that is the training's."""
+
+
+class _Again(TorchFunctionMode):
+    """Sees what a backward pass computes again, which is no part of the training, and hides it from all other function modes.
+
+    Raises:
+        OnlyOnceError: a selectively checkpointed part is about to be; nothing has happened to it yet.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if active(_USED_UP):
+            raise OnlyOnceError
+        with torch._C.DisableTorchFunction():  # noqa: SLF001
+            return func(*args, **(kwargs or {}))
+
+
 def _split(value: Any) -> tuple[Tensor | None, float | Tensor]:
     whole, weight = value if isinstance(value, tuple) else (value, 1.0)
     attached = isinstance(whole, Tensor) and whole.requires_grad
@@ -72,9 +95,12 @@ def _gradient(
 ) -> list[Tensor | None]:
     if value is None:
         return [None] * len(at)
-    with torch._C.DisableTorchFunction(), torch.enable_grad():  # noqa: SLF001  (not a backward pass of the training)
-        found: Sequence[Tensor | None] = torch.autograd.grad(
-            value.mean(), list(at), retain_graph=True, allow_unused=True, materialize_grads=False
+    with torch.enable_grad():
+        root = value.mean()
+    # `torch.autograd.grad` asks the modes itself, and would run without them then.
+    with torch._C._EnableTorchFunction(), _Again():  # noqa: SLF001
+        found: Sequence[Tensor | None] = torch.autograd.Variable._execution_engine.run_backward(  # noqa: SLF001
+            (root,), (torch.ones_like(root),), True, False, tuple(at), allow_unreachable=True
         )
     factor = weight.detach() if isinstance(weight, Tensor) else weight
     with torch.no_grad():

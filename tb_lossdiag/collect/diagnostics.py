@@ -30,6 +30,7 @@ from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.takeover import take_over
+from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.waiting import Waiting
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.eventfile import EventFile
@@ -124,7 +125,8 @@ class Diagnostics:
         """
         start = time.perf_counter()
         watches = self.alive()
-        at = self._name(watches, call, step, unnamed)
+        with unseen():
+            at = self._name(watches, call, step, unnamed)
         if self.silent:
             return None
         self._take(call, watches, at, time.time() if walltime is None else walltime)
@@ -207,7 +209,7 @@ class Diagnostics:
     def judge(self) -> Exception | None:
         """Judge what was recorded, if that was asked for and it is time; what is to be raised to stop the training."""
         if self.live is not None and not self.silent:
-            return self.guarded.door("live", self.live.judge)
+            return self.guarded.seen("live", self.live.judge)
         return None
 
     # --- to the recorder ---------------------------------------------------------------------------------------------
@@ -232,7 +234,7 @@ class Diagnostics:
 
     def close(self, patience: float) -> None:
         """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
-        self.guarded.door("writing", self._hand.close, patience)
+        self.guarded.seen("writing", self._hand.close, patience)
         for ref in self._watches:  # a check-up may have begun; nothing of ours stays installed
             if not self.guarded.went("step", _remove, ref):
                 clear()

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tb_lossdiag.collect.unseen import looked_at, unseen
+
 T = TypeVar("T")
 
 _GROWTH = 8
@@ -39,7 +41,7 @@ class _Trouble:
 
 
 class Guard:
-    """Runs collectors; one that fails rests for a while, each time longer, with one warning that names it.
+    """Runs collectors, unseen by the user's modes; one that fails rests for a while, each time longer, with one warning that names it.
 
     What has worked for as long as it rested is well again: its next failure is a first one, but for the warning.
 
@@ -60,16 +62,19 @@ class Guard:
 
     def quick(self, collector: str, work: Callable[[], T]) -> T | None:
         """The same for work of every step, which does no sums of its own."""
-        try:
-            if self._troubled and self._rests(collector):
-                return None
-            return work()
-        except Exception as error:  # noqa: BLE001  (training must go on)
-            self._caught(collector, error)
-            return None
+        return self._unless_resting(collector, _hidden, work)
+
+    def openly(self, collector: str, work: Callable[[], T]) -> T | None:
+        """The same for work that calls the user's own functions, which their modes may see."""
+        with np.errstate(all="ignore"):
+            return self._unless_resting(collector, work)
 
     def door(self, collector: str, work: Callable[..., T], *given: Any) -> T | None:
         """The result of what the training calls us for; None if it fails. It never rests: steps must be counted."""
+        return self.seen(collector, _hidden, work, *given)
+
+    def seen(self, collector: str, work: Callable[..., T], *given: Any) -> T | None:
+        """The same for work that calls the user's own functions, which their modes may see."""
         try:
             return work(*given)
         except Exception as error:  # noqa: BLE001  (training must go on)
@@ -79,7 +84,7 @@ class Guard:
     def went(self, collector: str, work: Callable[..., object], *given: Any) -> bool:
         """Do such work; whether it went well."""
         try:
-            work(*given)
+            _hidden(work, *given)
         except Exception as error:  # noqa: BLE001  (training must go on)
             self._caught(collector, error)
             return False
@@ -91,7 +96,7 @@ class Guard:
         """A hook that does such work; what it returns is to be raised in the training."""
 
         def run(*given: Any) -> None:
-            if (stop := self.door(collector, work, *given)) is not None:
+            if (stop := self.seen(collector, work, *given)) is not None:
                 raise stop
 
         return run
@@ -122,6 +127,15 @@ class Guard:
             )
         self._say({f"failed {collector}": message})
 
+    def _unless_resting(self, collector: str, work: Callable[..., T], *given: Any) -> T | None:
+        try:
+            if self._troubled and self._rests(collector):
+                return None
+            return work(*given)
+        except Exception as error:  # noqa: BLE001  (training must go on)
+            self._caught(collector, error)
+            return None
+
     def _caught(self, collector: str, error: Exception) -> None:
         with contextlib.suppress(Exception):  # there is nothing left to tell it to
             self.failed(collector, error)
@@ -138,6 +152,13 @@ class Guard:
             trouble.tried = True
             self._say({f"resumed {collector}": f"after {trouble.failures} failures"})
         return False
+
+
+def _hidden(work: Callable[..., T], *given: Any) -> T:
+    if not looked_at():
+        return work(*given)
+    with unseen():
+        return work(*given)
 
 
 def _words(error: Exception) -> str:

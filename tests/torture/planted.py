@@ -65,8 +65,10 @@ class Place:
         return _is_check(self.name) or f"{self.module.split('.')[-1]}.py" in _CHECKS
 
 
+GUARD = ("__call__", "quick", "openly", "door", "seen", "went", "_unless_resting")
 DOORS = {
-    *(f"collect.guard:Guard.{name}" for name in ("__call__", "quick", "door", "went")),
+    *(f"collect.guard:Guard.{name}" for name in GUARD),
+    "collect.unseen:unseen",
     *(f"collect.clipper:Clipper.{name}" for name in ("norm", "value")),
     *(f"collect.by_hand:Block.{name}" for name in ("__init__", "__enter__", "__exit__")),
     *(f"collect.by_hand:ByHand.{name}" for name in ("check_up", "decompose")),

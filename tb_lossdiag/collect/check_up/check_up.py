@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.updates import Snapshot
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.unseen import undispatched
 from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 
 _T = TypeVar("_T")
@@ -56,6 +58,7 @@ class CheckUp:
         self._places: dict[str, int] = {}
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
+        self._process = os.getpid()
         self.failure: Exception | None = None
         self.failure_trace = ""
         self.limits = ""
@@ -67,6 +70,8 @@ class CheckUp:
         return self._guarded(self._begin, otherwise=False)
 
     def _begin(self) -> bool:
+        if os.getpid() != self._process:  # a forked child: its parent's steps are not its own
+            return False
         if self._subject.sharded():
             self.limits = "sharded parameters: not observed"
             return False
@@ -232,6 +237,11 @@ class CheckUp:
         if self._now is not None:
             self._now.forwards.aside(call)
 
+    def exported(self) -> None:
+        """The model is being exported: hooks would make that fail, so this check-up ends."""
+        self.limits = "the model was exported during the check-up: nothing was observed"
+        self.abandon()
+
     def failed(self, error: Exception) -> None:
         """Something here went wrong: this check-up ends, training goes on."""
         # Its traceback would keep the training's tensors and graph alive.
@@ -241,7 +251,7 @@ class CheckUp:
 
     def _guarded(self, act: Callable[[], _T], *, otherwise: _T) -> _T:
         try:
-            with torch._C.DisableTorchFunction(), torch.no_grad():  # noqa: SLF001
+            with torch._C.DisableTorchFunction(), torch.no_grad(), undispatched():  # noqa: SLF001
                 return act()
         except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
             self.failed(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tb_lossdiag.collect.check_up import mode
 from tb_lossdiag.collect.check_up.hooks import HOOKS
 
@@ -12,3 +14,8 @@ def clear() -> None:
         HOOKS.clear()
     finally:
         mode.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child, such as a data loader's worker, inherits hooks and mode, and must not measure for its parent.
+    os.register_at_fork(after_in_child=clear)

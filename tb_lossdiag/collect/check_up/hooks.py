@@ -18,7 +18,8 @@ from torch.nn.modules import module as _global
 from torch.utils.hooks import RemovableHandle
 
 from tb_lossdiag.collect.check_up.mode import Fallible, observable, quietly, switchboard
-from tb_lossdiag.collect.tracing import tracing
+from tb_lossdiag.collect.tracing import inlined, tracing
+from tb_lossdiag.collect.unseen import measurable
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class ModuleListener(Fallible, Protocol):
     def aside(self, call: ModuleCall) -> None:
         """A module is called without gradients: not for training."""
 
+    def exported(self) -> None:
+        """A model is being exported, which no hook may see: it won't be told of more."""
+
 
 _WITH_KWARGS = "with_kwargs" in inspect.signature(_global.register_module_forward_hook).parameters
 
@@ -60,33 +64,41 @@ class _Hooks:
     def __init__(self) -> None:
         self._listeners: list[tuple[int, ModuleListener]] = []
         self._handles: list[Any] = []
-        self._suspended: list[nn.Module] = []
         self._hooks = self._harmless(self._before), self._harmless(self._after)
         self._numbers: int | None = None
+        self._lock = threading.RLock()
 
     def add(self, listener: ModuleListener) -> None:
         """Tell this listener of the calls of its thread from now on."""
-        self._listeners.append((threading.get_ident(), listener))
-        if not self._handles:
-            options: dict[str, bool] = {"with_kwargs": True} if _WITH_KWARGS else {}
-            before, after = self._hooks
-            with self._same_numbers():
-                self._handles = [
-                    _global.register_module_forward_pre_hook(before),
-                    _global.register_module_forward_hook(after, **options),
-                ]
+        switchboard().aside = []
+        with self._lock:
+            self._listeners.append((threading.get_ident(), listener))
+            if not self._handles:
+                self._install()
+
+    def _install(self) -> None:
+        options: dict[str, bool] = {"with_kwargs": True} if _WITH_KWARGS else {}
+        before, after = self._hooks
+        with self._same_numbers():
+            self._handles = [
+                _global.register_module_forward_pre_hook(before),
+                _global.register_module_forward_hook(after, **options),
+            ]
+        self._handles.append(_global.register_module_module_registration_hook(self._registered))
 
     def remove(self, listener: ModuleListener) -> None:
         """Tell it no more, and take the hooks away with the last one."""
-        self._listeners = [entry for entry in self._listeners if entry[1] is not listener]
-        if not self._listeners:
-            for handle in self._handles:
-                handle.remove()
-            self._handles, self._suspended = [], []
+        with self._lock:
+            self._listeners = [entry for entry in self._listeners if entry[1] is not listener]
+            if not self._listeners:
+                for handle in self._handles:
+                    handle.remove()
+                self._handles = []
 
     def clear(self) -> None:
-        """Tell nobody, and take the hooks away, whatever state this is in."""
-        handles, self._handles, self._listeners, self._suspended = self._handles, [], [], []
+        """Tell nobody, and take the hooks away, whatever state this is in, also in a forked child: another thread may hold the lock."""
+        handles, self._handles, self._listeners = self._handles, [], []
+        self._lock = threading.RLock()
         for handle in handles:
             handle.remove()
 
@@ -127,32 +139,41 @@ class _Hooks:
         return run
 
     def _before(self, module: nn.Module, args: Any) -> None:
-        listeners = self._here()
-        if self._suspended and module is self._suspended[-1]:
+        listeners, board = self._here(), switchboard()
+        if board.aside and module is board.aside[-1]:
             # It ended with an exception before, or nobody would call it again.
-            self._suspended.clear()
-            switchboard().resume()
+            board.aside.clear()
+            board.resume()
         # While the mode is set aside for a call, its inner calls are none of ours either.
-        if not listeners or self._suspended:
+        if board.aside:
             return
         training = torch.is_grad_enabled()
         for listener in listeners:
             quietly(
                 listener, listener.entered if training else listener.aside, ModuleCall(module, args)
             )
-        if _sees_modes(module) and switchboard().suspend():
-            self._suspended.append(module)
+        unwelcome = not measurable() or (bool(listeners) and _sees_modes(module))
+        if unwelcome and board.suspend():
+            board.aside.append(module)
 
     def _after(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if self._suspended:
-            if module is not self._suspended[-1]:
+        board = switchboard()
+        if board.aside:
+            if module is not board.aside[-1]:
                 return
-            self._suspended.pop()
-            switchboard().resume()
+            board.aside.pop()
+            board.resume()
         if torch.is_grad_enabled():
             kwargs, output = rest if len(rest) > 1 else ({}, *rest)
             for listener in self._here():
                 quietly(listener, listener.left, ModuleCall(module, args, kwargs, output))
+
+    def _registered(self, *_registration: object) -> None:
+        """A module was put into another: `torch.export` begins with that, and strictly refuses a process that has hooks."""
+        if tracing() and not inlined():
+            for _, listener in self._listeners:
+                with contextlib.suppress(Exception):
+                    listener.exported()
 
 
 def _sees_modes(module: nn.Module) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from tb_lossdiag.collect.check_up.functions import KINDS, Kind
 from tb_lossdiag.collect.tracing import tracing
+from tb_lossdiag.collect.unseen import measurable, undispatched
 
 
 class Call:
@@ -64,7 +64,7 @@ class Listener(Fallible, Protocol):
 def quietly(listener: Fallible, act: Callable[[Any], None], what: Any) -> bool:
     """Tell a listener something; its own failure is its own. Returns whether it went well."""
     try:
-        with torch._C.DisableTorchFunction(), torch.no_grad():  # noqa: SLF001  (documented for subclasses' authors)
+        with torch._C.DisableTorchFunction(), torch.no_grad(), undispatched():  # noqa: SLF001  (documented for subclasses' authors)
             act(what)
     except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
         listener.failed(error)
@@ -78,11 +78,15 @@ class Switchboard(TorchFunctionMode):
     Function modes are a stack, and leaving pops whatever is on top: a `with` block of the user's that ended while this one lay
     above it would pop this one and stay itself. So it enters only an empty stack (or one with nothing but the mode of
     `set_default_device`), leaves only from the top, and where another mode lies above it stays, passing calls through, until it can.
+
+    Attributes:
+        aside: the modules for whose calls it has stepped aside.
     """
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._inside = 0
+        self.aside: list[Any] = []
 
     def add(self, listener: Listener) -> bool:
         """Tell this listener of calls from now on; False where the mode cannot be entered."""
@@ -107,7 +111,7 @@ class Switchboard(TorchFunctionMode):
 
     def clear(self) -> None:
         """Tell nobody, and leave the stack if on top of it, whatever state this is in."""
-        self._listeners, self._inside = [], 0
+        self._listeners, self._inside, self.aside = [], 0, []
         count = torch._C._len_torch_function_stack()  # noqa: SLF001
         if count and torch._C._get_function_stack_at(count - 1) is self:  # noqa: SLF001
             self.__exit__(None, None, None)
@@ -161,7 +165,7 @@ class Switchboard(TorchFunctionMode):
                 self._give_up(error)
             return result
         finally:
-            self._inside -= 1
+            self._inside = max(self._inside - 1, 0)  # `clear` may have come in between
 
     def _call(self, func: Any, args: Any, kwargs: Any) -> Call | None:
         """The call, if someone wants to be told of it."""
@@ -181,9 +185,9 @@ class Switchboard(TorchFunctionMode):
 
 
 def observable() -> bool:
-    """Not in a forked worker, a function transform (vmap, grad) or a CUDA graph under capture."""
+    """Not where a program is written down, in a function transform (vmap, grad) or a CUDA graph under capture."""
     return (
-        not _FORKED
+        measurable()
         and not _transformed()
         and not (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
     )
@@ -211,10 +215,6 @@ def _stack() -> list[Any]:
 
 
 _THREAD = threading.local()
-_FORKED: list[bool] = []
-"""Not empty in a forked child, such as a data loader's worker: it inherits the mode, and must not measure."""
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _FORKED.append(True))
 
 
 def switchboard() -> Switchboard:
