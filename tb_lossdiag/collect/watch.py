@@ -18,13 +18,14 @@ from tb_lossdiag.collect.examiner import Examiner
 from tb_lossdiag.collect.host import Host, Options
 from tb_lossdiag.collect.measure import Measure, broken
 from tb_lossdiag.collect.optimizer import foreign, rates
-from tb_lossdiag.collect.parameters import Parameters, norms, parameters
+from tb_lossdiag.collect.parameters import Parameters, Places, norms, parameters
 from tb_lossdiag.collect.reloads import Reloads
 from tb_lossdiag.collect.rows import Row, Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.sharded import ShardedRows
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.tracing import untraced
+from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 from tb_lossdiag.records import Record
 
@@ -62,6 +63,7 @@ class Watch:
         self._host, self._options = host, options
         self._scale = None if subject.scaler is None else amp.ScaleWatch(subject.scaler)
         self._parameters = parameters(subject.model, rows.name)
+        self._places = Places(subject.model)
         self._held = 0
         self._taken = self._put_at = self._asked = 0
         self._said: list[Record] = []
@@ -131,7 +133,9 @@ class Watch:
 
     @property
     def parameters(self) -> Parameters:
-        """The watched model's parameters."""
+        """The watched model's parameters, as they are now."""
+        if self._places.changed():
+            self._host.guarded.door("gradient", self._reread)
         return self._parameters
 
     def decomposes(self) -> bool:
@@ -171,6 +175,8 @@ class Watch:
     # --- the hooks ---------------------------------------------------------------------------------------------------
 
     def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        if not real():
+            return
         start = time.perf_counter()
         closure = _closure(optimizer, arguments, named)
         self._norms = None
@@ -185,6 +191,8 @@ class Watch:
 
     def _after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
         """What is to be raised to stop the training."""
+        if not real():
+            return None
         start = time.perf_counter()
         guarded = self._host.guarded
         guarded.step()
@@ -266,7 +274,7 @@ class Watch:
         if not self.rows.sees:
             self._norms = torch.zeros(0), np.zeros(0, np.int64), None
             return
-        if (count := _count(self._optimizer)) != self._held:
+        if (count := _count(self._optimizer)) != self._held or self._places.changed():
             self._held = count
             self._reread()
         tensors = self._parameters.tensors
@@ -332,11 +340,13 @@ class Watch:
             self._host.sink(self.rows, step, [Sample([], lambda _: news)], own=True)
 
     def _reread(self) -> None:
-        """Look for parameters that came or went."""
+        """Look for parameters that came, went or were replaced."""
         found = parameters(self._model, self.rows.name)
         same = len(found.tensors) == len(self._parameters.tensors) and all(
             a is b for a, b in zip(found.tensors, self._parameters.tensors, strict=True)
         )
+        if not same or self._places.changed():
+            self._places = Places(self._model)
         if not same:
             self._host.stepped(self.rows, now=True)
             self.rows.reset(found.names)
