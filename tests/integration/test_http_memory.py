@@ -18,6 +18,7 @@ from werkzeug.test import Client
 from tb_lossdiag.plugin.plugin import LossDoctorPlugin
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.reader import open_folder
+from tb_lossdiag.reader.folder import Folder
 from tb_lossdiag.records import table
 
 LAYERS = [f"blocks.{index}.weight" for index in range(50)]
@@ -70,7 +71,7 @@ class _Server:
 
 def test_every_id_is_the_same_folder_to_tensorboards_own_loaders(tmp_path: Path) -> None:
     _write(tmp_path, 3)
-    provider = open_folder(str(tmp_path))
+    provider = Folder(tmp_path)  # as TensorBoard gives it: without the tails that the plugin adds
     server = _Server(provider)
     assert isinstance(provider, MultiplexerDataProvider)
     first = server.get("/diagnosis", "x0").data
