@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag import writer as settings
+from tb_lossdiag.collect import meeting
 
 STEPS = 40
 """Two reductions of sharded norms, and a rest."""
@@ -180,7 +181,7 @@ def again(rank: Rank) -> None:
         with SummaryWriter(rank.folder / "more") as writer:
             writer.watch(net(), optimizer_of(net()))
     distributed.destroy_process_group()
-    _meet(rank.number, rank.size, rank.folder / "meeting again")
+    meet(rank.number, rank.size, rank.folder / "meeting again")
     forgotten(rank)
 
 
@@ -243,13 +244,14 @@ _ALL = (
 TRAININGS = {each.__name__: each for each in _ALL}
 
 
-def _meet(number: int, size: int, place: Path) -> None:
+def meet(number: int, size: int, place: Path, patience: float = PATIENCE) -> None:
+    """Join the other ranks in a process group."""
     distributed.init_process_group(
         "gloo",
         init_method=f"file://{place}",
         rank=number,
         world_size=size,
-        timeout=timedelta(seconds=PATIENCE),
+        timeout=timedelta(seconds=patience),
     )
 
 
@@ -257,6 +259,8 @@ def main(number: int, size: int, folder: Path, trainings: Sequence[str]) -> None
     """Take part in these trainings, in this order."""
     warnings.simplefilter("error")
     torch.set_num_threads(1)
-    _meet(number, size, folder / "meeting")
+    for module in (settings, meeting):  # sound ranks of a busy machine come late, but they come
+        vars(module)["PATIENCE"] = 30.0
+    meet(number, size, folder / "meeting")
     for training in trainings:
         TRAININGS[training](Rank(folder, training))

@@ -53,6 +53,11 @@ class StepCounter:
         return self._shared and self._since > 0
 
     @property
+    def named(self) -> bool:
+        """Whether the user has ever named a step."""
+        return self._previous is not None
+
+    @property
     def coming(self) -> int:
         """The number that the next step would get."""
         return self.last + 1 if self._named is None else self._named

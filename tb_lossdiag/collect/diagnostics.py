@@ -90,7 +90,7 @@ class Diagnostics:
         rows = rows_for(name, found, model, options.every, self.recorder.say)
         spread = None
         if type(rows) is Rows and (board := Board.of_group()) is not None:
-            spread = Spread(board, name, found)
+            spread = Spread(board, name, found, self.recorder.say)
         subject = Subject(name, model, optimizer, scaler, scheduler)
         watch = Watch(rows, subject, self, options, spread)
         self.clipper.scaler = scaler or self.clipper.scaler
@@ -234,7 +234,10 @@ class Diagnostics:
 
     def close(self, patience: float) -> None:
         """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
-        self.guarded.seen("writing", self._hand.close, patience)
+        end = time.monotonic() + patience
+        for ref in self._watches:
+            self.guarded.door("ranks", _end, ref, max(end - time.monotonic(), 0.0))
+        self.guarded.seen("writing", self._hand.close, max(end - time.monotonic(), patience / 10))
         for ref in self._watches:  # a check-up may have begun; nothing of ours stays installed
             if not self.guarded.went("step", _remove, ref):
                 clear()
@@ -303,6 +306,12 @@ class Diagnostics:
         """The watches that observe."""
         found = [watch for ref in self._watches if (watch := ref()) is not None]
         return [watch for watch in found if watch.active]
+
+
+def _end(ref: weakref.ref[Watch], patience: float) -> None:
+    """Let the other ranks end their part of a watch."""
+    if (watch := ref()) is not None and watch.active:
+        watch.end(patience)
 
 
 def _remove(ref: weakref.ref[Watch]) -> None:

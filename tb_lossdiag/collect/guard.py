@@ -122,9 +122,7 @@ class Guard:
         message = _words(error)
         if collector not in self._warned:
             self._warned.add(collector)
-            _warn(
-                f"Loss Doctor: the {collector} collector failed and is off for a while: {message}"
-            )
+            warn(f"Loss Doctor: the {collector} collector failed and is off for a while: {message}")
         self._say({f"failed {collector}": message})
 
     def _unless_resting(self, collector: str, work: Callable[..., T], *given: Any) -> T | None:
@@ -167,7 +165,7 @@ def _words(error: Exception) -> str:
     return type(error).__name__
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
     """Warn; where warnings are errors, only say it."""
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=4)

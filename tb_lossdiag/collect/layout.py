@@ -10,10 +10,11 @@ from torch import distributed, nn
 
 from tb_lossdiag.collect.parameters import Parameters, is_distributed
 from tb_lossdiag.collect.ranks import Board, world
-from tb_lossdiag.collect.reduction import Reduction
 from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sharded import ShardedRows
+from tb_lossdiag.collect.slots import Slots
 from tb_lossdiag.collect.spread import fingerprint
+from tb_lossdiag.collect.together import Together
 
 Say = Callable[[dict[str, str]], None]
 
@@ -29,10 +30,7 @@ class BlindRows(Rows):
 
 
 def rows_for(name: str, parameters: Parameters, model: nn.Module, every: int, say: Say) -> Rows:
-    """Where the steps of a watched model wait: how depends on how its parameters are spread over ranks.
-
-    Waits some seconds for the other ranks, where there is something to agree on.
-    """
+    """Where the steps of a watched model wait: how depends on how its parameters are spread over ranks."""
     columns = parameters.names
     if _flat(model) or any(hasattr(p, "ds_id") for p in parameters.tensors):
         return _blind(name, columns, say, "sharded by FSDP1 or ZeRO-3: use fully_shard")
@@ -40,20 +38,15 @@ def rows_for(name: str, parameters: Parameters, model: nn.Module, every: int, sa
         return Rows(name, columns)
     if reason := _hindrance(parameters):
         return _blind(name, columns, say, reason)
-    board, reduction = Board.of_group(), None
-    if board is not None:
-        layouts = [getattr(p, "placements", None) for p in parameters.tensors]
-        if not board.agree(fingerprint(parameters, layouts, every)):
-            return _blind(name, columns, say, "not every rank watches the same model")
-        reduction = Reduction()
+    board = Board.of_group()
+    layouts = [getattr(p, "placements", None) for p in parameters.tensors]
     answers = [float(is_distributed(p) or not (board and board.rank)) for p in parameters.tensors]
     return ShardedRows(
         name,
         columns,
-        board=board,
-        reduction=reduction,
+        together=Together(say, board, fingerprint(parameters, layouts, every)),
         ids=list(map(id, parameters.tensors)),
-        mine=torch.tensor(answers),
+        slots=Slots(len(columns), torch.tensor(answers)),
     )
 
 

@@ -10,16 +10,17 @@ import contextlib
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
 from torch import distributed
 
-PATIENCE = 10.0
-"""Seconds that a rank waits for the others' word."""
+from tb_lossdiag.collect.guard import warn
+
+PATIENCE = 1.0
+"""Seconds that a rank waits for the others, altogether, at the end and before it: who waits stands still, and the training with it."""
 _PAUSE = 0.002
-_yes, _no = b"yes", b"no"
 _counters: list[tuple[weakref.ref[Any], Iterator[int]]] = []
 """The newest default group, and how many boards it has had: another group may be of processes with other pasts."""
 
@@ -103,35 +104,56 @@ class Board:
             for key in self._keys(topic):
                 self._store.delete_key(key)
 
-    def agree(self, signature: bytes, patience: float = PATIENCE) -> bool:
-        """Whether all ranks ask this with the same signature; the answer is the same on every rank that gets one.
+    def heard(self, topic: str, rank: int) -> bool:
+        """Whether a rank has left its word on a topic."""
+        return bool(self._store.check([f"{topic}/{rank}"]))
 
-        Rank 0 decides, unless a rank loses patience first: whoever draws the first ticket does.
-        """
-        self.post("signature", signature)
-        if self.rank == 0:
-            found = self.words("signature", patience)
-            self._decide(_yes if found is not None and len(set(found)) == 1 else _no)
-        elif not waited(self._decided, 2 * patience):
-            self._decide(_no)
-        return waited(self._decided, patience) and bytes(self._store.get("verdict")) == _yes
+    def missing(self, topic: str) -> list[int]:
+        """The ranks that have not."""
+        return [index for index in range(self.size) if not self.heard(topic, index)]
 
-    def _decide(self, word: bytes) -> None:
-        if self._store.add("ticket", 1) == 1:
-            self._store.set("verdict", word.decode())
+    def present(self, topic: str) -> list[int]:
+        """The ranks that have."""
+        missing = self.missing(topic)
+        return [index for index in range(self.size) if index not in missing]
 
-    def _decided(self) -> bool:
-        return bool(self._store.check(["verdict"]))
+    def decide(self, topic: str, word: bytes) -> None:
+        """Decide a question for all ranks, unless another rank has."""
+        if self._store.add(f"{topic}/ticket", 1) == 1:
+            self._store.set(f"{topic}/verdict", word.decode())
+
+    def verdict(self, topic: str, patience: float) -> bytes | None:
+        """What was decided, the same for every rank that gets an answer within so many seconds."""
+        key = f"{topic}/verdict"
+        found = waited(lambda: bool(self._store.check([key])), patience)
+        return bytes(self._store.get(key)) if found else None
 
     def _keys(self, topic: str) -> list[str]:
         return [f"{topic}/{index}" for index in range(self.size)]
+
+
+def listed(ranks: Sequence[int]) -> str:
+    """In words.
+
+    >>> listed([1]), listed([2, 5]), listed(range(1, 64))
+    ('rank 1', 'ranks 2, 5', 'ranks 1, 2, 3, 4 and 59 more')
+    """
+    most = 4
+    names = ", ".join(map(str, ranks[:most]))
+    more = f" and {len(ranks) - most} more" if len(ranks) > most else ""
+    return f"rank{'s' if len(ranks) > 1 else ''} {names}{more}"
+
+
+def tell(words: str) -> None:
+    """Say to the user of this process what became of the other ranks."""
+    warn(f"Loss Doctor: {words}")
 
 
 def waited(done: Callable[[], bool], patience: float) -> bool:
     """Ask again and again; a blocking wait would keep the store from the process's other threads."""
     end = time.monotonic() + patience
     while not done():
-        if time.monotonic() > end:
+        if time.monotonic() >= end:
             return False
         time.sleep(_PAUSE)
     return True

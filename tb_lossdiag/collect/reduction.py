@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from datetime import timedelta
 from typing import Any
 
@@ -16,42 +17,36 @@ _abandoned: list[Any] = []
 
 
 class Reduction:
-    """One sum at a time over the ranks of a process group of its own, on the host."""
+    """Sums over the ranks of a process group of its own, on the host, in the order they were begun."""
 
     def __init__(self) -> None:
         """Make the group; every rank must, at the same time."""
         self._group: Any = distributed.new_group(backend="gloo", timeout=_LONGEST)
-        self._values: Tensor | None = None
-        self._work: Any = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a sum is on its way."""
-        return self._work is not None
+        self._works: deque[tuple[Any, Tensor]] = deque()
 
     def start(self, values: Tensor) -> None:
         """Begin to add up; every rank must give as many numbers, in the same order of calls."""
-        self._values = values
-        self._work = distributed.all_reduce(values, group=self._group, async_op=True)
+        work = distributed.all_reduce(values, group=self._group, async_op=True)
+        self._works.append((work, values))
 
     def result(self, patience: float = 0.0) -> Tensor | None:
-        """The sum once, when it is there; None if it does not come within so many seconds.
+        """The oldest sum once, when it is there; None if it does not come within so many seconds.
 
         Raises:
             RuntimeError: a rank is gone.
         """
-        if self._work is None or not waited(self._work.is_completed, patience):
+        if not self._works or not waited(self._works[0][0].is_completed, patience):
             return None
-        work, self._work = self._work, None
+        work, values = self._works.popleft()
         work.wait()
-        return self._values
+        return values
 
     def close(self) -> None:
-        """Give the group back; a sum on its way is lost."""
+        """Give the group back; sums on their way are lost."""
         if self._group is None:  # to torch, None is the default group
             return
-        if self.busy:  # the end of either would wait for it
-            _abandoned.append((self._group, self._work))
+        if self._works:  # the end of either would wait for them
+            _abandoned.append((self._group, self._works))
         with contextlib.suppress(RuntimeError, ValueError, AssertionError):
             distributed.destroy_process_group(self._group)
-        self._group = self._work = None
+        self._group, self._works = None, deque()

@@ -45,6 +45,7 @@ class Row:
         broken: non-finite elements of each of those, if they were counted.
         rates: learning rate and kin by parameter group.
         steps: optimizer steps since the row before, this one included.
+        named: whether the user names steps.
     """
 
     step: int
@@ -55,6 +56,7 @@ class Row:
     broken: Floats | None = None
     rates: dict[str, list[float]] = field(default_factory=dict)
     steps: int = 1
+    named: bool = False
 
 
 @dataclass

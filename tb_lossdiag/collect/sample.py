@@ -17,7 +17,9 @@ class Sample:
     Attributes:
         tensors: real tensors of any shape.
         finish: turns them, as flat float32 arrays in the same order, into records.
+        ready: whether it can, where that depends on other ranks.
     """
 
     tensors: Sequence[Tensor]
     finish: Callable[[Sequence[Floats]], list[Record]]
+    ready: Callable[[], bool] | None = None

@@ -1,36 +1,33 @@
 """Rows of a model whose parameters are spread over ranks (FSDP2's `fully_shard`, DTensors): one reduction for many steps.
 
-Each rank keeps sums of squares of the parts it answers for. Every `_SLOTS` steps all ranks begin to add them up, in the optimizer's hook
-and so after the same step on every rank, and nowhere else; the sum is taken when it is there. What is left when the writer closes goes
-through the ranks' store.
+Each rank keeps sums of squares of the parts it answers for. Once all ranks have met, they begin to add them up every `ROUND` steps, in
+the optimizer's hook and so after the same step on every rank, and nowhere else; a sum is taken when it is there. What is left when the
+writer closes goes through the ranks' store. Steps that cannot be added up are handed on without norms.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.counter import Rename
 from tb_lossdiag.collect.ledger import Clips
-from tb_lossdiag.collect.ranks import Board
-from tb_lossdiag.collect.reduction import Reduction
 from tb_lossdiag.collect.rows import Row, Rows, renamed
 from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, Quantity
+from tb_lossdiag.collect.slots import PLACES, ROUND, Slots, apart, givers, nothing
+from tb_lossdiag.collect.together import Together
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Record
 from tb_lossdiag.sheet import Block
 
-_SLOTS = 16
-"""Steps between two reductions."""
-_GRACE = 1.0
-"""Seconds that a reduction on its way may still take when nobody is to wait: healthy ranks take milliseconds."""
-_PLACES = {PARAMETER_NORM: 1, UPDATE_NORM: 2}
-"""Where these stand in a step's slot, after the gradients."""
+_NOWHERE = np.zeros(0, np.int64)
+"""The columns that had a gradient, where nothing can be said of any."""
 
 
 @dataclass
@@ -42,14 +39,14 @@ class _Step:
         also: columns of which there is another quantity.
         clips: its clips.
         held: columns of each clip.
-        squares: float64[3, C + 1] of all ranks once they have added up; the last column counts them.
+        squares: float64[3, C + 2] of all ranks once they have added up.
     """
 
     row: Row
     also: dict[Quantity, Sequence[int]] = field(default_factory=dict)
     clips: Clips | None = None
     held: list[list[int]] = field(default_factory=list)
-    squares: Doubles = field(default_factory=lambda: np.zeros((0, 0)))
+    squares: Doubles = field(default_factory=lambda: nothing(0))
 
 
 @dataclass
@@ -57,28 +54,24 @@ class ShardedRows(Rows):
     """Rows whose norms are known once all ranks have added up theirs.
 
     Attributes:
-        board: what the ranks share; None: there is only one.
-        reduction: adds up; None: there is only one rank.
+        together: adds up what all ranks have.
         ids: of the C parameters.
-        mine: float32[C], 1 where this rank's part of a column counts, 0 where another's does.
+        slots: the sums of the round that goes on.
     """
 
-    board: Board | None = None
-    reduction: Reduction | None = None
-    ids: Sequence[int] = ()
-    mine: Tensor = field(default_factory=lambda: torch.zeros(0))
-    _buffer: Tensor | None = None
-    _slot: int = 0
-    _round: int = 0
+    together: Together = field(kw_only=True)
+    ids: Sequence[int] = field(kw_only=True)
+    slots: Slots = field(kw_only=True)
+    _ticks: int = 0
     _filled: dict[int, _Step] = field(default_factory=dict)
-    _flying: dict[int, _Step] = field(default_factory=dict)
+    _flying: deque[dict[int, _Step]] = field(default_factory=deque)
     _ready: list[_Step] = field(default_factory=list)
     _apart: list[tuple[int, float, list[Record]]] = field(default_factory=list)
 
     @property
     def sees(self) -> bool:
         """Whether gradients are measured."""
-        return len(self.mine) > 0
+        return self.together.within(self._ticks)
 
     @property
     def full(self) -> bool:
@@ -90,18 +83,23 @@ class ShardedRows(Rows):
         """The oldest step that waits for the other ranks."""
         return min((step.row.step for step in self._waiting()), default=None)
 
+    @property
+    def _slot(self) -> int:
+        return self._ticks % ROUND
+
     def put(self, norms: Tensor, row: Row) -> None:
         """Take this rank's norms float[n] of a step's gradients."""
         if not self.sees:
+            self._blind([_Step(row)])
             return
         where = range(len(self.columns)) if row.where is None else row.where.tolist()
-        self._fill(0, where, norms)
+        self.slots.fill(self._slot, 0, where, norms)
         self._filled[self._slot] = _Step(row)
 
     def also(self, quantity: Quantity, where: Sequence[int], norms: Tensor) -> None:
         """Take this rank's `PARAMETER_NORM` or `UPDATE_NORM` of the step that was put last, of some columns."""
         if self._slot in self._filled:
-            self._fill(_PLACES[quantity], where, norms)
+            self.slots.fill(self._slot, PLACES[quantity], where, norms)
             self._filled[self._slot].also[quantity] = where
 
     def clipped(self, clips: Clips) -> Sample | None:
@@ -119,28 +117,26 @@ class ShardedRows(Rows):
         Raises:
             RuntimeError: the other ranks do not add up; nothing more is measured.
         """
-        if not self.sees:
+        self._ticks += 1
+        if self.together.off:
             return
-        self._slot += 1
         try:
-            full = self._slot >= _SLOTS
-            self._land(
-                _GRACE if full else 0.0
-            )  # short steps on a busy machine outrun the reduction
-            if full:
-                self._launch()
+            joined = self.together.joined(self._ticks, self.slots.arrived)
+            self._land()
+            if self._slot == 0:
+                self._launch() if joined else self._skip()
         except RuntimeError:
             self._give_up()
             raise
 
     def end(self, patience: float) -> None:
         """No more steps come: hand over this rank's rest, and take the others' if they come within so many seconds."""
-        with contextlib.suppress(
-            RuntimeError
-        ):  # a rank is gone: what it should have added is left out
-            self._land(max(patience, _GRACE))
-            if not self._flying and self._filled and self._buffer is not None:
-                self._rest(self._buffer[: self._slot].cpu().numpy(), patience)
+        end = time.monotonic() + patience
+        with contextlib.suppress(RuntimeError):  # a rank is gone: its part is left out
+            self._land(patience)
+            if self._filled and not self._flying:
+                self._rest(max(end - time.monotonic(), 0.0))
+        self._skip()
 
     def reset(self, columns: tuple[str, ...]) -> None:
         """Other parameters than the ranks agreed on: stop measuring."""
@@ -149,9 +145,7 @@ class ShardedRows(Rows):
 
     def close(self) -> None:
         """Stop adding up."""
-        if self.reduction is not None:
-            self.reduction.close()
-        self.mine, self.reduction = torch.zeros(0), None
+        self.together.close()
 
     def rename(self, rename: Rename) -> dict[int, int]:
         """Give the newest steps other numbers; by the numbers they had."""
@@ -175,8 +169,8 @@ class ShardedRows(Rows):
 
     def apart(self) -> list[tuple[int, float, list[Record]]]:
         """What the steps taken have beside their norms, once."""
-        apart, self._apart = self._apart, []
-        return apart
+        found, self._apart = self._apart, []
+        return found
 
     def _records(self, one: _Step) -> list[Record]:
         found = [self._sparse(one, quantity, where) for quantity, where in one.also.items()]
@@ -185,64 +179,66 @@ class ShardedRows(Rows):
 
     def _sparse(self, one: _Step, quantity: Quantity, where: Sequence[int]) -> Record:
         row: Floats = np.full(len(self.columns), np.nan, np.float32)
-        kind = one.squares[_PLACES[quantity]]
-        if kind[-1] == one.squares[0, -1]:
-            row[list(where)] = np.sqrt(kind[list(where)])
+        kind = PLACES[quantity]
+        if givers(one.squares, kind) == givers(one.squares):
+            row[list(where)] = np.sqrt(one.squares[kind, list(where)])
         return Record(quantity, self.columns, row)
 
-    def _fill(self, kind: int, where: Sequence[int], norms: Tensor) -> None:
-        if self._buffer is None:
-            self._buffer = _empty(self.columns).to(norms.device)
-        columns = torch.as_tensor(list(where), device=norms.device)
-        square = norms.detach().double().square()
-        mine = self.mine.to(norms.device)[columns] > 0
-        self._buffer[self._slot, kind, columns] = torch.where(mine, square, 0.0)
-        self._buffer[self._slot, kind, -1] = 1.0
-
     def _waiting(self) -> list[_Step]:
-        return [*self._flying.values(), *self._filled.values()]
+        return [step for some in (*self._flying, self._filled) for step in some.values()]
+
+    # --- with the other ranks ----------------------------------------------------------------------------------------
+
+    def _take(self) -> Tensor:
+        return self.slots.take({slot: step.row for slot, step in self._filled.items()})
 
     def _launch(self) -> None:
-        """All slots are full, on every rank."""
-        if self._flying:
-            raise RuntimeError(f"{_SLOTS} steps later, the other ranks have not added up norms")
-        squares = _empty(self.columns) if self._buffer is None else self._buffer.cpu()
-        self._flying, self._filled = self._filled, {}
-        self._buffer, self._slot, self._round = None, 0, self._round + 1
-        if self.reduction is None:
-            self._settle(squares.numpy())
-        else:
-            self.reduction.start(squares)
+        """A round is full, on every rank."""
+        if self.together.late(len(self._flying)):
+            self._land(self.together.grace)
+        self.together.start(self._take(), len(self._flying))
+        self._flying.append(self._filled)
+        self._filled = {}
+        self._land()
 
-    def _rest(self, squares: Doubles, patience: float) -> None:
+    def _land(self, patience: float = 0.0) -> None:
+        """Take the sums that are there, oldest first; the first may take so many seconds."""
+        while self._flying and (squares := self.together.result(patience)) is not None:
+            self._settle(self._flying.popleft(), squares)
+
+    def _rest(self, patience: float) -> None:
         """Add up what no reduction will take any more."""
-        if self.board is not None:
-            topic = f"rest/{self._round}/{self._slot}"
-            self.board.post(topic, squares.tobytes())
-            if self.board.rank or (words := self.board.words(topic, patience)) is None:
-                return
-            squares = np.sum([np.frombuffer(w).reshape(squares.shape) for w in words], axis=0)
-        self._flying, self._filled = self._filled, {}
-        self._settle(squares)
-
-    def _land(self, patience: float) -> None:
-        squares = None if self.reduction is None else self.reduction.result(patience)
+        count = len(self._filled)
+        squares = self.together.rest(self._ticks, self._take().numpy(), count, patience)
         if squares is not None:
-            self._settle(squares.numpy())
+            some, self._filled = self._filled, {}
+            self._settle(some, squares)
 
-    def _settle(self, squares: Doubles) -> None:
-        """The sums are there; a step that a rank had nothing to say of is left out."""
-        ranks = 1 if self.board is None else self.board.size
-        for slot, step in self._flying.items():
-            if squares[slot, 0, -1] == ranks:
+    def _settle(self, steps: Mapping[int, _Step], squares: Doubles) -> None:
+        """The sums of a round are there; what not all ranks gave, or not of the same step, is no norm."""
+        for slot, step in steps.items():
+            if apart(squares[slot]):
+                self.together.parted(step.row.step)
+                self._blind([step])
+            elif givers(squares[slot]) != self.together.size:
+                self._blind([step])
+            else:
                 step.squares = squares[slot].copy()
                 self._ready.append(step)
-        self._flying = {}
+
+    def _blind(self, steps: Sequence[_Step]) -> None:
+        """Hand steps on without norms."""
+        for one in steps:
+            one.row.where, one.row.broken = _NOWHERE, None
+            self._ready.append(_Step(one.row, squares=nothing(len(self.columns))))
+
+    def _skip(self) -> None:
+        """Nobody will add up what waits."""
+        self._blind(self._waiting())
+        self._filled = {}
+        self._flying.clear()
+        self.slots.take({})
 
     def _give_up(self) -> None:
-        self._filled, self._flying, self._buffer = {}, {}, None
-        self.mine = torch.zeros(0)
-
-
-def _empty(columns: Sequence[str]) -> Tensor:
-    return torch.zeros((_SLOTS, 1 + len(_PLACES), len(columns) + 1), dtype=torch.float64)
+        self._skip()
+        self.close()

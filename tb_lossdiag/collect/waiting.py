@@ -105,8 +105,10 @@ class Queue:
                 yield block
 
     def take(self) -> Iterator[tuple[Waiting, list[Record]]]:
-        """Everything else with its records, after one transfer; it waits no longer."""
-        waiting, self._waiting, self._count = self._waiting, [], 0
+        """Everything else with its records, after one transfer; it waits no longer, unless it waits for other ranks."""
+        asked = [(one, self._ready(one)) for one in self._waiting]
+        waiting = [one for one, ready in asked if ready]
+        self._waiting, self._count = [one for one, ready in asked if not ready], 0
         samples = [sample for one in waiting for _, sample in one.samples]
         if not samples:
             return
@@ -118,6 +120,11 @@ class Queue:
                 parts = [next(arrays) for _ in sample.tensors]
                 records += self._finished(name, sample, parts)
             yield one, records
+
+    def _ready(self, one: Waiting) -> bool:
+        """Whether nothing of it is still missing; what asks in vain is taken as it is."""
+        asks = [sample.ready for _, sample in one.samples if sample.ready is not None]
+        return all(self._guarded("ranks", ask) is not False for ask in asks)
 
     def _finished(self, name: str, sample: Sample, parts: Sequence[object]) -> list[Record]:
         return self._guarded(name, lambda: sample.finish(parts)) or []  # type: ignore[arg-type]

@@ -90,7 +90,13 @@ class Watch:
         self._snapshot = None
         if self._examiner is not None:
             self._examiner.abandon()
+        self.end(0.0)
         self._host.guarded.door("ranks", self.rows.close)
+
+    def end(self, patience: float) -> None:
+        """No more steps come; other ranks may take so many seconds to say their part of the comparison."""
+        if (spread := self._spread) is not None:
+            self._host.guarded.door("ranks", spread.end, patience)
 
     def __enter__(self) -> Watch:  # noqa: PYI034  (Self needs Python 3.11)
         """The watch itself."""
@@ -235,7 +241,7 @@ class Watch:
         count = self._taken + 1 - self._put_at
         times = (start - self._ended) / count, self._own / count
         groups = rates(self._optimizer, self.rows.name)
-        row = Row(step, time.time(), *times, where, bad, groups, count)
+        row = Row(step, time.time(), *times, where, bad, groups, count, self.counter.named)
         self._norms, self._own, self._ended = None, 0.0, start
         self._put_at = self._taken + 1
         self.rows.put(measured, row)
@@ -295,8 +301,8 @@ class Watch:
     def _compare(self, gradient: Tensor) -> None:
         assert self._spread is not None  # noqa: S101  (asked before)
         weights = norms(updates.kept(self._parameters.tensors))
-        records = self._spread.compare(self._taken, gradient, weights)
-        self._host.sink(self.rows, self.step, [Sample([], lambda _: records)], own=True)
+        sample = self._spread.give(self._taken, gradient, weights)
+        self._host.sink(self.rows, self.step, [sample], own=True)
 
     def _where(self) -> Any:
         return np.flatnonzero([p.grad is not None for p in self._parameters.tensors])

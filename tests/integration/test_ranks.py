@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.context import ForkServerContext
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +10,7 @@ import pytest
 import ranked
 import torch
 from asking import findings, the_finding
+from launching import Launch, launching
 from torch import nn
 from torch.nn.functional import cross_entropy
 from training import read
@@ -37,12 +33,9 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rank_divergence import RankDivergence
 
-Launch = Callable[[Path, int, Sequence[str]], None]
 Folders = Callable[[int], Path]
 Runs = Callable[[str, int], Run]
 
-LIMIT = 50
-"""Seconds after which processes count as hanging."""
 SOUND = ("ddp", "ddp_clip", "fsdp", "fsdp_clip")
 TWO = (*SOUND, "forgotten", "changed", "dropped", "alone", "again")
 
@@ -50,28 +43,8 @@ TWO = (*SOUND, "forgotten", "changed", "dropped", "alone", "again")
 @pytest.fixture(scope="module")
 def launch() -> Iterator[Launch]:
     """Run trainings on so many ranks; fails if a rank fails or hangs."""
-    context = multiprocessing.get_context("forkserver")  # imports torch once
-    context.set_forkserver_preload(["ranked"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        yield lambda *arguments: _launch(context, *arguments)
-
-
-def _launch(context: ForkServerContext, folder: Path, size: int, trainings: Sequence[str]) -> None:
-    ranks = [
-        context.Process(target=ranked.main, args=(rank, size, folder, trainings))
-        for rank in range(size)
-    ]
-    for rank in ranks:
-        rank.start()
-    end = time.monotonic() + LIMIT
-    try:
-        for rank in ranks:
-            rank.join(end - time.monotonic())
-        assert [rank.exitcode for rank in ranks] == [0] * size
-    finally:
-        for rank in ranks:
-            rank.kill()
+    with launching(ranked.main) as launched:
+        yield launched
 
 
 @pytest.fixture(scope="module")
