@@ -61,16 +61,15 @@ class Tail:
         return not self.why
 
     def remove(self) -> None:
-        """Everything is in the event file: there is nothing to keep."""
+        """Delete it if everything is in the event file."""
         if self._slots is None or os.getpid() != self._pid:
             return
         self._event_file.settle()
-        if self._event_file.underway.size:
+        if self._event_file.underway.size:  # the disk has not taken it
             self._write()
-            self._slots.close()
         else:
             self._slots.remove()
-        self._slots = None
+            self._slots = None
 
     def _due(self, start: float, *, now: bool) -> bool:
         since = start - self._kept

@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
     ) from error
 from torch import Tensor, nn
 
+from tb_lossdiag import sigterm
 from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.collect.arguments import (
     check_model,
@@ -120,7 +121,10 @@ class SummaryWriter(TorchSummaryWriter):
         """It is open from now on, for the first time or again."""
         self._closed = False
         # An exception in training must not cost the record of the step that caused it.
-        self._last_words = weakref.finalize(self, _finish, self._diagnostics, self._event_file)
+        self._at_end = weakref.finalize(self, _finish, self._diagnostics, self._event_file)
+        self._diagnostics.guarded.door(
+            "sigterm", sigterm.watch_over, self, SummaryWriter._last_words
+        )
 
     def _open(self) -> None:
         """As torch's writer, a closed one opens again for whoever uses it."""
@@ -353,17 +357,26 @@ class SummaryWriter(TorchSummaryWriter):
             self._diagnostics.guarded.door("writing", self._diagnostics.flush)
         self._diagnostics.guarded.door("writing", super().flush)
 
+    def _last_words(self, patience: float) -> None:
+        """SIGTERM has come: write everything; the disk may take so many seconds."""
+        ours, door = self._diagnostics, self._diagnostics.guarded.door
+        door("writing", ours.flush)
+        door("tail", ours.keep_tail)  # in case the disk does not come back
+        sigterm.in_time(super().flush, patience)
+        door("tail", ours.forget_tail)
+
     def close(self) -> None:
         """Write what is pending and close the event file; whatever is recorded later opens a new one, as in torch's writer.
 
         Models are watched no longer: `watch` them again to go on.
         """
         if not self._closed:
-            self._last_words.detach()
+            self._at_end.detach()
             # Other ranks may never get here when something went wrong on this one.
             patience = 0.0 if sys.exc_info()[0] else PATIENCE
             self._diagnostics.guarded.seen("writing", self._diagnostics.close, patience)
         self._closed = True
+        self._diagnostics.guarded.door("sigterm", sigterm.let_go, self)
         self._diagnostics.guarded.door("writing", super().close)
         self._diagnostics.guarded.door("tail", self._diagnostics.forget_tail)
 

@@ -251,6 +251,10 @@ class Diagnostics:
         """Make records of what writers that were killed left in the folder."""
         take_over(folder, self._event_file, purged_from)
 
+    def keep_tail(self) -> None:
+        """Keep what is not known to be in the event file."""
+        self._hand.tail.keep(now=True)
+
     def forget_tail(self) -> None:
         """All is in the event file."""
         self._hand.tail.remove()
