@@ -201,6 +201,7 @@ def lint(_: list[str]) -> None:
         "README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "SECURITY.md",
     )
     run(BIN / "cog", "--check", *READMES)
     _reference(check=True)
