@@ -20,7 +20,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STATIC = "tb_lossdiag/plugin/static"
-CODE = ("tb_lossdiag", "tests", "demo", "tasks.py")
+CODE = ("tb_lossdiag", "tests", "demo", "setup.py", "tasks.py")
 READMES = ("README.md", "README.zh-CN.md")
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 """All tests, two files at a time: browsers and data servers wait a lot, and more workers would train the demos more often."""

@@ -1,0 +1,104 @@
+"""The wheel lists what of others it holds, whether it is built from the repository or from a source distribution."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from tb_lossdiag import __version__
+
+ROOT = Path(__file__).parents[2]
+STATIC = "tb_lossdiag/plugin/static"
+SOURCES = ("tb_lossdiag", "demo", *("frontend/package-lock.json", "setup.py", "setup.cfg"))
+ALSO = ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+DIGITS_OF_SHA_512 = 128
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What setuptools writes beside the sources is none of the repository's."""
+    place = tmp_path_factory.mktemp("sources")
+    for name in (*SOURCES, *ALSO):
+        target = place / name
+        target.parent.mkdir(exist_ok=True)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, target)
+    return place
+
+
+@pytest.fixture(scope="module")
+def unpacked(sources: Path) -> Path:
+    """A source distribution."""
+    code = "import setuptools.build_meta as b; print(b.build_sdist('dist'))"
+    subprocess.run([sys.executable, "-c", code], cwd=sources, check=True, capture_output=True)
+    (packed,) = (sources / "dist").glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(sources / "unpacked", filter="data")
+    return next((sources / "unpacked").iterdir())
+
+
+def wheel(sources: Path, place: Path) -> ZipFile:
+    """Built as pip does, but asking nobody for anything."""
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps")
+    options = ("--no-index", "--disable-pip-version-check", "--wheel-dir", place)
+    subprocess.run([*pip, *options, sources], check=True, stdin=subprocess.DEVNULL)
+    (built,) = place.glob("*.whl")
+    return ZipFile(built)
+
+
+def listed(built: ZipFile) -> dict[str, Any]:
+    """The inventory."""
+    place = f"tb_lossdiag-{__version__}.dist-info/sboms/page.cdx.json"
+    found: dict[str, Any] = json.loads(built.read(place))
+    return found
+
+
+def licensed() -> dict[str, tuple[str, str]]:
+    """Version and licence of what was built into the page, as the build itself found it there."""
+    text = (ROOT / STATIC / "THIRD_PARTY_LICENSES.txt").read_text(encoding="utf-8")
+    heads = re.findall(r"^(\S+) ([\d.]+) \((\S+)\)$", text, re.MULTILINE)
+    return {name: (version, licence) for name, version, licence in heads}
+
+
+def test_a_wheel_lists_the_scripts_it_holds(sources: Path, tmp_path: Path) -> None:
+    with wheel(sources, tmp_path) as built:
+        found = listed(built)
+        assert f"{STATIC}/vendor.js" in built.namelist()
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    parts = {
+        one["name"]: (one["version"], one["licenses"][0]["license"]["id"])
+        for one in found["components"]
+    }
+    assert parts == licensed()
+    assert {"echarts", "i18next", "preact"} <= parts.keys()
+    assert found["metadata"]["component"]["purl"] == f"pkg:pypi/tb-lossdiag@{__version__}"
+    for one in found["components"]:
+        (digest,) = one["externalReferences"][0]["hashes"]
+        assert (digest["alg"], len(digest["content"])) == ("SHA-512", DIGITS_OF_SHA_512)
+
+
+def test_who_needs_whom_is_closed(sources: Path, tmp_path: Path) -> None:
+    with wheel(sources, tmp_path) as built:
+        found = listed(built)
+    own = found["metadata"]["component"]["bom-ref"]
+    known = {own, *(one["bom-ref"] for one in found["components"])}
+    needs = {one["ref"]: one["dependsOn"] for one in found["dependencies"]}
+    assert needs.keys() == known
+    assert {other for others in needs.values() for other in others} == known - {own}
+
+
+def test_a_source_distribution_builds_the_same_list(
+    sources: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    with wheel(sources, tmp_path / "here") as here, wheel(unpacked, tmp_path / "there") as there:
+        assert listed(here) == listed(there)
+        assert sorted(here.namelist()) == sorted(there.namelist())
