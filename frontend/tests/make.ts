@@ -87,6 +87,8 @@ export function makeRuns(change: Partial<Runs> = {}): Runs {
     logdir: "/data",
     state: "1",
     now: 1.79e9,
+    configuration: { file: "", problem: "" },
+    extensions: [],
     ...change,
   };
 }
@@ -98,6 +100,8 @@ export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis 
     steps: 200,
     facts: {},
     findings: [makeFinding()],
+    suppressed: [],
+    restarts: [],
     outcomes: [
       { code: "LD102", name: "loss-divergence", outcome: "clear", missing: [], reason: "" },
       { code: "LD405", name: "term-conflict", outcome: "not evaluated", missing: ["loss_term"], reason: "" },

@@ -110,6 +110,16 @@ test("findings are compared by rule and subject", () => {
   ]);
 });
 
+test("a cause of one run that is a symptom in another is in both", () => {
+  const symptom = makeFinding({ code: "LD102" });
+  const a = makeDiagnosis({ findings: [symptom] });
+  const b = makeDiagnosis({ findings: [makeFinding({ code: "LD601", explains: [symptom] })] });
+  expect(acrossRuns([a, b]).map((row) => [row.code, whereOf(row)])).toEqual([
+    ["LD102", "all"],
+    ["LD601", "one"],
+  ]);
+});
+
 test("only facts that differ are shown, missing ones as missing", () => {
   expect(
     differing([

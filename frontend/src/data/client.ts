@@ -1,6 +1,6 @@
 /** Fetching from the plugin's own routes; every address is relative so that path prefixes keep working. */
 import { decodeMatrix, decodeTable, type Matrix, type Table } from "./table";
-import type { Diagnosis, Rules, RunDiagnosis, Runs } from "./types";
+import type { Comparison, Diagnosis, Rules, RunDiagnosis, Runs } from "./types";
 
 export const POINTS = 1200;
 
@@ -39,6 +39,16 @@ export async function getDiagnosis(run: string, lang: string, signal: AbortSigna
   const found = answer.runs.find((candidate) => candidate.run === run) ?? answer.runs[0];
   if (!found) throw new RouteError("diagnosis", 200, `no diagnosis of ${run}`);
   return found;
+}
+
+/** Two runs side by side, as the server compares them. */
+export async function getComparison(
+  a: string,
+  b: string,
+  lang: string,
+  signal: AbortSignal,
+): Promise<Comparison> {
+  return (await get("compare", { a, b, lang }, signal)).json();
 }
 
 export async function getRules(lang: string, signal: AbortSignal): Promise<Rules> {

@@ -1,6 +1,6 @@
 /** Small questions about findings that several views ask. */
 import type { Mark } from "../charts/spec";
-import type { Finding, OutcomeKind, RunDiagnosis } from "./types";
+import type { Finding, OutcomeKind, Restart, RunDiagnosis } from "./types";
 
 /** Identifies a finding in a link: stable as long as the rule finds the same thing at the same place. */
 export function idOf(finding: Finding): string {
@@ -25,6 +25,11 @@ export function marksOf(findings: Finding[]): Mark[] {
     severity: finding.severity,
     label: finding.code,
   }));
+}
+
+/** A thin range where the run was taken up again. */
+export function restartMarks(restarts: Restart[], label: string): Mark[] {
+  return restarts.map(({ step }) => ({ first: step, last: step, severity: "info", label }));
 }
 
 export function countOutcomes(diagnosis: RunDiagnosis, kind: OutcomeKind): number {

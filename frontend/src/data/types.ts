@@ -34,6 +34,10 @@ export interface Runs {
   state: string;
   /** The server's clock, seconds since the epoch. */
   now: number;
+  /** The file that counts, and why it could not be used. */
+  configuration: { file: string; problem: string };
+  /** What is wrong with other packages' rules. */
+  extensions: string[];
 }
 
 export interface Evidence {
@@ -79,13 +83,59 @@ export interface Outcome {
   reason: string;
 }
 
+/** A finding that somebody has accepted, with the reason they gave. */
+export interface Accepted extends Finding {
+  reason: string;
+}
+
+/** A place where the run was taken up again. */
+export interface Restart {
+  kind: "resumed" | "went back" | "renumbered" | "beside";
+  step: number;
+  walltime: number;
+  /** Records of earlier sessions that are hidden since. */
+  undone: number;
+  /** The user's own number of the step. */
+  named: number;
+}
+
 export interface RunDiagnosis {
   run: string;
   status: Status;
   steps: number;
   facts: Record<string, unknown>;
   findings: Finding[];
+  suppressed: Accepted[];
+  restarts: Restart[];
   outcomes: Outcome[];
+}
+
+/** Where a curve of two runs parts. */
+export interface Parting {
+  quantity: string;
+  column: string;
+  records: number;
+  first_difference: number | null;
+  parts_at: number | null;
+  a: Num | null;
+  b: Num | null;
+  noise: Num | null;
+  exact: boolean;
+  /** Columns of this quantity that part. */
+  columns: number;
+}
+
+/** Two runs, `a` before and `b` after a change. */
+export interface Comparison {
+  version: number;
+  findings: {
+    fixed: Finding[];
+    new: Finding[];
+    still: { a: Finding; b: Finding }[];
+    unclear: { in: "a" | "b"; finding: Finding; reason: string }[];
+  };
+  curves: Parting[];
+  facts: { name: string; a: string; b: string }[];
 }
 
 export interface Diagnosis {

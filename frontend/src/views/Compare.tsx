@@ -16,6 +16,7 @@ import { formatInteger, formatValue } from "../text/numbers";
 import { spanStart } from "../text/spans";
 import { AlignPick } from "./AlignPick";
 import { CompareHeat } from "./CompareHeat";
+import { CompareTwo } from "./CompareTwo";
 import { acrossRuns, differing, LETTERS, whereOf } from "./compared";
 import type { ViewProps } from "./context";
 import { Together } from "./Together";
@@ -166,10 +167,16 @@ function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
   const curves = CURVES.filter((quantity) => chosen.some((entry) => entry.quantities.includes(quantity)));
   return (
     <>
-      <h2>{t("compare.facts")}</h2>
-      <Facts chosen={chosen} diagnoses={props.diagnoses} />
-      <h2>{t("compare.findings")}</h2>
-      <Findings {...props} />
+      {chosen.length === 2 ? (
+        <CompareTwo chosen={chosen} place={props.place} go={props.go} />
+      ) : (
+        <>
+          <h2>{t("compare.facts")}</h2>
+          <Facts chosen={chosen} diagnoses={props.diagnoses} />
+          <h2>{t("compare.findings")}</h2>
+          <Findings {...props} />
+        </>
+      )}
       <AlignPick {...props} aligned={aligned} />
       <div class="panels">
         {curves.map((quantity) => (

@@ -6,6 +6,7 @@ import { keysOn, recall, remember } from "../host/storage";
 import { useText } from "../i18n";
 import { Loaded, Note } from "../parts/States";
 import { formatSteps } from "../text/numbers";
+import { Accepted } from "./Accepted";
 import type { ViewProps } from "./context";
 import { Detail } from "./Detail";
 import { FilterBar } from "./FilterBar";
@@ -97,6 +98,7 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
         {all.length === 0 ? <NoFindings diagnosis={props.found} run={run} /> : null}
         {all.length > 0 ? <FilterBar filter={filter} change={change} open={open} mute={mute} /> : null}
         <FindingList findings={findings} news={news} open={open} place={place} go={go} press={press} />
+        <Accepted findings={props.found.suppressed} />
         <Outcomes outcomes={props.found.outcomes} />
       </div>
       <OpenFinding finding={open} diagnosis={diagnosis} {...props} />

@@ -2,10 +2,10 @@
 import { useMemo } from "preact/hooks";
 import { lineOf } from "../charts/series";
 import { extentOf } from "../data/extent";
-import { marksOf } from "../data/findings";
+import { marksOf, restartMarks } from "../data/findings";
 import { columnAt } from "../data/table";
 import { type Tables, useTables } from "../data/tables";
-import type { Finding, RunSummary } from "../data/types";
+import type { Finding, Restart, RunSummary } from "../data/types";
 import type { Theme } from "../host/theme";
 import { useText } from "../i18n";
 import { LinePlot } from "../parts/LinePlot";
@@ -16,10 +16,11 @@ const QUANTITIES = ["loss", "validation_loss"] as const;
 interface Props {
   run: RunSummary;
   findings: Finding[];
+  restarts: Restart[];
   theme: Theme;
 }
 
-function Drawn({ tables, findings, theme, run }: Props & { tables: Tables }) {
+function Drawn({ tables, findings, restarts, theme, run }: Props & { tables: Tables }) {
   const { t, lang } = useText();
   const lines = useMemo(() => {
     const names = { loss: t("loss.training"), validation_loss: t("loss.validation") };
@@ -28,7 +29,10 @@ function Drawn({ tables, findings, theme, run }: Props & { tables: Tables }) {
       return table && table.columns.length > 0 ? [lineOf(names[quantity], columnAt(table, 0))] : [];
     });
   }, [tables, lang]);
-  const marks = useMemo(() => marksOf(findings), [findings]);
+  const marks = useMemo(
+    () => [...marksOf(findings), ...restartMarks(restarts, t("restarts.mark"))],
+    [findings, restarts, lang],
+  );
   if (lines.length === 0) return <Missing quantity="loss" />;
   return (
     <LinePlot

@@ -18,7 +18,7 @@ export type Where = "all" | "some" | "one";
 export function acrossRuns(diagnoses: RunDiagnosis[]): Shared[] {
   const entries = new Map<string, Shared>();
   diagnoses.forEach((diagnosis, at) => {
-    for (const finding of diagnosis.findings) {
+    for (const finding of everyFinding(diagnosis.findings)) {
       const key = JSON.stringify([finding.code, finding.subject]);
       const { code, title, subject } = finding;
       const entry = entries.get(key) ?? { key, code, title, subject, found: diagnoses.map(() => null) };
@@ -27,6 +27,11 @@ export function acrossRuns(diagnoses: RunDiagnosis[]): Shared[] {
     }
   });
   return [...entries.values()];
+}
+
+/** Findings and what they explain: a cause in one run may be a symptom in another. */
+function everyFinding(findings: Finding[]): Finding[] {
+  return findings.flatMap((finding) => [finding, ...everyFinding(finding.explains)]);
 }
 
 export function whereOf({ found }: Shared): Where {
