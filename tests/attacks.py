@@ -324,8 +324,8 @@ def _many_shards(folder: Path) -> None:
 
 @attack
 def _many_columns(folder: Path) -> None:
-    names = tuple(f"layer.{index}" for index in range(20_000))
-    old_run(folder, names, values=np.ones((20_000, 2)), steps=range(12))
+    names = tuple(f"layer.{index}" for index in range(50_000))
+    old_run(folder, names, values=np.ones((50_000, 2)), steps=range(12))
 
 
 # --- plain scalars -------------------------------------------------------------------------------------------------------

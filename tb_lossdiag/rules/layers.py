@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from tb_lossdiag.rules.spans import Bools, median
 _NOT_WEIGHTS = ("norm", "bn", "ln", "bias", "gamma", "beta")
 _PART = 256
 """Records that are worked on at once: they stay in the processor's cache."""
+_NAMES = 2**16
+"""Names whose kind is remembered."""
 _SMALL = 4
 """A "weight" of fewer elements is a scalar gate or temperature, not a layer."""
 
@@ -71,11 +74,18 @@ def matrices(run: Run, columns: Sequence[str]) -> Bools:
 
 
 def _is_weight(name: str, size: dict[str, float]) -> bool:
-    stem, _, last = name.rpartition(".")
-    parts = name.lower().split(".")
-    if any(part.strip("_0123456789").endswith(_NOT_WEIGHTS) for part in parts) or "bias" in last:
+    if size[name] < _SMALL or not _is_called_weight(name):
         return False
-    return not (size[name] < _SMALL or size[name] == size.get(f"{stem}.bias".lstrip(".")))
+    stem, _, _ = name.rpartition(".")
+    return size[name] != size.get(f"{stem}.bias".lstrip("."))
+
+
+@lru_cache(_NAMES)
+def _is_called_weight(name: str) -> bool:
+    """Whether nothing in a name speaks against it; half a dozen rules ask for each of a run's parameters."""
+    parts = name.lower().split(".")
+    odd = any(part.strip("_0123456789").endswith(_NOT_WEIGHTS) for part in parts)
+    return not odd and "bias" not in name.rpartition(".")[2]
 
 
 def global_norm(norms: Floats) -> Doubles:

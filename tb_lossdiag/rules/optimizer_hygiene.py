@@ -65,11 +65,14 @@ class OptimizerHygiene:
         decays = [each for each in sightings(run, q.PARAMETER_DECAY) if len(each.values)]
         if not decays:
             raise NotEnough(Text("an optimizer that holds parameters"))
+        frozen = _ever_frozen(run)
         pulled = {
             name: float(values[-1])
             for name, steps, values in decays
             if values[-1] >= self.min_decay
-            and before(run, q.PARAMETER_TRAINABLE, int(steps[-1]), name) != 0
+            and (
+                name not in frozen or before(run, q.PARAMETER_TRAINABLE, int(steps[-1]), name) != 0
+            )
         }
         found: dict[Role, list[str]] = {Role.BIAS: [], Role.NORM: [], Role.EMBEDDING: []}
         for name, _, roles in sightings(run, q.PARAMETER_ROLE):
@@ -100,3 +103,11 @@ class OptimizerHygiene:
         evidence = Evidence(q.PARAMETER_DECAY.name, names[0], *ends, decay, self.min_decay)
         numbers = {"decay": decay, "parameters": len(names)}
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+
+def _ever_frozen(run: Run) -> set[str]:
+    """Parameters that were not trainable at some time."""
+    if q.PARAMETER_TRAINABLE not in run:
+        return set()
+    table = run[q.PARAMETER_TRAINABLE]
+    return {table.columns[place] for place in np.flatnonzero((table.values == 0).any(axis=0))}

@@ -84,11 +84,15 @@ class ParametersNotInOptimizer:
 
     def _moved(self, run: Run) -> set[str]:
         """Parameters whose norm changes: something updates them."""
-        return {
-            each.column
-            for each in sightings(run, q.PARAMETER_NORM)
-            if len(each.values) and np.ptp(each.values) > self.max_drift * each.values.max()
-        }
+        if q.PARAMETER_NORM not in run:
+            return set()
+        table = run[q.PARAMETER_NORM]
+        values = np.where(np.isfinite(table.values), table.values, np.nan)
+        low, high = (
+            f.reduce(values, axis=0, initial=np.nan).astype(np.float64) for f in (np.fmin, np.fmax)
+        )
+        moved = np.flatnonzero(high - low > self.max_drift * high)
+        return {table.columns[place] for place in moved}
 
     def _finding(
         self, run: Run, names: list[str], trained: list[str], *, held_any: bool

@@ -11,6 +11,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Run, Steps
 from tb_lossdiag.rules.rule import NotEnough, Text
+from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.rules.sparse import in_force
 
 
@@ -33,9 +34,12 @@ def sightings(run: Run, quantity: Quantity) -> Iterator[Sighting]:
     if quantity not in run:
         return
     table = run[quantity]
-    for name in table.columns:
-        values = table.column(name).astype(np.float64)
-        there = np.isfinite(values)
+    finite = np.isfinite(table.values)
+    whole: list[bool] = np.logical_and.reduce(finite, axis=0).tolist()
+    for place, name in enumerate(table.columns):
+        values = table.values[:, place].astype(np.float64)
+        # Most columns are whole, and there may be many: searching each would cost most of the time.
+        there: Bools | slice = slice(None) if whole[place] else finite[:, place]
         yield Sighting(name, table.steps[there], values[there])
 
 
