@@ -229,6 +229,13 @@ def torture(options: list[str]) -> None:
     run(PYTHON, "-m", "pytest", "-m", "torture", "--timeout", TORTURE, "tests/torture", *options)
 
 
+def audit(_: list[str]) -> None:
+    """Ask PyPI and npm for known vulnerabilities of what the lock files name; red if something shipped has one."""
+    set_up("dev")
+    set_up_node()
+    run(PYTHON, "-m", "auditing", cwd=ROOT / "tests")
+
+
 def clinic(options: list[str]) -> None:
     """Train the clinic's cases and score the diagnosis (--report: write tests/clinic/REPORT.md)."""
     set_up("dev")
@@ -295,6 +302,7 @@ TASKS = {
         types,
         pytest,
         torture,
+        audit,
         clinic,
         screenshots,
         readme,
