@@ -76,14 +76,21 @@ def _take(path: Path, event_file: EventFile, purged_from: int | None) -> None:
 
 
 def _missing(left: Leftover, folder: Path) -> Iterator[Event]:
-    """Records that the dead writer's event file does not have."""
-    written = set(_written(left, folder / left.event_file))
+    """Records that the dead writer's event file does not have: those that are newer than all it has of their kind."""
+    newest: dict[str, int] = {}
+    for name, step in _written(left, folder / left.event_file):
+        newest[name] = max(step, newest.get(name, step))
     for values, step, walltime in left.events:
-        yield [v for v in values if _known(v) and (v.tag, step) not in written], step, walltime
+        known = (v for v in values if _known(v))
+        new = [v for v in known if step > newest.get(series(v.tag) or v.tag, step - 1)]
+        yield new, step, walltime
 
 
 def _written(left: Leftover, path: Path) -> Iterable[tuple[str, int]]:
-    """Tags and steps of the records that reached the event file after its tail was written."""
+    """Kinds and steps of the records that reached the event file after its tail was written.
+
+    A window that was open in the tail may have been closed since: its record covers what the tail has of it.
+    """
     try:
         with path.open("rb") as file:
             file.seek(left.position)
@@ -91,7 +98,7 @@ def _written(left: Leftover, path: Path) -> Iterable[tuple[str, int]]:
     except OSError:
         return
     for event in records(data):
-        yield from ((value.tag, event.step) for value in event.summary.value)
+        yield from ((series(v.tag) or v.tag, event.step) for v in event.summary.value)
 
 
 def _known(value: summary_pb2.Summary.Value) -> bool:

@@ -51,6 +51,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the run of a process that was killed: records of 40 steps each, 30 steps since the last one."""
     folder = tmp_path_factory.mktemp("left")
     assert script(KILLED, folder, 40, 150).code == -9
+    time.sleep(1.1)  # files are ordered by the second in their names
     return folder
 
 
@@ -150,6 +151,33 @@ def test_what_reached_the_file_after_all_is_not_taken_twice(folder: Path) -> Non
     for tag in found:
         steps = [d.step for d in values(folder, tag)]
         assert len(steps) == len(set(steps)), tag
+
+
+CLOSED = KILLED.replace(
+    "os.kill(",
+    """
+writer._diagnostics._hand.tail.keep = lambda now: True
+for step in range(steps, steps + 30):
+    writer.add_diagnostics(loss=float(step), global_step=step, walltime=1e9 + step)
+writer._diagnostics._hand.drain()
+writer._event_file.file_writer.flush()
+os.kill(""",
+)
+
+
+def test_a_window_that_was_closed_after_all_is_not_taken_a_second_time(tmp_path: Path) -> None:
+    """Killed after its record and before the next tail: the tail has the window as it was when it was open."""
+    folder = tmp_path / "runs" / "killed"
+    assert script(CLOSED, folder, 40, 150).code == -9
+    whole = [(39, 39.0), (79, 79.0), (119, 119.0), (159, 159.0)]
+    assert highest(read(folder.parent)) == whole
+    time.sleep(1.1)  # as above
+    SummaryWriter(folder).close()
+    assert highest(read(folder.parent)) == whole
+    scalars = open_folder(str(folder.parent)).read_scalars(
+        RequestContext(), experiment_id="", plugin_name="scalars", downsample=1000
+    )
+    assert [d.step for d in scalars["killed"]["loss/train"]] == [39, 79, 119, 159]
 
 
 def repeated(left: leftover.Leftover) -> bytes:

@@ -39,6 +39,7 @@ os.kill(os.getpid(), 9)
 def killed(folder: Path, begin: int, end: int, more: int = 0, phase: str = "train") -> None:
     """A session that records these steps and is killed; its last window is in its tail alone."""
     assert script(SESSION, folder, "", phase, begin, end, end, more).code == -9
+    time.sleep(1.1)  # files are ordered by the second in their names
 
 
 def losses(run: Run) -> list[tuple[int, float]]:
