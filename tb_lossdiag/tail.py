@@ -18,8 +18,9 @@ from tb_lossdiag.journal import Emit
 from tb_lossdiag.leftover import VERSION, Event, series, tail_path
 from tb_lossdiag.slots import MOST, Slots
 
-_SHARE = 200
-"""A tail is not written before so many times as long as the last one took: half a percent of the time,"""
+_SHARE, _WAITING = 200, 50
+"""A tail is not written before so many times the processor time of the last one, half a percent, or its time with waiting for the disk,
+two percent (on a full machine most of that is other processes' time, and would make a kill dearer),"""
 _SOONEST = 0.25
 """nor before so many seconds. It waits for the next hand-over then, which is three times as long away at most."""
 _FEW = 2**20
@@ -43,13 +44,13 @@ class Tail:
     def __init__(self, ahead: Callable[[Emit], None], event_file: EventFile) -> None:
         self._ahead, self._event_file = ahead, event_file
         self._slots: Slots | None = None
-        self._kept, self._cost = 0.0, 0.0
+        self._kept, self._rest = 0.0, _SOONEST
         self._pid = os.getpid()
         self.why = ""
 
     def keep(self, *, now: bool) -> bool:
         """Write down what is not yet a record if it is time to, or in any case; False if that cannot be done here."""
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.thread_time()
         if os.getpid() != self._pid or not self._due(start, now=now):
             return not self.why
         try:
@@ -57,7 +58,8 @@ class Tail:
         except OSError as error:
             self.why = f"{type(error).__name__}: {error}"
         self._kept = time.perf_counter()
-        self._cost = self._kept - start
+        waited, worked = self._kept - start, time.thread_time() - worked
+        self._rest = max(_SOONEST, _SHARE * worked, _WAITING * waited)
         return not self.why
 
     def remove(self) -> None:
@@ -75,7 +77,7 @@ class Tail:
         since = start - self._kept
         if self.why:
             return since > _PAUSE and "://" not in self._event_file.path
-        if not now and since < max(_SOONEST, _SHARE * self._cost):
+        if not now and since < self._rest:
             return False
         self._event_file.settle()
         return now or self._event_file.underway.size <= _FEW

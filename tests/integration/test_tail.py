@@ -24,6 +24,7 @@ from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, STEPS
 from tb_lossdiag.reader import Reader, open_folder, with_tails
 from tb_lossdiag.records import Run
 from tb_lossdiag.schema import PLUGIN, parse_tag
+from tb_lossdiag.tail import Tail
 
 KILLED = """
 import os, sys
@@ -221,6 +222,27 @@ def test_closing_leaves_no_tail(tmp_path: Path) -> None:
         assert len(tails(tmp_path)) == 1
     assert tails(tmp_path) == []
     assert read(tmp_path)[LOSS].steps.tolist() == [0]
+
+
+def test_a_full_machine_does_not_make_tails_rare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That somebody else had the processor for 4 ms while one was written is no cost of ours."""
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_diagnostics(loss=1.0, global_step=0)
+        tail, write = writer._diagnostics._hand.tail, Tail._write
+        written: list[float] = []
+
+        def slow(self: Tail) -> None:
+            written.append(time.monotonic())
+            write(self)
+            time.sleep(0.004)
+
+        monkeypatch.setattr(Tail, "_write", slow)
+        tail.keep(now=True)
+        monkeypatch.setattr(time, "perf_counter", lambda now=time.perf_counter: now() + 0.7)
+        tail.keep(now=False)
+        assert len(written) == 2
 
 
 def test_each_of_two_writers_has_its_own(tmp_path: Path) -> None:
