@@ -15,11 +15,12 @@ from tb_lossdiag.plugin.parse import Part, Where
 from tb_lossdiag.plugin.summary import blank, summary
 from tb_lossdiag.plugin.tables import Layers, encode
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.reader import DAMAGED, Listing
+from tb_lossdiag.reader import DAMAGED, Listing, run_names
 from tb_lossdiag.records import Run
 from tb_lossdiag.report import document
 from tb_lossdiag.report.compare import Judged, compare
 from tb_lossdiag.rules.engine import Diagnosis
+from tb_lossdiag.schema import readable
 
 Json = dict[str, Any]
 
@@ -74,14 +75,14 @@ class Clinic:
         version = f"{hash(tuple((name, entry.version) for name, entry in listings.items())):x}"
         if listings and version == have:
             return None
-        known = self._provider.list_runs(where.context, experiment_id=where.experiment_id)
+        known = {readable(n) for n in run_names(self._provider, where.context, where.experiment_id)}
         parts = {part for listing in listings.values() for part in listing.parts}
         rows, complete = self._rows(where, listings, language, first)
         return {
             "version": 2,
             "state": version if complete else "",
             "runs": rows,
-            "without_data": sorted({run.run_name for run in known} - parts),
+            "without_data": sorted(known - parts),
             "logdir": logdir,
             "now": time.time(),
             **self._configuration.now().notes(),

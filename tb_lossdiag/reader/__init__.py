@@ -2,6 +2,7 @@
 
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.folder import open_folder, scalar_limit
+from tb_lossdiag.reader.names import run_names
 from tb_lossdiag.reader.reader import Listing, Reader
 from tb_lossdiag.reader.scalars import DEFAULT_LIMIT, Scalars
 from tb_lossdiag.reader.tails import with_tails
@@ -13,6 +14,7 @@ __all__ = [
     "Reader",
     "Scalars",
     "open_folder",
+    "run_names",
     "scalar_limit",
     "with_tails",
 ]

@@ -27,6 +27,7 @@ from tb_lossdiag.schema import (
     decode_fact,
     decode_header,
     parse_tag,
+    readable,
 )
 
 _ALL = 2**31 - 1
@@ -198,7 +199,7 @@ def _listing(run: str, series: Mapping[str, Any]) -> Listing | None:
 
 def _spelled(listing: Listing) -> Listing:
     """The same listing; a folder's name that is no text is spelled out, and cannot be read under it."""
-    name = listing.run.encode("utf-8", "backslashreplace").decode()
+    name = readable(listing.run)
     why = "the name of its folder is not UTF-8: rename it"
     return listing if name == listing.run else Listing(name, listing.version, {}, why)
 

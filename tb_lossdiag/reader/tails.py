@@ -17,6 +17,7 @@ from tensorboard.data import provider as data
 from tensorboard.util import tensor_util
 
 from tb_lossdiag.leftover import Leftover, is_tail, read, series
+from tb_lossdiag.reader.names import run_names
 from tb_lossdiag.schema import PLUGIN, encode_header, parse_tag
 
 _PAUSE = 5.0
@@ -83,8 +84,7 @@ class WithTails:
         )
         if plugin_name != PLUGIN or named.get("run_tag_filter") is not None:
             return listed
-        runs = self._provider.list_runs(context, experiment_id=experiment_id)
-        names = {run.run_name for run in runs} | set(listed)
+        names = run_names(self._provider, context, experiment_id) | set(listed)
         with self._lock:
             self._seen = {name: self._look(name, listed.get(name, {})) for name in sorted(names)}
             added = {name: seen.values for name, seen in self._seen.items() if seen.values}

@@ -1,0 +1,66 @@
+"""One bad run is one bad row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from recorded import write_run
+from tensorboard import errors
+from werkzeug.test import Client
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.plugin.plugin import LossDoctorPlugin
+from tb_lossdiag.reader import Reader, open_folder
+from tb_lossdiag.records import Run, table
+
+
+@pytest.fixture
+def apps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The routes over a good run and one that cannot be read."""
+    for name in ("good", "evil"):
+        write_run(tmp_path / name, [table(q.LOSS, range(30), [1.0] * 30)])
+    read = Reader.read
+
+    def some(self: Reader, listing: Any, *more: Any) -> Run:
+        if listing.run == "evil":
+            raise ZeroDivisionError("evil")
+        return read(self, listing, *more)
+
+    monkeypatch.setattr(Reader, "read", some)
+    provider = open_folder(str(tmp_path))
+    monkeypatch.setattr(provider, "list_runs", lambda *_, **__: 1 / 0)
+    context = SimpleNamespace(
+        data_provider=provider, logdir=str(tmp_path), sampling_hints={}, flags=None
+    )
+    return LossDoctorPlugin(context).get_plugin_apps()
+
+
+def load(apps: Any, path: str, **query: str) -> Any:
+    answer: Any = Client(apps[path]).get("/", query_string=query)
+    assert answer.status_code == 200
+    return json.loads(answer.text)
+
+
+def test_a_run_that_cannot_be_read_is_a_row(apps: Any) -> None:
+    for _ in range(2):
+        answer = load(apps, "/runs")
+        evil, good = answer["runs"]
+        assert (evil["status"], evil["problem"]) == ("unreadable", "ZeroDivisionError('evil')")
+        assert (good["status"], good["problem"]) == ("healthy", None)
+        assert answer["state"]
+    evil, good = load(apps, "/diagnosis")["runs"]
+    assert evil["problem"] == "ZeroDivisionError('evil')"
+    assert good["status"] == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/table", {"run": "evil", "quantity": "loss"}), ("/compare", {"a": "good", "b": "evil"})],
+)
+def test_asked_for_alone_it_is_not_there(apps: Any, path: str, query: dict[str, str]) -> None:
+    with pytest.raises(errors.NotFoundError, match="ZeroDivisionError"):
+        Client(apps[path]).get("/", query_string=query)
