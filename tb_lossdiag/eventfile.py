@@ -1,44 +1,34 @@
-"""The event file: record checksums computed natively, and many records handed to the writer's thread at once.
+"""The event file: record checksums computed natively, and a file that outlives a disk that refuses it for a while.
 
-TensorBoard's own checksum is pure Python: 0.1 µs per byte with the interpreter lock held, 95 % of the cost of a record. Each record
-also wakes its thread, which opens the file anew. Only the writer given here is changed; TensorBoard itself is not patched.
+TensorBoard's own checksum is pure Python: 0.1 µs per byte with the interpreter lock held, 95 % of the cost of a record. Its thread ends
+with the first write that fails, and every later call raises. Only the writer given here is changed; TensorBoard itself is not patched.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import socket
 import struct
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import google_crc32c
+from tensorboard.compat import tf
 from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.summary.writer import event_file_writer
 
+from tb_lossdiag.forks import Origin
+from tb_lossdiag.growing_file import LocalFile, RemoteFile
+from tb_lossdiag.spool import MOST, Ours, Spool, Tell
 from tb_lossdiag.underway import Underway
+from tb_lossdiag.warn import warn
 
 _MASK_DELTA = 0xA282EAD8
-
-
-class ByteFile(Protocol):
-    """What the record writer writes to."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is closed."""
-        ...
-
-    def write(self, data: bytes) -> object:
-        """Append bytes."""
-        ...
-
-    def flush(self) -> None:
-        """Bring them to the file."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
-        ...
+_NUMBERS = itertools.count(1_000_000)
 
 
 def masked_crc(data: bytes) -> int:
@@ -51,10 +41,6 @@ def masked_crc(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-class Framed(bytes):
-    """Records that are complete as they are."""
-
-
 def framed(data: bytes) -> bytes:
     """A TFRecord: length, its checksum, data, its checksum; little-endian."""
     length = struct.pack("<Q", len(data))
@@ -63,63 +49,73 @@ def framed(data: bytes) -> bytes:
     )
 
 
-class RecordWriter:
-    """Writes TFRecords.
+class EventWriter(event_file_writer.EventFileWriter):  # type: ignore[misc]
+    """TensorBoard's, with native checksums, whose events wait in a spool: a disk that refuses them ends nothing.
 
     Args:
-        file: where to.
-        position: bytes that are in it.
+        logdir: the folder.
+        flush_secs: seconds between two uploads, where files are elsewhere.
+        filename_suffix: of the file.
+        tell: takes what becomes of the disk.
+        strict: raise what the disk says if the file cannot even begin.
 
     Attributes:
-        position: the same, now.
-        ours: how many of them came framed.
+        spool: what waits for the file.
+
+    Raises:
+        OSError: the file cannot be written, and `strict`.
     """
 
-    def __init__(self, file: ByteFile, position: int = 0) -> None:
-        self._writer = file
-        self.position, self.ours = position, 0
+    def __init__(
+        self, logdir: str, flush_secs: float, filename_suffix: str, tell: Tell, *, strict: bool
+    ) -> None:
+        # Not TensorBoard's constructor: its thread ends with a traceback where the first event cannot be written.
+        self._logdir, self._suffix, self._flush_secs = logdir, filename_suffix, flush_secs
+        with contextlib.nullcontext() if strict else contextlib.suppress(Exception):
+            tf.io.gfile.makedirs(logdir)
+        self.spool = Spool(self._next, _first(), tell, strict=strict)
 
-    def write(self, data: bytes) -> None:
-        """Append one record, or several framed ones."""
-        record = data if isinstance(data, Framed) else framed(data)
-        self._writer.write(record)
-        self.ours += len(record) if record is data else 0
-        self.position += len(record)  # last: see `EventFile.settle`
+    def add_event(self, event: event_pb2.Event) -> None:
+        """Write an event."""
+        self.spool.put([framed(event.SerializeToString())])
 
     def flush(self) -> None:
-        """Bring pending bytes to the file."""
-        self._writer.flush()
+        """Wait until everything is in the file, or the disk has refused it."""
+        if not self.spool.flush():
+            warn(
+                f"Loss Doctor: not everything is in {self.spool.name} yet: {self.spool.failing}", 3
+            )
 
-    def close(self) -> None:
-        """Close the file."""
-        self._writer.close()
+    def close(self, *, quietly: bool = False) -> None:
+        """Bring everything to the disk; what it does not take is lost. `quietly`, that is not said where the folder is gone."""
+        well = self.spool.close()
+        if not well and not (quietly and not tf.io.gfile.exists(self._logdir)):
+            warn(f"Loss Doctor: {self.spool.name} is incomplete: {self.spool.failing}", 3)
 
     @property
-    def closed(self) -> bool:
-        """Whether the file is closed."""
-        return self._writer.closed
+    def _file_name(self) -> str:
+        return self.spool.name
+
+    def _next(self) -> LocalFile | RemoteFile:
+        """The next file, named as TensorBoard names them."""
+        begin = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
+        name = f"{begin}.{os.getpid()}.{_number()}{self._suffix}"
+        path = os.path.join(self._logdir, name)  # noqa: PTH118  (may be an address)
+        return RemoteFile(path, self._flush_secs) if "://" in path else LocalFile(path)
 
 
-def use_native_checksum(file_writer: Any) -> RecordWriter | None:
-    """Give torch's `FileWriter` the fast record writer; None where its inside is not as known (it then stays as it was)."""
-    queue: Any = getattr(getattr(file_writer, "event_writer", None), "_async_writer", None)
-    worker: Any = getattr(queue, "_worker", None)
-    stock = getattr(queue, "_writer", None)
-    file = getattr(stock, "_writer", None)
-    if file is None or getattr(worker, "_record_writer", None) is not stock:
-        return None
-    if isinstance(stock, RecordWriter):
-        return stock
-    queue.flush()  # the worker must not be between two records
-    native = RecordWriter(file, _size(getattr(file, "filename", b"")))
-    queue._writer = worker._record_writer = native  # noqa: SLF001
-    return native
+def _number() -> int:
+    """Counts the files of this process, those of stock writers among them."""
+    shared = getattr(event_file_writer, "_global_uid", None)
+    return next(_NUMBERS) if shared is None else int(shared.get())
 
 
-def _size(path: str | bytes) -> int:
-    with contextlib.suppress(OSError):
-        return os.path.getsize(path)  # noqa: PTH202
-    return 0
+def _first() -> bytes:
+    """The event that every file begins with."""
+    origin = event_pb2.SourceMetadata(writer="tensorboard.summary.writer.event_file_writer")
+    version = "brain.Event:2"
+    event = event_pb2.Event(wall_time=time.time(), file_version=version, source_metadata=origin)
+    return framed(event.SerializeToString())
 
 
 class Listener(Protocol):
@@ -134,22 +130,52 @@ class EventFile:
     """Where the journal writes; outlives the writer just long enough for the last step.
 
     Attributes:
-        file_writer: torch's `FileWriter`, None before there is a file.
+        file_writer: torch's `FileWriter` around an `EventWriter`, None before there is a file.
         listener: takes every event as well.
         underway: events that are not known to be in the file.
-        position: what is underway comes after so many bytes of it.
+        path: of the file that they are on their way to.
+        position: they come after so many bytes of it.
+        say: takes facts in words.
+        restart: called when events were lost: what readers must know of later ones is to be written again.
     """
 
     def __init__(self) -> None:
         """Without a file."""
         self.file_writer: Any = None
         self.listener: Listener | None = None
-        self._open: Callable[[], object] = lambda: None
         self.underway = Underway()
-        self.position = 0
-        self._native: RecordWriter | None = None
+        self.path, self.position = "", 0
+        self.say: Callable[[dict[str, str]], None] = lambda _: None
+        self.restart: Callable[[], None] = lambda: None
+        self._origin = Origin()
+        self._open: Callable[[], object] = lambda: None
         self._frames: list[bytes] = []
-        self._given = 0
+        self._spool: Spool | None = None
+        self._writers: list[EventWriter] = []
+        self._news: deque[tuple[str, str]] = deque()
+        self._warned = False
+
+    @property
+    def inherited(self) -> bool:
+        """Whether it belongs to the process that this one was forked from."""
+        return self._origin.left()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the file is closed."""
+        return self._spool is None or not self._spool.open
+
+    def make(
+        self, logdir: str, flush_secs: float, suffix: str, *, strict: bool, name: str = ""
+    ) -> EventWriter:
+        """A writer for this folder; see `EventWriter`. Facts about it bear its name."""
+
+        def tell(key: str, word: str) -> None:  # in the spool's thread
+            self._news.append((f"{key} {name}".rstrip(), word))
+
+        made = EventWriter(logdir, flush_secs, suffix, tell, strict=strict)
+        self._writers = [*(one for one in self._writers if one.spool.open), made]
+        return made
 
     def open_with(self, opener: Callable[[], object]) -> None:
         """Call this whenever there must be a file."""
@@ -157,22 +183,18 @@ class EventFile:
 
     def use(self, file_writer: Any) -> None:
         """Write to this file from now on."""
-        native = use_native_checksum(file_writer)
-        if native is not self._native:
-            self._native, self._given = native, 0
+        if self._spool is not None and self._spool.gap:
+            self.underway = Underway()
+            self.restart()
         self.file_writer = file_writer
-
-    @property
-    def path(self) -> str:
-        """Where the file is."""
-        return os.fsdecode(self.file_writer.event_writer._file_name)  # noqa: SLF001
+        self._spool = file_writer.event_writer.spool
+        self.path = self._spool.name
 
     def settle(self) -> None:
         """Take note of what has arrived in the file, which its thread goes on writing."""
-        if self._native is not None:
-            self.position = self._native.position
-            waiting = sum(map(len, self._frames))
-            self.underway.arrived(self._given - self._native.ours + waiting)
+        if self._spool is not None:
+            self.path, self.position, ours = self._spool.place()
+            self.underway.arrived(ours + sum(map(len, self._frames)))
 
     def open(self) -> None:
         """See to it that there is a file: torch closes it with the writer and opens a new one on demand."""
@@ -181,20 +203,55 @@ class EventFile:
     def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         """Write an event; it may wait for `commit`."""
         summary = summary_pb2.Summary(value=values)
-        if self._native is not None:
-            event = event_pb2.Event(wall_time=walltime, step=step, summary=summary)
-            frame = framed(event.SerializeToString())
-            self._frames.append(frame)
-            self.underway.put(frame, values, step)
-        else:
-            self.file_writer.add_summary(summary, step, walltime)
+        event = event_pb2.Event(wall_time=walltime, step=step, summary=summary)
+        frame = Ours(framed(event.SerializeToString()))
+        self._frames.append(frame)
+        self.underway.put(frame, values, step)
         if self.listener is not None:
             self.listener.take(values, step, walltime)
 
     def commit(self) -> None:
         """Hand what waits to the writer's thread."""
         frames, self._frames = self._frames, []
-        if frames:
-            data = Framed(b"".join(frames))
-            self._given += len(data)
-            self.file_writer.event_writer._async_writer.write(data)  # noqa: SLF001
+        if frames and self._spool is not None:
+            self.underway.lost(len(frames) - self._spool.put(frames))
+            if self._spool.gap:
+                self._spool.gap = False
+                self.restart()
+        self.report()
+
+    def flush(self) -> None:
+        """Bring everything to the file.
+
+        Raises:
+            OSError: the disk has refused it; it will be tried again.
+        """
+        self.commit()
+        if self._spool is not None and not self._spool.flush():
+            raise OSError(self._spool.failing)
+
+    def report(self) -> None:
+        """Say what became of the disk since the last call."""
+        while self._news:
+            key, word = self._news.popleft()
+            self.say({key: word})
+            if not self._warned:
+                self._warned = True
+                warn(
+                    f"Loss Doctor: the event file cannot be written ({word}). What is recorded waits in memory, up to "
+                    f"{MOST // 2**20} MiB, until the disk takes it.",
+                    4,
+                )
+
+    def try_again(self) -> None:
+        """If the disk refused, see whether it still does."""
+        for writer in self._writers:
+            if writer.spool.failing is not None:
+                writer.spool.flush()
+        self.report()
+
+    def close(self, *, quietly: bool = False) -> None:
+        """Close all files; `quietly`, say nothing where the folder is gone."""
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            writer.close(quietly=quietly)

@@ -133,6 +133,10 @@ class Journal:
         """Take facts that word an advice; each is written once per session and when it changes."""
         self._words.update((readable(key), readable(word)) for key, word in words.items())
 
+    def restart(self) -> None:
+        """Events were lost, perhaps columns or headers among them: the next record begins a session, which says everything again."""
+        self._anew = True
+
     def renumber(self, step: int, named: int, walltime: float) -> None:
         """The user's numbers began again: what is `named` so is `step` in the one count that records keep."""
         self._renumbered.append(Renumbered(step=step, named=named, walltime=walltime))

@@ -68,6 +68,10 @@ class Recorder:
         """The user's numbers began again: what is `named` so is `step` in the one count that records keep."""
         self._journal.renumber(step, named, walltime)
 
+    def restart(self) -> None:
+        """Events were lost: what later ones need to be read is written again."""
+        self._journal.restart()
+
     def take(self, step: int, walltime: float | None, records: Iterable[Record]) -> None:
         """Take records of a step. A quantity given again for the same step and columns replaces what it had."""
         now = time.time() if walltime is None else walltime

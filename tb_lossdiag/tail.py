@@ -7,6 +7,7 @@ flush would write. Readers take the values as the newest records; the next write
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -67,10 +68,14 @@ class Tail:
         if self._slots is None or os.getpid() != self._pid:
             return
         self._event_file.settle()
-        if self._event_file.underway.size:  # the disk has not taken it
-            self._write()
-        else:
+        if not self._event_file.underway.size:
             self._slots.remove()
+            self._slots = None
+            return
+        with contextlib.suppress(OSError):  # the disk refuses this, too: what was kept before stays
+            self._write()
+        if self._event_file.ended:
+            self._slots.close()
             self._slots = None
 
     def _due(self, start: float, *, now: bool) -> bool:

@@ -42,6 +42,11 @@ class Underway:
         while self.size > MOST:  # the disk is full: the oldest are given up
             self.size -= len(self._sent.popleft().data)
 
+    def lost(self, count: int) -> None:
+        """The last so many events are not on their way after all."""
+        for _ in range(min(count, len(self._sent))):
+            self.size -= len(self._sent.pop().data)
+
     def arrived(self, left: int) -> None:
         """All but the last `left` bytes are in the file."""
         while self._sent and self.size > left:

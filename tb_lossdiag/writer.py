@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
 import weakref
@@ -14,7 +13,6 @@ import numpy as np
 
 try:
     import torch
-    from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise
@@ -39,11 +37,12 @@ from tb_lossdiag.collect.call import Call
 from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.folder import open_event_files
 from tb_lossdiag.collect.host import Options
-from tb_lossdiag.collect.ranks import PATIENCE, expected_rank
+from tb_lossdiag.collect.ranks import PATIENCE
 from tb_lossdiag.collect.unseen import real, unseen
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.collect.wrapped import bare_scheduler, check_hooks, scaler_of
 from tb_lossdiag.eventfile import EventFile
+from tb_lossdiag.filewriter import FileSummaryWriter
 from tb_lossdiag.past import Past, look
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
@@ -73,7 +72,7 @@ _SCALARS = {
 }
 
 
-class SummaryWriter(TorchSummaryWriter):
+class SummaryWriter(FileSummaryWriter):
     """`torch.utils.tensorboard.SummaryWriter` with `add_diagnostics` and `clip_grad_norm_`.
 
     Args:
@@ -97,19 +96,21 @@ class SummaryWriter(TorchSummaryWriter):
         *,
         scalars: bool = True,
     ) -> None:
-        self._event_file = EventFile()
+        event_file = EventFile()
         past = Past(purged_from=purge_step) if log_dir is None else look(str(log_dir), purge_step)
         self._recorder = Recorder(
-            self._event_file, _as_scalars if scalars else _no_scalars, Cadence(), past
+            event_file, _as_scalars if scalars else _no_scalars, Cadence(), past
         )
-        self._diagnostics = Diagnostics(self._recorder, self._event_file, past.coming)
-        self._closed = self._ready = False
+        self._diagnostics = Diagnostics(self._recorder, event_file, past.coming)
+        self._closed = False
         self._calls = 0
+        event_file.say, event_file.restart = self._recorder.say, self._recorder.restart
         before = set() if log_dir is None else open_event_files(str(log_dir))
-        super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix)
-        self._ready = True
+        super().__init__(
+            event_file, log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix
+        )
         me = weakref.ref(self)  # the file keeps no writer alive
-        self._event_file.open_with(lambda: (writer := me()) and writer._get_file_writer())  # noqa: SLF001
+        event_file.open_with(lambda: (writer := me()) and writer._get_file_writer())  # noqa: SLF001
         ours = self._diagnostics
         ours.guarded.door("tail", ours.take_over, str(self.log_dir), purge_step)
         count = np.array([len(before)], np.float32)
@@ -126,21 +127,13 @@ class SummaryWriter(TorchSummaryWriter):
             "sigterm", sigterm.watch_over, self, SummaryWriter._last_words
         )
 
-    def _open(self) -> None:
+    def _reopen(self) -> None:
         """As torch's writer, a closed one opens again for whoever uses it."""
-        if self._closed:
+        if self._event_file.inherited:
+            self._disown()
+        elif self._closed:
             self._diagnostics.begin_again()
             self._begin()
-
-    def _get_file_writer(self) -> Any:
-        """Torch's one door to the event file; every `add_*` goes through it."""
-        if not self._ready and expected_rank() > 0:
-            return None  # only rank 0 writes the run; another has a file once the user's own add_* needs one
-        self._open()
-        file_writer = super()._get_file_writer()  # type: ignore[no-untyped-call]
-        if file_writer is not self._event_file.file_writer:
-            self._event_file.use(file_writer)
-        return file_writer
 
     def add_diagnostics(
         self,
@@ -188,8 +181,7 @@ class SummaryWriter(TorchSummaryWriter):
         if loss_terms and call.phase == "train":
             terms = ours.by_hand.decompose_terms
             guarded.door("decomposition", lambda: terms(ours.alive(), loss_terms))
-        if self._closed:
-            guarded.door("writing", self._open)
+        guarded.door("writing", self._reopen)
         stop = guarded.seen("recording", ours.add, call, step, when, self._calls)
         self._calls += call.phase == "train"
         if stop is not None:
@@ -238,7 +230,7 @@ class SummaryWriter(TorchSummaryWriter):
             ValueError: an argument has an impossible value, or the name is taken; the message names it.
         """
         interval = check_watch(every, decompose, budget_mb)
-        self._open()
+        self._reopen()
         live = None
         if on_finding is not None or stop_on is not None:
             live = self._judge_live(on_finding, stop_on)
@@ -353,7 +345,8 @@ class SummaryWriter(TorchSummaryWriter):
 
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""
-        if not self._closed:  # else a new file would be opened
+        if not self._closed and not self._event_file.inherited:  # else a new file would be opened
+            self._event_file.try_again()
             self._diagnostics.guarded.door("writing", self._diagnostics.flush)
         self._diagnostics.guarded.door("writing", super().flush)
 
@@ -370,8 +363,11 @@ class SummaryWriter(TorchSummaryWriter):
 
         Models are watched no longer: `watch` them again to go on.
         """
+        if self._event_file.inherited:
+            return
         if not self._closed:
             self._at_end.detach()
+            self._event_file.try_again()
             # Other ranks may never get here when something went wrong on this one.
             patience = 0.0 if sys.exc_info()[0] else PATIENCE
             self._diagnostics.guarded.seen("writing", self._diagnostics.close, patience)
@@ -382,12 +378,11 @@ class SummaryWriter(TorchSummaryWriter):
 
 
 def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:
-    """Write what waits in a writer nobody closed."""
-    diagnostics.close(0.0)
-    if event_file.file_writer is not None:
-        with contextlib.suppress(OSError):  # the folder may be gone
-            event_file.file_writer.flush()
-            diagnostics.guarded.door("tail", diagnostics.forget_tail)
+    """Write what waits in a writer nobody closed; in a forked child there is nothing to write, and no thread that would."""
+    if not event_file.inherited:
+        diagnostics.close(0.0)
+        event_file.close(quietly=True)
+        diagnostics.guarded.door("tail", diagnostics.forget_tail)
 
 
 def _no_scalars(_: list[Part]) -> dict[str, float]:

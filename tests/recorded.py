@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tb_lossdiag.eventfile import RecordWriter
+from tb_lossdiag.eventfile import framed
 from tb_lossdiag.quantities import Quantity, frame_quantities
 from tb_lossdiag.records import Floats, Steps, Table
 from tb_lossdiag.schema import (
@@ -92,11 +93,10 @@ def write_run(
     ]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "events.out.tfevents.0.made").open("wb") as file:
-        out = RecordWriter(file)
-        _event(out, event_pb2.Event(wall_time=start, file_version="brain.Event:2"))
+        _event(file, event_pb2.Event(wall_time=start, file_version="brain.Event:2"))
         for index, fact in enumerate(facts):
             value = fact_value(Tag(FACTS, session), fact, index, start, first=index < DESCRIBED)
-            _event(out, _of([value], index, start))
+            _event(file, _of([value], index, start))
         rows = [0] * len(made)
         for step in steps.tolist():
             values, now = [], start + step * seconds_per_step
@@ -104,15 +104,15 @@ def write_run(
                 if rows[index] < len(frame.steps) and frame.steps[rows[index]] == step:
                     values.append(frame.value(rows[index], now))
                     rows[index] += 1
-            _event(out, _of(values, step, now))
+            _event(file, _of(values, step, now))
 
 
 def _of(values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> event_pb2.Event:
     return event_pb2.Event(step=step, wall_time=walltime, summary=summary_pb2.Summary(value=values))
 
 
-def _event(out: RecordWriter, event: event_pb2.Event) -> None:
-    out.write(event.SerializeToString())
+def _event(out: BinaryIO, event: event_pb2.Event) -> None:
+    out.write(framed(event.SerializeToString()))
 
 
 def windowed(

@@ -128,6 +128,7 @@ class Diagnostics:
         with unseen():
             at = self._name(watches, call, step, unnamed)
         if self.silent:
+            self.by_hand.take()
             return None
         self._take(call, watches, at, time.time() if walltime is None else walltime)
         self.guarded.door("writing", self._hand_over, call, watches, at)
@@ -216,8 +217,8 @@ class Diagnostics:
 
     @property
     def silent(self) -> bool:
-        """Whether another rank writes."""
-        return self._hand.silent
+        """Whether another rank writes, or the process that this one was forked from."""
+        return self._hand.silent or self._event_file.inherited
 
     @property
     def live(self) -> Judge | None:

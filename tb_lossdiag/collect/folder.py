@@ -11,6 +11,8 @@ import socket
 import threading
 from pathlib import Path
 
+from tb_lossdiag.spool import open_files
+
 _NAME = re.compile(r"events\.out\.tfevents\.(?P<time>\d+)\.(?P<host>.+)\.(?P<pid>\d+)\.\d+")
 
 
@@ -25,8 +27,8 @@ def open_event_files(folder: str) -> set[str]:
 
 
 def _open_here() -> set[str]:
-    """Files of this process: every open event writer has a thread that knows its file."""
-    files = set()
+    """Files of this process: our own, and those of stock writers, whose threads know their file."""
+    files = set(open_files())
     for thread in threading.enumerate():
         writer = getattr(getattr(thread, "_record_writer", None), "_writer", None)
         name = getattr(writer, "filename", None)

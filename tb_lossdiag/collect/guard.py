@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tb_lossdiag.collect.unseen import looked_at, unseen
+from tb_lossdiag.warn import warn
 
 T = TypeVar("T")
 
@@ -122,7 +121,10 @@ class Guard:
         message = _words(error)
         if collector not in self._warned:
             self._warned.add(collector)
-            warn(f"Loss Doctor: the {collector} collector failed and is off for a while: {message}")
+            warn(
+                f"Loss Doctor: the {collector} collector failed and is off for a while: {message}",
+                3,
+            )
         self._say({f"failed {collector}": message})
 
     def _unless_resting(self, collector: str, work: Callable[..., T], *given: Any) -> T | None:
@@ -163,11 +165,3 @@ def _words(error: Exception) -> str:
     with contextlib.suppress(Exception):  # its own words may fail
         return f"{type(error).__name__}: {error}"[:500]
     return type(error).__name__
-
-
-def warn(message: str) -> None:
-    """Warn; where warnings are errors, only say it."""
-    try:
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
-    except Warning:
-        print(message, file=sys.stderr)  # noqa: T201  (no exception may leave a training's step)

@@ -80,8 +80,8 @@ class HandOver:
         self.hush()
 
     def hush(self) -> None:
-        """Only rank 0 writes; once another rank, always."""
-        self.silent = self.silent or rank() > 0
+        """Only rank 0 writes, and no forked child; once silent, always."""
+        self.silent = self.silent or rank() > 0 or self._event_file.inherited
 
     def stepped(self, watch: Rows, *, now: bool) -> None:
         """A watched step has been taken; `now`: something in it must reach the file at once."""

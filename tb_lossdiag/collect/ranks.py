@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import distributed
 
-from tb_lossdiag.collect.guard import warn
+from tb_lossdiag.warn import warn
 
 PATIENCE = 1.0
 """Seconds that a rank waits for the others, altogether, at the end and before it: who waits stands still, and the training with it."""
@@ -146,7 +146,7 @@ def listed(ranks: Sequence[int]) -> str:
 
 def tell(words: str) -> None:
     """Say to the user of this process what became of the other ranks."""
-    warn(f"Loss Doctor: {words}")
+    warn(f"Loss Doctor: {words}", 3)
 
 
 def waited(done: Callable[[], bool], patience: float) -> bool:

@@ -71,8 +71,7 @@ def _take(path: Path, event_file: EventFile, purged_from: int | None) -> None:
         kept = [v for v in values if purged_from is None or step < purged_from or _fact(v)]
         if kept:
             event_file([_described(value, first) for value in kept], step, walltime)
-    event_file.commit()
-    event_file.file_writer.flush()
+    event_file.flush()
 
 
 def _missing(left: Leftover, folder: Path) -> Iterator[Event]:

@@ -26,6 +26,7 @@ from tb_lossdiag.collect.sharded import ShardedRows
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.tracing import untraced
 from tb_lossdiag.collect.unseen import real
+from tb_lossdiag.forks import Origin
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 from tb_lossdiag.records import Record
 
@@ -56,6 +57,7 @@ class Watch:
     ) -> None:
         self.rows = rows
         self.counter = StepCounter(host.coming)
+        self._origin = Origin()
         self.reloads = Reloads(subject.optimizer)
         self._spread = spread
         self._absent = host.silent and not isinstance(rows, ShardedRows)
@@ -114,7 +116,7 @@ class Watch:
     @property
     def active(self) -> bool:
         """Whether it still observes."""
-        return bool(self._hooks)
+        return bool(self._hooks) and not self._origin.left()
 
     def holds(self, model: nn.Module) -> bool:
         """Whether it is this model that is watched."""
@@ -181,7 +183,7 @@ class Watch:
     # --- the hooks ---------------------------------------------------------------------------------------------------
 
     def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
-        if not real():
+        if self._origin.left() or not real():
             return
         start = time.perf_counter()
         closure = _closure(optimizer, arguments, named)
@@ -197,7 +199,7 @@ class Watch:
 
     def _after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
         """What is to be raised to stop the training."""
-        if not real():
+        if self._origin.left() or not real():
             return None
         start = time.perf_counter()
         guarded = self._host.guarded

@@ -5,20 +5,20 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter as StockWriter
-from torch.utils.tensorboard import FileWriter
 
 from tb_lossdiag.eventfile import (
     EventFile,
-    RecordWriter,
     framed,
     masked_crc,
-    use_native_checksum,
 )
+from tb_lossdiag.filewriter import FileWriter
 
 
 @given(st.binary())
@@ -27,21 +27,35 @@ def test_checksums_are_tensorboards(data: bytes) -> None:
 
 
 @given(st.lists(st.binary()))
-def test_files_are_tensorboards(records: list[bytes]) -> None:
-    ours, stock = io.BytesIO(), io.BytesIO()
+def test_records_are_tensorboards(records: list[bytes]) -> None:
+    stock = io.BytesIO()
     for data in records:
-        RecordWriter(ours).write(data)
         StockWriter(stock).write(data)
-    assert ours.getvalue() == stock.getvalue()
+    assert b"".join(map(framed, records)) == stock.getvalue()
 
 
-def test_an_unknown_writer_is_left_alone() -> None:
-    assert not use_native_checksum(object())
+def test_a_new_file_is_tensorboards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name, and the event it begins with."""
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.25)
+    stock = EventFileWriter(str(tmp_path / "stock"), filename_suffix=".x")
+    ours = EventFile().make(str(tmp_path / "ours"), 120, ".x", strict=True)
+    for writer in (stock, ours):
+        writer.add_event(event_pb2.Event(step=7))
+        writer.close()
+    (theirs,), (mine,) = ((tmp_path / name).iterdir() for name in ("stock", "ours"))
+    assert mine.read_bytes() == theirs.read_bytes()
+    assert _name(mine) == _name(theirs)
+
+
+def _name(path: Path) -> str:
+    """All but the number, which counts the files of this process."""
+    name, _, _ = path.name.removesuffix(".x").rpartition(".")
+    return name
 
 
 def test_events_wait_for_the_commit_and_come_in_order(tmp_path: Path) -> None:
     event_file = EventFile()
-    event_file.use(FileWriter(str(tmp_path)))
+    event_file.use(FileWriter(event_file.make(str(tmp_path), 120, "", strict=True)))
     for step in range(3):
         event_file([summary_pb2.Summary.Value(tag="loss", simple_value=step)], step, 1.0 + step)
     event_file.file_writer.flush()

@@ -1,0 +1,278 @@
+"""Items on their way to a file, in a thread of their own: a disk that takes none for a while is asked again, and the loop goes on.
+
+Nothing here raises after the constructor. While the disk refuses, what comes waits in memory; what has no room is lost, and said.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+from tb_lossdiag.forks import Origin
+from tb_lossdiag.growing_file import Growing
+
+MOST = 32 * 2**20
+"""Bytes that wait in memory at most."""
+_BATCH = 4 * 2**20
+"""Bytes of one write, about."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+"""Seconds between two attempts, twice as long each time."""
+STUCK = 30.0
+"""Seconds after which a disk that neither takes nor refuses counts as one that refuses."""
+
+Tell = Callable[[str, str], None]
+"""Takes a fact, in whatever thread."""
+
+_SPOOLS: weakref.WeakSet[Spool] = weakref.WeakSet()
+
+
+class Ours(bytes):
+    """An item that is also kept elsewhere until it is written: see `Spool.place`."""
+
+
+class Spool:
+    """What waits for a file.
+
+    Args:
+        make: names the next file: the first, and another one where a file can grow no further.
+        first: every file's first item.
+        tell: takes what becomes of the disk.
+        strict: write the first item at once, and raise if that fails.
+
+    Attributes:
+        gap: something was lost since this was last set to False.
+        failing: why the disk takes nothing at present; None while it does.
+
+    Raises:
+        OSError: the first item cannot be written, and `strict`.
+    """
+
+    def __init__(
+        self, make: Callable[[], Growing], first: bytes, tell: Tell, *, strict: bool
+    ) -> None:
+        self._make, self._first, self._tell = make, first, tell
+        self._origin = Origin()
+        self._file = make()
+        self._change = threading.Condition()
+        self._items: deque[bytes] = deque([first])
+        self._bytes, self._moves, self._lost = len(first), 0, 0
+        self._position = self._ours = 0
+        self._asked = self._closed = self._ended = self._dirty = self.gap = False
+        self.failing: str | None = None
+        self._since = self._pause = self._again_at = self._sync_at = 0.0
+        self._thread: threading.Thread | None = None
+        if strict:
+            try:
+                self._took(self._file.write([first]))
+                self._file.flush()
+            except Exception:
+                self._file.discard()
+                raise
+        _SPOOLS.add(self)
+
+    @property
+    def name(self) -> str:
+        """The present file's."""
+        return self._file.name
+
+    @property
+    def open(self) -> bool:
+        """Whether this process may still write."""
+        return not self._closed and not self._origin.left()
+
+    def put(self, items: Sequence[bytes]) -> int:
+        """Take items, in this order, as far as there is room; how many."""
+        if not self.open:
+            return 0
+        with self._change:
+            taken = sum(1 for _ in takewhile(self._append, items))
+            self._lose(len(items) - taken)
+            self._start()
+            self._wake()
+        return taken
+
+    def place(self) -> tuple[str, int, int]:
+        """The present file, a number of bytes that are whole in it, and how many bytes of `Ours` are not among them."""
+        with self._change:
+            return self.name, self._position, self._ours
+
+    def flush(self) -> bool:
+        """Wait until everything is in the file or the disk has refused it; whether it is."""
+        if not self.open:
+            return True
+        with self._change:
+            self._asked = True
+            self._wake()
+            self._await(lambda: not self._asked)
+            return self.failing is None
+
+    def close(self) -> bool:
+        """The same for the last time, and bring it to the disk itself; what was not taken by then is lost."""
+        if not self.open:
+            return True
+        with self._change:
+            self._closed = True
+            self._wake()
+            self._await(lambda: self._ended)
+            self._lose(len(self._items))
+            return self.failing is None
+
+    # --- with the lock -----------------------------------------------------------------------------------------------
+
+    def _has_room(self, size: int) -> bool:
+        """Whether so many bytes more may wait; waits itself for a slow disk, not for one that refuses."""
+
+        def fits() -> bool:
+            return not self._items or self._bytes + size <= MOST
+
+        if not fits() and self.failing is None:
+            self._wake()
+            self._await(lambda: fits() or self.failing is not None)
+        return fits()
+
+    def _append(self, item: bytes) -> bool:
+        """Let an item wait if there is room."""
+        if not self._has_room(len(item)):
+            return False
+        self._items.append(item)
+        self._bytes += len(item)
+        self._ours += len(item) if isinstance(item, Ours) else 0
+        return True
+
+    def _lose(self, count: int) -> None:
+        self._lost += count
+        self.gap = self.gap or count > 0
+
+    def _start(self) -> None:
+        """See to it that there is a thread, if there can be one: the interpreter may be ending."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="tb_lossdiag", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._thread = None
+
+    def _wake(self) -> None:
+        """Let the thread work; where there is none, or this is it (a forgotten writer may end there), work here."""
+        if self._thread is None or self._thread is threading.current_thread():
+            while not self._ended and self._due() == 0.0:
+                self._move()
+        self._change.notify_all()
+
+    def _await(self, done: Callable[[], bool]) -> None:
+        """Wait as long as something moves."""
+        moves = -1
+        while not done() and moves != self._moves:
+            moves = self._moves
+            self._change.wait_for(done, STUCK)
+        if not done():
+            self._refused(TimeoutError(f"no answer for {STUCK:.0f} s"))
+
+    def _due(self) -> float | None:
+        """Seconds until there is work, None without any."""
+        now = time.monotonic()
+        if self._asked or self._closed:
+            return 0.0
+        if self.failing is not None:
+            return max(self._again_at - now, 0.0)
+        if self._items:
+            return 0.0
+        return max(self._sync_at - now, 0.0) if self._dirty else None
+
+    def _next(self) -> list[bytes]:
+        """What is written next: nothing if all is, which is the time to sync."""
+        found: list[bytes] = []
+        size = 0
+        for item in self._items:
+            if found and size + len(item) > _BATCH:
+                break
+            found.append(item)
+            size += len(item)
+        return found
+
+    def _took(self, count: int) -> None:
+        """The file holds so many items more."""
+        for _ in range(count):
+            item = self._items.popleft()
+            self._bytes -= len(item)
+            self._position += len(item)
+            self._ours -= len(item) if isinstance(item, Ours) else 0
+        if count and not self._dirty:
+            self._dirty, self._sync_at = True, time.monotonic() + self._file.pause
+        self._recovered()
+
+    def _recovered(self) -> None:
+        if self.failing is None:
+            return
+        lost = f"{self._lost} events were lost" if self._lost else "nothing was lost"
+        self._tell("writing again", f"after {time.monotonic() - self._since:.0f} s; {lost}")
+        self.failing, self._lost, self._pause = None, 0, 0.0
+
+    def _refused(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        now = time.monotonic()
+        if self.failing is None:
+            self._since = now
+            self._tell("failed writing", text)
+        self.failing, self._asked = text, False
+        self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._again_at = now + self._pause
+
+    # --- in the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ended:
+            with self._change:
+                while (pause := self._due()) is None or pause > 0:
+                    self._change.wait(pause)
+            self._move()
+
+    def _move(self) -> None:
+        """One write, or what follows the last one."""
+        with self._change:
+            items, asked, last = self._next(), self._asked, self._closed
+        error: Exception | None = None
+        count = 0
+        try:
+            if items:
+                count = self._file.write(items)
+            else:
+                self._rest(asked, last)
+        except Exception as raised:  # noqa: BLE001  (other file systems raise errors of their own)
+            error = raised
+        with self._change:
+            self._moves += 1
+            if error is None:
+                self._took(count)
+                self._asked = self._asked and not (asked and not self._items)
+            elif not items or not self._another(error):
+                self._refused(error)
+            self._ended = last and (not items or self.failing is not None)
+            self._change.notify_all()
+
+    def _rest(self, asked: bool, last: bool) -> None:
+        """Everything is written: show it to who asked, and sync it from time to time."""
+        if asked:
+            self._file.flush()
+        if self._dirty and (last or time.monotonic() >= self._sync_at):
+            self._file.sync()
+            self._dirty = False
+
+    def _another(self, error: Exception) -> bool:
+        """Go on in another file if this one takes no more."""
+        if not self._file.ended_by(error):
+            return False
+        self.gap = self.gap or isinstance(error, FileNotFoundError)
+        self._file, self._position = self._make(), 0
+        self._items.appendleft(self._first)
+        self._bytes += len(self._first)
+        return True
+
+
+def open_files() -> list[str]:
+    """The files that writers of this process have open."""
+    return [spool.name for spool in list(_SPOOLS) if spool.open]
