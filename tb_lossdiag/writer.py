@@ -34,6 +34,7 @@ from tb_lossdiag.collect.arguments import (
 )
 from tb_lossdiag.collect.by_hand import Block
 from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.check_up import clear
 from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.folder import open_event_files
 from tb_lossdiag.collect.host import Options
@@ -370,7 +371,8 @@ class SummaryWriter(FileSummaryWriter):
             self._event_file.try_again()
             # Other ranks may never get here when something went wrong on this one.
             patience = 0.0 if sys.exc_info()[0] else PATIENCE
-            self._diagnostics.guarded.seen("writing", self._diagnostics.close, patience)
+            if not self._diagnostics.guarded.seen("writing", self._diagnostics.close, patience):
+                clear()
         self._closed = True
         self._diagnostics.guarded.door("sigterm", sigterm.let_go, self)
         self._diagnostics.guarded.door("writing", super().close)

@@ -39,13 +39,10 @@ class ByHand:
 
     def check_up(self) -> Block:
         """A `with` block whose loss calls are observed."""
-        return Block(self)
+        return Block(self, self._guarded)
 
     def begin(self) -> None:
         """Observe loss calls."""
-        self._attempt(self._begin)
-
-    def _begin(self) -> None:
         if not self._guarded.rest("check-up"):
             self._open = LossCalls()
             self._open.__enter__()
@@ -54,11 +51,6 @@ class ByHand:
         self, error: tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
     ) -> None:
         """Hold what was seen."""
-        self._attempt(lambda: self._end(error))
-
-    def _end(
-        self, error: tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
-    ) -> None:
         calls, self._open = self._open, None
         if calls is None:
             return
@@ -67,12 +59,6 @@ class ByHand:
             self._guarded.failed("check-up", calls.failure)
         self._held += calls.samples()
         self._say(calls.facts())
-
-    def _attempt(self, work: Callable[[], None]) -> None:
-        """Do a part of a check-up; if it fails, nothing of it may stay behind."""
-        if not self._guarded.went("check-up", work):
-            self._open = None
-            clear()
 
     def loss_inputs(
         self,
@@ -173,15 +159,16 @@ def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | str:
 
 
 class Block:
-    """Observes loss calls while it is open."""
+    """Observes loss calls while it is open; if that fails, nothing of it stays behind."""
 
-    def __init__(self, hand: ByHand) -> None:
+    def __init__(self, hand: ByHand, guarded: Guard) -> None:
         """Observe nothing yet."""
-        self._hand = hand
+        self._hand, self._guarded = hand, guarded
 
     def __enter__(self) -> None:
         """Begin."""
-        self._hand.begin()
+        if not self._guarded.went("check-up", self._hand.begin):
+            clear()
 
     def __exit__(
         self,
@@ -190,4 +177,5 @@ class Block:
         trace: TracebackType | None,
     ) -> None:
         """End; the user's exceptions pass."""
-        self._hand.end((kind, error, trace))
+        if not self._guarded.went("check-up", self._hand.end, (kind, error, trace)):
+            clear()

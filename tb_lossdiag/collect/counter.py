@@ -47,6 +47,11 @@ class StepCounter:
         self._since += 1
         return self.last
 
+    def missed(self, steps: int) -> None:
+        """So many steps were taken without `take`, because counting failed, before the one that has just been taken."""
+        if self._named is None and not self._shared:
+            self.last += steps
+
     @property
     def provisional(self) -> bool:
         """Whether the newest steps wait for the number that they share."""

@@ -233,8 +233,15 @@ class Diagnostics:
         """Hand over and write everything."""
         self.guarded.door("writing", self._hand.flush)
 
-    def close(self, patience: float) -> None:
-        """Write everything and stop observing; what other ranks must add may take so many seconds, or is left out."""
+    def close(self, patience: float) -> bool:
+        """Write everything and stop observing.
+
+        Args:
+            patience: seconds that what other ranks must add may take; else it is left out.
+
+        Returns:
+            True: nothing of ours is installed any more.
+        """
         end = time.monotonic() + patience
         for ref in self._watches:
             self.guarded.door("ranks", _end, ref, max(end - time.monotonic(), 0.0))
@@ -242,6 +249,7 @@ class Diagnostics:
         for ref in self._watches:  # a check-up may have begun; nothing of ours stays installed
             if not self.guarded.went("step", _remove, ref):
                 clear()
+        return True
 
     def begin_again(self) -> None:
         """Go on after `close`: names of watched models are free again."""

@@ -70,14 +70,20 @@ class Watch:
         self._taken = self._put_at = self._asked = 0
         self._said: list[Record] = []
         self._own, self._ended = 0.0, float("nan")
+        self._owed = 0
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
         self._measure = Measure(subject.optimizer, subject.scaler, host.clips)
         self._snapshot: updates.Snapshot | None = None
         self._examiner = None
         if options.check_up and not host.silent:
             self._examiner = Examiner(subject, host, host.rounds, activations=options.activations)
+
+        def ended(*given: Any) -> Exception | None:
+            self._owed += 1  # until it has been counted, so that one failure shifts no later number
+            return self._after(*given)
+
         before = host.guarded.hook("step", self._before)
-        after = host.guarded.hook("step", self._after)
+        after = host.guarded.hook("step", ended)
         self._hooks = [
             subject.optimizer.register_step_pre_hook(untraced(before)),
             subject.optimizer.register_step_post_hook(untraced(after)),
@@ -199,16 +205,19 @@ class Watch:
 
     def _after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
         """What is to be raised to stop the training."""
-        if self._origin.left() or not real():
+        if self._origin.left():
+            return None
+        if not real():
+            self._owed -= 1
             return None
         start = time.perf_counter()
         guarded = self._host.guarded
-        guarded.step()
         if _closure(optimizer, arguments, named):
             guarded.quick("gradient", self._look)
         observed = self._taken % self._options.every == 0
         self.reloads.after_step()
         guarded.door("step", self._end, start)
+        guarded.step()
         if observed:
             guarded.quick("ranks", self.rows.tick)
         if (stop := self._judge()) is None:  # else nothing of ours may be installed
@@ -218,7 +227,10 @@ class Watch:
     def _end(self, start: float) -> None:
         """Hand over what was seen of the step; a part that fails costs none of the others."""
         door = self._host.guarded.door
+        if self._owed > 1:
+            self.counter.missed(self._owed - 1)
         step = self.counter.take()
+        self._owed = 0
         self.rows.provisional = self.counter.provisional
         if self._taken % _UPDATES_EVERY == 0:
             door("layers", self._refresh, step)

@@ -149,6 +149,8 @@ class Closed(Accumulated):
         loss = self.optimizer.step(closure)
         if self.writer is not None:
             self.writer.add_diagnostics(loss=loss, global_step=step)
+        if step % 4 == 3:
+            self.validate(step)
 
 
 class ByHand(Plain):

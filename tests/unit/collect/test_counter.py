@@ -28,6 +28,16 @@ def test_a_number_given_after_the_step_names_that_one() -> None:
     assert counter.take() == 1002
 
 
+def test_a_step_that_was_not_counted_shifts_no_later_one() -> None:
+    counter = StepCounter()
+    assert counter.take() == 0
+    counter.missed(1)
+    assert counter.take() == 2
+    counter.name(7, fresh=True)
+    counter.missed(1)
+    assert counter.take() == 7
+
+
 def test_numbers_given_now_and_then_agree_with_counting() -> None:
     counter = StepCounter()
     for step in range(30):
