@@ -23,6 +23,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two attempts, twice as long each time."""
 STUCK = 30.0
 """Seconds after which a disk that neither takes nor refuses counts as one that refuses."""
+_LOOK = 1.0
+"""Seconds between two looks at whether the thread still lives."""
 
 Tell = Callable[[str, str], None]
 """Takes a fact, in whatever thread."""
@@ -147,9 +149,12 @@ class Spool:
         self._lost += count
         self.gap = self.gap or count > 0
 
+    def _alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def _start(self) -> None:
         """See to it that there is a thread, if there can be one: the interpreter may be ending."""
-        if self._thread is None:
+        if not self._alive():
             self._thread = threading.Thread(target=self._run, name="tb_lossdiag", daemon=True)
             try:
                 self._thread.start()
@@ -158,18 +163,22 @@ class Spool:
 
     def _wake(self) -> None:
         """Let the thread work; where there is none, or this is it (a forgotten writer may end there), work here."""
-        if self._thread is None or self._thread is threading.current_thread():
+        if not self._alive() or self._thread is threading.current_thread():
             while not self._ended and self._due() == 0.0:
                 self._move()
         self._change.notify_all()
 
     def _await(self, done: Callable[[], bool]) -> None:
         """Wait as long as something moves."""
-        moves = -1
-        while not done() and moves != self._moves:
-            moves = self._moves
-            self._change.wait_for(done, STUCK)
-        if not done():
+
+        def over() -> bool:
+            return done() or not self._alive()
+
+        moves, until = self._moves, time.monotonic() + STUCK
+        while not self._change.wait_for(over, _LOOK) and time.monotonic() < until:
+            if moves != self._moves:
+                moves, until = self._moves, time.monotonic() + STUCK
+        if not over():
             self._refused(TimeoutError(f"no answer for {STUCK:.0f} s"))
 
     def _due(self) -> float | None:
@@ -225,6 +234,15 @@ class Spool:
     # --- in the thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001  (a mistake of ours; the next call begins a new thread)
+            with self._change:
+                self._thread = None
+                self._change.notify_all()
+                self._refused(error)
+
+    def _work(self) -> None:
         while not self._ended:
             with self._change:
                 while (pause := self._due()) is None or pause > 0:

@@ -346,10 +346,12 @@ class SummaryWriter(FileSummaryWriter):
 
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""
-        if not self._closed and not self._event_file.inherited:  # else a new file would be opened
-            self._event_file.try_again()
-            self._diagnostics.guarded.door("writing", self._diagnostics.flush)
-        self._diagnostics.guarded.door("writing", super().flush)
+        door = self._diagnostics.guarded.door
+        inherited = door("writing", getattr, self._event_file, "inherited")
+        if not self._closed and not inherited:  # else a new file would be opened
+            door("writing", self._event_file.try_again)
+            door("writing", self._diagnostics.flush)
+        door("writing", super().flush)
 
     def _last_words(self, patience: float) -> None:
         """SIGTERM has come: write everything; the disk may take so many seconds."""
@@ -364,19 +366,20 @@ class SummaryWriter(FileSummaryWriter):
 
         Models are watched no longer: `watch` them again to go on.
         """
-        if self._event_file.inherited:
+        door = self._diagnostics.guarded.door
+        if door("writing", getattr, self._event_file, "inherited"):
             return
         if not self._closed:
             self._at_end.detach()
-            self._event_file.try_again()
+            door("writing", self._event_file.try_again)
             # Other ranks may never get here when something went wrong on this one.
             patience = 0.0 if sys.exc_info()[0] else PATIENCE
             if not self._diagnostics.guarded.seen("writing", self._diagnostics.close, patience):
                 clear()
         self._closed = True
-        self._diagnostics.guarded.door("sigterm", sigterm.let_go, self)
-        self._diagnostics.guarded.door("writing", super().close)
-        self._diagnostics.guarded.door("tail", self._diagnostics.forget_tail)
+        door("sigterm", sigterm.let_go, self)
+        door("writing", super().close)
+        door("tail", self._diagnostics.forget_tail)
 
 
 def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 import time
@@ -164,6 +165,33 @@ def test_without_threads_everything_is_written_at_once(monkeypatch: pytest.Monke
     assert waiting.close()
     assert disk.items == [b"first", b"a", b"b"]
     assert len(disk.synced) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("broken", ["_run", "_work", "_took"])
+def test_a_mistake_in_its_thread_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    ours, disk = spool(made := Disk())[0], made
+
+    def mistake(*_: object) -> None:
+        raise ZeroDivisionError
+
+    begin = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, broken, mistake)
+        ours.put([b"a"])
+        with contextlib.suppress(ZeroDivisionError):
+            ours.flush()
+    ours.put([b"b"])
+    assert ours.flush()
+    assert ours.close()
+    assert time.monotonic() - begin < module.STUCK / 2
+    assert list(dict.fromkeys(disk.items)) == [
+        b"first",
+        b"a",
+        b"b",
+    ]  # "written" may not have been noted
 
 
 def test_synced_now_and_then_off_the_callers_thread_and_at_the_end() -> None:
