@@ -1,8 +1,8 @@
 import { cleanup, fireEvent, render, screen } from "@testing-library/preact";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunDiagnosis, Runs } from "../src/data/types";
-import { App } from "../src/views/App";
-import { useChosenRun } from "../src/views/useRuns";
+import { App } from "../src/shell/App";
+import { useChosenRun } from "../src/shell/useRuns";
 import { makeDiagnosis, makeFinding, makeRun, makeRuns } from "./make";
 
 const HOSTILE = "<img src=x onerror=alert(1)>";

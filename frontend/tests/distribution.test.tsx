@@ -2,7 +2,7 @@ import { cleanup, fireEvent, render, screen } from "@testing-library/preact";
 import { afterEach, expect, test } from "vitest";
 import { Flag } from "../src/data/table";
 import { barAt, distributionAt, edgesOf } from "../src/heat/distribution";
-import { Distribution } from "../src/views/Distribution";
+import { Distribution } from "../src/views/layers/Distribution";
 import { makeMatrix } from "./make";
 
 afterEach(cleanup);

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { columnAt, Flag } from "../src/data/table";
 import { type Arrangement, rowsOf } from "../src/heat/rows";
-import { ago, hasEnded } from "../src/views/age";
-import { coefficient, readClip } from "../src/views/clip";
-import { canStack, contributions, shares } from "../src/views/decompose";
-import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/evidenceLines";
-import { barOf } from "../src/views/Lanes";
+import { ago, hasEnded } from "../src/text/age";
+import { coefficient, readClip } from "../src/views/clipping/clip";
+import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/findings/evidenceLines";
+import { barOf } from "../src/views/overview/Lanes";
+import { canStack, contributions, shares } from "../src/views/terms/decompose";
 import { makeFinding, makeMatrix, makeTable } from "./make";
 
 const TERMS = ["recon", "kl"];

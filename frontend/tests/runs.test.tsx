@@ -1,8 +1,8 @@
 import { cleanup, fireEvent, render, screen, within } from "@testing-library/preact";
 import { afterEach, expect, test } from "vitest";
 import type { RunSummary } from "../src/data/types";
-import { RunsTable } from "../src/views/RunsTable";
-import { type ColumnName, sortedRuns, WORST_FIRST } from "../src/views/runOrder";
+import { RunsTable } from "../src/views/overview/RunsTable";
+import { type ColumnName, sortedRuns, WORST_FIRST } from "../src/views/overview/runOrder";
 import { makeRun, makeRuns } from "./make";
 
 afterEach(cleanup);

@@ -9,8 +9,8 @@ import { csv } from "../src/text/csv";
 import { describeLines, sayStep } from "../src/text/describe";
 import { sectionsOf } from "../src/text/sections";
 import { visible } from "../src/text/visible";
-import { cosinesOf } from "../src/views/Conflict";
-import { acrossRuns, differing, whereOf } from "../src/views/compared";
+import { acrossRuns, differing, whereOf } from "../src/views/compare/compared";
+import { cosinesOf } from "../src/views/terms/Conflict";
 import { makeDiagnosis, makeFinding, makeTable } from "./make";
 
 const FORMAT = { value: String, step: String, place: (step: number) => `step ${step}` };

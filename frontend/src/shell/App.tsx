@@ -1,0 +1,142 @@
+/** The whole page: the bar, and the view that the address names. */
+import type { ComponentType } from "preact";
+import { useEffect, useMemo } from "preact/hooks";
+import { currentAxis, onZoom, setZoom } from "../charts/zoom";
+import { getDiagnosis, getRules } from "../data/client";
+import { type Resource, useResource } from "../data/resource";
+import type { RunDiagnosis, RunSummary, Runs } from "../data/types";
+import { type Place, readRange, type View, writeRange } from "../host/hash";
+import { type Go, usePlace } from "../host/place";
+import { useTheme } from "../host/theme";
+import { type Lang, LangContext, pickLanguage, translate, useText } from "../i18n";
+import { Loaded, Note, Skeleton } from "../parts/States";
+import { Activations } from "../views/activations/Activations";
+import { Clipping } from "../views/clipping/Clipping";
+import { Compare } from "../views/compare/Compare";
+import type { ViewProps } from "../views/context";
+import { Findings } from "../views/findings/Findings";
+import { Gradients } from "../views/layers/Gradients";
+import { Overview } from "../views/overview/Overview";
+import { Report } from "../views/report/Report";
+import { Terms } from "../views/terms/Terms";
+import { Bar } from "./Bar";
+import { Empty } from "./Empty";
+import { useChosenRun, useRuns } from "./useRuns";
+
+const LINK_MS = 300;
+
+const COMPONENTS: Record<View, ComponentType<ViewProps>> = {
+  overview: Overview,
+  findings: Findings,
+  gradients: Gradients,
+  terms: Terms,
+  clipping: Clipping,
+  activations: Activations,
+  compare: Compare,
+  report: Report,
+};
+
+interface ShownProps {
+  runs: Runs;
+  run: RunSummary;
+  place: Place;
+  go: Go;
+  diagnosis: Resource<RunDiagnosis>;
+}
+
+function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
+  const { lang } = useText();
+  const theme = useTheme();
+  const documents = useResource(lang, "", (signal) => getRules(lang, signal));
+  const rules = useMemo(
+    () => new Map((documents.value?.rules ?? []).map((rule) => [rule.code, rule])),
+    [documents.value],
+  );
+  const view = place.view ?? "overview";
+  const Component = COMPONENTS[view];
+  // Nothing can be shown of a run that cannot be read, but the overview still lists the others.
+  if (run.problem !== null && view !== "overview") {
+    return (
+      <main>
+        <Note>{run.problem}</Note>
+      </main>
+    );
+  }
+  if (run.status === "reading" && view !== "overview") {
+    return (
+      <main>
+        <Skeleton />
+      </main>
+    );
+  }
+  return (
+    <main>
+      <Component
+        key={`${view} ${run.run}`}
+        runs={runs}
+        run={run}
+        place={place}
+        go={go}
+        theme={theme}
+        diagnosis={diagnosis}
+        rules={rules}
+      />
+    </main>
+  );
+}
+
+/** The document that TensorBoard gives us has no language and no title. */
+function useDocument(lang: Lang, run: string | undefined): void {
+  useEffect(() => {
+    document.documentElement.lang = lang;
+    const name = translate(lang, "app.title");
+    document.title = run ? `${run} · ${name}` : name;
+  }, [lang, run]);
+}
+
+/** The link names the range of steps in view, and follows it. */
+function useLinkedZoom(place: Place, go: Go): void {
+  useEffect(() => setZoom(readRange(place.x), null, "step"), [place.x]);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = onZoom((range) => {
+      if (currentAxis() !== "step") return;
+      clearTimeout(timer);
+      timer = setTimeout(() => go({ x: writeRange(range) }), LINK_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [go]);
+}
+
+export function App() {
+  const [place, go] = usePlace();
+  const lang = pickLanguage(place.lang);
+  const runs = useRuns(lang, place.run);
+  useLinkedZoom(place, go);
+  const run = useChosenRun(runs.value, place.run);
+  const about =
+    run && run.problem === null && run.status !== "reading" ? JSON.stringify([run.run, lang]) : null;
+  const diagnosis = useResource(about, run?.data_version ?? "", (signal) =>
+    getDiagnosis(run?.run ?? "", lang, signal),
+  );
+  useDocument(lang, run?.run);
+  return (
+    <LangContext.Provider value={lang}>
+      <Bar runs={runs} run={run} causes={diagnosis.value?.findings.length ?? 0} place={place} go={go} />
+      <Loaded resource={runs} what={translate(lang, "runs.heading")}>
+        {(value) =>
+          run ? (
+            <Shown runs={value} run={run} place={place} go={go} diagnosis={diagnosis} />
+          ) : (
+            <main>
+              <Empty runs={value} />
+            </main>
+          )
+        }
+      </Loaded>
+    </LangContext.Provider>
+  );
+}

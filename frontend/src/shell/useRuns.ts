@@ -1,0 +1,82 @@
+/** The list of runs, kept up to date while somebody looks. */
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { getRuns } from "../data/client";
+import type { Resource } from "../data/resource";
+import type { RunSummary, Runs } from "../data/types";
+import { onOccasion, type Pace, pause } from "../host/live";
+import { isShown } from "../host/window";
+import type { Lang } from "../i18n";
+import { sortedRuns, WORST_FIRST } from "../views/overview/runOrder";
+
+export interface LiveRuns extends Resource<Runs> {
+  live: boolean;
+  setLive: (live: boolean) => void;
+  /** Seconds between the server's clock and ours. */
+  skew: number;
+  /** Failures in a row. */
+  failures: number;
+}
+
+interface Held {
+  lang: Lang;
+  value: Runs | undefined;
+  error: Error | undefined;
+  failures: number;
+  skew: number;
+}
+
+/** Whether a run is still being read: the server names a state once every row is of the newest records. */
+function waitingIn(runs: Runs | undefined): boolean {
+  return runs?.state === "";
+}
+
+/** One look at the server: what is held afterwards. */
+async function look(old: Held, lang: Lang, first: string | undefined, signal: AbortSignal): Promise<Held> {
+  const have = old.lang === lang && !old.error ? (old.value?.state ?? "") : "";
+  try {
+    const value = await getRuns(lang, have, first, signal);
+    const same = { lang, error: undefined, failures: 0 };
+    if (value === null) return { ...old, ...same };
+    return { ...same, value, skew: value.now - Date.now() / 1000 };
+  } catch (error) {
+    return { ...old, lang, error: error as Error, failures: old.failures + 1 };
+  }
+}
+
+export function useRuns(lang: Lang, first: string | undefined): LiveRuns {
+  const [held, setHeld] = useState<Held>({ lang, value: undefined, error: undefined, failures: 0, skew: 0 });
+  const [live, setLive] = useState(true);
+  const [tick, setTick] = useState(0);
+  const latest = useRef(held);
+  latest.current = held;
+  const again = useCallback(() => setTick((count) => count + 1), []);
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const plan = (pace: Pace) => {
+      const wait = pause(pace);
+      if (wait !== null) timer = setTimeout(() => (isShown() ? again() : plan(pace)), wait);
+    };
+    look(latest.current, lang, first, abort.signal).then((next) => {
+      if (abort.signal.aborted) return;
+      setHeld(next);
+      plan({ waiting: waitingIn(next.value), failures: next.failures, live });
+    });
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [tick, lang, live]);
+  useEffect(() => onOccasion(again), [again]);
+  const { value, error, failures, skew } = held;
+  const loading = value === undefined && error === undefined;
+  return { value, error, loading, retry: again, live, setLive, skew, failures };
+}
+
+/** The run of the link, or the one that was worst when the page first saw them: the page never changes it by itself. */
+export function useChosenRun(runs: Runs | undefined, name: string | undefined): RunSummary | undefined {
+  const first = useRef<string | undefined>(undefined);
+  const known = runs?.runs ?? [];
+  if (first.current === undefined) first.current = sortedRuns(known, WORST_FIRST)[0]?.run;
+  return known.find(({ run }) => run === name) ?? known.find(({ run }) => run === first.current) ?? known[0];
+}

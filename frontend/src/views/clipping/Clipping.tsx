@@ -1,0 +1,163 @@
+/** Clipping over the steps: the norm against max_norm, the rate, the coefficient, the order, and a sentence that reads them. */
+import { useMemo, useState } from "preact/hooks";
+import { type Line, lineOf } from "../../charts/series";
+import { extentOf } from "../../data/extent";
+import { marksOf } from "../../data/findings";
+import { type Column, columnAt, columnNamed, type Table } from "../../data/table";
+import { type Tables, useTables } from "../../data/tables";
+import { type Key, useText } from "../../i18n";
+import { LinePlot } from "../../parts/LinePlot";
+import { Pick } from "../../parts/Pick";
+import { Loaded, Missing } from "../../parts/States";
+import { formatPercent, formatSteps, formatValue } from "../../text/numbers";
+import type { ViewProps } from "../context";
+import { type ClipReading, coefficientLine, meanOf, readClip } from "./clip";
+
+const WHOLE: [number, number] = [0, 1];
+const QUANTITIES = [
+  "clip_global_norm",
+  "clip_max_norm",
+  "clip_rate_10",
+  "clip_rate_100",
+  "clip_rate_1000",
+  "clip_after_step",
+  "clip_before_unscale",
+] as const;
+const RATES = ["10", "100", "1000"] as const;
+type Records = (typeof RATES)[number];
+const NO_FINDINGS: never[] = [];
+
+interface CallProps extends ViewProps {
+  tables: Tables;
+  norms: Table;
+  norm: Column;
+  maxNorm: Column;
+}
+
+/** SGD takes steps as long as its gradient; Adam and its kin normalise them away. */
+function isPlainSgd(optimizer: string): boolean {
+  return /^sgd/i.test(optimizer);
+}
+
+function Sentence({ reading, norm, diagnosis }: CallProps & { reading: ClipReading }) {
+  const { t, lang } = useText();
+  const optimizer = String(diagnosis.value?.facts.optimizer ?? "");
+  const steps = formatSteps(norm.firstStep[0] ?? null, norm.lastStep.at(-1) ?? null, lang);
+  const median = formatValue(reading.median, lang);
+  const share = formatPercent(reading.clippedShare, lang);
+  return (
+    <p class="reading">
+      {reading.clippedShare > 0 ? t("clip.active", { share, median }) : t("clip.idle", { steps })}{" "}
+      {reading.clippedShare > 0 && optimizer && reading.median < 0.995
+        ? t(isPlainSgd(optimizer) ? "clip.sgd" : "clip.adaptive", { optimizer, median })
+        : ""}{" "}
+      {reading.nonFinite > 0 ? t("clip.nonfinite", { count: reading.nonFinite }) : ""}
+    </p>
+  );
+}
+
+/** When the clip came: after the gradients had been used, or before they were unscaled, it does harm. */
+function Order({ tables, norm }: CallProps) {
+  const { t, lang } = useText();
+  const shares: [string, Key, Key, Key][] = [
+    ["clip_after_step", "clip.late", "clip.inTime", "clip.unseenStep"],
+    ["clip_before_unscale", "clip.scaled", "clip.unscaled", "clip.unseenScale"],
+  ];
+  return (
+    <ul class="readings">
+      {shares.map(([quantity, bad, good, unseen]) => {
+        const table = tables.get(quantity);
+        const share = meanOf(table ? columnNamed(table, norm.name) : undefined);
+        if (share === null) return <li key={quantity}>{t(unseen)}</li>;
+        return <li key={quantity}>{share > 0 ? t(bad, { share: formatPercent(share, lang) }) : t(good)}</li>;
+      })}
+    </ul>
+  );
+}
+
+function useCharts(
+  { tables, norm, maxNorm }: CallProps,
+  records: Records,
+): Record<"norm" | "rate" | "factor", Line[]> {
+  const { t, lang } = useText();
+  return useMemo(() => {
+    const rates = tables.get(`clip_rate_${records}`);
+    const rate = rates ? columnNamed(rates, norm.name) : undefined;
+    return {
+      norm: [lineOf(t("clip.norm"), norm), { ...lineOf(t("clip.max"), maxNorm), nonFinite: [] }],
+      rate: rate ? [lineOf(t("clip.rate"), rate)] : [],
+      factor: [coefficientLine(t("clip.coefficient"), norm, maxNorm)],
+    };
+  }, [tables, norm, maxNorm, records, lang]);
+}
+
+function Call(props: CallProps) {
+  const { norms, norm, maxNorm, theme, diagnosis, run } = props;
+  const { t } = useText();
+  const reading = useMemo(() => readClip(norm, maxNorm), [norm, maxNorm]);
+  const [records, setRecords] = useState<Records>("100");
+  const lines = useCharts(props, records);
+  const findings = diagnosis.value?.findings ?? NO_FINDINGS;
+  const marks = useMemo(() => marksOf(findings.filter(({ code }) => code.startsWith("LD3"))), [findings]);
+  const common = { theme, about: run.run, extent: extentOf(run), records: norms.records };
+  return (
+    <section>
+      {norm.name && norms.columns.length > 1 ? <h3>{t("clip.call", { name: norm.name })}</h3> : null}
+      <Sentence reading={reading} {...props} />
+      <LinePlot
+        {...common}
+        lines={lines.norm}
+        marks={marks}
+        label={t("clip.normHeading")}
+        height={240}
+        startLog
+      />
+      <h3>{t("clip.rateHeading", { count: records })}</h3>
+      <Pick
+        label={t("clip.rateOver")}
+        value={records}
+        options={RATES}
+        name={(option) => option}
+        choose={setRecords}
+      />
+      <LinePlot {...common} lines={lines.rate} label={t("clip.rate")} height={130} bounds={WHOLE} percent />
+      <h3>{t("clip.coefficientHeading")}</h3>
+      <LinePlot {...common} lines={lines.factor} label={t("clip.coefficient")} height={150} bounds={WHOLE} />
+      <h3>{t("clip.order")}</h3>
+      <Order {...props} />
+    </section>
+  );
+}
+
+function Calls(props: ViewProps & { tables: Tables }) {
+  const norms = props.tables.get("clip_global_norm");
+  const maxima = props.tables.get("clip_max_norm");
+  const calls = useMemo(() => {
+    if (!norms || !maxima || norms.buckets === 0) return [];
+    return norms.columns.flatMap((name, index) => {
+      const maxNorm = columnNamed(maxima, name);
+      return maxNorm ? [{ name, norm: columnAt(norms, index), maxNorm }] : [];
+    });
+  }, [norms, maxima]);
+  if (!norms || calls.length === 0) return <Missing quantity="clip_global_norm" />;
+  return (
+    <>
+      {calls.map(({ name, norm, maxNorm }) => (
+        <Call key={name} {...props} norms={norms} norm={norm} maxNorm={maxNorm} />
+      ))}
+    </>
+  );
+}
+
+export function Clipping(props: ViewProps) {
+  const { t } = useText();
+  const tables = useTables(props.run, QUANTITIES);
+  return (
+    <section>
+      <h2>{t("clip.heading")}</h2>
+      <Loaded resource={tables} what={t("clip.heading")}>
+        {(loaded) => <Calls {...props} tables={loaded} />}
+      </Loaded>
+    </section>
+  );
+}

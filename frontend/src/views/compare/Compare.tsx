@@ -1,0 +1,223 @@
+/** Two to four runs beside each other: what differs, which findings they share, the same curves and pictures on the same scales. */
+
+import { useMemo } from "preact/hooks";
+import { getDiagnosis } from "../../data/client";
+import { idOf } from "../../data/findings";
+import { useResource } from "../../data/resource";
+import { type RunDiagnosis, type RunSummary, toNumber } from "../../data/types";
+import { readNames, writeNames } from "../../host/hash";
+import { useText } from "../../i18n";
+import { PlaceLink } from "../../parts/PlaceLink";
+import { Scroll } from "../../parts/Scroll";
+import { Loaded, Note } from "../../parts/States";
+import { SeverityMark, StatusChip } from "../../parts/Status";
+import { capital } from "../../text/describe";
+import { formatInteger, formatValue } from "../../text/numbers";
+import { spanStart } from "../../text/spans";
+import type { ViewProps } from "../context";
+import { AlignPick } from "./AlignPick";
+import { CompareHeat } from "./CompareHeat";
+import { CompareTwo } from "./CompareTwo";
+import { acrossRuns, differing, LETTERS, whereOf } from "./compared";
+import { Together } from "./Together";
+import { useAligned } from "./useAligned";
+
+const MOST = 4;
+
+type Chosen = ViewProps & { chosen: RunSummary[] };
+
+function Chooser({ runs, run, place, go, chosen }: Chosen) {
+  const { t } = useText();
+  const names = chosen.map((entry) => entry.run);
+  const others = runs.runs.filter((entry) => !names.includes(entry.run) && entry.problem === null);
+  const set = (next: string[]) => go({ cmp: writeNames(next.filter((name) => name !== run.run)) });
+  return (
+    <div class="controls">
+      {chosen.map((entry, at) => (
+        <span class="chosen" key={entry.run}>
+          <strong>{LETTERS[at]}</strong> {entry.run} <StatusChip status={entry.status} />{" "}
+          {at > 0 ? (
+            <button type="button" onClick={() => set(names.filter((name) => name !== entry.run))}>
+              {t("compare.remove", { run: entry.run })}
+            </button>
+          ) : null}
+        </span>
+      ))}
+      {chosen.length < MOST && others.length > 0 ? (
+        <label>
+          {t("compare.add")}{" "}
+          <select value="" onChange={(event) => set([...names, event.currentTarget.value])} key={place.cmp}>
+            <option value="" disabled>
+              {t("compare.choose")}
+            </option>
+            {others.map((entry) => (
+              <option key={entry.run} value={entry.run}>
+                {entry.run}
+              </option>
+            ))}
+          </select>
+        </label>
+      ) : null}
+    </div>
+  );
+}
+
+function Heads({ chosen }: { chosen: RunSummary[] }) {
+  return (
+    <>
+      {chosen.map((entry, at) => (
+        <th scope="col" key={entry.run}>
+          {LETTERS[at]} {entry.run}
+        </th>
+      ))}
+    </>
+  );
+}
+
+/** What was recorded about the runs, where it differs. */
+function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiagnosis[] }) {
+  const { t, lang } = useText();
+  const rows = useMemo(() => {
+    const own = chosen.map((entry) => ({
+      [t("runs.steps")]: formatInteger(entry.last_step, lang),
+      [t("runs.loss")]: formatValue(toNumber(entry.loss), lang),
+    }));
+    return differing(diagnoses.map(({ facts }, at) => ({ ...facts, ...own[at] })));
+  }, [chosen, diagnoses, lang]);
+  if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
+  return (
+    <Scroll label={t("compare.fact")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("compare.fact")}</th>
+            <Heads chosen={chosen} />
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([name, values]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              {values.map((value, at) => (
+                <td key={chosen[at]?.run}>{value}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDiagnosis[] }) {
+  const { t, lang } = useText();
+  const rows = useMemo(() => acrossRuns(diagnoses), [diagnoses]);
+  if (rows.length === 0) return <Note>{t("compare.noFindings")}</Note>;
+  return (
+    <Scroll label={t("runs.findings")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("runs.findings")}</th>
+            <th scope="col">{t("compare.where")}</th>
+            <Heads chosen={chosen} />
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.key}>
+              <th scope="row">
+                {row.code} {row.title} <span class="muted">{row.subject}</span>
+              </th>
+              <td>
+                {whereOf(row) === "one"
+                  ? t("compare.only", { run: LETTERS[row.found.findIndex((finding) => finding)] ?? "" })
+                  : t(`compare.${whereOf(row) === "all" ? "both" : "some"}`)}
+              </td>
+              {row.found.map((finding, at) => (
+                <td key={chosen[at]?.run}>
+                  {finding ? (
+                    <PlaceLink
+                      place={place}
+                      change={{ run: chosen[at]?.run ?? "", view: "findings", f: idOf(finding) }}
+                      go={go}
+                    >
+                      <SeverityMark severity={finding.severity} />{" "}
+                      {spanStart(t, lang, finding.first_step, finding.last_step)}
+                    </PlaceLink>
+                  ) : (
+                    "–"
+                  )}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+const CURVES = ["loss", "validation_loss", "global_norm", "clip_global_norm"] as const;
+
+function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
+  const { t } = useText();
+  const { chosen } = props;
+  const aligned = useAligned(props);
+  const curves = CURVES.filter((quantity) => chosen.some((entry) => entry.quantities.includes(quantity)));
+  return (
+    <>
+      {chosen.length === 2 ? (
+        <CompareTwo chosen={chosen} place={props.place} go={props.go} />
+      ) : (
+        <>
+          <h2>{t("compare.facts")}</h2>
+          <Facts chosen={chosen} diagnoses={props.diagnoses} />
+          <h2>{t("compare.findings")}</h2>
+          <Findings {...props} />
+        </>
+      )}
+      <AlignPick {...props} aligned={aligned} />
+      <div class="panels">
+        {curves.map((quantity) => (
+          <Together
+            key={quantity}
+            {...{ chosen, aligned, quantity }}
+            theme={props.theme}
+            label={capital(t(`stat.${quantity}`))}
+          />
+        ))}
+      </div>
+      <CompareHeat {...props} aligned={aligned} />
+    </>
+  );
+}
+
+export function Compare(props: ViewProps) {
+  const { run, runs, place } = props;
+  const { t, lang } = useText();
+  const chosen = useMemo(() => {
+    const others = readNames(place.cmp).flatMap((name) => {
+      const found = runs.runs.find((entry) => entry.run === name && entry.problem === null);
+      return found && found.run !== run.run ? [found] : [];
+    });
+    return [run, ...others].slice(0, MOST);
+  }, [place.cmp, run, runs]);
+  const about = chosen.length > 1 ? JSON.stringify([lang, chosen.map((entry) => entry.run)]) : null;
+  const diagnoses = useResource(about, chosen.map((entry) => entry.data_version).join(), (signal) =>
+    Promise.all(chosen.map((entry) => getDiagnosis(entry.run, lang, signal))),
+  );
+  return (
+    <section>
+      <h2>{t("view.compare")}</h2>
+      <Chooser {...props} chosen={chosen} />
+      {chosen.length < 2 ? (
+        <Note>{t(runs.runs.length < 2 ? "compare.alone" : "compare.second")}</Note>
+      ) : (
+        <Loaded resource={diagnoses} what={t("view.compare")}>
+          {(value) => <Drawn {...props} chosen={chosen} diagnoses={value} />}
+        </Loaded>
+      )}
+    </section>
+  );
+}

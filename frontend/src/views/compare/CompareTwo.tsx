@@ -1,0 +1,179 @@
+/** Two runs as the server compares them: what a change fixed, what it brought, where curves part, what was set differently. */
+import { getComparison } from "../../data/client";
+import { idOf } from "../../data/findings";
+import { useResource } from "../../data/resource";
+import { type Comparison, type Finding, type Parting, type RunSummary, toNumber } from "../../data/types";
+import type { Place } from "../../host/hash";
+import type { Go } from "../../host/place";
+import { type Key, useText } from "../../i18n";
+import { PlaceLink } from "../../parts/PlaceLink";
+import { Scroll } from "../../parts/Scroll";
+import { Loaded, Note } from "../../parts/States";
+import { SeverityMark } from "../../parts/Status";
+import { formatInteger, formatValue } from "../../text/numbers";
+import { spanStart } from "../../text/spans";
+import { LETTERS } from "./compared";
+
+interface Props {
+  chosen: RunSummary[];
+  place: Place;
+  go: Go;
+}
+
+interface Entry {
+  finding: Finding;
+  /** The run whose finding it is. */
+  at: 0 | 1;
+  why?: string;
+}
+
+function Entries({ title, entries, chosen, place, go }: Props & { title: Key; entries: Entry[] }) {
+  const { t, lang } = useText();
+  if (entries.length === 0) return null;
+  return (
+    <>
+      <h3>{t(title, { count: entries.length })}</h3>
+      <ul>
+        {entries.map(({ finding, at, why }) => (
+          <li key={`${at} ${finding.code} ${finding.subject}`}>
+            <PlaceLink
+              place={place}
+              change={{ run: chosen[at]?.run ?? "", view: "findings", f: idOf(finding) }}
+              go={go}
+            >
+              <SeverityMark severity={finding.severity} /> {finding.code} {finding.title}
+            </PlaceLink>{" "}
+            <span class="muted">
+              {finding.subject} {LETTERS[at]}, {spanStart(t, lang, finding.first_step, finding.last_step)}
+            </span>
+            {why ? <div class="muted">{why}</div> : null}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Findings({ found, ...props }: Props & { found: Comparison["findings"] }) {
+  const { t } = useText();
+  const all = [...found.fixed, ...found.new, ...found.still, ...found.unclear];
+  if (all.length === 0) return <Note>{t("compare.noFindings")}</Note>;
+  return (
+    <>
+      <Entries
+        {...props}
+        title="compare.fixed"
+        entries={found.fixed.map((finding) => ({ finding, at: 0 }))}
+      />
+      <Entries {...props} title="compare.new" entries={found.new.map((finding) => ({ finding, at: 1 }))} />
+      <Entries
+        {...props}
+        title="compare.still"
+        entries={found.still.map(({ b }) => ({ finding: b, at: 1 }))}
+      />
+      <Entries
+        {...props}
+        title="compare.unclear"
+        entries={found.unclear.map(({ in: side, finding, reason }) => ({
+          finding,
+          at: side === "a" ? 0 : 1,
+          why: reason,
+        }))}
+      />
+    </>
+  );
+}
+
+function Curves({ curves }: { curves: Parting[] }) {
+  const { t, lang } = useText();
+  if (curves.length === 0) return <Note>{t("compare.noCurves")}</Note>;
+  const step = (value: number | null) => (value === null ? "–" : formatInteger(value, lang));
+  return (
+    <Scroll label={t("compare.curves")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("compare.curve")}</th>
+            <th scope="col">{t("compare.firstDifference")}</th>
+            <th scope="col">{t("compare.partsAt")}</th>
+            <th scope="col">A</th>
+            <th scope="col">B</th>
+          </tr>
+        </thead>
+        <tbody>
+          {curves.map((curve) => (
+            <tr key={`${curve.quantity} ${curve.column}`}>
+              <th scope="row">
+                {curve.quantity} <span class="muted">{curve.column}</span>
+              </th>
+              <td>
+                {curve.first_difference === null ? t("compare.identical") : step(curve.first_difference)}
+              </td>
+              <td>
+                {curve.parts_at === null && curve.first_difference !== null
+                  ? t("compare.noise")
+                  : step(curve.parts_at)}
+              </td>
+              <td>{formatValue(toNumber(curve.a), lang)}</td>
+              <td>{formatValue(toNumber(curve.b), lang)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function Facts({ facts, chosen }: { facts: Comparison["facts"]; chosen: RunSummary[] }) {
+  const { t } = useText();
+  if (facts.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
+  return (
+    <Scroll label={t("compare.fact")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("compare.fact")}</th>
+            {chosen.map((entry, at) => (
+              <th scope="col" key={entry.run}>
+                {LETTERS[at]} {entry.run}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {facts.map(({ name, a, b }) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>{a || "–"}</td>
+              <td>{b || "–"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+export function CompareTwo(props: Props) {
+  const { chosen } = props;
+  const { t, lang } = useText();
+  const [a, b] = chosen;
+  const about = a && b ? JSON.stringify([lang, a.run, b.run]) : null;
+  const comparison = useResource(about, `${a?.data_version},${b?.data_version}`, (signal) =>
+    getComparison(a?.run ?? "", b?.run ?? "", lang, signal),
+  );
+  return (
+    <Loaded resource={comparison} what={t("view.compare")}>
+      {(found) => (
+        <>
+          <h2>{t("compare.findings")}</h2>
+          <Findings {...props} found={found.findings} />
+          <h2>{t("compare.curves")}</h2>
+          <Curves curves={found.curves} />
+          <h2>{t("compare.facts")}</h2>
+          <Facts facts={found.facts} chosen={chosen} />
+        </>
+      )}
+    </Loaded>
+  );
+}

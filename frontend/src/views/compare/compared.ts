@@ -1,0 +1,53 @@
+/** What two to four runs have in common and where they differ. */
+import type { Finding, RunDiagnosis } from "../../data/types";
+
+/** What the runs are called for short. */
+export const LETTERS = ["A", "B", "C", "D"] as const;
+
+/** A finding across runs: by rule and subject, each run's own or none. */
+export interface Shared {
+  key: string;
+  code: string;
+  title: string;
+  subject: string;
+  found: (Finding | null)[];
+}
+
+export type Where = "all" | "some" | "one";
+
+export function acrossRuns(diagnoses: RunDiagnosis[]): Shared[] {
+  const entries = new Map<string, Shared>();
+  diagnoses.forEach((diagnosis, at) => {
+    for (const finding of everyFinding(diagnosis.findings)) {
+      const key = JSON.stringify([finding.code, finding.subject]);
+      const { code, title, subject } = finding;
+      const entry = entries.get(key) ?? { key, code, title, subject, found: diagnoses.map(() => null) };
+      entry.found[at] ??= finding;
+      entries.set(key, entry);
+    }
+  });
+  return [...entries.values()];
+}
+
+/** Findings and what they explain: a cause in one run may be a symptom in another. */
+function everyFinding(findings: Finding[]): Finding[] {
+  return findings.flatMap((finding) => [finding, ...everyFinding(finding.explains)]);
+}
+
+export function whereOf({ found }: Shared): Where {
+  const count = found.filter((finding) => finding !== null).length;
+  if (count === found.length) return "all";
+  return count === 1 ? "one" : "some";
+}
+
+/** Facts whose values differ, by name. */
+export function differing(facts: Record<string, unknown>[]): [string, string[]][] {
+  const names = [...new Set(facts.flatMap((own) => Object.keys(own)))].sort();
+  const rows = names.map((name): [string, string[]] => [name, facts.map((own) => text(own[name]))]);
+  return rows.filter(([, values]) => new Set(values).size > 1);
+}
+
+function text(value: unknown): string {
+  if (value === undefined || value === null) return "–";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,206 @@
+/** One finding in the order of a reader's questions: what, where, on what evidence, how to fix it, why. */
+import { useState } from "preact/hooks";
+import { fileName, save } from "../../charts/export";
+import { limited, setZoom } from "../../charts/zoom";
+import { extentOf } from "../../data/extent";
+import { idOf } from "../../data/findings";
+import { type Finding, type Rule, toNumber } from "../../data/types";
+import { linkTo } from "../../host/place";
+import { hostWindow } from "../../host/window";
+import { useText } from "../../i18n";
+import { copyText } from "../../parts/Copy";
+import { Folded } from "../../parts/Folded";
+import { Markdown, Sentence } from "../../parts/Markdown";
+import { PlaceLink } from "../../parts/PlaceLink";
+import { SeverityMark } from "../../parts/Status";
+import { formatValue } from "../../text/numbers";
+import { type Sections, sectionsOf } from "../../text/sections";
+import { spanStart } from "../../text/spans";
+import type { ViewProps } from "../context";
+import { EvidenceCharts } from "./Evidence";
+import { Moments } from "./Moments";
+
+type Props = ViewProps & { finding: Finding };
+
+const MOST_LAYERS = 6;
+
+/** The layers that the evidence names, and which view shows them. */
+function Layers({ finding, place, go }: Pick<Props, "finding" | "place" | "go">) {
+  const { t } = useText();
+  const named = finding.evidence.filter(({ quantity, column }) => column !== "" && isOfLayers(quantity));
+  const layers = [...new Set(named.map(({ column }) => column))];
+  return (
+    <>
+      {layers.slice(0, MOST_LAYERS).map((layer) => (
+        <PlaceLink key={layer} class="layer-link" place={place} change={{ view: "gradients", layer }} go={go}>
+          <code>{layer}</code>
+        </PlaceLink>
+      ))}
+      {layers.length > MOST_LAYERS ? t("findings.moreLayers", { count: layers.length - MOST_LAYERS }) : ""}
+    </>
+  );
+}
+
+function isOfLayers(quantity: string): boolean {
+  return /^(gradient|parameter|update|activation|dead|saturated|zero)_/.test(quantity);
+}
+
+function Where({ finding, run, place, go }: Pick<Props, "finding" | "run" | "place" | "go">) {
+  const { t, lang } = useText();
+  const extent = extentOf(run);
+  const width = Math.max(4, finding.last_step - finding.first_step);
+  const show = () =>
+    setZoom(limited([finding.first_step - width / 2, finding.last_step + width / 2], extent));
+  return (
+    <section>
+      <h3>{t("findings.where")}</h3>
+      <p>
+        {spanStart(t, lang, finding.first_step, finding.last_step)} ·{" "}
+        {t(finding.ongoing ? "findings.still" : "findings.stopped")}
+        {finding.subject ? (
+          <>
+            {" · "}
+            <code>{finding.subject}</code>
+          </>
+        ) : null}{" "}
+        <button type="button" onClick={show}>
+          {t("findings.zoom")}
+        </button>{" "}
+        <Layers finding={finding} place={place} go={go} />
+      </p>
+    </section>
+  );
+}
+
+/** How the rule decides, with its thresholds and this run's numbers beside them. */
+function RulePart({ finding, rule, how }: { finding: Finding; rule: Rule | undefined; how: string }) {
+  const { t, lang } = useText();
+  const numbers = Object.entries(finding.numbers).map(([name, value]) => [name, toNumber(value)] as const);
+  const thresholds = Object.entries(rule?.thresholds ?? {});
+  return (
+    <section>
+      <h3>{t("findings.rule")}</h3>
+      <div>
+        {how ? <Markdown source={how} /> : null}
+        <dl class="numbers">
+          {numbers.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name.replaceAll("_", " ")}</dt>
+              <dd>{formatValue(value, lang)}</dd>
+            </div>
+          ))}
+        </dl>
+        {thresholds.length > 0 ? (
+          <Folded title={t("findings.thresholds")}>
+            <dl class="numbers">
+              {thresholds.map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name.replaceAll("_", " ")}</dt>
+                  <dd>{typeof value === "number" ? formatValue(value, lang) : String(value)}</dd>
+                </div>
+              ))}
+            </dl>
+          </Folded>
+        ) : null}
+      </div>
+    </section>
+  );
+}
+
+function Prose({ title, source }: { title: string; source: string }) {
+  if (source === "") return null;
+  return (
+    <section>
+      <h3>{title}</h3>
+      <Markdown source={source} />
+    </section>
+  );
+}
+
+/** Link, JSON, and the whole documentation of the rule. */
+function Sharing({ finding, run, place }: Pick<Props, "finding" | "run" | "place">) {
+  const { t } = useText();
+  const [done, setDone] = useState(false);
+  const link = new URL(
+    linkTo({ ...place, run: run.run, view: "findings", f: idOf(finding) }),
+    hostWindow().location.href,
+  );
+  const name = fileName(run.run, finding.code);
+  return (
+    <p class="sharing">
+      <button type="button" onClick={async () => setDone(await copyText(link.href))} aria-live="polite">
+        {t(done ? "copy.done" : "bar.link")}
+      </button>
+      <button
+        type="button"
+        onClick={() => save(`${name}.json`, JSON.stringify(finding, null, 2), "application/json")}
+      >
+        {t("export.as", { kind: "JSON" })}
+      </button>
+    </p>
+  );
+}
+
+function Symptoms({ finding, place, go }: Pick<Props, "finding" | "place" | "go">) {
+  const { t, lang } = useText();
+  const count = finding.explains.length;
+  if (count === 0) return null;
+  return (
+    <details>
+      <summary>{t("findings.explains", { count })}</summary>
+      <ul>
+        {finding.explains.map((symptom) => (
+          <li key={idOf(symptom)}>
+            <SeverityMark severity={symptom.severity} />{" "}
+            <PlaceLink place={place} change={{ view: "findings", f: idOf(symptom) }} go={go}>
+              {symptom.code} {symptom.title}
+            </PlaceLink>{" "}
+            <span class="muted">{spanStart(t, lang, symptom.first_step, symptom.last_step)}</span>
+            <p>
+              <Sentence text={symptom.message} />
+            </p>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+const NOTHING: Sections = { why: "", how: "", guards: "" };
+
+export function Detail(props: Props) {
+  const { finding, rules, run, place, go } = props;
+  const { t } = useText();
+  const rule = rules.get(finding.code);
+  const { why, how, guards } = rule ? sectionsOf(rule.documentation) : NOTHING;
+  return (
+    <>
+      <p class="back">
+        <PlaceLink place={place} change={{ f: "" }} go={go}>
+          ← {t("findings.back")}
+        </PlaceLink>
+      </p>
+      <h2>
+        <SeverityMark severity={finding.severity} /> {finding.title} <span class="muted">{finding.code}</span>
+      </h2>
+      <section>
+        <h3>{t("findings.what")}</h3>
+        <p>
+          <Sentence text={finding.message} />
+        </p>
+      </section>
+      <Where finding={finding} run={run} place={place} go={go} />
+      <Moments finding={finding} />
+      <EvidenceCharts finding={finding} run={run} theme={props.theme} />
+      <section>
+        <h3>{t("findings.fix")}</h3>
+        <Markdown source={finding.advice} />
+      </section>
+      <RulePart finding={finding} rule={rule} how={how} />
+      <Prose title={t("findings.why")} source={why} />
+      <Prose title={t("findings.guards")} source={guards} />
+      <Symptoms finding={finding} place={place} go={go} />
+      <Sharing finding={finding} run={run} place={place} />
+    </>
+  );
+}

@@ -1,0 +1,52 @@
+/** Which findings are listed: by severity, by words, without those that were muted. */
+import { type Filter, idOf } from "../../data/findings";
+import type { Finding } from "../../data/types";
+import { useText } from "../../i18n";
+import { Pick } from "../../parts/Pick";
+
+interface Props {
+  filter: Filter;
+  change: (part: Partial<Filter>) => void;
+  open: Finding | undefined;
+  mute: (finding: Finding) => void;
+}
+
+const SEVERITIES = ["all", "error", "warning", "info"] as const;
+
+export function FilterBar({ filter, change, open, mute }: Props) {
+  const { t } = useText();
+  return (
+    <div class="controls">
+      <Pick
+        label={t("filter.severity")}
+        value={filter.severity}
+        options={SEVERITIES}
+        name={(option) => (option === "all" ? t("filter.all") : t(`severity.${option}`))}
+        choose={(severity) => change({ severity })}
+      />
+      <label>
+        {t("filter.words")}{" "}
+        <input
+          type="search"
+          value={filter.words}
+          onInput={(event) => change({ words: event.currentTarget.value })}
+        />
+      </label>
+      {open ? (
+        <button type="button" onClick={() => mute(open)}>
+          {t(filter.muted.has(idOf(open)) ? "filter.unmute" : "filter.mute")}
+        </button>
+      ) : null}
+      {filter.muted.size > 0 ? (
+        <label>
+          <input
+            type="checkbox"
+            checked={filter.showMuted}
+            onChange={() => change({ showMuted: !filter.showMuted })}
+          />{" "}
+          {t("filter.showMuted", { count: filter.muted.size })}
+        </label>
+      ) : null}
+    </div>
+  );
+}

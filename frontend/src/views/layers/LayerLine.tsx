@@ -1,0 +1,108 @@
+/** One layer over the steps: everything that was recorded of it, each quantity a chart, with the findings about it. */
+import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
+import { lineOf } from "../../charts/series";
+import { extentOf } from "../../data/extent";
+import { marksOf } from "../../data/findings";
+import { columnNamed, type Table } from "../../data/table";
+import { useColumn } from "../../data/tables";
+import type { Finding } from "../../data/types";
+import { type Key, useText } from "../../i18n";
+import { LinePlot } from "../../parts/LinePlot";
+import { PlaceLink } from "../../parts/PlaceLink";
+import { Loaded } from "../../parts/States";
+import { capital } from "../../text/describe";
+import type { ViewProps } from "../context";
+
+/** Findings whose subject or evidence names the layer. */
+export function findingsAbout(findings: Finding[], layer: string): Finding[] {
+  return findings.filter(
+    (finding) => finding.subject === layer || finding.evidence.some(({ column }) => column === layer),
+  );
+}
+
+const NO_FINDINGS: Finding[] = [];
+
+/** What is drawn of a parameter, with the rule of thumb where there is one. */
+const OF_PARAMETER = ["gradient_norm", "update_ratio", "gradient_share", "parameter_norm"] as const;
+const OF_MODULE = [
+  "activation_mean",
+  "activation_std",
+  "dead_share",
+  "saturated_share",
+  "zero_share",
+] as const;
+/** Update over weight: around a thousandth is the usual rule of thumb. */
+const RULE_OF_THUMB = 1e-3;
+
+type Props = ViewProps & {
+  layer: string;
+  /** A further panel. */
+  children?: ComponentChildren;
+};
+
+function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; quantity: string }) {
+  const { t } = useText();
+  const findings = props.diagnosis.value?.findings ?? NO_FINDINGS;
+  const name = t(`stat.${quantity}` as Key);
+  const column = columnNamed(table, layer);
+  const lines = useMemo(() => (column ? [lineOf(name, column)] : []), [table, layer, name]);
+  const marks = useMemo(() => marksOf(findingsAbout(findings, layer)), [findings, layer]);
+  const thresholds = useMemo(
+    () => (quantity === "update_ratio" ? [{ value: RULE_OF_THUMB, label: t("updates.thumb") }] : []),
+    [quantity, name],
+  );
+  if (lines.length === 0) return null;
+  return (
+    <LinePlot
+      lines={lines}
+      marks={marks}
+      thresholds={thresholds}
+      theme={props.theme}
+      label={`${name}: ${layer}`}
+      about={props.run.run}
+      extent={extentOf(props.run)}
+      height={180}
+      startLog={quantity === "update_ratio"}
+      records={table.records}
+    />
+  );
+}
+
+function Quantity(props: Props & { quantity: string }) {
+  const { t } = useText();
+  const { run, layer, quantity } = props;
+  const table = useColumn(run, quantity, layer);
+  // What is recorded of modules has no column for a parameter, and the other way round.
+  if (table.value === null) return null;
+  return (
+    <div>
+      <h4>{capital(t(`stat.${quantity}` as Key))}</h4>
+      <Loaded resource={table} what={quantity}>
+        {(value) => (value ? <Drawn {...props} table={value} /> : null)}
+      </Loaded>
+    </div>
+  );
+}
+
+export function LayerLine(props: Props) {
+  const { t } = useText();
+  const { run, layer } = props;
+  const wanted = [...OF_PARAMETER, ...OF_MODULE].filter((quantity) => run.quantities.includes(quantity));
+  return (
+    <section class="layer" aria-label={t("gradients.layer", { layer })}>
+      <h3>
+        {t("gradients.layer", { layer })}{" "}
+        <PlaceLink place={props.place} change={{ layer: "" }} go={props.go}>
+          {t("gradients.close")}
+        </PlaceLink>
+      </h3>
+      <div class="panels">
+        {wanted.map((quantity) => (
+          <Quantity key={quantity + layer} {...props} quantity={quantity} />
+        ))}
+        {props.children}
+      </div>
+    </section>
+  );
+}

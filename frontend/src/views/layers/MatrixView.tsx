@@ -1,0 +1,214 @@
+/** One matrix with its controls, what stands out in it, and the layer that was picked. */
+import { useMemo, useState } from "preact/hooks";
+import { extentOf } from "../../data/extent";
+import { marksOf } from "../../data/findings";
+import type { Matrix } from "../../data/table";
+import { useMatrixInView } from "../../data/tables";
+import { type Event, eventsOf } from "../../heat/events";
+import { domainOf, ratioDomain } from "../../heat/grid";
+import { type Cell, HeatMap, type HeatProps } from "../../heat/HeatMap";
+import { Legend } from "../../heat/Legend";
+import { type Colours, SEQUENTIAL } from "../../heat/lut";
+import { ORDERS, type Order, rowsOf } from "../../heat/rows";
+import { overMedian, type Scale } from "../../heat/scale";
+import { useColourRange } from "../../heat/useColourRange";
+import { useSpan } from "../../heat/useSpan";
+import { recall, remember } from "../../host/storage";
+import { useText } from "../../i18n";
+import { Pick } from "../../parts/Pick";
+import { Note } from "../../parts/States";
+import { formatInteger } from "../../text/numbers";
+import type { ViewProps } from "../context";
+import { readCell } from "./cells";
+import { Distribution } from "./Distribution";
+import { Events } from "./Events";
+import { useUnfolded } from "./Gradients";
+import { LayerLine } from "./LayerLine";
+import { MatrixTable } from "./MatrixTable";
+import { RowRange } from "./RowRange";
+import { Saving } from "./Saving";
+
+type Props = ViewProps & { whole: Matrix; scale: Scale; heading: string };
+
+const DEPTHS = ["0", "1", "2", "3", "4"] as const;
+const NO_FINDINGS: never[] = [];
+
+function useArrangement(whole: Matrix) {
+  const [filter, setFilter] = useState("");
+  const [order, setOrder] = useState<Order>("model");
+  const [depth, setDepth] = useState<(typeof DEPTHS)[number]>("0");
+  const [unfolded, toggle] = useUnfolded();
+  const rows = useMemo(
+    () => rowsOf(whole, { filter, order, depth: Number(depth), unfolded }),
+    [whole, filter, order, depth, unfolded],
+  );
+  return { filter, setFilter, order, setOrder, depth, setDepth, unfolded, toggle, rows };
+}
+
+function Controls(
+  props: ReturnType<typeof useArrangement> & { colours: Colours; paint: (c: Colours) => void },
+) {
+  const { t } = useText();
+  return (
+    <div class="controls">
+      <label>
+        {t("gradients.filter")}{" "}
+        <input
+          type="search"
+          value={props.filter}
+          onInput={(event) => props.setFilter(event.currentTarget.value)}
+        />
+      </label>
+      <Pick
+        label={t("gradients.order")}
+        value={props.order}
+        options={ORDERS}
+        name={(order) => t(`gradients.order.${order}`)}
+        choose={props.setOrder}
+      />
+      <Pick
+        label={t("gradients.fold")}
+        value={props.depth}
+        options={DEPTHS}
+        name={(depth) => (depth === "0" ? t("gradients.unfolded") : t("gradients.depth", { depth }))}
+        choose={props.setDepth}
+      />
+      {[...props.unfolded].map((module) => (
+        <button type="button" key={module} onClick={() => props.toggle(module)}>
+          {t("gradients.foldAgain", { module })}
+        </button>
+      ))}
+      <Pick
+        label={t("gradients.colours")}
+        value={props.colours === "diverging" ? "viridis" : props.colours}
+        options={SEQUENTIAL}
+        name={(name) => t(`colours.${name}`)}
+        choose={props.paint}
+      />
+    </div>
+  );
+}
+
+/** The colours the user likes, kept; ratios have two directions and their own colours. */
+function useColours(scale: Scale): [Colours, (colours: Colours) => void] {
+  const [own, setOwn] = useState<Colours>(
+    () => SEQUENTIAL.find((name) => name === recall("colours")) ?? "viridis",
+  );
+  const choose = (colours: Colours) => {
+    remember("colours", colours);
+    setOwn(colours);
+  };
+  return [scale === "median" ? "diverging" : own, choose];
+}
+
+function summaryOf(whole: Matrix, events: Event[], t: ReturnType<typeof useText>["t"], lang: string): string {
+  return t("gradients.summary", {
+    layers: formatInteger(whole.columns.length, lang),
+    records: formatInteger(whole.records, lang),
+    broken: events.filter(({ kind }) => kind !== "spike").length,
+    spikes: events.filter(({ kind }) => kind === "spike").length,
+  });
+}
+
+/** Scaled matrices and their colour range; the recorded numbers stay in `whole` and `fine`. */
+function useScaled(whole: Matrix, fine: Matrix | undefined, scale: Scale) {
+  const painted = useMemo(() => (scale === "median" ? overMedian(whole) : whole), [whole, scale]);
+  const medians = whole.median;
+  const closer = useMemo(
+    () => (fine && scale === "median" ? overMedian(fine, medians) : fine),
+    [fine, medians, scale],
+  );
+  const domain = useMemo(
+    () => (scale === "median" ? ratioDomain(painted.max) : domainOf(painted.max)),
+    [painted, scale],
+  );
+  return { painted, closer, domain };
+}
+
+/** Everything about the heat map that is chosen or follows from it. */
+function useHeat(props: Props, { rows, toggle }: ReturnType<typeof useArrangement>) {
+  const { whole, scale, heading, run, place, go, theme } = props;
+  const { t, lang } = useText();
+  const [span, setSpan] = useSpan(rows);
+  const [cell, setCell] = useState<Cell | null>(null);
+  const [tabled, setTabled] = useState(false);
+  const [colours, paint] = useColours(scale);
+  const recorded = useMatrixInView(run, whole.quantity, whole.records <= whole.buckets).value;
+  const { painted, closer, domain } = useScaled(whole, recorded, scale);
+  const range = useColourRange(`${whole.quantity} ${scale}`, domain, [painted.max]);
+  const events = useMemo(() => eventsOf(whole), [whole]);
+  const findings = props.diagnosis.value?.findings ?? NO_FINDINGS;
+  const marks = useMemo(() => marksOf(findings), [findings]);
+  const extent = useMemo(() => extentOf(run), [run.first_step, run.last_step]);
+  const say = (at: Cell) => readCell(recorded ?? whole, whole, rows[at.row], at.step, t, lang);
+  const open = ({ row }: Cell) => {
+    const [name, columns] = [rows[row]?.name ?? "", rows[row]?.columns ?? []];
+    if (columns.length > 1) toggle(name);
+    else go({ layer: name });
+  };
+  const chosen = place.layer ? whole.columns.indexOf(place.layer) : -1;
+  const heat: HeatProps = {
+    ...{ whole: painted, fine: closer, rows, range, colours, extent, marks, theme, say, open, span, setSpan },
+    selected: rows.findIndex((row) => row.columns.length === 1 && row.columns[0] === chosen),
+    label: `${heading}: ${run.run}`,
+    summary: summaryOf(whole, events, t, lang),
+    point: setCell,
+    table: () => setTabled(!tabled),
+  };
+  const unit = scale === "median" ? t("scale.median") : whole.unit;
+  return { heat, range, unit, paint, events, cell, tabled, setTabled, picked: chosen >= 0 };
+}
+
+type Heat = ReturnType<typeof useHeat>;
+
+/** The heat map with what explains it. */
+function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props & Heat) {
+  const { t } = useText();
+  const { rows, span, setSpan, colours, say } = heat;
+  return (
+    <>
+      <Legend range={range} unit={unit} colours={colours} />
+      <HeatMap key={rows.length} {...heat} />
+      <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
+      <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
+      <Saving heat={heat} run={props.run.run} heading={props.heading} />
+      <MatrixTable
+        matrix={props.whole}
+        rows={rows}
+        open={tabled}
+        toggle={setTabled}
+        pick={(layer) => props.go({ layer })}
+      />
+    </>
+  );
+}
+
+/** The picked layer over the steps, and among all layers at the cursor. */
+function Picked({ heat, range, unit, cell, ...props }: Props & Heat & { layer: string }) {
+  const { t } = useText();
+  const { heading, scale } = props;
+  return (
+    <LayerLine {...props}>
+      <Distribution
+        {...{ whole: heat.whole, fine: heat.fine, limits: range.limits, unit, layer: props.layer }}
+        step={cell?.step}
+        stat={scale === "absolute" ? heading : `${heading}, ${t(`scale.${scale}`)}`}
+      />
+    </LayerLine>
+  );
+}
+
+export function MatrixView(props: Props) {
+  const { whole, place, go } = props;
+  const { t } = useText();
+  const arrangement = useArrangement(whole);
+  const heat = useHeat(props, arrangement);
+  return (
+    <>
+      <Controls {...arrangement} colours={heat.heat.colours} paint={heat.paint} />
+      <Events events={heat.events} matrix={whole} open={(layer) => go({ layer })} />
+      {arrangement.rows.length === 0 ? <Note>{t("gradients.noMatch")}</Note> : <Shown {...props} {...heat} />}
+      {heat.picked && place.layer ? <Picked {...props} {...heat} layer={place.layer} /> : null}
+    </>
+  );
+}

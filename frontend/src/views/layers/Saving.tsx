@@ -1,0 +1,39 @@
+/** Saving a heat map: its picture as it is in view, and all numbers behind it. */
+import { paletteOf } from "../../charts/palette";
+import { currentZoom } from "../../charts/zoom";
+import type { Matrix } from "../../data/table";
+import { type HeatProps, useHeatOption } from "../../heat/HeatMap";
+import { heatHeight } from "../../heat/heatOption";
+import type { Row } from "../../heat/rows";
+import { useText } from "../../i18n";
+import { Export } from "../../parts/Export";
+import { formatSteps } from "../../text/numbers";
+
+export function Saving({ heat, run, heading }: { heat: HeatProps; run: string; heading: string }) {
+  const { lang } = useText();
+  const option = useHeatOption(heat);
+  const [from, to] = currentZoom() ?? heat.extent;
+  const sheet = () => ({
+    ...{ option, palette: paletteOf(heat.theme), height: heatHeight(heat.rows.length) },
+    ...{ extent: heat.extent, zoom: currentZoom() },
+    title: `${heading} · ${run} · ${formatSteps(Math.ceil(from), Math.floor(to), lang)}`,
+  });
+  return <Export name={[run, heading]} sheet={sheet} rows={() => rowsOfMatrix(run, heat.whole, heat.rows)} />;
+}
+
+/** One row per cell that holds anything. */
+export function rowsOfMatrix(run: string, matrix: Matrix, rows: Row[]): (string | number | null)[][] {
+  const head = ["run", "layer", "first_step", "last_step", "max", "flags"];
+  const cells = rows.flatMap(({ name, columns }) =>
+    columns.flatMap((column) =>
+      Array.from({ length: matrix.buckets }, (_, bucket) => {
+        const at = column * matrix.buckets + bucket;
+        const value = matrix.max[at] ?? NaN;
+        const layer = matrix.columns[column] ?? name;
+        const steps = [matrix.firstStep[bucket] ?? 0, matrix.lastStep[bucket] ?? 0];
+        return [run, layer, ...steps, Number.isFinite(value) ? value : null, matrix.flags[at] ?? 0];
+      }),
+    ),
+  );
+  return [head, ...cells];
+}

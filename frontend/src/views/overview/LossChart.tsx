@@ -1,0 +1,62 @@
+/** Training and validation loss with the findings painted behind them. */
+import { useMemo } from "preact/hooks";
+import { lineOf } from "../../charts/series";
+import { extentOf } from "../../data/extent";
+import { marksOf, restartMarks } from "../../data/findings";
+import { columnAt } from "../../data/table";
+import { type Tables, useTables } from "../../data/tables";
+import type { Finding, Restart, RunSummary } from "../../data/types";
+import type { Theme } from "../../host/theme";
+import { useText } from "../../i18n";
+import { LinePlot } from "../../parts/LinePlot";
+import { Loaded, Missing } from "../../parts/States";
+
+const QUANTITIES = ["loss", "validation_loss"] as const;
+
+interface Props {
+  run: RunSummary;
+  findings: Finding[];
+  restarts: Restart[];
+  theme: Theme;
+}
+
+function Drawn({ tables, findings, restarts, theme, run }: Props & { tables: Tables }) {
+  const { t, lang } = useText();
+  const lines = useMemo(() => {
+    const names = { loss: t("loss.training"), validation_loss: t("loss.validation") };
+    return QUANTITIES.flatMap((quantity) => {
+      const table = tables.get(quantity);
+      return table && table.columns.length > 0 ? [lineOf(names[quantity], columnAt(table, 0))] : [];
+    });
+  }, [tables, lang]);
+  const marks = useMemo(
+    () => [...marksOf(findings), ...restartMarks(restarts, t("restarts.mark"))],
+    [findings, restarts, lang],
+  );
+  if (lines.length === 0) return <Missing quantity="loss" />;
+  return (
+    <LinePlot
+      lines={lines}
+      marks={marks}
+      about={run.run}
+      extent={extentOf(run)}
+      theme={theme}
+      label={t("loss.heading")}
+      height={260}
+      records={tables.get("loss")?.records ?? 0}
+    />
+  );
+}
+
+export function LossChart(props: Props) {
+  const { t } = useText();
+  const tables = useTables(props.run, QUANTITIES);
+  return (
+    <section>
+      <h2>{t("loss.heading")}</h2>
+      <Loaded resource={tables} what={t("loss.heading")}>
+        {(value) => <Drawn {...props} tables={value} />}
+      </Loaded>
+    </section>
+  );
+}

@@ -1,0 +1,60 @@
+/** The diagnosis as a file: the very texts of the command line, of this run or of all. */
+import { useState } from "preact/hooks";
+import { getReport, type ReportFormat, reportLink } from "../../data/client";
+import { useResource } from "../../data/resource";
+import { useText } from "../../i18n";
+import { CodeBlock } from "../../parts/Copy";
+import { Pick } from "../../parts/Pick";
+import { Loaded } from "../../parts/States";
+import type { ViewProps } from "../context";
+
+const FORMATS: readonly ReportFormat[] = ["md", "json", "csv"];
+const SCOPES = ["one", "all"] as const;
+const LONGEST = 100_000;
+
+export function Report({ run }: ViewProps) {
+  const { t, lang } = useText();
+  const [format, setFormat] = useState<ReportFormat>("md");
+  const [scope, setScope] = useState<(typeof SCOPES)[number]>("one");
+  const name = scope === "one" ? run.run : undefined;
+  const about = JSON.stringify([name, format, lang]);
+  const text = useResource(about, run.data_version, (signal) => getReport(name, format, lang, signal));
+  return (
+    <section>
+      <h2>{t("report.heading")}</h2>
+      <p class="muted">{t("report.explain")}</p>
+      <div class="controls">
+        <Pick
+          label={t("report.scope")}
+          value={scope}
+          options={SCOPES}
+          name={(option) => t(`report.${option}`)}
+          choose={setScope}
+        />
+        <Pick
+          label={t("report.format")}
+          value={format}
+          options={FORMATS}
+          name={(option) => t(`report.${option}`)}
+          choose={setFormat}
+        />
+        {FORMATS.map((option) => (
+          <a key={option} href={reportLink(name, option, lang)} download={`loss-doctor.${option}`}>
+            {t("report.save", { format: t(`report.${option}`) })}
+          </a>
+        ))}
+      </div>
+      <Loaded resource={text} what={t("report.heading")}>
+        {(value) => (
+          <>
+            {value.length > LONGEST ? <p class="muted">{t("report.cut")}</p> : null}
+            <CodeBlock text={value.slice(0, LONGEST)} />
+          </>
+        )}
+      </Loaded>
+      <p class="muted">
+        {t("report.command")} <code>tb-lossdiag check --format json</code>
+      </p>
+    </section>
+  );
+}
