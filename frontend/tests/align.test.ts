@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "vitest";
-import { currentAxis, currentZoom, onZoom, setAxis, setZoom } from "../src/charts/zoom";
 import { BY_STEP, byClock, byFinding, commonExtent, sharedFinding, warped } from "../src/data/align";
 import { interpolate } from "../src/data/interpolate";
+import { currentAxis, currentZoom, onZoom, setAxis, setZoom } from "../src/data/zoom";
+import { reachOf } from "../src/heat/canvas";
 import { columnSpans } from "../src/heat/grid";
-import { reachOf } from "../src/heat/surface";
 import { formatDuration, formatOffset } from "../src/text/numbers";
 import { makeDiagnosis, makeFinding, makeMatrix, makeTable } from "./make";
 

@@ -5,7 +5,7 @@ import { stretchesOf } from "../src/charts/lineSeries";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
 import type { LineSpec } from "../src/charts/spec";
-import { withZoom } from "../src/charts/zoom";
+import { withZoom } from "../src/charts/withZoom";
 import { columnAt, Flag } from "../src/data/table";
 import { RAIL } from "../src/heat/events";
 import { heatOption, shortName } from "../src/heat/heatOption";

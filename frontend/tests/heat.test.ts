@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Flag, type Table } from "../src/data/table";
+import { pixelOf, sourceFor } from "../src/heat/canvas";
 import { eventsOf, RAIL, railOf } from "../src/heat/events";
 import {
   ABOVE,
@@ -17,7 +18,6 @@ import {
 import { lutOf, SEQUENTIAL } from "../src/heat/lut";
 import { lookOf, paint } from "../src/heat/painter";
 import { over, overMedian } from "../src/heat/scale";
-import { pixelOf, sourceFor } from "../src/heat/surface";
 import { makeMatrix, makeTable } from "./make";
 
 const INK = { lut: lutOf("viridis"), page: pixelOf("#ffffff") };

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { anomalyFrom, type Board, moved, selected, zoomKey } from "../src/charts/keys";
-import { currentZoom, limited, onZoom, setZoom } from "../src/charts/zoom";
+import { currentZoom, limited, onZoom, setZoom } from "../src/data/zoom";
 
 const BOARD: Board = {
   steps: [0, 10, 20, 30, 40],

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { describeLines, sayStep } from "../src/charts/describe";
 import { fileName, rowsOfLines, svgOf } from "../src/charts/export";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf } from "../src/charts/series";
@@ -6,7 +7,6 @@ import { columnAt, Flag } from "../src/data/table";
 import { pause } from "../src/host/live";
 import { translate } from "../src/i18n";
 import { csv } from "../src/text/csv";
-import { describeLines, sayStep } from "../src/text/describe";
 import { sectionsOf } from "../src/text/sections";
 import { visible } from "../src/text/visible";
 import { acrossRuns, differing, whereOf } from "../src/views/compare/compared";

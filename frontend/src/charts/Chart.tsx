@@ -1,8 +1,9 @@
 /** The one wrapper around the chart library: it owns the instance, its size, its zoom and its end. */
 import { useEffect, useRef } from "preact/hooks";
+import { currentZoom, limited, onZoom, type Range, setZoom } from "../data/zoom";
 import { type ECharts, init } from "../vendor";
-import type { Option } from "./lineOption";
-import { currentZoom, limited, onZoom, type Range, setZoom, withZoom } from "./zoom";
+import type { Option } from "./spec";
+import { withZoom } from "./withZoom";
 
 interface Props {
   option: Option;

@@ -1,11 +1,12 @@
 /** Pictures and numbers of a chart as files; everything is made in the page, nothing is asked of anybody. */
 
+import type { Range } from "../data/zoom";
 import { visible } from "../text/visible";
 import { init } from "../vendor";
-import type { Option } from "./lineOption";
 import type { Palette } from "./palette";
 import type { Line } from "./series";
-import { type Range, withZoom } from "./zoom";
+import type { Option } from "./spec";
+import { withZoom } from "./withZoom";
 
 const WIDTH = 1200;
 const TITLE = 34;

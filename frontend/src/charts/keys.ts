@@ -1,5 +1,5 @@
 /** Keys of a chart that has the focus, the same for lines and heat maps. */
-import { currentZoom, limited, movedBy, type Range, setZoom, zoomedBy } from "./zoom";
+import { currentZoom, limited, movedBy, type Range, setZoom, zoomedBy } from "../data/zoom";
 
 /** Where the data cursor is: position among the steps, and among the rows of a heat map. */
 export interface Cursor {

@@ -1,9 +1,7 @@
 /** ECharts option of a line chart: a pure function from a spec to a plain object. */
 import { bandSeries, lineSeries, zeroSeries } from "./lineSeries";
 import { floorOf, type Line } from "./series";
-import type { LineSpec } from "./spec";
-
-export type Option = Record<string, unknown>;
+import type { LineSpec, Option } from "./spec";
 
 function axisBase(spec: LineSpec): Option {
   const { palette } = spec;

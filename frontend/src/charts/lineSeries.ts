@@ -1,7 +1,6 @@
 /** The series of a line chart: the line with its marks, the band of extremes, and the zeros a log axis cannot show. */
-import type { Option } from "./lineOption";
 import type { Line } from "./series";
-import type { LineSpec } from "./spec";
+import type { LineSpec, Option } from "./spec";
 
 const DASHES = ["solid", "dashed", "dotted"] as const;
 

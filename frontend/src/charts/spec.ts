@@ -1,16 +1,11 @@
 /** What a line chart is told; plain data, so that the option builders stay pure. */
-import type { Severity } from "../data/types";
+import type { Mark } from "../data/findings";
+import type { Range } from "../data/zoom";
 import type { Palette } from "./palette";
 import type { Line } from "./series";
-import type { Range } from "./zoom";
 
-/** A step range painted behind the lines. */
-export interface Mark {
-  first: number;
-  last: number;
-  severity: Severity;
-  label: string;
-}
+/** What ECharts is given. */
+export type Option = Record<string, unknown>;
 
 export interface Words {
   step: string;

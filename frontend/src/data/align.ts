@@ -1,8 +1,9 @@
 /** Runs side by side by something else than their steps: time since their start, epochs, tokens, or a finding that all of them have. */
-import type { Axis, Clock, Range } from "../charts/zoom";
+
 import { interpolate } from "./interpolate";
 import type { Table } from "./table";
 import type { Finding, RunDiagnosis } from "./types";
+import type { Axis, Clock, Range } from "./zoom";
 
 /** From a run's steps to places on the common axis, and back. */
 export interface Warp {

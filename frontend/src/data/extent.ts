@@ -1,6 +1,7 @@
 /** First and last step of runs. */
-import type { Range } from "../charts/zoom";
+
 import type { RunSummary } from "./types";
+import type { Range } from "./zoom";
 
 export function extentOf(...runs: RunSummary[]): Range {
   const firsts = runs.flatMap(({ first_step }) => (first_step === null ? [] : [first_step]));

@@ -1,6 +1,5 @@
 /** Small questions about findings that several views ask. */
-import type { Mark } from "../charts/spec";
-import type { Finding, OutcomeKind, Restart, RunDiagnosis } from "./types";
+import type { Finding, OutcomeKind, Restart, RunDiagnosis, Severity } from "./types";
 
 /** Identifies a finding in a link: stable as long as the rule finds the same thing at the same place. */
 export function idOf(finding: Finding): string {
@@ -15,6 +14,14 @@ export function findById(findings: Finding[], id: string | undefined): Finding |
     if (inside) return inside;
   }
   return undefined;
+}
+
+/** A step range painted behind a chart. */
+export interface Mark {
+  first: number;
+  last: number;
+  severity: Severity;
+  label: string;
 }
 
 /** Ranges to paint behind a chart: one per cause. */

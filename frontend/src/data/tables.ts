@@ -1,10 +1,11 @@
 /** Several tables of one run at once; only those that were recorded are asked for, and only what is in view. */
-import { type Range, useAxis, useSettledZoom } from "../charts/zoom";
+
 import type { Alignment } from "./align";
 import { getMatrix, getTable, type Part } from "./client";
 import { type Resource, useResource } from "./resource";
 import type { Matrix, Table } from "./table";
 import type { RunSummary } from "./types";
+import { type Range, useAxis, useSettledZoom } from "./zoom";
 
 export type Tables = ReadonlyMap<string, Table>;
 

@@ -3,14 +3,15 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { Chart } from "../charts/Chart";
 import type { Board, Cursor } from "../charts/keys";
 import { paletteOf } from "../charts/palette";
-import type { Mark } from "../charts/spec";
-import type { Range } from "../charts/zoom";
+import type { Mark } from "../data/findings";
 import { Flag, type Matrix } from "../data/table";
+import type { Range } from "../data/zoom";
 import type { Theme } from "../host/theme";
 import { useText } from "../i18n";
-import { Surface as Keys } from "../parts/Surface";
+import { Keyboard } from "../parts/Keyboard";
 import { formatInteger } from "../text/numbers";
 import type { ECharts } from "../vendor";
+import { HeatCanvas } from "./canvas";
 import { railOf } from "./events";
 import { followMouse } from "./gestures";
 import { bucketAt } from "./grid";
@@ -19,7 +20,6 @@ import { labelsOf, titleOf } from "./labels";
 import type { Colours } from "./lut";
 import type { Row } from "./rows";
 import { type Span, showing, spanIn, zoomedRows } from "./span";
-import { Surface } from "./surface";
 import type { ColourRange } from "./useColourRange";
 
 /** A cell: position among the rows, and a step in it. */
@@ -66,8 +66,8 @@ export function useHeatOption(props: HeatProps) {
   const [first, last] = props.extent;
   const [top, bottom] = spanIn(props.span, rows.length);
   const { lang } = useText();
-  const surface = useRef<Surface | null>(null);
-  surface.current ??= new Surface();
+  const canvas = useRef<HeatCanvas | null>(null);
+  canvas.current ??= new HeatCanvas();
   const rail = useMemo(() => railOf(whole), [whole]);
   const widest = useMemo(() => rows.reduce((most, row) => Math.max(most, titleOf(row).length), 0), [rows]);
   return useMemo(() => {
@@ -85,7 +85,7 @@ export function useHeatOption(props: HeatProps) {
       marks,
       rail,
       railSteps: whole.firstStep,
-      draw: (frame) => surface.current?.draw(picture, frame) ?? null,
+      draw: (frame) => canvas.current?.draw(picture, frame) ?? null,
     });
   }, [
     whole,
@@ -186,7 +186,7 @@ export function HeatMap(props: HeatProps) {
   const ready = useMouse(latest, chart);
   useEffect(() => setCursor(null), [rows]);
   return (
-    <Keys
+    <Keyboard
       class="heat"
       label={props.label}
       summary={props.summary}
@@ -209,7 +209,7 @@ export function HeatMap(props: HeatProps) {
         ready={ready}
       />
       <Crosshair chart={chart.current} cell={cursor} span={seen(props)} rows={rows.length} />
-    </Keys>
+    </Keyboard>
   );
 }
 

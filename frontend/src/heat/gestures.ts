@@ -1,5 +1,5 @@
 /** Mouse on a heat map: shift and wheel zooms the rows, dragging moves rows and steps, with Alt it zooms into a box. */
-import { currentZoom, limited, type Range, setZoom } from "../charts/zoom";
+import { currentZoom, limited, type Range, setZoom } from "../data/zoom";
 import type { ECharts } from "../vendor";
 import { pictureOf } from "./heatOption";
 import { movedRows, rowsBetween, type Span, spanIn, zoomedRows } from "./span";

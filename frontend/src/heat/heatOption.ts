@@ -1,8 +1,8 @@
 /** ECharts option of the heat map: the library's axes and zoom around one painted picture. */
-import type { Option } from "../charts/lineOption";
 import type { Palette } from "../charts/palette";
-import type { Mark } from "../charts/spec";
-import type { Range } from "../charts/zoom";
+import type { Option } from "../charts/spec";
+import type { Mark } from "../data/findings";
+import type { Range } from "../data/zoom";
 import { RAIL } from "./events";
 
 /** Where the picture goes (CSS pixels) and which steps it shows. */

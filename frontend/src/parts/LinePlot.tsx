@@ -1,21 +1,22 @@
 /** A line chart with what belongs to it: keys and words, the switch of the axis, exports, the numbers as a table. */
 import { useMemo, useRef, useState } from "preact/hooks";
 import { Chart } from "../charts/Chart";
+import { describeLines, sayStep } from "../charts/describe";
 import { rowsOfLines } from "../charts/export";
 import type { Board, Cursor } from "../charts/keys";
-import { lineOption, type Option } from "../charts/lineOption";
+import { lineOption } from "../charts/lineOption";
 import { paletteOf } from "../charts/palette";
 import { type Line, wantsLog } from "../charts/series";
-import type { LineSpec, Mark, OtherAxis } from "../charts/spec";
-import { currentZoom, type Range } from "../charts/zoom";
+import type { LineSpec, Option, OtherAxis } from "../charts/spec";
+import type { Mark } from "../data/findings";
+import { currentZoom, type Range } from "../data/zoom";
 import type { Theme } from "../host/theme";
 import { type T, useText } from "../i18n";
-import { describeLines, sayStep } from "../text/describe";
 import { formatInteger, formatPercent, formatValue } from "../text/numbers";
 import type { ECharts } from "../vendor";
 import { Export } from "./Export";
+import { Keyboard } from "./Keyboard";
 import { NumberTable, sampleSteps } from "./NumberTable";
-import { Surface } from "./Surface";
 
 export interface PlotProps {
   lines: Line[];
@@ -105,7 +106,7 @@ function LogSwitch({ log, choose }: { log: boolean; choose: (log: boolean) => vo
   );
 }
 
-function Saving(props: PlotProps & { option: Option; spec: LineSpec; height: number }) {
+function SavePlot(props: PlotProps & { option: Option; spec: LineSpec; height: number }) {
   const { about, label, lines, option, spec, height } = props;
   const [from, to] = currentZoom() ?? spec.extent;
   const steps = `${spec.format.step(Math.ceil(from))} – ${spec.format.step(Math.floor(to))}`;
@@ -139,7 +140,7 @@ export function LinePlot(props: PlotProps) {
   };
   return (
     <figure class="plot">
-      <Surface
+      <Keyboard
         label={label}
         summary={summary}
         board={board}
@@ -156,11 +157,11 @@ export function LinePlot(props: PlotProps) {
             chart.current = instance;
           }}
         />
-      </Surface>
+      </Keyboard>
       <figcaption>
         {possible ? <LogSwitch log={log} choose={setChoice} /> : null}
         <Notes props={props} drawn={Math.max(0, ...lines.map((line) => line.points.length))} />
-        <Saving {...props} option={option} spec={spec} height={height} />
+        <SavePlot {...props} option={option} spec={spec} height={height} />
         <NumberTable lines={lines} spec={spec} open={tabled} toggle={setTabled} />
       </figcaption>
     </figure>

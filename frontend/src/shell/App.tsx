@@ -1,10 +1,10 @@
 /** The whole page: the bar, and the view that the address names. */
 import type { ComponentType } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { currentAxis, onZoom, setZoom } from "../charts/zoom";
 import { getDiagnosis, getRules } from "../data/client";
 import { type Resource, useResource } from "../data/resource";
 import type { RunDiagnosis, RunSummary, Runs } from "../data/types";
+import { currentAxis, onZoom, setZoom } from "../data/zoom";
 import { type Place, readRange, type View, writeRange } from "../host/hash";
 import { type Go, usePlace } from "../host/place";
 import { useTheme } from "../host/theme";

@@ -1,7 +1,7 @@
 /** The range of steps that all charts show: two numbers, a way back, and what came in meanwhile. */
 import { useEffect, useState } from "preact/hooks";
-import { limited, type Range, setZoom, useAxis, useSettledZoom } from "../charts/zoom";
 import type { RunSummary } from "../data/types";
+import { limited, type Range, setZoom, useAxis, useSettledZoom } from "../data/zoom";
 import { useText } from "../i18n";
 import { formatInteger, formatSteps } from "../text/numbers";
 

@@ -1,5 +1,5 @@
 /** The parts of a rule's documentation, by the words its paragraphs begin with. */
-import { capital } from "./describe";
+import { capital } from "./words";
 
 export interface Sections {
   why: string;

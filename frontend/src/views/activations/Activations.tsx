@@ -8,8 +8,8 @@ import { Scroll } from "../../parts/Scroll";
 import { SortHead, type Sorting } from "../../parts/SortHead";
 import { Spark } from "../../parts/Spark";
 import { Loaded, Missing } from "../../parts/States";
-import { capital } from "../../text/describe";
 import { formatInteger, formatPercent, formatValue } from "../../text/numbers";
+import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
 import { LayerLine } from "../layers/LayerLine";
 

@@ -11,15 +11,15 @@ import { PlaceLink } from "../../parts/PlaceLink";
 import { Scroll } from "../../parts/Scroll";
 import { Loaded, Note } from "../../parts/States";
 import { SeverityMark, StatusChip } from "../../parts/Status";
-import { capital } from "../../text/describe";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { spanStart } from "../../text/spans";
+import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
 import { AlignPick } from "./AlignPick";
 import { CompareHeat } from "./CompareHeat";
 import { CompareTwo } from "./CompareTwo";
 import { acrossRuns, differing, LETTERS, whereOf } from "./compared";
-import { Together } from "./Together";
+import { RunsChart } from "./RunsChart";
 import { useAligned } from "./useAligned";
 
 const MOST = 4;
@@ -180,7 +180,7 @@ function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
       <AlignPick {...props} aligned={aligned} />
       <div class="panels">
         {curves.map((quantity) => (
-          <Together
+          <RunsChart
             key={quantity}
             {...{ chosen, aligned, quantity }}
             theme={props.theme}

@@ -5,7 +5,7 @@ import type { RunSummary } from "../../data/types";
 import { type Key, useText } from "../../i18n";
 import { Pick } from "../../parts/Pick";
 import { Loaded, Missing } from "../../parts/States";
-import { capital } from "../../text/describe";
+import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
 import { STATS } from "../layers/Gradients";
 import { Difference, Side } from "./CompareMaps";

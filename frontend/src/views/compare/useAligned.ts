@@ -1,7 +1,6 @@
 /** What the compared runs are aligned by: what the link asks for, as far as the records allow it. */
 import { useEffect, useMemo } from "preact/hooks";
 import type { OtherAxis } from "../../charts/spec";
-import { type Axis, type Clock, type Range, setAxis } from "../../charts/zoom";
 import {
   type Alignment,
   BY_STEP,
@@ -15,6 +14,7 @@ import {
 import { extentOf } from "../../data/extent";
 import { useClocks } from "../../data/tables";
 import type { RunDiagnosis, RunSummary } from "../../data/types";
+import { type Axis, type Clock, type Range, setAxis } from "../../data/zoom";
 import type { Place } from "../../host/hash";
 import { type T, useText } from "../../i18n";
 import { formatDuration, formatOffset, formatValue } from "../../text/numbers";

@@ -1,10 +1,10 @@
 /** One finding in the order of a reader's questions: what, where, on what evidence, how to fix it, why. */
 import { useState } from "preact/hooks";
 import { fileName, save } from "../../charts/export";
-import { limited, setZoom } from "../../charts/zoom";
 import { extentOf } from "../../data/extent";
 import { idOf } from "../../data/findings";
 import { type Finding, type Rule, toNumber } from "../../data/types";
+import { limited, setZoom } from "../../data/zoom";
 import { linkTo } from "../../host/place";
 import { hostWindow } from "../../host/window";
 import { useText } from "../../i18n";

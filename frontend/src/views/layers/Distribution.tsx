@@ -7,9 +7,9 @@ import { bucketAt } from "../../heat/grid";
 import { type T, useText } from "../../i18n";
 import { Folded } from "../../parts/Folded";
 import { Scroll } from "../../parts/Scroll";
-import { spoken } from "../../text/describe";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { spanText } from "../../text/spans";
+import { spoken } from "../../text/words";
 
 interface Props {
   whole: Matrix;

@@ -1,10 +1,11 @@
 /** What stands out in a heat map, in words: nobody should have to hunt for one pixel in a million. */
-import { limited, setZoom } from "../../charts/zoom";
+
 import type { Matrix } from "../../data/table";
+import { limited, setZoom } from "../../data/zoom";
 import type { Event } from "../../heat/events";
 import { useText } from "../../i18n";
-import { spoken, times } from "../../text/describe";
 import { formatSteps, formatValue } from "../../text/numbers";
+import { spoken, times } from "../../text/words";
 
 interface Props {
   events: Event[];

@@ -1,11 +1,11 @@
 /** Layers over steps as a heat map: gradients, updates, weights and activations by the same picture. */
-import { useMemo, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { useMatrix } from "../../data/tables";
 import { SCALES, type Scale } from "../../heat/scale";
 import { useText } from "../../i18n";
 import { Pick } from "../../parts/Pick";
 import { Loaded, Missing, Note } from "../../parts/States";
-import { capital } from "../../text/describe";
+import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
 import { MatrixView } from "./MatrixView";
 
@@ -80,16 +80,4 @@ export function Gradients(props: ViewProps) {
       )}
     </section>
   );
-}
-
-/** Rows of a picture, remembered while the picture stays the same. */
-export function useUnfolded(): [ReadonlySet<string>, (module: string) => void] {
-  const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
-  const toggle = (module: string) =>
-    setUnfolded((old) => {
-      const next = new Set(old);
-      if (!next.delete(module)) next.add(module);
-      return next;
-    });
-  return [unfolded, toggle];
 }

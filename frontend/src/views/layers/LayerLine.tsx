@@ -11,7 +11,7 @@ import { type Key, useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Loaded } from "../../parts/States";
-import { capital } from "../../text/describe";
+import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
 
 /** Findings whose subject or evidence names the layer. */

@@ -22,16 +22,27 @@ import type { ViewProps } from "../context";
 import { readCell } from "./cells";
 import { Distribution } from "./Distribution";
 import { Events } from "./Events";
-import { useUnfolded } from "./Gradients";
 import { LayerLine } from "./LayerLine";
 import { MatrixTable } from "./MatrixTable";
 import { RowRange } from "./RowRange";
-import { Saving } from "./Saving";
+import { SaveHeat } from "./SaveHeat";
 
 type Props = ViewProps & { whole: Matrix; scale: Scale; heading: string };
 
 const DEPTHS = ["0", "1", "2", "3", "4"] as const;
 const NO_FINDINGS: never[] = [];
+
+/** The modules whose parameters have rows of their own, and the switch for one. */
+function useUnfolded(): [ReadonlySet<string>, (module: string) => void] {
+  const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (module: string) =>
+    setUnfolded((old) => {
+      const next = new Set(old);
+      if (!next.delete(module)) next.add(module);
+      return next;
+    });
+  return [unfolded, toggle];
+}
 
 function useArrangement(whole: Matrix) {
   const [filter, setFilter] = useState("");
@@ -171,7 +182,7 @@ function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props &
       <HeatMap key={rows.length} {...heat} />
       <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
       <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
-      <Saving heat={heat} run={props.run.run} heading={props.heading} />
+      <SaveHeat heat={heat} run={props.run.run} heading={props.heading} />
       <MatrixTable
         matrix={props.whole}
         rows={rows}

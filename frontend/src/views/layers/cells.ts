@@ -4,9 +4,9 @@ import { bucketAt, mergeFlags } from "../../heat/grid";
 import { lookOf } from "../../heat/painter";
 import type { Row } from "../../heat/rows";
 import type { T } from "../../i18n";
-import { times } from "../../text/describe";
 import { formatValue } from "../../text/numbers";
 import { spanText } from "../../text/spans";
+import { times } from "../../text/words";
 
 interface Reading {
   column: number;

@@ -1,6 +1,7 @@
 /** A reusable canvas that holds the painted picture of one view. */
-import type { Range } from "../charts/zoom";
+
 import type { Matrix } from "../data/table";
+import type { Range } from "../data/zoom";
 import { type Columns, codeRows, columnSpans, type Grid, mergeColumns } from "./grid";
 import type { Frame } from "./heatOption";
 import { type Colours, lutOf, pixel } from "./lut";
@@ -46,7 +47,7 @@ export function reachOf(matrix: Matrix): Range {
 }
 
 /** Paints into its own canvas, one per heat map, never larger than the screen needs. */
-export class Surface {
+export class HeatCanvas {
   private readonly canvas = document.createElement("canvas");
   private kept: { of: Picture; source: Matrix; height: number; grid: Grid } | undefined;
 

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { anomalyFrom, type Board, type Cursor, moved, selected, zoomKey } from "../charts/keys";
-import { setZoom } from "../charts/zoom";
+import { setZoom } from "../data/zoom";
 import { keysOn } from "../host/storage";
 import { useText } from "../i18n";
 
@@ -70,7 +70,7 @@ function useKeys(props: Props): { cursor: Cursor | null; press: (event: Keyboard
   return { cursor, press };
 }
 
-export function Surface(props: Props) {
+export function Keyboard(props: Props) {
   const { label, summary, board, say, children } = props;
   const { t } = useText();
   const id = useId();

@@ -1,6 +1,5 @@
 /** The one range that every chart shows: a zoom in one of them is a zoom in all. */
 import { useEffect, useState } from "preact/hooks";
-import type { Option } from "./lineOption";
 
 export type Range = readonly [number, number];
 type Listener = (range: Range | null, source: unknown) => void;
@@ -60,14 +59,6 @@ export function useAxis(): Axis {
 export function onZoom(listener: Listener): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
-}
-
-/** The option with the range in force, in steps: a run that grows must not move the view. */
-export function withZoom(option: Option, zoom: Range | null, extent: Range): Option {
-  const zooms = option.dataZoom;
-  if (!Array.isArray(zooms)) return option;
-  const [startValue, endValue] = zoom ?? extent;
-  return { ...option, dataZoom: zooms.map((entry: Option) => ({ ...entry, startValue, endValue })) };
 }
 
 /** A range inside `extent`, at least one step wide; null where it is all of it. */

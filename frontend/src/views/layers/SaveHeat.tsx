@@ -1,7 +1,7 @@
 /** Saving a heat map: its picture as it is in view, and all numbers behind it. */
 import { paletteOf } from "../../charts/palette";
-import { currentZoom } from "../../charts/zoom";
 import type { Matrix } from "../../data/table";
+import { currentZoom } from "../../data/zoom";
 import { type HeatProps, useHeatOption } from "../../heat/HeatMap";
 import { heatHeight } from "../../heat/heatOption";
 import type { Row } from "../../heat/rows";
@@ -9,7 +9,7 @@ import { useText } from "../../i18n";
 import { Export } from "../../parts/Export";
 import { formatSteps } from "../../text/numbers";
 
-export function Saving({ heat, run, heading }: { heat: HeatProps; run: string; heading: string }) {
+export function SaveHeat({ heat, run, heading }: { heat: HeatProps; run: string; heading: string }) {
   const { lang } = useText();
   const option = useHeatOption(heat);
   const [from, to] = currentZoom() ?? heat.extent;

@@ -20,7 +20,7 @@ interface Props {
   label: string;
 }
 
-export function Together({ chosen, aligned, theme, quantity, label }: Props) {
+export function RunsChart({ chosen, aligned, theme, quantity, label }: Props) {
   const { t } = useText();
   const { alignment, extent, words } = aligned;
   const tables = useAcross(chosen, quantity, alignment);

@@ -1,15 +1,10 @@
 /** Charts in words: what a screen reader is told instead of the picture. */
-import type { Line } from "../charts/series";
-import type { Format } from "../charts/spec";
+
 import type { T } from "../i18n";
-import { formatInteger, formatValue } from "./numbers";
-
-const NAME_END = 60;
-
-/** A name of the user's, short enough to be read out. */
-export function spoken(name: string): string {
-  return name.length > NAME_END ? `…${name.slice(-NAME_END)}` : name;
-}
+import { formatInteger } from "../text/numbers";
+import { capital, spoken } from "../text/words";
+import type { Line } from "./series";
+import type { Format } from "./spec";
 
 function lowest(line: Line): number | null {
   const values = [
@@ -64,14 +59,4 @@ export function sayStep(lines: Line[], step: number, format: Format, t: T): stri
     return [`${spoken(line.name)}: ${point[1] === null ? "NaN/Inf" : format.value(point[1])}`];
   });
   return `${t("describe.step", { at: capital(format.place(step)) })} ${parts.join("; ")}`;
-}
-
-/** A sentence's first letter; scripts without capitals stay as they are. */
-export function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-/** "3 % larger" and the like are not for tables: a factor with a times sign. */
-export function times(value: number, lang: string): string {
-  return `×${formatValue(Number(value.toPrecision(3)), lang)}`;
 }

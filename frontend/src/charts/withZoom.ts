@@ -1,0 +1,10 @@
+import type { Range } from "../data/zoom";
+import type { Option } from "./spec";
+
+/** The option with the range in force, in steps: a run that grows must not move the view. */
+export function withZoom(option: Option, zoom: Range | null, extent: Range): Option {
+  const zooms = option.dataZoom;
+  if (!Array.isArray(zooms)) return option;
+  const [startValue, endValue] = zoom ?? extent;
+  return { ...option, dataZoom: zooms.map((entry: Option) => ({ ...entry, startValue, endValue })) };
+}
