@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter
 
 from tb_lossdiag.collect.ranks import expected_rank
 from tb_lossdiag.eventfile import EventFile, EventWriter
-from tb_lossdiag.warn import warn
+from tb_lossdiag.process.warn import warn
 
 
 class FileWriter(TorchFileWriter):

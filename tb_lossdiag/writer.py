@@ -22,7 +22,6 @@ except ModuleNotFoundError as error:
     ) from error
 from torch import Tensor, nn
 
-from tb_lossdiag import sigterm
 from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.collect.arguments import (
     check_model,
@@ -45,6 +44,7 @@ from tb_lossdiag.collect.wrapped import bare_scheduler, check_hooks, scaler_of
 from tb_lossdiag.eventfile import EventFile
 from tb_lossdiag.filewriter import FileSummaryWriter
 from tb_lossdiag.past import Past, look
+from tb_lossdiag.process import sigterm
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tb_lossdiag.collect.unseen import looked_at, unseen
-from tb_lossdiag.warn import warn
+from tb_lossdiag.process.warn import warn
 
 T = TypeVar("T")
 

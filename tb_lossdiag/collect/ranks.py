@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import distributed
 
-from tb_lossdiag.warn import warn
+from tb_lossdiag.process.warn import warn
 
 PATIENCE = 1.0
 """Seconds that a rank waits for the others, altogether, at the end and before it: who waits stands still, and the training with it."""

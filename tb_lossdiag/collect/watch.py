@@ -26,7 +26,7 @@ from tb_lossdiag.collect.sharded import ShardedRows
 from tb_lossdiag.collect.spread import Spread
 from tb_lossdiag.collect.tracing import untraced
 from tb_lossdiag.collect.unseen import real
-from tb_lossdiag.forks import Origin
+from tb_lossdiag.process.forks import Origin
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 from tb_lossdiag.records import Record
 

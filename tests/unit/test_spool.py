@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from tb_lossdiag import spool as module
-from tb_lossdiag.forks import Origin
+from tb_lossdiag.process.forks import Origin
 from tb_lossdiag.spool import Spool
 
 FULL = OSError(errno.ENOSPC, "No space left on device")

@@ -1,0 +1,1 @@
+"""What the system does to the process: forks, signals, warnings that are errors."""
