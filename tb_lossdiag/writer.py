@@ -22,7 +22,6 @@ except ModuleNotFoundError as error:
     ) from error
 from torch import Tensor, nn
 
-from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.collect.arguments import (
     check_model,
     check_optimizer,
@@ -41,9 +40,7 @@ from tb_lossdiag.collect.ranks import PATIENCE
 from tb_lossdiag.collect.unseen import real, unseen
 from tb_lossdiag.collect.watch import Watch
 from tb_lossdiag.collect.wrapped import bare_scheduler, check_hooks, scaler_of
-from tb_lossdiag.eventfile import EventFile
-from tb_lossdiag.filewriter import FileSummaryWriter
-from tb_lossdiag.past import Past, look
+from tb_lossdiag.file_writer import FileSummaryWriter
 from tb_lossdiag.process import sigterm
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
@@ -58,9 +55,11 @@ from tb_lossdiag.quantities import (
     clip_coefficient,
     frame_quantities,
 )
-from tb_lossdiag.recorder import Recorder
-from tb_lossdiag.records import Record
-from tb_lossdiag.sheet import Part
+from tb_lossdiag.recording.cadence import Cadence
+from tb_lossdiag.recording.event_file import EventFile
+from tb_lossdiag.recording.past import Past, look
+from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.records import Part, Record
 
 if TYPE_CHECKING:
     from tb_lossdiag.live import Live, LiveFinding

@@ -6,9 +6,9 @@ import functools
 
 import snippets
 
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Outcome, Verdict, judge
 from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity
+from tb_lossdiag.run import Run
 
 
 def findings(rule: Rule, run: Run) -> list[Finding]:

@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 
-from tb_lossdiag.eventfile import framed
+from tb_lossdiag.recording.event_file import framed
 from tb_lossdiag.schema import FACTS, check_fact, fact_value, matrix_value, parse_tag
 
 Records = list[bytes]

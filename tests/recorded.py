@@ -10,8 +10,8 @@ from typing import BinaryIO
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tb_lossdiag.eventfile import framed
 from tb_lossdiag.quantities import Quantity, frame_quantities
+from tb_lossdiag.recording.event_file import framed
 from tb_lossdiag.records import Floats, Steps, Table
 from tb_lossdiag.schema import (
     DESCRIBED,

@@ -42,7 +42,7 @@ from tb_lossdiag.quantities import (
     Kind,
     Source,
 )
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 
 _WELL = healthy_run(1, layers=6, optimizer="SGD")
 _RECORDS = len(_WELL[LOSS])

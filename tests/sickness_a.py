@@ -33,7 +33,8 @@ from tb_lossdiag.quantities import (
     TERM_GRADIENT_NORM,
     VALIDATION_LOSS,
 )
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
+from tb_lossdiag.run import Run
 
 
 def falling(records: int = 200, noise: float = 0.03, seed: int = 0) -> Doubles:

@@ -40,7 +40,8 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_WEIGHT,
     Quantity,
 )
-from tb_lossdiag.records import Doubles, Run, Steps, Table, table
+from tb_lossdiag.records import Doubles, Steps, Table, table
+from tb_lossdiag.run import Run
 
 TERMS = ("main", "aux")
 WEIGHTS = (1.0, 0.5)

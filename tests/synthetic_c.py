@@ -42,7 +42,8 @@ from tb_lossdiag.quantities import (
     Source,
     frame_quantities,
 )
-from tb_lossdiag.records import Run, Steps, Table, table
+from tb_lossdiag.records import Steps, Table, table
+from tb_lossdiag.run import Run
 
 Facts = Mapping[str, npt.ArrayLike]
 _BATCH = 64.0

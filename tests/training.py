@@ -10,7 +10,7 @@ from torch import nn
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.reader import Reader, open_folder
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 
 
 def model(seed: int = 0, width: int = 8) -> nn.Sequential:

@@ -33,8 +33,8 @@ from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.waiting import Waiting
 from tb_lossdiag.collect.watch import Watch
-from tb_lossdiag.eventfile import EventFile
-from tb_lossdiag.recorder import Recorder
+from tb_lossdiag.recording.event_file import EventFile
+from tb_lossdiag.recording.recorder import Recorder
 
 
 class Diagnostics:

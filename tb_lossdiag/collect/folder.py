@@ -11,7 +11,7 @@ import socket
 import threading
 from pathlib import Path
 
-from tb_lossdiag.spool import open_files
+from tb_lossdiag.recording.spool import open_files
 
 _NAME = re.compile(r"events\.out\.tfevents\.(?P<time>\d+)\.(?P<host>.+)\.(?P<pid>\d+)\.\d+")
 

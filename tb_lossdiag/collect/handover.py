@@ -13,12 +13,11 @@ from tb_lossdiag.collect.optimizer import OptimizerWatch
 from tb_lossdiag.collect.ranks import rank
 from tb_lossdiag.collect.rows import ROWS, Rows
 from tb_lossdiag.collect.waiting import Queue
-from tb_lossdiag.eventfile import EventFile
 from tb_lossdiag.quantities import LOSS_NONFINITE, NONFINITE_STEPS, QUANTITIES
-from tb_lossdiag.recorder import Recorder
-from tb_lossdiag.records import Floats
-from tb_lossdiag.sheet import Block
-from tb_lossdiag.tail import Tail
+from tb_lossdiag.recording.event_file import EventFile
+from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.recording.tail import Tail
+from tb_lossdiag.records import Block, Floats
 
 _LONGEST = 0.75
 """Seconds that observations of watched steps may wait to be handed over: with the pause of the tail file a second."""

@@ -24,8 +24,7 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_WEIGHT,
     Quantity,
 )
-from tb_lossdiag.records import Floats, Record
-from tb_lossdiag.sheet import Block
+from tb_lossdiag.records import Block, Floats, Record
 
 _LOSS = {
     "train": (LOSS, LOSS_NONFINITE),

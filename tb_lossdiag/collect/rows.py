@@ -25,8 +25,7 @@ from tb_lossdiag.quantities import (
     STEPS,
     Quantity,
 )
-from tb_lossdiag.records import Doubles, Floats, Record, Steps
-from tb_lossdiag.sheet import Block
+from tb_lossdiag.records import Block, Doubles, Floats, Record, Steps
 
 ROWS = 64
 """Steps between two transfers, at most."""

@@ -23,8 +23,7 @@ from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.slots import PLACES, ROUND, Slots, apart, givers, nothing
 from tb_lossdiag.collect.together import Together
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Floats, Record
-from tb_lossdiag.sheet import Block
+from tb_lossdiag.records import Block, Doubles, Floats, Record
 
 _NOWHERE = np.zeros(0, np.int64)
 """The columns that had a gradient, where nothing can be said of any."""

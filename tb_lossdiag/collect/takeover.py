@@ -11,7 +11,6 @@ from typing import BinaryIO
 from tensorboard.compat.proto import summary_pb2
 
 from tb_lossdiag.collect.folder import open_elsewhere
-from tb_lossdiag.eventfile import EventFile
 from tb_lossdiag.leftover import (
     Event,
     Leftover,
@@ -21,6 +20,7 @@ from tb_lossdiag.leftover import (
     records,
     series,
 )
+from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.schema import FACTS, described, parse_tag
 from tb_lossdiag.slots import locked, open_here
 

@@ -13,8 +13,7 @@ from tb_lossdiag.collect.loss import Lines
 from tb_lossdiag.collect.rows import Rows
 from tb_lossdiag.collect.sample import Sample
 from tb_lossdiag.collect.transfer import Number, gather
-from tb_lossdiag.records import Record
-from tb_lossdiag.sheet import Block
+from tb_lossdiag.records import Block, Record
 
 _MOST = 256
 """Observations that wait, at most."""

@@ -15,11 +15,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.foreign import said
 from tb_lossdiag.rules.rule import Finding, Rule, Severity, Text
 from tb_lossdiag.rules.timed import TooLong, within
+from tb_lossdiag.run import Run
 
 GROUP = "tb_lossdiag.rules"
 SECONDS = 60.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from tb_lossdiag.config.selection import chosen
 from tb_lossdiag.config.settings import Settings
 from tb_lossdiag.config.suppression import Suppression, suppressed
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Diagnosis, diagnose
 from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.run import Run
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from tb_lossdiag.live.growing import Growing
 from tb_lossdiag.quantities import QUANTITIES
-from tb_lossdiag.records import Floats, Run
+from tb_lossdiag.records import Floats
+from tb_lossdiag.run import Run
 from tb_lossdiag.schema import FACTS, Fact, decode_fact, decode_matrix, parse_tag
 
 LIMIT = 64 * 2**20

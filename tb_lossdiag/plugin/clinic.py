@@ -16,10 +16,10 @@ from tb_lossdiag.plugin.summary import blank, summary
 from tb_lossdiag.plugin.tables import Layers, encode
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
-from tb_lossdiag.records import Run
 from tb_lossdiag.report import document
 from tb_lossdiag.report.compare import Judged, compare
 from tb_lossdiag.rules.engine import Diagnosis
+from tb_lossdiag.run import Run
 from tb_lossdiag.schema import readable
 
 Json = dict[str, Any]

@@ -20,8 +20,9 @@ from tb_lossdiag.quantities import (
     Quantity,
     clip_coefficient,
 )
-from tb_lossdiag.records import Doubles, Floats, Run, Table
+from tb_lossdiag.records import Doubles, Floats, Table
 from tb_lossdiag.rules.sparse import in_force
+from tb_lossdiag.run import Run
 
 UPDATE_RATIO = Quantity(
     "update_ratio", "derived", Axis.PARAMETER, "1", f"{UPDATE_NORM.how}, and {PARAMETER_NORM.how}"

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from tb_lossdiag.plugin.parse import Window
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Floats, Run, Steps, Table
+from tb_lossdiag.records import Floats, Steps, Table
+from tb_lossdiag.run import Run
 
 MAGIC = b"TBLD"
 VERSION = 2

@@ -15,7 +15,7 @@ from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.scalars import Found, Scalars
 from tb_lossdiag.reader.series import with_scalars
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 from tb_lossdiag.schema import (
     FACTS,
     PLUGIN,

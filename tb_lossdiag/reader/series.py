@@ -21,7 +21,8 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.reader.bounds import countable, plausible
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.plan import Plan
-from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
+from tb_lossdiag.records import Doubles, Floats, Steps, Table
+from tb_lossdiag.run import Run
 
 _WEIGHTS = {LOSS_TERM: LOSS_WEIGHT, VALIDATION_LOSS_TERM: VALIDATION_LOSS_WEIGHT}
 _CLOCKS = 2.0

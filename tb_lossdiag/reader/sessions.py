@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.quantities import OTHER_WRITERS
-from tb_lossdiag.records import Restart, Steps
+from tb_lossdiag.records import Steps
+from tb_lossdiag.run import Restart
 from tb_lossdiag.schema import Session as Header
 from tb_lossdiag.schema import Tag
 

@@ -18,12 +18,12 @@ from tb_lossdiag.quantities import (
     WEIGHT_DECAY,
     Quantity,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.report import document
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.parting import Parting, partings
 from tb_lossdiag.rules.engine import Diagnosis
 from tb_lossdiag.rules.rule import Rule, number, thresholds
+from tb_lossdiag.run import Run
 
 VERSION = 1
 Json = dict[str, Any]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tb_lossdiag.records import Reported, Run
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.words import word
+from tb_lossdiag.run import Reported, Run
 
 Json = Mapping[str, Any]
 

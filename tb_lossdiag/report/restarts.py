@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tb_lossdiag.records import Run
 from tb_lossdiag.report.words import word
+from tb_lossdiag.run import Run
 
 Json = Mapping[str, Any]
 

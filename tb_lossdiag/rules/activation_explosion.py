@@ -10,10 +10,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Kind, Quantity
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules.modules import WEIGHTED, Layout, layout
 from tb_lossdiag.rules.progress import broke, fall
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.run import Run
 
 _NONFINITE = Text(
     "At step {step} the output of `{name}` has {count} NaN or infinite elements; the {before} modules called before it are finite."

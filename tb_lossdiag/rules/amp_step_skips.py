@@ -10,9 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import before, sightings, too_few
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The GradScaler skipped {skipped} of {steps} steps ({percent}%) after its scale had settled{scale}."

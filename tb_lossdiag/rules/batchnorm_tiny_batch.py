@@ -10,9 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import counts, mostly
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "Batch normalisation{model} takes mean and variance over {values} values per channel in {count} of {checks} check-ups."

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.rule import Text, number
 from tb_lossdiag.rules.spans import median
+from tb_lossdiag.run import Run
 
 _TERM = Text(" The term `{name}` rose most, {times} times.")
 _LAYER = Text(" The gradient of `{name}` rose most, {times} times.")

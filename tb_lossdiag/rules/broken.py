@@ -8,9 +8,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules.layers import parts
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 
 class Broken(NamedTuple):

@@ -10,8 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run, Steps
+from tb_lossdiag.records import Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "`{quantity}` was recorded {records} times in {steps} steps, about every {every} steps; many rules need {least} records."

@@ -8,7 +8,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity, function
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.run import Run
 
 CLASSES = ("cross_entropy", "nll_loss")
 """Losses over classes, whose guess between C equally likely ones costs ln C."""

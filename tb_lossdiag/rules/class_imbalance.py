@@ -10,11 +10,12 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.loss_calls import BINARY, CLASSES, Call, calls
 from tb_lossdiag.rules.modules import last_span
 from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "{majority}% of the targets of `{call}` are of one class, the model has predicted one class for {predicted}% of the samples in the last {checks} check-ups, and its loss {value} is no better than guessing by frequency ({baseline})."

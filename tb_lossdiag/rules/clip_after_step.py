@@ -10,9 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, beside, counted, not_recorded, sightings, too_few
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "{count} of {all} clips came after `optimizer.step()` had used the gradients, first at step {first}."

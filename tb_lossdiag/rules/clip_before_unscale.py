@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import (
     Sighting,
@@ -22,6 +22,7 @@ from tb_lossdiag.rules.sightings import (
     sightings,
     too_few,
 )
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "{count} of {all} {what} reached gradients that still carried the GradScaler's factor{factor}, first at step {first}."

@@ -10,9 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import loss_broke_at, sightings
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "{count} clips met a norm that was NaN or infinite, first at step {first}{spread}; {after}."

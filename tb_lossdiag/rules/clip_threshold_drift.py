@@ -10,12 +10,12 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, ledger
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import too_few
 from tb_lossdiag.rules.weighted import quantile
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The share of clipped steps went from {before}% to {after}% at step {at} and stayed there: the median global norm went from {norm_before} to {norm_after}, max_norm is {max_norm}{loss}."

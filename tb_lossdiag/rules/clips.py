@@ -8,9 +8,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.sightings import beside, counted, sightings
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 BY_VALUE = "clip value"
 """Columns that begin so clip elements: their bound says nothing about a norm."""

@@ -10,12 +10,12 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, at_bound, inferred, ledger
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import not_recorded, too_few
 from tb_lossdiag.rules.weighted import quantile
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "{percent}% of the steps were clipped, with a median clip coefficient of {coefficient} in {records} {what}: max_norm is {max_norm}, the global norm has a median of {median} and a 90th percentile of {p90}."

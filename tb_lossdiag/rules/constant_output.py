@@ -10,10 +10,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.loss_calls import Call, calls
 from tb_lossdiag.rules.modules import last_span, layout, there
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The output is the same for every sample of the batch in {checks} check-ups up to the end: what {name} sees varies by {variation} of its size."

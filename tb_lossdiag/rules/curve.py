@@ -9,10 +9,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps, Table
+from tb_lossdiag.records import Doubles, Steps, Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Span, level, noise, spans
 from tb_lossdiag.rules.sparse import Before, in_force
+from tb_lossdiag.run import Run
 
 _FIRST = 3
 """Records whose median is the start: one alone may be an unlucky batch, more would hide a quick fall."""

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.layers import global_norm, gradient_norm
 from tb_lossdiag.rules.sparse import held, latest
+from tb_lossdiag.run import Run
 
 _COUPLED = frozenset({"SGD", "Adam", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax", "ASGD"})
 """Optimizers whose `weight_decay` is added to the gradient; AdamW's and Lion's is not."""

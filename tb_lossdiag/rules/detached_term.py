@@ -10,9 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run, Steps
+from tb_lossdiag.records import Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.terms import term_fall
+from tb_lossdiag.run import Run
 
 _ZERO = Text(
     "The gradient of `{term}` (weight {weight}, value {value}) was exactly 0 in all {records} decompositions: it has no path to what was decomposed."

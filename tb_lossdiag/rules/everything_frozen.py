@@ -10,11 +10,12 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Floats, Run, Table
+from tb_lossdiag.records import Floats, Table
 from tb_lossdiag.rules.layers import compact, listed, sizes
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 _ALL = Text("None of the {all} parameters is trainable{since}.")
 _HELD = Text(

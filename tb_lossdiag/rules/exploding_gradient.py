@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Floats, Run, Steps, Table
+from tb_lossdiag.records import Doubles, Floats, Steps, Table
 from tb_lossdiag.rules.broken import last_finite
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.layers import Family, family, global_norm, gradient_norm, table_norm
@@ -18,6 +18,7 @@ from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text,
 from tb_lossdiag.rules.spans import Bools, Span, history, median, spans
 from tb_lossdiag.rules.sparse import held
 from tb_lossdiag.rules.spikes import grouped
+from tb_lossdiag.run import Run
 
 _GREW = Text(
     "The global gradient norm rose to {high}, {times} times its earlier level of {low}, from step {first} on; `{layer}` grew most."

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.checked import findings, text
 from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Text
 from tb_lossdiag.rules.timed import TooLong, within
+from tb_lossdiag.run import Run
 
 SECONDS = 5.0
 """Most that a rule may take for one run; the slowest of ours takes a tenth of a second for a big one."""

@@ -10,11 +10,12 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Floats, Run, Steps
+from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.rules.layers import compact, listed, sizes, weights
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import latest, too_few
 from tb_lossdiag.rules.spans import Bools, median
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "In {count} of {all} weight matrices the gradients are float16 numbers at the lower end of what it can hold (largest element {largest}, the smallest float16 above 0 is {tiny}), and {percent}% of the elements are exactly 0: {names}."

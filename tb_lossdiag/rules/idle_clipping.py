@@ -10,11 +10,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, ledger
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import too_few
 from tb_lossdiag.rules.weighted import quantile
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "None of {calls} clips changed a gradient: max_norm is {max_norm}, the 99th percentile of the global norm {p99}, its largest value {highest}."

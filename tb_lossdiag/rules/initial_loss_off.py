@@ -10,9 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.calls import Guess, guesses
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.run import Run
 
 _CLASSES = Text(
     "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which is what guessing costs: the untrained model is sure and wrong. {fate}"

@@ -6,8 +6,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Kind, Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.modules import SHAPING, layout
+from tb_lossdiag.run import Run
 
 
 def fact(run: Run, quantity: Quantity, steps: Steps, model: str) -> Doubles:

@@ -9,9 +9,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity, Source, function
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.rule import Evidence, NotEnough, Text
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 """Losses of a distance between output and target, element by element."""

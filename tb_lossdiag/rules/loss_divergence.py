@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Divergence, curve_of, divergence, needs_one_model
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The loss level fell to {best} by step {best_step} and is {end} at step {last}, {ratio} times as much; it has not come back."

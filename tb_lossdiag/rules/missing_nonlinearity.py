@@ -10,10 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Kind, Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import listed
 from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, Layout, layout
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
+from tb_lossdiag.run import Run
 
 _ALL = Text(
     "All {count} linear and convolution layers feed each other with nothing non-linear between: together they are 1 linear map."

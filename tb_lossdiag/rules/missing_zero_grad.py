@@ -10,9 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import beside, sightings, too_few
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "In {count} of {all} check-ups `backward()` began with the gradients that the step before had already used, with a norm of {carried} at first and {after} in the end."

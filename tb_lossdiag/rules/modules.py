@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Kind
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules.rule import NotEnough, Text
 from tb_lossdiag.rules.spans import Bools, Span, spans
+from tb_lossdiag.run import Run
 
 SHAPING = (Kind.DROPOUT, Kind.RESHAPE)
 """Modules that hand values on as they are, or leave some out."""

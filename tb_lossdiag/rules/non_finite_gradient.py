@@ -10,10 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules import broken
 from tb_lossdiag.rules.broken import Broken
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The gradient of `{name}` was the first that was not finite, at step {step}; {count} of {all} parameters were hit there, and {records} of {total} records in all. {before}"

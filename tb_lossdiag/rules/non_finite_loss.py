@@ -10,9 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run, Steps
+from tb_lossdiag.records import Steps
 from tb_lossdiag.rules import broken
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The {what} was {value} at step {step}, and not finite in {count} step(s), in {bad} of {records} records ({share}%). {origin}"

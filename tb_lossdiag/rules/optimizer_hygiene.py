@@ -10,10 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity, Role
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import listed
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.sightings import before, sightings
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "Weight decay of {decay} also pulls at {biases} biases, {norms} normalisation parameters and {embeddings} embeddings: {names}."

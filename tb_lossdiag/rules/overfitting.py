@@ -10,10 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, noise, spans
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The validation loss was best at step {best_step} ({best}) and is {end} at step {last}, {percent}% above, while the training loss fell from {train_then} to {train_now}."

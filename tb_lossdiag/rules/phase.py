@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import Curve
 from tb_lossdiag.rules.layers import rate
 from tb_lossdiag.rules.rule import NotEnough, Text
+from tb_lossdiag.run import Run
 
 
 def needs_beginning(loss: Curve) -> None:

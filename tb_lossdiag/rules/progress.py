@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.loss_calls import calls
 from tb_lossdiag.rules.rule import NotEnough
+from tb_lossdiag.run import Run
 
 _LEAST = 10
 """Records below which a fall says nothing."""

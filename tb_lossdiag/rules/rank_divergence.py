@@ -10,9 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import Sighting, sightings, too_few
+from tb_lossdiag.run import Run
 
 _PARAMETERS = Text(
     "The norm of all parameters differs by {spread} between data-parallel ranks, in {records} records up to the end: the ranks train different models."

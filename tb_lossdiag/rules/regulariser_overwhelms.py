@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.decay import Decay, decay
 from tb_lossdiag.rules.progress import below_baseline
@@ -23,6 +23,7 @@ from tb_lossdiag.rules.terms import (
     typical_weight,
     values_of,
 )
+from tb_lossdiag.run import Run
 
 _TERM = Text(
     "`{penalty}` asks for {times} times as much as `{data}` (gradient norms {big} and {small}) in {records} decompositions in a row, while `{data}` has lost only {percent}% of its start."

@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import ClassVar, Protocol, runtime_checkable
 
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.text import Text, translated
+from tb_lossdiag.run import Run
 
 __all__ = [
     "Evidence",

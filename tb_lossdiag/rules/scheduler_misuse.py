@@ -10,9 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings, too_few
+from tb_lossdiag.run import Run
 
 _DEAD = Text(
     "The learning rate fell from {peak} to {end} by step {at} and stayed there: the last {percent}% of the run learned nothing."

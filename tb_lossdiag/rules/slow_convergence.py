@@ -11,13 +11,14 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import median
 from tb_lossdiag.rules.updates import estimated
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The loss has fallen from {start} to {end} and is still falling at an almost constant pace; a step moves the typical weight matrix by at most {ratio} of its norm (around 1e-3 is usual). At this pace a tenth of the start is {steps} steps away."

@@ -10,11 +10,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity, Source
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.rules.ranges import cross_entropy_floor
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "`{call}` was given probabilities in {count} of {checks} check-ups: values from {low} to {high}, softmax already applied. It applies softmax again, so with {classes} classes the loss can't fall below {floor}."

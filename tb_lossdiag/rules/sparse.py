@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps, Table
+from tb_lossdiag.records import Doubles, Steps, Table
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 Places = npt.NDArray[np.intp]
 

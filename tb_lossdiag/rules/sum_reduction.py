@@ -10,12 +10,12 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.loss_calls import CLASSES, Call, calls, counts, mostly
 from tb_lossdiag.rules.progress import has_learned
 from tb_lossdiag.rules.rule import Finding, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "`{call}` sums over the batch in {count} of {checks} check-ups. Loss and gradients are {times} times those of the mean, and change with the batch size{rate}."

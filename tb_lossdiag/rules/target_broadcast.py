@@ -10,10 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.rules.rule import Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "In {count} of {checks} check-ups `{call}` compared every output with all {samples} targets of the batch: the shapes differ and broadcast to {ratio} times as many elements."

@@ -11,10 +11,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Table
+from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, level, spans
 from tb_lossdiag.rules.terms import DIVERGENCE
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "`{term}` fell from {before} to {after} by step {first} and stays there for {records} records, while the other terms keep {rest}% of their size."

@@ -11,10 +11,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity, pair
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules.curve import Curve, curve_of
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools, Span, longest, median
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The gradients of `{first}` and `{second}` point against each other (median cosine {cosine}, sizes {one} and {two}) in {records} decompositions in a row.{stalled}"

@@ -10,9 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Table
+from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Bools
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "`{term}` was {value} in all {records} records, to the last digit, while other terms change."

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.spans import level, median
 from tb_lossdiag.rules.sparse import Before, in_force
+from tb_lossdiag.run import Run
 
 DIVERGENCE = re.compile(
     r"(^|[^a-z])(kl|kld|kld?_?(loss|div)|kl[-_ ]?divergence)([^a-z]|$)", re.IGNORECASE

@@ -10,10 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clips import Clips, inferred
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.rules.sightings import sightings, too_few
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "In {count} of {all} check-ups all gradients were scaled by one factor between backward and step, down to a norm of {max_norm}, but no clip was recorded."

@@ -10,13 +10,14 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, longest, median
 from tb_lossdiag.rules.trouble import goes_wrong, never_fell
 from tb_lossdiag.rules.updates import Updates, best, growth
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "Each step moves the typical weight matrix by{least} {ratio} of its norm (around 1e-3 is usual), in {records} records{trouble}; `{layer}` moves most."

@@ -10,13 +10,13 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.curve import curve_of
 from tb_lossdiag.rules.layers import Family, family, rate
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.sightings import not_recorded
 from tb_lossdiag.rules.spans import Span, median, spans
 from tb_lossdiag.rules.updates import Updates, estimated, exact, growth
+from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%."

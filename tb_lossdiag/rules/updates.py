@@ -8,10 +8,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Run, Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.layers import Family, family, sizes, weights
 from tb_lossdiag.rules.spans import Span, median
 from tb_lossdiag.rules.sparse import in_force, record_in_force
+from tb_lossdiag.run import Run
 
 _TINY = 1e-4
 """Root mean square of a weight below which it counts as zero-initialised: any step is large beside it."""

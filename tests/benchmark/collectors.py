@@ -25,11 +25,10 @@ from tb_lossdiag import SummaryWriter
 from tb_lossdiag.collect import updates
 from tb_lossdiag.collect.parameters import norms, parameters
 from tb_lossdiag.collect.transfer import gather
-from tb_lossdiag.eventfile import EventFile
-from tb_lossdiag.journal import Journal
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
-from tb_lossdiag.records import Record
-from tb_lossdiag.sheet import parts
+from tb_lossdiag.recording.event_file import EventFile
+from tb_lossdiag.recording.journal import Journal
+from tb_lossdiag.records import Record, parts
 
 ROUNDS = 40
 WIDTH, RECORDS = 200, 500

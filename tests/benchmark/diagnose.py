@@ -30,10 +30,11 @@ from tb_lossdiag.quantities import (
     MODULE_FED_BY,
     Axis,
 )
-from tb_lossdiag.records import Floats, Run, Steps, Table
+from tb_lossdiag.records import Floats, Steps, Table
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Diagnosis, diagnose, judge
 from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.run import Run
 
 _EVERY = 20
 _SPARSE = {"weight", "update", "element"}

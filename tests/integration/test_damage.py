@@ -13,9 +13,9 @@ from integration.loaders import LOADERS, python
 from training import record
 
 from tb_lossdiag.reader import Reader
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import diagnose
+from tb_lossdiag.run import Run
 
 FLIPS = 60
 """As many of the ordinary tests; see `tests/torture/test_flips.py`."""

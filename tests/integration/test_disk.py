@@ -17,11 +17,12 @@ from torch.utils.tensorboard import SummaryWriter as TorchWriter
 from torture.child import script
 from training import backward, model, read
 
-from tb_lossdiag import SummaryWriter, spool
-from tb_lossdiag.growing_file import LocalFile
+from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.reader import Reader
-from tb_lossdiag.records import Run
+from tb_lossdiag.recording import spool
+from tb_lossdiag.recording.growing_file import LocalFile
+from tb_lossdiag.run import Run
 from tb_lossdiag.slots import Slots
 
 FAULTS = {

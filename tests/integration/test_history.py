@@ -16,7 +16,7 @@ from training import backward, model
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.collect import handover
 from tb_lossdiag.reader import Reader
-from tb_lossdiag.records import Restart, Run
+from tb_lossdiag.run import Restart, Run
 
 Case = Callable[[Path], None]
 Runs = dict[str, Run]

@@ -30,7 +30,7 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS,
 )
 from tb_lossdiag.reader import Reader
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 
 
 @pytest.fixture(params=LOADERS)

@@ -30,8 +30,8 @@ from tb_lossdiag.quantities import (
     STEPS,
     UPDATE_NORM,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rank_divergence import RankDivergence
+from tb_lossdiag.run import Run
 
 Folders = Callable[[int], Path]
 Runs = Callable[[str, int], Run]

@@ -15,10 +15,10 @@ from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, LOSS_TERM, VALIDATION_LOSS
 from tb_lossdiag.reader import DEFAULT_LIMIT, Reader, Scalars, scalar_limit
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import diagnose
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 
 @pytest.fixture(params=LOADERS)

@@ -74,7 +74,7 @@ def _until(true: object) -> None:
 def test_in_the_middle_of_our_own_code_it_waits(tmp_path: Path) -> None:
     source = """
 writer = open_writer()
-from tb_lossdiag.recorder import Recorder
+from tb_lossdiag.recording.recorder import Recorder
 advance = Recorder.advance
 def interrupted(self, until):
     if until == 99:

@@ -22,9 +22,9 @@ from tb_lossdiag import SummaryWriter, leftover
 from tb_lossdiag.leftover import is_tail
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, STEPS
 from tb_lossdiag.reader import Reader, open_folder, with_tails
-from tb_lossdiag.records import Run
+from tb_lossdiag.recording.tail import Tail
+from tb_lossdiag.run import Run
 from tb_lossdiag.schema import PLUGIN, parse_tag
-from tb_lossdiag.tail import Tail
 
 KILLED = """
 import os, sys
@@ -182,7 +182,7 @@ def test_a_window_that_was_closed_after_all_is_not_taken_a_second_time(tmp_path:
 
 
 def repeated(left: leftover.Leftover) -> bytes:
-    from tb_lossdiag.tail import _event  # noqa: PLC0415
+    from tb_lossdiag.recording.tail import _event  # noqa: PLC0415
 
     return b"".join(map(_event, left.events))
 

@@ -12,7 +12,7 @@ from training import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.leftover import is_tail
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, VALIDATION_LOSS
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 
 SESSION = """
 import os, sys, time

@@ -15,7 +15,7 @@ from training import read
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, STEPS
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 
 COUNT = 50
 

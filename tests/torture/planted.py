@@ -28,7 +28,7 @@ from torture.planted_loops import ARMED_AT, KINDS, hooks, left
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, Quantity
 from tb_lossdiag.reader import Reader, open_folder
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 
 LIMIT = 120.0
 """Seconds after which a training hangs."""

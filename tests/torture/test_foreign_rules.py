@@ -12,7 +12,6 @@ import pytest
 from torture.bad_rules import CODE, FAILING, HARMLESS, finding, made
 
 from tb_lossdiag.quantities import LOSS
-from tb_lossdiag.records import Run
 from tb_lossdiag.report import document
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.sarif import sarif
@@ -21,6 +20,7 @@ from tb_lossdiag.rules import foreign
 from tb_lossdiag.rules.engine import Diagnosis, Verdict, diagnose
 from tb_lossdiag.rules.foreign import asked
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
+from tb_lossdiag.run import Run
 from tb_lossdiag.testing import run_of
 
 GOOD = NonFiniteLoss()

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2
 
-from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.quantities import (
     EXTRA,
     GRADIENT_NORM,
@@ -20,9 +19,9 @@ from tb_lossdiag.quantities import (
     UPDATE_NORM,
     VALIDATION_LOSS,
 )
-from tb_lossdiag.recorder import Recorder
-from tb_lossdiag.records import Record
-from tb_lossdiag.sheet import Block
+from tb_lossdiag.recording.cadence import Cadence
+from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.records import Block, Record
 
 VALUE = st.sampled_from([0.0, 1.5, -2.0, float("nan"), float("inf")])
 

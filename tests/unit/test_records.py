@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tb_lossdiag.journal import Journal
 from tb_lossdiag.quantities import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES
-from tb_lossdiag.records import Record, Run, Table, table
-from tb_lossdiag.sheet import Part
+from tb_lossdiag.recording.journal import Journal
+from tb_lossdiag.records import Part, Record, Table, table
+from tb_lossdiag.run import Run
 
 NAN = float("nan")
 

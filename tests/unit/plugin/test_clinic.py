@@ -15,7 +15,8 @@ from werkzeug.test import Client
 from tb_lossdiag import quantities as q
 from tb_lossdiag.plugin.plugin import LossDoctorPlugin
 from tb_lossdiag.reader import Reader, open_folder
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
+from tb_lossdiag.run import Run
 
 
 @pytest.fixture

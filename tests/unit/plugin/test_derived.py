@@ -25,7 +25,8 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UPDATE_NORM,
 )
-from tb_lossdiag.records import Run, Table, table
+from tb_lossdiag.records import Table, table
+from tb_lossdiag.run import Run
 
 
 def run_of(*tables: Table) -> Run:

@@ -10,8 +10,9 @@ import pytest
 
 from tb_lossdiag.plugin.kept import Answers, Case, Cases, Key, Together, weight
 from tb_lossdiag.quantities import LOSS
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Diagnosis
+from tb_lossdiag.run import Run
 
 
 def _run(records: int = 10_000) -> Run:

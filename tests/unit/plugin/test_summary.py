@@ -7,9 +7,10 @@ import pytest
 
 from tb_lossdiag.plugin.summary import summary
 from tb_lossdiag.quantities import LOSS
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Cause, Diagnosis
 from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.run import Run
 
 WORDS = Text("words")
 RUN = Run("run", {LOSS.name: table(LOSS, [0, 1], [3.0, 2.0])})

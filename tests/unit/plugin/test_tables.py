@@ -23,7 +23,8 @@ from tb_lossdiag.plugin.tables import (
     thin,
 )
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, LOSS
-from tb_lossdiag.records import Run, Table, table
+from tb_lossdiag.records import Table, table
+from tb_lossdiag.run import Run
 
 EVERYTHING = Window(None, None, 1200)
 

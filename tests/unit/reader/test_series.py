@@ -8,7 +8,7 @@ from tb_lossdiag.quantities import LEARNING_RATE, LOSS, LOSS_NONFINITE, LOSS_WEI
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.plan import plan
 from tb_lossdiag.reader.series import Series, with_scalars
-from tb_lossdiag.records import Run
+from tb_lossdiag.run import Run
 
 
 @dataclass(frozen=True)

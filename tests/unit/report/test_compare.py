@@ -9,10 +9,10 @@ from synthetic import healthy_run, optimized_by, with_constant_clipping, with_lo
 
 from tb_lossdiag.config import Policy, Settings, Suppression, Threshold
 from tb_lossdiag.quantities import CLIP_MAX_NORM, LEARNING_RATE, LOSS
-from tb_lossdiag.records import Run
 from tb_lossdiag.report.compare import Judged, compare
 from tb_lossdiag.report.comparison import markdown
 from tb_lossdiag.rules import RULES
+from tb_lossdiag.run import Run
 
 POLICY = Policy(RULES)
 WELL = healthy_run(1, layers=4, optimizer="SGD")

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from synthetic import changed, healthy_run, scaled
 
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, VALIDATION_LOSS
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.report.parting import Parting, partings
+from tb_lossdiag.run import Run
 
 
 def the(found: list[Parting], name: str, column: str = "") -> Parting:

@@ -9,9 +9,9 @@ from synthetic import healthy_run
 from synthetic_c import with_players
 
 from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.adversary_collapse import AdversaryCollapse
 from tb_lossdiag.rules.engine import Verdict
+from tb_lossdiag.run import Run
 
 RULE = AdversaryCollapse()
 RUN = healthy_run(1)

@@ -6,9 +6,9 @@ from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, each_step, head, healthy_run, without
 
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.amp_step_skips import AmpStepSkips
 from tb_lossdiag.rules.engine import Verdict
+from tb_lossdiag.run import Run
 
 RULE = AmpStepSkips()
 RUN = each_step(healthy_run(1))

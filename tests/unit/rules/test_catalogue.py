@@ -15,10 +15,11 @@ from asking import findings
 from sickness import SICK
 
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import judge
 from tb_lossdiag.rules.rule import Finding, Rule, documentation
+from tb_lossdiag.run import Run
 
 SECTIONS = {
     "en": ("Why it matters:", "How it decides:", "What to try first:", "Guards against:", "References:"),

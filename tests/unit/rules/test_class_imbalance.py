@@ -7,9 +7,9 @@ from synthetic import healthy_run
 from synthetic_c import check_steps, with_call, with_labels
 
 from tb_lossdiag.quantities import LOSS
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.class_imbalance import ClassImbalance, balanced
 from tb_lossdiag.rules.engine import Verdict
+from tb_lossdiag.run import Run
 
 RULE = ClassImbalance()
 RUN = healthy_run(1)

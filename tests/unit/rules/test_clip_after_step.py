@@ -13,10 +13,10 @@ from tb_lossdiag.quantities import (
     LATE_FACTOR,
     ZERO_GRADS,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = ClipAfterStep()
 

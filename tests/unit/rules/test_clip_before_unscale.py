@@ -14,10 +14,10 @@ from tb_lossdiag.quantities import (
     STEP_NORM,
     UNSCALE_FACTOR,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clip_before_unscale import ClipBeforeUnscale
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = ClipBeforeUnscale()
 

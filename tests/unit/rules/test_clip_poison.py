@@ -12,9 +12,9 @@ from tb_lossdiag.quantities import (
     LOSS_NONFINITE,
     PARAMETER_NORM,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.clip_poison import ClipPoison
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = ClipPoison()
 ROWS = np.arange(200)

@@ -8,10 +8,10 @@ from synthetic import healthy_run, without
 from synthetic_c import check_steps, with_call, with_modules
 
 from tb_lossdiag.quantities import EFFECTIVE_RANK, LOSS, Kind
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.collapsed_representation import CollapsedRepresentation
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = CollapsedRepresentation()
 RUN = with_call(healthy_run(1), "cross_entropy")

@@ -18,10 +18,10 @@ from tb_lossdiag.quantities import (
     STEP_NORM,
     UNSCALE_FACTOR,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity, number
+from tb_lossdiag.run import Run
 
 RULE = ConstantClipping()
 

@@ -9,10 +9,10 @@ from synthetic import healthy_run
 from synthetic_c import check_steps, with_call, with_modules
 
 from tb_lossdiag.quantities import ACTIVATION_VARIATION, CALL_VARIATION, LOSS, Kind
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.constant_output import ConstantOutput
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = ConstantOutput()
 RUN = healthy_run(1)

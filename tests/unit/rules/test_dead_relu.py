@@ -8,10 +8,10 @@ from synthetic import healthy_run, stuck, with_loss, without
 from synthetic_c import check_steps, with_modules
 
 from tb_lossdiag.quantities import DEAD_SHARE, LEARNING_RATE, LOSS, Kind
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.dead_relu import DeadRelu
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = DeadRelu()
 WELL = healthy_run(1)

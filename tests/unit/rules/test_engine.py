@@ -14,9 +14,10 @@ from tb_lossdiag.quantities import (
     LOSS,
     Quantity,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Cause, Verdict, diagnose, fold
 from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
+from tb_lossdiag.run import Run
 
 RUN = Run("run", {LOSS.name: table(LOSS, [0, 1, 2], [3.0, 2.0, 1.0])})
 WORDS = Text("words")

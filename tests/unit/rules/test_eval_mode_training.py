@@ -8,9 +8,9 @@ from synthetic import healthy_run, without
 from synthetic_c import check_steps, with_check_up
 
 from tb_lossdiag.quantities import EVAL_MODULES, LOSS, MODE_MODULES, ROOT_TRAINING
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.eval_mode_training import EvalModeTraining
+from tb_lossdiag.run import Run
 
 RULE = EvalModeTraining()
 RUN = healthy_run(1)

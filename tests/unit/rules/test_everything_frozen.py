@@ -14,10 +14,11 @@ from tb_lossdiag.quantities import (
     PARAMETER_SIZE,
     PARAMETER_TRAINABLE,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = EverythingFrozen()
 RUN = healthy_run(1, layers=4)

@@ -12,9 +12,10 @@ from tb_lossdiag.quantities import (
     LOSS_NONFINITE,
     PARAMETER_NORM,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
+from tb_lossdiag.run import Run
 
 RULE = ExplodingGradient()
 

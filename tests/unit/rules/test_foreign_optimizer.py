@@ -15,9 +15,10 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     PARAMETER_TRAINABLE,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.foreign_optimizer import ForeignOptimizer
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = ForeignOptimizer()
 RUN = healthy_run(1, layers=4)

@@ -7,10 +7,11 @@ from sickness_a import with_gradient_spikes
 from synthetic import changed, head, healthy_run, optimized_by, without
 
 from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.gradient_spike import GradientSpike
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = GradientSpike()
 RUN = without(healthy_run(1, layers=4), CLIP_GLOBAL_NORM, CLIP_MAX_NORM)

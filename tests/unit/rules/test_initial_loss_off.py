@@ -15,10 +15,10 @@ from tb_lossdiag.quantities import (
     LOSS,
     Quantity,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.initial_loss_off import InitialLossOff
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = InitialLossOff()
 RUN = healthy_run(1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synthetic import healthy_run, optimized_by
 
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.layers import Family, compact, family, listed, rate, weights
+from tb_lossdiag.run import Run
 
 
 def test_weights_are_neither_biases_nor_normalisation() -> None:

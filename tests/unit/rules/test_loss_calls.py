@@ -6,9 +6,9 @@ from synthetic import healthy_run
 from synthetic_c import check_steps, with_call
 
 from tb_lossdiag.quantities import CALL_INPUT_MAX, CALL_OUTPUTS, LOSS, Source
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.loss_calls import calls, counts, mostly
 from tb_lossdiag.rules.rule import NotEnough
+from tb_lossdiag.run import Run
 
 RUN = healthy_run(1)
 AT = check_steps(RUN[LOSS].steps)

@@ -10,10 +10,11 @@ from synthetic import healthy_run, without
 from synthetic_c import with_modules
 
 from tb_lossdiag.quantities import MODULE_FED_BY, MODULE_KIND, PARAMETER_SIZE, Kind
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.missing_nonlinearity import MissingNonlinearity
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = MissingNonlinearity()
 RUN = healthy_run(1)

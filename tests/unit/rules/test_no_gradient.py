@@ -11,9 +11,10 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     PARAMETER_TRAINABLE,
 )
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.no_gradient import NoGradient
+from tb_lossdiag.run import Run
 
 RULE = NoGradient()
 RUN = healthy_run(1, layers=4)

@@ -16,11 +16,12 @@ from tb_lossdiag.quantities import (
     NONFINITE_STEPS,
     PARAMETER_NORM,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict, diagnose
 from tb_lossdiag.rules.non_finite_gradient import NonFiniteGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = NonFiniteGradient()
 RUN = without(healthy_run(1, layers=4), AMP_SCALE)

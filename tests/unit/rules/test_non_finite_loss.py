@@ -17,10 +17,11 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     STEPS,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = NonFiniteLoss()
 

@@ -16,9 +16,9 @@ from tb_lossdiag.quantities import (
     LOSS,
     STEPS,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.not_learning import NotLearning
+from tb_lossdiag.run import Run
 
 RULE = NotLearning()
 

@@ -11,10 +11,10 @@ from tb_lossdiag.quantities import (
     PARAMETER_TRAINABLE,
     Role,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = OptimizerHygiene()
 

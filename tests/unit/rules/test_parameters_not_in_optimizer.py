@@ -13,10 +13,11 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     PARAMETER_TRAINABLE,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = ParametersNotInOptimizer()
 RUN = healthy_run(1, layers=4)

@@ -13,10 +13,11 @@ from tb_lossdiag.quantities import (
     PARAMETER_CLIPPED,
     PARAMETER_HELD,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.partial_clipping import PartialClipping
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = PartialClipping()
 COLUMNS = healthy_run(1, layers=3)[GRADIENT_NORM].columns

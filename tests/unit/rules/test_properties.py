@@ -13,10 +13,11 @@ from sickness import SICK
 from synthetic import changed, head, healthy_run
 
 from tb_lossdiag.quantities import MODULE_FED_BY, Axis
-from tb_lossdiag.records import Run, Table
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.engine import Verdict, diagnose, judge
 from tb_lossdiag.rules.rule import Finding, Rule, Severity
+from tb_lossdiag.run import Run
 
 # Depth is the order of parameters and of modules, so these are not among them.
 ORDERLESS = [rule for rule in RULES if rule.code not in {"LD201", "LD206", "LD704"}]

@@ -6,10 +6,10 @@ from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, without
 
 from tb_lossdiag.quantities import RANK_GRADIENT_SPREAD, RANK_PARAMETER_SPREAD, Quantity
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rank_divergence import RankDivergence
 from tb_lossdiag.rules.rule import Severity
+from tb_lossdiag.run import Run
 
 RULE = RankDivergence()
 RUN = healthy_run(1)

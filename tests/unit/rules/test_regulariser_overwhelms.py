@@ -16,9 +16,9 @@ from tb_lossdiag.quantities import (
     TERM_GRADIENT_NORM,
     WEIGHT_DECAY,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.regulariser_overwhelms import RegulariserOverwhelms
+from tb_lossdiag.run import Run
 
 RULE = RegulariserOverwhelms()
 RUN = without(healthy_run(1, optimizer="SGD"), WEIGHT_DECAY)

@@ -8,10 +8,10 @@ from synthetic import healthy_run, stuck, with_loss, without
 from synthetic_c import check_steps, with_call, with_modules
 
 from tb_lossdiag.quantities import LOSS, MODULE_KIND, SATURATED_SHARE, Kind
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.saturated_activation import SaturatedActivation
+from tb_lossdiag.run import Run
 
 RULE = SaturatedActivation()
 WELL = with_loss(healthy_run(1), np.geomspace(1, 0.01, 200))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tb_lossdiag.quantities import CARRIED_NORM, CLIP_CALLS, LOSS_NONFINITE, ZERO_GRADS
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.sightings import (
     before,
     beside,
@@ -14,6 +14,7 @@ from tb_lossdiag.rules.sightings import (
     not_recorded,
     sightings,
 )
+from tb_lossdiag.run import Run
 
 NAN = float("nan")
 TABLES = (

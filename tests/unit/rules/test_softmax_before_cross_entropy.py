@@ -7,10 +7,10 @@ from synthetic import healthy_run
 from synthetic_c import check_steps, with_call
 
 from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, Source
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
+from tb_lossdiag.run import Run
 
 RULE = SoftmaxBeforeCrossEntropy()
 RUN = healthy_run(1)

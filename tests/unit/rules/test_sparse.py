@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag.quantities import LOSS, PARAMETER_NORM
-from tb_lossdiag.records import Run, Table, table
+from tb_lossdiag.records import Table, table
 from tb_lossdiag.rules.sparse import Before, held, in_force, latest, windowed
+from tb_lossdiag.run import Run
 
 NORMS = table(
     PARAMETER_NORM, [10, 20, 30], np.array([[1.0, np.nan], [np.nan, 5.0], [3.0, 6.0]]), ("a", "b")

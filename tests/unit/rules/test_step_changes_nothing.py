@@ -15,10 +15,10 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UNCHANGED_SHARE,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.step_changes_nothing import StepChangesNothing
+from tb_lossdiag.run import Run
 
 ROWS = ("steps", "walltimes", "values")
 RULE = StepChangesNothing()

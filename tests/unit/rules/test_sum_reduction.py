@@ -7,9 +7,9 @@ from synthetic import healthy_run, optimized_by, stuck, with_loss, without
 from synthetic_c import check_steps, with_call
 
 from tb_lossdiag.quantities import CALL_SUMMED, LEARNING_RATE, LOSS
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.sum_reduction import SumReduction
+from tb_lossdiag.run import Run
 
 RULE = SumReduction()
 WELL = healthy_run(1, optimizer="SGD")

@@ -6,10 +6,10 @@ from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, with_terms, without
 
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.term_collapse import TermCollapse
+from tb_lossdiag.run import Run
 
 RULE = TermCollapse()
 

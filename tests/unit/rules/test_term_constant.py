@@ -7,10 +7,11 @@ from sickness_a import falling, with_constant_term
 from synthetic import changed, head, healthy_run, with_terms, without
 
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.term_constant import TermConstant
+from tb_lossdiag.run import Run
 
 RULE = TermConstant()
 RUN = healthy_run(1)

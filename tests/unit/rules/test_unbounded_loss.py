@@ -8,9 +8,9 @@ from synthetic import changed, healthy_run, without
 from synthetic_b import check_ups
 
 from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.unbounded_loss import UnboundedLoss
+from tb_lossdiag.run import Run
 
 RULE = UnboundedLoss()
 RUN = healthy_run(1)

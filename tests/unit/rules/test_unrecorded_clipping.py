@@ -13,10 +13,10 @@ from tb_lossdiag.quantities import (
     STEP_RATIO_SPREAD,
     UNSCALE_FACTOR,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.unrecorded_clipping import UnrecordedClipping
+from tb_lossdiag.run import Run
 
 RULE = UnrecordedClipping()
 

@@ -14,10 +14,10 @@ from tb_lossdiag.quantities import (
     MODULE_KIND,
     Kind,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.unscaled_data import UnscaledData
+from tb_lossdiag.run import Run
 
 RULE = UnscaledData()
 WELL = without(

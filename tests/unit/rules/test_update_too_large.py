@@ -25,10 +25,10 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UPDATE_NORM,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge
+from tb_lossdiag.run import Run
 
 RULE = UpdateTooLarge()
 

@@ -14,9 +14,9 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UPDATE_NORM,
 )
-from tb_lossdiag.records import Run
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.update_too_small import UpdateTooSmall
+from tb_lossdiag.run import Run
 
 RULE = UpdateTooSmall()
 

@@ -14,9 +14,10 @@ from tb_lossdiag.quantities import (
     PARAMETER_ROLE,
     PARAMETER_SIZE,
 )
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
+from tb_lossdiag.run import Run
 
 RULE = VanishingGradient()
 DEEP = healthy_run(1, layers=6)

@@ -7,10 +7,11 @@ from sickness_a import with_zero_gradients
 from synthetic import changed, head, healthy_run, stuck, with_loss, without
 
 from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS
-from tb_lossdiag.records import Run, table
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.zero_gradient import ZeroGradient
+from tb_lossdiag.run import Run
 
 RULE = ZeroGradient()
 RUN = healthy_run(1, layers=4)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from torch.utils.tensorboard import SummaryWriter as PlainWriter
 
-from tb_lossdiag import SummaryWriter, past
-from tb_lossdiag.eventfile import framed
-from tb_lossdiag.past import Past, look, records
+from tb_lossdiag import SummaryWriter
+from tb_lossdiag.recording import past
+from tb_lossdiag.recording.event_file import framed
+from tb_lossdiag.recording.past import Past, look, records
 
 
 def log(folder: Path, steps: range) -> None:

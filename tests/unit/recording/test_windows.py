@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.quantities import (
     CLIP_BOUND,
     CLIP_GLOBAL_NORM,
@@ -22,9 +21,9 @@ from tb_lossdiag.quantities import (
     Quantity,
     frame_quantities,
 )
-from tb_lossdiag.records import Record
-from tb_lossdiag.sheet import Block, Part
-from tb_lossdiag.windows import Windows
+from tb_lossdiag.recording.cadence import Cadence
+from tb_lossdiag.recording.windows import Windows
+from tb_lossdiag.records import Block, Part, Record
 
 
 @dataclass

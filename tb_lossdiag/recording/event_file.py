@@ -21,11 +21,11 @@ from tensorboard.compat import tf
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer import event_file_writer
 
-from tb_lossdiag.growing_file import LocalFile, RemoteFile
 from tb_lossdiag.process.forks import Origin
 from tb_lossdiag.process.warn import warn
-from tb_lossdiag.spool import MOST, Ours, Spool, Tell
-from tb_lossdiag.underway import Underway
+from tb_lossdiag.recording.growing_file import LocalFile, RemoteFile
+from tb_lossdiag.recording.spool import MOST, Ours, Spool, Tell
+from tb_lossdiag.recording.underway import Underway
 
 _MASK_DELTA = 0xA282EAD8
 _NUMBERS = itertools.count(1_000_000)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from tb_lossdiag.cadence import Cadence
-from tb_lossdiag.journal import Emit, Journal
-from tb_lossdiag.past import Past
 from tb_lossdiag.quantities import QUANTITIES, Quantity
-from tb_lossdiag.records import Record, Reported
+from tb_lossdiag.recording.cadence import Cadence
+from tb_lossdiag.recording.journal import Emit, Journal
+from tb_lossdiag.recording.past import Past
+from tb_lossdiag.recording.windows import Windows
+from tb_lossdiag.records import Block, Part, Record, parts
+from tb_lossdiag.run import Reported
 from tb_lossdiag.schema import Fact
-from tb_lossdiag.sheet import Block, Part, parts
-from tb_lossdiag.windows import Windows
 
 Scalars = Callable[[list[Part]], Mapping[str, float]]
 """The ordinary scalars that go with a record."""

@@ -13,12 +13,8 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter as StockWriter
 
-from tb_lossdiag.eventfile import (
-    EventFile,
-    framed,
-    masked_crc,
-)
-from tb_lossdiag.filewriter import FileWriter
+from tb_lossdiag.file_writer import FileWriter
+from tb_lossdiag.recording.event_file import EventFile, framed, masked_crc
 
 
 @given(st.binary())

@@ -11,8 +11,8 @@ from torch.utils.tensorboard import FileWriter as TorchFileWriter
 from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter
 
 from tb_lossdiag.collect.ranks import expected_rank
-from tb_lossdiag.eventfile import EventFile, EventWriter
 from tb_lossdiag.process.warn import warn
+from tb_lossdiag.recording.event_file import EventFile, EventWriter
 
 
 class FileWriter(TorchFileWriter):

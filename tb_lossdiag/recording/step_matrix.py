@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.quantities import Combine, Quantity, frame_quantities
-from tb_lossdiag.records import Doubles, Floats, Record, Steps
+from tb_lossdiag.records import Block, Doubles, Floats, Steps
 
 Places = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Several steps of quantities that share a frame.
-
-    Attributes:
-        columns: C names.
-        steps: int64[n], not decreasing; a step given k times counts k times.
-        walltimes: float64[n], seconds since the epoch.
-        values: float32[n, C] by quantity, all of one frame.
-    """
-
-    columns: tuple[str, ...]
-    steps: Steps
-    walltimes: Doubles
-    values: Mapping[Quantity, Floats]
-
-    @property
-    def frame(self) -> str:
-        """The frame of all its quantities."""
-        return next(iter(self.values)).frame
 
 
 @dataclass
@@ -156,39 +133,3 @@ class Sheet:
             layout.columns = (*layout.columns, *new) if layout.columns else columns
             self.rules += [quantity.combine for _ in new for quantity in layout.quantities]
         return layout
-
-
-@dataclass(frozen=True)
-class Part:
-    """A frame's values at one step.
-
-    Attributes:
-        frame: its name.
-        columns: C names.
-        values: float32[C, Q], Q as `frame_quantities(frame)`; NaN = not recorded.
-        given: which of the Q are given, None for all; the others keep what the step already has.
-    """
-
-    frame: str
-    columns: tuple[str, ...]
-    values: Floats
-    given: tuple[int, ...] | None = None
-
-
-def parts(records: Iterable[Record]) -> list[Part]:
-    """Records of a step as parts, in the order they came."""
-    found: dict[tuple[str, tuple[str, ...]], list[Record]] = {}
-    for record in records:
-        found.setdefault((record.quantity.frame, record.columns), []).append(record)
-    return [_part(frame, columns, some) for (frame, columns), some in found.items()]
-
-
-def _part(frame: str, columns: tuple[str, ...], records: list[Record]) -> Part:
-    quantities = frame_quantities(frame)
-    values: Floats = np.full((len(columns), len(quantities)), np.nan, np.float32)
-    given = []
-    for record in records:
-        place = quantities.index(record.quantity)
-        values[:, place] = record.values
-        given.append(place)
-    return Part(frame, columns, values, tuple(given))

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tb_lossdiag.eventfile import EventFile, framed
-from tb_lossdiag.journal import Emit
 from tb_lossdiag.leftover import VERSION, Event, series, tail_path
+from tb_lossdiag.recording.event_file import EventFile, framed
+from tb_lossdiag.recording.journal import Emit
 from tb_lossdiag.slots import MOST, Slots
 
 _SHARE, _WAITING = 200, 50

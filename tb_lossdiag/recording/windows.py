@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tb_lossdiag.cadence import Cadence
 from tb_lossdiag.quantities import STEPS
-from tb_lossdiag.records import Floats, Record, Steps
-from tb_lossdiag.sheet import Block, Part, Sheet, parts
-from tb_lossdiag.sums import Sums, summed
-from tb_lossdiag.sums import places as rule_places
+from tb_lossdiag.recording.cadence import Cadence
+from tb_lossdiag.recording.step_matrix import Sheet
+from tb_lossdiag.recording.window_sums import Sums, summed
+from tb_lossdiag.recording.window_sums import places as rule_places
+from tb_lossdiag.records import Block, Floats, Part, Record, Steps, parts
 
 Write = Callable[[int, float, list[Part]], int]
 """Writes the parts of a step at a wall time; gives their size in bytes."""

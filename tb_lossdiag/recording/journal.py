@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 from tensorboard.compat.proto import summary_pb2
 
-from tb_lossdiag.past import Past
 from tb_lossdiag.quantities import frame_quantities
-from tb_lossdiag.records import Floats, Reported
+from tb_lossdiag.recording.past import Past
+from tb_lossdiag.records import Floats, Part
+from tb_lossdiag.run import Reported
 from tb_lossdiag.schema import (
     DESCRIBED,
     FACTS,
@@ -35,7 +36,6 @@ from tb_lossdiag.schema import (
     readable,
     session_name,
 )
-from tb_lossdiag.sheet import Part
 
 _sessions = itertools.count()
 _OVERHEAD = 60

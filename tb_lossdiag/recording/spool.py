@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from tb_lossdiag.growing_file import Growing
 from tb_lossdiag.process.forks import Origin
+from tb_lossdiag.recording.growing_file import Growing
 
 MOST = 32 * 2**20
 """Bytes that wait in memory at most."""

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import pytest
 
-from tb_lossdiag import spool as module
 from tb_lossdiag.process.forks import Origin
-from tb_lossdiag.spool import Spool
+from tb_lossdiag.recording import spool as module
+from tb_lossdiag.recording.spool import Spool
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

@@ -1,0 +1,1 @@
+"""Samples in, records in the event file."""
