@@ -287,7 +287,7 @@ def proto(_: list[str]) -> None:
         "grpc_tools.protoc",
         "-I.",
         *out,
-        "tb_lossdiag/lossdiag.proto",
+        "tb_lossdiag/wire/lossdiag.proto",
     )
 
 

@@ -14,9 +14,9 @@ import damage
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
 
-from tb_lossdiag import schema
-from tb_lossdiag.recording.event_file import framed, masked_crc
-from tb_lossdiag.schema import FACTS, Columns, Fact, Header, Report, Session, Words
+from tb_lossdiag.wire import schema
+from tb_lossdiag.wire.framing import framed, masked_crc
+from tb_lossdiag.wire.schema import FACTS, Columns, Fact, Header, Report, Session, Words
 
 Attack = Callable[[Path], None]
 START = 1.7e9

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
 
-from tb_lossdiag.recording.event_file import framed
 from tb_lossdiag.run import Run
-from tb_lossdiag.schema import FACTS, Columns, Header, decode_fact, parse_tag
+from tb_lossdiag.wire.framing import framed
+from tb_lossdiag.wire.schema import FACTS, Columns, Header, decode_fact, parse_tag
 
 _SEAL = 5
 

@@ -10,8 +10,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 
-from tb_lossdiag.recording.event_file import framed
-from tb_lossdiag.schema import FACTS, check_fact, fact_value, matrix_value, parse_tag
+from tb_lossdiag.wire.framing import framed
+from tb_lossdiag.wire.schema import FACTS, check_fact, fact_value, matrix_value, parse_tag
 
 Records = list[bytes]
 _Change = Callable[[Records, random.Random], None]

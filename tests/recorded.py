@@ -11,9 +11,9 @@ import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from tb_lossdiag.quantities import Quantity, frame_quantities
-from tb_lossdiag.recording.event_file import framed
 from tb_lossdiag.records import Floats, Steps, Table
-from tb_lossdiag.schema import (
+from tb_lossdiag.wire.framing import framed
+from tb_lossdiag.wire.schema import (
     DESCRIBED,
     FACTS,
     SHARD,

@@ -11,7 +11,8 @@ from typing import BinaryIO
 from tensorboard.compat.proto import summary_pb2
 
 from tb_lossdiag.collect.folder import open_elsewhere
-from tb_lossdiag.leftover import (
+from tb_lossdiag.recording.event_file import EventFile
+from tb_lossdiag.wire.leftover import (
     Event,
     Leftover,
     event_file_name,
@@ -20,9 +21,8 @@ from tb_lossdiag.leftover import (
     records,
     series,
 )
-from tb_lossdiag.recording.event_file import EventFile
-from tb_lossdiag.schema import FACTS, described, parse_tag
-from tb_lossdiag.slots import locked, open_here
+from tb_lossdiag.wire.schema import FACTS, described, parse_tag
+from tb_lossdiag.wire.slots import locked, open_here
 
 
 def take_over(folder: str, event_file: EventFile, purged_from: int | None) -> None:

@@ -9,7 +9,7 @@ from tb_lossdiag.live.growing import Growing
 from tb_lossdiag.quantities import QUANTITIES
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
-from tb_lossdiag.schema import FACTS, Fact, decode_fact, decode_matrix, parse_tag
+from tb_lossdiag.wire.schema import FACTS, Fact, decode_fact, decode_matrix, parse_tag
 
 LIMIT = 64 * 2**20
 """Bytes: twice the default budget of a run's records, which adaptive windows hardly reach."""

@@ -20,7 +20,7 @@ from tb_lossdiag.report import document
 from tb_lossdiag.report.compare import Judged, compare
 from tb_lossdiag.rules.engine import Diagnosis
 from tb_lossdiag.run import Run
-from tb_lossdiag.schema import readable
+from tb_lossdiag.wire.schema import readable
 
 Json = dict[str, Any]
 

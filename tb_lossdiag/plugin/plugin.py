@@ -24,8 +24,8 @@ from tb_lossdiag.plugin.strangers import turn_away
 from tb_lossdiag.reader import DEFAULT_LIMIT, with_tails
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.spreadsheet import spreadsheet
-from tb_lossdiag.schema import PLUGIN
 from tb_lossdiag.visible import in_json
+from tb_lossdiag.wire.schema import PLUGIN
 
 _JAVASCRIPT = "application/javascript"
 _JSON = "application/json"

@@ -14,7 +14,7 @@ from tb_lossdiag.reader.bounds import plausible
 from tb_lossdiag.reader.sessions import History, family
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
 from tb_lossdiag.run import Reported, Run
-from tb_lossdiag.schema import SEVERITIES, UNCHECKED, Fact, Report, Tag, check_matrix
+from tb_lossdiag.wire.schema import SEVERITIES, UNCHECKED, Fact, Report, Tag, check_matrix
 
 Places = npt.NDArray[np.intp]
 

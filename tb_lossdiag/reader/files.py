@@ -16,8 +16,8 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.data_compat import migrate_event as in_tensors
 from tensorboard.dataclass_compat import migrate_event as with_classes
 
-from tb_lossdiag.recording.event_file import masked_crc
-from tb_lossdiag.schema import PLUGIN
+from tb_lossdiag.wire.framing import masked_crc
+from tb_lossdiag.wire.schema import PLUGIN
 
 _HEAD = struct.Struct("<QI")
 _FOOT = struct.Struct("<I")

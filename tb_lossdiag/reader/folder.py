@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 
 from tb_lossdiag.reader import files, scalars
 from tb_lossdiag.reader.tails import with_tails
-from tb_lossdiag.schema import PLUGIN
+from tb_lossdiag.wire.schema import PLUGIN
 
 _SMALL = 25 * 2**20
 """Bytes of event files up to which every plain scalar is kept: about half a million of them, 1 KB each in the Python loader."""

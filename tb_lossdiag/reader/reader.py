@@ -16,7 +16,7 @@ from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.scalars import Found, Scalars
 from tb_lossdiag.reader.series import with_scalars
 from tb_lossdiag.run import Run
-from tb_lossdiag.schema import (
+from tb_lossdiag.wire.schema import (
     FACTS,
     PLUGIN,
     UNCHECKED,

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from tb_lossdiag.quantities import OTHER_WRITERS
 from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Restart
-from tb_lossdiag.schema import Session as Header
-from tb_lossdiag.schema import Tag
+from tb_lossdiag.wire.schema import Session as Header
+from tb_lossdiag.wire.schema import Tag
 
 if TYPE_CHECKING:
     from tb_lossdiag.reader.assemble import SessionData, Shard

@@ -16,9 +16,9 @@ from typing import Any
 from tensorboard.data import provider as data
 from tensorboard.util import tensor_util
 
-from tb_lossdiag.leftover import Leftover, is_tail, read, series
 from tb_lossdiag.reader.names import run_names
-from tb_lossdiag.schema import PLUGIN, encode_header, parse_tag
+from tb_lossdiag.wire.leftover import Leftover, is_tail, read, series
+from tb_lossdiag.wire.schema import PLUGIN, encode_header, parse_tag
 
 _PAUSE = 5.0
 """Seconds between two looks at a run's tails: TensorBoard's own between two looks at its event files."""

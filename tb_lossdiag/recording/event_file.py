@@ -10,13 +10,11 @@ import contextlib
 import itertools
 import os
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import google_crc32c
 from tensorboard.compat import tf
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.summary.writer import event_file_writer
@@ -26,27 +24,9 @@ from tb_lossdiag.process.warn import warn
 from tb_lossdiag.recording.growing_file import LocalFile, RemoteFile
 from tb_lossdiag.recording.spool import MOST, Ours, Spool, Tell
 from tb_lossdiag.recording.underway import Underway
+from tb_lossdiag.wire.framing import framed
 
-_MASK_DELTA = 0xA282EAD8
 _NUMBERS = itertools.count(1_000_000)
-
-
-def masked_crc(data: bytes) -> int:
-    """CRC-32C of the data, rotated and offset as the TFRecord format asks.
-
-    >>> hex(masked_crc(b""))
-    '0xa282ead8'
-    """
-    crc: int = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
-
-
-def framed(data: bytes) -> bytes:
-    """A TFRecord: length, its checksum, data, its checksum; little-endian."""
-    length = struct.pack("<Q", len(data))
-    return b"".join(
-        (length, struct.pack("<I", masked_crc(length)), data, struct.pack("<I", masked_crc(data)))
-    )
 
 
 class EventWriter(event_file_writer.EventFileWriter):  # type: ignore[misc]

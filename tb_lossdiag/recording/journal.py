@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.recording.past import Past
 from tb_lossdiag.records import Floats, Part
 from tb_lossdiag.run import Reported
-from tb_lossdiag.schema import (
+from tb_lossdiag.wire.schema import (
     DESCRIBED,
     FACTS,
     FIRST_FACT,

@@ -14,10 +14,10 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 
-from tb_lossdiag.leftover import is_tail, left
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, STEPS
-from tb_lossdiag.recording.event_file import masked_crc
-from tb_lossdiag.schema import PLUGIN, Tag, parse_tag
+from tb_lossdiag.wire.framing import masked_crc
+from tb_lossdiag.wire.leftover import is_tail, left
+from tb_lossdiag.wire.schema import PLUGIN, Tag, parse_tag
 
 TRAINING = frozenset(quantity.frame for quantity in (LOSS, LOSS_TERM, GRADIENT_NORM, STEPS))
 """Frames whose steps are those of the training, not of an evaluation beside it."""

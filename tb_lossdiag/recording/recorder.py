@@ -15,7 +15,7 @@ from tb_lossdiag.recording.past import Past
 from tb_lossdiag.recording.windows import Windows
 from tb_lossdiag.records import Block, Part, Record, parts
 from tb_lossdiag.run import Reported
-from tb_lossdiag.schema import Fact
+from tb_lossdiag.wire.schema import Fact
 
 Scalars = Callable[[list[Part]], Mapping[str, float]]
 """The ordinary scalars that go with a record."""

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tb_lossdiag.leftover import VERSION, Event, series, tail_path
-from tb_lossdiag.recording.event_file import EventFile, framed
+from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.journal import Emit
-from tb_lossdiag.slots import MOST, Slots
+from tb_lossdiag.wire.framing import framed
+from tb_lossdiag.wire.leftover import VERSION, Event, series, tail_path
+from tb_lossdiag.wire.slots import MOST, Slots
 
 _SHARE, _WAITING = 200, 50
 """A tail is not written before so many times the processor time of the last one, half a percent, or its time with waiting for the disk,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tensorboard.compat.proto import summary_pb2
 
-from tb_lossdiag.leftover import series
-from tb_lossdiag.slots import MOST
+from tb_lossdiag.wire.leftover import series
+from tb_lossdiag.wire.slots import MOST
 
 
 @dataclass(frozen=True)

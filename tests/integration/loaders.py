@@ -11,7 +11,7 @@ from tensorboard.data.server_ingester import SubprocessServerDataIngester, get_s
 from tensorboard.util import grpc_util
 
 from tb_lossdiag.reader import open_folder
-from tb_lossdiag.schema import PLUGIN
+from tb_lossdiag.wire.schema import PLUGIN
 
 Open = Callable[[str], Any]
 

@@ -23,7 +23,7 @@ from tb_lossdiag.reader import Reader
 from tb_lossdiag.recording import spool
 from tb_lossdiag.recording.growing_file import LocalFile
 from tb_lossdiag.run import Run
-from tb_lossdiag.slots import Slots
+from tb_lossdiag.wire.slots import Slots
 
 FAULTS = {
     "full": errno.ENOSPC,

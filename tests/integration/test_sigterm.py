@@ -17,8 +17,8 @@ from torture.child import script, started
 from training import backward, read
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.leftover import is_tail
 from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.wire.leftover import is_tail
 
 BEGIN = """
 import os, signal, sys, threading, time

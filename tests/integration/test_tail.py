@@ -18,13 +18,14 @@ from tensorboard_process import get, serving
 from torture.child import script
 from training import read
 
-from tb_lossdiag import SummaryWriter, leftover
-from tb_lossdiag.leftover import is_tail
+from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, STEPS
 from tb_lossdiag.reader import Reader, open_folder, with_tails
 from tb_lossdiag.recording.tail import Tail
 from tb_lossdiag.run import Run
-from tb_lossdiag.schema import PLUGIN, parse_tag
+from tb_lossdiag.wire import leftover
+from tb_lossdiag.wire.leftover import is_tail
+from tb_lossdiag.wire.schema import PLUGIN, parse_tag
 
 KILLED = """
 import os, sys

@@ -10,9 +10,9 @@ from torture.child import script, started
 from training import read
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.leftover import is_tail
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, VALIDATION_LOSS
 from tb_lossdiag.run import Run
+from tb_lossdiag.wire.leftover import is_tail
 
 SESSION = """
 import os, sys, time

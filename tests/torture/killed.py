@@ -13,10 +13,10 @@ from torch import nn
 from training import read
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.leftover import is_tail
 from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE, NONFINITE_STEPS, STEPS
 from tb_lossdiag.reader import Reader, open_folder
 from tb_lossdiag.run import Run
+from tb_lossdiag.wire.leftover import is_tail
 
 MOST = 2**20
 """Steps of a training that nobody kills; their numbers are exact in the losses."""

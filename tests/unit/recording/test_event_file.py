@@ -14,7 +14,8 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter as StockWriter
 
 from tb_lossdiag.file_writer import FileWriter
-from tb_lossdiag.recording.event_file import EventFile, framed, masked_crc
+from tb_lossdiag.recording.event_file import EventFile
+from tb_lossdiag.wire.framing import framed, masked_crc
 
 
 @given(st.binary())

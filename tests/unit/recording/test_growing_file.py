@@ -13,8 +13,8 @@ import pytest
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.compat.proto import event_pb2
 
-from tb_lossdiag.recording.event_file import framed
 from tb_lossdiag.recording.growing_file import LocalFile, RemoteFile
+from tb_lossdiag.wire.framing import framed
 
 
 class Scarce:

@@ -15,8 +15,8 @@ from torch.utils.tensorboard import SummaryWriter as PlainWriter
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.recording import past
-from tb_lossdiag.recording.event_file import framed
 from tb_lossdiag.recording.past import Past, look, records
+from tb_lossdiag.wire.framing import framed
 
 
 def log(folder: Path, steps: range) -> None:

@@ -12,8 +12,8 @@ from functools import lru_cache
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tb_lossdiag.schema import PLUGIN, parse_tag
-from tb_lossdiag.slots import MOST, content
+from tb_lossdiag.wire.schema import PLUGIN, parse_tag
+from tb_lossdiag.wire.slots import MOST, content
 
 VERSION = "lossdiag tail 1"
 SUFFIX = ".tail"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_lossdiag.slots import Slots, content, locked, open_here
+from tb_lossdiag.wire.slots import Slots, content, locked, open_here
 
 CONTENTS = st.lists(st.binary(max_size=80), min_size=1, max_size=8)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tensorboard.util import tensor_util
 
-from tb_lossdiag import schema
 from tb_lossdiag.quantities import QUANTITIES
 from tb_lossdiag.records import Floats
-from tb_lossdiag.schema import (
+from tb_lossdiag.wire import schema
+from tb_lossdiag.wire.schema import (
     VERSION,
     Columns,
     Fact,

@@ -1,0 +1,1 @@
+"""Records as bytes: what writer and reader share."""
