@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.config.extensions import unfit
+from tb_lossdiag.diagnosis.engine import Outcome, Verdict, judge
+from tb_lossdiag.diagnosis.rule import Finding, Rule, documentation, thresholds
 from tb_lossdiag.quantities import BY_NAME, Quantity
 from tb_lossdiag.records import Table, table
-from tb_lossdiag.rules.engine import Outcome, Verdict, judge
-from tb_lossdiag.rules.rule import Finding, Rule, documentation, thresholds
 from tb_lossdiag.run import Run
 
 __all__ = ["assert_contract", "findings", "outcome", "run_of"]

@@ -6,8 +6,8 @@ import functools
 
 import snippets
 
-from tb_lossdiag.rules.engine import Outcome, Verdict, judge
-from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity
+from tb_lossdiag.diagnosis.engine import Outcome, Verdict, judge
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, Severity
 from tb_lossdiag.run import Run
 
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812  (its usual name)
 from torch.utils.data import DataLoader, TensorDataset
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.rules.rule import Text
+from tb_lossdiag.diagnosis.rule import Text
 
 World = dict[str, Any]
 OF_THIS_MACHINE = "(?s).*CUDA is not available|This DataLoader will create"

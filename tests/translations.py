@@ -19,8 +19,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from tb_lossdiag.diagnosis.text import LOCALES
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.text import LOCALES
 
 PACKAGE = Path(__file__).parents[1] / "tb_lossdiag"
 _ALWAYS = datetime(2026, 1, 1, tzinfo=timezone.utc)

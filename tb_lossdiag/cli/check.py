@@ -12,12 +12,12 @@ from tb_lossdiag import __version__
 from tb_lossdiag.cli import options
 from tb_lossdiag.cli.output import as_json, aside, console, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
+from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.reader import Listing, Reader, Scalars, open_folder, scalar_limit
 from tb_lossdiag.report import baseline, document
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.report.text import show
-from tb_lossdiag.rules.rule import Rule, Severity
 
 Json = dict[str, Any]
 

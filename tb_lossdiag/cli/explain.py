@@ -11,9 +11,9 @@ from rich.text import Text
 
 from tb_lossdiag.cli.output import console
 from tb_lossdiag.config import all_rules, find
+from tb_lossdiag.diagnosis.rule import documentation, number, thresholds
 from tb_lossdiag.report.reference import reference
 from tb_lossdiag.report.text import STYLES
-from tb_lossdiag.rules.rule import documentation, number, thresholds
 from tb_lossdiag.visible import flat, visible
 
 

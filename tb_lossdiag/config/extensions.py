@@ -14,11 +14,11 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
+from tb_lossdiag.diagnosis.foreign import said
+from tb_lossdiag.diagnosis.rule import Finding, Rule, Severity, Text
+from tb_lossdiag.diagnosis.timed import TooLong, within
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.foreign import said
-from tb_lossdiag.rules.rule import Finding, Rule, Severity, Text
-from tb_lossdiag.rules.timed import TooLong, within
 from tb_lossdiag.run import Run
 
 GROUP = "tb_lossdiag.rules"
@@ -77,7 +77,7 @@ def unfit(rule: object) -> str:
 def _faults(rule: object) -> Iterator[str]:
     kind = type(rule).__name__
     if missing := [part for part in _PARTS if not hasattr(rule, part)]:
-        yield f"{kind} lacks {', '.join(missing)}: see tb_lossdiag.rules.rule.Rule"
+        yield f"{kind} lacks {', '.join(missing)}: see tb_lossdiag.diagnosis.rule.Rule"
     if not dataclasses.is_dataclass(rule):
         yield f"{kind} must be a dataclass, whose fields are the thresholds"
     for field in dataclasses.fields(rule):  # type: ignore[arg-type]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tb_lossdiag.config.selection import chosen
 from tb_lossdiag.config.settings import Settings
 from tb_lossdiag.config.suppression import Suppression, suppressed
-from tb_lossdiag.rules.engine import Diagnosis, diagnose
-from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.diagnosis.engine import Diagnosis, diagnose
+from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.run import Run
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tb_lossdiag.config.extensions import all_rules
 from tb_lossdiag.config.threshold import Threshold
-from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.diagnosis.rule import Rule
 
 
 def chosen(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from tb_lossdiag.rules.engine import Diagnosis, Suppressed, fold
-from tb_lossdiag.rules.rule import Finding, Rule
+from tb_lossdiag.diagnosis.engine import Diagnosis, Suppressed, fold
+from tb_lossdiag.diagnosis.rule import Finding, Rule
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from tb_lossdiag.rules.foreign import said
-from tb_lossdiag.rules.rule import Rule
+from tb_lossdiag.diagnosis.foreign import said
+from tb_lossdiag.diagnosis.rule import Rule
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tb_lossdiag.config import Policy, Settings, discover, load
+from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict
+from tb_lossdiag.diagnosis.rule import Finding, Severity
 from tb_lossdiag.live.memory import BREAKS, Memory
 from tb_lossdiag.live.pace import Pace
 from tb_lossdiag.live.report import Hear, LiveFinding, TrainingStopped, printed
 from tb_lossdiag.recording.recorder import Recorder
-from tb_lossdiag.rules.engine import Diagnosis, Verdict
-from tb_lossdiag.rules.rule import Finding, Severity
 from tb_lossdiag.run import Reported
 
 _STOPS = {"error": Severity.ERROR, "warning": Severity.WARNING}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tb_lossdiag.rules.rule import Finding, Severity, Text
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text
 from tb_lossdiag.visible import flat
 
 _LINE = {

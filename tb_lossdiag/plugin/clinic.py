@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorboard import errors
 
+from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.derived import DERIVED, available
 from tb_lossdiag.plugin.kept import Answers, Cases, Key
@@ -18,7 +19,6 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
 from tb_lossdiag.report import document
 from tb_lossdiag.report.compare import Judged, compare
-from tb_lossdiag.rules.engine import Diagnosis
 from tb_lossdiag.run import Run
 from tb_lossdiag.wire.schema import readable
 

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.records import Table
-from tb_lossdiag.rules.engine import Diagnosis
 from tb_lossdiag.run import Run
 
 T = TypeVar("T")

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tb_lossdiag.diagnosis.engine import Diagnosis
+from tb_lossdiag.diagnosis.rule import Rule, number, thresholds
 from tb_lossdiag.quantities import (
     BATCH_SIZE,
     BETA2,
@@ -21,8 +23,6 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.report import document
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.parting import Parting, partings
-from tb_lossdiag.rules.engine import Diagnosis
-from tb_lossdiag.rules.rule import Rule, number, thresholds
 from tb_lossdiag.run import Run
 
 VERSION = 1

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, Severity, documentation, thresholds
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.report import moments
 from tb_lossdiag.report.restarts import restarts
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
-from tb_lossdiag.rules.rule import Evidence, Finding, Rule, Severity, documentation, thresholds
 from tb_lossdiag.run import Run
 
 VERSION = 1

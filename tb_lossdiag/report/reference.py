@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tb_lossdiag.rules.rule import Rule, Text, documentation, number, thresholds
+from tb_lossdiag.diagnosis.rule import Rule, Text, documentation, number, thresholds
 from tb_lossdiag.visible import visible
 
 _TITLE = Text("Rule reference")

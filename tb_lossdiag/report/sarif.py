@@ -11,9 +11,9 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from tb_lossdiag.diagnosis.rule import Rule, documentation
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.plain import plain
-from tb_lossdiag.rules.rule import Rule, documentation
 from tb_lossdiag.visible import flat
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tb_lossdiag.rules.rule import Text
+from tb_lossdiag.diagnosis.rule import Text
 
 _WORDS: Mapping[str, Text] = {
     "error": Text("error"),

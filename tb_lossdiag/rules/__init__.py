@@ -2,7 +2,7 @@
 
 To add one:
 
-1. write `rules/<name>.py` with a frozen dataclass shaped like `tb_lossdiag.rules.rule.Rule`; copy a short neighbour such as
+1. write `rules/<name>.py` with a frozen dataclass shaped like `tb_lossdiag.diagnosis.rule.Rule`; copy a short neighbour such as
    `clip_after_step.py`. Its fields are the thresholds, each with a `#:` comment (unit; source or reason); its docstring is the
    documentation in the tab, so keep the five sections; Chinese goes into the catalogue (`python3 tasks.py messages` adds the places);
 2. declare in `reads` what it cannot do without and in `may_read` what it uses if it is there: nothing else can be read;
@@ -16,6 +16,7 @@ Raise `NotEnough` when there are too few records to judge: silence would read as
 
 from __future__ import annotations
 
+from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.activation_explosion import ActivationExplosion
 from tb_lossdiag.rules.adversary_collapse import AdversaryCollapse
 from tb_lossdiag.rules.amp_step_skips import AmpStepSkips
@@ -65,7 +66,6 @@ from tb_lossdiag.rules.partial_clipping import PartialClipping
 from tb_lossdiag.rules.rank_divergence import RankDivergence
 from tb_lossdiag.rules.record_gap import RecordGap
 from tb_lossdiag.rules.regulariser_overwhelms import RegulariserOverwhelms
-from tb_lossdiag.rules.rule import Rule
 from tb_lossdiag.rules.saturated_activation import SaturatedActivation
 from tb_lossdiag.rules.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.rules.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits

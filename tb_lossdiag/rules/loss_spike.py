@@ -9,12 +9,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.blame import risen_layer, risen_term
 from tb_lossdiag.rules.curve import curve, needs_one_model
 from tb_lossdiag.rules.layers import Family, family
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.rules.spans import Span, median
 from tb_lossdiag.rules.spikes import baseline, grouped
 from tb_lossdiag.run import Run

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.rules import broken
 from tb_lossdiag.rules.broken import Broken
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

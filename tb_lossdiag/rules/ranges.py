@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from tb_lossdiag.diagnosis.rule import number
 from tb_lossdiag.quantities import Source
-from tb_lossdiag.rules.rule import number
 
 RANGES = {
     Source.SIGMOID: (0.0, 1.0),

@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import synthetic
 
+from tb_lossdiag.diagnosis.engine import Diagnosis, diagnose, judge
+from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
@@ -32,8 +34,6 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import Floats, Steps, Table
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Diagnosis, diagnose, judge
-from tb_lossdiag.rules.rule import Rule
 from tb_lossdiag.run import Run
 
 _EVERY = 20

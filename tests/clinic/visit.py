@@ -12,9 +12,9 @@ from clinic.cases import CASES
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.config import Threshold, chosen
+from tb_lossdiag.diagnosis.engine import Verdict, diagnose
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.reader import Reader, open_folder
-from tb_lossdiag.rules.engine import Verdict, diagnose
-from tb_lossdiag.rules.rule import Severity
 
 SERIOUS = ("warning", "error")
 

@@ -12,9 +12,9 @@ import pytest
 from integration.loaders import LOADERS, python
 from training import record
 
+from tb_lossdiag.diagnosis.engine import diagnose
 from tb_lossdiag.reader import Reader
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import diagnose
 from tb_lossdiag.run import Run
 
 FLIPS = 60

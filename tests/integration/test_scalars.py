@@ -13,11 +13,11 @@ from tensorboard.context import RequestContext
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
+from tb_lossdiag.diagnosis.engine import diagnose
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, LOSS_TERM, VALIDATION_LOSS
 from tb_lossdiag.reader import DEFAULT_LIMIT, Reader, Scalars, scalar_limit
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import diagnose
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 

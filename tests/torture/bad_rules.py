@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import LOSS, Quantity
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.run import Run
 
 Check = Callable[[Run], Any]

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from torture.bad_rules import CODE, FAILING, HARMLESS, finding, made
 
+from tb_lossdiag.diagnosis import foreign
+from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict, diagnose
+from tb_lossdiag.diagnosis.foreign import asked
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report import document
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.report.spreadsheet import spreadsheet
-from tb_lossdiag.rules import foreign
-from tb_lossdiag.rules.engine import Diagnosis, Verdict, diagnose
-from tb_lossdiag.rules.foreign import asked
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import run_of

@@ -15,13 +15,13 @@ from rich.console import Console
 
 from tb_lossdiag.cli import main
 from tb_lossdiag.cli.output import as_json
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.live.report import LiveFinding, TrainingStopped
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.report.spreadsheet import spreadsheet
 from tb_lossdiag.report.text import show
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 Printed = Callable[..., str]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import translations
 
-from tb_lossdiag.rules.text import LOCALES, Text, translated
+from tb_lossdiag.diagnosis.text import LOCALES, Text, translated
 
 CJK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 each = pytest.mark.parametrize("locale", LOCALES.values())

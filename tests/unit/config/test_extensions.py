@@ -12,15 +12,15 @@ from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.config import Threshold, all_rules, chosen, extensions, find
 from tb_lossdiag.config.extensions import failures
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.testing import findings, outcome, run_of
 
 GOOD = '''
 from dataclasses import dataclass
 from tb_lossdiag.quantities import LOSS
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 
 @dataclass(frozen=True)
 class HighLoss:

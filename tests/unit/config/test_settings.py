@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tb_lossdiag.config import Policy, Settings, Suppression, Threshold, discover, load
-from tb_lossdiag.rules.rule import thresholds
+from tb_lossdiag.diagnosis.rule import thresholds
 
 WHOLE = """
 select = ["LD1", "clip-after-step"]

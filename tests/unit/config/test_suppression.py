@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tb_lossdiag.config.suppression import Suppression, suppressed
+from tb_lossdiag.diagnosis.engine import Cause, Diagnosis
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Cause, Diagnosis
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 WORDS = Text("words")
 

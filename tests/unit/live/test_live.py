@@ -13,13 +13,13 @@ import pytest
 
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.config import Policy
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.live import LiveFinding, TrainingStopped
 from tb_lossdiag.live.live import Live, Plan
 from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE, Quantity
 from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.recorder import Recorder
 from tb_lossdiag.records import Record
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.run import Run
 
 WORDS = Text("it is\nbad")

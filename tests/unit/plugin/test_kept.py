@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.plugin.kept import Answers, Case, Cases, Key, Together, weight
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Diagnosis
 from tb_lossdiag.run import Run
 
 

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from tb_lossdiag.diagnosis.engine import Cause, Diagnosis
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.plugin.summary import summary
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Cause, Diagnosis
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.run import Run
 
 WORDS = Text("words")

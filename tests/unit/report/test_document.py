@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, STEPS
 from tb_lossdiag.report.document import ongoing, steps
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import run_of
 

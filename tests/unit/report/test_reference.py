@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 import tb_lossdiag.rules
+from tb_lossdiag.diagnosis.rule import Rule, documentation, thresholds
 from tb_lossdiag.report.reference import reference
 from tb_lossdiag.report.words import _WORDS, word
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.rule import Rule, documentation, thresholds
 
 FOLDER = Path(tb_lossdiag.rules.__file__).parent
 

@@ -6,13 +6,13 @@ import json
 
 from rich.console import Console
 
+from tb_lossdiag.diagnosis.engine import diagnose
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report.document import document
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.restarts import sentence
 from tb_lossdiag.report.text import show
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import diagnose
 from tb_lossdiag.run import Restart, Run
 from tb_lossdiag.testing import run_of
 

@@ -6,10 +6,10 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import changed, healthy_run, stuck, with_loss, without
 from synthetic_c import check_steps, with_modules
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import ACTIVATION_NONFINITE, ACTIVATION_STD, LOSS, LOSS_NONFINITE, Kind
 from tb_lossdiag.rules.activation_explosion import ActivationExplosion
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 
 RULE = ActivationExplosion()
 WELL = with_loss(healthy_run(1), np.geomspace(1, 0.1, 200))

@@ -8,9 +8,9 @@ from asking import findings, findings_if_any, outcome, the_finding
 from synthetic import healthy_run
 from synthetic_c import with_players
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM
 from tb_lossdiag.rules.adversary_collapse import AdversaryCollapse
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.run import Run
 
 RULE = AdversaryCollapse()

@@ -5,9 +5,9 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, each_step, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
 from tb_lossdiag.rules.amp_step_skips import AmpStepSkips
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.run import Run
 
 RULE = AmpStepSkips()

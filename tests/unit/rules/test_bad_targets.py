@@ -6,9 +6,9 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run, without
 from synthetic_c import check_steps, with_call
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_INVALID, CALL_TARGET_MIN, LOSS
 from tb_lossdiag.rules.bad_targets import BadTargets
-from tb_lossdiag.rules.rule import Severity
 
 RULE = BadTargets()
 RUN = healthy_run(1)

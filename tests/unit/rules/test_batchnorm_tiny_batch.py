@@ -6,9 +6,9 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run, without
 from synthetic_c import check_steps, with_check_up
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import BATCH_NORM_VALUES, BATCH_SIZE, LOSS
 from tb_lossdiag.rules.batchnorm_tiny_batch import BatchnormTinyBatch
-from tb_lossdiag.rules.engine import Verdict
 
 RULE = BatchnormTinyBatch()
 RUN = healthy_run(1)

@@ -6,9 +6,9 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import each_step, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.rules.cadence_too_coarse import CadenceTooCoarse
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = CadenceTooCoarse()

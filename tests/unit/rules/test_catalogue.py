@@ -14,11 +14,11 @@ import snippets
 from asking import findings
 from sickness import SICK
 
+from tb_lossdiag.diagnosis.engine import judge
+from tb_lossdiag.diagnosis.rule import Finding, Rule, documentation
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Table
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import judge
-from tb_lossdiag.rules.rule import Finding, Rule, documentation
 from tb_lossdiag.run import Run
 
 SECTIONS = {

@@ -6,9 +6,9 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run
 from synthetic_c import check_steps, with_call, with_labels
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.rules.class_imbalance import ClassImbalance, balanced
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.run import Run
 
 RULE = ClassImbalance()

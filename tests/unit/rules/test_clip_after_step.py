@@ -5,6 +5,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_CALLS,
@@ -14,8 +16,6 @@ from tb_lossdiag.quantities import (
     ZERO_GRADS,
 )
 from tb_lossdiag.rules.clip_after_step import ClipAfterStep
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = ClipAfterStep()

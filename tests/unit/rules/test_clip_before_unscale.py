@@ -5,6 +5,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     AMP_SCALE,
     BACKWARD_NORM,
@@ -15,8 +17,6 @@ from tb_lossdiag.quantities import (
     UNSCALE_FACTOR,
 )
 from tb_lossdiag.rules.clip_before_unscale import ClipBeforeUnscale
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = ClipBeforeUnscale()

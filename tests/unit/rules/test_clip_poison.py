@@ -5,6 +5,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, healthy_run, without
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
     CLIP_NONFINITE,
@@ -13,7 +14,6 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
 )
 from tb_lossdiag.rules.clip_poison import ClipPoison
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = ClipPoison()

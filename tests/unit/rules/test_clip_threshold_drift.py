@@ -5,10 +5,10 @@ import pytest
 from asking import alarms, findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, with_divergence, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CLIP_BOUND, CLIP_CALLS, CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LOSS
 from tb_lossdiag.rules.clip_threshold_drift import ClipThresholdDrift
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = ClipThresholdDrift()

@@ -7,6 +7,8 @@ import pytest
 from asking import alarms, findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, with_constant_clipping, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity, number
 from tb_lossdiag.quantities import (
     BACKWARD_NORM,
     CLIP_BOUND,
@@ -19,8 +21,6 @@ from tb_lossdiag.quantities import (
     UNSCALE_FACTOR,
 )
 from tb_lossdiag.rules.constant_clipping import ConstantClipping
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity, number
 from tb_lossdiag.run import Run
 
 RULE = ConstantClipping()

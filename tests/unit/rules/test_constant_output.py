@@ -8,10 +8,10 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run
 from synthetic_c import check_steps, with_call, with_modules
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import ACTIVATION_VARIATION, CALL_VARIATION, LOSS, Kind
 from tb_lossdiag.rules.constant_output import ConstantOutput
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = ConstantOutput()

@@ -7,10 +7,10 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run, stuck, with_loss, without
 from synthetic_c import check_steps, with_modules
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import DEAD_SHARE, LEARNING_RATE, LOSS, Kind
 from tb_lossdiag.rules.dead_relu import DeadRelu
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = DeadRelu()

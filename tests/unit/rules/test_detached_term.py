@@ -6,10 +6,10 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import falling, with_cut_term
 from synthetic import changed, head, healthy_run, with_terms, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_TERM_ATTACHED, LOSS_WEIGHT, TERM_GRADIENT_NORM
 from tb_lossdiag.rules.detached_term import DetachedTerm
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 
 RULE = DetachedTerm()
 RUN = healthy_run(1)

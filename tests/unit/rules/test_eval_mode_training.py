@@ -7,8 +7,8 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run, without
 from synthetic_c import check_steps, with_check_up
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import EVAL_MODULES, LOSS, MODE_MODULES, ROOT_TRAINING
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.eval_mode_training import EvalModeTraining
 from tb_lossdiag.run import Run
 

@@ -7,6 +7,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     FOREIGN_PARAMETERS,
     HELD_PARAMETERS,
@@ -15,9 +17,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_TRAINABLE,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.everything_frozen import EverythingFrozen
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = EverythingFrozen()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tb_lossdiag.diagnosis.engine import Cause, fold
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Cause, fold
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
 
 EXPLAINS = {rule.code: rule.explains for rule in RULES}
 WORDS = Text("words")

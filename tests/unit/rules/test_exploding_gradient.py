@@ -5,6 +5,7 @@ import pytest
 from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, scaled, stuck, with_growth, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
@@ -13,7 +14,6 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.exploding_gradient import ExplodingGradient
 from tb_lossdiag.run import Run
 

@@ -7,6 +7,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, healthy_run, without
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     FOREIGN_PARAMETERS,
     GRADIENT_NORM,
@@ -17,7 +18,6 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.foreign_optimizer import ForeignOptimizer
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = ForeignOptimizer()

@@ -6,10 +6,10 @@ from asking import alarms, findings, first_evidence, outcome, the_finding
 from sickness_a import with_gap
 from synthetic import changed, healthy_run, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.generalisation_gap import GeneralisationGap
-from tb_lossdiag.rules.rule import Severity
 
 RULE = GeneralisationGap()
 RUN = healthy_run(1)

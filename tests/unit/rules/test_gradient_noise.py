@@ -6,10 +6,10 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from sickness_a import accumulated, falling
 from synthetic import changed, head, healthy_run, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import BACKWARD_NORM, BACKWARDS, CARRIED_NORM, FIRST_BACKWARD_NORM
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.gradient_noise import GradientNoise
-from tb_lossdiag.rules.rule import Severity
 
 RULE = GradientNoise()
 RUN = healthy_run(1)

@@ -6,11 +6,11 @@ from asking import findings, outcome, the_finding
 from sickness_a import with_gradient_spikes
 from synthetic import changed, head, healthy_run, optimized_by, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.gradient_spike import GradientSpike
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = GradientSpike()

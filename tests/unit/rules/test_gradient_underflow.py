@@ -5,9 +5,9 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import AMP_SCALE, GRADIENT_ABS_MAX, GRADIENT_ZERO_SHARE
 from tb_lossdiag.records import Floats
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.gradient_underflow import GradientUnderflow
 from tb_lossdiag.run import Run
 

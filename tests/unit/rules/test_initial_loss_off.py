@@ -6,6 +6,8 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_first_call
 from synthetic import changed, healthy_run, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_OUTPUTS,
@@ -15,9 +17,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     Quantity,
 )
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.initial_loss_off import InitialLossOff
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = InitialLossOff()

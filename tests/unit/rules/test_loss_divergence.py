@@ -5,10 +5,10 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, with_divergence, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import INPUT_STD, LOSS, STEPS
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.loss_divergence import LossDivergence
-from tb_lossdiag.rules.rule import Severity
 
 RULE = LossDivergence()
 

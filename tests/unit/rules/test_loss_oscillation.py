@@ -6,11 +6,11 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import falling, long_steps, with_swing
 from synthetic import changed, each_step, head, healthy_run, optimized_by, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, STEPS, VALIDATION_LOSS
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.loss_oscillation import LossOscillation
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = LossOscillation()

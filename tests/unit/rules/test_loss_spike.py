@@ -6,11 +6,11 @@ from asking import alarms, findings, first_evidence, outcome, the_finding
 from sickness_a import falling, with_spikes
 from synthetic import changed, head, healthy_run, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.loss_spike import LossSpike
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = LossSpike()

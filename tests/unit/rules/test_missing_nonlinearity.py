@@ -9,11 +9,11 @@ from asking import findings_if_any, first_evidence, outcome, the_finding
 from synthetic import healthy_run, without
 from synthetic_c import with_modules
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import MODULE_FED_BY, MODULE_KIND, PARAMETER_SIZE, Kind
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.missing_nonlinearity import MissingNonlinearity
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = MissingNonlinearity()

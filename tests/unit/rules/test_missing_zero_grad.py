@@ -5,10 +5,10 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import BACKWARDS, CARRIED_NORM, FIRST_BACKWARD_NORM, ZERO_GRADS
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.missing_zero_grad import MissingZeroGrad
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = MissingZeroGrad()

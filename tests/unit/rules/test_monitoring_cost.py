@@ -5,10 +5,10 @@ import pytest
 from asking import alarms, findings, first_evidence, outcome, the_finding
 from synthetic import changed, each_step, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import OWN_SECONDS, STEP_SECONDS, STEPS
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.monitoring_cost import MonitoringCost
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = MonitoringCost()

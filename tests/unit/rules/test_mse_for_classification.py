@@ -6,10 +6,10 @@ from asking import alarms, findings, findings_if_any, first_evidence, outcome, t
 from synthetic import healthy_run, stuck, with_loss
 from synthetic_c import check_steps, with_call
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_TARGET_UNIQUE, LOSS, Source
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.mse_for_classification import MseForClassification
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = MseForClassification()

@@ -5,6 +5,7 @@ import pytest
 from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, with_none_gradients, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
@@ -12,7 +13,6 @@ from tb_lossdiag.quantities import (
     PARAMETER_TRAINABLE,
 )
 from tb_lossdiag.records import Table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.no_gradient import NoGradient
 from tb_lossdiag.run import Run
 

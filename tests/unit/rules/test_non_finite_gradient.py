@@ -7,6 +7,8 @@ from sickness_a import with_broken_gradients
 from synthetic import changed, healthy_run, without
 from synthetic_b import check_ups
 
+from tb_lossdiag.diagnosis.engine import Verdict, diagnose
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     ACTIVATION_NONFINITE,
     AMP_SCALE,
@@ -17,10 +19,8 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict, diagnose
 from tb_lossdiag.rules.non_finite_gradient import NonFiniteGradient
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = NonFiniteGradient()

@@ -7,6 +7,8 @@ from sickness_a import with_broken_gradients
 from synthetic import changed, healthy_run, with_loss, without
 from synthetic_b import check_ups
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     ACTIVATION_NONFINITE,
     GRADIENT_NONFINITE,
@@ -18,9 +20,7 @@ from tb_lossdiag.quantities import (
     STEPS,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = NonFiniteLoss()

@@ -7,6 +7,7 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, stuck, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_OUTPUTS,
@@ -16,7 +17,6 @@ from tb_lossdiag.quantities import (
     LOSS,
     STEPS,
 )
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.not_learning import NotLearning
 from tb_lossdiag.run import Run
 

@@ -5,15 +5,15 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, healthy_run, optimized_by, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     PARAMETER_DECAY,
     PARAMETER_ROLE,
     PARAMETER_TRAINABLE,
     Role,
 )
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.optimizer_hygiene import OptimizerHygiene
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = OptimizerHygiene()

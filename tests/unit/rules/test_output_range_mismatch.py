@@ -6,9 +6,9 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run, without
 from synthetic_c import check_steps, with_call
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_SOURCE, CALL_TARGET_MAX, LOSS, Source
 from tb_lossdiag.rules.output_range_mismatch import OutputRangeMismatch
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = OutputRangeMismatch()

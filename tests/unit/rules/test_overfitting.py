@@ -5,8 +5,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, healthy_run, with_loss, with_overfitting, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import VALIDATION_LOSS
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.overfitting import Overfitting
 
 RULE = Overfitting()

@@ -7,6 +7,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, with_none_gradients, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     GRADIENT_NORM,
     PARAMETER_HELD,
@@ -14,9 +16,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_TRAINABLE,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = ParametersNotInOptimizer()

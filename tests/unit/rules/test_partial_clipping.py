@@ -7,6 +7,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CLIP_MAX_NORM,
     GRADIENT_NORM,
@@ -14,9 +16,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_HELD,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.partial_clipping import PartialClipping
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = PartialClipping()

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sickness import SICK
 from synthetic import changed, head, healthy_run
 
+from tb_lossdiag.diagnosis.engine import Verdict, diagnose, judge
+from tb_lossdiag.diagnosis.rule import Finding, Rule, Severity
 from tb_lossdiag.quantities import MODULE_FED_BY, Axis
 from tb_lossdiag.records import Table
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.engine import Verdict, diagnose, judge
-from tb_lossdiag.rules.rule import Finding, Rule, Severity
 from tb_lossdiag.run import Run
 
 # Depth is the order of parameters and of modules, so these are not among them.

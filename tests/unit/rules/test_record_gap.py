@@ -7,10 +7,10 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import each_step, healthy_run, without
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.record_gap import RecordGap
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.run import Run
 
 RULE = RecordGap()

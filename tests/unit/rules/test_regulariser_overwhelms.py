@@ -6,6 +6,7 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import falling, overwhelmed
 from synthetic import changed, healthy_run, optimized_by, stuck, with_terms, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_VALUE,
@@ -16,7 +17,6 @@ from tb_lossdiag.quantities import (
     TERM_GRADIENT_NORM,
     WEIGHT_DECAY,
 )
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.regulariser_overwhelms import RegulariserOverwhelms
 from tb_lossdiag.run import Run
 

@@ -7,9 +7,9 @@ from asking import alarms, findings, findings_if_any, first_evidence, outcome, t
 from synthetic import healthy_run, stuck, with_loss, without
 from synthetic_c import check_steps, with_call, with_modules
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, MODULE_KIND, SATURATED_SHARE, Kind
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.saturated_activation import SaturatedActivation
 from tb_lossdiag.run import Run
 

@@ -6,8 +6,8 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run
 from synthetic_c import check_steps, with_call
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, Source
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
 from tb_lossdiag.run import Run
 

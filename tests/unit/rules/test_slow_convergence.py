@@ -6,8 +6,8 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import crawling, falling
 from synthetic import changed, head, healthy_run, optimized_by, scaled, stuck, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LEARNING_RATE, LOSS
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.slow_convergence import SlowConvergence
 
 RULE = SlowConvergence()

@@ -6,9 +6,9 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run
 from synthetic_c import check_steps, with_call
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, Source
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.run import Run
 

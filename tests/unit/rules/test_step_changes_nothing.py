@@ -7,6 +7,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, each_step, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
     GRADIENT_NORM,
@@ -15,8 +17,6 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UNCHANGED_SHARE,
 )
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.step_changes_nothing import StepChangesNothing
 from tb_lossdiag.run import Run
 

@@ -6,8 +6,8 @@ from asking import findings, findings_if_any, first_evidence, outcome, the_findi
 from synthetic import healthy_run, optimized_by, stuck, with_loss, without
 from synthetic_c import check_steps, with_call
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_SUMMED, LEARNING_RATE, LOSS
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.sum_reduction import SumReduction
 from tb_lossdiag.run import Run
 

@@ -6,9 +6,9 @@ from asking import alarms, findings, first_evidence, outcome, the_finding
 from sickness_a import falling, opposed
 from synthetic import changed, head, healthy_run, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, TERM_COSINE, TERM_GRADIENT_NORM
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.term_conflict import TermConflict
 
 RULE = TermConflict()

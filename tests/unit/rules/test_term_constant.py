@@ -6,10 +6,10 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import falling, with_constant_term
 from synthetic import changed, head, healthy_run, with_terms, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.term_constant import TermConstant
 from tb_lossdiag.run import Run
 

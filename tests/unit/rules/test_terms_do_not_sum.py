@@ -5,10 +5,10 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import TERMS, changed, head, healthy_run, scaled, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.terms_do_not_sum import TermsDoNotSum
 from tb_lossdiag.run import Run
 

@@ -7,8 +7,8 @@ from sickness_a import with_first_call
 from synthetic import changed, healthy_run, without
 from synthetic_b import check_ups
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.unbounded_loss import UnboundedLoss
 from tb_lossdiag.run import Run
 

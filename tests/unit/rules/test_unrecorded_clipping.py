@@ -5,6 +5,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     BACKWARD_NORM,
     CLIP_GLOBAL_NORM,
@@ -13,8 +15,6 @@ from tb_lossdiag.quantities import (
     STEP_RATIO_SPREAD,
     UNSCALE_FACTOR,
 )
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.unrecorded_clipping import UnrecordedClipping
 from tb_lossdiag.run import Run
 

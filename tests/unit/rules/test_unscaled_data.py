@@ -6,6 +6,8 @@ from asking import alarms, findings_if_any, first_evidence, outcome, the_finding
 from synthetic import healthy_run, stuck, with_loss, without
 from synthetic_c import check_steps, with_call, with_check_up, with_modules
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     INPUT_FEATURE_RANGE,
     INPUT_MEAN,
@@ -14,8 +16,6 @@ from tb_lossdiag.quantities import (
     MODULE_KIND,
     Kind,
 )
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.unscaled_data import UnscaledData
 from tb_lossdiag.run import Run
 

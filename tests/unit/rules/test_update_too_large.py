@@ -15,6 +15,8 @@ from synthetic import (
     without,
 )
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
@@ -25,8 +27,6 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UPDATE_NORM,
 )
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.update_too_large import UpdateTooLarge
 from tb_lossdiag.run import Run
 

@@ -5,6 +5,7 @@ import pytest
 from asking import findings, outcome, the_finding
 from synthetic import changed, each_step, head, healthy_run, optimized_by, stuck, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
@@ -14,7 +15,6 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UPDATE_NORM,
 )
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.update_too_small import UpdateTooSmall
 from tb_lossdiag.run import Run
 

@@ -5,6 +5,7 @@ import pytest
 from asking import findings, outcome, the_finding
 from synthetic import changed, head, healthy_run, scaled, with_vanishing, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_VALUE,
@@ -15,7 +16,6 @@ from tb_lossdiag.quantities import (
     PARAMETER_SIZE,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.vanishing_gradient import VanishingGradient
 from tb_lossdiag.run import Run
 

@@ -5,8 +5,8 @@ import pytest
 from asking import findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
-from tb_lossdiag.rules.engine import Verdict
 from tb_lossdiag.rules.weight_growth import WeightGrowth
 from tb_lossdiag.run import Run
 

@@ -6,10 +6,10 @@ from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_zero_gradients
 from synthetic import changed, head, healthy_run, stuck, with_loss, without
 
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Verdict
-from tb_lossdiag.rules.rule import Severity
 from tb_lossdiag.rules.zero_gradient import ZeroGradient
 from tb_lossdiag.run import Run
 

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 import pytest
 
+from tb_lossdiag.diagnosis.engine import Cause, Verdict, diagnose, fold
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.quantities import (
     BATCH_NORM_VALUES,
     CHECK_SECONDS,
@@ -15,8 +17,6 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.engine import Cause, Verdict, diagnose, fold
-from tb_lossdiag.rules.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.run import Run
 
 RUN = Run("run", {LOSS.name: table(LOSS, [0, 1, 2], [3.0, 2.0, 1.0])})

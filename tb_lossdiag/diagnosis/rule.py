@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar, Protocol, runtime_checkable
 
+from tb_lossdiag.diagnosis.text import Text, translated
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.text import Text, translated
 from tb_lossdiag.run import Run
 
 __all__ = [

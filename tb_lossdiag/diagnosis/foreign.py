@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tb_lossdiag.rules.checked import findings, text
-from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Text
-from tb_lossdiag.rules.timed import TooLong, within
+from tb_lossdiag.diagnosis.checked import findings, text
+from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Rule, Text
+from tb_lossdiag.diagnosis.timed import TooLong, within
 from tb_lossdiag.run import Run
 
 SECONDS = 5.0

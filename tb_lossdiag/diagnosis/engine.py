@@ -10,9 +10,9 @@ from enum import Enum
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.diagnosis import foreign
+from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.quantities import Quantity, hints
-from tb_lossdiag.rules import foreign
-from tb_lossdiag.rules.rule import Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.run import Run
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tb_lossdiag.rules.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 
 MOST_FINDINGS = 200
 MOST_PARTS = 200
@@ -39,7 +39,7 @@ def text(value: object, name: str) -> Text:
         Unsound: it is none.
     """
     if not isinstance(value, Text):
-        raise Unsound(f"{name} is {_kind(value)}, expected a tb_lossdiag.rules.rule.Text")
+        raise Unsound(f"{name} is {_kind(value)}, expected a tb_lossdiag.diagnosis.rule.Text")
     return Text(_words(value.en, name))
 
 

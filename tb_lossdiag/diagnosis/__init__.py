@@ -1,0 +1,1 @@
+"""What a rule is, and the engine that runs rules and folds what they found."""
