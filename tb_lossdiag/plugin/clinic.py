@@ -8,9 +8,9 @@ from typing import Any
 
 from tensorboard import errors
 
+from tb_lossdiag.analysis.derived import DERIVED, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.plugin.configuration import Configuration
-from tb_lossdiag.plugin.derived import DERIVED, available
 from tb_lossdiag.plugin.kept import Answers, Cases, Key
 from tb_lossdiag.plugin.parse import Part, Where
 from tb_lossdiag.plugin.summary import blank, summary

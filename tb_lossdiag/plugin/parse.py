@@ -8,7 +8,7 @@ from tensorboard import errors, plugin_util
 from tensorboard.context import RequestContext
 from werkzeug import Request
 
-from tb_lossdiag.plugin.derived import DERIVED
+from tb_lossdiag.analysis.derived import DERIVED
 from tb_lossdiag.quantities import BY_NAME, Quantity
 
 MAX_POINTS = 10_000

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tb_lossdiag.analysis import derived
 from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.plugin import derived
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report import document
 from tb_lossdiag.run import Run

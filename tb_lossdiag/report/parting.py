@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tb_lossdiag.analysis.levels import level, noise, spans
 from tb_lossdiag.quantities import BY_NAME, Axis, Quantity
 from tb_lossdiag.records import Doubles, Steps, Table
-from tb_lossdiag.rules.spans import level, noise, spans
 from tb_lossdiag.run import Run
 
 _SINGLE = {Axis.RUN, Axis.TERM, Axis.GROUP, Axis.WATCH, Axis.CLIP, Axis.EXTRA}

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.modules import WEIGHTED, Layout, layout
+from tb_lossdiag.analysis.progress import broke, fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Table
-from tb_lossdiag.rules.modules import WEIGHTED, Layout, layout
-from tb_lossdiag.rules.progress import broke, fall
 from tb_lossdiag.run import Run
 
 _NONFINITE = Text(

@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Span, level, spans
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.spans import Span, level, spans
 from tb_lossdiag.run import Run
 
 _JUDGES = ("d", "disc", "discriminator", "critic", "netd", "dis")

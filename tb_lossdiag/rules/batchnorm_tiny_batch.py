@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.loss_calls import counts, mostly
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.loss_calls import counts, mostly
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, Call, calls
+from tb_lossdiag.analysis.modules import last_span
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.loss_calls import BINARY, CLASSES, Call, calls
-from tb_lossdiag.rules.modules import last_span
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,10 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
-from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.sightings import (
+from tb_lossdiag.analysis.columns import (
     Sighting,
     before,
     beside,
@@ -22,6 +19,9 @@ from tb_lossdiag.rules.sightings import (
     sightings,
     too_few,
 )
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.clips import Clips, ledger
+from tb_lossdiag.analysis.columns import too_few
+from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.weighted import quantile
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.clips import Clips, ledger
-from tb_lossdiag.rules.curve import curve_of
-from tb_lossdiag.rules.sightings import too_few
-from tb_lossdiag.rules.weighted import quantile
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.clips import Clips, at_bound, inferred, ledger
+from tb_lossdiag.analysis.columns import not_recorded, too_few
+from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.weighted import quantile
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.clips import Clips, at_bound, inferred, ledger
-from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.sightings import not_recorded, too_few
-from tb_lossdiag.rules.weighted import quantile
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.loss_calls import Call, calls
+from tb_lossdiag.analysis.modules import last_span, layout, there
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.loss_calls import Call, calls
-from tb_lossdiag.rules.modules import last_span, layout, there
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

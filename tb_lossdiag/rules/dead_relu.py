@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.modules import last_span, needs_check_ups, there
+from tb_lossdiag.analysis.parameters import listed, rate
+from tb_lossdiag.analysis.progress import has_learned
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats
-from tb_lossdiag.rules.layers import listed, rate
-from tb_lossdiag.rules.modules import last_span, needs_check_ups, there
-from tb_lossdiag.rules.progress import has_learned
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

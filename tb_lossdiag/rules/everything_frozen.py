@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import sightings
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.parameters import compact, listed, sizes
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Table
-from tb_lossdiag.rules.layers import compact, listed, sizes
-from tb_lossdiag.rules.sightings import sightings
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 _ALL = Text("None of the {all} parameters is trainable{since}.")

@@ -9,15 +9,15 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import Curve, curve_of
+from tb_lossdiag.analysis.levels import Bools, Span, history, median, spans
+from tb_lossdiag.analysis.non_finite import last_finite
+from tb_lossdiag.analysis.parameters import Family, family, global_norm, gradient_norm, table_norm
+from tb_lossdiag.analysis.sparse import held
+from tb_lossdiag.analysis.spikes import grouped
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
-from tb_lossdiag.rules.broken import last_finite
-from tb_lossdiag.rules.curve import Curve, curve_of
-from tb_lossdiag.rules.layers import Family, family, global_norm, gradient_norm, table_norm
-from tb_lossdiag.rules.spans import Bools, Span, history, median, spans
-from tb_lossdiag.rules.sparse import held
-from tb_lossdiag.rules.spikes import grouped
 from tb_lossdiag.run import Run
 
 _GREW = Text(

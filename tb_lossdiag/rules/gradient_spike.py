@@ -9,12 +9,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Span, median
+from tb_lossdiag.analysis.parameters import Family, family, listed, table_norm
+from tb_lossdiag.analysis.spikes import Jumps, grouped, suspects
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Steps
-from tb_lossdiag.rules.layers import Family, family, listed, table_norm
-from tb_lossdiag.rules.spans import Span, median
-from tb_lossdiag.rules.spikes import Jumps, grouped, suspects
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import latest, too_few
+from tb_lossdiag.analysis.levels import Bools, median
+from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Steps
-from tb_lossdiag.rules.layers import compact, listed, sizes, weights
-from tb_lossdiag.rules.sightings import latest, too_few
-from tb_lossdiag.rules.spans import Bools, median
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

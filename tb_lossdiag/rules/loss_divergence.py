@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import sightings
+from tb_lossdiag.analysis.curve import Divergence, curve_of, divergence, needs_one_model
+from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.curve import Divergence, curve_of, divergence, needs_one_model
-from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.sightings import sightings
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,14 +9,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
+from tb_lossdiag.analysis.levels import noise
+from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.sparse import latest, windowed
+from tb_lossdiag.analysis.updates import estimated
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.curve import Curve, curve_of, needs_one_model
-from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.spans import noise
-from tb_lossdiag.rules.sparse import latest, windowed
-from tb_lossdiag.rules.updates import estimated
 from tb_lossdiag.run import Run
 
 _SWINGS = Text(

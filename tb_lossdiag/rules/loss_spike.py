@@ -9,14 +9,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.attribution import risen_layer, risen_term
+from tb_lossdiag.analysis.curve import curve, needs_one_model
+from tb_lossdiag.analysis.levels import Span, median
+from tb_lossdiag.analysis.parameters import Family, family
+from tb_lossdiag.analysis.spikes import baseline, grouped
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.blame import risen_layer, risen_term
-from tb_lossdiag.rules.curve import curve, needs_one_model
-from tb_lossdiag.rules.layers import Family, family
-from tb_lossdiag.rules.spans import Span, median
-from tb_lossdiag.rules.spikes import baseline, grouped
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

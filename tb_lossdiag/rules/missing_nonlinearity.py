@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.modules import SHAPING, WEIGHTED, Layout, layout
+from tb_lossdiag.analysis.parameters import listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Kind, Quantity
-from tb_lossdiag.rules.layers import listed
-from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, Layout, layout
 from tb_lossdiag.run import Run
 
 _ALL = Text(

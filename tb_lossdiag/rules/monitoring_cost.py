@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import beside, counted, sightings, too_few
+from tb_lossdiag.analysis.weighted import mean
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.sightings import beside, counted, sightings, too_few
-from tb_lossdiag.rules.weighted import mean
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis import non_finite
+from tb_lossdiag.analysis.non_finite import Broken
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules import broken
-from tb_lossdiag.rules.broken import Broken
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -77,10 +77,10 @@ class NonFiniteGradient:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the first broken gradient that no broken loss explains."""
-        first, loss = broken.first_gradient(run), broken.first_loss(run)
+        first, loss = non_finite.first_gradient(run), non_finite.first_loss(run)
         if first is None or (loss is not None and loss.step <= first.step):
             return
-        if broken.scaled(run) and broken.survives(run):
+        if non_finite.scaled(run) and non_finite.survives(run):
             return
         yield self._finding(run, first)
 
@@ -102,7 +102,7 @@ class NonFiniteGradient:
         message = _MESSAGE.format(before=before, **words)
         last = int(table.steps[rows[-1]])
         evidence = Evidence(q.GRADIENT_NONFINITE.name, first.column, first.step, last)
-        survived = broken.survives(run) and hit < self.max_survived * total
+        survived = non_finite.survives(run) and hit < self.max_survived * total
         severity = Severity.WARNING if survived else self.severity
         advice = _ADVICE.format(name=first.column)
         numbers = {"records": hit, "total": total}
@@ -111,7 +111,7 @@ class NonFiniteGradient:
 
 def _before(run: Run, first: Broken) -> Text:
     """What was broken before the gradient, else that nothing was."""
-    weight, activation = broken.first_weight(run), broken.first_activation(run)
+    weight, activation = non_finite.first_weight(run), non_finite.first_activation(run)
     if weight is not None and weight.step <= first.step:
         return _WEIGHTS.format(name=weight.column, step=str(weight.step))
     if activation is not None and activation.step <= first.step:

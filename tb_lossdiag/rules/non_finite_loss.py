@@ -9,10 +9,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis import non_finite
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
-from tb_lossdiag.rules import broken
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -155,8 +155,8 @@ def _origin(run: Run, step: int) -> Text:
     """What was broken before the loss at a step."""
     if q.GRADIENT_NONFINITE not in run:
         return _UNKNOWN
-    gradient, weight = broken.first_gradient(run), broken.first_weight(run)
-    activation = broken.first_activation(run)
+    gradient, weight = non_finite.first_gradient(run), non_finite.first_weight(run)
+    activation = non_finite.first_activation(run)
     for text, place, latest in (
         (_BY_GRADIENT, gradient, step - 1),
         (_BY_WEIGHT, weight, step),

@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.calls import Guess, guesses
+from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
+from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate
+from tb_lossdiag.analysis.parameters import rate
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.calls import Guess, guesses
-from tb_lossdiag.rules.curve import Curve, curve_of, needs_one_model
-from tb_lossdiag.rules.layers import rate
-from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import before, sightings
+from tb_lossdiag.analysis.parameters import listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity, Role
-from tb_lossdiag.rules.layers import listed
-from tb_lossdiag.rules.sightings import before, sightings
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.activation_ranges import NAMES, RANGES, cross_entropy_floor
+from tb_lossdiag.analysis.activation_ranges import ends as reach
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.loss_calls import REGRESSION, Call, calls, counts, mostly
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity, Source
-from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, counts, mostly
-from tb_lossdiag.rules.ranges import NAMES, RANGES, cross_entropy_floor
-from tb_lossdiag.rules.ranges import ends as reach
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 _DISTANCE = (*REGRESSION, "gaussian_nll_loss", "custom")

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import sightings
+from tb_lossdiag.analysis.parameters import compact, listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.layers import compact, listed
-from tb_lossdiag.rules.sightings import sightings
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,13 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.clips import BY_VALUE
+from tb_lossdiag.analysis.columns import too_few
+from tb_lossdiag.analysis.levels import median
+from tb_lossdiag.analysis.parameters import compact, global_norm, listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.clips import BY_VALUE
-from tb_lossdiag.rules.layers import compact, global_norm, listed
-from tb_lossdiag.rules.sightings import too_few
-from tb_lossdiag.rules.spans import median
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

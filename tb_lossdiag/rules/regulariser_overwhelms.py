@@ -9,20 +9,14 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.levels import Bools, Span, level, longest, median
+from tb_lossdiag.analysis.progress import below_baseline
+from tb_lossdiag.analysis.terms import DIVERGENCE, penalties, term_fall, typical_weight, values_of
+from tb_lossdiag.analysis.weight_decay import Decay, decay
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.curve import curve_of
-from tb_lossdiag.rules.decay import Decay, decay
-from tb_lossdiag.rules.progress import below_baseline
-from tb_lossdiag.rules.spans import Bools, Span, level, longest, median
-from tb_lossdiag.rules.terms import (
-    DIVERGENCE,
-    penalties,
-    term_fall,
-    typical_weight,
-    values_of,
-)
 from tb_lossdiag.run import Run
 
 _TERM = Text(

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.modules import SHAPING, WEIGHTED, last_span, layout, there
+from tb_lossdiag.analysis.parameters import listed
+from tb_lossdiag.analysis.progress import has_learned
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Floats
-from tb_lossdiag.rules.layers import listed
-from tb_lossdiag.rules.modules import SHAPING, WEIGHTED, last_span, layout, there
-from tb_lossdiag.rules.progress import has_learned
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -10,14 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import Curve, curve_of
+from tb_lossdiag.analysis.levels import median
+from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate
+from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.updates import estimated
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.curve import Curve, curve_of
-from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.phase import needs_beginning, needs_full_rate
-from tb_lossdiag.rules.spans import median
-from tb_lossdiag.rules.updates import estimated
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.activation_ranges import cross_entropy_floor
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.loss_calls import Call, calls, counts, mostly
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity, Source
-from tb_lossdiag.rules.loss_calls import Call, calls, counts, mostly
-from tb_lossdiag.rules.ranges import cross_entropy_floor
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import not_recorded, sightings
+from tb_lossdiag.analysis.levels import Bools, Span, spans
+from tb_lossdiag.analysis.parameters import gradient_norm, rate
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
-from tb_lossdiag.rules.layers import gradient_norm, rate
-from tb_lossdiag.rules.sightings import not_recorded, sightings
-from tb_lossdiag.rules.spans import Bools, Span, spans
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.loss_calls import CLASSES, Call, calls, counts, mostly
+from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.progress import has_learned
 from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.loss_calls import CLASSES, Call, calls, counts, mostly
-from tb_lossdiag.rules.progress import has_learned
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

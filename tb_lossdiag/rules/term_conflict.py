@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import Curve, curve_of
+from tb_lossdiag.analysis.levels import Bools, Span, longest, median
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity, pair
 from tb_lossdiag.records import Table
-from tb_lossdiag.rules.curve import Curve, curve_of
-from tb_lossdiag.rules.spans import Bools, Span, longest, median
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

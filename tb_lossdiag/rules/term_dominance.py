@@ -9,11 +9,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools, Span, level, longest, median, noise
+from tb_lossdiag.analysis.terms import is_penalty
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps, Table
-from tb_lossdiag.rules.spans import Bools, Span, level, longest, median, noise
-from tb_lossdiag.rules.terms import is_penalty
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text("`{term}` makes up {percent}% of the loss over {records} records{starved}.")

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.inputs import fact, scaled_within
+from tb_lossdiag.analysis.loss_calls import REGRESSION, Call, calls, mostly
+from tb_lossdiag.analysis.progress import broke, fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.inputs import fact, scaled_within
-from tb_lossdiag.rules.loss_calls import REGRESSION, Call, calls, mostly
-from tb_lossdiag.rules.progress import broke, fall
 from tb_lossdiag.run import Run
 
 _INPUT = Text(

@@ -9,14 +9,14 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.levels import Span, longest, median
+from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.trouble import goes_wrong, never_fell
+from tb_lossdiag.analysis.updates import Updates, best, growth
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.curve import curve_of
-from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.spans import Span, longest, median
-from tb_lossdiag.rules.trouble import goes_wrong, never_fell
-from tb_lossdiag.rules.updates import Updates, best, growth
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,13 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import not_recorded
+from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.levels import Span, median, spans
+from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.updates import Updates, estimated, exact, growth
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules.curve import curve_of
-from tb_lossdiag.rules.layers import Family, family, rate
-from tb_lossdiag.rules.sightings import not_recorded
-from tb_lossdiag.rules.spans import Span, median, spans
-from tb_lossdiag.rules.updates import Updates, estimated, exact, growth
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -9,14 +9,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.levels import Bools, Span, longest, median
+from tb_lossdiag.analysis.parameters import matrices, parts
+from tb_lossdiag.analysis.progress import below_baseline
+from tb_lossdiag.analysis.sparse import Held, held
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Steps
-from tb_lossdiag.rules.curve import curve_of
-from tb_lossdiag.rules.layers import matrices, parts
-from tb_lossdiag.rules.progress import below_baseline
-from tb_lossdiag.rules.spans import Bools, Span, longest, median
-from tb_lossdiag.rules.sparse import Held, held
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tb_lossdiag.analysis.curve import Curve
+from tb_lossdiag.analysis.parameters import rate
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
-from tb_lossdiag.rules.curve import Curve
-from tb_lossdiag.rules.layers import rate
 from tb_lossdiag.run import Run
 
 

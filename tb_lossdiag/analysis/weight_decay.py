@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.parameters import global_norm, gradient_norm
+from tb_lossdiag.analysis.sparse import held, latest
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.layers import global_norm, gradient_norm
-from tb_lossdiag.rules.sparse import held, latest
 from tb_lossdiag.run import Run
 
 _COUPLED = frozenset({"SGD", "Adam", "RMSprop", "Adagrad", "NAdam", "RAdam", "Adamax", "ASGD"})

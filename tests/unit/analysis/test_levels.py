@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_lossdiag.rules.spans import Span, history, level, longest, median, noise, spans
+from tb_lossdiag.analysis.levels import Span, history, level, longest, median, noise, spans
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 5))

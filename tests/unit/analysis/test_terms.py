@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synthetic import healthy_run, with_terms, without
 
+from tb_lossdiag.analysis.terms import is_penalty, term_fall, typical_weight, values_of
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
-from tb_lossdiag.rules.terms import is_penalty, term_fall, typical_weight, values_of
 
 NOISE = np.random.default_rng(0).lognormal(0, 0.05, 100)
 

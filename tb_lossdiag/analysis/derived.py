@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from tb_lossdiag.analysis.sparse import in_force
 from tb_lossdiag.quantities import (
     CLIP_BOUND,
     CLIP_CALLS,
@@ -21,7 +22,6 @@ from tb_lossdiag.quantities import (
     clip_coefficient,
 )
 from tb_lossdiag.records import Doubles, Floats, Table
-from tb_lossdiag.rules.sparse import in_force
 from tb_lossdiag.run import Run
 
 UPDATE_RATIO = Quantity(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic import healthy_run, optimized_by
 
-from tb_lossdiag.rules.layers import Family, compact, family, listed, rate, weights
+from tb_lossdiag.analysis.parameters import Family, compact, family, listed, rate, weights
 from tb_lossdiag.run import Run
 
 

@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools, median
 from tb_lossdiag.quantities import Role
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
-from tb_lossdiag.rules.spans import Bools, median
 from tb_lossdiag.run import Run
 
 _NOT_WEIGHTS = ("norm", "bn", "ln", "bias", "gamma", "beta")

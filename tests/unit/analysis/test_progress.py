@@ -5,8 +5,8 @@ import pytest
 from synthetic import head, healthy_run, with_loss, without
 from synthetic_c import with_call
 
+from tb_lossdiag.analysis.progress import below_baseline, broke, fall, has_learned
 from tb_lossdiag.quantities import LOSS
-from tb_lossdiag.rules.progress import below_baseline, broke, fall, has_learned
 from tb_lossdiag.run import Run
 
 RUN = healthy_run(1)

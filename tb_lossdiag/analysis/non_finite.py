@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.parameters import parts
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Table
-from tb_lossdiag.rules.layers import parts
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_lossdiag.rules.spikes import baseline, suspects
+from tb_lossdiag.analysis.spikes import baseline, suspects
 
 
 def test_nothing_is_expected_before_there_are_enough_records() -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import beside, counted, sightings
+from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.sightings import beside, counted, sightings
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 BY_VALUE = "clip value"

@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Span, level, noise, spans
+from tb_lossdiag.analysis.sparse import Before, in_force
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps, Table
-from tb_lossdiag.rules.spans import Span, level, noise, spans
-from tb_lossdiag.rules.sparse import Before, in_force
 from tb_lossdiag.run import Run
 
 _FIRST = 3

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools, Span, spans
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.quantities import Kind
 from tb_lossdiag.records import Table
-from tb_lossdiag.rules.spans import Bools, Span, spans
 from tb_lossdiag.run import Run
 
 SHAPING = (Kind.DROPOUT, Kind.RESHAPE)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.diagnosis.rule import Evidence, NotEnough, Text
 from tb_lossdiag.quantities import Quantity, Source, function
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.diagnosis.rule import Text, number
 from tb_lossdiag.records import Doubles
-from tb_lossdiag.rules.spans import median
 from tb_lossdiag.run import Run
 
 _TERM = Text(" The term `{name}` rose most, {times} times.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_lossdiag.plugin.derived import (
+from tb_lossdiag.analysis.derived import (
     RATE_RECORDS,
     available,
     clip_rate,

@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_lossdiag.quantities import CARRIED_NORM, CLIP_CALLS, LOSS_NONFINITE, ZERO_GRADS
-from tb_lossdiag.records import table
-from tb_lossdiag.rules.sightings import (
+from tb_lossdiag.analysis.columns import (
     before,
     beside,
     counted,
@@ -14,6 +12,8 @@ from tb_lossdiag.rules.sightings import (
     not_recorded,
     sightings,
 )
+from tb_lossdiag.quantities import CARRIED_NORM, CLIP_CALLS, LOSS_NONFINITE, ZERO_GRADS
+from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
 
 NAN = float("nan")

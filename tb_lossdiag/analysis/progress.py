@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.loss_calls import calls
 from tb_lossdiag.diagnosis.rule import NotEnough
-from tb_lossdiag.rules.curve import curve_of
-from tb_lossdiag.rules.loss_calls import calls
 from tb_lossdiag.run import Run
 
 _LEAST = 10

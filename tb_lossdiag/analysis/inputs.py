@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.modules import SHAPING, layout
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.modules import SHAPING, layout
 from tb_lossdiag.run import Run
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tb_lossdiag.analysis.non_finite import last_finite
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, LOSS_NONFINITE
 from tb_lossdiag.records import table
-from tb_lossdiag.rules.broken import last_finite
 from tb_lossdiag.run import Run
 
 NAN = float("nan")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tb_lossdiag.analysis.levels import Bools, Span, median, spans
 from tb_lossdiag.records import Doubles, Floats, Steps
-from tb_lossdiag.rules.spans import Bools, Span, median, spans
 
 _GAUSS = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""

@@ -5,9 +5,9 @@ import pytest
 from synthetic import healthy_run
 from synthetic_c import check_steps, with_call
 
+from tb_lossdiag.analysis.loss_calls import calls, counts, mostly
 from tb_lossdiag.diagnosis.rule import NotEnough
 from tb_lossdiag.quantities import CALL_INPUT_MAX, CALL_OUTPUTS, LOSS, Source
-from tb_lossdiag.rules.loss_calls import calls, counts, mostly
 from tb_lossdiag.run import Run
 
 RUN = healthy_run(1)

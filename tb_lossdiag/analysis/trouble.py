@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.rules.curve import Curve, divergence
+from tb_lossdiag.analysis.curve import Curve, divergence
 
 _NEVER = 0.9
 """Second half of a loss over its start; above, a tenth was never won."""

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps, Table
-from tb_lossdiag.rules.spans import Bools
 from tb_lossdiag.run import Run
 
 Places = npt.NDArray[np.intp]

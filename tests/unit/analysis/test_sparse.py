@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tb_lossdiag.analysis.sparse import Before, held, in_force, latest, windowed
 from tb_lossdiag.quantities import LOSS, PARAMETER_NORM
 from tb_lossdiag.records import Table, table
-from tb_lossdiag.rules.sparse import Before, held, in_force, latest, windowed
 from tb_lossdiag.run import Run
 
 NORMS = table(

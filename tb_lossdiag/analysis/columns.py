@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.analysis.sparse import in_force
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
-from tb_lossdiag.rules.spans import Bools
-from tb_lossdiag.rules.sparse import in_force
 from tb_lossdiag.run import Run
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from synthetic import healthy_run
 from synthetic_c import with_modules
 
+from tb_lossdiag.analysis.levels import Span
+from tb_lossdiag.analysis.modules import last_span, layout
 from tb_lossdiag.quantities import Kind
-from tb_lossdiag.rules.modules import last_span, layout
-from tb_lossdiag.rules.spans import Span
 
 KINDS = {
     "0": Kind.LINEAR,

@@ -1,0 +1,1 @@
+"""What can be derived of a run's tables; rules, reports and charts share it."""
