@@ -1,7 +1,7 @@
 """For authors of rules: runs made of numpy, and what a rule owes its reader. Needs neither torch nor TensorBoard.
 
 >>> from tb_lossdiag.quantities import LOSS
->>> from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
+>>> from tb_lossdiag.rules.loss_curve.non_finite_loss import NonFiniteLoss
 >>> run = run_of({LOSS: [2.0, 1.5, float("nan")]})
 >>> [finding.first_step for finding in findings(NonFiniteLoss(), run)]
 [2]

@@ -16,9 +16,9 @@ from training import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.quantities import FOREIGN_PARAMETERS, HELD_PARAMETERS, Quantity
-from tb_lossdiag.rules.everything_frozen import EverythingFrozen
-from tb_lossdiag.rules.foreign_optimizer import ForeignOptimizer
-from tb_lossdiag.rules.parameters_not_in_optimizer import ParametersNotInOptimizer
+from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
+from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
+from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.run import Run
 
 RULES: tuple[Rule, ...] = (ParametersNotInOptimizer(), ForeignOptimizer(), EverythingFrozen())

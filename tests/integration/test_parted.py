@@ -15,7 +15,7 @@ from launching import launching
 from training import read
 
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, RANK_PARAMETER_SPREAD, STEPS
-from tb_lossdiag.rules.rank_divergence import RankDivergence
+from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
 from tb_lossdiag.run import Run
 
 pytestmark = pytest.mark.timeout(600)

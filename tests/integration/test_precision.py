@@ -15,9 +15,9 @@ from training import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
-from tb_lossdiag.rules.amp_step_skips import AmpStepSkips
-from tb_lossdiag.rules.gradient_underflow import GradientUnderflow
-from tb_lossdiag.rules.loss_scale_collapse import LossScaleCollapse
+from tb_lossdiag.rules.machine.amp_step_skips import AmpStepSkips
+from tb_lossdiag.rules.machine.gradient_underflow import GradientUnderflow
+from tb_lossdiag.rules.machine.loss_scale_collapse import LossScaleCollapse
 from tb_lossdiag.run import Run
 
 RULES: tuple[Rule, ...] = (AmpStepSkips(), LossScaleCollapse(), GradientUnderflow())

@@ -30,7 +30,7 @@ from tb_lossdiag.quantities import (
     STEPS,
     UPDATE_NORM,
 )
-from tb_lossdiag.rules.rank_divergence import RankDivergence
+from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
 from tb_lossdiag.run import Run
 
 Folders = Callable[[int], Path]

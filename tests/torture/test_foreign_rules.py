@@ -19,7 +19,7 @@ from tb_lossdiag.report import document
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.report.spreadsheet import spreadsheet
-from tb_lossdiag.rules.non_finite_loss import NonFiniteLoss
+from tb_lossdiag.rules.loss_curve.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import run_of
 

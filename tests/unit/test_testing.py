@@ -10,7 +10,7 @@ import pytest
 from tb_lossdiag.diagnosis.rule import Finding, Rule, Severity, Text
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_NONFINITE, VALIDATION_LOSS, Quantity
 from tb_lossdiag.rules import RULES
-from tb_lossdiag.rules.overfitting import Overfitting
+from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import assert_contract, findings, run_of
 

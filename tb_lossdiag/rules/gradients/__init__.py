@@ -1,0 +1,22 @@
+"""LD2: gradients that vanish, explode, are missing or are not numbers."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.gradients.exploding_gradient import ExplodingGradient
+from tb_lossdiag.rules.gradients.gradient_noise import GradientNoise
+from tb_lossdiag.rules.gradients.gradient_spike import GradientSpike
+from tb_lossdiag.rules.gradients.no_gradient import NoGradient
+from tb_lossdiag.rules.gradients.non_finite_gradient import NonFiniteGradient
+from tb_lossdiag.rules.gradients.vanishing_gradient import VanishingGradient
+from tb_lossdiag.rules.gradients.zero_gradient import ZeroGradient
+
+RULES: tuple[Rule, ...] = (
+    VanishingGradient(),
+    ExplodingGradient(),
+    GradientSpike(),
+    NoGradient(),
+    ZeroGradient(),
+    NonFiniteGradient(),
+    GradientNoise(),
+)

@@ -1,0 +1,28 @@
+"""LD6: the training loop: optimizer, learning rate, order of the calls."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
+from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
+from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
+from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
+from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOptimizer
+from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
+from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
+from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
+from tb_lossdiag.rules.loop.update_too_small import UpdateTooSmall
+from tb_lossdiag.rules.loop.weight_growth import WeightGrowth
+
+RULES: tuple[Rule, ...] = (
+    UpdateTooLarge(),
+    UpdateTooSmall(),
+    ParametersNotInOptimizer(),
+    ForeignOptimizer(),
+    StepChangesNothing(),
+    MissingZeroGrad(),
+    SchedulerMisuse(),
+    WeightGrowth(),
+    OptimizerHygiene(),
+    EverythingFrozen(),
+)

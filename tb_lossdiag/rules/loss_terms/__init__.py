@@ -1,0 +1,22 @@
+"""LD4: a loss of several terms: which dominates, which is dead, which pull against each other."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
+from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
+from tb_lossdiag.rules.loss_terms.term_collapse import TermCollapse
+from tb_lossdiag.rules.loss_terms.term_conflict import TermConflict
+from tb_lossdiag.rules.loss_terms.term_constant import TermConstant
+from tb_lossdiag.rules.loss_terms.term_dominance import TermDominance
+from tb_lossdiag.rules.loss_terms.terms_do_not_sum import TermsDoNotSum
+
+RULES: tuple[Rule, ...] = (
+    TermDominance(),
+    TermCollapse(),
+    TermsDoNotSum(),
+    DetachedTerm(),
+    TermConflict(),
+    TermConstant(),
+    RegulariserOverwhelms(),
+)

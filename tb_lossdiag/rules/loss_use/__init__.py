@@ -1,0 +1,30 @@
+"""LD5: how the loss function is called and with what."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
+from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
+from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
+from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
+from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
+from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
+from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
+from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
+from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
+from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
+from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
+
+RULES: tuple[Rule, ...] = (
+    SoftmaxBeforeCrossEntropy(),
+    SigmoidBeforeBceWithLogits(),
+    LogitsIntoProbabilityLoss(),
+    TargetBroadcast(),
+    MseForClassification(),
+    BadTargets(),
+    SumReduction(),
+    OutlierDominatedLoss(),
+    ClassImbalance(),
+    UnscaledData(),
+    OutputRangeMismatch(),
+)

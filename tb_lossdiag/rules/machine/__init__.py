@@ -1,0 +1,18 @@
+"""LD8: mixed precision, data-parallel ranks, waiting for data."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.machine.amp_step_skips import AmpStepSkips
+from tb_lossdiag.rules.machine.gradient_underflow import GradientUnderflow
+from tb_lossdiag.rules.machine.input_starved import InputStarved
+from tb_lossdiag.rules.machine.loss_scale_collapse import LossScaleCollapse
+from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
+
+RULES: tuple[Rule, ...] = (
+    AmpStepSkips(),
+    LossScaleCollapse(),
+    RankDivergence(),
+    InputStarved(),
+    GradientUnderflow(),
+)

@@ -1,0 +1,26 @@
+"""LD7: what the modules do with their inputs."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.model.activation_explosion import ActivationExplosion
+from tb_lossdiag.rules.model.adversary_collapse import AdversaryCollapse
+from tb_lossdiag.rules.model.batchnorm_tiny_batch import BatchnormTinyBatch
+from tb_lossdiag.rules.model.collapsed_representation import CollapsedRepresentation
+from tb_lossdiag.rules.model.constant_output import ConstantOutput
+from tb_lossdiag.rules.model.dead_relu import DeadRelu
+from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
+from tb_lossdiag.rules.model.missing_nonlinearity import MissingNonlinearity
+from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
+
+RULES: tuple[Rule, ...] = (
+    DeadRelu(),
+    SaturatedActivation(),
+    EvalModeTraining(),
+    ActivationExplosion(),
+    ConstantOutput(),
+    BatchnormTinyBatch(),
+    CollapsedRepresentation(),
+    MissingNonlinearity(),
+    AdversaryCollapse(),
+)

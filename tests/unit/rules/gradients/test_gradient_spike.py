@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, outcome, the_finding
+from sickness_a import with_gradient_spikes
+from synthetic import changed, head, healthy_run, optimized_by, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.gradients.gradient_spike import GradientSpike
+from tb_lossdiag.run import Run
+
+RULE = GradientSpike()
+RUN = without(healthy_run(1, layers=4), CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+THREE = {80: 100.0, 120: 100.0, 160: 100.0}
+
+
+def test_three_are_a_warning_one_is_worth_knowing() -> None:
+    assert the_finding(RULE, with_gradient_spikes(RUN, THREE)).severity is Severity.WARNING
+    assert the_finding(RULE, with_gradient_spikes(RUN, {120: 100.0})).severity is Severity.INFO
+
+
+def test_names_the_layers_that_jumped() -> None:
+    finding = the_finding(RULE, with_gradient_spikes(RUN, {120: 100.0}, slice(2, 3)))
+    assert finding.subject == "body.1.weight"
+    assert "1 of 8 parameters" in finding.message.en
+    assert "Only `body.1.weight` jumped" in finding.advice.en
+    everywhere = the_finding(RULE, with_gradient_spikes(RUN, {120: 100.0}))
+    assert "Most layers jumped together" in everywhere.advice.en
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.5, 1.0])
+def test_clear_on_noise_of_any_size(noise: float) -> None:
+    for seed in range(10):
+        wild = np.random.default_rng(seed).lognormal(0, noise, RUN[GRADIENT_NORM].values.shape)
+        assert not findings(RULE, changed(RUN, GRADIENT_NORM, wild))
+
+
+def test_clear_just_below_the_factor() -> None:
+    assert not findings(RULE, with_gradient_spikes(RUN, {120: 7.0}))
+    assert findings(RULE, with_gradient_spikes(RUN, {120: 15.0}))
+
+
+def test_clear_below_the_gradient_of_the_start() -> None:
+    values = 0.1 * np.geomspace(1, 1e-3, 200)[:, None] * np.ones((200, 8))
+    values[150] *= 100
+    assert not findings(RULE, changed(RUN, GRADIENT_NORM, values))
+    values[150] *= 100
+    assert findings(RULE, changed(RUN, GRADIENT_NORM, values))
+
+
+def test_growth_that_stays_is_not_a_spike() -> None:
+    values = np.full((200, 8), 0.1)
+    values[100:] = 10
+    assert not findings(RULE, changed(RUN, GRADIENT_NORM, values))
+
+
+def test_gradients_that_are_0_now_and_then_are_not_spikes() -> None:
+    values = np.full((200, 8), 0.1)
+    values[::2, 3] = 0.0
+    assert not findings(RULE, changed(RUN, GRADIENT_NORM, values))
+
+
+def test_a_clip_takes_the_harm_away() -> None:
+    run = with_gradient_spikes(healthy_run(1, layers=4), THREE)
+    total = np.sqrt((run[GRADIENT_NORM].values ** 2).sum(axis=1))
+    clipped = changed(changed(run, CLIP_GLOBAL_NORM, total), CLIP_MAX_NORM, np.full(200, 0.5))
+    finding = the_finding(RULE, clipped)
+    assert finding.severity is Severity.INFO
+    assert "Clipping took the size out" in finding.message.en
+    loose = changed(clipped, CLIP_MAX_NORM, np.full(200, 1e6))
+    assert the_finding(RULE, loose).severity is Severity.WARNING
+
+
+def test_a_spike_within_a_window_counts() -> None:
+    run = with_gradient_spikes(RUN, {})
+    highest, steps = run[GRADIENT_NORM].values.copy(), run[GRADIENT_NORM].steps
+    highest[120, 0] *= 100
+    names = run[GRADIENT_NORM].columns
+    lag = np.zeros_like(highest)
+    lag[120, 0] = 3
+    most = table(GRADIENT_NORM.highest(), steps, highest, names)
+    lags = table(GRADIENT_NORM.highest_lag(), steps, lag, names)
+    windowed = {most.quantity.name: most, lags.quantity.name: lags}
+    finding = the_finding(RULE, Run("w", {**run.tables, **windowed}, run.facts))
+    assert f"At step {steps[120] - 3}" in finding.message.en
+
+
+def test_evidence_is_the_worst_spike_first() -> None:
+    finding = the_finding(RULE, with_gradient_spikes(RUN, {100: 50.0, 150: 500.0}))
+    steps = RUN[GRADIENT_NORM].steps
+    assert [e.first_step for e in finding.evidence] == [steps[150], steps[100]]
+
+
+@pytest.mark.parametrize(("optimizer", "word"), [("SGD", "as much larger"), ("Adam", "beta2")])
+def test_advice_fits_the_optimizer(optimizer: str, word: str) -> None:
+    run = with_gradient_spikes(optimized_by(RUN, optimizer), THREE)
+    assert word in the_finding(RULE, run).advice.en
+
+
+def test_not_evaluated_on_few_or_no_gradients() -> None:
+    assert outcome(RULE, head(RUN, 64)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(RUN, GRADIENT_NORM)).missing == (GRADIENT_NORM.name,)

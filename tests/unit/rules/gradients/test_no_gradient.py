@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, outcome, the_finding
+from synthetic import changed, head, healthy_run, with_none_gradients, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import (
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
+)
+from tb_lossdiag.records import Table
+from tb_lossdiag.rules.gradients.no_gradient import NoGradient
+from tb_lossdiag.run import Run
+
+RULE = NoGradient()
+RUN = healthy_run(1, layers=4)
+BRANCH = ["body.1.weight", "body.1.bias"]
+
+
+def test_fires_once_for_a_whole_module() -> None:
+    finding = the_finding(RULE, with_none_gradients(RUN, BRANCH))
+    assert finding.subject == "body.1.*"
+    assert 'model.get_submodule("body.1").parameters()' in finding.advice.en
+    assert "2 of 8" in finding.message.en
+
+
+def test_fires_once_for_scattered_parameters() -> None:
+    finding = the_finding(RULE, with_none_gradients(RUN, ["body.1.bias", "body.3.weight"]))
+    assert "`body.1.bias`, `body.3.weight`" in finding.message.en
+    assert [piece.column for piece in finding.evidence] == ["body.1.bias", "body.3.weight"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_a_frozen_parameter_is_not_this() -> None:
+    run = with_none_gradients(RUN, BRANCH)
+    frozen = np.isin(RUN[GRADIENT_NORM].columns, BRANCH)
+    assert not findings(RULE, changed(run, PARAMETER_TRAINABLE, ~frozen[None, :]))
+    norms = changed(run, PARAMETER_NORM, np.where(frozen, np.nan, 1.0)[None, :])
+    assert not findings(RULE, without(norms, PARAMETER_TRAINABLE))
+
+
+def test_sparse_norms_of_parameters_are_enough() -> None:
+    run = with_none_gradients(without(RUN, PARAMETER_TRAINABLE), BRANCH)
+    norm = run[PARAMETER_NORM]
+    few = Table(PARAMETER_NORM, norm.columns, norm.steps[:1], norm.walltimes[:1], norm.values[:1])
+    assert findings(RULE, Run("sparse", {**run.tables, PARAMETER_NORM.name: few}, run.facts))
+
+
+def test_a_branch_used_now_and_then_is_not_this() -> None:
+    run = with_none_gradients(RUN, BRANCH)
+    for quantity in (GRADIENT_NORM, GRADIENT_NONFINITE):
+        values = run[quantity].values.copy()
+        values[7] = 0.0
+        run = changed(run, quantity, values)
+    assert not findings(RULE, run)
+
+
+def test_evidence_is_the_window_of_the_first_parameter() -> None:
+    evidence = the_finding(RULE, with_none_gradients(RUN, BRANCH)).evidence[0]
+    assert evidence.column == "body.1.weight"
+    assert (evidence.first_step, evidence.last_step) == (0, RUN[GRADIENT_NORM].steps[-1])
+
+
+def test_least_records() -> None:
+    sick = with_none_gradients(RUN, BRANCH)
+    assert findings(RULE, head(sick, 5))
+    assert outcome(RULE, head(sick, 4)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(sick, PARAMETER_NORM)).missing == (PARAMETER_NORM.name,)

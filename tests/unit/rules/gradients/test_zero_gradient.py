@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from sickness_a import with_zero_gradients
+from synthetic import changed, head, healthy_run, stuck, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.gradients.zero_gradient import ZeroGradient
+from tb_lossdiag.run import Run
+
+RULE = ZeroGradient()
+RUN = healthy_run(1, layers=4)
+
+
+def test_fires_once_for_whole_modules() -> None:
+    finding = the_finding(RULE, with_zero_gradients(RUN, slice(2, 4)))
+    assert finding.severity is Severity.WARNING
+    assert finding.subject == "body.1.*"
+    assert 'model.get_submodule("body.1")' in finding.advice.en
+
+
+def test_all_of_them_are_an_error_while_not_learned() -> None:
+    dark = with_zero_gradients(stuck(RUN), slice(None))
+    assert the_finding(RULE, dark).severity is Severity.ERROR
+    assert not findings(RULE, with_zero_gradients(without(RUN, LOSS), slice(None)))
+
+
+def test_a_loss_that_is_done_has_no_gradient() -> None:
+    done = with_loss(RUN, np.concatenate((np.linspace(2, 0, 100), np.zeros(100))))
+    assert not findings(RULE, with_zero_gradients(done, slice(None), slice(100, None)))
+
+
+def test_a_run_that_is_idle_from_its_beginning_on() -> None:
+    def idle(first: int) -> Run:
+        run = with_loss(without(RUN, CALL_VALUE), np.r_[np.ones(first), np.zeros(200 - first)])
+        return with_zero_gradients(run, slice(None), slice(first, None))
+
+    finding = the_finding(RULE, idle(19))
+    assert finding.severity is Severity.WARNING
+    assert "for 90% of the run" in finding.message.en
+    assert not findings(RULE, idle(22))
+    margin = Run("margin", {**idle(19).tables, CALL_VALUE.name: RUN[CALL_VALUE]}, RUN.facts)
+    assert not findings(RULE, margin)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_least_stretch() -> None:
+    for least, expected in ((181, 0), (180, 1)):
+        late = with_zero_gradients(RUN, slice(2, 4), slice(least, None))
+        assert len(findings(RULE, late)) == expected
+    for end, expected in ((99, 0), (100, 1)):
+        early = with_zero_gradients(RUN, slice(2, 4), slice(0, end))
+        assert len(findings(RULE, early)) == expected
+
+
+def test_clear_on_a_bias_alone_or_a_wake_up() -> None:
+    assert not findings(RULE, with_zero_gradients(RUN, slice(3, 4)))
+    assert not findings(RULE, with_zero_gradients(RUN, slice(2, 4), slice(0, 3)))
+
+
+def test_clear_when_one_step_of_a_window_had_a_gradient() -> None:
+    run = with_zero_gradients(RUN, slice(2, 4))
+    highest = np.full(run[GRADIENT_NORM].values.shape, 0.1)
+    most = table(
+        GRADIENT_NORM.highest(), run[GRADIENT_NORM].steps, highest, run[GRADIENT_NORM].columns
+    )
+    windowed = Run("w", {**run.tables, most.quantity.name: most}, run.facts)
+    assert not findings(RULE, windowed)
+
+
+def test_a_parameter_without_gradient_is_not_this() -> None:
+    values = RUN[GRADIENT_NORM].values.copy()
+    values[:, 2:4] = np.nan
+    assert not findings(RULE, changed(RUN, GRADIENT_NORM, values))
+
+
+def test_evidence_is_the_stretch() -> None:
+    evidence = first_evidence(RULE, with_zero_gradients(RUN, slice(2, 4), slice(50, None)))
+    steps = RUN[GRADIENT_NORM].steps
+    assert evidence.column == "body.1.weight"
+    assert (evidence.first_step, evidence.last_step) == (steps[50], steps[-1])
+
+
+def test_not_evaluated_on_few_or_no_gradients() -> None:
+    sick = with_zero_gradients(RUN, slice(2, 4))
+    assert outcome(RULE, head(sick, 19)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(sick, GRADIENT_NORM)).missing == (GRADIENT_NORM.name,)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, each_step, head, healthy_run, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import (
+    AMP_SKIPPED,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    PARAMETER_HELD,
+    PARAMETER_NORM,
+    UNCHANGED_SHARE,
+)
+from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
+from tb_lossdiag.run import Run
+
+ROWS = ("steps", "walltimes", "values")
+RULE = StepChangesNothing()
+RUN = healthy_run(1, layers=4)
+
+
+def checked(share: float = 1.0, records: slice = slice(None)) -> Run:
+    """In these records' check-ups the step left this share of the parameters as they were; no norms."""
+    steps = RUN[UNCHANGED_SHARE].steps
+    still = np.isin(steps, RUN[GRADIENT_NORM].steps[records])
+    return changed(without(RUN, PARAMETER_NORM), UNCHANGED_SHARE, share * still)
+
+
+def by_norms(records: slice = slice(None)) -> Run:
+    """No check-ups; the parameters' norms stand still in these records."""
+    norms = RUN[PARAMETER_NORM].values.copy()
+    norms[records] = norms[records][:1]
+    return changed(without(RUN, UNCHANGED_SHARE), PARAMETER_NORM, norms)
+
+
+def test_fires_when_check_ups_see_no_change() -> None:
+    finding = the_finding(RULE, checked())
+    assert finding.severity is Severity.ERROR
+    assert "check-ups" in finding.message.en
+
+
+def test_fires_when_no_norm_ever_changes() -> None:
+    evidence = first_evidence(RULE, by_norms())
+    assert (evidence.quantity, evidence.column) == (PARAMETER_NORM.name, "body.0.weight")
+
+
+def test_clear_just_below_share_and_stretch() -> None:
+    assert not findings(RULE, checked(0.98))
+    assert findings(RULE, checked(1.0, slice(0, 110)))
+    assert not findings(RULE, checked(1.0, slice(0, 90)))
+    assert findings(RULE, by_norms(slice(0, 110)))
+    assert not findings(RULE, by_norms(slice(0, 90)))
+
+
+def test_norms_decide_where_check_ups_are_too_few() -> None:
+    run = by_norms()
+    few = replace(RUN[UNCHANGED_SHARE], **{k: getattr(RUN[UNCHANGED_SHARE], k)[:3] for k in ROWS})
+    assert findings(RULE, replace(run, tables={**run.tables, UNCHANGED_SHARE.name: few}))
+
+
+def test_clear_when_one_parameter_moves_or_nothing_pulls() -> None:
+    norms = by_norms()[PARAMETER_NORM].values.copy()
+    norms[:, 3] = RUN[PARAMETER_NORM].values[:, 3]
+    assert not findings(RULE, changed(by_norms(), PARAMETER_NORM, norms))
+    assert not findings(RULE, changed(by_norms(), GRADIENT_NORM, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "words"),
+    [
+        (LEARNING_RATE, 0.0, "learning rate is 0"),
+        (PARAMETER_HELD, 0.0, "doesn't hold"),
+        (AMP_SKIPPED, 1.0, "GradScaler skips"),
+        (AMP_SKIPPED, 0.0, "optimizer.step()"),
+    ],
+)
+def test_says_why(quantity: object, value: float, words: str) -> None:
+    run = changed(checked(), quantity, value)  # type: ignore[arg-type]
+    assert words in the_finding(RULE, run).advice.en
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+    assert not findings(RULE, without(healthy_run(seed), UNCHANGED_SHARE))
+
+
+def test_evidence_is_the_stretch() -> None:
+    evidence, steps = first_evidence(RULE, checked(1.0, slice(70, 200))), RUN[GRADIENT_NORM].steps
+    assert (evidence.quantity, evidence.column) == (UNCHANGED_SHARE.name, "")
+    assert (evidence.first_step, evidence.last_step) == (steps[70], steps[196])
+
+
+def test_not_evaluated_on_too_little() -> None:
+    assert outcome(RULE, head(each_step(by_norms()), 52)).verdict is Verdict.FINDINGS
+    assert outcome(RULE, head(each_step(by_norms()), 51)).verdict is Verdict.NOT_EVALUATED
+    nothing = outcome(RULE, without(RUN, UNCHANGED_SHARE, PARAMETER_NORM))
+    assert nothing.verdict is Verdict.NOT_EVALUATED
+    assert nothing.reason is not None
+    assert "watch" in nothing.reason.en

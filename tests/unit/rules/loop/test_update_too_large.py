@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import (
+    changed,
+    each_step,
+    head,
+    healthy_run,
+    optimized_by,
+    with_divergence,
+    with_loss,
+    with_update_ratio,
+    without,
+)
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    LOSS,
+    MOMENTUM,
+    PARAMETER_NORM,
+    UPDATE_NORM,
+)
+from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
+from tb_lossdiag.run import Run
+
+RULE = UpdateTooLarge()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fires_on_large_steps(seed: int) -> None:
+    finding = the_finding(RULE, with_update_ratio(healthy_run(seed), 0.2, slice(20, 40)))
+    assert finding.severity is Severity.WARNING
+    assert "by a factor of 70" in finding.advice.en
+
+
+def test_smaller_steps_count_when_the_loss_diverges() -> None:
+    run = with_update_ratio(healthy_run(0), 0.02)
+    assert not findings(RULE, run)
+    finding = the_finding(RULE, with_divergence(run, 100, 8))
+    assert finding.severity is Severity.ERROR
+
+
+def test_smaller_steps_count_when_the_loss_jumps_and_never_falls() -> None:
+    run = with_update_ratio(healthy_run(0), 0.02)
+    jumping = 2 * np.random.default_rng(0).lognormal(0, 0.5, 200)
+    assert findings(RULE, with_loss(run, jumping))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_ratio_and_length() -> None:
+    assert not findings(RULE, with_update_ratio(healthy_run(0), 0.095))
+    assert findings(RULE, with_update_ratio(healthy_run(0), 0.105))
+    assert not findings(RULE, with_update_ratio(healthy_run(0), 0.2, slice(20, 24)))
+
+
+def with_plain_sgd(run: Run, ratio: float) -> Run:
+    """The run under SGD without momentum, whose steps are `ratio` of the weights but never change their norm."""
+    still = each_step(changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1]))
+    steps = changed(still, GRADIENT_NORM, ratio * still[PARAMETER_NORM].values)
+    bare = changed(changed(steps, LEARNING_RATE, 1.0), MOMENTUM, 0.0)
+    return optimized_by(without(bare, UPDATE_NORM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM), "SGD")
+
+
+def test_steps_of_plain_sgd_are_seen_though_the_norm_stands_still() -> None:
+    assert findings(RULE, with_plain_sgd(healthy_run(0), 0.2))
+    assert not findings(RULE, with_plain_sgd(healthy_run(0), 0.09))
+    assert not findings(RULE, optimized_by(with_plain_sgd(healthy_run(0), 0.2), "Adam"))
+
+
+def with_recorded_steps(run: Run, ratios: object) -> Run:
+    """The applied change was recorded at the check-ups, with these ratios; the norms stand still."""
+    still = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1])
+    weights = still[PARAMETER_NORM].values[:1].astype(float)
+    each = np.broadcast_to(np.asarray(ratios, float), len(still[UPDATE_NORM]))
+    return changed(still, UPDATE_NORM, each[:, None] * weights)
+
+
+def test_recorded_steps_are_seen_though_the_norm_stands_still() -> None:
+    finding = the_finding(RULE, with_recorded_steps(healthy_run(0), 0.11))
+    assert finding.evidence[0].quantity == UPDATE_NORM.name
+    assert "at least" not in finding.message.en
+    assert not findings(RULE, with_recorded_steps(healthy_run(0), 0.09))
+
+
+def test_large_first_steps_count_only_if_the_loss_never_gets_better() -> None:
+    run = each_step(healthy_run(0))
+    first = np.where(run[UPDATE_NORM].steps < 20, 0.5, 0.01)
+    assert not findings(RULE, with_recorded_steps(run, first))
+    broken = with_loss(with_recorded_steps(run, first), np.full(200, 2.3))
+    assert the_finding(RULE, broken).severity is Severity.ERROR
+
+
+def test_a_model_that_joins_later_settles_as_well() -> None:
+    run = each_step(healthy_run(0))
+    steps, norms = (
+        run[UPDATE_NORM].steps,
+        run[PARAMETER_NORM].at(run[UPDATE_NORM].steps, run[UPDATE_NORM].columns),
+    )
+    first = np.where(steps - steps[10] < 20, 0.5, 1e-3)[:, None] * norms
+    first[:10] = np.nan
+    assert not findings(RULE, changed(run, UPDATE_NORM, first))
+    always = np.where(np.isnan(first), np.nan, 0.5 * norms)
+    assert findings(RULE, changed(run, UPDATE_NORM, always))
+
+
+def thrown(growth: float, loss: float = 2.3) -> Run:
+    """Within 30 steps the weights grow by `growth`; the loss stays where it was."""
+    run = each_step(healthy_run(0))
+    grown = np.geomspace(1, growth, 30)[np.minimum(np.arange(200), 29)]
+    run = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1] * grown[:, None])
+    small = changed(run, UPDATE_NORM, 1e-4 * run[UPDATE_NORM].values)
+    return with_loss(small, np.r_[2.3, np.full(199, loss)])
+
+
+def test_weights_thrown_away_by_the_first_steps() -> None:
+    finding = the_finding(RULE, thrown(3.2))
+    assert finding.severity is Severity.ERROR
+    assert "threw" in finding.message.en
+    assert not findings(RULE, thrown(2.8))
+    assert not findings(RULE, thrown(3.2, loss=0.2))
+
+
+def test_zero_initialised_weights_are_left_out() -> None:
+    run = with_update_ratio(healthy_run(0), 0.2, slice(20, 40))
+    tiny = changed(run, PARAMETER_NORM, 1e-6 * run[PARAMETER_NORM].values[:45].max() * np.ones(200))
+    assert outcome(RULE, tiny).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize(("optimizer", "word"), [("SGD", "clipping"), ("Adam", "does not help")])
+def test_advice_fits_the_optimizer(optimizer: str, word: str) -> None:
+    run = optimized_by(with_update_ratio(healthy_run(0), 0.2), optimizer)
+    assert word in the_finding(RULE, run).advice.en
+
+
+def test_evidence_is_a_layer_and_the_stretch() -> None:
+    evidence = first_evidence(RULE, with_update_ratio(healthy_run(0), 0.2, slice(20, 40)))
+    assert evidence.quantity == PARAMETER_NORM.name
+    assert evidence.column.endswith(".weight")
+    assert (evidence.first_step, evidence.last_step) == (21, 40)
+
+
+def test_not_evaluated_on_few_or_no_norms() -> None:
+    assert outcome(RULE, head(healthy_run(0), 2)).verdict is Verdict.NOT_EVALUATED
+    missing = outcome(RULE, without(healthy_run(0), PARAMETER_NORM)).missing
+    assert missing == (PARAMETER_NORM.name,)
+    assert findings(RULE, without(with_update_ratio(healthy_run(0), 0.2), LOSS))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, outcome, the_finding
+from synthetic import changed, each_step, head, healthy_run, optimized_by, stuck, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    GRADIENT_NORM,
+    LEARNING_RATE,
+    MOMENTUM,
+    PARAMETER_NORM,
+    UPDATE_NORM,
+)
+from tb_lossdiag.rules.loop.update_too_small import UpdateTooSmall
+from tb_lossdiag.run import Run
+
+RULE = UpdateTooSmall()
+
+
+def sick(optimizer: str, lr: float) -> Run:
+    """Ratio = lr for SGD (gradient = weights, momentum 0, no clip), lr x 64 / 4 for Adam."""
+    run = changed(stuck(healthy_run(0, optimizer=optimizer)), LEARNING_RATE, np.full(200, lr))
+    run = without(run, UPDATE_NORM, MOMENTUM, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    same = np.full(run[PARAMETER_NORM].values.shape, 4.0)
+    return changed(changed(run, PARAMETER_NORM, same), GRADIENT_NORM, same)
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), [("SGD", 9e-6), ("Adam", 6e-7), ("AdamW", 6e-7)])
+def test_fires_below_and_is_clear_above_the_ratio(optimizer: str, lr: float) -> None:
+    assert optimizer[:3] in the_finding(RULE, sick(optimizer, lr)).advice.en
+    assert not findings(RULE, sick(optimizer, 1.2 * lr))
+
+
+def test_momentum_and_clip_count_for_sgd() -> None:
+    run = sick("SGD", 9e-6)
+    whole = healthy_run(0, optimizer="SGD")
+    fast = Run("r", {**run.tables, MOMENTUM.name: whole[MOMENTUM]}, run.facts)
+    assert not findings(RULE, fast)
+    names = (CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    slow = {**run.tables, **{q.name: whole[q] for q in names}}
+    clipped = changed(Run("r", slow, run.facts), CLIP_GLOBAL_NORM, np.full(200, 100.0))
+    clipped = changed(clipped, LEARNING_RATE, np.full(200, 9e-5))
+    assert not findings(RULE, changed(clipped, CLIP_MAX_NORM, np.full(200, 100.0)))
+    assert findings(RULE, changed(clipped, CLIP_MAX_NORM, np.full(200, 1.0)))
+
+
+def test_a_vanished_gradient_makes_adam_small_too() -> None:
+    run = sick("Adam", 1e-3)
+    assert not findings(RULE, run)
+    assert findings(RULE, changed(run, GRADIENT_NORM, np.full(200, 1e-12)))
+
+
+def test_a_zero_rate_is_said() -> None:
+    assert "learning rate is 0" in the_finding(RULE, sick("SGD", 0.0)).advice.en
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_once_learned_and_at_the_end_of_a_schedule() -> None:
+    learned = changed(
+        without(healthy_run(0, optimizer="SGD"), UPDATE_NORM), LEARNING_RATE, np.full(200, 1e-9)
+    )
+    assert not findings(RULE, learned)
+    ended = np.where(np.arange(200) < 120, 1e-2, 0.0)
+    assert not findings(RULE, changed(sick("SGD", 1.0), LEARNING_RATE, ended))
+
+
+def test_clear_on_a_network_that_large_steps_have_broken() -> None:
+    grown = np.where(np.arange(200) < 5, 4.0, 13.0)
+    assert not findings(RULE, changed(sick("SGD", 9e-6), PARAMETER_NORM, grown))
+
+
+def recorded(ratio: float) -> Run:
+    """The applied change was recorded now and then."""
+    run = stuck(healthy_run(0, optimizer="Shampoo"))
+    return changed(run, UPDATE_NORM, ratio * run[PARAMETER_NORM].values[:1])
+
+
+def test_the_recorded_change_decides_whatever_the_optimizer() -> None:
+    evidence = the_finding(RULE, recorded(9e-6)).evidence[0]
+    assert evidence.quantity == UPDATE_NORM.name
+    assert not findings(RULE, recorded(1.2e-5))
+
+
+def test_evidence_is_the_stretch() -> None:
+    rates = np.where(np.arange(200) < 50, 1e-2, 1e-9)
+    run = changed(sick("SGD", 1.0), LEARNING_RATE, rates)
+    finding, steps = the_finding(RULE, run), run[LEARNING_RATE].steps
+    assert [piece.quantity for piece in finding.evidence] == [
+        PARAMETER_NORM.name,
+        LEARNING_RATE.name,
+    ]
+    assert (finding.first_step, finding.last_step) == (steps[50], steps[-1])
+
+
+@pytest.mark.parametrize("optimizer", ["", "Shampoo", "SGD, Adam"])
+def test_not_evaluated_for_an_unknown_formula(optimizer: str) -> None:
+    run = optimized_by(sick("SGD", 1e-9), optimizer)
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def test_not_evaluated_without_change_and_rate_or_on_a_short_run() -> None:
+    nothing = outcome(RULE, without(sick("SGD", 1e-9), LEARNING_RATE))
+    assert nothing.verdict is Verdict.NOT_EVALUATED
+    assert nothing.reason is not None
+    assert "watch" in nothing.reason.en
+    short = head(each_step(sick("SGD", 1e-9)), 20)
+    assert outcome(RULE, short).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(healthy_run(0), PARAMETER_NORM)).missing == (PARAMETER_NORM.name,)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, optimized_by, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
+from tb_lossdiag.rules.loop.weight_growth import WeightGrowth
+from tb_lossdiag.run import Run
+
+RULE = WeightGrowth()
+START = np.tile([4.0, 0.5], 3)
+"""A root mean square of 1/16 for 4096 weights."""
+
+
+def growing(factor: float, end: float = 1.0, start: float = 1.0) -> Run:
+    """All norms grow by `factor` until the share `end` of the run, then stay."""
+    place = np.minimum(np.arange(200) / 199 / end, 1.0)
+    norms = start * START * (factor**place)[:, None]
+    return changed(healthy_run(1, layers=3), PARAMETER_NORM, norms)
+
+
+def test_fires_and_names_the_layer() -> None:
+    norms = growing(20)[PARAMETER_NORM].values.copy()
+    norms[-5:, 2] *= 2
+    finding = the_finding(RULE, changed(growing(20), PARAMETER_NORM, norms))
+    assert finding.evidence[0].column == "body.1.weight"
+    assert "still grows" in finding.message.en
+
+
+def test_clear_just_below_growth_size_and_rise() -> None:
+    assert findings(RULE, growing(11))
+    assert not findings(RULE, growing(9.5))
+    assert findings(RULE, growing(20, start=0.25))
+    assert not findings(RULE, growing(20, start=0.2))
+    assert not findings(RULE, growing(20, end=0.7))
+
+
+def test_clear_when_the_growth_slows_down() -> None:
+    for power, expected in ((0.6, 1), (0.35, 0)):
+        norms = START * (1 + 20 * (np.arange(200) / 199) ** power)[:, None]
+        norms[:3] = START
+        assert len(findings(RULE, changed(healthy_run(1, layers=3), PARAMETER_NORM, norms))) == (
+            expected
+        )
+
+
+def test_clear_on_weights_that_began_near_zero() -> None:
+    assert not findings(RULE, growing(1e6, start=1e-3))
+
+
+def test_clear_on_weights_that_are_all_first_step() -> None:
+    run = growing(20)
+    first = run[PARAMETER_NORM].values[0]
+    assert not findings(RULE, changed(run, UPDATE_NORM, first[None]))
+    assert findings(RULE, changed(run, UPDATE_NORM, 0.9 * first[None]))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "decay", "words"),
+    [("SGD", 0.0, "optim.SGD"), ("Adam", 0.0, "optim.AdamW"), ("SGD", 1e-4, "Raise it tenfold")],
+)
+def test_advice_fits_the_optimizer(optimizer: str, decay: float, words: str) -> None:
+    run = changed(optimized_by(growing(20), optimizer), WEIGHT_DECAY, decay)
+    assert words in the_finding(RULE, run).advice.en
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_evidence_is_the_run() -> None:
+    run = growing(20)
+    evidence, steps = first_evidence(RULE, run), run[PARAMETER_NORM].steps
+    assert evidence.quantity == PARAMETER_NORM.name
+    assert (evidence.first_step, evidence.last_step) == (0, steps[-1])
+
+
+def test_not_evaluated_on_few_or_no_norms() -> None:
+    assert outcome(RULE, head(growing(20), 9)).verdict is Verdict.NOT_EVALUATED
+    missing = outcome(RULE, without(growing(20), PARAMETER_NORM)).missing
+    assert missing == (PARAMETER_NORM.name,)

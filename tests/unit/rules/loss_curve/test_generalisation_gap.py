@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import alarms, findings, first_evidence, outcome, the_finding
+from sickness_a import with_gap
+from synthetic import changed, healthy_run, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS
+from tb_lossdiag.rules.loss_curve.generalisation_gap import GeneralisationGap
+
+RULE = GeneralisationGap()
+RUN = healthy_run(1)
+
+
+def test_warns_when_nothing_carries_over() -> None:
+    assert the_finding(RULE, with_gap(RUN, 1.8)).severity is Severity.WARNING
+
+
+def test_a_smaller_gap_is_worth_knowing() -> None:
+    assert the_finding(RULE, with_gap(RUN, 0.9)).severity is Severity.INFO
+
+
+def test_an_inverted_gap_is_worth_knowing() -> None:
+    finding = the_finding(RULE, with_gap(RUN, 0.1, train=1.5))
+    assert finding.severity is Severity.INFO
+    assert "Dropout" in finding.advice.en
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_alarm_on_healthy_runs(seed: int) -> None:
+    assert not alarms(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_the_gap() -> None:
+    assert not findings(RULE, with_gap(RUN, 0.6))
+    assert findings(RULE, with_gap(RUN, 0.75))
+
+
+def test_clear_beside_a_training_loss_near_zero() -> None:
+    assert not findings(RULE, with_gap(RUN, 0.3, train=1e-4))
+
+
+def test_clear_when_it_opens_late() -> None:
+    run = with_gap(RUN, 0.1)
+    values = run[VALIDATION_LOSS].values.copy()
+    values[-8:] += 1.5
+    assert not findings(RULE, changed(run, VALIDATION_LOSS, values))
+
+
+def test_evidence_is_the_stretch_to_the_end() -> None:
+    run = with_gap(RUN, 1.8)
+    evidence, steps = first_evidence(RULE, run), run[VALIDATION_LOSS].steps
+    assert (evidence.quantity, evidence.column) == (VALIDATION_LOSS.name, "")
+    assert steps[0] < evidence.first_step <= steps[4]
+    assert evidence.last_step == steps[-1]
+
+
+def test_not_evaluated_on_another_scale_or_below_zero() -> None:
+    summed = with_gap(RUN, 1.8)
+    summed = changed(summed, VALIDATION_LOSS, 64 * summed[VALIDATION_LOSS].values)
+    assert outcome(RULE, summed).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, with_loss(RUN, np.linspace(1, -1, 200))).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(RUN, LOSS)).missing == (LOSS.name,)

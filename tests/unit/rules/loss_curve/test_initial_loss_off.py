@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from sickness_a import with_first_call
+from synthetic import changed, healthy_run, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_SUMMED,
+    CALL_VALUE,
+    CALL_WEIGHTED,
+    LOSS,
+    Quantity,
+)
+from tb_lossdiag.rules.loss_curve.initial_loss_off import InitialLossOff
+from tb_lossdiag.run import Run
+
+RULE = InitialLossOff()
+RUN = healthy_run(1)
+SEEN = len(RUN[CALL_VALUE])
+
+
+def as_call(run: Run, name: str) -> Run:
+    """The run with its loss call renamed."""
+    calls = [t.quantity for t in run.tables.values() if t.quantity.frame == "call"]
+    for quantity in calls:
+        run = changed(run, quantity, run[quantity].values, (name,))
+    return run
+
+
+def regression(first: float, variance: float = 1.0) -> Run:
+    run = changed(RUN, CALL_BASELINE, np.full(len(RUN[CALL_BASELINE]), variance))
+    return as_call(with_first_call(run, first, 0.5 * variance), "mse_loss")
+
+
+def test_warns_when_it_stays() -> None:
+    finding = the_finding(RULE, with_first_call(RUN, 8.0, 6.0))
+    assert finding.severity is Severity.WARNING
+    assert "still above" in finding.message.en
+    assert "last.weight.mul_(0.1)" in finding.advice.en
+
+
+def test_worth_knowing_when_it_recovers() -> None:
+    assert the_finding(RULE, with_first_call(RUN, 8.0, 1.0)).severity is Severity.INFO
+
+
+def recorded(back: int) -> Run:
+    """A call of 8 in all check-ups, whose recorded loss falls below the bound from the record `back` on."""
+    run = with_first_call(RUN, 8.0, 8.0)
+    return with_loss(run, np.where(np.arange(200) < back, 8.0, 1.0))
+
+
+def test_the_recorded_loss_tells_when_it_recovers() -> None:
+    soon, late = recorded(19), recorded(22)
+    assert the_finding(RULE, soon).severity is Severity.INFO
+    assert the_finding(RULE, late).severity is Severity.WARNING
+    assert f"by step {late[LOSS].steps[22]}" in the_finding(RULE, late).message.en
+
+
+def test_a_recorded_loss_of_another_value_tells_nothing() -> None:
+    other = with_loss(recorded(10), np.where(np.arange(200) < 10, 9.0, 1.0))
+    assert the_finding(RULE, other).severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_twice_the_guess() -> None:
+    assert not findings(RULE, with_first_call(RUN, 1.98 * np.log(10)))
+    assert findings(RULE, with_first_call(RUN, 2.02 * np.log(10)))
+
+
+def test_any_number_of_classes() -> None:
+    many = changed(RUN, CALL_OUTPUTS, np.full(len(RUN[CALL_OUTPUTS]), 50_000.0))
+    assert not findings(RULE, with_first_call(many, 11.0))
+    assert findings(RULE, with_first_call(many, 22.0))
+
+
+def test_a_sum_over_the_batch_is_compared_with_a_sum() -> None:
+    run = changed(with_first_call(RUN, 64 * 2.3, 64.0), CALL_BASELINE, np.full(SEEN, 64 * 2.2))
+    assert findings(RULE, run)
+    assert not findings(RULE, changed(run, CALL_SUMMED, np.ones(SEEN)))
+
+
+def test_an_imbalanced_yes_or_no_begins_at_ln_2() -> None:
+    rare = changed(RUN, CALL_BASELINE, np.full(len(RUN[CALL_BASELINE]), 0.05))
+    binary = as_call(rare, "binary_cross_entropy_with_logits")
+    assert not findings(RULE, with_first_call(binary, 0.7, 0.1))
+    assert findings(RULE, with_first_call(binary, 1.5, 0.1))
+
+
+def test_targets_far_from_zero_in_a_regression() -> None:
+    assert not findings(RULE, regression(9.0))
+    finding = the_finding(RULE, regression(11.0))
+    assert "mean or median" in finding.message.en
+    assert "(targets - mean) / std" in finding.advice.en
+
+
+@pytest.mark.parametrize("quantity", [CALL_WEIGHTED])
+def test_a_weighted_loss_is_not_judged(quantity: Quantity) -> None:
+    weighted = changed(with_first_call(RUN, 8.0), quantity, np.ones(len(RUN[quantity])))
+    assert outcome(RULE, weighted).verdict is Verdict.NOT_EVALUATED
+
+
+def test_evidence_is_the_call_until_it_recovers() -> None:
+    run = with_first_call(RUN, 8.0, 1.0)
+    evidence, steps = first_evidence(RULE, run), run[CALL_VALUE].steps
+    assert (evidence.quantity, evidence.column) == (CALL_VALUE.name, "cross_entropy")
+    assert (evidence.first_step, evidence.last_step) == (steps[0], steps[1])
+
+
+def test_not_evaluated_without_calls() -> None:
+    assert outcome(RULE, without(RUN, CALL_VALUE)).missing == (CALL_VALUE.name,)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, optimized_by, with_divergence, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import INPUT_STD, LOSS, STEPS
+from tb_lossdiag.rules.loss_curve.loss_divergence import LossDivergence
+
+RULE = LossDivergence()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fires_on_a_loss_that_climbs_to_the_end(seed: int) -> None:
+    finding = the_finding(RULE, with_divergence(healthy_run(seed), 100, factor=8))
+    assert finding.severity is Severity.ERROR
+
+
+def test_worth_knowing_when_the_data_have_changed() -> None:
+    run = with_divergence(healthy_run(0), 100, factor=8)
+    late = run[INPUT_STD].steps > 1200
+    harder = changed(run, INPUT_STD, np.where(late, 1.3, 1.0))
+    finding = the_finding(RULE, harder)
+    assert finding.severity is Severity.INFO
+    assert "from 1 to 1.3" in finding.message.en
+    alike = changed(run, INPUT_STD, np.where(late, 1.19, 1.0))
+    assert the_finding(RULE, alike).severity is Severity.ERROR
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_the_factor() -> None:
+    calm = np.concatenate((np.linspace(4, 1, 100), np.linspace(1, 1.9, 100)))
+    assert not findings(RULE, with_loss(healthy_run(0), calm))
+    wild = np.concatenate((np.linspace(4, 1, 100), np.linspace(1, 2.4, 100)))
+    assert findings(RULE, with_loss(healthy_run(0), wild))
+
+
+def test_clear_when_it_comes_back() -> None:
+    hump = np.concatenate((np.linspace(4, 1, 100), np.linspace(1, 5, 40), np.linspace(5, 1, 60)))
+    assert not findings(RULE, with_loss(healthy_run(0), hump))
+
+
+def test_clear_when_a_loss_near_zero_doubles() -> None:
+    near = np.concatenate((np.geomspace(1, 1e-5, 100), np.linspace(1e-5, 5e-5, 100)))
+    assert not findings(RULE, with_loss(healthy_run(0), near))
+
+
+def test_evidence_is_the_window_above_the_bound() -> None:
+    values = np.concatenate((np.linspace(4, 1, 100), np.full(100, 3.0)))
+    run = with_loss(healthy_run(0), values)
+    evidence, steps = first_evidence(RULE, run), run[LOSS].steps
+    assert (evidence.quantity, evidence.column) == (LOSS.name, "")
+    assert steps[100] <= evidence.first_step <= steps[110]
+    assert evidence.last_step == steps[-1]
+
+
+@pytest.mark.parametrize(("optimizer", "word"), [("SGD", "SGD"), ("AdamW", "second beta")])
+def test_advice_fits_the_optimizer(optimizer: str, word: str) -> None:
+    run = with_divergence(optimized_by(healthy_run(1), optimizer), 100, 8)
+    assert word in the_finding(RULE, run).advice.en
+
+
+def test_not_evaluated_on_losses_below_zero_or_short_runs() -> None:
+    negative = with_loss(healthy_run(0), np.linspace(1, -3, 200))
+    assert outcome(RULE, negative).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(healthy_run(0), 29)).verdict is Verdict.NOT_EVALUATED
+    two = changed(with_divergence(healthy_run(0), 100), STEPS, np.ones((200, 2)), ("g", "d"))
+    assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(healthy_run(0), LOSS)).missing == (LOSS.name,)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import alarms, findings, first_evidence, outcome, the_finding
+from sickness_a import falling, with_spikes
+from synthetic import changed, head, healthy_run, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.loss_curve.loss_spike import LossSpike
+from tb_lossdiag.run import Run
+
+RULE = LossSpike()
+RUN = healthy_run(0)
+
+
+def test_one_that_comes_back_is_worth_knowing() -> None:
+    finding = the_finding(RULE, with_spikes(RUN, {120: 10.0}))
+    assert finding.severity is Severity.INFO
+    assert f"was back after {RUN[LOSS].steps[1]} step" in finding.message.en
+    assert "the weights are unhurt" in finding.advice.en
+
+
+def test_three_that_exceed_the_start_are_a_warning() -> None:
+    assert (
+        the_finding(RULE, with_spikes(RUN, {80: 20.0, 120: 20.0, 160: 20.0})).severity
+        is Severity.WARNING
+    )
+    small = with_spikes(RUN, {80: 2.5, 120: 2.5, 160: 2.5})
+    assert the_finding(RULE, small).severity is Severity.INFO
+
+
+def test_three_that_last_are_a_warning() -> None:
+    finding = the_finding(RULE, with_spikes(RUN, {80: 3.0, 120: 3.0, 160: 3.0}, width=4))
+    assert finding.severity is Severity.WARNING
+    assert finding.numbers["spikes"] == 3
+    assert "hurt the weights" in finding.advice.en
+
+
+def test_one_that_stays_is_a_warning() -> None:
+    finding = the_finding(RULE, with_spikes(RUN, {120: 4.0}, width=80))
+    assert finding.severity is Severity.WARNING
+    assert "has not come back" in finding.message.en
+    late = the_finding(RULE, with_spikes(RUN, {190: 4.0}, width=10))
+    assert late.severity is Severity.INFO
+    assert "before one can say" in late.message.en
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("noise", [0.1, 0.5, 1.0])
+def test_clear_on_noise_of_any_size(seed: int, noise: float) -> None:
+    assert not findings(RULE, with_loss(RUN, falling(200, noise, seed)))
+
+
+def test_clear_just_below_the_factor() -> None:
+    assert not findings(RULE, with_spikes(RUN, {150: 1.8}))
+    assert findings(RULE, with_spikes(RUN, {150: 2.5}))
+
+
+def test_clear_when_a_loss_near_zero_jumps() -> None:
+    near = falling(200) * np.geomspace(1, 1e-3, 200)
+    near[150] *= 50
+    assert not findings(RULE, with_loss(RUN, near))
+
+
+def test_clear_on_a_slow_rise() -> None:
+    rise = np.concatenate((falling(100), np.geomspace(0.6, 6, 100)))
+    assert not findings(RULE, with_loss(RUN, rise))
+
+
+def test_a_spike_within_a_window_counts() -> None:
+    run = with_loss(RUN, falling(200))
+    highest = run[LOSS].values.copy()
+    highest[120] *= 20
+    most = table(LOSS.highest(), run[LOSS].steps, highest)
+    windowed = Run("w", {**run.tables, LOSS.highest().name: most}, run.facts)
+    assert first_evidence(RULE, windowed).first_step == run[LOSS].steps[120]
+
+
+def test_names_term_and_layer_that_rose() -> None:
+    run = with_spikes(RUN, {120: 20.0})
+    parts = np.stack([run[LOSS].values[:, 0], np.full(200, 0.1)], axis=1)
+    run = Run("t", {**run.tables, **{q.name: RUN[q] for q in (LOSS_TERM, LOSS_WEIGHT)}}, run.facts)
+    gradient = run[GRADIENT_NORM].values.copy()
+    gradient[120, 1] *= 1000
+    finding = the_finding(RULE, changed(changed(run, LOSS_TERM, parts), GRADIENT_NORM, gradient))
+    assert "The term `main` rose most" in finding.message.en
+    assert f"The gradient of `{RUN[GRADIENT_NORM].columns[1]}` rose most" in finding.message.en
+
+
+def test_evidence_is_the_spike() -> None:
+    run = with_spikes(RUN, {100: 5.0, 150: 20.0}, width=2)
+    evidence, steps = the_finding(RULE, run).evidence, run[LOSS].steps
+    assert [(e.first_step, e.last_step) for e in evidence] == [
+        (steps[150], steps[151]),
+        (steps[100], steps[101]),
+    ]
+
+
+def test_not_evaluated_on_few_records_negative_losses_or_games() -> None:
+    sick = with_spikes(RUN, {50: 20.0})
+    assert outcome(RULE, head(sick, 64)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, with_loss(RUN, np.linspace(1, -1, 200))).verdict is Verdict.NOT_EVALUATED
+    two = changed(with_spikes(RUN, {120: 20.0}), STEPS, np.ones((200, 2)), ("g", "d"))
+    assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(RUN, LOSS)).missing == (LOSS.name,)
+    assert not alarms(RULE, RUN)

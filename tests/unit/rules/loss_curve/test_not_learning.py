@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, stuck, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_OUTPUTS,
+    CALL_SAMPLES,
+    CALL_VALUE,
+    LEARNING_RATE,
+    LOSS,
+    STEPS,
+)
+from tb_lossdiag.rules.loss_curve.not_learning import NotLearning
+from tb_lossdiag.run import Run
+
+RULE = NotLearning()
+
+
+def plain(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Run:
+    return with_loss(healthy_run(0), values)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_fires_on_a_loss_that_stays_where_it_began(seed: int) -> None:
+    assert "LD104" in the_finding(RULE, stuck(healthy_run(seed), seed=seed)).code
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_on_a_run_that_fell_early_and_is_flat() -> None:
+    values = np.full(200, 0.3)
+    values[:5] = [2.3, 1.9, 1.2, 0.6, 0.4]
+    assert not findings(RULE, plain(values))
+
+
+def test_clear_just_above_the_fall() -> None:
+    for level, expected in ((0.985, 1), (0.975, 0)):
+        values = np.full(200, level)
+        values[:10] = 1
+        assert len(findings(RULE, plain(values))) == expected
+
+
+def test_clear_when_it_falls_slowly_but_steadily() -> None:
+    assert not findings(RULE, plain(np.linspace(1.0, 0.99, 200)))
+    assert findings(RULE, plain(np.linspace(1.0, 0.998, 200)))
+
+
+def test_a_flat_ln_2_is_guessing() -> None:
+    values = np.full(200, np.log(2))
+    values[:20] = np.linspace(0.85, np.log(2), 20)
+    assert "ln 2" in the_finding(RULE, without(plain(values), CALL_VALUE)).message.en
+    assert not findings(RULE, plain(values))
+    values[:20] = np.linspace(2.5, np.log(2), 20)
+    assert not findings(RULE, without(plain(values), CALL_VALUE))
+
+
+def test_a_noisy_level_near_ln_2_proves_nothing() -> None:
+    values = np.log(2) * np.random.default_rng(0).lognormal(0, 0.3, 200)
+    values[:20] *= np.linspace(1.25, 1, 20)
+    values[-50:] *= np.log(2) / np.median(values[-50:])
+    values[50:100] *= np.log(2) / np.median(values[50:100])
+    values[:3] = 0.85
+    noisy = without(plain(values), CALL_VALUE)
+    assert not any("ln 2" in finding.message.en for finding in findings(RULE, noisy))
+
+
+def called(value: float, baseline: float, classes: float, name: str = "cross_entropy") -> Run:
+    """A loss that fell from far above and is flat, with its call in the check-ups."""
+    values = np.full(200, value)
+    values[:20] = np.linspace(5 * value, value, 20)
+    run = plain(values)
+    for quantity, number in (
+        (CALL_VALUE, value),
+        (CALL_BASELINE, baseline),
+        (CALL_OUTPUTS, classes),
+        (CALL_SAMPLES, 64.0),
+    ):
+        run = changed(run, quantity, np.full(len(run[quantity]), number), (name,))
+    return run
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_guessing_between_any_number_of_classes(classes: int) -> None:
+    finding = the_finding(RULE, called(np.log(classes), 0.9 * np.log(classes), classes))
+    assert f"guessing between {classes} classes" in finding.message.en
+    assert not findings(RULE, called(0.97 * np.log(classes), 0.8 * np.log(classes), classes))
+
+
+def test_the_frequency_of_classes_is_guessing_too() -> None:
+    entropy, bias = 0.5, 9 / 128  # what 64 samples of 10 classes lose of it
+    finding = the_finding(RULE, called(entropy, entropy - bias, 10))
+    assert "same best answer" in finding.message.en
+
+
+def test_the_variance_of_the_targets_is_guessing_too() -> None:
+    variance = 64 / 63 * 1600.0
+    assert (
+        "same best answer" in the_finding(RULE, called(variance, 1600.0, 1, "mse_loss")).message.en
+    )
+    assert not findings(RULE, called(0.9 * variance, 1600.0, 1, "mse_loss"))
+
+
+def test_the_recorded_loss_tells_where_late_check_ups_are_few() -> None:
+    run = called(np.log(10), 2.2, 10)
+    values = run[LOSS].at(run[CALL_VALUE].steps, [""])
+    early = np.arange(len(values)) < 4
+    for factor, expected in ((1.0, 1), (1.1, 0)):  # the same call, another one
+        seen = np.where(early[:, None], factor * values, np.nan)
+        few = changed(run, CALL_VALUE, seen, ("cross_entropy",))
+        assert len(findings(RULE, few)) == expected
+
+
+def test_the_balance_of_a_game_is_not_judged() -> None:
+    two = changed(stuck(healthy_run(0)), STEPS, np.ones((200, 2)), ("generator", "critic"))
+    assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
+
+
+def test_evidence_is_the_whole_run() -> None:
+    run = stuck(healthy_run(3))
+    evidence = first_evidence(RULE, run)
+    assert (evidence.first_step, evidence.last_step) == (0, run[LOSS].steps[-1])
+    assert (evidence.quantity, evidence.column) == (LOSS.name, "")
+
+
+def test_not_evaluated_when_the_beginning_or_the_full_rate_is_missing() -> None:
+    run = stuck(healthy_run(0))
+    late = replace(run[LOSS], steps=run[LOSS].steps + 100_000)
+    resumed = replace(run, tables={**run.tables, LOSS.name: late})
+    assert outcome(RULE, resumed).verdict is Verdict.NOT_EVALUATED
+    warming = changed(run, LEARNING_RATE, np.linspace(0, 1e-3, 200))
+    assert outcome(RULE, warming).verdict is Verdict.NOT_EVALUATED
+
+
+def test_not_evaluated_on_short_or_missing_losses() -> None:
+    assert outcome(RULE, head(stuck(healthy_run(0)), 49)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(healthy_run(0), LOSS)).missing == (LOSS.name,)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from sickness_a import crawling, falling
+from synthetic import changed, head, healthy_run, optimized_by, scaled, stuck, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import LEARNING_RATE, LOSS
+from tb_lossdiag.rules.loss_curve.slow_convergence import SlowConvergence
+
+RULE = SlowConvergence()
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_fires_on_a_straight_line_with_tiny_steps(optimizer: str) -> None:
+    finding = the_finding(RULE, crawling(healthy_run(1, 600, optimizer=optimizer)))
+    assert "almost constant pace" in finding.message.en
+    assert ("momentum 0.9" in finding.advice.en) == (optimizer == "SGD")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed, 600))
+
+
+def test_clear_with_steps_of_usual_size() -> None:
+    run = healthy_run(1, 600, optimizer="SGD")
+    assert not findings(RULE, with_loss(run, np.linspace(2.3, 1.4, 600)))
+
+
+def test_clear_just_above_the_ratio() -> None:
+    sick = crawling(healthy_run(1, 600, optimizer="SGD"))
+    ratio = the_finding(RULE, sick).numbers["ratio"]
+    for factor, expected in ((1.9e-4, 1), (2.1e-4, 0)):
+        assert len(findings(RULE, scaled(sick, LEARNING_RATE, factor / ratio))) == expected
+
+
+def test_clear_when_it_slows_down_by_itself() -> None:
+    run = scaled(healthy_run(1, 600, optimizer="SGD"), LEARNING_RATE, 1e-4)
+    assert not findings(RULE, with_loss(run, falling(600, 0.001)))
+
+
+def test_clear_when_it_does_not_fall_or_is_done() -> None:
+    run = scaled(healthy_run(1, 600, optimizer="SGD"), LEARNING_RATE, 1e-4)
+    assert not findings(RULE, stuck(run))
+    assert not findings(RULE, crawling(run, end=0.05))
+
+
+def test_evidence_is_the_whole_run() -> None:
+    run = crawling(healthy_run(1, 600, optimizer="SGD"))
+    evidence = first_evidence(RULE, run)
+    assert (evidence.first_step, evidence.last_step) == (0, run[LOSS].steps[-1])
+
+
+def test_not_evaluated_on_few_records_or_an_unknown_optimizer() -> None:
+    sick = crawling(healthy_run(1, 600, optimizer="SGD"))
+    assert findings(RULE, head(sick, 500))
+    assert outcome(RULE, head(sick, 499)).verdict is Verdict.NOT_EVALUATED
+    warming = changed(sick, LEARNING_RATE, np.linspace(0, 1e-6, 600))
+    assert outcome(RULE, warming).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, optimized_by(sick, "LBFGS")).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(sick, LEARNING_RATE)).missing == (LEARNING_RATE.name,)

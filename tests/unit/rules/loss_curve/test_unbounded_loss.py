@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from sickness_a import with_first_call
+from synthetic import changed, healthy_run, without
+from synthetic_b import check_ups
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS
+from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
+from tb_lossdiag.run import Run
+
+RULE = UnboundedLoss()
+RUN = healthy_run(1)
+
+
+def as_call(run: Run, name: str) -> Run:
+    for quantity in (CALL_VALUE, CALL_INVALID):
+        run = changed(run, quantity, run[quantity].values, (name,))
+    return run
+
+
+def flipped(factor: float = -1.0) -> Run:
+    """The trained loss is a multiple of the call."""
+    run = with_first_call(RUN, 2.3, np.linspace(2.3, 9, len(RUN[CALL_VALUE])))
+    values = np.zeros(len(run[LOSS]))
+    values[check_ups(len(values))] = factor * run[CALL_VALUE].values[:, 0]
+    return changed(run, LOSS, values)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "binary_cross_entropy", "mse_loss 2"])
+def test_fires_on_a_call_below_zero(name: str) -> None:
+    finding = the_finding(RULE, as_call(with_first_call(RUN, 0.5, -3.0), name))
+    assert finding.subject == name
+    assert "30 of 31" in finding.message.en
+
+
+def test_fires_on_the_wrong_sign() -> None:
+    finding = the_finding(RULE, flipped())
+    assert "opposite sign" in finding.message.en
+    assert "no minus sign" in finding.advice.en
+    assert not findings(RULE, flipped(0.25))
+
+
+def test_a_count_loss_may_be_negative_unless_its_targets_are_invalid() -> None:
+    run = as_call(with_first_call(RUN, 0.5, -3.0), "poisson_nll_loss")
+    assert not findings(RULE, run)
+    bad = changed(run, CALL_INVALID, np.full(len(run[CALL_INVALID]), 0.3))
+    assert "counts" in the_finding(RULE, bad).advice.en
+
+
+def test_clear_just_below_zero() -> None:
+    assert not findings(RULE, with_first_call(RUN, 0.5, -0.9e-4))
+    assert findings(RULE, with_first_call(RUN, 0.5, -1.1e-4))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_when_a_term_is_subtracted() -> None:
+    run = flipped()
+    offset = changed(run, LOSS, run[LOSS].values + np.linspace(0, 1, 200)[:, None])
+    assert not findings(RULE, offset)
+
+
+def test_evidence_is_where_it_is_negative() -> None:
+    run = with_first_call(RUN, 0.5, -3.0)
+    evidence, steps = first_evidence(RULE, run), run[CALL_VALUE].steps
+    assert (evidence.first_step, evidence.last_step) == (steps[1], steps[-1])
+    assert (evidence.quantity, evidence.column) == (CALL_VALUE.name, "cross_entropy")
+
+
+def test_not_evaluated_without_a_known_function() -> None:
+    custom = as_call(with_first_call(RUN, 0.5, -3.0), "custom")
+    assert outcome(RULE, custom).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(RUN, CALL_VALUE)).missing == (CALL_VALUE.name,)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from sickness_a import falling, with_cut_term
+from synthetic import changed, head, healthy_run, with_terms, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS_TERM, LOSS_TERM_ATTACHED, LOSS_WEIGHT, TERM_GRADIENT_NORM
+from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
+
+RULE = DetachedTerm()
+RUN = healthy_run(1)
+CUT = without(with_cut_term(RUN), TERM_GRADIENT_NORM)
+
+
+def test_a_gradient_that_is_always_0_is_sure() -> None:
+    finding = the_finding(RULE, with_cut_term(RUN))
+    assert finding.severity is Severity.WARNING
+    assert finding.subject == "aux"
+    assert "exactly 0 in all 31 decompositions" in finding.message.en
+
+
+def test_a_tensor_without_a_path_that_does_not_improve_is_a_warning() -> None:
+    finding = the_finding(RULE, CUT)
+    assert finding.severity is Severity.WARNING
+    assert "aux.requires_grad" in finding.advice.en
+
+
+def test_one_that_improves_was_detached_for_recording() -> None:
+    both = with_terms(CUT, np.stack([falling(200), falling(200, seed=1)], axis=1))
+    assert the_finding(RULE, both).severity is Severity.INFO
+
+
+def test_what_has_a_gradient_is_connected() -> None:
+    norms = np.ones_like(RUN[TERM_GRADIENT_NORM].values)
+    assert not findings(RULE, changed(with_cut_term(RUN), TERM_GRADIENT_NORM, norms))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_when_all_are_detached() -> None:
+    assert not findings(RULE, changed(CUT, LOSS_TERM_ATTACHED, np.zeros((200, 2))))
+
+
+def test_clear_when_it_was_attached_once() -> None:
+    now_and_then = CUT[LOSS_TERM_ATTACHED].values.copy()
+    now_and_then[7, 1] = 1
+    assert not findings(RULE, changed(CUT, LOSS_TERM_ATTACHED, now_and_then))
+
+
+def test_clear_when_it_counts_for_nothing() -> None:
+    assert not findings(RULE, changed(CUT, LOSS_WEIGHT, np.tile([1.0, 0.0], (200, 1))))
+    met = CUT[LOSS_TERM].values * [1.0, 0.0]
+    assert not findings(RULE, changed(with_cut_term(RUN), LOSS_TERM, met))
+
+
+def test_evidence_is_the_term() -> None:
+    evidence, steps = first_evidence(RULE, CUT), RUN[LOSS_TERM].steps
+    assert (evidence.quantity, evidence.column) == (LOSS_TERM.name, "aux")
+    assert (evidence.first_step, evidence.last_step) == (steps[0], steps[-1])
+
+
+def test_not_evaluated_on_numbers_or_few_records() -> None:
+    numbers = changed(CUT, LOSS_TERM_ATTACHED, np.full((200, 2), np.nan))
+    assert outcome(RULE, numbers).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(CUT, 4)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(CUT, LOSS_TERM)).missing == (LOSS_TERM.name,)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, first_evidence, outcome, the_finding
+from sickness_a import falling, overwhelmed
+from synthetic import changed, healthy_run, optimized_by, stuck, with_terms, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    CALL_VALUE,
+    GRADIENT_NORM,
+    LOSS_TERM,
+    LOSS_WEIGHT,
+    PARAMETER_NORM,
+    TERM_GRADIENT_NORM,
+    WEIGHT_DECAY,
+)
+from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
+from tb_lossdiag.run import Run
+
+RULE = RegulariserOverwhelms()
+RUN = without(healthy_run(1, optimizer="SGD"), WEIGHT_DECAY)
+
+
+def named(run: Run, name: str) -> Run:
+    for quantity in (LOSS_TERM, LOSS_WEIGHT, TERM_GRADIENT_NORM):
+        run = changed(run, quantity, run[quantity].values, ("main", name))
+    return run
+
+
+def decayed(ratio: float, optimizer: str = "SGD") -> Run:
+    """A stuck run whose weight decay pulls `ratio` times as hard as the gradient."""
+    run = optimized_by(stuck(healthy_run(1)), optimizer)
+    run = changed(run, WEIGHT_DECAY, np.full(200, 0.1))
+    run = changed(run, PARAMETER_NORM, np.ones_like(run[PARAMETER_NORM].values))
+    return changed(run, GRADIENT_NORM, np.full_like(run[GRADIENT_NORM].values, 0.1 / ratio))
+
+
+def terms_only(run: Run) -> Run:
+    return without(run, WEIGHT_DECAY)
+
+
+def test_fires_on_a_penalty_that_no_batch_moves() -> None:
+    finding = the_finding(RULE, terms_only(overwhelmed(RUN)))
+    assert finding.subject == "aux"
+    assert "5 times as much as `main`" in finding.message.en
+    assert "from 0.5 to about 0.03" in finding.advice.en
+
+
+@pytest.mark.parametrize(("name", "expected"), [("l2 penalty", 1), ("kl", 1), ("second", 0)])
+def test_a_noisy_term_is_a_penalty_by_name_only(name: str, expected: int) -> None:
+    rng = np.random.default_rng(0)
+    run = overwhelmed(RUN)
+    noisy = with_terms(run, run[LOSS_TERM].values * rng.lognormal(0, 0.05, (200, 2)))
+    assert len(findings(RULE, named(noisy, name))) == expected
+
+
+def test_a_data_term_at_guessing_is_no_penalty_though_no_batch_moves_it() -> None:
+    run = terms_only(overwhelmed(RUN))
+    still = 1 + 1e-4 * np.random.default_rng(0).normal(size=200)
+    flat = np.stack([still, still * np.linspace(1.0, 0.9, 200)], axis=1)
+    assert findings(RULE, named(with_terms(run, flat), "l2"))
+    assert not findings(RULE, named(with_terms(run, flat), "second"))
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_fires_on_weight_decay_in_the_gradient(optimizer: str) -> None:
+    finding = the_finding(RULE, without(decayed(4, optimizer), TERM_GRADIENT_NORM))
+    assert "Weight decay pulls 4 times" in finding.message.en
+    assert f"With {optimizer}" in finding.advice.en
+
+
+def test_fires_when_the_weights_are_gone_and_nothing_is_learned() -> None:
+    rng = np.random.default_rng(0)
+    shrinks = 0.02 + 3 * np.exp(-0.1 * np.arange(200))
+    terms = np.stack([2.3 * rng.lognormal(0, 0.05, 200), shrinks], axis=1)
+    run = with_terms(without(overwhelmed(RUN), TERM_GRADIENT_NORM), terms)
+    evidence = first_evidence(RULE, run)
+    assert (evidence.quantity, evidence.column) == (LOSS_TERM.name, "aux")
+    learned = terms * np.stack([np.geomspace(1, 0.8, 200), np.ones(200)], axis=1)
+    assert not findings(RULE, with_terms(run, learned))
+    left = np.add(terms, [0.0, 0.02])
+    assert not findings(RULE, with_terms(run, left))
+
+
+def test_a_data_term_at_the_cost_of_a_constant_is_not_learned() -> None:
+    rng = np.random.default_rng(0)
+    shrinks = 0.02 + 3 * np.exp(-0.1 * np.arange(200))
+    data = np.r_[np.geomspace(9, 1, 50), np.ones(150)] * rng.lognormal(0, 0.05, 200)
+    run = with_terms(
+        without(overwhelmed(RUN), TERM_GRADIENT_NORM), np.stack([data, shrinks], axis=1)
+    )
+    constant = changed(changed(run, CALL_VALUE, 1.02), CALL_BASELINE, 1.0)
+    assert "costs no less than a constant" in the_finding(RULE, constant).message.en
+    assert not findings(RULE, changed(constant, CALL_VALUE, 0.9))
+
+
+def given_up(rise: float, weight: float = 1.0) -> Run:
+    """The data term is learned in the first half and `rise` times as high by the end; the penalty falls all the time."""
+    rng = np.random.default_rng(0)
+    steps = np.arange(200)
+    data = np.interp(steps, [0, 60, 120, 150, 199], [1, 0.01, 0.01, 0.01 * rise, 0.01 * rise])
+    terms = np.stack([data * rng.lognormal(0, 0.05, 200), np.geomspace(20, 1, 200)], axis=1)
+    run = with_terms(without(overwhelmed(RUN), TERM_GRADIENT_NORM), terms)
+    return changed(run, LOSS_WEIGHT, [[1.0, weight]])
+
+
+def test_a_data_term_that_is_given_up_again() -> None:
+    finding = the_finding(RULE, terms_only(given_up(2.2)))
+    assert [piece.column for piece in finding.evidence] == ["main", "aux"]
+    assert "given up" in finding.message.en
+    assert not findings(RULE, terms_only(given_up(1.8)))
+    assert not findings(RULE, terms_only(given_up(2.2, weight=0.01))), "most of the loss is data"
+
+
+def test_decoupled_weight_decay_is_not_this() -> None:
+    run = without(decayed(4, "AdamW"), TERM_GRADIENT_NORM)
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_the_ratio() -> None:
+    assert not findings(RULE, overwhelmed(RUN, 1.9))
+    assert findings(RULE, overwhelmed(RUN, 2.1))
+    assert not findings(RULE, decayed(1.9))
+    assert findings(RULE, decayed(2.1))
+
+
+def test_clear_once_the_data_term_is_learned() -> None:
+    learned = with_terms(
+        overwhelmed(RUN), np.stack([falling(200) * 0.9, np.geomspace(3, 1, 200)], axis=1)
+    )
+    assert not findings(RULE, learned)
+
+
+def test_evidence_is_the_penalty_and_its_stretch() -> None:
+    run = overwhelmed(RUN)
+    norms = run[TERM_GRADIENT_NORM].values.copy()
+    norms[:5, 1] = 1
+    run = changed(run, TERM_GRADIENT_NORM, norms)
+    evidence, steps = first_evidence(RULE, run), run[TERM_GRADIENT_NORM].steps
+    assert (evidence.quantity, evidence.column) == (TERM_GRADIENT_NORM.name, "aux")
+    assert (evidence.first_step, evidence.last_step) == (steps[5], steps[-1])
+
+
+def test_not_evaluated_without_decompositions_or_decay() -> None:
+    assert (
+        outcome(RULE, without(RUN, TERM_GRADIENT_NORM, LOSS_TERM)).verdict is Verdict.NOT_EVALUATED
+    )

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import alarms, findings, first_evidence, outcome, the_finding
+from sickness_a import falling, opposed
+from synthetic import changed, head, healthy_run, with_loss, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS, TERM_COSINE, TERM_GRADIENT_NORM
+from tb_lossdiag.rules.loss_terms.term_conflict import TermConflict
+
+RULE = TermConflict()
+RUN = healthy_run(1)
+
+
+def test_a_standstill_is_a_warning() -> None:
+    finding = the_finding(RULE, opposed(RUN))
+    assert finding.severity is Severity.WARNING
+    assert finding.subject == "main × aux"
+    assert "stands still" in finding.message.en
+
+
+def test_the_balance_of_a_learned_loss_is_worth_knowing() -> None:
+    assert the_finding(RULE, with_loss(opposed(RUN), falling(200))).severity is Severity.INFO
+    assert the_finding(RULE, without(opposed(RUN), LOSS)).severity is Severity.INFO
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_alarm_on_healthy_runs(seed: int) -> None:
+    assert not alarms(RULE, healthy_run(seed))
+
+
+def test_clear_just_above_the_cosine() -> None:
+    assert not findings(RULE, opposed(RUN, -0.29))
+    assert findings(RULE, opposed(RUN, -0.31))
+
+
+def test_clear_when_one_is_much_larger() -> None:
+    for size, expected in ((4.9, 1), (5.1, 0)):
+        run = changed(
+            opposed(RUN), TERM_GRADIENT_NORM, np.tile([1.0, size], (len(RUN[TERM_COSINE]), 1))
+        )
+        assert len(findings(RULE, run)) == expected
+
+
+def test_clear_on_a_brief_conflict() -> None:
+    cosine = np.full(len(RUN[TERM_COSINE]), 0.2)
+    cosine[:14] = -0.8
+    assert not findings(RULE, changed(opposed(RUN), TERM_COSINE, cosine))
+    cosine[14] = -0.8
+    assert findings(RULE, changed(opposed(RUN), TERM_COSINE, cosine))
+
+
+def test_evidence_is_the_pair_and_its_stretch() -> None:
+    cosine = np.full(len(RUN[TERM_COSINE]), -0.8)
+    cosine[:4] = 0.5
+    run = changed(opposed(RUN), TERM_COSINE, cosine)
+    evidence, steps = first_evidence(RULE, run), run[TERM_COSINE].steps
+    assert (evidence.quantity, evidence.column) == (TERM_COSINE.name, "main × aux")
+    assert (evidence.first_step, evidence.last_step) == (steps[4], steps[-1])
+
+
+def test_a_loss_that_rises_stands_still_too() -> None:
+    rising = with_loss(opposed(RUN), np.linspace(1.0, 1.5, len(RUN[LOSS])))
+    assert the_finding(RULE, rising).severity is Severity.WARNING
+
+
+def test_not_evaluated_on_few_or_no_decompositions() -> None:
+    assert outcome(RULE, head(opposed(RUN), 4)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(RUN, TERM_COSINE)).missing == (TERM_COSINE.name,)

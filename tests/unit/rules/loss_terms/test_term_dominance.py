@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import alarms, findings, first_evidence, outcome, the_finding
+from synthetic import changed, head, healthy_run, with_terms, without
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, TERM_GRADIENT_NORM
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.loss_terms.term_dominance import TermDominance
+from tb_lossdiag.run import Run
+
+RULE = TermDominance()
+PLAIN = without(healthy_run(0), TERM_GRADIENT_NORM)
+
+
+def sick(big: float = 100.0, weights: tuple[float, float] = (1.0, 1.0), noise: float = 0.05) -> Run:
+    rng = np.random.default_rng(0)
+    terms = [big * np.geomspace(1, 0.5, 200), rng.lognormal(0, noise, 200)]
+    return with_terms(PLAIN, np.stack(terms, axis=1), weights)
+
+
+def test_warns_when_a_term_of_equal_weight_starves() -> None:
+    finding = the_finding(RULE, sick())
+    assert finding.severity is Severity.WARNING
+    assert finding.subject == "main"
+    assert "`aux`" in finding.message.en
+    assert '("main", ' in finding.advice.en
+
+
+@pytest.mark.parametrize(("weights", "noise"), [((1.0, 0.1), 0.05), ((1.0, 1.0), 0.0)])
+def test_a_small_regulariser_is_only_worth_knowing(
+    weights: tuple[float, float], noise: float
+) -> None:
+    assert the_finding(RULE, sick(100, weights, noise)).severity is Severity.INFO
+
+
+@pytest.mark.parametrize("name", ["l2", "weight decay", "kl"])
+def test_a_main_loss_and_its_penalty_are_as_they_should_be(name: str) -> None:
+    run = sick(100, (1.0, 0.1))
+    for quantity in (LOSS_TERM, LOSS_WEIGHT):
+        run = changed(run, quantity, run[quantity].values, ("main", name))
+    assert not findings(RULE, run)
+
+
+def with_gradients(run: Run, big: float) -> Run:
+    """The run with decompositions in which the first term's gradient is `big` times the second's."""
+    steps = run[LOSS_TERM].steps[::10]
+    norms = table(TERM_GRADIENT_NORM, steps, np.tile([big, 1.0], (20, 1)), ("main", "aux"))
+    return Run("g", {**run.tables, TERM_GRADIENT_NORM.name: norms}, run.facts)
+
+
+def test_gradients_decide_where_they_are_known() -> None:
+    assert not findings(RULE, with_gradients(sick(), 1.0))
+    finding = the_finding(RULE, with_gradients(sick(), 100.0))
+    assert "99.0% of the gradient over 20 decompositions" in finding.message.en
+    assert finding.severity is Severity.WARNING
+    assert not findings(RULE, with_gradients(sick(big=1.0), 18.0))
+    assert findings(RULE, with_gradients(sick(big=1.0), 20.0))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_the_share() -> None:
+    assert not findings(RULE, with_terms(PLAIN, np.full((200, 2), [18.0, 1.0]), (1, 1)))
+    assert findings(RULE, with_terms(PLAIN, np.full((200, 2), [20.0, 1.0]), (1, 1)))
+
+
+def test_clear_in_a_short_phase() -> None:
+    terms = np.full((200, 2), [1.0, 1.0])
+    terms[:90, 0] = 100
+    assert not findings(RULE, with_terms(PLAIN, terms))
+
+
+def test_evidence_is_the_term_and_its_stretch() -> None:
+    terms = np.full((200, 2), [100.0, 1.0])
+    terms[:50, 0] = 1
+    run = with_terms(PLAIN, terms)
+    evidence, steps = first_evidence(RULE, run), run[LOSS_TERM].steps
+    assert (evidence.quantity, evidence.column) == (LOSS_TERM.name, "main")
+    assert (evidence.first_step, evidence.last_step) == (steps[50], steps[-1])
+
+
+def test_not_evaluated_with_one_weighted_term_or_none() -> None:
+    one = changed(sick(), LOSS_WEIGHT, np.tile([1.0, 0.0], (200, 1)))
+    assert outcome(RULE, one).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(sick(), 10)).verdict is Verdict.NOT_EVALUATED
+    missing = outcome(RULE, without(sick(), LOSS_TERM)).missing
+    assert missing == (LOSS_TERM.name,)
+    assert not alarms(RULE, one)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, findings_if_any, first_evidence, outcome, the_finding
+from synthetic import healthy_run, without
+from synthetic_c import check_steps, with_call
+
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import CALL_INVALID, CALL_TARGET_MIN, LOSS
+from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
+
+RULE = BadTargets()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+CHECKS = np.arange(len(AT))
+
+
+def test_fires_on_a_class_that_does_not_exist() -> None:
+    finding = the_finding(
+        RULE, with_call(RUN, "cross_entropy", invalid=0.1, target_max=10, target_min=1)
+    )
+    assert finding.severity is Severity.ERROR
+    assert "from 1 to 10" in finding.message.en
+    assert "target.max() <= 9" in finding.advice.en
+
+
+def test_cross_entropy_for_measured_values_is_told_to_use_mse() -> None:
+    facts = {"invalid": 0.6, "target_min": -2.0, "target_max": 2.0, "target_whole": 0.0}
+    for function in ("binary_cross_entropy_with_logits", "cross_entropy"):
+        assert "mse_loss" in the_finding(RULE, with_call(RUN, function, **facts)).advice.en
+
+
+def test_one_wrong_target_is_enough_and_its_step_is_named() -> None:
+    invalid = np.where(CHECKS == 4, 1 / 64, 0.0)
+    evidence = first_evidence(RULE, with_call(RUN, "cross_entropy", invalid=invalid))
+    assert (evidence.quantity, evidence.column) == (CALL_INVALID.name, "cross_entropy")
+    assert (evidence.first_step, evidence.last_step) == (AT[4], AT[4])
+
+
+def test_fires_when_all_are_ignored() -> None:
+    ignored = np.where(CHECKS == 2, 1.0, 0.3)
+    finding = the_finding(RULE, with_call(RUN, "cross_entropy", ignored=ignored))
+    assert finding.severity is Severity.WARNING
+    assert not findings(RULE, with_call(RUN, "cross_entropy", ignored=0.95))
+
+
+def test_sorted_data_are_named() -> None:
+    classes = CHECKS // 3
+    run = with_call(RUN, "cross_entropy", majority=1.0, target_min=classes, target_max=classes)
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.WARNING
+    assert "shuffle=True" in finding.advice.en
+
+
+def test_sorted_data_have_batches_between_two_classes() -> None:
+    mixed = np.where(CHECKS % 3 == 2, 0.6, 1.0)
+    run = with_call(RUN, "cross_entropy", majority=mixed, target_min=CHECKS // 3)
+    assert "sorted" in the_finding(RULE, run).message.en
+    mostly = with_call(RUN, "cross_entropy", majority=mixed[::-1] - 0.4, target_min=CHECKS // 3)
+    assert not findings(RULE, mostly)
+
+
+def test_a_single_class_is_a_warning_unless_it_is_the_first() -> None:
+    for only, severity in ((3, Severity.WARNING), (0, Severity.INFO)):
+        run = with_call(RUN, "cross_entropy", majority=1.0, target_min=only, target_max=only)
+        assert the_finding(RULE, run).severity is severity
+
+
+def test_a_discriminator_has_one_label_per_call() -> None:
+    run = with_call(RUN, "binary_cross_entropy_with_logits", majority=1.0, target_min=1)
+    assert not findings(RULE, run)
+
+
+def test_tiny_batches_and_mixed_ones_are_not_this() -> None:
+    assert not findings(RULE, with_call(RUN, "cross_entropy", majority=1.0, samples=7))
+    some = np.where(CHECKS == 5, 0.9, 1.0)
+    assert not findings(RULE, with_call(RUN, "cross_entropy", majority=some))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_not_evaluated_without_targets() -> None:
+    assert outcome(RULE, without(RUN, CALL_TARGET_MIN)).missing == (CALL_TARGET_MIN.name,)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, findings_if_any, first_evidence, outcome, the_finding
+from synthetic import healthy_run
+from synthetic_c import check_steps, with_call, with_labels
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance, balanced
+from tb_lossdiag.run import Run
+
+RULE = ClassImbalance()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+CHECKS = np.arange(len(AT))
+
+
+def rare(function: str = "cross_entropy", **facts: float | np.ndarray) -> Run:
+    seen = {
+        "majority": 0.95,
+        "predicted_majority": 1.0,
+        "value": 0.2,
+        "baseline": 0.2,
+        "target_mean": 0.05,
+    }
+    return with_call(RUN, function, **(seen | facts))
+
+
+def test_fires_with_weights_from_the_labels() -> None:
+    finding = the_finding(RULE, with_labels(rare(), [95, 5]))
+    assert "95%" in finding.message.en
+    assert "torch.tensor([0.526, 10])" in finding.advice.en
+
+
+def test_yes_or_no_gets_a_pos_weight() -> None:
+    finding = the_finding(RULE, rare("binary_cross_entropy_with_logits"))
+    assert "pos_weight = torch.tensor(19)" in finding.advice.en
+
+
+def test_balanced_weights_give_every_class_the_same_say() -> None:
+    counts = np.array([90.0, 9.0, 1.0])
+    assert np.ptp(balanced(counts) * counts) < 1e-9
+    assert np.isfinite(balanced(np.array([10.0, 0.0]))).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_imbalance_that_the_model_copes_with_is_not_this() -> None:
+    assert not findings(RULE, rare(value=0.17))
+    assert not findings(RULE, rare(value=0.189))
+    assert findings(RULE, rare(value=0.191))
+    assert not findings(RULE, rare(predicted_majority=0.99))
+    assert not findings(RULE, rare(weighted=1))
+    assert not findings(RULE, rare(majority=1.0))
+    assert not findings(RULE, rare(majority=0.79))
+
+
+def test_one_easy_batch_or_one_without_a_rare_class_does_not_matter() -> None:
+    assert findings(RULE, rare(value=np.where(CHECKS == 8, 0.15, 0.2)))
+    assert not findings(RULE, rare(value=np.where(CHECKS >= 8, 0.15, 0.2)))
+    plain = len(CHECKS) - 2 == CHECKS
+    run = rare(majority=np.where(plain, 1.0, 0.95), baseline=np.where(plain, 0.0, 0.2))
+    assert findings(RULE, run)
+
+
+def test_guessing_at_the_start_is_not_this() -> None:
+    early = np.where(CHECKS < 6, 1.0, 0.9)
+    assert not findings(RULE, rare(predicted_majority=early))
+
+
+def test_evidence_is_the_stretch_up_to_the_end() -> None:
+    late = np.where(CHECKS < 4, 0.9, 1.0)
+    evidence = first_evidence(RULE, rare(predicted_majority=late))
+    assert (evidence.column, evidence.first_step, evidence.last_step) == (
+        "cross_entropy",
+        AT[4],
+        AT[-1],
+    )
+
+
+def test_not_evaluated_on_few_check_ups() -> None:
+    few = np.where(CHECKS < 4, 1.0, np.nan)
+    assert outcome(RULE, rare(predicted_majority=few)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, with_call(RUN, "mse_loss")).verdict is Verdict.NOT_EVALUATED

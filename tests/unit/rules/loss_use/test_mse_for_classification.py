@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import alarms, findings, findings_if_any, first_evidence, outcome, the_finding
+from synthetic import healthy_run, stuck, with_loss
+from synthetic_c import check_steps, with_call
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import CALL_TARGET_UNIQUE, LOSS, Source
+from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
+from tb_lossdiag.run import Run
+
+RULE = MseForClassification()
+RUN = stuck(healthy_run(1))
+AT = check_steps(RUN[LOSS].steps)
+
+
+def one_hot(run: Run = RUN, **facts: float) -> Run:
+    seen = {
+        "outputs": 10,
+        "target_whole": 1,
+        "target_one_hot": 1,
+        "target_unique": 2,
+        "target_min": 0,
+        "target_max": 1,
+    }
+    return with_call(run, "mse_loss", **(seen | facts))
+
+
+def single(unique: float, high: float, low: float = 0, source: float = Source.LINEAR) -> Run:
+    seen = {"target_whole": 1, "target_unique": unique, "target_min": low, "target_max": high}
+    return with_call(RUN, "mse_loss", source=source, **seen)
+
+
+def test_fires_on_one_hot_rows() -> None:
+    finding = the_finding(RULE, one_hot())
+    assert finding.severity is Severity.WARNING
+    assert "10 classes" in finding.message.en
+    assert "target.argmax(dim=1)" in finding.advice.en
+
+
+@pytest.mark.parametrize("source", [Source.SIGMOID, Source.SOFTMAX, Source.TANH])
+def test_fires_on_yes_or_no_after_a_squashing_function(source: float) -> None:
+    finding = the_finding(RULE, single(2, 1, source=source))
+    assert finding.severity is Severity.WARNING
+    assert "gradient vanishes" in finding.message.en
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_square_loss_that_works_is_an_information() -> None:
+    learned = with_loss(RUN, np.geomspace(1, 0.01, 200))
+    assert the_finding(RULE, one_hot(learned)).severity is Severity.INFO
+    assert the_finding(RULE, one_hot(accuracy=0.95)).severity is Severity.INFO
+
+
+def test_counts_grades_and_linear_yes_or_no_are_an_information() -> None:
+    for run in (single(10, 9), single(5, 5, low=1), single(2, 1), single(2, 1, low=-1)):
+        assert the_finding(RULE, run).severity is Severity.INFO
+    assert not findings(RULE, single(21, 20))
+    assert findings(RULE, single(20, 19))
+
+
+def test_least_squares_gans_and_binary_images_are_not_this() -> None:
+    assert not findings(RULE, single(1, 1, low=1))
+    assert not findings(RULE, one_hot(outputs=784, target_one_hot=0.01))
+
+
+def test_clear_just_below_the_share_of_one_hot_rows() -> None:
+    assert not alarms(RULE, one_hot(target_one_hot=0.89))
+    assert alarms(RULE, one_hot(target_one_hot=0.91))
+
+
+def test_evidence_is_the_targets() -> None:
+    evidence = first_evidence(RULE, one_hot())
+    assert (evidence.quantity, evidence.column) == (CALL_TARGET_UNIQUE.name, "mse_loss")
+    assert (evidence.first_step, evidence.last_step) == (AT[0], AT[-1])
+
+
+def test_not_evaluated_for_class_losses() -> None:
+    assert outcome(RULE, with_call(RUN, "cross_entropy")).verdict is Verdict.NOT_EVALUATED

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, findings_if_any, first_evidence, outcome, the_finding
+from synthetic import healthy_run
+from synthetic_c import check_steps, with_call
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import CALL_TOP_SHARE, LOSS
+from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
+
+RULE = OutlierDominatedLoss()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+CHECKS = np.arange(len(AT))
+
+
+def test_fires_on_a_heavy_tail() -> None:
+    finding = the_finding(RULE, with_call(RUN, "mse_loss", top_share=0.8))
+    assert "80%" in finding.message.en
+    assert "delta=0.1" in finding.advice.en  # a tenth of the targets' standard deviation
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_share_and_factor() -> None:
+    assert not findings(RULE, with_call(RUN, "mse_loss", top_share=0.49))
+    assert findings(RULE, with_call(RUN, "mse_loss", top_share=0.51))
+    assert not findings(RULE, with_call(RUN, "mse_loss", top_share=0.8, top_expected=0.28))
+    assert findings(RULE, with_call(RUN, "mse_loss", top_share=0.8, top_expected=0.26))
+
+
+def test_images_and_single_batches_are_not_this() -> None:
+    assert not findings(RULE, with_call(RUN, "mse_loss", top_share=0.8, outputs=17))
+    some = np.where(CHECKS < 4, 0.8, 0.1)
+    assert not findings(RULE, with_call(RUN, "mse_loss", top_share=some))
+
+
+def test_evidence_is_the_share() -> None:
+    late = np.where(CHECKS > 2, 0.7, 0.1)
+    evidence = first_evidence(RULE, with_call(RUN, "mse_loss", top_share=late))
+    assert (evidence.quantity, evidence.column) == (CALL_TOP_SHARE.name, "mse_loss")
+    assert (evidence.first_step, evidence.last_step) == (AT[3], AT[-1])
+
+
+def test_not_evaluated_on_few_check_ups_or_another_loss() -> None:
+    few = np.where(CHECKS < 3, 0.8, np.nan)
+    assert outcome(RULE, with_call(RUN, "mse_loss", top_share=few)).verdict is Verdict.NOT_EVALUATED
+    assert (
+        outcome(RULE, with_call(RUN, "cross_entropy", top_share=0.8)).verdict
+        is Verdict.NOT_EVALUATED
+    )

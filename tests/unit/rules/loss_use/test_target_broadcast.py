@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import findings, findings_if_any, first_evidence, outcome, the_finding
+from synthetic import healthy_run
+from synthetic_c import check_steps, with_call
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import CALL_BROADCAST, LOSS
+from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
+
+RULE = TargetBroadcast()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+
+
+def test_fires_on_a_column_against_a_row() -> None:
+    finding = the_finding(RULE, with_call(RUN, "mse_loss", broadcast=64))
+    assert "all 64 targets" in finding.message.en
+    assert "mse_loss(prediction, target)" in finding.advice.en
+
+
+def test_fires_on_images_without_their_channel() -> None:
+    assert findings(RULE, with_call(RUN, "mse_loss", broadcast=64, outputs=784))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_pairs_on_purpose_are_not_this() -> None:
+    """Quantile regression: (N, Q, 1) against (N, 1, Q)."""
+    assert not findings(RULE, with_call(RUN, "mse_loss", broadcast=32, outputs=32))
+    assert not findings(RULE, with_call(RUN, "mse_loss", broadcast=64, outputs=64))
+
+
+def test_a_last_batch_of_one_does_not_hide_it() -> None:
+    last = np.arange(len(AT)) == len(AT) - 1
+    ones = np.where(last, 1.0, 64.0)
+    finding = the_finding(RULE, with_call(RUN, "mse_loss", broadcast=ones, samples=ones))
+    assert finding.evidence[0].last_step == AT[-2]
+
+
+def test_evidence_is_the_ratio() -> None:
+    evidence = first_evidence(RULE, with_call(RUN, "mse_loss", broadcast=64))
+    assert (evidence.quantity, evidence.column) == (CALL_BROADCAST.name, "mse_loss")
+    assert (evidence.observed, evidence.threshold) == (64.0, 1.0)
+
+
+def test_not_evaluated_for_class_indices() -> None:
+    assert outcome(RULE, with_call(RUN, "cross_entropy")).verdict is Verdict.NOT_EVALUATED

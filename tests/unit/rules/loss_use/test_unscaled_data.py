@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from asking import alarms, findings_if_any, first_evidence, outcome, the_finding
+from synthetic import healthy_run, stuck, with_loss, without
+from synthetic_c import check_steps, with_call, with_check_up, with_modules
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import (
+    INPUT_FEATURE_RANGE,
+    INPUT_MEAN,
+    INPUT_STD,
+    LOSS,
+    MODULE_KIND,
+    Kind,
+)
+from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
+from tb_lossdiag.run import Run
+
+RULE = UnscaledData()
+WELL = without(
+    with_call(with_loss(healthy_run(1), np.geomspace(1, 0.1, 200)), "cross_entropy"), MODULE_KIND
+)
+STUCK = stuck(WELL)
+
+
+def pixels(run: Run = STUCK) -> Run:
+    return with_check_up(with_check_up(run, INPUT_MEAN, 130.0), INPUT_STD, 80.0)
+
+
+def test_fires_on_pixels_of_0_to_255_when_the_loss_stands_still() -> None:
+    finding = the_finding(RULE, pixels())
+    assert finding.severity is Severity.WARNING
+    assert "mean 130" in finding.message.en
+    assert "130 and 80" in finding.advice.en
+
+
+def test_a_run_that_learns_all_the_same_has_an_information() -> None:
+    assert the_finding(RULE, pixels(WELL)).severity is Severity.INFO
+
+
+def test_a_first_loss_far_above_a_constant_answer_is_harm() -> None:
+    for value, severity in ((9.0, Severity.INFO), (11.0, Severity.WARNING)):
+        for function in ("mse_loss", "cross_entropy"):
+            run = with_call(pixels(WELL), function, value=value, baseline=1.0)
+            assert the_finding(RULE, run).severity is severity
+
+
+def test_fires_on_targets_of_hundreds() -> None:
+    run = with_call(STUCK, "mse_loss", target_mean=300.0, target_std=40.0, baseline=1600.0)
+    finding = the_finding(RULE, run)
+    assert finding.subject == "mse_loss"
+    assert "mean, std = 300, 40" in finding.advice.en
+
+
+def test_never_divides_by_a_spread_of_0() -> None:
+    run = with_call(STUCK, "mse_loss", target_mean=300.0, target_std=0.0, baseline=1.0)
+    assert "mean, std = 300, 1" in the_finding(RULE, run).advice.en
+
+
+def test_fires_on_uneven_features() -> None:
+    assert "1500" in the_finding(RULE, with_check_up(STUCK, INPUT_FEATURE_RANGE, 1500.0)).message.en
+    assert not findings_if_any(RULE, with_check_up(STUCK, INPUT_FEATURE_RANGE, 999.0))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_clear_just_below_the_scale() -> None:
+    assert not findings_if_any(RULE, with_check_up(STUCK, INPUT_MEAN, -49.0))
+    assert findings_if_any(RULE, with_check_up(STUCK, INPUT_MEAN, -51.0))
+
+
+def test_a_model_that_scales_itself_is_not_this() -> None:
+    kinds = {"flat": Kind.RESHAPE, "first": Kind.LINEAR, "act": Kind.RELU}
+    assert not alarms(RULE, with_modules(pixels(), kinds, activation_std=0.5))
+    assert alarms(RULE, with_modules(pixels(), kinds, activation_std=60.0))
+    norm = {"norm": Kind.NORMALISATION, **kinds}
+    assert not alarms(RULE, with_modules(pixels(), norm, activation_std=60.0))
+
+
+def test_tokens_have_no_scale() -> None:
+    tokens = with_check_up(with_check_up(STUCK, INPUT_MEAN, np.nan), INPUT_STD, np.nan)
+    assert not findings_if_any(RULE, tokens)
+
+
+def test_evidence_is_the_input() -> None:
+    evidence, at = first_evidence(RULE, pixels()), check_steps(STUCK[LOSS].steps)
+    assert (evidence.quantity, evidence.column) == (INPUT_STD.name, "")
+    assert (evidence.first_step, evidence.last_step) == (at[0], at[-1])
+
+
+def test_not_evaluated_when_neither_input_nor_targets_were_seen() -> None:
+    assert outcome(RULE, without(STUCK, INPUT_STD)).verdict is Verdict.NOT_EVALUATED

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from asking import findings, findings_if_any, outcome, the_finding
+from synthetic import healthy_run
+from synthetic_c import with_players
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM
+from tb_lossdiag.rules.model.adversary_collapse import AdversaryCollapse
+from tb_lossdiag.run import Run
+
+RULE = AdversaryCollapse()
+RUN = healthy_run(1)
+RECORDS = np.arange(200)
+
+
+def won(floor: float = 1e-3, norm: float = 1e-3, since: int = 120) -> Run:
+    late = since <= RECORDS
+    return with_players(RUN, np.where(late, floor, 1.2), np.where(late, norm, 1.0))
+
+
+def renamed(run: Run, models: tuple[str, str], terms: tuple[str, str]) -> Run:
+    tables = {
+        GLOBAL_NORM.name: replace(run[GLOBAL_NORM], columns=models),
+        LOSS_TERM.name: replace(run[LOSS_TERM], columns=terms),
+    }
+    return replace(run, tables={**run.tables, **tables})
+
+
+@pytest.mark.parametrize(("norm", "word"), [(1e-3, "fell"), (100.0, "grew")])
+def test_fires_when_the_generator_has_lost(norm: float, word: str) -> None:
+    finding = the_finding(RULE, won(norm=norm))
+    assert finding.subject == "G"
+    assert word in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("models", "terms"),
+    [
+        (("discriminator", "generator"), ("loss_D", "lossG")),
+        (("netD", "netG"), ("d/real", "gen loss")),
+    ],
+)
+def test_knows_the_sides_by_their_names(models: tuple[str, str], terms: tuple[str, str]) -> None:
+    assert the_finding(RULE, renamed(won(), models, terms)).subject == models[1]
+
+
+def test_clear_just_above_the_floor_and_below_the_change() -> None:
+    assert not findings(RULE, won(floor=0.075))
+    assert findings(RULE, won(floor=0.045))
+    assert not findings(RULE, won(norm=0.15))
+    assert not findings(RULE, won(norm=6.0))
+
+
+def test_a_quick_win_is_measured_against_the_very_start() -> None:
+    """Measured on digits: five steps of the discriminator per step win within twenty."""
+    floor = np.where(RECORDS < 12, 1.2, 0.03)
+    assert findings(RULE, with_players(RUN, floor, np.where(RECORDS < 12, 1.0, 30.0)))
+
+
+def test_being_ahead_for_a_while_is_part_of_the_game() -> None:
+    assert not findings(RULE, won(since=170))
+    back = np.where((RECORDS > 60) & (RECORDS < 150), 1e-3, 1.2)
+    assert not findings(RULE, with_players(RUN, back, np.where(back < 1, 1e-3, 1.0)))
+
+
+def test_a_balanced_game_is_healthy() -> None:
+    assert not findings(RULE, with_players(RUN, np.full(200, 1.2), np.full(200, 1.0)))
+
+
+def test_losses_that_may_be_negative_are_not_evaluated() -> None:
+    late = RECORDS >= 100
+    run = with_players(RUN, np.where(late, -5.0, 1.2), np.where(late, 1e-3, 1.0))
+    both = replace(run[LOSS_TERM], values=-np.abs(run[LOSS_TERM].values))
+    wasserstein = replace(run, tables={**run.tables, LOSS_TERM.name: both})
+    assert outcome(RULE, wasserstein).verdict is Verdict.NOT_EVALUATED
+    assert not findings(RULE, run)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_evidence_is_the_winners_loss_and_the_losers_gradient() -> None:
+    first, second = the_finding(RULE, won()).evidence
+    gap = int(RUN[LOSS_TERM].steps[1])
+    assert (first.quantity, first.column) == (LOSS_TERM.name, "D")
+    assert (second.quantity, second.column) == (GLOBAL_NORM.name, "G")
+    assert 120 * gap <= first.first_step <= 124 * gap
+    assert first.last_step == 199 * gap
+
+
+def test_models_that_are_no_adversaries_are_not_evaluated() -> None:
+    pair = renamed(won(), ("encoder", "decoder"), ("recon", "kl"))
+    assert outcome(RULE, pair).verdict is Verdict.NOT_EVALUATED

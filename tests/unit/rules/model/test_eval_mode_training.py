@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from asking import findings, findings_if_any, first_evidence, outcome, the_finding
+from synthetic import healthy_run, without
+from synthetic_c import check_steps, with_check_up
+
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import EVAL_MODULES, LOSS, MODE_MODULES, ROOT_TRAINING
+from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
+from tb_lossdiag.run import Run
+
+RULE = EvalModeTraining()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+CHECKS = np.arange(len(AT))
+
+
+def modes(off: npt.ArrayLike, root: npt.ArrayLike, modules: float = 4) -> Run:
+    run = with_check_up(with_check_up(RUN, MODE_MODULES, modules), EVAL_MODULES, off)
+    return with_check_up(run, ROOT_TRAINING, root)
+
+
+def test_fires_on_a_model_that_never_left_eval() -> None:
+    assert "4 dropout and normalisation modules" in the_finding(RULE, modes(4, 0)).message.en
+
+
+def test_fires_after_a_validation_that_left_it_in_eval() -> None:
+    late = CHECKS >= 5
+    evidence = first_evidence(RULE, modes(np.where(late, 4, 0), ~late))
+    assert (evidence.quantity, evidence.column) == (EVAL_MODULES.name, "")
+    assert (evidence.first_step, evidence.last_step) == (AT[5], AT[-1])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_frozen_normalisation_in_a_model_in_train_is_declared() -> None:
+    assert not findings(RULE, modes(4, 1))
+    assert not findings(RULE, modes(3, 0))
+
+
+def test_a_mode_without_effect_is_not_this() -> None:
+    assert not findings(RULE, modes(0, 0, modules=0))
+
+
+def test_one_check_up_or_one_long_past_is_not_this() -> None:
+    assert not findings(RULE, modes(np.where(len(AT) - 1 == CHECKS, 4, 0), len(AT) - 1 > CHECKS))
+    assert not findings(RULE, modes(np.where(CHECKS < 5, 4, 0), CHECKS >= 5))
+
+
+def test_not_evaluated_when_the_forward_pass_was_not_seen() -> None:
+    unseen = np.where(CHECKS < 1, 0.0, np.nan)
+    assert outcome(RULE, modes(4, unseen)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(RUN, ROOT_TRAINING)).missing == (ROOT_TRAINING.name,)
