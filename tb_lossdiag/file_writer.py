@@ -10,7 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from torch.utils.tensorboard import FileWriter as TorchFileWriter
 from torch.utils.tensorboard import SummaryWriter as TorchSummaryWriter
 
-from tb_lossdiag.collect.ranks import expected_rank
+from tb_lossdiag.collect.state.processes import expected_rank
 from tb_lossdiag.process.warn import warn
 from tb_lossdiag.recording.event_file import EventFile, EventWriter
 

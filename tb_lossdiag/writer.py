@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
     ) from error
 from torch import Tensor, nn
 
-from tb_lossdiag.collect.arguments import (
+from tb_lossdiag.collect.call.arguments import (
     check_model,
     check_optimizer,
     check_scaler,
@@ -30,16 +30,16 @@ from tb_lossdiag.collect.arguments import (
     check_walltime,
     check_watch,
 )
-from tb_lossdiag.collect.by_hand import Block
-from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.call.call import Call
+from tb_lossdiag.collect.call.manual import Block
 from tb_lossdiag.collect.check_up import clear
 from tb_lossdiag.collect.diagnostics import Diagnostics
-from tb_lossdiag.collect.folder import open_event_files
-from tb_lossdiag.collect.host import Options
-from tb_lossdiag.collect.ranks import PATIENCE
+from tb_lossdiag.collect.ranks.store import PATIENCE
+from tb_lossdiag.collect.state.frameworks import bare_scheduler, check_hooks, scaler_of
+from tb_lossdiag.collect.state.other_writers import open_event_files
 from tb_lossdiag.collect.unseen import real, unseen
-from tb_lossdiag.collect.watch import Watch
-from tb_lossdiag.collect.wrapped import bare_scheduler, check_hooks, scaler_of
+from tb_lossdiag.collect.watch.host import Options
+from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.file_writer import FileSummaryWriter
 from tb_lossdiag.process import sigterm
 from tb_lossdiag.quantities import (

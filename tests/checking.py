@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from tb_lossdiag.collect.check_up import CheckUp, Subject
-from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.collect.transfer import gather
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.transfer import gather
 from tb_lossdiag.quantities import Quantity
 
 Seen = dict[str, dict[str, float]]

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag import writer as settings
-from tb_lossdiag.collect import meeting
+from tb_lossdiag.collect.ranks import meeting
 
 STEPS = 40
 """Two reductions of sharded norms, and a rest."""

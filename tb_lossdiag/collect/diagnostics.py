@@ -9,30 +9,30 @@ from typing import Any
 
 from torch import nn
 
-from tb_lossdiag.collect.by_hand import ByHand
-from tb_lossdiag.collect.call import Call
+from tb_lossdiag.collect.buffers.norm_buffer import Rows
+from tb_lossdiag.collect.buffers.outlet import HandOver, Judge
+from tb_lossdiag.collect.buffers.queue import Waiting
+from tb_lossdiag.collect.call.call import Call
+from tb_lossdiag.collect.call.given import Given
+from tb_lossdiag.collect.call.manual import ByHand
 from tb_lossdiag.collect.check_up import Subject, clear
-from tb_lossdiag.collect.clipper import Clipper
-from tb_lossdiag.collect.counter import StepCounter
-from tb_lossdiag.collect.examiner import Rounds
-from tb_lossdiag.collect.given import Given
+from tb_lossdiag.collect.clips.clip import Clipper
+from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
-from tb_lossdiag.collect.handover import HandOver, Judge
-from tb_lossdiag.collect.host import Options
-from tb_lossdiag.collect.layers import Layers
-from tb_lossdiag.collect.layout import rows_for
-from tb_lossdiag.collect.ledger import ClipLedger
-from tb_lossdiag.collect.numbering import Numbering
-from tb_lossdiag.collect.optimizer import OptimizerWatch
-from tb_lossdiag.collect.parameters import Parameters, parameters
-from tb_lossdiag.collect.ranks import Board
-from tb_lossdiag.collect.rows import Rows
-from tb_lossdiag.collect.sample import Sample
-from tb_lossdiag.collect.spread import Spread
+from tb_lossdiag.collect.ranks.choose_buffer import rows_for
+from tb_lossdiag.collect.ranks.divergence import Spread
+from tb_lossdiag.collect.ranks.store import Board
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.state.parameters import Parameters, parameters
 from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.unseen import unseen
-from tb_lossdiag.collect.waiting import Waiting
-from tb_lossdiag.collect.watch import Watch
+from tb_lossdiag.collect.watch.examiner import Rounds
+from tb_lossdiag.collect.watch.host import Options
+from tb_lossdiag.collect.watch.numbering import Numbering
+from tb_lossdiag.collect.watch.parameter_facts import Layers
+from tb_lossdiag.collect.watch.step_counter import StepCounter
+from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.recorder import Recorder
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from tensorboard.compat.proto import summary_pb2
 
-from tb_lossdiag.collect.folder import open_elsewhere
+from tb_lossdiag.collect.state.other_writers import open_elsewhere
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.wire.leftover import (
     Event,

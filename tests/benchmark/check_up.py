@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tb_lossdiag.collect.check_up import CheckUp, Subject
-from tb_lossdiag.collect.transfer import gather
+from tb_lossdiag.collect.state.transfer import gather
 
 
 class Transformer(nn.Module):

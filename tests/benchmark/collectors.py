@@ -22,9 +22,9 @@ from benchmark.timing import interleaved
 from benchmark.workloads import WORKLOADS, Workload
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.collect import updates
-from tb_lossdiag.collect.parameters import norms, parameters
-from tb_lossdiag.collect.transfer import gather
+from tb_lossdiag.collect.state.parameters import norms, parameters
+from tb_lossdiag.collect.state.transfer import gather
+from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.journal import Journal

@@ -14,7 +14,7 @@ from integration.loaders import LOADERS
 from training import backward, model
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.collect import handover
+from tb_lossdiag.collect.buffers import outlet
 from tb_lossdiag.reader import Reader
 from tb_lossdiag.run import Restart, Run
 
@@ -214,7 +214,7 @@ WAYS: dict[str, tuple[Name, Name]] = {
 def slow_steps() -> Iterator[None]:
     """As if each took longer than anything waits for the file."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(handover, "_LONGEST", -1.0)
+        patch.setattr(outlet, "_LONGEST", -1.0)
         yield
 
 

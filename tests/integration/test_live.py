@@ -17,7 +17,7 @@ from training import read
 
 from tb_lossdiag import LiveFinding, SummaryWriter, TrainingStopped
 from tb_lossdiag.cli import main
-from tb_lossdiag.collect.watch import Watch
+from tb_lossdiag.collect.watch.watch import Watch
 
 NAN = float("nan")
 

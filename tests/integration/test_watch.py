@@ -451,7 +451,7 @@ def test_a_failing_collector_is_switched_off_and_said(
     def broken(*_: object) -> None:
         raise OSError("no luck")
 
-    monkeypatch.setattr("tb_lossdiag.collect.measure.plain", broken)
+    monkeypatch.setattr("tb_lossdiag.collect.watch.gradient_norms.plain", broken)
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with SummaryWriter(tmp_path) as writer:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tb_lossdiag.collect.check_up.calls import Calls, MeasuredCall
 from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.loss.calls import Calls, MeasuredCall
 from tb_lossdiag.collect.check_up.mode import Call, switchboard
 from tb_lossdiag.collect.check_up.source import reached
-from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.state.measurement import Sample
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,18 +11,18 @@ from typing import TypeVar
 
 import torch
 
-from tb_lossdiag.collect.check_up.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.gradients import gradient_norms
-from tb_lossdiag.collect.check_up.hooks import HOOKS, ModuleCall
+from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.mode import Call, Switchboard, switchboard
+from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
 from tb_lossdiag.collect.check_up.observation import Observation
-from tb_lossdiag.collect.check_up.schedule import FirstStep
+from tb_lossdiag.collect.check_up.scheduler_order import FirstStep
 from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
-from tb_lossdiag.collect.check_up.updates import Snapshot
+from tb_lossdiag.collect.check_up.unchanged import Snapshot
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
-from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.state.measurement import Sample
 from tb_lossdiag.collect.unseen import undispatched
 from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tb_lossdiag.collect.check_up import mode
-from tb_lossdiag.collect.check_up.hooks import HOOKS
+from tb_lossdiag.collect.check_up.model.hooks import HOOKS
 
 
 def clear() -> None:

@@ -14,7 +14,7 @@ from tb_lossdiag.collect.check_up.mode import Call
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.used import Used, address
 from tb_lossdiag.collect.check_up.values import Facts, Value
-from tb_lossdiag.collect.parameters import norms
+from tb_lossdiag.collect.state.parameters import norms
 from tb_lossdiag.quantities import (
     BACKWARD_NORM,
     BACKWARDS,

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from tb_lossdiag.collect.check_up.functions import KINDS, Kind
-from tb_lossdiag.collect.tracing import tracing
+from tb_lossdiag.collect.state.tracing import tracing
 from tb_lossdiag.collect.unseen import measurable, undispatched
 
 

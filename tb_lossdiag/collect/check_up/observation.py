@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 
-from tb_lossdiag.collect.check_up.calls import Calls
-from tb_lossdiag.collect.check_up.forward import Forwards
 from tb_lossdiag.collect.check_up.gradients import Gradients, Norms
+from tb_lossdiag.collect.check_up.loss.calls import Calls
+from tb_lossdiag.collect.check_up.model.forward import Forwards
 from tb_lossdiag.collect.check_up.subject import Subject
-from tb_lossdiag.collect.check_up.updates import Snapshot
+from tb_lossdiag.collect.check_up.unchanged import Snapshot
 from tb_lossdiag.collect.check_up.values import Facts
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.values import Value
-from tb_lossdiag.collect.parameters import norms
+from tb_lossdiag.collect.state.parameters import norms
 
 
 class Used:

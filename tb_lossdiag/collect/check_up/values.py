@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.sample import Sample
+from tb_lossdiag.collect.state.measurement import Sample
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Record
 

@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.collect.check_up import CheckUp, LossCalls, Subject, forward
+from tb_lossdiag.collect.check_up import CheckUp, LossCalls, Subject
+from tb_lossdiag.collect.check_up.model import forward
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.collect.check_up.activations import SAMPLED, effective_rank, statistics
+from tb_lossdiag.collect.check_up.model.activations import SAMPLED, effective_rank, statistics
 
 
 @pytest.fixture(autouse=True)

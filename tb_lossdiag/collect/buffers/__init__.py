@@ -1,0 +1,1 @@
+"""What waits on its device for the record."""

@@ -1,0 +1,115 @@
+"""Losses and their terms, step by step until they are handed on together; and the user's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.transfer import Number, gather
+from tb_lossdiag.quantities import (
+    EXTRA,
+    LOSS,
+    LOSS_NONFINITE,
+    LOSS_TERM,
+    LOSS_TERM_ATTACHED,
+    LOSS_TERM_NONFINITE,
+    LOSS_WEIGHT,
+    VALIDATION_LOSS,
+    VALIDATION_LOSS_NONFINITE,
+    VALIDATION_LOSS_TERM,
+    VALIDATION_LOSS_TERM_NONFINITE,
+    VALIDATION_LOSS_WEIGHT,
+    Quantity,
+)
+from tb_lossdiag.records import Block, Floats, Record
+
+_LOSS = {
+    "train": (LOSS, LOSS_NONFINITE),
+    "validation": (VALIDATION_LOSS, VALIDATION_LOSS_NONFINITE),
+}
+_TERM = {
+    "train": (LOSS_TERM, LOSS_TERM_NONFINITE, LOSS_WEIGHT, LOSS_TERM_ATTACHED),
+    "validation": (
+        VALIDATION_LOSS_TERM,
+        VALIDATION_LOSS_TERM_NONFINITE,
+        VALIDATION_LOSS_WEIGHT,
+    ),
+}
+
+
+class Lines:
+    """Values of the same columns at steps that do not fall; each step's wait on their device until `block`.
+
+    Args:
+        columns: C names.
+        quantities: what the values are, how many are not finite and, if there are weights, those and what else belongs to a term.
+    """
+
+    def __init__(self, columns: tuple[str, ...], quantities: Sequence[Quantity]) -> None:
+        self.columns, self._quantities = columns, quantities
+        self._steps: list[int] = []
+        self._times: list[float] = []
+        self._numbers: list[Number] = []
+
+    @property
+    def depth(self) -> int:
+        """Numbers of a column and step: its value and what belongs to it."""
+        return len(self._quantities) - 1
+
+    @classmethod
+    def total(cls, phase: str) -> Lines:
+        """Of the total loss."""
+        return cls(("",), _LOSS[phase])
+
+    @classmethod
+    def terms(cls, phase: str, names: tuple[str, ...]) -> Lines:
+        """Of terms before weighting, each followed by its weight and, in training, whether it is attached."""
+        return cls(names, _TERM[phase])
+
+    def __len__(self) -> int:
+        """Steps that wait."""
+        return len(self._steps)
+
+    def put(self, step: int, walltime: float, numbers: Sequence[Number]) -> None:
+        """Take a step's numbers. A step given again replaces what it had; a tensor may change afterwards."""
+        if self._steps and self._steps[-1] == step:
+            self._steps.pop()
+            self._times.pop()
+            del self._numbers[-len(numbers) :]
+        self._steps.append(step)
+        self._times.append(walltime)
+        self._numbers += [n if isinstance(n, float) else n.clone() for n in numbers]
+
+    def block(self) -> Block:
+        """All of them, after one transfer."""
+        matrix = on_host(self._numbers).reshape(len(self), len(self.columns), -1)
+        values = matrix[:, :, 0]
+        weights = [matrix[:, :, i] for i in range(1, matrix.shape[2])]
+        found = dict(
+            zip(self._quantities, [values, _nonfinite(values), *weights], strict=True),
+        )
+        return Block(self.columns, np.array(self._steps, np.int64), np.array(self._times), found)
+
+
+def on_host(numbers: Sequence[Number]) -> Floats:
+    """float32[n] of numbers and 0-d tensors, after one transfer for each device."""
+    tensors = [index for index, number in enumerate(numbers) if isinstance(number, Tensor)]
+    values: Floats = np.array([0.0 if isinstance(n, Tensor) else n for n in numbers], np.float32)
+    if tensors:
+        values[tensors] = np.concatenate(gather([numbers[index] for index in tensors]))  # type: ignore[misc]
+    return values
+
+
+def own(values: Mapping[str, Tensor]) -> Sample:
+    """Own values {name: 0-d tensor}."""
+    names = tuple(values)
+    return Sample(
+        list(values.values()), lambda arrays: [Record(EXTRA, names, np.concatenate(arrays))]
+    )
+
+
+def _nonfinite(values: Floats) -> Floats:
+    return (~np.isfinite(values)).astype(np.float32)

@@ -1,0 +1,208 @@
+"""Rows of gradient norms that wait on their device: one per step, one transfer for many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.buffers.hold import Hold
+from tb_lossdiag.collect.buffers.rename import Rename
+from tb_lossdiag.collect.clips.ledger import Clips
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.optimizers import RATES
+from tb_lossdiag.quantities import (
+    GLOBAL_NORM,
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    NONFINITE_STEPS,
+    OWN_SECONDS,
+    STEP_SECONDS,
+    STEPS,
+    Quantity,
+)
+from tb_lossdiag.records import Block, Doubles, Floats, Record, Steps
+
+ROWS = 64
+"""Steps between two transfers, at most."""
+
+
+@dataclass
+class Row:
+    """What the host knows of a step.
+
+    Attributes:
+        step: its number.
+        walltime: when it ended, seconds since the epoch.
+        seconds: how long a step took, NaN if unknown.
+        own: the part that recording took, in seconds.
+        where: columns that had a gradient, int64[n]; None for all of them.
+        broken: non-finite elements of each of those, if they were counted.
+        rates: learning rate and kin by parameter group.
+        steps: optimizer steps since the row before, this one included.
+        named: whether the user names steps.
+    """
+
+    step: int
+    walltime: float
+    seconds: float
+    own: float
+    where: Steps | None
+    broken: Floats | None = None
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    steps: int = 1
+    named: bool = False
+
+
+@dataclass
+class Rows:
+    """Steps of one watched model that have not been handed on yet.
+
+    Attributes:
+        name: of the watched model.
+        columns: C parameter names.
+        provisional: whether the numbers of the newest steps may still change, so that it is better to wait.
+        hold: whether those of the first ones may.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    provisional: bool = field(default=False, kw_only=True)
+    hold: Hold = field(default_factory=Hold, kw_only=True)
+    _norms: list[Tensor] = field(default_factory=list)
+    _rows: list[Row] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Steps that wait."""
+        return len(self._rows)
+
+    @property
+    def sees(self) -> bool:
+        """Whether gradients are measured."""
+        return True
+
+    @property
+    def pending(self) -> int | None:
+        """The oldest step that cannot be taken yet."""
+        return None
+
+    def apart(self) -> list[tuple[int, float, list[Record]]]:
+        """What the steps taken have beside their norms, once: step, wall time, records."""
+        return []
+
+    def tick(self) -> None:
+        """A step that was looked at has ended."""
+
+    def clipped(self, clips: Clips) -> Sample | None:
+        """The clips of the step that was put last as a sample, None if they are to come with `apart`."""
+        return clips.sample()
+
+    def end(self, patience: float) -> None:
+        """No more steps come; other ranks may take so many seconds to say their part."""
+
+    def close(self) -> None:
+        """Measure no more."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another step."""
+        return len(self._rows) >= ROWS
+
+    def put(self, norms: Tensor, row: Row) -> None:
+        """Take the norms float[n] of a step's gradients; nothing leaves the device."""
+        self._norms.append(norms)
+        self._rows.append(row)
+
+    def reset(self, columns: tuple[str, ...]) -> None:
+        """Begin anew with other columns; what waits still, because writing has failed, is lost."""
+        self.columns, self._rows, self._norms = columns, [], []
+
+    def rename(self, rename: Rename) -> dict[int, int]:
+        """Give the newest steps other numbers; by the numbers they had."""
+        return renamed(self._rows, rename)
+
+    def take(self) -> Iterator[Block]:
+        """The waiting steps as blocks of the frames "parameter", "step" and "group", after one transfer."""
+        rows, self._rows = self._rows, []
+        norms, self._norms = self._norms, []
+        if rows and norms:
+            yield from self.blocks(rows, _matrix(norms, len(self.columns)))
+
+    def blocks(self, rows: Sequence[Row], values: Floats) -> Iterator[Block]:
+        """Steps whose norms are on the host, float32[n, C], those of a row's columns first."""
+        norms, broken = _spread(values, rows)
+        steps = np.array([row.step for row in rows], np.int64)
+        times = np.array([row.walltime for row in rows])
+        parts = {GRADIENT_NORM: norms, GRADIENT_NONFINITE: broken}
+        yield Block(self.columns, steps, times, parts)
+        yield Block((self.name,), steps, times, _of_steps(rows, norms, broken))
+        yield from _of_groups(rows, steps, times)
+
+
+def renamed(rows: Sequence[Row], rename: Rename) -> dict[int, int]:
+    """Give the last rows other numbers; by the numbers they had."""
+    new: dict[int, int] = {}
+    for row, number in zip(reversed(rows), reversed(rename.numbers()), strict=False):
+        new[row.step] = number
+        row.step = number
+    return new
+
+
+def _matrix(norms: Sequence[Tensor], width: int) -> Floats:
+    """float32[n, C]: the norms of n steps, each row's at its front, after one transfer; what is behind them means nothing."""
+    if any(len(row) != width for row in norms):
+        norms = [torch.nn.functional.pad(row, (0, width - len(row))) for row in norms]
+    device = norms[-1].device
+    joined = torch.stack([row.to(device) for row in norms])
+    values: Floats = joined.float().cpu().numpy()
+    return values
+
+
+def _spread(values: Floats, rows: Sequence[Row]) -> tuple[Floats, Floats]:
+    """Norms and non-finite elements float32[n, C]; NaN where a parameter had no gradient."""
+    norms: Floats = values.copy()
+    broken: Floats = (~np.isfinite(values)).astype(np.float32)
+    for index, row in enumerate(rows):
+        count = values.shape[1] if row.where is None else len(row.where)
+        if row.broken is not None:
+            broken[index, :count] = row.broken
+        if row.where is not None:
+            for matrix in (norms, broken):
+                some = matrix[index, :count].copy()
+                matrix[index] = np.nan
+                matrix[index, row.where] = some
+    return norms, broken
+
+
+def _of_groups(rows: Sequence[Row], steps: Steps, times: Doubles) -> Iterator[Block]:
+    """The rates of all steps; a block begins where the groups change."""
+    first = 0
+    for index in range(1, len(rows) + 1):
+        if index == len(rows) or rows[index].rates.keys() != rows[first].rates.keys():
+            part = slice(first, index)
+            values: Floats = np.array(
+                [list(row.rates.values()) for row in rows[part]], np.float32
+            ).reshape(index - first, -1, len(RATES))
+            by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
+            if values.size:
+                yield Block(tuple(rows[first].rates), steps[part], times[part], by_quantity)
+            first = index
+
+
+def _of_steps(rows: Sequence[Row], norms: Floats, broken: Floats) -> dict[Quantity, Floats]:
+    had_one = ~np.isnan(broken)
+    square: Doubles = np.where(had_one, norms.astype(np.float64) ** 2, 0.0)
+    total = np.sqrt(square.sum(axis=1))
+    nothing = ~had_one.any(axis=1)
+    columns: dict[Quantity, Any] = {
+        STEPS: [row.steps for row in rows],
+        GLOBAL_NORM: np.where(nothing, np.nan, total),
+        NONFINITE_STEPS: np.where(nothing, np.nan, np.nansum(broken, axis=1) > 0),
+        STEP_SECONDS: [row.seconds for row in rows],
+        OWN_SECONDS: [row.own for row in rows],
+    }
+    return {quantity: np.array(v, np.float32)[:, None] for quantity, v in columns.items()}

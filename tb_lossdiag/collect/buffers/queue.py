@@ -1,0 +1,133 @@
+"""What has been observed and waits, partly on its device, until it is handed to the recorder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tb_lossdiag.collect.buffers.loss_buffer import Lines
+from tb_lossdiag.collect.buffers.norm_buffer import Rows
+from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.transfer import Number, gather
+from tb_lossdiag.records import Block, Record
+
+_MOST = 256
+"""Observations that wait, at most."""
+
+
+@dataclass
+class Waiting:
+    """Samples of a step.
+
+    Attributes:
+        step: its number.
+        walltime: seconds since the epoch.
+        samples: each with its collector's name.
+        own: whether they keep this step, whatever the window.
+        watch: the watched model they belong to, if there is one.
+    """
+
+    step: int
+    walltime: float
+    samples: list[tuple[str, Sample]]
+    own: bool = False
+    watch: Rows | None = None
+
+
+class Queue:
+    """Samples and losses, in the order they came.
+
+    Args:
+        guarded: switches failing collectors off.
+
+    Attributes:
+        broken: whether one of the losses is known to be no finite number; those on a device are not asked.
+    """
+
+    def __init__(self, guarded: Guard) -> None:
+        self._guarded = guarded
+        self.broken = False
+        self._waiting: list[Waiting] = []
+        self._lines: dict[tuple[str, tuple[str, ...] | None], Lines] = {}
+        self._count = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to hand over."""
+        return self._count >= _MOST
+
+    def put(self, waiting: Waiting) -> None:
+        """Take samples."""
+        self._waiting.append(waiting)
+        self._count += 1
+
+    def put_loss(self, phase: str, step: int, walltime: float, loss: Number) -> None:
+        """Take a total loss."""
+        key = phase, None
+        lines = self._lines.get(key) or self._lines.setdefault(key, Lines.total(phase))
+        lines.put(step, walltime, (loss,))
+        self.broken |= _broken(loss)
+
+    def put_terms(
+        self,
+        phase: str,
+        step: int,
+        walltime: float,
+        terms: Mapping[str, tuple[Number, Number, float]],
+    ) -> None:
+        """Take loss terms, their weights and, of a training, whether they are attached."""
+        names = tuple(terms)
+        lines = self._lines.setdefault((phase, names), Lines.terms(phase, names))
+        self.broken |= any(_broken(value) for value, *_ in terms.values())
+        lines.put(step, walltime, [n for term in terms.values() for n in term[: lines.depth]])
+
+    def rename(self, rows: Rows, new: Mapping[int, int]) -> None:
+        """Steps of a watched model are others."""
+        for one in self._waiting:
+            if one.watch is rows:
+                one.step = new.get(one.step, one.step)
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._waiting, self._lines, self._count, self.broken = [], {}, 0, False
+
+    def take_losses(self) -> Iterator[Block]:
+        """Losses and terms; they wait no longer."""
+        lines, self._lines, self.broken = self._lines, {}, False
+        for (_, names), line in lines.items():
+            block = self._guarded("loss" if names is None else "loss term", line.block)
+            if block is not None:
+                yield block
+
+    def take(self) -> Iterator[tuple[Waiting, list[Record]]]:
+        """Everything else with its records, after one transfer; it waits no longer, unless it waits for other ranks."""
+        asked = [(one, self._ready(one)) for one in self._waiting]
+        waiting = [one for one, ready in asked if ready]
+        self._waiting, self._count = [one for one, ready in asked if not ready], 0
+        samples = [sample for one in waiting for _, sample in one.samples]
+        if not samples:
+            return
+        with torch.no_grad():
+            arrays = iter(gather([tensor for sample in samples for tensor in sample.tensors]))
+        for one in waiting:
+            records: list[Record] = []
+            for name, sample in one.samples:
+                parts = [next(arrays) for _ in sample.tensors]
+                records += self._finished(name, sample, parts)
+            yield one, records
+
+    def _ready(self, one: Waiting) -> bool:
+        """Whether nothing of it is still missing; what asks in vain is taken as it is."""
+        asks = [sample.ready for _, sample in one.samples if sample.ready is not None]
+        return all(self._guarded("ranks", ask) is not False for ask in asks)
+
+    def _finished(self, name: str, sample: Sample, parts: Sequence[object]) -> list[Record]:
+        return self._guarded(name, lambda: sample.finish(parts)) or []  # type: ignore[arg-type]
+
+
+def _broken(number: Number) -> bool:
+    return isinstance(number, float) and not math.isfinite(number)

@@ -1,0 +1,1 @@
+"""A call of `add_diagnostics`."""

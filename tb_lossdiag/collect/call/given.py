@@ -1,0 +1,115 @@
+"""What a call of `add_diagnostics` gives besides losses, as samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tb_lossdiag.collect.buffers import loss_buffer
+from tb_lossdiag.collect.call.call import Call
+from tb_lossdiag.collect.clips.clip import Clipper
+from tb_lossdiag.collect.clips.ledger import ClipLedger, reported, unclipped
+from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.state import scaler
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.state.parameters import is_distributed, parameters
+from tb_lossdiag.collect.watch import gradient
+from tb_lossdiag.collect.watch.watch import Watch
+
+Named = list[tuple[str, Sample]]
+
+
+class Given:
+    """Turns calls into samples.
+
+    Args:
+        guarded: switches failing collectors off.
+        clips: clips that were seen.
+        optimizers: optimizers that were given.
+        clipper: must know the GradScaler that is given.
+    """
+
+    def __init__(
+        self, guarded: Guard, clips: ClipLedger, optimizers: OptimizerWatch, clipper: Clipper
+    ) -> None:
+        self._guarded, self._clips, self._optimizers = guarded, clips, optimizers
+        self._clipper = clipper
+
+    def samples(self, call: Call, watches: Sequence[Watch]) -> Named:
+        """Samples with the names of their collectors."""
+        door = self._guarded.door
+        door("optimizer", self._remember, call)
+        made: Named = []
+        if call.model is not None and not any(w.holds(call.model) for w in watches):
+            self._add(made, "gradient", lambda: self._gradients(call))
+        if call.phase == "train":
+            door("clipping", self._add_training, made, call, watches)
+        if call.scaler is not None and not watches:
+            self._add(made, "scaler", lambda: scaler.scale(call.scaler))
+        if call.extra:
+            self._add(made, "extra", lambda: loss_buffer.own(call.extra or {}))
+        return made
+
+    def require(self, call: Call, watches: Sequence[Watch]) -> None:
+        """See to it that a model that was given can be measured.
+
+        Raises:
+            ValueError: it has no parameters or no gradients.
+        """
+        if call.model is not None and not any(w.holds(call.model) for w in watches):
+            gradient.require(parameters(call.model))
+
+    def _remember(self, call: Call) -> None:
+        if call.optimizer is not None:
+            self._guarded("optimizer", lambda: self._optimizers.watch(call.optimizer))
+        if call.scaler is not None:
+            self._clipper.scaler = call.scaler
+
+    def _add_training(self, made: Named, call: Call, watches: Sequence[Watch]) -> None:
+        if call.clip is not None:
+            for watch in watches:
+                if not self._guarded.went("clipping", watch.reported_clip, *call.clip):
+                    self._clips.missed.update(map(id, watch.parameters.tensors))
+        distant = any(watch.distant for watch in watches)
+        if call.clip is not None or not (self._clips.empty or distant):
+            self._add(made, "clipping", lambda: self._clipping(call))
+        if watches and watches[0].scaled:
+            self._add(made, "scaler", watches[0].skipping)
+        if not watches and self._optimizers.alive():
+            self._add(made, "optimizer", self._rates)
+
+    def _add(self, made: Named, name: str, make: Callable[[], Sample | None]) -> None:
+        sample = self._guarded(name, make)
+        if sample is not None:
+            made.append((name, sample))
+
+    def _gradients(self, call: Call) -> Sample | None:
+        model = parameters(call.model)  # type: ignore[arg-type]
+        if any(map(is_distributed, model.tensors)):
+            raise NotImplementedError("the model is sharded: call writer.watch on every rank")
+        held = [p for p in model.tensors if p.grad is not None]
+        if self._clips.spoiled(held):
+            self._clips.used(held)
+            return None
+        scale = self._scale(call)
+        clip = 1.0 if call.clip is None else unclipped(*call.clip)
+        known = self._clips.norms_before(held)
+        if known is not None and not known.unscaled:
+            known = known._replace(each=known.each / scale)
+        return gradient.gradients(model, known and (known.held, known.each), clip / scale)
+
+    def _rates(self) -> Sample:
+        records = self._optimizers.rates()
+        return Sample([], lambda _: records)
+
+    def _clipping(self, call: Call) -> Sample | None:
+        seen = self._clips.take()
+        if call.clip is None:
+            return None if seen is None else seen.sample()
+        return reported(*call.clip)
+
+    def _scale(self, call: Call) -> float:
+        """The loss scale that the gradients carry now."""
+        if call.scaler is None:
+            return 1.0
+        return scaler.loss_scale(call.scaler, self._optimizers.alive())

@@ -1,0 +1,1 @@
+"""How the loss function is called."""

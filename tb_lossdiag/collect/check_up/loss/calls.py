@@ -1,0 +1,151 @@
+"""The loss calls of one step: those whose value a backward pass started from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.loss.class_facts import Labels
+from tb_lossdiag.collect.check_up.loss.facts import loss_facts
+from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
+from tb_lossdiag.collect.check_up.mode import Call, call_site
+from tb_lossdiag.collect.check_up.source import number, source
+from tb_lossdiag.collect.check_up.values import Facts, to_sample
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.quantities import LABEL_COUNT, PREDICTED_COUNT
+from tb_lossdiag.records import Floats, Record
+
+_MOST = 16
+"""Columns of one step; and calls that wait for a backward pass."""
+_LABELS = 100
+
+
+@dataclass(frozen=True)
+class MeasuredCall:
+    """A loss call's facts.
+
+    Attributes:
+        name: the function's name.
+        facts: by quantity.
+        labels: frequencies of classes, for a class loss.
+        made_by: the operation that made its input.
+        node: sequence number of the graph node of its value; None without one.
+        site: file and line of the call.
+    """
+
+    name: str
+    facts: Facts
+    labels: Labels | None = None
+    made_by: str = ""
+    node: int | None = None
+    site: tuple[str, int] = ("", 0)
+
+
+def measured(call: LossCall, site: tuple[str, int] = ("", 0)) -> MeasuredCall:
+    """Take all facts of a call."""
+    facts, labels = loss_facts(call)
+    node = None if call.value is None else number(call.value)
+    return MeasuredCall(call.name, facts, labels, source(call.input)[1], node, site)
+
+
+def record_loss_inputs(
+    input: Tensor,  # noqa: A002  (torch's own name for it)
+    target: Tensor | None,
+    value: Tensor | None = None,
+    kind: str = "custom",
+) -> MeasuredCall:
+    """The facts of a custom loss.
+
+    Args:
+        input: what was predicted, as the loss was given it.
+        target: what it is compared with.
+        value: the loss.
+        kind: the function of `torch.nn.functional` that it is like, such as "mse_loss"; "custom" for none.
+    """
+    with torch.no_grad():
+        return measured(LossCall(kind, input, target, value))
+
+
+class Calls:
+    """Collects calls until a backward pass shows which were for training."""
+
+    def __init__(self) -> None:
+        self._pending: list[MeasuredCall] = []
+        self._confirmed: list[MeasuredCall] = []
+        self._sites: set[tuple[str, int]] = set()
+
+    def after(self, call: Call) -> None:
+        """A loss function has returned; a value without gradient is no training's."""
+        if not isinstance(call.result, Tensor) or not call.result.requires_grad:
+            return
+        site = call_site()
+        # The same line in a later backward pass of the step is the next micro-batch.
+        if site in self._sites:
+            return
+        seen = loss_call(call.name, call.function, call.args, call.kwargs, call.result)
+        if seen is not None:
+            self.add(measured(seen, site))
+
+    def add(self, call: MeasuredCall) -> None:
+        """Keep a call; of too many, the newest."""
+        self._pending = [*self._pending, call][-_MOST:]
+
+    def wanted(self) -> set[int]:
+        """Graph nodes that tell whether pending calls take part in a backward pass."""
+        return {call.node for call in self._pending if call.node is not None}
+
+    def confirm(self, reached: set[int]) -> None:
+        """A backward pass ran over these nodes. A call without a node is taken on trust."""
+        known = [call for call in self._pending if call.node is None or call.node in reached]
+        self._confirmed = [*self._confirmed, *known][:_MOST]
+        self._sites |= {call.site for call in known if call.node is not None}
+        self._pending = []
+
+    def settle(self) -> None:
+        """No backward pass could be seen: whatever had a gradient counts."""
+        if not self._confirmed:
+            self._confirmed, self._pending = self._pending, []
+
+    def claimed(self) -> None:
+        """Another optimizer's step used these calls' gradients: they are not for this one."""
+        self._confirmed, self._sites = [], set()
+
+    def samples(self) -> list[Sample]:
+        """The confirmed calls, "name", "name 2" …, and the class frequencies of the first that has them."""
+        if not self._confirmed:
+            return []
+        columns: dict[str, Facts] = {}
+        for call in self._confirmed:
+            again = sum(name.partition(" ")[0] == call.name for name in columns)
+            columns[f"{call.name} {again + 1}" if again else call.name] = call.facts
+        labels = next((call.labels for call in self._confirmed if call.labels is not None), None)
+        return (
+            [to_sample(columns)] if labels is None else [to_sample(columns), _label_counts(labels)]
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Names of the functions, and of the operations that made their inputs."""
+        if not self._confirmed:
+            return {}
+        sources = {f"{call.name}: {call.made_by}": None for call in self._confirmed if call.made_by}
+        return {
+            "loss_functions": ", ".join(dict.fromkeys(call.name for call in self._confirmed)),
+            **({"loss_sources": ", ".join(sources)} if sources else {}),
+        }
+
+
+def _label_counts(labels: Labels) -> Sample:
+    shown = min(len(labels.given), _LABELS)
+    columns = tuple(str(label) for label in range(shown))
+
+    def finish(_: Sequence[Floats]) -> list[Record]:
+        pairs = ((LABEL_COUNT, labels.given), (PREDICTED_COUNT, labels.predicted))
+        return [
+            Record(q, columns, counts[:shown].numpy().astype(np.float32)) for q, counts in pairs
+        ]
+
+    return Sample([], finish)

@@ -1,0 +1,120 @@
+"""What a loss by element tells: regression, binary cross-entropy, divergences."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.loss.class_facts import (
+    SLACK,
+    improbable,
+    one_hot_share,
+    row_facts,
+)
+from tb_lossdiag.collect.check_up.loss.concentration import expected_share, top_share
+from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.values import Facts, Value, part, rows, wide
+from tb_lossdiag.quantities import (
+    CALL_ACCURACY,
+    CALL_BASELINE,
+    CALL_INVALID,
+    CALL_MAJORITY,
+    CALL_PREDICTED_MAJORITY,
+    CALL_TARGET_ONE_HOT,
+    CALL_TOP_EXPECTED,
+    CALL_TOP_SHARE,
+)
+
+_BINARY = {"binary_cross_entropy": 0.5, "binary_cross_entropy_with_logits": 0.0}
+"""From which input on the function predicts a 1."""
+_EVEN = 0.5
+"""From which target on the label counts as a 1."""
+_RESIDUAL = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
+_LARGE = 2**24
+"""Elements beyond which the loss isn't computed again by element."""
+_ROWS = 8192
+_OUTPUTS = 1024
+_SAMPLED = 65_536
+
+
+def element_facts(call: LossCall) -> Facts:
+    """Validity of targets, concentration, baseline, and agreement of binary labels."""
+    assert call.target is not None  # noqa: S101  (asked for calls with a target only)
+    predicted, target = call.input.detach(), call.target.detach()
+    facts: Facts = {CALL_INVALID: _invalid(call, part(target, _SAMPLED))}
+    if target.dim() > 1:
+        facts[CALL_TARGET_ONE_HOT] = one_hot_share(
+            rows(target, _ROWS).reshape(min(len(target), _ROWS), -1)
+        )
+    if call.name == "kl_div" and predicted.dim() > 1:
+        facts |= row_facts(wide(rows(predicted.reshape(-1, predicted.shape[-1]), _ROWS)))
+    if call.name in _BINARY and predicted.shape == target.shape:
+        facts |= _agreement(
+            part(predicted, _SAMPLED) > _BINARY[call.name], part(target, _SAMPLED) >= _EVEN
+        )
+    return (
+        facts | _concentration(call, predicted, target) | {CALL_BASELINE: _baseline(call, target)}
+    )
+
+
+def _invalid(call: LossCall, target: Tensor) -> Tensor:
+    """Share of targets that the function has no meaning for."""
+    if call.name in _BINARY or (call.name == "kl_div" and not call.options.get("log_target")):
+        return improbable(target)
+    wrong = ~torch.isfinite(target)
+    if call.name == "kl_div":
+        # The logarithm of a probability of 0 is -Inf, and right.
+        wrong = ~(target <= SLACK)
+    if call.name == "poisson_nll_loss":
+        wrong = ~(target >= 0)
+    return wrong.float().mean()
+
+
+def _agreement(best: Tensor, label: Tensor) -> Facts:
+    ones, predicted = label.float().mean(), best.float().mean()
+    return {
+        CALL_ACCURACY: (best == label).float().mean(),
+        CALL_MAJORITY: torch.maximum(ones, 1 - ones),
+        CALL_PREDICTED_MAJORITY: torch.maximum(predicted, 1 - predicted),
+    }
+
+
+def _concentration(call: LossCall, predicted: Tensor, target: Tensor) -> Facts:
+    if call.name not in _RESIDUAL and call.name not in _BINARY:
+        return {}
+    # Expanded here, for torch would warn of different sizes once more.
+    both = torch.broadcast_tensors(predicted, target)
+    if both[0].numel() > _LARGE:
+        return {}
+    return {
+        CALL_TOP_SHARE: top_share(call.each(*both)),
+        CALL_TOP_EXPECTED: expected_share(call.name, both[0].numel()),
+    }
+
+
+def _baseline(call: LossCall, target: Tensor) -> Value:
+    """The loss of the best constant, one for each output."""
+    if call.weighted or target.dim() == 0 or target.shape[0] < 2:  # noqa: PLR2004
+        return math.nan
+    samples = rows(target, _ROWS)
+    outputs = wide(rows(samples.reshape(len(samples), -1), _OUTPUTS, dim=1))
+    each = _constant_loss(call.name, outputs)
+    if each is None:
+        return math.nan
+    shape = torch.broadcast_shapes(call.input.shape, target.shape)
+    return each * math.prod(shape) if call.summed else each
+
+
+def _constant_loss(name: str, target: Tensor) -> Tensor | None:
+    """Mean loss per element of the best constant for each column of real[N, outputs]."""
+    if name == "mse_loss":
+        return target.var(0, correction=0).mean()
+    if name == "l1_loss":
+        median = target.sort(0).values[(len(target) - 1) // 2]
+        return (target - median).abs().mean()
+    if name in _BINARY:
+        share = target.mean(0)
+        return -(torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share)).mean()
+    return None

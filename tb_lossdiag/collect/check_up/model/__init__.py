@@ -1,0 +1,1 @@
+"""What the modules do in a forward pass."""

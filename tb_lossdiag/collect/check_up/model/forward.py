@@ -1,0 +1,203 @@
+"""Forward passes of the watched model: which one was for training, and what it was like."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from tb_lossdiag.collect.check_up.mode import Call
+from tb_lossdiag.collect.check_up.model import kinds
+from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
+from tb_lossdiag.collect.check_up.model.inputs import input_facts, tensors_in
+from tb_lossdiag.collect.check_up.model.trace import Trace
+from tb_lossdiag.collect.check_up.source import number
+from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.quantities import (
+    BATCH_NORM_VALUES,
+    EVAL_MODULES,
+    MODE_MODULES,
+    ROOT_TRAINING,
+    Kind,
+)
+
+_RANKED = 8
+"""Modules whose effective rank is taken."""
+
+
+@dataclass
+class Pass:
+    """One forward pass with gradients on.
+
+    Attributes:
+        began: `time.perf_counter()` at its first module call.
+        modes: train() and eval() as they were then.
+        given: facts of its input.
+        trace: its modules; None where activations are not asked for.
+        made: sequence numbers of the graph nodes of what it returned.
+        batch_norm_values: fewest values per channel of a batch normalisation so far.
+        closed: whether the model itself has returned.
+    """
+
+    began: float
+    modes: Facts
+    trace: Trace | None
+    given: Facts = field(default_factory=dict)
+    made: set[int] = field(default_factory=set)
+    batch_norm_values: float | None = None
+    closed: bool = False
+
+    def facts(self) -> Facts:
+        """What order.py names of a forward pass."""
+        values = self.batch_norm_values
+        return {
+            **self.modes,
+            **self.given,
+            **({} if values is None else {BATCH_NORM_VALUES: values}),
+        }
+
+
+class Forwards:
+    """Keeps the newest pass until a backward pass says whether it was for training."""
+
+    def __init__(self, root: nn.Module, *, activations: bool) -> None:
+        self._root = root
+        self._activations = activations
+        # Parametrisations compute weights; they are no layers.
+        named = {m: n for n, m in root.named_modules() if "parametrizations" not in n.split(".")}
+        self._names = {id(module): name for module, name in named.items()}
+        self._mode_modules = [m for m in named if kinds.cares_about_mode(m)]
+        self._leaves = {id(m) for m in named if kinds.is_leaf(m) and not _is_loss(m)}
+        self._ranked = _spread(
+            [n for m, n in named.items() if kinds.module_kind(m) in (Kind.LINEAR, Kind.CONVOLUTION)]
+        )
+        self._stack: list[tuple[nn.Module, int | None]] = []
+        self._pending: Pass | None = None
+        self._was_training = root.training
+        self.confirmed: Pass | None = None
+        self.others = False
+        """Whether the model ran for something else before."""
+        self.enough = False
+        """Whether the training pass is known, so that no more need to be looked at."""
+
+    def aside(self, call: ModuleCall) -> None:
+        """A call without gradients."""
+        before = self._pending is None and self.confirmed is None
+        self.others |= before and id(call.module) in self._names
+
+    def entered(self, call: ModuleCall) -> None:
+        """A call begins."""
+        if self.enough or id(call.module) not in self._names:
+            return
+        if call.module is self._root:
+            self._stack = []
+        if not self._stack:
+            self._begin(call)
+        fed_by = None
+        if self._pending and self._pending.trace and id(call.module) in self._leaves:
+            fed_by = self._pending.trace.maker(next(tensors_in(call.args), None))
+        self._stack.append((call.module, fed_by))
+        if isinstance(call.module, nn.modules.batchnorm._BatchNorm) and call.module.training:  # noqa: SLF001
+            self._count_batch_norm(call.args)
+
+    def _begin(self, call: ModuleCall) -> None:
+        """A call that no other of the model's contains: a new pass, or the next part of one whose root is never called."""
+        new = self._pending is None or self._pending.closed or call.module is self._root
+        if not new and self._root.training is self._was_training:
+            return
+        self.others |= self._pending is not None
+        self._was_training = self._root.training
+        trace = Trace(self._ranked) if self._activations else None
+        self._pending = Pass(time.perf_counter(), self.modes(), trace, input_facts(call.args))
+
+    def left(self, call: ModuleCall) -> None:
+        """A call has returned."""
+        entry = self._unwound(call.module)
+        now = self._pending
+        if entry is None or now is None:
+            return
+        if now.trace and id(call.module) in self._leaves:
+            now.trace.module(self._names[id(call.module)], call.module, entry[1], call.output)
+        if not self._stack:
+            self._finish(now, call)
+
+    def _finish(self, now: Pass, call: ModuleCall) -> None:
+        now.given = now.given or input_facts(call.kwargs)
+        now.made |= {n for t in tensors_in(call.output) if (n := number(t)) is not None}
+        now.closed = call.module is self._root
+        if now.trace:
+            now.trace.close(call.output)
+
+    def _unwound(self, module: nn.Module) -> tuple[nn.Module, int | None] | None:
+        """The entry of a call; those above it ended with an exception."""
+        depth = next(
+            (d for d in reversed(range(len(self._stack))) if self._stack[d][0] is module), None
+        )
+        if depth is None:
+            return None
+        entry = self._stack[depth]
+        del self._stack[depth:]
+        return entry
+
+    def _count_batch_norm(self, args: Any) -> None:
+        given = next(tensors_in(args), None)
+        if self._pending is None or given is None or given.dim() < 2 or not given.shape[1]:  # noqa: PLR2004
+            return
+        values = given.numel() / given.shape[1]
+        self._pending.batch_norm_values = min(values, self._pending.batch_norm_values or values)
+
+    def feeder(self, call: Call) -> int | None:
+        """Column that fed an activation function about to be called."""
+        trace = self._pending.trace if self._pending else None
+        return trace.maker(call.args[0]) if trace and call.args else None
+
+    def function(self, call: Call, fed_by: int | None) -> None:
+        """An activation function has returned."""
+        now = self._pending
+        if self.enough or now is None or now.trace is None or now.closed:
+            return
+        module = self._stack[-1][0] if self._stack else None
+        # An activation module's own function is no second one; outside all modules, only what the model made is the model's.
+        if fed_by is None if module is None else kinds.module_kind(module) in kinds.ACTIVATIONS:
+            return
+        path = "" if module is None else self._names[id(module)]
+        now.trace.function(path, call.name.rstrip("_"), fed_by, call.result)
+
+    def wanted(self) -> set[int]:
+        """Graph nodes that tell whether the pending pass takes part in a backward pass."""
+        return set() if self._pending is None else self._pending.made
+
+    def confirm(self, reached: set[int]) -> None:
+        """A backward pass ran over these nodes."""
+        if self._pending is not None and (self._pending.made & reached):
+            self.confirmed, self.enough, self._pending, self._stack = self._pending, True, None, []
+
+    def settle(self) -> None:
+        """No backward pass could be seen: the newest pass was for training."""
+        self.confirmed = self.confirmed or self._pending
+
+    def renew(self) -> None:
+        """Another optimizer made its step: the pass known so far was for that one, if there will be another."""
+        self.enough = False
+
+    def modes(self) -> Facts:
+        """How many modules are in eval() now."""
+        return {
+            ROOT_TRAINING: float(self._root.training),
+            MODE_MODULES: float(len(self._mode_modules)),
+            EVAL_MODULES: float(sum(not module.training for module in self._mode_modules)),
+        }
+
+
+def _is_loss(module: nn.Module) -> bool:
+    return type(module).__module__ == "torch.nn.modules.loss"
+
+
+def _spread(names: Iterable[str]) -> list[str]:
+    """Some of them, evenly spread."""
+    every = list(names)
+    count = min(len(every), _RANKED)
+    return [every[index * (len(every) - 1) // max(count - 1, 1)] for index in range(count)]

@@ -1,0 +1,1 @@
+"""Clips: the act, and what became of it."""

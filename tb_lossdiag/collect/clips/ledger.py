@@ -1,0 +1,243 @@
+"""The ledger of clip calls: what was clipped, by how much, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.state.gradient_versions import Mark, some
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.transfer import gather, is_whole, local
+from tb_lossdiag.quantities import (
+    CLIP_AFTER_STEP,
+    CLIP_BEFORE_UNSCALE,
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_EPSILON,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    CLIP_NONFINITE,
+    CLIP_NORM_AFTER,
+    CLIP_PARAMETERS,
+    Quantity,
+    clip_coefficient,
+)
+from tb_lossdiag.records import Doubles, Floats, Record
+
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was seen of a clip's place in the loop; NaN = could not be seen.
+
+    Attributes:
+        after_step: 1 if an optimizer had already used these gradients, 0 if not.
+        before_unscale: 1 if they still carried a GradScaler's scale, 0 if not.
+    """
+
+    after_step: float = UNKNOWN
+    before_unscale: float = UNKNOWN
+
+
+@dataclass(frozen=True)
+class ClipCall:
+    """One clip that was done.
+
+    Attributes:
+        total: global norm before clipping, 0-d.
+        bound: the largest norm, or the largest element of a clip by value.
+        after: global norm after clipping by value, 0-d; None: it follows from total and bound.
+        order: its place in the loop.
+        each: norms before clipping of the parameters in `held`, or None if they are not known.
+        held: ids of the parameters with a gradient in the clipped set.
+        mark: the gradients as the clip left them.
+        known: whether `total` is known on this rank.
+    """
+
+    total: Tensor
+    bound: float
+    after: Tensor | None
+    order: Order
+    each: Tensor | None
+    held: list[int]
+    mark: Mark
+    known: bool = True
+
+
+class Clips(NamedTuple):
+    """The newest clip of each set of parameters, by column name, and how many there were of each."""
+
+    calls: dict[str, ClipCall]
+    counts: list[int]
+
+    def sample(self) -> Sample:
+        """As a sample."""
+        return sample(self.calls, self.counts)
+
+    def with_norms(self, totals: Sequence[float]) -> list[Record]:
+        """As records, with global norms that were not known when the clips were done."""
+        known = zip(self.calls.items(), totals, strict=True)
+        calls = {name: replace(c, total=torch.tensor(t), known=True) for (name, c), t in known}
+        made = sample(calls, self.counts)
+        return made.finish(gather(made.tensors))
+
+
+class Before(NamedTuple):
+    """Norms of gradients before their clip.
+
+    Attributes:
+        held: ids of the parameters.
+        each: float[n], the norm of each one's gradient.
+        unscaled: whether they surely carry no loss scale; if not, they carry what the gradients carried then.
+    """
+
+    held: list[int]
+    each: Tensor
+    unscaled: bool
+
+
+class ClipLedger:
+    """Clip calls since the last record, the newest for each clipped set of parameters.
+
+    Attributes:
+        clipped: ids of the parameters of the newest clip.
+        missed: ids of parameters that were clipped without a note: what their norms were before is not known.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._calls: dict[str, ClipCall] = {}
+        self._newest: dict[str, ClipCall] = {}
+        self._counts: dict[str, int] = {}
+        self._columns: dict[tuple[str, int], str] = {}
+        self.clipped: set[int] = set()
+        self.missed: set[int] = set()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was no call since the last record."""
+        return not self._calls
+
+    @property
+    def knows_norms(self) -> bool:
+        """Whether norms before a clip may be had, recorded already or not."""
+        return bool(self._newest)
+
+    def note(
+        self,
+        parameters: Sequence[Tensor],
+        total: Tensor,
+        bound: float,
+        *,
+        each: Tensor | None,
+        after: Tensor | None = None,
+        order: Order,
+        scale: float = 1.0,
+    ) -> None:
+        """Remember a clip that has just been done, of gradients that carried this loss scale."""
+        held = [parameter for parameter in parameters if parameter.grad is not None]
+        column = self._column("clip" if after is None else "clip value", held)
+        mark, ids = Mark(some(held)), list(map(id, held))
+        if each is not None and scale != 1.0:
+            each = each / scale
+        here, known = local(total.detach()), is_whole(total)
+        call = ClipCall(here, float(bound), after, order, each, ids, mark, known)
+        self._calls[column] = call
+        self._newest.pop(column, None)
+        self._newest[column] = call
+        self._counts[column] = self._counts.get(column, 0) + 1
+        self.clipped = set(ids)
+        self.missed.difference_update(ids)
+
+    def norms_before(self, parameters: Sequence[Tensor]) -> Before | None:
+        """Norms before the newest clip of these parameters, if their gradients are as it left them."""
+        for call in reversed(self._newest.values()):
+            if call.each is not None and call.mark.unchanged(parameters):
+                scale_known = not math.isnan(call.order.before_unscale)
+                return Before(call.held, call.each.float(), scale_known)
+        self._newest = {c: k for c, k in self._newest.items() if not k.mark.knows(parameters)}
+        return None
+
+    def spoiled(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether norms of these parameters' gradients can only be had as a clip left them."""
+        return bool(self.missed) and not self.missed.isdisjoint(map(id, parameters))
+
+    def used(self, parameters: Sequence[Tensor]) -> None:
+        """These parameters' gradients are over."""
+        if self.missed:
+            self.missed.difference_update(map(id, parameters))
+
+    def take(self) -> Clips | None:
+        """The calls, and forget them; None if there were none."""
+        if not self._calls:
+            return None
+        calls, counts = self._calls, self._counts
+        self._calls, self._counts = {}, {}
+        return Clips(calls, list(counts.values()))
+
+    def _column(self, kind: str, held: Sequence[Tensor]) -> str:
+        key = (kind, id(held[0]) if held else 0)
+        if key not in self._columns:
+            number = 1 + sum(known == kind for known, _ in self._columns)
+            self._columns[key] = kind if number == 1 else f"{kind} {number}"
+        return self._columns[key]
+
+
+def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Sample:
+    """Clip calls by column name, and how many there were of each, as a sample."""
+    names = tuple(calls)
+    after = [call.total if call.after is None else call.after for call in calls.values()]
+    kinds = np.array([(call.after is None, call.known) for call in calls.values()])
+    fixed = {
+        CLIP_MAX_NORM: [call.bound for call in calls.values()],
+        CLIP_CALLS: counts,
+        CLIP_AFTER_STEP: [call.order.after_step for call in calls.values()],
+        CLIP_BEFORE_UNSCALE: [call.order.before_unscale for call in calls.values()],
+        CLIP_PARAMETERS: [len(call.held) or UNKNOWN for call in calls.values()],
+    }
+
+    def finish(arrays: Sequence[Floats]) -> list[Record]:
+        values = np.concatenate(arrays).astype(np.float64)
+        measured = _measured(values[: len(names)], values[len(names) :], kinds, fixed)
+        everything = {**fixed, **measured}
+        return [Record(q, names, np.array(v, np.float32)) for q, v in everything.items()]
+
+    return Sample([*(call.total for call in calls.values()), *after], finish)
+
+
+def _measured(
+    total: Doubles,
+    after: Doubles,
+    kinds: npt.NDArray[np.bool_],
+    fixed: dict[Quantity, Sequence[float]],
+) -> dict[Quantity, Doubles]:
+    by_norm, known = kinds[:, 0], kinds[:, 1]
+    coefficient = clip_coefficient(total, fixed[CLIP_MAX_NORM])
+    left = np.where(by_norm, total * coefficient, after)
+    changed = np.where(by_norm, coefficient < 1, left < total)
+    known = known & (by_norm | ~np.isnan(left) | np.isnan(total))
+    return {
+        CLIP_GLOBAL_NORM: total,
+        CLIP_NORM_AFTER: left,
+        CLIP_NONFINITE: np.where(kinds[:, 1], ~np.isfinite(total), UNKNOWN),
+        CLIP_BOUND: np.where(known, changed * np.array(fixed[CLIP_CALLS]), UNKNOWN),
+    }
+
+
+def reported(total: Tensor, max_norm: float) -> Sample:
+    """A clip the user did and reports; its place in the loop was not seen."""
+    return sample({"clip": ClipCall(total, max_norm, None, Order(), None, [], Mark(()))}, [1])
+
+
+def unclipped(total: Tensor, max_norm: float) -> Tensor:
+    """What a clipped norm is multiplied with to be what it was before; NaN where nothing is left of it."""
+    coefficient = torch.clamp(max_norm / (total.float() + CLIP_EPSILON), max=1.0)
+    return 1.0 / torch.where(coefficient > 0, coefficient, UNKNOWN)

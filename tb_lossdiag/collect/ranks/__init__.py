@@ -1,0 +1,1 @@
+"""Data-parallel ranks: what they must add up, whether they have parted."""

@@ -1,0 +1,68 @@
+"""What a GradScaler does: its scale, and the steps it skips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
+from tb_lossdiag.records import Record
+
+
+def is_unscaled(scaler: Any, optimizers: Sequence[Any]) -> bool:
+    """Whether gradients carry no scale now: `unscale_` has run for one of these optimizers (any, if none is known), or scaling is off."""
+    if not scaler.is_enabled():
+        return True
+    states = getattr(scaler, "_per_optimizer_states", {})
+    some = [states[id(o)] for o in optimizers if id(o) in states] if optimizers else states.values()
+    stages = [state["stage"].name for state in some]
+    return any(stage in {"UNSCALED", "STEPPED"} for stage in stages)
+
+
+def loss_scale(scaler: Any, optimizers: Sequence[Any]) -> float:
+    """The factor the gradients carry now: 1 once `unscale_` has run or when scaling is off."""
+    return 1.0 if is_unscaled(scaler, optimizers) else float(scaler.get_scale())
+
+
+def scale(scaler: Any) -> Sample:
+    """The loss scale alone, where steps are not watched or none is taken."""
+    records = [Record(AMP_SCALE, ("",), np.array([float(scaler.get_scale())], np.float32))]
+    return Sample([], lambda _: records)
+
+
+class ScaleWatch:
+    """Counts skipped steps by what they do to the scale: each one multiplies it by the backoff factor."""
+
+    def __init__(self, scaler: Any) -> None:
+        """Watch one scaler."""
+        self.scaler = scaler
+        self._expected = math.nan
+
+    def records(self) -> list[Record]:
+        """Scale now, and steps skipped since the last call; call it inside a step that is taken, before `scaler.update()`."""
+        state = self.scaler.state_dict()
+        if not state:  # scaling is off
+            return []
+        scale = state["scale"]
+        skipped = skips(self._expected, scale, state["backoff_factor"])
+        grows = state["_growth_tracker"] + 1 >= state["growth_interval"]
+        self._expected = scale * state["growth_factor"] if grows else scale
+        return [
+            Record(AMP_SCALE, ("",), np.array([scale], np.float32)),
+            Record(AMP_SKIPPED, ("",), np.array([skipped], np.float32)),
+        ]
+
+
+def skips(before: float, after: float, backoff: float) -> int:
+    """Skipped steps that take the scale from one value to another.
+
+    >>> skips(65536.0, 16384.0, 0.5), skips(65536.0, 131072.0, 0.5)
+    (2, 0)
+    """
+    if not 0 < after < before or not 0 < backoff < 1:
+        return 0
+    return round(math.log(after / before) / math.log(backoff))

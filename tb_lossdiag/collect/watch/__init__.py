@@ -1,0 +1,1 @@
+"""An optimizer's steps, through its public hooks."""

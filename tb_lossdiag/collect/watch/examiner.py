@@ -1,0 +1,130 @@
+"""Decides when a watched model gets a check-up, and hands on what it finds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tb_lossdiag.collect.buffers.norm_buffer import Rows
+from tb_lossdiag.collect.check_up import CheckUp, MeasuredCall, Subject, clear
+from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.parameters import Parameters
+from tb_lossdiag.collect.watch import updates
+from tb_lossdiag.collect.watch.check_up_schedule import Schedule
+from tb_lossdiag.collect.watch.host import Host
+
+_NAME = "check-up"
+
+
+class Rounds:
+    """Check-ups of several watched models happen together: then each loss call can be told to belong to one of them.
+
+    The first model's steps decide when; the others follow at their next step.
+    """
+
+    def __init__(self) -> None:
+        """No check-up yet."""
+        self.schedule = Schedule()
+        self.leader: Examiner | None = None
+        self.count = 0
+
+
+class Examiner:
+    """The check-ups of one watched model.
+
+    Args:
+        subject: what is watched.
+        host: the writer's diagnostics.
+        rounds: shared with the other watched models.
+        activations: whether activations are looked at.
+    """
+
+    def __init__(self, subject: Subject, host: Host, rounds: Rounds, *, activations: bool) -> None:
+        self._check_up = CheckUp(subject, activations=activations)
+        self._host, self._rounds = host, rounds
+        self._running = False
+        self._joined = 0
+        self._taken = 0
+        self._bare = 0.0
+        self._ended = time.perf_counter()
+
+    def begin(self, taken: int) -> None:
+        """A step has ended, `taken` so far: begin a check-up if one is due."""
+        now = time.perf_counter()
+        self._bare, self._ended = now - self._ended if self._taken else 0.0, now
+        self._taken = taken
+        if self._running:  # it should have ended by now
+            self.abandon()
+        if self._due(now) and not self._host.guarded.rest(_NAME):
+            self._attempt(self._begin)
+
+    def _begin(self) -> None:
+        self._running = self._check_up.begin()
+        if not self._running:
+            self._finish(0.0)
+
+    def _due(self, now: float) -> bool:
+        rounds = self._rounds
+        if rounds.leader is None:
+            rounds.leader = self
+        if rounds.leader is self and rounds.schedule.due(self._taken, now):
+            rounds.count += 1
+        joins = rounds.count > self._joined
+        self._joined = rounds.count
+        return joins
+
+    def before_step(self, *, closure: bool) -> None:
+        """The optimizer begins its step."""
+        if self._running:
+            self._attempt(lambda: self._check_up.before_step(closure=closure))
+
+    def after_step(self, rows: Rows, step: int, model: Parameters) -> None:
+        """It has ended its step, which gets this number."""
+        if self._running:
+            self._attempt(lambda: self._after_step(rows, step, model))
+
+    def _after_step(self, rows: Rows, step: int, model: Parameters) -> None:
+        samples = self._check_up.after_step()
+        self._running = False
+        samples += self._host.guarded("element", lambda: self._elements(model)) or []
+        self._host.sink(rows, step, samples, own=True)
+        self._finish(max(time.perf_counter() - self._ended - self._bare, 0.0))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """Do a part of a check-up; if it fails, nothing of the check-up may stay behind."""
+        if not self._host.guarded.went(_NAME, work):
+            self._leave()
+
+    @property
+    def running(self) -> bool:
+        """Whether a check-up is going on."""
+        return self._running and self._check_up.running
+
+    def add(self, call: MeasuredCall) -> None:
+        """A custom loss's call, for the check-up that is going on."""
+        self._check_up.add(call)
+
+    def abandon(self) -> None:
+        """Stop a check-up that is going on; another model's steps decide from now on."""
+        self._leave()
+        if self._rounds.leader is self:
+            self._rounds.leader = None
+
+    def _leave(self) -> None:
+        self._running = False
+        if not self._host.guarded.went(_NAME, self._check_up.abandon):
+            clear()
+
+    def _finish(self, cost: float) -> None:
+        if self._rounds.leader is self:
+            self._rounds.schedule.done(self._taken, cost, time.perf_counter())
+        self._tell()
+
+    def _elements(self, model: Parameters) -> list[Sample]:
+        return [updates.elements(model.names, model.tensors)]
+
+    def _tell(self) -> None:
+        if facts := self._check_up.facts():
+            self._host.say(facts)
+        if (failure := self._check_up.failure) is not None:
+            self._host.guarded.failed(_NAME, failure)
