@@ -1,1 +1,27 @@
-"""What can be derived of a run's tables; rules, reports and charts share it."""
+"""What can be derived of a run's tables; rules, reports and charts share it.
+
+In reading order:
+
+- `activation_ranges`: what an activation at the end of a model can give
+- `attribution`: which loss term and which layer rose with the loss
+- `calls`: what the check-up saw of the loss calls, as rules about the curve need it
+- `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
+- `columns`: quantities read column by column, without the records in which a value could not be seen
+- `curve`: the shape of a loss curve: where it started, how far it fell, whether it ran away
+- `derived`: numbers that follow from recorded ones: computed when somebody looks, never stored
+- `inputs`: the models' inputs as the check-ups saw them
+- `levels`: stretches of records, and levels that single records cannot move
+- `loss_calls`: loss calls as the check-ups saw them
+- `maturity`: whether a run has been recorded long enough to be judged as a whole
+- `modules`: the model's modules as the check-ups saw them: what each is, what feeds it, and how its facts run over time
+- `non_finite`: where NaN and infinity came from: the first step at which each kind of value was broken
+- `parameters`: parameters by name and size: which are weights, which belong together; and what the optimizer does with them
+- `progress`: how far a run has come, for rules that ask whether a defect does harm
+- `sparse`: quantities that are recorded at some steps only, beside others that are recorded at all
+- `spikes`: records far above what came just before, by robust statistics in the logarithm
+- `terms`: loss terms by name and behaviour: which are penalties, which are divergences
+- `trouble`: whether a loss goes wrong in a way that steps of the wrong size explain
+- `updates`: how far a step moves the weights: exactly where that was recorded
+- `weight_decay`: how hard weight decay pulls, and what it leaves of the weights
+- `weighted`: statistics of records that cover different numbers of steps: a record counts as often as it has steps
+"""

@@ -1,4 +1,16 @@
-"""The command `tb-lossdiag`: the same diagnosis as the tab, without a browser."""
+"""The command `tb-lossdiag`: the same diagnosis as the tab, without a browser.
+
+In reading order:
+
+- `arguments`: what the command line understands
+- `options`: settings of a call: those of the configuration file, with what the command line says on top
+- `check`: `tb-lossdiag check`: read a folder, run the rules, print, and say by the exit code how it went
+- `compare`: `tb-lossdiag compare`: what changed from one run to another
+- `explain`: `tb-lossdiag explain` and `tb-lossdiag rules`
+- `demo`: `tb-lossdiag demo`: real trainings, sick and healthy, each in its own process; then their diagnosis
+- `output`: where reports go: the terminal or a file
+- `__main__`: `python -m tb_lossdiag.cli`
+"""
 
 from __future__ import annotations
 

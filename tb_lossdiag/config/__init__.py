@@ -1,4 +1,15 @@
-"""What a user may decide: which rules judge, with which thresholds, what is accepted, which scalars mean what."""
+"""What a user may decide: which rules judge, with which thresholds, what is accepted, which scalars mean what.
+
+In reading order:
+
+- `settings`: the settings of a configuration file, checked: a misspelt key is an error, never ignored
+- `files`: finds and reads the configuration: `lossdiag.toml`, or the table `[tool.lossdiag]` or `[lossdiag]` of a `pyproject.toml`
+- `selection`: which rules judge, and with which thresholds
+- `threshold`: a threshold that somebody changed: a number, of which rule, and who says so
+- `extensions`: rules of other packages, found through the entry-point group `tb_lossdiag.rules`
+- `suppression`: findings that somebody has looked at and accepted: taken out of the verdict, kept in the record with the reason
+- `policy`: how runs are judged here: rules with their thresholds, and what is accepted
+"""
 
 from tb_lossdiag.config.extensions import all_rules
 from tb_lossdiag.config.files import discover, load

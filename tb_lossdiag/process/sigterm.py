@@ -23,7 +23,7 @@ _PATIENCE = 10.0
 _MOMENT = 0.02
 _BUSY = ("tb_lossdiag.", "tensorboard.summary.writer", "torch.utils.tensorboard")
 _NEVER_BUSY = ("tb_lossdiag.cli", "tb_lossdiag.testing")
-_DOORS = ("tb_lossdiag.writer", "tb_lossdiag.collect")
+_DOORS = ("tb_lossdiag.writer", "tb_lossdiag.file_writer", "tb_lossdiag.collect")
 """Through which other threads come in; threads of our own are always inside."""
 
 

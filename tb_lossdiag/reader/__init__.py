@@ -1,4 +1,21 @@
-"""From TensorBoard's data provider to runs: the one way in for the plugin and the command line."""
+"""From TensorBoard's data provider to runs: the one way in for the plugin and the command line.
+
+In reading order:
+
+- `reader`: reads runs through a `DataProvider`, keeping what cannot change
+- `names`: the names of all runs, asked of a provider that may fail at one of them
+- `plan`: which scalars of a run are which quantity: decided from the tags alone, before anything is read
+- `styles`: under which tags training frameworks write their loss, learning rate and gradient norm
+- `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
+- `series`: scalars that were read, as tables: resumes undone, totals summed, clocks aligned
+- `folder`: opens a folder of event files the way TensorBoard's own Python loader does, but for what would make that one give up
+- `files`: event files as they lie in a folder: whatever is in them, reading ends, and what is damaged costs only itself
+- `bounds`: what steps and wall times can be: a file may say anything
+- `sessions`: which records of a folder stand: a later session undoes what it did again, frame by frame
+- `assemble`: puts sessions and shards together: what a resume undid is dropped, columns are united, the last word on a step counts
+- `tails`: tail files beside event files (see `tail.py`), as the newest records of a local folder's runs
+- `phases`: sub-runs that are halves of one training: `x/train` and `x/validation` are the run `x`
+"""
 
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.folder import open_folder, scalar_limit

@@ -1,4 +1,4 @@
-"""Tail files beside event files (see `tail.py`), as the newest records of a local folder's runs.
+"""Tail files beside event files (see `recording/tail.py`), as the newest records of a local folder's runs.
 
 A data provider is put around TensorBoard's own, so that whoever reads runs reads these records as any others. What the event file has
 counts; a tail is left out for as long as TensorBoard has not read the records before it.

@@ -1,6 +1,6 @@
 """What is not yet in the event file, kept beside it: a process that is killed leaves the windows that were open.
 
-The content is events as the event file has them (`slots.py` keeps it whole): first one that says where in which event file it goes on,
+The content is events as the event file has them (`wire/slots.py` keeps it whole): first one that says where in which event file it goes on,
 then events without values that name the newest record the file has of each frame, then what is on its way into the file, and what a
 flush would write. Readers take the values as the newest records; the next writer in the folder turns them into records.
 """

@@ -1,1 +1,19 @@
-"""Turns a diagnosis into what people and programs read."""
+"""Turns a diagnosis into what people and programs read.
+
+In reading order:
+
+- `document`: the diagnosis as a JSON document: the same for the plugin and `tb-lossdiag check --format json`
+- `words`: the few words of reports that belong to no rule, in the languages of the tab
+- `text`: the diagnosis for people at a terminal
+- `markdown`: the diagnosis as Markdown, for an issue or a pull request
+- `spreadsheet`: the diagnosis as CSV: one row per finding, symptoms behind their cause
+- `sarif`: the diagnosis as SARIF 2.1.0, which code hosts show beside a change
+- `plain`: a document as renderers may print it: the same, without control characters
+- `restarts`: where a run was taken up again, and how much of it was done again
+- `moments`: when findings were reported while the training ran
+- `baseline`: findings that were there before: a project with old findings can still let only new ones fail its checks
+- `compare`: two runs side by side as a JSON document: findings fixed, new and still there, where curves part
+- `parting`: where the curves of two runs part: the first step at which their levels differ by more than noise explains
+- `comparison`: a comparison in words: for a terminal and as Markdown
+- `reference`: the rule reference as Markdown, from the same texts that the tab and `tb-lossdiag explain` show
+"""

@@ -1,4 +1,4 @@
-"""What a tail file says (see `tail.py`): the newest records of a writer, as far as they are not in its event file."""
+"""What a tail file says (see `recording/tail.py`): the newest records of a writer, as far as they are not in its event file."""
 
 from __future__ import annotations
 

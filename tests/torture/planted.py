@@ -34,7 +34,7 @@ LIMIT = 120.0
 """Seconds after which a training hangs."""
 _CALLED = {"__init__", "__call__", "__enter__", "__exit__", "__torch_function__", "__post_init__"}
 """Special methods that are planted, too."""
-_CHECKS = {"arguments.py", "call.py", "wrapped.py"}
+_CHECKS = {"arguments.py", "call.py", "frameworks.py"}
 """Files that check what users give: what they raise is for the user."""
 
 
@@ -69,9 +69,9 @@ GUARD = ("__call__", "quick", "openly", "door", "seen", "went", "_unless_resting
 DOORS = {
     *(f"collect.guard:Guard.{name}" for name in GUARD),
     "collect.unseen:unseen",
-    *(f"collect.clipper:Clipper.{name}" for name in ("norm", "value")),
-    *(f"collect.by_hand:Block.{name}" for name in ("__init__", "__enter__", "__exit__")),
-    *(f"collect.by_hand:ByHand.{name}" for name in ("check_up", "decompose")),
+    *(f"collect.clips.clip:Clipper.{name}" for name in ("norm", "value")),
+    *(f"collect.call.manual:Block.{name}" for name in ("__init__", "__enter__", "__exit__")),
+    *(f"collect.call.manual:ByHand.{name}" for name in ("check_up", "decompose")),
     "collect.check_up.mode:Switchboard.__torch_function__",
 }
 """Doors that are no methods of the writer."""

@@ -1,1 +1,11 @@
-"""What waits on its device for the record."""
+"""What waits on its device for the record.
+
+In reading order:
+
+- `norm_buffer`: rows of gradient norms that wait on their device: one per step, one transfer for many
+- `loss_buffer`: losses and their terms, step by step until they are handed on together; and the user's own values
+- `hold`: keeps a watched model's first steps back until their numbers are known
+- `rename`: the numbers of steps that were buffered before their own were known
+- `queue`: what has been observed and waits, partly on its device, until it is handed to the recorder
+- `outlet`: hands what was observed to the recorder, and sees to it that it reaches the file
+"""

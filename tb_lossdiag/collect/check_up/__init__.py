@@ -1,6 +1,24 @@
 """The check-up: how a training step is put together, seen from inside for one step at a time.
 
 `CheckUp` observes one step of a model and its optimizer; `LossCalls` observes the loss calls of a loop without one.
+
+In reading order:
+
+- `check_up`: the check-up: observes one training step, from the end of the step before to the end of this one
+- `subject`: what a check-up looks at
+- `mode`: sees calls of torch functions while a check-up runs, and passes every one through unchanged
+- `functions`: which torch functions a check-up looks at, by name
+- `observation`: what one check-up under way knows
+- `source`: which operation made a tensor, from its autograd graph
+- `gradients`: what happens to gradients between two steps, in order: reset, backward, unscale, clip, use, change after use
+- `used`: gradients that a step has already used, and changes of them
+- `unchanged`: whether a step changed the parameters
+- `scheduler_order`: whether a learning rate scheduler moves before its optimizer's first step
+- `values`: facts on their way to records: numbers known at once, or 0-d tensors still on their device
+- `loss`: how the loss function is called
+- `model`: what the modules do in a forward pass
+- `alone`: loss calls of a hand-written training loop, without an optimizer
+- `clear`: the emergency exit: nothing of a check-up stays installed, even where ending it has failed
 """
 
 from tb_lossdiag.collect.check_up.alone import LossCalls

@@ -1,1 +1,13 @@
-"""Data-parallel ranks: what they must add up, whether they have parted."""
+"""Data-parallel ranks: what they must add up, whether they have parted.
+
+In reading order:
+
+- `store`: what the processes of a distributed training tell each other, and when: through their store, never by a collective
+- `divergence`: how far data-parallel ranks are apart: their norms, which should be the same on all, at sparse steps
+- `choose_buffer`: how a watched model's parameters lie over the ranks, and so where its steps wait
+- `sharded_buffer`: rows of a model whose parameters are spread over ranks (FSDP2's `fully_shard`, DTensors): one reduction for many steps
+- `step_sums`: this rank's part of several steps' norms, as sums of squares on their device
+- `agreement`: what the ranks of a sharded model have in common: from where on they add up, their sums
+- `meeting`: brings all ranks to one step, from which on they count together; waiting for each other costs a second at most
+- `sum`: adds numbers up over ranks behind the training's back: no rank ever waits for another
+"""

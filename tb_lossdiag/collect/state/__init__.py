@@ -1,1 +1,15 @@
-"""What is read of torch's objects."""
+"""What is read of torch's objects.
+
+In reading order:
+
+- `frameworks`: the optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's
+- `gradient_versions`: recognises gradients that have not changed
+- `measurement`: what a collector hands over: tensors still on their device, and how to read them once they are on the host
+- `optimizers`: what optimizers hold and how fast they go; and which gradients a step has already used
+- `other_writers`: who else is writing in a run folder right now
+- `parameters`: names and norms of a model's parameters and their gradients
+- `processes`: the processes of a distributed training: which of them this one is
+- `scaler`: what a GradScaler does: its scale, and the steps it skips
+- `tracing`: keeps what is recorded out of compiled graphs
+- `transfer`: brings many small tensors to the host in one copy per device, and moves numbers of any kind to float
+"""

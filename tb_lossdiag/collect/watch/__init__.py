@@ -1,1 +1,16 @@
-"""An optimizer's steps, through its public hooks."""
+"""An optimizer's steps, through its public hooks.
+
+In reading order:
+
+- `watch`: `writer.watch`: observes every step of an optimizer through its public hooks
+- `host`: what a watch needs of the writer's diagnostics
+- `examiner`: decides when a watched model gets a check-up, and hands on what it finds
+- `check_up_schedule`: when the costlier things are looked at: often at first, then ever more seldom
+- `gradient_norms`: norms of a watched model's gradients as its step uses them, before clipping and after unscaling
+- `gradient`: gradient norm, parameter norm and non-finite counts of every trainable parameter
+- `updates`: what a step changes: the parameters before and after it
+- `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
+- `step_counter`: which step an optimizer step is, by the numbers the user gives, in whatever order the two come
+- `numbering`: one count of steps out of the numbers that users give, which may begin again each epoch
+- `reloads`: whether a checkpoint was loaded between two steps, as far as optimizer and weights show it
+"""

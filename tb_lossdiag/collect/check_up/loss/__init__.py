@@ -1,1 +1,11 @@
-"""How the loss function is called."""
+"""How the loss function is called.
+
+In reading order:
+
+- `calls`: the loss calls of one step: those whose value a backward pass started from
+- `loss_call`: one call of a loss function
+- `facts`: what the call of a loss function tells, by value
+- `class_facts`: what a class loss tells: rows of scores against class indices or class probabilities
+- `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences
+- `concentration`: how much of a loss its worst elements make
+"""

@@ -1,1 +1,11 @@
-"""What the modules do in a forward pass."""
+"""What the modules do in a forward pass.
+
+In reading order:
+
+- `forward`: forward passes of the watched model: which one was for training, and what it was like
+- `hooks`: sees modules being called while a check-up runs; nothing is ever stored on the user's model
+- `trace`: the modules and activation functions of one forward pass: their order, what fed them, their statistics
+- `kinds`: what modules and activation functions do
+- `activations`: statistics of one activation
+- `inputs`: what a model is given
+"""

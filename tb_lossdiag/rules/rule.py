@@ -1,0 +1,27 @@
+"""The old place of `tb_lossdiag.diagnosis.rule`, kept for rules of other packages until release 0.3."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import (
+    Evidence,
+    Finding,
+    NotEnough,
+    Rule,
+    Severity,
+    Text,
+    documentation,
+    number,
+    thresholds,
+)
+
+__all__ = [
+    "Evidence",
+    "Finding",
+    "NotEnough",
+    "Rule",
+    "Severity",
+    "Text",
+    "documentation",
+    "number",
+    "thresholds",
+]
