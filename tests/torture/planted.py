@@ -312,8 +312,8 @@ def reached(kind: str, steps: int) -> dict[str, Any]:
     return {"places": [index for index, place in enumerate(known) if place in trap.hits]}
 
 
-def main(mode: str, kind: str, steps: int, spared: str = "") -> None:
-    """Plant in one place after the other but those of a package; first a line of the training alone, and one of it recorded."""
+def main(mode: str, kind: str, steps: int, *spared: str) -> None:
+    """Plant in one place after the other but those of some packages; first a line of the training alone, and one of it recorded."""
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -326,7 +326,7 @@ def main(mode: str, kind: str, steps: int, spared: str = "") -> None:
     known = places()
     for index in (forked(lambda: reached(kind, steps)) or {})["places"]:
         place = known[index]
-        if not place.is_door and not (spared and place.module.startswith(spared)):
+        if not place.is_door and not place.module.startswith(spared):
             _tell(str(place), forked(lambda: attempt(place, mode, kind, steps, read=read)))  # noqa: B023
 
 

@@ -12,15 +12,17 @@ from torture.conftest import Measured
 
 SOURCE = "import sys; from torture.planted import main; main(*sys.argv[1:3], int(sys.argv[3]), *sys.argv[4:])"
 KINDS = ("plain", "accumulated", "closed", "by hand")
+JUDGING = ("tb_lossdiag.rules", "tb_lossdiag.analysis", "tb_lossdiag.diagnosis")
+"""Packages whose functions run inside one guard, that of live judging."""
 HANDED = 8
 """Steps that may wait for one hand-over in these loops, two at most in one window; what fails then may lose them."""
 
 Outcomes = dict[str, dict[str, Any] | None]
 
 
-def planted(mode: str, kind: str, steps: int, spared: str = "", limit: float = 3600) -> Outcomes:
+def planted(mode: str, kind: str, steps: int, *spared: str, limit: float = 3600) -> Outcomes:
     """What became of the training: first alone, then recorded, then by each place where a failure was planted."""
-    ended = script(SOURCE, mode, kind, steps, spared, limit=limit)
+    ended = script(SOURCE, mode, kind, steps, *spared, limit=limit)
     assert ended.code == 0, ended.err
     lines = [json.loads(line) for line in ended.out.splitlines()]
     bare, recorded = (line["outcome"] for line in lines[:2])
@@ -77,7 +79,7 @@ def _steps(cells: Iterable[str]) -> list[int]:
 
 @pytest.mark.timeout(1200)  # seconds on a machine that has them, minutes on one that many share
 def test_nothing_of_ours_ends_a_training() -> None:
-    outcomes = planted("always", "plain", 10, "tb_lossdiag.rules", limit=1100)
+    outcomes = planted("always", "plain", 10, *JUDGING, limit=1100)
     assert len(outcomes) > 300
     assert harm(outcomes) == []
 
