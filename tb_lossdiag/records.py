@@ -128,7 +128,7 @@ def table(
 
 
 @dataclass(frozen=True)
-class Block:
+class FrameBlock:
     """Several steps of quantities that share a frame.
 
     Attributes:
@@ -150,7 +150,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Part:
+class FrameRecord:
     """A frame's values at one step.
 
     Attributes:
@@ -166,7 +166,7 @@ class Part:
     given: tuple[int, ...] | None = None
 
 
-def parts(records: Iterable[Record]) -> list[Part]:
+def frame_records(records: Iterable[Record]) -> list[FrameRecord]:
     """Records of a step as parts, in the order they came."""
     found: dict[tuple[str, tuple[str, ...]], list[Record]] = {}
     for record in records:
@@ -174,7 +174,7 @@ def parts(records: Iterable[Record]) -> list[Part]:
     return [_part(frame, columns, some) for (frame, columns), some in found.items()]
 
 
-def _part(frame: str, columns: tuple[str, ...], records: list[Record]) -> Part:
+def _part(frame: str, columns: tuple[str, ...], records: list[Record]) -> FrameRecord:
     quantities = frame_quantities(frame)
     values: Floats = np.full((len(columns), len(quantities)), np.nan, np.float32)
     given = []
@@ -182,4 +182,4 @@ def _part(frame: str, columns: tuple[str, ...], records: list[Record]) -> Part:
         place = quantities.index(record.quantity)
         values[:, place] = record.values
         given.append(place)
-    return Part(frame, columns, values, tuple(given))
+    return FrameRecord(frame, columns, values, tuple(given))

@@ -13,7 +13,7 @@ from tb_lossdiag.records import Steps, T, Table
 
 
 @dataclass(frozen=True)
-class Reported:
+class LiveReport:
     """What was said of a finding while the training ran.
 
     Attributes:
@@ -68,7 +68,7 @@ class Run:
     name: str
     tables: Mapping[str, Table] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
-    reported: tuple[Reported, ...] = ()
+    reported: tuple[LiveReport, ...] = ()
     restarts: tuple[Restart, ...] = ()
     _kept: dict[Any, tuple[tuple[Table, ...], Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False

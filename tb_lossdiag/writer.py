@@ -30,8 +30,8 @@ from tb_lossdiag.collect.call.arguments import (
     check_walltime,
     check_watch,
 )
-from tb_lossdiag.collect.call.call import Call
-from tb_lossdiag.collect.call.manual import Block
+from tb_lossdiag.collect.call.call import DiagnosticsCall
+from tb_lossdiag.collect.call.manual import CheckUpBlock
 from tb_lossdiag.collect.check_up import clear
 from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.ranks.store import PATIENCE
@@ -59,7 +59,7 @@ from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.past import Past, look
 from tb_lossdiag.recording.recorder import Recorder
-from tb_lossdiag.records import Part, Record
+from tb_lossdiag.records import FrameRecord, Record
 
 if TYPE_CHECKING:
     from tb_lossdiag.live import Live, LiveFinding
@@ -174,7 +174,9 @@ class SummaryWriter(FileSummaryWriter):
         if guarded.seen("recording", real) is False:  # losses without values
             return
         with unseen():
-            call = Call.checked(phase, model, optimizer, loss, loss_terms, clip, scaler, extra)
+            call = DiagnosticsCall.checked(
+                phase, model, optimizer, loss, loss_terms, clip, scaler, extra
+            )
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
         ours.require(call)
@@ -295,7 +297,7 @@ class SummaryWriter(FileSummaryWriter):
         """
         self._diagnostics.clipper.value(parameters, clip_value, foreach)
 
-    def check_up(self) -> Block:
+    def check_up(self) -> CheckUpBlock:
         """Observe the loss calls inside a `with` block, where no `torch.optim` optimizer can be watched.
 
         The next `add_diagnostics` of the training names their step. Put it around forward and backward pass.
@@ -389,11 +391,11 @@ def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:
         diagnostics.guarded.door("tail", diagnostics.forget_tail)
 
 
-def _no_scalars(_: list[Part]) -> dict[str, float]:
+def _no_scalars(_: list[FrameRecord]) -> dict[str, float]:
     return {}
 
 
-def _as_scalars(found: Iterable[Part]) -> dict[str, float]:
+def _as_scalars(found: Iterable[FrameRecord]) -> dict[str, float]:
     """The handful of ordinary scalars that stock dashboards show."""
     by_frame = {part.frame: part for part in found}
     scalars = {}
@@ -411,6 +413,6 @@ def _as_scalars(found: Iterable[Part]) -> dict[str, float]:
     return scalars
 
 
-def _of(part: Part, quantity: Quantity) -> list[float]:
+def _of(part: FrameRecord, quantity: Quantity) -> list[float]:
     values: list[float] = part.values[:, frame_quantities(part.frame).index(quantity)].tolist()
     return values

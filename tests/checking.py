@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from tb_lossdiag.collect.check_up import CheckUp, Subject
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import gather
 from tb_lossdiag.quantities import Quantity
 
 Seen = dict[str, dict[str, float]]
 
 
-def read(samples: Iterable[Sample]) -> Seen:
+def read(samples: Iterable[Measurement]) -> Seen:
     """{quantity name: {column: value}}."""
     records = [r for s in samples for r in s.finish(gather(s.tensors) if s.tensors else [])]
     seen = {r.quantity.name: dict(zip(r.columns, r.values.tolist(), strict=True)) for r in records}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tb_lossdiag.diagnosis.rule import number
+from tb_lossdiag.diagnosis.rule import short_number
 from tb_lossdiag.quantities import Source
 
 RANGES = {
@@ -25,7 +25,7 @@ NAMES = {
 def ends(source: Source) -> dict[str, str]:
     """Both ends for a message: `low` and `high`."""
     low, high = RANGES[source]
-    return {"low": number(low), "high": number(high) if math.isfinite(high) else "∞"}
+    return {"low": short_number(low), "high": short_number(high) if math.isfinite(high) else "∞"}
 
 
 def cross_entropy_floor(source: Source, classes: float) -> float | None:

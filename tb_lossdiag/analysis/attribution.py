@@ -6,7 +6,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import median
-from tb_lossdiag.diagnosis.rule import Text, number
+from tb_lossdiag.diagnosis.rule import Text, short_number
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
@@ -55,4 +55,4 @@ def _sentence(text: Text, name: str, now: float, before: float) -> Text:
     times = now / before if before > 0 else 0.0
     if not _LEAST <= times < np.inf:
         return _NOTHING
-    return text.format(name=name, times=number(times))
+    return text.format(name=name, times=short_number(times))

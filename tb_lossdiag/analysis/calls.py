@@ -20,7 +20,7 @@ SQUARED = ("mse_loss",)
 
 
 @dataclass(frozen=True)
-class Guess:
+class Baseline:
     """A loss call beside the loss of not looking at the input.
 
     Attributes:
@@ -40,7 +40,7 @@ class Guess:
     classes: int
 
 
-def guesses(run: Run) -> list[Guess]:
+def baselines(run: Run) -> list[Baseline]:
     """The calls of the run whose loss of guessing is known.
 
     Reads `CALL_VALUE` and `CALL_BASELINE`, and `CALL_OUTPUTS`, `CALL_SAMPLES` and `CALL_SUMMED` if they are there.
@@ -55,7 +55,7 @@ def _known(run: Run, name: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return known & np.isfinite(base.column(name)) & (base.column(name) > 0)
 
 
-def _guess(run: Run, name: str) -> Guess:
+def _guess(run: Run, name: str) -> Baseline:
     value, base = run.aligned(q.CALL_VALUE, q.CALL_BASELINE)
     rows = _known(run, name)
     steps = value.steps[rows]
@@ -71,7 +71,7 @@ def _guess(run: Run, name: str) -> Guess:
         blind = np.minimum(blind + np.nan_to_num((classes - 1) / (2 * samples)), max(uniform, 0))
     elif kind in SQUARED:
         blind = blind * np.nan_to_num(samples / np.maximum(samples - 1, 1), nan=1.0)
-    return Guess(
+    return Baseline(
         name, steps, value.column(name)[rows].astype(np.float64), blind, float(uniform), classes
     )
 

@@ -30,7 +30,7 @@ class Sighting(NamedTuple):
     values: Doubles
 
 
-def sightings(run: Run, quantity: Quantity) -> Iterator[Sighting]:
+def columns(run: Run, quantity: Quantity) -> Iterator[Sighting]:
     """Each column's finite values; nothing if the quantity was not recorded."""
     if quantity not in run:
         return
@@ -44,7 +44,7 @@ def sightings(run: Run, quantity: Quantity) -> Iterator[Sighting]:
         yield Sighting(name, table.steps[there], values[there])
 
 
-def beside(
+def at_steps(
     run: Run, quantity: Quantity, steps: Steps, column: str = "", unknown: float = np.nan
 ) -> Doubles:
     """float64[len(steps)]: another quantity at these steps, `unknown` where it was not recorded."""
@@ -54,9 +54,9 @@ def beside(
     return np.where(np.isnan(values), unknown, values)
 
 
-def counted(run: Run, quantity: Quantity, steps: Steps, column: str, unknown: float) -> Doubles:
+def counts_at(run: Run, quantity: Quantity, steps: Steps, column: str, unknown: float) -> Doubles:
     """float64[len(steps)]: how often something was at these steps; 0 for what is no count."""
-    values = beside(run, quantity, steps, column, unknown)
+    values = at_steps(run, quantity, steps, column, unknown)
     return np.where(np.isfinite(values) & (values > 0), values, 0.0)
 
 

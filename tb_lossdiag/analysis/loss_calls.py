@@ -23,7 +23,7 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
 @dataclass(frozen=True)
-class Call:
+class LossCallSeries:
     """One loss call over the N check-ups that saw it.
 
     Attributes:
@@ -69,7 +69,7 @@ class Call:
         return Evidence(quantity.name, self.name, int(at[0]), int(at[-1]), observed, threshold)
 
 
-def calls(run: Run, functions: Collection[str] = ()) -> list[Call]:
+def calls(run: Run, functions: Collection[str] = ()) -> list[LossCallSeries]:
     """The calls of these loss functions (of any, if none is named).
 
     Raises:
@@ -77,7 +77,7 @@ def calls(run: Run, functions: Collection[str] = ()) -> list[Call]:
     """
     seen = _seen(run)
     found = [
-        Call(name, steps, run)
+        LossCallSeries(name, steps, run)
         for name, steps in seen.items()
         if not functions or function(name) in functions
     ]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tb_lossdiag.cli.output import console
 from tb_lossdiag.config import all_rules, find
-from tb_lossdiag.diagnosis.rule import documentation, number, thresholds
+from tb_lossdiag.diagnosis.rule import documentation, short_number, thresholds
 from tb_lossdiag.report.reference import reference
 from tb_lossdiag.report.text import STYLES
 from tb_lossdiag.visible import flat, visible
@@ -30,7 +30,7 @@ def explain(arguments: argparse.Namespace) -> int:
     out.print(head, f"({rule.severity.label})\n", sep="")
     out.print(Markdown(visible(documentation(rule, arguments.lang), keep="\n")))
     for name, value in thresholds(rule).items():
-        out.print(f"  {rule.code}.{name} = {number(value)}", markup=False)
+        out.print(f"  {rule.code}.{name} = {short_number(value)}", markup=False)
     return 0
 
 

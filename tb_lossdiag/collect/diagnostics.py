@@ -9,28 +9,28 @@ from typing import Any
 
 from torch import nn
 
-from tb_lossdiag.collect.buffers.norm_buffer import Rows
-from tb_lossdiag.collect.buffers.outlet import HandOver, Judge
-from tb_lossdiag.collect.buffers.queue import Waiting
-from tb_lossdiag.collect.call.call import Call
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.buffers.outlet import Judge, Outlet
+from tb_lossdiag.collect.buffers.queue import Observation
+from tb_lossdiag.collect.call.call import DiagnosticsCall
 from tb_lossdiag.collect.call.given import Given
-from tb_lossdiag.collect.call.manual import ByHand
+from tb_lossdiag.collect.call.manual import Manual
 from tb_lossdiag.collect.check_up import Subject, clear
 from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
-from tb_lossdiag.collect.ranks.choose_buffer import rows_for
-from tb_lossdiag.collect.ranks.divergence import Spread
-from tb_lossdiag.collect.ranks.store import Board
-from tb_lossdiag.collect.state.measurement import Sample
-from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.ranks.choose_buffer import choose_buffer
+from tb_lossdiag.collect.ranks.divergence import RankDivergence
+from tb_lossdiag.collect.ranks.store import RankStore
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import Parameters, parameters
 from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.watch.examiner import Rounds
 from tb_lossdiag.collect.watch.host import Options
 from tb_lossdiag.collect.watch.numbering import Numbering
-from tb_lossdiag.collect.watch.parameter_facts import Layers
+from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.recording.event_file import EventFile
@@ -51,10 +51,10 @@ class Diagnostics:
         self.guarded = Guard(recorder.say)
         recorder.attempt = self.guarded.door
         self.clips = ClipLedger()
-        self.optimizers = OptimizerWatch(self.guarded)
-        self._hand = HandOver(recorder, event_file, self.guarded, self.optimizers)
-        self._layers = Layers(self.optimizers, self.clips)
-        self.by_hand = ByHand(self.guarded, self.say)
+        self.optimizers = Optimizers(self.guarded)
+        self._hand = Outlet(recorder, event_file, self.guarded, self.optimizers)
+        self._layers = ParameterFacts(self.optimizers, self.clips)
+        self.by_hand = Manual(self.guarded, self.say)
         self._watches: list[weakref.ref[Watch]] = []
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
@@ -87,10 +87,10 @@ class Diagnostics:
             self.recorder.say({"scheduler": type(scheduler).__name__})
         self._hand.hush()
         found = parameters(model, name)
-        rows = rows_for(name, found, model, options.every, self.recorder.say)
+        rows = choose_buffer(name, found, model, options.every, self.recorder.say)
         spread = None
-        if type(rows) is Rows and (board := Board.of_group()) is not None:
-            spread = Spread(board, name, found, self.recorder.say)
+        if type(rows) is NormBuffer and (board := RankStore.of_group()) is not None:
+            spread = RankDivergence(board, name, found, self.recorder.say)
         subject = Subject(name, model, optimizer, scaler, scheduler)
         watch = Watch(rows, subject, self, options, spread)
         self.clipper.scaler = scaler or self.clipper.scaler
@@ -99,7 +99,7 @@ class Diagnostics:
         self._counters.append(watch.counter)
         return watch
 
-    def require(self, call: Call) -> None:
+    def require(self, call: DiagnosticsCall) -> None:
         """See to it that what a call of `add_diagnostics` gives can be measured.
 
         Raises:
@@ -110,7 +110,7 @@ class Diagnostics:
             self._given.require(call, watches)
 
     def add(
-        self, call: Call, step: int | None, walltime: float | None, unnamed: int
+        self, call: DiagnosticsCall, step: int | None, walltime: float | None, unnamed: int
     ) -> Exception | None:
         """Take a call of `add_diagnostics`.
 
@@ -138,7 +138,7 @@ class Diagnostics:
         watches[0].spent(start)
         return None
 
-    def _take(self, call: Call, watches: Sequence[Watch], at: int, now: float) -> None:
+    def _take(self, call: DiagnosticsCall, watches: Sequence[Watch], at: int, now: float) -> None:
         """What a call gives waits for its step's record; a part that fails costs none of the others."""
         door = self.guarded.door
         if call.phase == "train" and not call.own:
@@ -148,18 +148,22 @@ class Diagnostics:
         door("loss", self._losses, call, at, now)
         door("layers", self._describe, call, watches, at, now)
 
-    def _samples(self, call: Call, watches: Sequence[Watch], at: int, now: float) -> None:
+    def _samples(
+        self, call: DiagnosticsCall, watches: Sequence[Watch], at: int, now: float
+    ) -> None:
         samples = self._given.samples(call, watches)
         if watches:  # own values may be changed in place before they are read
-            samples = [(n, Sample([t.clone() for t in s.tensors], s.finish)) for n, s in samples]
+            samples = [
+                (n, Measurement([t.clone() for t in s.tensors], s.finish)) for n, s in samples
+            ]
         if samples:
-            self._hand.waiting.put(Waiting(at, now, samples))
+            self._hand.waiting.put(Observation(at, now, samples))
 
     def _held(self, at: int, now: float) -> None:
         if held := self.by_hand.take():
-            self._hand.waiting.put(Waiting(at, now, [("check-up", s) for s in held], own=True))
+            self._hand.waiting.put(Observation(at, now, [("check-up", s) for s in held], own=True))
 
-    def _hand_over(self, call: Call, watches: Sequence[Watch], at: int) -> None:
+    def _hand_over(self, call: DiagnosticsCall, watches: Sequence[Watch], at: int) -> None:
         if watches and call.phase == "train":
             self._hand.if_due(now=any(rows.full for rows in self._hand.rows))
         else:
@@ -171,7 +175,7 @@ class Diagnostics:
             self.flush()
         self._newest = step
 
-    def _losses(self, call: Call, step: int, walltime: float) -> None:
+    def _losses(self, call: DiagnosticsCall, step: int, walltime: float) -> None:
         if call.loss is not None:
             self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)
         if call.terms:
@@ -179,12 +183,14 @@ class Diagnostics:
 
     # --- what watches call -------------------------------------------------------------------------------------------
 
-    def sink(self, watch: Rows, step: int, samples: Sequence[Sample], *, own: bool) -> None:
+    def sink(
+        self, watch: NormBuffer, step: int, samples: Sequence[Measurement], *, own: bool
+    ) -> None:
         """Take samples of a watched step."""
         if self.silent:
             return
         named = [("step", sample) for sample in samples]
-        self._hand.waiting.put(Waiting(step, time.time(), named, own, watch))
+        self._hand.waiting.put(Observation(step, time.time(), named, own, watch))
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""
@@ -195,15 +201,15 @@ class Diagnostics:
         """The first step of a watch that begins now, unless it is named: after all that this writer and earlier ones know of."""
         return max(self._first, self._newest + 1, *(c.last + 1 for c in self._counters), 0)
 
-    def layers(self, watch: Rows, model: Parameters, module: nn.Module, step: int) -> None:
+    def layers(self, watch: NormBuffer, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
         if self.silent:
             return
         news = self.guarded("layers", lambda: self._layers.news(model, module))
         if news:
-            self.sink(watch, step, [Sample([], lambda _: news)], own=True)
+            self.sink(watch, step, [Measurement([], lambda _: news)], own=True)
 
-    def stepped(self, watch: Rows, *, now: bool) -> None:
+    def stepped(self, watch: NormBuffer, *, now: bool) -> None:
         """A watched step has been taken."""
         self.guarded.door("writing", lambda: self._hand.stepped(watch, now=now))
 
@@ -270,7 +276,9 @@ class Diagnostics:
 
     # --- calls of add_diagnostics ------------------------------------------------------------------------------------
 
-    def _name(self, watches: Sequence[Watch], call: Call, step: int | None, unnamed: int) -> int:
+    def _name(
+        self, watches: Sequence[Watch], call: DiagnosticsCall, step: int | None, unnamed: int
+    ) -> int:
         """The step of a call; watched steps are named after it."""
         if step is None:
             return self._count(watches, call, unnamed)
@@ -298,7 +306,7 @@ class Diagnostics:
         if not self.silent:
             self.recorder.renumber(step, named, time.time())
 
-    def _count(self, watches: Sequence[Watch], call: Call, unnamed: int) -> int:
+    def _count(self, watches: Sequence[Watch], call: DiagnosticsCall, unnamed: int) -> int:
         if watches:
             if call.phase == "train":
                 for watch in watches:
@@ -307,7 +315,9 @@ class Diagnostics:
         done = self.optimizers.steps if len(self.optimizers) else unnamed
         return self._first + (max(done - 1, 0) if call.phase == "validation" else done)
 
-    def _describe(self, call: Call, watches: Sequence[Watch], step: int, walltime: float) -> None:
+    def _describe(
+        self, call: DiagnosticsCall, watches: Sequence[Watch], step: int, walltime: float
+    ) -> None:
         """Sizes and holders of an unwatched model's parameters, when they differ from what was last said."""
         model = call.model
         if model is not None and not any(watch.holds(model) for watch in watches):

@@ -148,7 +148,7 @@ def _paragraph(text: str, language: str) -> str:
     return text if found == one_line else found
 
 
-def number(value: float) -> str:
+def short_number(value: float) -> str:
     """A number the way people type it: 3 significant digits, exponents only far from 1.
 
     >>> number(0.25), number(12345.0), number(0.000032), number(float("inf"))

@@ -13,7 +13,7 @@ _FEW = 64
 """Records that are never thinned."""
 
 
-class Growing:
+class FrameBuffer:
     """Records of a frame.
 
     Attributes:

@@ -13,9 +13,9 @@ from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict
 from tb_lossdiag.diagnosis.rule import Finding, Severity
 from tb_lossdiag.live.memory import BREAKS, Memory
 from tb_lossdiag.live.pace import Pace
-from tb_lossdiag.live.report import Hear, LiveFinding, TrainingStopped, printed
+from tb_lossdiag.live.report import Callback, LiveFinding, TrainingStopped, printed
 from tb_lossdiag.recording.recorder import Recorder
-from tb_lossdiag.run import Reported
+from tb_lossdiag.run import LiveReport
 
 _STOPS = {"error": Severity.ERROR, "warning": Severity.WARNING}
 _JUDGED = {Verdict.CLEAR, Verdict.FINDINGS}
@@ -40,7 +40,7 @@ class _Known:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LiveSettings:
     """What is wanted.
 
     Attributes:
@@ -51,12 +51,12 @@ class Plan:
     """
 
     policy: Policy
-    hear: Hear
+    hear: Callback
     stop: Severity | None = None
     language: str = "en"
 
     @classmethod
-    def of(cls, on_finding: Any, stop_on: str | None, log_dir: str) -> Plan:
+    def of(cls, on_finding: Any, stop_on: str | None, log_dir: str) -> LiveSettings:
         """From the arguments of `watch` and the configuration at or above the run's folder or the working folder.
 
         Raises:
@@ -90,10 +90,10 @@ class Live:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: LiveSettings,
         name: str,
         guarded: Guarded,
-        tell: Callable[[Reported], None],
+        tell: Callable[[LiveReport], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Nothing recorded yet."""
@@ -110,8 +110,8 @@ class Live:
     def asked(
         cls, wanted: tuple[Any, str | None], log_dir: str, guarded: Guarded, recorder: Recorder
     ) -> Live:
-        """For the arguments `on_finding` and `stop_on` of `watch`; raises what `Plan.of` does."""
-        live = cls(Plan.of(*wanted, log_dir), Path(log_dir).name, guarded, recorder.report)
+        """For the arguments `on_finding` and `stop_on` of `watch`; raises what `LiveSettings.of` does."""
+        live = cls(LiveSettings.of(*wanted, log_dir), Path(log_dir).name, guarded, recorder.report)
         for fact in recorder.known():  # records may have been written before
             live._memory.learn(fact)
         return live
@@ -198,9 +198,9 @@ def _key(finding: Finding) -> tuple[str, str]:
     return finding.code, finding.subject
 
 
-def _reported(one: LiveFinding) -> Reported:
+def _reported(one: LiveFinding) -> LiveReport:
     finding = one.finding
     cleared = one.state == "cleared"
-    return Reported(
+    return LiveReport(
         finding.code, finding.subject, finding.severity.label, one.step, time.time(), cleared
     )

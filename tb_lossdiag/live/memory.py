@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tb_lossdiag.live.growing import Growing
+from tb_lossdiag.live.growing import FrameBuffer
 from tb_lossdiag.quantities import QUANTITIES
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
@@ -33,7 +33,7 @@ class Memory:
         """Empty."""
         self._name = name
         self._limit = limit
-        self._frames: dict[str, Growing] = {}
+        self._frames: dict[str, FrameBuffer] = {}
         self._words: dict[str, str] = {}
         self.newest = -1
         self.broken = False
@@ -75,7 +75,7 @@ class Memory:
             self._words.update(fact.words.values)
         elif kind == "columns":
             name = fact.columns.frame
-            frame = self._frames.setdefault(name, Growing(name))
+            frame = self._frames.setdefault(name, FrameBuffer(name))
             frame.name_columns(tuple(fact.columns.names))
 
     def _put(self, frame: str, values: Floats, step: int, walltime: float) -> None:

@@ -64,10 +64,10 @@ class TrainingStopped(RuntimeError):  # noqa: N818  (it says what happened to th
         return cls(flat(text), reported)
 
 
-Hear = Callable[[LiveFinding], object]
+Callback = Callable[[LiveFinding], object]
 
 
-def printed(language: str) -> Hear:
+def printed(language: str) -> Callback:
     """Prints one line to standard error."""
     return lambda reported: print(reported.line(language), file=sys.stderr)  # noqa: T201
 

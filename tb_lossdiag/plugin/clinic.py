@@ -11,10 +11,10 @@ from tensorboard import errors
 from tb_lossdiag.analysis.derived import DERIVED, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.plugin.configuration import Configuration
-from tb_lossdiag.plugin.kept import Answers, Cases, Key
-from tb_lossdiag.plugin.parse import Part, Where
+from tb_lossdiag.plugin.kept import ByteCache, CachedRuns, Key
+from tb_lossdiag.plugin.parse import TablePart, Where
 from tb_lossdiag.plugin.summary import blank, summary
-from tb_lossdiag.plugin.tables import Layers, encode
+from tb_lossdiag.plugin.tables import WindowedTable, encode
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
 from tb_lossdiag.report import document
@@ -44,7 +44,7 @@ class Unjudged(errors.NotFoundError):  # type: ignore[misc]
         self.lasts = lasts
 
 
-class Clinic:
+class Backend:
     """Answers the routes' questions. Handlers run concurrently; what is kept is guarded.
 
     Args:
@@ -56,8 +56,8 @@ class Clinic:
     def __init__(self, provider: Any, configuration: Configuration, memory: int) -> None:
         self._provider = provider
         self._configuration = configuration
-        self._cases = Cases(memory - memory // _ANSWERS, self._forget)
-        self._answers = Answers(memory // _ANSWERS)
+        self._cases = CachedRuns(memory - memory // _ANSWERS, self._forget)
+        self._answers = ByteCache(memory // _ANSWERS)
 
     def overview(
         self, where: Where, language: str, logdir: str, have: str, first: str | None
@@ -106,7 +106,7 @@ class Clinic:
         """The rules that judge, with their thresholds."""
         return document.rules(language, self._configuration.now().policy.rules)
 
-    def table(self, where: Where, run: str, quantity: Quantity, part: Part) -> bytes:
+    def table(self, where: Where, run: str, quantity: Quantity, part: TablePart) -> bytes:
         """A part of a table, encoded."""
         listing = _known(self._listings(where), run)
         question = (where.experiment_id, run, listing.version, quantity.name, part)
@@ -216,7 +216,7 @@ def _known(listings: Mapping[str, Listing], run: str) -> Listing:
     return listings[run]
 
 
-def _encoded(run: Run, quantity: Quantity, part: Part) -> bytes:
+def _encoded(run: Run, quantity: Quantity, part: TablePart) -> bytes:
     layers = _layers(run, quantity)
     count = len(layers.table.columns)
     if any(index >= count for index in part.columns):
@@ -225,11 +225,11 @@ def _encoded(run: Run, quantity: Quantity, part: Part) -> bytes:
     return encode(chosen, part.window, part.planes)
 
 
-def _layers(run: Run, quantity: Quantity) -> Layers:
+def _layers(run: Run, quantity: Quantity) -> WindowedTable:
     if quantity.name in available(run):
-        return Layers.plain(DERIVED[quantity.name][2](run))
+        return WindowedTable.plain(DERIVED[quantity.name][2](run))
     if quantity not in run:
         raise errors.NotFoundError(
             f"{quantity.name} was not recorded in run {run.name[:200]!r}: {quantity.how}"
         )
-    return Layers.of(run, quantity)
+    return WindowedTable.of(run, quantity)

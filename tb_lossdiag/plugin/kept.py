@@ -24,7 +24,7 @@ _OBJECT = 128
 
 
 @dataclass
-class Case:
+class CachedRun:
     """A run as it was last read. One at a time reads it; other runs are not kept waiting.
 
     Attributes:
@@ -57,7 +57,7 @@ class Case:
                 self.rows[language] = row
 
 
-class Cases:
+class CachedRuns:
     """Cases by experiment and run. What makes room are the records of the run nobody has asked for the longest; its rows stay.
 
     Args:
@@ -68,7 +68,7 @@ class Cases:
     def __init__(self, limit: int, forget: Callable[[Key], None]) -> None:
         self._limit = limit
         self._forget = forget
-        self._cases: dict[Key, Case] = {}
+        self._cases: dict[Key, CachedRun] = {}
         self._sizes: OrderedDict[Key, int] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -78,12 +78,12 @@ class Cases:
         with self._lock:
             return self._size()
 
-    def of(self, key: Key) -> Case:
+    def of(self, key: Key) -> CachedRun:
         """The case of a run, a new one if there is none."""
         with self._lock:
             if key in self._sizes:
                 self._sizes.move_to_end(key)
-            return self._cases.setdefault(key, Case())
+            return self._cases.setdefault(key, CachedRun())
 
     def hold(self, key: Key, run: Run) -> None:
         """Count the records of a run that was read, and make room for them."""
@@ -128,7 +128,7 @@ def _weight(table: Table) -> int:
     return arrays + _OBJECT * (len(table) + len(table.columns))
 
 
-class Answers:
+class ByteCache:
     """The newest answers by question, up to a number of bytes; the oldest go first."""
 
     def __init__(self, limit: int) -> None:

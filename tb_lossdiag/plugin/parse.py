@@ -38,7 +38,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Part:
+class TablePart:
     """What of a table is asked for.
 
     Attributes:
@@ -91,14 +91,14 @@ def table(request: Request) -> tuple[str, Quantity]:
     return run, BY_NAME[name]
 
 
-def part(request: Request) -> Part:
+def part(request: Request) -> TablePart:
     """What of the table."""
     planes = request.args.get("planes", "full")
     if planes not in _PLANES:
         raise errors.InvalidArgumentError(
             f'planes: expected "full" or "matrix", got {planes[:80]!r}'
         )
-    return Part(window(request), _columns(request), _PLANES[planes])
+    return TablePart(window(request), _columns(request), _PLANES[planes])
 
 
 def report(request: Request) -> str:

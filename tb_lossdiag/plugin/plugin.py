@@ -16,7 +16,7 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import MethodNotAllowed
 
 from tb_lossdiag.plugin import parse
-from tb_lossdiag.plugin.clinic import Clinic
+from tb_lossdiag.plugin.clinic import Backend
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.kept import Together
 from tb_lossdiag.plugin.loader import MEMORY
@@ -44,7 +44,7 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         provider = with_tails(context.data_provider, self._logdir)
         configuration = Configuration(provider, self._logdir, limit)
         memory = getattr(context.flags, "lossdiag_memory", MEMORY) * 2**20
-        self._clinic = Clinic(provider, configuration, memory)
+        self._clinic = Backend(provider, configuration, memory)
         self._one = _has_one_experiment(context)
         self._together = Together()
 

@@ -36,7 +36,7 @@ def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
         "counts": {severity.label: found.count(severity) for severity in Severity},
         "outcomes": {verdict.value: verdicts.count(verdict) for verdict in Verdict},
         "top": top,
-        "loss": document.number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
+        "loss": document.json_number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
         "quantities": [*run.tables, *derived.available(run)],
     }
 

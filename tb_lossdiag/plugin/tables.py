@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Layers:
+class WindowedTable:
     """A quantity's table together with what its records keep of the steps they cover.
 
     Attributes:
@@ -49,7 +49,7 @@ class Layers:
     windows: bool
 
     @classmethod
-    def of(cls, run: Run, quantity: Quantity) -> Layers:
+    def of(cls, run: Run, quantity: Quantity) -> WindowedTable:
         """From a run that has the quantity."""
         table = run[quantity]
         windows = quantity.extremes and quantity.highest().name in run.tables
@@ -63,12 +63,12 @@ class Layers:
         )
 
     @classmethod
-    def plain(cls, table: Table) -> Layers:
+    def plain(cls, table: Table) -> WindowedTable:
         """Of a table whose records stand for their own step alone."""
         nothing = np.zeros(table.values.shape, bool)
         return cls(table, table.values, table.values, None, nothing, windows=False)
 
-    def only(self, columns: Sequence[int]) -> Layers:
+    def only(self, columns: Sequence[int]) -> WindowedTable:
         """The same with these columns alone."""
         names = tuple(self.table.columns[index] for index in columns)
         table = Table(
@@ -79,7 +79,7 @@ class Layers:
             self.table.values[:, columns],
         )
         at = None if self.high_at is None else self.high_at[:, columns]
-        return Layers(
+        return WindowedTable(
             table,
             self.low[:, columns],
             self.high[:, columns],
@@ -89,7 +89,7 @@ class Layers:
         )
 
 
-def encode(layers: Layers, window: Window, planes: Sequence[str] = FULL) -> bytes:
+def encode(layers: WindowedTable, window: Window, planes: Sequence[str] = FULL) -> bytes:
     """A table in a window.
 
     Layout: b"TBLD", version u8, three zero bytes, header length u32, JSON header padded with spaces to 8, then the arrays that the
@@ -114,7 +114,7 @@ def encode(layers: Layers, window: Window, planes: Sequence[str] = FULL) -> byte
 
 
 def _header(
-    layers: Layers, window: Window, arrays: Mapping[str, Array], listed: list[Any]
+    layers: WindowedTable, window: Window, arrays: Mapping[str, Array], listed: list[Any]
 ) -> dict[str, Any]:
     table = layers.table
     return {
@@ -129,7 +129,9 @@ def _header(
     }
 
 
-def thin(layers: Layers, window: Window, planes: Sequence[str] = FULL) -> Mapping[str, Array]:
+def thin(
+    layers: WindowedTable, window: Window, planes: Sequence[str] = FULL
+) -> Mapping[str, Array]:
     """Buckets of a table: first_step, last_step f8[B]; of the planes min, max, last f4[C, B]; peak_step f8[C, B]; flags u1[C, B]."""
     inside = _rows(layers.table, window)
     steps = layers.table.steps[inside]
@@ -147,7 +149,7 @@ def thin(layers: Layers, window: Window, planes: Sequence[str] = FULL) -> Mappin
 class _Cut:
     """The rows of a window with the bounds of its buckets; every plane comes as [B, C]."""
 
-    layers: Layers
+    layers: WindowedTable
     inside: slice
     edges: Array
     ends: Array

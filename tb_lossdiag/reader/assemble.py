@@ -13,7 +13,7 @@ from tb_lossdiag.quantities import BY_NAME
 from tb_lossdiag.reader.bounds import plausible
 from tb_lossdiag.reader.sessions import History, family
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
-from tb_lossdiag.run import Reported, Run
+from tb_lossdiag.run import LiveReport, Run
 from tb_lossdiag.wire.schema import SEVERITIES, UNCHECKED, Fact, Report, Tag, check_matrix
 
 Places = npt.NDArray[np.intp]
@@ -129,14 +129,14 @@ def _fits(shard: Shard, columns: int, quantities: int) -> npt.NDArray[np.bool_]:
     return np.array([m.size > 0 and m.shape in shapes for m in shard.matrices], bool)
 
 
-def _reported(sessions: Sequence[SessionData], history: History) -> Iterator[Reported]:
+def _reported(sessions: Sequence[SessionData], history: History) -> Iterator[LiveReport]:
     """What was said of findings; what a later session undid was never said."""
     for index, session in enumerate(sessions):
         end = history.end(index)
         for fact in session.facts:
             said = fact.report
             if fact.WhichOneof("kind") == "report" and said.step < end and _is_sound(said):
-                yield Reported(
+                yield LiveReport(
                     said.code, said.subject, said.severity, said.step, said.walltime, said.cleared
                 )
 

@@ -13,7 +13,7 @@ from tensorboard.data.provider import RunTagFilter
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
 from tb_lossdiag.reader.bounds import DAMAGED
-from tb_lossdiag.reader.scalars import Found, Scalars
+from tb_lossdiag.reader.scalars import ScalarRun, Scalars
 from tb_lossdiag.reader.series import with_scalars
 from tb_lossdiag.run import Run
 from tb_lossdiag.wire.schema import (
@@ -55,7 +55,7 @@ class Listing:
     version: str
     tags: Mapping[Tag, Stamp]
     problem: str | None = None
-    scalars: Found | None = None
+    scalars: ScalarRun | None = None
     damaged: int = 0
 
     @property
@@ -65,7 +65,7 @@ class Listing:
 
 
 @dataclass
-class _Kept:
+class _CachedRun:
     """What the reader keeps of a run. One at a time reads it; other runs are not kept waiting."""
 
     version: str = ""
@@ -88,7 +88,7 @@ class Reader:
         self._salt = salt
         self._provider = provider
         self._scalars = scalars or Scalars(provider)
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._kept: dict[tuple[str, str], _CachedRun] = {}
         self._lock = threading.Lock()
 
     def listings(
@@ -123,7 +123,7 @@ class Reader:
         if listing.problem is not None:
             raise ValueError(listing.problem)
         with self._lock:
-            kept = self._kept.setdefault((experiment_id, listing.run), _Kept())
+            kept = self._kept.setdefault((experiment_id, listing.run), _CachedRun())
         with kept.lock:
             if kept.run is None or kept.version != listing.version:
                 self._refresh(kept, listing, context or RequestContext(), experiment_id)
@@ -138,7 +138,7 @@ class Reader:
             self._scalars.forget(kept.parts, experiment_id)
 
     def _refresh(
-        self, kept: _Kept, listing: Listing, context: RequestContext, experiment_id: str
+        self, kept: _CachedRun, listing: Listing, context: RequestContext, experiment_id: str
     ) -> None:
         kept.parts = listing.parts
         for tag, stamp in listing.tags.items():
@@ -204,7 +204,7 @@ def _spelled(listing: Listing) -> Listing:
     return listing if name == listing.run else Listing(name, listing.version, {}, why)
 
 
-def _with(ours: Listing | None, run: str, found: Found | None) -> Listing | None:
+def _with(ours: Listing | None, run: str, found: ScalarRun | None) -> Listing | None:
     """Our listing with the scalars that add something; None if there is nothing to judge."""
     if found is None or (ours is not None and ours.problem is not None):
         return ours
@@ -237,7 +237,7 @@ def _fact(tag: Tag, version: int, datum: Any) -> Fact | None:
     return decode_fact(payload)
 
 
-def _sessions(kept: _Kept, listing: Listing) -> list[SessionData]:
+def _sessions(kept: _CachedRun, listing: Listing) -> list[SessionData]:
     """Sessions in the order they began; names sort by time."""
     tags: dict[str, list[Tag]] = {}
     for tag in listing.tags:

@@ -33,7 +33,7 @@ Stamp = tuple[int, str]
 
 
 @dataclass(frozen=True)
-class Found:
+class ScalarRun:
     """A run with scalars that mean something.
 
     Attributes:
@@ -48,11 +48,11 @@ class Found:
 
 
 @dataclass
-class _Kept:
+class _CachedListing:
     """The last listing of an experiment."""
 
     alone: frozenset[str]
-    found: dict[str, Found]
+    found: dict[str, ScalarRun]
     until: float
 
 
@@ -76,14 +76,14 @@ class Scalars:
         self._mapped = mapped or {}
         for key in self._mapped:
             wanted(key)
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _CachedListing] = {}
         self._series: dict[tuple[str, Source], tuple[Stamp, Series]] = {}
         self._lock = threading.Lock()
         self._series_lock = threading.Lock()
 
     def found(
         self, context: RequestContext, experiment_id: str, alone: Collection[str]
-    ) -> dict[str, Found]:
+    ) -> dict[str, ScalarRun]:
         """Runs with a recognised scalar, by name. Sub-runs of phases are joined, but for those in `alone`."""
         with self._lock:
             kept = self._kept.get(experiment_id)
@@ -94,7 +94,7 @@ class Scalars:
             return kept.found
 
     def read(
-        self, found: Found, context: RequestContext, experiment_id: str
+        self, found: ScalarRun, context: RequestContext, experiment_id: str
     ) -> dict[Source, Series]:
         """The series of a run; only those that grew since the last call are read again."""
         wanted = {source: (experiment_id, source) for source in found.plan.series()}
@@ -115,7 +115,9 @@ class Scalars:
         """Keep no series of these runs."""
         self._drop(lambda source: source.run in runs, experiment_id)
 
-    def _listed(self, context: RequestContext, experiment_id: str, alone: frozenset[str]) -> _Kept:
+    def _listed(
+        self, context: RequestContext, experiment_id: str, alone: frozenset[str]
+    ) -> _CachedListing:
         began = time.monotonic()
         listed = self._list(context, experiment_id)
         entries = {
@@ -123,7 +125,7 @@ class Scalars:
         }
         found = {run: entry for run, entry in entries.items() if entry.plan.sources}
         now = time.monotonic()
-        return _Kept(alone, found, now + (now - began) / _SHARE)
+        return _CachedListing(alone, found, now + (now - began) / _SHARE)
 
     def _list(self, context: RequestContext, experiment_id: str) -> Mapping[str, Mapping[str, Any]]:
         """Tags of every run; none, with a warning, from a provider that fails here: our own records stand without them."""
@@ -136,7 +138,7 @@ class Scalars:
             return {}
         return listed
 
-    def _keep(self, experiment_id: str, kept: _Kept) -> None:
+    def _keep(self, experiment_id: str, kept: _CachedListing) -> None:
         """Keep a listing; drop what was read of runs that are gone, and the listing of the experiment that is the oldest."""
         self._kept.pop(experiment_id, None)
         self._kept[experiment_id] = kept
@@ -181,10 +183,10 @@ class Scalars:
         return {tag: list(found.get(tag, [])) for tag in tags}
 
 
-def _found(tags: Mapping[str, Source], listed: Mapping[str, Any], mapped: Mapped) -> Found:
+def _found(tags: Mapping[str, Source], listed: Mapping[str, Any], mapped: Mapped) -> ScalarRun:
     chosen = plan(tags, mapped)
     stamps = {source: _stamp(listed[source.run][source.tag]) for source in chosen.series()}
-    return Found(chosen, stamps, frozenset(source.run for source in tags.values()))
+    return ScalarRun(chosen, stamps, frozenset(source.run for source in tags.values()))
 
 
 def _stamp(entry: Any) -> Stamp:

@@ -16,8 +16,8 @@ from tensorboard.compat.proto import summary_pb2
 
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.recording.past import Past
-from tb_lossdiag.records import Floats, Part
-from tb_lossdiag.run import Reported
+from tb_lossdiag.records import Floats, FrameRecord
+from tb_lossdiag.run import LiveReport
 from tb_lossdiag.wire.schema import (
     DESCRIBED,
     FACTS,
@@ -72,10 +72,10 @@ class _Pending:
 
     step: int
     walltime: float = 0.0
-    frames: dict[str, list[Part]] = field(default_factory=dict)
+    frames: dict[str, list[FrameRecord]] = field(default_factory=dict)
     scalars: dict[str, float] = field(default_factory=dict)
 
-    def put(self, part: Part) -> None:
+    def put(self, part: FrameRecord) -> None:
         """Add a part."""
         self.frames.setdefault(part.frame, []).append(part)
 
@@ -117,7 +117,7 @@ class Journal:
         self,
         step: int,
         walltime: float | None,
-        parts: Iterable[Part],
+        parts: Iterable[FrameRecord],
         scalars: Mapping[str, float] | None = None,
     ) -> None:
         """Take parts of a step; they are written when another step begins or on `flush`."""
@@ -141,7 +141,7 @@ class Journal:
         """The user's numbers began again: what is `named` so is `step` in the one count that records keep."""
         self._renumbered.append(Renumbered(step=step, named=named, walltime=walltime))
 
-    def report(self, said: Reported) -> None:
+    def report(self, said: LiveReport) -> None:
         """Write what was said of a finding; something has been recorded before."""
         fact = Report(
             code=said.code,
@@ -247,7 +247,7 @@ class Journal:
         frame.count, frame.last_step = frame.count + 1, pending.step
         return value
 
-    def _extend(self, frame: _Frame, parts: list[Part], walltime: float) -> None:
+    def _extend(self, frame: _Frame, parts: list[FrameRecord], walltime: float) -> None:
         """Begin a new shard when the old one is full or a column is new."""
         given = [part.columns for part in parts if not frame.knows(part.columns)]
         if any(len(set(columns)) != len(columns) for columns in given):
@@ -281,7 +281,7 @@ def _capacity(frame: _Frame) -> int:
     return max(1, min(SHARD, SHARD_BYTES // record))
 
 
-def _matrix(frame: _Frame, parts: list[Part]) -> Floats:
+def _matrix(frame: _Frame, parts: list[FrameRecord]) -> Floats:
     """float32[C, Q] of a frame, NaN where nothing was given."""
     only = parts[0]
     if len(parts) == 1 and frame.knows(only.columns):

@@ -13,11 +13,11 @@ from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.journal import Emit, Journal
 from tb_lossdiag.recording.past import Past
 from tb_lossdiag.recording.windows import Windows
-from tb_lossdiag.records import Block, Part, Record, parts
-from tb_lossdiag.run import Reported
+from tb_lossdiag.records import FrameBlock, FrameRecord, Record, frame_records
+from tb_lossdiag.run import LiveReport
 from tb_lossdiag.wire.schema import Fact
 
-Scalars = Callable[[list[Part]], Mapping[str, float]]
+Scalars = Callable[[list[FrameRecord]], Mapping[str, float]]
 """The ordinary scalars that go with a record."""
 Attempt = Callable[[str, Callable[[], int]], int | None]
 """The result of work, None if it fails."""
@@ -93,7 +93,7 @@ class Recorder:
         """Take records that keep their own step, whatever the window."""
         self._windows.at(step, walltime, records)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: FrameBlock) -> None:
         """Take several steps of a frame."""
         series = block.frame, block.columns
         self._restart_before(int(block.steps[0]), {series})
@@ -103,13 +103,13 @@ class Recorder:
     def settle(self) -> None:
         """End the step that `take` was given last: nothing will be replaced in it any more."""
         found, self._open = self._open, {}
-        parts: dict[tuple[str, tuple[str, ...]], dict[Quantity, Record]] = {}
+        frame_records: dict[tuple[str, tuple[str, ...]], dict[Quantity, Record]] = {}
         for (quantity, columns), record in found.items():
-            parts.setdefault((quantity.frame, columns), {})[quantity] = record
+            frame_records.setdefault((quantity.frame, columns), {})[quantity] = record
         steps, times = np.array([self._step], np.int64), np.array([self._walltime])
-        for (_, columns), part in parts.items():
+        for (_, columns), part in frame_records.items():
             values = {quantity: record.values[None] for quantity, record in part.items()}
-            self.add(Block(columns, steps, times, values))
+            self.add(FrameBlock(columns, steps, times, values))
 
     def advance(self, until: int) -> None:
         """Write the windows that end no later than step `until`."""
@@ -123,7 +123,7 @@ class Recorder:
             self.settle()
         self._windows.flush(until)
 
-    def report(self, said: Reported) -> None:
+    def report(self, said: LiveReport) -> None:
         """Take what was said of a finding while the training runs."""
         self._journal.report(said)
 
@@ -153,9 +153,9 @@ class Recorder:
             self.flush()
             self._newest = {}
 
-    def _write(self, step: int, walltime: float, found: list[Part]) -> int:
+    def _write(self, step: int, walltime: float, found: list[FrameRecord]) -> int:
         def work() -> int:
-            both = [*parts(self.first), *found]
+            both = [*frame_records(self.first), *found]
             self._journal.add(step, walltime, both, self._scalars(found))
             size = self._journal.flush()
             self.first = []

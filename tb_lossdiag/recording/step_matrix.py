@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.quantities import Combine, Quantity, frame_quantities
-from tb_lossdiag.records import Block, Doubles, Floats, Steps
+from tb_lossdiag.records import Doubles, Floats, FrameBlock, Steps
 
 Places = npt.NDArray[np.intp]
 
 
 @dataclass
-class Layout:
+class FrameLayout:
     """Where a frame's series are.
 
     Attributes:
@@ -28,7 +28,7 @@ class Layout:
     places: Places
 
 
-class Sheet:
+class StepMatrix:
     """The matrix, and what its columns mean. NaN = not recorded.
 
     Attributes:
@@ -38,7 +38,7 @@ class Sheet:
 
     def __init__(self) -> None:
         """Empty."""
-        self.layouts: dict[str, Layout] = {}
+        self.layouts: dict[str, FrameLayout] = {}
         self.rules: list[Combine] = []
         self._values: Floats = np.empty((0, 0), np.float32)
         self._times: Doubles = np.empty(0)
@@ -53,9 +53,9 @@ class Sheet:
         """Number of series."""
         return len(self.rules)
 
-    def copy(self) -> Sheet:
+    def copy(self) -> StepMatrix:
         """Another one with the same rows, which may be changed."""
-        other, used = Sheet(), len(self)
+        other, used = StepMatrix(), len(self)
         other.layouts = {frame: replace(layout) for frame, layout in self.layouts.items()}
         other.rules = list(self.rules)
         other._values = self._values[:used].copy()
@@ -63,7 +63,7 @@ class Sheet:
         other._rows = dict(self._rows)
         return other
 
-    def put(self, block: Block) -> None:
+    def put(self, block: FrameBlock) -> None:
         """Take a block's rows."""
         layout = self._layout(block.frame, block.columns)
         rows = self._find(block)
@@ -95,7 +95,7 @@ class Sheet:
             return np.empty(0, np.intp)
         return layout.places[:, layout.quantities.index(quantity)]
 
-    def _find(self, block: Block) -> Places:
+    def _find(self, block: FrameBlock) -> Places:
         """Rows of a block's steps, new ones where there are none."""
         seen: dict[int, int] = {}
         rows = []
@@ -115,12 +115,12 @@ class Sheet:
         self._values = values
         self._times = np.append(self._times, np.zeros(shape[0] - len(self._times)))
 
-    def _layout(self, frame: str, columns: tuple[str, ...]) -> Layout:
+    def _layout(self, frame: str, columns: tuple[str, ...]) -> FrameLayout:
         """The layout of a frame, with room for these columns."""
         layout = self.layouts.get(frame)
         if layout is None:
             quantities = frame_quantities(frame)
-            layout = Layout((), quantities, np.empty((0, len(quantities)), np.intp))
+            layout = FrameLayout((), quantities, np.empty((0, len(quantities)), np.intp))
             self.layouts[frame] = layout
         if columns is not layout.columns and columns != layout.columns:
             known = set(layout.columns)

@@ -13,12 +13,12 @@ import numpy as np
 
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.recording.cadence import Cadence
-from tb_lossdiag.recording.step_matrix import Sheet
+from tb_lossdiag.recording.step_matrix import StepMatrix
 from tb_lossdiag.recording.window_sums import Sums, summed
 from tb_lossdiag.recording.window_sums import places as rule_places
-from tb_lossdiag.records import Block, Floats, Part, Record, Steps, parts
+from tb_lossdiag.records import Floats, FrameBlock, FrameRecord, Record, Steps, frame_records
 
-Write = Callable[[int, float, list[Part]], int]
+Write = Callable[[int, float, list[FrameRecord]], int]
 """Writes the parts of a step at a wall time; gives their size in bytes."""
 NEVER = 2**63 - 1
 
@@ -34,7 +34,7 @@ class Windows:
     def __init__(self, write: Write, cadence: Cadence) -> None:
         self._write = write
         self.cadence = cadence
-        self._sheet = Sheet()
+        self._sheet = StepMatrix()
         self._own: list[tuple[int, float, list[Record]]] = []
         self._begun: Sums | None = None
         self._rules = rule_places([])
@@ -46,7 +46,7 @@ class Windows:
         ahead._sheet, ahead._own = self._sheet.copy(), list(self._own)  # noqa: SLF001
         return ahead
 
-    def add(self, block: Block) -> None:
+    def add(self, block: FrameBlock) -> None:
         """Take rows that are summed up in windows."""
         self._sheet.put(block)
 
@@ -111,15 +111,15 @@ class Windows:
             values = combined[places]
             if np.isnan(values).all():
                 continue
-            found.append(Part(frame, layout.columns, values))
+            found.append(FrameRecord(frame, layout.columns, values))
             extremes = [i for i, q in enumerate(layout.quantities) if q.extremes]
             if several and extremes:
                 three = sums.extremes(index, places[:, extremes])
-                found.append(Part(f"{frame}_window", layout.columns, three))
+                found.append(FrameRecord(f"{frame}_window", layout.columns, three))
         self.cadence.wrote(self._write(step, walltime, found), walltime)
 
     def _write_own(self, until: int) -> None:
         due = sorted((own for own in self._own if own[0] <= until), key=lambda own: own[0])
         self._own = [own for own in self._own if own[0] > until]
         for step, walltime, records in due:
-            self._write(step, walltime, parts(records))
+            self._write(step, walltime, frame_records(records))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tb_lossdiag.diagnosis.engine import Diagnosis
-from tb_lossdiag.diagnosis.rule import Rule, number, thresholds
+from tb_lossdiag.diagnosis.rule import Rule, short_number, thresholds
 from tb_lossdiag.quantities import (
     BATCH_SIZE,
     BETA2,
@@ -110,9 +110,9 @@ def _curve(parting: Parting) -> Json:
         "records": parting.records,
         "first_difference": parting.first_difference,
         "parts_at": parting.parts_at,
-        "a": document.number(parting.a),
-        "b": document.number(parting.b),
-        "noise": document.number(parting.noise),
+        "a": document.json_number(parting.a),
+        "b": document.json_number(parting.b),
+        "noise": document.json_number(parting.noise),
         "exact": parting.exact,
         "columns": parting.columns,
     }
@@ -140,10 +140,10 @@ def _known(judged: Judged) -> Iterator[tuple[str, str]]:
     for quantity in _USUAL:
         yield from _summed_up(run, quantity, "usual")
     if PARAMETER_SIZE in run:
-        yield "parameters", number(float(np.nansum(run[PARAMETER_SIZE].values[-1])))
+        yield "parameters", short_number(float(np.nansum(run[PARAMETER_SIZE].values[-1])))
     for rule in judged.rules:
         for name, value in thresholds(rule).items():
-            yield f"{rule.code}.{name}", number(value)
+            yield f"{rule.code}.{name}", short_number(value)
 
 
 def _summed_up(run: Run, quantity: Quantity, how: str) -> Iterator[tuple[str, str]]:
@@ -157,7 +157,7 @@ def _summed_up(run: Run, quantity: Quantity, how: str) -> Iterator[tuple[str, st
         if len(values):
             value = np.max(values) if how == "highest" else np.median(values)
             name = f"{quantity.name}[{column}]" if column else quantity.name
-            yield f"{name}, {how}", number(float(value))
+            yield f"{name}, {how}", short_number(float(value))
 
 
 def _only_recorded(a: Run, b: Run) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tb_lossdiag.report.markdown import escape
 from tb_lossdiag.report.plain import plain
-from tb_lossdiag.report.text import GLYPHS, STYLES, number, steps
+from tb_lossdiag.report.text import GLYPHS, STYLES, shown_number, steps
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -87,7 +87,7 @@ def _curve(curve: Json, language: str) -> str:
     if curve["parts_at"] is None:
         same = curve["exact"] and curve["first_difference"] is None
         return f"{name}: {word('identical' if same else 'together', language)}"
-    values = {"a": number(curve["a"]), "b": number(curve["b"])}
+    values = {"a": shown_number(curve["a"]), "b": shown_number(curve["b"])}
     line = f"{name}: {word('part at', language, step=curve['parts_at'], **values)}"
     more = curve["columns"] - 1
     return f"{line}; {word('more', language, count=more)}" if more > 0 else line

@@ -116,7 +116,7 @@ def rules(language: str = "en", known: Sequence[Rule] = RULES) -> Json:
     return {"version": VERSION, "rules": [_rule(rule, language) for rule in known]}
 
 
-def number(value: float | None) -> float | str | None:
+def json_number(value: float | None) -> float | str | None:
     """A JSON number; "NaN", "Infinity" and "-Infinity" where JSON has none."""
     if value is None or math.isfinite(value):
         return None if value is None else float(value)
@@ -134,7 +134,7 @@ def _rule(rule: Rule, language: str) -> Json:
         "documentation": documentation(rule, language),
         "reads": [quantity.name for quantity in rule.reads],
         "explains": list(rule.explains),
-        "thresholds": {name: number(value) for name, value in thresholds(rule).items()},
+        "thresholds": {name: json_number(value) for name, value in thresholds(rule).items()},
     }
 
 
@@ -155,7 +155,7 @@ def _cause(cause: Cause, run: Run, language: str, named: Mapping[str, Rule]) -> 
         "ongoing": ongoing(finding, run),
         "message": finding.message.in_language(language),
         "advice": finding.advice.in_language(language),
-        "numbers": {name: number(value) for name, value in finding.numbers.items()},
+        "numbers": {name: json_number(value) for name, value in finding.numbers.items()},
         "evidence": [_evidence(piece) for piece in finding.evidence],
         "reported": moments.of_finding(run, finding.code, finding.subject),
         "explains": [_cause(child, run, language, named) for child in cause.explains],
@@ -168,8 +168,8 @@ def _evidence(piece: Evidence) -> Json:
         "column": piece.column,
         "first_step": piece.first_step,
         "last_step": piece.last_step,
-        "observed": number(piece.observed),
-        "threshold": number(piece.threshold),
+        "observed": json_number(piece.observed),
+        "threshold": json_number(piece.threshold),
     }
 
 

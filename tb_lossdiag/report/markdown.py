@@ -8,7 +8,7 @@ from typing import Any
 from tb_lossdiag.report import moments, restarts
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.plain import plain
-from tb_lossdiag.report.text import number, steps
+from tb_lossdiag.report.text import shown_number, steps
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -62,7 +62,9 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
 
 def _row(piece: Json, language: str) -> str:
     cells = (piece["quantity"], escape(piece["column"]), steps(piece, language))
-    numbers = ("" if v is None else number(v) for v in (piece["observed"], piece["threshold"]))
+    numbers = (
+        "" if v is None else shown_number(v) for v in (piece["observed"], piece["threshold"])
+    )
     return "| " + " | ".join((*cells, *numbers)) + " |"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.words import word
-from tb_lossdiag.run import Reported, Run
+from tb_lossdiag.run import LiveReport, Run
 
 Json = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ def of_finding(run: Run, code: str, subject: str) -> list[Json]:
     return [_moment(said) for said in mine]
 
 
-def _moment(said: Reported) -> Json:
+def _moment(said: LiveReport) -> Json:
     return {
         "state": "cleared" if said.cleared else "appeared",
         "severity": said.severity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tb_lossdiag.diagnosis.rule import Rule, Text, documentation, number, thresholds
+from tb_lossdiag.diagnosis.rule import Rule, Text, documentation, short_number, thresholds
 from tb_lossdiag.visible import visible
 
 _TITLE = Text("Rule reference")
@@ -38,5 +38,5 @@ def _section(rule: Rule, language: str) -> Iterator[str]:
             yield f"- {heading.in_language(language)}: {', '.join(f'`{name}`' for name in names)}"
     if bounds := thresholds(rule):
         yield from ("", _HEAD.in_language(language), "|---|---|")
-        yield from (f"| `{name}` | {number(value)} |" for name, value in bounds.items())
+        yield from (f"| `{name}` | {short_number(value)} |" for name, value in bounds.items())
     yield ""

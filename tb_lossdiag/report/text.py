@@ -118,11 +118,11 @@ def _column(piece: Json) -> str:
 
 def _compare(piece: Json, language: str) -> str:
     observed, threshold = piece["observed"], piece["threshold"]
-    bound = "" if threshold is None else word("threshold", language, value=number(threshold))
-    return f"{number(observed)}{bound}"
+    bound = "" if threshold is None else word("threshold", language, value=shown_number(threshold))
+    return f"{shown_number(observed)}{bound}"
 
 
-def number(value: float | str) -> str:
+def shown_number(value: float | str) -> str:
     """Three digits; words for what is no number."""
     return value if isinstance(value, str) else f"{value:.3g}"
 

@@ -10,9 +10,9 @@ from tb_lossdiag.diagnosis.rule import (
     Severity,
     Text,
     documentation,
-    number,
     thresholds,
 )
+from tb_lossdiag.diagnosis.rule import short_number as number
 
 __all__ = [
     "Evidence",

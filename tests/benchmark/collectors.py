@@ -28,7 +28,7 @@ from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.journal import Journal
-from tb_lossdiag.records import Record, parts
+from tb_lossdiag.records import Record, frame_records
 
 ROUNDS = 40
 WIDTH, RECORDS = 200, 500
@@ -78,7 +78,9 @@ def writing() -> None:
             event_file.use(writer.file_writer)
             journal = Journal(event_file)
             for step in range(RECORDS):
-                journal.add(step, 1.0, parts([Record(q, names, values) for q in quantities]))
+                journal.add(
+                    step, 1.0, frame_records([Record(q, names, values) for q in quantities])
+                )
             journal.flush()
             event_file.commit()
         middle = time.process_time()

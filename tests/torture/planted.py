@@ -70,8 +70,8 @@ DOORS = {
     *(f"collect.guard:Guard.{name}" for name in GUARD),
     "collect.unseen:unseen",
     *(f"collect.clips.clip:Clipper.{name}" for name in ("norm", "value")),
-    *(f"collect.call.manual:Block.{name}" for name in ("__init__", "__enter__", "__exit__")),
-    *(f"collect.call.manual:ByHand.{name}" for name in ("check_up", "decompose")),
+    *(f"collect.call.manual:CheckUpBlock.{name}" for name in ("__init__", "__enter__", "__exit__")),
+    *(f"collect.call.manual:Manual.{name}" for name in ("check_up", "decompose")),
     "collect.check_up.mode:Switchboard.__torch_function__",
 }
 """Doors that are no methods of the writer."""

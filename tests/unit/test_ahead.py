@@ -21,7 +21,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.recorder import Recorder
-from tb_lossdiag.records import Block, Record
+from tb_lossdiag.records import FrameBlock, Record
 
 VALUE = st.sampled_from([0.0, 1.5, -2.0, float("nan"), float("inf")])
 
@@ -52,7 +52,7 @@ def do(recorder: Recorder, kind: str, step: int, value: float, columns: int) -> 
     two = np.array([[value], [1.0]], np.float32)
     if kind == "loss":
         recorder.add(
-            Block(
+            FrameBlock(
                 ("",),
                 steps,
                 times,
@@ -62,9 +62,9 @@ def do(recorder: Recorder, kind: str, step: int, value: float, columns: int) -> 
                 },
             )
         )
-        recorder.add(Block(("",), steps, times, {STEPS: np.ones((2, 1), np.float32)}))
+        recorder.add(FrameBlock(("",), steps, times, {STEPS: np.ones((2, 1), np.float32)}))
     elif kind == "norms":
-        recorder.add(Block(names, steps, times, {GRADIENT_NORM: np.repeat(two, columns, 1)}))
+        recorder.add(FrameBlock(names, steps, times, {GRADIENT_NORM: np.repeat(two, columns, 1)}))
     elif kind == "take":
         rate = Record(LEARNING_RATE, ("group 0",), np.array([value], np.float32))
         other = Record(VALIDATION_LOSS, ("",), np.array([value], np.float32))

@@ -10,7 +10,7 @@ import pytest
 
 from tb_lossdiag.quantities import BY_NAME, GRADIENT_NORM, LOSS, QUANTITIES
 from tb_lossdiag.recording.journal import Journal
-from tb_lossdiag.records import Part, Record, Table, table
+from tb_lossdiag.records import FrameRecord, Record, Table, table
 from tb_lossdiag.run import Run
 
 NAN = float("nan")
@@ -29,7 +29,7 @@ def test_a_record_of_the_wrong_shape_is_refused() -> None:
 
 def test_a_column_given_twice_is_refused_before_it_is_written() -> None:
     journal = Journal(lambda *_: None)
-    journal.add(0, 0.0, [Part("parameter", ("a", "a"), np.zeros((2, 2), np.float32))])
+    journal.add(0, 0.0, [FrameRecord("parameter", ("a", "a"), np.zeros((2, 2), np.float32))])
     with pytest.raises(ValueError, match=r"parameter.*twice"):
         journal.flush()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import Number, gather
 from tb_lossdiag.quantities import (
     EXTRA,
@@ -24,7 +24,7 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_WEIGHT,
     Quantity,
 )
-from tb_lossdiag.records import Block, Floats, Record
+from tb_lossdiag.records import Floats, FrameBlock, Record
 
 _LOSS = {
     "train": (LOSS, LOSS_NONFINITE),
@@ -40,7 +40,7 @@ _TERM = {
 }
 
 
-class Lines:
+class LossBuffer:
     """Values of the same columns at steps that do not fall; each step's wait on their device until `block`.
 
     Args:
@@ -60,12 +60,12 @@ class Lines:
         return len(self._quantities) - 1
 
     @classmethod
-    def total(cls, phase: str) -> Lines:
+    def total(cls, phase: str) -> LossBuffer:
         """Of the total loss."""
         return cls(("",), _LOSS[phase])
 
     @classmethod
-    def terms(cls, phase: str, names: tuple[str, ...]) -> Lines:
+    def terms(cls, phase: str, names: tuple[str, ...]) -> LossBuffer:
         """Of terms before weighting, each followed by its weight and, in training, whether it is attached."""
         return cls(names, _TERM[phase])
 
@@ -83,7 +83,7 @@ class Lines:
         self._times.append(walltime)
         self._numbers += [n if isinstance(n, float) else n.clone() for n in numbers]
 
-    def block(self) -> Block:
+    def block(self) -> FrameBlock:
         """All of them, after one transfer."""
         matrix = on_host(self._numbers).reshape(len(self), len(self.columns), -1)
         values = matrix[:, :, 0]
@@ -91,7 +91,9 @@ class Lines:
         found = dict(
             zip(self._quantities, [values, _nonfinite(values), *weights], strict=True),
         )
-        return Block(self.columns, np.array(self._steps, np.int64), np.array(self._times), found)
+        return FrameBlock(
+            self.columns, np.array(self._steps, np.int64), np.array(self._times), found
+        )
 
 
 def on_host(numbers: Sequence[Number]) -> Floats:
@@ -103,10 +105,10 @@ def on_host(numbers: Sequence[Number]) -> Floats:
     return values
 
 
-def own(values: Mapping[str, Tensor]) -> Sample:
+def own(values: Mapping[str, Tensor]) -> Measurement:
     """Own values {name: 0-d tensor}."""
     names = tuple(values)
-    return Sample(
+    return Measurement(
         list(values.values()), lambda arrays: [Record(EXTRA, names, np.concatenate(arrays))]
     )
 

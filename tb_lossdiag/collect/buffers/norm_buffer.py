@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tb_lossdiag.collect.buffers.hold import Hold
 from tb_lossdiag.collect.buffers.rename import Rename
-from tb_lossdiag.collect.clips.ledger import Clips
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.clips.ledger import ClipBatch
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import RATES
 from tb_lossdiag.quantities import (
     GLOBAL_NORM,
@@ -25,14 +25,14 @@ from tb_lossdiag.quantities import (
     STEPS,
     Quantity,
 )
-from tb_lossdiag.records import Block, Doubles, Floats, Record, Steps
+from tb_lossdiag.records import Doubles, Floats, FrameBlock, Record, Steps
 
 ROWS = 64
 """Steps between two transfers, at most."""
 
 
 @dataclass
-class Row:
+class StepInfo:
     """What the host knows of a step.
 
     Attributes:
@@ -59,7 +59,7 @@ class Row:
 
 
 @dataclass
-class Rows:
+class NormBuffer:
     """Steps of one watched model that have not been handed on yet.
 
     Attributes:
@@ -74,7 +74,7 @@ class Rows:
     provisional: bool = field(default=False, kw_only=True)
     hold: Hold = field(default_factory=Hold, kw_only=True)
     _norms: list[Tensor] = field(default_factory=list)
-    _rows: list[Row] = field(default_factory=list)
+    _rows: list[StepInfo] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Steps that wait."""
@@ -97,7 +97,7 @@ class Rows:
     def tick(self) -> None:
         """A step that was looked at has ended."""
 
-    def clipped(self, clips: Clips) -> Sample | None:
+    def clipped(self, clips: ClipBatch) -> Measurement | None:
         """The clips of the step that was put last as a sample, None if they are to come with `apart`."""
         return clips.sample()
 
@@ -112,7 +112,7 @@ class Rows:
         """Whether there is no room for another step."""
         return len(self._rows) >= ROWS
 
-    def put(self, norms: Tensor, row: Row) -> None:
+    def put(self, norms: Tensor, row: StepInfo) -> None:
         """Take the norms float[n] of a step's gradients; nothing leaves the device."""
         self._norms.append(norms)
         self._rows.append(row)
@@ -125,25 +125,25 @@ class Rows:
         """Give the newest steps other numbers; by the numbers they had."""
         return renamed(self._rows, rename)
 
-    def take(self) -> Iterator[Block]:
+    def take(self) -> Iterator[FrameBlock]:
         """The waiting steps as blocks of the frames "parameter", "step" and "group", after one transfer."""
         rows, self._rows = self._rows, []
         norms, self._norms = self._norms, []
         if rows and norms:
             yield from self.blocks(rows, _matrix(norms, len(self.columns)))
 
-    def blocks(self, rows: Sequence[Row], values: Floats) -> Iterator[Block]:
+    def blocks(self, rows: Sequence[StepInfo], values: Floats) -> Iterator[FrameBlock]:
         """Steps whose norms are on the host, float32[n, C], those of a row's columns first."""
         norms, broken = _spread(values, rows)
         steps = np.array([row.step for row in rows], np.int64)
         times = np.array([row.walltime for row in rows])
         parts = {GRADIENT_NORM: norms, GRADIENT_NONFINITE: broken}
-        yield Block(self.columns, steps, times, parts)
-        yield Block((self.name,), steps, times, _of_steps(rows, norms, broken))
+        yield FrameBlock(self.columns, steps, times, parts)
+        yield FrameBlock((self.name,), steps, times, _of_steps(rows, norms, broken))
         yield from _of_groups(rows, steps, times)
 
 
-def renamed(rows: Sequence[Row], rename: Rename) -> dict[int, int]:
+def renamed(rows: Sequence[StepInfo], rename: Rename) -> dict[int, int]:
     """Give the last rows other numbers; by the numbers they had."""
     new: dict[int, int] = {}
     for row, number in zip(reversed(rows), reversed(rename.numbers()), strict=False):
@@ -162,7 +162,7 @@ def _matrix(norms: Sequence[Tensor], width: int) -> Floats:
     return values
 
 
-def _spread(values: Floats, rows: Sequence[Row]) -> tuple[Floats, Floats]:
+def _spread(values: Floats, rows: Sequence[StepInfo]) -> tuple[Floats, Floats]:
     """Norms and non-finite elements float32[n, C]; NaN where a parameter had no gradient."""
     norms: Floats = values.copy()
     broken: Floats = (~np.isfinite(values)).astype(np.float32)
@@ -178,7 +178,7 @@ def _spread(values: Floats, rows: Sequence[Row]) -> tuple[Floats, Floats]:
     return norms, broken
 
 
-def _of_groups(rows: Sequence[Row], steps: Steps, times: Doubles) -> Iterator[Block]:
+def _of_groups(rows: Sequence[StepInfo], steps: Steps, times: Doubles) -> Iterator[FrameBlock]:
     """The rates of all steps; a block begins where the groups change."""
     first = 0
     for index in range(1, len(rows) + 1):
@@ -189,11 +189,11 @@ def _of_groups(rows: Sequence[Row], steps: Steps, times: Doubles) -> Iterator[Bl
             ).reshape(index - first, -1, len(RATES))
             by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
             if values.size:
-                yield Block(tuple(rows[first].rates), steps[part], times[part], by_quantity)
+                yield FrameBlock(tuple(rows[first].rates), steps[part], times[part], by_quantity)
             first = index
 
 
-def _of_steps(rows: Sequence[Row], norms: Floats, broken: Floats) -> dict[Quantity, Floats]:
+def _of_steps(rows: Sequence[StepInfo], norms: Floats, broken: Floats) -> dict[Quantity, Floats]:
     had_one = ~np.isnan(broken)
     square: Doubles = np.where(had_one, norms.astype(np.float64) ** 2, 0.0)
     total = np.sqrt(square.sum(axis=1))

@@ -8,16 +8,16 @@ from typing import Protocol
 
 import numpy as np
 
-from tb_lossdiag.collect.buffers.norm_buffer import ROWS, Rows
+from tb_lossdiag.collect.buffers.norm_buffer import ROWS, NormBuffer
 from tb_lossdiag.collect.buffers.queue import Queue
 from tb_lossdiag.collect.guard import Guard
-from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.processes import rank
 from tb_lossdiag.quantities import LOSS_NONFINITE, NONFINITE_STEPS, QUANTITIES
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.recorder import Recorder
 from tb_lossdiag.recording.tail import Tail
-from tb_lossdiag.records import Block, Floats
+from tb_lossdiag.records import Floats, FrameBlock
 
 _LONGEST = 0.75
 """Seconds that observations of watched steps may wait to be handed over: with the pause of the tail file a second."""
@@ -46,7 +46,7 @@ class Judge(Protocol):
         ...
 
 
-class HandOver:
+class Outlet:
     """Everything that waits, on its way to the recorder.
 
     Args:
@@ -64,12 +64,12 @@ class HandOver:
     """
 
     def __init__(
-        self, recorder: Recorder, event_file: EventFile, guarded: Guard, optimizers: OptimizerWatch
+        self, recorder: Recorder, event_file: EventFile, guarded: Guard, optimizers: Optimizers
     ) -> None:
         self._recorder, self._event_file = recorder, event_file
         self._guarded, self._optimizers = guarded, optimizers
         self.waiting = Queue(guarded)
-        self.rows: list[Rows] = []
+        self.rows: list[NormBuffer] = []
         self.silent = False
         self.live: Judge | None = None
         self._alarm: int | None = None
@@ -82,7 +82,7 @@ class HandOver:
         """Only rank 0 writes, and no forked child; once silent, always."""
         self.silent = self.silent or rank() > 0 or self._event_file.inherited
 
-    def stepped(self, watch: Rows, *, now: bool) -> None:
+    def stepped(self, watch: NormBuffer, *, now: bool) -> None:
         """A watched step has been taken; `now`: something in it must reach the file at once."""
         urgent = now or self._alarm is not None
         watch.hold.step()
@@ -183,7 +183,7 @@ class HandOver:
             self._alarm = None
             self._recorder.cut(until)  # it is judged before its window would end
 
-    def _hand(self, block: Block) -> int:
+    def _hand(self, block: FrameBlock) -> int:
         """Several steps; the newest of them. The first that is not finite is news to who judges."""
         self._recorder.add(block)
         self._broken |= any(_breaks(q.name, values) for q, values in block.values.items())
@@ -191,7 +191,7 @@ class HandOver:
             self._alarm = _first_broken(block)
         return int(block.steps[-1])
 
-    def _hand_blocks(self, blocks: Iterable[Block]) -> int:
+    def _hand_blocks(self, blocks: Iterable[FrameBlock]) -> int:
         """Such blocks; the newest of their steps, -1 without one. One that fails costs none of the others."""
         steps = [self._guarded.door("writing", self._hand, block) for block in blocks]
         return max((step for step in steps if step is not None), default=-1)
@@ -223,7 +223,7 @@ class HandOver:
             rows.apart()
 
 
-def _first_broken(block: Block) -> int | None:
+def _first_broken(block: FrameBlock) -> int | None:
     """The first step with a loss or gradient that is not finite."""
     counts = (block.values.get(quantity) for quantity in (NONFINITE_STEPS, LOSS_NONFINITE))
     bad = [(count > 0).any(axis=1) for count in counts if count is not None]

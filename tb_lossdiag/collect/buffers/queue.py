@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import torch
 
-from tb_lossdiag.collect.buffers.loss_buffer import Lines
-from tb_lossdiag.collect.buffers.norm_buffer import Rows
+from tb_lossdiag.collect.buffers.loss_buffer import LossBuffer
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.guard import Guard
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import Number, gather
-from tb_lossdiag.records import Block, Record
+from tb_lossdiag.records import FrameBlock, Record
 
 _MOST = 256
 """Observations that wait, at most."""
 
 
 @dataclass
-class Waiting:
+class Observation:
     """Samples of a step.
 
     Attributes:
@@ -33,9 +33,9 @@ class Waiting:
 
     step: int
     walltime: float
-    samples: list[tuple[str, Sample]]
+    samples: list[tuple[str, Measurement]]
     own: bool = False
-    watch: Rows | None = None
+    watch: NormBuffer | None = None
 
 
 class Queue:
@@ -51,8 +51,8 @@ class Queue:
     def __init__(self, guarded: Guard) -> None:
         self._guarded = guarded
         self.broken = False
-        self._waiting: list[Waiting] = []
-        self._lines: dict[tuple[str, tuple[str, ...] | None], Lines] = {}
+        self._waiting: list[Observation] = []
+        self._lines: dict[tuple[str, tuple[str, ...] | None], LossBuffer] = {}
         self._count = 0
 
     @property
@@ -60,7 +60,7 @@ class Queue:
         """Whether it is time to hand over."""
         return self._count >= _MOST
 
-    def put(self, waiting: Waiting) -> None:
+    def put(self, waiting: Observation) -> None:
         """Take samples."""
         self._waiting.append(waiting)
         self._count += 1
@@ -68,7 +68,7 @@ class Queue:
     def put_loss(self, phase: str, step: int, walltime: float, loss: Number) -> None:
         """Take a total loss."""
         key = phase, None
-        lines = self._lines.get(key) or self._lines.setdefault(key, Lines.total(phase))
+        lines = self._lines.get(key) or self._lines.setdefault(key, LossBuffer.total(phase))
         lines.put(step, walltime, (loss,))
         self.broken |= _broken(loss)
 
@@ -81,11 +81,11 @@ class Queue:
     ) -> None:
         """Take loss terms, their weights and, of a training, whether they are attached."""
         names = tuple(terms)
-        lines = self._lines.setdefault((phase, names), Lines.terms(phase, names))
+        lines = self._lines.setdefault((phase, names), LossBuffer.terms(phase, names))
         self.broken |= any(_broken(value) for value, *_ in terms.values())
         lines.put(step, walltime, [n for term in terms.values() for n in term[: lines.depth]])
 
-    def rename(self, rows: Rows, new: Mapping[int, int]) -> None:
+    def rename(self, rows: NormBuffer, new: Mapping[int, int]) -> None:
         """Steps of a watched model are others."""
         for one in self._waiting:
             if one.watch is rows:
@@ -95,7 +95,7 @@ class Queue:
         """Forget everything."""
         self._waiting, self._lines, self._count, self.broken = [], {}, 0, False
 
-    def take_losses(self) -> Iterator[Block]:
+    def take_losses(self) -> Iterator[FrameBlock]:
         """Losses and terms; they wait no longer."""
         lines, self._lines, self.broken = self._lines, {}, False
         for (_, names), line in lines.items():
@@ -103,7 +103,7 @@ class Queue:
             if block is not None:
                 yield block
 
-    def take(self) -> Iterator[tuple[Waiting, list[Record]]]:
+    def take(self) -> Iterator[tuple[Observation, list[Record]]]:
         """Everything else with its records, after one transfer; it waits no longer, unless it waits for other ranks."""
         asked = [(one, self._ready(one)) for one in self._waiting]
         waiting = [one for one, ready in asked if ready]
@@ -120,12 +120,12 @@ class Queue:
                 records += self._finished(name, sample, parts)
             yield one, records
 
-    def _ready(self, one: Waiting) -> bool:
+    def _ready(self, one: Observation) -> bool:
         """Whether nothing of it is still missing; what asks in vain is taken as it is."""
         asks = [sample.ready for _, sample in one.samples if sample.ready is not None]
         return all(self._guarded("ranks", ask) is not False for ask in asks)
 
-    def _finished(self, name: str, sample: Sample, parts: Sequence[object]) -> list[Record]:
+    def _finished(self, name: str, sample: Measurement, parts: Sequence[object]) -> list[Record]:
         return self._guarded(name, lambda: sample.finish(parts)) or []  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.state.frameworks import bare
-from tb_lossdiag.collect.state.transfer import Number, number, scalar
+from tb_lossdiag.collect.state.transfer import Number, as_number, scalar
 
 PHASES = ("train", "validation")
 
@@ -139,10 +139,10 @@ def check_extra(extra: object) -> dict[str, Tensor]:
 def _term(name: str, value: object) -> tuple[Number, Number, float]:
     label = f"loss_terms[{name!r}]"
     if not isinstance(value, tuple):
-        return number(label, value), 1.0, _attached(value)
+        return as_number(label, value), 1.0, _attached(value)
     if len(value) != 2:  # noqa: PLR2004
         raise TypeError(f"{label}: expected a value or (value, weight), got {len(value)} items")
-    return number(label, value[0]), number(f"{label} weight", value[1]), _attached(value[0])
+    return as_number(label, value[0]), as_number(f"{label} weight", value[1]), _attached(value[0])
 
 
 def _attached(value: object) -> float:
@@ -174,8 +174,8 @@ def check_watch(every: object, decompose: object, budget_mb: object) -> int:
 def _at_least(name: str, value: object, least: float, *, whole: bool) -> float:
     if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    number = float(value)
-    if not math.isfinite(number) or number < least or (whole and number != int(number)):
+    read = float(value)
+    if not math.isfinite(read) or read < least or (whole and read != int(read)):
         kind = "a whole number" if whole else "a number"
-        raise ValueError(f"{name}: expected {kind} of at least {least}, got {number:g}")
-    return number
+        raise ValueError(f"{name}: expected {kind} of at least {least}, got {read:g}")
+    return read

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.call import arguments
-from tb_lossdiag.collect.state.transfer import Number, number
+from tb_lossdiag.collect.state.transfer import Number, as_number
 
 
 @dataclass
-class Call:
+class DiagnosticsCall:
     """The checked arguments of one call; None stands for "not given"."""
 
     phase: str
@@ -42,7 +42,7 @@ class Call:
         clip: object,
         scaler: object,
         extra: object,
-    ) -> Call:
+    ) -> DiagnosticsCall:
         """Check every argument.
 
         Raises:
@@ -54,7 +54,7 @@ class Call:
             known,
             None if model is None else arguments.check_model(model, known),
             None if optimizer is None else arguments.check_optimizer(optimizer),
-            None if loss is None else number("loss", loss),
+            None if loss is None else as_number("loss", loss),
             None if terms is None else arguments.check_terms(terms),
             None if clip is None else arguments.check_clip(clip),
             None if scaler is None else arguments.check_scaler(scaler),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.unseen import active
 from tb_lossdiag.quantities import TERM_COSINE, TERM_GRADIENT_NORM, pair
 from tb_lossdiag.records import Floats, Record
@@ -43,7 +43,7 @@ def check_graph(terms: Mapping[str, Any]) -> Graphs:
     return {name: _split(value) for name, value in terms.items()}
 
 
-def decompose(terms: Graphs, at: Sequence[Tensor]) -> Sample:
+def decompose(terms: Graphs, at: Sequence[Tensor]) -> Measurement:
     """Gradient norms of weight x term at some tensors, and pairwise cosines; `.grad` and the graph stay as they are.
 
     Args:
@@ -63,7 +63,7 @@ def decompose(terms: Graphs, at: Sequence[Tensor]) -> Sample:
         gram = np.concatenate(arrays).reshape(len(names), len(names)).astype(np.float64)
         return _records(names, gram)
 
-    return Sample(products, finish)
+    return Measurement(products, finish)
 
 
 class OnlyOnceError(RuntimeError):

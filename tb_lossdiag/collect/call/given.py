@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tb_lossdiag.collect.buffers import loss_buffer
-from tb_lossdiag.collect.call.call import Call
+from tb_lossdiag.collect.call.call import DiagnosticsCall
 from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger, reported, unclipped
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state import scaler
-from tb_lossdiag.collect.state.measurement import Sample
-from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import is_distributed, parameters
 from tb_lossdiag.collect.watch import gradient
 from tb_lossdiag.collect.watch.watch import Watch
 
-Named = list[tuple[str, Sample]]
+Named = list[tuple[str, Measurement]]
 
 
 class Given:
@@ -30,12 +30,12 @@ class Given:
     """
 
     def __init__(
-        self, guarded: Guard, clips: ClipLedger, optimizers: OptimizerWatch, clipper: Clipper
+        self, guarded: Guard, clips: ClipLedger, optimizers: Optimizers, clipper: Clipper
     ) -> None:
         self._guarded, self._clips, self._optimizers = guarded, clips, optimizers
         self._clipper = clipper
 
-    def samples(self, call: Call, watches: Sequence[Watch]) -> Named:
+    def samples(self, call: DiagnosticsCall, watches: Sequence[Watch]) -> Named:
         """Samples with the names of their collectors."""
         door = self._guarded.door
         door("optimizer", self._remember, call)
@@ -50,7 +50,7 @@ class Given:
             self._add(made, "extra", lambda: loss_buffer.own(call.extra or {}))
         return made
 
-    def require(self, call: Call, watches: Sequence[Watch]) -> None:
+    def require(self, call: DiagnosticsCall, watches: Sequence[Watch]) -> None:
         """See to it that a model that was given can be measured.
 
         Raises:
@@ -59,13 +59,13 @@ class Given:
         if call.model is not None and not any(w.holds(call.model) for w in watches):
             gradient.require(parameters(call.model))
 
-    def _remember(self, call: Call) -> None:
+    def _remember(self, call: DiagnosticsCall) -> None:
         if call.optimizer is not None:
             self._guarded("optimizer", lambda: self._optimizers.watch(call.optimizer))
         if call.scaler is not None:
             self._clipper.scaler = call.scaler
 
-    def _add_training(self, made: Named, call: Call, watches: Sequence[Watch]) -> None:
+    def _add_training(self, made: Named, call: DiagnosticsCall, watches: Sequence[Watch]) -> None:
         if call.clip is not None:
             for watch in watches:
                 if not self._guarded.went("clipping", watch.reported_clip, *call.clip):
@@ -78,12 +78,12 @@ class Given:
         if not watches and self._optimizers.alive():
             self._add(made, "optimizer", self._rates)
 
-    def _add(self, made: Named, name: str, make: Callable[[], Sample | None]) -> None:
+    def _add(self, made: Named, name: str, make: Callable[[], Measurement | None]) -> None:
         sample = self._guarded(name, make)
         if sample is not None:
             made.append((name, sample))
 
-    def _gradients(self, call: Call) -> Sample | None:
+    def _gradients(self, call: DiagnosticsCall) -> Measurement | None:
         model = parameters(call.model)  # type: ignore[arg-type]
         if any(map(is_distributed, model.tensors)):
             raise NotImplementedError("the model is sharded: call writer.watch on every rank")
@@ -98,17 +98,17 @@ class Given:
             known = known._replace(each=known.each / scale)
         return gradient.gradients(model, known and (known.held, known.each), clip / scale)
 
-    def _rates(self) -> Sample:
+    def _rates(self) -> Measurement:
         records = self._optimizers.rates()
-        return Sample([], lambda _: records)
+        return Measurement([], lambda _: records)
 
-    def _clipping(self, call: Call) -> Sample | None:
+    def _clipping(self, call: DiagnosticsCall) -> Measurement | None:
         seen = self._clips.take()
         if call.clip is None:
             return None if seen is None else seen.sample()
         return reported(*call.clip)
 
-    def _scale(self, call: Call) -> float:
+    def _scale(self, call: DiagnosticsCall) -> float:
         """The loss scale that the gradients carry now."""
         if call.scaler is None:
             return 1.0

@@ -19,13 +19,13 @@ from tb_lossdiag.collect.call.decompose import (
 )
 from tb_lossdiag.collect.check_up import LossCalls, clear, record_loss_inputs
 from tb_lossdiag.collect.guard import Guard
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.watch import Watch
 
 
-class ByHand:
+class Manual:
     """Holds what was asked for until its step is known.
 
     Args:
@@ -35,17 +35,17 @@ class ByHand:
 
     def __init__(self, guarded: Guard, say: Callable[[dict[str, str]], None]) -> None:
         self._guarded, self._say = guarded, say
-        self._held: list[Sample] = []
+        self._held: list[Measurement] = []
         self._open: LossCalls | None = None
 
-    def take(self) -> list[Sample]:
+    def take(self) -> list[Measurement]:
         """What waits for its step, once."""
         held, self._held = self._held, []
         return held
 
-    def check_up(self) -> Block:
+    def check_up(self) -> CheckUpBlock:
         """A `with` block whose loss calls are observed."""
-        return Block(self, self._guarded)
+        return CheckUpBlock(self, self._guarded)
 
     def begin(self) -> None:
         """Observe loss calls."""
@@ -152,7 +152,7 @@ def _where(watches: Sequence[Watch], at: object) -> object:
     return list(watches[0].parameters.tensors) if at is None else at
 
 
-def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | str:
+def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Measurement | str:
     """The decomposition, or why there is none."""
     try:
         return decompose(graphs, tensors)
@@ -164,10 +164,10 @@ def _decomposed(graphs: Graphs, tensors: Sequence[Tensor]) -> Sample | str:
         return "the graph was gone: call it before backward()"
 
 
-class Block:
+class CheckUpBlock:
     """Observes loss calls while it is open; if that fails, nothing of it stays behind."""
 
-    def __init__(self, hand: ByHand, guarded: Guard) -> None:
+    def __init__(self, hand: Manual, guarded: Guard) -> None:
         """Observe nothing yet."""
         self._hand, self._guarded = hand, guarded
 

@@ -9,9 +9,9 @@ import torch
 
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.loss.calls import Calls, MeasuredCall
-from tb_lossdiag.collect.check_up.mode import Call, switchboard
+from tb_lossdiag.collect.check_up.mode import FunctionCall, switchboard
 from tb_lossdiag.collect.check_up.source import reached
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -57,7 +57,7 @@ class LossCalls:
         """A custom loss's call."""
         self._calls.add(call)
 
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[Measurement]:
         """What was seen; nothing after a failure."""
         return [] if self.failure else self._calls.samples()
 
@@ -65,13 +65,13 @@ class LossCalls:
         """What was seen, in words."""
         return {**self._calls.facts(), **({"check_up": self.limits} if self.limits else {})}
 
-    def before(self, call: Call) -> None:
+    def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""
         if call.kind is Kind.BACKWARD:
             roots = [tensor for tensor in call.tensors() if isinstance(tensor, torch.Tensor)]
             self._calls.confirm(reached(roots, self._calls.wanted()))
 
-    def after(self, call: Call) -> None:
+    def after(self, call: FunctionCall) -> None:
         """It has returned."""
         if call.kind is Kind.LOSS:
             self._calls.after(call)

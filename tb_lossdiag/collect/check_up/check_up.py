@@ -14,15 +14,15 @@ import torch
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.gradients import gradient_norms
 from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
-from tb_lossdiag.collect.check_up.mode import Call, Switchboard, switchboard
+from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
 from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
-from tb_lossdiag.collect.check_up.observation import Observation
+from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.scheduler_order import FirstStep
 from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
-from tb_lossdiag.collect.check_up.unchanged import Snapshot
+from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.unseen import undispatched
 from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 
@@ -52,7 +52,7 @@ class CheckUp:
         self._subject = subject
         self._activations = activations
         self._with_calls = calls
-        self._now: Observation | None = None
+        self._now: CheckUpState | None = None
         self._board: Switchboard | None = None
         self._layers: dict[str, Facts] = {}
         self._places: dict[str, int] = {}
@@ -75,7 +75,7 @@ class CheckUp:
         if self._subject.sharded():
             self.limits = "sharded parameters: not observed"
             return False
-        self._now = Observation(self._subject, activations=self._activations)
+        self._now = CheckUpState(self._subject, activations=self._activations)
         if self._subject.compiled():
             self.limits = "compiled model: only the step itself was observed"
             return True
@@ -105,19 +105,19 @@ class CheckUp:
         now.scheduler_early = self._first_step.scheduler_early()
         if not closure:
             now.at_step = gradient_norms(self._subject.held())
-        now.snapshot = Snapshot(self._subject.trainable())
+        now.snapshot = UnchangedShare(self._subject.trainable())
         for other in self._board.others(self) if self._board else ():
             if isinstance(other, CheckUp):
                 other.claimed()
 
-    def after_step(self) -> list[Sample]:
+    def after_step(self) -> list[Measurement]:
         """The optimizer has ended its step: stop observing and hand over what was seen."""
-        none: list[Sample] = []
+        none: list[Measurement] = []
         samples = self._guarded(self._after_step, otherwise=none)
         self.abandon()
         return samples
 
-    def _after_step(self) -> list[Sample]:
+    def _after_step(self) -> list[Measurement]:
         now = self._now
         if now is None:
             return []
@@ -134,7 +134,7 @@ class CheckUp:
             *self._modules(now),
         ]
 
-    def _order(self, now: Observation) -> Facts:
+    def _order(self, now: CheckUpState) -> Facts:
         done = now.forwards.confirmed
         facts = now.modes if done is None else done.facts()
         wait = math.nan if done is None or now.forwards.others else done.began - now.began
@@ -147,12 +147,12 @@ class CheckUp:
             CHECK_SECONDS: time.perf_counter() - now.began,
         }
 
-    def _may_have_skipped(self, now: Observation) -> bool:
+    def _may_have_skipped(self, now: CheckUpState) -> bool:
         """Whether a GradScaler may have skipped the first step: its scheduler then moves first, rightly."""
         unseen = self._board is None and self._subject.scaler is not None
         return unseen or now.gradients.unscalings > 1
 
-    def _modules(self, now: Observation) -> list[Sample]:
+    def _modules(self, now: CheckUpState) -> list[Measurement]:
         done = now.forwards.confirmed
         if done is None or done.trace is None:
             return []
@@ -195,7 +195,7 @@ class CheckUp:
             self._now.calls.claimed()
             self._now.forwards.renew()
 
-    def before(self, call: Call) -> None:
+    def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""
         now = self._now
         if now is None:
@@ -209,7 +209,7 @@ class CheckUp:
             now.forwards.confirm(nodes)
         now.gradients.before(call)
 
-    def after(self, call: Call) -> None:
+    def after(self, call: FunctionCall) -> None:
         """It has returned."""
         now = self._now
         if now is None:
@@ -258,7 +258,7 @@ class CheckUp:
             return otherwise
 
 
-def _roots(call: Call) -> list[torch.Tensor]:
+def _roots(call: FunctionCall) -> list[torch.Tensor]:
     return [tensor for tensor in call.tensors() if isinstance(tensor, torch.Tensor)]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.functions import Kind
-from tb_lossdiag.collect.check_up.mode import Call
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.used import Used, address
 from tb_lossdiag.collect.check_up.values import Facts, Value
@@ -53,7 +53,7 @@ def gradient_norms(parameters: Sequence[Tensor]) -> Norms:
     return Norms(dict(zip(map(id, held), each.unbind(), strict=True)), each.norm())
 
 
-class Clips:
+class ClipCounter:
     """Counts clips from single in-place calls: one call per gradient, one per device, or two for both bounds make one clip."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Clips:
         self.count = 0
         self.before_unscale = False
 
-    def note(self, call: Call, gradients: Sequence[int], *, unscaled: bool) -> None:
+    def note(self, call: FunctionCall, gradients: Sequence[int], *, unscaled: bool) -> None:
         """These gradients were scaled or clamped."""
         new = {(gradient, call.name) for gradient in gradients}
         touched = self._touched.setdefault(call.kind, set())
@@ -80,7 +80,7 @@ class Gradients:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._used = Used(subject.held())
-        self._clips = Clips()
+        self._clips = ClipCounter()
         self._late: list[Tensor] = []
         self._addresses: dict[int, Tensor] = {}
         self._unscaled: Value | None = None
@@ -93,7 +93,7 @@ class Gradients:
         self.backwards = 0
         self.unscalings = 0
 
-    def before(self, call: Call) -> None:
+    def before(self, call: FunctionCall) -> None:
         """One of the watched kinds of functions is about to run."""
         if call.kind is Kind.BACKWARD:
             self._before_backward()
@@ -104,7 +104,7 @@ class Gradients:
         elif call.kind is Kind.ZERO and self._used.touched(call.tensors()):
             self._used.reset = True
 
-    def after(self, call: Call) -> None:
+    def after(self, call: FunctionCall) -> None:
         """It has run."""
         if call.kind is Kind.BACKWARD:
             self._after_backward()

@@ -17,7 +17,7 @@ from tb_lossdiag.collect.state.tracing import tracing
 from tb_lossdiag.collect.unseen import measurable, undispatched
 
 
-class Call:
+class FunctionCall:
     """One call of a torch function, valid while listeners are told of it.
 
     Attributes:
@@ -54,10 +54,10 @@ class Fallible(Protocol):
 class Listener(Fallible, Protocol):
     """Someone who is told of calls. It runs without autograd and unseen by any mode."""
 
-    def before(self, call: Call) -> None:
+    def before(self, call: FunctionCall) -> None:
         """The function is about to be called."""
 
-    def after(self, call: Call) -> None:
+    def after(self, call: FunctionCall) -> None:
         """The function has returned `call.result`."""
 
 
@@ -167,7 +167,7 @@ class Switchboard(TorchFunctionMode):
         finally:
             self._inside = max(self._inside - 1, 0)  # `clear` may have come in between
 
-    def _call(self, func: Any, args: Any, kwargs: Any) -> Call | None:
+    def _call(self, func: Any, args: Any, kwargs: Any) -> FunctionCall | None:
         """The call, if someone wants to be told of it."""
         name = getattr(func, "__name__", "")
         kind = KINDS.get(name)
@@ -175,7 +175,7 @@ class Switchboard(TorchFunctionMode):
             return None
         if kind is Kind.LOSS and getattr(functional, name, None) is not func:
             return None
-        return Call(kind, name, func, args, kwargs)
+        return FunctionCall(kind, name, func, args, kwargs)
 
     def _give_up(self, error: Exception) -> None:
         """Something of ours has failed beside the listeners: none of them sees all any more."""

@@ -9,11 +9,11 @@ from tb_lossdiag.collect.check_up.gradients import Gradients, Norms
 from tb_lossdiag.collect.check_up.loss.calls import Calls
 from tb_lossdiag.collect.check_up.model.forward import Forwards
 from tb_lossdiag.collect.check_up.subject import Subject
-from tb_lossdiag.collect.check_up.unchanged import Snapshot
+from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts
 
 
-class Observation:
+class CheckUpState:
     """What one check-up under way knows."""
 
     def __init__(self, subject: Subject, *, activations: bool) -> None:
@@ -25,5 +25,5 @@ class Observation:
         self.closure = False
         self.at_step: Norms | None = None
         self.modes: Facts = {}
-        self.snapshot: Snapshot | None = None
+        self.snapshot: UnchangedShare | None = None
         self.scheduler_early = math.nan

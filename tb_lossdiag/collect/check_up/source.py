@@ -111,7 +111,7 @@ def _first(node: Any) -> Any:
     return next((operand for operand, _ in node.next_functions if operand is not None), None)
 
 
-def number(tensor: Tensor) -> int | None:
+def node_id(tensor: Tensor) -> int | None:
     """The sequence number of the node that made a tensor: names a node without keeping its graph alive."""
     return None if tensor.grad_fn is None else int(tensor.grad_fn._sequence_nr())  # noqa: SLF001
 

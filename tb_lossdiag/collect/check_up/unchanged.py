@@ -16,7 +16,7 @@ _LOOKED_AT = 1024
 """Elements of a parameter that are compared; besides them the one with the largest gradient, which moves if any does."""
 
 
-class Snapshot:
+class UnchangedShare:
     """Some elements of every trainable parameter before a step."""
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:

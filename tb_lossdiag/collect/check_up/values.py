@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Record
 
@@ -22,7 +22,7 @@ Facts = dict[Quantity, Value]
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def to_sample(columns: Mapping[str, Facts]) -> Sample:
+def to_sample(columns: Mapping[str, Facts]) -> Measurement:
     """The facts of each column as one sample: a record per quantity that any column has, NaN where a column has not."""
     names = tuple(columns)
     quantities = list(dict.fromkeys(q for facts in columns.values() for q in facts))
@@ -38,7 +38,7 @@ def to_sample(columns: Mapping[str, Facts]) -> Sample:
             rows[quantity][column] = known
         return [Record(q, names, row) for q, row in rows.items()]
 
-    return Sample(on_device, finish)
+    return Measurement(on_device, finish)
 
 
 def scattered(count: int, limit: int, device: torch.device) -> Tensor:

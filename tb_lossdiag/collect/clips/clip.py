@@ -14,7 +14,7 @@ from tb_lossdiag.collect.clips import clipping
 from tb_lossdiag.collect.clips.ledger import ClipLedger, Order
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state import scaler
-from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.state.optimizers import Optimizers
 
 
 class Clipper:
@@ -29,7 +29,7 @@ class Clipper:
         scaler: the newest GradScaler that was given, or None.
     """
 
-    def __init__(self, guarded: Guard, ledger: ClipLedger, optimizers: OptimizerWatch) -> None:
+    def __init__(self, guarded: Guard, ledger: ClipLedger, optimizers: Optimizers) -> None:
         self._guarded, self._ledger, self._optimizers = guarded, ledger, optimizers
         self.scaler: Any = None
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.state.gradient_versions import Mark, some
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.gradient_versions import GradientVersions, representatives
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import gather, is_whole, local
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
@@ -68,17 +68,17 @@ class ClipCall:
     order: Order
     each: Tensor | None
     held: list[int]
-    mark: Mark
+    mark: GradientVersions
     known: bool = True
 
 
-class Clips(NamedTuple):
+class ClipBatch(NamedTuple):
     """The newest clip of each set of parameters, by column name, and how many there were of each."""
 
     calls: dict[str, ClipCall]
     counts: list[int]
 
-    def sample(self) -> Sample:
+    def sample(self) -> Measurement:
         """As a sample."""
         return sample(self.calls, self.counts)
 
@@ -145,7 +145,7 @@ class ClipLedger:
         """Remember a clip that has just been done, of gradients that carried this loss scale."""
         held = [parameter for parameter in parameters if parameter.grad is not None]
         column = self._column("clip" if after is None else "clip value", held)
-        mark, ids = Mark(some(held)), list(map(id, held))
+        mark, ids = GradientVersions(representatives(held)), list(map(id, held))
         if each is not None and scale != 1.0:
             each = each / scale
         here, known = local(total.detach()), is_whole(total)
@@ -175,13 +175,13 @@ class ClipLedger:
         if self.missed:
             self.missed.difference_update(map(id, parameters))
 
-    def take(self) -> Clips | None:
+    def take(self) -> ClipBatch | None:
         """The calls, and forget them; None if there were none."""
         if not self._calls:
             return None
         calls, counts = self._calls, self._counts
         self._calls, self._counts = {}, {}
-        return Clips(calls, list(counts.values()))
+        return ClipBatch(calls, list(counts.values()))
 
     def _column(self, kind: str, held: Sequence[Tensor]) -> str:
         key = (kind, id(held[0]) if held else 0)
@@ -191,7 +191,7 @@ class ClipLedger:
         return self._columns[key]
 
 
-def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Sample:
+def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Measurement:
     """Clip calls by column name, and how many there were of each, as a sample."""
     names = tuple(calls)
     after = [call.total if call.after is None else call.after for call in calls.values()]
@@ -210,7 +210,7 @@ def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Sample:
         everything = {**fixed, **measured}
         return [Record(q, names, np.array(v, np.float32)) for q, v in everything.items()]
 
-    return Sample([*(call.total for call in calls.values()), *after], finish)
+    return Measurement([*(call.total for call in calls.values()), *after], finish)
 
 
 def _measured(
@@ -232,9 +232,11 @@ def _measured(
     }
 
 
-def reported(total: Tensor, max_norm: float) -> Sample:
+def reported(total: Tensor, max_norm: float) -> Measurement:
     """A clip the user did and reports; its place in the loop was not seen."""
-    return sample({"clip": ClipCall(total, max_norm, None, Order(), None, [], Mark(()))}, [1])
+    return sample(
+        {"clip": ClipCall(total, max_norm, None, Order(), None, [], GradientVersions(()))}, [1]
+    )
 
 
 def unclipped(total: Tensor, max_norm: float) -> Tensor:

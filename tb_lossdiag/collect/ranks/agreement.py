@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tb_lossdiag.collect.ranks.meeting import Meeting
 from tb_lossdiag.collect.ranks.step_sums import ROUND
-from tb_lossdiag.collect.ranks.store import Board, listed, tell
-from tb_lossdiag.collect.ranks.sum import Reduction
+from tb_lossdiag.collect.ranks.store import RankStore, listed, tell
+from tb_lossdiag.collect.ranks.sum import BackgroundSum
 from tb_lossdiag.records import Doubles
 
 Say = Callable[[dict[str, str]], None]
@@ -40,10 +40,10 @@ class Together:
 
     grace = 1.0
 
-    def __init__(self, say: Say, board: Board | None = None, signature: bytes = b"") -> None:
+    def __init__(self, say: Say, board: RankStore | None = None, signature: bytes = b"") -> None:
         self._say, self._board = say, board
         self._meeting = None if board is None else Meeting(board, signature)
-        self._reduction: Reduction | None = None
+        self._reduction: BackgroundSum | None = None
         self._own: deque[Doubles] = deque()
         self._told = self._ended = False
         self.size = 1 if board is None else board.size
@@ -66,7 +66,7 @@ class Together:
             return False
         arrived()
         if self._meeting.met():
-            self._meeting, self._reduction = None, Reduction()
+            self._meeting, self._reduction = None, BackgroundSum()
             if ticks > 1:
                 self._fact(f"not recorded for the first {ticks - ROUND} steps: a rank came late")
             return True

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import distributed, nn
 
-from tb_lossdiag.collect.buffers.norm_buffer import Rows
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.ranks.agreement import Together
 from tb_lossdiag.collect.ranks.divergence import fingerprint
-from tb_lossdiag.collect.ranks.sharded_buffer import ShardedRows
+from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.ranks.step_sums import Slots
-from tb_lossdiag.collect.ranks.store import Board
+from tb_lossdiag.collect.ranks.store import RankStore
 from tb_lossdiag.collect.state.parameters import Parameters, is_distributed
 from tb_lossdiag.collect.state.processes import world
 
@@ -21,7 +21,7 @@ Say = Callable[[dict[str, str]], None]
 
 
 @dataclass
-class BlindRows(Rows):
+class NoNorms(NormBuffer):
     """Rows without norms: what one rank could measure would be wrong."""
 
     @property
@@ -30,19 +30,21 @@ class BlindRows(Rows):
         return False
 
 
-def rows_for(name: str, parameters: Parameters, model: nn.Module, every: int, say: Say) -> Rows:
+def choose_buffer(
+    name: str, parameters: Parameters, model: nn.Module, every: int, say: Say
+) -> NormBuffer:
     """Where the steps of a watched model wait: how depends on how its parameters are spread over ranks."""
     columns = parameters.names
     if _flat(model) or any(hasattr(p, "ds_id") for p in parameters.tensors):
         return _blind(name, columns, say, "sharded by FSDP1 or ZeRO-3: use fully_shard")
     if not any(map(is_distributed, parameters.tensors)):
-        return Rows(name, columns)
+        return NormBuffer(name, columns)
     if reason := _hindrance(parameters):
         return _blind(name, columns, say, reason)
-    board = Board.of_group()
+    board = RankStore.of_group()
     layouts = [getattr(p, "placements", None) for p in parameters.tensors]
     answers = [float(is_distributed(p) or not (board and board.rank)) for p in parameters.tensors]
-    return ShardedRows(
+    return ShardedNormBuffer(
         name,
         columns,
         together=Together(say, board, fingerprint(parameters, layouts, every)),
@@ -61,9 +63,9 @@ def _hindrance(parameters: Parameters) -> str:
     return ""
 
 
-def _blind(name: str, columns: tuple[str, ...], say: Say, reason: str) -> BlindRows:
+def _blind(name: str, columns: tuple[str, ...], say: Say, reason: str) -> NoNorms:
     say({"norms": f"not recorded, sharded model: {reason}"})
-    return BlindRows(name, columns)
+    return NoNorms(name, columns)
 
 
 def _flat(model: nn.Module) -> bool:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
-from tb_lossdiag.collect.ranks.store import Board, listed, tell, waited
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.ranks.store import RankStore, listed, tell, waited
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.quantities import RANK_GRADIENT_SPREAD, RANK_PARAMETER_SPREAD
 from tb_lossdiag.records import Record
@@ -29,7 +29,7 @@ _LONG = 30.0
 """Seconds after which it is worth a word that a rank has not been heard of."""
 
 
-class Spread:
+class RankDivergence:
     """Compares one watched model's ranks. Nobody waits: each rank leaves its norms, and rank 0 compares them once all are there.
 
     Args:
@@ -39,7 +39,7 @@ class Spread:
         say: takes facts.
     """
 
-    def __init__(self, board: Board, name: str, model: Parameters, say: Say) -> None:
+    def __init__(self, board: RankStore, name: str, model: Parameters, say: Say) -> None:
         self._board, self._name, self._say = board, name, say
         self._model = fingerprint(model)
         self._off = self._told = self._heard = False
@@ -54,7 +54,7 @@ class Spread:
             return False
         return taken & (taken - 1) == 0 if taken < _LONGEST else not taken % _LONGEST
 
-    def give(self, taken: int, gradient: Tensor, weights: Tensor) -> Sample:
+    def give(self, taken: int, gradient: Tensor, weights: Tensor) -> Measurement:
         """Give this rank's norms; a sample that is ready when all ranks have given theirs.
 
         Args:
@@ -68,7 +68,7 @@ class Spread:
             self._listen()
         else:
             self._waiting.append(taken)
-        return Sample([], lambda _: self._records(taken), lambda: self._ready(taken))
+        return Measurement([], lambda _: self._records(taken), lambda: self._ready(taken))
 
     def end(self, patience: float) -> None:
         """No more steps come; the others may take so many seconds to say their part."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tb_lossdiag.collect.ranks.step_sums import ROUND
-from tb_lossdiag.collect.ranks.store import PATIENCE, Board, listed
+from tb_lossdiag.collect.ranks.store import PATIENCE, RankStore, listed
 
 _SHARE = 0.6
 """Of the patience that is left, what an attempt may take: a rank that comes late only postpones, one that never comes costs little."""
@@ -28,7 +28,7 @@ class Meeting:
         unwritten: whether it is rank 0 that does not watch, so that nobody writes.
     """
 
-    def __init__(self, board: Board, signature: bytes) -> None:
+    def __init__(self, board: RankStore, signature: bytes) -> None:
         self._board = board
         self._left, self._next = PATIENCE, 1
         self.over = self.unwritten = False

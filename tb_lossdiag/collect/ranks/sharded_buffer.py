@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from tb_lossdiag.collect.buffers.norm_buffer import Row, Rows, renamed
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer, StepInfo, renamed
 from tb_lossdiag.collect.buffers.rename import Rename
-from tb_lossdiag.collect.clips.ledger import Clips
+from tb_lossdiag.collect.clips.ledger import ClipBatch
 from tb_lossdiag.collect.ranks.agreement import Together
 from tb_lossdiag.collect.ranks.step_sums import PLACES, ROUND, Slots, apart, givers, nothing
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Block, Doubles, Floats, Record
+from tb_lossdiag.records import Doubles, Floats, FrameBlock, Record
 
 _NOWHERE = np.zeros(0, np.int64)
 """The columns that had a gradient, where nothing can be said of any."""
@@ -41,15 +41,15 @@ class _Step:
         squares: float64[3, C + 2] of all ranks once they have added up.
     """
 
-    row: Row
+    row: StepInfo
     also: dict[Quantity, Sequence[int]] = field(default_factory=dict)
-    clips: Clips | None = None
+    clips: ClipBatch | None = None
     held: list[list[int]] = field(default_factory=list)
     squares: Doubles = field(default_factory=lambda: nothing(0))
 
 
 @dataclass
-class ShardedRows(Rows):
+class ShardedNormBuffer(NormBuffer):
     """Rows whose norms are known once all ranks have added up theirs.
 
     Attributes:
@@ -86,7 +86,7 @@ class ShardedRows(Rows):
     def _slot(self) -> int:
         return self._ticks % ROUND
 
-    def put(self, norms: Tensor, row: Row) -> None:
+    def put(self, norms: Tensor, row: StepInfo) -> None:
         """Take this rank's norms float[n] of a step's gradients."""
         if not self.sees:
             self._blind([_Step(row)])
@@ -101,7 +101,7 @@ class ShardedRows(Rows):
             self.slots.fill(self._slot, PLACES[quantity], where, norms)
             self._filled[self._slot].also[quantity] = where
 
-    def clipped(self, clips: Clips) -> Sample | None:
+    def clipped(self, clips: ClipBatch) -> Measurement | None:
         """Take the clips of the step that was put last: their norms too are known when all ranks have added up."""
         if (step := self._filled.get(self._slot)) is None:
             return super().clipped(clips)
@@ -150,7 +150,7 @@ class ShardedRows(Rows):
         """Give the newest steps other numbers; by the numbers they had."""
         return renamed([one.row for one in (*self._ready, *self._waiting())], rename)
 
-    def take(self) -> Iterator[Block]:
+    def take(self) -> Iterator[FrameBlock]:
         """The steps that all ranks have added up, as blocks."""
         ready, self._ready = self._ready, []
         if not ready:

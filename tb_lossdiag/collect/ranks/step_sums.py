@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.buffers.norm_buffer import Row
+from tb_lossdiag.collect.buffers.norm_buffer import StepInfo
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 from tb_lossdiag.records import Doubles
 
@@ -50,7 +50,7 @@ class Slots:
         if self._sums is not None:
             self._sums.sum().item()
 
-    def take(self, rows: Mapping[int, Row]) -> Tensor:
+    def take(self, rows: Mapping[int, StepInfo]) -> Tensor:
         """float64[ROUND, 3, width + 2] on the host, the steps of these slots named; the next round begins with nothing."""
         sums = self._empty() if self._sums is None else self._sums.cpu()
         self._sums = None

@@ -32,7 +32,7 @@ def _next_ordinal() -> int:
     return next(_counters[0][1])
 
 
-class Board:
+class RankStore:
     """Keys that all ranks can set and read; every rank's n-th board of a group is the same one.
 
     Args:
@@ -49,7 +49,7 @@ class Board:
         )
 
     @classmethod
-    def of_group(cls) -> Board | None:
+    def of_group(cls) -> RankStore | None:
         """A board of the default group's ranks; None with fewer than two, or without a store."""
         if world() < 2:  # noqa: PLR2004
             return None

@@ -16,7 +16,7 @@ _LONGEST = timedelta(seconds=20)
 _abandoned: list[Any] = []
 
 
-class Reduction:
+class BackgroundSum:
     """Sums over the ranks of a process group of its own, on the host, in the order they were begun."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ _MARKED = 8
 """Gradients remembered of a set: enough to recognise it, few enough to cost nothing."""
 
 
-class Mark:
+class GradientVersions:
     """Some gradients as they were at a moment.
 
     `zero_grad()` drops a gradient or writes it, and `backward()` then makes a new one or writes it again, so a gradient
@@ -60,7 +60,7 @@ class Mark:
         return now is not None and now is grad() and now._version == version  # noqa: SLF001
 
 
-def some(parameters: Sequence[Tensor]) -> list[Tensor]:
+def representatives(parameters: Sequence[Tensor]) -> list[Tensor]:
     """A few parameters that stand for all of them, from the first to the last."""
     count = len(parameters)
     if count <= _MARKED:

@@ -11,7 +11,7 @@ from tb_lossdiag.records import Floats, Record
 
 
 @dataclass(frozen=True)
-class Sample:
+class Measurement:
     """A collector's result before the one transfer of the step.
 
     Attributes:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.frameworks import hookable
-from tb_lossdiag.collect.state.gradient_versions import Mark, some
+from tb_lossdiag.collect.state.gradient_versions import GradientVersions, representatives
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.tracing import untraced
 from tb_lossdiag.quantities import (
@@ -33,7 +33,7 @@ from tb_lossdiag.records import Floats, Record
 RATES: tuple[Quantity, ...] = (LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, BETA2)
 
 
-class OptimizerWatch:
+class Optimizers:
     """The optimizers the writer was given, and the gradients their last steps used.
 
     Args:
@@ -44,8 +44,8 @@ class OptimizerWatch:
         """Watch none yet."""
         self._guarded = guarded
         self._optimizers: list[tuple[str, weakref.ref[Any]]] = []
-        self._used: dict[int, Mark] = {}
-        self._last: dict[int, Mark] = {}
+        self._used: dict[int, GradientVersions] = {}
+        self._last: dict[int, GradientVersions] = {}
         self.steps = 0
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class OptimizerWatch:
         mark = self._last.get(id(optimizer))
         if mark is None:
             return True
-        groups = (some(group["params"]) for group in optimizer.param_groups)
+        groups = (representatives(group["params"]) for group in optimizer.param_groups)
         return mark.outdated(itertools.chain.from_iterable(groups))
 
     def alive(self) -> list[Any]:
@@ -113,7 +113,7 @@ class OptimizerWatch:
     def held(self, model: Parameters) -> list[Record]:
         """Whether an optimizer holds each parameter (NaN while none is known), with which weight decay; which are trainable."""
         groups = [g for optimizer in self.alive() for g in optimizer.param_groups]
-        decay = {id(p): number(g.get("weight_decay")) for g in groups for p in g["params"]}
+        decay = {id(p): hyperparameter(g.get("weight_decay")) for g in groups for p in g["params"]}
         known = bool(self._optimizers)
         flags = [float(id(p) in decay) if known else np.nan for p in model.tensors]
         decays = [decay.get(id(p), np.nan) for p in model.tensors]
@@ -161,10 +161,12 @@ def rate_records(found: dict[str, list[float]]) -> list[Record]:
 def _rates(group: dict[str, Any]) -> list[float]:
     betas = group.get("betas") or (None, None)
     momentum = group.get("momentum") if betas[0] is None else betas[0]
-    return [number(v) for v in (group.get("lr"), momentum, group.get("weight_decay"), betas[1])]
+    return [
+        hyperparameter(v) for v in (group.get("lr"), momentum, group.get("weight_decay"), betas[1])
+    ]
 
 
-def number(value: Any) -> float:
+def hyperparameter(value: Any) -> float:
     """A hyper-parameter, which may be a tensor; NaN if it is none."""
     if type(value) is float:
         return value
@@ -174,11 +176,11 @@ def number(value: Any) -> float:
         return math.nan
 
 
-def _mark(optimizer: Any) -> Mark:
+def _mark(optimizer: Any) -> GradientVersions:
     groups = [group["params"] for group in optimizer.param_groups]
-    held = [p for group in groups for p in some(group) if p.grad is not None]
-    return Mark(held or _first_with_gradient(groups))
+    held = [p for group in groups for p in representatives(group) if p.grad is not None]
+    return GradientVersions(held or _first_with_gradient(groups))
 
 
 def _first_with_gradient(groups: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    return some([p for group in groups for p in group if p.grad is not None])
+    return representatives([p for group in groups for p in group if p.grad is not None])

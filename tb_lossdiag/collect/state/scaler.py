@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
 from tb_lossdiag.records import Record
 
@@ -28,10 +28,10 @@ def loss_scale(scaler: Any, optimizers: Sequence[Any]) -> float:
     return 1.0 if is_unscaled(scaler, optimizers) else float(scaler.get_scale())
 
 
-def scale(scaler: Any) -> Sample:
+def scale(scaler: Any) -> Measurement:
     """The loss scale alone, where steps are not watched or none is taken."""
     records = [Record(AMP_SCALE, ("",), np.array([float(scaler.get_scale())], np.float32))]
-    return Sample([], lambda _: records)
+    return Measurement([], lambda _: records)
 
 
 class ScaleWatch:

@@ -47,7 +47,7 @@ def is_whole(value: Any) -> bool:
     return all(placement.is_replicate() for placement in placements)
 
 
-def number(name: str, value: object) -> Number:
+def as_number(name: str, value: object) -> Number:
     """A loss or a weight: a float for what is on the host, else a 0-d tensor; tensors detached, several elements averaged.
 
     Args:
@@ -69,7 +69,7 @@ def number(name: str, value: object) -> Number:
 
 def scalar(name: str, value: object) -> Tensor:
     """The same as a 0-d tensor wherever it is."""
-    found = number(name, value)
+    found = as_number(name, value)
     return found if isinstance(found, Tensor) else torch.tensor(found, dtype=torch.float64)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tb_lossdiag.collect.buffers.norm_buffer import Rows
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import CheckUp, MeasuredCall, Subject, clear
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.collect.watch.check_up_schedule import Schedule
@@ -78,12 +78,12 @@ class Examiner:
         if self._running:
             self._attempt(lambda: self._check_up.before_step(closure=closure))
 
-    def after_step(self, rows: Rows, step: int, model: Parameters) -> None:
+    def after_step(self, rows: NormBuffer, step: int, model: Parameters) -> None:
         """It has ended its step, which gets this number."""
         if self._running:
             self._attempt(lambda: self._after_step(rows, step, model))
 
-    def _after_step(self, rows: Rows, step: int, model: Parameters) -> None:
+    def _after_step(self, rows: NormBuffer, step: int, model: Parameters) -> None:
         samples = self._check_up.after_step()
         self._running = False
         samples += self._host.guarded("element", lambda: self._elements(model)) or []
@@ -120,7 +120,7 @@ class Examiner:
             self._rounds.schedule.done(self._taken, cost, time.perf_counter())
         self._tell()
 
-    def _elements(self, model: Parameters) -> list[Sample]:
+    def _elements(self, model: Parameters) -> list[Measurement]:
         return [updates.elements(model.names, model.tensors)]
 
     def _tell(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters, nonfinite, norms
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
 from tb_lossdiag.records import Floats, Record
@@ -18,7 +18,7 @@ def gradients(
     model: Parameters,
     before_clip: tuple[Sequence[int], Tensor] | None,
     factor: float | Tensor = 1.0,
-) -> Sample:
+) -> Measurement:
     """Norms of a model's gradients before clipping and after unscaling, and of its trainable parameters.
 
     Args:
@@ -38,7 +38,7 @@ def gradients(
     def finish(arrays: Sequence[Floats]) -> list[Record]:
         return _records(model, held, trainable, arrays)
 
-    return Sample(tensors, finish)
+    return Measurement(tensors, finish)
 
 
 def require(model: Parameters) -> None:

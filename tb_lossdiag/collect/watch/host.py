@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from torch import nn
 
-from tb_lossdiag.collect.buffers.norm_buffer import Rows
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
-from tb_lossdiag.collect.state.measurement import Sample
-from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Host(Protocol):
     """What a watch needs of the writer's diagnostics."""
 
     clips: ClipLedger
-    optimizers: OptimizerWatch
+    optimizers: Optimizers
     guarded: Guard
     rounds: Rounds
 
@@ -36,7 +36,9 @@ class Host(Protocol):
         """Take facts in words."""
         ...
 
-    def sink(self, watch: Rows, step: int, samples: Sequence[Sample], *, own: bool) -> None:
+    def sink(
+        self, watch: NormBuffer, step: int, samples: Sequence[Measurement], *, own: bool
+    ) -> None:
         """Take samples of a step; `own`: they keep that step, whatever the window."""
         ...
 
@@ -45,11 +47,11 @@ class Host(Protocol):
         """The first step of a watch that begins now, unless it is named."""
         ...
 
-    def layers(self, watch: Rows, model: Parameters, module: nn.Module, step: int) -> None:
+    def layers(self, watch: NormBuffer, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
         ...
 
-    def stepped(self, watch: Rows, *, now: bool) -> None:
+    def stepped(self, watch: NormBuffer, *, now: bool) -> None:
         """A step has been taken; `now`: something in it must reach the file at once."""
         ...
 

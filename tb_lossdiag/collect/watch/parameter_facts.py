@@ -8,16 +8,16 @@ import numpy as np
 from torch import nn
 
 from tb_lossdiag.collect.clips.ledger import ClipLedger
-from tb_lossdiag.collect.state.optimizers import OptimizerWatch
+from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import Parameters, roles
 from tb_lossdiag.quantities import PARAMETER_CLIPPED, PARAMETER_ROLE, PARAMETER_SIZE
 from tb_lossdiag.records import Record
 
 
-class Layers:
+class ParameterFacts:
     """Remembers what was said of each model's parameters, to say it again only when it changes."""
 
-    def __init__(self, optimizers: OptimizerWatch, clips: ClipLedger) -> None:
+    def __init__(self, optimizers: Optimizers, clips: ClipLedger) -> None:
         """Nothing was said yet."""
         self._optimizers, self._clips = optimizers, clips
         self._said: dict[str, tuple[Any, ...]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import is_distributed, norms, own_part
 from tb_lossdiag.quantities import (
     GRADIENT_ABS_MAX,
@@ -60,17 +60,17 @@ def _some(tensor: Tensor, stride: int) -> Tensor:
     return whole if stride == 1 else whole.reshape(-1)[::stride]
 
 
-def weights(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Sample:
+def weights(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Measurement:
     """`PARAMETER_NORM` of trainable parameters, NaN for frozen ones."""
     return each(PARAMETER_NORM, names, trainable(tensors), norms(kept(tensors)))
 
 
-def update(names: tuple[str, ...], tensors: Sequence[Tensor], change: Tensor) -> Sample:
+def update(names: tuple[str, ...], tensors: Sequence[Tensor], change: Tensor) -> Measurement:
     """`UPDATE_NORM` of trainable parameters."""
     return each(UPDATE_NORM, names, trainable(tensors), change)
 
 
-def elements(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Sample:
+def elements(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Measurement:
     """Largest absolute element and share of zeros of each gradient."""
     where = [index for index, tensor in enumerate(tensors) if tensor.grad is not None]
     with torch.no_grad():
@@ -81,12 +81,12 @@ def elements(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Sample:
     def finish(arrays: Sequence[Floats]) -> list[Record]:
         return [*largest.finish(arrays[:1]), *zeros.finish(arrays[1:])]
 
-    return Sample([*largest.tensors, *zeros.tensors], finish)
+    return Measurement([*largest.tensors, *zeros.tensors], finish)
 
 
 def each(
     quantity: Quantity, names: tuple[str, ...], where: Sequence[int], values: Tensor
-) -> Sample:
+) -> Measurement:
     """One value for each of some parameters, NaN for the others."""
 
     def finish(arrays: Sequence[Floats]) -> list[Record]:
@@ -94,7 +94,7 @@ def each(
         row[list(where)] = arrays[0]
         return [Record(quantity, names, row)]
 
-    return Sample([values], finish)
+    return Measurement([values], finish)
 
 
 def _elements(grad: Tensor) -> tuple[Tensor, Tensor]:

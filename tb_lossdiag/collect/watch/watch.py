@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tb_lossdiag.collect.buffers.norm_buffer import Row, Rows
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer, StepInfo
 from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.check_up import Subject
-from tb_lossdiag.collect.ranks.divergence import Spread
-from tb_lossdiag.collect.ranks.sharded_buffer import ShardedRows
+from tb_lossdiag.collect.ranks.divergence import RankDivergence
+from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state import scaler
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import foreign, rates
 from tb_lossdiag.collect.state.parameters import Parameters, Places, norms, parameters
 from tb_lossdiag.collect.state.tracing import untraced
@@ -51,18 +51,18 @@ class Watch:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: NormBuffer,
         subject: Subject,
         host: Host,
         options: Options,
-        spread: Spread | None = None,
+        spread: RankDivergence | None = None,
     ) -> None:
         self.rows = rows
         self.counter = StepCounter(host.coming)
         self._origin = Origin()
         self.reloads = Reloads(subject.optimizer)
         self._spread = spread
-        self._absent = host.silent and not isinstance(rows, ShardedRows)
+        self._absent = host.silent and not isinstance(rows, ShardedNormBuffer)
         self._model, self._optimizer = subject.model, subject.optimizer
         self._host, self._options = host, options
         self._scale = None if subject.scaler is None else scaler.ScaleWatch(subject.scaler)
@@ -166,7 +166,7 @@ class Watch:
     @property
     def distant(self) -> bool:
         """Whether gradients cannot be taken here alone: another rank writes, or the parameters are sharded."""
-        return self._host.silent or type(self.rows) is not Rows
+        return self._host.silent or type(self.rows) is not NormBuffer
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
@@ -181,7 +181,7 @@ class Watch:
         """Recording took the time since then (of `time.perf_counter`); the step's record says so."""
         self._own += time.perf_counter() - start
 
-    def skipping(self) -> Sample | None:
+    def skipping(self) -> Measurement | None:
         """The loss scale, if no step has been taken since the last call: while a scaler skips, no hook of the step runs."""
         before, self._asked = self._asked, self._taken
         if self._scale is None or before != self._taken or not self._scale.scaler.is_enabled():
@@ -257,7 +257,7 @@ class Watch:
         count = self._taken + 1 - self._put_at
         times = (start - self._ended) / count, self._own / count
         groups = rates(self._optimizer, self.rows.name)
-        row = Row(step, time.time(), *times, where, bad, groups, count, self.counter.named)
+        row = StepInfo(step, time.time(), *times, where, bad, groups, count, self.counter.named)
         self._norms, self._own, self._ended = None, 0.0, start
         self._put_at = self._taken + 1
         self.rows.put(measured, row)
@@ -266,7 +266,7 @@ class Watch:
     def _sink_scale(self, step: int) -> None:
         assert self._scale is not None  # noqa: S101  (asked before)
         records = self._scale.records()
-        self._host.sink(self.rows, step, [Sample([], lambda _: records)], own=False)
+        self._host.sink(self.rows, step, [Measurement([], lambda _: records)], own=False)
 
     def _sink_clips(self, step: int) -> None:
         if (clips := self._host.clips.take()) is not None:
@@ -312,7 +312,7 @@ class Watch:
         self._norms = measured, where, broken(held, measured) if self._at_hand(measured) else None
 
     def _at_hand(self, measured: Tensor) -> bool:
-        return measured.is_cpu and not isinstance(self.rows, ShardedRows)
+        return measured.is_cpu and not isinstance(self.rows, ShardedNormBuffer)
 
     def _compare(self, gradient: Tensor) -> None:
         assert self._spread is not None  # noqa: S101  (asked before)
@@ -334,7 +334,7 @@ class Watch:
         if snapshot is None:
             return
         names, tensors = self._parameters.names, self._parameters.tensors
-        if isinstance(self.rows, ShardedRows):
+        if isinstance(self.rows, ShardedNormBuffer):
             self._host.guarded("update", lambda: self._add_updates(snapshot.norms()))
             return
         samples = self._host.guarded(
@@ -347,7 +347,7 @@ class Watch:
         self._host.sink(self.rows, step, samples or [], own=True)
 
     def _add_updates(self, change: Tensor) -> None:
-        if isinstance(self.rows, ShardedRows):
+        if isinstance(self.rows, ShardedNormBuffer):
             tensors = self._parameters.tensors
             where = updates.trainable(tensors)
             self.rows.also(UPDATE_NORM, where, change)
@@ -359,7 +359,7 @@ class Watch:
         news = foreign(self._optimizer, self._parameters, self.rows.name)
         if [float(r.values[0]) for r in news] != [float(r.values[0]) for r in self._said]:
             self._said = news
-            self._host.sink(self.rows, step, [Sample([], lambda _: news)], own=True)
+            self._host.sink(self.rows, step, [Measurement([], lambda _: news)], own=True)
 
     def _reread(self) -> None:
         """Look for parameters that came, went or were replaced."""

@@ -9,8 +9,15 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import Sighting, beside, counted, not_recorded, sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import (
+    Sighting,
+    at_steps,
+    columns,
+    counts_at,
+    not_recorded,
+    too_few,
+)
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -83,10 +90,8 @@ class ClipAfterStep:
         """Yield a finding per clip call that comes too late; the check-up speaks where no clip's order was recorded."""
         if q.CLIP_AFTER_STEP not in run and q.LATE_FACTOR not in run:
             raise not_recorded(q.CLIP_AFTER_STEP, q.LATE_FACTOR)
-        recorded = [
-            s for s in sightings(run, q.CLIP_AFTER_STEP) if len(s.steps) >= self.min_records
-        ]
-        checked = [s for s in sightings(run, q.LATE_FACTOR) if len(s.steps) >= self.min_check_ups]
+        recorded = [s for s in columns(run, q.CLIP_AFTER_STEP) if len(s.steps) >= self.min_records]
+        checked = [s for s in columns(run, q.LATE_FACTOR) if len(s.steps) >= self.min_check_ups]
         if not recorded and not checked:
             raise too_few(
                 self.min_records,
@@ -100,17 +105,17 @@ class ClipAfterStep:
             yield from self._checked(run, factor)
 
     def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
-        calls = counted(run, q.CLIP_CALLS, order.steps, order.column, 1.0)
+        calls = counts_at(run, q.CLIP_CALLS, order.steps, order.column, 1.0)
         late = np.clip(order.values, 0.0, 1.0)
         if (late > 0).sum() >= self.min_records and self._most(late * calls, calls):
             yield self._finding(q.CLIP_AFTER_STEP, order, late * calls, calls, _MESSAGE)
 
     def _checked(self, run: Run, factor: Sighting) -> Iterator[Finding]:
-        kept = beside(run, q.ZERO_GRADS, factor.steps, factor.column, 1.0) == 0
+        kept = at_steps(run, q.ZERO_GRADS, factor.steps, factor.column, 1.0) == 0
         smaller = factor.values < self.max_factor
-        came = beside(run, q.LATE_CLIPS, factor.steps, factor.column, 0.0) == 1
+        came = at_steps(run, q.LATE_CLIPS, factor.steps, factor.column, 0.0) == 1
         late = ((smaller | came) & ~kept).astype(float)
-        early = beside(run, q.CLIPS_SEEN, factor.steps, factor.column, 0.0) >= 1
+        early = at_steps(run, q.CLIPS_SEEN, factor.steps, factor.column, 0.0) >= 1
         clipped = np.maximum(late, early)
         if late.sum() >= self.min_check_ups and self._most(late, clipped):
             text = _SEEN if (smaller & ~kept).any() else _IDLE
@@ -126,10 +131,10 @@ class ClipAfterStep:
         ends = int(seen.steps[rows[0]]), int(seen.steps[rows[-1]])
         numbers = {"late": float(late.sum()), "clips": float(clips.sum())}
         message = text.format(
-            count=number(round(numbers["late"])),
-            all=number(round(numbers["clips"])),
+            count=short_number(round(numbers["late"])),
+            all=short_number(round(numbers["clips"])),
             first=str(ends[0]),
-            factor=number(float(seen.values[rows].min())),
+            factor=short_number(float(seen.values[rows].min())),
         )
         share = numbers["late"] / numbers["clips"]
         evidence = Evidence(quantity.name, seen.column, *ends, share, self.min_share)

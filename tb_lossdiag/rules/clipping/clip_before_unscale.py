@@ -11,15 +11,15 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import (
     Sighting,
+    at_steps,
     before,
-    beside,
-    counted,
+    columns,
+    counts_at,
     latest,
     not_recorded,
-    sightings,
     too_few,
 )
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -96,10 +96,10 @@ class ClipBeforeUnscale:
         if q.CLIP_BEFORE_UNSCALE not in run and q.CLIP_WHILE_SCALED not in run:
             raise not_recorded(q.CLIP_BEFORE_UNSCALE, q.CLIP_WHILE_SCALED)
         ledger = [
-            s for s in sightings(run, q.CLIP_BEFORE_UNSCALE) if len(s.steps) >= self.min_records
+            s for s in columns(run, q.CLIP_BEFORE_UNSCALE) if len(s.steps) >= self.min_records
         ]
         checked = [
-            s for s in sightings(run, q.CLIP_WHILE_SCALED) if len(s.steps) >= self.min_check_ups
+            s for s in columns(run, q.CLIP_WHILE_SCALED) if len(s.steps) >= self.min_check_ups
         ]
         if not ledger and not checked:
             raise too_few(
@@ -111,8 +111,8 @@ class ClipBeforeUnscale:
             yield from self._checked(run, order)
 
     def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
-        calls = counted(run, q.CLIP_CALLS, order.steps, order.column, 1.0)
-        bound = beside(run, q.CLIP_MAX_NORM, order.steps, order.column)
+        calls = counts_at(run, q.CLIP_CALLS, order.steps, order.column, 1.0)
+        bound = at_steps(run, q.CLIP_MAX_NORM, order.steps, order.column)
         scale = latest(run, q.AMP_SCALE, order.steps)
         harmless = (scale <= 1) | (bound >= self.min_scaled_bound * scale)
         early = np.where(harmless, 0.0, np.clip(order.values, 0.0, 1.0) * calls)
@@ -120,8 +120,8 @@ class ClipBeforeUnscale:
 
     def _checked(self, run: Run, order: Sighting) -> Iterator[Finding]:
         at = order.steps, order.column
-        unscale = beside(run, q.UNSCALE_FACTOR, *at)
-        left = beside(run, q.STEP_NORM, *at) / (beside(run, q.BACKWARD_NORM, *at) * unscale)
+        unscale = at_steps(run, q.UNSCALE_FACTOR, *at)
+        left = at_steps(run, q.STEP_NORM, *at) / (at_steps(run, q.BACKWARD_NORM, *at) * unscale)
         strong = ~(left >= self.max_coefficient) & (unscale != 1)
         early = ((order.values > 0) & strong).astype(float)
         clips = np.maximum(early, order.values == 0)
@@ -150,10 +150,10 @@ class ClipBeforeUnscale:
 def _message(quantity: Quantity, numbers: dict[str, float], first: int) -> Text:
     what = _CLIPS if quantity is q.CLIP_BEFORE_UNSCALE else _CHECK_UPS
     scale = numbers.get("scale")
-    factor = Text("") if scale is None else _FACTOR.format(scale=number(scale))
+    factor = Text("") if scale is None else _FACTOR.format(scale=short_number(scale))
     words = {
-        "count": number(round(numbers["early"])),
-        "all": number(round(numbers["clips"])),
+        "count": short_number(round(numbers["early"])),
+        "all": short_number(round(numbers["clips"])),
         "first": str(first),
     }
     return _MESSAGE.format(what=what, factor=factor, **words)
@@ -161,8 +161,10 @@ def _message(quantity: Quantity, numbers: dict[str, float], first: int) -> Text:
 
 def _advice(scale: float, bound: float) -> Text:
     known = bool(np.isfinite(bound) and bound > 0)
-    max_norm = number(bound) if known else "1.0"
+    max_norm = short_number(bound) if known else "1.0"
     effect = Text("")
     if known and np.isfinite(scale) and scale > 1:
-        effect = _EFFECT.format(max_norm=max_norm, scale=number(scale), true=number(bound / scale))
+        effect = _EFFECT.format(
+            max_norm=max_norm, scale=short_number(scale), true=short_number(bound / scale)
+        )
     return _ADVICE.format(max_norm=max_norm, effect=effect)

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import loss_broke_at, sightings
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import columns, loss_broke_at
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -71,7 +71,7 @@ class ClipPoison:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per clip call that met a broken norm first."""
-        for column, steps, counts in sightings(run, q.CLIP_NONFINITE):
+        for column, steps, counts in columns(run, q.CLIP_NONFINITE):
             rows = np.flatnonzero(counts > 0)
             if counts.sum() < self.min_clips or self._skipped(run, float(counts.sum())):
                 continue
@@ -82,7 +82,7 @@ class ClipPoison:
 
     def _skipped(self, run: Run, clips: float) -> bool:
         """Whether a GradScaler skipped about as many steps."""
-        skipped = sum(float(seen.values.sum()) for seen in sightings(run, q.AMP_SKIPPED))
+        skipped = sum(float(seen.values.sum()) for seen in columns(run, q.AMP_SKIPPED))
         return q.AMP_SKIPPED in run and clips - skipped <= self.max_unexplained
 
     def _finding(
@@ -98,7 +98,7 @@ class ClipPoison:
         spread = Text("")
         if broken and 0 < broken[0] < broken[1]:
             spread = _SPREAD.format(broken=str(broken[0]), all=str(broken[1]))
-        words = {"count": number(clips), "first": str(ends[0])}
+        words = {"count": short_number(clips), "first": str(ends[0])}
         message = _MESSAGE.format(spread=spread, after=after, **words)
         evidence = Evidence(q.CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
         severity = self.severity if damaged else Severity.INFO

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.clips import Clips, ledger
+from tb_lossdiag.analysis.clips import ClipSeries, ledger
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.weighted import quantile
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -82,7 +82,7 @@ class ClipThresholdDrift:
         for clips in every:
             yield from self._judge(run, clips)
 
-    def _judge(self, run: Run, clips: Clips) -> Iterator[Finding]:
+    def _judge(self, run: Run, clips: ClipSeries) -> Iterator[Finding]:
         cut = self._cut(clips)
         if cut is None:
             return
@@ -93,7 +93,7 @@ class ClipThresholdDrift:
         if low <= self.max_low and high >= self.min_high:
             yield self._finding(run, one, two, (shares[0], shares[1]))
 
-    def _cut(self, clips: Clips) -> int | None:
+    def _cut(self, clips: ClipSeries) -> int | None:
         """First record after the cut that separates the shares best (most variance between the sides)."""
         calls, acted = np.cumsum(clips.calls), np.cumsum(clips.bound)
         all_calls, all_acted = calls[-1], acted[-1]
@@ -108,7 +108,9 @@ class ClipThresholdDrift:
         score = np.where(ok & np.isfinite(score), score, -1.0)
         return int(np.argmax(score)) + 1 if score.max() > 0 else None
 
-    def _finding(self, run: Run, one: Clips, two: Clips, shares: tuple[float, float]) -> Finding:
+    def _finding(
+        self, run: Run, one: ClipSeries, two: ClipSeries, shares: tuple[float, float]
+    ) -> Finding:
         up, at = shares[1] > shares[0], int(two.steps[0])
         worse = up and self._loss_rose(run, at)
         numbers = {
@@ -117,7 +119,7 @@ class ClipThresholdDrift:
             "max_norm": quantile(two.bounds, two.calls, 0.5),
             "p90": quantile(two.norms, two.calls, 0.9),
         }
-        words = {key: number(value) for key, value in numbers.items()} | {"at": str(at)}
+        words = {key: short_number(value) for key, value in numbers.items()} | {"at": str(at)}
         words |= {"before": f"{100 * shares[0]:.0f}", "after": f"{100 * shares[1]:.0f}"}
         rising = _RISING if worse else Text("")
         message = _MESSAGE.format(loss=rising, **words)

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.clips import Clips, at_bound, inferred, ledger
+from tb_lossdiag.analysis.clips import ClipSeries, at_bound, inferred, ledger
 from tb_lossdiag.analysis.columns import not_recorded, too_few
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.weighted import quantile
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -114,15 +114,15 @@ class ConstantClipping:
         else:
             raise not_recorded(q.CLIP_GLOBAL_NORM, q.BACKWARD_NORM)
 
-    def _settled(self, every: list[Clips]) -> list[Clips]:
+    def _settled(self, every: list[ClipSeries]) -> list[ClipSeries]:
         return [clips.settled(self.skipped) for clips in every]
 
-    def _share(self, run: Run, clips: Clips) -> float:
+    def _share(self, run: Run, clips: ClipSeries) -> float:
         """Share of the steps that end at the bound; of the check-ups, where the steps are not known."""
         share = at_bound(run, clips, self.skipped, self.min_records)
         return clips.share if np.isnan(share) else share
 
-    def _judge(self, run: Run, clips: Clips, share: float) -> Iterator[Finding]:
+    def _judge(self, run: Run, clips: ClipSeries, share: float) -> Iterator[Finding]:
         calls = clips.calls
         middle = quantile(clips.coefficients, calls, 0.5)
         if share <= self.min_share or not middle < self.max_coefficient:
@@ -136,11 +136,11 @@ class ConstantClipping:
         }
         yield self._finding(run, clips, numbers)
 
-    def _finding(self, run: Run, clips: Clips, numbers: dict[str, float]) -> Finding:
-        words = {key: number(value) for key, value in numbers.items()}
+    def _finding(self, run: Run, clips: ClipSeries, numbers: dict[str, float]) -> Finding:
+        words = {key: short_number(value) for key, value in numbers.items()}
         words |= {
             "percent": f"{100 * numbers['share']:.0f}",
-            "records": number(clips.calls.sum()),
+            "records": short_number(clips.calls.sum()),
         }
         what = _CLIPS if clips.quantity is q.CLIP_GLOBAL_NORM else _CHECK_UPS
         message = _MESSAGE.format(what=what, **words)
@@ -158,7 +158,7 @@ def _advice(run: Run, numbers: dict[str, float], words: dict[str, str]) -> Text:
     keep = (
         _FACTOR.format(**words)
         if lr is None
-        else _RATE.format(lr=number(lr * numbers["coefficient"]), now=number(lr))
+        else _RATE.format(lr=short_number(lr * numbers["coefficient"]), now=short_number(lr))
     )
     kind = _FAMILIES[family(run)]
     return _ADVICE.format(family=kind.format(rate=keep, **words), **words)

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.clips import Clips, ledger
+from tb_lossdiag.analysis.clips import ClipSeries, ledger
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.weighted import quantile
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -66,7 +66,7 @@ class IdleClipping:
             if not clips.bound.any():
                 yield from self._judge(clips, largest)
 
-    def _judge(self, clips: Clips, largest: float) -> Iterator[Finding]:
+    def _judge(self, clips: ClipSeries, largest: float) -> Iterator[Finding]:
         p99 = quantile(clips.norms, clips.calls, 0.99)
         bound = float(clips.bounds.min())
         if not np.isfinite(bound) or p99 <= 0 or bound < max(self.min_distance * p99, largest):
@@ -77,11 +77,11 @@ class IdleClipping:
             "p99": p99,
             "highest": largest,
         }
-        words = {key: number(value) for key, value in numbers.items()}
+        words = {key: short_number(value) for key, value in numbers.items()}
         ends = int(clips.steps[0]), int(clips.steps[-1])
         evidence = Evidence(
             q.CLIP_GLOBAL_NORM.name, clips.column, *ends, p99, bound / self.min_distance
         )
-        advice = _ADVICE.format(bound=number(2 * p99))
+        advice = _ADVICE.format(bound=short_number(2 * p99))
         message = _MESSAGE.format(**words)
         yield Finding(self.code, self.severity, clips.column, (evidence,), message, advice, numbers)

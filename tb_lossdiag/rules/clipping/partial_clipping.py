@@ -13,7 +13,7 @@ from tb_lossdiag.analysis.clips import BY_VALUE
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.parameters import compact, global_norm, listed
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -102,7 +102,7 @@ class PartialClipping:
             "all": str(len(trained)),
             "names": listed(patterns),
             "percent": f"{100 * part:.0f}",
-            "max_norm": number(bound),
+            "max_norm": short_number(bound),
             "over": str(int(over.sum())),
             "records": str(len(out)),
         }
@@ -114,7 +114,7 @@ class PartialClipping:
             patterns[0] if len(patterns) == 1 else "",
             (Evidence(q.GRADIENT_NORM.name, loudest, *ends, float(over.mean()), self.min_over),),
             _MESSAGE.format(**words),
-            _ADVICE.format(max_norm=number(bound), names=listed(patterns, 2)),
+            _ADVICE.format(max_norm=short_number(bound), names=listed(patterns, 2)),
             {"parameters": len(left), "share": part},
         )
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.clips import Clips, inferred
-from tb_lossdiag.analysis.columns import sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.clips import ClipSeries, inferred
+from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -62,7 +62,7 @@ class UnrecordedClipping:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose clips are not recorded."""
-        every = [*sightings(run, q.BACKWARD_NORM), *sightings(run, q.STEP_NORM)]
+        every = [*columns(run, q.BACKWARD_NORM), *columns(run, q.STEP_NORM)]
         if min((len(seen.steps) for seen in every), default=0) < self.min_check_ups:
             raise too_few(self.min_check_ups, Text("check-ups"))
         if q.CLIP_GLOBAL_NORM in run:
@@ -71,13 +71,15 @@ class UnrecordedClipping:
             if clips.bound.sum() >= self.min_check_ups:
                 yield self._finding(clips)
 
-    def _finding(self, clips: Clips) -> Finding:
+    def _finding(self, clips: ClipSeries) -> Finding:
         rows = np.flatnonzero(clips.bound)
         ends = int(clips.steps[rows[0]]), int(clips.steps[rows[-1]])
         bound = float(clips.bounds[0])
-        message = _MESSAGE.format(count=str(len(rows)), all=str(len(clips)), max_norm=number(bound))
+        message = _MESSAGE.format(
+            count=str(len(rows)), all=str(len(clips)), max_norm=short_number(bound)
+        )
         evidence = Evidence(q.STEP_NORM.name, clips.column, *ends, bound)
-        advice = _ADVICE.format(max_norm=number(bound))
+        advice = _ADVICE.format(max_norm=short_number(bound))
         return Finding(
             self.code,
             self.severity,

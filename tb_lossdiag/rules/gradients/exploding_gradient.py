@@ -15,7 +15,7 @@ from tb_lossdiag.analysis.non_finite import last_finite
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, gradient_norm, table_norm
 from tb_lossdiag.analysis.sparse import held
 from tb_lossdiag.analysis.spikes import grouped
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
 from tb_lossdiag.run import Run
@@ -179,9 +179,9 @@ class ExplodingGradient:
         layer = gradient.columns[int(np.argmax(np.nan_to_num(growth, nan=-1.0)))]
         message = text.format(
             last=str(ends[1]),
-            high=number(high),
-            times=number(times),
-            low=number(low),
+            high=short_number(high),
+            times=short_number(times),
+            low=short_number(low),
             first=str(ends[0]),
             layer=layer,
         )
@@ -217,6 +217,6 @@ def _advice(run: Run, low: float) -> Text:
     calm = np.isfinite(low)
     cause, bound = (_LATE, _BOUND) if calm else (_EARLY, _NO_BOUND)
     kind = _FAMILIES[family(run)]
-    bound = bound.format(low=number(low))
-    most = number(low) if calm else "1"
+    bound = bound.format(low=short_number(low))
+    most = short_number(low) if calm else "1"
     return _ADVICE.format(cause=cause, bound=bound, family=kind, max_norm=most)

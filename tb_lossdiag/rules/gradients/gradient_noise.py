@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve_of
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -120,15 +120,15 @@ class GradientNoise:
         if scale < self.min_ratio * big:
             return
         words = {
-            "batch": number(big),
-            "parts": number(count),
-            "scale": number(float(f"{scale:.1g}")),
-            "times": number(float(f"{scale / big:.1g}")),
+            "batch": short_number(big),
+            "parts": short_number(count),
+            "scale": short_number(float(f"{scale:.1g}")),
+            "times": short_number(float(f"{scale / big:.1g}")),
             "records": str(len(steps)),
         }
         ends = int(steps[0]), int(steps[-1])
         evidence = Evidence(q.BACKWARD_NORM.name, name, *ends, scale / big, self.min_ratio)
-        advice = _ADVICE.format(parts=number(count), more=number(4 * count))
+        advice = _ADVICE.format(parts=short_number(count), more=short_number(4 * count))
         message = _MESSAGE.format(**words)
         numbers = {"scale": scale, "batch": big}
         yield Finding(self.code, self.severity, name, (evidence,), message, advice, numbers)

@@ -12,7 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.parameters import Family, family, listed, table_norm
 from tb_lossdiag.analysis.spikes import Jumps, grouped, suspects
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.run import Run
@@ -165,9 +165,9 @@ class GradientSpike:
             "count": str(counts[0]),
             "step": str(top.step),
             "layer": top.layer,
-            "peak": number(top.peak),
-            "times": number(top.peak / top.level),
-            "level": number(top.level),
+            "peak": short_number(top.peak),
+            "times": short_number(top.peak / top.level),
+            "level": short_number(top.level),
             "layers": str(counts[1]),
             "all": str(counts[2]),
         }
@@ -187,6 +187,6 @@ def _advice(run: Run, names: list[str], seen: tuple[int, float, bool]) -> Text:
     step, bound, harmful = seen
     many = len(names) > len(run[q.GRADIENT_NORM].columns) / 2
     where = _GLOBAL if many else _LOCAL.format(names=listed(names, 3))
-    guard = _CLIP.format(bound=number(float(f"{bound:.1g}"))) if harmful else _CLIPS
+    guard = _CLIP.format(bound=short_number(float(f"{bound:.1g}"))) if harmful else _CLIPS
     kind = _FAMILIES[family(run)]
     return _ADVICE.format(where=where, step=step, guard=guard, family=kind)

@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.levels import Bools, Span, longest, median
 from tb_lossdiag.analysis.parameters import matrices, parts
 from tb_lossdiag.analysis.progress import below_baseline
 from tb_lossdiag.analysis.sparse import Held, held
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Steps
 from tb_lossdiag.run import Run
@@ -166,9 +166,9 @@ class VanishingGradient:
         times = float(ratio[high] / ratio[low])
         words = {"first": names[low], "last": names[high]}
         message = _MESSAGE.format(
-            times=number(times),
-            low=number(float(ratio[low])),
-            high=number(float(ratio[high])),
+            times=short_number(times),
+            low=short_number(float(ratio[low])),
+            high=short_number(float(ratio[high])),
             records=str(span.size),
             **words,
         )

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import sightings
+from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.parameters import compact, listed, sizes
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Table
 from tb_lossdiag.run import Run
@@ -98,7 +98,7 @@ class EverythingFrozen:
     def _held(self, run: Run, table: Table) -> Bools:
         """bool[C]: parameters that an optimizer ever held."""
         ever = {
-            each.column: bool((each.values > 0).any()) for each in sightings(run, q.PARAMETER_HELD)
+            each.column: bool((each.values > 0).any()) for each in columns(run, q.PARAMETER_HELD)
         }
         return np.array([ever.get(name, False) for name in table.columns], bool)
 
@@ -107,7 +107,7 @@ class EverythingFrozen:
         part = float(np.nansum(elements[free]) / max(float(np.nansum(elements[known])), 1.0))
         if 0 < part < self.min_share:
             words = {"count": str(int(free.sum())), "all": str(int(known.sum()))}
-            words["percent"] = number(100 * part)
+            words["percent"] = short_number(100 * part)
             yield self._finding(run, _FEW, words, free, Severity.INFO)
 
     def _finding(
@@ -134,6 +134,6 @@ class EverythingFrozen:
 
 def _trains_something_else(run: Run) -> bool:
     """Whether every tensor that the optimizers hold lies outside the model."""
-    foreign = [each.values[-1] for each in sightings(run, q.FOREIGN_PARAMETERS) if len(each.values)]
-    held = [each.values[-1] for each in sightings(run, q.HELD_PARAMETERS) if len(each.values)]
+    foreign = [each.values[-1] for each in columns(run, q.FOREIGN_PARAMETERS) if len(each.values)]
+    held = [each.values[-1] for each in columns(run, q.HELD_PARAMETERS) if len(each.values)]
     return bool(foreign) and sum(foreign) >= sum(held) > 0

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import before, sightings
+from tb_lossdiag.analysis.columns import before, columns
 from tb_lossdiag.analysis.parameters import compact, listed
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -71,7 +71,7 @@ class ForeignOptimizer:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose optimizer holds something else."""
-        for column, steps, foreign in sightings(run, q.FOREIGN_PARAMETERS):
+        for column, steps, foreign in columns(run, q.FOREIGN_PARAMETERS):
             held = before(run, q.HELD_PARAMETERS, int(steps[-1]), column) if len(steps) else 0.0
             if not len(steps) or foreign[-1] < self.min_foreign or not held > 0:
                 continue
@@ -86,22 +86,22 @@ class ForeignOptimizer:
 
     def _moves(self, run: Run, column: str) -> bool:
         """Whether the watched model changes all the same, as where full-precision copies are written back into it."""
-        norms = [s.values for s in sightings(run, q.PARAMETER_NORM) if _of(s.column, column, run)]
+        norms = [s.values for s in columns(run, q.PARAMETER_NORM) if _of(s.column, column, run)]
         return any(len(v) > 1 and np.ptp(v) > self.max_drift * v.max() for v in norms)
 
     def _lost(self, run: Run, first: int) -> list[str]:
         """Parameters with gradients that no optimizer holds and, since this step, nothing moves."""
         if q.GRADIENT_NORM not in run or q.PARAMETER_HELD not in run:
             return []
-        norms = {s.column: s.values[s.steps >= first] for s in sightings(run, q.PARAMETER_NORM)}
+        norms = {s.column: s.values[s.steps >= first] for s in columns(run, q.PARAMETER_NORM)}
         still = {
             name
             for name, v in norms.items()
             if len(v) > 1 and np.ptp(v) <= self.max_drift * v.max()
         }
-        flags = [each for each in sightings(run, q.PARAMETER_HELD) if len(each.values)]
+        flags = [each for each in columns(run, q.PARAMETER_HELD) if len(each.values)]
         held = {each.column for each in flags if each.values[-1] > 0}
-        graded = [each.column for each in sightings(run, q.GRADIENT_NORM) if len(each.values)]
+        graded = [each.column for each in columns(run, q.GRADIENT_NORM) if len(each.values)]
         return [name for name in graded if name not in held and name in still]
 
     def _finding(
@@ -116,8 +116,8 @@ class ForeignOptimizer:
         everything = run[q.GRADIENT_NORM].columns if q.GRADIENT_NORM in run else ()
         text = _NONE if foreign >= held else _SOME
         message = text.format(
-            held=number(held),
-            foreign=number(foreign),
+            held=short_number(held),
+            foreign=short_number(foreign),
             count=str(len(lost)),
             names=listed(compact(lost, everything)),
         )
@@ -135,5 +135,5 @@ def _of(name: str, column: str, run: Run) -> bool:
 
 def _trainable(run: Run) -> bool:
     """Whether the run has a trainable parameter, as far as is known."""
-    flags = [each.values[-1] for each in sightings(run, q.PARAMETER_TRAINABLE) if len(each.values)]
+    flags = [each.values[-1] for each in columns(run, q.PARAMETER_TRAINABLE) if len(each.values)]
     return not flags or max(flags) > 0

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import beside, sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import at_steps, columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -79,8 +79,8 @@ class MissingZeroGrad:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose gradients pile up."""
         judged = False
-        for column, steps, carried in sightings(run, q.CARRIED_NORM):
-            single = beside(run, q.BACKWARDS, steps, column, 1.0) == 1
+        for column, steps, carried in columns(run, q.CARRIED_NORM):
+            single = at_steps(run, q.BACKWARDS, steps, column, 1.0) == 1
             if single.sum() >= self.min_check_ups:
                 judged = True
                 yield from self._judge(run, column, steps[single], carried[single])
@@ -88,8 +88,8 @@ class MissingZeroGrad:
             raise too_few(self.min_check_ups, Text("check-ups with one backward per step"))
 
     def _judge(self, run: Run, column: str, steps: Steps, carried: Doubles) -> Iterator[Finding]:
-        reset = beside(run, q.ZERO_GRADS, steps, column, 0.0) >= 1
-        after = beside(run, q.FIRST_BACKWARD_NORM, steps, column)
+        reset = at_steps(run, q.ZERO_GRADS, steps, column, 0.0) >= 1
+        after = at_steps(run, q.FIRST_BACKWARD_NORM, steps, column)
         large = (carried > 0) & ~(carried < self.min_carried * after)
         rows = np.flatnonzero(large & ~reset)
         share = len(rows) / len(steps)
@@ -99,8 +99,8 @@ class MissingZeroGrad:
         message = _MESSAGE.format(
             count=str(len(rows)),
             all=str(len(steps)),
-            carried=number(float(carried[rows[0]])),
-            after=number(float(carried[rows[-1]])),
+            carried=short_number(float(carried[rows[0]])),
+            after=short_number(float(carried[rows[-1]])),
         )
         evidence = Evidence(q.CARRIED_NORM.name, column, *ends, share, self.min_share)
         numbers = {"check_ups": len(rows), "share": share}

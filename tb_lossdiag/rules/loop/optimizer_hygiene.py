@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import before, sightings
+from tb_lossdiag.analysis.columns import before, columns
 from tb_lossdiag.analysis.parameters import listed
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Role
 from tb_lossdiag.run import Run
 
@@ -62,7 +62,7 @@ class OptimizerHygiene:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names the parameters."""
-        decays = [each for each in sightings(run, q.PARAMETER_DECAY) if len(each.values)]
+        decays = [each for each in columns(run, q.PARAMETER_DECAY) if len(each.values)]
         if not decays:
             raise NotEnough(Text("an optimizer that holds parameters"))
         frozen = _ever_frozen(run)
@@ -75,7 +75,7 @@ class OptimizerHygiene:
             )
         }
         found: dict[Role, list[str]] = {Role.BIAS: [], Role.NORM: [], Role.EMBEDDING: []}
-        for name, _, roles in sightings(run, q.PARAMETER_ROLE):
+        for name, _, roles in columns(run, q.PARAMETER_ROLE):
             if name in pulled and len(roles) and roles[-1] in found:
                 found[Role(int(roles[-1]))].append(name)
         if sum(map(len, found.values())) >= self.min_parameters:
@@ -85,7 +85,7 @@ class OptimizerHygiene:
         names = [name for each in found.values() for name in each]
         decay = float(np.median([pulled[name] for name in names]))
         message = _MESSAGE.format(
-            decay=number(decay),
+            decay=short_number(decay),
             biases=str(len(found[Role.BIAS])),
             norms=str(len(found[Role.NORM])),
             embeddings=str(len(found[Role.EMBEDDING])),
@@ -94,7 +94,7 @@ class OptimizerHygiene:
         optimizer = run.facts.get("optimizer", "")
         coupled = _COUPLED if optimizer == "Adam" else Text("")
         words = {
-            "decay": number(decay),
+            "decay": short_number(decay),
             "optimizer": optimizer if optimizer.isidentifier() and optimizer != "Adam" else "AdamW",
         }
         advice = _ADVICE.format(coupled=coupled, **words)

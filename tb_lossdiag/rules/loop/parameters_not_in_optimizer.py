@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import sightings
+from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.parameters import compact, listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
@@ -132,5 +132,5 @@ class ParametersNotInOptimizer:
 
 def _frozen(run: Run) -> set[str]:
     """Parameters that were never trainable; a gradient they have is an old one."""
-    seen = sightings(run, q.PARAMETER_TRAINABLE)
+    seen = columns(run, q.PARAMETER_TRAINABLE)
     return {each.column for each in seen if len(each.values) and not each.values.any()}

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -105,8 +105,8 @@ class SchedulerMisuse:
         if last == len(rates) - 1 or tail < self.min_dead:
             return None
         words = {
-            "peak": number(float(rates.max())),
-            "end": number(float(rates[last + 1])),
+            "peak": short_number(float(rates.max())),
+            "end": short_number(float(rates[last + 1])),
             "at": str(int(steps[last + 1])),
             "percent": f"{100 * tail:.0f}",
         }
@@ -126,7 +126,7 @@ class SchedulerMisuse:
         if returns < self.min_returns:
             return None
         ends = int(steps[0]), int(steps[-1])
-        message = _WAVES.format(returns=str(returns), peak=number(float(rates.max())))
+        message = _WAVES.format(returns=str(returns), peak=short_number(float(rates.max())))
         numbers = {"returns": returns, "peak": float(rates.max())}
         return self._finding(run, self.severity, (ends, message), numbers, Text(""))
 
@@ -143,14 +143,14 @@ class SchedulerMisuse:
         group = table.columns[int(np.argmax(np.nan_to_num(table.values, nan=-1.0).max(axis=0)))]
         bound = self.max_dead * numbers["peak"]
         evidence = Evidence(q.LEARNING_RATE.name, group, *ends, None, bound)
-        steps = number(float(np.ptp(table.steps)) + 1)
+        steps = short_number(float(np.ptp(table.steps)) + 1)
         advice = _LENGTH.format(steps=steps, decay=decay)
         return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
 
     def _early(self, run: Run) -> Finding | None:
         """An information if the scheduler went first; a GradScaler may have skipped the optimizer's first step."""
-        scaled = any((each.values > 1).any() for each in sightings(run, q.AMP_SCALE))
-        for column, steps, early in sightings(run, q.SCHEDULER_EARLY):
+        scaled = any((each.values > 1).any() for each in columns(run, q.AMP_SCALE))
+        for column, steps, early in columns(run, q.SCHEDULER_EARLY):
             if not scaled and (early > 0).any():
                 at = int(steps[np.flatnonzero(early > 0)[0]])
                 evidence = Evidence(q.SCHEDULER_EARLY.name, column, at, at, 1.0, 0.0)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import not_recorded, sightings
+from tb_lossdiag.analysis.columns import columns, not_recorded
 from tb_lossdiag.analysis.levels import Bools, Span, spans
 from tb_lossdiag.analysis.parameters import gradient_norm, rate
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
@@ -106,12 +106,12 @@ class StepChangesNothing:
         yield from found
 
     def _long_enough(self, run: Run, norms: bool) -> bool:
-        seen = [(each.steps, self.min_check_ups) for each in sightings(run, q.UNCHANGED_SHARE)]
+        seen = [(each.steps, self.min_check_ups) for each in columns(run, q.UNCHANGED_SHARE)]
         seen += [(run[q.PARAMETER_NORM].steps[1:], self.min_records)] if norms else []
         return any(len(at) >= least and np.ptp(at) >= self.min_steps for at, least in seen)
 
     def _by_check_ups(self, run: Run) -> Iterator[Finding]:
-        for column, steps, share in sightings(run, q.UNCHANGED_SHARE):
+        for column, steps, share in columns(run, q.UNCHANGED_SHARE):
             span = self._stretch(run, share >= self.min_share, steps, self.min_check_ups)
             if span is not None:
                 evidence = self._evidence(q.UNCHANGED_SHARE, column, steps, span)
@@ -155,10 +155,10 @@ class StepChangesNothing:
     def _cause(self, run: Run, step: int) -> Text:
         if rate(run, step) == 0:
             return _ZERO_RATE
-        held = [bool((each.values > 0).any()) for each in sightings(run, q.PARAMETER_HELD)]
+        held = [bool((each.values > 0).any()) for each in columns(run, q.PARAMETER_HELD)]
         if held and not any(held):
             return _NOT_HELD
-        skipped = sum(float(each.values.sum()) for each in sightings(run, q.AMP_SKIPPED))
+        skipped = sum(float(each.values.sum()) for each in columns(run, q.AMP_SKIPPED))
         return _SKIPPED if skipped >= self.min_check_ups else _OTHERWISE
 
 

@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.levels import Span, longest, median
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.trouble import goes_wrong, never_fell
 from tb_lossdiag.analysis.updates import Updates, best, growth
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -152,7 +152,7 @@ class UpdateTooLarge:
         window = grown.first, grown.half
         evidence = Evidence(q.PARAMETER_NORM.name, grown.layer, *window, times, self.min_thrown)
         message = _THROWN.format(
-            start=number(grown.start), end=number(grown.end), layer=grown.layer
+            start=short_number(grown.start), end=short_number(grown.end), layer=grown.layer
         )
         factor = float(np.clip(10 * times, 10, 1000))
         numbers = {"growth": times, "factor": factor}
@@ -166,7 +166,7 @@ class UpdateTooLarge:
         typical = float(median(ratio[span.records]))
         ends = span.ends(updates.steps)
         layer = updates.most_moved(span)
-        words = {"ratio": number(typical), "records": str(span.size), "layer": layer}
+        words = {"ratio": short_number(typical), "records": str(span.size), "layer": layer}
         more = _TROUBLE if trouble else _NOTHING
         least = _NOTHING if updates.exact else _LEAST
         message = _MESSAGE.format(trouble=more, least=least, **words)
@@ -191,9 +191,9 @@ def _advice(run: Run, factor: float) -> Text:
         Text("")
         if lr is None
         else Text(" (`lr={less}` instead of {now})").format(
-            less=number(lr / factor), now=number(lr)
+            less=short_number(lr / factor), now=short_number(lr)
         )
     )
     kind = _FAMILIES[family(run)]
-    much = number(float(f"{factor:.1g}"))
+    much = short_number(float(f"{factor:.1g}"))
     return _ADVICE.format(factor=much, rate=at, family=kind)

@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Span, median, spans
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.updates import Updates, estimated, exact, growth
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -126,8 +126,8 @@ class UpdateTooSmall:
         each = median(updates.ratios[span.records], axis=0)
         layer = updates.columns[int(np.argmin(np.nan_to_num(each, nan=np.inf)))]
         most = Text("") if updates.exact else _MOST
-        words = {"ratio": number(typical), "records": str(span.size)}
-        words["percent"] = number(100 * max(fall, 0.0))
+        words = {"ratio": short_number(typical), "records": str(span.size)}
+        words["percent"] = short_number(100 * max(fall, 0.0))
         message = _MESSAGE.format(most=most, **words)
         evidence = [Evidence(updates.source.name, layer, *ends, typical, self.min_ratio)]
         if q.LEARNING_RATE in run:
@@ -167,7 +167,7 @@ def _advice(run: Run, typical: float) -> Text:
     times = min(1e-3 / max(typical, 1e-12), 1e4)
     change = _MORE
     if lr is not None:
-        more = number(float(f"{lr * times:.1g}"))
-        change = _RATE.format(lr=number(lr), more=more) if lr > 0 else _ZERO
+        more = short_number(float(f"{lr * times:.1g}"))
+        change = _RATE.format(lr=short_number(lr), more=more) if lr > 0 else _ZERO
     kind = _FAMILIES[family(run)]
     return _ADVICE.format(rate=change, family=kind)

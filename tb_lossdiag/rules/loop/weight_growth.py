@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import sightings, too_few
+from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.levels import Bools, level, median
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, sizes, weights
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.run import Run
@@ -115,7 +115,7 @@ class WeightGrowth:
         layer = names[int(np.argmax(each))]
         numbers = {"start": start, "end": end, "factor": end / start}
         numbers["layer_factor"] = float(each.max())
-        words = {key: number(value) for key, value in numbers.items()}
+        words = {key: short_number(value) for key, value in numbers.items()}
         ends = int(norm.steps[0]), int(norm.steps[-1])
         evidence = Evidence(q.PARAMETER_NORM.name, layer, *ends, float(each.max()), self.min_growth)
         message = _MESSAGE.format(layer=layer, **words)
@@ -123,10 +123,10 @@ class WeightGrowth:
 
 
 def _advice(run: Run) -> Text:
-    decays = [float(each.values[-1]) for each in sightings(run, q.WEIGHT_DECAY) if len(each.values)]
+    decays = [float(each.values[-1]) for each in columns(run, q.WEIGHT_DECAY) if len(each.values)]
     now = max(decays, default=0.0)
     if now > 0:
-        decay = _WEAK_DECAY.format(now=number(now))
+        decay = _WEAK_DECAY.format(now=short_number(now))
     elif family(run) is Family.SGD:
         decay = _NO_DECAY.format(optimizer="SGD", decay="5e-4")
     else:

@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, spans
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -120,8 +120,8 @@ class GeneralisationGap:
         end = float(validation.values[-1]), float(train[-1])
         message = text.format(
             first=str(ends[0]),
-            validation=number(end[0]),
-            train=number(end[1]),
+            validation=short_number(end[0]),
+            train=short_number(end[1]),
             percent=f"{100 * gap:.0f}",
         )
         wide = sign > 0 and gap >= self.max_gap

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.calls import Guess, guesses
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.analysis.calls import Baseline, baselines
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -91,7 +91,7 @@ class InitialLossOff:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss call that began too high."""
-        judged = [guess for guess in guesses(run) if self._judged(run, guess)]
+        judged = [guess for guess in baselines(run) if self._judged(run, guess)]
         if not judged:
             raise NotEnough(Text("an unweighted loss call whose loss of guessing is known"))
         for guess in judged:
@@ -104,12 +104,12 @@ class InitialLossOff:
             if guess.value[0] >= bound:
                 yield self._finding(run, guess, (blind, bound))
 
-    def _judged(self, run: Run, guess: Guess) -> bool:
+    def _judged(self, run: Run, guess: Baseline) -> bool:
         if q.CALL_WEIGHTED not in run:
             return True
         return not np.any(run[q.CALL_WEIGHTED].column(guess.column) == 1)
 
-    def _finding(self, run: Run, guess: Guess, costs: tuple[float, float]) -> Finding:
+    def _finding(self, run: Run, guess: Baseline, costs: tuple[float, float]) -> Finding:
         blind, bound = costs
         steps, values = self._course(run, guess)
         first, step = float(guess.value[0]), int(guess.steps[0])
@@ -121,23 +121,23 @@ class InitialLossOff:
         fate = (_BACK if len(low) else _STAYS).format(step=str(at))
         words = {
             "call": guess.column,
-            "first": number(first),
+            "first": short_number(first),
             "step": str(step),
-            "times": number(first / blind),
-            "blind": number(blind),
+            "times": short_number(first / blind),
+            "blind": short_number(blind),
         }
         is_class = bool(np.isfinite(guess.uniform))
         text = _CLASSES if is_class else _VALUES
         message = text.format(fate=fate, **words)
         evidence = Evidence(q.CALL_VALUE.name, guess.column, step, at, first, bound)
         advice = (_CLASS_ADVICE if is_class else _VALUE_ADVICE).format(
-            blind=number(blind), scale=number(float(f"{min(0.1, blind / first):.1g}"))
+            blind=short_number(blind), scale=short_number(float(f"{min(0.1, blind / first):.1g}"))
         )
         severity = Severity.INFO if back else self.severity
         numbers = {"first": first, "guess": blind}
         return Finding(self.code, severity, guess.column, (evidence,), message, advice, numbers)
 
-    def _course(self, run: Run, guess: Guess) -> tuple[Steps, Doubles]:
+    def _course(self, run: Run, guess: Baseline) -> tuple[Steps, Doubles]:
         """The call's value over the steps: check-ups are few, so what is recorded more often and has the same value tells more."""
         for table in (run[quantity] for quantity in (q.LOSS, q.LOSS_TERM) if quantity in run):
             for name in table.columns:
@@ -153,7 +153,7 @@ class InitialLossOff:
         return bool((np.abs(recorded - called) <= self.same * np.abs(called)).all())
 
 
-def _last(run: Run, guess: Guess) -> int:
+def _last(run: Run, guess: Baseline) -> int:
     """Last step of the run."""
     ends = [int(run[quantity].steps[-1]) for quantity in (q.LOSS, q.LOSS_TERM) if quantity in run]
     return max([int(guess.steps[-1]), *ends])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import sightings
+from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import Divergence, curve_of, divergence, needs_one_model
 from tb_lossdiag.analysis.parameters import Family, family, rate
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -90,11 +90,11 @@ class LossDivergence:
     def _finding(self, run: Run, found: Divergence, ends: tuple[int, int]) -> Finding:
         ratio = found.end / found.best if found.best else float("inf")
         message = _MESSAGE.format(
-            best=number(found.best),
+            best=short_number(found.best),
             best_step=str(found.best_step),
-            end=number(found.end),
+            end=short_number(found.end),
             last=str(ends[1]),
-            ratio=number(ratio),
+            ratio=short_number(ratio),
         )
         data = self._other_data(run, found.best_step)
         message = Text("{message}{data}").format(message=message, data=data)
@@ -108,15 +108,17 @@ class LossDivergence:
 
     def _other_data(self, run: Run, best: int) -> Text:
         """A sentence if the model's inputs are of another scale than when the loss was at its best."""
-        for _, steps, values in sightings(run, q.INPUT_STD):
+        for _, steps, values in columns(run, q.INPUT_STD):
             then, now = values[steps <= best], values[steps > best]
             if len(then) and len(now) and abs(now[-1] - then[-1]) > self.max_change * then[-1]:
-                return _OTHER_DATA.format(before=number(then[-1]), after=number(now[-1]))
+                return _OTHER_DATA.format(
+                    before=short_number(then[-1]), after=short_number(now[-1])
+                )
         return _NOTHING
 
 
 def _advice(run: Run, first: int) -> Text:
     lr = rate(run, first)
-    more = Text("") if lr is None else _RATE.format(lr=number(lr), less=number(lr / 3))
+    more = Text("") if lr is None else _RATE.format(lr=short_number(lr), less=short_number(lr / 3))
     kind = _FAMILIES[family(run)]
     return _ADVICE.format(first=first, rate=more, family=kind)

@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.levels import noise
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.sparse import latest, windowed
 from tb_lossdiag.analysis.updates import estimated
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -147,16 +147,16 @@ class LossOscillation:
         correlation, spread = _opposed(late.values)
         every_step = bool(np.all(np.diff(late.steps) == 1)) and not windowed(run, q.LOSS).any()
         opposed = every_step and correlation <= self.max_correlation
-        words = {"level": number(level)}
+        words = {"level": short_number(level)}
         if opposed and spread >= self.min_spread * level:
-            words |= {"correlation": f"{correlation:.2f}", "spread": number(spread)}
+            words |= {"correlation": f"{correlation:.2f}", "spread": short_number(spread)}
             what = _What(_SWINGS, words, correlation, self.max_correlation, 2 * spread)
             yield from self._finding(run, late, what, level)
             return
         early = noise(loss.values[: len(loss) // 4])
         times = late.noise / early if early else 0.0
         if times >= self.min_growth and late.noise >= self.min_jump * level:
-            words |= {"times": number(times), "spread": number(late.noise)}
+            words |= {"times": short_number(times), "spread": short_number(late.noise)}
             what = _What(_JUMPS, words, times, self.min_growth, late.noise)
             yield from self._finding(run, late, what, level)
 
@@ -196,5 +196,5 @@ def _opposed(values: Doubles) -> tuple[float, float]:
 
 def _advice(run: Run, last: int) -> Text:
     lr, kind = rate(run, last), _FAMILIES[family(run)]
-    at = Text("") if not lr else _RATE.format(lr=number(lr), less=number(lr / 3))
+    at = Text("") if not lr else _RATE.format(lr=short_number(lr), less=short_number(lr / 3))
     return _ADVICE.format(rate=at, family=kind)

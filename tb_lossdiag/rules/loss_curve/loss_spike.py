@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.curve import curve, needs_one_model
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.parameters import Family, family
 from tb_lossdiag.analysis.spikes import baseline, grouped
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -192,9 +192,9 @@ class LossSpike:
         words = {
             "count": str(count),
             "step": str(step),
-            "peak": number(float(values[spike.top])),
-            "times": number(float(values[spike.top] / spike.level)),
-            "level": number(spike.level),
+            "peak": short_number(float(values[spike.top])),
+            "times": short_number(float(values[spike.top] / spike.level)),
+            "level": short_number(spike.level),
         }
         return _MESSAGE.format(fate=fate, term=term, layer=layer, **words)
 
@@ -202,6 +202,6 @@ class LossSpike:
 def _advice(run: Run, step: int, weights: bool) -> Text:
     clips = q.CLIP_GLOBAL_NORM in run
     norm = float(median(run[q.CLIP_GLOBAL_NORM].values.ravel())) if clips else np.nan
-    guard = _CLIP.format(norm=number(norm)) if np.isfinite(norm) else _NO_CLIP
+    guard = _CLIP.format(norm=short_number(norm)) if np.isfinite(norm) else _NO_CLIP
     kind, by = (_WEIGHTS if weights else _DATA), _FAMILIES[family(run)]
     return _ADVICE.format(kind=kind, step=step, guard=guard, family=by)

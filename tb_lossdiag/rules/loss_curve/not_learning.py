@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.calls import Guess, guesses
+from tb_lossdiag.analysis.calls import Baseline, baselines
 from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate
 from tb_lossdiag.analysis.parameters import rate
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -114,14 +114,14 @@ class NotLearning:
     def _guess(self, run: Run, loss: Curve, end: float, error: float) -> Text:
         """What kind of guessing costs as much as the loss does at the end."""
         if q.CALL_VALUE in run and q.CALL_BASELINE in run:
-            known = guesses(run)
+            known = baselines(run)
             return self._blind(known[0], loss, (end, error)) if len(known) == 1 else _NO_GUESS
         # A level that isn't known that well may lie near ln 2 by chance.
         near = max(abs(end - math.log(2)), error) <= self.guess_tolerance * math.log(2)
         guessing = near and loss.start <= self.max_guess_start * end
-        return _LN_2.format(end=number(end)) if guessing else _NO_GUESS
+        return _LN_2.format(end=short_number(end)) if guessing else _NO_GUESS
 
-    def _blind(self, call: Guess, loss: Curve, end: tuple[float, float]) -> Text:
+    def _blind(self, call: Baseline, loss: Curve, end: tuple[float, float]) -> Text:
         late = call.steps >= loss.steps[len(loss) // 2]
         value, error = float(np.median(call.value[late])) if late.any() else np.nan, 0.0
         if late.sum() < self.min_checks:
@@ -133,11 +133,11 @@ class NotLearning:
             (_CONSTANT, float(np.median(call.blind[late]))),
         ):
             if blind > 0 and max(abs(value - blind), error) <= self.guess_tolerance * blind:
-                words = {"value": number(value), "blind": number(blind)}
+                words = {"value": short_number(value), "blind": short_number(blind)}
                 return text.format(call=call.column, classes=str(call.classes), **words)
         return _NO_GUESS
 
-    def _is_the_loss(self, call: Guess, loss: Curve) -> bool:
+    def _is_the_loss(self, call: Baseline, loss: Curve) -> bool:
         """Whether the recorded loss is this call's value."""
         _, ours, theirs = np.intersect1d(call.steps, loss.steps, return_indices=True)
         near = np.isclose(call.value[ours], loss.values[theirs], rtol=_SAME)
@@ -152,10 +152,10 @@ class NotLearning:
 
     def _finding(self, run: Run, loss: Curve, end: float, guess: Text) -> Finding:
         start, lr = loss.start, rate(run)
-        percent = number(100 * (end - start) / start) if start else "0"
-        words = {"start": number(start), "end": number(end), "percent": percent}
+        percent = short_number(100 * (end - start) / start) if start else "0"
+        words = {"start": short_number(start), "end": short_number(end), "percent": percent}
         message = _MESSAGE.format(guess=guess, records=len(loss), **words)
-        at = "" if lr is None else f" (`lr` {number(lr)})"
+        at = "" if lr is None else f" (`lr` {short_number(lr)})"
         ends = int(loss.steps[0]), int(loss.steps[-1])
         evidence = Evidence(q.LOSS.name, "", *ends, end, (1 - self.max_fall) * start)
         numbers = {"start": start, "end": end}

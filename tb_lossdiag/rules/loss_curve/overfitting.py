@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Span, noise, spans
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -107,12 +107,12 @@ class Overfitting:
         ends = span.ends(loss.steps)
         message = _MESSAGE.format(
             best_step=str(best_step),
-            best=number(least),
-            end=number(end),
+            best=short_number(least),
+            end=short_number(end),
             last=str(ends[1]),
             percent=f"{100 * (end / least - 1):.0f}" if least else "inf",
-            train_then=number(train[0]),
-            train_now=number(train[1]),
+            train_then=short_number(train[0]),
+            train_now=short_number(train[1]),
         )
         evidence = Evidence(q.VALIDATION_LOSS.name, "", *ends, end, (1 + self.min_rise) * least)
         numbers = {"best_step": best_step, "best": least, "end": end}

@@ -15,7 +15,7 @@ from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.updates import estimated
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -118,10 +118,10 @@ class SlowConvergence:
         pace = (levels[-2] - levels[-1]) / max((ends[1] - ends[0]) / 4, 1)
         steps = (levels[-1] - 0.1 * loss.start) / pace
         message = _MESSAGE.format(
-            start=number(loss.start),
-            end=number(float(levels[-1])),
-            ratio=number(ratio),
-            steps=number(float(f"{steps:.1g}")),
+            start=short_number(loss.start),
+            end=short_number(float(levels[-1])),
+            ratio=short_number(ratio),
+            steps=short_number(float(f"{steps:.1g}")),
         )
         rates = run[q.LEARNING_RATE]
         evidence = (
@@ -142,5 +142,5 @@ def _quarters(loss: Curve) -> Doubles:
 def _advice(run: Run, ratio: float) -> Text:
     lr, kind = rate(run) or 0.0, _FAMILIES[family(run)]
     more = float(f"{lr * min(1e-3 / max(ratio, 1e-12), 1e4):.1g}")
-    words = {"lr": number(lr), "more": number(more), "next": number(3 * lr)}
+    words = {"lr": short_number(lr), "more": short_number(more), "next": short_number(3 * lr)}
     return _ADVICE.format(family=kind, **words)

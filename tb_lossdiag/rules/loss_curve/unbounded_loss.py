@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import median
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, function
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.run import Run
@@ -139,7 +139,7 @@ class UnboundedLoss:
         targets = _targets(run, name, steps)
         words = {
             "call": name,
-            "value": number(lowest),
+            "value": short_number(lowest),
             "step": str(step),
             "count": str(len(steps)),
             "records": str(int(np.isfinite(values).sum())),
@@ -172,8 +172,8 @@ class UnboundedLoss:
         seen = float(value[-1]), float(loss[-1])
         message = _FLIPPED.format(
             call=name,
-            loss=number(seen[1]),
-            value=number(seen[0]),
+            loss=short_number(seen[1]),
+            value=short_number(seen[0]),
             step=str(int(steps[-1])),
             count=str(len(steps)),
             records=str(len(steps)),
@@ -190,4 +190,6 @@ def _targets(run: Run, name: str, steps: Steps) -> Text:
     high = run[q.CALL_TARGET_MAX].at(steps, [name])
     if np.isnan(low).all() or np.isnan(high).all():
         return Text("")
-    return _TARGETS.format(low=number(float(np.nanmin(low))), high=number(float(np.nanmax(high))))
+    return _TARGETS.format(
+        low=short_number(float(np.nanmin(low))), high=short_number(float(np.nanmax(high)))
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.terms import term_fall
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
@@ -124,7 +124,11 @@ class DetachedTerm:
             float(np.median(weight.column(term)[on])),
         )
         fall = float(term_fall(run, term, value.steps[-1:])[0])
-        words = {"term": term, "value": number(typical[0]), "weight": number(typical[1])}
+        words = {
+            "term": term,
+            "value": short_number(typical[0]),
+            "weight": short_number(typical[1]),
+        }
         message = text.format(records=str(len(steps)), **words)
         sure = text is _ZERO or not fall >= self.improved
         evidence = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, 0.0)

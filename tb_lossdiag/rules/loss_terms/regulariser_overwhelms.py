@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.levels import Bools, Span, level, longest, median
 from tb_lossdiag.analysis.progress import below_baseline
 from tb_lossdiag.analysis.terms import DIVERGENCE, penalties, term_fall, typical_weight, values_of
 from tb_lossdiag.analysis.weight_decay import Decay, decay
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -149,8 +149,8 @@ class RegulariserOverwhelms:
         less = float(f"{weight / numbers['ratio'] / 3:.1g}")
         advice = _TERM_ADVICE.format(
             penalty=penalty,
-            weight=number(weight),
-            less=number(less),
+            weight=short_number(weight),
+            less=short_number(less),
             ramp=str(max(100, int(table.steps[-1]) // 4)),
         )
         ends = span.ends(table.steps)
@@ -177,7 +177,7 @@ class RegulariserOverwhelms:
         numbers, words = _sizes(span, (by.pull, by.gradient), fall)
         less = float(f"{by.rate / numbers['ratio'] / 3:.1g}")
         advice = _DECAY_ADVICE.format(
-            weight=number(by.rate), less=number(less), optimizer=run.facts["optimizer"]
+            weight=short_number(by.rate), less=short_number(less), optimizer=run.facts["optimizer"]
         )
         column = run[q.WEIGHT_DECAY].columns[0]
         ends = span.ends(by.steps)
@@ -205,7 +205,7 @@ class RegulariserOverwhelms:
         if not median(share[lowest:]) >= self.min_share:
             return None
         numbers = {"best": best, "end": end, "start": start, "rest": rest, "times": end / best}
-        words = {name: number(float(value)) for name, value in numbers.items()}
+        words = {name: short_number(float(value)) for name, value in numbers.items()}
         message = _REGROWN.format(penalty=penalty, data=data, step=str(int(steps[lowest])), **words)
         ends = int(steps[lowest]), int(steps[-1])
         evidence = (
@@ -219,8 +219,8 @@ class RegulariserOverwhelms:
         weight = typical_weight(run, name)
         return _TERM_ADVICE.format(
             penalty=name,
-            weight=number(weight),
-            less=number(float(f"{weight / 100:.1g}")),
+            weight=short_number(weight),
+            less=short_number(float(f"{weight / 100:.1g}")),
             ramp=str(max(100, int(run[q.LOSS_TERM].steps[-1]) // 4)),
         )
 
@@ -234,7 +234,11 @@ class RegulariserOverwhelms:
         unlearned = falls and max(np.nan_to_num(falls)) < self.unlearned
         if not falls or not (unlearned or below_baseline(run) is False):
             return []
-        why = _NO_FALL.format(percent=number(100 * max(0.0, *falls))) if unlearned else _CONSTANT
+        why = (
+            _NO_FALL.format(percent=short_number(100 * max(0.0, *falls)))
+            if unlearned
+            else _CONSTANT
+        )
         found = []
         for name in (n for n in names if not DIVERGENCE.search(n)):
             fall = term_fall(run, name, table.steps)
@@ -247,7 +251,7 @@ class RegulariserOverwhelms:
         table = run[q.LOSS_TERM]
         values = table.column(name)
         start, end = float(median(values[:3])), float(median(values[-3:]))
-        words = {"start": number(start), "end": number(end)}
+        words = {"start": short_number(start), "end": short_number(end)}
         words |= {"penalty": name, "first": str(int(table.steps[first]))}
         message = _SHRUNK.format(data=data, **words)
         advice = self._less(run, name)
@@ -269,10 +273,10 @@ def _sizes(
     big, small = (float(median(part[span.records])) for part in sizes)
     numbers = {"ratio": big / small, "penalty": big, "data": small}
     words = {
-        "times": number(big / small),
-        "big": number(big),
-        "small": number(small),
+        "times": short_number(big / small),
+        "big": short_number(big),
+        "small": short_number(small),
         "records": str(span.size),
-        "percent": number(100 * max(fall, 0.0)) if np.isfinite(fall) else "0",
+        "percent": short_number(100 * max(fall, 0.0)) if np.isfinite(fall) else "0",
     }
     return numbers, words

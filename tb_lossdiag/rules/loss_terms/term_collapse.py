@@ -12,7 +12,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools, Span, level, spans
 from tb_lossdiag.analysis.terms import DIVERGENCE
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.run import Run
@@ -134,8 +134,8 @@ class TermCollapse:
             message = _UNUSED.format(
                 term=term,
                 other=others[0],
-                after=number(after),
-                share=number(100 * share),
+                after=short_number(after),
+                share=short_number(100 * share),
                 first=str(int(steps[0])),
                 records=str(len(steps)),
             )
@@ -156,8 +156,8 @@ class TermCollapse:
         first, last = span.ends(steps)
         message = _MESSAGE.format(
             term=term,
-            before=number(numbers["before"]),
-            after=number(numbers["after"]),
+            before=short_number(numbers["before"]),
+            after=short_number(numbers["after"]),
             first=str(first),
             records=str(span.size),
             rest=f"{100 * numbers['others']:.0f}",

@@ -12,7 +12,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, longest, median
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, pair
 from tb_lossdiag.records import Table
 from tb_lossdiag.run import Run
@@ -124,8 +124,8 @@ class TermConflict:
             "first": first,
             "second": second,
             "cosine": f"{typical:.2f}",
-            "one": number(float(sizes[0])),
-            "two": number(float(sizes[1])),
+            "one": short_number(float(sizes[0])),
+            "two": short_number(float(sizes[1])),
             "records": str(span.size),
         }
         message = _MESSAGE.format(stalled=stalled, **words)

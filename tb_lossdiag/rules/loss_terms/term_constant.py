@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.run import Run
@@ -88,7 +88,7 @@ class TermConstant:
     def _finding(self, value: Table, on: Bools, index: int) -> Finding:
         term, steps = value.columns[index], value.steps[on]
         constant = float(value.values[on, index][-1])
-        message = _MESSAGE.format(term=term, value=number(constant), records=str(len(steps)))
+        message = _MESSAGE.format(term=term, value=short_number(constant), records=str(len(steps)))
         ends = int(steps[0]), int(steps[-1])
         evidence = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, self.max_change)
         name = "".join(c if c.isascii() and c.isalnum() else "_" for c in term)

@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools, Span, level, longest, median, noise
 from tb_lossdiag.analysis.terms import is_penalty
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps, Table
 from tb_lossdiag.run import Run
@@ -173,7 +173,7 @@ def _message(term: str, big: _Big, starved: list[tuple[str, float, float]]) -> T
     more = _NOTHING
     if starved:
         name, before, after = starved[0]
-        more = _STARVED.format(name=name, before=number(before), after=number(after))
+        more = _STARVED.format(name=name, before=short_number(before), after=short_number(after))
     return big.text.format(starved=more, **words)
 
 
@@ -183,5 +183,5 @@ def _weights(value: Table, weight: Table, span: Span) -> str:
     on = (median(np.abs(weight.values[span.records]), axis=0) > 0) & (levels > 0)
     named = [(name, level) for name, level, ok in zip(value.columns, levels, on, strict=True) if ok]
     target = float(np.exp(np.mean([np.log(level) for _, level in named]))) if named else 1.0
-    pairs = [f'("{name}", {number(target / level)})' for name, level in named]
+    pairs = [f'("{name}", {short_number(target / level)})' for name, level in named]
     return f"[{', '.join(pairs)}]"

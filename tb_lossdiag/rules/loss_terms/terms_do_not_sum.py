@@ -12,7 +12,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools, median
 from tb_lossdiag.analysis.sparse import windowed
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.run import Run
@@ -126,7 +126,7 @@ class TermsDoNotSum:
         factor = total / parts.sum(axis=1)
         middle = float(median(factor))
         if middle > 0 and float(median(np.abs(factor - middle))) < self.tolerance * middle:
-            return Severity.INFO, _SCALED.format(factor=number(middle)), _HINT_SCALED, ""
+            return Severity.INFO, _SCALED.format(factor=short_number(middle)), _HINT_SCALED, ""
         return self.severity, _UNKNOWN, _HINT_UNKNOWN, ""
 
     def _finding(
@@ -138,10 +138,15 @@ class TermsDoNotSum:
     ) -> Finding:
         severity, text, hint, subject = why
         (total, added), count, records = seen
-        words = {"count": count, "records": records, "total": number(total), "sum": number(added)}
+        words = {
+            "count": count,
+            "records": records,
+            "total": short_number(total),
+            "sum": short_number(added),
+        }
         message = _MESSAGE.format(why=text, **words)
         code = ", ".join(
-            f'("{name}", ({_identifier(name)}, {number(w)}))' for name, w in names.items()
+            f'("{name}", ({_identifier(name)}, {short_number(w)}))' for name, w in names.items()
         )
         advice = _ADVICE.format(terms=code, hint=hint)
         evidence = Evidence(q.LOSS.name, "", *ends, total, added)

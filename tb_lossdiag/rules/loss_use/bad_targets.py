@@ -10,8 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, Call, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, LossCallSeries, calls, counts, mostly
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -116,7 +116,7 @@ class BadTargets:
                 yield from self._single(call)
 
     def _invalid(
-        self, call: Call, invalid: np.ndarray[tuple[int], np.dtype[np.float64]]
+        self, call: LossCallSeries, invalid: np.ndarray[tuple[int], np.dtype[np.float64]]
     ) -> Finding:
         hits = invalid > 0
         worst = float(invalid[hits].max())
@@ -124,27 +124,27 @@ class BadTargets:
         message = _INVALID.format(
             call=call.name,
             step=str(int(call.steps[hits][0])),
-            share=number(100 * worst),
+            share=short_number(100 * worst),
             low=_known(low),
             high=_known(high),
         )
         measured = call.function in (*BINARY, *CLASSES) and call.typical(q.CALL_TARGET_WHOLE) < 1
         classes = call.typical(q.CALL_OUTPUTS)
-        most = number(classes - 1) if call.function in CLASSES and classes > 1 else "1"
+        most = short_number(classes - 1) if call.function in CLASSES and classes > 1 else "1"
         most = 'float("inf")' if call.function not in (*BINARY, *CLASSES) else most
         advice = _MEASURED if measured else _RANGE.format(low="0", high=most)
         evidence = call.evidence(q.CALL_INVALID, hits, worst, 0.0)
         return self._of(self.severity, evidence, (message, advice), {"invalid": worst})
 
     def _ignored(
-        self, call: Call, ignored: np.ndarray[tuple[int], np.dtype[np.float64]]
+        self, call: LossCallSeries, ignored: np.ndarray[tuple[int], np.dtype[np.float64]]
     ) -> Finding:
         hits, known = ignored >= 1, ~np.isnan(ignored)
         message = _IGNORED.format(call=call.name, **counts(hits, known))
         evidence = call.evidence(q.CALL_IGNORED, hits, 1.0, 1.0)
         return self._of(Severity.WARNING, evidence, (message, _SKIP), {})
 
-    def _single(self, call: Call) -> Iterator[Finding]:
+    def _single(self, call: LossCallSeries) -> Iterator[Finding]:
         majority = call.of(q.CALL_MAJORITY)
         known = ~np.isnan(majority) & (call.of(q.CALL_SAMPLES) >= self.min_samples)
         hits: Bools = known & (majority >= 1)
@@ -158,7 +158,7 @@ class BadTargets:
         message = text.format(
             call=call.name, checks=str(int(hits.sum())), low=_known(float(classes[0]))
         )
-        samples = number(max(np.nan_to_num(call.typical(q.CALL_SAMPLES)), 1.0))
+        samples = short_number(max(np.nan_to_num(call.typical(q.CALL_SAMPLES)), 1.0))
         advice = _SHUFFLE.format(samples=samples) if sorted_data else _LOOK
         severity = Severity.WARNING if sorted_data or classes[0] != 0 else Severity.INFO
         evidence = call.evidence(q.CALL_MAJORITY, hits, 1.0, 1.0)
@@ -180,4 +180,4 @@ def _least(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
 
 
 def _known(value: float) -> str:
-    return "?" if np.isnan(value) else number(value)
+    return "?" if np.isnan(value) else short_number(value)

@@ -10,9 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, Call, calls
+from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, LossCallSeries, calls
 from tb_lossdiag.analysis.modules import last_span
-from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -104,29 +104,29 @@ class ClassImbalance:
                 if self._guesses(call, hits):
                     yield self._finding(run, call, hits)
 
-    def _stuck(self, call: Call) -> Bools:
+    def _stuck(self, call: LossCallSeries) -> Bools:
         majority = call.of(q.CALL_MAJORITY)
         one = call.of(q.CALL_PREDICTED_MAJORITY) >= self.min_predicted
         found: Bools = (majority >= self.min_majority) & one & ~(call.of(q.CALL_WEIGHTED) == 1)
         return found
 
-    def _guesses(self, call: Call, hits: Bools) -> bool:
+    def _guesses(self, call: LossCallSeries, hits: Bools) -> bool:
         """Whether the newest of these check-ups together cost as much as the frequencies; one batch may be an easy one."""
         newest = np.flatnonzero(hits)[-self.min_checks :]
         value, baseline = call.of(q.CALL_VALUE)[newest], call.of(q.CALL_BASELINE)[newest]
         return bool(value.sum() >= self.min_baseline * baseline.sum())
 
-    def _finding(self, run: Run, call: Call, hits: Bools) -> Finding:
+    def _finding(self, run: Run, call: LossCallSeries, hits: Bools) -> Finding:
         majority = float(np.median(call.of(q.CALL_MAJORITY)[hits]))
         predicted = float(np.median(call.of(q.CALL_PREDICTED_MAJORITY)[hits]))
-        share = number(100 * majority)
+        share = short_number(100 * majority)
         message = _MESSAGE.format(
             call=call.name,
             majority=share,
-            predicted=number(100 * predicted),
+            predicted=short_number(100 * predicted),
             checks=str(int(hits.sum())),
-            value=number(float(np.median(call.of(q.CALL_VALUE)[hits]))),
-            baseline=number(float(np.median(call.of(q.CALL_BASELINE)[hits]))),
+            value=short_number(float(np.median(call.of(q.CALL_VALUE)[hits]))),
+            baseline=short_number(float(np.median(call.of(q.CALL_BASELINE)[hits]))),
         )
         evidence = call.evidence(q.CALL_PREDICTED_MAJORITY, hits, predicted, self.min_predicted)
         advice = _advice(run, call, share)
@@ -134,18 +134,18 @@ class ClassImbalance:
         return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)
 
 
-def _known(call: Call) -> Bools:
+def _known(call: LossCallSeries) -> Bools:
     return ~np.isnan(call.of(q.CALL_MAJORITY)) & ~np.isnan(call.of(q.CALL_PREDICTED_MAJORITY))
 
 
-def _advice(run: Run, call: Call, majority: str) -> Text:
+def _advice(run: Run, call: LossCallSeries, majority: str) -> Text:
     yes = call.typical(q.CALL_TARGET_MEAN)
     if call.function in BINARY:
         yes = yes if 0 < yes < 1 else 1e-3
-        weight = number(float(f"{(1 - yes) / yes:.2g}"))
-        return _TWO.format(share=number(100 * yes), weight=weight, majority=majority)
+        weight = short_number(float(f"{(1 - yes) / yes:.2g}"))
+        return _TWO.format(share=short_number(100 * yes), weight=weight, majority=majority)
     weights = balanced(_labels(run))
-    shown = ", ".join(number(float(f"{weight:.3g}")) for weight in weights[:_MOST_LISTED])
+    shown = ", ".join(short_number(float(f"{weight:.3g}")) for weight in weights[:_MOST_LISTED])
     more = ", ..." if len(weights) > _MOST_LISTED else ""
     return _MANY.format(weights=(shown or "...") + more, majority=majority)
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import Call, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, number
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.run import Run
 
@@ -92,7 +92,7 @@ class LogitsIntoProbabilityLoss:
             if mostly(hits, known, self.min_checks):
                 yield self._finding(call, hits & known, known)
 
-    def _wrong(self, call: Call) -> Bools:
+    def _wrong(self, call: LossCallSeries) -> Bools:
         positive: Bools = call.of(q.CALL_INPUT_MAX) > self.max_log
         if call.function == "binary_cross_entropy":
             outside: Bools = call.of(q.CALL_UNIT_SHARE) < 1
@@ -101,14 +101,14 @@ class LogitsIntoProbabilityLoss:
             return positive
         return positive | (call.of(q.CALL_ROW_EXP_ERROR) > self.min_row_error)
 
-    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         low = float(call.of(q.CALL_INPUT_MIN)[hits].min())
         high = float(call.of(q.CALL_INPUT_MAX)[hits].max())
         wants, got = _UNIT if call.function == "binary_cross_entropy" else _LOG, _got(call, hits)
         words = {
             **counts(hits, known),
-            "low": number(low),
-            "high": number(high),
+            "low": short_number(low),
+            "high": short_number(high),
             "call": call.name,
         }
         message = _MESSAGE.format(wants=wants, got=got, **words)
@@ -119,7 +119,7 @@ class LogitsIntoProbabilityLoss:
         return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)
 
 
-def _got(call: Call, hits: Bools) -> Text:
+def _got(call: LossCallSeries, hits: Bools) -> Text:
     """What the loss was given instead."""
     if call.made_by(Source.LOG_SOFTMAX)[hits].all():
         return _AXIS

@@ -10,9 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import REGRESSION, Call, calls, counts, mostly
+from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls, counts, mostly
 from tb_lossdiag.analysis.progress import has_learned
-from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.run import Run
 
@@ -105,7 +105,7 @@ class MseForClassification:
             elif mostly(index, known, 1):
                 yield self._finding(call, (index, known), _INDEX, warn=False)
 
-    def _kinds(self, call: Call) -> tuple[Bools, Bools, Bools]:
+    def _kinds(self, call: LossCallSeries) -> tuple[Bools, Bools, Bools]:
         """bool[N] each: one-hot rows, yes-or-no targets of one output, indices of one output."""
         whole = call.of(q.CALL_TARGET_WHOLE) == 1
         low, high = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)
@@ -117,21 +117,23 @@ class MseForClassification:
         one_hot = whole & (call.of(q.CALL_TARGET_ONE_HOT) >= self.min_one_hot)
         return one_hot, binary, index
 
-    def _learned(self, call: Call) -> bool:
+    def _learned(self, call: LossCallSeries) -> bool:
         accuracy = call.of(q.CALL_ACCURACY)[-3:]
         known = accuracy[~np.isnan(accuracy)]
         right = bool(known.size) and float(np.median(known)) >= self.min_learned
         return right or has_learned(call.run, self.min_learned) is True
 
-    def _finding(self, call: Call, seen: tuple[Bools, Bools], what: Text, *, warn: bool) -> Finding:
+    def _finding(
+        self, call: LossCallSeries, seen: tuple[Bools, Bools], what: Text, *, warn: bool
+    ) -> Finding:
         hits, known = seen
         classes = float(
             np.median(call.of(q.CALL_OUTPUTS if what is _ONE_HOT else q.CALL_TARGET_UNIQUE)[hits])
         )
         targets = what.format(
-            classes=number(classes),
-            low=number(call.typical(q.CALL_TARGET_MIN)),
-            high=number(call.typical(q.CALL_TARGET_MAX)),
+            classes=short_number(classes),
+            low=short_number(call.typical(q.CALL_TARGET_MIN)),
+            high=short_number(call.typical(q.CALL_TARGET_MAX)),
         )
         squashed = _SQUASHED if mostly(_squashed(call) & hits, known, 1) else _NOT_SQUASHED
         words = {"call": call.name, **counts(hits, known)}
@@ -146,5 +148,5 @@ class MseForClassification:
         return Finding(self.code, severity, call.name, (evidence,), message, advice, numbers)
 
 
-def _squashed(call: Call) -> Bools:
+def _squashed(call: LossCallSeries) -> Bools:
     return call.made_by(Source.SIGMOID, Source.SOFTMAX, Source.TANH)

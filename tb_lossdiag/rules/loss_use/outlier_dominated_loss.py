@@ -10,8 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import Call, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
+from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -87,17 +87,17 @@ class OutlierDominatedLoss:
             if mostly(hits, known, self.min_checks):
                 yield self._finding(call, hits & known, known)
 
-    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         share = float(np.median(call.of(q.CALL_TOP_SHARE)[hits]))
         expected = float(np.median(call.of(q.CALL_TOP_EXPECTED)[hits]))
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),
-            share=number(100 * share),
-            expected=number(100 * expected),
+            share=short_number(100 * share),
+            expected=short_number(100 * expected),
         )
         spread = call.typical(q.CALL_TARGET_STD)
-        delta = number(float(f"{0.1 * spread:.1g}")) if spread > 0 else "1.0"
+        delta = short_number(float(f"{0.1 * spread:.1g}")) if spread > 0 else "1.0"
         evidence = call.evidence(q.CALL_TOP_SHARE, hits, share, self.min_share)
         numbers = {"share": share, "expected": expected}
         advice = _ADVICE.format(delta=delta)

@@ -13,8 +13,8 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.activation_ranges import NAMES, RANGES, cross_entropy_floor
 from tb_lossdiag.analysis.activation_ranges import ends as reach
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import REGRESSION, Call, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls, counts, mostly
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.run import Run
 
@@ -137,12 +137,12 @@ class OutputRangeMismatch:
             else:
                 yield from self._unreached(call, known)
 
-    def _constant(self, call: Call, seen: tuple[Bools, Bools], text: Text) -> Finding:
+    def _constant(self, call: LossCallSeries, seen: tuple[Bools, Bools], text: Text) -> Finding:
         message = text.format(call=call.name, **counts(*seen))
         evidence = call.evidence(q.CALL_OUTPUTS, seen[0], 1.0, 2.0)
         return self._of(Severity.ERROR, evidence, message, _ONE_ADVICE)
 
-    def _several(self, call: Call) -> Bools:
+    def _several(self, call: LossCallSeries) -> Bools:
         """Check-ups in which a softmax's rows are compared with rows that mostly don't sum to 1."""
         rows = (call.of(q.CALL_OUTPUTS) > 1) & (call.of(q.CALL_TARGET_WHOLE) == 1)
         rows &= (call.of(q.CALL_TARGET_MIN) == 0) & (call.of(q.CALL_TARGET_MAX) == 1)
@@ -150,20 +150,23 @@ class OutputRangeMismatch:
         fits: Bools = rows & np.isin(call.function, (*REGRESSION, "binary_cross_entropy"))
         return fits
 
-    def _many(self, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _many(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         other = 1 - float(np.median(call.of(q.CALL_TARGET_ONE_HOT)[hits]))
-        words = {"outputs": number(call.typical(q.CALL_OUTPUTS)), "percent": number(100 * other)}
+        words = {
+            "outputs": short_number(call.typical(q.CALL_OUTPUTS)),
+            "percent": short_number(100 * other),
+        }
         message = _SEVERAL.format(call=call.name, **words, **counts(hits, known))
         evidence = call.evidence(q.CALL_TARGET_ONE_HOT, hits, 1 - other, self.max_one_hot)
         return self._of(self.severity, evidence, message, _SEVERAL_ADVICE)
 
-    def _log_relu(self, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _log_relu(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         message = _LOG_RELU.format(call=call.name, **counts(hits, known))
         advice = _LOGIT_ADVICE.format(source="ReLU", function="cross_entropy")
         evidence = call.evidence(q.CALL_SOURCE, hits, float(Source.LOG_RELU), None)
         return self._of(Severity.ERROR, evidence, message, advice)
 
-    def _squashed(self, call: Call, known: Bools) -> Iterator[Finding]:
+    def _squashed(self, call: LossCallSeries, known: Bools) -> Iterator[Finding]:
         """A loss that takes logits gets squashed ones."""
         for source in _SQUASHERS[call.function]:
             hits = call.made_by(source)
@@ -180,7 +183,7 @@ class OutputRangeMismatch:
                 evidence = call.evidence(q.CALL_SOURCE, hits, float(source), None)
                 yield self._of(self.severity, evidence, message, advice)
 
-    def _unreached(self, call: Call, known: Bools) -> Iterator[Finding]:
+    def _unreached(self, call: LossCallSeries, known: Bools) -> Iterator[Finding]:
         """A regression loss has targets beyond the output's range."""
         for source in RANGES:
             made = call.made_by(source)
@@ -189,7 +192,7 @@ class OutputRangeMismatch:
                 hits = made & outside
                 yield self._beyond(call, source, (hits, known), bool((far & hits)[hits].all()))
 
-    def _outside(self, call: Call, source: Source) -> tuple[Bools, Bools]:
+    def _outside(self, call: LossCallSeries, source: Source) -> tuple[Bools, Bools]:
         """bool[N] each: targets go beyond the range; even their mean does."""
         low, high = RANGES[source]
         least, most = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)
@@ -205,10 +208,15 @@ class OutputRangeMismatch:
         outside = far | (excess > self.min_excess * (most - least))
         return outside & ~(call.of(q.CALL_TARGET_INDEX) == 1), far
 
-    def _beyond(self, call: Call, source: Source, seen: tuple[Bools, Bools], far: bool) -> Finding:
+    def _beyond(
+        self, call: LossCallSeries, source: Source, seen: tuple[Bools, Bools], far: bool
+    ) -> Finding:
         hits = seen[0]
         least, most = call.of(q.CALL_TARGET_MIN)[hits], call.of(q.CALL_TARGET_MAX)[hits]
-        ends = {"least": number(float(np.min(least))), "most": number(float(np.max(most)))}
+        ends = {
+            "least": short_number(float(np.min(least))),
+            "most": short_number(float(np.max(most))),
+        }
         message = _UNREACHED.format(
             call=call.name, source=NAMES[source], **reach(source), **ends, **counts(*seen)
         )
@@ -225,12 +233,14 @@ class OutputRangeMismatch:
         return Finding(self.code, severity, evidence.column, (evidence,), message, advice)
 
 
-def _floor(call: Call, source: Source) -> Text:
+def _floor(call: LossCallSeries, source: Source) -> Text:
     """What the squashed logits leave of the loss at best."""
     if call.function != "cross_entropy":
         return _NEVER_NO if source is Source.RELU else _NOTHING
     classes = call.typical(q.CALL_OUTPUTS)
     floor = cross_entropy_floor(source, classes)
     return (
-        _NOTHING if floor is None else _FLOOR.format(classes=number(classes), floor=number(floor))
+        _NOTHING
+        if floor is None
+        else _FLOOR.format(classes=short_number(classes), floor=short_number(floor))
     )

@@ -11,8 +11,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import Call, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, number
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.run import Run
 
@@ -79,21 +79,21 @@ class SigmoidBeforeBceWithLogits:
             elif mostly(values, known, self.min_checks) and self._spread(call, values, known):
                 yield self._finding(call, values, known)
 
-    def _spread(self, call: Call, inside: Bools, known: Bools) -> bool:
+    def _spread(self, call: LossCallSeries, inside: Bools, known: Bools) -> bool:
         """Whether the inputs vary, and none ever left [0, 1]."""
         low, high = call.of(q.CALL_INPUT_MIN)[inside], call.of(q.CALL_INPUT_MAX)[inside]
         return bool(inside[known].all()) and float(high.max() - low.min()) >= self.min_spread
 
-    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         low = float(call.of(q.CALL_INPUT_MIN)[hits].min())
         high = float(call.of(q.CALL_INPUT_MAX)[hits].max())
         floor = _floor(call.typical(q.CALL_TARGET_MEAN))
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),
-            low=number(low),
-            high=number(high),
-            floor=number(floor),
+            low=short_number(low),
+            high=short_number(high),
+            floor=short_number(floor),
         )
         evidence = call.evidence(q.CALL_INPUT_MAX, hits, high, 1.0)
         return Finding(

@@ -11,8 +11,8 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.activation_ranges import cross_entropy_floor
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import Call, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.run import Run
 
@@ -94,7 +94,7 @@ class SoftmaxBeforeCrossEntropy:
             else:
                 yield from self._log(call, known)
 
-    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         low, high = (
             float(call.of(q.CALL_INPUT_MIN)[hits].min()),
             float(call.of(q.CALL_INPUT_MAX)[hits].max()),
@@ -104,16 +104,16 @@ class SoftmaxBeforeCrossEntropy:
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),
-            low=number(low),
-            high=number(high),
-            classes=number(classes),
-            floor=number(floor),
+            low=short_number(low),
+            high=short_number(high),
+            classes=short_number(classes),
+            floor=short_number(floor),
         )
         numbers = {"classes": classes, "floor": floor}
         evidence = call.evidence(q.CALL_INPUT_MAX, hits, high, 1.0)
         return self._of(self.severity, evidence, (message, _ADVICE), numbers)
 
-    def _log(self, call: Call, known: Bools) -> Iterator[Finding]:
+    def _log(self, call: LossCallSeries, known: Bools) -> Iterator[Finding]:
         normal = call.of(q.CALL_ROW_EXP_ERROR) <= self.max_row_error
         hits = (
             normal

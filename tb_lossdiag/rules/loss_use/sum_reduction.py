@@ -10,10 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import CLASSES, Call, calls, counts, mostly
+from tb_lossdiag.analysis.loss_calls import CLASSES, LossCallSeries, calls, counts, mostly
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import has_learned
-from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -82,22 +82,26 @@ class SumReduction:
             if mostly(hits, known, 1) and family(run) is not Family.ADAM:
                 yield self._finding(run, call, hits, known)
 
-    def _finding(self, run: Run, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _finding(self, run: Run, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         outputs = (
             1.0
             if call.function in CLASSES
             else np.nan_to_num(call.typical(q.CALL_OUTPUTS), nan=1.0)
         )
         times, lr = call.typical(q.CALL_SAMPLES) * float(outputs), rate(run)
-        acts = _NO_RATE if not lr else _RATE.format(lr=number(lr), times_lr=number(lr * times))
+        acts = (
+            _NO_RATE
+            if not lr
+            else _RATE.format(lr=short_number(lr), times_lr=short_number(lr * times))
+        )
         words = {
             "call": call.name,
             **counts(hits, known),
-            "times": number(times),
+            "times": short_number(times),
         }
         message = _MESSAGE.format(rate=acts, **words)
         function = "mse_loss" if call.function == "custom" else call.function
-        advice = _ADVICE.format(function=function, times=number(times))
+        advice = _ADVICE.format(function=function, times=short_number(times))
         harmful = family(run) is Family.SGD and not has_learned(run, self.min_learned)
         severity = self.severity if harmful else Severity.INFO
         evidence = call.evidence(q.CALL_SUMMED, hits, 1.0, 0.0)

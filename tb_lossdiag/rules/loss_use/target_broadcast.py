@@ -10,8 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import Call, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
+from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -84,14 +84,14 @@ class TargetBroadcast:
                 Text("a loss of outputs and targets of one shape, on a batch of two or more")
             )
 
-    def _finding(self, call: Call, hits: Bools, known: Bools) -> Finding:
+    def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         samples = float(np.median(call.of(q.CALL_SAMPLES)[hits]))
         ratio = float(np.median(call.of(q.CALL_BROADCAST)[hits]))
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),
-            samples=number(samples),
-            ratio=number(ratio),
+            samples=short_number(samples),
+            ratio=short_number(ratio),
         )
         evidence = call.evidence(q.CALL_BROADCAST, hits, ratio, 1.0)
         shown = "mse_loss" if call.function == "custom" else call.function

@@ -10,9 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.inputs import fact, scaled_within
-from tb_lossdiag.analysis.loss_calls import REGRESSION, Call, calls, mostly
+from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls, mostly
 from tb_lossdiag.analysis.progress import broke, fall
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -128,7 +128,7 @@ class UnscaledData:
             times = call.of(q.CALL_VALUE)[:1] / call.of(q.CALL_BASELINE)[:1]
             first = float(times[0]) if len(times) else 0.0
             if self.min_first_loss <= first < np.inf:
-                return _OFF.format(times=number(float(f"{first:.2g}")))
+                return _OFF.format(times=short_number(float(f"{first:.2g}")))
         lost = fall(run)
         return _STUCK if lost is not None and lost < self.min_fall else None
 
@@ -159,7 +159,7 @@ class UnscaledData:
             yield self._of(evidence, message, _INPUT_ADVICE.format(**words), harm)
             return
 
-    def _target(self, call: Call, harm: Text | None) -> Iterator[Finding]:
+    def _target(self, call: LossCallSeries, harm: Text | None) -> Iterator[Finding]:
         mean, std = call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD)
         known = np.isfinite(mean) & np.isfinite(std)
         hits = known & (np.maximum(np.abs(mean), std) > self.max_scale)
@@ -178,7 +178,7 @@ class UnscaledData:
         return Finding(self.code, severity, evidence.column, (evidence,), message, advice, numbers)
 
 
-def _seen(run: Run, functions: tuple[str, ...] = ()) -> list[Call]:
+def _seen(run: Run, functions: tuple[str, ...] = ()) -> list[LossCallSeries]:
     """The calls of these loss functions, by default of any; none is fine."""
     try:
         return calls(run, functions)
@@ -188,7 +188,7 @@ def _seen(run: Run, functions: tuple[str, ...] = ()) -> list[Call]:
 
 def _middle(values: Doubles) -> str:
     known = values[np.isfinite(values)]
-    return number(float(np.median(known))) if len(known) else "0"
+    return short_number(float(np.median(known))) if len(known) else "0"
 
 
 def _filled(text: Text, harm: Text | None, what: dict[str, Text], words: dict[str, str]) -> Text:

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import before, sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import before, columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -67,7 +67,7 @@ class AmpStepSkips:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the run."""
-        for column, steps, skipped in sightings(run, q.AMP_SKIPPED):
+        for column, steps, skipped in columns(run, q.AMP_SKIPPED):
             first = int(steps[0]) if len(steps) else 0
             after = steps >= first + self.search
             covered = int(steps[-1]) - first - self.search + 1 if len(steps) else 0
@@ -86,11 +86,11 @@ class AmpStepSkips:
         count, covered = counts
         share = count / max(covered, count)
         now = before(run, q.AMP_SCALE, ends[1], column)
-        scale = _SCALE.format(scale=number(now)) if np.isfinite(now) else Text("")
+        scale = _SCALE.format(scale=short_number(now)) if np.isfinite(now) else Text("")
         words = {
-            "skipped": number(count),
+            "skipped": short_number(count),
             "steps": str(covered),
-            "percent": number(100 * share),
+            "percent": short_number(100 * share),
         }
         message = _MESSAGE.format(scale=scale, **words)
         evidence = Evidence(q.AMP_SKIPPED.name, column, *ends, share, self.max_share)

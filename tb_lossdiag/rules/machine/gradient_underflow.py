@@ -12,7 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import latest, too_few
 from tb_lossdiag.analysis.levels import Bools, median
 from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.run import Run
@@ -114,8 +114,8 @@ class GradientUnderflow:
         message = _MESSAGE.format(
             count=str(len(names)),
             all=str(every),
-            largest=number(most),
-            tiny=number(_TINY),
+            largest=short_number(most),
+            tiny=short_number(_TINY),
             percent=f"{100 * lost:.0f}",
             names=listed(compact(names, run[q.GRADIENT_ABS_MAX].columns)),
         )

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import Sighting, beside, sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import Sighting, at_steps, columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -74,7 +74,7 @@ class InputStarved:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that waits."""
         judged = False
-        for column, steps, waits in sightings(run, q.WAIT_SECONDS):
+        for column, steps, waits in columns(run, q.WAIT_SECONDS):
             late = steps >= (steps[0] if len(steps) else 0) + self.skipped
             if late.sum() >= self.min_check_ups:
                 judged = True
@@ -87,8 +87,8 @@ class InputStarved:
 
     def _judge(self, run: Run, seen: Sighting) -> Iterator[Finding]:
         column, steps, waits = seen
-        ordinary = [s.values for s in sightings(run, q.STEP_SECONDS) if s.column == column]
-        check = beside(run, q.CHECK_SECONDS, steps, column)
+        ordinary = [s.values for s in columns(run, q.STEP_SECONDS) if s.column == column]
+        check = at_steps(run, q.CHECK_SECONDS, steps, column)
         times = ordinary[0] if ordinary and len(ordinary[0]) else check[np.isfinite(check)]
         if not len(times):
             return
@@ -106,12 +106,14 @@ class InputStarved:
         ends = int(seen.steps[0]), int(seen.steps[-1])
         message = _MESSAGE.format(
             percent=f"{100 * share:.0f}",
-            wait=number(wait),
-            step=number(step),
+            wait=short_number(wait),
+            step=short_number(step),
             records=str(len(seen.steps)),
         )
         evidence = Evidence(q.WAIT_SECONDS.name, seen.column, *ends, share, self.min_share)
         severity = self.severity if share > self.max_share else Severity.INFO
-        advice = _ADVICE.format(busy=number(busy), gain=number(float(f"{step / busy:.2g}")))
+        advice = _ADVICE.format(
+            busy=short_number(busy), gain=short_number(float(f"{step / busy:.2g}"))
+        )
         numbers = {"share": share, "wait": wait, "step": step}
         return Finding(self.code, severity, seen.column, (evidence,), message, advice, numbers)

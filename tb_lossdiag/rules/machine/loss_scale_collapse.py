@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import loss_broke_at, sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import columns, loss_broke_at, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -72,7 +72,7 @@ class LossScaleCollapse:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the run."""
-        for column, steps, scale in sightings(run, q.AMP_SCALE):
+        for column, steps, scale in columns(run, q.AMP_SCALE):
             after = steps >= (int(steps[0]) if len(steps) else 0) + self.search
             if after.sum() < self.min_records:
                 raise too_few(self.min_records, Text("records of the scale after its search"))
@@ -90,7 +90,7 @@ class LossScaleCollapse:
             return
         ends = int(steps[top]), int(steps[lowest])
         numbers = {"high": high, "low": low, "times": high / max(low, _TINY)}
-        words = {key: number(value) for key, value in numbers.items()}
+        words = {key: short_number(value) for key, value in numbers.items()}
         message = _MESSAGE.format(first=str(ends[0]), last=str(ends[1]), **words)
         evidence = Evidence(q.AMP_SCALE.name, column, *ends, low, high / self.min_fall)
         severity = Severity.ERROR if low < 1 else self.severity

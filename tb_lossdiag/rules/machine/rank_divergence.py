@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import Sighting, sightings, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.analysis.columns import Sighting, columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -66,10 +66,10 @@ class RankDivergence:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose ranks went apart; the parameters speak first."""
-        parameters = list(sightings(run, q.RANK_PARAMETER_SPREAD))
+        parameters = list(columns(run, q.RANK_PARAMETER_SPREAD))
         if max((len(each.steps) for each in parameters), default=0) < self.min_records:
             raise too_few(self.min_records, Text("comparisons of the ranks"))
-        gradients = {each.column: each for each in sightings(run, q.RANK_GRADIENT_SPREAD)}
+        gradients = {each.column: each for each in columns(run, q.RANK_GRADIENT_SPREAD)}
         for each in parameters:
             yield from self._judge(each, gradients.get(each.column))
 
@@ -94,7 +94,7 @@ class RankDivergence:
             else self.max_gradient_spread
         )
         evidence = Evidence(quantity.name, seen.column, *ends, spread, bound)
-        message = text.format(spread=number(spread), records=str(records))
+        message = text.format(spread=short_number(spread), records=str(records))
         numbers = {"spread": spread}
         return Finding(
             self.code, self.severity, seen.column, (evidence,), message, _ADVICE, numbers

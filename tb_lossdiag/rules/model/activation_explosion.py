@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.modules import WEIGHTED, Layout, layout
 from tb_lossdiag.analysis.progress import broke, fall
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Table
 from tb_lossdiag.run import Run
@@ -124,7 +124,9 @@ class ActivationExplosion:
         if modules.kind(name) is Kind.OTHER or broken_before:
             return None
         text = _NONFINITE if place else _GIVEN
-        message = text.format(step=str(step), name=name, count=number(count), before=str(place))
+        message = text.format(
+            step=str(step), name=name, count=short_number(count), before=str(place)
+        )
         evidence = Evidence(counts.quantity.name, name, step, step, count, 0.0)
         return self._of(Severity.ERROR, evidence, message, _NONFINITE_ADVICE.format(name=name), {})
 
@@ -192,4 +194,8 @@ def _hidden(std: Table, modules: Layout) -> list[str]:
 
 
 def _numbers(low: float, high: float) -> dict[str, str]:
-    return {"low": number(low), "high": number(high), "times": number(float(f"{high / low:.2g}"))}
+    return {
+        "low": short_number(low),
+        "high": short_number(high),
+        "times": short_number(float(f"{high / low:.2g}")),
+    }

@@ -11,7 +11,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Span, level, spans
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -133,11 +133,11 @@ class AdversaryCollapse:
         did = _DIED if norms[1] < norms[0] else _EXPLODED
         words = {
             **names,
-            "end": number(end),
-            "share": number(100 * end / start),
+            "end": short_number(end),
+            "share": short_number(100 * end / start),
             "first": str(ends[0]),
-            "before": number(norms[0]),
-            "after": number(norms[1]),
+            "before": short_number(norms[0]),
+            "after": short_number(norms[1]),
         }
         message = _MESSAGE.format(did=did, **words)
         loser = names["loser"].strip("`")

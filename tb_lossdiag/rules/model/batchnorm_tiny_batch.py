@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.loss_calls import counts, mostly
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -80,7 +80,7 @@ class BatchnormTinyBatch:
                 evidence = Evidence(table.quantity.name, name, *ends, few, self.min_values)
                 message = _MESSAGE.format(
                     model=f" `{name}` " if name else "",
-                    values=number(few),
+                    values=short_number(few),
                     **counts(hits, known[:, index]),
                 )
                 advice = _ADVICE.format(size=_size(run, name))
@@ -94,4 +94,4 @@ def _size(run: Run, name: str) -> str:
         return ""
     sizes = run[q.BATCH_SIZE].column(name)
     known = sizes[np.isfinite(sizes)]
-    return f" ({number(float(np.median(known)))})" if len(known) else ""
+    return f" ({short_number(float(np.median(known)))})" if len(known) else ""

@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, REGRESSION, calls
 from tb_lossdiag.analysis.modules import last_span, layout, needs_check_ups, there
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -93,7 +93,7 @@ class CollapsedRepresentation:
     def _finding(self, name: str, evidence: Evidence, checks: int, start: float) -> Finding:
         end = evidence.observed or 0.0
         message = _MESSAGE.format(
-            name=name, end=number(end), start=number(start), checks=str(checks)
+            name=name, end=short_number(end), start=short_number(start), checks=str(checks)
         )
         numbers = {"start": start, "end": end}
         return Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)

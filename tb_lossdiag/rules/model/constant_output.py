@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.loss_calls import Call, calls
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls
 from tb_lossdiag.analysis.modules import last_span, layout, there
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -115,7 +115,7 @@ class ConstantOutput:
         rows = np.flatnonzero(there(values))[span.records]
         variation = float(np.median(values[rows]))
         message = _MESSAGE.format(
-            checks=str(span.size), name=f"`{name}`", variation=number(variation)
+            checks=str(span.size), name=f"`{name}`", variation=short_number(variation)
         )
         ends = int(steps[rows[0]]), int(steps[rows[-1]])
         evidence = Evidence(quantity.name, name, *ends, variation, self.max_variation)
@@ -123,7 +123,7 @@ class ConstantOutput:
         yield Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)
 
 
-def _calls(run: Run) -> list[Call]:
+def _calls(run: Run) -> list[LossCallSeries]:
     try:
         return calls(run)
     except NotEnough:
@@ -135,7 +135,7 @@ def _sound(values: Doubles, sizes: Doubles | None) -> Doubles:
     return values if sizes is None else np.where(sizes < _OVERFLOWS, values, np.nan)
 
 
-def _call_sizes(call: Call) -> Doubles | None:
+def _call_sizes(call: LossCallSeries) -> Doubles | None:
     """float64[N]: largest absolute input."""
     if q.CALL_INPUT_MIN not in call.run or q.CALL_INPUT_MAX not in call.run:
         return None
@@ -153,7 +153,7 @@ _OVERFLOWS = 1e15
 """Beyond this a float32's square, summed over a batch, may be infinite."""
 
 
-def _targets(call: Call) -> Doubles:
+def _targets(call: LossCallSeries) -> Doubles:
     """float64[N]: the targets' standard deviation over their root mean square; infinite where unknown, 0 where they don't vary."""
     std, mean = call.of(q.CALL_TARGET_STD), call.of(q.CALL_TARGET_MEAN)
     relative = std / np.maximum(np.hypot(std, mean), 1e-30)

@@ -12,7 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.modules import last_span, needs_check_ups, there
 from tb_lossdiag.analysis.parameters import listed, rate
 from tb_lossdiag.analysis.progress import has_learned
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
@@ -105,9 +105,11 @@ class DeadRelu:
         worst = max(found, key=lambda name: (found[name][2], name))
         share = found[worst][2]
         lr = rate(run)
-        at = "" if lr is None else f" (`lr` {number(lr)})"
+        at = "" if lr is None else f" (`lr` {short_number(lr)})"
         message = _MESSAGE.format(
-            share=number(100 * share), names=listed(sorted(found)), checks=str(found[worst][3])
+            share=short_number(100 * share),
+            names=listed(sorted(found)),
+            checks=str(found[worst][3]),
         )
         evidence = tuple(
             Evidence(q.DEAD_SHARE.name, name, first, last, dead, self.min_dead)

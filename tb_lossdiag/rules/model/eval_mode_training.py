@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.modules import last_span
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -97,7 +97,7 @@ class EvalModeTraining:
             model=f" `{name}` " if name else "",
             checks=str(checks),
             first=str(ends[0]),
-            modules=number(count),
+            modules=short_number(count),
         )
         evidence = Evidence(q.EVAL_MODULES.name, name, *ends, count, 0.0)
         numbers = {"modules": count, "checks": checks}

@@ -12,7 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.modules import SHAPING, WEIGHTED, last_span, layout, there
 from tb_lossdiag.analysis.parameters import listed
 from tb_lossdiag.analysis.progress import has_learned
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
@@ -138,7 +138,7 @@ class SaturatedActivation:
         piece, checks, from_start = found[worst]
         share = piece.observed or 0.0
         words = {
-            "share": number(100 * share),
+            "share": short_number(100 * share),
             "names": listed(sorted(found)),
             "checks": str(checks),
         }

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
@@ -79,7 +79,7 @@ class CadenceTooCoarse:
             quantity=quantity.name,
             records=str(records),
             steps=str(covered),
-            every=number(round(covered / records)),
+            every=short_number(round(covered / records)),
             least=str(self.min_records),
         )
         ends = int(at[0]), int(at[-1])

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import beside, counted, sightings, too_few
+from tb_lossdiag.analysis.columns import at_steps, columns, counts_at, too_few
 from tb_lossdiag.analysis.weighted import mean
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -65,12 +65,12 @@ class MonitoringCost:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that costs too much."""
         judged = False
-        for column, steps, own in sightings(run, q.OWN_SECONDS):
-            whole = beside(run, q.STEP_SECONDS, steps, column)
+        for column, steps, own in columns(run, q.OWN_SECONDS):
+            whole = at_steps(run, q.STEP_SECONDS, steps, column)
             kept = np.isfinite(whole) & (steps >= (steps[0] if len(steps) else 0) + self.skipped)
             if kept.sum() >= self.min_records:
                 judged = True
-                weights = counted(run, q.STEPS, steps[kept], column, 1.0)
+                weights = counts_at(run, q.STEPS, steps[kept], column, 1.0)
                 seconds = own[kept], whole[kept], weights
                 yield from self._judge(column, steps[kept], seconds)
         if not judged:
@@ -88,7 +88,7 @@ class MonitoringCost:
         share = numbers["own"] / numbers["step"] if numbers["step"] > 0 else 0.0
         if not share > self.max_share or numbers["total"] < self.min_seconds:
             return
-        words = {key: number(value) for key, value in numbers.items()}
+        words = {key: short_number(value) for key, value in numbers.items()}
         message = _MESSAGE.format(percent=f"{100 * share:.0f}", **words)
         ends = int(steps[0]), int(steps[-1])
         evidence = Evidence(q.OWN_SECONDS.name, column, *ends, share, self.max_share)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -95,7 +95,9 @@ class RecordGap:
         for place in places if len(places) <= self.max_gaps else ():
             ends = int(steps[place + 1]), int(steps[place + 2])
             times = float(middle[place] / around[place])
-            message = _GAP.format(first=str(ends[0]), last=str(ends[1]), times=number(round(times)))
+            message = _GAP.format(
+                first=str(ends[0]), last=str(ends[1]), times=short_number(round(times))
+            )
             evidence = Evidence(q.LOSS.name, "", *ends, times, self.min_times)
             numbers = {"steps": float(middle[place])}
             yield Finding(self.code, Severity.INFO, "", (evidence,), message, _GAP_ADVICE, numbers)
@@ -107,7 +109,7 @@ class RecordGap:
         if len(shared):
             first, last = int(sessions.steps[shared[0]]), int(sessions.steps[shared[-1]])
             count = float(others[shared[0]])
-            message = _MESSAGE.format(step=str(first), count=number(count))
+            message = _MESSAGE.format(step=str(first), count=short_number(count))
             evidence = Evidence(q.OTHER_WRITERS.name, "", first, last, count, self.min_others)
             yield Finding(
                 self.code, self.severity, "", (evidence,), message, _ADVICE, {"writers": count}

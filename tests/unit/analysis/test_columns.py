@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tb_lossdiag.analysis.columns import (
+    at_steps,
     before,
-    beside,
-    counted,
+    columns,
+    counts_at,
     latest,
     loss_broke_at,
     not_recorded,
-    sightings,
 )
 from tb_lossdiag.quantities import CARRIED_NORM, CLIP_CALLS, LOSS_NONFINITE, ZERO_GRADS
 from tb_lossdiag.records import table
@@ -29,24 +29,26 @@ STEPS = np.array([0, 1, 2, 3, 4])
 
 def test_only_finite_values_are_seen() -> None:
     assert [
-        (s.column, s.steps.tolist(), s.values.tolist()) for s in sightings(RUN, CARRIED_NORM)
+        (s.column, s.steps.tolist(), s.values.tolist()) for s in columns(RUN, CARRIED_NORM)
     ] == [
         ("a", [0], [1.0]),
         ("b", [4], [3.0]),
     ]
-    assert not list(sightings(RUN, ZERO_GRADS))
+    assert not list(columns(RUN, ZERO_GRADS))
 
 
 def test_values_beside_at_and_before_a_step() -> None:
-    np.testing.assert_equal(beside(RUN, CARRIED_NORM, STEPS, "b"), [NAN, NAN, NAN, NAN, 3.0])
-    np.testing.assert_equal(beside(RUN, ZERO_GRADS, STEPS, "", 7.0), np.full(5, 7.0))
+    np.testing.assert_equal(at_steps(RUN, CARRIED_NORM, STEPS, "b"), [NAN, NAN, NAN, NAN, 3.0])
+    np.testing.assert_equal(at_steps(RUN, ZERO_GRADS, STEPS, "", 7.0), np.full(5, 7.0))
     np.testing.assert_equal(latest(RUN, CARRIED_NORM, STEPS, "a"), [1.0, 1.0, 1.0, 1.0, np.inf])
     np.testing.assert_equal(latest(RUN, ZERO_GRADS, STEPS), np.full(5, NAN))
     assert before(RUN, CARRIED_NORM, 3, "a") == 1
 
 
 def test_what_is_no_count_is_zero() -> None:
-    np.testing.assert_equal(counted(RUN, CLIP_CALLS, STEPS, "clip", 1.0), [2.0, 1.0, 1.0, 1.0, 0.0])
+    np.testing.assert_equal(
+        counts_at(RUN, CLIP_CALLS, STEPS, "clip", 1.0), [2.0, 1.0, 1.0, 1.0, 0.0]
+    )
 
 
 def test_the_exact_step_at_which_the_loss_broke() -> None:

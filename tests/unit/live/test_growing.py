@@ -5,27 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_lossdiag.live.growing import Growing
+from tb_lossdiag.live.growing import FrameBuffer
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED, LOSS_TERM, Quantity
 from tb_lossdiag.records import Floats, Table
 
 NAN = float("nan")
 
 
-def amp(steps: range, skipped: tuple[int, ...] = ()) -> Growing:
-    rows = Growing(AMP_SCALE.frame)
+def amp(steps: range, skipped: tuple[int, ...] = ()) -> FrameBuffer:
+    rows = FrameBuffer(AMP_SCALE.frame)
     rows.name_columns(("",))
     for step in steps:
         rows.put(step, float(step), matrix(rows, {AMP_SCALE: 1.0, AMP_SKIPPED: step in skipped}))
     return rows
 
 
-def matrix(rows: Growing, values: dict[Quantity, float]) -> Floats:
+def matrix(rows: FrameBuffer, values: dict[Quantity, float]) -> Floats:
     one = [values.get(quantity, NAN) for quantity in rows.quantities]
     return np.array([one] * len(rows.names), np.float32)
 
 
-def of(rows: Growing, quantity: Quantity) -> Table:
+def of(rows: FrameBuffer, quantity: Quantity) -> Table:
     return next(table for table in rows.tables() if table.quantity is quantity)
 
 
@@ -45,7 +45,7 @@ def test_it_holds_more_records_than_it_had_room_for() -> None:
 
 
 def test_columns_that_come_late_are_unknown_before_and_keep_their_place() -> None:
-    rows = Growing(LOSS_TERM.frame)
+    rows = FrameBuffer(LOSS_TERM.frame)
     rows.name_columns(("a",))
     rows.put(0, 0.0, matrix(rows, {LOSS_TERM: 1.0}))
     rows.name_columns(("b", "a"))

@@ -15,7 +15,7 @@ from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.config import Policy
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.live import LiveFinding, TrainingStopped
-from tb_lossdiag.live.live import Live, Plan
+from tb_lossdiag.live.live import Live, LiveSettings
 from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE, Quantity
 from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.recorder import Recorder
@@ -72,7 +72,7 @@ class Training:
     ) -> None:
         self.said: list[tuple[str, int, str]] = []
         self.recorder = Recorder(self._emit, lambda _: {}, Cadence())
-        plan = Plan(Policy(rules), hear or self._hear, stop)
+        plan = LiveSettings(Policy(rules), hear or self._hear, stop)
         self.live = Live(
             plan, "run", Guard(self.recorder.say), self.recorder.report, clock=lambda: 0.0
         )
@@ -224,7 +224,7 @@ def test_a_line_has_no_line_break() -> None:
 
 def test_the_configuration_beside_the_run_counts(tmp_path: Path) -> None:
     (tmp_path / "lossdiag.toml").write_text('select = ["LD101"]\nlang = "zh-CN"\n')
-    plan = Plan.of("print", "error", str(tmp_path))
+    plan = LiveSettings.of("print", "error", str(tmp_path))
     assert [rule.code for rule in plan.policy.rules] == ["LD101"]
     assert (plan.language, plan.stop) == ("zh-CN", Severity.ERROR)
 
@@ -241,4 +241,4 @@ def test_arguments_are_checked(
     tmp_path: Path, on_finding: Any, stop_on: Any, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        Plan.of(on_finding, stop_on, str(tmp_path))
+        LiveSettings.of(on_finding, stop_on, str(tmp_path))

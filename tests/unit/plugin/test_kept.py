@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tb_lossdiag.diagnosis.engine import Diagnosis
-from tb_lossdiag.plugin.kept import Answers, Case, Cases, Key, Together, weight
+from tb_lossdiag.plugin.kept import ByteCache, CachedRun, CachedRuns, Key, Together, weight
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
@@ -20,7 +20,7 @@ def _run(records: int = 10_000) -> Run:
     return Run("run", {LOSS.name: table(LOSS, steps, np.ones(records))})
 
 
-def _read(cases: Cases, key: Key, run: Run) -> Case:
+def _read(cases: CachedRuns, key: Key, run: Run) -> CachedRun:
     case = cases.of(key)
     case.judged = run, Diagnosis(run.name, (), ())
     case.rows["en"] = {"status": "healthy"}
@@ -32,7 +32,7 @@ def _read(cases: Cases, key: Key, run: Run) -> Case:
 def test_a_thousand_runs_take_no_more_than_was_allowed_and_keep_their_rows() -> None:
     gone: list[Key] = []
     run = _run()
-    cases = Cases(40 * weight(run), gone.append)
+    cases = CachedRuns(40 * weight(run), gone.append)
     read = [_read(cases, ("", f"run {index}"), run) for index in range(1000)]
     assert cases.size <= 40 * weight(run)
     held = [case for case in read if case.judged is not None]
@@ -44,7 +44,7 @@ def test_a_thousand_runs_take_no_more_than_was_allowed_and_keep_their_rows() -> 
 
 def test_who_is_asked_for_again_stays() -> None:
     run = _run()
-    cases = Cases(3 * weight(run), lambda _key: None)
+    cases = CachedRuns(3 * weight(run), lambda _key: None)
     first = _read(cases, ("", "first"), run)
     for index in range(10):
         _read(cases, ("", str(index)), run)
@@ -53,7 +53,7 @@ def test_who_is_asked_for_again_stays() -> None:
 
 
 def test_one_run_that_is_too_large_is_kept_alone() -> None:
-    cases = Cases(10, lambda _key: None)
+    cases = CachedRuns(10, lambda _key: None)
     small = _read(cases, ("", "small"), _run(10))
     large = _read(cases, ("", "large"), _run())
     assert small.judged is None
@@ -62,7 +62,7 @@ def test_one_run_that_is_too_large_is_kept_alone() -> None:
 
 def test_what_is_not_listed_any_more_is_let_go_of() -> None:
     gone: list[Key] = []
-    cases = Cases(2**30, gone.append)
+    cases = CachedRuns(2**30, gone.append)
     for key in (("", "a"), ("", "b"), ("other", "b")):
         _read(cases, key, _run())
     cases.only("", ["a"])
@@ -75,7 +75,7 @@ def test_what_is_not_listed_any_more_is_let_go_of() -> None:
 
 
 def test_a_row_of_an_older_version_is_not_taken_for_the_new_one() -> None:
-    case = Case()
+    case = CachedRun()
     case.renew("1")
     case.put("1", "en", "row")
     assert case.row("1", "en") == "row"
@@ -87,7 +87,7 @@ def test_a_row_of_an_older_version_is_not_taken_for_the_new_one() -> None:
 
 
 def test_answers_are_bounded_by_bytes() -> None:
-    answers = Answers(100)
+    answers = ByteCache(100)
     made: list[int] = []
 
     def make(number: int) -> Callable[[], bytes]:

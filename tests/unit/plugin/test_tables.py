@@ -18,7 +18,7 @@ from tb_lossdiag.plugin.tables import (
     NOTHING,
     PLUS_INF,
     ZERO,
-    Layers,
+    WindowedTable,
     encode,
     thin,
 )
@@ -29,9 +29,9 @@ from tb_lossdiag.run import Run
 EVERYTHING = Window(None, None, 1200)
 
 
-def layers(data: Table, *others: Table) -> Layers:
+def layers(data: Table, *others: Table) -> WindowedTable:
     run = Run("run", {t.quantity.name: t for t in (data, *others)})
-    return Layers.of(run, data.quantity)
+    return WindowedTable.of(run, data.quantity)
 
 
 def decode(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -84,7 +84,9 @@ def test_names_of_any_script_survive() -> None:
     assert header["columns"] == names
 
 
-def windowed(values: list[float], high: list[float], low: list[float], lag: list[float]) -> Layers:
+def windowed(
+    values: list[float], high: list[float], low: list[float], lag: list[float]
+) -> WindowedTable:
     """Records of 10 steps each."""
     steps = np.arange(1, len(values) + 1) * 10 - 1
     parts = {

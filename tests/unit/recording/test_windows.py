@@ -23,7 +23,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.windows import Windows
-from tb_lossdiag.records import Block, Part, Record
+from tb_lossdiag.records import FrameBlock, FrameRecord, Record
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Written:
 
     records: list[tuple[int, dict[str, list[float]]]] = field(default_factory=list)
 
-    def __call__(self, step: int, _: float, parts: list[Part]) -> int:
+    def __call__(self, step: int, _: float, parts: list[FrameRecord]) -> int:
         found = {}
         for part in parts:
             for index, quantity in enumerate(frame_quantities(part.frame)):
@@ -46,10 +46,12 @@ class Written:
         return [(step, values[name]) for step, values in self.records if name in values]
 
 
-def rows(at: list[int], columns: tuple[str, ...] = ("",), **values: list[list[float]]) -> Block:
+def rows(
+    at: list[int], columns: tuple[str, ...] = ("",), **values: list[list[float]]
+) -> FrameBlock:
     by_name = {q.name: q for q in (GRADIENT_NORM, LOSS, LOSS_NONFINITE, STEPS, CLIP_BOUND)}
     arrays = {by_name[name]: np.array(v, np.float32) for name, v in values.items()}
-    return Block(columns, np.array(at, np.int64), np.array(at, float), arrays)
+    return FrameBlock(columns, np.array(at, np.int64), np.array(at, float), arrays)
 
 
 def windows(window: int) -> tuple[Windows, Written]:
@@ -176,7 +178,7 @@ def test_one_event_in_a_hundred_thousand_steps_leaves_its_exact_step(what: str) 
             steps = np.arange(first, min(first + 64, 100_000), dtype=np.int64)
             values = np.zeros((len(steps), 1), np.float32)
             values[steps == at] = plant(0.0)
-            made.add(Block(("",), steps, steps.astype(float), {quantity: values}))
+            made.add(FrameBlock(("",), steps, steps.astype(float), {quantity: values}))
             made.advance(int(steps[-1]))
         made.flush()
         found = [
@@ -196,7 +198,7 @@ def test_the_file_grows_with_the_logarithm_of_the_run() -> None:
         made = Windows(written, Cadence(budget=16 * 100 * 16))
         steps = np.arange(length, dtype=np.int64)
         values = {CLIP_GLOBAL_NORM: np.ones((length, 4), np.float32)}
-        made.add(Block(("a", "b", "c", "d"), steps, steps.astype(float), values))
+        made.add(FrameBlock(("a", "b", "c", "d"), steps, steps.astype(float), values))
         made.flush()
         counts.append(len(written.records))
     assert counts[2] - counts[1] < 1.5 * (counts[1] - counts[0])

@@ -12,10 +12,10 @@ from torch import Tensor
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
-from tb_lossdiag.collect.check_up.mode import Call, call_site
-from tb_lossdiag.collect.check_up.source import number, source
+from tb_lossdiag.collect.check_up.mode import FunctionCall, call_site
+from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
-from tb_lossdiag.collect.state.measurement import Sample
+from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import LABEL_COUNT, PREDICTED_COUNT
 from tb_lossdiag.records import Floats, Record
 
@@ -48,7 +48,7 @@ class MeasuredCall:
 def measured(call: LossCall, site: tuple[str, int] = ("", 0)) -> MeasuredCall:
     """Take all facts of a call."""
     facts, labels = loss_facts(call)
-    node = None if call.value is None else number(call.value)
+    node = None if call.value is None else node_id(call.value)
     return MeasuredCall(call.name, facts, labels, source(call.input)[1], node, site)
 
 
@@ -78,7 +78,7 @@ class Calls:
         self._confirmed: list[MeasuredCall] = []
         self._sites: set[tuple[str, int]] = set()
 
-    def after(self, call: Call) -> None:
+    def after(self, call: FunctionCall) -> None:
         """A loss function has returned; a value without gradient is no training's."""
         if not isinstance(call.result, Tensor) or not call.result.requires_grad:
             return
@@ -114,7 +114,7 @@ class Calls:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites = [], set()
 
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[Measurement]:
         """The confirmed calls, "name", "name 2" …, and the class frequencies of the first that has them."""
         if not self._confirmed:
             return []
@@ -138,7 +138,7 @@ class Calls:
         }
 
 
-def _label_counts(labels: Labels) -> Sample:
+def _label_counts(labels: Labels) -> Measurement:
     shown = min(len(labels.given), _LABELS)
     columns = tuple(str(label) for label in range(shown))
 
@@ -148,4 +148,4 @@ def _label_counts(labels: Labels) -> Sample:
             Record(q, columns, counts[:shown].numpy().astype(np.float32)) for q, counts in pairs
         ]
 
-    return Sample([], finish)
+    return Measurement([], finish)

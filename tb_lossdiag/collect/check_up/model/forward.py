@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from tb_lossdiag.collect.check_up.mode import Call
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
 from tb_lossdiag.collect.check_up.model.inputs import input_facts, tensors_in
 from tb_lossdiag.collect.check_up.model.trace import Trace
-from tb_lossdiag.collect.check_up.source import number
+from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.quantities import (
     BATCH_NORM_VALUES,
@@ -126,7 +126,7 @@ class Forwards:
 
     def _finish(self, now: Pass, call: ModuleCall) -> None:
         now.given = now.given or input_facts(call.kwargs)
-        now.made |= {n for t in tensors_in(call.output) if (n := number(t)) is not None}
+        now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
         now.closed = call.module is self._root
         if now.trace:
             now.trace.close(call.output)
@@ -149,12 +149,12 @@ class Forwards:
         values = given.numel() / given.shape[1]
         self._pending.batch_norm_values = min(values, self._pending.batch_norm_values or values)
 
-    def feeder(self, call: Call) -> int | None:
+    def feeder(self, call: FunctionCall) -> int | None:
         """Column that fed an activation function about to be called."""
         trace = self._pending.trace if self._pending else None
         return trace.maker(call.args[0]) if trace and call.args else None
 
-    def function(self, call: Call, fed_by: int | None) -> None:
+    def function(self, call: FunctionCall, fed_by: int | None) -> None:
         """An activation function has returned."""
         now = self._pending
         if self.enough or now is None or now.trace is None or now.closed:

@@ -8,7 +8,7 @@ from asking import alarms, findings, first_evidence, outcome, the_finding
 from synthetic import changed, head, healthy_run, optimized_by, with_constant_clipping, without
 
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.diagnosis.rule import Severity, number
+from tb_lossdiag.diagnosis.rule import Severity, short_number
 from tb_lossdiag.quantities import (
     BACKWARD_NORM,
     CLIP_BOUND,
@@ -30,7 +30,7 @@ RULE = ConstantClipping()
 def test_fires_and_suggests_the_90th_percentile(seed: int) -> None:
     run = with_constant_clipping(healthy_run(seed))
     finding = the_finding(RULE, run)
-    assert f"max_norm={number(finding.numbers['p90'])}" in finding.advice.en
+    assert f"max_norm={short_number(finding.numbers['p90'])}" in finding.advice.en
     assert finding.numbers["coefficient"] == pytest.approx(0.1, rel=0.1)
 
 
