@@ -87,7 +87,7 @@ class Run:
         table = self.tables.get(quantity.name)
         return table is not None and len(table) > 0
 
-    def only(self, quantities: Iterable[Quantity]) -> Run:
+    def restricted(self, quantities: Iterable[Quantity]) -> Run:
         """The same run with these quantities alone."""
         names = {name for quantity in quantities for name in _with_extremes(quantity)}
         tables = {name: t for name, t in self.tables.items() if name in names}
@@ -95,8 +95,8 @@ class Run:
         object.__setattr__(some, "_kept", self._kept)
         return some
 
-    def kept(self, make: Callable[..., T], *tables: Table) -> T:
-        """`make(*tables)`, worked out once for all who ask: this run and every `only` of it. Not to be written to."""
+    def cached(self, make: Callable[..., T], *tables: Table) -> T:
+        """`make(*tables)`, worked out once for all who ask: this run and every `restricted` of it. Not to be written to."""
         key = make, *map(id, tables)
         if key not in self._kept:  # the tables are kept too, so that no other gets their id
             self._kept[key] = tables, make(*tables)
@@ -132,7 +132,7 @@ class Run:
         self, quantity: Quantity, extreme: Quantity, pick: Callable[[Table, Table], Table]
     ) -> Table:
         table, other = self[quantity], self.tables.get(extreme.name)
-        return table if other is None else self.kept(pick, table, other)
+        return table if other is None else self.cached(pick, table, other)
 
     def aligned(self, *quantities: Quantity) -> tuple[Table, ...]:
         """The tables on their common steps and columns (cadences may differ)."""

@@ -94,7 +94,7 @@ def curve(table: Table, column: str = "") -> Curve:
 
 def curve_of(run: Run, quantity: Quantity) -> Curve:
     """The curve of a quantity with one column, the same for all who ask."""
-    return run.kept(curve, run[quantity])
+    return run.cached(curve, run[quantity])
 
 
 def needs_one_model(run: Run) -> None:

@@ -97,7 +97,7 @@ def global_norm(norms: Floats) -> Doubles:
 
 def gradient_norm(run: Run) -> Doubles:
     """float64[T]: global norm of the gradients that `GRADIENT_NORM` recorded, by all parameters."""
-    return run.kept(table_norm, run[q.GRADIENT_NORM])
+    return run.cached(table_norm, run[q.GRADIENT_NORM])
 
 
 def table_norm(table: Table) -> Doubles:

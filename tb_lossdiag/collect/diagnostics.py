@@ -85,7 +85,7 @@ class Diagnostics:
         self.optimizers.watch(optimizer, name)
         if scheduler is not None:
             self.recorder.say({"scheduler": type(scheduler).__name__})
-        self._hand.hush()
+        self._hand.check_rank()
         found = parameters(model, name)
         rows = choose_buffer(name, found, model, options.every, self.recorder.say)
         spread = None

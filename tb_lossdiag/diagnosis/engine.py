@@ -110,7 +110,7 @@ def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
     if missing:
         return _not_recorded(run, rule, missing), []
     try:
-        found = _asked(rule, run.only((*rule.reads, *rule.may_read)))
+        found = _asked(rule, run.restricted((*rule.reads, *rule.may_read)))
     except NotEnough as reason:
         return Outcome(rule.code, Verdict.NOT_EVALUATED, reason=reason.needs), []
     except KeyboardInterrupt:

@@ -439,6 +439,6 @@ def test_a_checkpoint_that_was_loaded_undoes_what_came_after_it(runs: Runs) -> N
 
 def test_a_rule_sees_the_restarts(runs: Runs) -> None:
     run = runs["resumed_at_an_earlier_step"]
-    (first, _) = run.only([run.tables["loss"].quantity]).restarts
+    (first, _) = run.restricted([run.tables["loss"].quantity]).restarts
     assert isinstance(first, Restart)
     assert first.walltime == run.tables["loss"].walltimes[12]

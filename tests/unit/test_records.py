@@ -49,7 +49,7 @@ def test_tables_align_on_common_steps_and_columns() -> None:
 
 
 def test_a_run_gives_only_what_was_declared() -> None:
-    run = Run("r", {"loss": table(LOSS, [0], [1.0])}).only([GRADIENT_NORM])
+    run = Run("r", {"loss": table(LOSS, [0], [1.0])}).restricted([GRADIENT_NORM])
     assert LOSS not in run
     with pytest.raises(KeyError):
         run[LOSS]
@@ -62,7 +62,7 @@ def test_a_window_keeps_its_extremes_and_where_the_largest_was() -> None:
         table(GRADIENT_NORM.highest_lag(), [7], [[2.0]], ("w",)),
         table(GRADIENT_NORM.lowest(), [7], [[0.5]], ("w",)),
     ]
-    run = Run("r", {t.quantity.name: t for t in tables}).only((GRADIENT_NORM,))
+    run = Run("r", {t.quantity.name: t for t in tables}).restricted((GRADIENT_NORM,))
     assert run.highest(GRADIENT_NORM).values[:, 0].tolist() == [1.0, 9.0]
     assert run.lowest(GRADIENT_NORM).values[:, 0].tolist() == [1.0, 0.5]
     assert run.highest_at(GRADIENT_NORM)[:, 0].tolist() == [3, 5]
@@ -107,11 +107,11 @@ def test_what_is_worked_out_is_kept_for_the_run_and_its_parts_but_not_for_anothe
         "gradient_norm": empty(),
     }
     run = Run("r", tables)
-    part = run.only([LOSS])
-    assert part.kept(size, part[LOSS]) == run.kept(size, run[LOSS]) == 2
-    assert run.kept(size, run[GRADIENT_NORM]) == 0
+    part = run.restricted([LOSS])
+    assert part.cached(size, part[LOSS]) == run.cached(size, run[LOSS]) == 2
+    assert run.cached(size, run[GRADIENT_NORM]) == 0
     assert len(made) == 2
-    assert replace(run).kept(size, run[LOSS]) == 2
+    assert replace(run).cached(size, run[LOSS]) == 2
     assert len(made) == 3
 
 

@@ -81,7 +81,7 @@ class NormBuffer:
         return len(self._rows)
 
     @property
-    def sees(self) -> bool:
+    def measures(self) -> bool:
         """Whether gradients are measured."""
         return True
 
@@ -90,11 +90,11 @@ class NormBuffer:
         """The oldest step that cannot be taken yet."""
         return None
 
-    def apart(self) -> list[tuple[int, float, list[Record]]]:
+    def late_records(self) -> list[tuple[int, float, list[Record]]]:
         """What the steps taken have beside their norms, once: step, wall time, records."""
         return []
 
-    def tick(self) -> None:
+    def step_ended(self) -> None:
         """A step that was looked at has ended."""
 
     def clipped(self, clips: ClipBatch) -> Measurement | None:

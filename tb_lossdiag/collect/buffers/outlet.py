@@ -76,9 +76,9 @@ class Outlet:
         self._drained = self._appended = time.monotonic()
         self.tail = Tail(recorder.ahead, event_file)
         self._broken = self._was_broken = False
-        self.hush()
+        self.check_rank()
 
-    def hush(self) -> None:
+    def check_rank(self) -> None:
         """Only rank 0 writes, and no forked child; once silent, always."""
         self.silent = self.silent or rank() > 0 or self._event_file.inherited
 
@@ -162,7 +162,7 @@ class Outlet:
             rows.hold.end()
 
     def _drain(self, step: int | None) -> None:
-        self.hush()
+        self.check_rank()
         if self.silent:
             self._drop()
             return
@@ -201,7 +201,7 @@ class Outlet:
         newest = -1
         for rows in self.rows:
             newest = max(newest, self._hand_blocks(rows.take()))
-            for one in rows.apart():
+            for one in rows.late_records():
                 self._recorder.take(*one)
         return newest
 
@@ -220,7 +220,7 @@ class Outlet:
         self.waiting.drop()
         for rows in self.rows:
             list(rows.take())
-            rows.apart()
+            rows.late_records()
 
 
 def _first_broken(block: FrameBlock) -> int | None:

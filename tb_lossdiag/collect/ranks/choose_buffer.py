@@ -25,7 +25,7 @@ class NoNorms(NormBuffer):
     """Rows without norms: what one rank could measure would be wrong."""
 
     @property
-    def sees(self) -> bool:
+    def measures(self) -> bool:
         """Whether gradients are measured."""
         return False
 

@@ -68,7 +68,7 @@ class ShardedNormBuffer(NormBuffer):
     _apart: list[tuple[int, float, list[Record]]] = field(default_factory=list)
 
     @property
-    def sees(self) -> bool:
+    def measures(self) -> bool:
         """Whether gradients are measured."""
         return self.together.within(self._ticks)
 
@@ -88,7 +88,7 @@ class ShardedNormBuffer(NormBuffer):
 
     def put(self, norms: Tensor, row: StepInfo) -> None:
         """Take this rank's norms float[n] of a step's gradients."""
-        if not self.sees:
+        if not self.measures:
             self._blind([_Step(row)])
             return
         where = range(len(self.columns)) if row.where is None else row.where.tolist()
@@ -110,7 +110,7 @@ class ShardedNormBuffer(NormBuffer):
         step.held = [[places[i] for i in c.held if i in places] for c in clips.calls.values()]
         return None
 
-    def tick(self) -> None:
+    def step_ended(self) -> None:
         """A step has ended, on every rank: once in so many, begin to add up what all have.
 
         Raises:
@@ -166,7 +166,7 @@ class ShardedNormBuffer(NormBuffer):
                 self._apart.append((one.row.step, one.row.walltime, records))
         yield from self.blocks(rows, compact)
 
-    def apart(self) -> list[tuple[int, float, list[Record]]]:
+    def late_records(self) -> list[tuple[int, float, list[Record]]]:
         """What the steps taken have beside their norms, once."""
         found, self._apart = self._apart, []
         return found

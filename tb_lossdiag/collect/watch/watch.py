@@ -69,9 +69,9 @@ class Watch:
         self._parameters = parameters(subject.model, rows.name)
         self._places = Places(subject.model)
         self._held = 0
-        self._taken = self._put_at = self._asked = 0
+        self._steps = self._put_at = self._asked = 0
         self._said: list[Record] = []
-        self._own, self._ended = 0.0, float("nan")
+        self._overhead, self._ended = 0.0, float("nan")
         self._owed = 0
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
         self._measure = Measure(subject.optimizer, subject.scaler, host.clips)
@@ -156,7 +156,7 @@ class Watch:
 
     def decomposes(self) -> bool:
         """Whether the loss is to be decomposed in the coming step."""
-        return self._taken % max(self._options.decompose, 1) == 0
+        return self._steps % max(self._options.decompose, 1) == 0
 
     @property
     def decomposes_by_itself(self) -> bool:
@@ -179,12 +179,12 @@ class Watch:
 
     def spent(self, start: float) -> None:
         """Recording took the time since then (of `time.perf_counter`); the step's record says so."""
-        self._own += time.perf_counter() - start
+        self._overhead += time.perf_counter() - start
 
     def skipping(self) -> Measurement | None:
         """The loss scale, if no step has been taken since the last call: while a scaler skips, no hook of the step runs."""
-        before, self._asked = self._asked, self._taken
-        if self._scale is None or before != self._taken or not self._scale.scaler.is_enabled():
+        before, self._asked = self._asked, self._steps
+        if self._scale is None or before != self._steps or not self._scale.scaler.is_enabled():
             return None
         return scaler.scale(self._scale.scaler)
 
@@ -198,11 +198,11 @@ class Watch:
         self._norms = None
         self.reloads.before_step()
         if not closure:
-            self._host.guarded.quick("gradient", self._look)
+            self._host.guarded.quick("gradient", self._measure_gradients)
         if self._examiner is not None:
             self._examiner.before_step(closure=closure)
-        if self._taken % _UPDATES_EVERY == 0 or self._taken < _FIRST:
-            self._host.guarded("update", self._keep)
+        if self._steps % _UPDATES_EVERY == 0 or self._steps < _FIRST:
+            self._host.guarded("update", self._snapshot_parameters)
         self.spent(start)
 
     def _after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
@@ -215,18 +215,18 @@ class Watch:
         start = time.perf_counter()
         guarded = self._host.guarded
         if _closure(optimizer, arguments, named):
-            guarded.quick("gradient", self._look)
-        observed = self._taken % self._options.every == 0
+            guarded.quick("gradient", self._measure_gradients)
+        observed = self._steps % self._options.every == 0
         self.reloads.after_step()
-        guarded.door("step", self._end, start)
+        guarded.door("step", self._finish_step, start)
         guarded.step()
         if observed:
-            guarded.quick("ranks", self.rows.tick)
+            guarded.quick("ranks", self.rows.step_ended)
         if (stop := self._judge()) is None:  # else nothing of ours may be installed
             self._begin_check_up()
         return stop
 
-    def _end(self, start: float) -> None:
+    def _finish_step(self, start: float) -> None:
         """Hand over what was seen of the step; a part that fails costs none of the others."""
         door = self._host.guarded.door
         if self._owed > 1:
@@ -234,9 +234,9 @@ class Watch:
         step = self.counter.take()
         self._owed = 0
         self.rows.provisional = self.counter.provisional
-        if self._taken % _UPDATES_EVERY == 0:
+        if self._steps % _UPDATES_EVERY == 0:
             door("layers", self._refresh, step)
-        alarm = door("gradient", self._put, step, start)
+        alarm = door("gradient", self._buffer_norms, step, start)
         if self._snapshot is not None:
             door("update", self._sink_updates, step)
         if self._examiner is not None:
@@ -244,22 +244,22 @@ class Watch:
         if self._scale is not None:
             door("scaler", self._sink_scale, step)
         door("clipping", self._sink_clips, step)
-        self._taken += 1
+        self._steps += 1
         self._measure.done()
         self._host.stepped(self.rows, now=bool(alarm))
         self.spent(start)
 
-    def _put(self, step: int, start: float) -> bool:
+    def _buffer_norms(self, step: int, start: float) -> bool:
         """Hand over the step's norms; whether they held something that is not a number."""
         if self._norms is None:
             return False
         measured, where, bad = self._norms
-        count = self._taken + 1 - self._put_at
-        times = (start - self._ended) / count, self._own / count
+        count = self._steps + 1 - self._put_at
+        times = (start - self._ended) / count, self._overhead / count
         groups = rates(self._optimizer, self.rows.name)
         row = StepInfo(step, time.time(), *times, where, bad, groups, count, self.counter.named)
-        self._norms, self._own, self._ended = None, 0.0, start
-        self._put_at = self._taken + 1
+        self._norms, self._overhead, self._ended = None, 0.0, start
+        self._put_at = self._steps + 1
         self.rows.put(measured, row)
         return bad is not None
 
@@ -283,17 +283,17 @@ class Watch:
     def _begin_check_up(self) -> None:
         start = time.perf_counter()
         if self._examiner is not None:
-            self._examiner.begin(self._taken)
+            self._examiner.begin(self._steps)
         self.spent(start)
 
     # --- what they look at -------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _measure_gradients(self) -> None:
         """Norms of all gradients as the step uses them, before clipping and after unscaling."""
-        compared = self._spread is not None and self._spread.due(self._taken)
-        if (self._taken % self._options.every or self._absent) and not compared:
+        compared = self._spread is not None and self._spread.due(self._steps)
+        if (self._steps % self._options.every or self._absent) and not compared:
             return
-        if not self.rows.sees:
+        if not self.rows.measures:
             self._norms = torch.zeros(0), np.zeros(0, np.int64), None
             return
         if (count := _count(self._optimizer)) != self._held or self._places.changed():
@@ -307,7 +307,7 @@ class Watch:
         measured = self._measure.norms(held)
         if compared:
             self._host.guarded("ranks", lambda: self._compare(measured))
-        if self._taken % self._options.every or self._absent:
+        if self._steps % self._options.every or self._absent:
             return
         self._norms = measured, where, broken(held, measured) if self._at_hand(measured) else None
 
@@ -317,14 +317,14 @@ class Watch:
     def _compare(self, gradient: Tensor) -> None:
         assert self._spread is not None  # noqa: S101  (asked before)
         weights = norms(updates.kept(self._parameters.tensors))
-        sample = self._spread.give(self._taken, gradient, weights)
+        sample = self._spread.give(self._steps, gradient, weights)
         self._host.sink(self.rows, self.step, [sample], own=True)
 
     def _where(self) -> Any:
         return np.flatnonzero([p.grad is not None for p in self._parameters.tensors])
 
-    def _keep(self) -> None:
-        if self._absent or not self.rows.sees:
+    def _snapshot_parameters(self) -> None:
+        if self._absent or not self.rows.measures:
             return
         tensors = [p for p in self._parameters.tensors if p.requires_grad]
         self._snapshot = updates.Snapshot(tensors) if tensors else None

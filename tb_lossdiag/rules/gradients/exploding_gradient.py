@@ -124,7 +124,7 @@ class ExplodingGradient:
         rows = np.flatnonzero(table.steps <= end) if end is not None else np.zeros(0, np.int64)
         if len(rows) <= self.min_records:
             return
-        norm = run.kept(table_norm, table)[rows]
+        norm = run.cached(table_norm, table)[rows]
         infinite = np.isinf(norm)
         norm[infinite] = global_norm(_finite(table.values[rows[infinite]]))
         low, high = (

@@ -153,7 +153,7 @@ class GradientSpike:
             q.GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
         )
         severity = self.severity if len(harmful) >= self.min_spikes else Severity.INFO
-        norm = run.kept(table_norm, run.highest(q.GRADIENT_NORM))
+        norm = run.cached(table_norm, run.highest(q.GRADIENT_NORM))
         total = float(np.median(np.where(np.isnan(norm), 0.0, norm)))
         advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))
         numbers = {"spikes": len(spikes), "peak": top.peak, "harmful": len(harmful)}

@@ -154,7 +154,7 @@ def test_each_needed_quantity_is_asked_for_when_missing(code: str) -> None:
 @sick
 def test_works_without_what_it_may_read(code: str) -> None:
     rule, run = by_code(code), SICK[code]
-    outcome, _ = judge(run.only(rule.reads), rule)
+    outcome, _ = judge(run.restricted(rule.reads), rule)
     assert not outcome.trace
 
 
