@@ -10,8 +10,8 @@ from tb_lossdiag.cli.check import open_reader
 from tb_lossdiag.cli.output import as_json, aside, console, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import Reader
-from tb_lossdiag.report.compare import Judged, compare
-from tb_lossdiag.report.comparison import markdown, show
+from tb_lossdiag.report.comparison import Judged, compare
+from tb_lossdiag.report.comparison_text import markdown, show
 
 _TWO, _THREE = 2, 3
 

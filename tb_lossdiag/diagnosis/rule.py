@@ -22,7 +22,7 @@ __all__ = [
     "Severity",
     "Text",
     "documentation",
-    "number",
+    "short_number",
     "thresholds",
 ]
 

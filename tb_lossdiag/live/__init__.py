@@ -5,7 +5,7 @@ In reading order:
 - `live`: judges a run while it is recorded and says what appears and what clears
 - `pace`: when to judge: after enough records, and never so often that it costs more than a small share of the time
 - `memory`: the tables of a run that is being recorded, grown by what goes to its event file
-- `growing`: a frame's records in one array that grows, so that tables are views and a record costs its own size
+- `frame_buffer`: a frame's records in one array that grows, so that tables are views and a record costs its own size
 - `report`: what is said while the training runs, and to whom
 """
 

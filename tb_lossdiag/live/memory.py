@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tb_lossdiag.live.growing import FrameBuffer
+from tb_lossdiag.live.frame_buffer import FrameBuffer
 from tb_lossdiag.quantities import QUANTITIES
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run

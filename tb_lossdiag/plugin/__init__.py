@@ -5,10 +5,10 @@ In reading order:
 - `loader`: what TensorBoard imports at every start. Nothing here may raise: that would take TensorBoard down for everyone
 - `plugin`: the tab's backend: fixed GET routes, each of which parses, asks the clinic, responds
 - `strangers`: requests that another web page makes a browser send: they get no answer and cost no work
-- `parse`: query parameters of the routes; every error is a sentence with a 4xx status
-- `clinic`: runs and their diagnoses, kept until something new was recorded
-- `kept`: runs, diagnoses and answers, kept until something new was recorded, and no more bytes of them than was allowed
+- `query`: query parameters of the routes; every error is a sentence with a 4xx status
+- `backend`: runs and their diagnoses, kept until something new was recorded
+- `cache`: runs, diagnoses and answers, kept until something new was recorded, and no more bytes of them than was allowed
 - `configuration`: the configuration beside the runs, as the command line reads it; edited, it counts from the next request
 - `summary`: one run as a row of the overview
-- `tables`: tables as bytes, thinned so that no spike is lost: every bucket keeps its extremes and what was not a number
+- `table_bytes`: tables as bytes, thinned so that no spike is lost: every bucket keeps its extremes and what was not a number
 """

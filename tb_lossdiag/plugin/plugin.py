@@ -15,10 +15,10 @@ from tensorboard.plugins import base_plugin
 from werkzeug import Request, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from tb_lossdiag.plugin import parse
-from tb_lossdiag.plugin.clinic import Backend
+from tb_lossdiag.plugin import query
+from tb_lossdiag.plugin.backend import Backend
+from tb_lossdiag.plugin.cache import Together
 from tb_lossdiag.plugin.configuration import Configuration
-from tb_lossdiag.plugin.kept import Together
 from tb_lossdiag.plugin.loader import MEMORY
 from tb_lossdiag.plugin.strangers import turn_away
 from tb_lossdiag.reader import DEFAULT_LIMIT, with_tails
@@ -69,9 +69,9 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         assets = {path: _asset(name) for path, name in _ASSETS.items()}
         return {path: _only_get(handler) for path, handler in {**routes, **assets}.items()}
 
-    def _where(self, request: Request) -> parse.Where:
+    def _where(self, request: Request) -> query.Where:
         """Who asks; any id means the one folder where that is all there is, so that nothing is kept twice."""
-        where = parse.where(request)
+        where = query.where(request)
         return replace(where, experiment_id="") if self._one else where
 
     def _shared(self, request: Request, make: Callable[[], str]) -> str:
@@ -79,8 +79,8 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return self._together.get(_question(request), make) if self._one else make()
 
     def _runs(self, request: Request) -> Response:
-        where, language = self._where(request), parse.language(request)
-        have, first = request.args.get("have", ""), parse.optional_run(request)
+        where, language = self._where(request), query.language(request)
+        have, first = request.args.get("have", ""), query.optional_run(request)
 
         def make() -> str:
             answer = self._clinic.overview(where, language, self._logdir, have, first)
@@ -90,19 +90,19 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _respond(request, text, _JSON) if text else Response(status=204)
 
     def _diagnosis(self, request: Request) -> Response:
-        where, language = self._where(request), parse.language(request)
-        run = parse.optional_run(request)
+        where, language = self._where(request), query.language(request)
+        run = query.optional_run(request)
         text = self._shared(request, lambda: _text(self._clinic.document(where, run, language)))
         return _respond(request, text, _JSON)
 
     def _table(self, request: Request) -> Response:
-        asked = parse.part(request)
-        body = self._clinic.table(self._where(request), *parse.table(request), asked)
+        asked = query.part(request)
+        body = self._clinic.table(self._where(request), *query.table(request), asked)
         return _respond(request, body, "application/octet-stream")
 
     def _report(self, request: Request) -> Response:
-        form, run = parse.report(request), parse.optional_run(request)
-        where, language = self._where(request), parse.language(request)
+        form, run = query.report(request), query.optional_run(request)
+        where, language = self._where(request), query.language(request)
         kind, write = _REPORTS[form]
         text = self._shared(
             request, lambda: write(self._clinic.document(where, run, language), language)
@@ -111,11 +111,11 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _respond(request, text, kind, saved)
 
     def _rules(self, request: Request) -> Response:
-        return _json(request, self._clinic.rules(parse.language(request)))
+        return _json(request, self._clinic.rules(query.language(request)))
 
     def _compare(self, request: Request) -> Response:
-        where, language = self._where(request), parse.language(request)
-        return _json(request, self._clinic.compare(where, parse.two_runs(request), language))
+        where, language = self._where(request), query.language(request)
+        return _json(request, self._clinic.compare(where, query.two_runs(request), language))
 
 
 def _asset(name: str) -> Callable[[Request], Response]:

@@ -13,7 +13,7 @@ In reading order:
 - `bounds`: what steps and wall times can be: a file may say anything
 - `sessions`: which records of a folder stand: a later session undoes what it did again, frame by frame
 - `assemble`: puts sessions and shards together: what a resume undid is dropped, columns are united, the last word on a step counts
-- `tails`: tail files beside event files (see `tail.py`), as the newest records of a local folder's runs
+- `tails`: tail files beside event files (see `recording/tail.py`), as the newest records of a local folder's runs
 - `phases`: sub-runs that are halves of one training: `x/train` and `x/validation` are the run `x`
 """
 

@@ -10,10 +10,10 @@ In reading order:
 - `sarif`: the diagnosis as SARIF 2.1.0, which code hosts show beside a change
 - `plain`: a document as renderers may print it: the same, without control characters
 - `restarts`: where a run was taken up again, and how much of it was done again
-- `moments`: when findings were reported while the training ran
+- `live_reports`: when findings were reported while the training ran
 - `baseline`: findings that were there before: a project with old findings can still let only new ones fail its checks
-- `compare`: two runs side by side as a JSON document: findings fixed, new and still there, where curves part
-- `parting`: where the curves of two runs part: the first step at which their levels differ by more than noise explains
-- `comparison`: a comparison in words: for a terminal and as Markdown
+- `comparison`: two runs side by side as a JSON document: findings fixed, new and still there, where curves part
+- `curve_differences`: where the curves of two runs part: the first step at which their levels differ by more than noise explains
+- `comparison_text`: a comparison in words: for a terminal and as Markdown
 - `reference`: the rule reference as Markdown, from the same texts that the tab and `tb-lossdiag explain` show
 """

@@ -1,93 +1,165 @@
-"""A comparison in words: for a terminal and as Markdown."""
+"""Two runs side by side as a JSON document: findings fixed, new and still there, where curves part, what was set differently."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
+import numpy as np
 
-from tb_lossdiag.report.markdown import escape
-from tb_lossdiag.report.plain import plain
-from tb_lossdiag.report.text import GLYPHS, STYLES, shown_number, steps
-from tb_lossdiag.report.words import word
+from tb_lossdiag.diagnosis.engine import Diagnosis
+from tb_lossdiag.diagnosis.rule import Rule, short_number, thresholds
+from tb_lossdiag.quantities import (
+    BATCH_SIZE,
+    BETA2,
+    CLIP_MAX_NORM,
+    LEARNING_RATE,
+    MOMENTUM,
+    PARAMETER_SIZE,
+    WEIGHT_DECAY,
+    Quantity,
+)
+from tb_lossdiag.report import document
+from tb_lossdiag.report.baseline import walk
+from tb_lossdiag.report.curve_differences import Parting, partings
+from tb_lossdiag.run import Run
 
-Json = Mapping[str, Any]
-_KINDS = ("new", "still", "fixed", "unclear")
-
-
-def show(console: Console, comparison: Json, language: str = "en") -> None:
-    """Print a comparison."""
-    comparison = plain(comparison)
-    console.print(Text(_title(comparison, language), style="bold"))
-    for kind in _KINDS:
-        entries = comparison["findings"][kind]
-        if entries:
-            console.print(Text(f"\n{word(kind, language)}", style="bold"))
-        for entry in entries:
-            finding = _finding(kind, entry)
-            style = STYLES[finding["severity"]]
-            mark = f"{GLYPHS[finding['severity']]} "
-            console.print(Text.assemble((mark, style), _line(kind, entry, language)))
-    for heading, lines in _sections(comparison, language):
-        console.print(Text(f"\n{heading}", style="bold"))
-        for line in lines:
-            console.print(Text(f"  {line}"))
+VERSION = 1
+Json = dict[str, Any]
+_HIGHEST = (LEARNING_RATE,)
+_USUAL = (MOMENTUM, BETA2, WEIGHT_DECAY, CLIP_MAX_NORM, BATCH_SIZE)
 
 
-def markdown(comparison: Json, language: str = "en") -> str:
-    """A comparison for an issue or a pull request."""
-    comparison = plain(comparison)
-    lines = [f"# {escape(_title(comparison, language))}", ""]
-    for kind in _KINDS:
-        entries = comparison["findings"][kind]
-        if entries:
-            lines += [f"## {word(kind, language)}", ""]
-            lines += [f"- {escape(_line(kind, entry, language))}" for entry in entries]
-            lines.append("")
-    for heading, found in _sections(comparison, language):
-        lines += [f"## {heading}", "", *(f"- {escape(line)}" for line in found), ""]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Judged:
+    """A run and what was said of it.
+
+    Attributes:
+        run: the records.
+        diagnosis: what the rules found.
+        rules: the rules, with their thresholds.
+    """
+
+    run: Run
+    diagnosis: Diagnosis
+    rules: Sequence[Rule]
 
 
-def _title(comparison: Json, language: str) -> str:
-    a, b = (f"{side['run']} ({word(side['status'], language)})" for side in _sides(comparison))
-    return word("comparison", language, a=a, b=b)
+def compare(a: Judged, b: Judged, language: str = "en") -> Json:
+    """The document: `a` is the run before, `b` the one after."""
+    entries = [document.entry(j.run, j.diagnosis, language, j.rules) for j in (a, b)]
+    heads = [{key: entry[key] for key in ("run", "status", "steps")} for entry in entries]
+    return {
+        "version": VERSION,
+        "a": heads[0],
+        "b": heads[1],
+        "findings": _findings(entries[0], entries[1]),
+        "curves": [_curve(parting) for parting in partings(a.run, b.run)],
+        "facts": list(_facts(a, b)),
+    }
 
 
-def _sides(comparison: Json) -> tuple[Json, Json]:
-    return comparison["a"], comparison["b"]
+def _findings(a: Json, b: Json) -> Json:
+    """Matched by code and subject.
+
+    What the other run's records did not allow to judge is neither fixed nor new; what is accepted in one of them is still there.
+    """
+    before, after = _by_key(a), _by_key(b)
+    fixed, only_a = _split(before, after, _unjudged(b), "a")
+    new, only_b = _split(after, before, _unjudged(a), "b")
+    both = [(before[key], after[key]) for key in before if key in after]
+    still = [{"a": x, "b": y} for x, y in both if not ("reason" in x and "reason" in y)]
+    return {"fixed": fixed, "new": new, "still": still, "unclear": [*only_a, *only_b]}
 
 
-def _finding(kind: str, entry: Json) -> Json:
-    found: Json = {"still": entry.get("b"), "unclear": entry.get("finding")}.get(kind) or entry
+def _split(
+    mine: Mapping[tuple[str, str], Json],
+    others: Mapping[tuple[str, str], Json],
+    unjudged: Mapping[str, str],
+    side: str,
+) -> tuple[list[Json], list[Json]]:
+    gone = [f for key, f in mine.items() if key not in others and "reason" not in f]
+    sure = [finding for finding in gone if finding["code"] not in unjudged]
+    unsure = [
+        {"in": side, "finding": finding, "reason": unjudged[finding["code"]]}
+        for finding in gone
+        if finding["code"] in unjudged
+    ]
+    return sure, unsure
+
+
+def _by_key(entry: Json) -> dict[tuple[str, str], Json]:
+    """All findings; those that are accepted have a reason."""
+    found: dict[tuple[str, str], Json] = {}
+    for finding in (*walk(entry["findings"]), *entry["suppressed"]):
+        found.setdefault((finding["code"], finding["subject"]), {**finding, "explains": []})
     return found
 
 
-def _line(kind: str, entry: Json, language: str) -> str:
-    finding = _finding(kind, entry)
-    subject = f" {finding['subject']}" if finding["subject"] else ""
-    said = f"{finding['code']}{subject}: {finding['message']} ({steps(finding, language)})"
-    return f"{said}: {entry['in'].upper()}; {entry['reason']}" if kind == "unclear" else said
+def _unjudged(entry: Json) -> dict[str, str]:
+    """Codes that were not judged, with the reason."""
+    judged = {"findings", "clear"}
+    return {o["code"]: o["reason"] for o in entry["outcomes"] if o["outcome"] not in judged}
 
 
-def _sections(comparison: Json, language: str) -> Iterator[tuple[str, list[str]]]:
-    nothing = [word("nothing new", language)]
-    curves = [_curve(curve, language) for curve in comparison["curves"]]
-    yield word("curves", language), curves or nothing
-    facts = [
-        f"{fact['name']}: {fact['a'] or '–'} → {fact['b'] or '–'}" for fact in comparison["facts"]
-    ]
-    yield word("facts", language), facts or nothing
+def _curve(parting: Parting) -> Json:
+    return {
+        "quantity": parting.quantity.name,
+        "column": parting.column,
+        "records": parting.records,
+        "first_difference": parting.first_difference,
+        "parts_at": parting.parts_at,
+        "a": document.json_number(parting.a),
+        "b": document.json_number(parting.b),
+        "noise": document.json_number(parting.noise),
+        "exact": parting.exact,
+        "columns": parting.columns,
+    }
 
 
-def _curve(curve: Json, language: str) -> str:
-    name = f"{curve['quantity']}[{curve['column']}]" if curve["column"] else curve["quantity"]
-    if curve["parts_at"] is None:
-        same = curve["exact"] and curve["first_difference"] is None
-        return f"{name}: {word('identical' if same else 'together', language)}"
-    values = {"a": shown_number(curve["a"]), "b": shown_number(curve["b"])}
-    line = f"{name}: {word('part at', language, step=curve['parts_at'], **values)}"
-    more = curve["columns"] - 1
-    return f"{line}; {word('more', language, count=more)}" if more > 0 else line
+# --- facts -------------------------------------------------------------------------------------------------------------
+
+
+def _facts(a: Judged, b: Judged) -> Iterator[Json]:
+    """Rows that differ, "" where one has nothing to say."""
+    mine, others = dict(_known(a)), dict(_known(b))
+    mine["recorded"], others["recorded"] = _only_recorded(a.run, b.run)
+    for name in dict.fromkeys((*mine, *others)):
+        left, right = mine.get(name, ""), others.get(name, "")
+        if left != right:
+            yield {"name": name, "a": left, "b": right}
+
+
+def _known(judged: Judged) -> Iterator[tuple[str, str]]:
+    run = judged.run
+    yield from run.facts.items()
+    yield "last step", str(run.last_step())
+    for quantity in _HIGHEST:
+        yield from _summed_up(run, quantity, "highest")
+    for quantity in _USUAL:
+        yield from _summed_up(run, quantity, "usual")
+    if PARAMETER_SIZE in run:
+        yield "parameters", short_number(float(np.nansum(run[PARAMETER_SIZE].values[-1])))
+    for rule in judged.rules:
+        for name, value in thresholds(rule).items():
+            yield f"{rule.code}.{name}", short_number(value)
+
+
+def _summed_up(run: Run, quantity: Quantity, how: str) -> Iterator[tuple[str, str]]:
+    """The highest or the median value of each column."""
+    if quantity not in run:
+        return
+    table = run[quantity]
+    for index, column in enumerate(table.columns):
+        values = table.values[:, index]
+        values = values[~np.isnan(values)]
+        if len(values):
+            value = np.max(values) if how == "highest" else np.median(values)
+            name = f"{quantity.name}[{column}]" if column else quantity.name
+            yield f"{name}, {how}", short_number(float(value))
+
+
+def _only_recorded(a: Run, b: Run) -> tuple[str, str]:
+    mine, others = set(a.tables), set(b.tables)
+    return ", ".join(sorted(mine - others)), ", ".join(sorted(others - mine))

@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, Severity, documentation, thresholds
 from tb_lossdiag.quantities import STEPS
-from tb_lossdiag.report import moments
+from tb_lossdiag.report import live_reports
 from tb_lossdiag.report.restarts import restarts
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
@@ -51,7 +51,7 @@ def entry(
         "facts": dict(run.facts),
         "findings": [_cause(cause, run, language, named) for cause in diagnosis.causes],
         "suppressed": [_suppressed(taken, run, language, named) for taken in diagnosis.suppressed],
-        "reported": moments.moments(run),
+        "reported": live_reports.moments(run),
         "restarts": restarts(run),
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
     }
@@ -157,7 +157,7 @@ def _cause(cause: Cause, run: Run, language: str, named: Mapping[str, Rule]) -> 
         "advice": finding.advice.in_language(language),
         "numbers": {name: json_number(value) for name, value in finding.numbers.items()},
         "evidence": [_evidence(piece) for piece in finding.evidence],
-        "reported": moments.of_finding(run, finding.code, finding.subject),
+        "reported": live_reports.of_finding(run, finding.code, finding.subject),
         "explains": [_cause(child, run, language, named) for child in cause.explains],
     }
 

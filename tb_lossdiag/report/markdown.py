@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tb_lossdiag.report import moments, restarts
+from tb_lossdiag.report import live_reports, restarts
 from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.text import shown_number, steps
@@ -45,7 +45,7 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
     severity = word(finding["severity"], language)
     yield f"## {finding['code']} {escape(finding['title'])} ({severity}{known})"
     subject = f"{escape(finding['subject'])}, " if finding["subject"] else ""
-    live = moments.sentence(finding["reported"], language)
+    live = live_reports.sentence(finding["reported"], language)
     yield from ("", f"{subject}{steps(finding, language)}{f'; {live}' if live else ''}", "")
     yield from (prose(finding["message"]), "")
     if finding["evidence"]:
@@ -78,7 +78,7 @@ def _accepted(run: Json, language: str) -> Iterator[str]:
 
 
 def _past(run: Json, language: str) -> Iterator[str]:
-    if gone := list(moments.past(run, language)):
+    if gone := list(live_reports.past(run, language)):
         yield from (word("live past", language), "")
         yield from (f"- {escape(sentence)}" for sentence in gone)
         yield ""

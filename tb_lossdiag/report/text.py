@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from tb_lossdiag.report import moments, restarts
+from tb_lossdiag.report import live_reports, restarts
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
 
@@ -43,7 +43,7 @@ def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
             console.print(_block(finding, language))
         for finding in run["suppressed"]:
             console.print(_accepted(finding, language))
-        for sentence in moments.past(run, language):
+        for sentence in live_reports.past(run, language):
             console.print(Text(f"{word('live past', language)} {sentence}", style="dim"))
         console.print(_checks(run, language))
         console.print()
@@ -101,7 +101,7 @@ def _where(finding: Json, language: str) -> Text:
         for piece in finding["evidence"]
         if piece["observed"] is not None
     ]
-    live = moments.sentence(finding["reported"], language)
+    live = live_reports.sentence(finding["reported"], language)
     parts = [f"{subject}{steps(finding, language)}", *seen, *([live] if live else [])]
     return Text("; ".join(parts), style="dim")
 

@@ -10,9 +10,11 @@ from tb_lossdiag.diagnosis.rule import (
     Severity,
     Text,
     documentation,
+    short_number,
     thresholds,
 )
-from tb_lossdiag.diagnosis.rule import short_number as number
+
+number = short_number
 
 __all__ = [
     "Evidence",

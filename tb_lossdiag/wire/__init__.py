@@ -4,7 +4,7 @@ In reading order:
 
 - `schema`: records on the wire: tag names, headers and payloads of the event file's values
 - `framing`: TFRecords: lengths and checksums around the bytes of an event
-- `leftover`: what a tail file says (see `tail.py`): the newest records of a writer, as far as they are not in its event file
+- `leftover`: what a tail file says (see `recording/tail.py`): the newest records of a writer
 - `slots`: a small file whose content is replaced in place, such that a kill in the middle of a write leaves the content before
 - `lossdiag_pb2`: generated protocol buffer code
 """

@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tb_lossdiag.plugin.parse import Window
-from tb_lossdiag.plugin.tables import (
+from tb_lossdiag.plugin.query import Window
+from tb_lossdiag.plugin.table_bytes import (
     MATRIX,
     MINUS_INF,
     NAN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_lossdiag.live.growing import FrameBuffer
+from tb_lossdiag.live.frame_buffer import FrameBuffer
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED, LOSS_TERM, Quantity
 from tb_lossdiag.records import Floats, Table
 

@@ -9,8 +9,8 @@ from synthetic import healthy_run, optimized_by, with_constant_clipping, with_lo
 
 from tb_lossdiag.config import Policy, Settings, Suppression, Threshold
 from tb_lossdiag.quantities import CLIP_MAX_NORM, LEARNING_RATE, LOSS
-from tb_lossdiag.report.compare import Judged, compare
-from tb_lossdiag.report.comparison import markdown
+from tb_lossdiag.report.comparison import Judged, compare
+from tb_lossdiag.report.comparison_text import markdown
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
 

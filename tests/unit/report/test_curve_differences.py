@@ -8,7 +8,7 @@ from synthetic import changed, healthy_run, scaled
 
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, VALIDATION_LOSS
 from tb_lossdiag.records import table
-from tb_lossdiag.report.parting import Parting, partings
+from tb_lossdiag.report.curve_differences import Parting, partings
 from tb_lossdiag.run import Run
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tb_lossdiag.diagnosis.engine import Diagnosis
-from tb_lossdiag.plugin.kept import ByteCache, CachedRun, CachedRuns, Key, Together, weight
+from tb_lossdiag.plugin.cache import ByteCache, CachedRun, CachedRuns, Key, Together, weight
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.run import Run

@@ -10,15 +10,15 @@ from tensorboard import errors
 
 from tb_lossdiag.analysis.derived import DERIVED, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
+from tb_lossdiag.plugin.cache import ByteCache, CachedRuns, Key
 from tb_lossdiag.plugin.configuration import Configuration
-from tb_lossdiag.plugin.kept import ByteCache, CachedRuns, Key
-from tb_lossdiag.plugin.parse import TablePart, Where
+from tb_lossdiag.plugin.query import TablePart, Where
 from tb_lossdiag.plugin.summary import blank, summary
-from tb_lossdiag.plugin.tables import WindowedTable, encode
+from tb_lossdiag.plugin.table_bytes import WindowedTable, encode
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
 from tb_lossdiag.report import document
-from tb_lossdiag.report.compare import Judged, compare
+from tb_lossdiag.report.comparison import Judged, compare
 from tb_lossdiag.run import Run
 from tb_lossdiag.wire.schema import readable
 

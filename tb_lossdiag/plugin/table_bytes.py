@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tb_lossdiag.plugin.parse import Window
+from tb_lossdiag.plugin.query import Window
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Steps, Table
 from tb_lossdiag.run import Run

@@ -1,0 +1,93 @@
+"""A comparison in words: for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tb_lossdiag.report.markdown import escape
+from tb_lossdiag.report.plain import plain
+from tb_lossdiag.report.text import GLYPHS, STYLES, shown_number, steps
+from tb_lossdiag.report.words import word
+
+Json = Mapping[str, Any]
+_KINDS = ("new", "still", "fixed", "unclear")
+
+
+def show(console: Console, comparison: Json, language: str = "en") -> None:
+    """Print a comparison."""
+    comparison = plain(comparison)
+    console.print(Text(_title(comparison, language), style="bold"))
+    for kind in _KINDS:
+        entries = comparison["findings"][kind]
+        if entries:
+            console.print(Text(f"\n{word(kind, language)}", style="bold"))
+        for entry in entries:
+            finding = _finding(kind, entry)
+            style = STYLES[finding["severity"]]
+            mark = f"{GLYPHS[finding['severity']]} "
+            console.print(Text.assemble((mark, style), _line(kind, entry, language)))
+    for heading, lines in _sections(comparison, language):
+        console.print(Text(f"\n{heading}", style="bold"))
+        for line in lines:
+            console.print(Text(f"  {line}"))
+
+
+def markdown(comparison: Json, language: str = "en") -> str:
+    """A comparison for an issue or a pull request."""
+    comparison = plain(comparison)
+    lines = [f"# {escape(_title(comparison, language))}", ""]
+    for kind in _KINDS:
+        entries = comparison["findings"][kind]
+        if entries:
+            lines += [f"## {word(kind, language)}", ""]
+            lines += [f"- {escape(_line(kind, entry, language))}" for entry in entries]
+            lines.append("")
+    for heading, found in _sections(comparison, language):
+        lines += [f"## {heading}", "", *(f"- {escape(line)}" for line in found), ""]
+    return "\n".join(lines)
+
+
+def _title(comparison: Json, language: str) -> str:
+    a, b = (f"{side['run']} ({word(side['status'], language)})" for side in _sides(comparison))
+    return word("comparison", language, a=a, b=b)
+
+
+def _sides(comparison: Json) -> tuple[Json, Json]:
+    return comparison["a"], comparison["b"]
+
+
+def _finding(kind: str, entry: Json) -> Json:
+    found: Json = {"still": entry.get("b"), "unclear": entry.get("finding")}.get(kind) or entry
+    return found
+
+
+def _line(kind: str, entry: Json, language: str) -> str:
+    finding = _finding(kind, entry)
+    subject = f" {finding['subject']}" if finding["subject"] else ""
+    said = f"{finding['code']}{subject}: {finding['message']} ({steps(finding, language)})"
+    return f"{said}: {entry['in'].upper()}; {entry['reason']}" if kind == "unclear" else said
+
+
+def _sections(comparison: Json, language: str) -> Iterator[tuple[str, list[str]]]:
+    nothing = [word("nothing new", language)]
+    curves = [_curve(curve, language) for curve in comparison["curves"]]
+    yield word("curves", language), curves or nothing
+    facts = [
+        f"{fact['name']}: {fact['a'] or '–'} → {fact['b'] or '–'}" for fact in comparison["facts"]
+    ]
+    yield word("facts", language), facts or nothing
+
+
+def _curve(curve: Json, language: str) -> str:
+    name = f"{curve['quantity']}[{curve['column']}]" if curve["column"] else curve["quantity"]
+    if curve["parts_at"] is None:
+        same = curve["exact"] and curve["first_difference"] is None
+        return f"{name}: {word('identical' if same else 'together', language)}"
+    values = {"a": shown_number(curve["a"]), "b": shown_number(curve["b"])}
+    line = f"{name}: {word('part at', language, step=curve['parts_at'], **values)}"
+    more = curve["columns"] - 1
+    return f"{line}; {word('more', language, count=more)}" if more > 0 else line
