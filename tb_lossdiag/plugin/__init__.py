@@ -3,7 +3,7 @@
 In reading order:
 
 - `loader`: what TensorBoard imports at every start. Nothing here may raise: that would take TensorBoard down for everyone
-- `plugin`: the tab's backend: fixed GET routes, each of which parses, asks the clinic, responds
+- `plugin`: the tab's backend: fixed GET routes, each of which parses, asks the backend, responds
 - `strangers`: requests that another web page makes a browser send: they get no answer and cost no work
 - `query`: query parameters of the routes; every error is a sentence with a 4xx status
 - `backend`: runs and their diagnoses, kept until something new was recorded

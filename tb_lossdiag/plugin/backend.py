@@ -10,7 +10,7 @@ from tensorboard import errors
 
 from tb_lossdiag.analysis.derived import DERIVED, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
-from tb_lossdiag.plugin.cache import ByteCache, CachedRuns, Key
+from tb_lossdiag.plugin.cache import ByteCache, CachedRuns, Key, ReadRun
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.query import TablePart, Where
 from tb_lossdiag.plugin.summary import blank, summary
@@ -56,7 +56,7 @@ class Backend:
     def __init__(self, provider: Any, configuration: Configuration, memory: int) -> None:
         self._provider = provider
         self._configuration = configuration
-        self._cases = CachedRuns(memory - memory // _ANSWERS, self._forget)
+        self._runs = CachedRuns(memory - memory // _ANSWERS, self._forget)
         self._answers = ByteCache(memory // _ANSWERS)
 
     def overview(
@@ -107,17 +107,17 @@ class Backend:
         return document.rules(language, self._configuration.now().policy.rules)
 
     def table(self, where: Where, run: str, quantity: Quantity, part: TablePart) -> bytes:
-        """A part of a table, encoded."""
+        """A part of a table, encoded. It needs records, no diagnosis: neither judges a run nor waits for who does."""
         listing = _known(self._listings(where), run)
         question = (where.experiment_id, run, listing.version, quantity.name, part)
         return self._answers.get(
-            question, lambda: _encoded(self._judged(where, listing)[0], quantity, part)
+            question, lambda: _encoded(self._read(where, listing).run, quantity, part)
         )
 
     def _listings(self, where: Where) -> Mapping[str, Listing]:
         reader = self._configuration.now().reader
         listings = reader.listings(where.context, where.experiment_id)
-        self._cases.only(where.experiment_id, listings)
+        self._runs.only(where.experiment_id, listings)
         return listings
 
     def _forget(self, key: Key) -> None:
@@ -145,16 +145,14 @@ class Backend:
         }
         if listing.problem is not None:
             return {**base, **blank("unreadable")}, True
-        case = self._cases.of((where.experiment_id, listing.run))
-        row = case.row(listing.version, language)
-        if row is None and (
-            not read or case.lock.locked()
-        ):  # who reads it now is done when the page asks again
-            return {**base, **next(iter(case.rows.values()), blank("reading"))}, False
+        kept = self._runs.of((where.experiment_id, listing.run))
+        row = kept.row(listing.version, language)
+        if row is None and (not read or kept.busy):  # whoever is at it is done by the next question
+            return {**base, **(kept.newest_row() or blank("reading"))}, False
         if row is None:
             row, lasts = self._made(where, listing, language)
             if lasts:
-                case.put(listing.version, language, row)
+                kept.put(listing.version, language, row)
             return {**base, **row}, lasts
         return {**base, **row}, True
 
@@ -173,32 +171,36 @@ class Backend:
         Raises:
             Unjudged: there is none.
         """
-        key = (where.experiment_id, listing.run)
-        case = self._cases.of(key)
-        with case.lock:
-            judged = case.judged
-            if judged is None or case.version != listing.version:
-                try:
-                    judged = self._fresh(where, listing)
-                except Unjudged:
-                    case.judged = None
-                    case.renew(listing.version)
-                    raise
-                case.judged = judged
-                case.renew(listing.version)
-                self._cases.hold(key, judged[0])
-            return judged
+        read = self._read(where, listing)
+        try:
+            return read.run, read.diagnosis(self._configuration.now().policy.diagnose)
+        except Exception as error:  # one bad run must not hide the others
+            raise _unjudged(listing, error) from error
 
-    def _fresh(self, where: Where, listing: Listing) -> tuple[Run, Diagnosis]:
+    def _read(self, where: Where, listing: Listing) -> ReadRun:
+        """A run's newest records; no rule is asked.
+
+        Raises:
+            Unjudged: it cannot be read.
+        """
+        key = (where.experiment_id, listing.run)
+        kept = self._runs.of(key)
+        with kept.lock:
+            read = kept.read
+            if read is None or kept.version != listing.version:
+                kept.read, kept.version = None, listing.version
+                kept.read = read = ReadRun(self._records(where, listing))
+                self._runs.hold(key, read.run)
+            return read
+
+    def _records(self, where: Where, listing: Listing) -> Run:
         if listing.problem is not None:
             raise Unjudged(listing.run, listing.problem)
-        state = self._configuration.now()
+        reader = self._configuration.now().reader
         try:
-            run = state.reader.read(listing, where.context, where.experiment_id)
-            return run, state.policy.diagnose(run)
+            return reader.read(listing, where.context, where.experiment_id)
         except Exception as error:  # one bad run must not hide the others
-            why, lasts = document.why(error), isinstance(error, DAMAGED)
-            raise Unjudged(listing.run, why, lasts=lasts) from error
+            raise _unjudged(listing, error) from error
 
     def _entry(self, where: Where, listing: Listing, language: str) -> Json:
         rules = self._configuration.now().policy.rules
@@ -208,6 +210,10 @@ class Backend:
             return document.unreadable(listing.run, error.why)
         except Exception as error:  # noqa: BLE001  (one bad run must not hide the others)
             return document.unreadable(listing.run, document.why(error))
+
+
+def _unjudged(listing: Listing, error: Exception) -> Unjudged:
+    return Unjudged(listing.run, document.why(error), lasts=isinstance(error, DAMAGED))
 
 
 def _known(listings: Mapping[str, Listing], run: str) -> Listing:

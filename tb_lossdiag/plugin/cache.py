@@ -18,9 +18,31 @@ Key = tuple[str, str]
 """Experiment and run."""
 
 _LIGHT = 16 * 2**10
-"""Bytes of a case without its records: rows, names, the lock."""
+"""Bytes of a cached run without its records: rows, names, the lock."""
 _OBJECT = 128
 """Bytes of an object of numpy, or of a name with its place in a dictionary."""
+
+
+class ReadRun:
+    """A run as it was read, and its diagnosis, which is made when somebody asks for it: who wants a table waits for no rule."""
+
+    def __init__(self, run: Run) -> None:
+        """Nothing was said of it yet."""
+        self.run = run
+        self._diagnosis: Diagnosis | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody judges it now."""
+        return self._lock.locked()
+
+    def diagnosis(self, judge: Callable[[Run], Diagnosis]) -> Diagnosis:
+        """What is said of it; one at a time judges."""
+        with self._lock:
+            if self._diagnosis is None:
+                self._diagnosis = judge(self.run)
+            return self._diagnosis
 
 
 @dataclass
@@ -28,37 +50,42 @@ class CachedRun:
     """A run as it was last read. One at a time reads it; other runs are not kept waiting.
 
     Attributes:
-        version: of the listing it was read from, "" for never.
-        judged: the run and its diagnosis; None also for one that had to make room.
-        rows: its row of the overview by language, as of that version.
-        lock: held while reading and judging.
+        version: of the listing it was last read from, or is being read from; "" for never.
+        read: its records; None also for one that had to make room.
+        rows: its row of the overview by language, each with its version.
+        lock: held while reading.
     """
 
     version: str = ""
-    judged: tuple[Run, Diagnosis] | None = None
-    rows: dict[str, Any] = field(default_factory=dict)
+    read: ReadRun | None = None
+    rows: dict[str, tuple[str, Any]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def renew(self, version: str) -> None:
-        """It was read anew: rows of another version are of no use. They go first, so that nobody takes them for the new ones."""
-        if version != self.version:
-            self.rows = {}
-        self.version = version
+    @property
+    def busy(self) -> bool:
+        """Whether somebody reads or judges it now."""
+        read = self.read
+        return self.lock.locked() or (read is not None and read.busy)
 
     def row(self, version: str, language: str) -> Any | None:
         """The row of a version, if it is known."""
-        rows = self.rows
-        return rows.get(language) if self.version == version else None
+        of, row = self.rows.get(language, ("", None))
+        return row if of == version else None
+
+    def newest_row(self) -> Any | None:
+        """A row of the version before, until there is one of the new one."""
+        return next((row for _, row in self.rows.values()), None)
 
     def put(self, version: str, language: str, row: Any) -> None:
         """Keep a row, unless the run was read anew meanwhile."""
         with self.lock:
             if self.version == version:
-                self.rows[language] = row
+                self.rows = {name: kept for name, kept in self.rows.items() if kept[0] == version}
+                self.rows[language] = version, row
 
 
 class CachedRuns:
-    """Cases by experiment and run. What makes room are the records of the run nobody has asked for the longest; its rows stay.
+    """Runs by experiment and run. What makes room are the records of the run nobody has asked for the longest; its rows stay.
 
     Args:
         limit: bytes.
@@ -68,7 +95,7 @@ class CachedRuns:
     def __init__(self, limit: int, forget: Callable[[Key], None]) -> None:
         self._limit = limit
         self._forget = forget
-        self._cases: dict[Key, CachedRun] = {}
+        self._runs: dict[Key, CachedRun] = {}
         self._sizes: OrderedDict[Key, int] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -79,11 +106,11 @@ class CachedRuns:
             return self._size()
 
     def of(self, key: Key) -> CachedRun:
-        """The case of a run, a new one if there is none."""
+        """What is kept of a run, nothing at first."""
         with self._lock:
             if key in self._sizes:
                 self._sizes.move_to_end(key)
-            return self._cases.setdefault(key, CachedRun())
+            return self._runs.setdefault(key, CachedRun())
 
     def hold(self, key: Key, run: Run) -> None:
         """Count the records of a run that was read, and make room for them."""
@@ -97,10 +124,10 @@ class CachedRuns:
     def only(self, experiment: str, runs: Collection[str]) -> None:
         """Let go of the runs of an experiment that are not listed any more."""
         with self._lock:
-            known = self._cases.keys() | self._sizes.keys()
+            known = self._runs.keys() | self._sizes.keys()
             gone = [key for key in known if key[0] == experiment and key[1] not in runs]
             for key in gone:
-                self._cases.pop(key, None)
+                self._runs.pop(key, None)
                 self._sizes.pop(key, None)
         for key in gone:
             self._forget(key)
@@ -108,14 +135,14 @@ class CachedRuns:
     def _make_room(self, newest: Key) -> Any:
         while self._size() > self._limit and (oldest := next(iter(self._sizes))) != newest:
             del self._sizes[oldest]
-            if oldest in self._cases:
-                self._cases[oldest].judged = None
+            if oldest in self._runs:
+                self._runs[oldest].read = None
             yield oldest
-        while self._size() > self._limit and (first := next(iter(self._cases))) != newest:
-            del self._cases[first]
+        while self._size() > self._limit and (first := next(iter(self._runs))) != newest:
+            del self._runs[first]
 
     def _size(self) -> int:
-        return sum(self._sizes.values()) + _LIGHT * len(self._cases)
+        return sum(self._sizes.values()) + _LIGHT * len(self._runs)
 
 
 def weight(run: Run) -> int:

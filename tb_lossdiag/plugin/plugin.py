@@ -1,4 +1,4 @@
-"""The tab's backend: fixed GET routes, each of which parses, asks the clinic, responds."""
+"""The tab's backend: fixed GET routes, each of which parses, asks the backend, responds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         provider = with_tails(context.data_provider, self._logdir)
         configuration = Configuration(provider, self._logdir, limit)
         memory = getattr(context.flags, "lossdiag_memory", MEMORY) * 2**20
-        self._clinic = Backend(provider, configuration, memory)
+        self._backend = Backend(provider, configuration, memory)
         self._one = _has_one_experiment(context)
         self._together = Together()
 
@@ -83,7 +83,7 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         have, first = request.args.get("have", ""), query.optional_run(request)
 
         def make() -> str:
-            answer = self._clinic.overview(where, language, self._logdir, have, first)
+            answer = self._backend.overview(where, language, self._logdir, have, first)
             return "" if answer is None else _text(answer)
 
         text = self._shared(request, make)
@@ -92,12 +92,12 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _diagnosis(self, request: Request) -> Response:
         where, language = self._where(request), query.language(request)
         run = query.optional_run(request)
-        text = self._shared(request, lambda: _text(self._clinic.document(where, run, language)))
+        text = self._shared(request, lambda: _text(self._backend.document(where, run, language)))
         return _respond(request, text, _JSON)
 
     def _table(self, request: Request) -> Response:
         asked = query.part(request)
-        body = self._clinic.table(self._where(request), *query.table(request), asked)
+        body = self._backend.table(self._where(request), *query.table(request), asked)
         return _respond(request, body, "application/octet-stream")
 
     def _report(self, request: Request) -> Response:
@@ -105,17 +105,17 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         where, language = self._where(request), query.language(request)
         kind, write = _REPORTS[form]
         text = self._shared(
-            request, lambda: write(self._clinic.document(where, run, language), language)
+            request, lambda: write(self._backend.document(where, run, language), language)
         )
         saved = {"Content-Disposition": f'attachment; filename="loss-doctor.{form}"'}
         return _respond(request, text, kind, saved)
 
     def _rules(self, request: Request) -> Response:
-        return _json(request, self._clinic.rules(query.language(request)))
+        return _json(request, self._backend.rules(query.language(request)))
 
     def _compare(self, request: Request) -> Response:
         where, language = self._where(request), query.language(request)
-        return _json(request, self._clinic.compare(where, query.two_runs(request), language))
+        return _json(request, self._backend.compare(where, query.two_runs(request), language))
 
 
 def _asset(name: str) -> Callable[[Request], Response]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,8 @@ from tensorboard import errors
 from werkzeug.test import Client
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.config import Policy
+from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.plugin.plugin import LossDoctorPlugin
 from tb_lossdiag.reader import Reader, open_folder
 from tb_lossdiag.records import table
@@ -65,3 +69,47 @@ def test_a_run_that_cannot_be_read_is_a_row(apps: Any) -> None:
 def test_asked_for_alone_it_is_not_there(apps: Any, path: str, query: dict[str, str]) -> None:
     with pytest.raises(errors.NotFoundError, match="ZeroDivisionError"):
         Client(apps[path]).get("/", query_string=query)
+
+
+def ask_table(apps: Any) -> Any:
+    return Client(apps["/table"]).get("/", query_string={"run": "good", "quantity": "loss"})
+
+
+def refuse(*_: object) -> Diagnosis:
+    raise AssertionError("a rule was asked")
+
+
+def test_a_table_is_read_and_not_judged(apps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Policy, "diagnose", refuse)
+    answer = ask_table(apps)
+    assert answer.status_code == 200
+    assert answer.data.startswith(b"TBLD")
+    monkeypatch.undo()
+    assert load(apps, "/diagnosis", run="good")["runs"][0]["status"] == "healthy"
+
+
+def test_a_table_does_not_wait_for_rules(apps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, diagnose = threading.Event(), threading.Event(), Policy.diagnose
+
+    def slow(policy: Policy, run: Run) -> Diagnosis:
+        begun.set()
+        assert go_on.wait(60)
+        return diagnose(policy, run)
+
+    monkeypatch.setattr(Policy, "diagnose", slow)
+    with ThreadPoolExecutor(2) as others:
+        judging = others.submit(load, apps, "/diagnosis", run="good")
+        try:
+            assert begun.wait(60)
+            assert others.submit(ask_table, apps).result(30).status_code == 200
+            rows = load(apps, "/runs")["runs"]
+            assert [row["status"] for row in rows] == ["unreadable", "reading"]
+        finally:
+            go_on.set()
+        assert judging.result(60)["runs"][0]["status"] == "healthy"
+
+
+def test_a_rule_that_fails_hides_no_table(apps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Policy, "diagnose", lambda *_: 1 // 0)
+    assert [row["status"] for row in load(apps, "/runs")["runs"]] == ["unreadable", "unreadable"]
+    assert ask_table(apps).status_code == 200

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from tb_lossdiag.diagnosis.engine import Diagnosis
-from tb_lossdiag.plugin.cache import ByteCache, CachedRun, CachedRuns, Key, Together, weight
+from tb_lossdiag.plugin.cache import (
+    ByteCache,
+    CachedRun,
+    CachedRuns,
+    Key,
+    ReadRun,
+    Together,
+    weight,
+)
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
@@ -22,9 +30,9 @@ def _run(records: int = 10_000) -> Run:
 
 def _read(cases: CachedRuns, key: Key, run: Run) -> CachedRun:
     case = cases.of(key)
-    case.judged = run, Diagnosis(run.name, (), ())
-    case.rows["en"] = {"status": "healthy"}
+    case.read = ReadRun(run)
     case.version = "1"
+    case.put("1", "en", {"status": "healthy"})
     cases.hold(key, run)
     return case
 
@@ -35,7 +43,7 @@ def test_a_thousand_runs_take_no_more_than_was_allowed_and_keep_their_rows() -> 
     cases = CachedRuns(40 * weight(run), gone.append)
     read = [_read(cases, ("", f"run {index}"), run) for index in range(1000)]
     assert cases.size <= 40 * weight(run)
-    held = [case for case in read if case.judged is not None]
+    held = [case for case in read if case.read is not None]
     assert 20 <= len(held) <= 40
     assert held == read[-len(held) :], "the oldest go first"
     assert len(gone) == 1000 - len(held), "their reader is told"
@@ -49,15 +57,15 @@ def test_who_is_asked_for_again_stays() -> None:
     for index in range(10):
         _read(cases, ("", str(index)), run)
         cases.of(("", "first"))
-    assert first.judged is not None
+    assert first.read is not None
 
 
 def test_one_run_that_is_too_large_is_kept_alone() -> None:
     cases = CachedRuns(10, lambda _key: None)
     small = _read(cases, ("", "small"), _run(10))
     large = _read(cases, ("", "large"), _run())
-    assert small.judged is None
-    assert large.judged is not None
+    assert small.read is None
+    assert large.read is not None
 
 
 def test_what_is_not_listed_any_more_is_let_go_of() -> None:
@@ -67,23 +75,49 @@ def test_what_is_not_listed_any_more_is_let_go_of() -> None:
         _read(cases, key, _run())
     cases.only("", ["a"])
     assert gone == [("", "b")]
-    assert cases.of(("", "b")).judged is None
-    assert cases.of(("other", "b")).judged is not None
+    assert cases.of(("", "b")).read is None
+    assert cases.of(("other", "b")).read is not None
     cases.only("", [])
     cases.only("other", [])
     assert cases.size == 0
 
 
 def test_a_row_of_an_older_version_is_not_taken_for_the_new_one() -> None:
-    case = CachedRun()
-    case.renew("1")
+    case = CachedRun("1")
     case.put("1", "en", "row")
+    case.put("1", "zh-CN", "row")
     assert case.row("1", "en") == "row"
-    case.renew("1")
-    assert case.row("1", "en") == "row"
-    case.renew("2")
+    case.version = "2"
     case.put("1", "en", "late")
     assert case.row("2", "en") is None
+    assert case.newest_row() == "row", "until there is a new one"
+    case.put("2", "en", "new")
+    assert case.row("2", "en") == case.newest_row() == "new"
+    assert case.row("2", "zh-CN") is None
+
+
+def test_a_run_is_judged_once_and_says_while_it_is() -> None:
+    begun, go_on, judged = threading.Event(), threading.Event(), []
+    read = ReadRun(_run(10))
+
+    def judge(run: Run) -> Diagnosis:
+        judged.append(run)
+        begun.set()
+        go_on.wait(60)
+        return Diagnosis(run.name, (), ())
+
+    case = CachedRun("1", read)
+    busy = [case.busy]
+    threads = [threading.Thread(target=read.diagnosis, args=[judge]) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    begun.wait(60)
+    busy.append(case.busy)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert [*busy, case.busy] == [False, True, False]
+    assert judged == [read.run]
 
 
 def test_answers_are_bounded_by_bytes() -> None:
