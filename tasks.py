@@ -233,7 +233,7 @@ def audit(_: list[str]) -> None:
     """Ask PyPI and npm for known vulnerabilities of what the lock files name; red if something shipped has one."""
     set_up("dev")
     set_up_node()
-    run(PYTHON, "-m", "auditing", cwd=ROOT / "tests")
+    run(PYTHON, "-m", "tools.auditing", cwd=ROOT / "tests")
 
 
 def clinic(options: list[str]) -> None:
@@ -271,7 +271,7 @@ def _reference(*, check: bool) -> None:
 def messages(_: list[str]) -> None:
     """Bring the catalogues of translations up to date with the texts in the code."""
     set_up("dev")
-    run(PYTHON, "-m", "translations", cwd=ROOT / "tests")
+    run(PYTHON, "-m", "tools.translations", cwd=ROOT / "tests")
 
 
 def proto(_: list[str]) -> None:

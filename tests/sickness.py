@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sickness_a import SICK_A
 from sickness_b import SICK_B
-from synthetic import (
+
+from made.changes import (
     changed,
-    healthy_run,
     optimized_by,
     stuck,
     with_constant_clipping,
@@ -19,13 +19,16 @@ from synthetic import (
     with_loss,
     with_none_gradients,
     with_overfitting,
+    with_players,
     with_terms,
     with_update_ratio,
     with_vanishing,
     without,
 )
-from synthetic_c import check_steps, with_call, with_check_up, with_modules, with_players
-
+from made.check_ups import check_steps, with_check_up
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from made.modules import with_modules
 from tb_lossdiag.quantities import (
     BATCH_NORM_VALUES,
     CLIP_AFTER_STEP,

@@ -6,17 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from synthetic import (
-    changed,
-    each_step,
-    healthy_run,
-    scaled,
-    stuck,
-    with_loss,
-    with_terms,
-    without,
-)
 
+from made.changes import changed, each_step, scaled, stuck, with_loss, with_terms, without
+from made.healthy import healthy_run
 from tb_lossdiag.quantities import (
     BACKWARD_NORM,
     BACKWARDS,

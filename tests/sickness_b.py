@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from synthetic import changed, head, healthy_run, scaled, stuck, without
 
+from made.changes import changed, head, scaled, stuck, without
+from made.healthy import healthy_run
 from tb_lossdiag.quantities import (
     AMP_SCALE,
     AMP_SKIPPED,

@@ -20,8 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import synthetic
-
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Diagnosis, diagnose, judge
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.quantities import (
@@ -42,7 +41,7 @@ _SPARSE = {"weight", "update", "element"}
 
 def healthy(records: int, columns: int) -> Run:
     """As a watch leaves it."""
-    run = synthetic.healthy_run(0, records, layers=columns // 2)
+    run = healthy_run(0, records, layers=columns // 2)
     steps = run[GRADIENT_NORM].steps
     tables = {name: _watched(table, steps, columns) for name, table in run.tables.items()}
     return replace(run, name="healthy", tables=tables)

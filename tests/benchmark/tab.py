@@ -29,9 +29,8 @@ from playwright.sync_api import CDPSession, Frame, Page, sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from recorded import write_run  # noqa: E402
-from tensorboard_process import get, serving  # noqa: E402
-
+from helpers.tensorboard_process import get, serving  # noqa: E402
+from helpers.written_runs import write_run  # noqa: E402
 from tb_lossdiag.quantities import (  # noqa: E402
     ACTIVATION_MEAN,
     ACTIVATION_STD,

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from everything import write_everything
-from frames import plugin_frame
 from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, sync_playwright
-from tensorboard_process import serving
+
+from helpers.full_run import write_everything
+from helpers.plugin_frame import plugin_frame
+from helpers.tensorboard_process import serving
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 FLAGS = [

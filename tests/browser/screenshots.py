@@ -13,9 +13,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from frames import plugin_frame
-from tensorboard_process import serving
-
+from helpers.plugin_frame import plugin_frame
+from helpers.tensorboard_process import serving
 from tb_lossdiag.cli import main as tb_lossdiag
 
 PLACE = Path(__file__).parents[2] / "frontend" / "screenshots"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Frame, expect
-from recorded import write_run
 
+from helpers.written_runs import write_run
 from tb_lossdiag.quantities import EXTRA, GRADIENT_NORM, LOSS, LOSS_NONFINITE
 from tb_lossdiag.records import table
 

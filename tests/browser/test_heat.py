@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import FloatRect, Frame, Locator, expect
-from recorded import write_run
 
+from helpers.written_runs import write_run
 from tb_lossdiag.quantities import GRADIENT_NORM
 from tb_lossdiag.records import table
 

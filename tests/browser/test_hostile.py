@@ -12,9 +12,10 @@ from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import pytest
-from hostile import NAMES, UNSEEN, folder_name, write_hostile
 from playwright.sync_api import Dialog, Download, Error, Frame, Locator, Page, Request, expect
-from tensorboard_process import serving
+
+from helpers.hostile_names import NAMES, UNSEEN, folder_name, write_hostile
+from helpers.tensorboard_process import serving
 
 SICK, HEALTHY = (f"{index} {folder_name(NAMES['clears the screen'])}" for index in range(2))
 VIEWS = (

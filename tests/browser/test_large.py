@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Frame, expect
-from recorded import windowed, write_run
 
+from helpers.written_runs import windowed, write_run
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from playwright.sync_api import expect
-from recorded import write_run
 
+from helpers.written_runs import write_run
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE
 from tb_lossdiag.records import table

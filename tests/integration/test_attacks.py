@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attacks
-import damage
 import pytest
-from training import record
 
+from helpers import damaged_files, evil_folders
+from helpers.tiny_trainings import record
 from tb_lossdiag.cli import main
 
 PATIENCE = 60
@@ -43,13 +42,13 @@ def check(capsys: pytest.CaptureFixture[str]) -> Callable[[Path], Checked]:
     return checked
 
 
-@pytest.mark.parametrize("attack", attacks.ATTACKS)
+@pytest.mark.parametrize("attack", evil_folders.ATTACKS)
 def test_the_good_run_is_judged_beside_it(
     good: Path, tmp_path: Path, check: Callable[[Path], Checked], attack: str
 ) -> None:
     alone = check(good.parent)["good"]
     shutil.copytree(good, tmp_path / "good")
-    attacks.ATTACKS[attack](tmp_path)
+    evil_folders.ATTACKS[attack](tmp_path)
     began = time.monotonic()
     found = check(tmp_path)
     assert time.monotonic() - began < PATIENCE
@@ -62,9 +61,9 @@ def test_the_good_run_is_judged_beside_it(
 def test_a_file_cut_at_any_boundary_is_what_stands_before_it(
     good: Path, tmp_path: Path, check: Callable[[Path], Checked]
 ) -> None:
-    path = damage.event_file(good)
+    path = damaged_files.event_file(good)
     data = path.read_bytes()
-    places = attacks.cuts(data)
+    places = evil_folders.cuts(data)
     for place in places[:: max(1, len(places) // 150)]:
         (tmp_path / f"{place:08d}").mkdir()
         (tmp_path / f"{place:08d}" / path.name).write_bytes(data[:place])

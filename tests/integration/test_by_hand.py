@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import (
     CALL_SOURCE,

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from training import record
 
+from helpers.tiny_trainings import record
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.rules import RULES

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain import diverging, falling, turning, write
 
+from helpers.plain_scalars import diverging, falling, turning, write
 from tb_lossdiag.cli import main
 
 Capture = pytest.CaptureFixture[str]

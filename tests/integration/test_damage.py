@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import damage
 import pytest
 from integration.loaders import LOADERS, python
-from training import record
 
+from helpers import damaged_files
+from helpers.tiny_trainings import record
 from tb_lossdiag.diagnosis.engine import diagnose
 from tb_lossdiag.reader import Reader
 from tb_lossdiag.rules import RULES
@@ -36,11 +36,13 @@ def only(provider: object, name: str) -> Run:
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_the_first_format_is_still_read(good: Path, tmp_path: Path, loader: str) -> None:
-    damage.write(tmp_path / "good", damage.as_first_format(damage.event_file(good)))
+    damaged_files.write(
+        tmp_path / "good", damaged_files.as_first_format(damaged_files.event_file(good))
+    )
     old = only(LOADERS[loader](str(tmp_path)), "good")
     new = only(python(str(good.parent)), "good")
     assert old.tables.keys() == new.tables.keys()
-    assert damage.untrue(old, new) == damage.untrue(new, old) == []
+    assert damaged_files.untrue(old, new) == damaged_files.untrue(new, old) == []
     assert "damaged" not in {**old.facts, **new.facts}
 
 
@@ -63,7 +65,7 @@ def untrue(good: Path, folder: Path, loader: str, count: int) -> dict[str, list[
         diagnose(run, RULES)
     if loader == "rust":
         assert sum("damaged" in run.facts for run in runs) > count / 6
-    return {run.name: wrong for run in runs if (wrong := damage.untrue(run, truth))}
+    return {run.name: wrong for run in runs if (wrong := damaged_files.untrue(run, truth))}
 
 
 def _readable(reader: Reader) -> Iterator[Run]:
@@ -75,9 +77,9 @@ def _readable(reader: Reader) -> Iterator[Run]:
 
 def _flip(good: Path, folder: Path, count: int) -> None:
     chance = random.Random(1)  # noqa: S311  (no secret)
-    path = damage.event_file(good)
+    path = damaged_files.event_file(good)
     data = path.read_bytes()
     for index in range(count):
         run = folder / f"{index:04d}"
         run.mkdir()
-        (run / path.name).write_bytes(damage.flipped(data, chance.randrange(8 * len(data))))
+        (run / path.name).write_bytes(damaged_files.flipped(data, chance.randrange(8 * len(data))))

@@ -15,8 +15,8 @@ from integration.loaders import LOADERS, Open, end_servers
 from tensorboard.context import RequestContext
 from torch.utils.tensorboard import SummaryWriter as TorchWriter
 from torture.child import script
-from training import backward, model, read
 
+from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.reader import Reader

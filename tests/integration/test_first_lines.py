@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, LOSS
 
 PAGE = Path(__file__).parents[2] / "frontend" / "src" / "views" / "Empty.tsx"

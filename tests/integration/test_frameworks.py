@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset, TensorDataset
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import (
     AMP_SCALE,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from asking import findings_if_any
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from training import read
 
+from helpers.rule_asserts import findings_if_any
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.quantities import FOREIGN_PARAMETERS, HELD_PARAMETERS, Quantity

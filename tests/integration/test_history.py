@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 from integration.loaders import LOADERS
-from training import backward, model
 
+from helpers.tiny_trainings import backward, model
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.collect.buffers import outlet
 from tb_lossdiag.reader import Reader

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from tensorboard_process import get, serving
 from torch.utils.tensorboard import SummaryWriter as PlainWriter
-from training import record
 
+from helpers.tensorboard_process import get, serving
+from helpers.tiny_trainings import record
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 

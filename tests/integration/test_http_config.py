@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from plain import keras, transformers
-from tensorboard_process import get, serving
-from training import record
 
+from helpers.plain_scalars import keras, transformers
+from helpers.tensorboard_process import get, serving
+from helpers.tiny_trainings import record
 from tb_lossdiag.cli import main
 
 

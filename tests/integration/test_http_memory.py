@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recorded import write_run
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.plugins import base_plugin
-from tensorboard_process import get, served
 from werkzeug.test import Client
 
+from helpers.tensorboard_process import get, served
+from helpers.written_runs import write_run
 from tb_lossdiag.plugin.plugin import LossDoctorPlugin
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.reader import open_folder

@@ -10,8 +10,8 @@ import pytest
 import torch
 from integration.loaders import LOADERS, Open
 from torch.utils.tensorboard import SummaryWriter as PlainWriter
-from training import backward, model, record
 
+from helpers.tiny_trainings import backward, model, record
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,

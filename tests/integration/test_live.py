@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag import LiveFinding, SummaryWriter, TrainingStopped
 from tb_lossdiag.cli import main
 from tb_lossdiag.collect.watch.watch import Watch

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import STEPS
 

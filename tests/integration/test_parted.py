@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import parted
 import pytest
-from asking import the_finding
-from launching import launching
-from training import read
 
+from helpers import parting_ranks
+from helpers.rank_processes import launching
+from helpers.rule_asserts import the_finding
+from helpers.tiny_trainings import read
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, RANK_PARAMETER_SPREAD, STEPS
 from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
 from tb_lossdiag.run import Run
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(600)
 
 LONGEST = 4.0
 """Seconds: one is the most that is waited for, the rest is for a busy machine."""
-STALLED = [name for name in parted.TRAININGS if not name.endswith("comes_late")]
+STALLED = [name for name in parting_ranks.TRAININGS if not name.endswith("comes_late")]
 Told = Callable[[str, int], Any]
 Runs = Callable[[str], Run]
 
@@ -32,8 +32,8 @@ Runs = Callable[[str], Run]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where all trainings are, once."""
     place = tmp_path_factory.mktemp("parted")
-    with launching(parted.main) as launch:
-        launch(place, 2, tuple(parted.TRAININGS))
+    with launching(parting_ranks.main) as launch:
+        launch(place, 2, tuple(parting_ranks.TRAININGS))
     return place
 
 
@@ -67,7 +67,7 @@ def test_watch_waits_for_nobody(told: Told) -> None:
 def test_who_writes_is_told_who_does_not_watch(told: Told, runs: Runs, training: str) -> None:
     assert any("rank 1" in words for words in told(training, 0)["words"])
     run = runs(training)
-    assert len(run[LOSS]) == parted.STEPS
+    assert len(run[LOSS]) == parting_ranks.STEPS
     assert any("rank 1" in word for word in run.facts.values())
 
 
@@ -84,7 +84,7 @@ def test_sharded_ranks_at_different_steps_are_not_added_up(told: Told, runs: Run
     table = run[GRADIENT_NORM]
     right = np.isfinite(table.values).any(axis=1)
     assert set(table.steps[right].tolist()) <= set(range(8))
-    assert run[STEPS].values.sum() == parted.STEPS
+    assert run[STEPS].values.sum() == parting_ranks.STEPS
     assert any("different steps" in words for words in told("fsdp_steps_differ", 0)["words"])
 
 
@@ -101,7 +101,7 @@ def test_replicas_that_step_unlike_are_found(runs: Runs) -> None:
 def test_a_sharded_rank_that_comes_late_postpones_norms(runs: Runs) -> None:
     run = runs("fsdp_comes_late")
     seen = run[GRADIENT_NORM].steps[np.isfinite(run[GRADIENT_NORM].values).any(axis=1)]
-    assert seen.tolist() in (list(range(parted.STEPS)), list(range(16, parted.STEPS)))
+    assert seen.tolist() in (list(range(parting_ranks.STEPS)), list(range(16, parting_ranks.STEPS)))
     assert not [fact for fact in run.facts if fact.startswith("failed")]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from asking import findings_if_any
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from training import read
 
+from helpers.rule_asserts import findings_if_any
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import ranked
 import torch
-from asking import findings, the_finding
-from launching import Launch, launching
 from torch import nn
 from torch.nn.functional import cross_entropy
-from training import read
 
+from helpers import rank_main
+from helpers.rank_processes import Launch, launching
+from helpers.rule_asserts import findings, the_finding
+from helpers.tiny_trainings import read
 from tb_lossdiag.quantities import (
     CLIP_BOUND,
     CLIP_GLOBAL_NORM,
@@ -43,7 +43,7 @@ TWO = (*SOUND, "forgotten", "changed", "dropped", "alone", "again")
 @pytest.fixture(scope="module")
 def launch() -> Iterator[Launch]:
     """Run trainings on so many ranks; fails if a rank fails or hangs."""
-    with launching(ranked.main) as launched:
+    with launching(rank_main.main) as launched:
         yield launched
 
 
@@ -72,17 +72,17 @@ class Reference:
 
     def __init__(self, *, clip: bool) -> None:
         """Train."""
-        model = ranked.net()
+        model = rank_main.net()
         self.names = tuple(name for name, _ in model.named_parameters())
-        optimizer = ranked.optimizer_of(model)
+        optimizer = rank_main.optimizer_of(model)
         self.gradients, self.weights, self.changes = [], [], []
-        for step in range(ranked.STEPS):
-            x, y = ranked.batch(step)
+        for step in range(rank_main.STEPS):
+            x, y = rank_main.batch(step)
             optimizer.zero_grad()
             cross_entropy(model(x), y).backward()
             self.gradients.append(_norms([p.grad for p in model.parameters()]))
             if clip:
-                nn.utils.clip_grad_norm_(model.parameters(), ranked.CLIP)
+                nn.utils.clip_grad_norm_(model.parameters(), rank_main.CLIP)
             before = [p.detach().clone() for p in model.parameters()]
             optimizer.step()
             after = list(model.parameters())
@@ -103,17 +103,17 @@ def test_norms_are_those_of_one_process(runs: Runs, training: str, size: int) ->
     run, reference = runs(training, size), Reference(clip=training.endswith("clip"))
     table = run[GRADIENT_NORM]
     assert table.columns == reference.names
-    assert table.steps.tolist() == list(range(ranked.STEPS))
+    assert table.steps.tolist() == list(range(rank_main.STEPS))
     np.testing.assert_allclose(table.values, reference.gradients, rtol=1e-5)
     total = np.sqrt(np.nansum(np.square(reference.gradients), axis=1))
     np.testing.assert_allclose(run[GLOBAL_NORM].values[:, 0], total, rtol=1e-5)
     assert np.nansum(run[GRADIENT_NONFINITE].values) == 0
-    assert run[STEPS].values.sum() == ranked.STEPS
+    assert run[STEPS].values.sum() == rank_main.STEPS
     for quantity, truth in ((PARAMETER_NORM, reference.weights), (UPDATE_NORM, reference.changes)):
         at = run[quantity].steps
         assert {0, 1, 2, 20} <= set(at.tolist())
         np.testing.assert_allclose(run[quantity].values, np.array(truth)[at], rtol=1e-4)
-    assert len(run[LOSS]) == ranked.STEPS
+    assert len(run[LOSS]) == rank_main.STEPS
     assert not [fact for fact in run.facts if fact.startswith("failed")]
 
 
@@ -128,9 +128,9 @@ def test_clips_are_those_of_one_process(runs: Runs, training: str, size: int) ->
     run, reference = runs(training, size), Reference(clip=True)
     total = np.sqrt(np.nansum(np.square(reference.gradients), axis=1))
     np.testing.assert_allclose(run[CLIP_GLOBAL_NORM].values[:, 0], total, rtol=1e-5)
-    after = np.fmin(total, ranked.CLIP)
+    after = np.fmin(total, rank_main.CLIP)
     np.testing.assert_allclose(run[CLIP_NORM_AFTER].values[:, 0], after, rtol=1e-4)
-    assert run[CLIP_BOUND].values[:, 0].tolist() == (total > ranked.CLIP).astype(float).tolist()
+    assert run[CLIP_BOUND].values[:, 0].tolist() == (total > rank_main.CLIP).astype(float).tolist()
     assert not run[CLIP_NONFINITE].values.any()
 
 
@@ -162,13 +162,13 @@ def test_a_later_group_is_compared_too(runs: Runs) -> None:
 
 
 def test_writers_that_nobody_closes_leave_everything(runs: Runs) -> None:
-    assert runs("dropped", 2)[GRADIENT_NORM].steps.tolist() == list(range(ranked.STEPS))
+    assert runs("dropped", 2)[GRADIENT_NORM].steps.tolist() == list(range(rank_main.STEPS))
 
 
 def test_a_writer_that_closes_alone_waits_for_nobody(runs: Runs) -> None:
     run = runs("alone", 2)
     assert run[GRADIENT_NORM].steps.tolist() == list(range(32))
-    assert len(run[LOSS]) == ranked.STEPS
+    assert len(run[LOSS]) == rank_main.STEPS
 
 
 @pytest.mark.parametrize("training", ["ddp_raises", "fsdp_raises"])
@@ -178,5 +178,5 @@ def test_a_rank_that_raises_hangs_nobody(launch: Launch, tmp_path: Path, trainin
     assert said == ["RuntimeError", "KeyError"]
     assert (tmp_path / "others 1").read_text(encoding="utf-8") == "RuntimeError"
     run = read(tmp_path / training)
-    assert run[LOSS].steps.tolist() == list(range(ranked.RAISES_AT + 1))
+    assert run[LOSS].steps.tolist() == list(range(rank_main.RAISES_AT + 1))
     assert not [fact for fact in run.facts if fact.startswith("failed")]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from integration.loaders import LOADERS, Open
-from plain import FRAMEWORKS, WELL, diverging, falling, turning, write
 from tensorboard.context import RequestContext
 
+from helpers.plain_scalars import FRAMEWORKS, WELL, diverging, falling, turning, write
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.diagnosis.engine import diagnose

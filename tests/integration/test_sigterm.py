@@ -14,8 +14,8 @@ import pytest
 from torch import nn
 from torch.optim import SGD
 from torture.child import script, started
-from training import backward, read
 
+from helpers.tiny_trainings import backward, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.wire.leftover import is_tail

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from integration.loaders import LOADERS, end_servers
 from tensorboard.context import RequestContext
-from tensorboard_process import get, serving
 from torture.child import script
-from training import read
 
+from helpers.tensorboard_process import get, serving
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, STEPS
 from tb_lossdiag.reader import Reader, open_folder, with_tails

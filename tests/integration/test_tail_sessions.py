@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from torture.child import script, started
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS, VALIDATION_LOSS
 from tb_lossdiag.run import Run

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from loop import Loop
-from loops import LOOPS
 from torch import Tensor
-from training import read
 
+from helpers.tiny_trainings import read
+from helpers.training_loops import LOOPS
+from helpers.watchable_loop import Loop
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, STEPS
 from tb_lossdiag.run import Run

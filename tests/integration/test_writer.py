@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from training import backward, model, read
 
+from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,

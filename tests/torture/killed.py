@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE, NONFINITE_STEPS, STEPS
 from tb_lossdiag.reader import Reader, open_folder

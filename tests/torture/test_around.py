@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from checking import assert_nothing_installed
 from torch import Tensor, nn
 from torch.autograd import profiler
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.flop_counter import FlopCounterMode
 from torture.tools import OURS, Log, net
-from training import read
 
+from helpers.check_up_driver import assert_nothing_installed
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, TERM_GRADIENT_NORM
 

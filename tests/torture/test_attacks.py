@@ -1,4 +1,4 @@
-"""The attacks of `tests/attacks.py` in a real TensorBoard under both of its loaders: the good run is served."""
+"""The attacks of `tests/helpers/evil_folders.py` in a real TensorBoard under both of its loaders: the good run is served."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import time
 from pathlib import Path
 
-import attacks
 import pytest
-from tensorboard_process import get, serving
 from torture.conftest import Measured
-from training import record
+
+from helpers import evil_folders
+from helpers.tensorboard_process import get, serving
+from helpers.tiny_trainings import record
 
 ROUTES = ("runs", "diagnosis", "report?format=md", "report?format=csv", "report?format=json")
 _PATIENCE = 30
@@ -20,7 +21,7 @@ _PATIENCE = 30
 def _served(logdir: Path, attack: str, fast: str) -> bool | None:
     """Whether every route answers and the good run is in it; None if TensorBoard itself ends, or lists no good run."""
     record(logdir / "good", range(30))
-    attacks.ATTACKS[attack](logdir)
+    evil_folders.ATTACKS[attack](logdir)
     try:
         with serving(str(logdir), "--load_fast", fast) as address:
             if not _listed(address):
@@ -56,7 +57,7 @@ def _answers(address: str) -> bool:
 
 @pytest.mark.torture
 @pytest.mark.parametrize("fast", ["true", "false"], ids=["rust", "python"])
-@pytest.mark.parametrize("attack", attacks.ATTACKS)
+@pytest.mark.parametrize("attack", evil_folders.ATTACKS)
 def test_the_good_run_is_served(tmp_path: Path, measured: Measured, attack: str, fast: str) -> None:
     served = _served(tmp_path, attack, fast)
     if served is not None:

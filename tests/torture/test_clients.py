@@ -8,11 +8,11 @@ from http.client import HTTPException
 from pathlib import Path
 
 import pytest
-from recorded import write_run
-from synthetic import healthy_run
-from tensorboard_process import get, served
 from torture.conftest import Measured
 
+from helpers.tensorboard_process import get, served
+from helpers.written_runs import write_run
+from made.healthy import healthy_run
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 
 ROUTES = ("runs", "diagnosis?run={run}", "report?run={run}&format=json")

@@ -8,7 +8,8 @@ import pytest
 from integration.loaders import LOADERS
 from integration.test_damage import untrue
 from torture.conftest import Measured
-from training import record
+
+from helpers.tiny_trainings import record
 
 FLIPS = 390
 

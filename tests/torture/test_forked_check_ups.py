@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torture.tools import installed
-from training import backward, model, read
 
+from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import BACKWARDS, CHECK_SECONDS
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from torture.child import script
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag.quantities import GRADIENT_NORM
 
 HEAD = """

@@ -13,17 +13,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import damage
-import fuzz
 import pytest
 from integration.loaders import rust
 from tensorboard import errors
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from torture.conftest import Measured
-from training import record
 from werkzeug.test import Client
 
+from helpers import damaged_files, mutations
+from helpers.tiny_trainings import record
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.plugin.plugin import LossDoctorPlugin
@@ -61,7 +60,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def _records(folder: Path) -> Records:
-    return [data for path in sorted(folder.iterdir()) for data in damage.payloads(path)]
+    return [data for path in sorted(folder.iterdir()) for data in damaged_files.payloads(path)]
 
 
 def _batches(recorded: dict[str, Path], logdir: Path, count: int) -> Iterator[int]:
@@ -73,7 +72,7 @@ def _batches(recorded: dict[str, Path], logdir: Path, count: int) -> Iterator[in
         for number in range(begin, begin + BATCH):
             chance = random.Random(number)  # noqa: S311  (no secret)
             (logdir / f"{number:07d}").mkdir()
-            data = fuzz.mutated(chance.choice(seeds), chance)
+            data = mutations.mutated(chance.choice(seeds), chance)
             (logdir / f"{number:07d}" / "events.out.tfevents.1.fuzz").write_bytes(data)
         yield begin
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile import NAMES, UNSEEN, folder_name, write_hostile
 from rich.console import Console
 
+from helpers.hostile_names import NAMES, UNSEEN, folder_name, write_hostile
 from tb_lossdiag.cli import main
 from tb_lossdiag.cli.output import as_json
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils import checkpoint
-from training import read
 
+from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import ACTIVATION_STD, BACKWARDS, GRADIENT_NORM, TERM_GRADIENT_NORM
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from checking import assert_nothing_installed
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from helpers.check_up_driver import assert_nothing_installed
 from tb_lossdiag import SummaryWriter
 
 THREADS = 3

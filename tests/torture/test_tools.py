@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from checking import assert_nothing_installed
 from torch.nn.functional import cross_entropy
 from torch.utils.tensorboard import SummaryWriter as Plain
 from torture.tools import TOOLS, Tool, net
 
+from helpers.check_up_driver import assert_nothing_installed
 from tb_lossdiag import SummaryWriter
 
 # Of torch's own tracers and quantisers, about themselves.

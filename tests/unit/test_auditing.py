@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import auditing
 import pytest
-from auditing import Hole, NoAnswerError
+
+from tools import auditing
+from tools.auditing import Hole, NoAnswerError
 
 ROOT = Path(__file__).parents[2]
 HOLE = {"id": "PYSEC-1", "summary": "reads beyond the end", "details": "", "withdrawn": None}

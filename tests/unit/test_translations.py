@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import translations
 
 from tb_lossdiag.diagnosis.text import LOCALES, Text, translated
+from tools import translations
 
 CJK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 each = pytest.mark.parametrize("locale", LOCALES.values())

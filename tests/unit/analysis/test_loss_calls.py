@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import healthy_run
-from synthetic_c import check_steps, with_call
 
+from made.check_ups import check_steps
+from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.analysis.loss_calls import calls, counts, mostly
 from tb_lossdiag.diagnosis.rule import NotEnough
 from tb_lossdiag.quantities import CALL_INPUT_MAX, CALL_OUTPUTS, LOSS, Source

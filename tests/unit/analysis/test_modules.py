@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
-from synthetic import healthy_run
-from synthetic_c import with_modules
 
+from made.healthy import healthy_run
+from made.modules import with_modules
 from tb_lossdiag.analysis.levels import Span
 from tb_lossdiag.analysis.modules import last_span, layout
 from tb_lossdiag.quantities import Kind

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import healthy_run, optimized_by
 
+from made.changes import optimized_by
+from made.healthy import healthy_run
 from tb_lossdiag.analysis.parameters import Family, compact, family, listed, rate, weights
 from tb_lossdiag.run import Run
 

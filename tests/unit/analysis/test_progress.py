@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import head, healthy_run, with_loss, without
-from synthetic_c import with_call
 
+from made.changes import head, with_loss, without
+from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.analysis.progress import below_baseline, broke, fall, has_learned
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.run import Run

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic import healthy_run, with_terms, without
 
+from made.changes import with_terms, without
+from made.healthy import healthy_run
 from tb_lossdiag.analysis.terms import is_penalty, term_fall, typical_weight, values_of
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
 

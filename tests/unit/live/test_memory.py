@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training import backward, model, read
 
+from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.live.memory import Memory
 

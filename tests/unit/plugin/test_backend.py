@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from recorded import write_run
 from tensorboard import errors
 from werkzeug.test import Client
 
+from helpers.written_runs import write_run
 from tb_lossdiag import quantities as q
 from tb_lossdiag.config import Policy
 from tb_lossdiag.diagnosis.engine import Diagnosis

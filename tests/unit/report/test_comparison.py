@@ -5,8 +5,9 @@ import json
 from dataclasses import replace
 
 import numpy as np
-from synthetic import healthy_run, optimized_by, with_constant_clipping, with_loss, without
 
+from made.changes import optimized_by, with_constant_clipping, with_loss, without
+from made.healthy import healthy_run
 from tb_lossdiag.config import Policy, Settings, Suppression, Threshold
 from tb_lossdiag.quantities import CLIP_MAX_NORM, LEARNING_RATE, LOSS
 from tb_lossdiag.report.comparison import Judged, compare

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import changed, healthy_run, scaled
 
+from made.changes import changed, scaled
+from made.healthy import healthy_run
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, VALIDATION_LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.report.curve_differences import Parting, partings

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic import healthy_run, with_constant_clipping, with_loss
 
+from made.changes import with_constant_clipping, with_loss
+from made.healthy import healthy_run
 from tb_lossdiag.config import Policy, Suppression
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report import baseline, document

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import snippets
-from asking import findings
 from sickness import SICK
 
+from helpers import snippets
+from helpers.rule_asserts import findings
 from tb_lossdiag.diagnosis.engine import judge
 from tb_lossdiag.diagnosis.rule import Finding, Rule, documentation
 from tb_lossdiag.quantities import Quantity

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sickness import SICK
-from synthetic import changed, head, healthy_run
 
+from made.changes import changed, head
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, diagnose, judge
 from tb_lossdiag.diagnosis.rule import Finding, Rule, Severity
 from tb_lossdiag.quantities import MODULE_FED_BY, Axis

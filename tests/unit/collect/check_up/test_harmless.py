@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from checking import Watched, assert_nothing_installed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
+from helpers.check_up_driver import Watched, assert_nothing_installed
 from tb_lossdiag import quantities as q
 from tb_lossdiag.collect.check_up import CheckUp, LossCalls, Subject
 from tb_lossdiag.collect.check_up.model import forward

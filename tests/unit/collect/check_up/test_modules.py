@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checking import Watched, assert_nothing_installed
 from torch import Tensor, nn
 from torch.nn import functional
 
+from helpers.check_up_driver import Watched, assert_nothing_installed
 from tb_lossdiag import quantities as q
 from tb_lossdiag.collect.check_up.model.activations import SAMPLED, effective_rank, statistics
 

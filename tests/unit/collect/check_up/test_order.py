@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 import torch
-from checking import Watched, assert_nothing_installed, global_norm
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
+from helpers.check_up_driver import Watched, assert_nothing_installed, global_norm
 from tb_lossdiag import quantities as q
 
 

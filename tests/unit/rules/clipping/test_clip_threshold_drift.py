@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import alarms, findings, first_evidence, outcome, the_finding
-from synthetic import changed, head, healthy_run, with_divergence, without
 
+from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, with_divergence, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CLIP_BOUND, CLIP_CALLS, CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LOSS

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import alarms, findings, first_evidence, outcome, the_finding
-from synthetic import changed, head, healthy_run, optimized_by, with_constant_clipping, without
 
+from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, optimized_by, with_constant_clipping, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity, short_number
 from tb_lossdiag.quantities import (

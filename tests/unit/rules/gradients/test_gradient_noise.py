@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, findings_if_any, first_evidence, outcome, the_finding
 from sickness_a import accumulated, falling
-from synthetic import changed, head, healthy_run, with_loss, without
 
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from made.changes import changed, head, with_loss, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import BACKWARD_NORM, BACKWARDS, CARRIED_NORM, FIRST_BACKWARD_NORM

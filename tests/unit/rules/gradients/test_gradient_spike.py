@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, outcome, the_finding
 from sickness_a import with_gradient_spikes
-from synthetic import changed, head, healthy_run, optimized_by, without
 
+from helpers.rule_asserts import findings, outcome, the_finding
+from made.changes import changed, head, optimized_by, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM

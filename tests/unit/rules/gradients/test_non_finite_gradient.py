@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_broken_gradients
-from synthetic import changed, healthy_run, without
-from synthetic_b import check_ups
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, without
+from made.check_ups import check_up_records
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, diagnose
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
@@ -72,7 +73,7 @@ def test_says_what_was_broken_before() -> None:
     norms[95:, 2] = np.nan
     message = the_finding(RULE, changed(sick, PARAMETER_NORM, norms)).message.en
     assert "`body.1.weight` was not finite before" in message
-    rows = np.array(check_ups(200))
+    rows = np.array(check_up_records(200))
     active = np.zeros((len(rows), 2))
     active[rows >= 90, 1] = 1
     message = the_finding(RULE, changed(sick, ACTIVATION_NONFINITE, active)).message.en

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, outcome, the_finding
-from synthetic import changed, head, healthy_run, scaled, with_vanishing, without
 
+from helpers.rule_asserts import findings, outcome, the_finding
+from made.changes import changed, head, scaled, with_vanishing, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_zero_gradients
-from synthetic import changed, head, healthy_run, stuck, with_loss, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, stuck, with_loss, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
-from synthetic import changed, head, healthy_run, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import BACKWARDS, CARRIED_NORM, FIRST_BACKWARD_NORM, ZERO_GRADS

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
-from synthetic import (
+
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import (
     changed,
     each_step,
     head,
-    healthy_run,
     optimized_by,
     with_divergence,
     with_loss,
     with_update_ratio,
     without,
 )
-
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (

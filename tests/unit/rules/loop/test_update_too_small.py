@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, outcome, the_finding
-from synthetic import changed, each_step, head, healthy_run, optimized_by, stuck, without
 
+from helpers.rule_asserts import findings, outcome, the_finding
+from made.changes import changed, each_step, head, optimized_by, stuck, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
-from synthetic import changed, head, healthy_run, optimized_by, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, optimized_by, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
 from tb_lossdiag.rules.loop.weight_growth import WeightGrowth

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import alarms, findings, first_evidence, outcome, the_finding
 from sickness_a import with_gap
-from synthetic import changed, healthy_run, with_loss, without
 
+from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from made.changes import changed, with_loss, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import falling, long_steps, with_swing
-from synthetic import changed, each_step, head, healthy_run, optimized_by, with_loss, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, each_step, head, optimized_by, with_loss, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, STEPS, VALIDATION_LOSS

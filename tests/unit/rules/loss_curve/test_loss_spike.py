@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import alarms, findings, first_evidence, outcome, the_finding
 from sickness_a import falling, with_spikes
-from synthetic import changed, head, healthy_run, with_loss, without
 
+from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, with_loss, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS

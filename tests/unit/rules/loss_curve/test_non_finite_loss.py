@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_broken_gradients
-from synthetic import changed, healthy_run, with_loss, without
-from synthetic_b import check_ups
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, with_loss, without
+from made.check_ups import check_up_records
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
@@ -88,7 +89,7 @@ def test_says_what_was_broken_before() -> None:
         "The parameter `body.0.bias`"
         in the_finding(RULE, changed(run, PARAMETER_NORM, norms)).message.en
     )
-    rows = np.array(check_ups(200))
+    rows = np.array(check_up_records(200))
     active = np.zeros((len(rows), 2))
     active[rows >= 147, 0] = 1
     broke = the_finding(RULE, changed(run, ACTIVATION_NONFINITE, active)).message.en

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import crawling, falling
-from synthetic import changed, head, healthy_run, optimized_by, scaled, stuck, with_loss, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, optimized_by, scaled, stuck, with_loss, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LEARNING_RATE, LOSS
 from tb_lossdiag.rules.loss_curve.slow_convergence import SlowConvergence

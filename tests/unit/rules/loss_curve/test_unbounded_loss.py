@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import with_first_call
-from synthetic import changed, healthy_run, without
-from synthetic_b import check_ups
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, without
+from made.check_ups import check_up_records
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS
 from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
@@ -26,7 +27,7 @@ def flipped(factor: float = -1.0) -> Run:
     """The trained loss is a multiple of the call."""
     run = with_first_call(RUN, 2.3, np.linspace(2.3, 9, len(RUN[CALL_VALUE])))
     values = np.zeros(len(run[LOSS]))
-    values[check_ups(len(values))] = factor * run[CALL_VALUE].values[:, 0]
+    values[check_up_records(len(values))] = factor * run[CALL_VALUE].values[:, 0]
     return changed(run, LOSS, values)
 
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import falling, with_cut_term
-from synthetic import changed, head, healthy_run, with_terms, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, head, with_terms, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_TERM_ATTACHED, LOSS_WEIGHT, TERM_GRADIENT_NORM

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
 from sickness_a import falling, overwhelmed
-from synthetic import changed, healthy_run, optimized_by, stuck, with_terms, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import changed, optimized_by, stuck, with_terms, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, findings_if_any, first_evidence, outcome, the_finding
-from synthetic import healthy_run
-from synthetic_c import check_steps, with_call
 
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from made.check_ups import check_steps
+from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LOSS, Source
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, findings_if_any, first_evidence, outcome, the_finding
-from synthetic import healthy_run, optimized_by, stuck, with_loss, without
-from synthetic_c import check_steps, with_call
 
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from made.changes import optimized_by, stuck, with_loss, without
+from made.check_ups import check_steps
+from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_SUMMED, LEARNING_RATE, LOSS
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asking import findings, findings_if_any, first_evidence, outcome, the_finding
-from synthetic import changed, healthy_run, stuck, with_loss, without
-from synthetic_c import check_steps, with_modules
 
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from made.changes import changed, stuck, with_loss, without
+from made.check_ups import check_steps
+from made.healthy import healthy_run
+from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import ACTIVATION_NONFINITE, ACTIVATION_STD, LOSS, LOSS_NONFINITE, Kind

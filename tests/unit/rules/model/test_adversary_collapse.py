@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import findings, findings_if_any, outcome, the_finding
-from synthetic import healthy_run
-from synthetic_c import with_players
 
+from helpers.rule_asserts import findings, findings_if_any, outcome, the_finding
+from made.changes import with_players
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM
 from tb_lossdiag.rules.model.adversary_collapse import AdversaryCollapse

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import findings, findings_if_any, first_evidence, outcome, the_finding
-from synthetic import healthy_run
-from synthetic_c import check_steps, with_call, with_modules
 
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from made.check_ups import check_steps
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import ACTIVATION_VARIATION, CALL_VARIATION, LOSS, Kind

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from asking import findings, findings_if_any, first_evidence, outcome, the_finding
-from synthetic import healthy_run, without
-from synthetic_c import check_steps, with_check_up
 
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from made.changes import without
+from made.check_ups import check_steps, with_check_up
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import EVAL_MODULES, LOSS, MODE_MODULES, ROOT_TRAINING
 from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining

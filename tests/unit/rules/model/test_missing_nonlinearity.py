@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import findings_if_any, first_evidence, outcome, the_finding
-from synthetic import healthy_run, without
-from synthetic_c import with_modules
 
+from helpers.rule_asserts import findings_if_any, first_evidence, outcome, the_finding
+from made.changes import without
+from made.healthy import healthy_run
+from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import MODULE_FED_BY, MODULE_KIND, PARAMETER_SIZE, Kind

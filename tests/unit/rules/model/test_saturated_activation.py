@@ -3,10 +3,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from asking import alarms, findings, findings_if_any, first_evidence, outcome, the_finding
-from synthetic import healthy_run, stuck, with_loss, without
-from synthetic_c import check_steps, with_call, with_modules
 
+from helpers.rule_asserts import (
+    alarms,
+    findings,
+    findings_if_any,
+    first_evidence,
+    outcome,
+    the_finding,
+)
+from made.changes import stuck, with_loss, without
+from made.check_ups import check_steps
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, MODULE_KIND, SATURATED_SHARE, Kind

@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
-from synthetic import each_step, head, healthy_run, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import each_step, head, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.rules.record.cadence_too_coarse import CadenceTooCoarse

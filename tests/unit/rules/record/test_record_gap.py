@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import findings, first_evidence, outcome, the_finding
-from synthetic import each_step, healthy_run, without
 
+from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from made.changes import each_step, without
+from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, OTHER_WRITERS
 from tb_lossdiag.records import table

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checking import Seen, Watched, assert_nothing_installed, read
 from torch import Tensor, nn
 from torch.nn import functional
 
+from helpers.check_up_driver import Seen, Watched, assert_nothing_installed, read
 from tb_lossdiag import quantities as q
 from tb_lossdiag.collect.check_up import LossCalls, record_loss_inputs
 from tb_lossdiag.collect.check_up.loss.calls import Calls

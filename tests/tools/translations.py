@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po, write_po
 from tb_lossdiag.diagnosis.text import LOCALES
 from tb_lossdiag.rules import RULES
 
-PACKAGE = Path(__file__).parents[1] / "tb_lossdiag"
+PACKAGE = Path(__file__).parents[2] / "tb_lossdiag"
 _ALWAYS = datetime(2026, 1, 1, tzinfo=timezone.utc)
 """A date that does not change with every update."""
 _NO_LINE: Any = None

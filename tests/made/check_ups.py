@@ -1,16 +1,18 @@
-"""What check-ups, decompositions and step hooks add to a healthy run: for the rules of curve, gradients and terms."""
+"""What check-ups, decompositions and step hooks add to a healthy run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from synthetic_b import check_ups as check_up_rows
+import numpy.typing as npt
 
 from tb_lossdiag.quantities import (
     ACTIVATION_NONFINITE,
     BACKWARD_NORM,
     BACKWARDS,
+    BATCH_NORM_VALUES,
     BATCH_SIZE,
     CALL_BASELINE,
     CALL_INVALID,
@@ -22,13 +24,20 @@ from tb_lossdiag.quantities import (
     CALL_VALUE,
     CALL_WEIGHTED,
     CARRIED_NORM,
+    EVAL_MODULES,
     FIRST_BACKWARD_NORM,
     GRADIENT_NORM,
+    INPUT_ABS_MAX,
+    INPUT_FEATURE_RANGE,
+    INPUT_MEAN,
+    INPUT_STD,
     LOSS,
     LOSS_TERM,
     LOSS_TERM_ATTACHED,
+    MODE_MODULES,
     NONFINITE_STEPS,
     PARAMETER_TRAINABLE,
+    ROOT_TRAINING,
     STEPS,
     TERM_COSINE,
     TERM_GRADIENT_NORM,
@@ -37,16 +46,28 @@ from tb_lossdiag.quantities import (
     pair,
 )
 from tb_lossdiag.records import Doubles, Steps, Table, table
+from tb_lossdiag.run import Run
 
 CALL = ("cross_entropy",)
 CLASSES = 10
+BATCH = 64.0
 
 
-def check_ups(seed: int, steps: Steps, tables: Sequence[Table]) -> list[Table]:
+def check_up_records(records: int) -> list[int]:
+    """Records with a check-up: the first three, then now and then."""
+    return [row for row in range(records) if row < 3 or row % 7 == 0]
+
+
+def check_steps(steps: Steps) -> Steps:
+    """Steps with a check-up."""
+    return steps[check_up_records(len(steps))]
+
+
+def check_up_tables(seed: int, steps: Steps, tables: Sequence[Table]) -> list[Table]:
     """Tables that agree with those of the run so far; batch size, accumulation and decay vary with the seed."""
     rng = np.random.default_rng([seed, ord("a")])
     known = {t.quantity: t for t in tables}
-    some = np.array(check_up_rows(len(steps)))
+    some = np.array(check_up_records(len(steps)))
     loss = known[LOSS].values[:, 0].astype(np.float64)
     names = known[GRADIENT_NORM].columns
     decay = float(rng.choice([0.0, 1e-4, 1e-2]))
@@ -103,3 +124,33 @@ def _terms(rng: np.random.Generator, steps: Steps, some: Steps, terms: Table) ->
         table(TERM_GRADIENT_NORM, steps[some], norms, names),
         table(TERM_COSINE, steps[some], cosine, (pair(*names),)),
     ]
+
+
+def mode_tables(rng: np.random.Generator, at: Steps) -> list[Table]:
+    """Mode and input of a healthy run at its check-ups."""
+    mode, ones = int(rng.integers(0, 5)), np.ones(len(at))
+    facts: dict[Quantity, npt.ArrayLike] = {
+        EVAL_MODULES: 0 * ones,
+        MODE_MODULES: mode * ones,
+        ROOT_TRAINING: ones,
+        BATCH_NORM_VALUES: (BATCH if mode else np.nan) * ones,
+        BATCH_SIZE: BATCH * ones,
+        INPUT_MEAN: rng.normal(0, 0.05, len(at)),
+        INPUT_STD: rng.uniform(0.9, 1.1, len(at)),
+        INPUT_ABS_MAX: rng.uniform(3, 5, len(at)),
+        INPUT_FEATURE_RANGE: rng.uniform(1, 20, len(at)),
+    }
+    return [table(quantity, at, values) for quantity, values in facts.items()]
+
+
+def with_tables(run: Run, tables: list[Table]) -> Run:
+    """The run with these tables, instead of its own of the same quantities."""
+    return replace(run, tables={**run.tables, **{t.quantity.name: t for t in tables}})
+
+
+def with_check_up(run: Run, quantity: Quantity, values: npt.ArrayLike) -> Run:
+    """The run with another fact of mode or input, one value or one per check-up."""
+    at = check_steps(run[LOSS].steps)
+    return with_tables(
+        run, [table(quantity, at, np.broadcast_to(np.asarray(values, float), len(at)))]
+    )

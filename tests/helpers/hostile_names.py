@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from everything import everything
-from recorded import write_run
 
+from helpers.full_run import everything
+from helpers.written_runs import write_run
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import Table, table
 

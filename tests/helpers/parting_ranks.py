@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from ranked import Rank, batch, meet, net, optimizer_of, replicated, sharded
 from torch import distributed, nn
 from torch.nn.functional import cross_entropy
 
+from helpers.rank_main import Rank, batch, meet, net, optimizer_of, replicated, sharded
 from tb_lossdiag import SummaryWriter
 
 STEPS = 60

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from recorded import write_run
 
+from helpers.written_runs import write_run
 from tb_lossdiag.quantities import (
     ACTIVATION_ABS_MAX,
     ACTIVATION_MEAN,

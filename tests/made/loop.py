@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from made.check_ups import check_up_records
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
     BACKWARD_NORM,
@@ -67,7 +68,7 @@ def loop_tables(seed: int, there: list[Table], optimizer: str) -> list[Table]:
     rng = np.random.default_rng([seed, ord("b")])
     known = {t.quantity.name: t for t in there}
     steps = known[GRADIENT_NORM.name].steps
-    some = check_ups(len(steps))
+    some = check_up_records(len(steps))
     total = known[CLIP_GLOBAL_NORM.name].values[:, 0].astype(float)
     bound = known[CLIP_MAX_NORM.name].values[:, 0].astype(float)
     seconds = rng.uniform(0.02, 0.5) * rng.lognormal(0, 0.1, len(steps))
@@ -84,11 +85,6 @@ def loop_tables(seed: int, there: list[Table], optimizer: str) -> list[Table]:
         table(RANK_PARAMETER_SPREAD, steps[some], np.zeros(len(some))),
         table(RANK_GRADIENT_SPREAD, steps[some], rng.random(len(some)) * 1e-6),
     ]
-
-
-def check_ups(records: int) -> list[int]:
-    """Records with a check-up: the first three, then now and then."""
-    return [row for row in range(records) if row < 3 or row % 7 == 0]
 
 
 def _step(rng: np.random.Generator, steps: Steps, total: Doubles, seconds: Doubles) -> list[Table]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 
-import snippets
-
+from helpers import snippets
 from tb_lossdiag.diagnosis.engine import Outcome, Verdict, judge
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, Severity
 from tb_lossdiag.run import Run

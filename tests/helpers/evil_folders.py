@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import damage
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2
 
+from helpers import damaged_files
 from tb_lossdiag.wire import schema
 from tb_lossdiag.wire.framing import framed, masked_crc
 from tb_lossdiag.wire.schema import FACTS, Columns, Fact, Header, Report, Session, Words
@@ -56,7 +56,7 @@ def event(
 def write(folder: Path, events: Iterable[event_pb2.Event]) -> None:
     """A run with these events."""
     version = event_pb2.Event(wall_time=START, file_version="brain.Event:2")
-    damage.write(folder, [version, *events])
+    damaged_files.write(folder, [version, *events])
 
 
 def tensor(dtype: int, shape: Iterable[int], **content: Any) -> tensor_pb2.TensorProto:
@@ -156,8 +156,11 @@ def curve(
 def _good(folder: Path) -> list[event_pb2.Event]:
     """A sound run's events, to be changed."""
     old_run(folder)
-    new = [event_pb2.Event.FromString(data) for data in damage.payloads(damage.event_file(folder))]
-    damage.event_file(folder).unlink()
+    new = [
+        event_pb2.Event.FromString(data)
+        for data in damaged_files.payloads(damaged_files.event_file(folder))
+    ]
+    damaged_files.event_file(folder).unlink()
     return new
 
 
@@ -394,7 +397,7 @@ def raw(folder: Path, data: bytes, name: str = _NAME) -> Path:
 
 def _whole(folder: Path) -> bytes:
     old_run(folder)
-    path = damage.event_file(folder)
+    path = damaged_files.event_file(folder)
     data = path.read_bytes()
     path.unlink()
     return data

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-import damage
 import numpy as np
 from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 
+from helpers import damaged_files
 from tb_lossdiag.wire.framing import framed
 from tb_lossdiag.wire.schema import FACTS, check_fact, fact_value, matrix_value, parse_tag
 
@@ -36,7 +36,7 @@ _RAW = 0.2
 def _of_bytes(data: bytes, chance: random.Random) -> bytes:
     kind = chance.randrange(3)
     if kind == 0:
-        return damage.flipped(data, chance.randrange(8 * len(data)))
+        return damaged_files.flipped(data, chance.randrange(8 * len(data)))
     place = chance.randrange(len(data))
     if kind == 1:
         return data[:place]
@@ -49,7 +49,7 @@ def _bits(records: Records, chance: random.Random) -> None:
     for _ in range(chance.randint(1, 8)):
         if records[place]:
             bit = chance.randrange(8 * len(records[place]))
-            records[place] = damage.flipped(records[place], bit)
+            records[place] = damaged_files.flipped(records[place], bit)
 
 
 def _drop(records: Records, chance: random.Random) -> None:

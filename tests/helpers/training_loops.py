@@ -7,10 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from loop import Accumulation, BFloat16, Float16, Loop, PureBFloat16, ZeroedInPlace
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 from torch.optim.swa_utils import AveragedModel
+
+from helpers.watchable_loop import (
+    Accumulation,
+    BFloat16,
+    Float16,
+    Loop,
+    PureBFloat16,
+    ZeroedInPlace,
+)
 
 
 class _Tied(nn.Module):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PYPI = "https://pypi.org/pypi"
 SECONDS = 20
 Ask = Callable[[str], Any]

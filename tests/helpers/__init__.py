@@ -1,0 +1,21 @@
+"""What tests share: asking, training, writing files, looking.
+
+- `rule_asserts`: what a rule finds in a run
+- `snippets`: runs the code that an advice shows
+- `check_up_driver`: a check-up, driven from an optimizer's hooks
+- `tiny_trainings`: a few steps of a small model, recorded
+- `watchable_loop`: a training loop that runs with and without being watched
+- `training_loops`: such loops of many kinds
+- `rank_processes`: a process for each rank of a training
+- `rank_main`: what the ranks of sound trainings do
+- `parting_ranks`: what ranks do that part ways
+- `written_runs`: runs written without training
+- `full_run`: a run in which every view of the tab has something to show
+- `plain_scalars`: event files as frameworks write them
+- `damaged_files`: event files taken apart, damaged and put together again
+- `mutations`: mutations of event files, of bytes and of what they say
+- `evil_folders`: log folders that nobody means to write
+- `hostile_names`: names that want a page, a terminal or a file to do something else
+- `tensorboard_process`: a real TensorBoard on a folder
+- `plugin_frame`: the plugin's frame in an open TensorBoard
+"""

@@ -1,0 +1,9 @@
+"""Runs made of numpy, for whoever judges them: a healthy one, its parts, and how to make it sick.
+
+- `healthy`: a run that learns, with every quantity recorded
+- `loop`: what the watched loop adds to it
+- `check_ups`: what check-ups and decompositions add
+- `loss_calls`: what check-ups see of loss calls and labels
+- `modules`: what they see of modules
+- `changes`: a run with something changed, and what can go wrong with it
+"""
