@@ -113,12 +113,16 @@ class Divergence:
     """A curve that ends far above its best level.
 
     Attributes:
+        fell: whether it had fallen to that level, by more than the noise, before it rose.
+        peak: highest level since.
         span: records above the bound, up to the end.
         best: lowest level.
         best_step: where that was.
         end: last level.
     """
 
+    fell: bool
+    peak: float
     span: Span
     best: float
     best_step: int
@@ -134,7 +138,8 @@ def divergence(loss: Curve, factor: float, least: int, regained: float) -> Diver
         least: records above that bound, up to the end.
         regained: share of what had been won that must be lost again.
     """
-    lowest = int(np.argmin(loss.level))
+    own = loss.width - 1  # a level needs a window of its own: one lucky first batch is none
+    lowest = own + int(np.argmin(loss.level[own:]))
     best, end = float(loss.level[lowest]), float(loss.level[-1])
     before = noise(loss.values[: max(lowest + 1, 10)])
     lost = end - best
@@ -145,4 +150,6 @@ def divergence(loss: Curve, factor: float, least: int, regained: float) -> Diver
     above = spans(loss.level >= factor * best, least)
     if not above or above[-1].last != len(loss) - 1 or above[-1].first < lowest:
         return None
-    return Divergence(above[-1], best, int(loss.steps[lowest]), end)
+    fell = loss.start - best > max(before, 0.1 * best)
+    peak = float(loss.level[lowest:].max())
+    return Divergence(fell, peak, above[-1], best, int(loss.steps[lowest]), end)

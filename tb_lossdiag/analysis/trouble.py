@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.analysis.curve import Curve, divergence
+from tb_lossdiag.analysis.curve import Curve
 
 _NEVER = 0.9
 """Second half of a loss over its start; above, a tenth was never won."""
@@ -20,15 +20,7 @@ def never_fell(loss: Curve) -> bool:
     return bool(np.median(loss.values[len(loss) // 2 :]) > _NEVER * start)
 
 
-def goes_wrong(loss: Curve, least: int, max_noise: float) -> bool:
-    """Whether the loss diverges, or jumps and never falls.
-
-    Args:
-        loss: the curve, never negative.
-        least: records of a divergence.
-        max_noise: noise from record to record over the level of the second half; above, it jumps.
-    """
-    if divergence(loss, 2.0, least, 0.1) is not None:
-        return True
+def jumps(loss: Curve, max_noise: float) -> bool:
+    """Whether its noise from record to record is more than this share of its level in the second half."""
     late = float(np.median(loss.values[len(loss) // 2 :]))
-    return loss.noise > max_noise * late and never_fell(loss)
+    return loss.noise > max_noise * late

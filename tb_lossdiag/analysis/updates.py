@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Span, median
@@ -15,7 +17,10 @@ from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _TINY = 1e-4
-"""Root mean square of a weight below which it counts as zero-initialised: any step is large beside it."""
+"""Root mean square of a weight that is still zero: any step is large beside it."""
+_SMALL_BORN = 0.1
+"""First norm over that of a usual initialisation; less was made to start at nothing, and has no scale of its own yet. Initialisations
+that divide by depth stay above (GPT-2's output layers: 0.16), adapters, gates and heads of gain 0.01 below."""
 _ADAM_EPSILON = 1e-8
 """PyTorch's default; smaller gradients no longer give full steps."""
 
@@ -56,7 +61,7 @@ class Updates:
 def exact(run: Run) -> Updates | None:
     """Norm of the applied change over the newest norm of the weights; None if it was not recorded.
 
-    Zero-initialised matrices are left out until they have grown.
+    Zero-initialised matrices are left out until they have grown, and then compared with a usual norm until they have that.
     """
     if q.UPDATE_NORM not in run or q.PARAMETER_NORM not in run:
         return None
@@ -66,7 +71,9 @@ def exact(run: Run) -> Updates | None:
     weight = newest.astype(np.float64)
     elements = sizes(run, update.columns)
     chosen = weights(update.columns, elements)
-    ratios = update.values[known] / weight
+    ratios = update.values[known] / np.fmax(
+        weight, _usual(norm.at(norm.steps, update.columns), elements)
+    )
     tiny = weight / np.sqrt(np.nan_to_num(elements, nan=1.0)) < _TINY
     ratios[~np.isfinite(ratios) | tiny] = np.nan
     names = tuple(name for name, ok in zip(update.columns, chosen, strict=True) if ok)
@@ -82,7 +89,8 @@ def measured(run: Run) -> Updates:
     elements = sizes(run, norm.columns)
     chosen = weights(norm.columns, elements)
     values = norm.values[:, chosen].astype(np.float64)
-    change = np.abs(np.diff(values, axis=0)) / values[:-1] / np.diff(norm.steps)[:, None]
+    before = np.fmax(values[:-1], _usual(values, elements[chosen]))
+    change = np.abs(np.diff(values, axis=0)) / before / np.diff(norm.steps)[:, None]
     scale = values[:-1] / np.sqrt(np.nan_to_num(elements[chosen], nan=1.0))
     change[~np.isfinite(change) | (scale < _TINY)] = np.nan
     names = tuple(name for name, ok in zip(norm.columns, chosen, strict=True) if ok)
@@ -122,10 +130,29 @@ def estimated(run: Run) -> Updates | None:
         step = lr * np.sqrt(elements) * each / (each + _ADAM_EPSILON)
     else:
         return None
-    ratios = step / parameter.values[:, chosen]
+    weight = parameter.values[:, chosen].astype(np.float64)
+    ratios = step / np.fmax(weight, _usual(weight, elements))
     ratios[~np.isfinite(ratios)] = np.nan
     names = tuple(name for name, ok in zip(gradient.columns, chosen, strict=True) if ok)
     return Updates(gradient.steps, names, ratios)
+
+
+def _usual(norms: npt.NDArray[Any], elements: Doubles) -> Doubles:
+    """float64[C]: the norm that a usual initialisation gives to those matrices that began at nothing, 0 for the others.
+
+    A square matrix of n elements with a variance of 1 over its inputs has n ** 0.25.
+    """
+    usual = np.nan_to_num(elements, nan=0.0) ** 0.25
+    return np.where(_first(norms) < _SMALL_BORN * usual, usual, 0.0)
+
+
+def _first(norms: npt.NDArray[Any]) -> Doubles:
+    """float64[C]: the first value of each column, NaN where there is none."""
+    if not len(norms):
+        return np.full(norms.shape[1], np.nan)
+    there = np.argmax(np.isfinite(norms), axis=0)
+    first: Doubles = np.take_along_axis(norms, there[None], axis=0)[0].astype(np.float64)
+    return first
 
 
 def _clip_coefficient(run: Run, steps: Steps) -> Doubles:
@@ -166,9 +193,10 @@ class Growth:
 
 
 def growth(run: Run) -> Growth | None:
-    """Growth of the typical weight matrix; None without a norm above 0."""
+    """Growth of the typical weight matrix, of those that did not begin at nothing; None without a norm above 0."""
     norm = run[q.PARAMETER_NORM]
-    chosen = weights(norm.columns, sizes(run, norm.columns))
+    elements = sizes(run, norm.columns)
+    chosen = weights(norm.columns, elements) & ~(_usual(norm.values, elements) > 0)
     values = norm.values[:, chosen].astype(np.float64)
     middle = median(values, axis=1)
     known = np.flatnonzero(np.isfinite(middle) & (middle > 0))

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.curve import curve_of, divergence
 from tb_lossdiag.analysis.levels import Span, longest, median
 from tb_lossdiag.analysis.parameters import Family, family, rate
-from tb_lossdiag.analysis.trouble import goes_wrong, never_fell
+from tb_lossdiag.analysis.trouble import jumps, never_fell
 from tb_lossdiag.analysis.updates import Updates, best, growth
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -23,10 +23,11 @@ _MESSAGE = Text(
     "Each step moves the typical weight matrix by{least} {ratio} of its norm (around 1e-3 is usual), in {records} records{trouble}; `{layer}` moves most."
 )
 _THROWN = Text(
-    "The first steps threw the typical weight matrix from a norm of {start} to {end}, and the loss is no better than at the start; `{layer}` moved most."
+    "The first steps threw the typical weight matrix from a norm of {start} to {end}, and the loss has lost less than a tenth of its start; `{layer}` moved most."
 )
 _LEAST = Text(" at least")
-_TROUBLE = Text(", and the loss is worse for it")
+_DIVERGES = Text(", and the loss has left its best level for good")
+_WORTHLESS = Text(", and the loss has lost less than a tenth of its start")
 _NOTHING = Text("")
 _ADVICE = Text("""Lower the learning rate by a factor of {factor}{rate}, and begin with a warm-up:
 
@@ -60,8 +61,8 @@ class UpdateTooLarge:
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
 
-    Guards against: large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); zero-initialised
-    weights; biases and normalisation scales; single jumps. The lower bound doesn't see steps at right angles to the weights.
+    Guards against: large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); weights that
+    begin at nothing, as those of adapters and gates (compared with a usual initialisation until they are larger); biases and normalisation scales; single jumps. The lower bound doesn't see steps at right angles to the weights.
 
     References: Karpathy 2022, Building makemore part 3 (update-to-data ratio around 1e-3); Amazon SageMaker Debugger,
     WeightUpdateRatio.
@@ -120,28 +121,36 @@ class UpdateTooLarge:
         yield from self._judge(run, updates, ratio, least)
 
     def _judge(self, run: Run, updates: Updates, ratio: Doubles, least: int) -> Iterator[Finding]:
-        loss = curve_of(run, q.LOSS) if q.LOSS in run else None
-        judged = loss is not None and not loss.may_be_negative and len(loss) >= self.min_in_trouble
-        worthless = loss is not None and judged and never_fell(loss)
-        trouble = loss is not None and judged and goes_wrong(loss, self.min_records, self.max_noise)
+        trouble, worthless = self._harm(run)
         settled = updates.steps - updates.steps[0] >= self.settling
         calm = median(updates.settled(self.settling), axis=1)
         lasting = longest((calm > self.max_ratio) & settled, least)
         broken = longest(ratio > self.max_ratio, self.min_exact)
         enough = self.min_records if updates.exact else self.min_in_trouble
-        late = settled | (
-            not updates.exact
-        )  # an applied change is large in the first steps of Adam
+        # An applied change is large in the first steps of Adam.
+        late = settled | (not updates.exact)
         unwell = longest((ratio > self.max_ratio_in_trouble) & late, enough)
         thrown = self._thrown(run) if worthless else None
         if lasting is not None:
             yield self._finding(run, updates, lasting, (ratio, self.max_ratio, trouble))
         elif broken is not None and (trouble or worthless):
-            yield self._finding(run, updates, broken, (ratio, self.max_ratio, True))
+            yield self._finding(run, updates, broken, (ratio, self.max_ratio, trouble or worthless))
         elif unwell is not None and trouble:
-            yield self._finding(run, updates, unwell, (ratio, self.max_ratio_in_trouble, True))
+            yield self._finding(run, updates, unwell, (ratio, self.max_ratio_in_trouble, trouble))
         elif thrown is not None:
             yield thrown
+
+    def _harm(self, run: Run) -> tuple[Text | None, Text | None]:
+        """What is wrong with the loss, and what it is worth, in words; None where all is well or too little is known."""
+        loss = curve_of(run, q.LOSS) if q.LOSS in run else None
+        if loss is None or loss.may_be_negative or len(loss) < self.min_in_trouble:
+            return None, None
+        if divergence(loss, 2.0, self.min_records, 0.1) is not None:
+            return _DIVERGES, _WORTHLESS if never_fell(loss) else None
+        # The first steps of any training are large, and their loss has not fallen yet.
+        if np.ptp(loss.steps) < 2 * self.settling or not never_fell(loss):
+            return None, None
+        return _WORTHLESS if jumps(loss, self.max_noise) else None, _WORTHLESS
 
     def _thrown(self, run: Run) -> Finding | None:
         """Weights whose norm grew at once, in a run that never got anywhere."""
@@ -160,16 +169,15 @@ class UpdateTooLarge:
         return Finding(self.code, Severity.ERROR, "", (evidence,), message, advice, numbers)
 
     def _finding(
-        self, run: Run, updates: Updates, span: Span, seen: tuple[Doubles, float, bool]
+        self, run: Run, updates: Updates, span: Span, seen: tuple[Doubles, float, Text | None]
     ) -> Finding:
         ratio, bound, trouble = seen
         typical = float(median(ratio[span.records]))
         ends = span.ends(updates.steps)
         layer = updates.most_moved(span)
         words = {"ratio": short_number(typical), "records": str(span.size), "layer": layer}
-        more = _TROUBLE if trouble else _NOTHING
         least = _NOTHING if updates.exact else _LEAST
-        message = _MESSAGE.format(trouble=more, least=least, **words)
+        message = _MESSAGE.format(trouble=trouble or _NOTHING, least=least, **words)
         # Aim at the upper end of what is usual: a lower bound is what is mostly known.
         factor = float(np.clip(typical / 3e-3, 3, 1000))
         evidence = Evidence(updates.source.name, layer, *ends, typical, bound)

@@ -10,6 +10,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import Divergence, curve_of, divergence, needs_one_model
 from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.progress import below_baseline
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -17,11 +18,18 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "The loss level fell to {best} by step {best_step} and is {end} at step {last}, {ratio} times as much; it has not come back."
 )
+_RISES = Text(
+    "The loss level rises from the start: it was {best} at step {best_step} and is {end} at step {last}, {ratio} times as much."
+)
 _OTHER_DATA = Text(
     " The model's inputs are not what they were then: their standard deviation went from {before} to {after}."
 )
 _NOTHING = Text("")
-_ADVICE = Text("""Go back to a checkpoint from before step {first} and lower the learning rate{rate}.
+_GO_BACK = Text(
+    "Go back to a checkpoint from before step {first} and lower the learning rate{rate}."
+)
+_ANEW = Text("Start anew with a lower learning rate{rate}.")
+_ADVICE = Text("""{again}
 
 - Clip the gradients, so that one bad batch cannot throw the parameters away.{family}
 - If it broke at a fixed place, look for what changes there: a schedule's jump, a new data shard, a weight being annealed.""")
@@ -47,12 +55,14 @@ class LossDivergence:
     `factor` times the best one for `min_records` records in a row up to the end, isn't falling, and gives back at least
     `regained` of what had been won and more than 3 times the noise from record to record. It is an information if the standard
     deviation of the model's inputs differs by more than `max_change` between the check-ups at the best level and at the end.
-    Unit: that of the loss.
+    A loss that rose from the start and never fell is one if it ends at `at_peak` of its highest level or more, and no loss call is
+    below its best constant answer. Unit: that of the loss.
 
     What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
 
     Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; a loss near
-    zero that doubles without it mattering; noise; data that get harder on purpose, as far as their scale tells.
+    zero that doubles without it mattering; noise; data that get harder on purpose, as far as their scale tells; a
+    first record that is low by chance, or since a queue was empty.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "diverging loss"; Zhang et al. 2022, OPT-175B logbook
     (arXiv 2205.01068), section 2.5.
@@ -63,7 +73,13 @@ class LossDivergence:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss diverges")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE, q.STEPS, q.INPUT_STD)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.LEARNING_RATE,
+        q.STEPS,
+        q.INPUT_STD,
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105")
 
     #: last level over best level, 1; TheDeepChecker's doubling
@@ -74,6 +90,8 @@ class LossDivergence:
     regained: float = 0.1
     #: records of the whole run; the first ripples of a warm-up are over by then
     min_run: int = 30
+    #: last level over the highest one since the best, 1; a queue that has filled or harder data have their peak behind them
+    at_peak: float = 0.9
     #: relative change of the inputs' standard deviation, 1; batches of one kind of data differ by a tenth
     max_change: float = 0.2
 
@@ -84,12 +102,16 @@ class LossDivergence:
         loss.needs_positive()
         loss.needs(self.min_run)
         found = divergence(loss, self.factor, self.min_records, self.regained)
-        if found is not None:
+        if found is not None and (found.fell or self._lost(run, found)):
             yield self._finding(run, found, found.span.ends(loss.steps))
+
+    def _lost(self, run: Run, found: Divergence) -> bool:
+        """Whether a loss that only ever rose is out of hand: still at its highest, and no better than guessing."""
+        return found.end >= self.at_peak * found.peak and below_baseline(run) is not True
 
     def _finding(self, run: Run, found: Divergence, ends: tuple[int, int]) -> Finding:
         ratio = found.end / found.best if found.best else float("inf")
-        message = _MESSAGE.format(
+        message = (_MESSAGE if found.fell else _RISES).format(
             best=short_number(found.best),
             best_step=str(found.best_step),
             end=short_number(found.end),
@@ -103,7 +125,7 @@ class LossDivergence:
         evidence = Evidence(q.LOSS.name, "", *ends, found.end, bound)
         numbers = {"best": found.best, "best_step": found.best_step, "end": found.end}
         return Finding(
-            self.code, severity, "", (evidence,), message, _advice(run, ends[0]), numbers
+            self.code, severity, "", (evidence,), message, _advice(run, found, ends[0]), numbers
         )
 
     def _other_data(self, run: Run, best: int) -> Text:
@@ -117,8 +139,9 @@ class LossDivergence:
         return _NOTHING
 
 
-def _advice(run: Run, first: int) -> Text:
+def _advice(run: Run, found: Divergence, first: int) -> Text:
     lr = rate(run, first)
     more = Text("") if lr is None else _RATE.format(lr=short_number(lr), less=short_number(lr / 3))
     kind = _FAMILIES[family(run)]
-    return _ADVICE.format(first=first, rate=more, family=kind)
+    again = _GO_BACK.format(first=first, rate=more) if found.fell else _ANEW.format(rate=more)
+    return _ADVICE.format(again=again, family=kind)

@@ -108,6 +108,29 @@ def gates_that_start_at_zero(writer: SummaryWriter) -> None:
     classify(writer, model, Adam(model.parameters(), lr=2e-3))
 
 
+class Adapter(nn.Module):
+    """A frozen layer and a product of two narrow matrices beside it, the second of which starts at zero."""
+
+    def __init__(self, frozen: nn.Linear, rank: int = 4) -> None:
+        super().__init__()
+        self.frozen = frozen.requires_grad_(requires_grad=False)
+        self.down = nn.Linear(frozen.in_features, rank, bias=False)
+        self.up = nn.Linear(rank, frozen.out_features, bias=False)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        change: Tensor = self.up(self.down(x))
+        return self.frozen(x) + 2 * change
+
+
+@case(family="MLP")
+def adapters_beside_a_frozen_network(writer: SummaryWriter) -> None:
+    layers = [Adapter(layer) if isinstance(layer, nn.Linear) else layer for layer in mlp(64)]
+    model = nn.Sequential(*layers)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    classify(writer, model, AdamW(trained, lr=1e-3))
+
+
 class Experts(nn.Module):
     """Six nets; how bright a picture is decides which of them sees it, some far more often than others."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
@@ -135,6 +136,49 @@ def test_zero_initialised_weights_are_left_out() -> None:
     run = with_update_ratio(healthy_run(0), 0.2, slice(20, 40))
     tiny = changed(run, PARAMETER_NORM, 1e-6 * run[PARAMETER_NORM].values[:45].max() * np.ones(200))
     assert outcome(RULE, tiny).verdict is Verdict.NOT_EVALUATED
+
+
+def from_nothing(steps_of: npt.ArrayLike, loss: npt.ArrayLike, scale: float = 0.0) -> Run:
+    """Adapters: every matrix starts at `scale` and moves by these shares of a usual norm (8 for 4096 elements) per step, evenly."""
+    run = each_step(healthy_run(0))
+    moves = np.broadcast_to(np.asarray(steps_of, float), 200) * 8
+    norms = np.ones_like(run[PARAMETER_NORM].values) * (scale + np.cumsum(moves))[:, None]
+    run = changed(run, PARAMETER_NORM, norms)
+    at = run[UPDATE_NORM].steps
+    return with_loss(changed(run, UPDATE_NORM, moves[at]), np.broadcast_to(loss, 200))
+
+
+def test_matrices_that_start_at_nothing_are_compared_with_a_usual_norm() -> None:
+    """The first steps of an adapter's second matrix are all of what it is: 1, 1/2, 1/3 … of its norm."""
+    slow = np.linspace(1.6, 1.58, 200)
+    assert not findings(RULE, from_nothing(1e-3, slow))
+    assert not findings(RULE, from_nothing(1e-3, slow, 0.5))
+    large = np.where(np.arange(200) < 40, 0.15, 0.0)
+    assert the_finding(RULE, from_nothing(large, slow)).severity is Severity.ERROR
+    ordinary = the_finding(RULE, from_nothing(0.1, slow, 1.0))
+    assert ordinary.severity is Severity.ERROR
+
+
+def test_the_norm_of_what_starts_at_nothing_is_a_bound_as_well() -> None:
+    slow = np.linspace(1.6, 1.58, 200)
+    bare = without(from_nothing(1e-3, slow), UPDATE_NORM)
+    assert not findings(RULE, bare)
+    assert findings(RULE, without(from_nothing(0.2, slow), UPDATE_NORM))
+
+
+def test_first_steps_are_not_blamed_before_the_loss_could_fall() -> None:
+    run = each_step(healthy_run(0))
+    first = np.where(run[UPDATE_NORM].steps < 20, 0.5, 0.01)
+    broken = with_loss(with_recorded_steps(run, first), np.full(200, 2.3))
+    assert not findings(RULE, head(broken, 40))
+    assert findings(RULE, head(broken, 41))
+
+
+def test_it_says_what_the_loss_does() -> None:
+    flat = from_nothing(0.1, np.linspace(1.6, 1.58, 200), 1.0)
+    assert "lost less than a tenth" in the_finding(RULE, flat).message.en
+    run = with_divergence(with_update_ratio(healthy_run(0), 0.02), 100, 8)
+    assert "left its best level" in the_finding(RULE, run).message.en
 
 
 @pytest.mark.parametrize(("optimizer", "word"), [("SGD", "clipping"), ("Adam", "does not help")])

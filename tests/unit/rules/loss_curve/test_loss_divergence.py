@@ -8,7 +8,7 @@ from made.changes import changed, head, optimized_by, with_divergence, with_loss
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import INPUT_STD, LOSS, STEPS
+from tb_lossdiag.quantities import CALL_VALUE, INPUT_STD, LOSS, STEPS
 from tb_lossdiag.rules.loss_curve.loss_divergence import LossDivergence
 
 RULE = LossDivergence()
@@ -41,6 +41,28 @@ def test_clear_just_below_the_factor() -> None:
     assert not findings(RULE, with_loss(healthy_run(0), calm))
     wild = np.concatenate((np.linspace(4, 1, 100), np.linspace(1, 2.4, 100)))
     assert findings(RULE, with_loss(healthy_run(0), wild))
+
+
+def test_a_first_record_that_is_low_is_no_level() -> None:
+    """A queue of negatives that is empty at first, data that begin easy: everything after is higher."""
+    low = np.concatenate(([1.3], 5 * np.ones(199)))
+    assert not findings(RULE, with_loss(healthy_run(0), low))
+    level = np.concatenate((np.full(10, 1.3), 5 * np.ones(190)))
+    blind = with_loss(without(healthy_run(0), CALL_VALUE), level)
+    assert findings(RULE, blind)
+
+
+def test_a_loss_that_only_rises_is_one_unless_it_has_turned_or_beats_guessing() -> None:
+    run = without(healthy_run(0), CALL_VALUE)
+    rising = the_finding(RULE, with_loss(run, np.geomspace(1, 50, 200)))
+    assert "rises from the start" in rising.message.en
+    assert "Start anew" in rising.advice.en
+    filled = np.concatenate((np.linspace(2, 8, 40), np.linspace(8, 7.3, 160)))
+    turned = np.concatenate((np.linspace(2, 8, 40), np.linspace(8, 6.9, 160)))
+    assert findings(RULE, with_loss(run, filled))
+    assert not findings(RULE, with_loss(run, turned))
+    beats = changed(healthy_run(0), CALL_VALUE, 0.5)
+    assert not findings(RULE, with_loss(beats, np.geomspace(0.2, 1, 200)))
 
 
 def test_clear_when_it_comes_back() -> None:
