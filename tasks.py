@@ -274,6 +274,12 @@ def messages(_: list[str]) -> None:
     run(PYTHON, "-m", "tools.translations", cwd=ROOT / "tests")
 
 
+def answers(_: list[str]) -> None:
+    """Write what the tab's routes answer beside the page, whose types are checked against it."""
+    set_up("dev")
+    run(PYTHON, "-m", "answers", cwd=ROOT / "tests")
+
+
 def proto(_: list[str]) -> None:
     """Generate lossdiag_pb2.py; protoc 25.1 is the newest whose code runs on every supported protobuf."""
     tools = ROOT / "build" / "proto"
@@ -307,6 +313,7 @@ TASKS = {
         screenshots,
         readme,
         messages,
+        answers,
         proto,
     )
 }

@@ -101,6 +101,7 @@ export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis 
     facts: {},
     findings: [makeFinding()],
     suppressed: [],
+    reported: [],
     restarts: [],
     outcomes: [
       { code: "LD102", name: "loss-divergence", outcome: "clear", missing: [], reason: "" },

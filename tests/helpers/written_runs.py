@@ -69,6 +69,7 @@ def write_run(
     words: Mapping[str, str] | None = None,
     began: float | None = None,
     seconds_per_step: float = 0.1,
+    more: Sequence[Fact] = (),
 ) -> None:
     """Write a run of one session.
 
@@ -78,6 +79,7 @@ def write_run(
         words: facts, e.g. {"optimizer": "AdamW"}.
         began: wall time of step 0; by default such that the last record is from now.
         seconds_per_step: pace.
+        more: further facts.
     """
     frames: dict[str, list[Table]] = {}
     for table in tables:
@@ -90,6 +92,7 @@ def write_run(
         Fact(session=Session(start_step=int(steps[0]))),
         *(frame.fact() for frame in made),
         *([Fact(words=Words(values=dict(words)))] if words else []),
+        *more,
     ]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "events.out.tfevents.0.made").open("wb") as file:

@@ -28,14 +28,14 @@ export interface Table extends Omit<Matrix, "median"> {
   peakStep: Float64Array;
 }
 
-interface ArrayEntry {
+export interface ArrayEntry {
   name: string;
   dtype: "f8" | "f4" | "u1";
   shape: number[];
   offset: number;
 }
 
-interface Header {
+export interface Header {
   quantity: string;
   unit: string;
   axis: string;

@@ -88,6 +88,12 @@ export interface Accepted extends Finding {
   reason: string;
 }
 
+/** A moment, with the finding that it is about. */
+export interface Report extends Moment {
+  code: string;
+  subject: string;
+}
+
 /** A place where the run was taken up again. */
 export interface Restart {
   kind: "resumed" | "went back" | "renumbered" | "beside";
@@ -106,8 +112,12 @@ export interface RunDiagnosis {
   facts: Record<string, unknown>;
   findings: Finding[];
   suppressed: Accepted[];
+  /** Everything that was reported while the training ran, found still or not. */
+  reported: Report[];
   restarts: Restart[];
   outcomes: Outcome[];
+  /** Why the run could not be judged; a run that could has none. */
+  problem?: string;
 }
 
 /** Where a curve of two runs parts. */
@@ -125,13 +135,23 @@ export interface Parting {
   columns: number;
 }
 
+/** One of two runs that are compared. */
+export interface Head {
+  run: string;
+  status: Status;
+  steps: number;
+}
+
 /** Two runs, `a` before and `b` after a change. */
 export interface Comparison {
   version: number;
+  a: Head;
+  b: Head;
   findings: {
     fixed: Finding[];
     new: Finding[];
-    still: { a: Finding; b: Finding }[];
+    /** One of them may be accepted in its run. */
+    still: { a: Finding | Accepted; b: Finding | Accepted }[];
     unclear: { in: "a" | "b"; finding: Finding; reason: string }[];
   };
   curves: Parting[];
