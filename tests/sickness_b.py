@@ -29,6 +29,7 @@ from tb_lossdiag.quantities import (
     LEARNING_RATE,
     LOSS,
     LOSS_NONFINITE,
+    MOMENTUM,
     OWN_SECONDS,
     PARAMETER_CLIPPED,
     PARAMETER_DECAY,
@@ -36,6 +37,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     PARAMETER_TRAINABLE,
     RANK_PARAMETER_SPREAD,
+    REPLACED_OPTIMIZERS,
     STEP_NORM,
     STEP_SECONDS,
     STEPS,
@@ -45,11 +47,18 @@ from tb_lossdiag.quantities import (
     WAIT_SECONDS,
     ZERO_GRADS,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
 
 _WELL = healthy_run(1, layers=6, optimizer="SGD")
 _RECORDS = len(_WELL[LOSS])
 _ROWS = np.arange(_RECORDS)
+
+
+def _made_anew() -> Run:
+    counts = table(REPLACED_OPTIMIZERS, _WELL[LOSS].steps[1:6], np.arange(1, 6))
+    run = changed(_WELL, MOMENTUM, 0.99)
+    return replace(run, tables={**run.tables, REPLACED_OPTIMIZERS.name: counts})
 
 
 def _clipped_while_scaled() -> Run:
@@ -145,6 +154,7 @@ SICK_B: Mapping[str, Run] = {
     "LD608": _outgrown(),
     "LD609": changed(_WELL, PARAMETER_DECAY, 0.01),
     "LD610": changed(_WELL, PARAMETER_TRAINABLE, 0.0),
+    "LD614": _made_anew(),
     "LD801": changed(_WELL, AMP_SKIPPED, 1.0),
     "LD802": changed(_WELL, AMP_SCALE, 65536 / 2.0 ** np.clip(_ROWS - 150, 0, 10)),
     "LD803": changed(_WELL, RANK_PARAMETER_SPREAD, 0.01),

@@ -60,6 +60,7 @@ class Diagnostics:
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self.rounds = Rounds()
         self._newest = -1
+        self._replaced: dict[str, int] = {}
         self._first = first
         self._counters: list[StepCounter] = []
         self._numbering = Numbering(self._say_renumbered)
@@ -75,13 +76,15 @@ class Diagnostics:
         name: str,
         options: Options,
     ) -> Watch:
-        """Observe every step of an optimizer.
+        """Observe every step of an optimizer; a model's new one takes the place of the one before.
 
         Raises:
             ValueError: the model has no parameters, or another model is watched under this name.
         """
-        if any(rows.name == name for rows in self._hand.rows):
-            raise ValueError(f"name: {name!r} is watched already; give each watched model its own")
+        old = next((watch for watch in self.alive() if watch.rows.name == name), None)
+        if old is not None and old.holds(model) and old.steps_by(optimizer):
+            return old
+        self._make_room(name, old, model, optimizer)
         self.optimizers.watch(optimizer, name)
         if scheduler is not None:
             self.recorder.say({"scheduler": type(scheduler).__name__})
@@ -97,7 +100,28 @@ class Diagnostics:
         self._hand.rows.append(rows)
         self._watches.append(weakref.ref(watch))
         self._counters.append(watch.counter)
+        watch.replaced = self._replaced.get(name, 0)
         return watch
+
+    def _make_room(self, name: str, old: Watch | None, model: nn.Module, optimizer: Any) -> None:
+        """End the watch that has this name, whose optimizer is no more, or is replaced."""
+        rows = next((rows for rows in self._hand.rows if rows.name == name), None)
+        if rows is None:
+            return
+        if old is not None:
+            if not old.goes_on_with(model, optimizer):
+                raise ValueError(
+                    f"name: {name!r} is watched already; give each watched model its own"
+                )
+            old.give_way()
+        self._replaced[name] = self._replaced.get(name, 0) + 1
+        self._first = self.coming
+        self.guarded.door("writing", self._hand.retire, rows, self._first)
+        watches = self.alive()
+        self._watches = [weakref.ref(watch) for watch in watches]
+        self._counters = [watch.counter for watch in watches]
+        if all(watch.examiner is not self.rounds.leader for watch in watches):
+            self.rounds.leader = None
 
     def require(self, call: DiagnosticsCall) -> None:
         """See to it that what a call of `add_diagnostics` gives can be measured.

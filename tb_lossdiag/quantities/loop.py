@@ -48,6 +48,10 @@ FOREIGN_PARAMETERS = Quantity("foreign_parameters", "held", Axis.WATCH, "tensors
 """Tensors the optimizer holds that are not the model's. Recorded when it changes."""
 HELD_PARAMETERS = Quantity("held_parameters", "held", Axis.WATCH, "tensors", hints.WATCH)
 """Tensors the optimizer holds."""
+REPLACED_OPTIMIZERS = Quantity(
+    "replaced_optimizers", "replaced", Axis.WATCH, "optimizers", hints.WATCH, optional=True
+)
+"""Optimizers that this watch had before, each with state (momentum, averages) that the next one began without. Recorded when it changes."""
 
 RANK_PARAMETER_SPREAD = Quantity("rank_parameter_spread", "rank", Axis.WATCH, "1", hints.RANKS)
 """(largest - smallest) / largest over data-parallel ranks of the norm of all parameters. Sparse."""

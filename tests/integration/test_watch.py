@@ -303,7 +303,7 @@ def test_two_models_keep_their_names(tmp_path: Path) -> None:
         writer.watch(ours, first, name="generator")
         writer.watch(theirs, second, name="critic")
         with pytest.raises(ValueError, match="'critic' is watched already"):
-            writer.watch(theirs, second, name="critic")
+            writer.watch(ours, first, name="critic")
         for iteration, (x, y) in enumerate(batches(6)):
             for _ in range(3):
                 second.zero_grad()

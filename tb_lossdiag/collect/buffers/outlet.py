@@ -104,6 +104,12 @@ class Outlet:
         """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
         self._write(lambda: self._drain(step))
 
+    def retire(self, rows: NormBuffer, step: int) -> None:
+        """No more steps come for these rows; hand over what is before this step."""
+        rows.hold.end()
+        self.drain(step)
+        self.rows.remove(rows)
+
     def flush(self) -> None:
         """Hand over and write everything."""
 

@@ -27,6 +27,7 @@ class Rounds:
         self.schedule = Schedule()
         self.leader: Examiner | None = None
         self.count = 0
+        self.taken = 0
 
 
 class Examiner:
@@ -43,7 +44,8 @@ class Examiner:
         self._check_up = CheckUp(subject, activations=activations)
         self._host, self._rounds = host, rounds
         self._running = False
-        self._joined = 0
+        self._joined = 0 if rounds.leader is not None else rounds.count
+        self._before = rounds.taken  # a model's new optimizer does not begin the schedule anew
         self._taken = 0
         self._bare = 0.0
         self._ended = time.perf_counter()
@@ -51,8 +53,8 @@ class Examiner:
     def begin(self, taken: int) -> None:
         """A step has ended, `taken` so far: begin a check-up if one is due."""
         now = time.perf_counter()
-        self._bare, self._ended = now - self._ended if self._taken else 0.0, now
-        self._taken = taken
+        self._bare, self._ended = now - self._ended if taken else 0.0, now
+        self._taken = self._before + taken
         if self._running:  # it should have ended by now
             self.abandon()
         if self._due(now) and not self._host.guarded.rest(_NAME):
@@ -67,6 +69,8 @@ class Examiner:
         rounds = self._rounds
         if rounds.leader is None:
             rounds.leader = self
+        if rounds.leader is self:
+            rounds.taken = self._taken
         if rounds.leader is self and rounds.schedule.due(self._taken, now):
             rounds.count += 1
         joins = rounds.count > self._joined

@@ -29,11 +29,16 @@ from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.reloads import Reloads
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.process.forks import Origin
-from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
-from tb_lossdiag.records import Record
+from tb_lossdiag.process.warn import warn
+from tb_lossdiag.quantities import PARAMETER_NORM, REPLACED_OPTIMIZERS, UPDATE_NORM
+from tb_lossdiag.records import Floats, Record
 
 _UPDATES_EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
+_TWO = (
+    "two optimizers of one model take turns, and only the newer one is watched as {name!r}; "
+    "give each a name: writer.watch(model, optimizer, name=...)"
+)
 _FIRST = 3
 """Steps that are looked at whatever their number: the first say most."""
 
@@ -71,6 +76,8 @@ class Watch:
         self._held = 0
         self._steps = self._put_at = self._asked = 0
         self._said: list[Record] = []
+        self.replaced = 0
+        self._empty = False
         self._overhead, self._ended = 0.0, float("nan")
         self._owed = 0
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
@@ -129,6 +136,30 @@ class Watch:
     def holds(self, model: nn.Module) -> bool:
         """Whether it is this model that is watched."""
         return model is self._model
+
+    def steps_by(self, optimizer: Any) -> bool:
+        """Whether it is this optimizer whose steps are watched."""
+        return optimizer is self._optimizer
+
+    def goes_on_with(self, model: nn.Module, optimizer: Any) -> bool:
+        """Whether this optimizer takes the place of the watched one: it trains the same model, and some of the same parameters."""
+        held = {id(p) for group in self._optimizer.param_groups for p in group["params"]}
+        news = (id(p) for group in optimizer.param_groups for p in group["params"])
+        return self.holds(model) and any(p in held for p in news)
+
+    def give_way(self) -> None:
+        """Stop observing because another optimizer took the place; should this one step all the same, say so once."""
+        self.remove()
+        name, say = self.rows.name, self._host.say
+
+        def again(*_: object) -> None:
+            hook.remove()
+            warn(f"Loss Doctor: {_TWO.format(name=name)}", 4)
+            say({f"unwatched optimizer {name}".rstrip(): _TWO.format(name=name)})
+
+        hook = self._optimizer.register_step_post_hook(
+            untraced(self._host.guarded.hook("optimizer", again))
+        )
 
     def name_step(self, step: int) -> Rename | None:
         """The user says which step it is; see `StepCounter.name`."""
@@ -195,6 +226,7 @@ class Watch:
             return
         start = time.perf_counter()
         closure = _closure(optimizer, arguments, named)
+        self._empty = self.replaced > 0 and not self._steps and not optimizer.state
         self._norms = None
         self.reloads.before_step()
         if not closure:
@@ -360,6 +392,10 @@ class Watch:
         if [float(r.values[0]) for r in news] != [float(r.values[0]) for r in self._said]:
             self._said = news
             self._host.sink(self.rows, step, [Measurement([], lambda _: news)], own=True)
+        if self._empty and self._optimizer.state:
+            count: Floats = np.array([self.replaced], np.float32)
+            lost = [Record(REPLACED_OPTIMIZERS, (self.rows.name,), count)]
+            self._host.sink(self.rows, step, [Measurement([], lambda _: lost)], own=True)
 
     def _reread(self) -> None:
         """Look for parameters that came, went or were replaced."""

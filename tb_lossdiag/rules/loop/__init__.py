@@ -7,6 +7,7 @@ from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
 from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
 from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
+from tb_lossdiag.rules.loop.optimizer_made_anew import OptimizerMadeAnew
 from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
@@ -25,4 +26,5 @@ RULES: tuple[Rule, ...] = (
     WeightGrowth(),
     OptimizerHygiene(),
     EverythingFrozen(),
+    OptimizerMadeAnew(),
 )
