@@ -104,7 +104,7 @@ def output(
     """
     rules, logdir, language = about
     if form == "json":
-        out.out(as_json({"version": document.VERSION, "runs": runs}), highlight=False)
+        out.out(as_json(document.whole(runs)), highlight=False)
     elif form == "sarif":
         out.out(as_json(sarif(runs, rules, logdir, language, __version__)), highlight=False)
     elif form == "markdown":

@@ -18,7 +18,6 @@ from tb_lossdiag.diagnosis.foreign import said
 from tb_lossdiag.diagnosis.rule import Finding, Rule, Severity, Text
 from tb_lossdiag.diagnosis.timed import TooLong, within
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
 
 GROUP = "tb_lossdiag.rules"
@@ -56,6 +55,8 @@ class ExtensionError(Exception):
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """The rules of this package and then those of others; what is installed does not change while we run."""
+    from tb_lossdiag.rules import RULES  # noqa: PLC0415  (who only reads runs imports no rule)
+
     rules = list(RULES)
     for entry in sorted(entry_points(group=GROUP)):
         rules += _loaded(entry, {rule.code: rule.explains for rule in rules})

@@ -39,6 +39,11 @@ class Settings:
     mapped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     suppressions: tuple[Suppression, ...] = ()
 
+    @property
+    def names_rules(self) -> bool:
+        """Whether there is something in it that only the rules can tell to be right."""
+        return bool(self.select or self.ignore or self.thresholds)
+
     @classmethod
     def of(cls, table: Mapping[str, Any], origin: str) -> Settings:
         """From a TOML table.

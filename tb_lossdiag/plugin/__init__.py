@@ -3,8 +3,9 @@
 In reading order:
 
 - `loader`: what TensorBoard imports at every start. Nothing here may raise: that would take TensorBoard down for everyone
-- `plugin`: the tab's backend: fixed GET routes, each of which parses, asks the backend, responds
+- `plugin`: what TensorBoard sees of the tab at its start: a name, a page and fixed GET routes. What answers is imported for the first request
 - `strangers`: requests that another web page makes a browser send: they get no answer and cost no work
+- `routes`: the tab's routes: each parses a request, asks the backend, responds
 - `query`: query parameters of the routes; every error is a sentence with a 4xx status
 - `backend`: runs and their diagnoses, kept until something new was recorded
 - `cache`: runs, diagnoses and answers, kept until something new was recorded, and no more bytes of them than was allowed

@@ -93,7 +93,7 @@ class Backend:
         listings = self._listings(where)
         wanted = listings.values() if run is None else [_known(listings, run)]
         entries = [self._entry(where, listing, language) for listing in wanted]
-        return {"version": document.VERSION, "runs": entries}
+        return document.whole(entries)
 
     def compare(self, where: Where, names: tuple[str, str], language: str) -> Json:
         """Two runs side by side."""
@@ -104,7 +104,7 @@ class Backend:
 
     def rules(self, language: str) -> Json:
         """The rules that judge, with their thresholds."""
-        return document.rules(language, self._configuration.now().policy.rules)
+        return document.rules(self._configuration.now().policy.rules, language)
 
     def table(self, where: Where, run: str, quantity: Quantity, part: TablePart) -> bytes:
         """A part of a table, encoded. It needs records, no diagnosis: neither judges a run nor waits for who does."""

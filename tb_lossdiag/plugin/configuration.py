@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,21 @@ class State:
     """What holds now.
 
     Attributes:
-        policy: how runs are judged.
+        settings: those of the file, the usual ones without.
         reader: how they are read; the versions of its listings change with the configuration.
         origin: the file, "" if there is none.
         problem: why the file could not be used, "" if it could; everything is as without one then.
     """
 
-    policy: Policy
+    settings: Settings
     reader: Reader
     origin: str = ""
     problem: str = ""
+
+    @cached_property
+    def policy(self) -> Policy:
+        """How runs are judged; made for the first one that is, because the rules are many files to import."""
+        return Policy.of(self.settings)
 
     def notes(self) -> dict[str, Any]:
         """For the page: which file counts, and what is wrong with it or with other packages' rules."""
@@ -66,7 +72,10 @@ class Configuration:
 
     def _read(self, path: Path | None) -> State:
         try:
-            return self._made(load(path) if path else Settings(), path)
+            settings = load(path) if path else Settings()
+            if settings.names_rules:
+                Policy.of(settings)
+            return self._made(settings, path)
         except (OSError, ValueError) as error:
             logger.warning("Loss Doctor does without its configuration: %s", visible(str(error)))
             return self._made(Settings(), path, str(error))
@@ -75,7 +84,7 @@ class Configuration:
         scalars = Scalars(self._provider, self._scalar_limit, settings.mapped)
         salt = f"{hash(self._stamp):x}-" if path else ""
         reader = Reader(self._provider, scalars, salt)
-        return State(Policy.of(settings), reader, str(path or ""), problem)
+        return State(settings, reader, str(path or ""), problem)
 
 
 def _stamp(path: Path | None) -> tuple[Path, int] | None:

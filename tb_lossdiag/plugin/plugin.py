@@ -1,34 +1,24 @@
-"""The tab's backend: fixed GET routes, each of which parses, asks the backend, responds."""
+"""What TensorBoard sees of the tab at its start: a name, a page and fixed GET routes. What answers is imported for the first request."""
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorboard.backend import http_util
-from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
-from tensorboard.data.grpc_provider import GrpcDataProvider
 from tensorboard.plugins import base_plugin
 from werkzeug import Request, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from tb_lossdiag.plugin import query
-from tb_lossdiag.plugin.backend import Backend
-from tb_lossdiag.plugin.cache import Together
-from tb_lossdiag.plugin.configuration import Configuration
-from tb_lossdiag.plugin.loader import MEMORY
 from tb_lossdiag.plugin.strangers import turn_away
-from tb_lossdiag.reader import DEFAULT_LIMIT, with_tails
-from tb_lossdiag.report.markdown import markdown
-from tb_lossdiag.report.spreadsheet import spreadsheet
-from tb_lossdiag.visible import in_json
 from tb_lossdiag.wire.schema import PLUGIN
 
-_JAVASCRIPT = "application/javascript"
-_JSON = "application/json"
+if TYPE_CHECKING:
+    from tb_lossdiag.plugin.routes import Routes
+
+ROUTES = ("/runs", "/diagnosis", "/table", "/rules", "/report", "/compare")
 _ASSETS = {"/index.js": "app.js", "/vendor.js": "vendor.js"}
 
 
@@ -38,15 +28,10 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     plugin_name = PLUGIN
 
     def __init__(self, context: Any) -> None:
-        """Keep the context's data provider; nothing is read yet."""
-        self._logdir = context.logdir or ""
-        limit = (context.sampling_hints or {}).get("scalars", DEFAULT_LIMIT)
-        provider = with_tails(context.data_provider, self._logdir)
-        configuration = Configuration(provider, self._logdir, limit)
-        memory = getattr(context.flags, "lossdiag_memory", MEMORY) * 2**20
-        self._backend = Backend(provider, configuration, memory)
-        self._one = _has_one_experiment(context)
-        self._together = Together()
+        """Keep the context; nothing is read yet."""
+        self._context = context
+        self._routes: Routes | None = None
+        self._lock = threading.Lock()
 
     def is_active(self) -> bool:
         """False: TensorBoard asks only while it lists no data of ours, and then there is none."""
@@ -58,70 +43,33 @@ class LossDoctorPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def get_plugin_apps(self) -> Mapping[str, Callable[..., Any]]:
         """Routes. A fixed map: there is no path to escape from."""
-        routes = {
-            "/runs": self._runs,
-            "/diagnosis": self._diagnosis,
-            "/table": self._table,
-            "/rules": self._rules,
-            "/report": self._report,
-            "/compare": self._compare,
-        }
+        routes = {path: self._answer(path) for path in ROUTES}
         assets = {path: _asset(name) for path, name in _ASSETS.items()}
         return {path: _only_get(handler) for path, handler in {**routes, **assets}.items()}
 
-    def _where(self, request: Request) -> query.Where:
-        """Who asks; any id means the one folder where that is all there is, so that nothing is kept twice."""
-        where = query.where(request)
-        return replace(where, experiment_id="") if self._one else where
+    @property
+    def routes(self) -> Routes:
+        """What answers. TensorBoard starts without it: it is two hundred files, and most who start TensorBoard look elsewhere first."""
+        from tb_lossdiag.plugin.routes import Routes  # noqa: PLC0415
 
-    def _shared(self, request: Request, make: Callable[[], str]) -> str:
-        """A text that costs: made once for all who ask for it at the same time, if all may see the same."""
-        return self._together.get(_question(request), make) if self._one else make()
+        with self._lock:
+            if self._routes is None:
+                self._routes = Routes(self._context)
+            return self._routes
 
-    def _runs(self, request: Request) -> Response:
-        where, language = self._where(request), query.language(request)
-        have, first = request.args.get("have", ""), query.optional_run(request)
+    def _answer(self, path: str) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            handler = self.routes.handlers[path]
+            return handler(request)
 
-        def make() -> str:
-            answer = self._backend.overview(where, language, self._logdir, have, first)
-            return "" if answer is None else _text(answer)
-
-        text = self._shared(request, make)
-        return _respond(request, text, _JSON) if text else Response(status=204)
-
-    def _diagnosis(self, request: Request) -> Response:
-        where, language = self._where(request), query.language(request)
-        run = query.optional_run(request)
-        text = self._shared(request, lambda: _text(self._backend.document(where, run, language)))
-        return _respond(request, text, _JSON)
-
-    def _table(self, request: Request) -> Response:
-        asked = query.part(request)
-        body = self._backend.table(self._where(request), *query.table(request), asked)
-        return _respond(request, body, "application/octet-stream")
-
-    def _report(self, request: Request) -> Response:
-        form, run = query.report(request), query.optional_run(request)
-        where, language = self._where(request), query.language(request)
-        kind, write = _REPORTS[form]
-        text = self._shared(
-            request, lambda: write(self._backend.document(where, run, language), language)
-        )
-        saved = {"Content-Disposition": f'attachment; filename="loss-doctor.{form}"'}
-        return _respond(request, text, kind, saved)
-
-    def _rules(self, request: Request) -> Response:
-        return _json(request, self._backend.rules(query.language(request)))
-
-    def _compare(self, request: Request) -> Response:
-        where, language = self._where(request), query.language(request)
-        return _json(request, self._backend.compare(where, query.two_runs(request), language))
+        return answer
 
 
 def _asset(name: str) -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:
         data = files("tb_lossdiag.plugin").joinpath("static", name).read_bytes()
-        return _respond(request, data, _JAVASCRIPT)
+        response: Response = http_util.Respond(request, data, "application/javascript")
+        return response
 
     return serve
 
@@ -138,43 +86,3 @@ def _only_get(handler: Callable[[Request], Response]) -> Callable[..., Any]:
 
     wsgi: Callable[..., Any] = application
     return wsgi
-
-
-def _has_one_experiment(context: Any) -> bool:
-    """Whether every id means the same: TensorBoard's own two loaders read one folder and ignore ids."""
-    provider = context.data_provider
-    if isinstance(provider, GrpcDataProvider):
-        return not getattr(context.flags, "grpc_data_provider", "")
-    return isinstance(provider, MultiplexerDataProvider)
-
-
-def _question(request: Request) -> tuple[str, bytes]:
-    return request.path, request.query_string
-
-
-def _json(request: Request, value: Any) -> Response:
-    return _respond(request, _text(value), _JSON)
-
-
-def _text(value: Any) -> str:
-    return in_json(json.dumps(value, allow_nan=False, ensure_ascii=False))
-
-
-def _respond(
-    request: Request, body: str | bytes, content_type: str, more: Mapping[str, str] | None = None
-) -> Response:
-    headers = list((more or {}).items())
-    response: Response = http_util.Respond(request, body, content_type, headers=headers)
-    return response
-
-
-def _as_json(whole: Mapping[str, Any], _: str) -> str:
-    return in_json(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-_REPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any], str], str]]] = {
-    "md": ("text/markdown", lambda whole, language: markdown(whole["runs"], language)),
-    "json": (_JSON, _as_json),
-    "csv": ("text/csv", lambda whole, _: spreadsheet(whole["runs"])),
-}
-"""What a report is made with: the command line's renderers."""

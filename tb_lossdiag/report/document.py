@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, Severity, docume
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.report import live_reports
 from tb_lossdiag.report.restarts import restarts
-from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
 
 VERSION = 1
@@ -27,14 +26,12 @@ _RECENT = 0.02
 """Share of the run that a finding may lie behind its newest evidence and still count as going on."""
 
 
-def document(judged: Iterable[tuple[Run, Diagnosis]], language: str = "en") -> Json:
+def whole(entries: Sequence[Json]) -> Json:
     """The whole document."""
-    return {"version": VERSION, "runs": [entry(run, found, language) for run, found in judged]}
+    return {"version": VERSION, "runs": entries}
 
 
-def entry(
-    run: Run, diagnosis: Diagnosis, language: str = "en", rules: Sequence[Rule] = RULES
-) -> Json:
+def entry(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]) -> Json:
     """One run of the document.
 
     Args:
@@ -111,7 +108,7 @@ def ongoing(finding: Finding, run: Run) -> bool:
     return behind <= max(1, _RECENT * (newest - (run.first_step() or 0)))
 
 
-def rules(language: str = "en", known: Sequence[Rule] = RULES) -> Json:
+def rules(known: Sequence[Rule], language: str = "en") -> Json:
     """Every rule with its documentation."""
     return {"version": VERSION, "rules": [_rule(rule, language) for rule in known]}
 

@@ -66,7 +66,7 @@ class _Server:
 
     @property
     def size(self) -> int:
-        return self.plugin._backend._runs.size
+        return self.plugin.routes.backend._runs.size
 
 
 def test_every_id_is_the_same_folder_to_tensorboards_own_loaders(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_experiments_of_another_provider_share_one_bound(tmp_path: Path) -> None
         sizes.append(server.size)
     assert set(provider.read) == {f"x{index}" for index in range(40)}
     assert max(sizes) <= 1.5 * 2**20
-    state = server.plugin._backend._configuration.now()
+    state = server.plugin.routes.backend._configuration.now()
     assert len(state.reader._kept) < 20, "the reader lets go of them too"
     server.get("/diagnosis", "x39")
     provider.gone = True

@@ -56,7 +56,9 @@ def runs() -> list[Json]:
     values = healthy_run(2)[LOSS].values[:, 0].copy()
     values[50:] = float("inf")
     broken = with_loss(healthy_run(2), values)
-    entries = [document.entry(run, policy.diagnose(run)) for run in (clipped, broken)]
+    entries = [
+        document.entry(run, policy.diagnose(run), "en", policy.rules) for run in (clipped, broken)
+    ]
     return [*entries, document.unreadable("newer", "recorded with a newer version")]
 
 
