@@ -277,7 +277,7 @@ def messages(_: list[str]) -> None:
 def answers(_: list[str]) -> None:
     """Write what the tab's routes answer beside the page, whose types are checked against it."""
     set_up("dev")
-    run(PYTHON, "-m", "answers", cwd=ROOT / "tests")
+    run(PYTHON, "-m", "tools.answers", cwd=ROOT / "tests")
 
 
 def proto(_: list[str]) -> None:

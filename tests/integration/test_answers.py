@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import answers
 import pytest
+
+from tools import answers
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What `tasks.py` runs besides tests.
 
+- `answers`: what the tab's routes answer, for the page's types
 - `auditing`: asks for known vulnerabilities of what is pinned
 - `translations`: the catalogues of translations
 """

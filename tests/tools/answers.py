@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recorded import write_run
 from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard_process import get, serving
 
+from helpers.tensorboard_process import get, serving
+from helpers.written_runs import write_run
 from tb_lossdiag import quantities as q
 from tb_lossdiag.records import Table, table
 from tb_lossdiag.wire.framing import framed
 from tb_lossdiag.wire.schema import Fact, Renumbered, Report, Tag, matrix_value
 
-PLACE = Path(__file__).parents[1] / "frontend" / "tests" / "answers"
+PLACE = Path(__file__).parents[2] / "frontend" / "tests" / "answers"
 _TABLE = "table?run=before&quantity=gradient_norm&points=4"
 _REPORT = "report?run=before"
 ROUTES = {
