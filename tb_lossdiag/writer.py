@@ -148,6 +148,7 @@ class SummaryWriter(FileSummaryWriter):
         extra: Mapping[str, Any] | None = None,
         global_step: Any = None,
         walltime: float | None = None,
+        name: str = "",
     ) -> None:
         """Record a step. Call it after `backward()` and before `zero_grad()`; it changes nothing of the training.
 
@@ -165,21 +166,23 @@ class SummaryWriter(FileSummaryWriter):
                 the newest one that the folder holds. A number that falls takes the run back if a checkpoint was loaded; if none was,
                 or it falls to where the numbers began (a count per epoch), they only begin again, and records go on in one count.
             walltime: seconds since the epoch, instead of now.
+            name: tells several models apart, as that of `watch`; parameters are recorded as "name/parameter".
 
         Raises:
             TypeError: an argument has the wrong type; the message names it.
-            ValueError: an argument has an impossible value, or the model has no gradient; the message names it.
+            ValueError: an argument has an impossible value, the model has no gradient, or another one's parameters are called
+                the same; the message names it.
         """
         ours, guarded = self._diagnostics, self._diagnostics.guarded
         if guarded.seen("recording", real) is False:  # losses without values
             return
         with unseen():
             call = DiagnosticsCall.checked(
-                phase, model, optimizer, loss, loss_terms, clip, scaler, extra
+                phase, model, optimizer, loss, loss_terms, clip, scaler, extra, name
             )
         when = check_walltime(walltime)
         step = None if global_step is None else check_step(global_step)
-        ours.require(call)
+        ours.require(call, step)
         if loss_terms and call.phase == "train":
             terms = ours.by_hand.decompose_terms
             guarded.door("decomposition", lambda: terms(ours.alive(), loss_terms))

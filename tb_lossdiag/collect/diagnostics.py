@@ -123,15 +123,18 @@ class Diagnostics:
         if all(watch.examiner is not self.rounds.leader for watch in watches):
             self.rounds.leader = None
 
-    def require(self, call: DiagnosticsCall) -> None:
+    def require(self, call: DiagnosticsCall, step: int | None) -> None:
         """See to it that what a call of `add_diagnostics` gives can be measured.
 
         Raises:
-            ValueError: the model has no parameters or no gradients.
+            ValueError: the model has no parameters or no gradients, or another one has its names.
         """
-        watches = None if call.model is None else self.guarded.door("recording", self.alive)
-        if watches is not None:
-            self._given.require(call, watches)
+        if call.model is None:
+            return
+        watches = self.guarded.door("recording", self.alive)
+        error = self.guarded.door("recording", self._given.refused, call, step, watches or [])
+        if error is not None:
+            raise error
 
     def add(
         self, call: DiagnosticsCall, step: int | None, walltime: float | None, unnamed: int
@@ -345,7 +348,9 @@ class Diagnostics:
         """Sizes and holders of an unwatched model's parameters, when they differ from what was last said."""
         model = call.model
         if model is not None and not any(watch.holds(model) for watch in watches):
-            news = self.guarded("layers", lambda: self._layers.news(parameters(model), model))
+            news = self.guarded(
+                "layers", lambda: self._layers.news(parameters(model, call.name), model)
+            )
             if news:
                 self.recorder.at(step, walltime, news)
 

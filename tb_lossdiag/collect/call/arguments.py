@@ -136,6 +136,20 @@ def check_extra(extra: object) -> dict[str, Tensor]:
     return {_name("extra", name): scalar(f"extra[{name!r}]", v) for name, v in extra.items()}
 
 
+def check_name(name: object, model: object) -> str:
+    """The name of a model.
+
+    Raises:
+        TypeError: it is not a string.
+        ValueError: there is no model.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name: expected a string, got {type(name).__name__}")
+    if name and model is None:
+        raise ValueError("name: it names the model; pass model= as well")
+    return name
+
+
 def _term(name: str, value: object) -> tuple[Number, Number, float]:
     label = f"loss_terms[{name!r}]"
     if not isinstance(value, tuple):

@@ -24,6 +24,7 @@ class DiagnosticsCall:
     clip: tuple[Tensor, float] | None
     scaler: Any
     extra: Mapping[str, Tensor] | None
+    name: str = ""
 
     @property
     def own(self) -> bool:
@@ -42,6 +43,7 @@ class DiagnosticsCall:
         clip: object,
         scaler: object,
         extra: object,
+        name: object = "",
     ) -> DiagnosticsCall:
         """Check every argument.
 
@@ -59,6 +61,7 @@ class DiagnosticsCall:
             None if clip is None else arguments.check_clip(clip),
             None if scaler is None else arguments.check_scaler(scaler),
             None if extra is None else arguments.check_extra(extra),
+            arguments.check_name(name, model),
         )
         if all(value is None for value in (model, optimizer, loss, terms, clip, scaler, extra)):
             raise ValueError("add_diagnostics: nothing to record; pass model=, loss= or others")

@@ -11,6 +11,7 @@ from tb_lossdiag.collect.clips.ledger import ClipLedger, reported, unclipped
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state import scaler
 from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.models import GivenModels, shared
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import is_distributed, parameters
 from tb_lossdiag.collect.watch import gradient
@@ -34,6 +35,7 @@ class Given:
     ) -> None:
         self._guarded, self._clips, self._optimizers = guarded, clips, optimizers
         self._clipper = clipper
+        self._models = GivenModels()
 
     def samples(self, call: DiagnosticsCall, watches: Sequence[Watch]) -> Named:
         """Samples with the names of their collectors."""
@@ -50,18 +52,30 @@ class Given:
             self._add(made, "extra", lambda: loss_buffer.own(call.extra or {}))
         return made
 
-    def require(self, call: DiagnosticsCall, watches: Sequence[Watch]) -> None:
-        """See to it that a model that was given can be measured.
-
-        Raises:
-            ValueError: it has no parameters or no gradients.
-        """
-        if call.model is not None and not any(w.holds(call.model) for w in watches):
-            gradient.require(parameters(call.model))
+    def refused(
+        self, call: DiagnosticsCall, step: int | None, watches: Sequence[Watch]
+    ) -> ValueError | None:
+        """Why a model cannot be measured: it has no parameters or no gradients, or another one has its names."""
+        if call.model is None:
+            return None
+        for watch in watches:
+            if watch.holds(call.model):
+                own = watch.rows.name
+                alike = call.name in {"", own}
+                return None if alike else ValueError(f'name: the model is watched as "{own}"')
+        try:
+            found = parameters(call.model, call.name)
+            gradient.require(found)
+        except ValueError as error:
+            return error
+        beside = [w.parameters for w in watches if w.rows.name == call.name]
+        taken = next((name for other in beside if (name := shared(other, found))), None)
+        taken = taken or self._models.give(call.model, call.name, step)
+        return None if taken is None else _names_taken(taken)
 
     def _remember(self, call: DiagnosticsCall) -> None:
         if call.optimizer is not None:
-            self._guarded("optimizer", lambda: self._optimizers.watch(call.optimizer))
+            self._guarded("optimizer", lambda: self._optimizers.watch(call.optimizer, call.name))
         if call.scaler is not None:
             self._clipper.scaler = call.scaler
 
@@ -84,7 +98,7 @@ class Given:
             made.append((name, sample))
 
     def _gradients(self, call: DiagnosticsCall) -> Measurement | None:
-        model = parameters(call.model)  # type: ignore[arg-type]
+        model = parameters(call.model, call.name)  # type: ignore[arg-type]
         if any(map(is_distributed, model.tensors)):
             raise NotImplementedError("the model is sharded: call writer.watch on every rank")
         held = [p for p in model.tensors if p.grad is not None]
@@ -113,3 +127,10 @@ class Given:
         if call.scaler is None:
             return 1.0
         return scaler.loss_scale(call.scaler, self._optimizers.alive())
+
+
+def _names_taken(name: str) -> ValueError:
+    return ValueError(
+        f'model: another model\'s parameters are called the same ("{name}"); '
+        'give each of them a name of its own, as in add_diagnostics(model, name="critic")'
+    )

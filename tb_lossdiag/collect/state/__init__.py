@@ -5,6 +5,7 @@ In reading order:
 - `frameworks`: the optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's
 - `gradient_versions`: recognises gradients that have not changed
 - `measurement`: what a collector hands over: tensors still on their device, and how to read them once they are on the host
+- `models`: which model it is that was given, and whether another one has its names
 - `optimizers`: what optimizers hold and how fast they go; and which gradients a step has already used
 - `other_writers`: who else is writing in a run folder right now
 - `parameters`: names and norms of a model's parameters and their gradients

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tb_lossdiag.quantities import Role
 
-_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ def unwrapped(names: tuple[str, ...]) -> tuple[str, ...]:
     ('a.weight', 'b')
     """
     short = names
-    while all(name.split(".", 1)[0] in _WRAPPERS and "." in name for name in short):
+    while all(name.split(".", 1)[0] in WRAPPERS and "." in name for name in short):
         short = tuple(name.split(".", 1)[1] for name in short)
     inner = tuple(
-        ".".join(part for part in name.split(".") if part == "module" or part not in _WRAPPERS)
+        ".".join(part for part in name.split(".") if part == "module" or part not in WRAPPERS)
         for name in short
     )
     return inner if len(set(inner)) == len(inner) else names

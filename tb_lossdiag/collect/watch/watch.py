@@ -18,6 +18,7 @@ from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state import scaler
 from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import foreign, rates
 from tb_lossdiag.collect.state.parameters import Parameters, Places, norms, parameters
 from tb_lossdiag.collect.state.tracing import untraced
@@ -134,8 +135,8 @@ class Watch:
         return bool(self._hooks) and not self._origin.left()
 
     def holds(self, model: nn.Module) -> bool:
-        """Whether it is this model that is watched."""
-        return model is self._model
+        """Whether it is this model that is watched, in a wrapper or without."""
+        return model is self._model or inner(model) is inner(self._model)
 
     def steps_by(self, optimizer: Any) -> bool:
         """Whether it is this optimizer whose steps are watched."""

@@ -1,0 +1,165 @@
+"""Two models in one run: neither overwrites the other's records, nor is read as a part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from helpers.tiny_trainings import backward, model, read
+from tb_lossdiag import SummaryWriter
+from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, PARAMETER_SIZE
+
+
+def both(seed: int = 0) -> tuple[nn.Sequential, nn.Sequential]:
+    """Two models whose parameters are called the same; both have gradients."""
+    pair = model(seed), model(seed + 1, width=5)
+    for net in pair:
+        backward(net)
+    return pair
+
+
+def test_a_second_model_of_the_same_names_is_refused(tmp_path: Path) -> None:
+    first, second = both()
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_diagnostics(first, global_step=0)
+        with pytest.raises(ValueError, match=r'model: .*"0.weight".*name='):
+            writer.add_diagnostics(second, global_step=0)
+    norms = read(tmp_path)[GRADIENT_NORM]
+    expected = [float(p.grad.norm()) for p in first.parameters() if p.grad is not None]
+    assert norms.values[0].tolist() == pytest.approx(expected)
+
+
+def test_models_that_take_turns_are_refused_without_numbers_too(tmp_path: Path) -> None:
+    first, second = both()
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_diagnostics(first)
+        writer.add_diagnostics(second)  # may be the next fold's
+        with pytest.raises(ValueError, match="name="):
+            writer.add_diagnostics(first)
+
+
+def test_a_model_beside_a_watched_one_of_the_same_names_is_refused(tmp_path: Path) -> None:
+    first, second = both()
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(first, torch.optim.SGD(first.parameters(), lr=0.1))
+        with pytest.raises(ValueError, match="name="):
+            writer.add_diagnostics(second, global_step=0)
+
+
+def test_each_under_its_own_name(tmp_path: Path) -> None:
+    first, second = both()
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(5):
+            for net, name in ((first, ""), (second, "critic")):
+                backward(net, step)
+                optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+                writer.add_diagnostics(net, name=name, optimizer=optimizer, global_step=step)
+    run = read(tmp_path)
+    sizes = run[PARAMETER_SIZE]
+    assert len(sizes.steps) == 5, "said again for the new optimizers only"
+    names = [name for name, _ in first.named_parameters()]
+    assert list(sizes.columns) == names + [f"critic/{name}" for name in names]
+    assert run[GRADIENT_NORM].column("critic/0.weight").tolist() != (
+        run[GRADIENT_NORM].column("0.weight").tolist()
+    )
+    assert "critic group 0" in run[LEARNING_RATE].columns
+
+
+def test_facts_of_two_models_are_said_once(tmp_path: Path) -> None:
+    first, second = both()
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(5):
+            for net, name in ((first, "actor"), (second, "critic")):
+                backward(net, step)
+                writer.add_diagnostics(net, name=name, global_step=step)
+    assert len(read(tmp_path)[PARAMETER_SIZE].steps) == 1
+
+
+def test_the_next_fold_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        kept = []
+        for fold in range(3):
+            net = model(fold)
+            kept.append(net)
+            for step in range(4):
+                backward(net, step)
+                writer.add_diagnostics(net, global_step=4 * fold + step)
+    assert len(read(tmp_path)[GRADIENT_NORM].steps) == 12
+
+
+class Apart(nn.Module):
+    """Keeps a model where no wrapper would."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["net"] = net
+
+    def named_parameters(self, *given: Any, **named: Any) -> Any:
+        return self.__dict__["net"].named_parameters(*given, **named)
+
+
+def compiled(net: nn.Module) -> Any:
+    return torch.compile(net, backend="eager")
+
+
+WRAPPERS = {
+    "DataParallel": nn.DataParallel,
+    "compile": compiled,
+    "own": Apart,
+    "both": lambda net: nn.DataParallel(compiled(net)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_a_wrapper_is_the_same_model(tmp_path: Path, wrap: Any) -> None:
+    net, _ = both()
+    with SummaryWriter(tmp_path) as writer:
+        for one in (net, wrap(net), net, wrap(net)):
+            writer.add_diagnostics(one, global_step=0)
+    assert list(read(tmp_path)[GRADIENT_NORM].columns) == [n for n, _ in net.named_parameters()]
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, compiled])
+def test_a_wrapper_of_a_watched_model_is_not_measured_beside_it(tmp_path: Path, wrap: Any) -> None:
+    net, _ = both()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(net, optimizer, name="actor")
+        for step in range(3):
+            backward(net, step)
+            writer.add_diagnostics(wrap(net), global_step=step)
+            optimizer.step()
+    assert all(name.startswith("actor/") for name in read(tmp_path)[GRADIENT_NORM].columns)
+
+
+def test_a_replaced_part_is_still_the_same_model(tmp_path: Path) -> None:
+    net, _ = both()
+    head = net[2]
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_diagnostics(net, global_step=0)
+        net[2] = nn.Linear(8, 2)
+        backward(net)
+        writer.add_diagnostics(net, global_step=0)
+    assert head is not net[2]
+
+
+def test_a_name_needs_a_model(tmp_path: Path) -> None:
+    net, _ = both()
+    with SummaryWriter(tmp_path) as writer:
+        with pytest.raises(ValueError, match=r"name: .*model="):
+            writer.add_diagnostics(loss=1.0, name="critic")
+        with pytest.raises(TypeError, match="name: "):
+            writer.add_diagnostics(net, name=3)
+
+
+def test_a_watched_model_has_its_name(tmp_path: Path) -> None:
+    net, _ = both()
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(net, torch.optim.SGD(net.parameters(), lr=0.1), name="actor")
+        writer.add_diagnostics(net, name="actor", global_step=0)
+        with pytest.raises(ValueError, match=r'name: .*"actor"'):
+            writer.add_diagnostics(net, name="critic", global_step=0)
