@@ -80,7 +80,7 @@ class LossDivergence:
         q.CALL_VALUE,
         q.CALL_BASELINE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD105")
+    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105")
 
     #: last level over best level, 1; TheDeepChecker's doubling
     factor: float = 2.0

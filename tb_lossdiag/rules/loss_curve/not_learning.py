@@ -12,7 +12,8 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.calls import Baseline, baselines
 from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
-from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate
+from tb_lossdiag.analysis.early_fall import Level, fell, level_of, surely_not_below
+from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate, needs_records
 from tb_lossdiag.analysis.parameters import rate
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -52,8 +53,10 @@ class NotLearning:
     Why it matters: the steps so far bought nothing, and more of them will not.
 
     How it decides: start = median of the first 3 records, end = median of the last quarter. It fires if the end is not below
-    the start by more than `max_fall` of it or twice the standard error of a quarter's median, and if the second and the last
-    quarter agree within `max_drift` or three standard errors. A flat loss also counts, from whatever start, if in the check-ups of the
+    the start by more than `max_fall` of it or twice the standard error of a quarter's median (of the difference, up to `max_noise`
+    of the start, where the first tenth and the first quarter are not above the end either), and if the second and the last
+    quarter agree within `max_drift` or three standard errors. Of fewer than `min_records` records it must be certain that less
+    than `max_noise` was won, and each must stand for many steps. A flat loss also counts, from whatever start, if in the check-ups of the
     second half its only loss call costs as much, within `guess_tolerance`, as guessing between all classes or as the best constant
     answer to that batch (with fewer than `min_checks`, the recorded loss counts if it was that call's value in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
     times that. Unit: that of the loss.
@@ -80,6 +83,7 @@ class NotLearning:
         q.CALL_SAMPLES,
         q.CALL_SUMMED,
         q.STEPS,
+        q.VALIDATION_LOSS,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -93,35 +97,47 @@ class NotLearning:
     max_guess_start: float = 1.3
     #: check-ups in the second half; one batch can be hard
     min_checks: int = 3
+    #: share of the starting level, 1; who has won more has learned, however noisy the loss
+    max_noise: float = 0.1
     #: records; a quarter then has enough for a standard error
     min_records: int = 50
+    #: records where each stands for an epoch, or for ten steps and more; a quarter then has three
+    min_sparse: int = 12
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss has stayed at its start, or at that of guessing."""
         needs_one_model(run)
         loss = curve_of(run, q.LOSS)
         loss.needs_positive()
-        loss.needs(self.min_records)
+        needs_records(run, loss, self.min_records, self.min_sparse)
         needs_beginning(loss)
         needs_full_rate(run, loss)
-        start, (second, end, error) = loss.start, self._quarters(loss)
-        margin = max(self.max_fall * start, 2 * error)
-        flat = abs(second - end) <= max(self.max_drift * start, 3 * error)
-        guess = self._guess(run, loss, end, error)
-        if flat and np.isfinite(end) and (abs(start - end) <= margin or guess is not _NO_GUESS):
-            yield self._finding(run, loss, end, guess)
+        size = len(loss) // 4
+        second, end = level_of(loss, size, 2 * size), level_of(loss, len(loss) - size, len(loss))
+        flat = abs(second.value - end.value) <= max(self.max_drift * loss.start, 3 * end.error)
+        if not flat or not np.isfinite(end.value):
+            return
+        guess = self._guess(run, loss, end)
+        if guess is not _NO_GUESS or self._is_at_its_start(loss, end):
+            yield self._finding(run, loss, end.value, guess)
 
-    def _guess(self, run: Run, loss: Curve, end: float, error: float) -> Text:
+    def _is_at_its_start(self, loss: Curve, end: Level) -> bool:
+        if len(loss) < self.min_records and not surely_not_below(loss, end, self.max_noise):
+            return False
+        return not fell(loss, end, self.max_fall, self.max_noise)
+
+    def _guess(self, run: Run, loss: Curve, level: Level) -> Text:
         """What kind of guessing costs as much as the loss does at the end."""
+        end, error = level
         if q.CALL_VALUE in run and q.CALL_BASELINE in run:
             known = baselines(run)
-            return self._blind(known[0], loss, (end, error)) if len(known) == 1 else _NO_GUESS
+            return self._blind(known[0], loss, level) if len(known) == 1 else _NO_GUESS
         # A level that isn't known that well may lie near ln 2 by chance.
         near = max(abs(end - math.log(2)), error) <= self.guess_tolerance * math.log(2)
         guessing = near and loss.start <= self.max_guess_start * end
         return _LN_2.format(end=short_number(end)) if guessing else _NO_GUESS
 
-    def _blind(self, call: Baseline, loss: Curve, end: tuple[float, float]) -> Text:
+    def _blind(self, call: Baseline, loss: Curve, end: Level) -> Text:
         late = call.steps >= loss.steps[len(loss) // 2]
         value, error = float(np.median(call.value[late])) if late.any() else np.nan, 0.0
         if late.sum() < self.min_checks:
@@ -142,13 +158,6 @@ class NotLearning:
         _, ours, theirs = np.intersect1d(call.steps, loss.steps, return_indices=True)
         near = np.isclose(call.value[ours], loss.values[theirs], rtol=_SAME)
         return len(ours) >= self.min_checks and bool(near.all())
-
-    def _quarters(self, loss: Curve) -> tuple[float, float, float]:
-        """Level of the second and of the last quarter, and the standard error of each."""
-        size = len(loss) // 4
-        second, last = loss.values[size : 2 * size], loss.values[-size:]
-        error = 1.25 * loss.noise / math.sqrt(size)  # standard error of a median
-        return float(np.median(second)), float(np.median(last)), error
 
     def _finding(self, run: Run, loss: Curve, end: float, guess: Text) -> Finding:
         start, lr = loss.start, rate(run)

@@ -8,6 +8,7 @@ import pytest
 from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
 from made.changes import changed, head, stuck, with_loss, without
 from made.healthy import healthy_run
+from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
@@ -143,5 +144,40 @@ def test_not_evaluated_when_the_beginning_or_the_full_rate_is_missing() -> None:
 
 
 def test_not_evaluated_on_short_or_missing_losses() -> None:
-    assert outcome(RULE, head(stuck(healthy_run(0)), 49)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(stuck(healthy_run(0)), 11)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(healthy_run(0), LOSS)).missing == (LOSS.name,)
+
+
+@pytest.mark.parametrize("end", [2.0, 2.5])
+def test_a_noisy_loss_that_ends_no_lower_has_not_fallen(end: float) -> None:
+    """Two standard errors, asked three times, acquit one in ten."""
+    level = np.r_[np.full(20, 2.0), np.full(380, end)]
+    found = [findings(RULE, log(noisy(level, 0.07, seed))) for seed in range(20)]
+    assert sum(map(len, found)) >= 17
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_noisy_loss_that_fell_early_has_learned(seed: int) -> None:
+    """Its first records tell nothing by themselves: those after them do."""
+    level = 1.6 + 0.4 * np.exp(-np.arange(400) / 20)
+    assert not findings(RULE, log(noisy(level, 0.05, seed)))
+
+
+@pytest.mark.parametrize("records", [12, 20, 40])
+@pytest.mark.parametrize("seed", range(5))
+def test_few_records_suffice_where_each_stands_for_many_steps(records: int, seed: int) -> None:
+    flat = noisy(np.full(records, 2.3), 0.01, seed)
+    assert findings(RULE, log(flat, every=50))
+    assert findings(RULE, log(flat, flat))  # epochs: each with its validation
+    assert outcome(RULE, log(flat)).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize("records", [12, 20, 40])
+@pytest.mark.parametrize("seed", range(10))
+def test_few_records_of_a_loss_that_falls_or_is_noisy_are_no_proof(records: int, seed: int) -> None:
+    falling = np.geomspace(1.0, 0.8, records)
+    assert not findings(RULE, log(noisy(falling, 0.02, seed), every=50))
+    early = 0.5 + 0.5 * np.exp(-np.arange(records))
+    assert not findings(RULE, log(noisy(early, 0.05, seed), every=50))
+    wild = noisy(np.linspace(1.0, 0.8, records), 0.4, seed)
+    assert not findings(RULE, log(wild, every=50))
