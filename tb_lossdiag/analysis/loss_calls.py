@@ -10,7 +10,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.diagnosis.rule import Evidence, NotEnough, Text
-from tb_lossdiag.quantities import Quantity, Source, function
+from tb_lossdiag.quantities import Form, Quantity, Source, function, made_for
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
@@ -56,6 +56,17 @@ class LossCallSeries:
     def made_by(self, *sources: Source) -> Bools:
         """bool[N]: the input is the output of one of these operations."""
         return np.isin(self.of(q.CALL_SOURCE), [int(source) for source in sources])
+
+    def made_before(self, *sources: Source) -> Bools:
+        """bool[N]: what made the input had the output of one of these operations to work on."""
+        return np.isin(self.of(q.CALL_SOURCE_BEFORE), [int(source) for source in sources])
+
+    @property
+    def form(self) -> Form:
+        """What numbers the function takes, as it was called; by its defaults where that isn't recorded."""
+        said = self.typical(q.CALL_FORM)
+        by_default = made_for(self.function).form
+        return next((form for form in Form if form == said), by_default)
 
     def evidence(
         self,

@@ -14,6 +14,7 @@ from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.gradients import *
 from tb_lossdiag.quantities.loop import *
+from tb_lossdiag.quantities.loss_functions import *
 from tb_lossdiag.quantities.losses import *
 from tb_lossdiag.quantities.modules import *
 from tb_lossdiag.quantities.order import *

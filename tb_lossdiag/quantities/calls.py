@@ -27,6 +27,8 @@ class Source(IntEnum):
     """A tensor that no recorded operation made: detached, or an input itself."""
     LOG_RELU = 8
     """The logarithm of a ReLU's output, which may have been divided and clamped before."""
+    POSITIVE = 9
+    """An exponential or a softplus."""
 
 
 def function(column: str) -> str:
@@ -53,6 +55,10 @@ CALL_OUTPUTS = _of("outputs", "elements")
 CALL_BROADCAST = _of("broadcast", "1")
 """Elements of the broadcast of input and target over those of the larger one; 1 = shapes fit. NaN for class indices."""
 CALL_SOURCE = _of("source", "Source")
+CALL_SOURCE_BEFORE = _of("source_before", "Source")
+"""Where the source is a softmax, its logarithm or a sigmoid: what made the numbers that this was applied to."""
+CALL_FORM = _of("form", "Form")
+"""What numbers the function takes as its input, called as it was."""
 CALL_INPUT_MIN = _of("input_min", "input")
 CALL_INPUT_MAX = _of("input_max", "input")
 CALL_INPUT_MEAN = _of("input_mean", "input")

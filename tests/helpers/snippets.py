@@ -156,6 +156,11 @@ def _several_at_once() -> World:
     return {"target": torch.rand(SIZE, CLASSES).round()}
 
 
+def _sequences() -> World:
+    lengths = {"input_lengths": torch.full((2,), 9), "target_lengths": torch.full((2,), 3)}
+    return {**lengths, "outputs": torch.randn(9, 2, 5), "targets": torch.ones(2, 3).long()}
+
+
 def _two_terms() -> World:
     weight = torch.ones(1, requires_grad=True)
     return {"main": (2 * weight).sum(), "aux": (3 * weight).sum(), "mask": torch.ones(3)}
@@ -195,6 +200,8 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD503": {
         "binary": _several_at_once,
         "kl_div": lambda: {"target": torch.randn(SIZE, CLASSES).softmax(1)},
+        "ctc_loss": _sequences,
+        "poisson": lambda: {"log_rate": torch.randn(SIZE), "target": torch.ones(SIZE)},
     },
     "LD504": {"": _flat_targets},
     "LD505": {"argmax": _several_at_once, "target > 0": _one_number},

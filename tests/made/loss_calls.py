@@ -54,6 +54,15 @@ _HEALTHY: Mapping[str, Facts] = {
         "call_target_max": 0.9, "call_target_mean": 0.1, "call_target_std": 0.2, "call_target_unique": 640,
         "call_majority": np.nan, "call_predicted_majority": np.nan, "call_baseline": np.nan,
     },
+    "ctc_loss": {
+        "call_source": Source.LOG_SOFTMAX, "call_unit_share": 0.0, "call_input_min": -7.0, "call_input_max": -0.01,
+        "call_input_mean": -3.0, "call_outputs": 10, "call_row_exp_error": 1e-6, "call_target_max": 9, "call_baseline": np.nan,
+        "call_majority": np.nan, "call_predicted_majority": np.nan, "call_broadcast": np.nan,
+    },
+    "soft_margin_loss": {
+        **_LOGITS, "call_target_min": -1, "call_target_max": 1, "call_target_mean": 0.0, "call_baseline": np.nan,
+        "call_majority": np.nan, "call_predicted_majority": np.nan,
+    },
 }  # fmt: skip  # fmt: skip
 _COMMON: Facts = {
     "call_value": 0.5, "call_summed": 0, "call_samples": BATCH, "call_outputs": 1, "call_broadcast": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -47,9 +48,12 @@ _SOURCES = {
     "Sigmoid": Source.SIGMOID,
     "Tanh": Source.TANH,
     "Relu": Source.RELU,
+    "Exp": Source.POSITIVE,
+    "Softplus": Source.POSITIVE,
 }
 _SCALING = ["Div", "Mul", "Add", "Clamp", "ClampMin", "ClampMax"]
 """What a hand-made normalisation does to its outputs before it takes their logarithm."""
+_NORMALISING = ("Softmax", "SafeSoftmax", "LogSoftmax", "Sigmoid")
 _FAR = 32
 """Nodes to walk at most."""
 
@@ -69,6 +73,28 @@ def source(tensor: Tensor) -> tuple[Source, str]:
     return Source.OTHER, operation(node)
 
 
+def source_before(tensor: Tensor) -> Source | None:
+    """Where a softmax, its logarithm or a sigmoid made the tensor: what made the numbers that this took; None else."""
+    node = _past(tensor.grad_fn, _SAME_VALUES)
+    if node is not None and operation(node) == "Log":
+        node = _past(_first(node), [*_SCALING, *_SAME_VALUES])
+    if node is None or operation(node) not in _NORMALISING:
+        return None
+    inner = _past(_first(node), _SAME_VALUES)
+    return Source.LEAF if inner is None else _named(inner, operation(inner))
+
+
+def _past(node: Any, names: Sequence[str]) -> Any:
+    """The first node behind it that is none of these; None at a leaf, or where it is far."""
+    for _ in range(_FAR):
+        if node is None or operation(node) == "AccumulateGrad":
+            return None
+        if operation(node) not in names:
+            return node
+        node = _first(node)
+    return None
+
+
 def operation(node: Any) -> str:
     """A node's name without namespace and "Backward0"."""
     name: str = node.name().rpartition("::")[2]
@@ -78,10 +104,11 @@ def operation(node: Any) -> str:
 def _named(node: Any, name: str) -> Source:
     if name == "Add" and _is_biased_product(node):
         return Source.LINEAR
-    if name == "Log" and _SOURCES.get(operation(_first(node))) is Source.SOFTMAX:
-        return Source.LOG_SOFTMAX
-    if name == "Log" and _scaled(_first(node)) is Source.RELU:
-        return Source.LOG_RELU
+    if name == "Log":
+        made = _scaled(_first(node))
+        return {Source.SOFTMAX: Source.LOG_SOFTMAX, Source.RELU: Source.LOG_RELU}.get(
+            made, Source.OTHER
+        )
     return _SOURCES.get(name, Source.OTHER)
 
 

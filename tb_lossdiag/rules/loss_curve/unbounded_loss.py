@@ -11,31 +11,9 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
-from tb_lossdiag.quantities import Quantity, function
+from tb_lossdiag.quantities import Quantity, function, made_for
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.run import Run
-
-_NEVER_NEGATIVE = frozenset(
-    {
-        "cross_entropy",
-        "nll_loss",
-        "binary_cross_entropy",
-        "binary_cross_entropy_with_logits",
-        "mse_loss",
-        "l1_loss",
-        "smooth_l1_loss",
-        "huber_loss",
-        "kl_div",
-        "soft_margin_loss",
-        "multi_margin_loss",
-        "multilabel_margin_loss",
-        "multilabel_soft_margin_loss",
-        "margin_ranking_loss",
-        "triplet_margin_loss",
-        "cosine_embedding_loss",
-    }
-)
-"""With the inputs and targets they are made for."""
 
 _NEGATIVE = Text(
     "`{call}` returned {value} at step {step} and went below zero in {count} of {records} check-ups. With inputs and targets it is made for it cannot: it has no lowest value to converge to.{targets}"
@@ -56,6 +34,7 @@ assert targets.min() >= 0
 _WANTS = {
     "cross_entropy": Text("logits, and class indices or probabilities"),
     "nll_loss": Text("log-probabilities: `log_softmax(logits, dim=1)`"),
+    "ctc_loss": Text("log-probabilities over the last dimension: `log_softmax(outputs, dim=-1)`"),
     "kl_div": Text("log-probabilities as input and probabilities that sum to 1 as target"),
     "poisson_nll_loss": Text("the logarithm of the rate (or the rate with `log_input=False`) and counts"),
     "binary_cross_entropy": Text("probabilities and targets between 0 and 1"),
@@ -119,7 +98,7 @@ class UnboundedLoss:
             yield flipped
         for name in table.columns:
             values, invalid = table.column(name), self._invalid(run, name, table.steps)
-            may = function(name) in _NEVER_NEGATIVE
+            may = made_for(function(name)).never_negative
             below = (values < -self.min_below) & (may | (invalid > 0))
             if below.any():
                 yield self._negative(run, name, below)
@@ -160,7 +139,7 @@ class UnboundedLoss:
         name = table.columns[0]
         value, loss = table.values[:, 0], run[q.LOSS].at(table.steps)[:, 0]
         known = np.isfinite(value) & np.isfinite(loss) & (value > self.min_below)
-        if function(name) not in _NEVER_NEGATIVE or known.sum() < self.min_checks:
+        if not made_for(function(name)).never_negative or known.sum() < self.min_checks:
             return None
         factor = loss[known].astype(np.float64) / value[known]
         middle = float(median(factor))

@@ -13,7 +13,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
 from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
-from tb_lossdiag.quantities import Quantity, Source
+from tb_lossdiag.quantities import LOSS_FUNCTIONS, Quantity, Source
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -31,6 +31,9 @@ If the model has to return probabilities, use `binary_cross_entropy(probabilitie
 is a threshold of 0 on the logits.""")
 
 
+_FUNCTIONS = tuple(name for name, loss in LOSS_FUNCTIONS.items() if loss.sigmoid)
+
+
 @dataclass(frozen=True)
 class SigmoidBeforeBceWithLogits:
     """The sigmoid is applied before a loss that applies it itself.
@@ -38,7 +41,7 @@ class SigmoidBeforeBceWithLogits:
     Why it matters: the second sigmoid maps [0, 1] to [0.5, 0.731]. "No" can't be said, the loss of a perfect model is still 0.31 for
     a yes and 0.69 for a no, and gradients are a quarter of what they should be or less.
 
-    How it decides: all inputs of `binary_cross_entropy_with_logits` lie in [0, 1] and come from a sigmoid or softmax (seen in the
+    How it decides: all inputs of a loss that applies a sigmoid itself (`binary_cross_entropy_with_logits`, the soft margins) lie in [0, 1] and come from a sigmoid or softmax (seen in the
     autograd graph, once is enough); or, where the graph says nothing, they do so in at least `min_checks` check-ups over which they
     spread by at least `min_spread`. In most check-ups either way.
 
@@ -67,7 +70,7 @@ class SigmoidBeforeBceWithLogits:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call that is given probabilities."""
-        for call in calls(run, ("binary_cross_entropy_with_logits",)):
+        for call in calls(run, _FUNCTIONS):
             low, high = call.of(q.CALL_INPUT_MIN), call.of(q.CALL_INPUT_MAX)
             known = ~np.isnan(low) & ~np.isnan(high)
             inside = (low >= 0) & (high <= 1)
@@ -87,7 +90,9 @@ class SigmoidBeforeBceWithLogits:
     def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         low = float(call.of(q.CALL_INPUT_MIN)[hits].min())
         high = float(call.of(q.CALL_INPUT_MAX)[hits].max())
-        floor = _floor(call.typical(q.CALL_TARGET_MEAN))
+        mean = call.typical(q.CALL_TARGET_MEAN)
+        # Its targets are -1 and 1.
+        floor = _floor((mean + 1) / 2 if call.function == "soft_margin_loss" else mean)
         message = _MESSAGE.format(
             call=call.name,
             **counts(hits, known),

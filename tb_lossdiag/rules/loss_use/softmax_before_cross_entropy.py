@@ -13,11 +13,14 @@ from tb_lossdiag.analysis.activation_ranges import cross_entropy_floor
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
-from tb_lossdiag.quantities import Quantity, Source
+from tb_lossdiag.quantities import Form, Quantity, Source, of_form
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "`{call}` was given probabilities in {count} of {checks} check-ups: values from {low} to {high}, softmax already applied. It applies softmax again, so with {classes} classes the loss can't fall below {floor}."
+)
+_TWICE_MESSAGE = Text(
+    "The log-probabilities that `{call}` was given in {count} of {checks} check-ups come from a softmax of probabilities: softmax was applied twice, so no probability can come near 1."
 )
 _LOG_MESSAGE = Text(
     "`{call}` was given log-probabilities in {count} of {checks} check-ups. It applies log-softmax again, which changes nothing but costs time."
@@ -31,6 +34,12 @@ probabilities = logits.softmax(dim=1)  # for people, not for the loss
 ```
 
 If the model has to return probabilities, `nll_loss(probabilities.clamp_min(1e-8).log(), target)` is right too, only less exact.""")
+_TWICE_ADVICE = Text("""Apply softmax once. Where the loss takes log-probabilities, that is its logarithm, of the raw outputs:
+
+```python
+logits = model(x)  # no softmax at the end of the model
+loss = torch.nn.functional.nll_loss(logits.log_softmax(dim=1), target)
+```""")
 _LOG_ADVICE = Text("""Either give `cross_entropy` the raw outputs, or keep the log-softmax and use
 
 ```python
@@ -47,7 +56,8 @@ class SoftmaxBeforeCrossEntropy:
 
     How it decides: the input of `cross_entropy` lies in [0, 1], and it comes from a softmax (seen in the autograd graph, once is
     enough) or all its rows sum to 1 within `max_row_error` in at least `min_checks` check-ups; in most check-ups either way.
-    Log-probabilities are an information only: log-softmax of them is the same again.
+    Or a loss of log-probabilities gets the log-softmax of a softmax's output (both seen in the graph).
+    Log-probabilities into `cross_entropy` are an information only: log-softmax of them is the same again.
 
     What to try first: remove the softmax from the model; `cross_entropy` takes logits.
 
@@ -65,6 +75,7 @@ class SoftmaxBeforeCrossEntropy:
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INPUT_MIN, q.CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_SOURCE,
+        q.CALL_SOURCE_BEFORE,
         q.CALL_OUTPUTS,
         q.CALL_ROW_SUM_ERROR,
         q.CALL_ROW_EXP_ERROR,
@@ -80,7 +91,10 @@ class SoftmaxBeforeCrossEntropy:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call that is given probabilities or log-probabilities."""
-        for call in calls(run, ("cross_entropy",)):
+        for call in calls(run, ("cross_entropy", *of_form(Form.LOG_PROBABILITIES))):
+            if call.function != "cross_entropy":
+                yield from self._twice(call)
+                continue
             low, high = call.of(q.CALL_INPUT_MIN), call.of(q.CALL_INPUT_MAX)
             known = ~np.isnan(low) & ~np.isnan(high)
             inside = (low >= 0) & (high <= 1 + self.max_row_error)
@@ -112,6 +126,15 @@ class SoftmaxBeforeCrossEntropy:
         numbers = {"classes": classes, "floor": floor}
         evidence = call.evidence(q.CALL_INPUT_MAX, hits, high, 1.0)
         return self._of(self.severity, evidence, (message, _ADVICE), numbers)
+
+    def _twice(self, call: LossCallSeries) -> Iterator[Finding]:
+        known = ~np.isnan(call.of(q.CALL_SOURCE))
+        hits = call.made_by(Source.LOG_SOFTMAX) & call.made_before(Source.SOFTMAX)
+        if not mostly(hits, known, 1):
+            return
+        message = _TWICE_MESSAGE.format(call=call.name, **counts(hits, known))
+        evidence = call.evidence(q.CALL_SOURCE_BEFORE, hits)
+        yield self._of(self.severity, evidence, (message, _TWICE_ADVICE), {})
 
     def _log(self, call: LossCallSeries, known: Bools) -> Iterator[Finding]:
         normal = call.of(q.CALL_ROW_EXP_ERROR) <= self.max_row_error

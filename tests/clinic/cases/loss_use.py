@@ -10,6 +10,7 @@ from clinic.nets import Recurrent, Transformer, cnn, mlp
 from torch import Tensor, nn
 from torch.nn.functional import (
     binary_cross_entropy_with_logits,
+    ctc_loss,
     kl_div,
     mse_loss,
     nll_loss,
@@ -104,6 +105,33 @@ def divergence_of_probabilities(writer: SummaryWriter) -> None:
         return kl_div(student, teacher, reduction="batchmean")
 
     fit(writer, model, Adam(model.parameters(), lr=1e-3), soft.batches(300), loss_of)
+
+
+@case("LD501", family="RNN")
+def likelihood_of_a_softmax_twice(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    model = nn.Sequential(Recurrent(nn.GRU), nn.Softmax(dim=1))
+
+    def loss_of(probabilities: Tensor, y: Tensor) -> Tensor:
+        return nll_loss(probabilities.log_softmax(1), y)
+
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300), loss_of)
+
+
+@case("LD503", family="CNN", also=("LD110",))
+def alignment_of_raw_outputs(writer: SummaryWriter) -> None:
+    # Each column of pixels is a moment, the digit the only label; ctc_loss wants log-probabilities.
+    training, _ = square_digits()
+    model = nn.Sequential(
+        nn.Flatten(2), nn.Conv1d(8, 32, 3, padding=1), nn.ReLU(), nn.Conv1d(32, 11, 1)
+    )
+    columns = Samples(training.x.squeeze(1), training.y)
+
+    def loss_of(outputs: Tensor, y: Tensor) -> Tensor:
+        times = torch.full((len(y),), outputs.shape[2])
+        return ctc_loss(outputs.permute(2, 0, 1), y[:, None] + 1, times, torch.ones_like(y))
+
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), columns.batches(300), loss_of)
 
 
 @case("LD504", family="regression")

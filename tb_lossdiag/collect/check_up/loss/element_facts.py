@@ -25,6 +25,7 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_ONE_HOT,
     CALL_TOP_EXPECTED,
     CALL_TOP_SHARE,
+    Form,
 )
 
 _BINARY = {"binary_cross_entropy": 0.5, "binary_cross_entropy_with_logits": 0.0}
@@ -48,7 +49,7 @@ def element_facts(call: LossCall) -> Facts:
         facts[CALL_TARGET_ONE_HOT] = one_hot_share(
             rows(target, _ROWS).reshape(min(len(target), _ROWS), -1)
         )
-    if call.name == "kl_div" and predicted.dim() > 1:
+    if call.form is Form.LOG_PROBABILITIES and predicted.dim() > 1:
         facts |= row_facts(wide(rows(predicted.reshape(-1, predicted.shape[-1]), _ROWS)))
     if call.name in _BINARY and predicted.shape == target.shape:
         facts |= _agreement(

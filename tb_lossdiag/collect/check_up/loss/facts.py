@@ -10,10 +10,11 @@ from torch import Tensor
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels, class_facts
 from tb_lossdiag.collect.check_up.loss.element_facts import element_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import CLASS_LOSSES, LossCall
-from tb_lossdiag.collect.check_up.source import source
+from tb_lossdiag.collect.check_up.source import source, source_before
 from tb_lossdiag.collect.check_up.values import Facts, Value, part, variation, wide
 from tb_lossdiag.quantities import (
     CALL_BROADCAST,
+    CALL_FORM,
     CALL_INPUT_MAX,
     CALL_INPUT_MEAN,
     CALL_INPUT_MIN,
@@ -21,6 +22,7 @@ from tb_lossdiag.quantities import (
     CALL_OUTPUTS,
     CALL_SAMPLES,
     CALL_SOURCE,
+    CALL_SOURCE_BEFORE,
     CALL_SUMMED,
     CALL_TARGET_INDEX,
     CALL_TARGET_MAX,
@@ -33,6 +35,7 @@ from tb_lossdiag.quantities import (
     CALL_VALUE,
     CALL_VARIATION,
     CALL_WEIGHTED,
+    made_for,
 )
 
 SAMPLED = 65_536
@@ -54,8 +57,10 @@ def loss_facts(call: LossCall) -> tuple[Facts, Labels | None]:
 
 def _form(call: LossCall) -> Facts:
     """Shapes, reduction and value."""
-    samples = call.input.shape[0] if _batched(call) else 1
-    outputs = call.input.numel() / samples
+    sequence = made_for(call.name).sequence and call.input.dim() > 2  # noqa: PLR2004
+    samples = call.input.shape[1 if sequence else 0] if _batched(call) else 1
+    outputs = call.input.shape[-1] if sequence else call.input.numel() / samples
+    before = source_before(call.input)
     if call.name in CLASS_LOSSES:
         outputs = call.input.shape[1 if _batched(call) else 0]
     return {
@@ -65,6 +70,8 @@ def _form(call: LossCall) -> Facts:
         CALL_OUTPUTS: float(outputs),
         CALL_BROADCAST: _broadcast(call),
         CALL_SOURCE: float(source(call.input)[0]),
+        CALL_SOURCE_BEFORE: math.nan if before is None else float(before),
+        CALL_FORM: float(call.form),
         CALL_WEIGHTED: float(call.weighted),
         CALL_TARGET_INDEX: float(call.indexed),
     }

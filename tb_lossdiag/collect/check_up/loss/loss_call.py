@@ -10,24 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-CLASS_LOSSES = frozenset({"cross_entropy", "nll_loss"})
+from tb_lossdiag.quantities import LOSS_FUNCTIONS, Form, made_for
+
+CLASS_LOSSES = frozenset(name for name, loss in LOSS_FUNCTIONS.items() if loss.classes)
 """Loss functions of one row of class scores against one class."""
-_BY_ELEMENT = frozenset(
-    {
-        "mse_loss",
-        "l1_loss",
-        "smooth_l1_loss",
-        "huber_loss",
-        "binary_cross_entropy",
-        "binary_cross_entropy_with_logits",
-        "kl_div",
-        "poisson_nll_loss",
-        "gaussian_nll_loss",
-        "soft_margin_loss",
-        "hinge_embedding_loss",
-        "custom",
-    }
-)
 _INPUTS = ("input", "input1", "anchor", "log_probs")
 _TARGETS = ("target", "targets")
 _REDUCING = ("reduction", "size_average", "reduce")
@@ -74,9 +60,16 @@ class LossCall:
             return False
         if self.name in CLASS_LOSSES:
             return True
-        return self.name in _BY_ELEMENT and (
+        return made_for(self.name).by_element and (
             self.name != "custom" or self.target.is_floating_point()
         )
+
+    @property
+    def form(self) -> Form:
+        """What numbers it takes as its input, called with these options."""
+        if self.name == "poisson_nll_loss" and not self.options.get("log_input", True):
+            return Form.RATES
+        return made_for(self.name).form
 
     @property
     def weighted(self) -> bool:

@@ -79,3 +79,8 @@ def test_not_evaluated_without_a_known_function() -> None:
     custom = as_call(with_first_call(RUN, 0.5, -3.0), "custom")
     assert outcome(RULE, custom).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(RUN, CALL_VALUE)).missing == (CALL_VALUE.name,)
+
+
+def test_a_sequence_loss_is_never_negative() -> None:
+    run = as_call(with_first_call(RUN, 0.5, -3.0), "ctc_loss")
+    assert "last dimension" in the_finding(RULE, run).advice.en

@@ -8,7 +8,7 @@ from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import LOSS, Source
+from tb_lossdiag.quantities import LOSS, Form, Source
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
 
 RULE = LogitsIntoProbabilityLoss()
@@ -64,3 +64,26 @@ def test_evidence_is_where_it_happened() -> None:
 
 def test_not_evaluated_without_such_a_call() -> None:
     assert outcome(RULE, with_call(RUN, "cross_entropy")).verdict is Verdict.NOT_EVALUATED
+
+
+def test_many_classes_have_no_probability_above_the_slack() -> None:
+    soft = with_call(RUN, "kl_div", input_min=1e-6, input_max=4e-3, source=Source.OTHER)
+    assert "kl_div" in the_finding(RULE, soft).message.en
+
+
+def test_fires_on_raw_outputs_into_ctc() -> None:
+    raw = with_call(RUN, "ctc_loss", source=Source.LINEAR, input_max=4.0, row_exp_error=60.0)
+    assert "time, batch, classes" in the_finding(RULE, raw).advice.en
+    assert not findings(RULE, with_call(RUN, "ctc_loss"))
+
+
+def test_a_poisson_loss_is_told_whether_it_gets_the_rate_or_its_logarithm() -> None:
+    rate = with_call(RUN, "poisson_nll_loss", source=Source.POSITIVE, form=Form.LOG_RATES)
+    assert "the logarithm of a rate" in the_finding(RULE, rate).message.en
+    below = with_call(RUN, "poisson_nll_loss", input_min=-2.0, form=Form.RATES)
+    assert "never below 0" in the_finding(RULE, below).message.en
+    assert not findings(RULE, with_call(RUN, "poisson_nll_loss", source=Source.LINEAR))
+    right = with_call(
+        RUN, "poisson_nll_loss", input_min=0.1, source=Source.POSITIVE, form=Form.RATES
+    )
+    assert not findings(RULE, right)

@@ -57,3 +57,10 @@ def test_evidence_is_the_check_ups_of_the_call() -> None:
 def test_not_evaluated_without_such_a_call() -> None:
     run = with_call(RUN, "binary_cross_entropy")
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def test_fires_on_every_loss_with_a_sigmoid_of_its_own() -> None:
+    given = {"source": Source.SIGMOID, "input_min": 0.1, "input_max": 0.9}
+    finding = the_finding(RULE, with_call(RUN, "soft_margin_loss", **given))
+    assert finding.numbers["floor"] == pytest.approx(0.503, abs=1e-3)
+    assert not findings(RULE, with_call(RUN, "soft_margin_loss"))

@@ -67,7 +67,7 @@ def test_log_probabilities_are_an_information() -> None:
 
 
 def test_log_probabilities_into_nll_are_right() -> None:
-    assert outcome(RULE, with_call(RUN, "nll_loss")).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, with_call(RUN, "nll_loss")).verdict is Verdict.CLEAR
 
 
 def test_distillation_and_label_smoothing_are_not_this() -> None:
@@ -88,3 +88,10 @@ def test_not_evaluated_without_such_a_call() -> None:
     assert result.verdict is Verdict.NOT_EVALUATED
     assert result.reason is not None
     assert "seen: mse_loss" in result.reason.en
+
+
+@pytest.mark.parametrize("function", ["nll_loss", "kl_div", "ctc_loss"])
+def test_fires_on_a_log_softmax_of_probabilities(function: str) -> None:
+    twice = with_call(RUN, function, source_before=Source.SOFTMAX)
+    assert "twice" in the_finding(RULE, twice).message.en
+    assert not findings(RULE, with_call(RUN, function, source_before=Source.LINEAR))

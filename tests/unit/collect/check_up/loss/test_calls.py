@@ -439,3 +439,40 @@ def test_a_custom_loss() -> None:
     seen = read(calls.samples())
     assert seen["call_value"]["custom"] == pytest.approx(float(value.detach()))
     assert seen["call_broadcast"]["custom"] == 1
+
+
+def test_what_was_normalised_is_told_one_node_up() -> None:
+    scores, target = _scores(20, 4), _classes(4, 20)
+    twice = _seen(lambda: functional.nll_loss((scores * 3).softmax(1).log_softmax(1), target))
+    assert twice["call_source"] == q.Source.LOG_SOFTMAX
+    assert twice["call_source_before"] == q.Source.SOFTMAX
+    by_hand = _seen(
+        lambda: functional.nll_loss((scores * 3).softmax(1).softmax(1).clamp(1e-7).log(), target)
+    )
+    assert by_hand["call_source"] == q.Source.LOG_SOFTMAX
+    assert by_hand["call_source_before"] == q.Source.SOFTMAX
+    linear = functional.linear(scores, torch.eye(4))
+    once = _seen(lambda: functional.nll_loss(linear.log_softmax(1), target))
+    assert once["call_source_before"] == q.Source.LINEAR
+    assert math.isnan(
+        _seen(lambda: functional.cross_entropy(scores * 3, target))["call_source_before"]
+    )
+
+
+@pytest.mark.parametrize("log_input", [True, False])
+def test_what_a_poisson_loss_takes_depends_on_its_call(log_input: bool) -> None:
+    rate = _scores(20, 1).exp()
+    seen = _seen(lambda: functional.poisson_nll_loss(rate, torch.ones(20, 1), log_input=log_input))
+    assert seen["call_form"] == (q.Form.LOG_RATES if log_input else q.Form.RATES)
+    assert seen["call_source"] == q.Source.POSITIVE
+
+
+def test_a_sequence_loss_has_its_samples_in_the_middle_and_its_classes_at_the_end() -> None:
+    outputs = _scores(12, 3, 5)
+    lengths = torch.full((3,), 12), torch.full((3,), 4)
+    labels = _classes(4, 3, 4) + 1
+    seen = _seen(lambda: functional.ctc_loss(outputs.log_softmax(2), labels, *lengths))
+    assert (seen["call_samples"], seen["call_outputs"]) == (3, 5)
+    assert seen["call_row_exp_error"] == pytest.approx(0, abs=1e-5)
+    raw = _seen(lambda: functional.ctc_loss(outputs * 1, labels, *lengths))
+    assert raw["call_row_exp_error"] > 1
