@@ -1,6 +1,7 @@
 """What tests share: asking, training, writing files, looking.
 
 - `rule_asserts`: what a rule finds in a run
+- `sick_runs`: the sick run of each rule
 - `snippets`: runs the code that an advice shows
 - `check_up_driver`: a check-up, driven from an optimizer's hooks
 - `tiny_trainings`: a few steps of a small model, recorded

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from made.check_ups import with_tables
 from made.healthy import WEIGHTS
 from tb_lossdiag.quantities import (
+    CALL_VALUE,
     CLIP_BOUND,
     CLIP_CALLS,
     CLIP_GLOBAL_NORM,
@@ -28,7 +29,7 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS,
     Quantity,
 )
-from tb_lossdiag.records import Table, table
+from tb_lossdiag.records import Doubles, Table, table
 from tb_lossdiag.run import Run
 
 
@@ -179,3 +180,26 @@ def with_players(run: Run, loss_d: npt.ArrayLike, norm_g: npt.ArrayLike) -> Run:
         table(GLOBAL_NORM, steps, norms, ("D", "G")),
     ]
     return with_tables(replace(run, tables=less), tables)
+
+
+def falling(records: int = 200, noise: float = 0.03, seed: int = 0) -> Doubles:
+    """float64[T]: from 2.3 to about 0.5."""
+    rng = np.random.default_rng(seed)
+    falls = 0.5 + 1.8 * np.exp(-5 * np.arange(records) / records)
+    return np.asarray(falls * rng.lognormal(0, noise, records))
+
+
+def with_broken_gradients(
+    run: Run, at: int, columns: slice = slice(None), to: int | None = None
+) -> Run:
+    """From record `at` on (up to `to`), the gradients of these columns are NaN."""
+    count, norm = run[GRADIENT_NONFINITE].values.copy(), run[GRADIENT_NORM].values.copy()
+    count[at:to, columns], norm[at:to, columns] = 1.0, np.nan
+    return changed(changed(run, GRADIENT_NONFINITE, count), GRADIENT_NORM, norm)
+
+
+def with_first_call(run: Run, first: float, later: npt.ArrayLike = 1.0) -> Run:
+    """The loss call begins at `first` and has another value at all check-ups after it."""
+    values = np.zeros(len(run[CALL_VALUE])) + np.asarray(later, float)
+    values[0] = first
+    return changed(run, CALL_VALUE, values)

@@ -7,9 +7,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from tb_lossdiag.diagnosis.rule import Finding, Rule, Severity, Text
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_NONFINITE, VALIDATION_LOSS, Quantity
-from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import assert_contract, findings, run_of
@@ -32,11 +31,6 @@ def test_runs_of_numbers() -> None:
 def test_what_was_not_evaluated_is_no_pass() -> None:
     with pytest.raises(AssertionError, match="not evaluated"):
         findings(Overfitting(), run_of({LOSS: [1.0]}))
-
-
-@pytest.mark.parametrize("rule", RULES, ids=[rule.code for rule in RULES])
-def test_our_own_rules_keep_the_contract(rule: Rule) -> None:
-    assert_contract(rule)
 
 
 @dataclass

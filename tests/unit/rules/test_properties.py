@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sickness import SICK
 
+from helpers.sick_runs import sick_run
 from made.changes import changed, head
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, diagnose, judge
@@ -35,7 +35,7 @@ def test_a_healthy_run_has_no_alarm(seed: int, records: int) -> None:
 
 @pytest.mark.parametrize("code", ids)
 def test_findings_lie_within_the_run(code: str) -> None:
-    run = SICK[code]
+    run = sick_run(code)
     first, last = run.first_step(), run.last_step()
     assert first is not None
     assert last is not None
@@ -49,7 +49,7 @@ def test_findings_lie_within_the_run(code: str) -> None:
 @given(st.sampled_from(ids), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_holes_anywhere_never_make_a_rule_fail(code: str, seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    run = SICK[code]
+    run = sick_run(code)
     for table in list(run.tables.values()):
         holes = rng.random(table.values.shape) < share
         odd = rng.choice(np.array([np.nan, np.inf, 0.0, -1.0], np.float32), table.values.shape)
@@ -60,15 +60,15 @@ def test_holes_anywhere_never_make_a_rule_fail(code: str, seed: int, share: floa
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(ids), st.integers(0, 60), st.integers(1, 9))
 def test_few_and_sparse_records_never_make_a_rule_fail(code: str, records: int, every: int) -> None:
-    _never_fails(head(SICK[code], records))
-    sparse = {n: _rows(t, np.arange(0, len(t), every)) for n, t in SICK[code].tables.items()}
-    _never_fails(replace(SICK[code], tables=sparse))
+    _never_fails(head(sick_run(code), records))
+    sparse = {n: _rows(t, np.arange(0, len(t), every)) for n, t in sick_run(code).tables.items()}
+    _never_fails(replace(sick_run(code), tables=sparse))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(ORDERLESS), st.integers(0, 2**32 - 1))
 def test_the_order_of_columns_does_not_matter(rule: Rule, seed: int) -> None:
-    run = SICK[rule.code]
+    run = sick_run(rule.code)
     rng = np.random.default_rng(seed)
     shuffled = replace(run, tables={n: _shuffled(t, rng) for n, t in run.tables.items()})
     assert _gist(judge(shuffled, rule)[1]) == _gist(judge(run, rule)[1])

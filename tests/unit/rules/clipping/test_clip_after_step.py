@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.clipping.clip_after_step import ClipAfterStep
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ClipAfterStep()
 
@@ -29,6 +30,9 @@ def run_clips(records: int) -> float:
 def late(share: float) -> Run:
     run = healthy_run(0)
     return changed(run, CLIP_AFTER_STEP, np.arange(200) < share * 200)
+
+
+SICK = late(1.0)
 
 
 def test_fires_on_every_late_clip() -> None:

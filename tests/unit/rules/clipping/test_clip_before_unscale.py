@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -19,6 +19,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.clipping.clip_before_unscale import ClipBeforeUnscale
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ClipBeforeUnscale()
 
@@ -26,6 +27,9 @@ RULE = ClipBeforeUnscale()
 def early(share: float = 1.0) -> Run:
     run = changed(healthy_run(0), CLIP_MAX_NORM, 1.0)
     return changed(run, CLIP_BEFORE_UNSCALE, np.arange(200) < share * 200)
+
+
+SICK = early()
 
 
 def checked(bound: float = 1.0) -> Run:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.rule import Severity
@@ -16,6 +16,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.clipping.clip_poison import ClipPoison
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ClipPoison()
 ROWS = np.arange(200)
@@ -28,6 +29,9 @@ def poisoned(at: int = 100, loss_from: int = 101) -> Run:
     broken = np.zeros(run[GRADIENT_NONFINITE].values.shape)
     broken[at, 0], broken[at + 1 :] = 1, 7
     return changed(changed(run, GRADIENT_NONFINITE, broken), LOSS_NONFINITE, loss_from <= ROWS)
+
+
+SICK = poisoned()
 
 
 def test_fires_when_a_clip_broke_the_rest() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, head, with_divergence, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CLIP_BOUND, CLIP_CALLS, CLIP_GLOBAL_NORM, CLIP_MAX_NORM, LOSS
 from tb_lossdiag.rules.clipping.clip_threshold_drift import ClipThresholdDrift
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ClipThresholdDrift()
 ROWS = np.arange(200)
@@ -24,6 +25,9 @@ def drifting(before: float, after: float, at: int = 120) -> Run:
     norms = np.where(act, 3.0, 0.3)
     run = changed(changed(run, CLIP_GLOBAL_NORM, norms), CLIP_CALLS, 1.0)
     return changed(run, CLIP_BOUND, act)
+
+
+SICK = drifting(0.0, 1.0)
 
 
 def test_an_information_when_the_loss_is_fine() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, head, optimized_by, with_constant_clipping, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -23,8 +23,10 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.clipping.constant_clipping import ConstantClipping
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ConstantClipping()
+SICK = optimized_by(with_constant_clipping(healthy_run(0)), "SGD")
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -14,6 +14,7 @@ from tb_lossdiag.quantities import CLIP_BOUND, CLIP_CALLS, CLIP_GLOBAL_NORM, CLI
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.clipping.idle_clipping import IdleClipping
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = IdleClipping()
 
@@ -22,6 +23,9 @@ def idle(distance: float, calls: float = 5.0) -> Run:
     """All norms are 1, max_norm is `distance`."""
     run = changed(changed(healthy_run(0), CLIP_GLOBAL_NORM, 1.0), CLIP_MAX_NORM, distance)
     return changed(changed(run, CLIP_BOUND, 0.0), CLIP_CALLS, calls)
+
+
+SICK = idle(50.0)
 
 
 def test_fires_and_suggests_twice_the_99th_percentile() -> None:

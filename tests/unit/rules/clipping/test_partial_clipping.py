@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -19,6 +19,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.clipping.partial_clipping import PartialClipping
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = PartialClipping()
 COLUMNS = healthy_run(1, layers=3)[GRADIENT_NORM].columns
@@ -31,6 +32,9 @@ def partial(inside: float = 1.0, outside: float = 2.0, bound: float = 1.0) -> Ru
     run = changed(healthy_run(1, layers=3), GRADIENT_NORM, np.where(OUT, outside, inside)[None])
     run = changed(run, PARAMETER_CLIPPED, (~OUT)[None])
     return changed(run, CLIP_MAX_NORM, bound)
+
+
+SICK = partial()
 
 
 def test_fires_when_what_is_left_out_exceeds_the_bound() -> None:

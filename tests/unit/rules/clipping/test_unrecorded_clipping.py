@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.clipping.unrecorded_clipping import UnrecordedClipping
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = UnrecordedClipping()
 
@@ -26,6 +27,9 @@ def clipped(bound: float = 0.5) -> Run:
     run = changed(without(healthy_run(0), CLIP_GLOBAL_NORM), UNSCALE_FACTOR, 1 / 128)
     norms = np.random.default_rng(0).lognormal(0, 0.5, len(run[BACKWARD_NORM]))
     return changed(changed(run, BACKWARD_NORM, 128 * norms), STEP_NORM, np.minimum(norms, bound))
+
+
+SICK = clipped()
 
 
 def test_fires_and_names_the_bound() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, outcome, the_finding
+from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, scaled, stuck, with_growth, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -17,8 +17,10 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.exploding_gradient import ExplodingGradient
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ExplodingGradient()
+SICK = with_growth(healthy_run(1), 120)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,18 +2,43 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import accumulated, falling
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
-from made.changes import changed, head, with_loss, without
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
+from made.changes import changed, falling, head, stuck, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import BACKWARD_NORM, BACKWARDS, CARRIED_NORM, FIRST_BACKWARD_NORM
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    BACKWARDS,
+    BATCH_SIZE,
+    CARRIED_NORM,
+    FIRST_BACKWARD_NORM,
+)
 from tb_lossdiag.rules.gradients.gradient_noise import GradientNoise
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = GradientNoise()
 RUN = healthy_run(1)
+
+
+def accumulated(run: Run, scale: float, parts: int = 8, batch: float = 16.0) -> Run:
+    """Steps of `parts` backward passes of `batch` samples whose gradient has this noise scale."""
+    first = np.sqrt(1 + scale / batch)
+    total = parts * np.sqrt(1 + scale / (batch * parts))
+    for quantity, value in (
+        (BACKWARDS, float(parts)),
+        (FIRST_BACKWARD_NORM, first),
+        (BACKWARD_NORM, total),
+        (BATCH_SIZE, batch),
+        (CARRIED_NORM, 0.0),
+    ):
+        run = changed(run, quantity, np.full(len(run[quantity]), value))
+    return stuck(run)
+
+
+SICK = accumulated(RUN, 5000.0)
 
 
 def test_measures_the_noise_scale() -> None:

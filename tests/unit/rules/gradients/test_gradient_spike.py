@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
-from sickness_a import with_gradient_spikes
 
-from helpers.rule_asserts import findings, outcome, the_finding
+from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, optimized_by, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -13,10 +14,23 @@ from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NOR
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.gradient_spike import GradientSpike
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = GradientSpike()
 RUN = without(healthy_run(1, layers=4), CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
 THREE = {80: 100.0, 120: 100.0, 160: 100.0}
+
+
+def with_gradient_spikes(run: Run, at: Mapping[int, float], columns: slice = slice(None)) -> Run:
+    """All gradients are 0.1 with a little noise; at these records those of `columns` are multiplied."""
+    rng = np.random.default_rng(0)
+    values = 0.1 * rng.lognormal(0, 0.2, run[GRADIENT_NORM].values.shape)
+    for record, factor in at.items():
+        values[record, columns] *= factor
+    return changed(run, GRADIENT_NORM, values)
+
+
+SICK = with_gradient_spikes(healthy_run(1, layers=4), THREE)
 
 
 def test_three_are_a_warning_one_is_worth_knowing() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, outcome, the_finding
+from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, with_none_gradients, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -16,10 +16,12 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Table
 from tb_lossdiag.rules.gradients.no_gradient import NoGradient
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = NoGradient()
 RUN = healthy_run(1, layers=4)
 BRANCH = ["body.1.weight", "body.1.bias"]
+SICK = with_none_gradients(RUN, BRANCH)
 
 
 def test_fires_once_for_a_whole_module() -> None:

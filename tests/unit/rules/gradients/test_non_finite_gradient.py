@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import with_broken_gradients
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, with_broken_gradients, without
 from made.check_ups import check_up_records
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, diagnose
@@ -23,9 +22,11 @@ from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.non_finite_gradient import NonFiniteGradient
 from tb_lossdiag.rules.loss_curve.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = NonFiniteGradient()
 RUN = without(healthy_run(1, layers=4), AMP_SCALE)
+SICK = with_broken_gradients(healthy_run(1, layers=4), 100, slice(0, 4))
 
 
 def loss_broken(run: Run, at: int) -> Run:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, outcome, the_finding
+from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, scaled, with_vanishing, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -19,9 +19,11 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.vanishing_gradient import VanishingGradient
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = VanishingGradient()
 DEEP = healthy_run(1, layers=6)
+SICK = with_vanishing(DEEP)
 
 
 @pytest.mark.parametrize("layers", [4, 6, 12])

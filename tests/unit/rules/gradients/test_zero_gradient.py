@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import with_zero_gradients
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, stuck, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -13,9 +12,20 @@ from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.zero_gradient import ZeroGradient
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ZeroGradient()
 RUN = healthy_run(1, layers=4)
+
+
+def with_zero_gradients(run: Run, columns: slice, records: slice = slice(None)) -> Run:
+    """The gradient of these columns is exactly 0 in these records."""
+    values = run[GRADIENT_NORM].values.copy()
+    values[records, columns] = 0.0
+    return changed(run, GRADIENT_NORM, values)
+
+
+SICK = with_zero_gradients(RUN, slice(2, 6))
 
 
 def test_fires_once_for_whole_modules() -> None:

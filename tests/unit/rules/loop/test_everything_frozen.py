@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -20,6 +20,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = EverythingFrozen()
 RUN = healthy_run(1, layers=4)
@@ -29,6 +30,9 @@ LAST = np.array([name == "body.3.bias" for name in COLUMNS])
 
 def trainable(flags: object) -> Run:
     return changed(RUN, PARAMETER_TRAINABLE, np.asarray(flags, float).reshape(1, -1))
+
+
+SICK = trainable(0 * LAST)
 
 
 def test_fires_when_nothing_is_trainable() -> None:

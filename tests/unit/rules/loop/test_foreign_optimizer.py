@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.rule import Severity
@@ -20,6 +20,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ForeignOptimizer()
 RUN = healthy_run(1, layers=4)
@@ -34,6 +35,9 @@ def foreign(count: float, *, unheld: bool = True) -> Run:
         return changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1])
     norms = np.where(HEAD, run[PARAMETER_NORM].values[:1], run[PARAMETER_NORM].values)
     return changed(changed(run, PARAMETER_NORM, norms), PARAMETER_HELD, (~HEAD)[None])
+
+
+SICK = foreign(4.0)
 
 
 def test_fires_when_all_tensors_are_foreign() -> None:

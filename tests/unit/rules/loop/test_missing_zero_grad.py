@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import BACKWARDS, CARRIED_NORM, FIRST_BACKWARD_NORM, ZERO_GRADS
 from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = MissingZeroGrad()
 RUN = healthy_run(1)
@@ -22,6 +23,9 @@ def piled_up(carried: float = 0.9, share: float = 1.0) -> Run:
     kept = np.arange(CHECK_UPS) < share * CHECK_UPS
     run = changed(changed(RUN, FIRST_BACKWARD_NORM, 2.0), ZERO_GRADS, ~kept)
     return changed(run, CARRIED_NORM, 2.0 * carried * kept)
+
+
+SICK = piled_up()
 
 
 def test_fires_when_gradients_pile_up() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, optimized_by, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -16,6 +16,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = OptimizerHygiene()
 
@@ -25,6 +26,9 @@ def decayed(by: float = 0.01) -> Run:
     run = healthy_run(1, layers=3)
     roles = [Role.EMBEDDING, Role.NORM, Role.WEIGHT, Role.BIAS, Role.WEIGHT, Role.BIAS]
     return changed(changed(run, PARAMETER_ROLE, np.array([roles])), PARAMETER_DECAY, by)
+
+
+SICK = decayed()
 
 
 def test_fires_and_counts_by_role() -> None:

@@ -25,6 +25,9 @@ def anew(interval: int, times: int = 5, *, beta2: float = 0.999, momentum: float
     return replace(run, tables={**run.tables, REPLACED_OPTIMIZERS.name: counts})
 
 
+SICK = anew(15)
+
+
 def test_fires_on_an_optimizer_of_each_epoch() -> None:
     finding = the_finding(RULE, anew(15))
     assert finding.severity is Severity.WARNING

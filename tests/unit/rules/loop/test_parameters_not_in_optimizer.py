@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, with_none_gradients, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -19,6 +19,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ParametersNotInOptimizer()
 RUN = healthy_run(1, layers=4)
@@ -33,6 +34,7 @@ def holding(*names: str) -> Run:
 
 
 HEAD = ("body.2.weight", "body.2.bias", "body.3.weight", "body.3.bias")
+SICK = holding(*HEAD)
 
 
 def test_fires_once_and_names_modules() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -13,6 +13,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, SCHEDULER_EARLY
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = SchedulerMisuse()
 PLACE = np.arange(200) / 199
@@ -21,6 +22,9 @@ PLACE = np.arange(200) / 199
 def rated(rates: object, scheduler: str = "") -> Run:
     run = changed(healthy_run(1), LEARNING_RATE, np.asarray(rates, float))
     return replace(run, facts={**run.facts, **({"scheduler": scheduler} if scheduler else {})})
+
+
+SICK = rated(0.1 * 0.9 ** np.arange(200))
 
 
 def test_fires_when_an_exponential_meant_for_epochs_is_stepped_per_batch() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -20,10 +20,12 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 ROWS = ("steps", "walltimes", "values")
 RULE = StepChangesNothing()
 RUN = healthy_run(1, layers=4)
+SICK = changed(RUN, UNCHANGED_SHARE, 1.0)
 
 
 def checked(share: float = 1.0, records: slice = slice(None)) -> Run:

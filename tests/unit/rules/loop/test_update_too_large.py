@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import (
     changed,
     each_step,
@@ -30,8 +30,10 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = UpdateTooLarge()
+SICK = with_update_ratio(healthy_run(1, optimizer="SGD"), 0.2, slice(20, 40))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, outcome, the_finding
+from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, each_step, head, optimized_by, stuck, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loop.update_too_small import UpdateTooSmall
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = UpdateTooSmall()
 
@@ -82,6 +83,9 @@ def recorded(ratio: float) -> Run:
     """The applied change was recorded now and then."""
     run = stuck(healthy_run(0, optimizer="Shampoo"))
     return changed(run, UPDATE_NORM, ratio * run[PARAMETER_NORM].values[:1])
+
+
+SICK = changed(recorded(9e-6), LEARNING_RATE, 1e-9)
 
 
 def test_the_recorded_change_decides_whatever_the_optimizer() -> None:

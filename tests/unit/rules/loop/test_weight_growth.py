@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, optimized_by, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
 from tb_lossdiag.rules.loop.weight_growth import WeightGrowth
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = WeightGrowth()
 START = np.tile([4.0, 0.5], 3)
@@ -21,6 +22,9 @@ def growing(factor: float, end: float = 1.0, start: float = 1.0) -> Run:
     place = np.minimum(np.arange(200) / 199 / end, 1.0)
     norms = start * START * (factor**place)[:, None]
     return changed(healthy_run(1, layers=3), PARAMETER_NORM, norms)
+
+
+SICK = growing(100.0)
 
 
 def test_fires_and_names_the_layer() -> None:

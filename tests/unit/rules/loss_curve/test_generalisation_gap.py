@@ -2,18 +2,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import with_gap
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS
 from tb_lossdiag.rules.loss_curve.generalisation_gap import GeneralisationGap
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = GeneralisationGap()
 RUN = healthy_run(1)
+
+
+def with_gap(run: Run, validation: float, train: float = 0.1) -> Run:
+    """Both losses begin at 2.3; training ends at `train`, validation at `validation`."""
+    n, m = len(run[LOSS]), len(run[VALIDATION_LOSS])
+    falls = train + (2.3 - train) * np.exp(-20 * np.arange(n) / n)
+    new = with_loss(run, falls)
+    slow = validation + (2.3 - validation) * np.exp(-20 * np.arange(m) / m)
+    return changed(new, VALIDATION_LOSS, slow)
+
+
+SICK = with_gap(RUN, 1.8)
 
 
 def test_warns_when_nothing_carries_over() -> None:

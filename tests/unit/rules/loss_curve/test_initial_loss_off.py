@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import with_first_call
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, with_loss, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, with_first_call, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
@@ -20,10 +19,12 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loss_curve.initial_loss_off import InitialLossOff
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = InitialLossOff()
 RUN = healthy_run(1)
 SEEN = len(RUN[CALL_VALUE])
+SICK = with_first_call(RUN, 8.0, 6.0)
 
 
 def as_call(run: Run, name: str) -> Run:

@@ -3,15 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, optimized_by, with_divergence, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_VALUE, INPUT_STD, LOSS, STEPS
 from tb_lossdiag.rules.loss_curve.loss_divergence import LossDivergence
+from tb_lossdiag.testing import outcome
 
 RULE = LossDivergence()
+SICK = with_divergence(healthy_run(1), 100, 8.0)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,20 +2,39 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import falling, long_steps, with_swing
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, each_step, head, optimized_by, with_loss, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, each_step, falling, head, optimized_by, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, STEPS, VALIDATION_LOSS
+from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, LOSS, STEPS, VALIDATION_LOSS
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.rules.loss_curve.loss_oscillation import LossOscillation
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = LossOscillation()
 RUN = each_step(without(healthy_run(1), VALIDATION_LOSS))
+
+
+def with_swing(run: Run, swing: float = 0.3, fall: float = 0.0) -> Run:
+    """A loss that swings around its level in the second half, up and down by `swing` of it."""
+    n = len(run[LOSS])
+    values = falling(n, 0.02)
+    half = n // 2
+    level = 1.2 * (1 - fall * np.linspace(0, 1, n - half))
+    values[half:] = level * (1 + swing * (-1.0) ** np.arange(n - half))
+    return long_steps(with_loss(run, values))
+
+
+def long_steps(run: Run, gradient: float = 1.0) -> Run:
+    """The run with a learning rate of 0.3 and gradients of this norm: steps that can change a loss by about 1."""
+    steep = changed(run, GRADIENT_NORM, np.full(run[GRADIENT_NORM].values.shape, gradient))
+    return changed(steep, LEARNING_RATE, np.full(len(run[LEARNING_RATE]), 0.3))
+
+
+SICK = with_swing(RUN)
 
 
 def jumping(noise: float, level: float = 1.0, seed: int = 0) -> Run:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
-from sickness_a import falling, with_spikes
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
-from made.changes import changed, head, with_loss, without
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
+from made.changes import changed, falling, head, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
@@ -13,9 +14,21 @@ from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, 
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_spike import LossSpike
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = LossSpike()
 RUN = healthy_run(0)
+
+
+def with_spikes(run: Run, at: Mapping[int, float], width: int = 1) -> Run:
+    """The run with a falling loss that is multiplied by a factor at these records and `width - 1` after them."""
+    values = falling(len(run[LOSS]))
+    for record, factor in at.items():
+        values[record : record + width] *= factor
+    return with_loss(run, values)
+
+
+SICK = with_spikes(RUN, {80: 20.0, 120: 20.0, 160: 20.0})
 
 
 def test_one_that_comes_back_is_worth_knowing() -> None:

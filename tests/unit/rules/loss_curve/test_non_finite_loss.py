@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import with_broken_gradients
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, with_loss, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, with_broken_gradients, with_loss, without
 from made.check_ups import check_up_records
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -23,6 +22,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = NonFiniteLoss()
 
@@ -32,6 +32,9 @@ def sick(value: float, records: slice) -> Run:
     values = run[LOSS].values[:, 0].copy()
     values[records] = value
     return with_loss(run, values)
+
+
+SICK = sick(np.nan, slice(100, None))
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "Inf")])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, stuck, with_loss, without
 from made.healthy import healthy_run
 from made.logs import log, noisy
@@ -21,8 +21,10 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loss_curve.not_learning import NotLearning
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = NotLearning()
+SICK = stuck(healthy_run(1))
 
 
 def plain(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Run:

@@ -3,14 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, with_loss, with_overfitting, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import VALIDATION_LOSS
 from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
+from tb_lossdiag.testing import outcome
 
 RULE = Overfitting()
+SICK = with_overfitting(healthy_run(1), 8)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,16 +2,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import crawling, falling
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, head, optimized_by, scaled, stuck, with_loss, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, falling, head, optimized_by, scaled, stuck, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LEARNING_RATE, LOSS
 from tb_lossdiag.rules.loss_curve.slow_convergence import SlowConvergence
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = SlowConvergence()
+
+
+def crawling(run: Run, end: float = 0.6) -> Run:
+    """A loss that falls in a straight line to `end` of its start, and steps a hundred times smaller than they should be."""
+    n = len(run[LOSS])
+    slow = with_loss(run, np.linspace(2.3, 2.3 * end, n))
+    return scaled(slow, LEARNING_RATE, 1e-4)
+
+
+SICK = crawling(healthy_run(1, 600, optimizer="SGD"))
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])

@@ -2,19 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import with_first_call
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, with_first_call, without
 from made.check_ups import check_up_records
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS
 from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = UnboundedLoss()
 RUN = healthy_run(1)
+SICK = with_first_call(RUN, 0.5, -3.0)
 
 
 def as_call(run: Run, name: str) -> Run:

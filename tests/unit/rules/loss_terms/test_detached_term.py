@@ -2,19 +2,38 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import falling, with_cut_term
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, head, with_terms, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, falling, head, with_terms, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_TERM_ATTACHED, LOSS_WEIGHT, TERM_GRADIENT_NORM
+from tb_lossdiag.quantities import (
+    LOSS,
+    LOSS_TERM,
+    LOSS_TERM_ATTACHED,
+    LOSS_WEIGHT,
+    TERM_GRADIENT_NORM,
+)
 from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = DetachedTerm()
 RUN = healthy_run(1)
-CUT = without(with_cut_term(RUN), TERM_GRADIENT_NORM)
+
+
+def with_cut_term(run: Run) -> Run:
+    """The second term's tensor has no path; its value stays around 1."""
+    rng = np.random.default_rng(0)
+    n = len(run[LOSS])
+    new = with_terms(run, np.stack([falling(n), rng.lognormal(0, 0.05, n)], axis=1))
+    new = changed(new, TERM_GRADIENT_NORM, np.tile([1.0, 0.0], (len(run[TERM_GRADIENT_NORM]), 1)))
+    return changed(new, LOSS_TERM_ATTACHED, np.tile([1.0, 0.0], (n, 1)))
+
+
+SICK = with_cut_term(RUN)
+CUT = without(SICK, TERM_GRADIENT_NORM)
 
 
 def test_a_gradient_that_is_always_0_is_sure() -> None:

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import falling, overwhelmed
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, optimized_by, stuck, with_terms, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, falling, optimized_by, stuck, with_terms, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_VALUE,
     GRADIENT_NORM,
+    LOSS,
     LOSS_TERM,
     LOSS_WEIGHT,
     PARAMETER_NORM,
@@ -20,9 +20,23 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = RegulariserOverwhelms()
 RUN = without(healthy_run(1, optimizer="SGD"), WEIGHT_DECAY)
+
+
+def overwhelmed(run: Run, ratio: float = 5.0) -> Run:
+    """The second term is a penalty whose gradient is `ratio` times that of the first, which is not learned."""
+    rng = np.random.default_rng(0)
+    n = len(run[LOSS])
+    terms = np.stack([2.3 * rng.lognormal(0, 0.05, n), np.geomspace(3, 1, n)], axis=1)
+    new = with_terms(run, terms)
+    norms = np.tile([1.0, ratio], (len(run[TERM_GRADIENT_NORM]), 1))
+    return changed(new, TERM_GRADIENT_NORM, norms)
+
+
+SICK = overwhelmed(healthy_run(1, optimizer="SGD"))
 
 
 def named(run: Run, name: str) -> Run:

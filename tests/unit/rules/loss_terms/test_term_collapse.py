@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, with_terms, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
 from tb_lossdiag.rules.loss_terms.term_collapse import TermCollapse
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = TermCollapse()
 
@@ -22,6 +23,9 @@ def sick(name: str = "kl", rest: float = 1e-4, others: float = 0.5) -> Run:
     for quantity in (LOSS_TERM, LOSS_WEIGHT):
         run = changed(run, quantity, run[quantity].values, ("main", name))
     return run
+
+
+SICK = sick()
 
 
 @pytest.mark.parametrize("name", ["kl", "KL", "kl_loss", "loss_kl", "kld", "kl divergence"])

@@ -2,18 +2,28 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import falling, opposed
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
-from made.changes import changed, head, with_loss, without
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
+from made.changes import changed, falling, head, stuck, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, TERM_COSINE, TERM_GRADIENT_NORM
 from tb_lossdiag.rules.loss_terms.term_conflict import TermConflict
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = TermConflict()
 RUN = healthy_run(1)
+
+
+def opposed(run: Run, cosine: float = -0.8) -> Run:
+    """The gradients of both terms oppose each other while the loss stands still."""
+    new = changed(stuck(run), TERM_COSINE, np.full(len(run[TERM_COSINE]), cosine))
+    return changed(new, TERM_GRADIENT_NORM, np.ones((len(run[TERM_GRADIENT_NORM]), 2)))
+
+
+SICK = opposed(RUN)
 
 
 def test_a_standstill_is_a_warning() -> None:

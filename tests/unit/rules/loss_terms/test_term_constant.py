@@ -2,20 +2,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sickness_a import falling, with_constant_term
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
-from made.changes import changed, head, with_terms, without
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, falling, head, with_terms, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.term_constant import TermConstant
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = TermConstant()
 RUN = healthy_run(1)
+
+
+def with_constant_term(run: Run, value: float = 0.7) -> Run:
+    """The second term is the same number throughout."""
+    n = len(run[LOSS])
+    return with_terms(run, np.stack([falling(n), np.full(n, value)], axis=1))
+
+
+SICK = with_constant_term(RUN)
 
 
 def test_fires_on_a_number_that_never_changes() -> None:

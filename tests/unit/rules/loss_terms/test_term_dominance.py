@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, head, with_terms, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -12,6 +12,7 @@ from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, TERM_GRADIENT_NORM
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.term_dominance import TermDominance
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = TermDominance()
 PLAIN = without(healthy_run(0), TERM_GRADIENT_NORM)
@@ -21,6 +22,9 @@ def sick(big: float = 100.0, weights: tuple[float, float] = (1.0, 1.0), noise: f
     rng = np.random.default_rng(0)
     terms = [big * np.geomspace(1, 0.5, 200), rng.lognormal(0, noise, 200)]
     return with_terms(PLAIN, np.stack(terms, axis=1), weights)
+
+
+SICK = sick()
 
 
 def test_warns_when_a_term_of_equal_weight_starves() -> None:

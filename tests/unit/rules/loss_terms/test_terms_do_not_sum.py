@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, scaled, without
 from made.healthy import TERMS, healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -12,10 +12,12 @@ from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.terms_do_not_sum import TermsDoNotSum
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = TermsDoNotSum()
 RUN = healthy_run(1)
 VALUES = RUN[LOSS_TERM].values
+SICK = changed(RUN, LOSS, VALUES[:, 0])
 
 
 def test_a_term_that_was_left_out_is_an_error() -> None:

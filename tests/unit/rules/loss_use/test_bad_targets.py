@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -11,11 +11,13 @@ from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_INVALID, CALL_TARGET_MIN, LOSS
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
+from tb_lossdiag.testing import outcome
 
 RULE = BadTargets()
 RUN = healthy_run(1)
 AT = check_steps(RUN[LOSS].steps)
 CHECKS = np.arange(len(AT))
+SICK = with_call(RUN, "cross_entropy", invalid=0.1, target_max=10)
 
 
 def test_fires_on_a_class_that_does_not_exist() -> None:

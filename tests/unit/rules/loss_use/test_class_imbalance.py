@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call, with_labels
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance, balanced
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ClassImbalance()
 RUN = healthy_run(1)
@@ -27,6 +28,9 @@ def rare(function: str = "cross_entropy", **facts: float | np.ndarray) -> Run:
         "target_mean": 0.05,
     }
     return with_call(RUN, function, **(seen | facts))
+
+
+SICK = rare()
 
 
 def test_fires_with_weights_from_the_labels() -> None:

@@ -3,14 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import (
-    alarms,
-    findings,
-    findings_if_any,
-    first_evidence,
-    outcome,
-    the_finding,
-)
+from helpers.rule_asserts import alarms, findings, findings_if_any, first_evidence, the_finding
 from made.changes import stuck, with_loss
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -20,6 +13,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_TARGET_UNIQUE, LOSS, Source
 from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = MseForClassification()
 RUN = stuck(healthy_run(1))
@@ -36,6 +30,9 @@ def one_hot(run: Run = RUN, **facts: float) -> Run:
         "target_max": 1,
     }
     return with_call(run, "mse_loss", **(seen | facts))
+
+
+SICK = one_hot()
 
 
 def single(unique: float, high: float, low: float = 0, source: float = Source.LINEAR) -> Run:

@@ -3,18 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import CALL_TOP_SHARE, LOSS
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
+from tb_lossdiag.testing import outcome
 
 RULE = OutlierDominatedLoss()
 RUN = healthy_run(1)
 AT = check_steps(RUN[LOSS].steps)
 CHECKS = np.arange(len(AT))
+SICK = with_call(RUN, "mse_loss", top_share=0.8)
 
 
 def test_fires_on_a_heavy_tail() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -12,6 +12,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_SOURCE, CALL_TARGET_MAX, LOSS, Source
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = OutputRangeMismatch()
 RUN = healthy_run(1)
@@ -22,6 +23,9 @@ def targets(source: float, low: float, high: float, function: str = "mse_loss") 
     return with_call(
         RUN, function, source=source, target_min=low, target_max=high, target_mean=mean, outputs=3
     )
+
+
+SICK = targets(Source.TANH, 7, 12)
 
 
 def test_fires_on_a_tanh_for_7_to_12() -> None:

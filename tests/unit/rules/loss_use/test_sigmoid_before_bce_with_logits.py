@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, Source
 from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = SigmoidBeforeBceWithLogits()
 RUN = healthy_run(1)
@@ -20,6 +21,9 @@ CHECKS = len(check_steps(RUN[LOSS].steps))
 def inside(source: float = np.nan, **facts: float | np.ndarray) -> Run:
     seen = {"input_min": 0.1, "input_max": 0.9, "source": source, "target_mean": 0.5}
     return with_call(RUN, "binary_cross_entropy_with_logits", **(seen | facts))
+
+
+SICK = inside(Source.SIGMOID)
 
 
 @pytest.mark.parametrize("source", [Source.SIGMOID, Source.SOFTMAX, Source.OTHER, np.nan])

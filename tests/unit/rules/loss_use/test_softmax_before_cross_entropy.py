@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
@@ -12,6 +12,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, Source
 from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = SoftmaxBeforeCrossEntropy()
 RUN = healthy_run(1)
@@ -27,6 +28,9 @@ def probabilities(source: float = np.nan, **facts: float | np.ndarray) -> Run:
         "source": source,
     }
     return with_call(RUN, "cross_entropy", **(seen | facts))
+
+
+SICK = probabilities(Source.SOFTMAX)
 
 
 @pytest.mark.parametrize("source", [Source.SOFTMAX, Source.OTHER, np.nan])

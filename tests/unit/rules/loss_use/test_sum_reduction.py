@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import optimized_by, stuck, with_loss, without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -12,6 +12,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_SUMMED, LEARNING_RATE, LOSS
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = SumReduction()
 WELL = healthy_run(1, optimizer="SGD")
@@ -20,6 +21,9 @@ RUN = stuck(WELL)
 
 def summed(run: Run = RUN, function: str = "mse_loss", **facts: float) -> Run:
     return with_call(run, function, summed=1, **facts)
+
+
+SICK = summed()
 
 
 def test_fires_with_the_learning_rate_it_amounts_to() -> None:

@@ -3,17 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import CALL_BROADCAST, LOSS
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
+from tb_lossdiag.testing import outcome
 
 RULE = TargetBroadcast()
 RUN = healthy_run(1)
 AT = check_steps(RUN[LOSS].steps)
+SICK = with_call(RUN, "mse_loss", broadcast=64)
 
 
 def test_fires_on_a_column_against_a_row() -> None:

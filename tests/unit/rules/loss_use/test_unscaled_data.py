@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import alarms, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import alarms, findings_if_any, first_evidence, the_finding
 from made.changes import stuck, with_loss, without
 from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
@@ -21,6 +21,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = UnscaledData()
 WELL = without(
@@ -31,6 +32,9 @@ STUCK = stuck(WELL)
 
 def pixels(run: Run = STUCK) -> Run:
     return with_check_up(with_check_up(run, INPUT_MEAN, 130.0), INPUT_STD, 80.0)
+
+
+SICK = pixels(with_modules(STUCK, {"0": Kind.LINEAR, "1": Kind.RELU}, activation_std=60.0))
 
 
 def test_fires_on_pixels_of_0_to_255_when_the_loss_stands_still() -> None:

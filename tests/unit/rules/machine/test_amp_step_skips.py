@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
 from tb_lossdiag.rules.machine.amp_step_skips import AmpStepSkips
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = AmpStepSkips()
 RUN = each_step(healthy_run(1))
@@ -19,6 +20,9 @@ ROWS = np.arange(200)
 def skipping(every: int, first: int = 30) -> Run:
     """From step `first` on, one step in `every` is skipped; before, all are."""
     return changed(RUN, AMP_SKIPPED, np.where(first > ROWS, 1, (ROWS - first) % every == 0))
+
+
+SICK = skipping(1)
 
 
 def test_fires_and_gives_the_scale() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -11,6 +11,7 @@ from tb_lossdiag.quantities import AMP_SCALE, GRADIENT_ABS_MAX, GRADIENT_ZERO_SH
 from tb_lossdiag.records import Floats
 from tb_lossdiag.rules.machine.gradient_underflow import GradientUnderflow
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = GradientUnderflow()
 RUN = without(healthy_run(1, layers=4), AMP_SCALE)
@@ -28,6 +29,9 @@ def underflowing(values: Floats, zeros: float = 0.6, layers: int = 1) -> Run:
 
 def float16(values: Floats) -> Floats:
     return values.astype(np.float16).astype(np.float32)
+
+
+SICK = underflowing(float16(LOW))
 
 
 def bfloat16(values: Floats) -> Floats:

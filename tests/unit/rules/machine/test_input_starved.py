@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CHECK_SECONDS, STEP_SECONDS, WAIT_SECONDS
 from tb_lossdiag.rules.machine.input_starved import InputStarved
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = InputStarved()
 
@@ -19,6 +20,9 @@ def waiting(wait: float, step: float = 0.1) -> Run:
     """Check-ups make their step twice as long."""
     run = changed(changed(healthy_run(1), WAIT_SECONDS, wait), STEP_SECONDS, step)
     return changed(run, CHECK_SECONDS, 2 * step)
+
+
+SICK = waiting(0.08)
 
 
 def test_fires_and_says_what_could_be_won() -> None:

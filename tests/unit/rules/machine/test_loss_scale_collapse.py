@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -13,6 +13,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import AMP_SCALE, LOSS_NONFINITE
 from tb_lossdiag.rules.machine.loss_scale_collapse import LossScaleCollapse
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = LossScaleCollapse()
 RUN = each_step(healthy_run(1))
@@ -23,6 +24,9 @@ def falling(halvings: int, at: int = 150, every: int = 4) -> Run:
     """From record `at` on, the scale is halved every few records."""
     done = np.clip((ROWS - at + every) // every, 0, halvings)
     return changed(RUN, AMP_SCALE, 65536 / 2.0**done)
+
+
+SICK = falling(6)
 
 
 def test_fires_on_five_halvings() -> None:

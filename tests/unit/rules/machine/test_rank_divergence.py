@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import RANK_GRADIENT_SPREAD, RANK_PARAMETER_SPREAD, Quantity
 from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = RankDivergence()
 RUN = healthy_run(1)
@@ -19,6 +20,9 @@ RECORDS = len(RUN[RANK_PARAMETER_SPREAD])
 
 def apart(quantity: Quantity, spread: float, last: int = RECORDS) -> Run:
     return changed(RUN, quantity, spread * (np.arange(RECORDS) >= RECORDS - last))
+
+
+SICK = apart(RANK_PARAMETER_SPREAD, 0.01)
 
 
 def test_fires_when_the_parameters_differ() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import changed, stuck, with_loss, without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -12,12 +12,14 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import ACTIVATION_NONFINITE, ACTIVATION_STD, LOSS, LOSS_NONFINITE, Kind
 from tb_lossdiag.rules.model.activation_explosion import ActivationExplosion
+from tb_lossdiag.testing import outcome
 
 RULE = ActivationExplosion()
 WELL = with_loss(healthy_run(1), np.geomspace(1, 0.1, 200))
 STUCK = stuck(WELL)
 AT = check_steps(WELL[LOSS].steps)
 KINDS = {"0": Kind.LINEAR, "1": Kind.RELU, "2": Kind.LINEAR, "3": Kind.RELU, "4": Kind.LINEAR}
+SICK = with_modules(WELL, KINDS, activation_std=[1.0, 1.0, 200.0, 1.0, 1.0])
 
 
 def test_fires_on_growth_over_depth_at_the_start() -> None:

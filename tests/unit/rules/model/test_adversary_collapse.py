@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, the_finding
 from made.changes import with_players
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM
 from tb_lossdiag.rules.model.adversary_collapse import AdversaryCollapse
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = AdversaryCollapse()
 RUN = healthy_run(1)
@@ -21,6 +22,9 @@ RECORDS = np.arange(200)
 def won(floor: float = 1e-3, norm: float = 1e-3, since: int = 120) -> Run:
     late = since <= RECORDS
     return with_players(RUN, np.where(late, floor, 1.2), np.where(late, norm, 1.0))
+
+
+SICK = won()
 
 
 def renamed(run: Run, models: tuple[str, str], terms: tuple[str, str]) -> Run:

@@ -3,18 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import without
 from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import BATCH_NORM_VALUES, BATCH_SIZE, LOSS
 from tb_lossdiag.rules.model.batchnorm_tiny_batch import BatchnormTinyBatch
+from tb_lossdiag.testing import outcome
 
 RULE = BatchnormTinyBatch()
 RUN = healthy_run(1)
 AT = check_steps(RUN[LOSS].steps)
 CHECKS = np.arange(len(AT))
+SICK = with_check_up(RUN, BATCH_NORM_VALUES, 4.0)
 
 
 def test_fires_on_four_values_per_channel() -> None:

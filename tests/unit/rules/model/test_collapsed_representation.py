@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -15,6 +15,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import EFFECTIVE_RANK, LOSS, Kind
 from tb_lossdiag.rules.model.collapsed_representation import CollapsedRepresentation
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = CollapsedRepresentation()
 RUN = with_call(healthy_run(1), "cross_entropy")
@@ -27,6 +28,9 @@ def falling(start: float, end: float, run: Run = RUN, column: int = 0) -> Run:
     ranks[:, [0, 2]] = 20
     ranks[:, column] = np.maximum(np.linspace(start, -start, len(AT)), end)
     return with_modules(run, KINDS, effective_rank=ranks)
+
+
+SICK = falling(20, 1.1)
 
 
 def test_fires_when_one_direction_is_left() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
@@ -15,11 +15,13 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import ACTIVATION_VARIATION, CALL_VARIATION, LOSS, Kind
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = ConstantOutput()
 RUN = healthy_run(1)
 AT = check_steps(RUN[LOSS].steps)
 CHECKS = np.arange(len(AT))
+SICK = with_call(RUN, "mse_loss", variation=1e-7)
 
 
 def without_calls(run: Run) -> Run:

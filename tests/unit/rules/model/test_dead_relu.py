@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import stuck, with_loss, without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -14,6 +14,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import DEAD_SHARE, LEARNING_RATE, LOSS, Kind
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = DeadRelu()
 WELL = healthy_run(1)
@@ -29,6 +30,9 @@ def dead(
     shares = np.full((len(AT), 5), np.nan)
     shares[:, 1], shares[:, 3] = np.asarray(first), np.asarray(second)
     return with_modules(run, KINDS, dead_share=shares, zero_share=np.maximum(shares, zero * shares))
+
+
+SICK = dead(0.95)
 
 
 def test_fires_once_and_names_all_layers() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from helpers.rule_asserts import findings, findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import without
 from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
@@ -12,6 +12,7 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import EVAL_MODULES, LOSS, MODE_MODULES, ROOT_TRAINING
 from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = EvalModeTraining()
 RUN = healthy_run(1)
@@ -22,6 +23,9 @@ CHECKS = np.arange(len(AT))
 def modes(off: npt.ArrayLike, root: npt.ArrayLike, modules: float = 4) -> Run:
     run = with_check_up(with_check_up(RUN, MODE_MODULES, modules), EVAL_MODULES, off)
     return with_check_up(run, ROOT_TRAINING, root)
+
+
+SICK = modes(4.0, 0.0)
 
 
 def test_fires_on_a_model_that_never_left_eval() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings_if_any, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings_if_any, first_evidence, the_finding
 from made.changes import without
 from made.healthy import healthy_run
 from made.modules import with_modules
@@ -16,10 +16,12 @@ from tb_lossdiag.quantities import MODULE_FED_BY, MODULE_KIND, PARAMETER_SIZE, K
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.missing_nonlinearity import MissingNonlinearity
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = MissingNonlinearity()
 RUN = healthy_run(1)
 LINEAR, CONV, RELU = Kind.LINEAR, Kind.CONVOLUTION, Kind.RELU
+SICK = with_modules(RUN, dict.fromkeys(("0", "1", "2"), LINEAR))
 
 
 def chain(*kinds: Kind, shapes: Mapping[str, tuple[int, int]] | None = None) -> Run:

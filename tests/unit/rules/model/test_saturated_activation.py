@@ -4,14 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from helpers.rule_asserts import (
-    alarms,
-    findings,
-    findings_if_any,
-    first_evidence,
-    outcome,
-    the_finding,
-)
+from helpers.rule_asserts import alarms, findings, findings_if_any, first_evidence, the_finding
 from made.changes import stuck, with_loss, without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
@@ -22,6 +15,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, MODULE_KIND, SATURATED_SHARE, Kind
 from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = SaturatedActivation()
 WELL = with_loss(healthy_run(1), np.geomspace(1, 0.01, 200))
@@ -35,6 +29,9 @@ def saturated(share: npt.ArrayLike, run: Run = STUCK, kinds: dict[str, Kind] | N
     shares = np.full((len(AT), len(kinds or KINDS)), np.nan)
     shares[:, 1] = np.asarray(share)
     return with_modules(run, kinds or KINDS, saturated_share=shares)
+
+
+SICK = saturated(0.9)
 
 
 def test_fires_when_saturated_from_the_beginning() -> None:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.rules.record.cadence_too_coarse import CadenceTooCoarse
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = CadenceTooCoarse()
 
@@ -20,6 +21,9 @@ def sparse(records: int, every: int) -> Run:
     return replace(
         run, tables={n: replace(t, steps=t.steps * every) for n, t in run.tables.items()}
     )
+
+
+SICK = sparse(25, 100)
 
 
 def test_fires_and_gives_a_cadence() -> None:

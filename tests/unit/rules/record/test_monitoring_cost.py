@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import alarms, findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
@@ -11,6 +11,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import OWN_SECONDS, STEP_SECONDS, STEPS
 from tb_lossdiag.rules.record.monitoring_cost import MonitoringCost
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = MonitoringCost()
 
@@ -19,6 +20,9 @@ def costly(own: float, steps: float = 100.0) -> Run:
     """200 records of so many steps, each of 0.1 s."""
     run = changed(each_step(healthy_run(1)), OWN_SECONDS, own)
     return changed(changed(run, STEP_SECONDS, 0.1), STEPS, steps)
+
+
+SICK = costly(0.02)
 
 
 def test_fires_and_gives_the_total() -> None:

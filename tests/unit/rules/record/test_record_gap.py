@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, outcome, the_finding
+from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import each_step, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.rule import Severity
@@ -13,6 +13,7 @@ from tb_lossdiag.quantities import LOSS, OTHER_WRITERS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.record.record_gap import RecordGap
 from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
 
 RULE = RecordGap()
 
@@ -21,6 +22,9 @@ def sessions(*others: int) -> Run:
     run = healthy_run(0)
     opened = table(OTHER_WRITERS, [100 * i for i in range(len(others))], others)
     return replace(run, tables={**run.tables, OTHER_WRITERS.name: opened})
+
+
+SICK = sessions(2)
 
 
 @pytest.mark.parametrize("others", [(1,), (0, 2), (3, 0)])
