@@ -72,14 +72,25 @@ def _model(column: str) -> str:
 def layout(run: Run) -> Layout:
     """The newest layout; what was not recorded is left out."""
     kinds = {name: _kind(value) for name, value in _newest(run[q.MODULE_KIND]).items()}
-    feeders: dict[str, str] = {}
-    if q.MODULE_FED_BY in run:
-        table = run[q.MODULE_FED_BY]
-        for name, index in _newest(table).items():
-            if float(index).is_integer() and 0 <= index < len(table.columns):
-                feeders[name] = table.columns[int(index)]
+    feeders = _feeders(run[q.MODULE_FED_BY]) if q.MODULE_FED_BY in run else {}
     ends = _newest(run[q.MODULE_LAST]) if q.MODULE_LAST in run else {}
     return Layout(kinds, feeders, frozenset(name for name, flag in ends.items() if flag == 1))
+
+
+def _feeders(table: Table) -> dict[str, str]:
+    """The feeder of each module, a place among the columns of its watched model."""
+    models: dict[str, list[str]] = {}
+    for name in table.columns:
+        models.setdefault(_model(name), []).append(name)
+    places = _newest(table)
+    if any(len(models[_model(n)]) <= p < len(table.columns) for n, p in places.items()):
+        # One model: the slash is in the names of modules.
+        models = {model: list(table.columns) for model in models}
+    return {
+        name: own[int(place)]
+        for name, place in places.items()
+        if 0 <= place < len(own := models[_model(name)]) and place.is_integer()
+    }
 
 
 def _newest(table: Table) -> dict[str, float]:

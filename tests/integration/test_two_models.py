@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.rule_asserts import the_finding
 from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.analysis.modules import layout
 from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, PARAMETER_SIZE
+from tb_lossdiag.rules.model.missing_nonlinearity import MissingNonlinearity
+from tb_lossdiag.run import Run
 
 
 def both(seed: int = 0) -> tuple[nn.Sequential, nn.Sequential]:
@@ -163,3 +168,64 @@ def test_a_watched_model_has_its_name(tmp_path: Path) -> None:
         writer.add_diagnostics(net, name="actor", global_step=0)
         with pytest.raises(ValueError, match=r'name: .*"actor"'):
             writer.add_diagnostics(net, name="critic", global_step=0)
+
+
+def linear(*widths: int) -> nn.Sequential:
+    """Linear layers and nothing between them."""
+    return nn.Sequential(*(nn.Linear(a, b) for a, b in itertools.pairwise(widths)))
+
+
+def watched(folder: Path, nets: dict[str, nn.Module], steps: int = 6) -> Run:
+    """The record of several models that are trained side by side."""
+    with SummaryWriter(folder) as writer:
+        pairs = []
+        for name, net in nets.items():
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+            writer.watch(net, optimizer, name=name)
+            pairs.append((net, optimizer))
+        for step in range(steps):
+            for net, optimizer in pairs:
+                backward(net, step)
+                optimizer.step()
+    return read(folder)
+
+
+def test_what_feeds_a_module_is_looked_for_in_its_own_model(tmp_path: Path) -> None:
+    sound = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    run = watched(tmp_path, {"actor": sound, "critic": linear(4, 8, 8, 2)})
+    assert layout(run).feeders == {
+        **{f"actor/{i + 1}": f"actor/{i}" for i in range(4)},
+        **{f"critic/{i + 1}": f"critic/{i}" for i in range(2)},
+    }
+    assert [e.column for e in the_finding(MissingNonlinearity(), run).evidence] == [
+        "critic/1",
+        "critic/2",
+    ]
+
+
+class Growing(nn.Module):
+    """Calls one more layer first from the third pass on, and its first layer no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last, self.early = nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(4, 4)
+        self.passes = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        early = self.passes > 2
+        out: torch.Tensor = self.last(torch.tanh(self.early(x)) if early else self.first(x))
+        return out
+
+
+def test_a_new_session_counts_the_columns_as_the_one_before(tmp_path: Path) -> None:
+    """A session's columns begin anew; its first record names all that were counted so far."""
+    net = Growing()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(net, optimizer)
+        for step in (*range(10, 12), *range(8)):
+            writer.add_diagnostics(loss=backward(net, step), global_step=step)
+            optimizer.step()
+            optimizer.load_state_dict(optimizer.state_dict())
+    assert layout(read(tmp_path)).feeders == {"last": "tanh()", "tanh()": "early"}

@@ -52,10 +52,11 @@ def module_tables(rng: np.random.Generator, at: Steps, layers: int) -> list[Tabl
 
 
 def layout_tables(at: Steps, names: list[str], kinds: npt.ArrayLike) -> list[Table]:
-    """A chain: each module feeds the next, the last is the model's output."""
+    """A chain of each watched model's: each module feeds the next, the last is the model's output."""
     values = np.asarray(kinds, float)[None, :]
-    fed = np.arange(-1.0, len(names) - 1)
-    fed[0] = np.nan
+    models = [name.partition("/")[0] if "/" in name else "" for name in names]
+    before = [models[:index].count(model) for index, model in enumerate(models)]
+    fed = np.array([place - 1 if place else np.nan for place in before])
     last = np.arange(len(names)) == len(names) - 1
     return [
         table(MODULE_KIND, at[:1], values, names),

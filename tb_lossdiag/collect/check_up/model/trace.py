@@ -99,7 +99,7 @@ class Trace:
         return {name: column.facts for name, column in self._columns.items() if column.facts}
 
     def layers(self, places: dict[str, int]) -> dict[str, Facts]:
-        """Kind, feeder and last flag by column.
+        """Kind, feeder and last flag by column, in the order of their places; nothing of those that this pass has not.
 
         Args:
             places: index of every column in the table so far; new ones are appended.
@@ -107,14 +107,14 @@ class Trace:
         for name in self._columns:
             places.setdefault(name, len(places))
         place = [float(places[name]) for name in self._columns]
-        return {
-            name: {
+        found: dict[str, Facts] = {name: {} for name in places}
+        for index, (name, column) in enumerate(self._columns.items()):
+            found[name] = {
                 MODULE_KIND: float(column.kind),
                 MODULE_FED_BY: math.nan if column.fed_by is None else place[column.fed_by],
                 MODULE_LAST: float(index == self._last),
             }
-            for index, (name, column) in enumerate(self._columns.items())
-        }
+        return found
 
     def _add(self, name: str, column: _Column) -> _Column | None:
         """The column if this call gets one: each call of an activation up to a limit, the first one of anything else."""
