@@ -33,6 +33,7 @@ class LossFunction:
         classes: whether it takes one row of class scores against one class.
         sigmoid: whether it applies a sigmoid to each score.
         sequence: whether its input is (time, batch, classes).
+        symmetric: whether input and target may be exchanged.
     """
 
     form: Form = Form.ANY
@@ -41,9 +42,10 @@ class LossFunction:
     classes: bool = False
     sigmoid: bool = False
     sequence: bool = False
+    symmetric: bool = False
 
 
-_REGRESSION = LossFunction(by_element=True)
+_REGRESSION = LossFunction(by_element=True, symmetric=True)
 _UNBOUNDED = LossFunction(never_negative=False, by_element=True)
 _MARGIN = LossFunction()
 LOSS_FUNCTIONS: Mapping[str, LossFunction] = {

@@ -101,8 +101,15 @@ def loss_call(
         return None
     if target is not None and (target.is_sparse or not target.numel()):
         target = None
+    if target is not None and made_for(name).symmetric:
+        predicted, target = prediction_first(predicted, target)
     result = value if isinstance(value, Tensor) else None
     return LossCall(name, predicted, target, result, given, function)
+
+
+def prediction_first(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """What requires a gradient is the prediction, wherever it stands in a distance; of two, the first."""
+    return (other, one) if other.requires_grad and not one.requires_grad else (one, other)
 
 
 @lru_cache(maxsize=64)

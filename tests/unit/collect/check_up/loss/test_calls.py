@@ -476,3 +476,28 @@ def test_a_sequence_loss_has_its_samples_in_the_middle_and_its_classes_at_the_en
     assert seen["call_row_exp_error"] == pytest.approx(0, abs=1e-5)
     raw = _seen(lambda: functional.ctc_loss(outputs * 1, labels, *lengths))
     assert raw["call_row_exp_error"] > 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [functional.mse_loss, functional.l1_loss, functional.smooth_l1_loss, functional.huber_loss],
+)
+def test_the_prediction_is_what_requires_a_gradient_wherever_it_stands(
+    function: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    outputs, target = _scores(40, 1), torch.full((40, 1), 500.0) + _classes(9, 40, 1)
+    right, swapped = (
+        _seen(lambda: function(outputs * 1, target)),
+        _seen(lambda: function(target, outputs * 1)),
+    )
+    np.testing.assert_equal(swapped, right)
+    assert right["call_target_mean"] > 400
+
+
+def test_two_predictions_keep_their_order_and_only_distances_are_turned_round() -> None:
+    one, other = _scores(40, 2), _scores(40, 2, seed=3) + 7
+    seen = _seen(lambda: functional.mse_loss(one * 1, other * 1))
+    assert seen["call_target_mean"] > 5
+    target = torch.rand(40, 2)
+    wrong = _seen(lambda: functional.binary_cross_entropy_with_logits(target, one * 9))
+    assert wrong["call_invalid"] > 0
