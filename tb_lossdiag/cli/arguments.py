@@ -7,6 +7,7 @@ import argparse
 from tb_lossdiag import __version__
 from tb_lossdiag.cli import check, compare, demo, explain
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
+from tb_lossdiag.report.formats import FORMATS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 def _check(command: argparse.ArgumentParser) -> None:
     command.add_argument("logdir", help="folder with event files, as for tensorboard --logdir")
     _judging(command)
-    _output(command, ("text", "json", "markdown", "sarif"))
+    _output(command, ("text", *FORMATS))
     command.add_argument(
         "--fail-on",
         choices=LEVELS,

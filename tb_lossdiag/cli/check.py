@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 
 from tb_lossdiag import __version__
 from tb_lossdiag.cli import options
-from tb_lossdiag.cli.output import as_json, aside, console, warn_of_extensions
+from tb_lossdiag.cli.output import aside, console, put, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
-from tb_lossdiag.diagnosis.rule import Rule, Severity
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.reader import Listing, Reader, Scalars, open_folder, scalar_limit
 from tb_lossdiag.report import baseline, document
-from tb_lossdiag.report.markdown import markdown
-from tb_lossdiag.report.sarif import sarif
+from tb_lossdiag.report.findings import walk
+from tb_lossdiag.report.formats import FORMATS, Context
 from tb_lossdiag.report.text import show
 
 Json = dict[str, Any]
@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     if known is not None:
         baseline.mark(runs, known)
     with console(arguments.output) as out:
-        output(out, runs, arguments.format, (policy.rules, arguments.logdir, settings.language))
+        about = Context(policy.rules, arguments.logdir, settings.language, __version__)
+        output(out, runs, arguments.format, about)
     return exit_code(runs, settings.fail_on)
 
 
@@ -91,26 +92,19 @@ def entry(reader: Reader, listing: Listing, policy: Policy, language: str) -> Js
         return document.unreadable(listing.run, document.why(error))
 
 
-def output(
-    out: Console, runs: list[Json], form: str, about: tuple[Sequence[Rule], str, str]
-) -> None:
-    """Print runs as text, JSON, Markdown or SARIF.
+def output(out: Console, runs: list[Json], form: str, about: Context) -> None:
+    """Print runs.
 
     Args:
         out: where.
         runs: entries of the document.
-        form: which.
-        about: rules, folder and language.
+        form: "text" or one of `report.formats.FORMATS`.
+        about: what it says beside them.
     """
-    rules, logdir, language = about
-    if form == "json":
-        out.out(as_json(document.whole(runs)), highlight=False)
-    elif form == "sarif":
-        out.out(as_json(sarif(runs, rules, logdir, language, __version__)), highlight=False)
-    elif form == "markdown":
-        out.out(markdown(runs, language), highlight=False)
+    if form == "text":
+        show(out, runs, about.language)
     else:
-        show(out, runs, language)
+        put(out, FORMATS[form].write(document.whole(runs), about))
 
 
 def exit_code(runs: Iterable[Json], fail_on: str) -> int:
@@ -126,7 +120,7 @@ def exit_code(runs: Iterable[Json], fail_on: str) -> int:
 
 def worst(findings: Iterable[Json]) -> int:
     """Highest severity among new findings and what they explain, -1 if there are none."""
-    new = (finding for finding in baseline.walk(findings) if not finding.get("known"))
+    new = (finding for finding in walk(findings) if not finding.get("known"))
     return max((Severity[finding["severity"].upper()] for finding in new), default=-1)
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from tb_lossdiag.cli import options
 from tb_lossdiag.cli.check import open_reader
-from tb_lossdiag.cli.output import as_json, aside, console, warn_of_extensions
+from tb_lossdiag.cli.output import aside, console, put, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import Reader
 from tb_lossdiag.report.comparison import Judged, compare
 from tb_lossdiag.report.comparison_text import markdown, show
+from tb_lossdiag.report.formats import as_json
 
 _TWO, _THREE = 2, 3
 
@@ -28,9 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     document = compare(a, b, language)
     with console(arguments.output) as out:
         if arguments.format == "json":
-            out.out(as_json(document), highlight=False)
+            put(out, as_json(document))
         elif arguments.format == "markdown":
-            out.out(markdown(document, language), highlight=False)
+            put(out, markdown(document, language))
         else:
             show(out, document, language)
     return 0

@@ -9,7 +9,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from tb_lossdiag.cli.output import console
+from tb_lossdiag.cli.output import console, put
 from tb_lossdiag.config import all_rules, find
 from tb_lossdiag.diagnosis.rule import documentation, short_number, thresholds
 from tb_lossdiag.report.reference import reference
@@ -42,7 +42,7 @@ def rules(arguments: argparse.Namespace) -> int:
     """
     with console(arguments.output) as out:
         if arguments.format == "markdown":
-            out.out(reference(all_rules(), arguments.lang), end="", highlight=False)
+            put(out, reference(all_rules(), arguments.lang))
         else:
             out.print(_table(arguments.lang))
     return 0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
+from rich.segment import Segment, Segments
 
 from tb_lossdiag.config.extensions import failures
-from tb_lossdiag.visible import flat, in_json
+from tb_lossdiag.visible import flat
 
 _FILE_WIDTH = 120
 
@@ -31,9 +30,10 @@ def console(path: str | None) -> Iterator[Console]:
         yield Console(file=file, highlight=False, width=_FILE_WIDTH, no_color=True)
 
 
-def as_json(value: Any) -> str:
-    """A document as people read it in a diff."""
-    return in_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+def put(out: Console, text: str) -> None:
+    """Write a file's text as it is: of what is printed, a console drops carriage returns and widens tabs."""
+    ended = text if text.endswith("\n") else f"{text}\n"
+    out.print(Segments([Segment(ended)]), end="", soft_wrap=True)
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorboard import errors
 
 from tb_lossdiag.analysis.derived import DERIVED, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
+from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.plugin.cache import ByteCache, CachedRuns, Key, ReadRun
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.query import TablePart, Where
@@ -97,14 +98,18 @@ class Backend:
 
     def compare(self, where: Where, names: tuple[str, str], language: str) -> Json:
         """Two runs side by side."""
-        rules, listings = self._configuration.now().policy.rules, self._listings(where)
+        rules, listings = self.judging(), self._listings(where)
         chosen = [_known(listings, name) for name in names]
         a, b = (self._judged(where, listing) for listing in chosen)
         return compare(Judged(*a, rules), Judged(*b, rules), language)
 
     def rules(self, language: str) -> Json:
         """The rules that judge, with their thresholds."""
-        return document.rules(self._configuration.now().policy.rules, language)
+        return document.rules(self.judging(), language)
+
+    def judging(self) -> Sequence[Rule]:
+        """The rules that judge."""
+        return self._configuration.now().policy.rules
 
     def table(self, where: Where, run: str, quantity: Quantity, part: TablePart) -> bytes:
         """A part of a table, encoded. It needs records, no diagnosis: neither judges a run nor waits for who does."""
@@ -203,7 +208,7 @@ class Backend:
             raise _unjudged(listing, error) from error
 
     def _entry(self, where: Where, listing: Listing, language: str) -> Json:
-        rules = self._configuration.now().policy.rules
+        rules = self.judging()
         try:
             return document.entry(*self._judged(where, listing), language, rules)
         except Unjudged as error:

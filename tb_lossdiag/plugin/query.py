@@ -10,6 +10,7 @@ from werkzeug import Request
 
 from tb_lossdiag.analysis.derived import DERIVED
 from tb_lossdiag.quantities import BY_NAME, Quantity
+from tb_lossdiag.report.formats import BY_ENDING, Format
 
 MAX_POINTS = 10_000
 MAX_COLUMNS = 64
@@ -17,7 +18,6 @@ _DEFAULT_POINTS = 1200
 _DIGITS = 9
 """Of the largest index of a column that is looked at; more cannot be had."""
 _PLANES = {"full": ("min", "max", "last", "peak_step", "flags"), "matrix": ("max", "flags")}
-REPORTS = ("md", "json", "csv")
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ def part(request: Request) -> TablePart:
     return TablePart(window(request), _columns(request), _PLANES[planes])
 
 
-def report(request: Request) -> str:
-    """Format of a report."""
+def report(request: Request) -> Format:
+    """Format of a report, by the ending of its file."""
     wanted = request.args.get("format", "md")
-    if wanted not in REPORTS:
+    if wanted not in BY_ENDING:
         raise errors.InvalidArgumentError(
-            f"format: expected one of {', '.join(REPORTS)}, got {wanted[:80]!r}"
+            f"format: expected one of {', '.join(BY_ENDING)}, got {wanted[:80]!r}"
         )
-    return wanted
+    return BY_ENDING[wanted]
 
 
 def _columns(request: Request) -> tuple[int, ...]:

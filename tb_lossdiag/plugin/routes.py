@@ -12,14 +12,14 @@ from tensorboard.backend.event_processing.data_provider import MultiplexerDataPr
 from tensorboard.data.grpc_provider import GrpcDataProvider
 from werkzeug import Request, Response
 
+from tb_lossdiag import __version__
 from tb_lossdiag.plugin import query
 from tb_lossdiag.plugin.backend import Backend
 from tb_lossdiag.plugin.cache import Together
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.loader import MEMORY
 from tb_lossdiag.reader import DEFAULT_LIMIT, with_tails
-from tb_lossdiag.report.markdown import markdown
-from tb_lossdiag.report.spreadsheet import spreadsheet
+from tb_lossdiag.report.formats import Context
 from tb_lossdiag.visible import in_json
 
 _JSON = "application/json"
@@ -88,12 +88,13 @@ class Routes:
     def _report(self, request: Request) -> Response:
         form, run = query.report(request), query.optional_run(request)
         where, language = self._where(request), query.language(request)
-        kind, write = _REPORTS[form]
-        text = self._shared(
-            request, lambda: write(self.backend.document(where, run, language), language)
-        )
-        saved = {"Content-Disposition": f'attachment; filename="loss-doctor.{form}"'}
-        return _respond(request, text, kind, saved)
+
+        def make() -> str:
+            about = Context(self.backend.judging(), self._logdir, language, __version__)
+            return form.write(self.backend.document(where, run, language), about)
+
+        saved = {"Content-Disposition": f'attachment; filename="loss-doctor.{form.ending}"'}
+        return _respond(request, self._shared(request, make), form.media_type, saved)
 
     def _rules(self, request: Request) -> Response:
         return _json(request, self.backend.rules(query.language(request)))
@@ -129,15 +130,3 @@ def _respond(
     headers = list((more or {}).items())
     response: Response = http_util.Respond(request, body, content_type, headers=headers)
     return response
-
-
-def _as_json(whole: Mapping[str, Any], _: str) -> str:
-    return in_json(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-_REPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any], str], str]]] = {
-    "md": ("text/markdown", lambda whole, language: markdown(whole["runs"], language)),
-    "json": (_JSON, _as_json),
-    "csv": ("text/csv", lambda whole, _: spreadsheet(whole["runs"])),
-}
-"""What a report is made with: the command line's renderers."""

@@ -3,6 +3,8 @@
 In reading order:
 
 - `document`: the diagnosis as a JSON document: the same for the plugin and `tb-lossdiag check --format json`
+- `formats`: the files that a diagnosis can be: the command line's `--format`, the tab's `/report` and its page all offer these
+- `findings`: what every report does with findings: walks through them, and puts their steps and numbers into words
 - `words`: the few words of reports that belong to no rule, in the languages of the tab
 - `text`: the diagnosis for people at a terminal
 - `markdown`: the diagnosis as Markdown, for an issue or a pull request

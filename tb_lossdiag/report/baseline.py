@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tb_lossdiag.report.findings import walk
 from tb_lossdiag.visible import in_json
 
 VERSION = 1
@@ -47,13 +48,6 @@ def mark(runs: Iterable[Json], known: frozenset[Key]) -> None:
     for run in runs:
         for finding in walk(run["findings"]):
             finding["known"] = (run["run"], finding["code"], finding["subject"]) in known
-
-
-def walk(findings: Iterable[Json]) -> Iterator[Json]:
-    """Findings and what they explain."""
-    for finding in findings:
-        yield finding
-        yield from walk(finding["explains"])
 
 
 def _keys(run: Mapping[str, Any]) -> Iterator[Key]:

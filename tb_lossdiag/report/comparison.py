@@ -21,8 +21,8 @@ from tb_lossdiag.quantities import (
     Quantity,
 )
 from tb_lossdiag.report import document
-from tb_lossdiag.report.baseline import walk
 from tb_lossdiag.report.curve_differences import Parting, partings
+from tb_lossdiag.report.findings import walk
 from tb_lossdiag.run import Run
 
 VERSION = 1

@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from tb_lossdiag.report.findings import shown_number, steps
 from tb_lossdiag.report.markdown import escape
 from tb_lossdiag.report.plain import plain
-from tb_lossdiag.report.text import GLYPHS, STYLES, shown_number, steps
+from tb_lossdiag.report.text import GLYPHS, STYLES
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tb_lossdiag.report.baseline import walk
+from tb_lossdiag.report.findings import walk
 from tb_lossdiag.report.words import word
 from tb_lossdiag.run import LiveReport, Run
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tb_lossdiag.report import live_reports, restarts
-from tb_lossdiag.report.baseline import walk
+from tb_lossdiag.report.findings import shown_number, steps, walk
 from tb_lossdiag.report.plain import plain
-from tb_lossdiag.report.text import shown_number, steps
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tb_lossdiag.diagnosis.rule import Rule, documentation
-from tb_lossdiag.report.baseline import walk
+from tb_lossdiag.report.findings import walk
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.visible import flat
 

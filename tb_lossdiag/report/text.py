@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tb_lossdiag.report import live_reports, restarts
+from tb_lossdiag.report.findings import shown_number, steps
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
 
@@ -106,12 +107,6 @@ def _where(finding: Json, language: str) -> Text:
     return Text("; ".join(parts), style="dim")
 
 
-def steps(finding: Json, language: str) -> str:
-    """The steps of a finding in words."""
-    first, last = finding["first_step"], finding["last_step"]
-    return word("step" if first == last else "steps", language, first=first, last=last)
-
-
 def _column(piece: Json) -> str:
     return f"[{piece['column']}]" if piece["column"] else ""
 
@@ -120,11 +115,6 @@ def _compare(piece: Json, language: str) -> str:
     observed, threshold = piece["observed"], piece["threshold"]
     bound = "" if threshold is None else word("threshold", language, value=shown_number(threshold))
     return f"{shown_number(observed)}{bound}"
-
-
-def shown_number(value: float | str) -> str:
-    """Three digits; words for what is no number."""
-    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def _folded(finding: Json, language: str, depth: int = 0) -> Iterable[Text]:

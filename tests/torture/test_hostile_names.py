@@ -14,9 +14,9 @@ from rich.console import Console
 
 from helpers.hostile_names import NAMES, UNSEEN, folder_name, write_hostile
 from tb_lossdiag.cli import main
-from tb_lossdiag.cli.output import as_json
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.live.report import LiveFinding, TrainingStopped
+from tb_lossdiag.report.formats import as_json
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.report.spreadsheet import spreadsheet

@@ -91,7 +91,9 @@ export async function getMatrix(
   return decodeMatrix(await (await get("table", query, signal)).arrayBuffer());
 }
 
-export type ReportFormat = "md" | "json" | "csv";
+/** By the endings of their files, as in `report/formats.py`. */
+export const REPORT_FORMATS = ["md", "json", "csv", "sarif"] as const;
+export type ReportFormat = (typeof REPORT_FORMATS)[number];
 
 /** Address of a report, of one run or of all. */
 export function reportLink(run: string | undefined, format: ReportFormat, lang: string): string {

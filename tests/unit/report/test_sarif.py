@@ -11,6 +11,7 @@ from made.healthy import healthy_run
 from tb_lossdiag.config import Policy, Suppression
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report import baseline, document
+from tb_lossdiag.report.findings import walk
 from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.rules import RULES
 
@@ -95,7 +96,7 @@ def test_what_could_not_be_read_is_a_notification(runs: list[Json]) -> None:
 
 
 def test_the_baseline_is_said(runs: list[Json]) -> None:
-    found = next(f for f in baseline.walk(runs[1]["findings"]) if f["code"] == "LD101")
+    found = next(f for f in walk(runs[1]["findings"]) if f["code"] == "LD101")
     baseline.mark(runs, frozenset({("healthy-2", "LD101", found["subject"])}))
     (run,) = sarif(runs, RULES, "runs", "en", "0")["runs"]
     states = {result["ruleId"]: result.get("baselineState") for result in run["results"]}

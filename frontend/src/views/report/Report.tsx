@@ -1,6 +1,6 @@
 /** The diagnosis as a file: the very texts of the command line, of this run or of all. */
 import { useState } from "preact/hooks";
-import { getReport, type ReportFormat, reportLink } from "../../data/client";
+import { getReport, REPORT_FORMATS, type ReportFormat, reportLink } from "../../data/client";
 import { useResource } from "../../data/resource";
 import { useText } from "../../i18n";
 import { CodeBlock } from "../../parts/Copy";
@@ -8,7 +8,6 @@ import { Pick } from "../../parts/Pick";
 import { Loaded } from "../../parts/States";
 import type { ViewProps } from "../context";
 
-const FORMATS: readonly ReportFormat[] = ["md", "json", "csv"];
 const SCOPES = ["one", "all"] as const;
 const LONGEST = 100_000;
 
@@ -34,11 +33,11 @@ export function Report({ run }: ViewProps) {
         <Pick
           label={t("report.format")}
           value={format}
-          options={FORMATS}
+          options={REPORT_FORMATS}
           name={(option) => t(`report.${option}`)}
           choose={setFormat}
         />
-        {FORMATS.map((option) => (
+        {REPORT_FORMATS.map((option) => (
           <a key={option} href={reportLink(name, option, lang)} download={`loss-doctor.${option}`}>
             {t("report.save", { format: t(`report.${option}`) })}
           </a>
