@@ -52,6 +52,10 @@ REPLACED_OPTIMIZERS = Quantity(
     "replaced_optimizers", "replaced", Axis.WATCH, "optimizers", hints.WATCH, optional=True
 )
 """Optimizers that this watch had before, each with state (momentum, averages) that the next one began without. Recorded when it changes."""
+REUSED_STEPS = Quantity("reused_steps", "reused", Axis.WATCH, "steps", hints.WATCH, optional=True)
+"""Of the steps looked at so far, those whose gradients an earlier step of the same optimizer had used. Recorded when it grows."""
+LOOKED_STEPS = Quantity("looked_steps", "reused", Axis.WATCH, "steps", hints.WATCH, optional=True)
+"""Steps looked at so far: one in seven."""
 
 RANK_PARAMETER_SPREAD = Quantity("rank_parameter_spread", "rank", Axis.WATCH, "1", hints.RANKS)
 """(largest - smallest) / largest over data-parallel ranks of the norm of all parameters. Sparse."""

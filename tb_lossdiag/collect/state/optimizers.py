@@ -97,6 +97,12 @@ class Optimizers:
         groups = (representatives(group["params"]) for group in optimizer.param_groups)
         return mark.outdated(itertools.chain.from_iterable(groups))
 
+    def reuses(self, optimizer: Any) -> bool:
+        """Whether it would step with the very gradients that its last step has used."""
+        mark = self._used.get(id(optimizer))
+        groups = (representatives(group["params"]) for group in optimizer.param_groups)
+        return mark is not None and mark.unchanged(itertools.chain.from_iterable(groups))
+
     def alive(self) -> list[Any]:
         """The optimizers that still exist, in the order they were given."""
         return [found for _, ref in self._optimizers if (found := ref()) is not None]

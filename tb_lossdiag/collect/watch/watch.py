@@ -31,11 +31,19 @@ from tb_lossdiag.collect.watch.reloads import Reloads
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.process.forks import Origin
 from tb_lossdiag.process.warn import warn
-from tb_lossdiag.quantities import PARAMETER_NORM, REPLACED_OPTIMIZERS, UPDATE_NORM
+from tb_lossdiag.quantities import (
+    LOOKED_STEPS,
+    PARAMETER_NORM,
+    REPLACED_OPTIMIZERS,
+    REUSED_STEPS,
+    UPDATE_NORM,
+)
 from tb_lossdiag.records import Floats, Record
 
 _UPDATES_EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
+_REUSE_EVERY = 7
+"""Steps between two looks at whether gradients were used before; odd, so that it falls on the first and on the second of two steps."""
 _TWO = (
     "two optimizers of one model take turns, and only the newer one is watched as {name!r}; "
     "give each a name: writer.watch(model, optimizer, name=...)"
@@ -79,6 +87,7 @@ class Watch:
         self._said: list[Record] = []
         self.replaced = 0
         self._empty = False
+        self._looked = self._reused = self._reused_said = 0
         self._overhead, self._ended = 0.0, float("nan")
         self._owed = 0
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
@@ -232,6 +241,8 @@ class Watch:
         self.reloads.before_step()
         if not closure:
             self._host.guarded.quick("gradient", self._measure_gradients)
+            if self._steps % _REUSE_EVERY == _REUSE_EVERY - 1:
+                self._host.guarded.quick("gradient", self._look_for_reuse)
         if self._examiner is not None:
             self._examiner.before_step(closure=closure)
         if self._steps % _UPDATES_EVERY == 0 or self._steps < _FIRST:
@@ -393,10 +404,23 @@ class Watch:
         if [float(r.values[0]) for r in news] != [float(r.values[0]) for r in self._said]:
             self._said = news
             self._host.sink(self.rows, step, [Measurement([], lambda _: news)], own=True)
+        self._sink_reuse(step)
         if self._empty and self._optimizer.state:
-            count: Floats = np.array([self.replaced], np.float32)
-            lost = [Record(REPLACED_OPTIMIZERS, (self.rows.name,), count)]
+            lost = [Record(REPLACED_OPTIMIZERS, (self.rows.name,), _one(self.replaced))]
             self._host.sink(self.rows, step, [Measurement([], lambda _: lost)], own=True)
+
+    def _look_for_reuse(self) -> None:
+        """Whether this step uses gradients that a step before has used."""
+        self._looked += 1
+        self._reused += self._host.optimizers.reuses(self._optimizer)
+
+    def _sink_reuse(self, step: int) -> None:
+        """Hand over how many steps did, if it were more than was said."""
+        if self._reused > self._reused_said:
+            self._reused_said = self._reused
+            counts = {REUSED_STEPS: self._reused, LOOKED_STEPS: self._looked}
+            news = [Record(q, (self.rows.name,), _one(n)) for q, n in counts.items()]
+            self._host.sink(self.rows, step, [Measurement([], lambda _: news)], own=True)
 
     def _reread(self) -> None:
         """Look for parameters that came, went or were replaced."""
@@ -416,6 +440,10 @@ def _closure(optimizer: Any, arguments: Any, named: Any) -> bool:
     """Whether the step evaluates the model itself, so that its gradients come while it runs."""
     given = [a for a in (*arguments, *named.values()) if a is not optimizer]
     return any(callable(argument) for argument in given)
+
+
+def _one(value: float) -> Floats:
+    return np.array([value], np.float32)
 
 
 def _count(optimizer: Any) -> int:
