@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { columnAt, Flag } from "../src/data/table";
+import { type Column, columnAt, Flag } from "../src/data/table";
 import { type Arrangement, rowsOf } from "../src/heat/rows";
 import { ago, hasEnded } from "../src/text/age";
-import { coefficient, readClip } from "../src/views/clipping/clip";
+import { coefficient, coefficientLine, readClip } from "../src/views/clipping/clip";
 import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/findings/evidenceLines";
 import { barOf } from "../src/views/overview/Lanes";
 import { canStack, contributions, shares } from "../src/views/terms/decompose";
@@ -60,20 +60,40 @@ test("negative contributions cannot be stacked", () => {
   expect(canStack(contributions(makeTable([[1], [-2]], TERMS), undefined))).toBe(false);
 });
 
+function clip(values: number[], name = "clip"): Column {
+  return columnAt(makeTable([values], [name]), 0);
+}
+
 test("the coefficient is torch's", () => {
   expect(coefficient(4, 1)).toBeCloseTo(0.25);
   expect(coefficient(0.5, 1)).toBe(1);
-  const reading = readClip(columnAt(makeTable([[4, 0.5, 2, 8]]), 0), columnAt(makeTable([[1, 1, 1, 1]]), 0));
+  const reading = readClip({ norm: clip([4, 0.5, 2, 8]), maxNorm: clip([1, 1, 1, 1]) });
   expect(reading.clippedShare).toBe(0.75);
   expect(reading.median).toBeCloseTo(0.375);
 });
 
 test("norms that were not finite are counted and have no coefficient", () => {
-  const norm = columnAt(makeTable([[4, NaN]]), 0);
+  const norm = clip([4, NaN]);
   norm.flags[1] = Flag.nan;
-  const reading = readClip(norm, columnAt(makeTable([[1, 1]]), 0));
+  const reading = readClip({ norm, maxNorm: clip([1, 1]) });
   expect(reading.nonFinite).toBe(1);
   expect(reading.clippedShare).toBe(1);
+});
+
+test("how many clips changed a gradient is what the records counted: a point may stand for several", () => {
+  const counted = { bound: clip([1, 0]), calls: clip([4, 4]) };
+  expect(readClip({ norm: clip([4, 4]), maxNorm: clip([1, 1]), ...counted }).clippedShare).toBe(0.125);
+});
+
+test("a clip by value has the coefficient of its norms: its bound is one element's", () => {
+  const byValue = { norm: clip([4, 2], "clip value"), maxNorm: clip([0.5, 0.5], "clip value") };
+  const after = clip([1, 2], "clip value");
+  expect([...readClip({ ...byValue, after }).coefficients]).toEqual([0.25, 1]);
+  expect(coefficientLine("factor", { ...byValue, after }).points).toEqual([
+    [0, 0.25],
+    [10, 1],
+  ]);
+  expect([...readClip(byValue).coefficients]).toEqual([NaN, NaN]);
 });
 
 test("layers are filtered and sorted, what is not a number first", () => {

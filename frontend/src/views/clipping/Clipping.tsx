@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { type Line, lineOf } from "../../charts/series";
 import { extentOf } from "../../data/extent";
 import { marksOf } from "../../data/findings";
-import { type Column, columnAt, columnNamed, type Table } from "../../data/table";
+import { columnAt, columnNamed, type Table } from "../../data/table";
 import { type Tables, useTables } from "../../data/tables";
 import { type Key, useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
@@ -11,12 +11,15 @@ import { Pick } from "../../parts/Pick";
 import { Loaded, Missing } from "../../parts/States";
 import { formatPercent, formatSteps, formatValue } from "../../text/numbers";
 import type { ViewProps } from "../context";
-import { type ClipReading, coefficientLine, meanOf, readClip } from "./clip";
+import { type ClipColumns, type ClipReading, coefficientLine, isByValue, meanOf, readClip } from "./clip";
 
 const WHOLE: [number, number] = [0, 1];
 const QUANTITIES = [
   "clip_global_norm",
   "clip_max_norm",
+  "clip_norm_after",
+  "clip_calls",
+  "clip_bound",
   "clip_rate_10",
   "clip_rate_100",
   "clip_rate_1000",
@@ -30,8 +33,7 @@ const NO_FINDINGS: never[] = [];
 interface CallProps extends ViewProps {
   tables: Tables;
   norms: Table;
-  norm: Column;
-  maxNorm: Column;
+  clip: ClipColumns;
 }
 
 /** SGD takes steps as long as its gradient; Adam and its kin normalise them away. */
@@ -39,7 +41,7 @@ function isPlainSgd(optimizer: string): boolean {
   return /^sgd/i.test(optimizer);
 }
 
-function Sentence({ reading, norm, diagnosis }: CallProps & { reading: ClipReading }) {
+function Sentence({ reading, clip: { norm }, diagnosis }: CallProps & { reading: ClipReading }) {
   const { t, lang } = useText();
   const optimizer = String(diagnosis.value?.facts.optimizer ?? "");
   const steps = formatSteps(norm.firstStep[0] ?? null, norm.lastStep.at(-1) ?? null, lang);
@@ -57,7 +59,7 @@ function Sentence({ reading, norm, diagnosis }: CallProps & { reading: ClipReadi
 }
 
 /** When the clip came: after the gradients had been used, or before they were unscaled, it does harm. */
-function Order({ tables, norm }: CallProps) {
+function Order({ tables, clip: { norm } }: CallProps) {
   const { t, lang } = useText();
   const shares: [string, Key, Key, Key][] = [
     ["clip_after_step", "clip.late", "clip.inTime", "clip.unseenStep"],
@@ -76,25 +78,27 @@ function Order({ tables, norm }: CallProps) {
 }
 
 function useCharts(
-  { tables, norm, maxNorm }: CallProps,
+  { tables, clip }: CallProps,
   records: Records,
 ): Record<"norm" | "rate" | "factor", Line[]> {
   const { t, lang } = useText();
   return useMemo(() => {
+    const { norm, maxNorm } = clip;
+    const limit = { ...lineOf(t("clip.max"), maxNorm), nonFinite: [] };
     const rates = tables.get(`clip_rate_${records}`);
     const rate = rates ? columnNamed(rates, norm.name) : undefined;
     return {
-      norm: [lineOf(t("clip.norm"), norm), { ...lineOf(t("clip.max"), maxNorm), nonFinite: [] }],
+      norm: [lineOf(t("clip.norm"), norm), ...(isByValue(clip) ? [] : [limit])],
       rate: rate ? [lineOf(t("clip.rate"), rate)] : [],
-      factor: [coefficientLine(t("clip.coefficient"), norm, maxNorm)],
+      factor: [coefficientLine(t("clip.coefficient"), clip)],
     };
-  }, [tables, norm, maxNorm, records, lang]);
+  }, [tables, clip, records, lang]);
 }
 
 function Call(props: CallProps) {
-  const { norms, norm, maxNorm, theme, diagnosis, run } = props;
+  const { norms, clip, theme, diagnosis, run } = props;
   const { t } = useText();
-  const reading = useMemo(() => readClip(norm, maxNorm), [norm, maxNorm]);
+  const reading = useMemo(() => readClip(clip), [clip]);
   const [records, setRecords] = useState<Records>("100");
   const lines = useCharts(props, records);
   const findings = diagnosis.value?.findings ?? NO_FINDINGS;
@@ -102,7 +106,9 @@ function Call(props: CallProps) {
   const common = { theme, about: run.run, extent: extentOf(run), records: norms.records };
   return (
     <section>
-      {norm.name && norms.columns.length > 1 ? <h3>{t("clip.call", { name: norm.name })}</h3> : null}
+      {clip.norm.name && norms.columns.length > 1 ? (
+        <h3>{t("clip.call", { name: clip.norm.name })}</h3>
+      ) : null}
       <Sentence reading={reading} {...props} />
       <LinePlot
         {...common}
@@ -129,21 +135,28 @@ function Call(props: CallProps) {
   );
 }
 
+/** The calls that have a bound, each with its columns. */
+function clipsOf(norms: Table, tables: Tables): ClipColumns[] {
+  if (norms.buckets === 0) return [];
+  return norms.columns.flatMap((name, index) => {
+    const column = (quantity: string) => {
+      const table = tables.get(quantity);
+      return table ? columnNamed(table, name) : undefined;
+    };
+    const [norm, maxNorm] = [columnAt(norms, index), column("clip_max_norm")];
+    const [after, calls, bound] = ["clip_norm_after", "clip_calls", "clip_bound"].map(column);
+    return maxNorm ? [{ norm, maxNorm, after, calls, bound }] : [];
+  });
+}
+
 function Calls(props: ViewProps & { tables: Tables }) {
   const norms = props.tables.get("clip_global_norm");
-  const maxima = props.tables.get("clip_max_norm");
-  const calls = useMemo(() => {
-    if (!norms || !maxima || norms.buckets === 0) return [];
-    return norms.columns.flatMap((name, index) => {
-      const maxNorm = columnNamed(maxima, name);
-      return maxNorm ? [{ name, norm: columnAt(norms, index), maxNorm }] : [];
-    });
-  }, [norms, maxima]);
+  const calls = useMemo(() => (norms ? clipsOf(norms, props.tables) : []), [norms, props.tables]);
   if (!norms || calls.length === 0) return <Missing quantity="clip_global_norm" />;
   return (
     <>
-      {calls.map(({ name, norm, maxNorm }) => (
-        <Call key={name} {...props} norms={norms} norm={norm} maxNorm={maxNorm} />
+      {calls.map((clip) => (
+        <Call key={clip.norm.name} {...props} norms={norms} clip={clip} />
       ))}
     </>
   );

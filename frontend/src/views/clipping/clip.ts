@@ -8,6 +8,42 @@ export function coefficient(norm: number, maxNorm: number): number {
   return Math.min(1, maxNorm / (norm + EPSILON));
 }
 
+/** Columns of one clip call; they come from one frame, so that their points are the same steps. */
+export interface ClipColumns {
+  norm: Column;
+  maxNorm: Column;
+  /** The norm that the clip left. */
+  after?: Column | undefined;
+  /** Clips in the record, and those among them that changed a gradient. */
+  calls?: Column | undefined;
+  bound?: Column | undefined;
+}
+
+/** A clip by value bounds each element: that says nothing about the norm. */
+const BY_VALUE = "clip value";
+
+export function isByValue({ norm }: ClipColumns): boolean {
+  return norm.name.startsWith(BY_VALUE);
+}
+
+/** The coefficient of a point's last record; NaN where it is not known. */
+function coefficientAt(clip: ClipColumns, at: number): number {
+  const norm = clip.norm.last[at] ?? NaN;
+  if (!isByValue(clip)) return coefficient(norm, clip.maxNorm.last[at] ?? NaN);
+  return norm > 0 ? Math.min(1, (clip.after?.last[at] ?? NaN) / norm) : norm + 1;
+}
+
+/** Share of the clips that changed a gradient, as the records counted them; without counts, of the points. */
+function shareOf({ calls, bound }: ClipColumns, coefficients: number[]): number {
+  const [some, all] = [sumOf(bound), sumOf(calls)];
+  if (all > 0) return some / all;
+  return coefficients.filter((value) => value < 1).length / Math.max(1, coefficients.length);
+}
+
+function sumOf(column: Column | undefined): number {
+  return [...(column?.last ?? [])].filter(Number.isFinite).reduce((sum, value) => sum + value, 0);
+}
+
 export interface ClipReading {
   /** Coefficient of the last record of each point; NaN where it has none. */
   coefficients: Float64Array;
@@ -24,27 +60,25 @@ function medianOf(values: number[]): number {
   return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? NaN) + high) / 2;
 }
 
-/** Both columns come from one frame, so their points are the same steps. */
-export function readClip(norm: Column, maxNorm: Column): ClipReading {
-  const coefficients = Float64Array.from(norm.last, (value, at) =>
-    coefficient(value, maxNorm.last[at] ?? NaN),
-  );
+export function readClip(clip: ClipColumns): ClipReading {
+  const coefficients = Float64Array.from(clip.norm.last, (_, at) => coefficientAt(clip, at));
   const seen = [...coefficients].filter(Number.isFinite);
   const bad = Flag.nan | Flag.plusInf | Flag.minusInf;
   return {
     coefficients,
-    clippedShare: seen.filter((value) => value < 1).length / Math.max(1, seen.length),
+    clippedShare: shareOf(clip, seen),
     median: medianOf(seen),
-    nonFinite: norm.flags.filter((flags) => (flags & bad) !== 0).length,
+    nonFinite: clip.norm.flags.filter((flags) => (flags & bad) !== 0).length,
   };
 }
 
 /** The coefficient over the steps; the largest norm of a point gives its smallest coefficient. */
-export function coefficientLine(name: string, norm: Column, maxNorm: Column): Line {
+export function coefficientLine(name: string, clip: ClipColumns): Line {
+  const { norm, maxNorm } = clip;
   const line: Line = { name, points: [], band: [], zeros: [], nonFinite: [] };
   norm.lastStep.forEach((step, at) => {
-    const max = maxNorm.last[at] ?? NaN;
-    const value = coefficient(norm.last[at] ?? NaN, max);
+    const max = isByValue(clip) ? NaN : (maxNorm.last[at] ?? NaN);
+    const value = coefficientAt(clip, at);
     const low = coefficient(norm.max[at] ?? NaN, max);
     const high = coefficient(norm.min[at] ?? NaN, max);
     line.points.push([step, Number.isFinite(value) ? value : null]);
