@@ -18,6 +18,7 @@ In reading order:
 - `non_finite`: where NaN and infinity came from: the first step at which each kind of value was broken
 - `parameters`: parameters by name and size: which are weights, which belong together; and what the optimizer does with them
 - `progress`: how far a run has come, for rules that ask whether a defect does harm
+- `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
 - `sparse`: quantities that are recorded at some steps only, beside others that are recorded at all
 - `spikes`: records far above what came just before, by robust statistics in the logarithm
 - `terms`: loss terms by name and behaviour: which are penalties, which are divergences

@@ -19,6 +19,10 @@ SQUARED = ("mse_loss",)
 """Losses whose best constant costs the variance of the targets."""
 
 
+_ROUNDS = 20
+"""A number that depends on its own logarithm settles within these."""
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A loss call beside the loss of not looking at the input.
@@ -28,7 +32,8 @@ class Baseline:
         steps: int64[T] check-ups with a value.
         value: float64[T] what the call returned.
         blind: float64[T] loss of the best constant prediction, from the batch's targets.
-        uniform: loss of guessing between all classes alike, NaN where the loss has none.
+        uniform: loss of guessing between all classes alike, for one answer; NaN where the loss has none.
+        chance: the same for all answers that the first check-up's loss adds up; `uniform` for a mean.
         classes: number of classes, 0 for other losses.
     """
 
@@ -37,13 +42,15 @@ class Baseline:
     value: Doubles
     blind: Doubles
     uniform: float
+    chance: float
     classes: int
 
 
 def baselines(run: Run) -> list[Baseline]:
     """The calls of the run whose loss of guessing is known.
 
-    Reads `CALL_VALUE` and `CALL_BASELINE`, and `CALL_OUTPUTS`, `CALL_SAMPLES` and `CALL_SUMMED` if they are there.
+    Reads `CALL_VALUE` and `CALL_BASELINE`, and `CALL_OUTPUTS`, `CALL_SAMPLES`, `CALL_SUMMED`, `CALL_IGNORED` and `CALL_MAJORITY` if
+    they are there.
     """
     value, _ = run.aligned(q.CALL_VALUE, q.CALL_BASELINE)
     return [_guess(run, name) for name in value.columns if _known(run, name).any()]
@@ -71,9 +78,42 @@ def _guess(run: Run, name: str) -> Baseline:
         blind = np.minimum(blind + np.nan_to_num((classes - 1) / (2 * samples)), max(uniform, 0))
     elif kind in SQUARED:
         blind = blind * np.nan_to_num(samples / np.maximum(samples - 1, 1), nan=1.0)
-    return Baseline(
-        name, steps, value.column(name)[rows].astype(np.float64), blind, float(uniform), classes
+    answers = _answers(run, name, float(blind[0]), classes) if summed else 1.0
+    values = value.column(name)[rows].astype(np.float64)
+    return Baseline(name, steps, values, blind, float(uniform), float(uniform) * answers, classes)
+
+
+def _answers(run: Run, name: str, summed: float, classes: int) -> float:
+    """How many answers a summed loss adds up in its first check-up, at least, if their entropies add up to `summed`.
+
+    Scores of classes may have any number of answers for each sample. The share of the most frequent class bounds their entropy, and
+    so does their number.
+    """
+    outputs, samples, ignored, majority = (
+        float(np.nan_to_num(_first(run, quantity, name)))
+        for quantity in (q.CALL_OUTPUTS, q.CALL_SAMPLES, q.CALL_IGNORED, q.CALL_MAJORITY)
     )
+    if not classes:
+        return samples * max(outputs, 1.0)
+    count = least = samples * (1 - ignored)
+    for _ in range(_ROUNDS):
+        rest = np.log(max(min(classes, count) - 1, 1.0))
+        most = (1 - majority) * rest + _yes_or_no(majority)
+        count = max(least, summed / max(most, 1e-6))
+    return count
+
+
+def _yes_or_no(share: float) -> float:
+    """Entropy of one question with this share of one answer."""
+    parts = np.array([share, 1 - share])
+    return float(-(parts * np.log(np.maximum(parts, 1e-12))).sum())
+
+
+def _first(run: Run, quantity: Quantity, name: str) -> float:
+    """The quantity's first value of this call, NaN if there is none."""
+    values = run[quantity].column(name) if quantity in run else np.empty(0)
+    known = values[np.isfinite(values)]
+    return float(known[0]) if len(known) else float("nan")
 
 
 def _of(run: Run, quantity: Quantity, steps: Steps, name: str) -> Doubles:

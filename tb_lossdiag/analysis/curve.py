@@ -9,6 +9,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Span, level, noise, spans
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.analysis.sparse import Before, in_force
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.quantities import Quantity
@@ -98,10 +99,12 @@ def curve_of(run: Run, quantity: Quantity) -> Curve:
 
 
 def needs_one_model(run: Run) -> None:
-    """Raise `NotEnough` where several models are watched: in a game, one player's loss rises and stays by design.
+    """Raise `NotEnough` where several models are watched, or an agent learns: one player's loss rises and stays by design.
 
-    Reads `STEPS`, which the rule that asks must declare.
+    Reads `STEPS`, `LOSS_TERM` and `EXTRA`, which the rule that asks must declare.
     """
+    if is_reinforcement(run):
+        raise NotEnough(Text("a loss that measures progress: an agent's grows with its rewards"))
     if q.STEPS in run and len(run[q.STEPS].columns) > 1:
         raise NotEnough(
             Text("a run of one model: the losses of several may hold each other up, as in a GAN")

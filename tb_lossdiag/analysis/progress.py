@@ -7,6 +7,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.loss_calls import calls
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import NotEnough
 from tb_lossdiag.run import Run
 
@@ -17,12 +18,12 @@ _NEWEST = 3
 
 
 def fall(run: Run) -> float | None:
-    """Share of the starting loss lost by the end; None where the loss is unknown, short, or may be negative.
+    """Share of the starting loss lost by the end; None where the loss is unknown, short, an agent's, or may be negative.
 
     The start is the first record, or the level of the first three if that is lower: a loss that leaps up and comes back has won
     nothing.
     """
-    if q.LOSS not in run:
+    if q.LOSS not in run or is_reinforcement(run):
         return None
     loss = curve_of(run, q.LOSS)
     if len(loss) < _LEAST or loss.may_be_negative or not np.isfinite(loss.level[-1]):
@@ -38,6 +39,8 @@ def broke(run: Run) -> bool:
 
 def below_baseline(run: Run) -> bool | None:
     """Whether any loss call has come below the best constant answer in its last check-ups; None where no call tells."""
+    if is_reinforcement(run):
+        return None
     try:
         ratios = [call.of(q.CALL_VALUE) / call.of(q.CALL_BASELINE) for call in calls(run)]
     except NotEnough:

@@ -92,6 +92,8 @@ class VanishingGradient:
         q.PARAMETER_ROLE,
         q.CALL_VALUE,
         q.CALL_BASELINE,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD705")
 

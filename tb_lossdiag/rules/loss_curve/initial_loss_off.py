@@ -10,8 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.calls import Baseline, baselines
+from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_wander
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
-from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
@@ -23,6 +24,9 @@ _VALUES = Text(
 )
 _BACK = Text("It was below that bound by step {step}.")
 _STAYS = Text("It is still above that bound at step {step}.")
+_NEEDS = Text(
+    "an unweighted loss call whose loss of guessing is known, and whose targets are no agent's returns"
+)
 _CLASS_ADVICE = Text("""Let the model begin undecided: a small last layer makes all classes about equally likely, so that the first loss is near {blind}.
 
 ```python
@@ -51,15 +55,15 @@ class InitialLossOff:
     Why it matters: the first steps undo a bad start instead of learning, with gradients that may be too large for the optimizer.
 
     How it decides: the loss call of the first check-up against the loss of not looking at the input. For C classes that is
-    ln C (ln 2 for yes or no), and the value is off from `max_classes` times that; for other losses it is that of the best
+    ln C (ln 2 for yes or no), for each answer that a sum adds up, and the value is off from `max_classes` times that (`max_scaled` where
+    something scaled the scores after the last layer, as it does with cosines); for other losses it is that of the best
     constant prediction, such as the variance of the targets, and the value is off from `max_values` times that. An information
     if the loss is below the bound again within the first `patience` of the run's steps, in a check-up or in the records of the loss or
     of a term that have the same value there (within `same`). Dimensionless.
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
-    Guards against: classes of unequal frequency and small batches (ln C is the largest of their entropies); weighted losses
-    (not judged); resumed runs, whose loss begins low.
+    Guards against: classes of unequal frequency and small batches (ln C is the largest of their entropies); weighted losses and returns of reinforcement learning (not judged); resumed runs, whose loss begins low.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "unstable initial loss"; Karpathy 2019, A Recipe for Training
     Neural Networks ("verify loss at init").
@@ -75,13 +79,21 @@ class InitialLossOff:
         q.CALL_SAMPLES,
         q.CALL_SUMMED,
         q.CALL_WEIGHTED,
+        q.CALL_IGNORED,
+        q.CALL_MAJORITY,
+        q.CALL_SOURCE,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
         q.LOSS,
         q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: value over ln C, 1; logits of a usual initialisation add a tenth to a half
     max_classes: float = 2.0
+    #: value over ln C where the scores were scaled after the last layer, 1; cosines times 64 with a margin begin at twenty
+    max_scaled: float = 25.0
     #: value over that of the best constant, 1; an output near 0 for targets whose mean is three of their deviations off
     max_values: float = 10.0
     #: share of the steps, 1; a start that is repaired within a tenth of the training costs little
@@ -93,21 +105,27 @@ class InitialLossOff:
         """Yield a finding per loss call that began too high."""
         judged = [guess for guess in baselines(run) if self._judged(run, guess)]
         if not judged:
-            raise NotEnough(Text("an unweighted loss call whose loss of guessing is known"))
+            raise NotEnough(_NEEDS)
         for guess in judged:
-            summed = q.CALL_SUMMED in run and bool(
-                np.any(run[q.CALL_SUMMED].column(guess.column) == 1)
-            )
-            chance = np.isfinite(guess.uniform) and not summed
-            blind = guess.uniform if chance else float(guess.blind[0])
-            bound = blind * (self.max_classes if np.isfinite(guess.uniform) else self.max_values)
+            chance = np.isfinite(guess.chance)
+            blind = guess.chance if chance else float(guess.blind[0])
+            bound = blind * self._most(run, guess)
             if guess.value[0] >= bound:
                 yield self._finding(run, guess, (blind, bound))
 
     def _judged(self, run: Run, guess: Baseline) -> bool:
-        if q.CALL_WEIGHTED not in run:
-            return True
-        return not np.any(run[q.CALL_WEIGHTED].column(guess.column) == 1)
+        if _ever(run, q.CALL_WEIGHTED, guess.column, 1):
+            return False
+        # What an agent's value is compared with is no data set: it grows with the agent.
+        agent = is_reinforcement(run) or targets_wander(run, guess.column)
+        return np.isfinite(guess.uniform) or not agent
+
+    def _most(self, run: Run, guess: Baseline) -> float:
+        """How many times the loss of guessing the first loss may be."""
+        if not np.isfinite(guess.chance):
+            return self.max_values
+        scaled = guess.classes and _ever(run, q.CALL_SOURCE, guess.column, Source.OTHER)
+        return self.max_scaled if scaled else self.max_classes
 
     def _finding(self, run: Run, guess: Baseline, costs: tuple[float, float]) -> Finding:
         blind, bound = costs
@@ -151,6 +169,11 @@ class InitialLossOff:
         if len(recorded) != len(called) or len(called) < 2:  # noqa: PLR2004  (one may agree by chance)
             return False
         return bool((np.abs(recorded - called) <= self.same * np.abs(called)).all())
+
+
+def _ever(run: Run, quantity: Quantity, call: str, value: float) -> bool:
+    """Whether a fact of this call was ever this."""
+    return quantity in run and bool((run[quantity].column(call) == value).any())
 
 
 def _last(run: Run, guess: Baseline) -> int:

@@ -79,6 +79,8 @@ class LossDivergence:
         q.INPUT_STD,
         q.CALL_VALUE,
         q.CALL_BASELINE,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105")
 

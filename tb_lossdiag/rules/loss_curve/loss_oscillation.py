@@ -90,6 +90,8 @@ class LossOscillation:
         q.MOMENTUM,
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 

@@ -96,6 +96,7 @@ class LossSpike:
         q.GRADIENT_NORM,
         q.CLIP_GLOBAL_NORM,
         q.STEPS,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
 

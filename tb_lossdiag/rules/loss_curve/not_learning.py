@@ -84,6 +84,8 @@ class NotLearning:
         q.CALL_SUMMED,
         q.STEPS,
         q.VALIDATION_LOSS,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 

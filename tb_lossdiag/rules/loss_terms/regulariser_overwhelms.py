@@ -83,6 +83,7 @@ class RegulariserOverwhelms:
         q.GRADIENT_NORM,
         q.CALL_VALUE,
         q.CALL_BASELINE,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD401", "LD402")
 

@@ -80,6 +80,8 @@ class MseForClassification:
         q.CALL_BASELINE,
         q.LOSS,
         q.LOSS_NONFINITE,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD602")
 

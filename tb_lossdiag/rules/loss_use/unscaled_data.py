@@ -88,6 +88,8 @@ class UnscaledData:
         q.MODULE_LAST,
         q.LOSS,
         q.LOSS_NONFINITE,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD202", "LD203", "LD205", "LD301", "LD508",

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.modules import last_span, needs_check_ups, there
+from tb_lossdiag.analysis.modules import last_span, layout, needs_check_ups, there
 from tb_lossdiag.analysis.parameters import listed, rate
 from tb_lossdiag.analysis.progress import has_learned
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
-from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
 
@@ -51,7 +51,8 @@ class DeadRelu:
     What to try first: a lower learning rate and scaled inputs, then an activation that lets a little through.
 
     Guards against: sparsity (units that are zero for most samples): the share that chance alone makes zero for all of them, zero
-    share to the power of the batch size, is taken off; deep networks at the start, where half of the units are one-sided; layers that
+    share to the power of the batch size, is taken off, and so are the zeros of a dropout before the layer; batches of fewer than
+    `min_samples` (not evaluated); deep networks at the start, where half of the units are one-sided; layers that
     recover.
 
     References: Lu et al. 2020, "Dying ReLU and initialization" (arXiv 1903.06733); Maas et al. 2013 (leaky ReLU); own measurements on
@@ -68,9 +69,14 @@ class DeadRelu:
         q.CALL_BASELINE,
         q.ZERO_SHARE,
         q.BATCH_SIZE,
+        q.MODULE_KIND,
+        q.MODULE_FED_BY,
+        q.MODULE_LAST,
         q.LEARNING_RATE,
         q.LOSS,
         q.LOSS_NONFINITE,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
@@ -82,6 +88,8 @@ class DeadRelu:
     min_fatal: float = 0.9
     #: check-ups in a row; a batch of one kind of sample leaves more units unused than usual
     min_checks: int = 3
+    #: samples of a check-up's batch; below, what is 0 for all of them is easily alive for others
+    min_samples: int = 8
     #: share of the starting loss, 1; a run that got that far has units enough
     min_learned: float = 0.8
 
@@ -89,7 +97,13 @@ class DeadRelu:
         """Yield one finding that names all layers of dead units."""
         table = run[q.DEAD_SHARE]
         needs_check_ups(table, self.min_checks)
-        dead = _beyond_chance(run)
+        dead = self._judged(_beyond_chance(run), _batch(run))
+        if there(dead).sum(axis=0).max(initial=0) < self.min_checks:
+            raise NotEnough(
+                Text("at least {checks} check-ups of batches of {samples} samples").format(
+                    checks=self.min_checks, samples=self.min_samples
+                )
+            )
         found: dict[str, tuple[int, int, float, int]] = {}
         for index, name in enumerate(table.columns):
             values = dead[:, index]
@@ -100,6 +114,11 @@ class DeadRelu:
                 found[name] = int(steps[0]), int(steps[-1]), share, span.size
         if found:
             yield self._finding(run, found)
+
+    def _judged(self, dead: Floats, size: Floats) -> Floats:
+        """Without the check-ups of a few samples: a unit that is 0 for one of them may well be there for others."""
+        judged: Floats = np.where(size < self.min_samples, np.float32(np.nan), dead)
+        return judged
 
     def _finding(self, run: Run, found: dict[str, tuple[int, int, float, int]]) -> Finding:
         worst = max(found, key=lambda name: (found[name][2], name))
@@ -125,14 +144,37 @@ class DeadRelu:
         return Finding(self.code, severity, subject, evidence, message, advice, numbers)
 
 
+def _batch(run: Run) -> Floats:
+    """float32[T, 1]: samples of each check-up, NaN where unknown."""
+    steps = run[q.DEAD_SHARE].steps
+    if q.BATCH_SIZE not in run:
+        return np.full((len(steps), 1), np.nan, np.float32)
+    size: Floats = np.fmin.reduce(run[q.BATCH_SIZE].at(steps), axis=1)[:, None]
+    return size
+
+
 def _beyond_chance(run: Run) -> Floats:
-    """float32[T, C]: dead share, less what sparse units give by chance in a batch of that size."""
+    """float32[T, C]: dead share, less what sparse units give by chance in a batch of that size, and less what a dropout dropped."""
     table = run[q.DEAD_SHARE]
     if q.ZERO_SHARE not in run or q.BATCH_SIZE not in run:
         return table.values
     zero = run[q.ZERO_SHARE].at(table.steps, table.columns)
-    size = np.fmin.reduce(run[q.BATCH_SIZE].at(table.steps), axis=1)[:, None]
+    size = _batch(run)
     alive = np.clip((zero - table.values) / np.maximum(1 - table.values, 1e-6), 0, 1)
     chance = np.nan_to_num(alive ** np.maximum(size, 1), nan=0.0)
     beyond: Floats = ((table.values - chance) / np.maximum(1 - chance, 1e-6)).astype(np.float32)
-    return beyond
+    dropped = _dropped(run)
+    kept: Floats = ((beyond - dropped) / np.maximum(1 - dropped, 1e-6)).astype(np.float32)
+    return kept
+
+
+def _dropped(run: Run) -> Floats:
+    """float32[T, C]: zeros in what a dropout hands to each layer: it may leave out the same units of all samples."""
+    table, none = run[q.DEAD_SHARE], np.zeros((), np.float32)
+    if q.MODULE_KIND not in run or q.MODULE_FED_BY not in run:
+        return np.broadcast_to(none, table.values.shape)
+    modules = layout(run)
+    fed = [modules.source(name, (Kind.RESHAPE,)) for name in table.columns]
+    zeros = run[q.ZERO_SHARE].at(table.steps, [name or "" for name in fed])
+    by_dropout = [name is not None and modules.kind(name) is Kind.DROPOUT for name in fed]
+    return np.where(by_dropout, np.nan_to_num(zeros), none)

@@ -21,7 +21,7 @@ _MESSAGE = Text(
     "{share}% of the outputs of {names} lie in the flat part of the function in {checks} check-ups{since}."
 )
 _BEGINNING = Text(", from the first one on")
-_LATER = Text(" up to the end, and the loss has not fallen")
+_LATER = Text(" up to the end, in a run that has not learned")
 _SOFTMAX = Text(
     "{names}: softmax between layers, {count} in all. Its outputs compete for a sum of 1, so a layer of many units passes on numbers near 0 and hardly any gradient."
 )
@@ -78,6 +78,8 @@ class SaturatedActivation:
         q.CALL_BASELINE,
         q.LOSS,
         q.LOSS_NONFINITE,
+        q.LOSS_TERM,
+        q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from made.changes import head, with_loss, without
+from made.changes import changed, head, with_loss, without
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.analysis.progress import below_baseline, broke, fall, has_learned
-from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.quantities import EXTRA, LOSS
 from tb_lossdiag.run import Run
 
 RUN = healthy_run(1)
@@ -31,6 +31,13 @@ def test_unknown_where_shares_mean_nothing() -> None:
     assert fall(with_loss(RUN, np.linspace(1, -1, 200))) is None
     assert fall(head(losing(0.5), 9)) is None
     assert fall(without(RUN, LOSS)) is None
+
+
+def test_an_agents_loss_tells_nothing() -> None:
+    agent = changed(losing(0.6), EXTRA, 1.0, ("reward",))
+    assert fall(agent) is None
+    assert has_learned(agent, 0.5) is None
+    assert below_baseline(agent) is None
 
 
 def test_learning_needs_the_fall_a_constant_answer_beaten_and_no_break() -> None:

@@ -10,12 +10,19 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
+    CALL_MAJORITY,
     CALL_OUTPUTS,
+    CALL_SAMPLES,
+    CALL_SOURCE,
     CALL_SUMMED,
+    CALL_TARGET_MEAN,
+    CALL_TARGET_STD,
     CALL_VALUE,
     CALL_WEIGHTED,
+    EXTRA,
     LOSS,
     Quantity,
+    Source,
 )
 from tb_lossdiag.rules.loss_curve.initial_loss_off import InitialLossOff
 from tb_lossdiag.run import Run
@@ -89,6 +96,48 @@ def test_a_sum_over_the_batch_is_compared_with_a_sum() -> None:
     run = changed(with_first_call(RUN, 64 * 2.3, 64.0), CALL_BASELINE, np.full(SEEN, 64 * 2.2))
     assert findings(RULE, run)
     assert not findings(RULE, changed(run, CALL_SUMMED, np.ones(SEEN)))
+
+
+def test_a_sum_is_compared_with_the_guess_for_each_of_its_answers() -> None:
+    """256 tokens of a vocabulary of 50,000: their own entropy is at most ln 256, half of what guessing costs."""
+    tokens, words = 256, np.log(50_000)
+    facts = {CALL_SUMMED: 1, CALL_OUTPUTS: 50_000, CALL_MAJORITY: 0.05, CALL_BASELINE: tokens * 5.0}
+    summed = with_first_call(RUN, tokens * words, tokens * 4.0)
+    for quantity, value in facts.items():
+        summed = changed(summed, quantity, np.full(SEEN, float(value)))
+    for samples in (1, 4, tokens):  # scores of one sample may have many answers
+        run = changed(summed, CALL_SAMPLES, np.full(SEEN, float(samples)))
+        assert not findings(RULE, run)
+        assert findings(RULE, with_first_call(run, 2.6 * tokens * words))
+
+
+def test_a_sum_of_yes_or_no_is_compared_with_ln_2_each() -> None:
+    """Pixels that are nearly all dark: their own entropy is a fifth of a coin's."""
+    run = as_call(
+        changed(RUN, CALL_BASELINE, np.full(SEEN, 64 * 784 * 0.14)), "binary_cross_entropy"
+    )
+    run = changed(changed(run, CALL_SUMMED, np.ones(SEEN)), CALL_OUTPUTS, np.full(SEEN, 784.0))
+    assert not findings(RULE, with_first_call(run, 64 * 784 * 0.7))
+    assert findings(RULE, with_first_call(run, 64 * 784 * 1.4))
+
+
+def test_scores_that_were_scaled_after_the_last_layer_begin_higher() -> None:
+    """Cosines times 30 with a margin begin at 17, and are meant to."""
+    source = np.full(SEEN, float(Source.OTHER))
+    assert not findings(RULE, changed(with_first_call(RUN, 24.5 * np.log(10)), CALL_SOURCE, source))
+    assert findings(RULE, changed(with_first_call(RUN, 25.5 * np.log(10)), CALL_SOURCE, source))
+
+
+def test_an_agents_returns_are_not_judged() -> None:
+    """The value's targets grow with the agent."""
+    far = regression(11.0)
+    reward = changed(far, EXTRA, 1.0, ("reward",))
+    assert outcome(RULE, reward).verdict is Verdict.NOT_EVALUATED
+    means = changed(far, CALL_TARGET_MEAN, np.linspace(5, 50, SEEN))
+    assert (
+        outcome(RULE, changed(means, CALL_TARGET_STD, np.ones(SEEN))).verdict
+        is Verdict.NOT_EVALUATED
+    )
 
 
 def test_an_imbalanced_yes_or_no_begins_at_ln_2() -> None:

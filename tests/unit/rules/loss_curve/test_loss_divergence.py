@@ -8,7 +8,7 @@ from made.changes import changed, head, optimized_by, with_divergence, with_loss
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_VALUE, INPUT_STD, LOSS, STEPS
+from tb_lossdiag.quantities import CALL_VALUE, EXTRA, INPUT_STD, LOSS, STEPS
 from tb_lossdiag.rules.loss_curve.loss_divergence import LossDivergence
 from tb_lossdiag.testing import outcome
 
@@ -98,4 +98,6 @@ def test_not_evaluated_on_losses_below_zero_or_short_runs() -> None:
     assert outcome(RULE, head(healthy_run(0), 29)).verdict is Verdict.NOT_EVALUATED
     two = changed(with_divergence(healthy_run(0), 100), STEPS, np.ones((200, 2)), ("g", "d"))
     assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
+    agent = changed(with_divergence(healthy_run(0), 100), EXTRA, 1.0, ("episode_reward",))
+    assert outcome(RULE, agent).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(healthy_run(0), LOSS)).missing == (LOSS.name,)

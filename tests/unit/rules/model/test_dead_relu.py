@@ -5,13 +5,13 @@ import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
-from made.changes import stuck, with_loss, without
+from made.changes import changed, stuck, with_loss, without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import DEAD_SHARE, LEARNING_RATE, LOSS, Kind
+from tb_lossdiag.quantities import BATCH_SIZE, DEAD_SHARE, LEARNING_RATE, LOSS, Kind
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -78,6 +78,23 @@ def test_sparse_units_in_a_small_batch_are_not_this() -> None:
     assert not findings(RULE, with_modules(STUCK, KINDS, dead_share=shares, zero_share=zeros))
     zeros[:, 1] = 0.75 + 0.25 * 0.5
     assert findings(RULE, with_modules(STUCK, KINDS, dead_share=shares, zero_share=zeros))
+
+
+def test_batches_of_a_few_samples_are_not_judged() -> None:
+    """A unit that is 0 for one sample is easily alive for the next."""
+    seven = changed(dead(0.95), BATCH_SIZE, 7.0)
+    assert outcome(RULE, seven).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, changed(dead(0.95), BATCH_SIZE, 8.0))
+
+
+def test_what_a_dropout_before_the_layer_left_out_is_not_dead() -> None:
+    """A dropout that leaves out the same 80 % of the units of every sample."""
+    kinds = {"0": Kind.LINEAR, "1": Kind.DROPOUT, "2": Kind.RELU, "3": Kind.LINEAR}
+    shares, zeros = np.full((2, len(AT), 4), np.nan)
+    zeros[:, 1], shares[:, 2], zeros[:, 2] = 0.8, 0.85, 0.9
+    assert not findings(RULE, with_modules(STUCK, kinds, dead_share=shares, zero_share=zeros))
+    shares[:, 2], zeros[:, 2] = 0.95, 0.96
+    assert findings(RULE, with_modules(STUCK, kinds, dead_share=shares, zero_share=zeros))
 
 
 def test_evidence_is_the_stretch_up_to_the_end() -> None:

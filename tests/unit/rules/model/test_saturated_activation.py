@@ -43,7 +43,7 @@ def test_fires_when_saturated_from_the_beginning() -> None:
 
 def test_fires_when_it_saturates_and_nothing_is_learned() -> None:
     finding = the_finding(RULE, saturated(np.where(CHECKS < 3, 0.0, 0.9)))
-    assert "the loss has not fallen" in finding.message.en
+    assert "in a run that has not learned" in finding.message.en
 
 
 def test_saturation_that_learning_brought_about_is_healthy() -> None:

@@ -226,6 +226,21 @@ def test_pos_weight_counts_as_weighted() -> None:
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+def test_what_has_a_gradient_is_the_prediction_whatever_the_order(name: str) -> None:
+    """`mse_loss(returns, values)`, as many programs write it."""
+    values, returns = _scores(50, 2), _scores(50, 2, seed=1).detach() + 5
+    loss = getattr(functional, name)
+    usual, turned = _seen(lambda: loss(values, returns)), _seen(lambda: loss(returns, values))
+    assert turned == pytest.approx(usual, nan_ok=True)
+    assert turned["call_target_mean"] == pytest.approx(float(returns.mean()))
+
+
+def test_two_arguments_with_gradients_stay_as_they_are() -> None:
+    first, second = _scores(50), _scores(50, seed=1) + 5
+    assert _seen(lambda: functional.mse_loss(first, second))["call_target_mean"] > 3
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
 def test_regression(name: str) -> None:
     predicted = _scores(500, 2)
     target = _scores(500, 2, seed=1).detach() * 2 + 1

@@ -1,0 +1,52 @@
+"""Whether a training is reinforcement learning, whose losses measure no progress: the targets are what the model itself brings about."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import median
+from tb_lossdiag.run import Run
+
+_AGENT = re.compile(r"(?<![a-z])(?:policy|actor|critic|surrogate|advantages?|pg)(?![a-z])")
+"""Terms of a loss that only an agent has."""
+_PAIRS = (
+    re.compile(r"(?<![a-z])(?:values?|q|td)(?![a-z])"),
+    re.compile(r"(?<![a-z])entropy(?![a-z])"),
+)
+"""Terms that others have too, but not both."""
+_REWARD = re.compile(
+    r"(?<![a-z])(?:rewards?|episodic|episode|ep)(?![a-z])|(?<![a-z])returns?(?![a-z])"
+)
+_WANDERS = 3.0
+"""How far the mean of the targets moves over their own standard deviation; batches of one set of data stay within a fraction."""
+
+
+def is_reinforcement(run: Run) -> bool:
+    """Whether its terms or its own values are named as an agent's. Reads `LOSS_TERM` and `EXTRA` if they are there."""
+    terms, own = (_names(run, quantity) for quantity in (q.LOSS_TERM, q.EXTRA))
+    both = all(any(pattern.search(name) for name in terms) for pattern in _PAIRS)
+    rewarded = any(_REWARD.search(name) for name in own)
+    return both or rewarded or any(_AGENT.search(name) for name in terms)
+
+
+def _names(run: Run, quantity: q.Quantity) -> list[str]:
+    columns = run[quantity].columns if quantity in run else ()
+    return [name.lower().replace("_", " ") for name in columns]
+
+
+def targets_wander(run: Run, call: str) -> bool:
+    """Whether a call's targets move away from where they were, as returns do that grow with the agent's skill.
+
+    Reads `CALL_TARGET_MEAN` and `CALL_TARGET_STD` if they are there.
+    """
+    if q.CALL_TARGET_MEAN not in run or q.CALL_TARGET_STD not in run:
+        return False
+    means, spreads = (run[each].column(call) for each in (q.CALL_TARGET_MEAN, q.CALL_TARGET_STD))
+    known = np.isfinite(means) & np.isfinite(spreads)
+    if known.sum() < 3:  # noqa: PLR2004  (two may differ by chance)
+        return False
+    moved = abs(float(means[known][-1]) - float(means[known][0]))
+    return moved > _WANDERS * float(median(spreads[known]))

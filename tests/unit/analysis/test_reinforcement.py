@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from made.changes import changed
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_wander
+from tb_lossdiag.quantities import EXTRA, LOSS_TERM
+from tb_lossdiag.run import Run
+
+RUN = healthy_run(1)
+
+
+def terms(*names: str) -> Run:
+    return changed(RUN, LOSS_TERM, RUN[LOSS_TERM].values, names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("policy_loss", "x"), ("actor", "x"), ("value", "entropy"), ("loss/critic", "x"), ("pg", "v")],
+)
+def test_terms_that_only_an_agent_has(names: tuple[str, str]) -> None:
+    assert is_reinforcement(terms(*names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("main", "aux"),
+        ("entropy", "data"),
+        ("value", "data"),
+        ("factor", "policyholder"),
+        ("pgd", "nq"),
+    ],
+)
+def test_terms_that_others_have_as_well(names: tuple[str, str]) -> None:
+    assert not is_reinforcement(terms(*names))
+
+
+@pytest.mark.parametrize(
+    ("name", "agent"),
+    [("reward", True), ("episode_return", True), ("epoch", False), ("forward", False)],
+)
+def test_own_values(name: str, agent: bool) -> None:
+    assert is_reinforcement(changed(RUN, EXTRA, RUN[EXTRA].values, (name,))) is agent
+
+
+def test_targets_that_move_away_from_where_they_were() -> None:
+    run = with_call(RUN, "mse_loss", target_std=1.0, target_mean=0.0)
+    assert not targets_wander(run, "mse_loss")
+    drift = np.linspace(0, 1, len(run.tables["call_target_mean"]))
+    assert not targets_wander(
+        with_call(RUN, "mse_loss", target_std=1.0, target_mean=2.9 * drift), "mse_loss"
+    )
+    assert targets_wander(
+        with_call(RUN, "mse_loss", target_std=1.0, target_mean=3.1 * drift), "mse_loss"
+    )
