@@ -4,6 +4,7 @@
 - `sick_runs`: the sick run of each rule
 - `snippets`: runs the code that an advice shows
 - `check_up_driver`: a check-up, driven from an optimizer's hooks
+- `emitted`: what a journal or a recorder emits, as a reader sees it
 - `tiny_trainings`: a few steps of a small model, recorded
 - `watchable_loop`: a training loop that runs with and without being watched
 - `training_loops`: such loops of many kinds

@@ -65,6 +65,19 @@ def test_a_lasting_difference_is_found_where_it_begins(seed: int, at: int) -> No
     assert found.b > found.a
 
 
+def apart(seed: int, errors: float) -> bool:
+    """Whether levels count as different that are so many standard errors of their median apart."""
+    rng, records, width, sd = np.random.default_rng(seed), 200, 10, 0.1
+    a, b = 1 + sd * rng.standard_normal((2, records))
+    shift = errors * 1.25 * sd * np.sqrt(2 / width)
+    return the(partings(loss(a), loss(b + shift)), "loss").parts_at is not None
+
+
+def test_levels_part_at_about_four_standard_errors() -> None:
+    assert sum(apart(seed, 2.0) for seed in range(100)) <= 3
+    assert sum(apart(seed, 4.0) for seed in range(100)) >= 85
+
+
 def test_a_run_that_becomes_nan_parts_at_once() -> None:
     a = noisy(0)
     b = a.copy()

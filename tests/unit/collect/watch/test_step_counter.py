@@ -77,6 +77,22 @@ def test_a_training_may_go_back() -> None:
     assert counter.take() == 6
 
 
+def test_one_that_goes_back_after_several_steps_of_a_name_leaves_them_their_numbers() -> None:
+    counter = StepCounter()
+    counter.name(8, fresh=True)
+    assert [counter.take() for _ in range(3)] == [8, 9, 10]
+    assert counter.name(5, fresh=True) is None
+    assert [counter.take() for _ in range(2)] == [5, 6]
+
+
+def test_a_number_given_twice_has_the_steps_between() -> None:
+    counter = StepCounter()
+    counter.name(8, fresh=True)
+    assert [counter.take() for _ in range(3)] == [8, 9, 10]
+    assert counter.name(8, fresh=True) == Rename(3, 8)
+    assert [counter.take() for _ in range(2)] == [8, 8]
+
+
 def test_steps_go_on_from_what_the_folder_holds() -> None:
     counter = StepCounter(64)
     assert counter.coming == 64
