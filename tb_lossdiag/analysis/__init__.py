@@ -22,6 +22,7 @@ In reading order:
 - `sparse`: quantities that are recorded at some steps only, beside others that are recorded at all
 - `spikes`: records far above what came just before, by robust statistics in the logarithm
 - `terms`: loss terms by name and behaviour: which are penalties, which are divergences
+- `trend`: whether few values rise or fall as a whole, whatever their scale and their outliers
 - `trouble`: whether a loss goes wrong in a way that steps of the wrong size explain
 - `updates`: how far a step moves the weights: exactly where that was recorded
 - `weight_decay`: how hard weight decay pulls, and what it leaves of the weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,12 +12,16 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Span, noise, spans
+from tb_lossdiag.analysis.trend import rising
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The validation loss was best at step {best_step} ({best}) and is {end} at step {last}, {percent}% above, while the training loss fell from {train_then} to {train_now}."
+)
+_NEVER = Text(
+    "The validation loss has never come below its first value ({best} at step {best_step}) for long and is {end} at step {last}, while the training loss fell from {train_then} to {train_now}: nothing of what was learned since carries over."
 )
 _ADVICE = Text("""Keep the parameters of step {best_step}: nothing after it generalised better. Then, in this order:
 
@@ -40,15 +45,18 @@ class Overfitting:
     Why it matters: every further step makes the model worse on data it hasn't seen; the best one lies behind.
 
     How it decides: level = median of 3 validation records. Since its minimum it has been at least `min_rise` above it for
-    `min_records` records in a row up to the end, more than twice its noise, while the level of the training loss fell by more
-    than `min_train_fall`. Unit: that of the loss.
+    `min_records` records in a row up to the end, more than twice its noise (four times where the records since then do not rise as a
+    whole), while the level of the training loss fell by more than `min_train_fall`. Or it has risen for half of the run, by
+    `min_slow_rise`, as a trend of `min_trend` standard deviations, while the training loss fell by `min_learned`. Or the
+    validation loss began no lower than the training did, and has won certainly less than `max_won` since, without a trend, while the training
+    loss lost `min_learned`. Unit: that of the loss.
 
     What to try first: keep the checkpoint of the best step, then more data, regularisation, a smaller model.
 
-    Guards against: a noisy validation point; a rise that is small beside what was won since the start; a divergence, where the
-    training loss rises too; losses below zero (not evaluated).
+    Guards against: a noisy validation point, a noisy first one; a model that had learned before its first validation; a rise that
+    is small beside what was won since the start; a divergence, where the training loss rises too; losses below zero (not evaluated).
 
-    References: Prechelt 1998, Early Stopping, But When?; Goodfellow, Bengio and Courville 2016, Deep Learning, section 7.8.
+    References: Prechelt 1998, Early Stopping, But When?; Mann 1945, Nonparametric Tests Against Trend; Goodfellow, Bengio and Courville 2016, Deep Learning, section 7.8.
     """
 
     code: ClassVar[str] = "LD107"
@@ -67,37 +75,80 @@ class Overfitting:
     min_train_fall: float = 0.02
     #: share of the fall since the start, 1; a smaller rise doesn't matter to anybody
     min_share: float = 0.02
+    #: relative to the best level, 1; Prechelt's smallest
+    min_slow_rise: float = 0.05
+    #: standard deviations of Mann and Kendall's statistic; ten records in strict order have 3.9
+    min_trend: float = 2.5
+    #: relative to the training loss at the best step or the first validation, 1; it must be at work, not at its end
+    min_learned: float = 0.25
+    #: relative to the first validation loss, 1; who has won more has learned something that carries over
+    max_won: float = 0.1
+    #: first validation loss over the loss that the training began with, 1, and its inverse; more is another scale, less has learned
+    max_first: float = 1.5
     #: validation records of the whole run; fewer show no turn
     min_run: int = 6
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield one finding if validation turned and training did not."""
+        """Yield one finding if validation turned, or never moved, and training did."""
         validation, train = curve_of(run, q.VALIDATION_LOSS), curve_of(run, q.LOSS)
         for loss, least in ((validation, self.min_run), (train, self.min_run)):
             loss.needs_positive()
             loss.needs(least)
-        turn = self._turn(validation)
-        if turn is not None:
-            best, span = turn
-            then, now = _level_at(train, validation.steps[best]), float(train.level[-1])
-            if now < (1 - self.min_train_fall) * then:
-                yield self._finding(validation, best, span, (then, now))
+        best = int(np.argmin(validation.level))
+        then, now = _level_at(train, validation.steps[best]), float(train.level[-1])
+        turn = self._turn(validation, best)
+        if turn is not None and now < (1 - self.min_train_fall) * then:
+            yield self._finding(_MESSAGE, validation, (best, turn), (then, now))
+        elif now < (1 - self.min_learned) * then and self._climbs(validation, best):
+            span = Span(best + 1, len(validation) - 1)
+            yield self._finding(_MESSAGE, validation, (best, span), (then, now))
+        elif self._never_moved(validation, train):
+            span = Span(0, len(validation) - 1)
+            then = _level_at(train, validation.steps[0])
+            yield self._finding(_NEVER, validation, (0, span), (then, now))
 
-    def _turn(self, loss: Curve) -> tuple[int, Span] | None:
-        """Record of the best level, and the records above it up to the end."""
-        best = int(np.argmin(loss.level))
-        least = float(loss.level[best])
+    def _turn(self, loss: Curve, best: int) -> Span | None:
+        """The records far above the best level up to the end."""
+        least, since = float(loss.level[best]), loss.values[best:]
+        apart = noise(since if len(since) >= self.min_run else loss.values)
+        trend = rising(since) >= self.min_trend
         rise = max(
             self.min_rise * least,
-            2 * noise(loss.values),
+            (2 if trend else 4) * apart,
             self.min_share * (float(loss.values[0]) - least),
         )
         above = spans(
             (loss.level >= least + rise) & (np.arange(len(loss)) > best), self.min_records
         )
-        return (best, above[-1]) if above and above[-1].last == len(loss) - 1 else None
+        return above[-1] if above and above[-1].last == len(loss) - 1 else None
 
-    def _finding(self, loss: Curve, best: int, span: Span, train: tuple[float, float]) -> Finding:
+    def _climbs(self, loss: Curve, best: int) -> bool:
+        """Whether it has risen for half of the run, little but surely."""
+        if 2 * best > len(loss) or loss.values[0] - loss.level[-1] > self._worth(loss, best):
+            return False
+        slow = loss.level[-1] >= (1 + self.min_slow_rise) * loss.level[best]
+        return bool(slow) and rising(loss.values[best:]) >= self.min_trend
+
+    def _worth(self, loss: Curve, best: int) -> float:
+        """What may have been won since the start that a slow rise still matters beside."""
+        return float(loss.level[-1] - loss.level[best]) / self.min_share
+
+    def _never_moved(self, loss: Curve, train: Curve) -> bool:
+        """Whether the validation loss is where it began, which is where the training began, though the training loss fell."""
+        first, late = float(loss.values[0]), loss.values[len(loss) // 2 :]
+        began = max(float(train.values[0]), train.start, 1e-30)
+        unlearned = 1 / self.max_first < first / began < self.max_first
+        then = _level_at(train, loss.steps[0])
+        at_work = train.level[-1] <= (1 - self.min_learned) * then
+        if not unlearned or not at_work or rising(loss.values) <= -self.min_trend:
+            return False
+        error = noise(loss.values) * math.sqrt(1 + 1.57 / len(late))
+        return first - float(np.median(late)) + 2 * error <= self.max_won * first
+
+    def _finding(
+        self, text: Text, loss: Curve, seen: tuple[int, Span], train: tuple[float, float]
+    ) -> Finding:
+        best, span = seen
         least, end = float(loss.level[best]), float(loss.level[-1])
         best_step = int(
             loss.steps[max(best - 2, 0) : best + 1][
@@ -105,7 +156,7 @@ class Overfitting:
             ]
         )
         ends = span.ends(loss.steps)
-        message = _MESSAGE.format(
+        message = text.format(
             best_step=str(best_step),
             best=short_number(least),
             end=short_number(end),

@@ -6,6 +6,7 @@ import pytest
 from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, with_loss, without
 from made.healthy import healthy_run
+from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS
@@ -78,3 +79,33 @@ def test_not_evaluated_on_another_scale_or_below_zero() -> None:
     assert outcome(RULE, summed).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, with_loss(RUN, np.linspace(1, -1, 200))).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(RUN, LOSS)).missing == (LOSS.name,)
+
+
+TRAIN = np.r_[np.full(10, 2.3), np.geomspace(2.3, 0.2, 190)]
+
+
+def test_a_gap_from_the_first_validation_on() -> None:
+    """It comes when the training has won something already, and what was won is not there."""
+    finding = the_finding(RULE, log(TRAIN, np.full(10, 2.3)))
+    assert finding.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("level", [5.0, 148.0, 1e5])
+def test_the_grosser_the_louder(level: float) -> None:
+    """Running statistics that are off: worse than an untrained model, and unmoved by what is learned."""
+    finding = the_finding(RULE, log(TRAIN, noisy(np.full(10, level), 0.2)))
+    assert finding.severity is Severity.WARNING
+    assert "untrained" in finding.message.en
+
+
+@pytest.mark.parametrize("factor", [8, 64, 1000])
+def test_a_sum_beside_a_mean_follows_the_training_and_is_not_judged(factor: int) -> None:
+    summed = factor * TRAIN[19::20] * 1.1
+    assert outcome(RULE, log(TRAIN, summed)).verdict is Verdict.NOT_EVALUATED
+    floor = factor * np.maximum(TRAIN[19::20], 0.6)
+    assert outcome(RULE, log(TRAIN, floor)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_another_scale_beside_a_training_that_stands_still_is_not_judged() -> None:
+    still = np.r_[np.linspace(2.3, 0.5, 10), np.full(190, 0.5)]
+    assert outcome(RULE, log(still, np.full(10, 20.0))).verdict is Verdict.NOT_EVALUATED

@@ -6,6 +6,7 @@ import pytest
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, with_loss, with_overfitting, without
 from made.healthy import healthy_run
+from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import VALIDATION_LOSS
 from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
@@ -30,8 +31,10 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 
 def test_clear_just_below_the_rise() -> None:
-    assert not findings(RULE, with_overfitting(healthy_run(0), 8, rise=0.12))
-    assert findings(RULE, with_overfitting(healthy_run(0), 8, rise=0.25))
+    assert not findings(RULE, with_overfitting(healthy_run(0), 10, rise=0.1))
+    assert findings(RULE, with_overfitting(healthy_run(0), 10, rise=0.25))
+    assert not findings(RULE, with_overfitting(healthy_run(0), 8, rise=0.04))
+    assert findings(RULE, with_overfitting(healthy_run(0), 8, rise=0.08))
 
 
 def test_clear_on_one_noisy_point() -> None:
@@ -59,3 +62,50 @@ def test_not_evaluated_without_validation_or_below_zero() -> None:
     assert missing.missing == (VALIDATION_LOSS.name,)
     negative = changed(healthy_run(0), VALIDATION_LOSS, -np.ones(20))
     assert outcome(RULE, negative).verdict is Verdict.NOT_EVALUATED
+
+
+FALLING = np.geomspace(2.4, 1.2, 10)
+
+
+def test_ten_epochs_that_rise_from_the_first_on() -> None:
+    finding = the_finding(RULE, log(FALLING, np.linspace(2.45, 2.82, 10)))
+    assert finding.numbers["best_step"] == 0
+    assert not findings(RULE, log(FALLING, np.linspace(2.45, 2.52, 10)[::-1]))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_slow_rise_counts_when_it_lasts_half_of_the_run(seed: int) -> None:
+    train = noisy(np.geomspace(1.0, 0.3, 45), 0.01, seed)
+    early = np.r_[np.linspace(1.0, 0.8, 10), np.linspace(0.8, 0.8 * 1.07, 35)]
+    late = np.r_[np.linspace(1.0, 0.8, 30), np.linspace(0.8, 0.8 * 1.07, 15)]
+    assert findings(RULE, log(train, noisy(early, 0.005, seed)))
+    assert not findings(RULE, log(train, noisy(late, 0.005, seed)))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_noisy_level_validation_is_no_rise(seed: int) -> None:
+    train = noisy(np.geomspace(1.0, 0.8, 45), 0.01, seed)
+    flat = np.r_[np.linspace(1.0, 0.8, 10), np.full(35, 0.8)]
+    assert not findings(RULE, log(train, noisy(flat, 0.05, seed)))
+
+
+@pytest.mark.parametrize("records", [6, 10, 40])
+def test_a_validation_that_never_improved_while_training_did(records: int) -> None:
+    train = np.geomspace(0.69, 0.2, records)
+    finding = the_finding(RULE, log(train, noisy(np.full(records, 0.7), 0.01)))
+    assert "never" in finding.message.en
+    assert not findings(RULE, log(train, noisy(np.linspace(0.7, 0.6, records), 0.01)))
+    assert not findings(RULE, log(np.linspace(0.69, 0.62, records), np.full(records, 0.7)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_validation_that_had_learned_before_its_first_record_is_no_such_case(seed: int) -> None:
+    """The first epoch taught nearly everything; after it only the training loss moves."""
+    train = noisy(np.r_[2.3, np.geomspace(0.5, 0.3, 9)], 0.01, seed)
+    assert not findings(RULE, log(train, noisy(np.full(10, 0.45), 0.01, seed)))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_first_value_in_much_noise_proves_nothing(seed: int) -> None:
+    train = np.geomspace(0.69, 0.5, 10)
+    assert not findings(RULE, log(train, noisy(np.linspace(0.69, 0.6, 10), 0.15, seed)))
