@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tb_lossdiag.config import Settings, Threshold, discover, load
+from tb_lossdiag.config import Pattern, Settings, Threshold, discover, load
+from tb_lossdiag.reader.plan import require_known
 
 
 def settings(arguments: argparse.Namespace, logdir: str) -> Settings:
@@ -17,15 +18,17 @@ def settings(arguments: argparse.Namespace, logdir: str) -> Settings:
         OSError: the configuration cannot be read.
         ValueError: it, or an option, is not understood.
     """
-    base = _file(arguments, logdir)
+    base, mapped = _file(arguments, logdir), mapping(arguments.map)
+    require_known(base.mapped, f"{base.origin}: map")
+    require_known(mapped, "--map")
     return replace(
         base,
-        select=_codes(arguments.select) or base.select,
-        ignore=_codes(arguments.ignore) or base.ignore,
+        select=_patterns("--select", arguments.select) or base.select,
+        ignore=_patterns("--ignore", arguments.ignore) or base.ignore,
         thresholds=(*base.thresholds, *map(Threshold.option, arguments.set)),
         fail_on=getattr(arguments, "fail_on", None) or base.fail_on,
         language=arguments.lang or base.language,
-        mapped={**base.mapped, **mapping(arguments.map)},
+        mapped={**base.mapped, **mapped},
     )
 
 
@@ -51,5 +54,6 @@ def _file(arguments: argparse.Namespace, logdir: str) -> Settings:
     return load(path) if path else Settings()
 
 
-def _codes(options: Iterable[str]) -> tuple[str, ...]:
-    return tuple(code for option in options for code in option.split(",") if code.strip())
+def _patterns(name: str, options: Iterable[str]) -> tuple[Pattern, ...]:
+    codes = [code for option in options for code in option.split(",")]
+    return tuple(Pattern(code, name) for code in codes if code.strip())

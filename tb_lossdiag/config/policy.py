@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tb_lossdiag.config.selection import chosen
+from tb_lossdiag.config.extensions import all_rules
+from tb_lossdiag.config.selection import chosen, require
 from tb_lossdiag.config.settings import Settings
 from tb_lossdiag.config.suppression import Suppression, suppressed
 from tb_lossdiag.diagnosis.engine import Diagnosis, diagnose
@@ -32,7 +33,9 @@ class Policy:
         Raises:
             ValueError: they name a rule or threshold that does not exist.
         """
-        rules = chosen(settings.select, settings.ignore, settings.thresholds)
+        rules, known = chosen(settings.select, settings.ignore, settings.thresholds), all_rules()
+        for accepted in settings.suppressions:
+            require(accepted.code, accepted.origin, filter(accepted.means, known))
         return cls(rules, settings.suppressions)
 
     def diagnose(self, run: Run) -> Diagnosis:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tb_lossdiag.config.pattern import Pattern
 from tb_lossdiag.config.suppression import Suppression
 from tb_lossdiag.config.threshold import Threshold
 
@@ -21,8 +22,8 @@ class Settings:
 
     Attributes:
         origin: the file, "" for none.
-        select: codes, beginnings of codes or names to run; empty for all.
-        ignore: the same, taken away.
+        select: rules to run; empty for all.
+        ignore: those that are taken away.
         thresholds: those that are changed.
         fail_on: severity from which `check` exits with 1.
         language: of the texts.
@@ -31,8 +32,8 @@ class Settings:
     """
 
     origin: str = ""
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
+    select: tuple[Pattern, ...] = ()
+    ignore: tuple[Pattern, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     fail_on: str = "warning"
     language: str = "en"
@@ -42,7 +43,7 @@ class Settings:
     @property
     def names_rules(self) -> bool:
         """Whether there is something in it that only the rules can tell to be right."""
-        return bool(self.select or self.ignore or self.thresholds)
+        return bool(self.select or self.ignore or self.thresholds or self.suppressions)
 
     @classmethod
     def of(cls, table: Mapping[str, Any], origin: str) -> Settings:
@@ -60,14 +61,18 @@ class Settings:
 def _parsed(table: Mapping[str, Any], origin: str) -> dict[str, Any]:
     _only(table, _KEYS, "there")
     return {
-        "select": _words(table, "select"),
-        "ignore": _words(table, "ignore"),
+        "select": _patterns(table, "select", origin),
+        "ignore": _patterns(table, "ignore", origin),
         "thresholds": tuple(_thresholds(_table(table, "thresholds"), origin)),
         "fail_on": _one_of(table, "fail-on", LEVELS, "warning"),
         "language": _one_of(table, "lang", LANGUAGES, "en"),
         "mapped": dict(_mapped(_table(table, "map"))),
-        "suppressions": tuple(_suppression(entry) for entry in _list(table, "suppress")),
+        "suppressions": tuple(_suppression(entry, origin) for entry in _list(table, "suppress")),
     }
+
+
+def _patterns(table: Mapping[str, Any], key: str, origin: str) -> tuple[Pattern, ...]:
+    return tuple(Pattern(word, f"{origin}: {key}") for word in _words(table, key))
 
 
 def _thresholds(table: Mapping[str, Any], origin: str, prefix: str = "") -> Iterator[Threshold]:
@@ -93,7 +98,7 @@ def _mapped(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, t
             yield f"{prefix}{key}", _words(table, key, "map")
 
 
-def _suppression(entry: Any) -> Suppression:
+def _suppression(entry: Any, origin: str) -> Suppression:
     if not isinstance(entry, Mapping):
         raise ValueError("suppress: write each as a table [[suppress]] with code and reason")  # noqa: TRY004
     _only(entry, _ENTRY, "in suppress")
@@ -102,7 +107,7 @@ def _suppression(entry: Any) -> Suppression:
         raise ValueError(
             "suppress: code and reason are needed; the reason is shown to whoever reads"
         )
-    return Suppression(**words, steps=_steps(entry.get("steps")))
+    return Suppression(**words, steps=_steps(entry.get("steps")), origin=f"{origin}: suppress")
 
 
 def _steps(value: Any) -> tuple[int, int] | None:

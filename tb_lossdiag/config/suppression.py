@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from tb_lossdiag.diagnosis.engine import Diagnosis, Suppressed, fold
@@ -20,6 +20,7 @@ class Suppression:
         run: pattern of run names ("baseline-*").
         column: pattern of what it is about: a parameter, a loss term ("encoder.*"). All columns of the finding must match.
         steps: first and last step that the finding must lie within.
+        origin: the place in the file that says so, for messages.
     """
 
     code: str
@@ -27,6 +28,11 @@ class Suppression:
     run: str = "*"
     column: str = "*"
     steps: tuple[int, int] | None = None
+    origin: str = field(default="", compare=False)
+
+    def means(self, rule: Rule) -> bool:
+        """Whether findings of this rule may be accepted by it."""
+        return rule.code.startswith(self.code)
 
     def covers(self, run: str, finding: Finding) -> bool:
         """Whether this finding is what was accepted."""

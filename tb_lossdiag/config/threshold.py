@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,7 @@ class Threshold:
             raise ValueError(
                 f"{self.origin}: {rule.code} has no threshold {self.name!r}; it has: {known}"
             )
+        self._require_number(rule)
         if isinstance(getattr(rule, self.name), int) and not isinstance(self.value, int):
             raise ValueError(  # noqa: TRY004
                 f"{self.origin}: {rule.code}.{self.name} = {self.value!r} is not a whole number"
@@ -68,6 +70,18 @@ class Threshold:
         except Exception as error:  # whatever another package's rule does
             raise ValueError(f"{self.origin}: {rule.code} refuses it: {said(error)}") from error
         return changed  # type: ignore[no-any-return]
+
+    def _require_number(self, rule: Rule) -> None:
+        """One that arrays can be compared with: with NaN no rule ever fires, and beyond every float it fails."""
+        try:
+            sound = not math.isnan(float(self.value))
+        except OverflowError:
+            sound = False
+        if not sound:
+            value = f"{self.value!r:.40}"
+            raise ValueError(
+                f"{self.origin}: {rule.code}.{self.name} = {value} is no number to compare with"
+            )
 
 
 def _number(text: str) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 from tb_lossdiag.config import Policy, Settings, discover, load
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.reader import Reader, Scalars
+from tb_lossdiag.reader.plan import require_known
 from tb_lossdiag.visible import visible
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Configuration:
     def _read(self, path: Path | None) -> State:
         try:
             settings = load(path) if path else Settings()
+            require_known(settings.mapped, f"{settings.origin}: map")
             if settings.names_rules:
                 Policy.of(settings)
             return self._made(settings, path)

@@ -98,11 +98,24 @@ def wanted(key: str) -> tuple[Quantity, str]:
     name, _, column = key.partition(".")
     if name not in BY_NAME:
         usual = "loss, validation_loss, learning_rate, global_norm, loss_term.NAME"
-        raise ValueError(f"map: there is no quantity {name!r}; usual ones: {usual}")
+        raise ValueError(f"there is no quantity {name!r}; usual ones: {usual}")
     quantity = BY_NAME[name]
     if not column and quantity.axis not in {*_SINGLE, Axis.GROUP}:
-        raise ValueError(f"map: {name} is one per {quantity.axis.value}: write {name}.NAME=TAG")
+        raise ValueError(f"{name} is one per {quantity.axis.value}: write {name}.NAME=TAG")
     return quantity, column or ("group 0" if quantity.axis is Axis.GROUP else "")
+
+
+def require_known(mapped: Mapped, origin: str) -> None:
+    """Refuse a mapping that names no quantity: a misspelt one must not pass for a healthy run.
+
+    Raises:
+        ValueError: it does; the message begins with who says so.
+    """
+    try:
+        for key in mapped:
+            wanted(key)
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from None
 
 
 def _own(tags: Mapping[str, Source], mapped: Mapped) -> dict[str, Source]:

@@ -14,7 +14,7 @@ from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.phases import Source, grouped
-from tb_lossdiag.reader.plan import Mapped, Plan, plan, wanted
+from tb_lossdiag.reader.plan import Mapped, Plan, plan, require_known
 from tb_lossdiag.reader.series import Series
 from tb_lossdiag.visible import visible
 
@@ -74,8 +74,7 @@ class Scalars:
         self._provider = provider
         self._limit = limit
         self._mapped = mapped or {}
-        for key in self._mapped:
-            wanted(key)
+        require_known(self._mapped, "map")
         self._kept: dict[str, _CachedListing] = {}
         self._series: dict[tuple[str, Source], tuple[Stamp, Series]] = {}
         self._lock = threading.Lock()

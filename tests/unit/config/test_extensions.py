@@ -10,7 +10,7 @@ import pytest
 
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
-from tb_lossdiag.config import Threshold, all_rules, chosen, extensions, find
+from tb_lossdiag.config import Pattern, Threshold, all_rules, chosen, extensions, find
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LOSS
@@ -83,7 +83,7 @@ def test_rules_of_another_package_judge_like_ours(install: Install, value: str) 
     assert find("high-loss") is rule
     assert not failures()
     assert findings(rule, run_of({LOSS: [3.0, 2.0]}))
-    (changed,) = chosen(["ACME"], (), [Threshold.option("ACME101.max_loss=5")])
+    (changed,) = chosen([Pattern("ACME")], (), [Threshold.option("ACME101.max_loss=5")])
     assert not findings(changed, run_of({LOSS: [3.0, 2.0]}))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tb_lossdiag.config import Policy, Settings, Suppression, Threshold, discover, load
+from tb_lossdiag.config import Pattern, Policy, Settings, Suppression, Threshold, discover, load
 from tb_lossdiag.diagnosis.rule import thresholds
 
 WHOLE = """
@@ -39,8 +39,8 @@ def test_everything_that_can_be_set(tmp_path: Path) -> None:
     path = write(tmp_path, "lossdiag.toml", WHOLE)
     assert load(path) == Settings(
         origin=str(path),
-        select=("LD1", "clip-after-step"),
-        ignore=("LD102",),
+        select=(Pattern("LD1"), Pattern("clip-after-step")),
+        ignore=(Pattern("LD102"),),
         thresholds=(
             Threshold("LD104", "max_fall", 0.05, f"{path}: thresholds"),
             Threshold("LD107", "min_records", 4, f"{path}: thresholds"),
@@ -64,7 +64,7 @@ def test_a_project_file_may_hold_it(tmp_path: Path, table: str) -> None:
     text = f'[project]\nname = "x"\n[{table}]\nselect = ["LD3"]\n'
     path = write(tmp_path, "pyproject.toml", text)
     assert discover(tmp_path) == path
-    assert load(path).select == ("LD3",)
+    assert load(path).select == (Pattern("LD3"),)
 
 
 def test_the_nearest_file_counts_and_the_own_one_before_the_projects(tmp_path: Path) -> None:
