@@ -139,6 +139,25 @@ test("a finding says when it was reported while the training ran", async () => {
   expect(screen.getByText(/^cleared at step 1,700/)).toBeTruthy();
 });
 
+test("what was reported while the training ran is told although it is not found any more", async () => {
+  window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=findings";
+  const said = { severity: "error" as const, walltime: 1.79e9, state: "appeared" as const, step: 10 };
+  const reported = [
+    { ...said, code: "LD103", subject: "kl" },
+    { ...said, code: "LD103", subject: "kl", state: "cleared" as const, step: 20 },
+    { ...said, code: "LD201", subject: "" },
+    { ...said, code: "LD101", subject: "" },
+  ];
+  const symptom = makeFinding({ code: "LD201" });
+  serve({
+    runs: makeRuns(),
+    diagnosis: makeDiagnosis({ findings: [makeFinding({ explains: [symptom] })], reported }),
+  });
+  render(<App />);
+  const past = (await screen.findByText("Reported live, no longer found (1)")).closest("details");
+  expect(past?.textContent).toMatch(/LD103 kl.*at step 10 .*cleared at step 20 /);
+});
+
 test("a view without its quantity says how to record it", async () => {
   window.location.hash = "#lossdiag&p.lossdiag.lang=en&p.lossdiag.view=gradients";
   serve({ runs: makeRuns() });

@@ -1,5 +1,5 @@
 /** Small questions about findings that several views ask. */
-import type { Finding, OutcomeKind, Restart, RunDiagnosis, Severity } from "./types";
+import type { Finding, OutcomeKind, Report, Restart, RunDiagnosis, Severity } from "./types";
 
 /** Identifies a finding in a link: stable as long as the rule finds the same thing at the same place. */
 export function idOf(finding: Finding): string {
@@ -37,6 +37,23 @@ export function marksOf(findings: Finding[]): Mark[] {
 /** A thin range where the run was taken up again. */
 export function restartMarks(restarts: Restart[], label: string): Mark[] {
   return restarts.map(({ step }) => ({ first: step, last: step, severity: "info", label }));
+}
+
+/** Findings with all that they explain: a cause in one run may be a symptom in another. */
+export function everyFinding(findings: Finding[]): Finding[] {
+  return findings.flatMap((finding) => [finding, ...everyFinding(finding.explains)]);
+}
+
+/** What was reported while the training ran and is not found any more: a list of moments for each. */
+export function pastReports({ findings, suppressed, reported }: RunDiagnosis): Report[][] {
+  const keyOf = ({ code, subject }: Pick<Report, "code" | "subject">) => JSON.stringify([code, subject]);
+  const found = new Set(everyFinding([...findings, ...suppressed]).map(keyOf));
+  const past = new Map<string, Report[]>();
+  for (const report of reported) {
+    const key = keyOf(report);
+    if (!found.has(key)) past.set(key, [...(past.get(key) ?? []), report]);
+  }
+  return [...past.values()];
 }
 
 export function countOutcomes(diagnosis: RunDiagnosis, kind: OutcomeKind): number {

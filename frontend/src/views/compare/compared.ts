@@ -1,4 +1,5 @@
 /** What two to four runs have in common and where they differ. */
+import { everyFinding } from "../../data/findings";
 import type { Finding, RunDiagnosis } from "../../data/types";
 
 /** What the runs are called for short. */
@@ -27,11 +28,6 @@ export function acrossRuns(diagnoses: RunDiagnosis[]): Shared[] {
     }
   });
   return [...entries.values()];
-}
-
-/** Findings and what they explain: a cause in one run may be a symptom in another. */
-function everyFinding(findings: Finding[]): Finding[] {
-  return findings.flatMap((finding) => [finding, ...everyFinding(finding.explains)]);
 }
 
 export function whereOf({ found }: Shared): Where {

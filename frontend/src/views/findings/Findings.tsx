@@ -11,6 +11,7 @@ import { Accepted } from "./Accepted";
 import { Detail } from "./Detail";
 import { FilterBar } from "./FilterBar";
 import { FindingList } from "./FindingList";
+import { PastReports } from "./Moments";
 import { Outcomes } from "./Outcomes";
 import { useNews } from "./useNews";
 
@@ -99,6 +100,7 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
         {all.length > 0 ? <FilterBar filter={filter} change={change} open={open} mute={mute} /> : null}
         <FindingList findings={findings} news={news} open={open} place={place} go={go} press={press} />
         <Accepted findings={props.found.suppressed} />
+        <PastReports diagnosis={props.found} />
         <Outcomes outcomes={props.found.outcomes} />
       </div>
       <OpenFinding finding={open} diagnosis={diagnosis} {...props} />
