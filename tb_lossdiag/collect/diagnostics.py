@@ -95,7 +95,7 @@ class Diagnostics:
         if type(rows) is NormBuffer and (board := RankStore.of_group()) is not None:
             spread = RankDivergence(board, name, found, self.recorder.say)
         subject = Subject(name, model, optimizer, scaler, scheduler)
-        watch = Watch(rows, subject, self, options, spread)
+        watch = Watch(rows, subject, found, self, options, spread)
         self.clipper.scaler = scaler or self.clipper.scaler
         self._hand.rows.append(rows)
         self._watches.append(weakref.ref(watch))

@@ -235,7 +235,7 @@ def test_a_failing_collector_is_switched_off_with_one_warning(
     def broken(*_: object) -> None:
         raise OSError("no luck")
 
-    monkeypatch.setattr("tb_lossdiag.collect.watch.gradient.norms", broken)
+    monkeypatch.setattr("tb_lossdiag.collect.watch.gradient_norms.norms", broken)
     net = model()
     with SummaryWriter(tmp_path) as writer:
         for step in range(3):

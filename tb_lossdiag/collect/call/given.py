@@ -14,7 +14,7 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.models import GivenModels, shared
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import is_distributed, parameters
-from tb_lossdiag.collect.watch import gradient
+from tb_lossdiag.collect.watch import gradient_norms
 from tb_lossdiag.collect.watch.watch import Watch
 
 Named = list[tuple[str, Measurement]]
@@ -65,7 +65,7 @@ class Given:
                 return None if alike else ValueError(f'name: the model is watched as "{own}"')
         try:
             found = parameters(call.model, call.name)
-            gradient.require(found)
+            gradient_norms.require(found)
         except ValueError as error:
             return error
         beside = [w.parameters for w in watches if w.rows.name == call.name]
@@ -101,16 +101,13 @@ class Given:
         model = parameters(call.model, call.name)  # type: ignore[arg-type]
         if any(map(is_distributed, model.tensors)):
             raise NotImplementedError("the model is sharded: call writer.watch on every rank")
-        held = [p for p in model.tensors if p.grad is not None]
+        held = [p for p in model.tensors if p.requires_grad and p.grad is not None]
         if self._clips.spoiled(held):
             self._clips.used(held)
             return None
-        scale = self._scale(call)
-        clip = 1.0 if call.clip is None else unclipped(*call.clip)
-        known = self._clips.norms_before(held)
-        if known is not None and not known.unscaled:
-            known = known._replace(each=known.each / scale)
-        return gradient.gradients(model, known and (known.held, known.each), clip / scale)
+        clip = None if call.clip is None else unclipped(*call.clip)
+        each = gradient_norms.norms_before_clip(held, self._clips, self._scale(call), clip)
+        return gradient_norms.gradients(model, held, each)
 
     def _rates(self) -> Measurement:
         records = self._optimizers.rates()
@@ -122,11 +119,12 @@ class Given:
             return None if seen is None else seen.sample()
         return reported(*call.clip)
 
-    def _scale(self, call: DiagnosticsCall) -> float:
-        """The loss scale that the gradients carry now."""
+    def _scale(self, call: DiagnosticsCall) -> float | None:
+        """The loss scale that the gradients carry now, None for 1."""
         if call.scaler is None:
-            return 1.0
-        return scaler.loss_scale(call.scaler, self._optimizers.alive())
+            return None
+        scale = scaler.loss_scale(call.scaler, self._optimizers.alive())
+        return None if scale == 1.0 else scale
 
 
 def _names_taken(name: str) -> ValueError:

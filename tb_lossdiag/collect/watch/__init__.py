@@ -6,8 +6,7 @@ In reading order:
 - `host`: what a watch needs of the writer's diagnostics
 - `examiner`: decides when a watched model gets a check-up, and hands on what it finds
 - `check_up_schedule`: when the costlier things are looked at: often at first, then ever more seldom
-- `gradient_norms`: norms of a watched model's gradients as its step uses them, before clipping and after unscaling
-- `gradient`: gradient norm, parameter norm and non-finite counts of every trainable parameter
+- `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them
 - `updates`: what a step changes: the parameters before and after it
 - `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
 - `step_counter`: which step an optimizer step is, by the numbers the user gives, in whatever order the two come

@@ -1,9 +1,9 @@
-"""Norms of a watched model's gradients as its step uses them, before clipping and after unscaling."""
+"""Norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from tb_lossdiag.collect.clips.ledger import ClipLedger, unclipped
 from tb_lossdiag.collect.state import scaler as amp
-from tb_lossdiag.collect.state.parameters import nonfinite, norms, plain
-from tb_lossdiag.collect.watch.gradient import merged
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.parameters import Parameters, nonfinite, norms, plain
+from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
+from tb_lossdiag.records import Floats, Record
 
 _LOOK_EVERY = 20
 """Steps between two looks at what kind the gradients are: it is the same from step to step."""
@@ -40,15 +42,7 @@ class Measure:
 
     def norms(self, held: Sequence[nn.Parameter]) -> Tensor:
         """float[n], on their device, of parameters that have a gradient."""
-        known = self._clips.norms_before(held) if self._clips.knows_norms else None
-        scale = self._scale()
-        if known is not None:
-            each = known.each if known.unscaled or scale is None else known.each / scale
-            return merged(held, known.held, each, 1.0 if scale is None else 1.0 / scale)
-        each = self._fused([p.grad for p in held])  # type: ignore[misc]
-        if self._factor is not None:
-            each = each * self._factor
-        return each if scale is None else each / scale
+        return norms_before_clip(held, self._clips, self._scale(), self._factor, self._fused)
 
     def done(self) -> None:
         """The step has been taken: what was reported of its clip is over."""
@@ -88,3 +82,90 @@ def broken(held: Sequence[Tensor], measured: Tensor) -> Any:
         if not counts[index] and grad is not None:  # finite, but its square is not
             values[index] = float(grad.double().norm())
     return counts if counts.any() else None
+
+
+def norms_before_clip(
+    held: Sequence[Tensor],
+    clips: ClipLedger,
+    scale: float | Tensor | None,
+    factor: Tensor | None,
+    measure: Callable[[list[Tensor]], Tensor] | None = None,
+) -> Tensor:
+    """float[n]: the norms of gradients before their clip and without loss scale, on their device.
+
+    Args:
+        held: parameters that have a gradient.
+        clips: clips that were seen; what they measured is not measured again.
+        scale: the loss scale that the gradients carry, None for 1.
+        factor: what a clip that was only reported is undone with, None without one; NaN gives "not recorded".
+        measure: takes the norm of each of some tensors; `norms` unless given.
+    """
+    known = clips.norms_before(held) if clips.knows_norms else None
+    if known is None:
+        return _undone((measure or norms)(_gradients(held)), factor, scale)
+    before = known.each if known.unscaled else _undone(known.each, None, scale)
+    if list(known.held) == list(map(id, held)):
+        return before
+    each = dict(zip(known.held, before.unbind(), strict=True))
+    rest = _gradients([p for p in held if id(p) not in each])
+    others = iter(_undone(norms(rest), factor, scale).unbind() if rest else ())
+    return torch.stack([each[id(p)] if id(p) in each else next(others) for p in held])
+
+
+def _gradients(held: Sequence[Tensor]) -> list[Tensor]:
+    return [p.grad for p in held if p.grad is not None]
+
+
+def _undone(each: Tensor, factor: Tensor | None, scale: float | Tensor | None) -> Tensor:
+    """Norms without clip and loss scale."""
+    if factor is not None:
+        each = each * factor
+    return each if scale is None else each / scale
+
+
+def gradients(model: Parameters, held: Sequence[Tensor], each: Tensor) -> Measurement:
+    """What a call gives of a model's gradients, and the norms of its trainable parameters.
+
+    Args:
+        model: its parameters.
+        held: the n trainable ones that have a gradient.
+        each: float[n], the norms of those gradients.
+    """
+    trainable = [p for p in model.tensors if p.requires_grad]
+
+    def finish(arrays: Sequence[Floats]) -> list[Record]:
+        return _records(model, held, trainable, arrays)
+
+    return Measurement([each, norms(trainable)], finish)
+
+
+def require(model: Parameters) -> None:
+    """See to it that a model has gradients.
+
+    Raises:
+        ValueError: none of its trainable parameters has one.
+    """
+    trainable = [p for p in model.tensors if p.requires_grad]
+    if all(p.grad is None for p in trainable):
+        raise ValueError(
+            f"model: none of its {len(trainable)} trainable parameters has a gradient; "
+            "call add_diagnostics after backward() and before zero_grad()"
+        )
+
+
+def _records(
+    model: Parameters, held: Sequence[Tensor], trainable: Sequence[Tensor], arrays: Sequence[Floats]
+) -> list[Record]:
+    gradient = dict(zip(map(id, held), arrays[0].tolist(), strict=True))
+    weight = dict(zip(map(id, trainable), arrays[1].tolist(), strict=True))
+    broken = {id(p): nonfinite(p.grad) for p in held if not np.isfinite(gradient[id(p)])}  # type: ignore[arg-type]
+    return [
+        _record(GRADIENT_NORM, model, gradient),
+        _record(PARAMETER_NORM, model, weight),
+        _record(GRADIENT_NONFINITE, model, {key: broken.get(key, 0) for key in gradient}),
+    ]
+
+
+def _record(quantity: object, model: Parameters, values: Mapping[int, float]) -> Record:
+    row = np.array([values.get(id(p), np.nan) for p in model.tensors], np.float32)
+    return Record(quantity, model.names, row)  # type: ignore[arg-type]

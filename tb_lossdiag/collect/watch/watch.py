@@ -58,6 +58,7 @@ class Watch:
     Args:
         rows: where its steps wait.
         subject: the model, its optimizer, scaler and scheduler.
+        found: the model's parameters.
         host: the writer's diagnostics.
         options: what is observed.
         spread: compares data-parallel ranks, if there are several.
@@ -67,6 +68,7 @@ class Watch:
         self,
         rows: NormBuffer,
         subject: Subject,
+        found: Parameters,
         host: Host,
         options: Options,
         spread: RankDivergence | None = None,
@@ -80,7 +82,7 @@ class Watch:
         self._model, self._optimizer = subject.model, subject.optimizer
         self._host, self._options = host, options
         self._scale = None if subject.scaler is None else scaler.ScaleWatch(subject.scaler)
-        self._parameters = parameters(subject.model, rows.name)
+        self._parameters = found
         self._places = Places(subject.model)
         self._held = 0
         self._steps = self._put_at = self._asked = 0
