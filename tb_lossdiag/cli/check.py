@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import options
+from tb_lossdiag.cli import left_out, options
 from tb_lossdiag.cli.output import aside, console, put, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.diagnosis.rule import Severity
@@ -35,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     known = baseline.read(arguments.baseline) if arguments.baseline else None
     reader = open_reader(arguments.logdir, settings)
     listings = reader.listings()
-    _require(listings.values(), arguments.logdir, options.mapping(arguments.map))
+    left_out.require(reader, listings, arguments.logdir)
+    left_out.require_use(listings, options.mapping(arguments.map))
+    left_out.tell(reader, listings)
     runs = _entries(reader, listings.values(), policy, settings.language)
     if arguments.write_baseline:
         baseline.write(arguments.write_baseline, runs)
@@ -56,7 +58,7 @@ def judged(logdir: str, settings: Settings) -> list[Json]:
     """
     policy, reader = Policy.of(settings), open_reader(logdir, settings)
     listings = reader.listings()
-    _require(listings.values(), logdir, {})
+    left_out.require(reader, listings, logdir)
     return _entries(reader, listings.values(), policy, settings.language)
 
 
@@ -122,17 +124,3 @@ def worst(findings: Iterable[Json]) -> int:
     """Highest severity among new findings and what they explain, -1 if there are none."""
     new = (finding for finding in walk(findings) if not finding.get("known"))
     return max((Severity[finding["severity"].upper()] for finding in new), default=-1)
-
-
-def _require(listings: Iterable[Listing], logdir: str, mapped: dict[str, tuple[str, ...]]) -> None:
-    """Something to judge, and a use for every `--map`: a misspelt tag must not pass for a healthy run."""
-    listed = list(listings)
-    if not listed:
-        raise ValueError(
-            f"no Loss Doctor records in {logdir} and no scalar that is known as a loss: record with tb_lossdiag.SummaryWriter "
-            "and add_diagnostics, or name a scalar with --map loss=TAG"
-        )
-    used = {key for found in listed if found.scalars for key in found.scalars.plan.mapped}
-    for key, tags in mapped.items():
-        if key not in used:
-            raise ValueError(f"--map {key}={tags[0]}: no run has a scalar of that tag")

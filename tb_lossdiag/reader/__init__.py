@@ -21,12 +21,13 @@ from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.folder import open_folder, scalar_limit
 from tb_lossdiag.reader.names import run_names
 from tb_lossdiag.reader.reader import Listing, Reader
-from tb_lossdiag.reader.scalars import DEFAULT_LIMIT, Scalars
+from tb_lossdiag.reader.scalars import DEFAULT_LIMIT, LeftOut, Scalars
 from tb_lossdiag.reader.tails import with_tails
 
 __all__ = [
     "DAMAGED",
     "DEFAULT_LIMIT",
+    "LeftOut",
     "Listing",
     "Reader",
     "Scalars",

@@ -51,6 +51,8 @@ def grouped(
         group = groups.setdefault(part.parent if merges else run, {})
         for tag in tags:
             group.setdefault(_named(part, tag), Source(run, tag))
+            if not merges and part.phase in _TRAIN:  # a folder may be called `train` for no reason
+                group.setdefault(tag, Source(run, tag))
     return groups
 
 
@@ -61,10 +63,17 @@ def _part(run: str, tags: Collection[str]) -> _Part:
         return _Part(run, "")
     main, phase = found.group(1), found.group(2).lower()
     if main is None:
-        return _Part(parent or _ROOT, phase)
+        other = _HELD_OUT if phase in _TRAIN else _TRAIN
+        holds_both = any(_phase_of(tag) in other for tag in tags)
+        return _Part(run, "") if holds_both else _Part(parent or _ROOT, phase)
     if any(tag.replace("/", "_") == main for tag in tags):
         return _Part(parent or _ROOT, phase, curve=True)
     return _Part(run, "")
+
+
+def _phase_of(tag: str) -> str:
+    """The phase that a tag names itself."""
+    return re.split("[/_]", normalised(tag), maxsplit=1)[0]
 
 
 def _belongs(part: _Part, parts: Mapping[str, _Part], runs: Collection[str]) -> bool:

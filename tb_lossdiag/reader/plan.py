@@ -38,6 +38,7 @@ class Plan:
         summed: totals to build from their terms, by the quantity of the terms.
         optimizer: its class name if a tag tells, else "".
         mapped: keys of the user's mapping that found their tag.
+        no_descent: the tag that says that this training's loss measures no progress, else "".
     """
 
     sources: Mapping[Quantity, Mapping[str, Source]] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Plan:
     summed: Mapping[Quantity, Quantity] = field(default_factory=dict)
     optimizer: str = ""
     mapped: frozenset[str] = frozenset()
+    no_descent: str = ""
 
     def series(self) -> set[Source]:
         """Everything it reads."""
@@ -78,7 +80,8 @@ def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
     sources = {**_styled(style, names)}
     for quantity, columns in _styled(ANY, names).items():
         sources.setdefault(quantity, columns)
-    if any(NO_DESCENT.fullmatch(normalised(tag)) for tag in tags):
+    other = next((tag for tag in sorted(tags) if NO_DESCENT.fullmatch(normalised(tag))), "")
+    if other:
         sources = {q: c for q, c in sources.items() if q not in _LOSSES}
     own = _own(tags, mapped)
     for key, source in own.items():
@@ -86,7 +89,7 @@ def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
         sources[quantity] = {**_others(sources.get(quantity, {}), quantity, own), column: source}
     terms = _TOTALS if style.summed else {}
     summed = {q: total for q, total in terms.items() if q in sources and total not in sources}
-    return Plan(sources, style.name, summed, _optimizer(tags), frozenset(own))
+    return Plan(sources, style.name, summed, _optimizer(tags), frozenset(own), other)
 
 
 def wanted(key: str) -> tuple[Quantity, str]:

@@ -13,7 +13,7 @@ from tensorboard.data.provider import RunTagFilter
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
 from tb_lossdiag.reader.bounds import DAMAGED
-from tb_lossdiag.reader.scalars import ScalarRun, Scalars
+from tb_lossdiag.reader.scalars import LeftOut, ScalarRun, Scalars
 from tb_lossdiag.reader.series import with_scalars
 from tb_lossdiag.run import Run
 from tb_lossdiag.wire.schema import (
@@ -106,6 +106,14 @@ class Reader:
         listings |= {run: Listing(run, why, {}, why) for run, why in self._problems().items()}
         spelled = (_spelled(listings[run]) for run in sorted(listings))
         return {e.run: replace(e, version=self._salt + e.version) for e in spelled}
+
+    def left_out(
+        self, listings: Mapping[str, Listing], experiment_id: str = ""
+    ) -> dict[str, LeftOut]:
+        """Runs with scalars that these listings, the last that were made, leave out: nothing among them is known as a loss."""
+        taken = {part for listing in listings.values() for part in listing.parts} | {*listings}
+        without = self._scalars.without_loss(experiment_id)
+        return {run: entry for run, entry in sorted(without.items()) if not entry.runs & taken}
 
     def _problems(self) -> Mapping[str, str]:
         """Runs that the provider could not read; only our own says so."""

@@ -25,6 +25,8 @@ DEFAULT_LIMIT = 1000
 """Values of a scalar tag that TensorBoard keeps (a random sample and the last), unless `--samples_per_plugin scalars=N` says else."""
 _EXPERIMENTS = 16
 """Experiments whose listing is kept; TensorBoard's own loaders have one."""
+_SHOWN = 4
+"""Tags of a run that is left out, to choose from."""
 _ALL = 2**31 - 1
 _SHARE = 0.05
 """Share of the time that listing scalars may take: big folders are listed less often instead of slowing every request."""
@@ -47,12 +49,28 @@ class ScalarRun:
     runs: frozenset[str]
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A run with scalars that has no curve to judge.
+
+    Attributes:
+        runs: TensorBoard's runs it is made of.
+        tags: some of its tags.
+        no_descent: the tag that says that its loss measures no progress, else "".
+    """
+
+    runs: frozenset[str]
+    tags: tuple[str, ...]
+    no_descent: str
+
+
 @dataclass
 class _CachedListing:
     """The last listing of an experiment."""
 
     alone: frozenset[str]
     found: dict[str, ScalarRun]
+    without_loss: dict[str, LeftOut]
     until: float
 
 
@@ -79,6 +97,12 @@ class Scalars:
         self._series: dict[tuple[str, Source], tuple[Stamp, Series]] = {}
         self._lock = threading.Lock()
         self._series_lock = threading.Lock()
+
+    def without_loss(self, experiment_id: str) -> Mapping[str, LeftOut]:
+        """Runs with scalars, but none that is a loss, as the last listing saw them."""
+        with self._lock:
+            kept = self._kept.get(experiment_id)
+            return kept.without_loss if kept is not None else {}
 
     def found(
         self, context: RequestContext, experiment_id: str, alone: Collection[str]
@@ -119,12 +143,16 @@ class Scalars:
     ) -> _CachedListing:
         began = time.monotonic()
         listed = self._list(context, experiment_id)
-        entries = {
-            run: _found(tags, listed, self._mapped) for run, tags in grouped(listed, alone).items()
-        }
+        groups = grouped(listed, alone)
+        entries = {run: _found(tags, listed, self._mapped) for run, tags in groups.items()}
         found = {run: entry for run, entry in entries.items() if entry.plan.sources}
+        without = {
+            run: LeftOut(entry.runs, tuple(sorted(groups[run])[:_SHOWN]), entry.plan.no_descent)
+            for run, entry in entries.items()
+            if not entry.plan.has_loss()
+        }
         now = time.monotonic()
-        return _CachedListing(alone, found, now + (now - began) / _SHARE)
+        return _CachedListing(alone, found, without, now + (now - began) / _SHARE)
 
     def _list(self, context: RequestContext, experiment_id: str) -> Mapping[str, Mapping[str, Any]]:
         """Tags of every run; none, with a warning, from a provider that fails here: our own records stand without them."""

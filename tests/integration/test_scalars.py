@@ -223,3 +223,27 @@ def test_check_works_on_a_folder_of_foreign_event_files(
     assert keras["status"] == "warning"
     open_ = {o["code"]: o for o in keras["outcomes"] if o["outcome"] == "not evaluated"}
     assert "watch" in open_["LD201"]["reason"]  # says what to add
+
+
+def test_check_says_which_runs_it_left_out_and_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "good", {"loss": falling(100)})
+    write(tmp_path / "strange", {"my_objective": falling(10), "accuracy": [0.5] * 10})
+    write(tmp_path / "rl", {"train/loss": falling(10), "train/reward": [1.0] * 10})
+    assert main(["check", str(tmp_path), "--format", "json"]) == 0
+    told = capsys.readouterr().err
+    assert "strange" in told
+    assert "--map loss=TAG" in told
+    assert "my_objective" in told
+    assert "rl" in told
+    assert "train/reward" in told
+    assert "good" not in told
+
+
+def test_a_folder_of_nothing_but_reinforcement_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "rl", {"train/loss": falling(10), "train/reward": [1.0] * 10})
+    assert main(["check", str(tmp_path)]) == 2
+    assert "train/reward" in capsys.readouterr().err

@@ -214,6 +214,35 @@ def test_fairseq_prefers_the_finer_curve() -> None:
     assert found.sources[GLOBAL_NORM][""] == Source("train_inner", "gnorm")
 
 
+@pytest.mark.parametrize("held_out", [["val/box_loss", "val/cls_loss"], []])
+def test_a_folder_that_is_called_train_is_no_phase_when_its_tags_name_them(
+    held_out: list[str],
+) -> None:
+    """Ultralytics calls the folder of its first run `train`."""
+    tags = ["train/box_loss", "train/cls_loss", *held_out, "lr/pg0", "lr/pg1"]
+    for listed in ({"train": tags}, {"train": tags, "train2": tags}, {"x/train": tags, "x": []}):
+        name = next(iter(listed))
+        groups = grouped({run: own for run, own in listed.items() if own}, ())
+        found = chosen(plan(groups[name], {}))
+        assert found["learning_rate"] == ["lr/pg0", "lr/pg1"]
+        assert found.get("validation_loss_term", []) == held_out
+
+
+def test_a_validation_folder_beside_it_takes_nothing_away() -> None:
+    listed = {"train": ["train/loss", "val/loss", "lr"], "val": ["fitness"]}
+    assert chosen(plan(grouped(listed, ())["train"], {}))["validation_loss"] == "val/loss"
+
+
+def test_a_phase_alone_is_read_with_and_without_its_name() -> None:
+    assert chosen(plan(grouped({"x/train": ["epoch_loss"]}, ())["x/train"], {})) == {
+        "loss": "epoch_loss"
+    }
+    assert chosen(plan(grouped({"x/train": ["total_loss", "lr"]}, ())["x/train"], {})) == {
+        "loss": "total_loss",
+        "learning_rate": "lr",
+    }
+
+
 def test_runs_with_our_records_stay_alone() -> None:
     listed = {"x/train": ["loss"], "x/val": ["loss"]}
     assert set(grouped(listed, ["x/train"])) == {"x/train", "x"}
