@@ -21,7 +21,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STATIC = "tb_lossdiag/plugin/static"
 CODE = ("tb_lossdiag", "tests", "demo", "setup.py", "tasks.py")
-READMES = ("README.md", "README.zh-CN.md")
+READMES = ("README.md", "README.zh-CN.md", "tb_lossdiag/plugin/http_api.md")
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 """All tests, two files at a time: browsers and data servers wait a lot, and more workers would train the demos more often."""
 TORTURE = "7200"
@@ -250,7 +250,7 @@ def screenshots(options: list[str]) -> None:
 
 
 def readme(_: list[str]) -> None:
-    """Write the README's rule table and the rule reference anew."""
+    """Write what is generated of the READMEs, the description of the routes and the rule reference anew."""
     set_up("dev")
     run(BIN / "cog", "-r", *READMES)
     _reference(check=False)

@@ -1,6 +1,7 @@
 """What `tasks.py` runs besides tests.
 
 - `answers`: what the tab's routes answer, for the page's types
+- `http_api`: the answers in the description of the routes
 - `auditing`: asks for known vulnerabilities of what is pinned
 - `translations`: the catalogues of translations
 """
