@@ -217,6 +217,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         "body": lambda: {**_sizes(), "body": nn.Identity(), "target": torch.randn(SIZE, 1)},
     },
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
+    "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD701": {"": _layer},
     "LD702": {"": _layer},

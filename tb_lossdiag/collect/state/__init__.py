@@ -11,6 +11,7 @@ In reading order:
 - `parameters`: names and norms of a model's parameters and their gradients
 - `processes`: the processes of a distributed training: which of them this one is
 - `scaler`: what a GradScaler does: its scale, and the steps it skips
+- `schedulers`: the learning rate scheduler that moves an optimizer's rate, found where nobody named it
 - `tracing`: keeps what is recorded out of compiled graphs
 - `transfer`: brings many small tensors to the host in one copy per device, and moves numbers of any kind to float
 """

@@ -21,6 +21,7 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import foreign, rates
 from tb_lossdiag.collect.state.parameters import Parameters, Places, norms, parameters
+from tb_lossdiag.collect.state.schedulers import SchedulerSearch
 from tb_lossdiag.collect.state.tracing import untraced
 from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.collect.watch import updates
@@ -81,6 +82,7 @@ class Watch:
         self._absent = host.silent and not isinstance(rows, ShardedNormBuffer)
         self._model, self._optimizer = subject.model, subject.optimizer
         self._host, self._options = host, options
+        self._scheduler = SchedulerSearch(subject.optimizer, known=subject.scheduler is not None)
         self._scale = None if subject.scaler is None else scaler.ScaleWatch(subject.scaler)
         self._parameters = found
         self._places = Places(subject.model)
@@ -402,6 +404,8 @@ class Watch:
     def _refresh(self, step: int) -> None:
         self._reread()
         self._host.layers(self.rows, self._parameters, self._model, step)
+        if name := self._scheduler.found(self._optimizer):
+            self._host.say({"scheduler": name})
         news = foreign(self._optimizer, self._parameters, self.rows.name)
         if [float(r.values[0]) for r in news] != [float(r.values[0]) for r in self._said]:
             self._said = news

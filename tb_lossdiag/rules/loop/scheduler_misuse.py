@@ -24,6 +24,15 @@ _WAVES = Text(
 _EARLY = Text(
     "`scheduler.step()` came before the first `optimizer.step()`, at step {at}: the first learning rate of the schedule was never used."
 )
+_NEEDLESS = Text(
+    "The rate that waits for a plateau was cut {cuts} times by step {at}, and each time the validation loss had just reached its lowest value so far: it fell from {high} to {low}."
+)
+_MODE = Text("""`ReduceLROnPlateau` takes each better value for a worse one. A loss is to fall, an accuracy to rise:
+
+```python
+scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="min")
+scheduler.step(validation_loss)
+```""")
 _LENGTH = Text("""A schedule counts the calls of its `step()`, so its length must be in the same unit. Either step it once per epoch, or give its
 length in steps:
 
@@ -54,7 +63,8 @@ class SchedulerMisuse:
 
     How it decides: the largest learning rate of all groups is below `max_dead` of its peak for at least `min_dead` of the steps up to
     the end. Or a plain cosine schedule came back above `min_return` of its peak `min_returns` times. Or the check-up saw
-    `scheduler.step()` before the first `optimizer.step()` (an information). Unit: 1.
+    `scheduler.step()` before the first `optimizer.step()` (an information). Or a rate that waits for a plateau was cut, from its first cut on and
+    `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before. Unit: 1.
 
     What to try first: the schedule's length in the unit it is stepped in.
 
@@ -69,7 +79,7 @@ class SchedulerMisuse:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The schedule doesn't fit the loop")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.SCHEDULER_EARLY, q.AMP_SCALE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
 
     #: learning rate over its peak, 1; three tenfold drops of a usual step schedule stay above
@@ -80,6 +90,10 @@ class SchedulerMisuse:
     min_return: float = 0.9
     #: full returns; one may be a training that was prolonged
     min_returns: int = 2
+    #: cuts of a rate that waits for a plateau; one may answer a value that was not recorded
+    min_cuts: int = 2
+    #: fall of the validation loss from one cut to the next, 1; an accuracy may stand still while its loss still falls a little
+    min_fall: float = 0.05
     #: records of the learning rate; fewer show no shape
     min_records: int = 20
 
@@ -95,7 +109,11 @@ class SchedulerMisuse:
         if early is not None:
             yield early
         if len(steps) >= self.min_records and rates.max() > 0:
-            found = self._dead(run, steps, rates) or self._waves(run, steps, rates)
+            found = (
+                self._needless(run, steps, rates)
+                or self._dead(run, steps, rates)
+                or self._waves(run, steps, rates)
+            )
             yield from [found] if found else []
 
     def _dead(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
@@ -115,6 +133,29 @@ class SchedulerMisuse:
         plateau = run.facts.get("scheduler", "") == "ReduceLROnPlateau"
         severity = Severity.INFO if plateau else self.severity
         return self._finding(run, severity, (ends, _DEAD.format(**words)), numbers, _DECAY)
+
+    def _needless(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        """A plateau's rate that is cut while the loss falls: its scheduler takes better for worse."""
+        if run.facts.get("scheduler", "") != "ReduceLROnPlateau" or q.VALIDATION_LOSS not in run:
+            return None
+        table = run[q.VALIDATION_LOSS]
+        times, losses = table.steps, table.values[:, 0].astype(np.float64)
+        cuts = steps[1:][rates[1:] < rates[:-1] * (1 - 1e-6)]
+        lowest = [float(losses[0])] if len(losses) else []
+        for cut in cuts:
+            before = losses[times <= cut]
+            falls = len(before) and before[-1] <= np.nanmin(before)
+            if not falls or not lowest[-1] - before[-1] > self.min_fall * abs(lowest[-1]):
+                break
+            lowest.append(float(before[-1]))
+        if len(lowest) <= self.min_cuts:
+            return None
+        ends = int(cuts[0]), int(cuts[len(lowest) - 2])
+        said = {"high": short_number(lowest[0]), "low": short_number(lowest[-1])}
+        message = _NEEDLESS.format(cuts=str(len(lowest) - 1), at=str(ends[1]), **said)
+        evidence = Evidence(q.VALIDATION_LOSS.name, "", *ends, lowest[-1], lowest[0])
+        numbers = {"cuts": len(lowest) - 1, "high": lowest[0], "low": lowest[-1]}
+        return Finding(self.code, self.severity, "", (evidence,), message, _MODE, numbers)
 
     def _waves(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         if run.facts.get("scheduler", "") != "CosineAnnealingLR":

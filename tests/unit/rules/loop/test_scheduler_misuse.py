@@ -10,7 +10,8 @@ from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, SCHEDULER_EARLY
+from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, SCHEDULER_EARLY, VALIDATION_LOSS
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -80,6 +81,36 @@ def test_evidence_is_the_group_and_its_dead_part() -> None:
     evidence, steps = first_evidence(RULE, run), run[LEARNING_RATE].steps
     assert (evidence.quantity, evidence.column) == (LEARNING_RATE.name, "group 0")
     assert (evidence.first_step, evidence.last_step) == (steps[100], steps[-1])
+
+
+def cut_at(validation: list[float], *, scheduler: str = "ReduceLROnPlateau") -> Run:
+    """A validation loss of every tenth record, and a rate that is cut tenfold at every second of them."""
+    run = rated(0.1 * 0.1 ** np.minimum(np.arange(200) // 20, len(validation) // 2), scheduler)
+    steps = run[LEARNING_RATE].steps[9 : 10 * len(validation) : 10]
+    loss = table(VALIDATION_LOSS, steps, validation)
+    return replace(run, tables={**run.tables, VALIDATION_LOSS.name: loss})
+
+
+def test_fires_when_the_rate_is_cut_while_the_validation_loss_falls() -> None:
+    finding = the_finding(RULE, cut_at([2.0, 1.6, 1.2, 0.9]))
+    assert finding.severity is Severity.WARNING
+    assert "cut 2 times" in finding.message.en
+    assert "it fell from 2 to 0.9" in finding.message.en
+    assert "mode=" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        (cut_at([-1.0, -1.2, -1.4, -1.6]), True),  # a likelihood may be negative
+        (cut_at([2.0, 1.6, 1.2, 1.3]), False),  # the second cut was right
+        (cut_at([2.0, 1.6, 1.61, 1.57]), False),  # hardly better: an accuracy may stand still
+        (cut_at([2.0, 1.6]), False),  # one cut
+        (cut_at([2.0, 1.6, 1.2, 0.9], scheduler="StepLR"), False),
+    ],
+)
+def test_a_cut_after_a_plateau_is_what_it_is_for(run: Run, says: bool) -> None:
+    assert any("lowest value so far" in one.message.en for one in findings(RULE, run)) is says
 
 
 def test_not_evaluated_on_few_or_no_rates() -> None:
