@@ -27,7 +27,7 @@ class Settings:
         thresholds: those that are changed.
         fail_on: severity from which `check` exits with 1.
         language: of the texts.
-        mapped: own scalar tags, see `tb_lossdiag.reader.plan.Mapped`.
+        mapped: own scalar tags, see `tb_lossdiag.reader.plan.TagMap`.
         suppressions: accepted findings.
     """
 

@@ -81,7 +81,7 @@ class Live:
     """Judges what is recorded.
 
     Args:
-        plan: what is wanted.
+        settings: what is wanted.
         name: of the run.
         guarded: keeps a failure out of the training.
         tell: records what was reported.
@@ -90,20 +90,20 @@ class Live:
 
     def __init__(
         self,
-        plan: LiveSettings,
+        settings: LiveSettings,
         name: str,
         guarded: Guarded,
         tell: Callable[[LiveReport], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Nothing recorded yet."""
-        self._plan = plan
+        self._settings = settings
         self._guarded, self._tell = guarded, tell
         self._memory = Memory(name)
         self._pace = Pace(clock)
         self._known: dict[tuple[str, str], _Known] = {}
-        breaks = [rule for rule in plan.policy.rules if BREAKS & {q.name for q in rule.reads}]
-        self._breaks = replace(plan.policy, rules=tuple(breaks))
+        breaks = [rule for rule in settings.policy.rules if BREAKS & {q.name for q in rule.reads}]
+        self._breaks = replace(settings.policy, rules=tuple(breaks))
         self._busy = False
 
     @classmethod
@@ -148,7 +148,7 @@ class Live:
         try:
             with self._pace.judging(whole=whole):
                 self._memory.broken = False
-                policy = self._plan.policy if whole else self._breaks
+                policy = self._settings.policy if whole else self._breaks
                 diagnosis = policy.diagnose(self._memory.run())
                 news = [*self._appeared(diagnosis), *(self._cleared(diagnosis) if whole else ())]
             return self._report(news)
@@ -182,15 +182,15 @@ class Live:
         stop = None
         for one in news:
             try:
-                self._plan.hear(one)
+                self._settings.hear(one)
             except TrainingStopped as asked:
                 stop = stop or asked
             if stop is None and self._stops(one):
-                stop = TrainingStopped.by(one, self._plan.language)
+                stop = TrainingStopped.by(one, self._settings.language)
         return stop
 
     def _stops(self, one: LiveFinding) -> bool:
-        limit = self._plan.stop
+        limit = self._settings.stop
         return limit is not None and one.state == "appeared" and one.finding.severity >= limit
 
 

@@ -228,15 +228,15 @@ def _known(listings: Mapping[str, Listing], run: str) -> Listing:
 
 
 def _encoded(run: Run, quantity: Quantity, part: TablePart) -> bytes:
-    layers = _layers(run, quantity)
-    count = len(layers.table.columns)
+    windowed = _windowed(run, quantity)
+    count = len(windowed.table.columns)
     if any(index >= count for index in part.columns):
         raise errors.InvalidArgumentError(f"columns: {quantity.name} has only {count}")
-    chosen = layers.only(part.columns) if part.columns else layers
+    chosen = windowed.only(part.columns) if part.columns else windowed
     return encode(chosen, part.window, part.planes)
 
 
-def _layers(run: Run, quantity: Quantity) -> WindowedTable:
+def _windowed(run: Run, quantity: Quantity) -> WindowedTable:
     if quantity.name in available(run):
         return WindowedTable.plain(DERIVED[quantity.name][2](run))
     if quantity not in run:

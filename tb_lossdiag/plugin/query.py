@@ -44,7 +44,7 @@ class TablePart:
     Attributes:
         window: the steps.
         columns: indices of columns, () for all.
-        planes: which arrays, see `tables.encode`.
+        planes: which arrays, see `table_bytes.encode`.
     """
 
     window: Window

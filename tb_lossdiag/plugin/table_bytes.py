@@ -89,34 +89,34 @@ class WindowedTable:
         )
 
 
-def encode(layers: WindowedTable, window: Window, planes: Sequence[str] = FULL) -> bytes:
+def encode(windowed: WindowedTable, window: Window, planes: Sequence[str] = FULL) -> bytes:
     """A table in a window.
 
     Layout: b"TBLD", version u8, three zero bytes, header length u32, JSON header padded with spaces to 8, then the arrays that the
     header lists, each at its offset behind the header, little-endian and aligned to 8.
 
     Args:
-        layers: what was recorded.
+        windowed: what was recorded.
         window: which steps, and how many buckets at most.
         planes: which arrays of columns x buckets to send; `MATRIX` brings the median of each column along.
     """
-    arrays: dict[str, Array] = dict(thin(layers, window, planes))
+    arrays: dict[str, Array] = dict(thin(windowed, window, planes))
     if tuple(planes) == MATRIX:
-        arrays["median"] = medians(layers.table)
+        arrays["median"] = medians(windowed.table)
     parts, listed, offset = [], [], 0
     for name, array in arrays.items():
         listed.append(_described(name, array, offset))
         parts.append(_padded(array.tobytes(), b"\0"))
         offset += len(parts[-1])
-    text = json.dumps(_header(layers, window, arrays, listed), ensure_ascii=False).encode()
+    text = json.dumps(_header(windowed, window, arrays, listed), ensure_ascii=False).encode()
     text += b" " * (-(len(text) + 12) % 8)
     return b"".join([MAGIC, struct.pack("<B3xI", VERSION, len(text)), text, *parts])
 
 
 def _header(
-    layers: WindowedTable, window: Window, arrays: Mapping[str, Array], listed: list[Any]
+    windowed: WindowedTable, window: Window, arrays: Mapping[str, Array], listed: list[Any]
 ) -> dict[str, Any]:
-    table = layers.table
+    table = windowed.table
     return {
         "quantity": table.quantity.name,
         "unit": table.quantity.unit,
@@ -124,23 +124,23 @@ def _header(
         "columns": list(table.columns),
         "records": len(table.steps[_rows(table, window)]),
         "buckets": len(arrays["first_step"]),
-        "windows": layers.windows,
+        "windows": windowed.windows,
         "arrays": listed,
     }
 
 
 def thin(
-    layers: WindowedTable, window: Window, planes: Sequence[str] = FULL
+    windowed: WindowedTable, window: Window, planes: Sequence[str] = FULL
 ) -> Mapping[str, Array]:
     """Buckets of a table: first_step, last_step f8[B]; of the planes min, max, last f4[C, B]; peak_step f8[C, B]; flags u1[C, B]."""
-    inside = _rows(layers.table, window)
-    steps = layers.table.steps[inside]
+    inside = _rows(windowed.table, window)
+    steps = windowed.table.steps[inside]
     count = min(window.points, len(steps))
     if count == 0:
-        return _empty(len(layers.table.columns), planes)
+        return _empty(len(windowed.table.columns), planes)
     edges = np.arange(count) * len(steps) // count
     ends = np.append(edges[1:], len(steps)) - 1
-    cut = _Cut(layers, inside, edges, ends)
+    cut = _Cut(windowed, inside, edges, ends)
     arrays = {"first_step": steps[edges].astype("<f8"), "last_step": steps[ends].astype("<f8")}
     return {**arrays, **{name: np.ascontiguousarray(cut.plane(name).T) for name in planes}}
 
@@ -149,7 +149,7 @@ def thin(
 class _Cut:
     """The rows of a window with the bounds of its buckets; every plane comes as [B, C]."""
 
-    layers: WindowedTable
+    windowed: WindowedTable
     inside: slice
     edges: Array
     ends: Array
@@ -160,21 +160,21 @@ class _Cut:
         return plane
 
     def _min(self) -> Array:
-        low = np.fmin.reduceat(_finite(self.layers.low[self.inside]), self.edges, axis=0)
+        low = np.fmin.reduceat(_finite(self.windowed.low[self.inside]), self.edges, axis=0)
         return np.asarray(low, "<f4")
 
     def _max(self) -> Array:
-        high = np.fmax.reduceat(_finite(self.layers.high[self.inside]), self.edges, axis=0)
+        high = np.fmax.reduceat(_finite(self.windowed.high[self.inside]), self.edges, axis=0)
         return np.asarray(high, "<f4")
 
     def _last(self) -> Array:
-        return self.layers.table.values[self.inside][self.ends].astype("<f4")
+        return self.windowed.table.values[self.inside][self.ends].astype("<f4")
 
     def _peak_step(self) -> Array:
         """The step of the largest value of each bucket."""
-        high = np.nan_to_num(_finite(self.layers.high[self.inside]), nan=-np.inf)
-        at = self.layers.high_at
-        steps = self.layers.table.steps[self.inside]
+        high = np.nan_to_num(_finite(self.windowed.high[self.inside]), nan=-np.inf)
+        at = self.windowed.high_at
+        steps = self.windowed.table.steps[self.inside]
         peaks = np.empty((len(self.edges), high.shape[1]), "<f8")
         for bucket, (start, end) in enumerate(zip(self.edges, self.ends, strict=True)):
             rows = start + high[start : end + 1].argmax(axis=0)
@@ -184,12 +184,12 @@ class _Cut:
         return peaks
 
     def _flags(self) -> Array:
-        table, low, high = self.layers.table, self.layers.low, self.layers.high
+        table, low, high = self.windowed.table, self.windowed.low, self.windowed.high
         return _flags(
             table.values[self.inside],
             low[self.inside],
             high[self.inside],
-            self.layers.broken[self.inside],
+            self.windowed.broken[self.inside],
             self.edges,
         )
 

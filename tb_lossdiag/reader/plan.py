@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Style, normalised
 
-Mapped = Mapping[str, tuple[str, ...]]
+TagMap = Mapping[str, tuple[str, ...]]
 """The user's own tags: {"loss": ("my/tag",), "loss_term.kl": ("vae/kl",)}; of several tags the first that exists counts."""
 
 _TELLING = re.compile("loss|lr|learning_rate|norm")
@@ -64,7 +64,7 @@ class Plan:
         return replace(self, sources=kept, summed=summed)
 
 
-def plan(tags: Mapping[str, Source], mapped: Mapped) -> Plan:
+def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
     """Recognise quantities among a run's tags (with phases in front).
 
     Args:
@@ -108,7 +108,7 @@ def wanted(key: str) -> tuple[Quantity, str]:
     return quantity, column or ("group 0" if quantity.axis is Axis.GROUP else "")
 
 
-def require_known(mapped: Mapped, origin: str) -> None:
+def require_known(mapped: TagMap, origin: str) -> None:
     """Refuse a mapping that names no quantity: a misspelt one must not pass for a healthy run.
 
     Raises:
@@ -121,7 +121,7 @@ def require_known(mapped: Mapped, origin: str) -> None:
         raise ValueError(f"{origin}: {error}") from None
 
 
-def _own(tags: Mapping[str, Source], mapped: Mapped) -> dict[str, Source]:
+def _own(tags: Mapping[str, Source], mapped: TagMap) -> dict[str, Source]:
     """The user's keys with the first of their tags that the run has."""
     by_tag = {source.tag: source for source in tags.values()} | dict(tags)
     found = {

@@ -14,7 +14,7 @@ from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.phases import Source, grouped
-from tb_lossdiag.reader.plan import Mapped, Plan, plan, require_known
+from tb_lossdiag.reader.plan import Plan, TagMap, plan, require_known
 from tb_lossdiag.reader.series import Series
 from tb_lossdiag.visible import visible
 
@@ -87,7 +87,7 @@ class Scalars:
     """
 
     def __init__(
-        self, provider: Any, limit: int = DEFAULT_LIMIT, mapped: Mapped | None = None
+        self, provider: Any, limit: int = DEFAULT_LIMIT, mapped: TagMap | None = None
     ) -> None:
         self._provider = provider
         self._limit = limit
@@ -210,7 +210,7 @@ class Scalars:
         return {tag: list(found.get(tag, [])) for tag in tags}
 
 
-def _found(tags: Mapping[str, Source], listed: Mapping[str, Any], mapped: Mapped) -> ScalarRun:
+def _found(tags: Mapping[str, Source], listed: Mapping[str, Any], mapped: TagMap) -> ScalarRun:
     chosen = plan(tags, mapped)
     stamps = {source: _stamp(listed[source.run][source.tag]) for source in chosen.series()}
     return ScalarRun(chosen, stamps, frozenset(source.run for source in tags.values()))

@@ -72,9 +72,9 @@ class Training:
     ) -> None:
         self.said: list[tuple[str, int, str]] = []
         self.recorder = Recorder(self._emit, lambda _: {}, Cadence())
-        plan = LiveSettings(Policy(rules), hear or self._hear, stop)
+        settings = LiveSettings(Policy(rules), hear or self._hear, stop)
         self.live = Live(
-            plan, "run", Guard(self.recorder.say), self.recorder.report, clock=lambda: 0.0
+            settings, "run", Guard(self.recorder.say), self.recorder.report, clock=lambda: 0.0
         )
         self.step = 0
 
@@ -224,9 +224,9 @@ def test_a_line_has_no_line_break() -> None:
 
 def test_the_configuration_beside_the_run_counts(tmp_path: Path) -> None:
     (tmp_path / "lossdiag.toml").write_text('select = ["LD101"]\nlang = "zh-CN"\n')
-    plan = LiveSettings.of("print", "error", str(tmp_path))
-    assert [rule.code for rule in plan.policy.rules] == ["LD101"]
-    assert (plan.language, plan.stop) == ("zh-CN", Severity.ERROR)
+    settings = LiveSettings.of("print", "error", str(tmp_path))
+    assert [rule.code for rule in settings.policy.rules] == ["LD101"]
+    assert (settings.language, settings.stop) == ("zh-CN", Severity.ERROR)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_TERM,
 )
 from tb_lossdiag.reader.phases import Source, grouped
-from tb_lossdiag.reader.plan import _TELLING, Mapped, Plan, plan, wanted
+from tb_lossdiag.reader.plan import _TELLING, Plan, TagMap, plan, wanted
 from tb_lossdiag.reader.styles import ANY, STYLES
 
 
-def planned(tags: Iterable[str], mapped: Mapped | None = None) -> Plan:
+def planned(tags: Iterable[str], mapped: TagMap | None = None) -> Plan:
     """The plan of a run with these tags."""
     return plan({tag: Source("run", tag) for tag in tags}, mapped or {})
 
