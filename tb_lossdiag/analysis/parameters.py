@@ -74,6 +74,14 @@ def matrices(run: Run, columns: Sequence[str]) -> Bools:
     return np.logical_or(found, known)
 
 
+def embeddings(run: Run, columns: Sequence[str]) -> Bools:
+    """bool[C]: tables of embeddings, where the recorder knows. Reads `PARAMETER_ROLE` if it is there."""
+    if q.PARAMETER_ROLE not in run:
+        return np.zeros(len(columns), bool)
+    roles = [run[q.PARAMETER_ROLE].column(name) for name in columns]
+    return np.array([bool((role == Role.EMBEDDING).any()) for role in roles], bool)
+
+
 def _is_weight(name: str, size: dict[str, float]) -> bool:
     if size[name] < _SMALL or not _is_called_weight(name):
         return False

@@ -72,7 +72,7 @@ def exact(run: Run) -> Updates | None:
     elements = sizes(run, update.columns)
     chosen = weights(update.columns, elements)
     ratios = update.values[known] / np.fmax(
-        weight, _usual(norm.at(norm.steps, update.columns), elements)
+        weight, usual_norms(norm.at(norm.steps, update.columns), elements)
     )
     tiny = weight / np.sqrt(np.nan_to_num(elements, nan=1.0)) < _TINY
     ratios[~np.isfinite(ratios) | tiny] = np.nan
@@ -89,7 +89,7 @@ def measured(run: Run) -> Updates:
     elements = sizes(run, norm.columns)
     chosen = weights(norm.columns, elements)
     values = norm.values[:, chosen].astype(np.float64)
-    before = np.fmax(values[:-1], _usual(values, elements[chosen]))
+    before = np.fmax(values[:-1], usual_norms(values, elements[chosen]))
     change = np.abs(np.diff(values, axis=0)) / before / np.diff(norm.steps)[:, None]
     scale = values[:-1] / np.sqrt(np.nan_to_num(elements[chosen], nan=1.0))
     change[~np.isfinite(change) | (scale < _TINY)] = np.nan
@@ -131,13 +131,13 @@ def estimated(run: Run) -> Updates | None:
     else:
         return None
     weight = parameter.values[:, chosen].astype(np.float64)
-    ratios = step / np.fmax(weight, _usual(weight, elements))
+    ratios = step / np.fmax(weight, usual_norms(weight, elements))
     ratios[~np.isfinite(ratios)] = np.nan
     names = tuple(name for name, ok in zip(gradient.columns, chosen, strict=True) if ok)
     return Updates(gradient.steps, names, ratios)
 
 
-def _usual(norms: npt.NDArray[Any], elements: Doubles) -> Doubles:
+def usual_norms(norms: npt.NDArray[Any], elements: Doubles) -> Doubles:
     """float64[C]: the norm that a usual initialisation gives to those matrices that began at nothing, 0 for the others.
 
     A square matrix of n elements with a variance of 1 over its inputs has n ** 0.25.
@@ -196,7 +196,7 @@ def growth(run: Run) -> Growth | None:
     """Growth of the typical weight matrix, of those that did not begin at nothing; None without a norm above 0."""
     norm = run[q.PARAMETER_NORM]
     elements = sizes(run, norm.columns)
-    chosen = weights(norm.columns, elements) & ~(_usual(norm.values, elements) > 0)
+    chosen = weights(norm.columns, elements) & ~(usual_norms(norm.values, elements) > 0)
     values = norm.values[:, chosen].astype(np.float64)
     middle = median(values, axis=1)
     known = np.flatnonzero(np.isfinite(middle) & (middle > 0))

@@ -154,7 +154,7 @@ def _looked_for(run: Run, quantity: Quantity) -> bool:
 
 
 def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Cause, ...]:
-    """Put each finding under the one that explains it, if one does and began no later than it ended."""
+    """Put each finding under the one that explains it, if one does and began no later than it ended, and did not happen later."""
     parents = [_parent(index, findings, explains) for index in range(len(findings))]
 
     def under(parent: int | None) -> tuple[Cause, ...]:
@@ -177,7 +177,7 @@ def _parent(
         for other, finding in enumerate(findings)
         if other != index
         and me.code in explains.get(finding.code, ())
-        and finding.first_step <= me.last_step
+        and _in_time(finding, me)
         and (finding.severity > Severity.INFO or me.severity == Severity.INFO)
     ]
     # A explains B explains me: hang under B, so that the chain reads in order.
@@ -189,6 +189,13 @@ def _parent(
         key=lambda i: (findings[i].first_step, -findings[i].severity, i),
         default=None,
     )
+
+
+def _in_time(cause: Finding, symptom: Finding) -> bool:
+    """Whether one may have led to the other: it began before the other ended, and did not happen after it."""
+    if cause.onset is not None and symptom.onset is not None and cause.onset > symptom.onset:
+        return False
+    return cause.first_step <= symptom.last_step
 
 
 def _ordered(causes: Sequence[Cause]) -> tuple[Cause, ...]:

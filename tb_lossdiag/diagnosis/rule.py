@@ -76,6 +76,8 @@ class Finding:
         message: what was seen, with its numbers, one or two sentences.
         advice: what to try first, Markdown (paragraphs, `code`, fenced code).
         numbers: named numbers behind message and advice.
+        onset: the step at which it happened, of what happens at a step: nothing that happened later explains it. What stands in the
+            code all the time, or may have been there before somebody looked, has none.
     """
 
     code: str
@@ -85,6 +87,7 @@ class Finding:
     message: Text
     advice: Text
     numbers: Mapping[str, float] = field(default_factory=dict)
+    onset: int | None = None
 
     @property
     def first_step(self) -> int:

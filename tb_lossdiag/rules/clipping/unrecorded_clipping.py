@@ -24,7 +24,7 @@ _ADVICE = Text("""Have the clips recorded, and LD301 to LD307 judge every one of
 writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})  # same result as torch's own function
 ```
 
-If a library clips for you, pass what it returns: `writer.add_diagnostics(model, clip=(total_norm, {max_norm}))`.""")
+If a library clips for you and returns the norm, pass it on: `writer.add_diagnostics(model, clip=(total_norm, {max_norm}))`. Where a framework's own setting does it (Trainer's `max_grad_norm`, Lightning's `gradient_clip_val`), nothing is to be done: that setting is the bound, and check-ups see what it does.""")
 
 
 @dataclass(frozen=True)

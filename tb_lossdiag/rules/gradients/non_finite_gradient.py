@@ -106,7 +106,9 @@ class NonFiniteGradient:
         severity = Severity.WARNING if survived else self.severity
         advice = _ADVICE.format(name=first.column)
         numbers = {"records": hit, "total": total}
-        return Finding(self.code, severity, first.column, (evidence,), message, advice, numbers)
+        return Finding(
+            self.code, severity, first.column, (evidence,), message, advice, numbers, first.step
+        )
 
 
 def _before(run: Run, first: Broken) -> Text:

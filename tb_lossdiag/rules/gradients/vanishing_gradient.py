@@ -11,9 +11,10 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, longest, median
-from tb_lossdiag.analysis.parameters import matrices, parts
+from tb_lossdiag.analysis.parameters import embeddings, matrices, parts, sizes
 from tb_lossdiag.analysis.progress import below_baseline
 from tb_lossdiag.analysis.sparse import Held, held
+from tb_lossdiag.analysis.updates import usual_norms
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Steps
@@ -76,8 +77,9 @@ class VanishingGradient:
 
     What to try first: ReLU-like activations, normalisation or residual connections, matching initialisation.
 
-    Guards against: scaled losses (only ratios between layers count); a converged run, which is learned; biases and normalisation
-    scales; one odd layer such as an embedding; dead layers, whose gradient is exactly 0.
+    Guards against: scaled losses (only ratios between layers count); a run that has learned by its end; biases and normalisation
+    scales; embeddings, whose gradient is spread over rows that a batch does not use; a head that begins at nothing (compared with a
+    usual initialisation); dead layers, whose gradient is exactly 0.
 
     References: Glorot and Bengio 2010 (AISTATS), section 4; He et al. 2015 (arXiv 1502.01852).
     """
@@ -114,7 +116,7 @@ class VanishingGradient:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch in which the gradient fades."""
         gradient = run[q.GRADIENT_NORM]
-        is_weight = matrices(run, gradient.columns)
+        is_weight = matrices(run, gradient.columns) & ~embeddings(run, gradient.columns)
         if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
             raise NotEnough(self._needs())
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
@@ -124,7 +126,12 @@ class VanishingGradient:
         unlearned: Bools = (learned.fall_at(gradient.steps) < self.learned) | (
             below_baseline(run) is False
         )
+        if not unlearned[-1]:
+            return
         size = held(run[q.PARAMETER_NORM], gradient.steps, names)
+        # A head that begins at nothing has a large gradient beside its weights, and says nothing of those before it.
+        usual = usual_norms(size.values, sizes(run, names))
+        size = Held(np.fmax(size.values, usual), size.rows)
         ratios = _Ratios(gradient.values, np.flatnonzero(is_weight), size)
         span = longest(self._fades(ratios, unlearned) & unlearned, self.min_records)
         if span is not None:

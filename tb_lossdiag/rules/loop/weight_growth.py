@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.levels import Bools, level, median
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, sizes, weights
+from tb_lossdiag.analysis.progress import broke, fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
@@ -48,7 +49,7 @@ class WeightGrowth:
 
     Guards against: weights that start at or near 0, as in LoRA or a zero-initialised head (below `min_start`, or
     nothing but their first update within `max_difference`); ordinary growth, which
-    levels off; layers that are unfrozen later; biases and normalisation scales.
+    levels off; a run whose loss has lost `learned` of its start, as one whose true weights are large; layers that are unfrozen later; biases and normalisation scales.
 
     References: Loshchilov and Hutter 2019 (arXiv 1711.05101); Soudry et al. 2018 (arXiv 1710.10345) on growth under cross-entropy.
     """
@@ -58,7 +59,14 @@ class WeightGrowth:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The weights grow without bound")
     reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_NORM, q.PARAMETER_SIZE)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.UPDATE_NORM, q.WEIGHT_DECAY)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.UPDATE_NORM,
+        q.WEIGHT_DECAY,
+        q.LOSS,
+        q.LOSS_NONFINITE,
+        q.LOSS_TERM,
+        q.EXTRA,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
 
     #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold
@@ -73,6 +81,8 @@ class WeightGrowth:
     min_rise: float = 0.05
     #: rise per record in the last quarter over that of the whole run, 1; a random walk keeps 0.54, what goes towards a goal slows down
     min_pace: float = 0.5
+    #: share of the starting loss, 1; weights that grow while most of it is lost go where the data want them
+    learned: float = 0.8
     #: records; fewer show no trend
     min_records: int = 10
 
@@ -84,6 +94,9 @@ class WeightGrowth:
         chosen &= np.isfinite(norm.values).all(axis=0)
         if len(norm) < self.min_records or not chosen.any():
             raise too_few(self.min_records, Text("records of a weight matrix's norm"))
+        lost = fall(run)
+        if lost is not None and lost >= self.learned and not broke(run):
+            return
         values = norm.values.astype(np.float64)
         chosen &= median(values[:3], axis=0) / np.sqrt(elements) >= self.min_start
         chosen &= ~self._began_at_zero(run, norm)

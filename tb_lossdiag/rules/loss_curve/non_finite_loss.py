@@ -140,6 +140,7 @@ class NonFiniteLoss:
             message,
             _ADVICE.format(step=words["step"]),
             {"count": found.hits, "records": found.records[1]},
+            evidence.first_step,
         )
 
 

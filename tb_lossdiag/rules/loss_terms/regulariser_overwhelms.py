@@ -242,8 +242,10 @@ class RegulariserOverwhelms:
         )
         found = []
         for name in (n for n in names if not DIVERGENCE.search(n)):
-            fall = term_fall(run, name, table.steps)
-            gone = np.flatnonzero(fall >= 1 - self.max_rest)
+            # What goes on falling below zero has not come to nothing.
+            rest = 1 - term_fall(run, name, table.steps)
+            positive = table.column(name)[:3].min() > 0
+            gone = np.flatnonzero((np.abs(rest) <= self.max_rest) & positive)
             if len(gone) >= self.min_records and gone[-1] == len(table) - 1:
                 found.append(self._shrunk_finding(run, name, int(gone[0]), why))
         return found

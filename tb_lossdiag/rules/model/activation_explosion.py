@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -25,9 +25,9 @@ _GIVEN = Text(
 _DEPTH = Text(
     "At step {step} activations grow from {low} in `{first}` to {high} in `{name}`, {times} times, before anything was learned."
 )
-_TIME = Text(
-    "The activations of `{name}` grew from {low} to {high}, {times} times, while the loss did not fall."
-)
+_TIME = Text("The activations of `{name}` grew from {low} to {high}, {times} times, {fate}.")
+_LOST = Text("while the loss has lost only {percent}% of its start")
+_BROKE = Text("in a run whose loss became NaN or infinite")
 _NONFINITE_ADVICE = Text("""Look at what `{name}` is given and does there: a division by 0, the logarithm or root of 0, an exponential, a mask that hides a whole row.
 
 ```python
@@ -96,6 +96,8 @@ class ActivationExplosion:
     min_depth_growth: float = 100.0
     #: over the layer's own first standard deviation, 1; deep networks that learn reach a thousand
     min_time_growth: float = 1000.0
+    #: a layer's first standard deviation over that of the typical layer, 1; less was made to begin at nothing
+    min_start: float = 0.01
     #: share of the starting loss, 1; who lost half of it grows for a reason
     min_learned: float = 0.5
 
@@ -152,21 +154,31 @@ class ActivationExplosion:
         lost = fall(run)
         if not broke(run) and (lost is None or lost >= self.min_learned):
             return None
-        grown: dict[str, tuple[float, float]] = {}
-        for name in _hidden(std, modules):
-            values = std.column(name)
-            known = values[np.isfinite(values) & (values > 0)]
-            if len(known) > 1:
-                grown[name] = float(known[0]), float(known.max())
+        grown = self._grown(std, _hidden(std, modules))
         name = max(grown, key=lambda each: grown[each][1] / grown[each][0], default="")
         if not name or grown[name][1] < self.min_time_growth * grown[name][0]:
             return None
         low, high = grown[name]
-        ends = int(std.steps[0]), int(std.steps[-1])
+        crossed = std.steps[std.column(name) >= self.min_time_growth * low]
+        ends = int(crossed[0]), int(std.steps[-1])
         evidence = Evidence(std.quantity.name, name, *ends, high / low, self.min_time_growth)
-        message = _TIME.format(name=name, **_numbers(low, high))
+        what = _BROKE if broke(run) else _LOST.format(percent=short_number(100 * max(lost or 0, 0)))
+        message = _TIME.format(name=name, fate=what, **_numbers(low, high))
         advice = _TIME_ADVICE.format(name=name)
-        return self._of(self.severity, evidence, message, advice, {"times": high / low})
+        found = self._of(self.severity, evidence, message, advice, {"times": high / low})
+        return replace(found, onset=evidence.first_step)
+
+    def _grown(self, std: Table, names: list[str]) -> dict[str, tuple[float, float]]:
+        """First and highest standard deviation of each layer.
+
+        What begins at nothing beside the other layers, as adapters and zero-initialised branches, counts from when it is something.
+        """
+        values = {name: std.column(name).astype(np.float64) for name in names}
+        known = {name: v[np.isfinite(v) & (v > 0)] for name, v in values.items()}
+        begins = [float(each[0]) for each in known.values() if len(each)]
+        least = self.min_start * float(np.median(begins)) if begins else 0.0
+        real = {name: each[each >= least] for name, each in known.items()}
+        return {n: (float(each[0]), float(each.max())) for n, each in real.items() if len(each) > 1}
 
     def _of(
         self,

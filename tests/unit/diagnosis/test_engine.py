@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -144,6 +144,19 @@ def test_folds_under_the_nearest_cause() -> None:
 def test_a_cause_begins_no_later_than_its_symptom_ends(first: int, expected: list[object]) -> None:
     findings = [finding("A", first, 20), finding("B", 0, 9)]
     assert tree(fold(findings, {"A": ("B",), "B": ()})) == expected
+
+
+@pytest.mark.parametrize(("first", "expected"), [(3, [("A", ["B"])]), (4, ["B", "A"])])
+def test_a_cause_is_no_later_than_what_happened_at_a_step(
+    first: int, expected: list[object]
+) -> None:
+    """What grew after the loss had become NaN did not break it, though it stays NaN."""
+    broken = replace(finding("B", 3, 99, Severity.ERROR), onset=3)
+    grown = finding("A", first, 99)
+    causes = fold([replace(grown, onset=first), broken], {"A": ("B",), "B": ()})
+    assert tree(fold([grown, broken], {"A": ("B",), "B": ()})) == [("A", ["B"])], "seen late"
+    assert tree(causes) == expected
+    assert max(cause.worst for cause in causes) is Severity.ERROR
 
 
 def test_of_two_causes_the_earlier_explains_then_the_worse() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
-from made.changes import changed, head, scaled, with_vanishing, without
+from made.changes import changed, head, scaled, stuck, with_vanishing, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     PARAMETER_ROLE,
     PARAMETER_SIZE,
+    Role,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.vanishing_gradient import VanishingGradient
@@ -70,6 +71,36 @@ def test_clear_once_the_loss_is_learned() -> None:
     learned = changed(sick, LOSS, np.geomspace(1, 0.01, 200))
     assert findings(RULE, sick)
     assert not [f for f in findings(RULE, learned) if f.last_step == sick[LOSS].steps[-1]]
+
+
+def test_clear_on_a_run_that_has_learned_by_its_end() -> None:
+    late = np.r_[np.ones(150), np.geomspace(1, 0.45, 50)]
+    assert not findings(RULE, changed(with_vanishing(DEEP), LOSS, late))
+    assert findings(RULE, changed(with_vanishing(DEEP), LOSS, np.maximum(late, 0.55)))
+
+
+def test_an_embedding_is_no_first_layer() -> None:
+    """Of an embedding and four layers the first third is the embedding, most of whose rows have no gradient in a batch."""
+    run = healthy_run(0, layers=5)
+    ratio = np.repeat([1e-3, 0.3, 0.5, 0.8, 1.0], 2)
+    some = changed(stuck(run), GRADIENT_NORM, ratio * run[PARAMETER_NORM].values)
+    roles = np.tile([1.0, 2.0], 5)
+    assert findings(RULE, changed(some, PARAMETER_ROLE, roles[None]))
+    roles[0] = Role.EMBEDDING
+    assert not findings(RULE, changed(some, PARAMETER_ROLE, roles[None]))
+
+
+def test_a_head_that_begins_at_nothing_is_compared_with_a_usual_norm() -> None:
+    """A gain of 0.01: the head's gradient is large beside its weights."""
+    run = with_vanishing(healthy_run(0, layers=4), 100)
+    norms = run[PARAMETER_NORM].values.copy()
+    norms[:, 6] = 0.08
+    ratio = run[GRADIENT_NORM].values / run[PARAMETER_NORM].values
+    ratio[:, 6] *= 30
+    small = changed(run, PARAMETER_NORM, norms)
+    gradients = changed(small, GRADIENT_NORM, ratio * norms)
+    assert not findings(RULE, gradients)
+    assert findings(RULE, without(gradients, PARAMETER_SIZE))
 
 
 def test_a_loss_that_only_came_down_to_a_constant_is_not_learned() -> None:

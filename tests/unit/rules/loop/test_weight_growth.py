@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
-from made.changes import changed, head, optimized_by, without
+from made.changes import changed, head, optimized_by, stuck, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
+from tb_lossdiag.quantities import LOSS_NONFINITE, PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
 from tb_lossdiag.rules.loop.weight_growth import WeightGrowth
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -21,7 +21,7 @@ def growing(factor: float, end: float = 1.0, start: float = 1.0) -> Run:
     """All norms grow by `factor` until the share `end` of the run, then stay."""
     place = np.minimum(np.arange(200) / 199 / end, 1.0)
     norms = start * START * (factor**place)[:, None]
-    return changed(healthy_run(1, layers=3), PARAMETER_NORM, norms)
+    return changed(stuck(healthy_run(1, layers=3)), PARAMETER_NORM, norms)
 
 
 SICK = growing(100.0)
@@ -50,6 +50,14 @@ def test_clear_when_the_growth_slows_down() -> None:
         assert len(findings(RULE, changed(healthy_run(1, layers=3), PARAMETER_NORM, norms))) == (
             expected
         )
+
+
+def test_clear_where_most_of_the_loss_is_lost() -> None:
+    """A linear regression whose true weights are large; a model that starts at N(0, 0.05)."""
+    learned = with_loss(growing(20), np.geomspace(1, 0.18, 200))
+    assert not findings(RULE, learned)
+    assert findings(RULE, with_loss(growing(20), np.geomspace(1, 0.22, 200)))
+    assert findings(RULE, changed(learned, LOSS_NONFINITE, np.r_[np.zeros(199), 1.0]))
 
 
 def test_clear_on_weights_that_began_near_zero() -> None:

@@ -100,6 +100,16 @@ def test_fires_when_the_weights_are_gone_and_nothing_is_learned() -> None:
     assert not findings(RULE, with_terms(run, left))
 
 
+def test_a_penalty_below_zero_has_not_come_to_nothing() -> None:
+    """The entropy bonus of an agent, a log-determinant: from -0.003 to -0.4."""
+    rng = np.random.default_rng(0)
+    data = 2.3 * rng.lognormal(0, 0.05, 200)
+    for start, end in ((-0.003, -0.4), (0.003, -0.4), (-0.4, -0.001)):
+        penalty = np.r_[np.full(3, start), np.linspace(start, end, 77), np.full(120, end)]
+        run = with_terms(overwhelmed(RUN), np.stack([data, penalty], axis=1))
+        assert not findings(RULE, without(named(run, "entropy"), TERM_GRADIENT_NORM))
+
+
 def test_a_data_term_at_the_cost_of_a_constant_is_not_learned() -> None:
     rng = np.random.default_rng(0)
     shrinks = 0.02 + 3 * np.exp(-0.1 * np.arange(200))

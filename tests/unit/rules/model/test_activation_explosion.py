@@ -66,11 +66,31 @@ def test_growth_is_named_rather_than_the_overflow_it_ends_in() -> None:
 def test_growth_over_time_is_healthy_where_the_loss_falls() -> None:
     """Measured on digits: the last of 16 layers grows a thousandfold while the loss falls to 0.16."""
     std = np.ones((len(AT), 5))
-    std[:, 2] = np.geomspace(0.05, 60, len(AT))
+    std[:, 2] = np.geomspace(0.05, 51, len(AT))
     assert not findings(RULE, with_modules(WELL, KINDS, activation_std=std))
     evidence = first_evidence(RULE, with_modules(STUCK, KINDS, activation_std=std))
     assert (evidence.quantity, evidence.column) == (ACTIVATION_STD.name, "2")
-    assert (evidence.first_step, evidence.last_step) == (AT[0], AT[-1])
+    assert (evidence.first_step, evidence.last_step) == (AT[-1], AT[-1]), "from when it is large"
+    assert the_finding(RULE, with_modules(STUCK, KINDS, activation_std=std)).onset == AT[-1]
+
+
+def test_a_layer_that_begins_at_nothing_counts_from_when_it_is_something() -> None:
+    """The second matrix of an adapter, a branch whose last layer starts at zero."""
+    std = np.ones((len(AT), 5))
+    std[:, 2] = np.geomspace(1e-4, 4, len(AT))
+    assert not findings(RULE, with_modules(STUCK, KINDS, activation_std=std))
+    std[:, 2] = np.geomspace(1e-4, 40, len(AT))
+    assert findings(RULE, with_modules(STUCK, KINDS, activation_std=std))
+
+
+def test_it_says_what_the_loss_did() -> None:
+    std = np.ones((len(AT), 5))
+    std[:, 2] = np.geomspace(0.05, 60, len(AT))
+    some = with_loss(healthy_run(1), np.linspace(1, 0.56, 200))
+    grown = with_modules(some, KINDS, activation_std=std)
+    assert "has lost only 4" in the_finding(RULE, grown).message.en
+    broken = changed(grown, LOSS_NONFINITE, np.r_[np.zeros(199), 1.0])
+    assert "became NaN" in the_finding(RULE, broken).message.en
 
 
 def test_names_the_first_module_that_breaks() -> None:
