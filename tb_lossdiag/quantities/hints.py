@@ -4,6 +4,7 @@ MODEL = "writer.watch(model, optimizer), or pass the model to add_diagnostics af
 LOSS = "pass loss= to add_diagnostics"
 TERMS = "pass loss_terms= to add_diagnostics"
 VALIDATION = 'call add_diagnostics(loss=…, phase="validation")'
+ACCURACY = 'writer.add_scalar("train/accuracy", …) or "val/accuracy"'
 CLIP = "clip with writer.clip_grad_norm_ or pass clip=(total_norm, max_norm)"
 OPTIMIZER = "writer.watch(model, optimizer), or pass optimizer= to add_diagnostics"
 SCALER = "pass scaler= to writer.watch or add_diagnostics"

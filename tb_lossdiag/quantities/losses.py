@@ -85,6 +85,11 @@ VALIDATION_LOSS_WEIGHT = Quantity(
 VALIDATION_LOSS_TERM_NONFINITE = Quantity(
     "validation_loss_term_nonfinite", "validation_term", Axis.TERM, "0 or 1", hints.VALIDATION
 )
+ACCURACY = Quantity("accuracy", "accuracy", Axis.RUN, "1", hints.ACCURACY)
+"""Share of right answers on training data, read from plain scalars; percentages as they were written."""
+VALIDATION_ACCURACY = Quantity(
+    "validation_accuracy", "validation_accuracy", Axis.RUN, "1", hints.ACCURACY
+)
 EXTRA = Quantity("extra", "extra", Axis.EXTRA, "own", hints.EXTRA, combine=_MEAN, extremes=True)
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tb_lossdiag.quantities import (
+    ACCURACY,
     BY_NAME,
     LOSS,
     LOSS_TERM,
+    VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
     Axis,
@@ -21,11 +23,12 @@ from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Style, normalised
 TagMap = Mapping[str, tuple[str, ...]]
 """The user's own tags: {"loss": ("my/tag",), "loss_term.kl": ("vae/kl",)}; of several tags the first that exists counts."""
 
-_TELLING = re.compile("loss|lr|learning_rate|norm")
+_TELLING = re.compile("loss|lr|learning_rate|norm|acc|top")
 """What every pattern has in it; runs have many more tags than these, and listings are read often."""
 _SINGLE = {Axis.RUN, Axis.WATCH}
 _TOTALS = {LOSS_TERM: LOSS, VALIDATION_LOSS_TERM: VALIDATION_LOSS}
-_LOSSES = {*_TOTALS, *_TOTALS.values()}
+_COURSES = {*_TOTALS, *_TOTALS.values(), ACCURACY, VALIDATION_ACCURACY}
+"""What tells how far a training has come."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
         sources.setdefault(quantity, columns)
     other = next((tag for tag in sorted(tags) if NO_DESCENT.fullmatch(normalised(tag))), "")
     if other:
-        sources = {q: c for q, c in sources.items() if q not in _LOSSES}
+        sources = {q: c for q, c in sources.items() if q not in _COURSES}
     own = _own(tags, mapped)
     for key, source in own.items():
         quantity, column = wanted(key)

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tb_lossdiag.quantities import (
+    ACCURACY,
     GLOBAL_NORM,
     LEARNING_RATE,
     LOSS,
     LOSS_TERM,
+    VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
     Quantity,
@@ -23,6 +25,7 @@ from tb_lossdiag.quantities import (
 _T = "(?:train(?:ing)?)"
 _V = "(?:val(?:id(?:ation)?)?|eval(?:uation)?|dev)"
 _RATE = "(?:lr|learning_rate)"
+_ACC = "(?:(?:(?:sparse_)?categorical_|binary_|mean_|multiclass_?)?acc(?:uracy)?|(?:acc(?:uracy)?_?)?top_?1|acc@?1)"
 _YOLO_TERMS = "(box|cls|dfl|obj|seg|pose|kobj)_loss"
 
 Patterns = Mapping[Quantity, tuple[str, ...]]
@@ -58,6 +61,8 @@ STYLES = (
             LOSS: ("train/batch_loss",),
             VALIDATION_LOSS: (f"{_V}/evaluation_loss_vs_iterations",),
             LEARNING_RATE: (f"train/(?:batch|epoch)_{_RATE}",),
+            ACCURACY: (f"train/batch_{_ACC}",),
+            VALIDATION_ACCURACY: (f"{_V}/evaluation_{_ACC}_vs_iterations",),
         },
     ),
     # The same file: `epoch_*` in the sub-runs `train` and `validation`; the step is the epoch.
@@ -67,6 +72,8 @@ STYLES = (
             LOSS: ("train/epoch_loss",),
             VALIDATION_LOSS: (f"{_V}/epoch_loss",),
             LEARNING_RATE: (f"train/epoch_{_RATE}",),
+            ACCURACY: (f"train/epoch_{_ACC}",),
+            VALIDATION_ACCURACY: (f"{_V}/epoch_{_ACC}",),
         },
     ),
     # ultralytics/utils/callbacks/tensorboard.py: terms with their gains applied, no total; YOLOv5 writes x/lr0.
@@ -160,6 +167,26 @@ ANY = Style(
             "loss(?:es)?/test",
             "test_loss",
             "loss_test",
+        ),
+        # Lightning's and Keras' metrics, torchvision's and timm's top 1, scripts of all kinds.
+        ACCURACY: (
+            f"{_T}/{_ACC}",
+            f"{_T}_{_ACC}(?:_epoch)?",
+            f"{_ACC}/{_T}",
+            f"{_ACC}_{_T}",
+            f"{_T}(?:/|_){_ACC}_step",
+            f"{_T}/{_T}_{_ACC}",
+            _ACC,
+        ),
+        VALIDATION_ACCURACY: (
+            f"{_V}/{_ACC}",
+            f"{_V}_{_ACC}(?:_epoch)?",
+            f"{_ACC}/{_V}",
+            f"{_ACC}_{_V}",
+            f"{_V}/{_V}_{_ACC}",
+            f"(?:eval|metrics)/{_ACC}",
+            f"test(?:/|_){_ACC}",
+            f"{_ACC}(?:/|_)test",
         ),
         LEARNING_RATE: (
             _RATE,

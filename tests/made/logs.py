@@ -5,11 +5,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tb_lossdiag.quantities import LEARNING_RATE, LOSS, VALIDATION_LOSS, Quantity
+from tb_lossdiag.quantities import (
+    ACCURACY,
+    LEARNING_RATE,
+    LOSS,
+    VALIDATION_ACCURACY,
+    VALIDATION_LOSS,
+    Quantity,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
 
-_NAMED: dict[str, Quantity] = {"rate": LEARNING_RATE}
+_NAMED: dict[str, Quantity] = {
+    "rate": LEARNING_RATE,
+    "accuracy": ACCURACY,
+    "held_out": VALIDATION_ACCURACY,
+}
 
 
 def log(

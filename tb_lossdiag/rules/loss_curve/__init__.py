@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.loss_curve.accuracy_stands_still import AccuracyStandsStill
 from tb_lossdiag.rules.loss_curve.generalisation_gap import GeneralisationGap
 from tb_lossdiag.rules.loss_curve.initial_loss_off import InitialLossOff
 from tb_lossdiag.rules.loss_curve.loss_divergence import LossDivergence
@@ -25,4 +26,5 @@ RULES: tuple[Rule, ...] = (
     GeneralisationGap(),
     SlowConvergence(),
     UnboundedLoss(),
+    AccuracyStandsStill(),
 )

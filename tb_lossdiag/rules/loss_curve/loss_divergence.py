@@ -82,7 +82,7 @@ class LossDivergence:
         q.LOSS_TERM,
         q.EXTRA,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105")
+    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD118")
 
     #: last level over best level, 1; TheDeepChecker's doubling
     factor: float = 2.0

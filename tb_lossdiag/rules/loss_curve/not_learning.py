@@ -87,7 +87,7 @@ class NotLearning:
         q.LOSS_TERM,
         q.EXTRA,
     )
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD118",)
 
     #: share of the starting level, 1; fine-tuning of a good model wins more than that
     max_fall: float = 0.02

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 import pytest
 
 from tb_lossdiag.quantities import (
+    ACCURACY,
     AMP_SCALE,
     GLOBAL_NORM,
     LEARNING_RATE,
     LOSS,
     LOSS_TERM,
+    VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
 )
@@ -51,16 +53,16 @@ MEGATRON = [
 
 CASES = {
     "transformers": (TRANSFORMERS, {"loss": "train/loss", "validation_loss": "eval/loss", "learning_rate": "train/learning_rate", "global_norm": "train/grad_norm"}),
-    "lightning": (LIGHTNING, {"loss": "train_loss_step", "validation_loss": "val_loss", "learning_rate": ["lr-AdamW/pg1", "lr-AdamW/pg2", "lr-AdamW/pg10"], "global_norm": "grad_2.0_norm_total"}),
+    "lightning": (LIGHTNING, {"loss": "train_loss_step", "validation_loss": "val_loss", "learning_rate": ["lr-AdamW/pg1", "lr-AdamW/pg2", "lr-AdamW/pg10"], "global_norm": "grad_2.0_norm_total", "validation_accuracy": "val_acc"}),
     "lightning, one group": (["train_loss", "val_loss", "lr-SGD", "lr-SGD-momentum"], {"loss": "train_loss", "validation_loss": "val_loss", "learning_rate": "lr-SGD"}),
     "accelerate": (["train_loss", "eval_loss", "lr", "epoch"], {"loss": "train_loss", "validation_loss": "eval_loss", "learning_rate": "lr"}),
     "torchtune": (["loss", "lr", "tokens_per_second_per_gpu", "grad_norm"], {"loss": "loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
     "torchtitan": (["loss_metrics/global_avg_loss", "loss_metrics/global_max_loss", "grad_norm", "lr", "validation_metrics/loss"], {"loss": "loss_metrics/global_avg_loss", "validation_loss": "validation_metrics/loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
     "megatron": (MEGATRON, {"loss": "lm loss", "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
     "detectron2": (DETECTRON2, {"loss": "total_loss", "loss_term": ["loss_box_reg", "loss_cls", "loss_rpn_cls"], "learning_rate": "lr"}),
-    "timm": (["train_loss", "eval_loss", "eval_top1", "lr"], {"loss": "train_loss", "validation_loss": "eval_loss", "learning_rate": "lr"}),
+    "timm": (["train_loss", "eval_loss", "eval_top1", "lr"], {"loss": "train_loss", "validation_loss": "eval_loss", "learning_rate": "lr", "validation_accuracy": "eval_top1"}),
     "nanoGPT": (["train/loss", "val/loss", "lr", "mfu"], {"loss": "train/loss", "validation_loss": "val/loss", "learning_rate": "lr"}),
-    "pytorch examples": (["Loss/train", "Loss/test", "Accuracy/train"], {"loss": "Loss/train", "validation_loss": "Loss/test"}),
+    "pytorch examples": (["Loss/train", "Loss/test", "Accuracy/train"], {"loss": "Loss/train", "validation_loss": "Loss/test", "accuracy": "Accuracy/train"}),
     "old keras": (["loss", "val_loss", "lr"], {"loss": "loss", "validation_loss": "val_loss", "learning_rate": "lr"}),
 }  # fmt: skip
 
@@ -252,3 +254,37 @@ def test_numbers_in_tags_may_be_of_any_length() -> None:
     tags = ["lr-Adam/pg10", "lr-Adam/pg2", f"lr-Adam/pg{'9' * 5000}", "lr-Adam/pg007"]
     found = chosen(planned([*tags, "loss"]))
     assert found["learning_rate"] == [tags[1], tags[3], tags[0], tags[2]]
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out"),
+    [
+        ("train/acc", "val/acc"),
+        ("train_acc", "val_acc"),
+        ("train_accuracy_epoch", "val_accuracy"),
+        ("Accuracy/train", "Accuracy/test"),
+        ("accuracy", "eval/accuracy"),
+        ("train/mean_accuracy", "eval_accuracy"),
+        ("train/top1", "test_acc"),
+    ],
+)
+def test_accuracies_are_read_beside_the_loss(train: str, held_out: str) -> None:
+    found = planned(["train/loss", train, held_out, "d_acc", "rewards/accuracies"])
+    assert found.sources[ACCURACY][""].tag == train
+    assert found.sources[VALIDATION_ACCURACY][""].tag == held_out
+
+
+def test_keras_accuracies_are_read() -> None:
+    listed = {
+        f"k/{phase}": ["epoch_loss", f"epoch_{name}"]
+        for phase in ("train", "validation")
+        for name in ("sparse_categorical_accuracy",)
+    }
+    found = plan(grouped(listed, ())["k"], {})
+    assert found.sources[ACCURACY][""].run == "k/train"
+    assert found.sources[VALIDATION_ACCURACY][""].run == "k/validation"
+
+
+def test_a_games_accuracy_is_none() -> None:
+    found = planned(["train/loss", "d_loss", "train/accuracy"])
+    assert not {ACCURACY, VALIDATION_ACCURACY} & set(found.sources)
