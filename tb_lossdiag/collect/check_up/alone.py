@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.loss.calls import Calls, MeasuredCall
 from tb_lossdiag.collect.check_up.mode import FunctionCall, switchboard
 from tb_lossdiag.collect.check_up.source import reached
@@ -69,12 +69,15 @@ class LossCalls:
         """A torch function is about to run."""
         if call.kind is Kind.BACKWARD:
             roots = [tensor for tensor in call.tensors() if isinstance(tensor, torch.Tensor)]
+            self._calls.backward(roots)
             self._calls.confirm(reached(roots, self._calls.wanted()))
 
     def after(self, call: FunctionCall) -> None:
         """It has returned."""
         if call.kind is Kind.LOSS:
             self._calls.after(call)
+        elif call.name in PLAIN:
+            self._calls.plain(call)
 
     def failed(self, error: Exception) -> None:
         """Something here went wrong: the observation ends, training goes on."""

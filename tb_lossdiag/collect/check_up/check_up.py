@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.gradients import gradient_norms
 from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
@@ -200,10 +200,14 @@ class CheckUp:
         now = self._now
         if now is None:
             return
+        if call.kind is Kind.PLAIN:
+            return
         if call.kind is Kind.ACTIVATION:
             now.fed_by = now.forwards.feeder(call)
             return
         if call.kind is Kind.BACKWARD:
+            if self._with_calls:
+                now.calls.backward(_roots(call))
             nodes = reached(_roots(call), now.calls.wanted() | now.forwards.wanted())
             now.calls.confirm(nodes)
             now.forwards.confirm(nodes)
@@ -217,10 +221,18 @@ class CheckUp:
         if call.kind is Kind.LOSS:
             if self._with_calls:
                 now.calls.after(call)
+        elif call.kind is Kind.PLAIN:
+            self._noted(now, call)
         elif call.kind is Kind.ACTIVATION:
             now.forwards.function(call, now.fed_by)
+            self._noted(now, call)
         else:
             now.gradients.after(call)
+
+    def _noted(self, now: CheckUpState, call: FunctionCall) -> None:
+        """An operation that a loss may be written with."""
+        if self._with_calls and call.name in PLAIN:
+            now.calls.plain(call)
 
     def entered(self, call: ModuleCall) -> None:
         """A module is called."""

@@ -17,6 +17,7 @@ class Kind(Enum):
     ZERO = auto()
     UNSCALE = auto()
     ACTIVATION = auto()
+    PLAIN = auto()
 
 
 def _losses() -> dict[str, Kind]:
@@ -44,7 +45,37 @@ _ACTIVATIONS = (
     "relu relu_ relu6 tanh tanh_ sigmoid sigmoid_ hardtanh hardsigmoid softsign gelu silu leaky_relu elu selu mish softplus "
     "hardswish celu softmax log_softmax"
 )
+_SPELLINGS = {
+    "sub": "sub subtract sub_ __isub__",
+    "rsub": "rsub __rsub__",
+    "add": "add add_ __iadd__ __add__ __radd__",
+    "mul": "mul multiply __mul__ __rmul__",
+    "div": "div divide true_divide __truediv__",
+    "neg": "neg negative __neg__",
+    "pow": "pow square __pow__ float_power",
+    "abs": "abs absolute __abs__",
+    "log": "log",
+    "log1p": "log1p",
+    "exp": "exp",
+    "clamp": "clamp clip clamp_min clamp_max",
+    "mean": "mean",
+    "sum": "sum",
+    "logsumexp": "logsumexp",
+    "log_softmax": "log_softmax",
+    "log_sigmoid": "log_sigmoid logsigmoid",
+    "softplus": "softplus",
+    "sigmoid": "sigmoid",
+    "softmax": "softmax",
+    "gather": "gather",
+    "pick": "__getitem__",
+    "where": "where",
+    "view": "view reshape flatten squeeze unsqueeze permute transpose contiguous float double to type",
+    "sqrt": "sqrt",
+}
+PLAIN = {spelling: name for name, all_ in _SPELLINGS.items() for spelling in all_.split()}
+"""Operations that a loss may be written with, by all their spellings."""
 KINDS: dict[str, Kind] = {
+    **dict.fromkeys(PLAIN, Kind.PLAIN),
     **dict.fromkeys(_ACTIVATIONS.split(), Kind.ACTIVATION),
     **{name: kind for kind, names in _IN_PLACE.items() for name in names.split()},
     **_losses(),

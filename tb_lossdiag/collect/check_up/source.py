@@ -58,9 +58,13 @@ _FAR = 32
 """Nodes to walk at most."""
 
 
-def source(tensor: Tensor) -> tuple[Source, str]:
-    """What made it, nodes that only reshape or cast left out, and that node's name ("" for a leaf)."""
-    node: Any = tensor.grad_fn
+def source(made: Any) -> tuple[Source, str]:
+    """What made a tensor, nodes that only reshape or cast left out, and that node's name ("" for a leaf).
+
+    Args:
+        made: the tensor's graph node; None for a leaf.
+    """
+    node = made
     for _ in range(_FAR):
         if node is None:
             return Source.LEAF, ""
@@ -73,9 +77,9 @@ def source(tensor: Tensor) -> tuple[Source, str]:
     return Source.OTHER, operation(node)
 
 
-def source_before(tensor: Tensor) -> Source | None:
-    """Where a softmax, its logarithm or a sigmoid made the tensor: what made the numbers that this took; None else."""
-    node = _past(tensor.grad_fn, _SAME_VALUES)
+def source_before(made: Any) -> Source | None:
+    """Where a softmax, its logarithm or a sigmoid is this node: what made the numbers that it took; None else."""
+    node = _past(made, _SAME_VALUES)
     if node is not None and operation(node) == "Log":
         node = _past(_first(node), [*_SCALING, *_SAME_VALUES])
     if node is None or operation(node) not in _NORMALISING:
@@ -141,6 +145,21 @@ def _first(node: Any) -> Any:
 def node_id(tensor: Tensor) -> int | None:
     """The sequence number of the node that made a tensor: names a node without keeping its graph alive."""
     return None if tensor.grad_fn is None else int(tensor.grad_fn._sequence_nr())  # noqa: SLF001
+
+
+def found(roots: list[Tensor], number: int | None) -> Any:
+    """The node with this sequence number in the graph of these tensors; None without one."""
+    front: list[Any] = [root.grad_fn for root in roots if root.grad_fn is not None]
+    seen: set[Any] = set()
+    while front and number is not None:
+        node = front.pop()
+        key = int(node._sequence_nr())  # noqa: SLF001
+        if key == number and operation(node) != "AccumulateGrad":
+            return node
+        if node not in seen and key > number:
+            seen.add(node)
+            front.extend(operand for operand, _ in node.next_functions if operand is not None)
+    return None
 
 
 def reached(roots: list[Tensor], wanted: set[int]) -> set[int]:

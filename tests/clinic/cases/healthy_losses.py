@@ -15,6 +15,7 @@ from torch.nn.functional import (
     log_softmax,
     mse_loss,
     normalize,
+    one_hot,
     poisson_nll_loss,
     softmax,
     triplet_margin_loss,
@@ -43,6 +44,34 @@ def regression_on_large_counts(writer: SummaryWriter) -> None:
         batches_of((inputs, counts), 1500),
         lambda x, y: mse_loss(model(x).squeeze(1), y),
     )
+
+
+@case(family="MLP")
+def squared_error_by_hand(writer: SummaryWriter) -> None:
+    inputs, values = curve()
+    model = mlp(64, 6, 1)
+    fit(
+        writer,
+        model,
+        Adam(model.parameters(), lr=3e-3),
+        batches_of((inputs, values), 600),
+        lambda x, y: ((y - model(x).squeeze(1)) ** 2).mean(),
+    )
+
+
+@case(family="MLP")
+def likelihood_by_hand(writer: SummaryWriter) -> None:
+    training, _ = digits()
+    model = mlp()
+    optimizer = Adam(model.parameters(), lr=2e-3)
+    writer.watch(model, optimizer)
+    for step, (images, labels) in enumerate(training.batches(600)):
+        optimizer.zero_grad()
+        chances = model(images).softmax(1).clamp(1e-7, 1 - 1e-7)
+        loss = -(one_hot(labels, 10) * chances.log()).sum(1).mean()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
 
 
 @case(family="MLP")

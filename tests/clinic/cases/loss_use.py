@@ -150,6 +150,41 @@ def last_value_against_column(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=3e-3), last.batches(200, 32), mse_loss)
 
 
+@case("LD504", family="regression")
+def squares_by_hand_of_a_column_and_a_row(writer: SummaryWriter) -> None:
+    data = friedman()
+    flat = Samples(data.x, data.y.squeeze(1))
+    model = mlp(10, 32, 1)
+
+    def loss_of(output: Tensor, y: Tensor) -> Tensor:
+        return ((output - y) ** 2).mean()
+
+    fit(writer, model, Adam(model.parameters(), lr=3e-3), flat.batches(300), loss_of)
+
+
+@case("LD501", family="MLP")
+def likelihood_by_hand_of_a_softmax_twice(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = nn.Sequential(*mlp(64, 64, 10), nn.Softmax(dim=1))
+
+    def loss_of(output: Tensor, y: Tensor) -> Tensor:
+        return -(one_hot(y, 10) * output.log_softmax(-1)).sum(-1).mean()
+
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(400), loss_of)
+
+
+@case("LD503", family="CNN", also=("LD110", "LD101"))
+def raw_outputs_taken_for_probabilities_by_hand(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    model = cnn()
+
+    def loss_of(output: Tensor, y: Tensor) -> Tensor:
+        chances = output.clamp(1e-7, 1 - 1e-7)
+        return -(one_hot(y, 10) * chances.log()).sum(1).mean()
+
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(400), loss_of)
+
+
 @case("LD505", family="MLP", also=("LD104",))
 def squared_error_behind_softmax(writer: SummaryWriter) -> None:
     training, _ = flat_digits()

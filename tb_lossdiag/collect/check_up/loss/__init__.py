@@ -4,6 +4,12 @@ In reading order:
 
 - `calls`: the loss calls of one step: those whose value a backward pass started from
 - `loss_call`: one call of a loss function
+- `tape`: what plain operations have done since the last backward pass
+- `pieces`: the parts of a written-out loss
+- `written`: a loss that was recognised in plain operations
+- `written_elements`: losses by element that were written with plain operations
+- `written_classes`: cross-entropies that were written with plain operations
+- `recognised`: losses that were written with plain operations, found in what a backward pass starts from
 - `facts`: what the call of a loss function tells, by value
 - `class_facts`: what a class loss tells: rows of scores against class indices or class probabilities
 - `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences

@@ -12,6 +12,8 @@ from torch import Tensor
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
+from tb_lossdiag.collect.check_up.loss.recognised import recognised
+from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.mode import FunctionCall, call_site
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
@@ -22,6 +24,8 @@ from tb_lossdiag.records import Floats, Record
 _MOST = 16
 """Columns of one step; and calls that wait for a backward pass."""
 _LABELS = 100
+_BY_HAND = ("", 0)
+"""Where a call of `record_loss_inputs` is."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,13 @@ class MeasuredCall:
     labels: Labels | None = None
     made_by: str = ""
     node: int | None = None
-    site: tuple[str, int] = ("", 0)
+    site: tuple[str, int] = _BY_HAND
 
 
-def measured(call: LossCall, site: tuple[str, int] = ("", 0)) -> MeasuredCall:
+def measured(call: LossCall, site: tuple[str, int] = _BY_HAND) -> MeasuredCall:
     """Take all facts of a call."""
     facts, labels = loss_facts(call)
-    node = None if call.value is None else node_id(call.value)
-    return MeasuredCall(call.name, facts, labels, source(call.input)[1], node, site)
+    return MeasuredCall(call.name, facts, labels, source(call.made)[1], call.node, site)
 
 
 def record_loss_inputs(
@@ -67,7 +70,9 @@ def record_loss_inputs(
         kind: the function of `torch.nn.functional` that it is like, such as "mse_loss"; "custom" for none.
     """
     with torch.no_grad():
-        return measured(LossCall(kind, input, target, value))
+        node = None if value is None else node_id(value)
+        given = LossCall(kind, input, target, value, made=input.grad_fn, node=node)
+        return measured(given)
 
 
 class Calls:
@@ -77,6 +82,20 @@ class Calls:
         self._pending: list[MeasuredCall] = []
         self._confirmed: list[MeasuredCall] = []
         self._sites: set[tuple[str, int]] = set()
+        self._tape = Tape()
+
+    def plain(self, call: FunctionCall) -> None:
+        """A plain operation has returned."""
+        self._tape.note(call)
+
+    def backward(self, roots: list[Tensor]) -> None:
+        """A backward pass begins: read the losses that were written with plain operations."""
+        # What the user has given by hand says it already.
+        if all(call.site != _BY_HAND for call in self._pending):
+            for call, site in recognised(self._tape, roots):
+                if site not in self._sites:
+                    self.add(measured(call, site))
+        self._tape.clear()
 
     def after(self, call: FunctionCall) -> None:
         """A loss function has returned; a value without gradient is no training's."""
@@ -113,6 +132,7 @@ class Calls:
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites = [], set()
+        self._tape.clear()
 
     def samples(self) -> list[Measurement]:
         """The confirmed calls, "name", "name 2" …, and the class frequencies of the first that has them."""

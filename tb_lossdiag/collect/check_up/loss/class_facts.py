@@ -155,4 +155,6 @@ def _baseline(call: LossCall, mean_target: Tensor, total: int, counted: float) -
     entropy = -float(torch.xlogy(mixed, mixed).sum())
     if call.summed:
         return entropy * counted
+    if call.options.get("reduction") == "batchmean":
+        return entropy * counted / call.input.shape[0]
     return entropy * counted / total if call.options.get("reduction") == "none" else entropy

@@ -105,6 +105,8 @@ def _baseline(call: LossCall, target: Tensor) -> Value:
     if each is None:
         return math.nan
     shape = torch.broadcast_shapes(call.input.shape, target.shape)
+    if call.options.get("reduction") == "batchmean":
+        return each * float(math.prod(shape[1:]))
     return each * math.prod(shape) if call.summed else each
 
 

@@ -60,7 +60,7 @@ def _form(call: LossCall) -> Facts:
     sequence = made_for(call.name).sequence and call.input.dim() > 2  # noqa: PLR2004
     samples = call.input.shape[1 if sequence else 0] if _batched(call) else 1
     outputs = call.input.shape[-1] if sequence else call.input.numel() / samples
-    before = source_before(call.input)
+    before = source_before(call.made)
     if call.name in CLASS_LOSSES:
         outputs = call.input.shape[1 if _batched(call) else 0]
     return {
@@ -69,7 +69,7 @@ def _form(call: LossCall) -> Facts:
         CALL_SAMPLES: float(samples),
         CALL_OUTPUTS: float(outputs),
         CALL_BROADCAST: _broadcast(call),
-        CALL_SOURCE: float(source(call.input)[0]),
+        CALL_SOURCE: float(source(call.made)[0]),
         CALL_SOURCE_BEFORE: math.nan if before is None else float(before),
         CALL_FORM: float(call.form),
         CALL_WEIGHTED: float(call.weighted),

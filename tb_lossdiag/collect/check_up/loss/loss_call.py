@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.quantities import LOSS_FUNCTIONS, Form, made_for
 
 CLASS_LOSSES = frozenset(name for name, loss in LOSS_FUNCTIONS.items() if loss.classes)
@@ -30,6 +31,8 @@ class LossCall:
         value: what the function returned, if known.
         options: its other arguments by name, defaults included.
         function: the function itself, if it is one of torch's.
+        made: the graph node that made the input; None for a leaf.
+        node: sequence number of the graph node of its value, if it has one.
     """
 
     name: str
@@ -38,6 +41,8 @@ class LossCall:
     value: Tensor | None = None
     options: dict[str, Any] = field(default_factory=dict)
     function: Callable[..., Any] | None = None
+    made: Any = None
+    node: int | None = None
 
     @property
     def summed(self) -> bool:
@@ -104,7 +109,8 @@ def loss_call(
     if target is not None and made_for(name).symmetric:
         predicted, target = prediction_first(predicted, target)
     result = value if isinstance(value, Tensor) else None
-    return LossCall(name, predicted, target, result, given, function)
+    node = None if result is None else node_id(result)
+    return LossCall(name, predicted, target, result, given, function, predicted.grad_fn, node)
 
 
 def prediction_first(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

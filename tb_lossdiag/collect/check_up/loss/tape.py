@@ -1,0 +1,134 @@
+"""What plain operations have done since the last backward pass: enough to read a loss that was written with them."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from tb_lossdiag.collect.check_up.functions import PLAIN
+from tb_lossdiag.collect.check_up.mode import FunctionCall, call_site
+from tb_lossdiag.collect.check_up.source import node_id
+
+_MOST = 256
+"""Operations that are remembered."""
+_ELEMENTS = 2**23
+"""Elements that they may keep from being freed: 32 MB of single precision."""
+_PLAIN_TYPES = (Tensor, nn.Parameter)
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A tensor that went into an operation or came out of it, without its graph.
+
+    Attributes:
+        tensor: its values; a copy where there is only one.
+        version: of its memory then; another one now says that it was changed in place.
+        grad: whether it required a gradient.
+        leaf: whether no recorded operation made it.
+        node: sequence number of its graph node; None without one.
+        made_by: the operation on the tape that made it, if one did.
+    """
+
+    tensor: Tensor
+    version: int
+    grad: bool
+    leaf: bool
+    node: int | None
+    made_by: Operation | None = None
+
+    @property
+    def intact(self) -> bool:
+        """Whether it still holds what it held."""
+        return self.tensor._version == self.version  # noqa: SLF001
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One of them.
+
+    Attributes:
+        name: as in `torch`, one name for all its spellings.
+        operands: its tensors, those inside a tuple or list as well.
+        numbers: its plain numbers.
+        result: what it made.
+        site: file and line of the call, where it made a single number; else nothing.
+    """
+
+    name: str
+    operands: tuple[Operand, ...]
+    numbers: tuple[float, ...]
+    result: Operand
+    site: tuple[str, int]
+
+    @property
+    def single(self) -> bool:
+        """Whether it made one number."""
+        return self.result.tensor.numel() == 1
+
+
+class Tape:
+    """The newest plain operations whose result requires a gradient. It keeps memory alive within bounds, and no graph."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[int, tuple[weakref.ref[Tensor], Operation]] = OrderedDict()
+        self._elements = 0
+
+    def note(self, call: FunctionCall) -> None:
+        """An operation has returned."""
+        result = call.result
+        if not _followed(result) or not result.requires_grad or result.numel() > _ELEMENTS:
+            return
+        if result.numel() > 1 and any(result is given for given in call.args):
+            # Changed in place: what it was before is gone.
+            self._made.pop(id(result), None)
+            return
+        parts = list(_parts((*call.args, *call.kwargs.values())))
+        tensors = [part for part in parts if _followed(part)]
+        numbers = tuple(float(p) for p in parts if type(p) in (int, float))
+        operands = tuple(self._operand(tensor) for tensor in tensors)
+        site = call_site() if result.numel() == 1 else ("", 0)
+        made = Operation(PLAIN[call.name], operands, numbers, _operand(result, None), site)
+        self._made.pop(id(result), None)
+        self._made[id(result)] = weakref.ref(result), made
+        self._elements += result.numel()
+        while len(self._made) > _MOST or self._elements > _ELEMENTS:
+            _, (_, oldest) = self._made.popitem(last=False)
+            self._elements -= oldest.result.tensor.numel()
+
+    def made(self, tensor: Tensor) -> Operation | None:
+        """The operation that made this very tensor."""
+        known, operation = self._made.get(id(tensor), (None, None))
+        return operation if known is not None and known() is tensor else None
+
+    def _operand(self, tensor: Tensor) -> Operand:
+        return _operand(tensor, self.made(tensor))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._made, self._elements = OrderedDict(), 0
+
+
+def _operand(tensor: Tensor, made_by: Operation | None) -> Operand:
+    kept = tensor.detach()
+    # A sum of losses is often added to in place; its single number costs nothing to copy.
+    kept = kept.clone() if kept.numel() == 1 else kept
+    leaf = tensor.requires_grad and tensor.grad_fn is None
+    return Operand(kept, kept._version, tensor.requires_grad, leaf, node_id(tensor), made_by)  # noqa: SLF001
+
+
+def _followed(value: Any) -> bool:
+    # A subclass may mean anything by its operations.
+    return type(value) in _PLAIN_TYPES and not value.is_sparse and value.numel() > 0
+
+
+def _parts(values: Sequence[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (tuple, list)):
+            yield from value[:_MOST]
+        else:
+            yield value

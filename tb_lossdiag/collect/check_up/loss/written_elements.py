@@ -1,0 +1,155 @@
+"""Losses by element that were written with plain operations: squares, absolute values, binary and Poisson likelihoods, divergences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tb_lossdiag.collect.check_up.loss.pieces import (
+    KEPT_FINITE,
+    Expression,
+    Logarithm,
+    Reduced,
+    logarithm,
+    origin,
+)
+from tb_lossdiag.collect.check_up.loss.tape import Operand
+from tb_lossdiag.collect.check_up.loss.written import Written
+from tb_lossdiag.collect.check_up.values import wide
+
+_COMPLEMENT = 1e-2
+"""Error of p + (1 - p) that clamping both leaves."""
+
+
+def distance(loss: Expression) -> Written | None:
+    """A mean or sum of (a - b)², |a - b| or Huber's between them, of which one requires a gradient."""
+    for step in loss.named("sub", "rsub"):
+        if len(step.operands) != 2 or not step.result.intact:  # noqa: PLR2004
+            continue
+        one, other = step.operands
+        predicted, target = (one, other) if one.grad else (other, one)
+        if target.grad or predicted.leaf or not (one.intact and other.intact):
+            continue
+        for name, each in _distances(loss, wide(step.result.tensor)):
+            how = loss.reduced(each)
+            if how is not None:
+                return Written(name, predicted, target.tensor, how.reduction)
+    return None
+
+
+def _distances(loss: Expression, residual: Tensor) -> Iterator[tuple[str, Tensor]]:
+    if loss.names & {"pow", "mul"}:
+        yield "mse_loss", residual.square()
+    if "abs" in loss.names:
+        yield "l1_loss", residual.abs()
+        if loss.names & {"where", "clamp"}:
+            yield (
+                "smooth_l1_loss",
+                functional.smooth_l1_loss(residual, torch.zeros_like(residual), reduction="none"),
+            )
+
+
+def binary(loss: Expression) -> Written | None:
+    """-y log p - (1 - y) log(1 - p), of probabilities or of scores."""
+    logs = [log for step in loss.named("mul") for o in step.operands if (log := logarithm(o))]
+    for weighted, target in loss.pairs():
+        log = logarithm(weighted)
+        if log is None or not _unit(target.tensor):
+            continue
+        for rest in logs:
+            found = _binary(loss, log, rest, target.tensor)
+            if found is not None:
+                return found
+    return _binary_scores(loss)
+
+
+def _binary(loss: Expression, log: Logarithm, rest: Logarithm, weight: Tensor) -> Written | None:
+    yes, no = wide(log.operand.tensor), wide(rest.operand.tensor)
+    if rest.operand is log.operand or not yes.shape == no.shape == weight.shape:
+        return None
+    if float((yes.exp() + no.exp() - 1).abs().max()) > _COMPLEMENT:
+        return None
+    how = loss.reduced(-(weight * yes + (1 - weight) * no))
+    if how is None:
+        return None
+    # The first logarithm may be that of 1 - p, weighted by 1 - y: what was taken from 1 is not p.
+    flipped = _complement(log)
+    kept, target = (rest, 1 - weight) if flipped else (log, weight)
+    made = kept.operand.made_by
+    if made is None or not made.operands:
+        return None
+    if kept.made == "log_sigmoid":
+        return Written("binary_cross_entropy_with_logits", made.operands[0], target, how.reduction)
+    predicted, _ = origin(made.operands[0], KEPT_FINITE)
+    return Written("binary_cross_entropy", predicted, target, how.reduction)
+
+
+def _complement(log: Logarithm) -> bool:
+    """Whether it is of 1 - p, or of sigmoid(-x)."""
+    made = log.operand.made_by
+    if made is None or not made.operands:
+        return False
+    inner, _ = origin(made.operands[0], KEPT_FINITE)
+    return inner.made_by is not None and inner.made_by.name in ("rsub", "neg")
+
+
+def _binary_scores(loss: Expression) -> Written | None:
+    """In its stable forms, such as softplus(x) - x y."""
+    if not loss.names & {"softplus", "log1p", "log"}:
+        return None
+    for scores, target in loss.pairs():
+        if scores.tensor.shape != target.tensor.shape or not _unit(target.tensor):
+            continue
+        x, y = wide(scores.tensor), wide(target.tensor)
+        each = functional.binary_cross_entropy_with_logits(x, y, reduction="none")
+        how = loss.reduced(each)
+        if how is not None:
+            name = "binary_cross_entropy_with_logits"
+            return Written(name, scores, target.tensor, how.reduction)
+    return None
+
+
+def poisson(loss: Expression) -> Written | None:
+    """Rate - count x log rate, or exp(x) - count x."""
+    for weighted, target in loss.pairs():
+        if weighted.tensor.shape != target.tensor.shape or float(target.tensor.min()) < 0:
+            continue
+        log, y = logarithm(weighted), wide(target.tensor)
+        if log is not None and log.made == "log" and log.operand.made_by is not None:
+            rate, _ = origin(log.operand.made_by.operands[0], KEPT_FINITE)
+            how = loss.reduced(wide(rate.tensor) - y * wide(log.operand.tensor))
+            if rate.intact and how is not None:
+                return _counts(rate, target, how, log_input=False)
+        x = wide(weighted.tensor)
+        if log is None and "exp" in loss.names and (how := loss.reduced(x.exp() - y * x)):
+            return _counts(weighted, target, how, log_input=True)
+    return None
+
+
+def _counts(rate: Operand, target: Operand, how: Reduced, *, log_input: bool) -> Written:
+    options = {"log_input": log_input}
+    return Written("poisson_nll_loss", rate, target.tensor, how.reduction, options)
+
+
+def divergence(loss: Expression) -> Written | None:
+    """Kullback and Leibler's: y (log y - log p)."""
+    for weighted, target in loss.pairs():
+        step, y = weighted.made_by, wide(target.tensor)
+        if step is None or step.name != "sub" or len(step.operands) != 2:  # noqa: PLR2004
+            continue
+        own, log = step.operands[0], logarithm(step.operands[1])
+        if own.grad or log is None or log.sign < 0 or log.operand.tensor.shape != y.shape:
+            continue
+        each = torch.xlogy(y, y) - y * wide(log.operand.tensor)
+        how = loss.reduced(each) if _unit(y) else None
+        if how is not None:
+            return Written("kl_div", log.operand, target.tensor, how.reduction)
+    return None
+
+
+def _unit(tensor: Tensor) -> bool:
+    low, high = torch.aminmax(wide(tensor))
+    return float(low) >= 0 and float(high) <= 1

@@ -1,0 +1,335 @@
+"""Losses written with plain operations give the facts of the function that they equal, and only those do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from helpers.check_up_driver import assert_nothing_installed, read
+from tb_lossdiag import quantities as q
+from tb_lossdiag.collect.check_up import LossCalls, record_loss_inputs
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+_DERIVED = {"call_source", "call_source_before"}
+"""What the graph says; by hand it may be less."""
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    yield
+    assert_nothing_installed()
+
+
+def _columns(loss: Callable[[], Tensor]) -> dict[str, dict[str, float]]:
+    """By call, its facts."""
+    with LossCalls() as calls:
+        loss().backward()
+    if calls.failure:
+        raise calls.failure
+    columns: dict[str, dict[str, float]] = {}
+    for name, row in read(calls.samples()).items():
+        for column, value in row.items() if name.startswith("call_") else ():
+            columns.setdefault(column, {})[name] = value
+    return columns
+
+
+def _same(written: Loss, given: Loss, predicted: Tensor, target: Tensor) -> dict[str, float]:
+    """Facts of a loss by hand, once they are those of torch's function."""
+    by_hand = _columns(lambda: written(predicted * 1, target))
+    by_torch = _columns(lambda: given(predicted * 1, target))
+    assert list(by_hand) == list(by_torch)
+    ((name, facts),) = by_hand.items()
+    for fact, value in by_torch[name].items():
+        if fact not in _DERIVED:
+            assert facts[fact] == pytest.approx(value, rel=1e-4, abs=1e-5, nan_ok=True), fact
+    return facts
+
+
+def _scores(*shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(*shape, generator=generator).requires_grad_()
+
+
+_VALUES = torch.randn(60, 3, generator=torch.Generator().manual_seed(8)) * 2 + 5
+_LABELS = torch.randint(0, 3, (60,), generator=torch.Generator().manual_seed(9))
+_ONE_HOT = functional.one_hot(_LABELS, 3).float()
+_YES = (_VALUES > 5).float()
+_COUNTS = _VALUES.clamp_min(0).round()
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        (lambda p, y: ((p - y) ** 2).mean(), functional.mse_loss),
+        (lambda p, y: (y - p).pow(2).mean(), functional.mse_loss),
+        (lambda p, y: torch.mean(torch.square(p - y)), functional.mse_loss),
+        (lambda p, y: ((p - y) * (p - y)).mean(), functional.mse_loss),
+        (lambda p, y: torch.square(torch.subtract(p, y)).mean(-1).mean(), functional.mse_loss),
+        (lambda p, y: ((p - y) ** 2).sum() / p.numel(), functional.mse_loss),
+        (
+            lambda p, y: ((p - y) ** 2).sum(),
+            lambda p, y: functional.mse_loss(p, y, reduction="sum"),
+        ),
+        (lambda p, y: (p - y).abs().mean(), functional.l1_loss),
+        (lambda p, y: torch.mean(abs(y - p)), functional.l1_loss),
+    ],
+)
+def test_distances(written: Loss, given: Loss) -> None:
+    _same(written, given, _scores(60, 3), _VALUES)
+
+
+def test_a_huber_loss() -> None:
+    def huber(p: Tensor, y: Tensor) -> Tensor:
+        far = (p - y).abs()
+        return torch.where(far < 1, 0.5 * far**2, far - 0.5).mean()
+
+    _same(huber, functional.smooth_l1_loss, _scores(60, 3), _VALUES)
+
+
+def test_a_target_that_broadcasts_is_seen() -> None:
+    row = _VALUES[:, 0]
+
+    def loss() -> Tensor:
+        return ((_scores(60, 1) * 1 - row) ** 2).mean()
+
+    (facts,) = _columns(loss).values()
+    assert facts["call_broadcast"] == 60
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda x, y: -(y * x.log_softmax(1)).sum(1).mean(),
+        lambda x, y: -torch.sum(y * torch.log_softmax(x, dim=-1)) / len(x),
+        lambda x, y: (-y * functional.log_softmax(x, 1)).sum(-1).mean(),
+        lambda x, y: -(y * (x - x.logsumexp(1, keepdim=True))).sum(1).mean(),
+        lambda x, y: -(y * torch.log(x.exp() / x.exp().sum(1, keepdim=True))).sum(1).mean(),
+        lambda x, y: -((x - x.exp().sum(1, keepdim=True).log()) * y).sum(1).mean(),
+    ],
+)
+def test_cross_entropies_of_scores(written: Loss) -> None:
+    facts = _same(written, functional.cross_entropy, _scores(60, 3), _ONE_HOT)
+    assert facts["call_target_one_hot"] == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda x, y: -x.log_softmax(1)[range(len(y)), y].mean(),
+        lambda x, y: -x.log_softmax(1)[torch.arange(len(y)), y].sum() / len(y),
+        lambda x, y: -x.log_softmax(1).gather(1, y[:, None]).mean(),
+        lambda x, y: -torch.gather(x.log_softmax(-1), -1, y.unsqueeze(-1)).squeeze(-1).mean(),
+    ],
+)
+def test_the_right_class_is_picked(written: Loss) -> None:
+    _same(written, functional.cross_entropy, _scores(60, 3), _LABELS)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda p, y: -(y * p.clamp(1e-7).log()).sum(1).mean(),
+        lambda p, y: (
+            -torch.sum(
+                y * torch.log(torch.clip(p / p.sum(-1, keepdim=True), 1e-7, 1 - 1e-7)), -1
+            ).mean()
+        ),
+        lambda p, y: -(y * (p + 1e-9).log()).sum(1).mean(),
+    ],
+)
+def test_cross_entropies_of_probabilities(written: Loss) -> None:
+    def model(x: Tensor, y: Tensor) -> Tensor:
+        return written(x.softmax(1), y)
+
+    columns = _columns(lambda: model(functional.linear(_scores(60, 3), torch.eye(3)), _ONE_HOT))
+    ((name, facts),) = columns.items()
+    assert name == "nll_loss"
+    assert facts["call_row_exp_error"] == pytest.approx(0, abs=1e-5)
+    assert facts["call_source"] == q.Source.LOG_SOFTMAX
+    assert facts["call_source_before"] == q.Source.LINEAR
+    shares = _ONE_HOT.mean(0)
+    assert facts["call_baseline"] == pytest.approx(-float((shares * shares.log()).sum()), rel=1e-4)
+
+
+def test_a_softmax_twice_is_seen() -> None:
+    def twice(x: Tensor, y: Tensor) -> Tensor:
+        return -(y * x.softmax(1).log_softmax(1)).sum(1).mean()
+
+    (facts,) = _columns(lambda: twice(_scores(60, 3) * 1, _ONE_HOT)).values()
+    assert facts["call_source"] == q.Source.SOFTMAX
+    assert facts["call_input_max"] <= 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log()).mean(),
+        lambda p, y: -torch.mean((1 - y) * torch.log(1 - p) + y * torch.log(p)),
+        lambda p, y: (-y * (p + 1e-8).log() - (1 - y) * (1 - p + 1e-8).log()).mean(),
+    ],
+)
+def test_binary_cross_entropies(written: Loss) -> None:
+    def of_probabilities(loss: Loss) -> Loss:
+        return lambda x, y: loss(x.sigmoid(), y)
+
+    facts = _same(
+        of_probabilities(written),
+        of_probabilities(functional.binary_cross_entropy),
+        _scores(60, 3),
+        _YES,
+    )
+    assert facts["call_source"] == q.Source.SIGMOID
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda x, y: (functional.softplus(x) - x * y).mean(),
+        lambda x, y: (x.clamp(min=0) - x * y + torch.log1p(torch.exp(-x.abs()))).mean(),
+        lambda x, y: -(y * functional.logsigmoid(x) + (1 - y) * functional.logsigmoid(-x)).mean(),
+    ],
+)
+def test_binary_cross_entropies_of_scores(written: Loss) -> None:
+    given = functional.binary_cross_entropy_with_logits
+    _same(written, given, _scores(60, 3), _YES)
+
+
+def test_poisson_likelihoods() -> None:
+    given = functional.poisson_nll_loss
+    _same(lambda x, y: (x.exp() - y * x).mean(), given, _scores(60, 3), _COUNTS)
+
+    def of_rates(p: Tensor) -> Tensor:
+        return (p - _COUNTS * (p + 1e-7).log()).mean()
+
+    (facts,) = _columns(lambda: of_rates(_scores(60, 3).exp())).values()
+    assert facts["call_form"] == q.Form.RATES
+    assert facts["call_source"] == q.Source.POSITIVE
+
+
+def test_a_divergence() -> None:
+    target = _VALUES.softmax(1)
+
+    def given(x: Tensor, y: Tensor) -> Tensor:
+        return functional.kl_div(x.log_softmax(1), y, reduction="batchmean")
+
+    def written(x: Tensor, y: Tensor) -> Tensor:
+        return (y * (y.log() - x.log_softmax(1))).sum(1).mean()
+
+    _same(written, given, _scores(60, 3), target)
+
+
+def test_smoothed_labels_are_the_function_with_smoothing() -> None:
+    def written(x: Tensor, y: Tensor) -> Tensor:
+        log = x.log_softmax(-1)
+        picked = -log.gather(1, y[:, None]).squeeze(1)
+        return (0.9 * picked + 0.1 * -log.mean(-1)).mean()
+
+    def given(x: Tensor, y: Tensor) -> Tensor:
+        return functional.cross_entropy(x, y, label_smoothing=0.1)
+
+    _same(written, given, _scores(60, 3), _LABELS)
+
+
+def test_a_focal_loss_is_a_weighted_cross_entropy() -> None:
+    def focal(x: Tensor, y: Tensor) -> Tensor:
+        log = x.log_softmax(1).gather(1, y[:, None]).squeeze(1)
+        return (-((1 - log.exp()) ** 2) * log).mean()
+
+    columns = _columns(lambda: focal(_scores(60, 3) * 1, _LABELS))
+    assert columns["cross_entropy"]["call_weighted"] == 1
+    assert math.isnan(columns["cross_entropy"]["call_baseline"])
+
+
+def test_terms_of_a_sum_are_each_found_also_scaled_and_added_in_place() -> None:
+    def total() -> Tensor:
+        p = _scores(60, 3) * 1
+        loss = ((p - _VALUES) ** 2).mean()
+        loss += 0.5 * -(_ONE_HOT * p.log_softmax(1)).sum(1).mean()
+        return loss * 1024
+
+    assert set(_columns(total)) == {"mse_loss", "cross_entropy"}
+
+
+def test_sequences_have_their_classes_at_the_end() -> None:
+    scores = _scores(4, 15, 3)
+    target = _LABELS.reshape(4, 15)
+
+    def loss() -> Tensor:
+        return -(scores * 1).log_softmax(-1).gather(-1, target[..., None]).mean()
+
+    (facts,) = _columns(loss).values()
+    assert (facts["call_samples"], facts["call_outputs"]) == (4, 3)
+
+
+def _changed_in_place() -> Tensor:
+    p, y = _scores(60, 3) * 1, _VALUES.clone()
+    loss = ((p - y) ** 2).mean()
+    y += 1
+    return loss
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda p: (((p - _VALUES) ** 2) * _YES).mean(),
+        lambda p: (0.7 * (p - _VALUES) ** 2 + p.abs()).mean(),
+        lambda p: (p**2).mean(),
+        lambda p: ((p - _VALUES) ** 2).sum() / 200,
+        lambda p: ((p[1:] - p[:-1]) ** 2).mean(),
+        lambda p: -(p.log_softmax(1).gather(1, _LABELS[:, None]) * _VALUES[:, :1]).mean(),
+        lambda p: -(_VALUES * p.log_softmax(1)).sum(1).mean(),
+        lambda p: (p * _YES).sum(1).mean(),
+        lambda p: ((p - _VALUES).abs() ** 1.5).mean(),
+        lambda p: torch.relu(1 - p * _YES).mean(),
+        lambda p: ((p - _VALUES) * 0).square().mean(),
+        lambda p: -(_ONE_HOT * p).sum(1).mean(),
+    ],
+)
+def test_what_is_only_partly_like_a_loss_is_none(loss: Callable[[Tensor], Tensor]) -> None:
+    assert not _columns(lambda: loss(_scores(60, 3) * 1))
+
+
+def test_a_penalty_that_holds_parameters_at_a_value_is_no_regression() -> None:
+    parameter = _scores(60, 3)
+
+    def penalty() -> Tensor:
+        return ((parameter - _VALUES) ** 2).mean()
+
+    assert not _columns(penalty)
+
+
+def test_what_was_changed_in_place_since_is_not_compared() -> None:
+    def loss() -> Tensor:
+        p, y = _scores(60, 3) * 1, _VALUES.clone()
+        value = ((p - y) ** 2).mean()
+        y += 1
+        return value
+
+    assert not _columns(loss)
+
+
+def test_what_was_given_by_hand_is_not_found_again() -> None:
+    with LossCalls() as calls:
+        p = _scores(60, 3) * 1
+        loss = ((p - _VALUES) ** 2).mean()
+        calls.add(record_loss_inputs(p, _VALUES, loss))
+        loss.backward()
+    assert "custom" in read(calls.samples())["call_value"]
+    assert "mse_loss" not in read(calls.samples())["call_value"]
+
+
+def test_it_keeps_no_graph_and_changes_no_gradient() -> None:
+    model = nn.Linear(3, 3)
+    x = torch.randn(60, 3)
+    ((model(x) - _VALUES) ** 2).mean().backward()
+    assert model.weight.grad is not None
+    expected = model.weight.grad.clone()
+    model.zero_grad()
+    with LossCalls():
+        ((model(x) - _VALUES) ** 2).mean().backward()
+    assert torch.equal(model.weight.grad, expected)
