@@ -15,6 +15,7 @@ from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.clips.ledger import ClipBatch
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import RATES
+from tb_lossdiag.collect.state.small_norms import Suspects
 from tb_lossdiag.quantities import (
     GLOBAL_NORM,
     GRADIENT_NONFINITE,
@@ -45,6 +46,7 @@ class StepInfo:
         rates: learning rate and kin by parameter group.
         steps: optimizer steps since the row before, this one included.
         named: whether the user names steps.
+        scaled: columns that were measured scaled.
     """
 
     step: int
@@ -56,6 +58,7 @@ class StepInfo:
     rates: dict[str, list[float]] = field(default_factory=dict)
     steps: int = 1
     named: bool = False
+    scaled: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -67,12 +70,14 @@ class NormBuffer:
         columns: C parameter names.
         provisional: whether the numbers of the newest steps may still change, so that it is better to wait.
         hold: whether those of the first ones may.
+        suspects: columns to be measured scaled, where norms are not at hand.
     """
 
     name: str
     columns: tuple[str, ...]
     provisional: bool = field(default=False, kw_only=True)
     hold: Hold = field(default_factory=Hold, kw_only=True)
+    suspects: Suspects = field(default_factory=Suspects, kw_only=True)
     _norms: list[Tensor] = field(default_factory=list)
     _rows: list[StepInfo] = field(default_factory=list)
 
@@ -120,6 +125,7 @@ class NormBuffer:
     def reset(self, columns: tuple[str, ...]) -> None:
         """Begin anew with other columns; what waits still, because writing has failed, is lost."""
         self.columns, self._rows, self._norms = columns, [], []
+        self.suspects = Suspects()
 
     def rename(self, rename: Rename) -> dict[int, int]:
         """Give the newest steps other numbers; by the numbers they had."""
@@ -135,6 +141,7 @@ class NormBuffer:
     def blocks(self, rows: Sequence[StepInfo], values: Floats) -> Iterator[FrameBlock]:
         """Steps whose norms are on the host, float32[n, C], those of a row's columns first."""
         norms, broken = _spread(values, rows)
+        self.suspects.saw(norms[-1], rows[-1].scaled)
         steps = np.array([row.step for row in rows], np.int64)
         times = np.array([row.walltime for row in rows])
         parts = {GRADIENT_NORM: norms, GRADIENT_NONFINITE: broken}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from torch import Tensor
+
 from tb_lossdiag.collect.buffers import loss_buffer
 from tb_lossdiag.collect.call.call import DiagnosticsCall
 from tb_lossdiag.collect.clips.clip import Clipper
@@ -14,6 +16,7 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.models import GivenModels, shared
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import is_distributed, parameters
+from tb_lossdiag.collect.state.small_norms import Zeros
 from tb_lossdiag.collect.watch import gradient_norms
 from tb_lossdiag.collect.watch.watch import Watch
 
@@ -36,6 +39,7 @@ class Given:
         self._guarded, self._clips, self._optimizers = guarded, clips, optimizers
         self._clipper = clipper
         self._models = GivenModels()
+        self._zeros: dict[str, Zeros] = {}
 
     def samples(self, call: DiagnosticsCall, watches: Sequence[Watch]) -> Named:
         """Samples with the names of their collectors."""
@@ -43,7 +47,7 @@ class Given:
         door("optimizer", self._remember, call)
         made: Named = []
         if call.model is not None and not any(w.holds(call.model) for w in watches):
-            self._add(made, "gradient", lambda: self._gradients(call))
+            self._add(made, "gradient", lambda: self._gradients(call, waits=bool(watches)))
         if call.phase == "train":
             door("clipping", self._add_training, made, call, watches)
         if call.scaler is not None and not watches:
@@ -97,7 +101,7 @@ class Given:
         if sample is not None:
             made.append((name, sample))
 
-    def _gradients(self, call: DiagnosticsCall) -> Measurement | None:
+    def _gradients(self, call: DiagnosticsCall, *, waits: bool) -> Measurement | None:
         model = parameters(call.model, call.name)  # type: ignore[arg-type]
         if any(map(is_distributed, model.tensors)):
             raise NotImplementedError("the model is sharded: call writer.watch on every rank")
@@ -106,8 +110,16 @@ class Given:
             self._clips.used(held)
             return None
         clip = None if call.clip is None else unclipped(*call.clip)
-        each = gradient_norms.norms_before_clip(held, self._clips, self._scale(call), clip)
-        return gradient_norms.gradients(model, held, each)
+        scale = self._scale(call)
+        each = gradient_norms.norms_before_clip(held, self._clips, scale, clip)
+
+        def again(places: list[int]) -> Tensor:
+            return gradient_norms.scaled_before_clip(held, places, self._clips, scale, clip)
+
+        if each.is_cpu:
+            self._zeros.setdefault(call.name, Zeros()).put_right(each.numpy(), held, again)
+        later = None if each.is_cpu or waits else again
+        return gradient_norms.gradients(model, held, each, later)
 
     def _rates(self) -> Measurement:
         records = self._optimizers.rates()

@@ -97,11 +97,17 @@ class Before(NamedTuple):
         held: ids of the parameters.
         each: float[n], the norm of each one's gradient.
         unscaled: whether they surely carry no loss scale; if not, they carry what the gradients carried then.
+        call: the clip.
     """
 
     held: list[int]
     each: Tensor
     unscaled: bool
+    call: ClipCall
+
+    def factor(self) -> Tensor | None:
+        """What the norm of a gradient that the clip has shrunk is multiplied with, None where it has cut single elements."""
+        return unclipped(self.call.total, self.call.bound) if self.call.after is None else None
 
 
 class ClipLedger:
@@ -162,7 +168,7 @@ class ClipLedger:
         for call in reversed(self._newest.values()):
             if call.each is not None and call.mark.unchanged(parameters):
                 scale_known = not math.isnan(call.order.before_unscale)
-                return Before(call.held, call.each.float(), scale_known)
+                return Before(call.held, call.each.float(), scale_known, call)
         self._newest = {c: k for c, k in self._newest.items() if not k.mark.knows(parameters)}
         return None
 

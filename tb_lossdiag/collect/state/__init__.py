@@ -12,6 +12,7 @@ In reading order:
 - `processes`: the processes of a distributed training: which of them this one is
 - `scaler`: what a GradScaler does: its scale, and the steps it skips
 - `schedulers`: the learning rate scheduler that moves an optimizer's rate, found where nobody named it
+- `small_norms`: norms that are too small for squares of single precision: below 1e-18 or so those are coarse, below 1e-22 they are 0
 - `tracing`: keeps what is recorded out of compiled graphs
 - `transfer`: brings many small tensors to the host in one copy per device, and moves numbers of any kind to float
 """

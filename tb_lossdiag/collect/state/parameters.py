@@ -121,7 +121,7 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     if not tensors:
         return torch.zeros(0)
     with torch.no_grad():
-        each = _each([_dense(tensor.detach()) for tensor in tensors])
+        each = _each([dense(tensor.detach()) for tensor in tensors])
     if len({(norm.device, norm.dtype) for norm in each}) > 1:
         each = tuple(norm.to(each[0].device, torch.float32) for norm in each)
     return torch.stack(each).float()
@@ -164,7 +164,8 @@ def own_part(tensor: Any) -> Tensor:
     return local
 
 
-def _dense(tensor: Tensor) -> Tensor:
+def dense(tensor: Tensor) -> Tensor:
+    """What norms are taken of: the part of a DTensor that this rank answers for, a sparse tensor's values, half precision widened."""
     if type(tensor) is not Tensor and is_distributed(tensor):
         tensor = own_part(tensor)
     if tensor.is_sparse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from tb_lossdiag.collect.clips.ledger import ClipLedger, unclipped
 from tb_lossdiag.collect.state import scaler as amp
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters, nonfinite, norms, plain
+from tb_lossdiag.collect.state.small_norms import SMALL, Again, Zeros, not_zero, scaled_norms
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, GRADIENT_NORM, PARAMETER_NORM
 from tb_lossdiag.records import Floats, Record
 
@@ -35,6 +37,7 @@ class Measure:
         self._factor: Tensor | None = None
         self._plain = False
         self._looks = 0
+        self._zeros = Zeros()
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming norms are given back as they were before."""
@@ -43,6 +46,21 @@ class Measure:
     def norms(self, held: Sequence[nn.Parameter]) -> Tensor:
         """float[n], on their device, of parameters that have a gradient."""
         return norms_before_clip(held, self._clips, self._scale(), self._factor, self._fused)
+
+    def scaled(self, held: Sequence[nn.Parameter], places: list[int]) -> Tensor:
+        """The same of some of them, where a pass over squares finds too little."""
+        return scaled_before_clip(held, places, self._clips, self._scale(), self._factor)
+
+    def put_right(self, held: Sequence[nn.Parameter], measured: Tensor) -> Any:
+        """Non-finite elements float32[n] behind norms on the host, None if there are none.
+
+        Norms of which only a square was too large or too small are put right.
+        """
+        values = measured.numpy()
+        if values.item(values.argmin()) >= SMALL and values.item(values.argmax()) < math.inf:
+            return self._zeros.none()
+        self._zeros.put_right(values, held, lambda places: self.scaled(held, places))
+        return _broken(held, values)
 
     def done(self) -> None:
         """The step has been taken: what was reported of its clip is over."""
@@ -69,11 +87,8 @@ class Measure:
         return fused
 
 
-def broken(held: Sequence[Tensor], measured: Tensor) -> Any:
-    """Non-finite elements float32[n] behind norms on the host, None if there are none; norms that only overflowed are put right."""
-    values = measured.numpy()
-    if np.isfinite(values).all():
-        return None
+def _broken(held: Sequence[Tensor], values: Floats) -> Any:
+    """Non-finite elements behind norms, None if there are none; norms that only overflowed are put right."""
     suspects = np.flatnonzero(~np.isfinite(values))
     counts = np.zeros(len(values), np.float32)
     for index in suspects.tolist():
@@ -112,6 +127,27 @@ def norms_before_clip(
     return torch.stack([each[id(p)] if id(p) in each else next(others) for p in held])
 
 
+def scaled_before_clip(
+    held: Sequence[Tensor],
+    places: list[int],
+    clips: ClipLedger,
+    scale: float | Tensor | None,
+    factor: Tensor | None,
+) -> Tensor:
+    """The same, at some places, of gradients as they are now, however small their elements are."""
+    some = [held[place] for place in places]
+    each = scaled_norms(_gradients(some))
+    known = clips.norms_before(held) if clips.knows_norms else None
+    if known is None:
+        return not_zero(_undone(each, factor, scale), each)
+    clipped, undo = set(known.held), known.factor()
+    parts = [
+        _undone(norm, undo if id(p) in clipped else factor, scale)
+        for p, norm in zip(some, each.unbind(), strict=True)
+    ]
+    return not_zero(torch.stack(parts), each)
+
+
 def _gradients(held: Sequence[Tensor]) -> list[Tensor]:
     return [p.grad for p in held if p.grad is not None]
 
@@ -123,17 +159,22 @@ def _undone(each: Tensor, factor: Tensor | None, scale: float | Tensor | None) -
     return each if scale is None else each / scale
 
 
-def gradients(model: Parameters, held: Sequence[Tensor], each: Tensor) -> Measurement:
+def gradients(
+    model: Parameters, held: Sequence[Tensor], each: Tensor, again: Again | None = None
+) -> Measurement:
     """What a call gives of a model's gradients, and the norms of its trainable parameters.
 
     Args:
         model: its parameters.
         held: the n trainable ones that have a gradient.
         each: float[n], the norms of those gradients.
+        again: measures those at some places scaled, when their norms have come over from a device.
     """
     trainable = [p for p in model.tensors if p.requires_grad]
 
     def finish(arrays: Sequence[Floats]) -> list[Record]:
+        if again is not None:
+            Zeros().put_right(arrays[0], held, lambda places: again(places).cpu())
         return _records(model, held, trainable, arrays)
 
     return Measurement([each, norms(trainable)], finish)

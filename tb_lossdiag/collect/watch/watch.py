@@ -26,7 +26,7 @@ from tb_lossdiag.collect.state.tracing import untraced
 from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.collect.watch.examiner import Examiner
-from tb_lossdiag.collect.watch.gradient_norms import Measure, broken
+from tb_lossdiag.collect.watch.gradient_norms import Measure
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.reloads import Reloads
 from tb_lossdiag.collect.watch.step_counter import StepCounter
@@ -95,6 +95,7 @@ class Watch:
         self._overhead, self._ended = 0.0, float("nan")
         self._owed = 0
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
+        self._scaled: frozenset[int] = frozenset()
         self._measure = Measure(subject.optimizer, subject.scaler, host.clips)
         self._snapshot: updates.Snapshot | None = None
         self._examiner = None
@@ -305,7 +306,9 @@ class Watch:
         count = self._steps + 1 - self._put_at
         times = (start - self._ended) / count, self._overhead / count
         groups = rates(self._optimizer, self.rows.name)
-        row = StepInfo(step, time.time(), *times, where, bad, groups, count, self.counter.named)
+        row = StepInfo(
+            step, time.time(), *times, where, bad, groups, count, self.counter.named, self._scaled
+        )
         self._norms, self._overhead, self._ended = None, 0.0, start
         self._put_at = self._steps + 1
         self.rows.put(measured, row)
@@ -357,7 +360,30 @@ class Watch:
             self._host.guarded("ranks", lambda: self._compare(measured))
         if self._steps % self._options.every or self._absent:
             return
-        self._norms = measured, where, broken(held, measured) if self._at_hand(measured) else None
+        self._norms = self._told_from_zero(held, where, measured)
+
+    def _told_from_zero(
+        self, held: Sequence[nn.Parameter], where: Any, measured: Tensor
+    ) -> tuple[Tensor, Any, Any]:
+        """Norms, their columns and non-finite elements: what was too small for a square is measured anew, on its device where it waits."""
+        self._scaled = frozenset()
+        if self._at_hand(measured):
+            return measured, where, self._measure.put_right(held, measured)
+        if self.rows.suspects.columns:
+            measured = self._scale_suspects(held, where, measured)
+        return measured, where, None
+
+    def _scale_suspects(self, held: Sequence[nn.Parameter], where: Any, measured: Tensor) -> Tensor:
+        """The norms, those that came over small measured scaled."""
+        self._scaled = self.rows.suspects.columns
+        columns = range(len(held)) if where is None else where.tolist()
+        places = [place for place, column in enumerate(columns) if column in self._scaled]
+        if not places:
+            return measured
+        each = list(measured.unbind())
+        for place, norm in zip(places, self._measure.scaled(held, places).unbind(), strict=True):
+            each[place] = torch.where(norm > 0, norm, each[place]).to(each[place])
+        return torch.stack(each)
 
     def _at_hand(self, measured: Tensor) -> bool:
         return measured.is_cpu and not isinstance(self.rows, ShardedNormBuffer)
