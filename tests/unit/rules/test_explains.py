@@ -24,14 +24,22 @@ def _finding(code: str) -> Finding:
         ("LD202", ("LD306", "LD802")),
         ("LD204", ("LD602",)),  # the typical matrix is one that never moves
         ("LD206", ("LD205", "LD304", "LD705", "LD802")),
+        ("LD302", ("LD701", "LD704")),  # a step of the full gradient kills units
         ("LD402", ("LD701",)),  # an encoder that nothing asks any more
         ("LD403", ("LD204",)),  # the head of a forgotten term
         ("LD404", ("LD204",)),
+        ("LD501", ("LD701", "LD704")),
+        ("LD502", ("LD701", "LD704")),
         ("LD503", ("LD110",)),
         ("LD507", ("LD106", "LD205")),
         ("LD510", ("LD106",)),
+        ("LD606", ("LD701", "LD704")),
+        ("LD607", ("LD602", "LD605")),
+        ("LD511", ("LD601", "LD704")),  # what cannot reach its targets pushes
         ("LD511", ("LD701",)),  # the dead ReLU is the output itself
         ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD704", "LD705")),
+        ("LD205", ("LD106",)),  # the first loss stays where nothing moves
+        ("LD705", ("LD106",)),
         ("LD701", ("LD205",)),
         ("LD801", ("LD104",)),
         ("LD802", ("LD104", "LD605")),
