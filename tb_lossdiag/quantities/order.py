@@ -52,7 +52,8 @@ BATCH_NORM_VALUES = _seen("batch_norm_values", "values")
 SCHEDULER_EARLY = _seen("scheduler_early", "0 or 1")
 """1 if `scheduler.step()` came before the first `optimizer.step()`."""
 WAIT_SECONDS = _seen("wait_seconds", "s")
-"""Wall time from the end of the step before to the begin of the forward pass: data loading and whatever else the loop does."""
+"""Wall time from the end of the step before to the begin of the forward pass, less what the thread was ready and others had the
+processor: data loading and whatever else the loop does."""
 CHECK_SECONDS = _seen("check_seconds", "s")
 """Wall time of the whole step with the check-up in it."""
 BATCH_SIZE = _seen("batch_size", "samples")

@@ -15,6 +15,7 @@ from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.gradients import gradient_norms
 from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
+from tb_lossdiag.collect.check_up.model.forward import Pass
 from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
 from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.scheduler_order import FirstStep
@@ -137,7 +138,7 @@ class CheckUp:
     def _order(self, now: CheckUpState) -> Facts:
         done = now.forwards.confirmed
         facts = now.modes if done is None else done.facts()
-        wait = math.nan if done is None or now.forwards.others else done.began - now.began
+        wait = math.nan if done is None or now.forwards.others else _waited(now, done)
         return {
             **facts,
             **now.gradients.facts(now.at_step, seen=self._board is not None),
@@ -277,3 +278,8 @@ def _roots(call: FunctionCall) -> list[torch.Tensor]:
 def _same(one: dict[str, Facts], other: dict[str, Facts]) -> bool:
     """Whether two layer tables are the same, NaN equal to NaN."""
     return repr(list(one.items())) == repr(list(other.items()))
+
+
+def _waited(now: CheckUpState, done: Pass) -> float:
+    """Seconds until the forward pass began, less those in which other threads had the processor."""
+    return max(done.began - now.began - (done.queued - now.queued), 0.0)

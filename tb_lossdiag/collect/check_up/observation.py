@@ -11,13 +11,14 @@ from tb_lossdiag.collect.check_up.model.forward import Forwards
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.state.processor import queued
 
 
 class CheckUpState:
     """What one check-up under way knows."""
 
     def __init__(self, subject: Subject, *, activations: bool) -> None:
-        self.began = time.perf_counter()
+        self.began, self.queued = time.perf_counter(), queued()
         self.calls = Calls()
         self.forwards = Forwards(subject.root(), activations=activations)
         self.gradients = Gradients(subject)

@@ -14,16 +14,20 @@ _FIRST = 10
 class Schedule:
     """Steps at which check-ups happen: 0, 1, 2, 4, 8 … `longest`, then every `longest` steps.
 
-    They never take more than a small share of the time, apart from the first few.
+    They never take more than a small share of the time, apart from the first few: where they would, some of these steps are left
+    out, and later every second, fourth, eighth … of them is one. So the same training is looked at in the same steps, or in half
+    of them, however busy the machine is.
 
     Attributes:
-        longest: most steps between two.
+        longest: most steps between two, as long as they cost little.
     """
 
     longest: int = 512
     _next: int = 0
     _done: int = 0
-    _allowed_at: float = 0.0
+    _stretch: int = 1
+    _ended: float = 0.0
+    _pause: float = 0.0
 
     def due(self, step: int, now: float) -> bool:
         """Whether the step that comes is one of them.
@@ -32,10 +36,29 @@ class Schedule:
             step: number of steps taken so far.
             now: seconds, on any clock that runs evenly.
         """
-        return step >= self._next and (self._done < _FIRST or now >= self._allowed_at)
+        if step < self._next:
+            return False
+        if self._done >= _FIRST and now < self._ended + self._pause:
+            self._leave_out(step)
+            return False
+        if self._stretch > 1 and now >= self._ended + 2 * self._pause:
+            self._stretch //= 2
+        return True
+
+    def _leave_out(self, step: int) -> None:
+        if step >= self.longest:
+            self._stretch *= 2
+        self._next = self._after(step)
 
     def done(self, step: int, cost: float, now: float) -> None:
         """One was done at this step, and cost that many seconds."""
         self._done += 1
-        self._next = step + max(1, min(step, self.longest))
-        self._allowed_at = now + cost / _SHARE
+        self._next = self._after(step)
+        self._ended, self._pause = now, cost / _SHARE
+
+    def _after(self, step: int) -> int:
+        """The next step that may be one: a power of two, or a multiple of the longest distance and of a power of two."""
+        if step < self.longest:
+            return min(1 << step.bit_length(), self.longest)
+        distance = self.longest * self._stretch
+        return (step // distance + 1) * distance

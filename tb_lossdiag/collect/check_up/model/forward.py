@@ -16,6 +16,7 @@ from tb_lossdiag.collect.check_up.model.inputs import input_facts, tensors_in
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.state.processor import queued
 from tb_lossdiag.quantities import (
     BATCH_NORM_VALUES,
     EVAL_MODULES,
@@ -34,6 +35,7 @@ class Pass:
 
     Attributes:
         began: `time.perf_counter()` at its first module call.
+        queued: `queued()` there.
         modes: train() and eval() as they were then.
         given: facts of its input.
         trace: its modules; None where activations are not asked for.
@@ -43,6 +45,7 @@ class Pass:
     """
 
     began: float
+    queued: float
     modes: Facts
     trace: Trace | None
     given: Facts = field(default_factory=dict)
@@ -111,7 +114,8 @@ class Forwards:
         self.others |= self._pending is not None
         self._was_training = self._root.training
         trace = Trace(self._ranked) if self._activations else None
-        self._pending = Pass(time.perf_counter(), self.modes(), trace, input_facts(call.args))
+        given, modes = input_facts(call.args), self.modes()
+        self._pending = Pass(time.perf_counter(), queued(), modes, trace, given)
 
     def left(self, call: ModuleCall) -> None:
         """A call has returned."""

@@ -62,7 +62,23 @@ def test_a_healthy_step() -> None:
     assert watched.value(q.CLIP_WHILE_SCALED) == 0
     assert watched.value(q.UNCHANGED_SHARE) == 0
     assert math.isnan(watched.value(q.SCHEDULER_EARLY))
-    assert 0 < watched.value(q.WAIT_SECONDS) < watched.value(q.CHECK_SECONDS)
+    assert 0 <= watched.value(q.WAIT_SECONDS) < watched.value(q.CHECK_SECONDS)
+
+
+def test_time_that_others_had_the_processor_is_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of half a second before the forward pass, 0.4 s in the queue for a processor are the machine's, not the data's."""
+    places = ("observation", "model.forward")
+    monkeypatch.setattr("time.perf_counter", iter(range(10_000)).__next__)
+    for index, place in enumerate(places):
+        monkeypatch.setattr(
+            f"tb_lossdiag.collect.check_up.{place}.queued", lambda at=index: 0.4 * at
+        )
+    net = _net()
+    watched = Watched(net, optimizer := torch.optim.SGD(net.parameters(), lr=0.1))
+    _loss(net).backward()
+    optimizer.step()
+    watched.end()
+    assert watched.value(q.WAIT_SECONDS) % 1 == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("set_to_none", [True, False])
