@@ -154,8 +154,8 @@ def _paragraph(text: str, language: str) -> str:
 def short_number(value: float) -> str:
     """A number the way people type it: 3 significant digits, exponents only far from 1.
 
-    >>> number(0.25), number(12345.0), number(0.000032), number(float("inf"))
-    ('0.25', '12345', '3.2e-5', 'inf')
+    >>> [short_number(value) for value in (0.25, 12345.0, 0.000032, float("inf"))]
+    ['0.25', '12345', '3.2e-5', 'inf']
     """
     if not math.isfinite(value):
         return str(value)
