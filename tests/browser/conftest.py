@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, expect, sync_playwright
 
 from helpers.full_run import write_everything
 from helpers.plugin_frame import plugin_frame
 from helpers.tensorboard_process import serving
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
+PATIENCE = 30_000
+"""Milliseconds that a page may take on a loaded machine, whatever is waited for; five are Playwright's own for what is expected."""
+expect.set_options(timeout=PATIENCE)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -102,7 +105,7 @@ def open_tab(
         tab = Tab(context.new_page(), address)
         tab.page.on("console", lambda message: note(tab, message))
         tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
-        tab.page.set_default_timeout(30_000)
+        tab.page.set_default_timeout(PATIENCE)
         tabs.append(tab)
         return tab
 

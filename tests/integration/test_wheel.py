@@ -18,21 +18,25 @@ from tb_lossdiag import __version__
 
 ROOT = Path(__file__).parents[2]
 STATIC = "tb_lossdiag/plugin/static"
-SOURCES = ("tb_lossdiag", "demo", *("frontend/package-lock.json", "setup.py", "setup.cfg"))
-ALSO = ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+UNSHIPPED = {".gitattributes", ".gitignore"}
 DIGITS_OF_SHA_512 = 128
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What setuptools writes beside the sources is none of the repository's."""
+    """A copy of the repository's files, because setuptools writes beside the sources."""
     place = tmp_path_factory.mktemp("sources")
-    for name in (*SOURCES, *ALSO):
-        target = place / name
-        target.parent.mkdir(exist_ok=True)
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, target)
+    for name in repository():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place / name)
     return place
+
+
+def repository() -> list[str]:
+    """Its files."""
+    command = ("git", "ls-files", "-z")
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [name for name in listed.split("\0") if (ROOT / name).is_file()]
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,14 @@ def unpacked(sources: Path) -> Path:
     with tarfile.open(packed) as archive:
         archive.extractall(sources / "unpacked", filter="data")
     return next((sources / "unpacked").iterdir())
+
+
+def test_a_source_distribution_is_the_repository(unpacked: Path) -> None:
+    """Its tests and the page's sources among it."""
+    files = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
+    assert set(repository()) - files == UNSHIPPED
+    extra = {name for name in files - set(repository()) if ".egg-info/" not in name}
+    assert extra == {"PKG-INFO"}
 
 
 def wheel(sources: Path, place: Path) -> ZipFile:

@@ -119,8 +119,9 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.up.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.up(self.down(x))
-        return self.frozen(x) + 2 * change
+        kept, change = self.frozen(x), self.up(self.down(x))
+        together: Tensor = kept + 2 * change
+        return together
 
 
 @case(family="MLP")
