@@ -65,7 +65,7 @@ test("without a link the run that is worst at first is shown, and stays when ano
   expect(container.textContent).toBe("none");
   rerender(<Chosen runs={makeRuns({ runs: [fine, bad] })} />);
   expect(container.textContent).toBe("b/bad");
-  const worse = makeRuns({ runs: [{ ...fine, status: "error" }, bad] });
+  const worse = makeRuns({ runs: [{ ...fine, status: "broken" }, bad] });
   rerender(<Chosen runs={worse} />);
   expect(container.textContent).toBe("b/bad");
   rerender(<Chosen runs={worse} name="a/fine" />);

@@ -62,7 +62,7 @@ export function makeFinding(change: Partial<Finding> = {}): Finding {
 export function makeRun(change: Partial<RunSummary> = {}): RunSummary {
   return {
     run: "vae",
-    status: "error",
+    status: "broken",
     steps: 200,
     first_step: 0,
     last_step: 200,
@@ -96,7 +96,7 @@ export function makeRuns(change: Partial<Runs> = {}): Runs {
 export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis {
   return {
     run: "vae",
-    status: "error",
+    status: "broken",
     steps: 200,
     facts: {},
     findings: [makeFinding()],
@@ -107,6 +107,7 @@ export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis 
       { code: "LD102", name: "loss-divergence", outcome: "clear", missing: [], reason: "" },
       { code: "LD405", name: "term-conflict", outcome: "not evaluated", missing: ["loss_term"], reason: "" },
     ],
+    unlocks: [{ how: "pass loss_terms= to add_diagnostics", rules: ["LD405"] }],
     ...change,
   };
 }

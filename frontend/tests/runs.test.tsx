@@ -13,9 +13,9 @@ const RUNS: RunSummary[] = [
   makeRun({ run: "run9", status: "healthy", counts: counts(0, 0, 1), loss: null, steps: 30 }),
   makeRun({ run: "young", status: "too early", counts: counts(0, 0, 0), loss: 9, outcomes: {} }),
   makeRun({ run: "reading", status: "reading", counts: counts(0, 0, 0), loss: null, outcomes: {} }),
-  makeRun({ run: "worse", status: "error", counts: counts(2, 0, 0), loss: "NaN" }),
-  makeRun({ run: "bad b", status: "error", counts: counts(1, 3, 0), loss: 2 }),
-  makeRun({ run: "bad a", status: "error", counts: counts(1, 3, 0), loss: 2 }),
+  makeRun({ run: "worse", status: "broken", counts: counts(2, 0, 0), loss: "NaN" }),
+  makeRun({ run: "bad b", status: "broken", counts: counts(1, 3, 0), loss: 2 }),
+  makeRun({ run: "bad a", status: "broken", counts: counts(1, 3, 0), loss: 2 }),
   makeRun({ run: "so so", status: "warning", counts: counts(0, 9, 0), loss: 1 }),
 ];
 const names = (by: ColumnName, down: boolean) => sortedRuns(RUNS, { by, down }).map(({ run }) => run);

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 nothing at or above the level, 1 findings at or above it, 2 could not run.
+        0 nothing at or above the level, 1 findings at or above it, 2 could not run, 3 a run holds no loss that a rule could judge.
     """
     arguments = parser().parse_args(argv)
     try:

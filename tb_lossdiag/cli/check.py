@@ -13,6 +13,7 @@ from tb_lossdiag.cli import left_out, options
 from tb_lossdiag.cli.output import aside, console, put, warn_of_extensions
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.diagnosis.status import TOO_LITTLE
 from tb_lossdiag.reader import Listing, Reader, Scalars, open_folder, scalar_limit
 from tb_lossdiag.report import baseline, document
 from tb_lossdiag.report.findings import walk
@@ -110,14 +111,16 @@ def output(out: Console, runs: list[Json], form: str, about: Context) -> None:
 
 
 def exit_code(runs: Iterable[Json], fail_on: str) -> int:
-    """0 or 1 by the worst finding that is not in the baseline, 2 if a run could not be read."""
+    """0 or 1 by the worst finding that is not in the baseline, 2 if a run could not be read, 3 if one held no loss to judge."""
     entries = list(runs)
     if any(entry["status"] == "unreadable" for entry in entries):
         return 2
     if fail_on == "never":
         return 0
     level = Severity[fail_on.upper()]
-    return int(any(worst(entry["findings"]) >= level for entry in entries))
+    if any(worst(entry["findings"]) >= level for entry in entries):
+        return 1
+    return 3 if any(entry["status"] == TOO_LITTLE for entry in entries) else 0
 
 
 def worst(findings: Iterable[Json]) -> int:

@@ -35,6 +35,7 @@ class Outcome:
         missing: names of the quantities that were not recorded.
         reason: why it was not evaluated, or the error's last line.
         trace: traceback of a failed rule, for a bug report.
+        absent: it was not evaluated because check-ups looked and there was nothing of the kind.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Outcome:
     missing: tuple[str, ...] = ()
     reason: Text | None = None
     trace: str = ""
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,14 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     names = ", ".join(quantity.name for quantity in missing)
     how = "; ".join(dict.fromkeys(quantity.how for quantity in missing))
     reason = Text("{names} not recorded: {how}").format(names=names, how=how)
-    if all(_looked_for(run, quantity) for quantity in missing):
+    absent = all(_looked_for(run, quantity) for quantity in missing)
+    if absent:
         checks = len(run[q.CHECK_SECONDS])
         reason = Text("nothing here that it judges: {names} in none of {checks} check-ups").format(
             names=names, checks=checks
         )
-    return Outcome(rule.code, Verdict.NOT_EVALUATED, tuple(each.name for each in missing), reason)
+    lacking = tuple(each.name for each in missing)
+    return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, reason, absent=absent)
 
 
 def _looked_for(run: Run, quantity: Quantity) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from tb_lossdiag.analysis import derived
 from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict
 from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.diagnosis.status import status
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report import document
 from tb_lossdiag.run import Run
@@ -27,7 +28,7 @@ def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
     times = [time for time in newest if math.isfinite(time)]
     top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
     return {
-        "status": document.status(diagnosis, run),
+        "status": status(diagnosis, document.steps(run)),
         "steps": document.steps(run),
         "first_step": run.first_step(),
         "last_step": run.last_step(),

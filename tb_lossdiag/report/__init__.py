@@ -11,6 +11,7 @@ In reading order:
 - `spreadsheet`: the diagnosis as CSV: one row per finding, symptoms behind their cause
 - `sarif`: the diagnosis as SARIF 2.1.0, which code hosts show beside a change
 - `plain`: a document as renderers may print it: the same, without control characters
+- `limits`: how far a status carries, in sentences: which rules could not look, and what would let them
 - `restarts`: where a run was taken up again, and how much of it was done again
 - `live_reports`: when findings were reported while the training ran
 - `baseline`: findings that were there before: a project with old findings can still let only new ones fail its checks

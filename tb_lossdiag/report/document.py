@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, Severity, documentation, thresholds
+from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, documentation, thresholds
+from tb_lossdiag.diagnosis.status import status, unlocks
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.report import live_reports
 from tb_lossdiag.report.restarts import restarts
@@ -18,8 +19,6 @@ from tb_lossdiag.run import Run
 VERSION = 1
 Json = dict[str, Any]
 
-_FEW = 10
-"""Steps: with fewer, hardly any rule has judged the course of the loss."""
 _TOLD = 300
 """Characters of a problem."""
 _RECENT = 0.02
@@ -43,7 +42,7 @@ def entry(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]) 
     named = {rule.code: rule for rule in rules}
     return {
         "run": run.name,
-        "status": status(diagnosis, run),
+        "status": status(diagnosis, steps(run)),
         "steps": steps(run),
         "facts": dict(run.facts),
         "findings": [_cause(cause, run, language, named) for cause in diagnosis.causes],
@@ -51,6 +50,9 @@ def entry(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]) 
         "reported": live_reports.moments(run),
         "restarts": restarts(run),
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
+        "unlocks": [
+            {"how": how, "rules": list(codes)} for how, codes in unlocks(diagnosis.outcomes).items()
+        ],
     }
 
 
@@ -66,6 +68,7 @@ def unreadable(name: str, problem: str) -> Json:
         "reported": [],
         "restarts": [],
         "outcomes": [],
+        "unlocks": [],
         "problem": problem,
     }
 
@@ -74,23 +77,6 @@ def why(error: Exception) -> str:
     """The problem of a run that could not be read or judged: one bad run is one bad row."""
     told = str(error) if isinstance(error, ValueError) and str(error) else repr(error)
     return told if len(told) <= _TOLD else f"{told[:_TOLD]} …"
-
-
-def status(diagnosis: Diagnosis, run: Run) -> str:
-    """One word for a run: "error", "warning", "healthy" or "too early"; infos do not make a run unhealthy.
-
-    A handful of steps, such as a file that was cut off, shows no health.
-    """
-    worst = diagnosis.worst
-    if worst is not None and worst > Severity.INFO:
-        return worst.label
-    judged = [
-        outcome
-        for outcome in diagnosis.outcomes
-        if outcome.verdict in {Verdict.CLEAR, Verdict.FINDINGS}
-        and not outcome.code.startswith("LD9")  # those judge the record, not the training
-    ]
-    return "healthy" if judged and steps(run) >= _FEW else "too early"
 
 
 def steps(run: Run) -> int:

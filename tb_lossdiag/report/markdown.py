@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tb_lossdiag.report import live_reports, restarts
+from tb_lossdiag.report import limits, live_reports, restarts
 from tb_lossdiag.report.findings import shown_number, steps, walk
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
@@ -23,6 +23,8 @@ def _run(run: Json, language: str) -> Iterator[str]:
     yield ""
     if problem := run.get("problem"):
         yield from (escape(problem), "")
+    if limit := limits.sentence(run, language):
+        yield from (limit, "")
     if run["facts"].get("source") == "scalars":
         scalars = escape(run["facts"].get("scalars", ""))
         yield from (word("from scalars", language, scalars=scalars), "")

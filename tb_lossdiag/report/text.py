@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from tb_lossdiag.report import live_reports, restarts
+from tb_lossdiag.report import limits, live_reports, restarts
 from tb_lossdiag.report.findings import shown_number, steps
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
@@ -22,6 +22,7 @@ STYLES = {
     "error": "bold red",
     "warning": "bold yellow",
     "info": "bold blue",
+    "broken": "bold red",
     "healthy": "bold green",
 }
 GLYPHS = {
@@ -29,7 +30,10 @@ GLYPHS = {
     "warning": "▲",
     "info": "●",
     "healthy": "✓",
+    "broken": "■",
+    "nothing found": "○",
     "too early": "?",
+    "too little recorded": "?",
     "unreadable": "✗",
 }
 
@@ -47,6 +51,8 @@ def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
         for sentence in live_reports.past(run, language):
             console.print(Text(f"{word('live past', language)} {sentence}", style="dim"))
         console.print(_checks(run, language))
+        for sentence in limits.unlocked(run, language):
+            console.print(Text(sentence, style="dim"))
         console.print()
 
 
@@ -62,8 +68,10 @@ def _headline(run: Json, language: str) -> Text:
 
 
 def _notes(run: Json, language: str) -> Iterable[str]:
-    """Where the numbers come from, when they are not ours or not of one session."""
+    """How far the status carries; where the numbers come from, when they are not ours or not of one session."""
     facts = run["facts"]
+    if limit := limits.sentence(run, language):
+        yield limit
     if facts.get("source") == "scalars":
         yield word("from scalars", language, scalars=facts.get("scalars", ""))
     if thinned := facts.get("thinned"):

@@ -11,7 +11,15 @@ _WORDS: Mapping[str, Text] = {
     "warning": Text("warning"),
     "info": Text("info"),
     "healthy": Text("healthy"),
+    "broken": Text("broken"),
+    "nothing found": Text("nothing found"),
     "too early": Text("too early"),
+    "too little recorded": Text("too little recorded"),
+    "judged by": Text(
+        "by {judged} of {all} rules; {rest} had nothing to look at, so this is no proof of health"
+    ),
+    "no loss": Text("no rule that judges a loss could: record one with add_diagnostics(loss=…)"),
+    "unlock": Text("would unlock {count} rules: {how}"),
     "unreadable": Text("unreadable"),
     "findings": Text("findings"),
     "clear": Text("clear"),

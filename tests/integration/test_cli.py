@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from helpers.tiny_trainings import record
 from tb_lossdiag import SummaryWriter
@@ -45,7 +46,7 @@ def test_json_is_one_document(logdir: Path, capsys: Capture) -> None:
 
 def test_markdown_has_a_heading_per_run(logdir: Path, capsys: Capture) -> None:
     main(["check", str(logdir), "--format", "markdown", "--lang", "zh-CN"])
-    assert "# nan: 错误" in capsys.readouterr().out
+    assert "# nan: 严重故障" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,18 @@ def test_markdown_has_a_heading_per_run(logdir: Path, capsys: Capture) -> None:
 def test_exit_codes(logdir: Path, capsys: Capture, options: list[str], code: int) -> None:
     assert main(["check", str(logdir), *options]) == code
     capsys.readouterr()
+
+
+def test_a_run_without_a_loss_is_no_success(tmp_path: Path, capsys: Capture) -> None:
+    model = torch.nn.Linear(2, 1)
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(20):
+            model(torch.ones(1, 2)).sum().backward()
+            writer.add_diagnostics(model, global_step=step)
+    assert main(["check", str(tmp_path)]) == 3
+    assert "add_diagnostics(loss=…)" in capsys.readouterr().out
+    assert main(["check", str(tmp_path), "--fail-on", "never"]) == 0
+    assert main(["check", str(tmp_path), "--select", "LD2"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_runs_lists_ours_and_names_the_others(base: str) -> None:
     assert answer["without_data"] == ["plain"]
     nan = answer["runs"][1]
     assert nan["loss"] == "NaN"
-    assert nan["status"] == "error"
+    assert nan["status"] == "broken"
     assert nan["counts"]["error"] == 1
 
 

@@ -59,7 +59,7 @@ def test_runs_that_nobody_instrumented_are_listed_whole(served: tuple[str, Path]
     answer = load(f"{served[0]}/runs")
     statuses = {run["run"]: run["status"] for run in answer["runs"]}
     assert statuses["k"] == "warning"
-    assert statuses["t"] == "error"
+    assert statuses["t"] == "broken"
     assert answer["without_data"] == []
     assert answer["configuration"] == {"file": "", "problem": ""}
 

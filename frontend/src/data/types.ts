@@ -4,7 +4,15 @@
 export type Num = number | "NaN" | "Infinity" | "-Infinity";
 
 export type Severity = "error" | "warning" | "info";
-export type Status = "error" | "warning" | "healthy" | "too early" | "unreadable" | "reading";
+export type Status =
+  | "broken"
+  | "warning"
+  | "healthy"
+  | "nothing found"
+  | "too early"
+  | "too little recorded"
+  | "unreadable"
+  | "reading";
 export type OutcomeKind = "findings" | "clear" | "not evaluated" | "failed";
 
 export interface RunSummary {
@@ -105,6 +113,12 @@ export interface Restart {
   named: number;
 }
 
+/** What to do so that these rules can judge. */
+export interface Unlock {
+  how: string;
+  rules: string[];
+}
+
 export interface RunDiagnosis {
   run: string;
   status: Status;
@@ -116,6 +130,8 @@ export interface RunDiagnosis {
   reported: Report[];
   restarts: Restart[];
   outcomes: Outcome[];
+  /** What would let more rules judge; what unlocks most comes first. */
+  unlocks: Unlock[];
   /** Why the run could not be judged; a run that could has none. */
   problem?: string;
 }

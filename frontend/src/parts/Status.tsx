@@ -3,10 +3,12 @@ import type { Severity, Status } from "../data/types";
 import { useText } from "../i18n";
 
 const STATUS: Record<Status, string> = {
-  error: "■",
+  broken: "■",
   warning: "▲",
   healthy: "✓",
+  "nothing found": "○",
   "too early": "?",
+  "too little recorded": "?",
   unreadable: "✕",
   reading: "…",
 };
@@ -17,7 +19,7 @@ export const SEVERITIES = ["error", "warning", "info"] as const;
 export function StatusChip({ status }: { status: Status }) {
   const { t } = useText();
   return (
-    <span class={`chip status-${status.replace(" ", "-")}`}>
+    <span class={`chip status-${status.replaceAll(" ", "-")}`}>
       <span aria-hidden="true">{STATUS[status]} </span>
       {t(`status.${status}`)}
     </span>

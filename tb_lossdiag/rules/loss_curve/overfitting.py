@@ -47,7 +47,7 @@ class Overfitting:
     How it decides: level = median of 3 validation records. Since its minimum it has been at least `min_rise` above it for
     `min_records` records in a row up to the end, more than twice its noise (four times where the records since then do not rise as a
     whole), while the level of the training loss fell by more than `min_train_fall`. Or it has risen for half of the run, by
-    `min_slow_rise`, as a trend of `min_trend` standard deviations, while the training loss fell by `min_learned`. Or the
+    `slow_share` of that, as a trend of `min_trend` standard deviations, while the training loss fell by `min_learned`. Or the
     validation loss began no lower than the training did, and has won certainly less than `max_won` since, without a trend, while the training
     loss lost `min_learned`. Unit: that of the loss.
 
@@ -75,8 +75,8 @@ class Overfitting:
     min_train_fall: float = 0.02
     #: share of the fall since the start, 1; a smaller rise doesn't matter to anybody
     min_share: float = 0.02
-    #: relative to the best level, 1; Prechelt's smallest
-    min_slow_rise: float = 0.05
+    #: share of `min_rise`, 1; half of it is 5%, Prechelt's smallest
+    slow_share: float = 0.5
     #: standard deviations of Mann and Kendall's statistic; ten records in strict order have 3.9
     min_trend: float = 2.5
     #: relative to the training loss at the best step or the first validation, 1; it must be at work, not at its end
@@ -126,7 +126,7 @@ class Overfitting:
         """Whether it has risen for half of the run, little but surely."""
         if 2 * best > len(loss) or loss.values[0] - loss.level[-1] > self._worth(loss, best):
             return False
-        slow = loss.level[-1] >= (1 + self.min_slow_rise) * loss.level[best]
+        slow = loss.level[-1] >= (1 + self.slow_share * self.min_rise) * loss.level[best]
         return bool(slow) and rising(loss.values[best:]) >= self.min_trend
 
     def _worth(self, loss: Curve, best: int) -> float:

@@ -72,7 +72,7 @@ def test_the_tab(logdir: Path, text: str, says: str) -> None:
     answer = json.loads(Client(app).get("/").text)
     assert answer["configuration"]["file"] == str(logdir / "lossdiag.toml")
     assert answer["configuration"]["problem"].startswith(f"{beginning}{says}")
-    assert [run["status"] for run in answer["runs"]] == ["error"], "judged without it"
+    assert [run["status"] for run in answer["runs"]] == ["broken"], "judged without it"
 
 
 @pytest.mark.parametrize(("text", "says"), WRONG)

@@ -55,11 +55,11 @@ def test_a_run_that_cannot_be_read_is_a_row(apps: Any) -> None:
         answer = load(apps, "/runs")
         evil, good = answer["runs"]
         assert (evil["status"], evil["problem"]) == ("unreadable", "ZeroDivisionError('evil')")
-        assert (good["status"], good["problem"]) == ("healthy", None)
+        assert (good["status"], good["problem"]) == ("nothing found", None)
         assert answer["state"]
     evil, good = load(apps, "/diagnosis")["runs"]
     assert evil["problem"] == "ZeroDivisionError('evil')"
-    assert good["status"] == "healthy"
+    assert good["status"] == "nothing found"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_table_is_read_and_not_judged(apps: Any, monkeypatch: pytest.MonkeyPat
     assert answer.status_code == 200
     assert answer.data.startswith(b"TBLD")
     monkeypatch.undo()
-    assert load(apps, "/diagnosis", run="good")["runs"][0]["status"] == "healthy"
+    assert load(apps, "/diagnosis", run="good")["runs"][0]["status"] == "nothing found"
 
 
 def test_a_table_does_not_wait_for_rules(apps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_table_does_not_wait_for_rules(apps: Any, monkeypatch: pytest.MonkeyPa
             assert [row["status"] for row in rows] == ["unreadable", "reading"]
         finally:
             go_on.set()
-        assert judging.result(60)["runs"][0]["status"] == "healthy"
+        assert judging.result(60)["runs"][0]["status"] == "nothing found"
 
 
 def test_a_rule_that_fails_hides_no_table(apps: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_a_cause_counts_as_what_it_led_to() -> None:
     broken = cause("LD201", Severity.WARNING, cause("LD705", Severity.ERROR))
     causes = (broken, cause("LD609", Severity.INFO))
     row = summary(RUN, Diagnosis("run", causes, ()), "en")
-    assert row["status"] == "error"
+    assert row["status"] == "broken"
     assert row["counts"] == {"info": 1, "warning": 0, "error": 1}
 
 

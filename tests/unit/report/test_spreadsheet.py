@@ -24,7 +24,7 @@ def rows(*runs: dict[str, Any]) -> list[dict[str, str]]:
 
 def test_symptoms_follow_their_cause() -> None:
     nested = finding("LD1", explains=[finding("LD2", explains=[finding("LD3")])])
-    found = rows({"run": "a", "status": "error", "findings": [nested]})
+    found = rows({"run": "a", "status": "broken", "findings": [nested]})
     assert [(r["code"], r["explained_by"]) for r in found] == [
         ("LD1", ""),
         ("LD2", "LD1"),
@@ -42,12 +42,12 @@ def test_a_run_without_findings_is_listed() -> None:
 
 def test_what_nobody_sees_in_a_name_is_spelled_out() -> None:
     found = rows(
-        {"run": "\t=1", "status": "error", "findings": [finding("LD1", subject="\x1b[2J")]}
+        {"run": "\t=1", "status": "broken", "findings": [finding("LD1", subject="\x1b[2J")]}
     )
     assert (found[0]["run"], found[0]["subject"]) == (r"\t=1", r"\x1b[2J")
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "  =1"])
 def test_names_are_never_formulas(name: str) -> None:
-    found = rows({"run": name, "status": "error", "findings": [finding("LD1", subject=name)]})
+    found = rows({"run": name, "status": "broken", "findings": [finding("LD1", subject=name)]})
     assert found[0]["run"] == found[0]["subject"] == f"'{name}"

@@ -4,8 +4,8 @@ import { type Filter, filtered, findById, idOf } from "../../data/findings";
 import type { Finding, RunDiagnosis } from "../../data/types";
 import { keysOn, recall, remember } from "../../host/storage";
 import { useText } from "../../i18n";
+import { NothingFound } from "../../parts/NothingFound";
 import { Loaded, Note } from "../../parts/States";
-import { formatSteps } from "../../text/numbers";
 import type { ViewProps } from "../context";
 import { Accepted } from "./Accepted";
 import { Detail } from "./Detail";
@@ -36,18 +36,6 @@ function OpenFinding({ finding, ...props }: ViewProps & { finding: Finding | und
       {asked && !finding ? <Note>{t("findings.gone")}</Note> : null}
       {finding ? <Detail finding={finding} {...props} /> : null}
     </article>
-  );
-}
-
-function NoFindings({ diagnosis, run }: { diagnosis: RunDiagnosis; run: ViewProps["run"] }) {
-  const { t, lang } = useText();
-  if (diagnosis.status === "too early") return <Note>{t("causes.early", { steps: diagnosis.steps })}</Note>;
-  const passed = diagnosis.outcomes.filter(({ outcome }) => outcome === "clear").length;
-  const skipped = diagnosis.outcomes.filter(({ outcome }) => outcome === "not evaluated").length;
-  return (
-    <Note>
-      {t("causes.none", { steps: formatSteps(run.first_step, run.last_step, lang), passed, skipped })}
-    </Note>
   );
 }
 
@@ -96,12 +84,14 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
   return (
     <div class={`findings ${place.f ? "opened" : ""}`}>
       <div class="list">
-        {all.length === 0 ? <NoFindings diagnosis={props.found} run={run} /> : null}
+        {all.length === 0 ? (
+          <NothingFound diagnosis={props.found} steps={[run.first_step, run.last_step]} />
+        ) : null}
         {all.length > 0 ? <FilterBar filter={filter} change={change} open={open} mute={mute} /> : null}
         <FindingList findings={findings} news={news} open={open} place={place} go={go} press={press} />
         <Accepted findings={props.found.suppressed} />
         <PastReports diagnosis={props.found} />
-        <Outcomes outcomes={props.found.outcomes} />
+        <Outcomes outcomes={props.found.outcomes} unlocks={props.found.unlocks} />
       </div>
       <OpenFinding finding={open} diagnosis={diagnosis} {...props} />
     </div>

@@ -1,5 +1,5 @@
 /** Checks that passed, could not be evaluated (with what is missing) or failed to run. "Passed" is earned, so it is listed. */
-import type { Outcome, OutcomeKind } from "../../data/types";
+import type { Outcome, OutcomeKind, Unlock } from "../../data/types";
 import { type Key, useText } from "../../i18n";
 
 const KINDS: [OutcomeKind, Key][] = [
@@ -20,7 +20,20 @@ function Row({ outcome }: { outcome: Outcome }) {
   );
 }
 
-export function Outcomes({ outcomes }: { outcomes: Outcome[] }) {
+function Unlocks({ unlocks }: { unlocks: Unlock[] }) {
+  const { t } = useText();
+  return (
+    <ul class="muted">
+      {unlocks.map(({ how, rules }) => (
+        <li key={how} title={rules.join(", ")}>
+          {t("findings.unlock", { how, count: rules.length })}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function Outcomes({ outcomes, unlocks }: { outcomes: Outcome[]; unlocks: Unlock[] }) {
   const { t } = useText();
   return (
     <>
@@ -30,6 +43,7 @@ export function Outcomes({ outcomes }: { outcomes: Outcome[] }) {
         return (
           <details key={kind} class="outcomes">
             <summary>{t(title, { count: some.length })}</summary>
+            {kind === "not evaluated" ? <Unlocks unlocks={unlocks} /> : null}
             <ul>
               {some.map((outcome) => (
                 <Row key={outcome.code} outcome={outcome} />

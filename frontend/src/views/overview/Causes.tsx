@@ -1,14 +1,14 @@
 /** "What is wrong": the leading causes as sentences, each with its way to the evidence and to the fix. */
-import { countOutcomes, idOf } from "../../data/findings";
+import { idOf } from "../../data/findings";
 import type { Finding, RunDiagnosis } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
 import { Sentence } from "../../parts/Markdown";
+import { NothingFound } from "../../parts/NothingFound";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Note } from "../../parts/States";
 import { SeverityMark } from "../../parts/Status";
-import { formatInteger, formatSteps } from "../../text/numbers";
 import { spanStart } from "../../text/spans";
 
 const SHOWN = 3;
@@ -44,22 +44,6 @@ function Cause({ finding, place, go }: { finding: Finding; place: Place; go: Go 
   );
 }
 
-function Healthy({ diagnosis, steps }: { diagnosis: RunDiagnosis; steps: Props["steps"] }) {
-  const { t, lang } = useText();
-  if (diagnosis.status === "too early") {
-    return <Note>{t("causes.early", { steps: formatInteger(diagnosis.steps, lang) })}</Note>;
-  }
-  return (
-    <Note>
-      {t("causes.none", {
-        steps: formatSteps(steps[0], steps[1], lang),
-        passed: countOutcomes(diagnosis, "clear"),
-        skipped: countOutcomes(diagnosis, "not evaluated"),
-      })}
-    </Note>
-  );
-}
-
 /** Where the numbers come from, when that limits what can be said. */
 function Origin({ facts }: { facts: RunDiagnosis["facts"] }) {
   const { t } = useText();
@@ -80,7 +64,7 @@ export function Causes({ diagnosis, steps, place, go }: Props) {
     <section>
       <h2>{t("causes.heading", { run: diagnosis.run })}</h2>
       <Origin facts={diagnosis.facts} />
-      {findings.length === 0 ? <Healthy diagnosis={diagnosis} steps={steps} /> : null}
+      {findings.length === 0 ? <NothingFound diagnosis={diagnosis} steps={steps} /> : null}
       <ul class="causes">
         {findings.slice(0, SHOWN).map((finding) => (
           <Cause key={idOf(finding)} finding={finding} place={place} go={go} />

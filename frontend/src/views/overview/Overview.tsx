@@ -42,7 +42,9 @@ export function Overview({ runs, run, place, go, theme, diagnosis }: ViewProps) 
       </div>
       {diagnosis.value ? <Restarts restarts={diagnosis.value.restarts} /> : null}
       {diagnosis.value ? <Accepted findings={diagnosis.value.suppressed} /> : null}
-      {diagnosis.value ? <Outcomes outcomes={diagnosis.value.outcomes} /> : null}
+      {diagnosis.value ? (
+        <Outcomes outcomes={diagnosis.value.outcomes} unlocks={diagnosis.value.unlocks} />
+      ) : null}
     </>
   );
 }

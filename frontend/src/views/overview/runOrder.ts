@@ -9,7 +9,16 @@ export type ColumnName = (typeof COLUMNS)[number];
 export const WORST_FIRST: Sorting<ColumnName> = { by: "status", down: true };
 
 /** From what needs no look to what needs one most; of a run that is still being read nothing is known. */
-const STATUSES: readonly Status[] = ["reading", "healthy", "too early", "unreadable", "warning", "error"];
+const STATUSES: readonly Status[] = [
+  "reading",
+  "healthy",
+  "nothing found",
+  "too early",
+  "too little recorded",
+  "unreadable",
+  "warning",
+  "broken",
+];
 
 export function checksOf(run: RunSummary): { passed: number; all: number } {
   const { findings = 0, clear = 0, failed = 0, "not evaluated": skipped = 0 } = run.outcomes;
