@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -43,33 +42,17 @@ from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.file_writer import FileSummaryWriter
 from tb_lossdiag.process import sigterm
 from tb_lossdiag.quantities import (
-    CLIP_GLOBAL_NORM,
-    CLIP_MAX_NORM,
-    GLOBAL_NORM,
-    GRADIENT_NORM,
-    LOSS,
-    LOSS_TERM,
     OTHER_WRITERS,
-    VALIDATION_LOSS,
-    Quantity,
-    clip_coefficient,
-    frame_quantities,
 )
 from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.past import Past, look
 from tb_lossdiag.recording.recorder import Recorder
-from tb_lossdiag.records import FrameRecord, Record
+from tb_lossdiag.recording.scalars import as_scalars, no_scalars
+from tb_lossdiag.records import Record
 
 if TYPE_CHECKING:
     from tb_lossdiag.live import Live, LiveFinding
-
-_SCALARS = {
-    LOSS: "loss/train",
-    VALIDATION_LOSS: "loss/validation",
-    LOSS_TERM: "loss_terms",
-    GLOBAL_NORM: "gradient/global_norm",
-}
 
 
 class SummaryWriter(FileSummaryWriter):
@@ -99,7 +82,7 @@ class SummaryWriter(FileSummaryWriter):
         event_file = EventFile()
         past = Past(purged_from=purge_step) if log_dir is None else look(str(log_dir), purge_step)
         self._recorder = Recorder(
-            event_file, _as_scalars if scalars else _no_scalars, Cadence(), past
+            event_file, as_scalars if scalars else no_scalars, Cadence(), past
         )
         self._diagnostics = Diagnostics(self._recorder, event_file, past.coming)
         self._closed = False
@@ -392,30 +375,3 @@ def _finish(diagnostics: Diagnostics, event_file: EventFile) -> None:
         diagnostics.close(0.0)
         event_file.close(quietly=True)
         diagnostics.guarded.door("tail", diagnostics.forget_tail)
-
-
-def _no_scalars(_: list[FrameRecord]) -> dict[str, float]:
-    return {}
-
-
-def _as_scalars(found: Iterable[FrameRecord]) -> dict[str, float]:
-    """The handful of ordinary scalars that stock dashboards show."""
-    by_frame = {part.frame: part for part in found}
-    scalars = {}
-    for quantity, tag in _SCALARS.items():
-        if (part := by_frame.get(quantity.frame)) is not None:
-            for name, value in zip(part.columns, _of(part, quantity), strict=True):
-                scalars[f"{tag}/{name}" if name else tag] = value
-    if GLOBAL_NORM.frame not in by_frame and (norms := by_frame.get(GRADIENT_NORM.frame)):
-        square = [norm * norm for norm in _of(norms, GRADIENT_NORM) if norm == norm]  # noqa: PLR0124
-        scalars["gradient/global_norm"] = math.sqrt(sum(square))
-    if (clip := by_frame.get(CLIP_GLOBAL_NORM.frame)) is not None:
-        bound = _of(clip, CLIP_MAX_NORM)[0]
-        norm = _of(clip, CLIP_GLOBAL_NORM)[0]
-        scalars["gradient/clip_coefficient"] = float(clip_coefficient(norm, bound))
-    return scalars
-
-
-def _of(part: FrameRecord, quantity: Quantity) -> list[float]:
-    values: list[float] = part.values[:, frame_quantities(part.frame).index(quantity)].tolist()
-    return values

@@ -7,6 +7,7 @@ In reading order:
 - `cadence`: how many steps one record covers: one at first, more and more as a run grows
 - `step_matrix`: steps that wait to be summed up, as one matrix: a row per step, a column per series (quantity of a column)
 - `window_sums`: what the rows of windows come to, for all series at once: last, mean, sum, extremes
+- `scalars`: the handful of ordinary scalars that go with a record, for stock dashboards
 - `journal`: turns records into the values of an event file: merges a step's records, keeps sessions, shards and column names
 - `event_file`: the event file: record checksums computed natively, and a file that outlives a disk that refuses it for a while
 - `spool`: items on their way to a file, in a thread of their own: a disk that takes none for a while is asked again
