@@ -44,11 +44,11 @@ from tb_lossdiag.process import sigterm
 from tb_lossdiag.quantities import (
     OTHER_WRITERS,
 )
-from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.past import Past, look
 from tb_lossdiag.recording.recorder import Recorder
 from tb_lossdiag.recording.scalars import as_scalars, no_scalars
+from tb_lossdiag.recording.windows import Cadence
 from tb_lossdiag.records import Record
 
 if TYPE_CHECKING:

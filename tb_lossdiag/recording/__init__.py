@@ -4,7 +4,6 @@ In reading order:
 
 - `recorder`: where everything observed comes together: steps become windows, windows become records in the event file
 - `windows`: sums up the steps of a window into one record, so that nothing is lost but the steps in between
-- `cadence`: how many steps one record covers: one at first, more and more as a run grows
 - `step_matrix`: steps that wait to be summed up, as one matrix: a row per step, a column per series (quantity of a column)
 - `window_sums`: what the rows of windows come to, for all series at once: last, mean, sum, extremes
 - `scalars`: the handful of ordinary scalars that go with a record, for stock dashboards

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from tb_lossdiag.quantities import QUANTITIES, Quantity
-from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.journal import Emit, Journal
 from tb_lossdiag.recording.past import Past
-from tb_lossdiag.recording.windows import Windows
+from tb_lossdiag.recording.windows import Cadence, Windows
 from tb_lossdiag.records import FrameBlock, FrameRecord, Record, frame_records
 from tb_lossdiag.run import LiveReport
 from tb_lossdiag.wire.schema import Fact

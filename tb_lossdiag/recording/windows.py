@@ -1,18 +1,18 @@
 """Sums up the steps of a window into one record, so that nothing is lost but the steps in between.
 
-Every step is given; how many of them a record covers is the cadence's business. Sums, extremes and the step of the largest value are
-kept, so that one spike, clip, NaN or skipped step in a million leaves its exact step behind.
+Every step is given; a record covers one at first, more and more of them as a run grows. Sums, extremes and the step of the largest
+value are kept, so that one spike, clip, NaN or skipped step in a million leaves its exact step behind.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tb_lossdiag.quantities import STEPS
-from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.step_matrix import StepMatrix
 from tb_lossdiag.recording.window_sums import Sums, summed
 from tb_lossdiag.recording.window_sums import places as rule_places
@@ -21,6 +21,57 @@ from tb_lossdiag.records import Floats, FrameBlock, FrameRecord, Record, Steps, 
 Write = Callable[[int, float, list[FrameRecord]], int]
 """Writes the parts of a step at a wall time; gives their size in bytes."""
 NEVER = 2**63 - 1
+_SHARES = 16
+"""Parts of the byte budget; each one used doubles the window, so the file grows with the logarithm of the run."""
+_FREE = 512
+"""Records written before their rate is looked at: the first steps say most."""
+_LOOK = 64
+"""Records over which the rate is taken, and that a window of another size gets at least."""
+_SECONDS = 0.02
+"""At most 50 records a second after that: more resolution than a screen shows, and writing stays far below a step's cost."""
+
+
+@dataclass
+class Cadence:
+    """The window of the next record, in steps.
+
+    Attributes:
+        budget: bytes that a run's records may take.
+        every: only every so many steps are looked at, and each of those is a record; 0: all are, and the window adapts.
+        watched: steps are observed without being asked for one by one, so records must not come quicker than they are of use.
+    """
+
+    budget: int = 32 * 2**20
+    every: int = 0
+    watched: bool = False
+    window: int = 1
+    _spent: int = 0
+    _records: int = 0
+    _times: list[float] = field(default_factory=list)
+
+    def watch(self, budget: int, every: int) -> None:
+        """Steps are watched from now on; a window that has grown stays."""
+        self.budget, self.every, self.watched = budget, every, True
+
+    def wrote(self, size: int, walltime: float) -> None:
+        """Take account of a record of `size` bytes whose last step was at `walltime`, in seconds."""
+        self._spent += size
+        self._records += 1
+        self._times = [*self._times[1 - _LOOK :], walltime]
+        if not self.every and (self._costly() or self._hasty()):
+            self.window *= 2
+            self._spent, self._records, self._times = 0, 0, []
+
+    def _costly(self) -> bool:
+        return self._spent >= self.budget // _SHARES
+
+    def _hasty(self) -> bool:
+        """Whether the records of this window, and the last 64, came faster than `_SECONDS` each."""
+        times = self._times
+        if not self.watched:
+            return False
+        free = _FREE if self.window == 1 else _LOOK
+        return self._records >= free and times[-1] - times[0] < _SECONDS * (len(times) - 1)
 
 
 class Windows:

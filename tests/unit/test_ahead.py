@@ -19,8 +19,8 @@ from tb_lossdiag.quantities import (
     UPDATE_NORM,
     VALIDATION_LOSS,
 )
-from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.recording.windows import Cadence
 from tb_lossdiag.records import FrameBlock, Record
 
 VALUE = st.sampled_from([0.0, 1.5, -2.0, float("nan"), float("inf")])

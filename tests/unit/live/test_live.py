@@ -17,8 +17,8 @@ from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Rule, Sever
 from tb_lossdiag.live import LiveFinding, TrainingStopped
 from tb_lossdiag.live.live import Live, LiveSettings
 from tb_lossdiag.quantities import LOSS, LOSS_NONFINITE, Quantity
-from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.recording.windows import Cadence
 from tb_lossdiag.records import Record
 from tb_lossdiag.run import Run
 

@@ -14,8 +14,8 @@ from tb_lossdiag.quantities import (
     UPDATE_NORM,
     Quantity,
 )
-from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.recording.windows import Cadence
 from tb_lossdiag.records import FrameBlock, FrameRecord, Record
 
 

@@ -21,8 +21,7 @@ from tb_lossdiag.quantities import (
     Quantity,
     frame_quantities,
 )
-from tb_lossdiag.recording.cadence import Cadence
-from tb_lossdiag.recording.windows import Windows
+from tb_lossdiag.recording.windows import Cadence, Windows
 from tb_lossdiag.records import FrameBlock, FrameRecord, Record
 
 

@@ -22,9 +22,9 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.file_writer import FileWriter
 from tb_lossdiag.quantities import EXTRA, GRADIENT_NORM, LOSS
-from tb_lossdiag.recording.cadence import Cadence
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.recording.windows import Cadence
 from tb_lossdiag.records import Record
 
 NAN = float("nan")
