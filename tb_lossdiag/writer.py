@@ -97,7 +97,7 @@ class SummaryWriter(FileSummaryWriter):
         ours = self._diagnostics
         ours.guarded.door("tail", ours.take_over, str(self.log_dir), purge_step)
         count = np.array([len(before)], np.float32)
-        self._recorder.first = [Record(OTHER_WRITERS, ("",), count)]
+        self._recorder.write.first = [Record(OTHER_WRITERS, ("",), count)]
         self._recorder.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
         self._begin()
 

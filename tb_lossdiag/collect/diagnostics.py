@@ -49,7 +49,7 @@ class Diagnostics:
     def __init__(self, recorder: Recorder, event_file: EventFile, first: int = 0) -> None:
         self.recorder, self._event_file = recorder, event_file
         self.guarded = Guard(recorder.say)
-        recorder.attempt = self.guarded.door
+        recorder.write.attempt = self.guarded.door
         self.clips = ClipLedger()
         self.optimizers = Optimizers(self.guarded)
         self._hand = Outlet(recorder, event_file, self.guarded, self.optimizers)

@@ -6,6 +6,7 @@ In reading order:
 - `windows`: sums up the steps of a window into one record, so that nothing is lost but the steps in between
 - `step_matrix`: steps that wait to be summed up, as one matrix: a row per step, a column per series (quantity of a column)
 - `window_sums`: what the rows of windows come to, for all series at once: last, mean, sum, extremes
+- `record_writer`: writes the record of a window: with the ordinary scalars that go with it, and what goes with the first one
 - `scalars`: the handful of ordinary scalars that go with a record, for stock dashboards
 - `journal`: turns records into the values of an event file: merges a step's records, keeps sessions, shards and column names
 - `event_file`: the event file: record checksums computed natively, and a file that outlives a disk that refuses it for a while

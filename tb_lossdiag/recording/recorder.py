@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from tb_lossdiag.quantities import QUANTITIES, Quantity
 from tb_lossdiag.recording.journal import Emit, Journal
 from tb_lossdiag.recording.past import Past
+from tb_lossdiag.recording.record_writer import RecordWriter, Scalars
 from tb_lossdiag.recording.windows import Cadence, Windows
-from tb_lossdiag.records import FrameBlock, FrameRecord, Record, frame_records
+from tb_lossdiag.records import FrameBlock, Record
 from tb_lossdiag.run import LiveReport
 from tb_lossdiag.wire.schema import Fact
-
-Scalars = Callable[[list[FrameRecord]], Mapping[str, float]]
-"""The ordinary scalars that go with a record."""
-Attempt = Callable[[str, Callable[[], int]], int | None]
-"""The result of work, None if it fails."""
 
 _WINDOWED = {quantity.frame for quantity in QUANTITIES if quantity.extremes} | {"group", "weight"}
 """Frames whose steps are summed up; all others keep every record at its own step."""
@@ -38,21 +34,18 @@ class Recorder:
         past: what the folder holds already.
 
     Attributes:
-        first: records that go with the first ones written.
-        attempt: does such work of this name, which writes one record; it may keep a failure of that one to itself.
+        write: writes the records.
     """
 
     def __init__(
         self, emit: Emit, scalars: Scalars, cadence: Cadence, past: Past | None = None
     ) -> None:
         self._journal = Journal(emit, past)
-        self._scalars = scalars
-        self._windows = Windows(self._write, cadence)
+        self.write = RecordWriter(self._journal, scalars)
+        self._windows = Windows(self.write, cadence)
         self._open: dict[tuple[Quantity, tuple[str, ...]], Record] = {}
         self._step, self._walltime = -1, 0.0
         self._newest: dict[_Series, int] = {}
-        self.first: list[Record] = []
-        self.attempt: Attempt = lambda _, work: work()
 
     @property
     def cadence(self) -> Cadence:
@@ -102,11 +95,11 @@ class Recorder:
     def settle(self) -> None:
         """End the step that `take` was given last: nothing will be replaced in it any more."""
         found, self._open = self._open, {}
-        frame_records: dict[tuple[str, tuple[str, ...]], dict[Quantity, Record]] = {}
+        parts: dict[tuple[str, tuple[str, ...]], dict[Quantity, Record]] = {}
         for (quantity, columns), record in found.items():
-            frame_records.setdefault((quantity.frame, columns), {})[quantity] = record
+            parts.setdefault((quantity.frame, columns), {})[quantity] = record
         steps, times = np.array([self._step], np.int64), np.array([self._walltime])
-        for (_, columns), part in frame_records.items():
+        for (_, columns), part in parts.items():
             values = {quantity: record.values[None] for quantity, record in part.items()}
             self.add(FrameBlock(columns, steps, times, values))
 
@@ -139,9 +132,9 @@ class Recorder:
     def ahead(self, emit: Emit) -> None:
         """Emit what `flush` would write now, and change nothing."""
         ahead = copy.copy(self)
-        ahead.attempt = lambda _, work: work()
         ahead._journal = self._journal.ahead(emit)  # noqa: SLF001
-        ahead._windows = self._windows.ahead(ahead._write)  # noqa: SLF001
+        ahead.write = self.write.ahead(ahead._journal)  # noqa: SLF001
+        ahead._windows = self._windows.ahead(ahead.write)  # noqa: SLF001
         ahead._newest = dict(self._newest)  # noqa: SLF001
         ahead.flush()
         self._journal.agree(ahead._journal)  # noqa: SLF001
@@ -151,13 +144,3 @@ class Recorder:
         if any(step < self._newest.get(one, -1) for one in series):
             self.flush()
             self._newest = {}
-
-    def _write(self, step: int, walltime: float, found: list[FrameRecord]) -> int:
-        def work() -> int:
-            both = [*frame_records(self.first), *found]
-            self._journal.add(step, walltime, both, self._scalars(found))
-            size = self._journal.flush()
-            self.first = []
-            return size
-
-        return self.attempt("writing", work) or 0

@@ -106,18 +106,18 @@ def test_scalars_are_made_of_a_record_and_go_with_it() -> None:
 
 def test_what_goes_with_the_first_record_waits_until_one_is_written() -> None:
     made, out = recorder()
-    made.first = [one(PARAMETER_NORM, 4.0, columns=("a",))]
+    made.write.first = [one(PARAMETER_NORM, 4.0, columns=("a",))]
     tries: list[str] = []
 
     def fails(name: str, _: object) -> None:
         tries.append(name)
 
-    made.attempt = fails
+    made.write.attempt = fails
     made.add(losses([0], [1.0]))
     made.flush()
     assert tries == ["writing"]
     assert not out.records
-    made.attempt = lambda _, work: work()
+    made.write.attempt = lambda _, work: work()
     made.add(losses([1, 2], [1.0, 1.0]))
     made.flush()
     assert out.of(PARAMETER_NORM) == [(1, [4.0])]
