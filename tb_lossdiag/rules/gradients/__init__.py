@@ -6,6 +6,7 @@ from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.gradients.exploding_gradient import ExplodingGradient
 from tb_lossdiag.rules.gradients.gradient_noise import GradientNoise
 from tb_lossdiag.rules.gradients.gradient_spike import GradientSpike
+from tb_lossdiag.rules.gradients.loss_without_path import LossWithoutPath
 from tb_lossdiag.rules.gradients.no_gradient import NoGradient
 from tb_lossdiag.rules.gradients.non_finite_gradient import NonFiniteGradient
 from tb_lossdiag.rules.gradients.vanishing_gradient import VanishingGradient
@@ -19,4 +20,5 @@ RULES: tuple[Rule, ...] = (
     ZeroGradient(),
     NonFiniteGradient(),
     GradientNoise(),
+    LossWithoutPath(),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
+from tb_lossdiag.rules.loop.gradient_reset_before_step import GradientResetBeforeStep
 from tb_lossdiag.rules.loop.gradient_used_twice import GradientUsedTwice
 from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
 from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
@@ -28,5 +29,6 @@ RULES: tuple[Rule, ...] = (
     OptimizerHygiene(),
     EverythingFrozen(),
     OptimizerMadeAnew(),
+    GradientResetBeforeStep(),
     GradientUsedTwice(),
 )

@@ -11,11 +11,13 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import not_recorded
 from tb_lossdiag.analysis.curve import curve_of
-from tb_lossdiag.analysis.levels import Span, median, spans
+from tb_lossdiag.analysis.levels import Bools, Span, median, spans
 from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.sparse import held
 from tb_lossdiag.analysis.updates import Updates, estimated, exact, growth
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -56,7 +58,8 @@ class UpdateTooSmall:
 
     What to try first: a learning rate ten times as large, again and again.
 
-    Guards against: a learned or converged run; the start of a warm-up and the end of a schedule (most of the run counts); optimizers
+    Guards against: steps that change nothing at all, which are not small ones (LD208, LD605, LD616; but for a rate of 0); a learned or
+    converged run; the start of a warm-up and the end of a schedule (most of the run counts); optimizers
     whose formula isn't known, without a recorded change (not evaluated); a network that large
     steps have broken before (`max_growth`, LD601). The change of the norm is not used: it misses updates at right angles.
 
@@ -105,7 +108,9 @@ class UpdateTooSmall:
                 )
             )
         fall = loss.fall_at(updates.steps)
-        small = (ratio < self.min_ratio) & (fall < self.learned)
+        # An exact 0 is never small: something else is broken, unless it is the learning rate.
+        moved = (ratio > 0) | _off(run, updates.steps)
+        small = (ratio < self.min_ratio) & moved & (fall < self.learned)
         span = max(spans(small, self.min_records), key=lambda s: _length(s, updates), default=None)
         least_steps = max(self.min_steps, int(self.min_stretch * np.ptp(updates.steps)))
         long = span is not None and _length(span, updates) >= least_steps
@@ -154,6 +159,15 @@ def _updates(run: Run) -> Updates:
     if updates is None:
         raise NotEnough(Text("one optimizer of the SGD or Adam kind, given with optimizer="))
     return updates
+
+
+def _off(run: Run, steps: Steps) -> Bools:
+    """bool[T]: whether the learning rate in force was 0 in all groups."""
+    if q.LEARNING_RATE not in run:
+        return np.zeros(len(steps), bool)
+    rates = held(run[q.LEARNING_RATE], steps, run[q.LEARNING_RATE].columns)
+    off: Bools = np.logical_and.reduce(rates.values == 0, axis=1)[rates.rows]
+    return off
 
 
 def _length(span: Span, updates: Updates) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from clinic.case import case
 from clinic.data import Samples, digit_rows, flat_digits, square_digits, waves
-from clinic.loops import Loss
+from clinic.loops import Loss, fit
 from clinic.nets import Recurrent, Transformer, cnn, mlp
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
@@ -27,6 +27,58 @@ def _without_reset(
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD616", family="MLP")
+def reset_between_backward_and_step(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 32, 10)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(300)):
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.zero_grad()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD616", family="RNN")
+def filled_with_zeros_before_the_step(writer: SummaryWriter) -> None:
+    training, _ = digit_rows()
+    model = Recurrent(nn.GRU)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(200)):
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.zero_grad(set_to_none=False)
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD208", family="MLP")
+def a_loss_made_of_a_number(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 32, 10)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+
+    def loss_of(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.tensor(cross_entropy(output, y).item(), requires_grad=True)
+
+    fit(writer, model, optimizer, training.batches(300), loss_of)
+
+
+@case("LD208", family="CNN")
+def outputs_without_a_history(writer: SummaryWriter) -> None:
+    training, _ = square_digits()
+    model = cnn()
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    def loss_of(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(output.detach().requires_grad_(), y)
+
+    fit(writer, model, optimizer, training.batches(300), loss_of)
 
 
 @case("LD606", family="MLP")

@@ -94,6 +94,12 @@ def test_the_recorded_change_decides_whatever_the_optimizer() -> None:
     assert not findings(RULE, recorded(1.2e-5))
 
 
+def test_no_change_at_all_is_not_a_small_one() -> None:
+    assert findings(RULE, recorded(1e-12))
+    assert not findings(RULE, recorded(0.0))
+    assert findings(RULE, changed(recorded(0.0), LEARNING_RATE, 0.0))
+
+
 def test_evidence_is_the_stretch() -> None:
     rates = np.where(np.arange(200) < 50, 1e-2, 1e-9)
     run = changed(sick("SGD", 1.0), LEARNING_RATE, rates)

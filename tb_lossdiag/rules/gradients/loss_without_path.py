@@ -1,0 +1,117 @@
+"""LD208 loss-without-path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import at_steps, columns, too_few
+from tb_lossdiag.analysis.loss_calls import calls
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
+from tb_lossdiag.quantities import Quantity, Source
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "In {count} of {checks} check-ups `backward()` ran and gave no parameter a gradient: nothing connects the loss with the model.{where}"
+)
+_AT_CALL = Text(
+    " What `{call}` was given has no history: the path is lost between the model and that call."
+)
+_AFTER = Text(
+    " No loss function led to what `backward()` began with: the path may be lost just before it."
+)
+_NOWHERE = Text("")
+_ADVICE = Text("""The learning rate has nothing to do with it. The loss was turned into a number and back, so that autograd starts anew there. Look between the model's output and `backward()` for
+
+- `.item()`, `float(...)`, `.numpy()`, `.tolist()` or `.data`;
+- `torch.tensor(...)` of something that was a tensor already, with or without `requires_grad=True`;
+- `.detach()`, `torch.no_grad()` or `torch.inference_mode()` around the forward pass.
+
+Setting `requires_grad` on the loss only silences the error. This finds the place, and stays true in a right loop:
+
+```python
+output = model(x)
+assert output.grad_fn is not None  # else: no_grad, or a model that detaches
+loss = criterion(output, target)
+assert loss.grad_fn is not None  # else: lost in the loss
+```""")
+
+
+@dataclass(frozen=True)
+class LossWithoutPath:
+    """Backward runs, but the loss depends on no parameter.
+
+    Why it matters: no step does anything, at any learning rate. PyTorch would raise an error, were it not for a `requires_grad=True`.
+
+    How it decides: in `min_check_ups` check-ups and more than half of them, a backward pass ended and no parameter that the optimizer
+    holds had a gradient, not even one of zeros, and no record has a gradient of any of the model's parameters. Unit: check-ups.
+
+    What to try first: look for `.item()`, `torch.tensor(...)` or `.detach()` between output and loss.
+
+    Guards against: gradients that are zero (LD205); gradients that were reset before the step (LD616); an optimizer of other parameters,
+    where the model's have gradients (LD604); a frozen model, whose backward would fail.
+
+    References: PyTorch, "Autograd mechanics"; PyTorch forum, "element 0 of tensors does not require grad".
+    """
+
+    code: ClassVar[str] = "LD208"
+    name: ClassVar[str] = "loss-without-path"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("The loss has no path to the parameters")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.BACKWARD_NORM, q.BACKWARDS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.STEP_NORM,
+        q.GRADIENT_NORM,
+        q.GRADIENT_NONFINITE,
+        q.CALL_SOURCE,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
+
+    #: check-ups; one may have seen another network's backward pass only
+    min_check_ups: int = 2
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model that no gradient reaches."""
+        judged = False
+        for column, steps, norm in columns(run, q.BACKWARD_NORM):
+            if len(steps) < self.min_check_ups:
+                continue
+            judged = True
+            ran = at_steps(run, q.BACKWARDS, steps, column, 0.0) >= 1
+            none = ran & (norm == 0) & (at_steps(run, q.STEP_NORM, steps, column, 0.0) == 0)
+            enough = none.sum() >= self.min_check_ups and 2 * none.sum() > len(steps)
+            if enough and not _any_gradient(run):
+                ends = int(steps[none][0]), int(steps[none][-1])
+                evidence = Evidence(q.BACKWARD_NORM.name, column, *ends, 0.0, 0.0)
+                yield self._finding(run, evidence, int(none.sum()), len(steps))
+        if not judged:
+            raise too_few(self.min_check_ups, Text("check-ups with a backward pass"))
+
+    def _finding(self, run: Run, evidence: Evidence, count: int, checks: int) -> Finding:
+        message = _MESSAGE.format(count=str(count), checks=str(checks), where=_where(run))
+        numbers = {"check_ups": count}
+        return Finding(
+            self.code, self.severity, evidence.column, (evidence,), message, _ADVICE, numbers
+        )
+
+
+def _any_gradient(run: Run) -> bool:
+    """Whether any parameter of the model had a gradient in any record, finite or not."""
+    tables = [run[name] for name in (q.GRADIENT_NORM, q.GRADIENT_NONFINITE) if name in run]
+    return any(bool((~np.isnan(table.values)).any()) for table in tables)
+
+
+def _where(run: Run) -> Text:
+    """Between which two places the path was lost, as far as the check-ups saw a loss call."""
+    if q.CALL_SOURCE not in run:
+        return _AFTER
+    try:
+        seen = calls(run)
+    except NotEnough:
+        return _AFTER
+    cut = [call for call in seen if call.typical(q.CALL_SOURCE) == Source.LEAF]
+    return _AT_CALL.format(call=cut[0].name) if len(cut) == len(seen) else _NOWHERE

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.rule_asserts import findings, first_evidence, the_finding
+from made.changes import changed, head, without
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    CALL_SOURCE,
+    GRADIENT_NONFINITE,
+    GRADIENT_NORM,
+    STEP_NORM,
+    Source,
+)
+from tb_lossdiag.rules.gradients.loss_without_path import LossWithoutPath
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = LossWithoutPath()
+RUN = healthy_run(1)
+
+
+def cut(run: Run = RUN) -> Run:
+    """No parameter ever has a gradient."""
+    run = changed(changed(run, BACKWARD_NORM, 0.0), STEP_NORM, 0.0)
+    return changed(changed(run, GRADIENT_NORM, np.nan), GRADIENT_NONFINITE, np.nan)
+
+
+SICK = cut()
+
+
+def test_fires_where_no_gradient_arrives() -> None:
+    finding = the_finding(RULE, SICK)
+    assert "nothing connects" in finding.message.en
+    assert "LD602" in RULE.explains
+
+
+def test_says_between_which_places_the_path_was_lost() -> None:
+    leaf = cut(with_call(RUN, "cross_entropy", source=Source.LEAF))
+    assert "between the model and that call" in the_finding(RULE, leaf).message.en
+    unseen = cut(without(RUN, CALL_SOURCE))
+    assert "just before it" in the_finding(RULE, unseen).message.en
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings(RULE, healthy_run(seed))
+
+
+def test_gradients_of_zeros_are_a_path() -> None:
+    assert not findings(RULE, changed(SICK, GRADIENT_NORM, 0.0))
+
+
+def test_gradients_that_were_reset_had_a_path() -> None:
+    assert not findings(RULE, changed(SICK, BACKWARD_NORM, 1.0))
+
+
+def test_evidence_is_where_it_was_seen() -> None:
+    evidence, steps = first_evidence(RULE, SICK), RUN[BACKWARD_NORM].steps
+    assert (evidence.first_step, evidence.last_step) == (steps[0], steps[-1])
+
+
+def test_not_evaluated_without_check_ups() -> None:
+    assert outcome(RULE, without(RUN, BACKWARD_NORM)).missing == (BACKWARD_NORM.name,)
+    assert outcome(RULE, head(RUN, 1)).verdict is Verdict.NOT_EVALUATED
