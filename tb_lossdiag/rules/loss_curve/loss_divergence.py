@@ -9,6 +9,7 @@ from typing import ClassVar
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import Divergence, curve_of, divergence, needs_one_model
+from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import below_baseline
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
@@ -51,12 +52,13 @@ class LossDivergence:
 
     Why it matters: the parameters have been thrown out of the region they were trained to; more steps rarely repair it.
 
-    How it decides: level = median of a window of records (a twentieth of the run, 3 to 50). The last level is at least
-    `factor` times the best one for `min_records` records in a row up to the end, isn't falling, and gives back at least
-    `regained` of what had been won and more than 3 times the noise from record to record. It is an information if the standard
-    deviation of the model's inputs differs by more than `max_change` between the check-ups at the best level and at the end.
-    A loss that rose from the start and never fell is one if it ends at `at_peak` of its highest level or more, and no loss call is
-    below its best constant answer. Unit: that of the loss.
+    How it decides: level = median of a window of records (a twentieth of the run, 3 to 50). The last level is at least `factor`
+    times the best one for `min_records` records in a row up to the end (of `min_sparse` and more that stand for many steps
+    each, for a quarter of these), isn't falling, and gives back at least `regained` of what had been won and more than 3 times
+    the noise from record to record. It is an information if the standard deviation of the model's inputs differs by more than
+    `max_change` between the check-ups at the best level and at the end. A loss that rose from the start and never fell is one
+    if it ends at `at_peak` of its highest level or more, and no loss call is below its best constant answer. Unit: that of the
+    loss.
 
     What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
 
@@ -77,6 +79,7 @@ class LossDivergence:
         q.LEARNING_RATE,
         q.STEPS,
         q.INPUT_STD,
+        q.VALIDATION_LOSS,
         q.CALL_VALUE,
         q.CALL_BASELINE,
         q.LOSS_TERM,
@@ -96,14 +99,17 @@ class LossDivergence:
     at_peak: float = 0.9
     #: relative change of the inputs' standard deviation, 1; batches of one kind of data differ by a tenth
     max_change: float = 0.2
+    #: records where each stands for an epoch, or for ten steps and more; a quarter of them must be above then
+    min_sparse: int = 12
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss ends far above its best level."""
         needs_one_model(run)
         loss = curve_of(run, q.LOSS)
         loss.needs_positive()
-        loss.needs(self.min_run)
-        found = divergence(loss, self.factor, self.min_records, self.regained)
+        needs_records(run, loss, self.min_run, self.min_sparse)
+        least = self.min_records if len(loss) >= self.min_run else self.min_sparse // 4
+        found = divergence(loss, self.factor, least, self.regained)
         if found is not None and (found.fell or self._lost(run, found)):
             yield self._finding(run, found, found.span.ends(loss.steps))
 

@@ -12,9 +12,10 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.attribution import risen_layer, risen_term
 from tb_lossdiag.analysis.curve import curve, needs_one_model
 from tb_lossdiag.analysis.levels import Span, median
+from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family
 from tb_lossdiag.analysis.spikes import baseline, grouped
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -71,7 +72,8 @@ class LossSpike:
 
     How it decides: the logarithm of the loss is more than `min_deviation` standard deviations (from
     record to record) above the level before it (median of the last 32 records, noise of the
-    last 128), at least `min_factor` times that level, and the rise is at
+    last 128; where each record stands for many steps, `min_sparse` before it suffice for `sparse_deviation` times as many
+    deviations), at least `min_factor` times that level, and the rise is at
     least `min_rise` of the loss at the start. A record of several steps counts with its highest. A warning if one does
     not come back below `recovered` times the level within `patience` records, or if at least `min_spikes` either last
     `lasting` records or exceed the start of the training; else an information. Unit: that of the loss.
@@ -96,6 +98,7 @@ class LossSpike:
         q.GRADIENT_NORM,
         q.CLIP_GLOBAL_NORM,
         q.STEPS,
+        q.VALIDATION_LOSS,
         q.EXTRA,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
@@ -116,26 +119,28 @@ class LossSpike:
     min_spikes: int = 3
     #: records before; OLMo-core judges from half of its window on
     min_before: int = 64
+    #: records before where each stands for an epoch, or for ten steps and more; their spread is known half as well
+    min_sparse: int = 16
+    #: times `min_deviation` with fewer than `min_before` records before, 1
+    sparse_deviation: float = 2.0
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all jumps of the loss."""
         needs_one_model(run)
         loss = curve(run.highest(q.LOSS))
         loss.needs_positive()
-        if len(loss) <= self.min_before:
-            raise NotEnough(
-                Text("more than {min_before} records of the loss").format(
-                    min_before=self.min_before
-                )
-            )
+        needs_records(run, loss, self.min_before + 1, self.min_sparse + 1)
         spikes = self._spikes(loss.values, loss.start)
         if spikes:
             yield self._finding(run, loss.steps.tolist(), loss.values, spikes, loss.start)
 
     def _spikes(self, values: Doubles, start: float) -> list[_Spike]:
-        before = baseline(values[:, None], 128, self.min_before)
+        sparse = len(values) <= 2 * self.min_before
+        before = baseline(values[:, None], 128, self.min_sparse if sparse else self.min_before)
         level, deviation = before.level[:, 0], before.deviation(values[:, None])[:, 0]
-        mask = np.isfinite(values) & (deviation > self.min_deviation)
+        few = np.arange(len(values)) < self.min_before
+        bound = self.min_deviation * np.where(few, self.sparse_deviation, 1.0)
+        mask = np.isfinite(values) & (deviation > bound)
         mask &= (values >= self.min_factor * level) & (values - level >= self.min_rise * start)
         return [self._spike(values, level, span) for span in grouped(mask, self.lasting)]
 

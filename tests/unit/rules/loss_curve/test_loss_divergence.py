@@ -6,6 +6,7 @@ import pytest
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, optimized_by, with_divergence, with_loss, without
 from made.healthy import healthy_run
+from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_VALUE, EXTRA, INPUT_STD, LOSS, STEPS
@@ -95,9 +96,23 @@ def test_advice_fits_the_optimizer(optimizer: str, word: str) -> None:
 def test_not_evaluated_on_losses_below_zero_or_short_runs() -> None:
     negative = with_loss(healthy_run(0), np.linspace(1, -3, 200))
     assert outcome(RULE, negative).verdict is Verdict.NOT_EVALUATED
-    assert outcome(RULE, head(healthy_run(0), 29)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(healthy_run(0), 11)).verdict is Verdict.NOT_EVALUATED
     two = changed(with_divergence(healthy_run(0), 100), STEPS, np.ones((200, 2)), ("g", "d"))
     assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
     agent = changed(with_divergence(healthy_run(0), 100), EXTRA, 1.0, ("episode_reward",))
     assert outcome(RULE, agent).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(healthy_run(0), LOSS)).missing == (LOSS.name,)
+
+
+@pytest.mark.parametrize("records", [12, 20, 29])
+def test_a_sparse_log_that_runs_away(records: int) -> None:
+    half = records // 2
+    values = np.r_[np.geomspace(2.0, 0.5, half), np.geomspace(0.5, 8.0, records - half)]
+    assert findings(RULE, log(noisy(values, 0.02), every=100))
+    assert outcome(RULE, log(values)).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_sparse_log_in_its_noise_does_not(seed: int) -> None:
+    values = noisy(0.5 + 1.5 * np.exp(-np.arange(16) / 3), 0.15, seed)
+    assert not findings(RULE, log(values, every=100))

@@ -8,6 +8,7 @@ import pytest
 from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, falling, head, with_loss, without
 from made.healthy import healthy_run
+from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
@@ -121,9 +122,24 @@ def test_evidence_is_the_spike() -> None:
 
 def test_not_evaluated_on_few_records_negative_losses_or_games() -> None:
     sick = with_spikes(RUN, {50: 20.0})
-    assert outcome(RULE, head(sick, 64)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(sick, 16)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, with_loss(RUN, np.linspace(1, -1, 200))).verdict is Verdict.NOT_EVALUATED
     two = changed(with_spikes(RUN, {120: 20.0}), STEPS, np.ones((200, 2)), ("g", "d"))
     assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(RUN, LOSS)).missing == (LOSS.name,)
     assert not alarms(RULE, RUN)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_sparse_log_shows_a_jump_out_of_its_noise(seed: int) -> None:
+    values = noisy(np.linspace(2.0, 1.5, 60), 0.03, seed)
+    values[40] *= 4
+    assert the_finding(RULE, log(values, every=50)).numbers["peak"] == pytest.approx(values[40])
+    assert outcome(RULE, log(values)).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.1, 0.3])
+def test_noise_of_a_sparse_log_is_no_jump(noise: float) -> None:
+    level = 0.3 + 2 * np.exp(-np.arange(40) / 8)
+    for seed in range(100):
+        assert not findings(RULE, log(noisy(level, noise, seed), every=50))
