@@ -12,7 +12,7 @@ from torch import nn
 from helpers.tiny_trainings import read
 from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, LOSS
 
-PAGE = Path(__file__).parents[2] / "frontend" / "src" / "views" / "Empty.tsx"
+PAGE = Path(__file__).parents[2] / "frontend" / "src" / "shell" / "Empty.tsx"
 
 
 def test_the_four_lines_record_losses_gradients_and_learning_rates(
