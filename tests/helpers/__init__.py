@@ -8,6 +8,7 @@
 - `tiny_trainings`: a few steps of a small model, recorded
 - `watchable_loop`: a training loop that runs with and without being watched
 - `training_loops`: such loops of many kinds
+- `endless_training`: a training that goes on as long as asked, and the memory it holds
 - `rank_processes`: a process for each rank of a training
 - `rank_main`: what the ranks of sound trainings do
 - `parting_ranks`: what ranks do that part ways

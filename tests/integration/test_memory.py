@@ -3,64 +3,26 @@
 from __future__ import annotations
 
 import copy
-import gc
 import io
-import os
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
 
+from helpers.endless_training import STATUS, EndlessTraining, resident, tensors
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import STEPS
 
 COUNT = 10_000
-STATUS = Path("/proc/self/statm")
-
-
-def tensors() -> int:
-    """Tensors that are alive."""
-    gc.collect()
-    return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
-
-
-def resident() -> int:
-    """Bytes of memory this process holds."""
-    return int(STATUS.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-class Training:
-    """A tiny network, watched, clipped and described."""
-
-    def __init__(self, writer: SummaryWriter) -> None:
-        torch.manual_seed(0)
-        self.writer = writer
-        self.model = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
-        self.watch = writer.watch(self.model, self.optimizer)
-        self.step = 0
-
-    def run(self, steps: int) -> None:
-        x = torch.randn(4, 4)
-        for _ in range(steps):
-            self.optimizer.zero_grad()
-            loss = self.model(x).square().mean()
-            loss.backward()
-            self.writer.clip_grad_norm_(self.model.parameters(), 1.0)
-            terms = {"one": (loss, 0.5), "other": 0.5 * loss}
-            self.writer.add_diagnostics(loss=loss, loss_terms=terms, global_step=self.step)
-            self.optimizer.step()
-            self.step += 1
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="the memory a process holds is read from /proc")
 def test_nothing_grows_over_ten_thousand_steps(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
-        training = Training(writer)
+        training = EndlessTraining(writer)
         training.run(COUNT // 4)
         writer.flush()
         count, size = tensors(), resident()
@@ -74,9 +36,9 @@ def test_nothing_grows_over_ten_thousand_steps(tmp_path: Path) -> None:
 def test_a_removed_watch_and_a_closed_writer_keep_no_model(tmp_path: Path) -> None:
     before = tensors()
     with SummaryWriter(tmp_path) as writer:
-        training = Training(writer)
+        training = EndlessTraining(writer)
         training.run(20)
-        training.watch.remove()
+        training.end_watch()
     del training, writer
     assert tensors() <= before
 
@@ -85,11 +47,11 @@ def test_model_and_optimizer_are_copied_pickled_and_saved_in_and_after_a_watch(
     tmp_path: Path,
 ) -> None:
     with SummaryWriter(tmp_path) as writer:
-        training = Training(writer)
+        training = EndlessTraining(writer)
         for _ in range(5):
             training.run(1)
             _travel(training)
-        training.watch.remove()
+        training.end_watch()
         _travel(training)
     _travel(training)
 
@@ -98,7 +60,7 @@ def _pickled(thing: Any) -> Any:
     return pickle.loads(pickle.dumps(thing))  # noqa: S301  (its own)
 
 
-def _travel(training: Training) -> None:
+def _travel(training: EndlessTraining) -> None:
     """All ways a model and its optimizer are copied; none takes anything of ours along."""
     model, optimizer = training.model, training.optimizer
     buffer = io.BytesIO()
