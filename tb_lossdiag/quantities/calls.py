@@ -84,6 +84,10 @@ CALL_TARGET_UNIQUE = _of("target_unique", "values")
 """Number of different values in the target, counted up to 1000."""
 CALL_TARGET_ONE_HOT = _of("target_one_hot", "1")
 """Share of target rows with exactly one 1 and zeros else; NaN for one output."""
+CALL_ALIGNED = _of("aligned", "targets")
+"""Targets of a sequence model that could be compared with the tokens it was given; absent where it was given none, or several sequences."""
+CALL_TARGET_AHEAD = _of("target_ahead", "places")
+"""Places that the targets lie ahead of those tokens: 0 the same, 1 the next, 2 the one after it; -1 none of these."""
 CALL_IGNORED = _of("ignored", "1")
 """Share of targets equal to `ignore_index`."""
 CALL_INVALID = _of("invalid", "1")

@@ -133,6 +133,10 @@ def _labels() -> Tensor:
     return torch.arange(SIZE) % CLASSES
 
 
+def _tokens() -> dict[str, Any]:
+    return {"tokens": torch.randint(9, (SIZE, 6)), "model": nn.Embedding(9, 9)}
+
+
 def _layer() -> World:
     return {"layer": nn.Linear(FEATURES, 16)}
 
@@ -217,6 +221,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         "body": lambda: {**_sizes(), "body": nn.Identity(), "target": torch.randn(SIZE, 1)},
     },
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
+    "LD514": {"tokens": _tokens},
     "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD701": {"": _layer},

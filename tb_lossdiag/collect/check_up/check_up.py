@@ -221,7 +221,7 @@ class CheckUp:
             return
         if call.kind is Kind.LOSS:
             if self._with_calls:
-                now.calls.after(call)
+                now.calls.after(call, now.forwards.sequences())
         elif call.kind is Kind.PLAIN:
             self._noted(now, call)
         elif call.kind is Kind.ACTIVATION:

@@ -13,6 +13,7 @@ from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBef
 from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
+from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
 
 RULES: tuple[Rule, ...] = (
@@ -27,4 +28,5 @@ RULES: tuple[Rule, ...] = (
     ClassImbalance(),
     UnscaledData(),
     OutputRangeMismatch(),
+    TargetsMisaligned(),
 )

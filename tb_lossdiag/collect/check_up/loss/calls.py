@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.loss.alignment import alignment_facts
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
@@ -49,9 +50,12 @@ class MeasuredCall:
     site: tuple[str, int] = _BY_HAND
 
 
-def measured(call: LossCall, site: tuple[str, int] = _BY_HAND) -> MeasuredCall:
+def measured(
+    call: LossCall, site: tuple[str, int] = _BY_HAND, given: Sequence[Tensor] = ()
+) -> MeasuredCall:
     """Take all facts of a call."""
     facts, labels = loss_facts(call)
+    facts = {**facts, **alignment_facts(call, given)}
     return MeasuredCall(call.name, facts, labels, source(call.made)[1], call.node, site)
 
 
@@ -97,8 +101,8 @@ class Calls:
                     self.add(measured(call, site))
         self._tape.clear()
 
-    def after(self, call: FunctionCall) -> None:
-        """A loss function has returned; a value without gradient is no training's."""
+    def after(self, call: FunctionCall, given: Sequence[Tensor] = ()) -> None:
+        """A loss function has returned; a value without gradient is no training's. `given`: the sequences its model was given."""
         if not isinstance(call.result, Tensor) or not call.result.requires_grad:
             return
         site = call_site()
@@ -107,7 +111,7 @@ class Calls:
             return
         seen = loss_call(call.name, call.function, call.args, call.kwargs, call.result)
         if seen is not None:
-            self.add(measured(seen, site))
+            self.add(measured(seen, site, given))
 
     def add(self, call: MeasuredCall) -> None:
         """Keep a call; of too many, the newest."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
-from tb_lossdiag.collect.check_up.model.inputs import input_facts, tensors_in
+from tb_lossdiag.collect.check_up.model.inputs import input_facts, sequences, tensors_in
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.collect.check_up.values import Facts
@@ -25,6 +25,8 @@ from tb_lossdiag.quantities import (
     Kind,
 )
 
+_SEQUENCES = 8
+"""Sequences of a pass that are kept until its loss is known."""
 _RANKED = 8
 """Modules whose effective rank is taken."""
 
@@ -42,6 +44,7 @@ class Pass:
         made: sequence numbers of the graph nodes of what it returned.
         batch_norm_values: fewest values per channel of a batch normalisation so far.
         closed: whether the model itself has returned.
+        sequences: of whole numbers among its arguments, or looked up in its tables.
     """
 
     began: float
@@ -52,6 +55,12 @@ class Pass:
     made: set[int] = field(default_factory=set)
     batch_norm_values: float | None = None
     closed: bool = False
+    sequences: list[Tensor] = field(default_factory=list)
+
+    def look_up(self, args: Any) -> None:
+        """A table is asked for these: keyword arguments of the model are seen nowhere else before it returns."""
+        new = [t for t in sequences(args) if all(t is not known for known in self.sequences)]
+        self.sequences = [*self.sequences, *new][:_SEQUENCES]
 
     def facts(self) -> Facts:
         """What order.py names of a forward pass."""
@@ -103,6 +112,8 @@ class Forwards:
         if self._pending and self._pending.trace and id(call.module) in self._leaves:
             fed_by = self._pending.trace.maker(next(tensors_in(call.args), None))
         self._stack.append((call.module, fed_by))
+        if isinstance(call.module, nn.Embedding) and self._pending is not None:
+            self._pending.look_up(call.args)
         if isinstance(call.module, nn.modules.batchnorm._BatchNorm) and call.module.training:  # noqa: SLF001
             self._count_batch_norm(call.args)
 
@@ -116,6 +127,7 @@ class Forwards:
         trace = Trace(self._ranked) if self._activations else None
         given, modes = input_facts(call.args), self.modes()
         self._pending = Pass(time.perf_counter(), queued(), modes, trace, given)
+        self._pending.sequences = sequences(call.args)
 
     def left(self, call: ModuleCall) -> None:
         """A call has returned."""
@@ -169,6 +181,11 @@ class Forwards:
             return
         path = "" if module is None else self._names[id(module)]
         now.trace.function(path, call.name.rstrip("_"), fed_by, call.result)
+
+    def sequences(self) -> list[Tensor]:
+        """Those of the newest pass."""
+        newest = self._pending or self.confirmed
+        return [] if newest is None else newest.sequences
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""

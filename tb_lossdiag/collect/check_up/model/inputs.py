@@ -24,6 +24,8 @@ _DEEP = 4
 _IMAGE = 4
 """Dimensions from which on dim 1 holds channels."""
 _SAMPLES = 4096
+_SEQUENCE = 2
+"""Dimensions of a batch of sequences."""
 _CONSTANT = 1e-6
 """A feature whose standard deviation is below this share of its mean differs by rounding only."""
 
@@ -45,6 +47,15 @@ def _parts(value: Any) -> list[Any]:
     if is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, field.name, None) for field in fields(value)]
     return []
+
+
+def sequences(given: Any) -> list[Tensor]:
+    """The sequences of whole numbers that a model is given, whole[N, T] each."""
+    return [
+        t
+        for t in tensors_in(given)
+        if t.dim() == _SEQUENCE and t.dtype == torch.int64 and t.numel()
+    ]
 
 
 def input_facts(given: Any) -> Facts:
