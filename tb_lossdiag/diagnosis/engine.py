@@ -138,16 +138,18 @@ def _failed(code: str, error: BaseException) -> Outcome:
 
 def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     names = ", ".join(quantity.name for quantity in missing)
-    how = "; ".join(dict.fromkeys(quantity.how for quantity in missing))
+    unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
+    how = "; ".join(dict.fromkeys(each.how for each in unseen if not _asked_for(run, each)))
     reason = Text("{names} not recorded: {how}").format(names=names, how=how)
-    absent = all(_looked_for(run, quantity) for quantity in missing)
-    if absent:
+    if unseen and not how:
+        reason = Text("{names} not there, though a model is watched").format(names=names)
+    if not unseen:
         checks = len(run[q.CHECK_SECONDS])
         reason = Text("nothing here that it judges: {names} in none of {checks} check-ups").format(
             names=names, checks=checks
         )
     lacking = tuple(each.name for each in missing)
-    return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, reason, absent=absent)
+    return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, reason, absent=not unseen)
 
 
 def _looked_for(run: Run, quantity: Quantity) -> bool:
@@ -155,6 +157,11 @@ def _looked_for(run: Run, quantity: Quantity) -> bool:
     if quantity.how == hints.ACTIVATIONS:
         return q.CHECK_SECONDS in run and q.ACTIVATION_MEAN in run
     return q.CHECK_SECONDS in run and quantity.how in {hints.CALL, hints.CHECK_UP}
+
+
+def _asked_for(run: Run, quantity: Quantity) -> bool:
+    """Whether what records it was called: a model is watched."""
+    return q.STEPS in run and quantity.how in {hints.MODEL, hints.OPTIMIZER, hints.WATCH}
 
 
 def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Cause, ...]:

@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
 from tb_lossdiag.analysis.sparse import Before, in_force
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _SOME = Text(
@@ -48,6 +49,7 @@ _ALL_ADVICE = Text("""The output is constant for the loss. Usual reasons, in thi
 
 - a softmax over a single output: it is 1 whatever comes in. Use `BCEWithLogitsLoss` on the raw output, or no activation for regression;
 - an output that `clamp`, `round` or a dead ReLU at the end has made flat;
+- a factor of 0 in the loss itself: a coefficient (DPO's `beta`), a weight, advantages or rewards that are all equal;
 - loss values that were turned into numbers and back.
 
 ```python
@@ -112,7 +114,8 @@ class ZeroGradient:
             if not self._done(run, *whole.ends(table.steps)):
                 yield self._finding(run, whole, list(table.columns), _ALL)
             elif self._idle(run, whole, dark):
-                yield self._finding(run, whole, list(table.columns), _IDLE)
+                share = float((_steps(table.steps) * dark).sum() / _steps(table.steps).sum())
+                yield self._finding(run, whole, list(table.columns), _IDLE, share)
             return
         yield from self._layers(run, zero, dark)
 
@@ -139,8 +142,7 @@ class ZeroGradient:
             return False
         loss, steps = run[q.LOSS], run.highest(q.GRADIENT_NORM).steps
         idle = in_force(dark, steps, loss.steps, Before.FIRST) & (loss.values[:, 0] == 0)
-        # Records are rarer later on: each stands for the steps since the one before.
-        span = np.diff(loss.steps, prepend=loss.steps[0] - 1)
+        span = _steps(loss.steps)
         return bool(idle[-1] and (span * idle).sum() >= self.min_idle * span.sum())
 
     def _layers(self, run: Run, zero: Bools, dark: Bools) -> Iterator[Finding]:
@@ -158,7 +160,9 @@ class ZeroGradient:
             names = [columns[index] for index in dead]
             yield self._finding(run, Span(first, last), names, _SOME)
 
-    def _finding(self, run: Run, span: Span, names: list[str], text: Text) -> Finding:
+    def _finding(
+        self, run: Run, span: Span, names: list[str], text: Text, idle: float = 0.0
+    ) -> Finding:
         table, every = run[q.GRADIENT_NORM], text is not _SOME
         ends = span.ends(table.steps)
         patterns = compact(names, table.columns)
@@ -169,7 +173,7 @@ class ZeroGradient:
             last=str(ends[1]),
             records=str(span.size),
             names=listed(patterns),
-            percent=f"{100 * (ends[1] - ends[0]) / max(int(table.steps[-1] - table.steps[0]), 1):.0f}",
+            percent=f"{100 * idle:.0f}",
         )
         module = names[0].rpartition(".")[0]
         some = _SOME_ADVICE.format(names=listed(patterns, 2), module=module)
@@ -180,6 +184,11 @@ class ZeroGradient:
         severity = Severity.ERROR if text is _ALL else self.severity
         numbers = {"parameters": len(names), "records": span.size}
         return Finding(self.code, severity, subject, evidence, message, advice, numbers)
+
+
+def _steps(records: Steps) -> Steps:
+    """int64[T]: steps that each record stands for: records are rarer later on."""
+    return np.diff(records, prepend=records[0] - 1)
 
 
 def _one_each(patterns: tuple[str, ...], names: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _DEAD = Text(
-    "The learning rate fell from {peak} to {end} by step {at} and stayed there: the last {percent}% of the run learned nothing."
+    "The learning rate fell from {peak} to {low} by step {at} and did not come back, it ends at {end}: in the last {percent}% of the run steps are next to nothing."
 )
 _WAVES = Text(
     "The learning rate of a cosine schedule came back up {returns} times, to {peak}: the schedule is stepped far beyond its length."
@@ -124,7 +124,8 @@ class SchedulerMisuse:
             return None
         words = {
             "peak": short_number(float(rates.max())),
-            "end": short_number(float(rates[last + 1])),
+            "low": short_number(float(rates[last + 1])),
+            "end": short_number(float(rates[-1])),
             "at": str(int(steps[last + 1])),
             "percent": f"{100 * tail:.0f}",
         }

@@ -26,6 +26,8 @@ _OTHER_DATA = Text(
     " The model's inputs are not what they were then: their standard deviation went from {before} to {after}."
 )
 _NOTHING = Text("")
+_EARLY = 10
+"""Records before the rise; of fewer there is no checkpoint to go back to."""
 _GO_BACK = Text(
     "Go back to a checkpoint from before step {first} and lower the learning rate{rate}."
 )
@@ -151,5 +153,6 @@ def _advice(run: Run, found: Divergence, first: int) -> Text:
     lr = rate(run, first)
     more = Text("") if lr is None else _RATE.format(lr=short_number(lr), less=short_number(lr / 3))
     kind = _FAMILIES[family(run)]
-    again = _GO_BACK.format(first=first, rate=more) if found.fell else _ANEW.format(rate=more)
+    back = found.fell and found.span.first >= _EARLY
+    again = _GO_BACK.format(first=first, rate=more) if back else _ANEW.format(rate=more)
     return _ADVICE.format(again=again, family=kind)

@@ -156,11 +156,13 @@ def _origin(run: Run, step: int) -> Text:
     """What was broken before the loss at a step."""
     if q.GRADIENT_NONFINITE not in run:
         return _UNKNOWN
+    # Norms of a watched model are those after the step, which a broken loss has broken too.
+    watched = int(q.STEPS in run)
     gradient, weight = non_finite.first_gradient(run), non_finite.first_weight(run)
     activation = non_finite.first_activation(run)
     for text, place, latest in (
         (_BY_GRADIENT, gradient, step - 1),
-        (_BY_WEIGHT, weight, step),
+        (_BY_WEIGHT, weight, step - watched),
         (_BY_ACTIVATION, activation, step),
     ):
         if place is not None and place.step <= latest:

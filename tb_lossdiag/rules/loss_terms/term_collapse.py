@@ -18,7 +18,7 @@ from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "`{term}` fell from {before} to {after} by step {first} and stays there for {records} records, while the other terms keep {rest}% of their size."
+    "`{term}` fell from {before} below {bound} by step {first} and stays below for {records} records, at {after} in the end, while the other terms keep {rest}% of their size."
 )
 _UNUSED = Text(
     "`{term}` is {after} nats, {share}% of `{other}`, since step {first} ({records} records): the code has never carried anything worth the name."
@@ -154,15 +154,16 @@ class TermCollapse:
     ) -> Finding:
         begin, span = when
         first, last = span.ends(steps)
+        bound = self.max_rest * numbers["before"]
         message = _MESSAGE.format(
             term=term,
+            bound=short_number(bound),
             before=short_number(numbers["before"]),
             after=short_number(numbers["after"]),
             first=str(first),
             records=str(span.size),
             rest=f"{100 * numbers['others']:.0f}",
         )
-        bound = self.max_rest * numbers["before"]
         ends = int(steps[begin]), last
         evidence = Evidence(q.LOSS_TERM.name, term, *ends, numbers["after"], bound)
         divergence = DIVERGENCE.search(term) is not None

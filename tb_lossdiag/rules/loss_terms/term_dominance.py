@@ -66,11 +66,13 @@ class TermDominance:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One loss term drowns the others")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.TERM_GRADIENT_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.TERM_GRADIENT_NORM, q.LOSS, q.STEPS)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the sum of absolute contributions, 1; the rest is within batch noise then
     min_share: float = 0.95
+    #: relative difference of the loss from the sum of the terms, 1; rounding, or a term that nobody named
+    max_difference: float = 0.1
     #: records in a row; a start-up phase is shorter
     min_records: int = 20
     #: decompositions in a row
@@ -85,6 +87,10 @@ class TermDominance:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding for the term that dominates longest."""
         value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
+        if self._of_players(run, value, weight):
+            raise NotEnough(
+                Text("terms of one loss: those of several models' losses are never added")
+            )
         parts = np.abs(value.values.astype(np.float64) * weight.values)
         parts[~np.isfinite(parts)] = np.nan
         several = ((weight.values != 0) & ~np.isnan(parts)).sum(axis=1) >= 2  # noqa: PLR2004
@@ -105,6 +111,18 @@ class TermDominance:
             if column in value.columns and span.last < len(value):
                 what = _Big(value.columns.index(column), typical, len(steps), _BY_GRADIENT)
                 yield from self._findings(value, weight, span, what)
+
+    def _of_players(self, run: Run, value: Table, weight: Table) -> bool:
+        """Whether several models are watched and no loss is the sum of the terms: each is a loss of its own."""
+        if q.STEPS not in run or len(run[q.STEPS].columns) < 2:  # noqa: PLR2004
+            return False
+        if q.LOSS not in run:
+            return True
+        total = np.nansum(value.values.astype(np.float64) * weight.values, axis=1)
+        said = run[q.LOSS].at(value.steps)[:, 0].astype(np.float64)
+        return (
+            not median(np.abs(total - said) / np.maximum(np.abs(said), 1e-30)) < self.max_difference
+        )
 
     def _by_value(
         self, value: Table, weight: Table, share: Doubles, several: Bools

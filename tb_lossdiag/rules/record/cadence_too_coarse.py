@@ -23,7 +23,9 @@ between two records:
 ```python
 writer.watch(model, optimizer)  # without every=
 writer.add_diagnostics(loss=loss, global_step=step)  # in every step
-```""")
+```
+
+Where a framework writes the log, its own interval decides (Trainer's `logging_steps`, Lightning's `log_every_n_steps`).""")
 
 
 @dataclass(frozen=True)

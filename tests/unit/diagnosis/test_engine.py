@@ -14,6 +14,8 @@ from tb_lossdiag.quantities import (
     DEAD_SHARE,
     GRADIENT_NORM,
     LOSS,
+    LOSS_TERM,
+    STEPS,
     Quantity,
 )
 from tb_lossdiag.records import table
@@ -100,6 +102,17 @@ def test_what_check_ups_would_have_seen_is_not_there() -> None:
         (other,) = diagnose(checked, [rule("A", found(), (quantity,))]).outcomes
         assert other.reason is not None
         assert "not recorded: writer.watch" in other.reason.en
+
+
+def test_what_was_called_is_not_asked_for() -> None:
+    """A norm that a watched model did not give is not there "because nobody called watch"."""
+    watched = Run("run", {**RUN.tables, STEPS.name: table(STEPS, [0, 1], [1.0, 1.0], ("",))})
+    (outcome,) = diagnose(watched, [rule("A", found(), (GRADIENT_NORM,))]).outcomes
+    assert outcome.reason is not None
+    assert "though a model is watched" in outcome.reason.en
+    (both,) = diagnose(watched, [rule("A", found(), (GRADIENT_NORM, LOSS_TERM))]).outcomes
+    assert both.reason is not None
+    assert both.reason.en.endswith("not recorded: pass loss_terms= to add_diagnostics")
 
 
 def test_too_few_records_is_a_reason() -> None:

@@ -68,6 +68,16 @@ def test_a_loss_that_only_rises_is_one_unless_it_has_turned_or_beats_guessing() 
     assert not findings(RULE, with_loss(beats, np.geomspace(0.2, 1, 200)))
 
 
+def test_no_checkpoint_of_before_the_training() -> None:
+    """A fall in the first few records, and the rise at once: there is nothing to go back to."""
+    early = np.concatenate(([9.0, 6.0, 3.0, 1.0, 1.0, 1.0], np.full(194, 5.0)))
+    late = np.concatenate((np.linspace(9, 1, 100), np.full(100, 5.0)))
+    run = without(healthy_run(0), CALL_VALUE)
+    for values in (early[:40], late):
+        found = findings(RULE, with_loss(head(run, len(values)), values))
+        assert [("checkpoint" in each.advice.en) for each in found] == [len(values) == 200]
+
+
 def test_clear_when_it_comes_back() -> None:
     hump = np.concatenate((np.linspace(4, 1, 100), np.linspace(1, 5, 40), np.linspace(5, 1, 60)))
     assert not findings(RULE, with_loss(healthy_run(0), hump))

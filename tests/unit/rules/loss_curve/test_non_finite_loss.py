@@ -92,6 +92,12 @@ def test_says_what_was_broken_before() -> None:
         "The parameter `body.0.bias`"
         in the_finding(RULE, changed(run, PARAMETER_NORM, norms)).message.en
     )
+    norms[:150] = run[PARAMETER_NORM].values[:150]
+    norms[150:, 1] = np.nan
+    after = the_finding(RULE, changed(run, PARAMETER_NORM, norms)).message.en
+    assert "arose in the forward pass" in after, (
+        "norms are those after the step, which the loss broke"
+    )
     rows = np.array(check_up_records(200))
     active = np.zeros((len(rows), 2))
     active[rows >= 147, 0] = 1

@@ -8,7 +8,7 @@ from made.changes import changed, head, with_terms, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT, TERM_GRADIENT_NORM
+from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS, TERM_GRADIENT_NORM
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.term_dominance import TermDominance
 from tb_lossdiag.run import Run
@@ -25,6 +25,14 @@ def sick(big: float = 100.0, weights: tuple[float, float] = (1.0, 1.0), noise: f
 
 
 SICK = sick()
+
+
+def test_the_losses_of_two_players_are_no_terms_of_one() -> None:
+    two = changed(SICK, STEPS, np.ones((len(SICK[STEPS]), 2)), ("g", "d"))
+    assert findings(RULE, two), "they add up to the loss"
+    apart = changed(two, LOSS, 0.5 * two[LOSS].values)
+    assert outcome(RULE, apart).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, changed(SICK, LOSS, 0.5 * SICK[LOSS].values)), "one model"
 
 
 def test_warns_when_a_term_of_equal_weight_starves() -> None:
