@@ -233,7 +233,7 @@ class SummaryWriter(FileSummaryWriter):
             options,
         )
         if live is not None:
-            self._event_file.listener = self._diagnostics.live = live
+            self._event_file.listener = self._diagnostics.host.outlet.live = live
         return watch
 
     def _judge_live(self, on_finding: Any, stop_on: str | None) -> Live:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
-from tb_lossdiag.collect.buffers.outlet import Judge, Outlet
+from tb_lossdiag.collect.buffers.outlet import Outlet
 from tb_lossdiag.collect.buffers.queue import Observation
 from tb_lossdiag.collect.call.call import DiagnosticsCall
 from tb_lossdiag.collect.call.given import Given
@@ -24,11 +24,11 @@ from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.store import RankStore
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import Optimizers
-from tb_lossdiag.collect.state.parameters import Parameters, parameters
+from tb_lossdiag.collect.state.parameters import parameters
 from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.unseen import unseen
-from tb_lossdiag.collect.watch.examiner import Rounds
-from tb_lossdiag.collect.watch.host import Options
+from tb_lossdiag.collect.watch.check_up_schedule import Rounds
+from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.numbering import Numbering
 from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
 from tb_lossdiag.collect.watch.step_counter import StepCounter
@@ -53,12 +53,12 @@ class Diagnostics:
         self.clips = ClipLedger()
         self.optimizers = Optimizers(self.guarded)
         self._hand = Outlet(recorder, event_file, self.guarded, self.optimizers)
-        self._layers = ParameterFacts(self.optimizers, self.clips)
-        self.by_hand = Manual(self.guarded, self.say)
+        facts = ParameterFacts(self.optimizers, self.clips)
+        self.host = Host(self._hand, self.clips, self.optimizers, self.guarded, Rounds(), facts)
+        self.by_hand = Manual(self.guarded, recorder.say)
         self._watches: list[weakref.ref[Watch]] = []
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
-        self.rounds = Rounds()
         self._newest = -1
         self._replaced: dict[str, int] = {}
         self._first = first
@@ -95,7 +95,7 @@ class Diagnostics:
         if type(rows) is NormBuffer and (board := RankStore.of_group()) is not None:
             spread = RankDivergence(board, name, found, self.recorder.say)
         subject = Subject(name, model, optimizer, scaler, scheduler)
-        watch = Watch(rows, subject, found, self, options, spread)
+        watch = Watch(rows, subject, found, self.host, options, self.coming, spread)
         self.clipper.scaler = scaler or self.clipper.scaler
         self._hand.rows.append(rows)
         self._watches.append(weakref.ref(watch))
@@ -120,8 +120,8 @@ class Diagnostics:
         watches = self.alive()
         self._watches = [weakref.ref(watch) for watch in watches]
         self._counters = [watch.counter for watch in watches]
-        if all(watch.examiner is not self.rounds.leader for watch in watches):
-            self.rounds.leader = None
+        if all(watch.examiner is not self.host.rounds.leader for watch in watches):
+            self.host.rounds.leader = None
 
     def require(self, call: DiagnosticsCall, step: int | None) -> None:
         """See to it that what a call of `add_diagnostics` gives can be measured.
@@ -154,14 +154,14 @@ class Diagnostics:
         watches = self.alive()
         with unseen():
             at = self._name(watches, call, step, unnamed)
-        if self.silent:
+        if self.host.silent:
             self.by_hand.take()
             return None
         self._take(call, watches, at, time.time() if walltime is None else walltime)
         self.guarded.door("writing", self._hand_over, call, watches, at)
         if not watches:  # else the optimizer's step is the place
             self.guarded.step()
-            return self.judge()
+            return self.host.judge()
         watches[0].spent(start)
         return None
 
@@ -208,59 +208,12 @@ class Diagnostics:
         if call.terms:
             self._hand.waiting.put_terms(call.phase, step, walltime, call.terms)
 
-    # --- what watches call -------------------------------------------------------------------------------------------
-
-    def sink(
-        self, watch: NormBuffer, step: int, samples: Sequence[Measurement], *, own: bool
-    ) -> None:
-        """Take samples of a watched step."""
-        if self.silent:
-            return
-        named = [("step", sample) for sample in samples]
-        self._hand.waiting.put(Observation(step, time.time(), named, own, watch))
-
-    def say(self, words: dict[str, str]) -> None:
-        """Take facts in words."""
-        self.recorder.say(words)
-
     @property
     def coming(self) -> int:
         """The first step of a watch that begins now, unless it is named: after all that this writer and earlier ones know of."""
         return max(self._first, self._newest + 1, *(c.last + 1 for c in self._counters), 0)
 
-    def layers(self, watch: NormBuffer, model: Parameters, module: nn.Module, step: int) -> None:
-        """Record what holds for parameters, if it has changed."""
-        if self.silent:
-            return
-        news = self.guarded("layers", lambda: self._layers.news(model, module))
-        if news:
-            self.sink(watch, step, [Measurement([], lambda _: news)], own=True)
-
-    def stepped(self, watch: NormBuffer, *, now: bool) -> None:
-        """A watched step has been taken."""
-        self.guarded.door("writing", lambda: self._hand.stepped(watch, now=now))
-
-    def judge(self) -> Exception | None:
-        """Judge what was recorded, if that was asked for and it is time; what is to be raised to stop the training."""
-        if self.live is not None and not self.silent:
-            return self.guarded.seen("live", self.live.judge)
-        return None
-
     # --- to the recorder ---------------------------------------------------------------------------------------------
-
-    @property
-    def silent(self) -> bool:
-        """Whether another rank writes, or the process that this one was forked from."""
-        return self._hand.silent or self._event_file.inherited
-
-    @property
-    def live(self) -> Judge | None:
-        """Who judges while the training runs."""
-        return self._hand.live
-
-    @live.setter
-    def live(self, judge: Judge) -> None:
-        self._hand.live = judge
 
     def flush(self) -> None:
         """Hand over and write everything."""
@@ -330,7 +283,7 @@ class Diagnostics:
         return self._numbering.training(step, loaded=loaded, coming=coming)
 
     def _say_renumbered(self, step: int, named: int) -> None:
-        if not self.silent:
+        if not self.host.silent:
             self.recorder.renumber(step, named, time.time())
 
     def _count(self, watches: Sequence[Watch], call: DiagnosticsCall, unnamed: int) -> int:
@@ -349,7 +302,7 @@ class Diagnostics:
         model = call.model
         if model is not None and not any(watch.holds(model) for watch in watches):
             news = self.guarded(
-                "layers", lambda: self._layers.news(parameters(model, call.name), model)
+                "layers", lambda: self.host.facts.news(parameters(model, call.name), model)
             )
             if news:
                 self.recorder.at(step, walltime, news)

@@ -58,7 +58,6 @@ class Outlet:
     Attributes:
         waiting: samples and losses.
         rows: steps of watched models.
-        silent: another rank writes.
         live: judges what was recorded, if that was asked for.
         tail: keeps what is not yet a record.
     """
@@ -70,7 +69,7 @@ class Outlet:
         self._guarded, self._optimizers = guarded, optimizers
         self.waiting = Queue(guarded)
         self.rows: list[NormBuffer] = []
-        self.silent = False
+        self._silent = False
         self.live: Judge | None = None
         self._alarm: int | None = None
         self._drained = self._appended = time.monotonic()
@@ -78,9 +77,18 @@ class Outlet:
         self._broken = self._was_broken = False
         self.check_rank()
 
+    @property
+    def silent(self) -> bool:
+        """Whether another rank writes, or the process that this one was forked from."""
+        return self._silent or self._event_file.inherited
+
     def check_rank(self) -> None:
         """Only rank 0 writes, and no forked child; once silent, always."""
-        self.silent = self.silent or rank() > 0 or self._event_file.inherited
+        self._silent = self._silent or rank() > 0 or self._event_file.inherited
+
+    def say(self, words: dict[str, str]) -> None:
+        """Take facts in words."""
+        self._recorder.say(words)
 
     def stepped(self, watch: NormBuffer, *, now: bool) -> None:
         """A watched step has been taken; `now`: something in it must reach the file at once."""

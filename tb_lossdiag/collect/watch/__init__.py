@@ -3,7 +3,7 @@
 In reading order:
 
 - `watch`: `writer.watch`: observes every step of an optimizer through its public hooks
-- `host`: what a watch needs of the writer's diagnostics
+- `host`: what a watch shares with the writer's other parts, and where it hands over what it saw
 - `examiner`: decides when a watched model gets a check-up, and hands on what it finds
 - `check_up_schedule`: when the costlier things are looked at: often at first, then ever more seldom
 - `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them

@@ -62,3 +62,22 @@ class Schedule:
             return min(1 << step.bit_length(), self.longest)
         distance = self.longest * self._stretch
         return (step // distance + 1) * distance
+
+
+class Rounds:
+    """Check-ups of several watched models happen together: then each loss call can be told to belong to one of them.
+
+    The first model's steps decide when; the others follow at their next step.
+
+    Attributes:
+        schedule: when.
+        leader: the examiner whose steps decide.
+        count: check-ups so far.
+        taken: steps that the leader has taken.
+    """
+
+    def __init__(self) -> None:
+        """No check-up yet."""
+        self.schedule = Schedule()
+        self.leader: object = None
+        self.count = self.taken = 0

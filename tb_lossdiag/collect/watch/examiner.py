@@ -10,24 +10,9 @@ from tb_lossdiag.collect.check_up import CheckUp, MeasuredCall, Subject, clear
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
-from tb_lossdiag.collect.watch.check_up_schedule import Schedule
 from tb_lossdiag.collect.watch.host import Host
 
 _NAME = "check-up"
-
-
-class Rounds:
-    """Check-ups of several watched models happen together: then each loss call can be told to belong to one of them.
-
-    The first model's steps decide when; the others follow at their next step.
-    """
-
-    def __init__(self) -> None:
-        """No check-up yet."""
-        self.schedule = Schedule()
-        self.leader: Examiner | None = None
-        self.count = 0
-        self.taken = 0
 
 
 class Examiner:
@@ -35,14 +20,14 @@ class Examiner:
 
     Args:
         subject: what is watched.
-        host: the writer's diagnostics.
-        rounds: shared with the other watched models.
+        host: what it shares with the writer's other parts, rounds with the other watched models.
         activations: whether activations are looked at.
     """
 
-    def __init__(self, subject: Subject, host: Host, rounds: Rounds, *, activations: bool) -> None:
+    def __init__(self, subject: Subject, host: Host, *, activations: bool) -> None:
         self._check_up = CheckUp(subject, activations=activations)
-        self._host, self._rounds = host, rounds
+        self._host = host
+        self._rounds = rounds = host.rounds
         self._running = False
         self._joined = 0 if rounds.leader is not None else rounds.count
         self._before = rounds.taken  # a model's new optimizer does not begin the schedule anew

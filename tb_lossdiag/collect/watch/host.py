@@ -1,63 +1,79 @@
-"""What a watch needs of the writer's diagnostics."""
+"""What a watch shares with the writer's other parts, and where it hands over what it saw."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from torch import nn
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.buffers.outlet import Outlet
+from tb_lossdiag.collect.buffers.queue import Observation
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import Parameters
+from tb_lossdiag.collect.watch.check_up_schedule import Rounds
+from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
 
-if TYPE_CHECKING:
-    from tb_lossdiag.collect.watch.examiner import Rounds
 
+@dataclass(frozen=True)
+class Host:
+    """What all watches of a writer have in common.
 
-class Host(Protocol):
-    """What a watch needs of the writer's diagnostics."""
+    Attributes:
+        outlet: where everything goes.
+        clips: clips that were seen.
+        optimizers: those that were given.
+        guarded: switches failing collectors off.
+        rounds: of the check-ups.
+        facts: what was said of parameters.
+    """
 
+    outlet: Outlet
     clips: ClipLedger
     optimizers: Optimizers
     guarded: Guard
     rounds: Rounds
+    facts: ParameterFacts
 
     @property
     def silent(self) -> bool:
-        """Whether another rank writes."""
-        ...
+        """Whether another rank writes, or the process that this one was forked from."""
+        return self.outlet.silent
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""
-        ...
+        self.outlet.say(words)
 
     def sink(
         self, watch: NormBuffer, step: int, samples: Sequence[Measurement], *, own: bool
     ) -> None:
         """Take samples of a step; `own`: they keep that step, whatever the window."""
-        ...
-
-    @property
-    def coming(self) -> int:
-        """The first step of a watch that begins now, unless it is named."""
-        ...
+        if not self.outlet.silent:
+            named = [("step", sample) for sample in samples]
+            self.outlet.waiting.put(Observation(step, time.time(), named, own, watch))
 
     def layers(self, watch: NormBuffer, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
-        ...
+        if self.outlet.silent:
+            return
+        news = self.guarded("layers", lambda: self.facts.news(model, module))
+        if news:
+            self.sink(watch, step, [Measurement([], lambda _: news)], own=True)
 
     def stepped(self, watch: NormBuffer, *, now: bool) -> None:
         """A step has been taken; `now`: something in it must reach the file at once."""
-        ...
+        self.guarded.door("writing", lambda: self.outlet.stepped(watch, now=now))
 
     def judge(self) -> Exception | None:
         """Judge what was recorded, if that was asked for and it is time; what is to be raised to stop the training."""
-        ...
+        if self.outlet.live is not None and not self.outlet.silent:
+            return self.guarded.seen("live", self.outlet.live.judge)
+        return None
 
 
 @dataclass(frozen=True)

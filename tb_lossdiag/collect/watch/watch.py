@@ -60,8 +60,9 @@ class Watch:
         rows: where its steps wait.
         subject: the model, its optimizer, scaler and scheduler.
         found: the model's parameters.
-        host: the writer's diagnostics.
+        host: what it shares with the writer's other parts.
         options: what is observed.
+        first: its first step, unless that is named.
         spread: compares data-parallel ranks, if there are several.
     """
 
@@ -72,10 +73,11 @@ class Watch:
         found: Parameters,
         host: Host,
         options: Options,
+        first: int,
         spread: RankDivergence | None = None,
     ) -> None:
         self.rows = rows
-        self.counter = StepCounter(host.coming)
+        self.counter = StepCounter(first)
         self._origin = Origin()
         self.reloads = Reloads(subject.optimizer)
         self._spread = spread
@@ -100,7 +102,7 @@ class Watch:
         self._snapshot: updates.Snapshot | None = None
         self._examiner = None
         if options.check_up and not host.silent:
-            self._examiner = Examiner(subject, host, host.rounds, activations=options.activations)
+            self._examiner = Examiner(subject, host, activations=options.activations)
 
         def ended(*given: Any) -> Exception | None:
             self._owed += 1  # until it has been counted, so that one failure shifts no later number

@@ -182,7 +182,7 @@ def test_what_cannot_be_written_does_not_pile_up(line: Line) -> None:
 
 def test_who_does_not_write_keeps_nothing(line: Line) -> None:
     line.step(0)
-    line.outlet.silent = True
+    line.outlet._silent = True
     line.outlet.flush()
     assert len(line.rows) == 1  # nothing is written; the next hand-over forgets it
     line.outlet.drain()
