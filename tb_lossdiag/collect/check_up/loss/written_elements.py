@@ -10,13 +10,14 @@ from torch.nn import functional
 
 from tb_lossdiag.collect.check_up.loss.pieces import (
     KEPT_FINITE,
+    SIGNED,
     Expression,
     Logarithm,
     Reduced,
     logarithm,
     origin,
 )
-from tb_lossdiag.collect.check_up.loss.tape import Operand
+from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation
 from tb_lossdiag.collect.check_up.loss.written import Written
 from tb_lossdiag.collect.check_up.values import wide
 
@@ -33,17 +34,23 @@ def distance(loss: Expression) -> Written | None:
         predicted, target = (one, other) if one.grad else (other, one)
         if target.grad or predicted.leaf or not (one.intact and other.intact):
             continue
-        for name, each in _distances(loss, wide(step.result.tensor)):
+        for name, each in _distances(loss, step, wide(step.result.tensor)):
             how = loss.reduced(each)
             if how is not None:
                 return Written(name, predicted, target.tensor, how.reduction)
     return None
 
 
-def _distances(loss: Expression, residual: Tensor) -> Iterator[tuple[str, Tensor]]:
-    if loss.names & {"pow", "mul"}:
+def _distances(loss: Expression, step: Operation, residual: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """What was done with the difference, not only what has the same value: positive ones are their own absolute values."""
+    done = {
+        after.name
+        for after in loss.named("pow", "mul", "abs")
+        if any(origin(operand, SIGNED)[0].made_by is step for operand in after.operands)
+    }
+    if done & {"pow", "mul"}:
         yield "mse_loss", residual.square()
-    if "abs" in loss.names:
+    if "abs" in done:
         yield "l1_loss", residual.abs()
         if loss.names & {"where", "clamp"}:
             yield (

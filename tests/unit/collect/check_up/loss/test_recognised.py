@@ -280,6 +280,7 @@ def _changed_in_place() -> Tensor:
         lambda p: (0.7 * (p - _VALUES) ** 2 + p.abs()).mean(),
         lambda p: (p**2).mean(),
         lambda p: ((p - _VALUES) ** 2).sum() / 200,
+        lambda p: (p.abs() + 20 - _VALUES).mean(),  # all differences are positive
         lambda p: ((p[1:] - p[:-1]) ** 2).mean(),
         lambda p: -(p.log_softmax(1).gather(1, _LABELS[:, None]) * _VALUES[:, :1]).mean(),
         lambda p: -(_VALUES * p.log_softmax(1)).sum(1).mean(),
