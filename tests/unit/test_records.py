@@ -39,6 +39,19 @@ def test_steps_must_increase() -> None:
         table(LOSS, [1, 1], [0.0, 0.0])
 
 
+def test_a_table_of_the_wrong_shape_is_refused() -> None:
+    for columns, times in ((("a", "b"), 2), (("a",), 3)):
+        with pytest.raises(ValueError, match=r"loss: values"):
+            Table(LOSS, columns, np.arange(2), np.zeros(times), np.zeros((2, 1), np.float32))
+
+
+def test_a_table_without_columns_or_records_has_nothing_at_any_step() -> None:
+    empty = Table(GRADIENT_NORM, (), np.arange(2), np.zeros(2), np.zeros((2, 0), np.float32))
+    assert np.isnan(empty.at(np.array([0, 1]), ["a"])).all()
+    nothing = Table(LOSS, ("",), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 1), np.float32))
+    assert np.isnan(nothing.at(np.array([3]))).all()
+
+
 def test_tables_align_on_common_steps_and_columns() -> None:
     a = table(GRADIENT_NORM, [0, 1, 2], [[1, 2], [3, 4], [5, 6]], ["x", "y"])
     b = table(LOSS, [1, 2, 3], [[7], [8], [9]], ["y"])
