@@ -74,10 +74,16 @@ class _Session:
         return self.header.purged_from if self.header.HasField("purged_from") else NEVER
 
     @property
+    def again_from(self) -> int:
+        """The step that its training went back to; its first record may cover that one and later ones."""
+        return self.header.again_from if self.header.HasField("again_from") else NEVER
+
+    @property
     def first(self) -> int:
         """The first step of its training, or of anything."""
         mine = [f.first for name, f in self.frames.items() if name in _MAIN]
-        return min(mine or [f.first for f in self.frames.values()], default=NEVER)
+        steps = mine or [f.first for f in self.frames.values()]
+        return min([*steps, self.again_from], default=NEVER)
 
     @property
     def trains(self) -> bool:
@@ -89,7 +95,9 @@ class _Session:
         mine, theirs = self.frames.get(frame), other.frames.get(frame)
         if mine is None or theirs is None or frame == _ABOUT_ITSELF:
             return NEVER
-        return NEVER if mine.columns.isdisjoint(theirs.columns) else mine.first
+        if mine.columns.isdisjoint(theirs.columns):
+            return NEVER
+        return min(mine.first, self.again_from) if frame in _MAIN else mine.first
 
 
 class History:

@@ -107,6 +107,7 @@ class Journal:
         self._written: _Pending | None = None
         self._session = self._coming = self._begun = ""
         self._anew = self._opened = False
+        self._again_from: int | None = None
         self._born = time.time_ns()
         self._frames: dict[str, _Frame] = {}
         self._words: dict[str, str] = {}
@@ -136,6 +137,10 @@ class Journal:
     def restart(self) -> None:
         """Events were lost, perhaps columns or headers among them: the next record begins a session, which says everything again."""
         self._anew = True
+
+    def went_back(self, step: int) -> None:
+        """The training goes on from this step; what is recorded of it and later ones is undone by the session that begins."""
+        self._anew, self._again_from = True, step
 
     def renumber(self, step: int, named: int, walltime: float) -> None:
         """The user's numbers began again: what is `named` so is `step` in the one count that records keep."""
@@ -216,6 +221,8 @@ class Journal:
             session.seen.update(self._past.seen)
             if self._past.purged_from is not None:
                 session.purged_from = self._past.purged_from
+        if self._again_from is not None:
+            session.again_from, self._again_from = self._again_from, None
         self._session, self._coming = self._coming or self._name(), ""
         self._begun = self._begun or self._session
         self._frames, self._facts, self._said = {}, 0, {}

@@ -142,5 +142,7 @@ class Recorder:
     def _restart_before(self, step: int, series: set[_Series]) -> None:
         """A step that falls means that the training went back: what came before it is written, and ends all windows."""
         if any(step < self._newest.get(one, -1) for one in series):
+            self.cut(step - 1)
             self.flush()
+            self._journal.went_back(step)
             self._newest = {}

@@ -32,7 +32,7 @@ class Fact(_message.Message):
     def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., renumbered: _Optional[_Union[Renumbered, _Mapping]] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("start_step", "seen", "purged_from")
+    __slots__ = ("start_step", "seen", "purged_from", "again_from")
     class SeenEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -43,10 +43,12 @@ class Session(_message.Message):
     START_STEP_FIELD_NUMBER: _ClassVar[int]
     SEEN_FIELD_NUMBER: _ClassVar[int]
     PURGED_FROM_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FROM_FIELD_NUMBER: _ClassVar[int]
     start_step: int
     seen: _containers.ScalarMap[str, float]
     purged_from: int
-    def __init__(self, start_step: _Optional[int] = ..., seen: _Optional[_Mapping[str, float]] = ..., purged_from: _Optional[int] = ...) -> None: ...
+    again_from: int
+    def __init__(self, start_step: _Optional[int] = ..., seen: _Optional[_Mapping[str, float]] = ..., purged_from: _Optional[int] = ..., again_from: _Optional[int] = ...) -> None: ...
 
 class Renumbered(_message.Message):
     __slots__ = ("step", "named", "walltime")

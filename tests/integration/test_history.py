@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,25 @@ def test_a_clock_set_back_while_the_training_goes_back(
     assert steps(run) == list(range(40))
     assert values(run)[9:11] == [9.0, 110.0]
     assert restarts(run) == [("went back", 10, 10)]
+
+
+@pytest.mark.parametrize("back", [2, 40])
+def test_a_training_that_goes_back_by_less_than_a_record_covers(tmp_path: Path, back: int) -> None:
+    """Records of the end cover several steps by then; none of those that were done again stands beside what took its place."""
+    count, more = 30_000, 1e6
+    with SummaryWriter(tmp_path / "run") as writer:
+        log(writer, range(count))
+        log(writer, range(count - back, count + 3000), more)
+    reader = Reader(LOADERS["python"](str(tmp_path)))
+    run = reader.read(reader.listings()["run"])
+    width = max(b - a for a, b in pairwise(steps(run)))
+    assert width > 1
+    pairs = zip(steps(run), values(run), strict=True)
+    old = [step for step, value in pairs if value < more]
+    assert count - back - 2 * width <= old[-1] < count - back
+    ((kind, where, undone),) = restarts(run)
+    assert (kind, where) == ("went back", count - back)
+    assert 1 <= undone <= back + 2
 
 
 # --- at the same time ----------------------------------------------------------------------------------------------------

@@ -77,7 +77,11 @@ def test_a_training_that_goes_back_ends_all_windows() -> None:
     made.take(3, 1.0, [one(LEARNING_RATE, 0.1, columns=("group 0",))])
     made.add(losses([1, 2], [9.0, 8.0]))
     made.flush()
-    assert out.of(LOSS) == [(3, [2.5]), (2, [8.5])]
+    assert out.of(LOSS) == [
+        (0, [4.0]),
+        (3, [2.0]),
+        (2, [8.5]),
+    ]  # what stands is apart from what is undone
     assert len(out.sessions()) == 2
 
 
