@@ -169,7 +169,7 @@ def test_texts_are_in_the_language_of_the_file(logdir: Path, capsys: Capture) ->
 def test_two_runs_of_a_folder(logdir: Path, capsys: Capture) -> None:
     assert main(["compare", str(logdir), "div", "over", "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [f["code"] for f in document["findings"]["fixed"]] == ["LD102"]
+    assert [f["code"] for f in document["findings"]["fixed"]] == ["LD102", "LD103"]
     assert "LD107" in [f["finding"]["code"] for f in document["findings"]["unclear"]]
     loss = next(curve for curve in document["curves"] if curve["quantity"] == "loss")
     assert loss["parts_at"] is not None

@@ -110,7 +110,7 @@ def test_an_edited_configuration_counts_at_once(served: tuple[str, Path]) -> Non
         runs = load(f"{base}/runs")
         assert runs["configuration"] == {"file": str(place), "problem": ""}
         assert all(run["data_version"] != versions[run["run"]] for run in runs["runs"])
-        place.write_text("[thresholds.LD107]\nmin_rise = 99\nmin_slow_rise = 99\n")
+        place.write_text("[thresholds.LD107]\nmin_rise = 99\n")
         assert by_run(base)["k"]["findings"] == []
         rules = {rule["code"]: rule for rule in load(f"{base}/rules")["rules"]}
         assert rules["LD107"]["thresholds"]["min_rise"] == 99

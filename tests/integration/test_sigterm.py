@@ -177,7 +177,7 @@ writer.close()
 
 def test_a_disk_that_hangs_holds_nobody_up_for_ever(tmp_path: Path) -> None:
     source = """
-from tb_lossdiag import sigterm
+from tb_lossdiag.process import sigterm
 sigterm._PATIENCE = 0.5
 writer = open_writer()
 log(writer, 0); log(writer, 1)
