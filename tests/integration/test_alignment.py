@@ -82,7 +82,7 @@ def tagged(model: nn.Module, data: Tensor) -> Tensor:
     return loss_of(model(data), data % 7)
 
 
-def recorded(folder: Path, loss: Losses, steps: int = 40) -> Run:
+def recorded(folder: Path, loss: Losses, steps: int = 12) -> Run:
     """A short training with this loss."""
     torch.manual_seed(0)
     model: Any = Recurrent()
