@@ -108,7 +108,17 @@ def test_a_watch_that_was_removed_leaves_its_name(tmp_path: Path) -> None:
                     optimizer.zero_grad()
                     cross_entropy(model(x), y).backward()
                     optimizer.step()
-    assert read(tmp_path)[STEPS].values.sum() == 3 * STEPS_AN_EPOCH
+    run = read(tmp_path)
+    assert run[STEPS].values.sum() == 3 * STEPS_AN_EPOCH
+    assert REPLACED_OPTIMIZERS not in run  # another model's optimizer has nothing to go on with
+
+
+def test_a_rate_that_is_no_number_ends_nothing(tmp_path: Path) -> None:
+    model = net()
+    optimizer = adam(model)
+    optimizer.param_groups[0]["lr"] = None  # some optimizers find theirs by themselves
+    with SummaryWriter(tmp_path) as writer:
+        assert writer.watch(model, optimizer).active
 
 
 def test_two_optimizers_that_take_turns_under_one_name_are_said(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from tb_lossdiag.collect.state.optimizers import hyperparameter
+
 
 class SchedulerSearch:
     """Looks for an optimizer's scheduler once its rate shows that there is one.
@@ -59,4 +61,4 @@ def _with_subclasses(kind: type) -> set[type]:
 
 
 def _rates(optimizer: Any) -> list[float]:
-    return [float(group.get("lr", 0.0)) for group in optimizer.param_groups]
+    return [hyperparameter(group.get("lr")) for group in optimizer.param_groups]
