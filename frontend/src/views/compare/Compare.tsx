@@ -19,6 +19,7 @@ import { AlignPick } from "./AlignPick";
 import { CompareHeat } from "./CompareHeat";
 import { CompareTwo } from "./CompareTwo";
 import { acrossRuns, differing, LETTERS, whereOf } from "./compared";
+import { FactsTable, Heads } from "./FactsTable";
 import { RunsChart } from "./RunsChart";
 import { useAligned } from "./useAligned";
 
@@ -62,18 +63,6 @@ function Chooser({ runs, run, place, go, chosen }: Chosen) {
   );
 }
 
-function Heads({ chosen }: { chosen: RunSummary[] }) {
-  return (
-    <>
-      {chosen.map((entry, at) => (
-        <th scope="col" key={entry.run}>
-          {LETTERS[at]} {entry.run}
-        </th>
-      ))}
-    </>
-  );
-}
-
 /** What was recorded about the runs, where it differs. */
 function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiagnosis[] }) {
   const { t, lang } = useText();
@@ -84,29 +73,7 @@ function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiag
     }));
     return differing(diagnoses.map(({ facts }, at) => ({ ...facts, ...own[at] })));
   }, [chosen, diagnoses, lang]);
-  if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
-  return (
-    <Scroll label={t("compare.fact")}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t("compare.fact")}</th>
-            <Heads chosen={chosen} />
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, values]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {values.map((value, at) => (
-                <td key={chosen[at]?.run}>{value}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
-  );
+  return <FactsTable chosen={chosen} rows={rows} />;
 }
 
 function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDiagnosis[] }) {

@@ -13,6 +13,7 @@ import { SeverityMark } from "../../parts/Status";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { spanStart } from "../../text/spans";
 import { LETTERS } from "./compared";
+import { FactsTable } from "./FactsTable";
 
 interface Props {
   chosen: RunSummary[];
@@ -124,36 +125,6 @@ function Curves({ curves }: { curves: Parting[] }) {
   );
 }
 
-function Facts({ facts, chosen }: { facts: Comparison["facts"]; chosen: RunSummary[] }) {
-  const { t } = useText();
-  if (facts.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
-  return (
-    <Scroll label={t("compare.fact")}>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">{t("compare.fact")}</th>
-            {chosen.map((entry, at) => (
-              <th scope="col" key={entry.run}>
-                {LETTERS[at]} {entry.run}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {facts.map(({ name, a, b }) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{a || "–"}</td>
-              <td>{b || "–"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
-  );
-}
-
 export function CompareTwo(props: Props) {
   const { chosen } = props;
   const { t, lang } = useText();
@@ -171,7 +142,10 @@ export function CompareTwo(props: Props) {
           <h2>{t("compare.curves")}</h2>
           <Curves curves={found.curves} />
           <h2>{t("compare.facts")}</h2>
-          <Facts facts={found.facts} chosen={chosen} />
+          <FactsTable
+            chosen={chosen}
+            rows={found.facts.map(({ name, a, b }) => [name, [a || "–", b || "–"]])}
+          />
         </>
       )}
     </Loaded>

@@ -1,0 +1,45 @@
+/** What was set differently in compared runs: a row per fact, a column per run. */
+import type { RunSummary } from "../../data/types";
+import { useText } from "../../i18n";
+import { Scroll } from "../../parts/Scroll";
+import { Note } from "../../parts/States";
+import { LETTERS } from "./compared";
+
+export function Heads({ chosen }: { chosen: RunSummary[] }) {
+  return (
+    <>
+      {chosen.map((entry, at) => (
+        <th scope="col" key={entry.run}>
+          {LETTERS[at]} {entry.run}
+        </th>
+      ))}
+    </>
+  );
+}
+
+export function FactsTable({ chosen, rows }: { chosen: RunSummary[]; rows: [string, string[]][] }) {
+  const { t } = useText();
+  if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
+  return (
+    <Scroll label={t("compare.fact")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{t("compare.fact")}</th>
+            <Heads chosen={chosen} />
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([name, values]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              {values.map((value, at) => (
+                <td key={chosen[at]?.run}>{value}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
