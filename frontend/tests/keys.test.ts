@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { anomalyFrom, type Board, moved, selected, zoomKey } from "../src/charts/keys";
-import { currentZoom, limited, onZoom, setZoom } from "../src/data/zoom";
+import { between, currentZoom, limited, onZoom, setZoom } from "../src/data/zoom";
 
 const BOARD: Board = {
   steps: [0, 10, 20, 30, 40],
@@ -47,6 +47,14 @@ test("a range stays inside, is a step wide at least, and all of it is none", () 
   expect(limited([5, 5], [0, 40])).toEqual([5, 6]);
   expect(limited([-1, 99], [0, 40])).toBeNull();
   expect(selected(30, 10, BOARD.extent)).toEqual([10, 30]);
+});
+
+test("an end typed beyond the run leaves the other end where it is", () => {
+  expect(between([3, 20], [0, 15])).toEqual([3, 15]);
+  expect(between([-5, 7], [0, 15])).toEqual([0, 7]);
+  expect(between([9, 4], [0, 15])).toEqual([9, 10]);
+  expect(between([40, 50], [0, 15])).toEqual([14, 15]);
+  expect(between([-1, 99], [0, 40])).toBeNull();
 });
 
 test("listeners hear a change once, with its source", () => {

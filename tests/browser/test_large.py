@@ -109,32 +109,39 @@ def test_a_training_in_another_process_is_watched(
     open_tab: Open, serve: Serve, tmp_path: Path
 ) -> None:
     code = """
-import sys, time, torch
+import pathlib, sys, time, torch
 from tb_lossdiag import SummaryWriter
 torch.manual_seed(0)
 model = torch.nn.Linear(4, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 with SummaryWriter(sys.argv[1]) as writer:
+    broken = False
     for step in range(4000):
+        now = not broken and pathlib.Path(sys.argv[2]).exists()
+        broken = broken or now
         x = torch.randn(16, 4)
         loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
         optimizer.zero_grad()
-        (loss * (float("nan") if step == 150 else 1.0)).backward()
+        (loss * (float("nan") if now else 1.0)).backward()
         writer.add_diagnostics(model, optimizer=optimizer, loss=loss, global_step=step)
         writer.flush()
         optimizer.step()
         time.sleep(0.05)
 """
-    training = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "live")])
+    go = tmp_path / "go"
+    training = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "live"), str(go)])
     try:
         frame = open_tab(serve(tmp_path)).open(run="live")
         expect(frame.get_by_text("last record")).to_be_visible(timeout=60_000)
         last = frame.get_by_label("Last step in view")
         expect(frame.get_by_text(re.compile("No problems found|Too few records"))).to_be_visible()
+        # A range whose end the run has not reached would end where the run does now.
+        expect(last).to_have_value(re.compile(r"^(2[1-9]|[3-9]\d|\d{3,})$"), timeout=60_000)
         frame.get_by_label("First step in view").fill("3")
         frame.get_by_label("First step in view").press("Enter")
         last.fill("20")
         last.press("Enter")
+        go.touch()
         expect(frame.get_by_text("LD206").first).to_be_visible(timeout=90_000)
         expect(last).to_have_value("20")
         expect(frame.get_by_text("new steps")).to_be_visible()

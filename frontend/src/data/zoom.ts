@@ -69,6 +69,13 @@ export function limited([from, to]: Range, [first, last]: Range): Range | null {
   return [start, start + width];
 }
 
+/** What was typed as two steps: each end is pulled inside `extent` by itself; null where it is all of it. */
+export function between([from, to]: Range, [first, last]: Range): Range | null {
+  const start = Math.min(Math.max(from, first), Math.max(first, last - 1));
+  const end = Math.max(Math.min(to, last), start + 1);
+  return start === first && end >= last ? null : [start, end];
+}
+
 /** Zoomed by a factor (< 1 is closer) around a step that stays where it is. */
 export function zoomedBy(factor: number, around: number, extent: Range): Range | null {
   const [from, to] = currentZoom() ?? extent;

@@ -1,7 +1,7 @@
 /** The range of steps that all charts show: two numbers, a way back, and what came in meanwhile. */
 import { useEffect, useState } from "preact/hooks";
 import type { RunSummary } from "../data/types";
-import { limited, type Range, setZoom, useAxis, useSettledZoom } from "../data/zoom";
+import { between, currentZoom, type Range, setZoom, useAxis, useSettledZoom } from "../data/zoom";
 import { useText } from "../i18n";
 import { formatInteger, formatSteps } from "../text/numbers";
 
@@ -59,12 +59,18 @@ export function StepRange({ run }: { run: RunSummary }) {
   const extent: Range = [run.first_step, run.last_step];
   const [from, to] = zoom ?? extent;
   const [first, last] = [Math.ceil(from), Math.floor(to)];
+  // The other end is the one in force now: the settled range is a moment behind.
+  const inForce = () => currentZoom() ?? extent;
   return (
     <fieldset class="range" aria-label={t("bar.steps")}>
       {t("bar.steps")}{" "}
-      <Bound label={t("bar.from")} value={first} change={(at) => setZoom(limited([at, to], extent))} />
+      <Bound
+        label={t("bar.from")}
+        value={first}
+        change={(at) => setZoom(between([at, inForce()[1]], extent))}
+      />
       {" – "}
-      <Bound label={t("bar.to")} value={last} change={(at) => setZoom(limited([from, at], extent))} />{" "}
+      <Bound label={t("bar.to")} value={last} change={(at) => setZoom(between([inForce()[0], at], extent))} />{" "}
       {zoom ? (
         <button type="button" onClick={() => setZoom(null)}>
           {t("bar.reset", { steps: formatSteps(extent[0], extent[1], lang) })}
