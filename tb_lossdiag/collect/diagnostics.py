@@ -23,7 +23,6 @@ from tb_lossdiag.collect.ranks.choose_buffer import choose_buffer
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.store import RankStore
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import parameters
 from tb_lossdiag.collect.takeover import take_over
@@ -61,7 +60,6 @@ class Diagnostics:
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._newest = -1
-        self._replaced: dict[str, tuple[weakref.ref[nn.Module], int]] = {}
         self._first = first
         self._counters: list[StepCounter] = []
         self._numbering = Numbering(self._say_renumbered)
@@ -101,16 +99,7 @@ class Diagnostics:
         self._hand.rows.append(rows)
         self._watches.append(weakref.ref(watch))
         self._counters.append(watch.counter)
-        watch.replaced = self._before(name, model)
         return watch
-
-    def _before(self, name: str, model: nn.Module) -> int:
-        """How many optimizers this very model had before under this name; another model's have nothing to hand on."""
-        known, count = self._replaced.get(name, (None, 0))
-        same = known is not None and known() is inner(model)
-        count = count + 1 if same else 0
-        self._replaced[name] = weakref.ref(inner(model)), count
-        return count
 
     def _make_room(self, name: str, old: Watch | None, model: nn.Module, optimizer: Any) -> None:
         """End the watch that has this name, whose optimizer is no more, or is replaced."""

@@ -9,6 +9,8 @@ In reading order:
 - `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them
 - `updates`: what a step changes: the parameters before and after it
 - `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
+- `gradient_reuse`: how often an optimizer's step uses the very gradients that a step before has used
+- `replacements`: optimizers that take the place of others: how often a model gets a new one, and whether it begins with nothing
 - `step_counter`: which step an optimizer step is, by the numbers the user gives, in whatever order the two come
 - `numbering`: one count of steps out of the numbers that users give, which may begin again each epoch
 - `reloads`: whether a checkpoint was loaded between two steps, as far as optimizer and weights show it

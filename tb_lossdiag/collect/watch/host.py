@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -18,6 +18,7 @@ from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch.check_up_schedule import Rounds
 from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
+from tb_lossdiag.collect.watch.replacements import Replacements
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Host:
         guarded: switches failing collectors off.
         rounds: of the check-ups.
         facts: what was said of parameters.
+        replacements: how many optimizers each model has had.
     """
 
     outlet: Outlet
@@ -39,6 +41,7 @@ class Host:
     guarded: Guard
     rounds: Rounds
     facts: ParameterFacts
+    replacements: Replacements = field(default_factory=Replacements)
 
     @property
     def silent(self) -> bool:

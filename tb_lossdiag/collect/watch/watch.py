@@ -27,24 +27,18 @@ from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.gradient_norms import Measure
+from tb_lossdiag.collect.watch.gradient_reuse import GradientReuse
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.reloads import Reloads
+from tb_lossdiag.collect.watch.replacements import Beginning
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.process.forks import Origin
 from tb_lossdiag.process.warn import warn
-from tb_lossdiag.quantities import (
-    LOOKED_STEPS,
-    PARAMETER_NORM,
-    REPLACED_OPTIMIZERS,
-    REUSED_STEPS,
-    UPDATE_NORM,
-)
-from tb_lossdiag.records import Floats, Record
+from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
+from tb_lossdiag.records import Record
 
 _UPDATES_EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
-_REUSE_EVERY = 7
-"""Steps between two looks at whether gradients were used before; odd, so that it falls on the first and on the second of two steps."""
 _TWO = (
     "two optimizers of one model take turns, and only the newer one is watched as {name!r}; "
     "give each a name: writer.watch(model, optimizer, name=...)"
@@ -91,9 +85,7 @@ class Watch:
         self._held = 0
         self._steps = self._put_at = self._asked = 0
         self._said: list[Record] = []
-        self.replaced = 0
-        self._empty = False
-        self._looked = self._reused = self._reused_said = 0
+        self._reuse = GradientReuse(rows.name, subject.optimizer, host.optimizers)
         self._overhead, self._ended = 0.0, float("nan")
         self._owed = 0
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
@@ -114,6 +106,8 @@ class Watch:
             subject.optimizer.register_step_pre_hook(untraced(before)),
             subject.optimizer.register_step_post_hook(untraced(after)),
         ]
+        earlier = host.replacements.another(rows.name, subject.model)
+        self._beginning = Beginning(rows.name, subject.optimizer, earlier)
         self._begin_check_up()
 
     def remove(self) -> None:
@@ -243,13 +237,13 @@ class Watch:
             return
         start = time.perf_counter()
         closure = _closure(optimizer, arguments, named)
-        self._empty = self.replaced > 0 and not self._steps and not optimizer.state
+        self._beginning.step_begins(self._steps)
         self._norms = None
         self.reloads.before_step()
         if not closure:
             self._host.guarded.quick("gradient", self._measure_gradients)
-            if self._steps % _REUSE_EVERY == _REUSE_EVERY - 1:
-                self._host.guarded.quick("gradient", self._look_for_reuse)
+            if self._reuse.due(self._steps):
+                self._host.guarded.quick("gradient", self._reuse.look)
         if self._examiner is not None:
             self._examiner.before_step(closure=closure)
         if self._steps % _UPDATES_EVERY == 0 or self._steps < _FIRST:
@@ -437,24 +431,13 @@ class Watch:
         news = foreign(self._optimizer, self._parameters, self.rows.name)
         if [float(r.values[0]) for r in news] != [float(r.values[0]) for r in self._said]:
             self._said = news
-            self._host.sink(self.rows, step, [Measurement([], lambda _: news)], own=True)
-        self._sink_reuse(step)
-        if self._empty and self._optimizer.state:
-            lost = [Record(REPLACED_OPTIMIZERS, (self.rows.name,), _one(self.replaced))]
-            self._host.sink(self.rows, step, [Measurement([], lambda _: lost)], own=True)
+            self._sink_records(step, news)
+        for late in (self._reuse.news(), self._beginning.news()):
+            if late:
+                self._sink_records(step, late)
 
-    def _look_for_reuse(self) -> None:
-        """Whether this step uses gradients that a step before has used."""
-        self._looked += 1
-        self._reused += self._host.optimizers.reuses(self._optimizer)
-
-    def _sink_reuse(self, step: int) -> None:
-        """Hand over how many steps did, if it were more than was said."""
-        if self._reused > self._reused_said:
-            self._reused_said = self._reused
-            counts = {REUSED_STEPS: self._reused, LOOKED_STEPS: self._looked}
-            news = [Record(q, (self.rows.name,), _one(n)) for q, n in counts.items()]
-            self._host.sink(self.rows, step, [Measurement([], lambda _: news)], own=True)
+    def _sink_records(self, step: int, records: list[Record]) -> None:
+        self._host.sink(self.rows, step, [Measurement([], lambda _: records)], own=True)
 
     def _reread(self) -> None:
         """Look for parameters that came, went or were replaced."""
@@ -474,10 +457,6 @@ def _closure(optimizer: Any, arguments: Any, named: Any) -> bool:
     """Whether the step evaluates the model itself, so that its gradients come while it runs."""
     given = [a for a in (*arguments, *named.values()) if a is not optimizer]
     return any(callable(argument) for argument in given)
-
-
-def _one(value: float) -> Floats:
-    return np.array([value], np.float32)
 
 
 def _count(optimizer: Any) -> int:

@@ -1,0 +1,46 @@
+"""Steps that use the gradients of a step before are counted, and said when there are more."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.state.optimizers import Optimizers
+from tb_lossdiag.collect.watch.gradient_reuse import GradientReuse
+from tb_lossdiag.records import Record
+
+
+def values(records: list[Record]) -> dict[str, float]:
+    return {record.quantity.name: float(record.values[0]) for record in records}
+
+
+def test_a_step_with_old_gradients_counts_and_is_said_once() -> None:
+    net = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    optimizers = Optimizers(Guard(lambda _: None))
+    optimizers.watch(optimizer)
+    reuse = GradientReuse("net", optimizer, optimizers)
+    reuse.look()  # nothing has been used yet
+    net(torch.ones(1, 2)).sum().backward()
+    reuse.look()
+    optimizer.step()
+    assert reuse.news() == []
+    reuse.look()  # the same gradients again
+    (looked, reused) = sorted(reuse.news(), key=lambda record: record.quantity.name)
+    assert values([looked, reused]) == {"looked_steps": 3, "reused_steps": 1}
+    assert looked.columns == reused.columns == ("net",)
+    assert reuse.news() == []
+    optimizer.zero_grad()
+    net(torch.ones(1, 2)).sum().backward()
+    reuse.look()
+    assert reuse.news() == []
+
+
+def test_looks_fall_on_odd_and_on_even_steps() -> None:
+    net = nn.Linear(2, 1)
+    optimizers = Optimizers(Guard(lambda _: None))
+    reuse = GradientReuse("", torch.optim.SGD(net.parameters(), lr=0.1), optimizers)
+    due = [taken for taken in range(60) if reuse.due(taken)]
+    assert {taken % 2 for taken in due} == {0, 1}
+    assert len(due) == 60 // 7
