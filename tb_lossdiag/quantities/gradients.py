@@ -48,6 +48,10 @@ GRADIENT_ABS_MAX = Quantity("gradient_abs_max", "element", _P, "gradient", hints
 GRADIENT_ZERO_SHARE = Quantity("gradient_zero_share", "element", _P, "1", hints.WATCH)
 """Share of the gradient's elements that are exactly 0. Sparse."""
 
+TWIN_SHARE = Quantity("twin_share", "twins", _P, "1", hints.CHECK_UP, optional=True)
+"""Share of a trainable weight matrix's rows (up to 32 of them, 64 elements of each) that another row equals, to a thousandth of their root
+mean square; NaN for what has fewer than 3 rows or 2 elements a row, or is 0. One record per check-up."""
+
 PARAMETER_SIZE = Quantity("parameter_size", "layers", _P, "elements", hints.MODEL)
 """Number of elements of the parameter; recorded once per session, and again when the set of parameters changes."""
 PARAMETER_HELD = Quantity("parameter_held", "layers", _P, "0 or 1", hints.OPTIMIZER, optional=True)

@@ -8,6 +8,7 @@ In reading order:
 - `check_up_schedule`: when the costlier things are looked at: often at first, then ever more seldom
 - `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them
 - `updates`: what a step changes: the parameters before and after it
+- `twins`: which weight matrices have rows that are copies of each other
 - `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
 - `gradient_reuse`: how often an optimizer's step uses the very gradients that a step before has used
 - `replacements`: optimizers that take the place of others: how often a model gets a new one, and whether it begins with nothing

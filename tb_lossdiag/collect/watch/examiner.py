@@ -11,6 +11,7 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.collect.watch.host import Host
+from tb_lossdiag.collect.watch.twins import twins
 
 _NAME = "check-up"
 
@@ -75,7 +76,7 @@ class Examiner:
     def _after_step(self, rows: NormBuffer, step: int, model: Parameters) -> None:
         samples = self._check_up.after_step()
         self._running = False
-        samples += self._host.guarded("element", lambda: self._elements(model)) or []
+        samples += self._host.guarded("element", lambda: self._parameters(model)) or []
         self._host.sink(rows, step, samples, own=True)
         self._finish(max(time.perf_counter() - self._ended - self._bare, 0.0))
 
@@ -109,8 +110,10 @@ class Examiner:
             self._rounds.schedule.done(self._taken, cost, time.perf_counter())
         self._tell()
 
-    def _elements(self, model: Parameters) -> list[Measurement]:
-        return [updates.elements(model.names, model.tensors)]
+    def _parameters(self, model: Parameters) -> list[Measurement]:
+        seen = [updates.elements(model.names, model.tensors)]
+        alike = twins(model.names, model.tensors)
+        return seen if alike is None else [*seen, alike]
 
     def _tell(self) -> None:
         if facts := self._check_up.facts():

@@ -10,6 +10,7 @@ from tb_lossdiag.rules.model.collapsed_representation import CollapsedRepresenta
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
 from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
+from tb_lossdiag.rules.model.identical_units import IdenticalUnits
 from tb_lossdiag.rules.model.missing_nonlinearity import MissingNonlinearity
 from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
 
@@ -23,4 +24,5 @@ RULES: tuple[Rule, ...] = (
     CollapsedRepresentation(),
     MissingNonlinearity(),
     AdversaryCollapse(),
+    IdenticalUnits(),
 )

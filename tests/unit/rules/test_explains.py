@@ -41,6 +41,7 @@ def _finding(code: str) -> Finding:
         ("LD205", ("LD106",)),  # the first loss stays where nothing moves
         ("LD705", ("LD106",)),
         ("LD701", ("LD205",)),
+        ("LD722", ("LD601", "LD701", "LD705", "LD104")),  # a layer as wide as one unit
         ("LD801", ("LD104",)),
         ("LD802", ("LD104", "LD605")),
     ],

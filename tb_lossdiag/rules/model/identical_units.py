@@ -1,0 +1,136 @@
+"""LD722 identical-units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.modules import last_span, needs_check_ups, there
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.quantities import Quantity, Role
+from tb_lossdiag.records import Table
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "In {weights} {percent}% of the rows are copies of another row, in {checks} check-ups up to the end: the units of a layer compute the same, and so stay the same."
+)
+_MORE = Text("{names} and {count} more")
+_ADVICE = Text("""Units that begin alike get the same gradient and never part: the layer is as wide as one unit. Begin with random weights, which is what
+PyTorch's layers do by themselves:
+
+```python
+for module in model.modules():
+    if isinstance(module, torch.nn.Linear):
+        torch.nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+        torch.nn.init.zeros_(module.bias)
+```
+
+Biases may be a constant, weights may not: look for `constant_`, `ones_`, `fill_` or `torch.ones` where parameters are made, and for one
+row that was copied into all.""")
+
+
+@dataclass(frozen=True)
+class IdenticalUnits:
+    """The units of a layer are copies of each other.
+
+    Why it matters: they get the same gradient and stay copies, whatever the training does: a layer of a thousand units computes one number.
+
+    How it decides: in a trained weight matrix at least `min_share` of the rows (one per unit; 32 of them are compared) have another row
+    from which no element differs by more than a thousandth of the root mean square, in every check-up, and in at least `min_checks`.
+    Unit: share of rows.
+
+    What to try first: random initial weights.
+
+    Guards against: matrices that begin at 0 and part with their first steps; embeddings, whose rows wait for their token; frozen matrices;
+    matrices with one element a row.
+
+    References: Goodfellow et al. 2016, Deep Learning, 8.4 (initial parameters must break the symmetry between units); Glorot and Bengio
+    2010; He et al. 2015 (arXiv 1502.01852).
+    """
+
+    code: ClassVar[str] = "LD722"
+    name: ClassVar[str] = "identical-units"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Units are copies of each other")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.TWIN_SHARE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_ROLE,)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD109",
+        "LD201",
+        "LD205",
+        "LD601",
+        "LD602",
+        "LD701",
+        "LD702",
+        "LD705",
+        "LD707",
+    )
+
+    #: share of the rows, 1; a few pairs are pruning or chance, a constant gives all
+    min_share: float = 0.9
+    #: check-ups, from the first to the newest; the first three are consecutive steps
+    min_checks: int = 5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for all such matrices."""
+        table = run[q.TWIN_SHARE]
+        needs_check_ups(table, self.min_checks)
+        rows_of_tokens = _embeddings(run)
+        found = [
+            name
+            for name in table.columns
+            if name not in rows_of_tokens and self._alike(table, name)
+        ]
+        if found:
+            yield self._finding(table, found)
+
+    def _alike(self, table: Table, name: str) -> bool:
+        values = table.column(name).astype(np.float64)
+        span = last_span(values, values >= self.min_share, self.min_checks)
+        return span is not None and span.size == there(values).sum()
+
+    def _finding(self, table: Table, names: list[str]) -> Finding:
+        seen = {name: np.flatnonzero(there(table.column(name))) for name in names}
+        first = max(names, key=lambda name: len(seen[name]))
+        rows = seen[first]
+        share = float(np.median(table.column(first)[rows]))
+        message = _MESSAGE.format(
+            weights=_named(names), percent=f"{100 * share:.0f}", checks=str(len(rows))
+        )
+        evidence = tuple(
+            Evidence(
+                q.TWIN_SHARE.name,
+                name,
+                int(table.steps[seen[name][0]]),
+                int(table.steps[seen[name][-1]]),
+                float(np.median(table.column(name)[seen[name]])),
+                self.min_share,
+            )
+            for name in names[:_NAMED]
+        )
+        numbers = {"share": share, "matrices": float(len(names))}
+        return Finding(self.code, self.severity, first, evidence, message, _ADVICE, numbers)
+
+
+_NAMED = 3
+
+
+def _named(names: list[str]) -> Text:
+    some = ", ".join(f"`{name}`" for name in names[:_NAMED])
+    if len(names) <= _NAMED:
+        return Text("{names}").format(names=some)
+    return _MORE.format(names=some, count=str(len(names) - _NAMED))
+
+
+def _embeddings(run: Run) -> set[str]:
+    if q.PARAMETER_ROLE not in run:
+        return set()
+    table = run[q.PARAMETER_ROLE]
+    return {
+        name for name in table.columns if len(table) and table.column(name)[-1] == Role.EMBEDDING
+    }

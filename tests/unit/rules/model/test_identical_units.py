@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.rule_asserts import findings, findings_if_any, the_finding
+from made.changes import without
+from made.check_ups import check_steps, with_tables
+from made.healthy import healthy_run
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS, PARAMETER_ROLE, TWIN_SHARE, Role
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.model.identical_units import IdenticalUnits
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = IdenticalUnits()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+NAMES = ("0.weight", "2.weight", "4.weight")
+
+
+def alike(*shares: npt.ArrayLike, role: Role = Role.WEIGHT, checks: int | None = None) -> Run:
+    """The run whose first matrices have these shares of twins, the others none."""
+    values = np.zeros((len(AT), len(NAMES)))
+    for place, share in enumerate(shares):
+        values[:, place] = share
+    roles = table(PARAMETER_ROLE, AT[:1], np.full((1, len(NAMES)), role), NAMES)
+    return with_tables(RUN, [table(TWIN_SHARE, AT[:checks], values[:checks], NAMES), roles])
+
+
+SICK = alike(1.0, 1.0)
+
+
+def test_names_the_layers_whose_units_are_copies() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.WARNING
+    assert finding.subject == "0.weight"
+    assert "`0.weight`, `2.weight`" in finding.message.en
+    assert (finding.first_step, finding.last_step) == (AT[0], AT[-1])
+
+
+def test_both_sides_of_the_bound() -> None:
+    assert findings(RULE, alike(0.91))
+    assert not findings(RULE, alike(0.89))
+
+
+def test_rows_that_part_are_none() -> None:
+    """What begins at 0 has equal rows after one sign-like step, and parts with the next."""
+    early = np.where(np.arange(len(AT)) < 2, 1.0, 0.0)
+    assert not findings(RULE, alike(early))
+    assert not findings(RULE, alike(1 - early))
+
+
+def test_tokens_that_were_not_seen_are_no_units() -> None:
+    assert not findings(RULE, alike(1.0, role=Role.EMBEDDING))
+
+
+def test_many_layers_are_counted() -> None:
+    names = tuple(f"{index}.weight" for index in range(5))
+    run = with_tables(RUN, [table(TWIN_SHARE, AT, np.ones((len(AT), 5)), names)])
+    assert "`2.weight` and 2 more" in the_finding(RULE, run).message.en
+
+
+def test_not_evaluated_on_few_check_ups() -> None:
+    assert outcome(RULE, alike(1.0, checks=4)).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, alike(1.0, checks=5))
+    assert outcome(RULE, without(SICK, TWIN_SHARE)).missing == (TWIN_SHARE.name,)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
