@@ -59,9 +59,9 @@ class Guard:
         with np.errstate(all="ignore"):  # infinity is data here
             return self.quick(collector, work)
 
-    def quick(self, collector: str, work: Callable[[], T]) -> T | None:
+    def quick(self, collector: str, work: Callable[..., T], *given: Any) -> T | None:
         """The same for work of every step, which does no sums of its own."""
-        return self._unless_resting(collector, _hidden, work)
+        return self._unless_resting(collector, _hidden, work, *given)
 
     def openly(self, collector: str, work: Callable[[], T]) -> T | None:
         """The same for work that calls the user's own functions, which their modes may see."""

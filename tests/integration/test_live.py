@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from helpers.tiny_trainings import read
 from tb_lossdiag import LiveFinding, SummaryWriter, TrainingStopped
 from tb_lossdiag.cli import main
-from tb_lossdiag.collect.watch.watch import Watch
+from tb_lossdiag.collect.watch.step_gradients import StepGradients
 
 NAN = float("nan")
 
@@ -103,7 +103,7 @@ def test_a_nan_ends_a_window_that_has_grown(tmp_path: Path) -> None:
 def test_a_nan_that_a_device_keeps_to_itself_is_said_when_its_steps_are_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Watch, "_at_hand", lambda *_: False)  # as on a GPU
+    monkeypatch.setattr(StepGradients, "_at_hand", lambda *_: False)  # as on a GPU
     with SummaryWriter(tmp_path) as writer:
         training = Training(writer)
         writer._recorder.cadence.window = 1000

@@ -14,7 +14,7 @@ from helpers.rule_asserts import findings_if_any
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.collect.state import small_norms
-from tb_lossdiag.collect.watch.watch import Watch
+from tb_lossdiag.collect.watch.step_gradients import StepGradients
 from tb_lossdiag.quantities import GRADIENT_NORM
 from tb_lossdiag.rules.gradients.zero_gradient import ZeroGradient
 from tb_lossdiag.run import Run
@@ -158,7 +158,7 @@ def test_a_zero_is_looked_at_again_now_and_then(
 
 def test_values_that_wait_on_their_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are known when they have come over, many steps at once; from then on what came out small is measured scaled."""
-    monkeypatch.setattr(Watch, "_at_hand", lambda *_: False)
+    monkeypatch.setattr(StepGradients, "_at_hand", lambda *_: False)
     run = watched(tmp_path, 300)
     assert same(norms(run))
     assert (run[GRADIENT_NORM].column("zero") == 0).all()

@@ -3,13 +3,19 @@
 In reading order:
 
 - `watch`: `writer.watch`: observes every step of an optimizer through its public hooks
+- `steps`: what is observed of every step of a watched optimizer, and in which order: once before it, once after it
 - `host`: what a watch shares with the writer's other parts, and where it hands over what it saw
+- `watched_parameters`: the parameters of a watched model, as they are now: layers may be added, taken away or replaced while it trains
+- `step_gradients`: the gradients of an optimizer's steps: their norms, from before the step to the row that waits for its record
+- `step_times`: how long a watched step takes, and which part of it recording takes
+- `step_updates`: how far some steps move a watched model's parameters
 - `examiner`: decides when a watched model gets a check-up, and hands on what it finds
 - `check_up_schedule`: when the costlier things are looked at: often at first, then ever more seldom
 - `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them
 - `updates`: what a step changes: the parameters before and after it
 - `twins`: which weight matrices have rows that are copies of each other
 - `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
+- `optimizer_facts`: what holds for a watched optimizer and varies seldom: its scheduler, whose parameters it holds, what it uses again and began with
 - `gradient_reuse`: how often an optimizer's step uses the very gradients that a step before has used
 - `replacements`: optimizers that take the place of others: how often a model gets a new one, and whether it begins with nothing
 - `step_counter`: which step an optimizer step is, by the numbers the user gives, in whatever order the two come

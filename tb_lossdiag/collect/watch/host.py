@@ -13,6 +13,7 @@ from tb_lossdiag.collect.buffers.outlet import Outlet
 from tb_lossdiag.collect.buffers.queue import Observation
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
+from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import Parameters
@@ -47,6 +48,10 @@ class Host:
     def silent(self) -> bool:
         """Whether another rank writes, or the process that this one was forked from."""
         return self.outlet.silent
+
+    def absent(self, rows: NormBuffer) -> bool:
+        """Whether nothing of a watched model is needed of this rank: another one writes, and no sums are taken over all."""
+        return self.silent and not isinstance(rows, ShardedNormBuffer)
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""

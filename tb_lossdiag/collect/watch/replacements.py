@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.models import inner
+from tb_lossdiag.collect.state.tracing import untraced
+from tb_lossdiag.process.warn import warn
 from tb_lossdiag.quantities import REPLACED_OPTIMIZERS
 from tb_lossdiag.records import Record
+
+_TURNS = (
+    "two optimizers of one model take turns, and only the newer one is watched as {name!r}; "
+    "give each a name: writer.watch(model, optimizer, name=...)"
+)
 
 
 class Replacements:
@@ -52,3 +61,17 @@ class Beginning:
             return []
         count = np.array([self._before], np.float32)
         return [Record(REPLACED_OPTIMIZERS, (self._name,), count)]
+
+
+def warn_of_turns(
+    optimizer: Any, name: str, guarded: Guard, say: Callable[[dict[str, str]], None]
+) -> None:
+    """Should an optimizer step once another one took its place, say so once: as a warning, and as a fact."""
+
+    def stepped(*_: object) -> None:
+        hook.remove()
+        words = _TURNS.format(name=name)
+        warn(f"Loss Doctor: {words}", 4)
+        say({f"unwatched optimizer {name}".rstrip(): words})
+
+    hook = optimizer.register_step_post_hook(untraced(guarded.hook("optimizer", stepped)))

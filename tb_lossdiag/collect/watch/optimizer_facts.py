@@ -1,0 +1,57 @@
+"""What holds for a watched optimizer and varies seldom: its scheduler, whose parameters it holds, what it uses again and began with."""
+
+from __future__ import annotations
+
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.check_up import Subject
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.optimizers import foreign
+from tb_lossdiag.collect.state.schedulers import SchedulerSearch
+from tb_lossdiag.collect.watch.gradient_reuse import GradientReuse
+from tb_lossdiag.collect.watch.host import Host
+from tb_lossdiag.collect.watch.replacements import Beginning
+from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
+from tb_lossdiag.records import Record
+
+
+class OptimizerFacts:
+    """Looks at an optimizer now and then, and says what is new.
+
+    Args:
+        rows: where its steps wait.
+        subject: the optimizer with its model.
+        model: the model's parameters.
+        host: what the watch shares with the writer's other parts.
+    """
+
+    def __init__(
+        self, rows: NormBuffer, subject: Subject, model: WatchedParameters, host: Host
+    ) -> None:
+        self._rows, self._model, self._host = rows, model, host
+        self._module, self._optimizer = subject.model, subject.optimizer
+        self._scheduler = SchedulerSearch(subject.optimizer, known=subject.scheduler is not None)
+        self._held: list[Record] = []
+        earlier = host.replacements.another(rows.name, subject.model)
+        self.beginning = Beginning(rows.name, subject.optimizer, earlier)
+        self.reuse = GradientReuse(rows.name, subject.optimizer, host.optimizers)
+
+    def sink(self, step: int) -> None:
+        """A step has been taken: hand over what has changed, of the parameters as well."""
+        self._model.reread()
+        self._host.layers(self._rows, self._model.now, self._module, step)
+        if name := self._scheduler.found(self._optimizer):
+            self._host.say({"scheduler": name})
+        for news in (self._foreign(), self.reuse.news(), self.beginning.news()):
+            if news:
+                self._sink(step, news)
+
+    def _foreign(self) -> list[Record]:
+        """Whose parameters it holds, if that has changed."""
+        held = foreign(self._optimizer, self._model.now, self._rows.name)
+        if [float(r.values[0]) for r in held] == [float(r.values[0]) for r in self._held]:
+            return []
+        self._held = held
+        return held
+
+    def _sink(self, step: int, news: list[Record]) -> None:
+        self._host.sink(self._rows, step, [Measurement([], lambda _: news)], own=True)

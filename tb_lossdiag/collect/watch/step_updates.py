@@ -1,0 +1,77 @@
+"""How far some steps move a watched model's parameters."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
+from tb_lossdiag.collect.state.parameters import norms
+from tb_lossdiag.collect.watch import updates
+from tb_lossdiag.collect.watch.host import Host
+from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
+from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
+
+EVERY = 20
+"""Steps between two looks at what a step changes: each costs about six passes over the parameters."""
+_FIRST = 3
+"""Steps that are looked at whatever their number: the first say most."""
+
+
+class StepUpdates:
+    """Takes a snapshot before a step and hands over what has changed after it.
+
+    Args:
+        rows: where steps wait.
+        model: the watched model's parameters.
+        host: what the watch shares with the writer's other parts.
+    """
+
+    def __init__(self, rows: NormBuffer, model: WatchedParameters, host: Host) -> None:
+        self._rows, self._model, self._host = rows, model, host
+        self._absent = host.absent(rows)
+        self._snapshot: updates.Snapshot | None = None
+
+    def before_step(self, taken: int) -> None:
+        """A step comes after so many."""
+        if taken % EVERY == 0 or taken < _FIRST:
+            self._host.guarded("update", self._take)
+
+    def after_step(self, step: int) -> None:
+        """It has been taken, and has this number."""
+        if self._snapshot is not None:
+            self._host.guarded.door("update", self._sink, step)
+
+    def forget(self) -> None:
+        """No step comes any more."""
+        self._snapshot = None
+
+    def _take(self) -> None:
+        if self._absent or not self._rows.measures:
+            return
+        tensors = updates.kept(self._model.now.tensors)
+        self._snapshot = updates.Snapshot(tensors) if tensors else None
+
+    def _sink(self, step: int) -> None:
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is None:
+            return
+        rows, names, tensors = self._rows, self._model.now.names, self._model.now.tensors
+        if isinstance(rows, ShardedNormBuffer):
+            self._host.guarded("update", lambda: _add(rows, tensors, snapshot.norms()))
+            return
+        samples = self._host.guarded(
+            "update",
+            lambda: [
+                updates.update(names, tensors, snapshot.norms()),
+                updates.weights(names, tensors),
+            ],
+        )
+        self._host.sink(rows, step, samples or [], own=True)
+
+
+def _add(rows: ShardedNormBuffer, tensors: tuple[Tensor, ...], change: Tensor) -> None:
+    """What of them lies on this rank."""
+    where = updates.trainable(tensors)
+    rows.also(UPDATE_NORM, where, change)
+    rows.also(PARAMETER_NORM, where, norms(updates.kept(tensors)))

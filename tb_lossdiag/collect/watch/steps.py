@@ -1,0 +1,170 @@
+"""What is observed of every step of a watched optimizer, and in which order: once before it, once after it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.check_up import Subject
+from tb_lossdiag.collect.ranks.divergence import RankDivergence
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.parameters import Parameters
+from tb_lossdiag.collect.state.scaler import ScaleWatch
+from tb_lossdiag.collect.unseen import real
+from tb_lossdiag.collect.watch import step_updates
+from tb_lossdiag.collect.watch.examiner import Examiner
+from tb_lossdiag.collect.watch.host import Host, Options
+from tb_lossdiag.collect.watch.optimizer_facts import OptimizerFacts
+from tb_lossdiag.collect.watch.reloads import Reloads
+from tb_lossdiag.collect.watch.step_counter import StepCounter
+from tb_lossdiag.collect.watch.step_gradients import StepGradients
+from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
+from tb_lossdiag.process.forks import Origin
+
+
+class WatchedSteps:
+    """Looks at each step in turn and hands over what was seen.
+
+    Args:
+        rows: where the steps wait.
+        subject: the model, its optimizer, scaler and scheduler.
+        found: the model's parameters.
+        host: what the watch shares with the writer's other parts.
+        options: what is observed.
+        first: the first step, unless that is named.
+        spread: compares data-parallel ranks, if there are several.
+
+    Attributes:
+        taken: so many steps.
+        counter: numbers them.
+        reloads: checkpoints loaded between them.
+        parameters: of the model.
+        gradients: of the coming step.
+        scale: its loss scale, None without a GradScaler.
+        examiner: its check-ups, None without.
+        origin: the process that they happen in.
+    """
+
+    def __init__(
+        self,
+        rows: NormBuffer,
+        subject: Subject,
+        found: Parameters,
+        host: Host,
+        options: Options,
+        first: int,
+        spread: RankDivergence | None,
+    ) -> None:
+        self._rows, self._host, self._every = rows, host, options.every
+        self.taken = self._owed = 0
+        self.origin = Origin()
+        self.counter, self.reloads = StepCounter(first), Reloads(subject.optimizer)
+        self.scale = None if subject.scaler is None else ScaleWatch(subject.scaler)
+        self.parameters = held = WatchedParameters(subject.model, found, rows, host)
+        self.gradients = StepGradients(
+            rows, subject, held, host, options.every, self.counter, spread
+        )
+        self._updates = step_updates.StepUpdates(rows, held, host)
+        self._facts = OptimizerFacts(rows, subject, held, host)
+        self.examiner = None
+        if options.check_up and not host.silent:
+            self.examiner = Examiner(subject, host, activations=options.activations)
+
+    def end(self) -> None:
+        """No step comes any more."""
+        self._updates.forget()
+        if self.examiner is not None:
+            self.examiner.abandon()
+
+    def before(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        """The optimizer begins its step, with these arguments."""
+        if self.origin.left() or not real():
+            return
+        start = time.perf_counter()
+        closure = _closure(optimizer, arguments, named)
+        self._facts.beginning.step_begins(self.taken)
+        self.gradients.begin()
+        self.reloads.before_step()
+        if not closure:
+            self._host.guarded.quick("gradient", self.gradients.measure, self.taken)
+            if self._facts.reuse.due(self.taken):
+                self._host.guarded.quick("gradient", self._facts.reuse.look)
+        if self.examiner is not None:
+            self.examiner.before_step(closure=closure)
+        self._updates.before_step(self.taken)
+        self.gradients.times.spent(start)
+
+    def after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
+        """It has ended its step; what is to be raised to stop the training."""
+        self._owed += 1  # until it has been counted, so that one failure shifts no later number
+        if self.origin.left():
+            return None
+        if not real():
+            self._owed -= 1
+            return None
+        start = time.perf_counter()
+        guarded = self._host.guarded
+        if _closure(optimizer, arguments, named):
+            guarded.quick("gradient", self.gradients.measure, self.taken)
+        observed = self.taken % self._every == 0
+        self.reloads.after_step()
+        guarded.door("step", self._finish_step, start)
+        guarded.step()
+        if observed:
+            guarded.quick("ranks", self._rows.step_ended)
+        if (stop := self._judge()) is None:  # else nothing of ours may be installed
+            self.begin_check_up()
+        return stop
+
+    def _finish_step(self, start: float) -> None:
+        """Hand over what was seen of the step; a part that fails costs none of the others."""
+        door = self._host.guarded.door
+        if self._owed > 1:
+            self.counter.missed(self._owed - 1)
+        step = self.counter.take()
+        self._owed = 0
+        self._rows.provisional = self.counter.provisional
+        if self.taken % step_updates.EVERY == 0:
+            door("layers", self._facts.sink, step)
+        alarm = door("gradient", self.gradients.put, step, self.taken, start)
+        self._updates.after_step(step)
+        if self.examiner is not None:
+            self.examiner.after_step(self._rows, step, self.parameters.now)
+        if self.scale is not None:
+            door("scaler", self._sink_scale, step)
+        door("clipping", self._sink_clips, step)
+        self.taken += 1
+        self.gradients.done()
+        self._host.stepped(self._rows, now=bool(alarm))
+        self.gradients.times.spent(start)
+
+    def _sink_scale(self, step: int) -> None:
+        assert self.scale is not None  # noqa: S101  (asked before)
+        records = self.scale.records()
+        self._host.sink(self._rows, step, [Measurement([], lambda _: records)], own=False)
+
+    def _sink_clips(self, step: int) -> None:
+        if (clips := self._host.clips.take()) is not None:
+            sample = self._rows.clipped(clips)
+            self._host.sink(self._rows, step, [sample] if sample else [], own=False)
+        self._host.clips.used(self.parameters.now.tensors)
+
+    def _judge(self) -> Exception | None:
+        start = time.perf_counter()
+        stop = self._host.judge()
+        self.gradients.times.spent(start)
+        return stop
+
+    def begin_check_up(self) -> None:
+        """A step may come: look at it from inside if that is due."""
+        start = time.perf_counter()
+        if self.examiner is not None:
+            self.examiner.begin(self.taken)
+        self.gradients.times.spent(start)
+
+
+def _closure(optimizer: Any, arguments: Any, named: Any) -> bool:
+    """Whether the step evaluates the model itself, so that its gradients come while it runs."""
+    given = [a for a in (*arguments, *named.values()) if a is not optimizer]
+    return any(callable(argument) for argument in given)

@@ -1,0 +1,58 @@
+"""The parameters of a watched model, as they are now: layers may be added, taken away or replaced while it trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.state.parameters import Parameters, Places, parameters
+from tb_lossdiag.collect.watch.host import Host
+
+
+class WatchedParameters:
+    """Follows a model's parameters; where they change, what waits is handed on and the rows get other columns.
+
+    Args:
+        model: the model.
+        found: its parameters.
+        rows: where their norms wait.
+        host: what the watch shares with the writer's other parts.
+
+    Attributes:
+        now: as they were when they were last looked for.
+    """
+
+    def __init__(self, model: nn.Module, found: Parameters, rows: NormBuffer, host: Host) -> None:
+        self._model, self._rows, self._host = model, rows, host
+        self._places = Places(model)
+        self._held = 0
+        self.now = found
+
+    def current(self) -> Parameters:
+        """As they are now."""
+        if self._places.changed():
+            self._host.guarded.door("gradient", self.reread)
+        return self.now
+
+    def follow(self, optimizer: Any) -> None:
+        """Look for them anew if the model or its optimizer shows that they changed."""
+        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        if count != self._held or self._places.changed():
+            self._held = count
+            self.reread()
+
+    def reread(self) -> None:
+        """Look for parameters that came, went or were replaced."""
+        found = parameters(self._model, self._rows.name)
+        known = self.now.tensors
+        same = len(found.tensors) == len(known) and all(
+            a is b for a, b in zip(found.tensors, known, strict=True)
+        )
+        if not same or self._places.changed():
+            self._places = Places(self._model)
+        if not same:
+            self._host.stepped(self._rows, now=True)
+            self._rows.reset(found.names)
+            self.now = found
