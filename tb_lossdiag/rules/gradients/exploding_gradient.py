@@ -127,10 +127,8 @@ class ExplodingGradient:
         norm = run.cached(table_norm, table)[rows]
         infinite = np.isinf(norm)
         norm[infinite] = global_norm(_finite(table.values[rows[infinite]]))
-        low, high = (
-            float(median(norm[: self.min_records])),
-            float(np.nanmax(norm[-self.min_records :])),
-        )
+        low, last = float(median(norm[: self.min_records])), norm[-self.min_records :]
+        high = float(np.max(last[~np.isnan(last)], initial=0.0))
         recent = float(median(norm[-20:-3])) if len(norm) > 2 * self.min_steep else low
         if high < self.min_growth * max(low, recent) or low <= 0:
             return
