@@ -17,6 +17,7 @@ In reading order:
 - `modules`: the model's modules as the check-ups saw them: what each is, what feeds it, and how its facts run over time
 - `non_finite`: where NaN and infinity came from: the first step at which each kind of value was broken
 - `parameters`: parameters by name and size: which are weights, which belong together; and what the optimizer does with them
+- `passes`: the backward passes of a step, as the check-ups saw them
 - `progress`: how far a run has come, for rules that ask whether a defect does harm
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
 - `sparse`: quantities that are recorded at some steps only, beside others that are recorded at all

@@ -106,6 +106,12 @@ CALL_TOP_EXPECTED = _of("top_expected", "1")
 """That share if residuals were normally distributed with the same number of elements: what to compare it with."""
 CALL_WEIGHTED = _of("weighted", "0 or 1")
 """1 where class weights or pos_weight were given."""
+CALL_PASSES = _of("passes", "backward passes")
+"""Backward passes of the step in which the same question was asked of other samples: the call of the same line, reached by the same
+way, of the same shape, with targets of its own."""
+CALL_ARRIVED = _of("arrived", "1")
+"""The gradient that arrived at the call's value, the least of those passes: 1 where it was backpropagated as it was. Of many values what
+their mean counts for. A loss scale is in it."""
 
 LABEL_COUNT = Quantity("label_count", "label", Axis.LABEL, "samples", hints.CALL)
 """Targets of each class in the batch of a check-up, of the first class loss of the step; classes 0 to 99."""

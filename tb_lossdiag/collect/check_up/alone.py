@@ -76,6 +76,8 @@ class LossCalls:
         """It has returned."""
         if call.kind is Kind.LOSS:
             self._calls.after(call)
+        elif call.kind is Kind.BACKWARD:
+            self._calls.passed()
         elif call.name in PLAIN:
             self._calls.plain(call)
 

@@ -211,7 +211,7 @@ class CheckUp:
                 now.calls.backward(_roots(call))
             nodes = reached(_roots(call), now.calls.wanted() | now.forwards.wanted())
             now.calls.confirm(nodes)
-            now.forwards.confirm(nodes)
+            now.forwards.confirm(nodes.keys())
         now.gradients.before(call)
 
     def after(self, call: FunctionCall) -> None:
@@ -228,6 +228,8 @@ class CheckUp:
             now.forwards.function(call, now.fed_by)
             self._noted(now, call)
         else:
+            if call.kind is Kind.BACKWARD:
+                now.calls.passed()
             now.gradients.after(call)
 
     def _noted(self, now: CheckUpState, call: FunctionCall) -> None:

@@ -24,6 +24,7 @@ from tb_lossdiag.quantities import (
     FIRST_BACKWARD_NORM,
     LATE_CLIPS,
     LATE_FACTOR,
+    PASSES_ALIKE,
     STEP_NORM,
     STEP_RATIO_SPREAD,
     UNSCALE_FACTOR,
@@ -38,10 +39,20 @@ class Norms:
     Attributes:
         each: by id of the parameter, float[] on device.
         total: float[]: the global norm; 0 without gradients.
+        stacked: float[P]: `each`, in its order; None without gradients.
     """
 
     each: dict[int, Tensor]
     total: Value
+    stacked: Tensor | None = None
+
+    def moved_since(self, before: Norms) -> Tensor | None:
+        """bool[P]: which of them are others than before; None where there were none of the same parameters."""
+        if self.stacked is None:
+            return None
+        if before.stacked is None:
+            return self.stacked != 0
+        return self.stacked != before.stacked if self.each.keys() == before.each.keys() else None
 
 
 def gradient_norms(parameters: Sequence[Tensor]) -> Norms:
@@ -50,7 +61,7 @@ def gradient_norms(parameters: Sequence[Tensor]) -> Norms:
     if not held:
         return Norms({}, 0.0)
     each = norms([p.grad for p in held if p.grad is not None])
-    return Norms(dict(zip(map(id, held), each.unbind(), strict=True)), each.norm())
+    return Norms(dict(zip(map(id, held), each.unbind(), strict=True)), each.norm(), each)
 
 
 class ClipCounter:
@@ -86,7 +97,9 @@ class Gradients:
         self._unscaled: Value | None = None
         # Whether there was an `unscale_` since the last backward pass.
         self._clean = False
-        self._carried: Value | None = None
+        self._before: Norms | None = None
+        self._moved: Tensor | None = None
+        self._alike: Value = 1.0
         self._first: Value | None = None
         self._last: Norms | None = None
         self._reset = False
@@ -121,19 +134,30 @@ class Gradients:
     def _before_backward(self) -> None:
         if self.backwards:
             return
-        self._carried = gradient_norms(self._subject.held()).total
+        self._before = gradient_norms(self._subject.held())
         self._reset = self._used.reset or self._used.replaced()
         self._used.forget()
 
     def _after_backward(self) -> None:
         held = self._subject.held()
+        before = self._last or self._before
         self._last = gradient_norms(held)
+        self._compare(None if before is None else self._last.moved_since(before))
         self._first = self._last.total if self._first is None else self._first
         self._addresses = {
             address(p.grad): p for p in held if p.grad is not None and address(p.grad)
         }
         self._clean = False
         self.backwards += 1
+
+    def _compare(self, moved: Tensor | None) -> None:
+        """Whether this pass changed the same gradients as the first one of the step."""
+        if not self.backwards:
+            self._moved = moved
+        elif moved is None or self._moved is None or moved.shape != self._moved.shape:
+            self._alike = 0.0
+        else:
+            self._alike = self._alike * (moved == self._moved).all().float()
 
     def _ours(self, tensors: Sequence[object]) -> list[int]:
         """Ids of the parameters whose gradients share memory with these tensors."""
@@ -159,8 +183,9 @@ class Gradients:
             **late,
             **step,
             BACKWARDS: float(self.backwards),
+            PASSES_ALIKE: self._alike,
             ZERO_GRADS: self._zero_grads(),
-            CARRIED_NORM: _known(self._carried),
+            CARRIED_NORM: math.nan if self._before is None else self._before.total,
             FIRST_BACKWARD_NORM: _known(self._first),
             BACKWARD_NORM: self._last.total,
             STEP_RATIO_SPREAD: math.nan if at_step is None else _spread(self._last, at_step),
@@ -174,9 +199,10 @@ class Gradients:
     def _zero_grads(self) -> Value:
         if not self._used.existed:
             return math.nan
-        if self._reset or not isinstance(self._carried, Tensor):
+        carried = None if self._before is None else self._before.total
+        if self._reset or not isinstance(carried, Tensor):
             return 1.0
-        return (self._carried == 0).float()
+        return (carried == 0).float()
 
     def _scaled(self) -> bool:
         """Whether a loss scale was on the gradients until an `unscale_`, or until the step where the optimizer unscales itself."""

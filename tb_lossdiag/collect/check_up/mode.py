@@ -241,3 +241,12 @@ def call_site() -> tuple[str, int]:
     while frame.f_back is not None and f"{frame.f_globals.get('__name__', '')}.".startswith(_OURS):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def call_path() -> int:
+    """A number of the way to what is calling: the lines of all frames."""
+    frame, lines = sys._getframe(1), []  # noqa: SLF001
+    while frame.f_back is not None:
+        lines.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return hash(tuple(lines))

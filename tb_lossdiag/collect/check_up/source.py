@@ -162,21 +162,22 @@ def found(roots: list[Tensor], number: int | None) -> Any:
     return None
 
 
-def reached(roots: list[Tensor], wanted: set[int]) -> set[int]:
-    """Which of the nodes with these sequence numbers take part in the backward pass of these tensors.
+def reached(roots: list[Tensor], wanted: set[int]) -> dict[int, Any]:
+    """The nodes with these sequence numbers that take part in the backward pass of these tensors.
 
     Numbers grow in the order of creation, so the walk leaves out what is older than all that is wanted.
     """
     oldest = min(wanted, default=0)
-    found: set[int] = set()
+    found: dict[int, Any] = {}
     seen: set[Any] = set()
     front: list[Any] = [root.grad_fn for root in roots if root.grad_fn is not None]
-    while front and found != wanted:
+    while front and found.keys() != wanted:
         node = front.pop()
         key = int(node._sequence_nr())  # noqa: SLF001
         if node in seen or key < oldest:
             continue
         seen.add(node)
-        found |= {key} & wanted
+        if key in wanted:
+            found[key] = node
         front.extend(operand for operand, _ in node.next_functions if operand is not None)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
 from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
 from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
 from tb_lossdiag.rules.loss_terms.term_collapse import TermCollapse
@@ -19,4 +20,5 @@ RULES: tuple[Rule, ...] = (
     TermConflict(),
     TermConstant(),
     RegulariserOverwhelms(),
+    AccumulationNotDivided(),
 )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.alignment import alignment_facts
+from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.tape import Tape
-from tb_lossdiag.collect.check_up.mode import FunctionCall, call_site
+from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -40,6 +42,7 @@ class MeasuredCall:
         made_by: the operation that made its input.
         node: sequence number of the graph node of its value; None without one.
         site: file and line of the call.
+        sight: what tells it from other calls of that line.
     """
 
     name: str
@@ -48,15 +51,17 @@ class MeasuredCall:
     made_by: str = ""
     node: int | None = None
     site: tuple[str, int] = _BY_HAND
+    sight: Sight | None = None
 
 
 def measured(
-    call: LossCall, site: tuple[str, int] = _BY_HAND, given: Sequence[Tensor] = ()
+    call: LossCall, sight: Sight | None = None, given: Sequence[Tensor] = ()
 ) -> MeasuredCall:
     """Take all facts of a call."""
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given)}
-    return MeasuredCall(call.name, facts, labels, source(call.made)[1], call.node, site)
+    site = _BY_HAND if sight is None else sight.site
+    return MeasuredCall(call.name, facts, labels, source(call.made)[1], call.node, site, sight)
 
 
 def record_loss_inputs(
@@ -86,6 +91,8 @@ class Calls:
         self._pending: list[MeasuredCall] = []
         self._confirmed: list[MeasuredCall] = []
         self._sites: set[tuple[str, int]] = set()
+        self._again: list[Sight] = []
+        self._arrivals = Arrivals()
         self._tape = Tape()
 
     def plain(self, call: FunctionCall) -> None:
@@ -97,21 +104,23 @@ class Calls:
         # What the user has given by hand says it already.
         if all(call.site != _BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
-                if site not in self._sites:
-                    self.add(measured(call, site))
+                self._sort(call, Sight.of(call, site))
         self._tape.clear()
 
     def after(self, call: FunctionCall, given: Sequence[Tensor] = ()) -> None:
         """A loss function has returned; a value without gradient is no training's. `given`: the sequences its model was given."""
         if not isinstance(call.result, Tensor) or not call.result.requires_grad:
             return
-        site = call_site()
-        # The same line in a later backward pass of the step is the next micro-batch.
-        if site in self._sites:
-            return
         seen = loss_call(call.name, call.function, call.args, call.kwargs, call.result)
         if seen is not None:
-            self.add(measured(seen, site, given))
+            self._sort(seen, Sight.of(seen, call_site(), call_path()), given)
+
+    def _sort(self, call: LossCall, sight: Sight | None, given: Sequence[Tensor] = ()) -> None:
+        """The same line in a later backward pass of the step is the next micro-batch; else take the call's facts."""
+        if sight is not None and sight.site in self._sites:
+            self._again = [*self._again, sight][-_MOST:]
+        elif sight is not None:
+            self.add(measured(call, sight, given))
 
     def add(self, call: MeasuredCall) -> None:
         """Keep a call; of too many, the newest."""
@@ -119,14 +128,23 @@ class Calls:
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether pending calls take part in a backward pass."""
-        return {call.node for call in self._pending if call.node is not None}
+        nodes = {call.node for call in self._pending} | {sight.node for sight in self._again}
+        return {node for node in nodes if node is not None}
 
-    def confirm(self, reached: set[int]) -> None:
-        """A backward pass ran over these nodes. A call without a node is taken on trust."""
+    def confirm(self, reached: Mapping[int, Any]) -> None:
+        """A backward pass begins that runs over these nodes. A call without a node is taken on trust."""
         known = [call for call in self._pending if call.node is None or call.node in reached]
         self._confirmed = [*self._confirmed, *known][:_MOST]
         self._sites |= {call.site for call in known if call.node is not None}
-        self._pending = []
+        sights = [call.sight for call in known if call.sight is not None]
+        for sight in (*sights, *self._again):
+            if sight.node in reached:
+                self._arrivals.expect(sight, reached[sight.node])
+        self._pending, self._again = [], []
+
+    def passed(self) -> None:
+        """The backward pass has run."""
+        self._arrivals.ended()
 
     def settle(self) -> None:
         """No backward pass could be seen: whatever had a gradient counts."""
@@ -135,7 +153,8 @@ class Calls:
 
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
-        self._confirmed, self._sites = [], set()
+        self._confirmed, self._sites, self._again = [], set(), []
+        self._arrivals = Arrivals()
         self._tape.clear()
 
     def samples(self) -> list[Measurement]:
@@ -145,7 +164,8 @@ class Calls:
         columns: dict[str, Facts] = {}
         for call in self._confirmed:
             again = sum(name.partition(" ")[0] == call.name for name in columns)
-            columns[f"{call.name} {again + 1}" if again else call.name] = call.facts
+            facts = call.facts | self._arrivals.facts(call.site)
+            columns[f"{call.name} {again + 1}" if again else call.name] = facts
         labels = next((call.labels for call in self._confirmed if call.labels is not None), None)
         return (
             [to_sample(columns)] if labels is None else [to_sample(columns), _label_counts(labels)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,9 +191,9 @@ class Forwards:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""
         return set() if self._pending is None else self._pending.made
 
-    def confirm(self, reached: set[int]) -> None:
+    def confirm(self, reached: Collection[int]) -> None:
         """A backward pass ran over these nodes."""
-        if self._pending is not None and (self._pending.made & reached):
+        if self._pending is not None and not self._pending.made.isdisjoint(reached):
             self.confirmed, self.enough, self._pending, self._stack = self._pending, True, None, []
 
     def settle(self) -> None:

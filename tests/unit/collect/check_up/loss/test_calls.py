@@ -442,7 +442,7 @@ def test_a_custom_loss() -> None:
     calls = Calls()
     calls.add(record_loss_inputs(predicted, target, value))
     calls.add(record_loss_inputs(predicted, target, kind="mse_loss"))
-    calls.confirm(set())
+    calls.confirm({})
     calls.settle()
     seen = read(calls.samples())
     # The first has a value with a graph that no backward pass ran over.

@@ -1,0 +1,143 @@
+"""How often the same line's loss is backpropagated within one step, and how much of it: the gradient that arrives at its value."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.values import Facts, wide
+from tb_lossdiag.collect.unseen import undispatched
+from tb_lossdiag.quantities import CALL_ARRIVED, CALL_PASSES
+
+Site = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """A loss call, as far as it must be known to tell whether another is the next micro-batch's.
+
+    Attributes:
+        site: file and line of the call.
+        path: of all lines that led there, and of the function.
+        node: sequence number of the graph node of its value.
+        value: what the function returned, without graph.
+        target: what it was compared with. It is kept, or its memory might be the next one's.
+        version: of the target's memory.
+        shape: of one sample of its input.
+    """
+
+    site: Site
+    path: int
+    node: int
+    value: Tensor
+    target: Tensor | None
+    version: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, call: LossCall, site: Site, path: int = 0) -> Sight | None:
+        """What is kept of a call; None where nothing could arrive."""
+        if call.value is None or call.node is None:
+            return None
+        value = call.value.detach()
+        value = value.clone() if value.numel() == 1 else value
+        version = 0 if call.target is None else call.target._version  # noqa: SLF001
+        shape, path = tuple(call.input.shape[1:]), hash((call.name, path))
+        target = None if call.target is None else call.target.detach()
+        return cls(site, path, call.node, value, target, version, shape)
+
+    def like(self, other: Sight) -> bool:
+        """Whether it is the same question of other samples: by the same way, of the same shape, with other targets."""
+        return (self.path, self.shape) == (other.path, other.shape) and not self._same(other)
+
+    def _same(self, other: Sight) -> bool:
+        one, two = self.target, other.target
+        if one is None or two is None:
+            return False
+        here = one.data_ptr() == two.data_ptr() and one.shape == two.shape
+        return here and self.version == other.version
+
+
+@dataclass
+class _Line:
+    """The calls of one line.
+
+    Attributes:
+        first: the first one.
+        passes: the backward passes that one like it took part in.
+        arrived: float[] each.
+    """
+
+    first: Sight
+    passes: set[int] = field(default_factory=set)
+    arrived: list[Tensor] = field(default_factory=list)
+
+    def facts(self) -> Facts:
+        """How many passes, and the least that arrived in one."""
+        facts: Facts = {CALL_PASSES: float(len(self.passes))}
+        return facts | {CALL_ARRIVED: torch.stack(self.arrived).min()} if self.arrived else facts
+
+
+class Arrivals:
+    """Listens at the nodes of loss calls while a backward pass runs; nothing stays behind."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Site, _Line] = {}
+        self._handles: list[Any] = []
+        self._pass = 0
+
+    def expect(self, sight: Sight, node: Any) -> None:
+        """A backward pass is about to run over this call's node."""
+        line = self._lines.setdefault(sight.site, _Line(sight))
+        if sight is not line.first and not sight.like(line.first):
+            return
+        line.passes.add(self._pass)
+        if not _compiled():
+            self._handles.append(node.register_prehook(_listener(line, sight.value)))
+
+    def ended(self) -> None:
+        """The pass has run."""
+        self._pass += 1
+        handles, self._handles = self._handles, []
+        for handle in handles:
+            handle.remove()
+
+    def facts(self, site: Site) -> Facts:
+        """What is known of a line."""
+        return self._lines[site].facts() if site in self._lines else {}
+
+
+def _listener(line: _Line, value: Tensor) -> Callable[[Sequence[Tensor | None]], None]:
+    def listen(gradients: Sequence[Tensor | None]) -> None:
+        # Autograd may run it in a thread of its own; whatever happens, the pass goes on.
+        try:
+            with torch._C.DisableTorchFunction(), torch.no_grad(), undispatched():  # noqa: SLF001
+                arrived = _share(gradients[0], value)
+        except Exception:  # noqa: BLE001
+            return
+        if arrived is not None:
+            line.arrived.append(arrived)
+
+    return listen
+
+
+def _share(gradient: Tensor | None, value: Tensor) -> Tensor | None:
+    """float[]: what the mean of a call's value counts for; for one number the gradient itself."""
+    if gradient is None or gradient.shape != value.shape:
+        return None
+    gradient = wide(gradient.detach())
+    if gradient.numel() == 1:
+        return gradient.reshape(()).clone()
+    return (gradient * wide(value)).sum() / wide(value).mean()
+
+
+def _compiled() -> bool:
+    """Whether the pass will be compiled: a hook would become part of what is compiled."""
+    module = sys.modules.get("torch._dynamo.compiled_autograd")
+    return bool(getattr(module, "compiled_autograd_enabled", False))

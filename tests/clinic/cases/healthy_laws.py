@@ -1,0 +1,93 @@
+"""Healthy trainings that come close to breaking a law of the training step."""
+
+from __future__ import annotations
+
+import torch
+from clinic.case import case
+from clinic.data import Samples, flat_digits
+from clinic.nets import TwoTasks, mlp
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from torch.optim import SGD, Adam, AdamW
+
+from tb_lossdiag import SummaryWriter
+
+
+def _parts(data: Samples, parts: int, steps: int) -> list[list[tuple[Tensor, Tensor]]]:
+    batches = data.batches(parts * steps, 16)
+    return [[next(batches) for _ in range(parts)] for _ in range(steps)]
+
+
+@case(family="MLP")
+def eight_parts_averaged(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = AdamW(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, parts in enumerate(_parts(training, 8, 200)):
+        loss = torch.zeros(())
+        for x, y in parts:
+            part = cross_entropy(model(x), y) / len(parts)
+            part.backward()
+            loss += part.detach()
+        optimizer.step()
+        optimizer.zero_grad()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="multi-task")
+def each_task_backpropagates_its_own(writer: SummaryWriter) -> None:
+    """Two tasks, one line for both: their sum is meant."""
+    training, _ = flat_digits()
+    model = TwoTasks()
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(300)):
+        digit, ink = model(x)
+        total = 0.0
+        for loss in (cross_entropy(digit, y), mse_loss(ink, x.sum(1, keepdim=True) / 20)):
+            loss.backward(retain_graph=True)
+            total += float(loss.detach())
+        optimizer.step()
+        optimizer.zero_grad()
+        writer.add_diagnostics(loss=total, global_step=step)
+
+
+@case(family="GAN")
+def real_and_made_in_one_loop(writer: SummaryWriter) -> None:
+    """A discriminator asked twice a step by the same line: once of what is real, once of what is made."""
+    judge, make = mlp(2, 32, 1), mlp(4, 32, 2)
+    optimizers = Adam(judge.parameters(), lr=1e-3), Adam(make.parameters(), lr=1e-3)
+    for name, model, optimizer in zip(("d", "g"), (judge, make), optimizers, strict=True):
+        writer.watch(model, optimizer, name=name)
+    for step in range(300):
+        real, made = torch.randn(64, 2) + 2, make(torch.randn(64, 4))
+        optimizers[0].zero_grad()
+        for samples, truth in ((real, 1.0), (made.detach(), 0.0)):
+            truths = torch.full((64, 1), truth)
+            binary_cross_entropy_with_logits(judge(samples), truths).backward()
+        optimizers[0].step()
+        optimizers[1].zero_grad()
+        loss = binary_cross_entropy_with_logits(judge(made), torch.ones(64, 1))
+        loss.backward()
+        optimizers[1].step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="MLP")
+def clean_and_attacked(writer: SummaryWriter) -> None:
+    """Adversarial training: the same labels twice, the second time of attacked images."""
+    training, _ = flat_digits()
+    model: nn.Module = mlp(64, 64, 10)
+    optimizer = SGD(model.parameters(), lr=0.05)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(300)):
+        optimizer.zero_grad()
+        images, loss = x.clone().requires_grad_(), torch.zeros(())
+        for _ in range(2):
+            loss = cross_entropy(model(images), y)
+            loss.backward()
+            assert images.grad is not None
+            images = (x + 0.03 * images.grad.sign()).detach().requires_grad_()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)

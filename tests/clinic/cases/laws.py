@@ -1,0 +1,50 @@
+"""Faults that break a law of the training step: what must agree in any correct training does not."""
+
+from __future__ import annotations
+
+import torch
+from clinic.case import case
+from clinic.data import Samples, flat_digits, friedman
+from clinic.nets import mlp
+from torch import nn
+from torch.nn.functional import cross_entropy, mse_loss
+from torch.optim import SGD, AdamW, Optimizer
+
+from tb_lossdiag import SummaryWriter
+
+
+def _in_parts(
+    writer: SummaryWriter,
+    model: nn.Module,
+    optimizer: Optimizer,
+    data: Samples,
+    parts: int,
+    steps: int = 120,
+) -> None:
+    """Steps of several backward passes, each of the whole loss of its part."""
+    loss_of = mse_loss if data.y.is_floating_point() else cross_entropy
+    writer.watch(model, optimizer)
+    batches = data.batches(parts * steps, 16)
+    for step in range(steps):
+        loss = torch.zeros(())
+        for _ in range(parts):
+            x, y = next(batches)
+            loss = loss_of(model(x), y)
+            loss.backward()
+        writer.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD408", family="MLP", source="karpathy/nanoGPT#206")
+def eight_parts_added_up(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    _in_parts(writer, model, AdamW(model.parameters(), lr=1e-3), training, 8)
+
+
+@case("LD408", family="regression", source="huggingface/transformers#34191")
+def thirty_two_parts_added_up(writer: SummaryWriter) -> None:
+    model = mlp(10, 32, 1)
+    _in_parts(writer, model, SGD(model.parameters(), lr=3e-3), friedman(), 32, 80)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.check_ups import check_steps, with_check_up
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS, PASSES_ALIKE, UNSCALE_FACTOR
+from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = AccumulationNotDivided()
+RUN = with_check_up(healthy_run(1), UNSCALE_FACTOR, 1.0)
+CHECKS = len(check_steps(RUN[LOSS].steps))
+
+
+def parted(passes: float = 8, arrived: float = 1.0, **facts: float) -> Run:
+    """Steps of so many passes of one call, at each of which this gradient arrived."""
+    return with_call(RUN, "cross_entropy", passes=passes, arrived=arrived, **facts)
+
+
+def arrived(*each: float) -> Run:
+    """Check-up by check-up."""
+    values = np.full(CHECKS, np.nan)
+    values[: len(each)] = each
+    return with_call(RUN, "cross_entropy", passes=4, arrived=values)
+
+
+SICK = parted()
+
+
+def test_fires_where_whole_losses_are_added_up() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.WARNING
+    assert "takes 8 backward passes of `cross_entropy`" in finding.message.en
+    assert "1/8 = 0.125" in finding.message.en
+    assert {"LD301", "LD601"} <= set(RULE.explains)
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (parted(arrived=1.015), True),
+        (parted(arrived=1.03), False),
+        (parted(arrived=0.97), False),
+        (parted(passes=2), True),
+        (parted(arrived=1 / 8), False),
+        (parted(arrived=-1), False),  # an adversary's turned gradient
+        (parted(arrived=64), False),  # a declared sum
+        (arrived(1, 1), True),
+        (arrived(1, 1, 0.25), True),
+        (arrived(1, 1, 0.25, 0.25), False),
+        (with_check_up(SICK, PASSES_ALIKE, 1.0), True),
+        (with_check_up(with_check_up(parted(arrived=2**16), PASSES_ALIKE, 1), UNSCALE_FACTOR, 2**-16), True),
+        (parted(target_min=1, target_max=1), False),  # what is real, beside what is made
+    ],
+)  # fmt: skip
+def test_the_bounds(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+def test_one_pass_or_passes_over_other_parameters_are_not_judged() -> None:
+    for run in (parted(passes=1), with_check_up(SICK, PASSES_ALIKE, 0.0), arrived(1)):
+        assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
