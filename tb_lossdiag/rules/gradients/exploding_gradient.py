@@ -133,8 +133,9 @@ class ExplodingGradient:
         if high < self.min_growth * max(low, recent) or low <= 0:
             return
         before = median(_finite(table.values[: self.min_records]), axis=0)
-        first = int(np.flatnonzero(norm < self.min_growth * max(low, recent) / 10)[-1])
-        late = rows[min(first + 1, len(rows) - 1) :]
+        lower = np.flatnonzero(norm < self.min_growth * max(low, recent) / 10)
+        first = int(lower[-1]) + 1 if len(lower) else 0
+        late = rows[min(first, len(rows) - 1) :]
         grown, whole = _only(table, late), Span(0, len(late) - 1)
         grown = replace(grown, values=_finite(grown.values))
         yield self._finding(run, grown, whole, (_BROKE, low, high, high / low), before)
