@@ -20,6 +20,7 @@ In reading order:
 - `passes`: the backward passes of a step, as the check-ups saw them
 - `progress`: how far a run has come, for rules that ask whether a defect does harm
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
+- `skipped`: steps that a GradScaler skipped
 - `sparse`: quantities that are recorded at some steps only, beside others that are recorded at all
 - `spikes`: records far above what came just before, by robust statistics in the logarithm
 - `terms`: loss terms by name and behaviour: which are penalties, which are divergences

@@ -176,6 +176,8 @@ class Diagnostics:
         self, call: DiagnosticsCall, watches: Sequence[Watch], at: int, now: float
     ) -> None:
         samples = self._given.samples(call, watches)
+        if watches and watches[0].scaled and call.phase == "train":
+            self.guarded("scaler", lambda: watches[0].called(at))
         if watches:  # own values may be changed in place before they are read
             samples = [
                 (n, Measurement([t.clone() for t in s.tensors], s.finish)) for n, s in samples

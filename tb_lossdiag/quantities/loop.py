@@ -42,7 +42,7 @@ AMP_SCALE = Quantity("amp_scale", "amp", Axis.RUN, "1", hints.SCALER, extremes=T
 AMP_SKIPPED = Quantity(
     "amp_skipped", "amp", Axis.RUN, "steps", hints.SCALER, combine=_SUM, extremes=True
 )
-"""Steps the GradScaler skipped since the last one it took, from the fall of its scale; at the step that was taken next."""
+"""Steps the GradScaler skipped, from the fall of its scale: at the step taken next, or where `add_diagnostics` was called before that."""
 
 FOREIGN_PARAMETERS = Quantity("foreign_parameters", "held", Axis.WATCH, "tensors", hints.WATCH)
 """Tensors the optimizer holds that are not the model's. Recorded when it changes."""

@@ -91,8 +91,6 @@ class Given:
         distant = any(watch.distant for watch in watches)
         if call.clip is not None or not (self._clips.empty or distant):
             self._add(made, "clipping", lambda: self._clipping(call))
-        if watches and watches[0].scaled:
-            self._add(made, "scaler", watches[0].skipping)
         if not watches and self._optimizers.alive():
             self._add(made, "optimizer", self._rates)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
+from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED, Quantity
 from tb_lossdiag.records import Record
 
 
@@ -30,20 +30,25 @@ def loss_scale(scaler: Any, optimizers: Sequence[Any]) -> float:
 
 def scale(scaler: Any) -> Measurement:
     """The loss scale alone, where steps are not watched or none is taken."""
-    records = [Record(AMP_SCALE, ("",), np.array([float(scaler.get_scale())], np.float32))]
+    records = [_one(AMP_SCALE, float(scaler.get_scale()))]
     return Measurement([], lambda _: records)
 
 
 class ScaleWatch:
-    """Counts skipped steps by what they do to the scale: each one multiplies it by the backoff factor."""
+    """Counts skipped steps by what they do to the scale: each one multiplies it by the backoff factor.
+
+    What a call of `add_diagnostics` finds skipped waits until it is known whether the step of that number is taken after all, whose own
+    record then says it.
+    """
 
     def __init__(self, scaler: Any) -> None:
         """Watch one scaler."""
         self.scaler = scaler
-        self._expected = math.nan
+        self._expected = float(scaler.get_scale())
+        self._waiting: tuple[int, int] | None = None
 
     def records(self) -> list[Record]:
-        """Scale now, and steps skipped since the last call; call it inside a step that is taken, before `scaler.update()`."""
+        """Scale now, and steps skipped since the last step that was taken; call it inside one, before `scaler.update()`."""
         state = self.scaler.state_dict()
         if not state:  # scaling is off
             return []
@@ -51,10 +56,42 @@ class ScaleWatch:
         skipped = skips(self._expected, scale, state["backoff_factor"])
         grows = state["_growth_tracker"] + 1 >= state["growth_interval"]
         self._expected = scale * state["growth_factor"] if grows else scale
-        return [
-            Record(AMP_SCALE, ("",), np.array([scale], np.float32)),
-            Record(AMP_SKIPPED, ("",), np.array([skipped], np.float32)),
-        ]
+        _, before = self._waiting or (0, 0)
+        self._waiting = None
+        return [_one(AMP_SCALE, scale), _one(AMP_SKIPPED, skipped + before)]
+
+    def call(self, step: int) -> Iterator[tuple[int, Record]]:
+        """Scale now, and what is known to be skipped, with its step, where none was taken since the last call: no hook of such a one runs."""
+        state = self.scaler.state_dict()
+        if not state:
+            return
+        yield from self.rest()
+        scale = state["scale"]
+        yield step, _one(AMP_SCALE, scale)
+        count = skips(self._expected, scale, state["backoff_factor"])
+        self._expected = scale
+        if count or scale == 0:  # which can fall no further, and takes no step
+            self._waiting = step, count or 1
+
+    @property
+    def skips(self) -> bool:
+        """Whether the newest call found a step skipped."""
+        return self._waiting is not None
+
+    def rest(self) -> Iterator[tuple[int, Record]]:
+        """What the last call found: it is known now."""
+        if self._waiting is not None:
+            (step, count), self._waiting = self._waiting, None
+            yield step, _one(AMP_SKIPPED, count)
+
+
+def scale_watch(scaler: Any) -> ScaleWatch | None:
+    """A watch of this scaler, if there is one."""
+    return None if scaler is None else ScaleWatch(scaler)
+
+
+def _one(quantity: Quantity, value: float) -> Record:
+    return Record(quantity, ("",), np.array([value], np.float32))
 
 
 def skips(before: float, after: float, backoff: float) -> int:

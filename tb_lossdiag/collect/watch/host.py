@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -20,6 +20,7 @@ from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch.check_up_schedule import Rounds
 from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
 from tb_lossdiag.collect.watch.replacements import Replacements
+from tb_lossdiag.records import Record
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,14 @@ class Host:
             named = [("step", sample) for sample in samples]
             self.outlet.waiting.put(Observation(step, time.time(), named, own, watch))
 
+    def found(self, records: Iterable[tuple[int, Record]]) -> None:
+        """Take records that belong to steps which no optimizer takes."""
+        if not self.outlet.silent:
+            for step, record in records:
+                self.outlet.waiting.put(
+                    Observation(step, time.time(), [("scaler", _known(record))])
+                )
+
     def layers(self, watch: NormBuffer, model: Parameters, module: nn.Module, step: int) -> None:
         """Record what holds for parameters, if it has changed."""
         if self.outlet.silent:
@@ -82,6 +91,10 @@ class Host:
         if self.outlet.live is not None and not self.outlet.silent:
             return self.guarded.seen("live", self.outlet.live.judge)
         return None
+
+
+def _known(record: Record) -> Measurement:
+    return Measurement([], lambda _: [record])
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,12 @@ class StepCounter:
         if self._named is None and not self._shared:
             self.last += steps
 
+    def skipped(self) -> None:
+        """A step that nobody names was not taken, but is over: its gradients overflowed."""
+        if not self.named:
+            self.last += 1
+            self.begun = True
+
     @property
     def provisional(self) -> bool:
         """Whether the newest steps wait for the number that they share."""

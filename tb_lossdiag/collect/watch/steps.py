@@ -10,7 +10,7 @@ from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
-from tb_lossdiag.collect.state.scaler import ScaleWatch
+from tb_lossdiag.collect.state.scaler import scale_watch
 from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.collect.watch import step_updates
 from tb_lossdiag.collect.watch.examiner import Examiner
@@ -60,7 +60,7 @@ class WatchedSteps:
         self.taken = self._owed = 0
         self.origin = Origin()
         self.counter, self.reloads = StepCounter(first), Reloads(subject.optimizer)
-        self.scale = None if subject.scaler is None else ScaleWatch(subject.scaler)
+        self.scale = host.guarded("scaler", lambda: scale_watch(subject.scaler))
         self.parameters = held = WatchedParameters(subject.model, found, rows, host)
         self.gradients = StepGradients(
             rows, subject, held, host, options.every, self.counter, spread

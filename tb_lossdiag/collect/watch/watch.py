@@ -11,8 +11,6 @@ from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
-from tb_lossdiag.collect.state import scaler
-from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.tracing import untraced
@@ -76,6 +74,8 @@ class Watch:
 
     def end(self, patience: float) -> None:
         """No more steps come; other ranks may take so many seconds to say their part of the comparison."""
+        if (scale := self._steps.scale) is not None:
+            self._host.guarded("scaler", lambda: self._host.found(scale.rest()))
         if (spread := self._spread) is not None:
             self._host.guarded.door("ranks", spread.end, patience)
 
@@ -174,10 +174,12 @@ class Watch:
         """Recording took the time since then (of `time.perf_counter`); the step's record says so."""
         self._steps.gradients.times.spent(start)
 
-    def skipping(self) -> Measurement | None:
-        """The loss scale, if no step has been taken since the last call: while a scaler skips, no hook of the step runs."""
+    def called(self, step: int) -> None:
+        """The training reports this step; if none was taken since it last did, its scaler may have skipped one."""
         before, self._asked = self._asked, self._steps.taken
         watched = self._steps.scale
         if watched is None or before != self._asked or not watched.scaler.is_enabled():
-            return None
-        return scaler.scale(watched.scaler)
+            return
+        self._host.found(watched.call(step))
+        if watched.skips:
+            self._steps.counter.skipped()

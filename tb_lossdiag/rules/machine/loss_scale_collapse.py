@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, loss_broke_at, too_few
+from tb_lossdiag.analysis.skipped import never_steps
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -30,6 +31,8 @@ if scaler.get_scale() < 128:
     scaler.update(128.0)
 ```""")
 
+_ALL = 0.95
+"""Of all steps, 1; who skips so many from the first on does not collapse but has never begun."""
 _TINY = 1e-30
 """Instead of a scale of 0."""
 
@@ -47,7 +50,7 @@ class LossScaleCollapse:
     What to try first: back to a checkpoint, a smaller learning rate, bfloat16.
 
     Guards against: the search for the scale at the start; single halvings, which growth makes up for; a slow drift; a loss that was already NaN
-    when the fall began, of which every step overflows (LD101).
+    when the fall began, of which every step overflows (LD101); a run in which no step is taken at all (LD801).
 
     References: Zeng et al. 2023, GLM-130B (arXiv 2210.02414), on loss spikes and gradients in mixed precision; PyTorch,
     `torch.amp.GradScaler`.
@@ -58,7 +61,7 @@ class LossScaleCollapse:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The loss scale collapses")
     reads: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_NONFINITE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_NONFINITE, q.AMP_SKIPPED)
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD104", "LD605", "LD801", "LD805")
 
     #: scale before over scale after, 1; five halvings
@@ -74,6 +77,8 @@ class LossScaleCollapse:
         """Yield one finding for the run."""
         for column, steps, scale in columns(run, q.AMP_SCALE):
             after = steps >= (int(steps[0]) if len(steps) else 0) + self.search
+            if never_steps(run, column, _ALL):
+                continue
             if after.sum() < self.min_records:
                 raise too_few(self.min_records, Text("records of the scale after its search"))
             yield from self._judge(run, column, steps[after], scale[after])

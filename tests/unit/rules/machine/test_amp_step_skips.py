@@ -7,6 +7,7 @@ from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED
 from tb_lossdiag.rules.machine.amp_step_skips import AmpStepSkips
 from tb_lossdiag.run import Run
@@ -58,3 +59,14 @@ def test_not_evaluated_on_few_or_no_steps() -> None:
     assert outcome(RULE, head(RUN, 129)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, head(RUN, 130)).verdict is Verdict.CLEAR
     assert outcome(RULE, without(RUN, AMP_SKIPPED)).missing == (AMP_SKIPPED.name,)
+
+
+def test_a_run_without_a_single_step_is_an_error_after_forty() -> None:
+    run = skipping(1)
+    assert the_finding(RULE, run).severity is Severity.ERROR
+    assert "nothing is trained" in the_finding(RULE, run).message.en
+    assert findings(RULE, head(run, 40))
+    assert outcome(RULE, head(run, 39)).verdict is Verdict.NOT_EVALUATED
+    later = changed(RUN, AMP_SKIPPED, ROWS >= 30)
+    assert the_finding(RULE, later).severity is Severity.WARNING
+    assert "nothing is trained" not in the_finding(RULE, later).message.en

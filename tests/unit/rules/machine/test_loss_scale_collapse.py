@@ -10,7 +10,7 @@ from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SCALE, LOSS_NONFINITE
+from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED, LOSS_NONFINITE
 from tb_lossdiag.rules.machine.loss_scale_collapse import LossScaleCollapse
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -53,6 +53,11 @@ def test_clear_after_recovery_in_the_search_and_on_a_slow_drift() -> None:
 def test_clear_when_the_loss_was_broken_before() -> None:
     assert not findings(RULE, changed(falling(8), LOSS_NONFINITE, ROWS >= 149))
     assert findings(RULE, changed(falling(8), LOSS_NONFINITE, ROWS >= 180))
+
+
+def test_a_run_that_takes_no_step_never_had_a_scale() -> None:
+    assert not findings(RULE, changed(falling(8), AMP_SKIPPED, np.ones(200)))
+    assert findings(RULE, changed(falling(8), AMP_SKIPPED, ROWS >= 100))
 
 
 @pytest.mark.parametrize("seed", range(5))
