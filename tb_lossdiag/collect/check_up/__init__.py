@@ -8,7 +8,8 @@ In reading order:
 - `subject`: what a check-up looks at
 - `mode`: sees calls of torch functions while a check-up runs, and passes every one through unchanged
 - `functions`: which torch functions a check-up looks at, by name
-- `observation`: what one check-up under way knows
+- `observation`: what one check-up under way knows, and takes of the calls that it sees
+- `outcome`: what a check-up hands over: the facts of its step, its loss calls and its modules, as samples
 - `source`: which operation made a tensor, from its autograd graph
 - `gradients`: what happens to gradients between two steps, in order: reset, backward, unscale, clip, use, change after use
 - `used`: gradients that a step has already used, and changes of them

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time
 import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 
-from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
-from tb_lossdiag.collect.check_up.gradients import gradient_norms
 from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
-from tb_lossdiag.collect.check_up.model.forward import Pass
 from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
 from tb_lossdiag.collect.check_up.observation import CheckUpState
+from tb_lossdiag.collect.check_up.outcome import Outcome
 from tb_lossdiag.collect.check_up.scheduler_order import FirstStep
-from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
-from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
-from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.unseen import undispatched
-from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 
 _T = TypeVar("_T")
 
@@ -55,8 +47,7 @@ class CheckUp:
         self._with_calls = calls
         self._now: CheckUpState | None = None
         self._board: Switchboard | None = None
-        self._layers: dict[str, Facts] = {}
-        self._places: dict[str, int] = {}
+        self._outcome = Outcome(subject)
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
         self._process = os.getpid()
@@ -76,7 +67,9 @@ class CheckUp:
         if self._subject.sharded():
             self.limits = "sharded parameters: not observed"
             return False
-        self._now = CheckUpState(self._subject, activations=self._activations)
+        self._now = CheckUpState(
+            self._subject, activations=self._activations, with_calls=self._with_calls
+        )
         if self._subject.compiled():
             self.limits = "compiled model: only the step itself was observed"
             return True
@@ -98,15 +91,10 @@ class CheckUp:
         self._guarded(lambda: self._before_step(closure), otherwise=None)
 
     def _before_step(self, closure: bool) -> None:
-        now = self._now
-        if now is None:
+        if self._now is None:
             return
-        now.closure = closure
-        now.modes = now.forwards.modes()
-        now.scheduler_early = self._first_step.scheduler_early()
-        if not closure:
-            now.at_step = gradient_norms(self._subject.held())
-        now.snapshot = UnchangedShare(self._subject.trainable())
+        early = self._first_step.scheduler_early()
+        self._now.before_step(closure=closure, scheduler_early=early)
         for other in self._board.others(self) if self._board else ():
             if isinstance(other, CheckUp):
                 other.claimed()
@@ -119,53 +107,11 @@ class CheckUp:
         return samples
 
     def _after_step(self) -> list[Measurement]:
-        now = self._now
-        if now is None:
+        if self._now is None:
             return []
-        if now.closure:
-            # A closure made the gradients within the step; they are still there.
-            now.at_step = gradient_norms(self._subject.held())
-        if not now.gradients.backwards:
-            now.forwards.settle()
-            now.calls.settle()
-        self._facts = now.calls.facts()
-        return [
-            to_sample({self._subject.name: self._order(now)}),
-            *(now.calls.samples() if self._with_calls else []),
-            *self._modules(now),
-        ]
-
-    def _order(self, now: CheckUpState) -> Facts:
-        done = now.forwards.confirmed
-        facts = now.modes if done is None else done.facts()
-        wait = math.nan if done is None or now.forwards.others else _waited(now, done)
-        return {
-            **facts,
-            **now.gradients.facts(now.at_step, seen=self._board is not None),
-            **({} if now.snapshot is None else now.snapshot.facts()),
-            SCHEDULER_EARLY: math.nan if self._may_have_skipped(now) else now.scheduler_early,
-            WAIT_SECONDS: wait,
-            CHECK_SECONDS: time.perf_counter() - now.began,
-        }
-
-    def _may_have_skipped(self, now: CheckUpState) -> bool:
-        """Whether a GradScaler may have skipped the first step: its scheduler then moves first, rightly."""
-        unseen = self._board is None and self._subject.scaler is not None
-        return unseen or now.gradients.unscalings > 1
-
-    def _modules(self, now: CheckUpState) -> list[Measurement]:
-        done = now.forwards.confirmed
-        if done is None or done.trace is None:
-            return []
-        name = self._subject.column
-        layers = {name(column): facts for column, facts in done.trace.layers(self._places).items()}
-        samples = [
-            to_sample({name(column): facts for column, facts in done.trace.statistics().items()})
-        ]
-        if layers and not _same(layers, self._layers):
-            samples.append(to_sample(layers))
-        self._layers = layers
-        return [sample for sample in samples if sample.tensors or sample.finish([])]
+        self._now.after_step()
+        self._facts = self._now.calls.facts()
+        return self._outcome.samples(self._now, functions=self._board is not None)
 
     def abandon(self) -> None:
         """Stop observing without a result. Safe at any time, also twice."""
@@ -193,49 +139,17 @@ class CheckUp:
     def claimed(self) -> None:
         """Another check-up's optimizer makes its step."""
         if self._now is not None:
-            self._now.calls.claimed()
-            self._now.forwards.renew()
+            self._now.claimed()
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""
-        now = self._now
-        if now is None:
-            return
-        if call.kind is Kind.PLAIN:
-            return
-        if call.kind is Kind.ACTIVATION:
-            now.fed_by = now.forwards.feeder(call)
-            return
-        if call.kind is Kind.BACKWARD:
-            if self._with_calls:
-                now.calls.backward(_roots(call))
-            nodes = reached(_roots(call), now.calls.wanted() | now.forwards.wanted())
-            now.calls.confirm(nodes)
-            now.forwards.confirm(nodes.keys())
-        now.gradients.before(call)
+        if self._now is not None:
+            self._now.before(call)
 
     def after(self, call: FunctionCall) -> None:
         """It has returned."""
-        now = self._now
-        if now is None:
-            return
-        if call.kind is Kind.LOSS:
-            if self._with_calls:
-                now.calls.after(call, now.forwards.sequences())
-        elif call.kind is Kind.PLAIN:
-            self._noted(now, call)
-        elif call.kind is Kind.ACTIVATION:
-            now.forwards.function(call, now.fed_by)
-            self._noted(now, call)
-        else:
-            if call.kind is Kind.BACKWARD:
-                now.calls.passed()
-            now.gradients.after(call)
-
-    def _noted(self, now: CheckUpState, call: FunctionCall) -> None:
-        """An operation that a loss may be written with."""
-        if self._with_calls and call.name in PLAIN:
-            now.calls.plain(call)
+        if self._now is not None:
+            self._now.after(call)
 
     def entered(self, call: ModuleCall) -> None:
         """A module is called."""
@@ -271,17 +185,3 @@ class CheckUp:
         except Exception as error:  # noqa: BLE001  (a measurement must never end a training)
             self.failed(error)
             return otherwise
-
-
-def _roots(call: FunctionCall) -> list[torch.Tensor]:
-    return [tensor for tensor in call.tensors() if isinstance(tensor, torch.Tensor)]
-
-
-def _same(one: dict[str, Facts], other: dict[str, Facts]) -> bool:
-    """Whether two layer tables are the same, NaN equal to NaN."""
-    return repr(list(one.items())) == repr(list(other.items()))
-
-
-def _waited(now: CheckUpState, done: Pass) -> float:
-    """Seconds until the forward pass began, less those in which other threads had the processor."""
-    return max(done.began - now.began - (done.queued - now.queued), 0.0)

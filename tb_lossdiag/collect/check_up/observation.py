@@ -1,13 +1,18 @@
-"""What one check-up under way knows."""
+"""What one check-up under way knows, and takes of the calls that it sees."""
 
 from __future__ import annotations
 
 import math
 import time
 
-from tb_lossdiag.collect.check_up.gradients import Gradients, Norms
+import torch
+
+from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
+from tb_lossdiag.collect.check_up.gradients import Gradients, Norms, gradient_norms
 from tb_lossdiag.collect.check_up.loss.calls import Calls
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model.forward import Forwards
+from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts
@@ -15,16 +20,87 @@ from tb_lossdiag.collect.state.processor import queued
 
 
 class CheckUpState:
-    """What one check-up under way knows."""
+    """What one check-up under way knows.
 
-    def __init__(self, subject: Subject, *, activations: bool) -> None:
+    Args:
+        subject: what is watched.
+        activations: whether to take statistics of activations.
+        with_calls: whether to look at loss calls.
+    """
+
+    def __init__(self, subject: Subject, *, activations: bool, with_calls: bool) -> None:
         self.began, self.queued = time.perf_counter(), queued()
+        self._subject, self.with_calls = subject, with_calls
         self.calls = Calls()
         self.forwards = Forwards(subject.root(), activations=activations)
         self.gradients = Gradients(subject)
-        self.fed_by: int | None = None
-        self.closure = False
+        self._fed_by: int | None = None
+        self._closure = False
         self.at_step: Norms | None = None
         self.modes: Facts = {}
         self.snapshot: UnchangedShare | None = None
         self.scheduler_early = math.nan
+
+    def before_step(self, *, closure: bool, scheduler_early: float) -> None:
+        """The optimizer begins its step; see `CheckUp.before_step`."""
+        self._closure, self.scheduler_early = closure, scheduler_early
+        self.modes = self.forwards.modes()
+        if not closure:
+            self.at_step = gradient_norms(self._subject.held())
+        self.snapshot = UnchangedShare(self._subject.trainable())
+
+    def after_step(self) -> None:
+        """It has ended it."""
+        if self._closure:
+            # A closure made the gradients within the step; they are still there.
+            self.at_step = gradient_norms(self._subject.held())
+        if not self.gradients.backwards:
+            self.forwards.settle()
+            self.calls.settle()
+
+    def claimed(self) -> None:
+        """Another check-up's optimizer makes its step."""
+        self.calls.claimed()
+        self.forwards.renew()
+
+    def before(self, call: FunctionCall) -> None:
+        """A torch function is about to run."""
+        if call.kind is Kind.PLAIN:
+            return
+        if call.kind is Kind.ACTIVATION:
+            self._fed_by = self.forwards.feeder(call)
+            return
+        if call.kind is Kind.BACKWARD:
+            self._backward(_roots(call))
+        self.gradients.before(call)
+
+    def _backward(self, roots: list[torch.Tensor]) -> None:
+        if self.with_calls:
+            self.calls.backward(roots)
+        nodes = reached(roots, self.calls.wanted() | self.forwards.wanted())
+        self.calls.confirm(nodes)
+        self.forwards.confirm(nodes.keys())
+
+    def after(self, call: FunctionCall) -> None:
+        """It has returned."""
+        if call.kind is Kind.LOSS:
+            if self.with_calls:
+                self.calls.after(call, self.forwards.sequences())
+        elif call.kind is Kind.PLAIN:
+            self._noted(call)
+        elif call.kind is Kind.ACTIVATION:
+            self.forwards.function(call, self._fed_by)
+            self._noted(call)
+        else:
+            if call.kind is Kind.BACKWARD:
+                self.calls.passed()
+            self.gradients.after(call)
+
+    def _noted(self, call: FunctionCall) -> None:
+        """An operation that a loss may be written with."""
+        if self.with_calls and call.name in PLAIN:
+            self.calls.plain(call)
+
+
+def _roots(call: FunctionCall) -> list[torch.Tensor]:
+    return [tensor for tensor in call.tensors() if isinstance(tensor, torch.Tensor)]

@@ -1,0 +1,74 @@
+"""What a check-up hands over: the facts of its step, its loss calls and its modules, as samples."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from tb_lossdiag.collect.check_up.model.forward import Pass
+from tb_lossdiag.collect.check_up.observation import CheckUpState
+from tb_lossdiag.collect.check_up.subject import Subject
+from tb_lossdiag.collect.check_up.values import Facts, to_sample
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
+
+
+class Outcome:
+    """Puts together what check-ups saw of one subject; its modules are described again when they have changed.
+
+    Args:
+        subject: what is watched.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._layers: dict[str, Facts] = {}
+        self._places: dict[str, int] = {}
+
+    def samples(self, seen: CheckUpState, *, functions: bool) -> list[Measurement]:
+        """All that a check-up saw; `functions`: whether it saw calls of torch functions."""
+        return [
+            to_sample({self._subject.name: self._order(seen, functions=functions)}),
+            *(seen.calls.samples() if seen.with_calls else []),
+            *self._modules(seen),
+        ]
+
+    def _order(self, seen: CheckUpState, *, functions: bool) -> Facts:
+        done = seen.forwards.confirmed
+        facts = seen.modes if done is None else done.facts()
+        wait = math.nan if done is None or seen.forwards.others else _waited(seen, done)
+        # A GradScaler may have skipped the first step: its scheduler then moves first, rightly.
+        unseen = self._subject.scaler is not None and not functions
+        may_have_skipped = unseen or seen.gradients.unscalings > 1
+        return {
+            **facts,
+            **seen.gradients.facts(seen.at_step, seen=functions),
+            **({} if seen.snapshot is None else seen.snapshot.facts()),
+            SCHEDULER_EARLY: math.nan if may_have_skipped else seen.scheduler_early,
+            WAIT_SECONDS: wait,
+            CHECK_SECONDS: time.perf_counter() - seen.began,
+        }
+
+    def _modules(self, seen: CheckUpState) -> list[Measurement]:
+        done = seen.forwards.confirmed
+        if done is None or done.trace is None:
+            return []
+        name = self._subject.column
+        layers = {name(column): facts for column, facts in done.trace.layers(self._places).items()}
+        samples = [
+            to_sample({name(column): facts for column, facts in done.trace.statistics().items()})
+        ]
+        if layers and not _same(layers, self._layers):
+            samples.append(to_sample(layers))
+        self._layers = layers
+        return [sample for sample in samples if sample.tensors or sample.finish([])]
+
+
+def _same(one: dict[str, Facts], other: dict[str, Facts]) -> bool:
+    """Whether two layer tables are the same, NaN equal to NaN."""
+    return repr(list(one.items())) == repr(list(other.items()))
+
+
+def _waited(seen: CheckUpState, done: Pass) -> float:
+    """Seconds until the forward pass began, less those in which other threads had the processor."""
+    return max(done.began - seen.began - (done.queued - seen.queued), 0.0)
