@@ -51,6 +51,11 @@ ROOT_TRAINING = _seen("root_training", "0 or 1")
 """`model.training` during the forward pass."""
 BATCH_NORM_VALUES = _seen("batch_norm_values", "values")
 """Fewest values per channel that a batch-normalisation module in train() took its statistics over."""
+RUNNING_SHIFT = _seen("running_shift", "standard deviations")
+"""How far a batch-normalisation module's running mean lies from the mean of the batch it was given, in the batch's standard deviations:
+median over channels, the largest of the first eight modules in train() that had 16 values per channel."""
+RUNNING_SCALE = _seen("running_scale", "1")
+"""The same of the running standard deviation: the larger of it and the batch's over the smaller."""
 SCHEDULER_EARLY = _seen("scheduler_early", "0 or 1")
 """1 if `scheduler.step()` came before the first `optimizer.step()`."""
 WAIT_SECONDS = _seen("wait_seconds", "s")

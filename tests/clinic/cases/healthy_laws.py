@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from clinic.case import case
-from clinic.data import Samples, flat_digits
+from clinic.data import Samples, flat_digits, friedman
+from clinic.loops import fit
 from clinic.nets import TwoTasks, mlp
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
@@ -91,3 +92,16 @@ def clean_and_attacked(writer: SummaryWriter) -> None:
             images = (x + 0.03 * images.grad.sign()).detach().requires_grad_()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="regression")
+def running_statistics_catch_up(writer: SummaryWriter) -> None:
+    """Batch normalisation of features far from mean 0, in a run that is long enough for it."""
+    training, validation = friedman().split(800)
+    norm = nn.BatchNorm1d(64)
+    first = nn.Linear(10, 64)
+    nn.init.constant_(first.bias, 5.0)
+    model = nn.Sequential(first, nn.ReLU(), norm, nn.Linear(64, 1))
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    batches = training.batches(400, 100)
+    fit(writer, model, optimizer, batches, mse_loss, validation=validation)

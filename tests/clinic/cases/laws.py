@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from clinic.case import case
 from clinic.data import Samples, flat_digits, friedman
+from clinic.loops import fit
 from clinic.nets import mlp
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from tb_lossdiag import SummaryWriter
 
@@ -48,3 +49,29 @@ def eight_parts_added_up(writer: SummaryWriter) -> None:
 def thirty_two_parts_added_up(writer: SummaryWriter) -> None:
     model = mlp(10, 32, 1)
     _in_parts(writer, model, SGD(model.parameters(), lr=3e-3), friedman(), 32, 80)
+
+
+def _off_centre(momentum: float) -> tuple[nn.Module, Samples, Samples]:
+    """A network that normalises features far from mean 0 and variance 1; the data, for training and validation."""
+
+    class Shift(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 20 * torch.relu(x) + 30
+
+    norm = nn.BatchNorm1d(64, momentum=momentum)
+    head = (nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
+    return nn.Sequential(nn.Linear(10, 64), Shift(), norm, *head), *friedman().split(800)
+
+
+@case("LD622", family="regression", source="pytorch/pytorch#4741")
+def running_statistics_in_a_short_run(writer: SummaryWriter) -> None:
+    model, training, validation = _off_centre(0.03)
+    batches = training.batches(48, 200)
+    fit(writer, model, Adam(model.parameters(), lr=3e-3), batches, mse_loss, validation=validation, every=3)  # fmt: skip
+
+
+@case("LD622", family="regression")
+def running_statistics_hardly_move(writer: SummaryWriter) -> None:
+    model, training, validation = _off_centre(1e-4)
+    batches = training.batches(400, 100)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), batches, mse_loss, validation=validation)

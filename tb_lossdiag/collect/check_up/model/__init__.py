@@ -8,4 +8,5 @@ In reading order:
 - `kinds`: what modules and activation functions do
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
+- `running`: how far the running statistics of batch normalisation lie from the batches
 """

@@ -13,6 +13,7 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
 from tb_lossdiag.collect.check_up.model.inputs import input_facts, sequences, tensors_in
+from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.collect.check_up.values import Facts
@@ -43,6 +44,7 @@ class Pass:
         trace: its modules; None where activations are not asked for.
         made: sequence numbers of the graph nodes of what it returned.
         batch_norm_values: fewest values per channel of a batch normalisation so far.
+        running: how far batches lie from running statistics.
         closed: whether the model itself has returned.
         sequences: of whole numbers among its arguments, or looked up in its tables.
     """
@@ -54,6 +56,7 @@ class Pass:
     given: Facts = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
     batch_norm_values: float | None = None
+    running: RunningStatistics = field(default_factory=RunningStatistics)
     closed: bool = False
     sequences: list[Tensor] = field(default_factory=list)
 
@@ -69,6 +72,7 @@ class Pass:
             **self.modes,
             **self.given,
             **({} if values is None else {BATCH_NORM_VALUES: values}),
+            **self.running.facts(),
         }
 
 
@@ -115,7 +119,7 @@ class Forwards:
         if isinstance(call.module, nn.Embedding) and self._pending is not None:
             self._pending.look_up(call.args)
         if isinstance(call.module, nn.modules.batchnorm._BatchNorm) and call.module.training:  # noqa: SLF001
-            self._count_batch_norm(call.args)
+            self._count_batch_norm(call)
 
     def _begin(self, call: ModuleCall) -> None:
         """A call that no other of the model's contains: a new pass, or the next part of one whose root is never called."""
@@ -158,12 +162,13 @@ class Forwards:
         del self._stack[depth:]
         return entry
 
-    def _count_batch_norm(self, args: Any) -> None:
-        given = next(tensors_in(args), None)
+    def _count_batch_norm(self, call: ModuleCall) -> None:
+        given = next(tensors_in(call.args), None)
         if self._pending is None or given is None or given.dim() < 2 or not given.shape[1]:  # noqa: PLR2004
             return
         values = given.numel() / given.shape[1]
         self._pending.batch_norm_values = min(values, self._pending.batch_norm_values or values)
+        self._pending.running.compare(call.module, given)
 
     def feeder(self, call: FunctionCall) -> int | None:
         """Column that fed an activation function about to be called."""
