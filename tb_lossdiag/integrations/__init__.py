@@ -1,0 +1,13 @@
+"""Loss Doctor inside other people's training loops: one line each, their framework imported only by its own module.
+
+In reading order:
+
+- `backward`: the loss, as it is backpropagated
+- `torch_clips`: clips by torch's own functions
+- `recording`: a training that is recorded from outside: writer, watches, losses
+- `folders`: where a run goes when nobody says
+- `naming`: what several optimizers are called
+- `lightning`: the callback for Lightning
+- `transformers`: the callback for Transformers' Trainer, and with it TRL's and PEFT's
+- `accelerate`: the tracker for Accelerate
+"""

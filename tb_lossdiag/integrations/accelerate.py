@@ -1,0 +1,109 @@
+"""Accelerate: `Accelerator(log_with=LossDoctorTracker("runs/mine"))`."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
+
+from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
+from tb_lossdiag.writer import SummaryWriter
+
+
+class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
+    """Records every optimizer that its `Accelerator` has prepared, and what is given to `accelerator.log`.
+
+    Observing begins with `accelerator.init_trackers`, or with the first `accelerator.log` after `prepare`, and ends with
+    `accelerator.end_training`.
+
+    Args:
+        logdir: folder of the run.
+        options: arguments of `SummaryWriter.watch`, such as `on_finding="print"`.
+
+    Raises:
+        TypeError: an option that `watch` does not have.
+
+    Example:
+        accelerator = Accelerator(log_with=LossDoctorTracker("runs/mine"))
+    """
+
+    name = "tb_lossdiag"
+    requires_logging_directory = False
+    main_process_only = False
+
+    def __init__(self, logdir: str | os.PathLike[str], **options: Any) -> None:
+        super().__init__()
+        self._options = watch_options(options)
+        self._logdir = os.fspath(logdir)
+        self._writer: SummaryWriter | None = None
+        self._recording: Recording | None = None
+        self._accelerator: Accelerator | None = None
+        self._seen: set[int] = set()
+
+    @property
+    def tracker(self) -> SummaryWriter | None:
+        """The writer."""
+        return self._writer
+
+    @harmless
+    def start(self) -> None:
+        """Open the folder and watch what has been prepared."""
+        self._writer = SummaryWriter(self._logdir)
+        self._recording = Recording(self._writer, self._options)
+        self._accelerator = _accelerator(self)
+        self._watch()
+
+    @harmless
+    def store_init_configuration(self, values: Mapping[str, Any]) -> None:
+        """Write the configuration as text."""
+        if self._writer is not None and self._writes():
+            self._writer.add_text("config", "\n".join(f"    {k}: {v}" for k, v in values.items()))
+
+    @harmless
+    def log(self, values: Mapping[str, Any], step: int | None = None, **_: Any) -> None:
+        """Write numbers as scalars and strings as text."""
+        self._watch()
+        if self._writer is None or not self._writes():
+            return
+        for name, value in values.items():
+            if isinstance(value, str):
+                self._writer.add_text(name, value, step)
+            elif not isinstance(value, Mapping):
+                self._writer.add_scalar(name, value, step)
+
+    @harmless
+    def finish(self) -> None:
+        """Write everything and stop observing."""
+        if self._recording is not None and self._writer is not None:
+            self._recording.end()
+            self._writer.close()
+
+    def _writes(self) -> bool:
+        return self._accelerator is None or bool(self._accelerator.is_main_process)
+
+    def _watch(self) -> None:
+        """Watch optimizers that are new, each with the model that it trains."""
+        if self._recording is None or self._accelerator is None:
+            return
+        prepared = [o for o in self._accelerator._optimizers if id(o) not in self._seen]  # noqa: SLF001
+        self._seen.update(map(id, prepared))
+        models = self._accelerator._models  # noqa: SLF001
+        pairs = [(o, m) for o in prepared for m in models if _trains(o, m)]
+        for number, (optimizer, model) in enumerate(pairs):
+            name = "" if len(pairs) == 1 else f"{type(model).__name__} {number}"
+            self._recording.watch(model, optimizer, name=name)
+
+
+def _trains(optimizer: Any, model: Any) -> bool:
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return any(id(p) in held for p in model.parameters())
+
+
+def _accelerator(tracker: GeneralTracker) -> Accelerator | None:
+    """The one that has this tracker: it starts trackers, but does not tell them who it is."""
+    found = (o for o in gc.get_objects() if issubclass(type(o), Accelerator))
+    return next((a for a in found if any(t is tracker for t in a.trackers)), None)
