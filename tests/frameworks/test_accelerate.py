@@ -1,0 +1,74 @@
+"""The Accelerate tracker: an unchanged loop of Accelerate's documentation, recorded by one argument."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
+
+from helpers.tiny_trainings import read
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    GLOBAL_NORM,
+    LEARNING_RATE,
+    LOSS,
+    VALIDATION_LOSS,
+)
+
+accelerate = pytest.importorskip("accelerate")
+
+STEPS = 16
+
+
+def trained(tracker: Any, *, late: bool = False, accumulate: int = 2) -> list[torch.Tensor]:
+    accelerator = accelerate.Accelerator(
+        cpu=True, gradient_accumulation_steps=accumulate, log_with=tracker
+    )
+    if late:
+        accelerator.init_trackers("mine", config={"lr": 0.01})
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 3))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    x = torch.randn(16 * STEPS, 20)
+    loader = DataLoader(TensorDataset(x, x[:, :3].argmax(1)), 16 // accumulate)
+    model, optimizer, loader, schedule = accelerator.prepare(model, optimizer, loader, schedule)
+    if not late:
+        accelerator.init_trackers("mine", config={"lr": 0.01})
+    accelerator.log({"started": 1.0}, step=0)
+    for x, y in loader:
+        with accelerator.accumulate(model):
+            loss = cross_entropy(model(x), y)
+            accelerator.backward(loss)
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+    accelerator.log({"val_loss": 0.5}, step=STEPS)
+    accelerator.end_training()
+    return list(accelerator.unwrap_model(model).parameters())
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_training_is_recorded_and_not_changed(
+    tmp_path: Path, late: bool, accumulate: int
+) -> None:
+    from tb_lossdiag.integrations.accelerate import LossDoctorTracker  # noqa: PLC0415
+
+    watched = trained(LossDoctorTracker(tmp_path), late=late, accumulate=accumulate)
+    for ours, theirs in zip(watched, trained(None, late=late, accumulate=accumulate), strict=True):
+        assert torch.equal(ours, theirs)
+    run = read(tmp_path)
+    for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE, CLIP_GLOBAL_NORM):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
+    assert 0.9 < run[LOSS].values[0, 0] < 1.4  # ln 3, whatever the accumulation
+    assert run[VALIDATION_LOSS].values.tolist() == [[0.5]]
+    assert run.facts["scheduler"] == "CosineAnnealingLR"
