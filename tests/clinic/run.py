@@ -30,7 +30,7 @@ def visits(cases: Sequence[Case], seeds: int, jobs: int) -> Iterator[tuple[Case,
 
 
 def main() -> int:
-    """Run, print each visit, then the scores; 1 if a rule raised."""
+    """Run, print each visit, then the scores; 1 if a rule raised or said what is not so."""
     options = _options()
     cases = [
         case
@@ -44,7 +44,7 @@ def main() -> int:
     print(score(done), f"recall {score(done).recall:.3f} precision {score(done).precision:.3f}")
     if options.report:
         PLACE.write_text(report(done), encoding="utf-8")
-    return int(any(result.failed for _, result in done))
+    return int(any(result.failed or result.untrue for _, result in done))
 
 
 def _line(case: Case, result: Result, verbose: bool) -> str:
@@ -58,6 +58,7 @@ def _line(case: Case, result: Result, verbose: bool) -> str:
         line += f"; folded {', '.join(result.folded)}"
     if result.failed:
         line += f"; RULES RAISED: {', '.join(result.failed)}"
+    line += "".join(f"; UNTRUE: {claim}" for claim in result.untrue)
     if verbose:
         line += "".join(f"\n      {c.code} [{c.subject}] {c.message}" for c in result.causes)
     return line

@@ -69,6 +69,10 @@ def test_no_rule_raises(results: Mapping[str, Result]) -> None:
     assert not {name: result.failed for name, result in results.items() if result.failed}
 
 
+def test_what_is_said_holds_against_the_records(results: Mapping[str, Result]) -> None:
+    assert not [claim for result in results.values() for claim in result.untrue]
+
+
 def test_the_choice_has_both_halves_and_kinds() -> None:
     assert {(case.half, case.healthy) for case in CHOSEN} == {
         (half, healthy) for half in ("calibration", "reporting") for healthy in (False, True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from clinic.cases import CASES
 
+from claims.check import untrue
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.config import Threshold, chosen
 from tb_lossdiag.diagnosis.engine import Verdict, diagnose
@@ -40,6 +41,7 @@ class Result:
         folded: codes that the causes explain.
         failed: rules that raised.
         seconds: of the training.
+        untrue: what findings say and the records do not.
     """
 
     case: str
@@ -48,6 +50,7 @@ class Result:
     folded: tuple[str, ...]
     failed: tuple[str, ...]
     seconds: float
+    untrue: tuple[str, ...] = ()
 
     @property
     def first(self) -> str:
@@ -76,7 +79,8 @@ def _diagnosed(name: str, seed: int, folder: str, seconds: float) -> Result:
     reader = Reader(open_folder(folder))
     (listing,) = reader.listings().values()
     rules = chosen(thresholds=map(Threshold.option, CASES[name].thresholds))
-    found = diagnose(reader.read(listing), rules)
+    run = reader.read(listing)
+    found = diagnose(run, rules)
     causes = tuple(
         Named(f.code, Severity(f.severity).name.lower(), f.subject, f.message.en)
         for f in (cause.finding for cause in found.causes)
@@ -84,4 +88,4 @@ def _diagnosed(name: str, seed: int, folder: str, seconds: float) -> Result:
     leading = {cause.code for cause in causes}
     folded = tuple(dict.fromkeys(f.code for f in found.findings() if f.code not in leading))
     failed = tuple(o.code for o in found.outcomes if o.verdict is Verdict.FAILED)
-    return Result(name, seed, causes, folded, failed, seconds)
+    return Result(name, seed, causes, folded, failed, seconds, tuple(untrue(run, found)))

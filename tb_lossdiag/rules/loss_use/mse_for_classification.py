@@ -129,9 +129,8 @@ class MseForClassification:
         self, call: LossCallSeries, seen: tuple[Bools, Bools], what: Text, *, warn: bool
     ) -> Finding:
         hits, known = seen
-        classes = float(
-            np.median(call.of(q.CALL_OUTPUTS if what is _ONE_HOT else q.CALL_TARGET_UNIQUE)[hits])
-        )
+        there = call.of(q.CALL_OUTPUTS if what is _ONE_HOT else q.CALL_TARGET_UNIQUE)[hits]
+        classes = float(np.nanmax(there))  # a batch may lack some
         targets = what.format(
             classes=short_number(classes),
             low=short_number(call.typical(q.CALL_TARGET_MIN)),

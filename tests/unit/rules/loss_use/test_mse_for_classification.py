@@ -90,3 +90,16 @@ def test_evidence_is_the_targets() -> None:
 
 def test_not_evaluated_for_class_losses() -> None:
     assert outcome(RULE, with_call(RUN, "cross_entropy")).verdict is Verdict.NOT_EVALUATED
+
+
+def test_classes_are_counted_over_the_whole_run() -> None:
+    """A batch may lack some; the middle of two counts is no count."""
+    run = with_call(
+        RUN,
+        "mse_loss",
+        target_whole=1,
+        target_unique=np.where(np.arange(len(AT)) < len(AT) // 2, 9.0, 10.0),
+        target_min=1,
+        target_max=10,
+    )
+    assert "10 whole numbers from 1 to 10" in the_finding(RULE, run).message.en

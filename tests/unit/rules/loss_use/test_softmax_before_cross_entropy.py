@@ -30,7 +30,7 @@ def probabilities(source: float = np.nan, **facts: float | np.ndarray) -> Run:
     return with_call(RUN, "cross_entropy", **(seen | facts))
 
 
-SICK = probabilities(Source.SOFTMAX)
+SICK = probabilities(Source.SOFTMAX, value=1.7)
 
 
 @pytest.mark.parametrize("source", [Source.SOFTMAX, Source.OTHER, np.nan])
