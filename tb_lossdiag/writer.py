@@ -168,7 +168,7 @@ class SummaryWriter(FileSummaryWriter):
         ours.require(call, step)
         if loss_terms and call.phase == "train":
             terms = ours.by_hand.decompose_terms
-            guarded.door("decomposition", lambda: terms(ours.alive(), loss_terms))
+            guarded.door("decomposition", lambda: terms(ours.watches.alive(), loss_terms))
         guarded.door("writing", self._reopen)
         stop = guarded.seen("recording", ours.add, call, step, when, self._calls)
         self._calls += call.phase == "train"
@@ -312,7 +312,9 @@ class SummaryWriter(FileSummaryWriter):
         """
         ours = self._diagnostics
         look = ours.by_hand.loss_inputs
-        ours.guarded.door("check-up", lambda: look(ours.alive(), input, target, value, kind))
+        ours.guarded.door(
+            "check-up", lambda: look(ours.watches.alive(), input, target, value, kind)
+        )
 
     def decompose(self, terms: Mapping[str, Any], *, at: Any = None) -> None:
         """Record the gradient norm of every loss term and the cosines between them; call it before `backward()`.
@@ -329,7 +331,7 @@ class SummaryWriter(FileSummaryWriter):
             ValueError: there is nothing to take gradients at.
         """
         ours = self._diagnostics
-        ours.by_hand.decompose(ours.guarded.door("decomposition", ours.alive), terms, at)
+        ours.by_hand.decompose(ours.guarded.door("decomposition", ours.watches.alive), terms, at)
 
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""

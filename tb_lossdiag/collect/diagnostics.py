@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
-from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.buffers.outlet import Outlet
 from tb_lossdiag.collect.buffers.queue import Observation
 from tb_lossdiag.collect.call.call import DiagnosticsCall
+from tb_lossdiag.collect.call.call_steps import CallSteps
 from tb_lossdiag.collect.call.given import Given
 from tb_lossdiag.collect.call.manual import Manual
-from tb_lossdiag.collect.check_up import Subject, clear
+from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
-from tb_lossdiag.collect.ranks.choose_buffer import choose_buffer
-from tb_lossdiag.collect.ranks.divergence import RankDivergence
-from tb_lossdiag.collect.ranks.store import RankStore
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import parameters
@@ -29,10 +25,9 @@ from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.watch.check_up_schedule import Rounds
 from tb_lossdiag.collect.watch.host import Host, Options
-from tb_lossdiag.collect.watch.numbering import Numbering
 from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
-from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.watch import Watch
+from tb_lossdiag.collect.watch.watches import Watches
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.recorder import Recorder
 
@@ -56,13 +51,10 @@ class Diagnostics:
         facts = ParameterFacts(self.optimizers, self.clips)
         self.host = Host(self._hand, self.clips, self.optimizers, self.guarded, Rounds(), facts)
         self.by_hand = Manual(self.guarded, recorder.say)
-        self._watches: list[weakref.ref[Watch]] = []
+        self.watches = Watches(self.host)
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
-        self._newest = -1
-        self._first = first
-        self._counters: list[StepCounter] = []
-        self._numbering = Numbering(self._say_renumbered)
+        self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -80,45 +72,24 @@ class Diagnostics:
         Raises:
             ValueError: the model has no parameters, or another model is watched under this name.
         """
-        old = next((watch for watch in self.alive() if watch.rows.name == name), None)
+        old = self.watches.called(name)
         if old is not None and old.holds(model) and old.steps_by(optimizer):
             return old
-        self._make_room(name, old, model, optimizer)
+        coming = self._coming
+        if self.watches.make_room(name, model, optimizer, coming):
+            self._steps.first = coming
         self.optimizers.watch(optimizer, name)
         if scheduler is not None:
             self.recorder.say({"scheduler": type(scheduler).__name__})
         self._hand.check_rank()
-        found = parameters(model, name)
-        rows = choose_buffer(name, found, model, options.every, self.recorder.say)
-        spread = None
-        if type(rows) is NormBuffer and (board := RankStore.of_group()) is not None:
-            spread = RankDivergence(board, name, found, self.recorder.say)
         subject = Subject(name, model, optimizer, scaler, scheduler)
-        watch = Watch(rows, subject, found, self.host, options, self.coming, spread)
+        watch = self.watches.begin(subject, options, self._coming)
         self.clipper.scaler = scaler or self.clipper.scaler
-        self._hand.rows.append(rows)
-        self._watches.append(weakref.ref(watch))
-        self._counters.append(watch.counter)
         return watch
 
-    def _make_room(self, name: str, old: Watch | None, model: nn.Module, optimizer: Any) -> None:
-        """End the watch that has this name, whose optimizer is no more, or is replaced."""
-        rows = next((rows for rows in self._hand.rows if rows.name == name), None)
-        if rows is None:
-            return
-        if old is not None:
-            if not old.goes_on_with(model, optimizer):
-                raise ValueError(
-                    f"name: {name!r} is watched already; give each watched model its own"
-                )
-            old.give_way()
-        self._first = self.coming
-        self.guarded.door("writing", self._hand.retire, rows, self._first)
-        watches = self.alive()
-        self._watches = [weakref.ref(watch) for watch in watches]
-        self._counters = [watch.counter for watch in watches]
-        if all(watch.examiner is not self.host.rounds.leader for watch in watches):
-            self.host.rounds.leader = None
+    @property
+    def _coming(self) -> int:
+        return self._steps.coming(self.watches.last)
 
     def require(self, call: DiagnosticsCall, step: int | None) -> None:
         """See to it that what a call of `add_diagnostics` gives can be measured.
@@ -128,7 +99,7 @@ class Diagnostics:
         """
         if call.model is None:
             return
-        watches = self.guarded.door("recording", self.alive)
+        watches = self.guarded.door("recording", self.watches.alive)
         error = self.guarded.door("recording", self._given.refused, call, step, watches or [])
         if error is not None:
             raise error
@@ -148,9 +119,9 @@ class Diagnostics:
             What is to be raised to stop the training.
         """
         start = time.perf_counter()
-        watches = self.alive()
+        watches = self.watches.alive()
         with unseen():
-            at = self._name(watches, call, step, unnamed)
+            at = self._steps.of(call, watches, step, unnamed)
         if self.host.silent:
             self.by_hand.take()
             return None
@@ -197,20 +168,14 @@ class Diagnostics:
 
     def _follow(self, step: int) -> None:
         """The training is at this step; if it went back, what is known ends there."""
-        if step < self._newest:
+        if self._steps.went_back(step):
             self.flush()
-        self._newest = step
 
     def _losses(self, call: DiagnosticsCall, step: int, walltime: float) -> None:
         if call.loss is not None:
             self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)
         if call.terms:
             self._hand.waiting.put_terms(call.phase, step, walltime, call.terms)
-
-    @property
-    def coming(self) -> int:
-        """The first step of a watch that begins now, unless it is named: after all that this writer and earlier ones know of."""
-        return max(self._first, self._newest + 1, *(c.last + 1 for c in self._counters), 0)
 
     # --- to the recorder ---------------------------------------------------------------------------------------------
 
@@ -228,18 +193,14 @@ class Diagnostics:
             True: nothing of ours is installed any more.
         """
         end = time.monotonic() + patience
-        for ref in self._watches:
-            self.guarded.door("ranks", _end, ref, max(end - time.monotonic(), 0.0))
+        self.watches.end(end)
         self.guarded.seen("writing", self._hand.close, max(end - time.monotonic(), patience / 10))
-        for ref in self._watches:  # a check-up may have begun; nothing of ours stays installed
-            if not self.guarded.went("step", _remove, ref):
-                clear()
+        self.watches.remove()
         return True
 
     def begin_again(self) -> None:
         """Go on after `close`: names of watched models are free again."""
-        self._watches.clear()
-        self._hand.rows.clear()
+        self.watches.forget()
 
     def take_over(self, folder: str, purged_from: int | None) -> None:
         """Make records of what writers that were killed left in the folder."""
@@ -253,46 +214,9 @@ class Diagnostics:
         """All is in the event file."""
         self._hand.tail.remove()
 
-    # --- calls of add_diagnostics ------------------------------------------------------------------------------------
-
-    def _name(
-        self, watches: Sequence[Watch], call: DiagnosticsCall, step: int | None, unnamed: int
-    ) -> int:
-        """The step of a call; watched steps are named after it."""
-        if step is None:
-            return self._count(watches, call, unnamed)
-        if call.phase == "validation":
-            return self._numbering.beside("validation", step)
-        if not call.own:
-            at = self._training(watches, step)
-        else:
-            at = self._numbering.beside("own", step)
-            if self._numbering.begun:
-                return at
-        for watch in watches:
-            if (rename := watch.name_step(at)) is not None:
-                self._hand.waiting.rename(watch.rows, watch.rows.rename(rename))
-        return at
-
-    def _training(self, watches: Sequence[Watch], step: int) -> int:
-        """The step of a call of the training that the user numbers so."""
-        loads = [watch.reloads.take() for watch in watches]
-        loaded = True in loads or (None if None in loads or not loads else False)
-        coming = max((watch.step for watch in watches), default=0)
-        return self._numbering.training(step, loaded=loaded, coming=coming)
-
     def _say_renumbered(self, step: int, named: int) -> None:
         if not self.host.silent:
             self.recorder.renumber(step, named, time.time())
-
-    def _count(self, watches: Sequence[Watch], call: DiagnosticsCall, unnamed: int) -> int:
-        if watches:
-            if call.phase == "train":
-                for watch in watches:
-                    watch.rows.hold.end()
-            return watches[0].step
-        done = self.optimizers.steps if len(self.optimizers) else unnamed
-        return self._first + (max(done - 1, 0) if call.phase == "validation" else done)
 
     def _describe(
         self, call: DiagnosticsCall, watches: Sequence[Watch], step: int, walltime: float
@@ -305,20 +229,3 @@ class Diagnostics:
             )
             if news:
                 self.recorder.at(step, walltime, news)
-
-    def alive(self) -> list[Watch]:
-        """The watches that observe."""
-        found = [watch for ref in self._watches if (watch := ref()) is not None]
-        return [watch for watch in found if watch.active]
-
-
-def _end(ref: weakref.ref[Watch], patience: float) -> None:
-    """Let the other ranks end their part of a watch."""
-    if (watch := ref()) is not None and watch.active:
-        watch.end(patience)
-
-
-def _remove(ref: weakref.ref[Watch]) -> None:
-    """End a watch."""
-    if (watch := ref()) is not None:
-        watch.remove()

@@ -2,6 +2,7 @@
 
 In reading order:
 
+- `watches`: the watches of a writer: one for each name, whose optimizer may give way to the model's next one
 - `watch`: `writer.watch`: observes every step of an optimizer through its public hooks
 - `steps`: what is observed of every step of a watched optimizer, and in which order: once before it, once after it
 - `host`: what a watch shares with the writer's other parts, and where it hands over what it saw
