@@ -4,6 +4,7 @@ In reading order:
 
 - `activation_ranges`: what an activation at the end of a model can give
 - `attribution`: which loss term and which layer rose with the loss
+- `burden`: how much of the loss a penalty is, by values alone
 - `calls`: what the check-up saw of the loss calls, as rules about the curve need it
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
 - `columns`: quantities read column by column, without the records in which a value could not be seen

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.burden import Burden, burden
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, level, longest, median
 from tb_lossdiag.analysis.progress import below_baseline
@@ -30,6 +31,9 @@ _SHRUNK = Text(
 )
 _REGROWN = Text(
     "`{data}` had come down to {best} by step {step} and is at {end} now, {times} times as much, while `{penalty}`, which is most of the loss, went on falling from {start} to {rest}: what was learned is given up for it."
+)
+_BURDEN = Text(
+    "`{penalty}` is {first}% of the loss at the start and {last}% over the last quarter, while `{data}` went from {start} to {end} and stands still there."
 )
 _NO_FALL = Text("no other term has lost more than {percent}% of its start")
 _CONSTANT = Text("the model's answer costs no less than a constant one")
@@ -58,7 +62,9 @@ class RegulariserOverwhelms:
     that add the decay to the gradient; at least `min_ratio` in `min_records` records in a row. And by values: a penalty (not a
     KL divergence) down to `max_rest` of its start for `min_records` records, while all data terms lost less than `unlearned` of
     theirs, or while the loss calls cost no less than the best constant answer. Or a penalty that makes up `min_share` of the loss falls on
-    to half of what it was when a data term was at its lowest, and that term is `min_regrown` times that low by the end. Dimensionless.
+    to half of what it was when a data term was at its lowest, and that term is `min_regrown` times that low by the end. Or a penalty is
+    `min_first` of the loss at the start and `min_last` of it at the end, and the data term keeps `kept` of its start and stands still.
+    Dimensionless.
 
     What to try first: a smaller weight, or one that grows slowly.
 
@@ -103,6 +109,14 @@ class RegulariserOverwhelms:
     min_regrown: float = 2.0
     #: share of the penalty in the sum of both, 1; then the penalty sets the direction
     min_share: float = 0.8
+    #: the same share over the first tenth, 1; a penalty that holds back rightly begins below the data
+    min_first: float = 0.9
+    #: over the last quarter, 1; what is left is still more than the data asks for
+    min_last: float = 0.5
+    #: share of a data term's start, 1; who learns well keeps a tenth
+    kept: float = 0.4
+    #: share of its start that a data term loses over the last quarter at most, 1
+    still: float = 0.05
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per penalty, or one for weight decay."""
@@ -113,7 +127,7 @@ class RegulariserOverwhelms:
             raise NotEnough(_needs(self.min_checks, 2 * self.min_records))
         found = [*self._terms(run)] if pulls else []
         if values and not found:
-            found += self._shrunk(run) or self._regrown(run)
+            found += self._shrunk(run) or self._regrown(run) or self._burdened(run)
         yield from found
         if by is not None:
             yield from self._decayed(run, by)
@@ -188,11 +202,34 @@ class RegulariserOverwhelms:
 
     def _regrown(self, run: Run) -> list[Finding]:
         """Penalties of the weights for which a data term is given up again."""
-        names = run[q.LOSS_TERM].columns
-        held = [n for n in penalties(run, names) if not DIVERGENCE.search(n)]
-        pairs = [(penalty, data) for penalty in held for data in names if data not in held]
-        found = (self._given_up(run, penalty, data) for penalty, data in pairs)
+        found = (self._given_up(run, penalty, data) for penalty, data in _pairs(run))
         return [finding for finding in found if finding is not None]
+
+    def _burdened(self, run: Run) -> list[Finding]:
+        """Penalties of the weights that are most of the loss throughout, with a data term that stands still half learned."""
+        found = ((*pair, burden(run, *pair)) for pair in _pairs(run))
+        return [
+            self._burden_finding(run, penalty, data, load)
+            for penalty, data, load in found
+            if load is not None
+            and load.first >= self.min_first
+            and load.last >= self.min_last
+            and load.end >= self.kept * load.start
+            and load.late_fall <= self.still
+        ]
+
+    def _burden_finding(self, run: Run, penalty: str, data: str, load: Burden) -> Finding:
+        steps = run[q.LOSS_TERM].steps
+        words = {"first": f"{100 * load.first:.0f}", "last": f"{100 * load.last:.0f}"}
+        words |= {"start": short_number(load.start), "end": short_number(load.end)}
+        message = _BURDEN.format(penalty=penalty, data=data, **words)
+        ends = int(steps[0]), int(steps[-1])
+        evidence = (
+            Evidence(q.LOSS_TERM.name, penalty, *ends),
+            Evidence(q.LOSS_TERM.name, data, *ends, load.end, self.kept * load.start),
+        )
+        advice, numbers = self._less(run, penalty), load._asdict()
+        return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
 
     def _given_up(self, run: Run, penalty: str, data: str) -> Finding | None:
         steps = run[q.LOSS_TERM].steps
@@ -262,6 +299,13 @@ class RegulariserOverwhelms:
         evidence = Evidence(q.LOSS_TERM.name, name, *ends, end, self.max_rest * start)
         numbers = {"start": start, "end": end}
         return Finding(self.code, self.severity, name, (evidence,), message, advice, numbers)
+
+
+def _pairs(run: Run) -> list[tuple[str, str]]:
+    """Each penalty of the weights with each term of the data."""
+    names = run[q.LOSS_TERM].columns
+    held = [n for n in penalties(run, names) if not DIVERGENCE.search(n)]
+    return [(penalty, data) for penalty in held for data in names if data not in held]
 
 
 def _needs(checks: int, records: int) -> Text:

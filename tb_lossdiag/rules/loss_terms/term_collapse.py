@@ -10,8 +10,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.levels import Bools, Span, level, spans
-from tb_lossdiag.analysis.terms import DIVERGENCE
+from tb_lossdiag.analysis.levels import Bools, Span, level, median, spans
+from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, REGRESSION, calls
+from tb_lossdiag.analysis.progress import below_baseline
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
+from tb_lossdiag.analysis.terms import DIVERGENCE, is_penalty, typical_weight, values_of
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
@@ -22,6 +25,9 @@ _MESSAGE = Text(
 )
 _UNUSED = Text(
     "`{term}` is {after} nats, {share}% of `{other}`, since step {first} ({records} records): the code has never carried anything worth the name."
+)
+_IDLE = Text(
+    "`{term}` is {after}, {share}% of `{other}`, since step {first} ({records} records), and the model's answer costs no less than a constant one: what `{term}` measures carries nothing."
 )
 _KL_ADVICE = Text("""This is posterior collapse: the code carries no information, and the decoder has learned to do without it.
 
@@ -43,7 +49,9 @@ _ADVICE = Text("""Find out whether `{term}` is solved or cheated:
 _FALLING = 0.1
 """Of the highest level; from there on, what follows may be the fall's doing."""
 _RECONSTRUCTION = re.compile(r"(^|[^a-z])rec(on\w*)?([^a-z]|$)", re.IGNORECASE)
-"""Names of what an autoencoder's decoder is judged by."""
+"""Names of what an autoencoder's decoder is judged by: a hint, where no loss call was seen."""
+_DECODED = (*REGRESSION, *BINARY)
+"""Loss functions that judge each element of what was decoded."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,10 @@ class TermCollapse:
 
     How it decides: level = median of 5 records in which the term's weight isn't 0. It is at most `max_rest` of its highest earlier
     level for `min_records` records in a row up to the end, while the other contributions together keep at least `others_stay`
-    of theirs. A warning for terms named as a KL divergence, an information for others. Dimensionless. A KL divergence beside a
-    term named as a reconstruction also counts when it was small from the start: at most `max_nats` and `max_share` of that term in
-    the second half of the run.
+    of theirs. A warning for terms named as a KL divergence, and for others where the loss calls cost no less than the best constant answer;
+    else an information. Dimensionless. A KL divergence beside a reconstruction (a loss call over many elements that are no classes, or a
+    term named so) also counts when it was small from the start: at most `max_nats` and `max_share` of the largest other term in the second
+    half of the run. So does any other term but a penalty where the loss calls cost no less than a constant.
 
     What to try first: anneal the weight of a KL term or give it free bits; look at what the term judges.
 
@@ -74,8 +83,13 @@ class TermCollapse:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("A loss term collapses")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD401", "LD701")
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_VALUE,
+        q.CALL_BASELINE,
+        q.CALL_OUTPUTS,
+        q.EXTRA,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD201", "LD401", "LD701")
 
     #: level over highest earlier level, 1; three orders of magnitude are beyond what training wins
     max_rest: float = 1e-3
@@ -98,15 +112,16 @@ class TermCollapse:
             if on.sum() >= self.min_records + 5:
                 judged = True
                 rest = np.where(np.isfinite(parts), parts, 0.0).sum(axis=1)[on] - parts[on, index]
-                found = list(self._judge(value, on, index, rest))
-                yield from found or self._never_used(value, on, index)
+                found = list(self._judge(run, (value, on, index), rest))
+                yield from found or self._never_used(run, value, on, index)
         if not judged:
             least = self.min_records + 5
             raise NotEnough(
                 Text("at least {least} records of a term whose weight isn't 0").format(least=least)
             )
 
-    def _judge(self, value: Table, on: Bools, index: int, rest: Doubles) -> Iterator[Finding]:
+    def _judge(self, run: Run, term: tuple[Table, Bools, int], rest: Doubles) -> Iterator[Finding]:
+        value, on, index = term
         levels = level(np.abs(value.values[on, index]), 5)
         highest = np.maximum.accumulate(levels)
         found = spans(levels <= self.max_rest * highest, self.min_records)
@@ -117,23 +132,27 @@ class TermCollapse:
         if stay >= self.others_stay and others[-1] > 0:
             numbers = {"before": float(highest[-1]), "after": float(levels[-1]), "others": stay}
             begin = int(np.flatnonzero(levels > _FALLING * highest[-1])[-1]) + 1
-            yield self._finding(value.columns[index], (begin, found[-1]), value.steps[on], numbers)
+            name = value.columns[index]
+            harm = DIVERGENCE.search(name) is not None or below_baseline(run) is False
+            severity = self.severity if harm else Severity.INFO
+            yield self._finding(name, severity, (begin, found[-1]), value.steps[on], numbers)
 
-    def _never_used(self, value: Table, on: Bools, index: int) -> Iterator[Finding]:
-        """A divergence that has been next to nothing beside a reconstruction all along."""
+    def _never_used(self, run: Run, value: Table, on: Bools, index: int) -> Iterator[Finding]:
+        """A term that has been next to nothing all along, although something should go through what it measures."""
         term = value.columns[index]
-        others = [name for name in value.columns if _RECONSTRUCTION.search(name)]
-        if not DIVERGENCE.search(term) or not others:
+        other = _largest_other(run, term)
+        divergence = DIVERGENCE.search(term) is not None
+        if other is None or not (_reconstructs(run, other) if divergence else _idles(run, term)):
             return
         late = slice(int(on.sum()) // 2, None)
         steps, levels = value.steps[on][late], level(np.abs(value.values[on, index]), 5)[late]
-        beside = level(np.abs(value.column(others[0])[on].astype(np.float64)), 5)[late]
+        beside = level(np.abs(value.column(other)[on].astype(np.float64)), 5)[late]
         small = (levels <= self.max_nats) & (levels <= self.max_share * beside)
         if len(levels) >= self.min_records and small.all():
             after, share = float(levels[-1]), float(levels[-1] / beside[-1])
-            message = _UNUSED.format(
+            message = (_UNUSED if divergence else _IDLE).format(
                 term=term,
-                other=others[0],
+                other=other,
                 after=short_number(after),
                 share=short_number(100 * share),
                 first=str(int(steps[0])),
@@ -141,13 +160,16 @@ class TermCollapse:
             )
             ends = int(steps[0]), int(steps[-1])
             evidence = Evidence(q.LOSS_TERM.name, term, *ends, after, self.max_nats)
-            advice = _KL_ADVICE.format(term=term, anneal=_anneal(value.steps[on]))
+            advice = (_KL_ADVICE if divergence else _ADVICE).format(
+                term=term, anneal=_anneal(value.steps[on])
+            )
             numbers = {"after": after, "share": share}
             yield Finding(self.code, self.severity, term, (evidence,), message, advice, numbers)
 
     def _finding(
         self,
         term: str,
+        severity: Severity,
         when: tuple[int, Span],
         steps: np.ndarray[tuple[int], np.dtype[np.int64]],
         numbers: dict[str, float],
@@ -167,10 +189,35 @@ class TermCollapse:
         ends = int(steps[begin]), last
         evidence = Evidence(q.LOSS_TERM.name, term, *ends, numbers["after"], bound)
         divergence = DIVERGENCE.search(term) is not None
-        severity = self.severity if divergence else Severity.INFO
         text = _KL_ADVICE if divergence else _ADVICE
         advice = text.format(term=term, anneal=_anneal(steps))
         return Finding(self.code, severity, term, (evidence,), message, advice, numbers)
+
+
+def _largest_other(run: Run, term: str) -> str | None:
+    """The term beside this one that contributes most over the second half, penalties left out; None without one."""
+    names = [n for n in run[q.LOSS_TERM].columns if n != term and not is_penalty(n, np.zeros(0))]
+    late = {n: np.abs(values_of(run, n))[len(run[q.LOSS_TERM]) // 2 :] for n in names}
+    sizes = {n: abs(typical_weight(run, n)) * float(median(v)) for n, v in late.items()}
+    known = [n for n, size in sizes.items() if np.isfinite(size)]
+    return max(known, key=lambda n: sizes[n], default=None)
+
+
+def _reconstructs(run: Run, other: str) -> bool:
+    """Whether the model decodes: a loss over many elements that are no classes, and no divergence from another model's answer."""
+    try:
+        found = calls(run)
+    except NotEnough:
+        return _RECONSTRUCTION.search(other) is not None
+    if any(c.function in (*CLASSES, "kl_div") for c in found) or is_reinforcement(run):
+        return _RECONSTRUCTION.search(other) is not None
+    return any(c.function in _DECODED and c.typical(q.CALL_OUTPUTS) > 1 for c in found)
+
+
+def _idles(run: Run, term: str) -> bool:
+    """Whether a term of data is nothing while the model answers a constant."""
+    values = values_of(run, term)
+    return below_baseline(run) is False and not is_penalty(term, values) and bool(values.any())
 
 
 def _anneal(steps: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:

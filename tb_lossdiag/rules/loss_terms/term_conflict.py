@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, longest, median
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, pair
-from tb_lossdiag.records import Table
+from tb_lossdiag.records import Doubles, Table
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The gradients of `{first}` and `{second}` point against each other (median cosine {cosine}, sizes {one} and {two}) in {records} decompositions in a row.{stalled}"
+    "The gradients of `{first}` and `{second}` point against each other (median cosine {cosine}, sizes {one} and {two}) over {records} decompositions.{stalled}"
 )
 _STALLED = Text(" Meanwhile the loss stands still.")
+_GROW = Text(
+    " Meanwhile both gradients grow ({one_times} and {two_times} times): each pulls harder against the other."
+)
 _MOVES = Text("")
 _ADVICE = Text("""What one term wins, the other loses. In this order:
 
@@ -43,10 +47,10 @@ class TermConflict:
 
     Why it matters: steps that please one term undo the other; both learn slower, or one not at all.
 
-    How it decides: cosine between the gradients of the two terms at what was given to `decompose`. It is below `max_cosine` in
-    `min_checks` decompositions in a row that make up `min_stretch` of them, with gradient norms that differ by no more than a
-    factor of `max_size`. A warning if the loss falls by less than `stalled` of its level over that time without having lost
-    `learned` of its start; else an information. Dimensionless.
+    How it decides: cosine between the gradients of the two terms at what was given to `decompose`, median of 5 decompositions. It is below
+    `max_cosine` in `min_checks` of them in a row that make up `min_stretch` of all, with gradient norms that differ by no more than a
+    factor of `max_size`. A warning if the loss falls by less than `stalled` of its level over that time, or both norms grow by `grown`,
+    without the loss having lost `learned` of its start; else an information. Dimensionless.
 
     What to try first: weights; separate heads; projecting the conflict out (PCGrad).
 
@@ -74,6 +78,8 @@ class TermConflict:
     max_size: float = 5.0
     #: fall of the loss's level over the stretch, 1; less is a standstill
     stalled: float = 0.05
+    #: last quarter of the stretch over its first, 1; noise of a median is a tenth of that
+    grown: float = 2.0
     #: share of the starting loss, 1; a sum that has been learned balances its terms
     learned: float = 0.5
 
@@ -99,10 +105,21 @@ class TermConflict:
             )
 
     def _opposed(self, cosine: Table, norm: Table, names: tuple[str, str, str]) -> Bools:
-        sizes = norm.at(cosine.steps, names[1:])
+        sizes = np.stack([_smooth(column) for column in norm.at(cosine.steps, names[1:]).T], axis=1)
         alike = sizes.max(axis=1) <= self.max_size * sizes.min(axis=1)
-        opposed: Bools = (cosine.column(names[0]) < self.max_cosine) & alike
+        opposed: Bools = (_smooth(cosine.column(names[0])) < self.max_cosine) & alike
         return opposed & (sizes > 0).all(axis=1)
+
+    def _growth(self, run: Run, span: Span, names: tuple[str, str, str]) -> Doubles | None:
+        """float64[2]: by how much both norms grow over the stretch; None where one does not, or the loss is learned or not known."""
+        cosine, norm = run[q.TERM_COSINE], run[q.TERM_GRADIENT_NORM]
+        sizes = norm.at(cosine.steps[span.records], names[1:])
+        part = max(2, len(sizes) // 4)
+        grown = median(sizes[-part:], axis=0) / np.maximum(median(sizes[:part], axis=0), 1e-30)
+        if q.LOSS not in run or len(curve_of(run, q.LOSS)) < 2 * self.min_checks:
+            return None
+        fall = curve_of(run, q.LOSS).fall_at(cosine.steps[span.last : span.last + 1])
+        return grown if grown.min() >= self.grown and float(fall[0]) < self.learned else None
 
     def _stands_still(self, run: Run, first: int, last: int) -> bool:
         loss: Curve | None = curve_of(run, q.LOSS) if q.LOSS in run else None
@@ -119,7 +136,8 @@ class TermConflict:
         typical = float(median(cosine.column(name)[span.records]))
         sizes = median(norm.at(cosine.steps[span.records], names[1:]), axis=0)
         still = self._stands_still(run, *ends)
-        stalled = _STALLED if still else _MOVES
+        grown = self._growth(run, span, names)
+        stalled = _STALLED if still else _MOVES if grown is None else _grow(grown)
         words = {
             "first": first,
             "second": second,
@@ -133,9 +151,20 @@ class TermConflict:
         share = f"{100 * float(sizes.min() / sizes.max()):.0f}%"
         evidence = Evidence(q.TERM_COSINE.name, name, *ends, typical, self.max_cosine)
         advice = _ADVICE.format(small=small, big=big, share=share)
-        severity = self.severity if still else Severity.INFO
+        severity = self.severity if still or grown is not None else Severity.INFO
         numbers = {"cosine": typical}
         return Finding(self.code, severity, name, (evidence,), message, advice, numbers)
+
+
+def _smooth(values: npt.NDArray[Any]) -> Doubles:
+    """float64[T]: median over each value and the two on either side of it; fewer at the ends."""
+    padded = np.concatenate(([np.nan] * 2, values.astype(np.float64), [np.nan] * 2))
+    return median(np.lib.stride_tricks.sliding_window_view(padded, 5))
+
+
+def _grow(grown: Doubles) -> Text:
+    one, two = (short_number(float(times)) for times in grown)
+    return _GROW.format(one_times=one, two_times=two)
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from clinic.case import case
 from clinic.data import diabetes, digit_rows, flat_digits, friedman
 from clinic.loops import Terms, fit_terms, total
-from clinic.nets import VAE, Code, Recurrent, TwoTasks, mlp
+from clinic.nets import VAE, Code, Recurrent, TwoTasks, linears, mlp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD, Adam
@@ -59,6 +61,32 @@ def divergence_weighs_twenty_times_too_much(writer: SummaryWriter) -> None:
 
     def terms(code: Code, x: Tensor, _: Tensor) -> Terms:
         return {"recon": _recon(code, x), "kl": (code.divergence(), 20.0)}
+
+    fit_terms(writer, model, Adam(model.parameters(), lr=2e-3), training.batches(500), terms)
+
+
+@case("LD402", family="VAE")
+def divergence_begins_at_nothing_and_stays(writer: SummaryWriter) -> None:
+    """The code's means and log-variances begin at 0, and the weight lets them go nowhere."""
+    training, _ = flat_digits()
+    model = VAE()
+    code_layer = linears(model.encoder)[-1]
+    nn.init.zeros_(code_layer.weight)
+    nn.init.zeros_(code_layer.bias)
+
+    def terms(code: Code, x: Tensor, _: Tensor) -> Terms:
+        return {"mse": _recon(code, x), "kl": (code.divergence(), 20.0)}
+
+    fit_terms(writer, model, Adam(model.parameters(), lr=2e-3), training.batches(500), terms)
+
+
+@case(family="VAE")
+def code_beside_a_mean_squared_error_is_used(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = VAE()
+
+    def terms(code: Code, x: Tensor, _: Tensor) -> Terms:
+        return {"mse": _recon(code, x), "kl": (code.divergence(), 0.1)}
 
     fit_terms(writer, model, Adam(model.parameters(), lr=2e-3), training.batches(500), terms)
 
@@ -202,6 +230,30 @@ def ridge_a_thousand_times_too_strong(writer: SummaryWriter) -> None:
 
     optimizer = SGD(model.parameters(), lr=0.03)
     fit_terms(writer, model, optimizer, training.batches(300), terms, decompose=True)
+
+
+def _ridge(model: nn.Module, weight: float) -> Callable[[Tensor, Tensor, Tensor], Terms]:
+    def terms(logits: Tensor, _: Tensor, y: Tensor) -> Terms:
+        squares = sum(((p**2).sum() for p in model.parameters()), torch.zeros(()))
+        return {"digit": cross_entropy(logits, y), "l2": (squares, weight)}
+
+    return terms
+
+
+@case("LD407", family="MLP")
+def ridge_is_most_of_the_loss_throughout(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 512, 512, 10)
+    optimizer = Adam(model.parameters(), lr=3e-4)
+    fit_terms(writer, model, optimizer, training.batches(250), _ridge(model, 0.15))
+
+
+@case(family="MLP")
+def ridge_ends_as_half_of_a_learned_loss(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    fit_terms(writer, model, optimizer, training.batches(600), _ridge(model, 0.01))
 
 
 @case("LD407", family="regression")

@@ -25,7 +25,7 @@ def _finding(code: str) -> Finding:
         ("LD204", ("LD602",)),  # the typical matrix is one that never moves
         ("LD206", ("LD205", "LD304", "LD705", "LD802")),
         ("LD302", ("LD701", "LD704")),  # a step of the full gradient kills units
-        ("LD402", ("LD701",)),  # an encoder that nothing asks any more
+        ("LD402", ("LD201", "LD701")),  # an encoder that nothing asks any more
         ("LD403", ("LD204",)),  # the head of a forgotten term
         ("LD404", ("LD204",)),
         ("LD501", ("LD701", "LD704")),

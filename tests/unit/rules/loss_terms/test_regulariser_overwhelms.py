@@ -178,3 +178,42 @@ def test_not_evaluated_without_decompositions_or_decay() -> None:
     assert (
         outcome(RULE, without(RUN, TERM_GRADIENT_NORM, LOSS_TERM)).verdict is Verdict.NOT_EVALUATED
     )
+
+
+def burdened(first: float = 0.97, last: float = 0.61, rest: float = 0.5) -> Run:
+    """A penalty that is these shares of the loss at both ends, beside a data term that comes down to `rest` of its start and stays."""
+    rng = np.random.default_rng(0)
+    data = 2.3 * np.maximum(np.linspace(1, -1, 200), rest) * rng.lognormal(0, 0.02, 200)
+    share = np.linspace(first, last, 200)
+    share[:20], share[-50:] = first, last
+    smooth = np.maximum(np.linspace(2.3, -2.3, 200), 2.3 * rest) * share / (1 - share)
+    return terms_only(changed(with_terms(RUN, np.stack([data, smooth], axis=1)), LOSS_WEIGHT, 1.0))
+
+
+def test_a_penalty_that_is_most_of_the_loss_while_the_data_stalls() -> None:
+    run = without(named(burdened(), "l2"), TERM_GRADIENT_NORM)
+    finding = the_finding(RULE, run)
+    assert finding.subject == "l2"
+    assert "97% of the loss at the start and 61% over the last quarter" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (burdened(first=0.92), 1),
+        (burdened(first=0.88), 0),
+        (burdened(last=0.52), 1),
+        (burdened(last=0.47), 0),
+        (burdened(rest=0.42), 1),
+        (burdened(rest=0.38), 0),
+    ],
+)
+def test_both_sides_of_each_share(run: Run, expected: int) -> None:
+    assert len(findings(RULE, without(named(run, "l2"), TERM_GRADIENT_NORM))) == expected
+
+
+def test_a_data_term_that_goes_on_falling_is_being_learned() -> None:
+    run = without(named(burdened(), "l2"), TERM_GRADIENT_NORM)
+    values = run[LOSS_TERM].values.copy()
+    values[:, 0] = np.linspace(2.3, 1.0, 200)
+    assert not findings(RULE, changed(run, LOSS_TERM, values))

@@ -6,6 +6,7 @@ import pytest
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, with_terms, without
 from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
@@ -114,3 +115,40 @@ def test_evidence_is_the_term_and_its_stretch() -> None:
 def test_not_evaluated_on_few_or_no_terms() -> None:
     assert outcome(RULE, head(sick(), 20)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(sick(), LOSS_WEIGHT)).missing == (LOSS_WEIGHT.name,)
+
+
+def decoding(run: Run, function: str = "mse_loss", outputs: float = 64) -> Run:
+    return with_call(run, function, outputs=outputs)
+
+
+def test_the_other_term_may_have_any_name_where_a_loss_call_decodes() -> None:
+    assert the_finding(RULE, decoding(unused(name="mse"))).severity is Severity.WARNING
+    assert findings(RULE, decoding(unused(name="x"), "binary_cross_entropy_with_logits"))
+    assert not findings(RULE, decoding(unused(name="mse"), outputs=1))
+    assert not findings(RULE, decoding(unused(name="task"), "cross_entropy"))
+    assert not findings(RULE, decoding(unused(name="mse"), "kl_div"))
+    assert not findings(RULE, decoding(unused(name="policy")))
+
+
+def renamed(run: Run, name: str) -> Run:
+    for quantity in (LOSS_TERM, LOSS_WEIGHT):
+        run = changed(run, quantity, run[quantity].values, ("main", name))
+    return run
+
+
+@pytest.mark.parametrize(("ratio", "severity"), [(1.02, Severity.WARNING), (0.98, Severity.INFO)])
+def test_a_collapse_does_harm_where_the_answer_is_a_constant(
+    ratio: float, severity: Severity
+) -> None:
+    run = with_call(sick("latent"), "mse_loss", value=ratio, baseline=1.0, outputs=64)
+    assert the_finding(RULE, run).severity is severity
+
+
+def test_a_term_of_any_name_that_is_nothing_beside_a_constant_answer() -> None:
+    run = with_call(renamed(unused(), "latent"), "mse_loss", value=1.02, baseline=1.0, outputs=64)
+    noisy = run[LOSS_TERM].values * np.random.default_rng(0).lognormal(0, 0.1, (200, 2))
+    run = changed(run, LOSS_TERM, noisy)
+    assert "`latent` is" in the_finding(RULE, run).message.en
+    good = with_call(run, "mse_loss", value=0.98, baseline=1.0, outputs=64)
+    assert not findings(RULE, good)
+    assert not findings(RULE, renamed(run, "l2 penalty"))

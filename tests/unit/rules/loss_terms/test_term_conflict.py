@@ -48,6 +48,34 @@ def test_clear_just_above_the_cosine() -> None:
     assert findings(RULE, opposed(RUN, -0.31))
 
 
+def test_single_batches_that_agree_break_no_conflict() -> None:
+    """Measured in a public report: -0.6 on the whole, with every fifth batch at -0.2."""
+    cosine = np.where(np.arange(len(RUN[TERM_COSINE])) % 5 == 2, -0.2, -0.6)
+    assert "median cosine -0.60" in the_finding(RULE, changed(SICK, TERM_COSINE, cosine)).message.en
+    often = np.where(np.arange(len(cosine)) % 5 < 3, -0.2, -0.6)
+    assert not findings(RULE, changed(SICK, TERM_COSINE, often))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "severity"),
+    [
+        (3.0, 3.0, Severity.WARNING),
+        (3.6, 1.0, Severity.INFO),
+        (2.2, 2.2, Severity.INFO),
+        (2.9, 2.9, Severity.WARNING),
+    ],
+)
+def test_both_pull_ever_harder(one: float, two: float, severity: Severity) -> None:
+    """The loss falls slowly, so it does not stand still; the first and last quarter of a growth by 2.7 are a factor of 2 apart."""
+    n = len(RUN[TERM_COSINE])
+    sizes = np.stack([np.geomspace(1, one, n), np.geomspace(1, two, n)], axis=1)
+    slow = with_loss(SICK, np.linspace(1.0, 0.6, len(RUN[LOSS])))
+    grown = changed(slow, TERM_GRADIENT_NORM, sizes)
+    assert the_finding(RULE, grown).severity is severity
+    learned = with_loss(grown, falling(200))
+    assert the_finding(RULE, learned).severity is Severity.INFO
+
+
 def test_clear_when_one_is_much_larger() -> None:
     for size, expected in ((4.9, 1), (5.1, 0)):
         run = changed(
