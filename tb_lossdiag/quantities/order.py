@@ -17,6 +17,9 @@ BACKWARDS = _seen("backwards", "calls")
 """`backward()` calls that ended before the step."""
 PASSES_ALIKE = _seen("passes_alike", "0 or 1")
 """1 if each `backward()` before the step changed the gradients of the same parameters, 0 if not."""
+BACKPROPAGATED = _seen("backpropagated", "loss")
+"""The values that `backward()` was called on before the step, added up over the passes that reached the optimizer's parameters. A loss
+scale is in it."""
 ZERO_GRADS = _seen("zero_grads", "calls")
 """1 if gradients were reset (zeroed or set to None) between the step before and the first backward, else 0."""
 CARRIED_NORM = _seen("carried_norm", "L2 norm")

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.mode import FunctionCall
+from tb_lossdiag.collect.check_up.root_value import root_value
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.used import Used, address
 from tb_lossdiag.collect.check_up.values import Facts, Value
 from tb_lossdiag.collect.state.parameters import norms
 from tb_lossdiag.quantities import (
+    BACKPROPAGATED,
     BACKWARD_NORM,
     BACKWARDS,
     CARRIED_NORM,
@@ -47,9 +49,9 @@ class Norms:
     stacked: Tensor | None = None
 
     def moved_since(self, before: Norms) -> Tensor | None:
-        """bool[P]: which of them are others than before; None where there were none of the same parameters."""
+        """bool[P]: which of them are others than before; None where they are not of the same parameters."""
         if self.stacked is None:
-            return None
+            return torch.zeros(0, dtype=torch.bool)
         if before.stacked is None:
             return self.stacked != 0
         return self.stacked != before.stacked if self.each.keys() == before.each.keys() else None
@@ -100,6 +102,8 @@ class Gradients:
         self._before: Norms | None = None
         self._moved: Tensor | None = None
         self._alike: Value = 1.0
+        self._root: Value = math.nan
+        self._trained: Value = 0.0
         self._first: Value | None = None
         self._last: Norms | None = None
         self._reset = False
@@ -109,6 +113,7 @@ class Gradients:
     def before(self, call: FunctionCall) -> None:
         """One of the watched kinds of functions is about to run."""
         if call.kind is Kind.BACKWARD:
+            self._root = root_value(call)
             self._before_backward()
         elif call.kind in (Kind.SCALE, Kind.CLAMP):
             self._late = self._used.touched(call.tensors())
@@ -142,7 +147,9 @@ class Gradients:
         held = self._subject.held()
         before = self._last or self._before
         self._last = gradient_norms(held)
-        self._compare(None if before is None else self._last.moved_since(before))
+        moved = None if before is None else self._last.moved_since(before)
+        self._trained = self._trained + _reaching(self._root, moved)
+        self._compare(moved)
         self._first = self._last.total if self._first is None else self._first
         self._addresses = {
             address(p.grad): p for p in held if p.grad is not None and address(p.grad)
@@ -184,6 +191,7 @@ class Gradients:
             **step,
             BACKWARDS: float(self.backwards),
             PASSES_ALIKE: self._alike,
+            BACKPROPAGATED: self._trained,
             ZERO_GRADS: self._zero_grads(),
             CARRIED_NORM: math.nan if self._before is None else self._before.total,
             FIRST_BACKWARD_NORM: _known(self._first),
@@ -211,6 +219,13 @@ class Gradients:
         scaler = self._subject.scaler
         fused = getattr(self._subject.optimizer, "_step_supports_amp_scaling", False)
         return bool(fused and scaler is not None and scaler.is_enabled())
+
+
+def _reaching(root: Value, moved: Tensor | None) -> Value:
+    """The value of a pass that reached any of the parameters; 0 of one that reached none."""
+    if moved is None or not isinstance(root, Tensor):
+        return root
+    return torch.where(moved.any().to(root.device), root, 0.0)
 
 
 def _known(value: Value | None) -> Value:

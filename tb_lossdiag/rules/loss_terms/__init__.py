@@ -5,6 +5,7 @@ from __future__ import annotations
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
 from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
+from tb_lossdiag.rules.loss_terms.logged_is_not_trained import LoggedIsNotTrained
 from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
 from tb_lossdiag.rules.loss_terms.term_collapse import TermCollapse
 from tb_lossdiag.rules.loss_terms.term_conflict import TermConflict
@@ -21,4 +22,5 @@ RULES: tuple[Rule, ...] = (
     TermConstant(),
     RegulariserOverwhelms(),
     AccumulationNotDivided(),
+    LoggedIsNotTrained(),
 )

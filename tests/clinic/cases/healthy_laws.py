@@ -105,3 +105,19 @@ def running_statistics_catch_up(writer: SummaryWriter) -> None:
     optimizer = Adam(model.parameters(), lr=1e-3)
     batches = training.batches(400, 100)
     fit(writer, model, optimizer, batches, mse_loss, validation=validation)
+
+
+@case(family="MLP")
+def a_running_mean_in_the_log(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    mean = 0.0
+    for step, (x, y) in enumerate(training.batches(300)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y) + 1e-4 * sum(p.square().sum() for p in model.parameters())
+        loss.backward()
+        optimizer.step()
+        mean = float(loss.detach()) if step == 0 else 0.9 * mean + 0.1 * float(loss.detach())
+        writer.add_diagnostics(loss=mean, global_step=step)

@@ -75,3 +75,34 @@ def running_statistics_hardly_move(writer: SummaryWriter) -> None:
     model, training, validation = _off_centre(1e-4)
     batches = training.batches(400, 100)
     fit(writer, model, Adam(model.parameters(), lr=1e-3), batches, mse_loss, validation=validation)
+
+
+@case("LD410", family="MLP")
+def backpropagated_twice(writer: SummaryWriter) -> None:
+    """A second `backward()` that was made to work with `retain_graph=True`."""
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = SGD(model.parameters(), lr=0.05)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(300)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward(retain_graph=True)
+        writer.add_diagnostics(loss=loss, global_step=step)
+        loss.backward()
+        optimizer.step()
+
+
+@case("LD410", family="MLP", also=("LD104",))
+def a_penalty_nobody_logs(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(300)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        penalty = torch.stack([p.abs().sum() for p in model.parameters()]).sum()
+        (loss + 0.05 * penalty).backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
