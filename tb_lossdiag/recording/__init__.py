@@ -9,8 +9,11 @@ In reading order:
 - `record_writer`: writes the record of a window: with the ordinary scalars that go with it, and what goes with the first one
 - `scalars`: the handful of ordinary scalars that go with a record, for stock dashboards
 - `journal`: turns records into the values of an event file: merges a step's records, keeps sessions, shards and column names
+- `frame`: a frame in the session that goes on: its columns, its shards, and its records as the values of an event file
 - `event_file`: the event file: record checksums computed natively, and a file that outlives a disk that refuses it for a while
 - `spool`: items on their way to a file, in a thread of their own: a disk that takes none for a while is asked again
+- `backlog`: items that wait for a file, and how much of what came the file holds
+- `refusals`: a disk that takes nothing for a while: why, since when, what that cost, and when it is asked again
 - `growing_file`: files that only grow: what is whole on the disk stays, a half-written tail is written again over itself
 - `underway`: records on their way into the event file: given to its thread, and not known to be written
 - `tail`: what is not yet in the event file, kept beside it: a process that is killed leaves the windows that were open

@@ -21,8 +21,10 @@ from tensorboard.summary.writer import event_file_writer
 
 from tb_lossdiag.process.forks import Origin
 from tb_lossdiag.process.warn import warn
+from tb_lossdiag.recording.backlog import MOST, Ours
 from tb_lossdiag.recording.growing_file import LocalFile, RemoteFile
-from tb_lossdiag.recording.spool import MOST, Ours, Spool, Tell
+from tb_lossdiag.recording.refusals import Tell
+from tb_lossdiag.recording.spool import Spool
 from tb_lossdiag.recording.underway import Underway
 from tb_lossdiag.wire.framing import framed
 

@@ -11,20 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import numpy as np
 from tensorboard.compat.proto import summary_pb2
 
-from tb_lossdiag.quantities import frame_quantities
+from tb_lossdiag.recording.frame import Frame
 from tb_lossdiag.recording.past import Past
-from tb_lossdiag.records import Floats, FrameRecord
+from tb_lossdiag.records import FrameRecord
 from tb_lossdiag.run import LiveReport
 from tb_lossdiag.wire.schema import (
     DESCRIBED,
     FACTS,
     FIRST_FACT,
-    SHARD,
-    SHARD_BYTES,
-    Columns,
     Fact,
     Renumbered,
     Report,
@@ -32,7 +28,6 @@ from tb_lossdiag.wire.schema import (
     Tag,
     Words,
     fact_value,
-    matrix_value,
     readable,
     session_name,
 )
@@ -48,22 +43,6 @@ class Emit(Protocol):
     def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         """Write."""
         ...
-
-
-@dataclass
-class _Frame:
-    """Where a frame stands in the current session."""
-
-    name: str
-    columns: dict[str, int] = field(default_factory=dict)
-    known: tuple[str, ...] = ()
-    shard: int = 0
-    count: int = 0
-    last_step: int = -1
-
-    def knows(self, columns: tuple[str, ...]) -> bool:
-        """Whether these are its columns, all of them in its order; cheap for the same tuple."""
-        return columns is self.known or columns == self.known
 
 
 @dataclass
@@ -109,7 +88,7 @@ class Journal:
         self._anew = self._opened = False
         self._again_from: int | None = None
         self._born = time.time_ns()
-        self._frames: dict[str, _Frame] = {}
+        self._frames: dict[str, Frame] = {}
         self._words: dict[str, str] = {}
         self._said: dict[str, str] = {}
         self._facts = 0
@@ -160,7 +139,7 @@ class Journal:
 
     def known(self) -> list[Fact]:
         """What a reader who comes only now has to know of the session: its words and columns."""
-        facts = [Fact(columns=_columns(frame)) for frame in self._frames.values()]
+        facts = [Fact(columns=frame.described()) for frame in self._frames.values()]
         return [Fact(words=Words(values=self._said)), *facts]
 
     def ahead(self, emit: Emit) -> Journal:
@@ -245,28 +224,11 @@ class Journal:
             del self._renumbered[0]
 
     def _value(self, name: str, pending: _Pending) -> summary_pb2.Summary.Value:
-        frame = self._frames.setdefault(name, _Frame(name))
+        frame = self._frames.setdefault(name, Frame(name))
         parts = pending.frames[name]
-        self._extend(frame, parts, pending.walltime)
-        tag = Tag(name, self._session, frame.shard)
-        matrix, first = _matrix(frame, parts), frame.count < DESCRIBED
-        value = matrix_value(tag, matrix, pending.step, pending.walltime, first=first)
-        frame.count, frame.last_step = frame.count + 1, pending.step
-        return value
-
-    def _extend(self, frame: _Frame, parts: list[FrameRecord], walltime: float) -> None:
-        """Begin a new shard when the old one is full or a column is new."""
-        given = [part.columns for part in parts if not frame.knows(part.columns)]
-        if any(len(set(columns)) != len(columns) for columns in given):
-            raise ValueError(f"{frame.name}: a column name is given twice")
-        new = [c for c in dict.fromkeys(itertools.chain(*given)) if c not in frame.columns]
-        if frame.count and (new or frame.count >= _capacity(frame)):
-            frame.shard, frame.count = frame.shard + 1, 0
-        if new:
-            more = {c: len(frame.columns) + i for i, c in enumerate(new)}
-            frame.columns = {**frame.columns, **more}
-            frame.known = tuple(frame.columns)
-            self._fact(Fact(columns=_columns(frame)), walltime)
+        if frame.extend(parts):
+            self._fact(Fact(columns=frame.described()), pending.walltime)
+        return frame.value(self._session, parts, pending.step, pending.walltime)
 
     def _fact(self, fact: Fact, walltime: float) -> None:
         tag, first = Tag(FACTS, self._session), self._facts < DESCRIBED
@@ -274,30 +236,3 @@ class Journal:
         value = fact_value(tag, fact, step, walltime, first=first)
         self._emit([value], step, walltime)
         self._facts += 1
-
-
-def _columns(frame: _Frame) -> Columns:
-    quantities = [quantity.name for quantity in frame_quantities(frame.name)]
-    names = [readable(name) for name in frame.known]
-    return Columns(frame=frame.name, first_shard=frame.shard, names=names, quantities=quantities)
-
-
-def _capacity(frame: _Frame) -> int:
-    """Records of a shard: fewer for very wide frames, so that reading one stays below message limits."""
-    record = 4 * len(frame.columns) * len(frame_quantities(frame.name))
-    return max(1, min(SHARD, SHARD_BYTES // record))
-
-
-def _matrix(frame: _Frame, parts: list[FrameRecord]) -> Floats:
-    """float32[C, Q] of a frame, NaN where nothing was given."""
-    only = parts[0]
-    if len(parts) == 1 and frame.knows(only.columns):
-        return only.values
-    size = len(frame.columns), len(frame_quantities(frame.name))
-    matrix: Floats = np.full(size, np.nan, np.float32)
-    for part in parts:
-        rows = np.array([frame.columns[name] for name in part.columns])
-        places = range(size[1]) if part.given is None else part.given
-        for place in places:
-            matrix[rows, place] = part.values[:, place]
-    return matrix

@@ -8,32 +8,20 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from tb_lossdiag.process.forks import Origin
+from tb_lossdiag.recording.backlog import Backlog
 from tb_lossdiag.recording.growing_file import Growing
+from tb_lossdiag.recording.refusals import Refusals, Tell
 
-MOST = 32 * 2**20
-"""Bytes that wait in memory at most."""
-_BATCH = 4 * 2**20
-"""Bytes of one write, about."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
-"""Seconds between two attempts, twice as long each time."""
 STUCK = 30.0
 """Seconds after which a disk that neither takes nor refuses counts as one that refuses."""
 _LOOK = 1.0
 """Seconds between two looks at whether the thread still lives."""
 
-Tell = Callable[[str, str], None]
-"""Takes a fact, in whatever thread."""
-
 _SPOOLS: weakref.WeakSet[Spool] = weakref.WeakSet()
-
-
-class Ours(bytes):
-    """An item that is also kept elsewhere until it is written: see `Spool.place`."""
 
 
 class Spool:
@@ -47,7 +35,6 @@ class Spool:
 
     Attributes:
         gap: something was lost since this was last set to False.
-        failing: why the disk takes nothing at present; None while it does.
 
     Raises:
         OSError: the first item cannot be written, and `strict`.
@@ -56,16 +43,14 @@ class Spool:
     def __init__(
         self, make: Callable[[], Growing], first: bytes, tell: Tell, *, strict: bool
     ) -> None:
-        self._make, self._first, self._tell = make, first, tell
+        self._make = make
         self._origin = Origin()
         self._file = make()
         self._change = threading.Condition()
-        self._items: deque[bytes] = deque([first])
-        self._bytes, self._moves, self._lost = len(first), 0, 0
-        self._position = self._ours = 0
+        self._items, self._moves = Backlog(first), 0
+        self._refusals = Refusals(tell)
         self._asked = self._closed = self._ended = self._dirty = self.gap = False
-        self.failing: str | None = None
-        self._since = self._pause = self._again_at = self._sync_at = 0.0
+        self._sync_at = 0.0
         self._thread: threading.Thread | None = None
         if strict:
             try:
@@ -80,6 +65,11 @@ class Spool:
     def name(self) -> str:
         """The present file's."""
         return self._file.name
+
+    @property
+    def failing(self) -> str | None:
+        """Why the disk takes nothing at present; None while it does."""
+        return self._refusals.why
 
     @property
     def open(self) -> bool:
@@ -100,7 +90,7 @@ class Spool:
     def place(self) -> tuple[str, int, int]:
         """The present file, a number of bytes that are whole in it, and how many bytes of `Ours` are not among them."""
         with self._change:
-            return self.name, self._position, self._ours
+            return self.name, self._items.position, self._items.ours
 
     def flush(self) -> bool:
         """Wait until everything is in the file or the disk has refused it; whether it is."""
@@ -127,26 +117,21 @@ class Spool:
 
     def _has_room(self, size: int) -> bool:
         """Whether so many bytes more may wait; waits itself for a slow disk, not for one that refuses."""
-
-        def fits() -> bool:
-            return not self._items or self._bytes + size <= MOST
-
-        if not fits() and self.failing is None:
+        fits = self._items.fits
+        if not fits(size) and self.failing is None:
             self._wake()
-            self._await(lambda: fits() or self.failing is not None)
-        return fits()
+            self._await(lambda: fits(size) or self.failing is not None)
+        return fits(size)
 
     def _append(self, item: bytes) -> bool:
         """Let an item wait if there is room."""
         if not self._has_room(len(item)):
             return False
         self._items.append(item)
-        self._bytes += len(item)
-        self._ours += len(item) if isinstance(item, Ours) else 0
         return True
 
     def _lose(self, count: int) -> None:
-        self._lost += count
+        self._refusals.lost += count
         self.gap = self.gap or count > 0
 
     def _alive(self) -> bool:
@@ -183,53 +168,24 @@ class Spool:
 
     def _due(self) -> float | None:
         """Seconds until there is work, None without any."""
-        now = time.monotonic()
         if self._asked or self._closed:
             return 0.0
         if self.failing is not None:
-            return max(self._again_at - now, 0.0)
+            return self._refusals.pause()
         if self._items:
             return 0.0
-        return max(self._sync_at - now, 0.0) if self._dirty else None
-
-    def _next(self) -> list[bytes]:
-        """What is written next: nothing if all is, which is the time to sync."""
-        found: list[bytes] = []
-        size = 0
-        for item in self._items:
-            if found and size + len(item) > _BATCH:
-                break
-            found.append(item)
-            size += len(item)
-        return found
+        return max(self._sync_at - time.monotonic(), 0.0) if self._dirty else None
 
     def _took(self, count: int) -> None:
         """The file holds so many items more."""
-        for _ in range(count):
-            item = self._items.popleft()
-            self._bytes -= len(item)
-            self._position += len(item)
-            self._ours -= len(item) if isinstance(item, Ours) else 0
+        self._items.took(count)
         if count and not self._dirty:
             self._dirty, self._sync_at = True, time.monotonic() + self._file.pause
-        self._recovered()
-
-    def _recovered(self) -> None:
-        if self.failing is None:
-            return
-        lost = f"{self._lost} events were lost" if self._lost else "nothing was lost"
-        self._tell("writing again", f"after {time.monotonic() - self._since:.0f} s; {lost}")
-        self.failing, self._lost, self._pause = None, 0, 0.0
+        self._refusals.over()
 
     def _refused(self, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
-        now = time.monotonic()
-        if self.failing is None:
-            self._since = now
-            self._tell("failed writing", text)
-        self.failing, self._asked = text, False
-        self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-        self._again_at = now + self._pause
+        self._refusals.another(error)
+        self._asked = False
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
@@ -252,7 +208,7 @@ class Spool:
     def _move(self) -> None:
         """One write, or what follows the last one."""
         with self._change:
-            items, asked, last = self._next(), self._asked, self._closed
+            items, asked, last = self._items.next(), self._asked, self._closed
         error: Exception | None = None
         count = 0
         try:
@@ -285,9 +241,8 @@ class Spool:
         if not self._file.ended_by(error):
             return False
         self.gap = self.gap or isinstance(error, FileNotFoundError)
-        self._file, self._position = self._make(), 0
-        self._items.appendleft(self._first)
-        self._bytes += len(self._first)
+        self._file = self._make()
+        self._items.begin_file()
         return True
 
 

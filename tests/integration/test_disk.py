@@ -20,7 +20,7 @@ from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.reader import Reader
-from tb_lossdiag.recording import spool
+from tb_lossdiag.recording import backlog, refusals
 from tb_lossdiag.recording.growing_file import LocalFile
 from tb_lossdiag.run import Run
 from tb_lossdiag.wire.slots import Slots
@@ -46,7 +46,7 @@ class Disk:
         self.tails = False
         plain, put = LocalFile._open, Slots._put
         monkeypatch.setattr(Slots, "_put", lambda *given: self._tail(put, *given))
-        monkeypatch.setattr(spool, "_FIRST_PAUSE", 0.01)
+        monkeypatch.setattr(refusals, "_FIRST_PAUSE", 0.01)
         monkeypatch.setattr(LocalFile, "_open", lambda file: self._opened(plain(file)))
 
     def _tail(self, put: Callable[..., None], *given: Any) -> None:
@@ -156,7 +156,7 @@ def test_what_follows_a_loss_can_be_read(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Columns and headers may be among what was lost."""
-    monkeypatch.setattr(spool, "MOST", 3000)
+    monkeypatch.setattr(backlog, "MOST", 3000)
     with SummaryWriter(tmp_path) as writer:
         train(writer, range(20))
         disk.fault = errno.ENOSPC

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from tb_lossdiag.process.forks import Origin
+from tb_lossdiag.recording import backlog, refusals
 from tb_lossdiag.recording import spool as module
 from tb_lossdiag.recording.spool import Spool
 
@@ -71,7 +72,7 @@ def until(done: Callable[[], object]) -> None:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(refusals, "_FIRST_PAUSE", 0.01)
 
 
 def test_what_a_disk_refuses_is_kept_in_order_and_written_without_being_asked() -> None:
@@ -89,23 +90,23 @@ def test_what_a_disk_refuses_is_kept_in_order_and_written_without_being_asked() 
 
 
 def test_pauses_double_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIRST_PAUSE", 1.0)
+    monkeypatch.setattr(refusals, "_FIRST_PAUSE", 1.0)
     waiting, _ = spool(Disk())
     pauses = []
     for _ in range(8):
         waiting._refused(FULL)
-        pauses.append(waiting._pause)
+        pauses.append(waiting._refusals._pause)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_memory_is_bounded_and_what_had_no_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 100)
+    monkeypatch.setattr(backlog, "MOST", 100)
     disk = Disk(*[refuse] * 3)
     waiting, told = spool(disk)
     waiting.flush()
     for number in range(50):
         waiting.put([bytes([number]) * 10])
-    assert waiting._bytes <= 100
+    assert waiting._items._bytes <= 100
     assert waiting.gap
     until(lambda: waiting.failing is None)
     assert disk.items == [b"first", *(bytes([number]) * 10 for number in range(9))]
@@ -114,7 +115,7 @@ def test_memory_is_bounded_and_what_had_no_room_is_said(monkeypatch: pytest.Monk
 
 
 def test_a_slow_disk_is_waited_for_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 100)
+    monkeypatch.setattr(backlog, "MOST", 100)
     disk = Disk(*[lambda: time.sleep(0.01)] * 20)
     waiting, told = spool(disk)
     for number in range(50):
@@ -126,7 +127,7 @@ def test_a_slow_disk_is_waited_for_and_loses_nothing(monkeypatch: pytest.MonkeyP
 
 def test_a_disk_that_does_not_answer_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STUCK", 0.1)
-    monkeypatch.setattr(module, "MOST", 100)
+    monkeypatch.setattr(backlog, "MOST", 100)
     answers = threading.Event()
     disk = Disk(lambda: answers.wait(60))
     waiting, told = spool(disk)
