@@ -8,6 +8,7 @@ from tb_lossdiag.rules.clipping.clip_before_unscale import ClipBeforeUnscale
 from tb_lossdiag.rules.clipping.clip_poison import ClipPoison
 from tb_lossdiag.rules.clipping.clip_threshold_drift import ClipThresholdDrift
 from tb_lossdiag.rules.clipping.constant_clipping import ConstantClipping
+from tb_lossdiag.rules.clipping.empty_clip import EmptyClip
 from tb_lossdiag.rules.clipping.idle_clipping import IdleClipping
 from tb_lossdiag.rules.clipping.partial_clipping import PartialClipping
 from tb_lossdiag.rules.clipping.unrecorded_clipping import UnrecordedClipping
@@ -21,4 +22,5 @@ RULES: tuple[Rule, ...] = (
     ClipThresholdDrift(),
     PartialClipping(),
     UnrecordedClipping(),
+    EmptyClip(),
 )

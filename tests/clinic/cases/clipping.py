@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import torch
 from clinic.case import case
@@ -197,3 +198,21 @@ def clips_that_nobody_records(writer: SummaryWriter) -> None:
         clip_grad_norm_(model.parameters(), 0.1)
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD309", family="MLP")
+def the_clip_gets_a_used_generator(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    parameters = model.parameters()
+    optimizer = SGD(parameters, lr=0.05)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(300)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(16 * x), y)
+        loss.backward()
+        with catch_warnings():
+            simplefilter("ignore")  # torch says it once, among everything else
+            norm = clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, clip=(norm, 1.0), global_step=step)

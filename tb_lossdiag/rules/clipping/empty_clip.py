@@ -1,0 +1,105 @@
+"""LD309 empty-clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.clips import ClipSeries, ledger
+from tb_lossdiag.analysis.columns import too_few
+from tb_lossdiag.analysis.parameters import gradient_norm
+from tb_lossdiag.analysis.sparse import in_force
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "All {clips} clips found a norm of exactly 0 while the gradients' own norm was {norm} (median): the clip is given nothing, so max_norm = {max_norm} bounds nothing."
+)
+_ADVICE = Text("""`model.parameters()` is a generator and gives its parameters once. Kept in a variable that the optimizer has used, it is empty when the
+clip gets it. Ask for it anew each time:
+
+```python
+writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
+```
+
+Or keep a list. The norm is 0 as well where the clip is given another model's parameters, or comes after `zero_grad()`.""")
+
+
+@dataclass(frozen=True)
+class EmptyClip:
+    """The clip is given no gradients.
+
+    Why it matters: steps are unbounded although the code clips, and the norm in the log says that all is calm.
+
+    How it decides: the norm before clipping is exactly 0 in every clip of at least `min_records` records, while the norm over all gradients is
+    above 0 in them. A warning if that norm exceeds `max_norm` in more than `min_over` of the records; else an information. Units: share of
+    records, 1.
+
+    What to try first: hand the clip `model.parameters()`, not a variable that was iterated before.
+
+    Guards against: gradients that are 0 themselves (LD205, LD616); several clip calls, of which another one holds the gradients; clips by
+    value.
+
+    References: PyTorch, `torch.nn.Module.parameters`: an iterator; `torch.nn.utils.clip_grad_norm_`.
+    """
+
+    code: ClassVar[str] = "LD309"
+    name: ClassVar[str] = "empty-clip"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The clip is given no gradients")
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        q.CLIP_GLOBAL_NORM,
+        q.CLIP_MAX_NORM,
+        q.GRADIENT_NORM,
+    )
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_CALLS, q.CLIP_BOUND)
+    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD203", "LD305")
+
+    #: records; by then every batch has not been without a gradient by chance
+    min_records: int = 10
+    #: share of records, 1; now and then is chance
+    min_over: float = 0.05
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for a run all of whose clips are empty."""
+        clips = ledger(run)
+        if not clips or max(len(one) for one in clips) < self.min_records:
+            raise too_few(self.min_records, Text("clips by norm"))
+        if any((run.highest(q.CLIP_GLOBAL_NORM).column(one.column) != 0).any() for one in clips):
+            return
+        for one in clips:
+            norms = _norms(run, one)
+            if len(norms) >= self.min_records and (norms > 0).mean() > _MOST:
+                yield self._finding(one, norms)
+
+    def _finding(self, clips: ClipSeries, norms: Doubles) -> Finding:
+        bound, norm = float(np.median(clips.bounds)), float(np.median(norms))
+        over = float((norms > bound).mean())
+        message = _MESSAGE.format(
+            clips=short_number(float(clips.calls.sum())),
+            norm=short_number(norm),
+            max_norm=short_number(bound),
+        )
+        ends = int(clips.steps[0]), int(clips.steps[-1])
+        evidence = Evidence(q.CLIP_GLOBAL_NORM.name, clips.column, *ends, 0.0, norm)
+        severity = self.severity if over > self.min_over else Severity.INFO
+        advice = _ADVICE.format(max_norm=short_number(bound))
+        numbers = {"norm": norm, "over": over}
+        return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
+
+
+_MOST = 0.9
+"""Of the records; a step without a gradient now and then is not what the clip is about."""
+
+
+def _norms(run: Run, clips: ClipSeries) -> Doubles:
+    """float64[N]: the norm over all gradients in force at the clips' steps, where it is known."""
+    table = run[q.GRADIENT_NORM]
+    norms = in_force(gradient_norm(run), table.steps, clips.steps)
+    return norms[np.isfinite(norms)]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
+from made.changes import changed, head, without
+from made.healthy import healthy_run
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM
+from tb_lossdiag.rules.clipping.empty_clip import EmptyClip
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = EmptyClip()
+RUN = healthy_run(1, layers=2)
+ROWS = np.arange(200)
+
+
+def empty(clip: npt.ArrayLike = 0.0, gradient: npt.ArrayLike = 1.0, bound: float = 1.0) -> Run:
+    """Each of four parameters has this gradient norm; the clip finds this norm."""
+    every = np.broadcast_to(np.asarray(gradient, float), 200)[:, None]
+    run = changed(RUN, GRADIENT_NORM, np.repeat(every, 4, axis=1))
+    run = changed(run, CLIP_MAX_NORM, bound)
+    return changed(run, CLIP_GLOBAL_NORM, np.broadcast_to(np.asarray(clip, float), 200))
+
+
+SICK = empty()
+
+
+def test_says_what_the_norm_is_and_that_nothing_bounds_it() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.WARNING
+    assert "All 200 clips" in finding.message.en
+    assert "own norm was 2 " in finding.message.en
+    assert first_evidence(RULE, SICK).quantity == CLIP_GLOBAL_NORM.name
+
+
+def test_below_the_bound_it_is_worth_knowing() -> None:
+    often, seldom = (np.where(ROWS % every == 0, 1.0, 0.1) for every in (15, 25))
+    assert the_finding(RULE, empty(gradient=often)).severity is Severity.WARNING
+    assert the_finding(RULE, empty(gradient=seldom)).severity is Severity.INFO
+
+
+def test_clear_where_one_clip_holds_a_gradient() -> None:
+    assert not findings(RULE, empty(np.where(ROWS == 150, 1e-8, 0.0)))
+
+
+def test_clear_where_there_is_no_gradient_to_clip() -> None:
+    assert not findings(RULE, empty(gradient=0.0))
+    assert not findings(RULE, empty(gradient=np.where(ROWS % 5 == 0, 0.0, 1.0)))
+    assert findings(RULE, empty(gradient=np.where(ROWS % 20 == 0, 0.0, 1.0)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_not_evaluated_on_few_or_no_clips() -> None:
+    assert outcome(RULE, head(SICK, 9)).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, head(SICK, 10))
+    assert outcome(RULE, without(SICK, CLIP_GLOBAL_NORM)).missing == (CLIP_GLOBAL_NORM.name,)
