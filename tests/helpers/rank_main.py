@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag import writer as settings
+from tb_lossdiag import lifecycle as settings
 from tb_lossdiag.collect.ranks import meeting
 
 STEPS = 40
