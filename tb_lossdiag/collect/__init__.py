@@ -5,6 +5,7 @@ In reading order:
 - `diagnostics`: everything the writer observes: calls of `add_diagnostics`, clips and watched optimizers, on their way to the recorder
 - `call`: a call of `add_diagnostics`
 - `watch`: an optimizer's steps, through its public hooks
+- `probes`: what a copy of the model answers when its input is changed
 - `check_up`: the check-up: how a training step is put together, seen from inside for one step at a time
 - `ranks`: data-parallel ranks: what they must add up, whether they have parted
 - `takeover`: what writers that were killed left in tail files becomes records, before the next writer in the folder has any of its own

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from tb_lossdiag.quantities import calls, clips, gradients, loop, losses, modules, order
+from tb_lossdiag.quantities import calls, clips, gradients, loop, losses, modules, order, probes
 from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.gradients import *
@@ -18,13 +18,14 @@ from tb_lossdiag.quantities.loss_functions import *
 from tb_lossdiag.quantities.losses import *
 from tb_lossdiag.quantities.modules import *
 from tb_lossdiag.quantities.order import *
+from tb_lossdiag.quantities.probes import *
 from tb_lossdiag.quantities.quantity import Axis as Axis
 from tb_lossdiag.quantities.quantity import Combine as Combine
 from tb_lossdiag.quantities.quantity import Quantity as Quantity
 
 _RECORDED = tuple(
     value
-    for module in (gradients, losses, clips, loop, order, calls, modules)
+    for module in (gradients, losses, clips, loop, order, calls, modules, probes)
     for value in vars(module).values()
     if isinstance(value, Quantity)
 )

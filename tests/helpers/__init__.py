@@ -9,6 +9,7 @@
 - `watchable_loop`: a training loop that runs with and without being watched
 - `training_loops`: such loops of many kinds
 - `endless_training`: a training that goes on as long as asked, and the memory it holds
+- `probed`: asks copies of a model as a check-up does
 - `rank_processes`: a process for each rank of a training
 - `rank_main`: what the ranks of sound trainings do
 - `parting_ranks`: what ranks do that part ways

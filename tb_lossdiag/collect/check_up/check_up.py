@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 
 from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
+from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
 from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.outcome import Outcome
@@ -20,6 +22,19 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.unseen import undispatched
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a model was given in a step.
+
+    Attributes:
+        arguments: None where it was not called itself.
+        ahead: whether it is trained on its own input, shifted by one.
+    """
+
+    arguments: Arguments | None
+    ahead: bool
 
 
 class CheckUp:
@@ -54,12 +69,21 @@ class CheckUp:
         self.failure: Exception | None = None
         self.failure_trace = ""
         self.limits = ""
+        self._example: Example | None = None
 
-    def begin(self) -> bool:
-        """Start observing; False where nothing can be observed."""
+    def begin(self, *, keep: bool = False) -> bool:
+        """Start observing; False where nothing can be observed. `keep`: what the model is given, until the step has ended."""
         self.abandon()
         self.failure, self.failure_trace = None, ""
-        return self._guarded(self._begin, otherwise=False)
+        begun = self._guarded(self._begin, otherwise=False)
+        if self._now is not None:
+            self._now.forwards.keeps = keep
+        return begun
+
+    def example(self) -> Example | None:
+        """What the model was given in the newest check-up, handed out once."""
+        example, self._example = self._example, None
+        return example
 
     def _begin(self) -> bool:
         if os.getpid() != self._process:  # a forked child: its parent's steps are not its own
@@ -111,6 +135,10 @@ class CheckUp:
             return []
         self._now.after_step()
         self._facts = self._now.calls.facts()
+        if self._now.forwards.keeps:
+            done = self._now.forwards.confirmed
+            given = None if done is None else done.arguments
+            self._example = Example(given, self._now.calls.ahead())
         return self._outcome.samples(self._now, functions=self._board is not None)
 
     def abandon(self) -> None:

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
-from tb_lossdiag.collect.check_up import CheckUp, MeasuredCall, Subject, clear
+from tb_lossdiag.collect.check_up import CheckUp, Example, MeasuredCall, Subject, clear
+from tb_lossdiag.collect.check_up.values import to_sample
+from tb_lossdiag.collect.probes import Prober
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
-from tb_lossdiag.collect.watch.host import Host
+from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.twins import twins
 
 _NAME = "check-up"
@@ -22,11 +24,14 @@ class Examiner:
     Args:
         subject: what is watched.
         host: what it shares with the writer's other parts, rounds with the other watched models.
-        activations: whether activations are looked at.
+        options: what is looked at.
     """
 
-    def __init__(self, subject: Subject, host: Host, *, activations: bool) -> None:
-        self._check_up = CheckUp(subject, activations=activations)
+    def __init__(self, subject: Subject, host: Host, options: Options) -> None:
+        self._check_up = CheckUp(subject, activations=options.activations)
+        self._name = subject.name
+        self._prober = Prober(subject) if options.probes else None
+        self._example: tuple[NormBuffer, int, Example] | None = None
         self._host = host
         self._rounds = rounds = host.rounds
         self._running = False
@@ -47,9 +52,12 @@ class Examiner:
             self._attempt(self._begin)
 
     def _begin(self) -> None:
-        self._running = self._check_up.begin()
+        keep = self._prober is not None and self._prober.due(self._taken)
+        self._running = self._check_up.begin(keep=keep)
         if not self._running:
             self._finish(0.0)
+            if keep and self._prober is not None:
+                self._host.say(self._prober.unseen())
 
     def _due(self, now: float) -> bool:
         rounds = self._rounds
@@ -76,9 +84,23 @@ class Examiner:
     def _after_step(self, rows: NormBuffer, step: int, model: Parameters) -> None:
         samples = self._check_up.after_step()
         self._running = False
+        if (example := self._check_up.example()) is not None:
+            self._example = rows, step, example
         samples += self._host.guarded("element", lambda: self._parameters(model)) or []
         self._host.sink(rows, step, samples, own=True)
         self._finish(max(time.perf_counter() - self._ended - self._bare, 0.0))
+
+    def probe(self) -> None:
+        """Ask copies of the model, if this check-up was to. The user's own functions run, so nothing of ours stands around it."""
+        if self._example is None or self._prober is None:
+            return
+        began = time.perf_counter()
+        (rows, step, example), self._example = self._example, None
+        outcome = self._prober.run(self._taken, example)
+        if outcome.facts:
+            self._host.sink(rows, step, [to_sample({self._name: outcome.facts})], own=True)
+        self._host.say(outcome.words)
+        self._ended += time.perf_counter() - began
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """Do a part of a check-up; if it fails, nothing of the check-up may stay behind."""

@@ -106,9 +106,11 @@ class Options:
         activations: whether check-ups look at activations.
         check_up: whether there are check-ups.
         decompose: steps between two decompositions of the loss, 0 for each call.
+        probes: whether copies of the model are asked.
     """
 
     every: int = 1
     activations: bool = True
     check_up: bool = True
     decompose: int = 0
+    probes: bool = True

@@ -69,7 +69,7 @@ class WatchedSteps:
         self._facts = OptimizerFacts(rows, subject, held, host)
         self.examiner = None
         if options.check_up and not host.silent:
-            self.examiner = Examiner(subject, host, activations=options.activations)
+            self.examiner = Examiner(subject, host, options)
 
     def end(self) -> None:
         """No step comes any more."""
@@ -160,6 +160,7 @@ class WatchedSteps:
         """A step may come: look at it from inside if that is due."""
         start = time.perf_counter()
         if self.examiner is not None:
+            self._host.guarded.openly("probes", self.examiner.probe)
             self.examiner.begin(self.taken)
         self.gradients.times.spent(start)
 

@@ -10,9 +10,13 @@ from tb_lossdiag.rules.model.collapsed_representation import CollapsedRepresenta
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
 from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
+from tb_lossdiag.rules.model.future_leak import FutureLeak
 from tb_lossdiag.rules.model.identical_units import IdenticalUnits
 from tb_lossdiag.rules.model.missing_nonlinearity import MissingNonlinearity
+from tb_lossdiag.rules.model.noise_in_eval import NoiseInEval
+from tb_lossdiag.rules.model.sample_leak import SampleLeak
 from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
+from tb_lossdiag.rules.model.short_reach import ShortReach
 
 RULES: tuple[Rule, ...] = (
     DeadRelu(),
@@ -24,5 +28,9 @@ RULES: tuple[Rule, ...] = (
     CollapsedRepresentation(),
     MissingNonlinearity(),
     AdversaryCollapse(),
+    FutureLeak(),
+    SampleLeak(),
+    NoiseInEval(),
+    ShortReach(),
     IdenticalUnits(),
 )

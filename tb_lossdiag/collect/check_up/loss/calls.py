@@ -21,7 +21,7 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.quantities import LABEL_COUNT, PREDICTED_COUNT
+from tb_lossdiag.quantities import CALL_TARGET_AHEAD, LABEL_COUNT, PREDICTED_COUNT
 from tb_lossdiag.records import Floats, Record
 
 _MOST = 16
@@ -150,6 +150,10 @@ class Calls:
         """No backward pass could be seen: whatever had a gradient counts."""
         if not self._confirmed:
             self._confirmed, self._pending = self._pending, []
+
+    def ahead(self) -> bool:
+        """Whether the targets of any are the model's own input, shifted by one."""
+        return any(call.facts.get(CALL_TARGET_AHEAD) == 1.0 for call in self._confirmed)
 
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""

@@ -9,4 +9,5 @@ In reading order:
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
 - `running`: how far the running statistics of batch normalisation lie from the batches
+- `arguments`: what a model was given, and the same with other tensors
 """

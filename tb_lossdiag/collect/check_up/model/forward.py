@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
+from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
 from tb_lossdiag.collect.check_up.model.inputs import input_facts, sequences, tensors_in
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
-from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.check_up.values import Facts, is_real
 from tb_lossdiag.collect.state.processor import queued
 from tb_lossdiag.quantities import (
     BATCH_NORM_VALUES,
@@ -47,6 +48,7 @@ class Pass:
         running: how far batches lie from running statistics.
         closed: whether the model itself has returned.
         sequences: of whole numbers among its arguments, or looked up in its tables.
+        arguments: what the model was given, if they are asked for.
     """
 
     began: float
@@ -59,6 +61,7 @@ class Pass:
     running: RunningStatistics = field(default_factory=RunningStatistics)
     closed: bool = False
     sequences: list[Tensor] = field(default_factory=list)
+    arguments: Arguments | None = None
 
     def look_up(self, args: Any) -> None:
         """A table is asked for these: keyword arguments of the model are seen nowhere else before it returns."""
@@ -94,6 +97,8 @@ class Forwards:
         self._pending: Pass | None = None
         self._was_training = root.training
         self.confirmed: Pass | None = None
+        self.keeps = False
+        """Whether the arguments of the pass are kept until the step ends."""
         self.others = False
         """Whether the model ran for something else before."""
         self.enough = False
@@ -148,6 +153,9 @@ class Forwards:
         now.given = now.given or input_facts(call.kwargs)
         now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
         now.closed = call.module is self._root
+        if now.closed and self.keeps:
+            shapes = tuple(t.shape for t in tensors_in(call.output) if is_real(t) and t.dim())
+            now.arguments = Arguments(call.args, call.kwargs, shapes, casts())
         if now.trace:
             now.trace.close(call.output)
 

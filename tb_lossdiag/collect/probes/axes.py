@@ -1,0 +1,100 @@
+"""Along which axis a model's samples lie: what its arguments and outputs allow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_FEWEST = 4
+"""Samples: two are kept."""
+_MATRIX = 2
+
+
+@dataclass(frozen=True)
+class SampleAxis:
+    """One of the axes that may hold the samples.
+
+    Attributes:
+        dim: of the arguments.
+        size: samples there are.
+        asked: samples that are used: so many as no other axis of anything has, that a length tells which axis it is.
+        other: length of the other of the first two axes.
+    """
+
+    dim: int
+    size: int
+    asked: int
+    other: int
+
+    def taken(self, tensor: Tensor, *, replaced: bool = False) -> Tensor:
+        """These samples of an argument; `replaced`: every second one becomes the one before it, so that an order of lengths stays."""
+        shape = tensor.shape
+        along = len(shape) > self.dim and shape[self.dim] == self.size
+        listed = len(shape) == 1 and shape[0] == self.size
+        if not along and not listed:
+            return tensor.detach().clone()
+        index = torch.arange(self.asked, device=tensor.device)
+        index = index // 2 * 2 if replaced else index
+        return tensor.detach().index_select(self.dim if along else 0, index)
+
+    def place(self, shape: torch.Size) -> int | None:
+        """The axis of an output that holds the samples; None where it holds something else, such as scores of all against all."""
+        size = self.asked
+        against = {size, size - 1, 2 * size, 2 * size - 1, 2 * size - 2}
+        if len(shape) == _MATRIX and size in shape and shape[1] in against:
+            return None
+        if len(shape) >= _MATRIX and {shape[0], shape[1]} == {size, self.other}:
+            return 0 if shape[0] == size else 1
+        return 0 if len(shape) and shape[0] == size else None
+
+
+def sample_axes(
+    inputs: Sequence[torch.Size],
+    outputs: Sequence[torch.Size],
+    lengths: Collection[int] = (),
+    *,
+    features: bool = False,
+) -> list[SampleAxis]:
+    """All that are possible: the first axis, the second one, both or none.
+
+    An axis is none where another argument has another length there, as a graph's edges have, or where the first output has no such axis.
+
+    Args:
+        inputs: shapes of the arguments.
+        outputs: those of what the model returns.
+        lengths: other lengths that tensors of the model have.
+        features: whether the second axis holds features, so that samples lie along the first if along any.
+    """
+    shaped = [shape for shape in inputs if len(shape)]
+    if not shaped or not outputs:
+        return []
+    first = shaped[0]
+    known = {*lengths, *(length for shape in (*inputs, *outputs) for length in shape)}
+    found = []
+    for dim in range(1 if features else min(len(first), _MATRIX)):
+        size, other = first[dim], (first[1 - dim] if len(first) > 1 else 0)
+        fit = all(_fits(shape, dim, size, shaped) for shape in shaped)
+        if size >= _FEWEST and fit and size in outputs[0][:_MATRIX]:
+            others = known - {size} if _once(size, (*shaped, *outputs), lengths) else known
+            asked = next((n for n in range(size, _FEWEST - 1, -1) if n not in others), size)
+            found.append(SampleAxis(dim, size, asked, other))
+    return found
+
+
+def _once(size: int, shapes: Sequence[torch.Size], lengths: Collection[int]) -> bool:
+    """Whether no tensor has this length twice, and nothing of the model's has it."""
+    return size not in lengths and all(list(shape).count(size) < _MATRIX for shape in shapes)
+
+
+def _fits(shape: torch.Size, dim: int, size: int, shaped: Sequence[torch.Size]) -> bool:
+    if len(shaped) > 1 and list(shape).count(size) > 1:
+        return False  # a matrix of neighbours
+    if len(shape) == 1 and dim == 1:
+        return shape[0] in {size, 1}  # lengths, labels
+    if len(shape) > dim and shape[dim] == size:
+        return True
+    mask = len(shape) == _MATRIX and shape[0] == shape[1] and shape[0] in shaped[0]
+    return mask or shape[min(dim, len(shape) - 1)] == 1

@@ -1,0 +1,37 @@
+"""A copy of a model without hooks, in eval()."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import Tensor, nn
+
+from tb_lossdiag.collect.probes.survey import HOOKS, Survey
+
+
+def copied(root: nn.Module, found: Survey) -> nn.Module:
+    """The copy: tensors are detached clones without gradients, hooks are left out.
+
+    Args:
+        root: the model.
+        found: what it holds.
+    """
+    ordinary = {i: t for i, t in found.tensors.items() if _ordinary(t)}
+    memo: dict[int, Any] = {**found.shared, **{i: _clone(t) for i, t in ordinary.items()}}
+    for module in root.modules():
+        memo |= {id(vars(module)[n]): type(vars(module)[n])() for n in HOOKS if n in vars(module)}
+    new = copy.deepcopy(root, memo)
+    new.eval()
+    return new
+
+
+def _ordinary(tensor: Tensor) -> bool:
+    return type(tensor) in {Tensor, nn.Parameter}
+
+
+def _clone(tensor: Tensor) -> Tensor:
+    new = tensor.detach().clone()
+    if isinstance(tensor, nn.Parameter):
+        return nn.Parameter(new, requires_grad=tensor.requires_grad)
+    return new

@@ -1,0 +1,109 @@
+"""Does the future change the past? The second half of each sequence is replaced, and the first half's outputs are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.probes.changes import change
+from tb_lossdiag.collect.probes.probe import Inapplicable
+from tb_lossdiag.collect.probes.session import Session
+from tb_lossdiag.quantities import (
+    PROBE_FUTURE_CHANGE,
+    PROBE_FUTURE_MOVED,
+    PROBE_REACH,
+    Unprobed,
+)
+
+_SHORTEST = 8
+"""Places of a sequence."""
+_SEQUENCE = 2
+
+
+class FutureLeak:
+    """The probe, for models that are trained on their own input, shifted by one."""
+
+    forwards = 2
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def run(self, session: Session) -> Facts:
+        """Ask.
+
+        Raises:
+            Inapplicable: it is given no sequences, or returns nothing for each place.
+        """
+        self.done = True
+        shape = sequence_shape(session)
+        half = shape[1] // 2
+        before, after = _answers(session, shape, slice(half, None))
+        return {
+            PROBE_FUTURE_CHANGE: _changed(before, after, slice(0, half)),
+            PROBE_FUTURE_MOVED: _changed(before, after, slice(half, None)),
+        }
+
+
+class ShortReach:
+    """Does the start reach the end? The first quarter is replaced, and the last quarter's outputs are compared."""
+
+    forwards = 2
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def run(self, session: Session) -> Facts:
+        """Ask.
+
+        Raises:
+            Inapplicable: it is given no sequences, or returns nothing for each place.
+        """
+        self.done = True
+        shape = sequence_shape(session)
+        quarter = shape[1] // 4
+        before, after = _answers(session, shape, slice(0, quarter))
+        return {PROBE_REACH: _changed(before, after, slice(-quarter, None))}
+
+
+def sequence_shape(session: Session) -> tuple[int, int]:
+    """(N, T) of the tokens.
+
+    Raises:
+        Inapplicable: it is given none.
+    """
+    tokens = [session.act(t) for t in session.given.tensors() if t.dtype == torch.int64]
+    shapes = [tuple(t.shape) for t in tokens if t.dim() == _SEQUENCE and t.shape[1] >= _SHORTEST]
+    if not shapes or not session.ahead:
+        raise Inapplicable(Unprobed.ARGUMENTS)
+    count, length = shapes[0]
+    return count, length
+
+
+def _answers(session: Session, shape: tuple[int, int], places: slice) -> tuple[Tensor, Tensor]:
+    before, _ = session.plain()
+    replaced = _replaced(shape, places)
+    after, _ = session.ask(lambda tensor: replaced(session.act(tensor)))
+    for one, other in zip(before, after, strict=False):
+        if one.shape[:2] == shape and one.shape == other.shape:
+            return one, other
+    raise Inapplicable(Unprobed.OUTPUTS)
+
+
+def _replaced(shape: tuple[int, int], places: slice) -> Callable[[Tensor], Tensor]:
+    """These places become another sample's; of one sample alone, they are turned around."""
+
+    def act(tensor: Tensor) -> Tensor:
+        if tuple(tensor.shape[:2]) == shape:
+            part = tensor[:, places]
+            tensor[:, places] = part.roll(1, 0) if shape[0] > 1 else part.flip(1)
+        return tensor
+
+    return act
+
+
+def _changed(before: Tensor, after: Tensor, places: slice) -> float:
+    every = torch.ones(before.shape[0], dtype=torch.bool, device=before.device)
+    return change(before[:, places], after[:, places], 0, every)

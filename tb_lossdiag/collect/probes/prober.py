@@ -1,0 +1,165 @@
+"""When a watched model is probed, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from tb_lossdiag.collect.check_up import Example, Subject
+from tb_lossdiag.collect.check_up.model.arguments import Arguments, Unknown
+from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.probes import memory
+from tb_lossdiag.collect.probes.eval_noise import EvalNoise
+from tb_lossdiag.collect.probes.future_leak import FutureLeak, ShortReach
+from tb_lossdiag.collect.probes.generators import untouched
+from tb_lossdiag.collect.probes.passes import Raised
+from tb_lossdiag.collect.probes.probe import Inapplicable, Probe
+from tb_lossdiag.collect.probes.sample_leak import SampleLeak
+from tb_lossdiag.collect.probes.session import Session
+from tb_lossdiag.collect.probes.surroundings import unchanged
+from tb_lossdiag.collect.probes.survey import Survey, survey
+from tb_lossdiag.collect.state.processes import world
+from tb_lossdiag.quantities import PROBE_SECONDS, PROBE_SKIPPED, Unprobed
+
+_SHARE = 0.005
+"""Of the run's time that forward passes of probes may take, and of its time so far that copies may."""
+_PASS = 0.25
+"""Of a step that a forward pass takes, about: backward takes twice as long, and the optimizer something."""
+_MEMORY = 0.05
+"""Of the free memory that a copy may take."""
+_SOON = 0.05
+"""Seconds that copies may take however short the run has been."""
+_SPEED = 2e9
+"""Bytes a second that are copied, at least."""
+_PER_MODULE = 2e-4
+"""Seconds that a copy takes for each module, about."""
+_ATTEMPTS = 2
+
+
+@dataclass
+class Outcome:
+    """What came of probing a model once.
+
+    Attributes:
+        facts: for the records.
+        words: in words.
+    """
+
+    facts: Facts = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+
+
+class Prober:
+    """The probes of one watched model.
+
+    Args:
+        subject: what is watched.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._leak = SampleLeak()
+        self._waiting: list[Probe] = [self._leak, FutureLeak(), EvalNoise(), ShortReach()]
+        self._attempts: dict[int, int] = {}
+        self._began = time.perf_counter()
+        self._forwards = 0
+
+    def due(self, steps: int) -> bool:
+        """Whether the model is to be probed after the step that comes, the `steps`-th."""
+        return bool(self._affordable(steps))
+
+    def _affordable(self, steps: int) -> list[Probe]:
+        """As many of the probes that wait, in their order, as fit into the share of the time; they have the first pass in common."""
+        left = _SHARE * steps / _PASS - self._forwards
+        count = max(int(left) - 1, 0)
+        return self._waiting[:count]
+
+    def run(self, steps: int, example: Example) -> Outcome:
+        """Probe the model with what it was given in a step."""
+        began = time.perf_counter()
+        probes, outcome = self._affordable(steps), Outcome()
+        try:
+            self._ask(probes, self._allowed(example), outcome, ahead=example.ahead)
+        except Inapplicable as reason:
+            self._skip(reason.why, outcome)
+            self._attempted(self._waiting)
+        except Unknown as kind:
+            self._skip(Unprobed.ARGUMENTS, outcome, str(kind))
+            self._attempted(self._waiting)
+        self._waiting = [probe for probe in self._waiting if not self._over(probe)]
+        if outcome.facts:
+            outcome.facts[PROBE_SECONDS] = time.perf_counter() - began
+        return outcome
+
+    def unseen(self) -> dict[str, str]:
+        """Why there is nothing to ask a copy with, where a check-up could not even begin, in words."""
+        return {self._name("not probed"): "sharded"} if self._subject.sharded() else {}
+
+    def _allowed(self, example: Example) -> Arguments:
+        """What to ask a copy with; raises `Inapplicable` where none may run."""
+        if self._subject.sharded():
+            raise Inapplicable(Unprobed.SHARDED)
+        if self._subject.compiled():
+            raise Inapplicable(Unprobed.COMPILED)
+        if world() > 1:
+            raise Inapplicable(Unprobed.RANKS)
+        if example.arguments is None:
+            raise Inapplicable(Unprobed.UNCALLED)
+        return example.arguments
+
+    def _ask(
+        self, probes: Sequence[Probe], given: Arguments, outcome: Outcome, *, ahead: bool
+    ) -> None:
+        root = self._subject.root()
+        found = survey(root)
+        if found.obstacle:
+            self._skip(Unprobed.HELD, outcome, found.obstacle)
+            self._attempted(self._waiting)
+        elif not self._fits(found, given, root, len(probes) + 1):
+            self._skip(Unprobed.LARGE, outcome)
+            self._attempted(self._waiting)
+        else:
+            with untouched() as generators, unchanged(root) as surroundings:
+                session = Session(root, found, given, (generators, surroundings), ahead=ahead)
+                self._each(probes, session, outcome)
+            self._forwards += session.forwards
+
+    def _fits(self, found: Survey, given: Arguments, root: nn.Module, copies: int) -> bool:
+        needed = found.bytes + sum(t.numel() * t.element_size() for t in given.tensors())
+        devices = {t.device for t in found.tensors.values()} or {torch.device("cpu")}
+        room = all(needed <= _MEMORY * memory.free(device) for device in devices)
+        modules = sum(1 for _ in root.modules())
+        seconds = copies * (needed / _SPEED + modules * _PER_MODULE)
+        return room and seconds <= max(_SHARE * (time.perf_counter() - self._began), _SOON)
+
+    def _each(self, probes: Sequence[Probe], session: Session, outcome: Outcome) -> None:
+        for probe in probes:
+            self._attempted([probe])
+            try:
+                outcome.facts |= probe.run(session)
+            except Inapplicable as reason:
+                if probe is self._leak:
+                    self._skip(reason.why, outcome)
+            except Raised as error:
+                self._skip(Unprobed.FAILED, outcome, str(error))
+                return
+        if self._leak.done and self._leak.where:
+            outcome.words[self._name("samples meet in")] = self._leak.where
+
+    def _skip(self, why: Unprobed, outcome: Outcome, words: str = "") -> None:
+        outcome.facts[PROBE_SKIPPED] = float(why)
+        outcome.words[self._name("not probed")] = words or why.name.lower()
+
+    def _attempted(self, probes: Sequence[Probe]) -> None:
+        for probe in probes:
+            self._attempts[id(probe)] = self._attempts.get(id(probe), 0) + 1
+
+    def _name(self, words: str) -> str:
+        return f"{words} {self._subject.name}".rstrip()
+
+    def _over(self, probe: Probe) -> bool:
+        return probe.done or self._attempts.get(id(probe), 0) >= _ATTEMPTS

@@ -1,0 +1,111 @@
+"""Does another sample change this one? Every second sample is kept, the others are replaced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.probes.axes import SampleAxis, sample_axes
+from tb_lossdiag.collect.probes.changes import change, halves, largest
+from tb_lossdiag.collect.probes.meetings import Meetings, first_meeting
+from tb_lossdiag.collect.probes.passes import Raised
+from tb_lossdiag.collect.probes.probe import Inapplicable
+from tb_lossdiag.collect.probes.session import Session
+from tb_lossdiag.quantities import (
+    PROBE_MIXING,
+    PROBE_SAMPLE_CHANGE,
+    PROBE_SAMPLE_MOVED,
+    Mixing,
+    Unprobed,
+)
+
+_TABLE = 2
+"""Dimensions of samples by features."""
+_SMALL = 1e-3
+"""Below this it is rounding."""
+
+
+class SampleLeak:
+    """The probe. Where two axes may hold the samples, one that keeps them apart is enough; each is asked at a check-up of its own."""
+
+    forwards = 2
+
+    def __init__(self) -> None:
+        self._mixed: dict[int, Facts] = {}
+        self._whole = False
+        self.done = False
+        self.where = ""
+        """The module in which samples met."""
+
+    def run(self, session: Session) -> Facts:
+        """Ask about the next axis; facts once all is known.
+
+        Raises:
+            Inapplicable: no axis holds samples.
+            Raised: the copy raised.
+        """
+        axes = self._axes(session)
+        axis = next((axis for axis in axes if axis.dim not in self._mixed), axes[-1])
+        try:
+            facts = self._ask(session, axis)
+        except (Inapplicable, Raised):
+            if not self._mixed:
+                self._whole = True  # it may know its batch by its size
+                raise
+            facts = next(iter(self._mixed.values()))  # it was no axis of samples after all
+        apart = not facts[PROBE_SAMPLE_CHANGE] > _SMALL
+        self._mixed[axis.dim] = facts
+        self.done = apart or all(axis.dim in self._mixed for axis in axes)
+        return facts if self.done else {}
+
+    def _axes(self, session: Session) -> list[SampleAxis]:
+        tensors = session.given.tensors()
+        lengths = () if self._whole else session.lengths()
+        table = bool(tensors) and tensors[0].is_floating_point() and tensors[0].dim() <= _TABLE
+        shapes = [tensor.shape for tensor in tensors]
+        axes = sample_axes(shapes, session.given.outputs, lengths, features=table)
+        if not axes:
+            raise Inapplicable(Unprobed.OUTPUTS if tensors else Unprobed.ARGUMENTS)
+        return [replace(axis, asked=axis.size) for axis in axes] if self._whole else axes
+
+    def _ask(self, session: Session, axis: SampleAxis) -> Facts:
+        before, first = session.plain(axis.taken, axis.asked, axis.dim)
+        places = [axis.place(tensor.shape) for tensor in before]
+        if not places or places[0] is None:
+            raise Inapplicable(Unprobed.OUTPUTS)
+        after, second = session.ask(partial(axis.taken, replaced=True), axis.asked, axis.dim)
+        pairs = [
+            (one, other, place)
+            for one, other, place in zip(before, after, places, strict=False)
+            if place is not None
+        ]
+        kept = halves(axis.asked, before[0].device)
+        changed = largest([change(a, b, place, kept) for a, b, place in pairs])
+        moved = largest([change(a, b, place, ~kept) for a, b, place in pairs])
+        facts: Facts = {PROBE_SAMPLE_CHANGE: changed, PROBE_SAMPLE_MOVED: moved}
+        if changed > _SMALL:
+            facts[PROBE_MIXING] = float(self._meeting(first, second, kept, pairs))
+        return facts
+
+    def _meeting(
+        self,
+        first: Meetings,
+        second: Meetings,
+        kept: Tensor,
+        pairs: list[tuple[Tensor, Tensor, int]],
+    ) -> Mixing:
+        name, how = first_meeting(first.calls, second.calls, kept)
+        self.where = name or f"{type(second.calls[-1].module).__name__}.forward"
+        if second.remembers:
+            return Mixing.MEANT
+        if how is Mixing.UNKNOWN and all(_head_same(*pair) for pair in pairs):
+            return Mixing.MEANT  # what comes first depends on nothing later: an axis of time
+        return how
+
+
+def _head_same(before: Tensor, after: Tensor, place: int) -> bool:
+    one, other = before.movedim(place, 0)[0].float(), after.movedim(place, 0)[0].float()
+    return bool((one - other).abs().max() <= _SMALL * before.float().std())

@@ -1,0 +1,154 @@
+"""What a model's code may change beside the model: attributes of its classes, globals and variables of functions around it."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+_MOST = 500
+"""Functions that are looked at."""
+_SMALL = 2**20
+"""Elements of a tensor that is kept."""
+_LIBRARIES = ("torch.", "numpy.", "builtins.")
+
+
+@contextlib.contextmanager
+def unchanged(root: nn.Module) -> Iterator[Callable[[], None]]:
+    """What the forward pass of a copy counts or collects outside of it is undone; gives what undoes it in between."""
+    undo = [_content(value) for value in _values(root)] + list(_names(root))
+
+    def restore() -> None:
+        for each in undo:
+            each()
+
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+def _classes(root: nn.Module) -> list[type]:
+    kinds = {kind: None for module in root.modules() for kind in type(module).__mro__}
+    return [kind for kind in kinds if not f"{kind.__module__}.".startswith(_LIBRARIES)]
+
+
+def _functions(root: nn.Module) -> list[types.FunctionType]:
+    """Functions of the classes, and those that they call by name."""
+    members = (v for kind in _classes(root) for v in vars(kind).values())
+    waiting = deque(f for member in members if (f := _function(member)) is not None)
+    found: dict[int, types.FunctionType] = {}
+    while waiting and len(found) < _MOST:
+        function = waiting.popleft()
+        if id(function) not in found:
+            found[id(function)] = function
+            waiting.extend(v for _, v in _globals(function) if isinstance(v, types.FunctionType))
+    return list(found.values())
+
+
+def _function(member: Any) -> types.FunctionType | None:
+    inner = getattr(member, "__func__", getattr(member, "fget", member))
+    return inner if isinstance(inner, types.FunctionType) else None
+
+
+def _globals(function: types.FunctionType) -> list[tuple[str, Any]]:
+    known = function.__globals__
+    if f"{known.get('__name__', '')}.".startswith(_LIBRARIES):
+        return []
+    return [(name, known[name]) for name in function.__code__.co_names if name in known]
+
+
+def _values(root: nn.Module) -> list[Any]:
+    """What holds something that could be changed in place."""
+    functions = _functions(root)
+    found = [v for kind in _classes(root) for v in vars(kind).values()]
+    found += [v for function in functions for _, v in _globals(function)]
+    found += [_held(cell) for function in functions for cell in function.__closure__ or ()]
+    return list({id(value): value for value in found}.values())
+
+
+def _held(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # empty
+        return None
+
+
+def _names(root: nn.Module) -> Iterator[Callable[[], None]]:
+    """Names that could be given another value."""
+    for kind in _classes(root):
+        plain = {n: v for n, v in vars(kind).items() if not n.startswith("__") and not callable(v)}
+        yield _attributes(kind, plain)
+    for function in _functions(root):
+        yield _variables(function.__globals__, dict(_globals(function)))
+        for cell in function.__closure__ or ():
+            yield _cell(cell, _held(cell))
+
+
+def _attributes(kind: type, before: dict[str, Any]) -> Callable[[], None]:
+    def restore() -> None:
+        for name, value in before.items():
+            if vars(kind).get(name) is not value:
+                setattr(kind, name, value)
+
+    return restore
+
+
+def _variables(place: dict[str, Any], before: dict[str, Any]) -> Callable[[], None]:
+    def restore() -> None:
+        place.update({n: v for n, v in before.items() if place.get(n) is not v})
+
+    return restore
+
+
+def _cell(cell: types.CellType, before: Any) -> Callable[[], None]:
+    def restore() -> None:
+        if _held(cell) is not before:
+            cell.cell_contents = before
+
+    return restore
+
+
+def _content(value: Any) -> Callable[[], None]:
+    """Puts the content back into what holds it, if it is no longer the same."""
+    if isinstance(value, (list, dict, set, deque)):
+        return _container(value)
+    if isinstance(value, np.ndarray) and value.size <= _SMALL and value.flags.writeable:
+        kept = value.copy()
+        return lambda: np.copyto(value, kept)
+    if isinstance(value, Tensor) and not value.requires_grad and value.numel() <= _SMALL:
+        return _tensor(value)
+    return lambda: None
+
+
+def _container(value: Any) -> Callable[[], None]:
+    before = value.copy()
+
+    def restore() -> None:
+        if type(value) is type(before) and _same(value, before):
+            return
+        value.clear()
+        (value.extend if isinstance(value, (list, deque)) else value.update)(before)
+
+    return restore
+
+
+def _same(one: Any, other: Any) -> bool:
+    pairs = (one.items(), other.items()) if isinstance(one, dict) else (one, other)
+    flat = [[x for e in each for x in (e if isinstance(one, dict) else (e,))] for each in pairs]
+    return len(one) == len(other) and all(a is b for a, b in zip(*flat, strict=True))
+
+
+def _tensor(value: Tensor) -> Callable[[], None]:
+    before, version = value.detach().clone(), value._version  # noqa: SLF001
+
+    def restore() -> None:
+        if value._version != version:  # noqa: SLF001
+            value.data.copy_(before)
+
+    return restore

@@ -1,0 +1,136 @@
+"""LD718 sample-leak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import at_steps
+from tb_lossdiag.analysis.probes import Answer, answers
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.quantities import Mixing, Quantity
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "The answer for a sample depends on the other samples of its batch: when every second one was replaced, the outputs of the others changed by {change} of their spread, in a copy of the model in eval() at step {step}. {how}{where}."
+)
+_WHERE = Text(" in `{where}`")
+_HOW: Mapping[Mixing, Text] = {
+    Mixing.UNKNOWN: Text("Samples meet, as by a reshape that mixes axes,"),
+    Mixing.SOFTMAX: Text("A softmax runs over the samples"),
+    Mixing.NORMALISATION: Text("Something is normalised over the samples"),
+    Mixing.RECURRENT: Text("A recurrent layer takes the samples for time steps"),
+    Mixing.ATTENTION: Text("Attention takes the samples for the places of a sequence"),
+}
+_ADVICE = Text("""{fix}
+
+Then one sample must say the same alone and among others:
+
+```python
+model.eval()
+with torch.no_grad():
+    print(float((model(x[:1]) - model(x)[:1]).abs().max()))  # 0 but for rounding
+model.train()
+```""")
+_FIX: Mapping[Mixing, Text] = {
+    Mixing.UNKNOWN: Text("""Look where two axes change places. `view` and `reshape` keep the order in memory, so they never do that:
+
+```python
+swapped = x.transpose(0, 1)  # not x.reshape(x.shape[1], x.shape[0])
+```
+
+An index or a sum over the first axis mixes samples as well."""),
+    Mixing.SOFTMAX: Text("""Name the axis of the classes. Without `dim`, and with `dim=0`, it may be that of the samples:
+
+```python
+probabilities = output.softmax(dim=-1)
+```"""),
+    Mixing.NORMALISATION: Text("""A layer that has learned statistics of its own uses those in eval(), and a length is that of one sample:
+
+```python
+layer = nn.BatchNorm1d(8)
+unit = torch.nn.functional.normalize(output, dim=-1)
+```"""),
+    Mixing.RECURRENT: Text("""PyTorch's recurrent layers expect (time, batch, features) unless they are told otherwise:
+
+```python
+layer = nn.LSTM(8, 16, batch_first=True)  # (batch, time, features)
+```"""),
+    Mixing.ATTENTION: Text("""PyTorch's attention expects (sequence, batch, features) unless it is told otherwise:
+
+```python
+layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)  # (batch, sequence, features)
+```"""),
+}
+
+
+@dataclass(frozen=True)
+class SampleLeak:
+    """What the model says of one sample depends on the others in its batch.
+
+    Why it matters: in training it works, since batches look alike; alone, or in another company, the same sample gets another answer. The
+    model learns from what belongs to other samples, and the loss shows nothing of it.
+
+    How it decides: a copy of the model in eval() is asked twice with the batch of a check-up, once with every second sample replaced by its
+    neighbour, and the outputs of the kept ones change by more than `max_change` of the outputs' standard deviation, though the
+    random numbers were the same. The replaced ones must have changed by `min_moved`. Where two axes may hold the samples, both must
+    mix. Unit: 1.
+
+    What to try first: the axis of the softmax, `batch_first=True`, `transpose` instead of `view`.
+
+    Guards against: sets, graphs, episodes and other models that compare samples with each other or sum over them; batch normalisation without
+    running statistics; scores of all against all; memory banks; one long series; outputs that belong to no sample; float rounding.
+
+    References: Karpathy 2019, "A recipe for training neural networks" (chart dependencies); ctallec/world-models issue 10.
+    """
+
+    code: ClassVar[str] = "LD718"
+    name: ClassVar[str] = "sample-leak"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Samples of a batch change each other")
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.PROBE_SAMPLE_CHANGE,
+        q.PROBE_SAMPLE_MOVED,
+        q.PROBE_MIXING,
+        q.PROBE_SKIPPED,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD108", "LD109", "LD602", "LD705")
+
+    #: of the outputs' standard deviation, 1; healthy models have 0, rounding in float32 1e-6, in bfloat16 4e-3; mixing ones 0.04 to 1.9
+    max_change: float = 0.01
+    #: the same of the replaced samples, 1; a model that answers all alike tells nothing
+    min_moved: float = 0.02
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model whose samples change each other."""
+        for answer in answers(run, q.PROBE_SAMPLE_CHANGE, q.PROBE_SAMPLE_MOVED):
+            at = np.array([answer.step], np.int64)
+            how = Mixing(int(at_steps(run, q.PROBE_MIXING, at, answer.name, 0.0)[0]))
+            mixes = answer.value >= self.max_change and answer.moved >= self.min_moved
+            if mixes and how is not Mixing.MEANT:
+                yield self._finding(run, answer, how)
+
+    def _finding(self, run: Run, answer: Answer, how: Mixing) -> Finding:
+        where = run.facts.get(f"samples meet in {answer.name}".rstrip(), "")
+        message = _MESSAGE.format(
+            change=short_number(answer.value),
+            step=str(answer.step),
+            how=_HOW[how],
+            where=_WHERE.format(where=where) if where else Text(""),
+        )
+        advice = _ADVICE.format(fix=_FIX[how])
+        evidence = Evidence(
+            q.PROBE_SAMPLE_CHANGE.name,
+            answer.name,
+            answer.step,
+            answer.step,
+            answer.value,
+            self.max_change,
+        )
+        numbers = {"change": answer.value, "moved": answer.moved, "mixing": float(how)}
+        return Finding(self.code, self.severity, answer.name, (evidence,), message, advice, numbers)

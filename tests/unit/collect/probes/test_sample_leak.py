@@ -1,0 +1,257 @@
+"""Does another sample change this one? Faults that mix a batch, and programs that come close to them or mean it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from helpers.probed import asked, mixing
+from tb_lossdiag.collect.probes.probe import Inapplicable
+from tb_lossdiag.collect.probes.sample_leak import SampleLeak
+from tb_lossdiag.quantities import Mixing, Unprobed
+
+BATCH, TIME, WIDTH = 12, 7, 6
+x = torch.randn(BATCH, WIDTH, generator=torch.Generator().manual_seed(1))
+images = torch.randn(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+series = torch.randn(BATCH, TIME, WIDTH, generator=torch.Generator().manual_seed(3))
+tokens = torch.randint(0, 20, (BATCH, TIME), generator=torch.Generator().manual_seed(4))
+
+
+def net(forward: Any, **layers: nn.Module) -> nn.Module:
+    """Layers, and a forward pass that a case brings along."""
+    made: nn.Module = type("Net", (nn.Module,), {"forward": forward})()
+    for name, layer in layers.items():
+        made.add_module(name, layer)
+    return made
+
+
+def lstm(**options: Any) -> nn.LSTM:
+    return nn.LSTM(WIDTH, 8, **options)
+
+
+SICK = {
+    "softmax over the batch": (
+        net(lambda m, x: m.a(x).softmax(0), a=nn.Linear(WIDTH, 5)),
+        (x,),
+        Mixing.SOFTMAX,
+    ),
+    "log-softmax over the batch by a module": (
+        net(lambda m, x: m.s(m.a(x)), a=nn.Linear(WIDTH, 5), s=nn.LogSoftmax(dim=0)),
+        (x,),
+        Mixing.SOFTMAX,
+    ),
+    "recurrent over the batch": (
+        net(lambda m, x: m.o(m.r(x)[0][:, -1]), r=lstm(), o=nn.Linear(8, 3)),
+        (series,),
+        Mixing.RECURRENT,
+    ),
+    "attention over the batch": (
+        net(
+            lambda m, x: m.o(m.a(x, x, x)[0].mean(1)),
+            a=nn.MultiheadAttention(WIDTH, 2),
+            o=nn.Linear(WIDTH, 3),
+        ),
+        (series,),
+        Mixing.ATTENTION,
+    ),
+    "encoder over the batch": (
+        net(
+            lambda m, x: m.o(m.e(x)[:, 0]),
+            e=nn.TransformerEncoderLayer(WIDTH, 2, 12),
+            o=nn.Linear(WIDTH, 3),
+        ),
+        (series,),
+        Mixing.ATTENTION,
+    ),
+    "features reshaped into the batch": (
+        net(lambda m, x: m.a(x.transpose(0, 1).reshape(BATCH, WIDTH)), a=nn.Linear(WIDTH, 5)),
+        (x,),
+        Mixing.UNKNOWN,
+    ),
+    "normalised over the batch": (
+        net(lambda m, x: m.a((x - x.mean(0)) / (x.std(0) + 1e-5)), a=nn.Linear(WIDTH, 5)),
+        (x,),
+        Mixing.NORMALISATION,
+    ),
+    "unit length over the batch": (
+        net(lambda m, x: F.normalize(m.a(x), dim=0), a=nn.Linear(WIDTH, 5)),
+        (x,),
+        Mixing.NORMALISATION,
+    ),
+    "mixture weights over the batch, time first": (
+        net(lambda m, x: m.o(m.r(x)[0]).log_softmax(-2), r=lstm(), o=nn.Linear(8, 3)),
+        (series.transpose(0, 1),),
+        Mixing.SOFTMAX,
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "given", "how"), SICK.values(), ids=SICK)
+def test_samples_that_meet(model: nn.Module, given: tuple[Tensor, ...], how: Mixing) -> None:
+    assert mixing(model, *given) is how
+
+
+class Bank(nn.Module):
+    """Scores against what the last batches left."""
+
+    bank: Tensor
+
+    def __init__(self, *, late: bool = True) -> None:
+        super().__init__()
+        self.a, self.late = nn.Linear(WIDTH, 5), late
+        self.register_buffer("bank", torch.randn(30, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.a(x)
+        scores: Tensor = features @ self.bank.T
+        self.bank = torch.cat([features.detach(), self.bank])[:30]
+        return scores if self.late else features @ self.bank.T
+
+
+APART = {
+    "dense": (nn.Sequential(nn.Linear(WIDTH, 9), nn.ReLU(), nn.Linear(9, 3)), (x,)),
+    "autoencoder": (nn.Sequential(nn.Linear(WIDTH, 3), nn.Linear(3, WIDTH)), (x,)),
+    "batch norm and dropout": (
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten(), nn.LazyLinear(5)
+        ),
+        (images,),
+    ),
+    "recurrent, batch first": (
+        net(lambda m, x: m.o(m.r(x)[0]), r=lstm(batch_first=True), o=nn.Linear(8, 3)),
+        (series,),
+    ),
+    "recurrent, time first": (
+        net(lambda m, x: m.o(m.r(x)[0]), r=lstm(), o=nn.Linear(8, 3)),
+        (series.transpose(0, 1),),
+    ),
+    "recurrent, time first, the last output": (
+        net(lambda m, x: m.o(m.r(x)[0][-1]), r=lstm(), o=nn.Linear(8, 3)),
+        (series.transpose(0, 1),),
+    ),
+    "time first inside": (
+        net(lambda m, x: m.r(x.transpose(0, 1))[0].transpose(0, 1), r=lstm()),
+        (series,),
+    ),
+    "encoder over places": (
+        net(
+            lambda m, t: m.e(m.t(t)),
+            t=nn.Embedding(20, WIDTH),
+            e=nn.TransformerEncoderLayer(WIDTH, 2, 12, batch_first=True),
+        ),
+        (tokens,),
+    ),
+    "memory bank": (Bank(), (x,)),
+    "two towers of features": (
+        net(lambda m, a, b: (m.a(a), m.b(b)), a=nn.Linear(WIDTH, 5), b=nn.Linear(WIDTH, 5)),
+        (x, x.flip(0)),
+    ),
+    "mask of places": (
+        net(
+            lambda m, x, mask: m.a(x, x, x, attn_mask=mask)[0],
+            a=nn.MultiheadAttention(WIDTH, 2, batch_first=True),
+        ),
+        (series, nn.Transformer.generate_square_subsequent_mask(TIME)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "given"), APART.values(), ids=APART)
+def test_samples_that_stay_apart(model: nn.Module, given: tuple[Tensor, ...]) -> None:
+    model(*given)  # lazy layers
+    assert mixing(model, *given) is None
+
+
+MEANT = {
+    "attention in a set": (
+        net(
+            lambda m, x: m.o(m.a(x[None], x[None], x[None])[0][0]),
+            a=nn.MultiheadAttention(WIDTH, 2, batch_first=True),
+            o=nn.Linear(WIDTH, 3),
+        ),
+        (x,),
+    ),
+    "attention in a set by hand": (
+        net(lambda m, x: (m.a(x) @ m.a(x).T).softmax(-1) @ x, a=nn.Linear(WIDTH, 5)),
+        (x,),
+    ),
+    "mean of a set beside each": (
+        net(
+            lambda m, x: m.a(torch.cat([x, x.mean(0, keepdim=True).expand_as(x)], 1)),
+            a=nn.Linear(2 * WIDTH, 3),
+        ),
+        (x,),
+    ),
+    "statistics of the batch": (
+        nn.Sequential(nn.Linear(WIDTH, 5), nn.BatchNorm1d(5, track_running_stats=False)),
+        (x,),
+    ),
+    "spread of the batch beside each": (
+        net(
+            lambda m, x: m.a(torch.cat([x, x.std(0).mean().expand(len(x), 1)], 1)),
+            a=nn.Linear(WIDTH + 1, 3),
+        ),
+        (x,),
+    ),
+    "a memory that holds the batch already": (Bank(late=False), (x,)),
+    "one long series": (
+        net(lambda m, x: m.o(m.r(x)[0]), r=lstm(), o=nn.Linear(8, 3)),
+        (x,),
+    ),
+    "one long series, step by step": (
+        net(lambda m, x: torch.stack(_cells(m, x)), r=nn.GRUCell(WIDTH, 5)),
+        (x,),
+    ),
+}
+
+
+def _cells(model: Any, given: Tensor) -> list[Tensor]:
+    states, state = [], torch.zeros(1, 5)
+    for row in given:
+        state = model.r(row[None], state)
+        states.append(state[0])
+    return states
+
+
+@pytest.mark.parametrize(("model", "given"), MEANT.values(), ids=MEANT)
+def test_samples_that_are_meant_to_meet(model: nn.Module, given: tuple[Tensor, ...]) -> None:
+    assert mixing(model, *given) is Mixing.MEANT
+
+
+edges = torch.randint(0, BATCH, (2, 40), generator=torch.Generator().manual_seed(5))
+adjacency = torch.rand(BATCH, BATCH, generator=torch.Generator().manual_seed(6))
+NO_SAMPLES = {
+    "edges of a graph": (
+        net(lambda m, x, e: m.a(x).index_add(0, e[1], m.a(x)[e[0]]), a=nn.Linear(WIDTH, 3)),
+        (x, edges),
+    ),
+    "a matrix of neighbours": (
+        net(lambda m, x, a: a @ m.a(x), a=nn.Linear(WIDTH, 3)),
+        (x, adjacency),
+    ),
+    "support and queries": (
+        net(lambda m, s, u: -torch.cdist(m.a(u), m.a(s)), a=nn.Linear(WIDTH, 3)),
+        (x, x[:8]),
+    ),
+    "scores of all against all": (
+        net(lambda m, a, b: m.a(a) @ m.a(b).T, a=nn.Linear(WIDTH, 3)),
+        (x, x.flip(0)),
+    ),
+    "one answer for the bag": (
+        net(lambda m, x: (m.a(x).softmax(0).T @ x, m.a(x)), a=nn.Linear(WIDTH, 1)),
+        (x,),
+    ),
+    "the loss alone": (net(lambda m, x: m.a(x).mean(), a=nn.Linear(WIDTH, 1)), (x,)),
+    "three samples": (nn.Linear(WIDTH, 2), (x[:3],)),
+}
+
+
+@pytest.mark.parametrize(("model", "given"), NO_SAMPLES.values(), ids=NO_SAMPLES)
+def test_models_without_samples(model: nn.Module, given: tuple[Tensor, ...]) -> None:
+    with pytest.raises(Inapplicable) as reason:
+        asked(SampleLeak(), model, *given)
+    assert reason.value.why is Unprobed.OUTPUTS
