@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from tb_lossdiag.quantities import calls, clips, gradients, loop, losses, modules, order, probes
+from tb_lossdiag.quantities import (
+    calls,
+    clips,
+    copies,
+    gradients,
+    loop,
+    losses,
+    modules,
+    order,
+    probes,
+)
 from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
+from tb_lossdiag.quantities.copies import *
 from tb_lossdiag.quantities.gradients import *
 from tb_lossdiag.quantities.loop import *
 from tb_lossdiag.quantities.loss_functions import *
@@ -25,7 +36,7 @@ from tb_lossdiag.quantities.quantity import Quantity as Quantity
 
 _RECORDED = tuple(
     value
-    for module in (gradients, losses, clips, loop, order, calls, modules, probes)
+    for module in (gradients, losses, clips, loop, order, calls, modules, probes, copies)
     for value in vars(module).values()
     if isinstance(value, Quantity)
 )

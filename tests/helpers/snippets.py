@@ -224,6 +224,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD514": {"tokens": _tokens},
     "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
+    "LD623": {"target_model": lambda: {"target_model": Net("tail"), "model": Net("tail")}},
     "LD701": {"": _layer},
     "LD702": {"": _layer},
     "LD703": {"": lambda: {"train_one_epoch": lambda *_: None, "validate": lambda _: None}},

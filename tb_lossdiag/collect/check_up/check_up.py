@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 
+from tb_lossdiag.collect.check_up.copies import Copies
 from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
 from tb_lossdiag.collect.check_up.model.arguments import Arguments
@@ -65,6 +66,8 @@ class CheckUp:
         self._outcome = Outcome(subject)
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
+        self._copies = Copies(subject)
+        self._compared: list[Measurement] = []
         self._process = os.getpid()
         self.failure: Exception | None = None
         self.failure_trace = ""
@@ -98,6 +101,7 @@ class CheckUp:
             self.limits = "compiled model: only the step itself was observed"
             return True
         self.limits = ""
+        self._copies.begin()
         HOOKS.add(self)
         board = switchboard()
         if board.add(self):
@@ -117,6 +121,7 @@ class CheckUp:
     def _before_step(self, closure: bool) -> None:
         if self._now is None:
             return
+        self._compared = self._copies.samples()
         early = self._first_step.scheduler_early()
         self._now.before_step(closure=closure, scheduler_early=early)
         for other in self._board.others(self) if self._board else ():
@@ -139,7 +144,8 @@ class CheckUp:
             done = self._now.forwards.confirmed
             given = None if done is None else done.arguments
             self._example = Example(given, self._now.calls.ahead())
-        return self._outcome.samples(self._now, functions=self._board is not None)
+        seen = self._outcome.samples(self._now, functions=self._board is not None)
+        return [*seen, *self._compared]
 
     def abandon(self) -> None:
         """Stop observing without a result. Safe at any time, also twice."""
@@ -182,6 +188,7 @@ class CheckUp:
     def entered(self, call: ModuleCall) -> None:
         """A module is called."""
         if self._now is not None:
+            self._copies.called(call.module)
             self._now.forwards.entered(call)
 
     def left(self, call: ModuleCall) -> None:
@@ -192,6 +199,7 @@ class CheckUp:
     def aside(self, call: ModuleCall) -> None:
         """A module is called without gradients."""
         if self._now is not None:
+            self._copies.called(call.module)
             self._now.forwards.aside(call)
 
     def exported(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from clinic.case import case
 from clinic.data import Samples, flat_digits, friedman
@@ -121,3 +123,57 @@ def a_running_mean_in_the_log(writer: SummaryWriter) -> None:
         optimizer.step()
         mean = float(loss.detach()) if step == 0 else 0.9 * mean + 0.1 * float(loss.detach())
         writer.add_diagnostics(loss=mean, global_step=step)
+
+
+def _bootstrapped(writer: SummaryWriter, tau: float, every: int) -> None:
+    """Values of a walk, learned from a second network that follows."""
+    model = mlp(10, 32, 1)
+    target = copy.deepcopy(model)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    for step in range(600):
+        here = torch.randint(0, 9, (64,))
+        with torch.no_grad():
+            last = (here == 8).float()[:, None]
+            reward = last + 0.2 * torch.randn(64, 1)
+            wanted = reward + 0.9 * (1 - last) * target(torch.eye(10)[here + 1])
+        loss = mse_loss(model(torch.eye(10)[here]), wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % every == 0:
+            with torch.no_grad():
+                for slow, fast in zip(target.parameters(), model.parameters(), strict=True):
+                    slow.lerp_(fast, tau)
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="RL")
+def target_network_copied_now_and_then(writer: SummaryWriter) -> None:
+    _bootstrapped(writer, 1.0, 128)
+
+
+@case(family="RL")
+def target_network_follows_slowly(writer: SummaryWriter) -> None:
+    _bootstrapped(writer, 0.01, 1)
+
+
+@case(family="MLP")
+def a_frozen_teacher_of_another_training(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    teacher, model = mlp(64, 64, 10), mlp(64, 64, 10)
+    first = Adam(teacher.parameters(), lr=3e-3)
+    for x, y in training.batches(200):
+        first.zero_grad()
+        cross_entropy(teacher(x), y).backward()
+        first.step()
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, _) in enumerate(training.batches(400)):
+        with torch.no_grad():
+            wanted = teacher(x)
+        optimizer.zero_grad()
+        loss = mse_loss(model(x), wanted)
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+
 import torch
 from clinic.case import case
 from clinic.data import Samples, flat_digits, friedman
@@ -106,3 +109,44 @@ def a_penalty_nobody_logs(writer: SummaryWriter) -> None:
         (loss + 0.05 * penalty).backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+def _bootstrapped(
+    writer: SummaryWriter, update: Callable[[int, nn.Module, nn.Module], None]
+) -> None:
+    """Values of random walks along ten places, learned from a second network's values of the next place."""
+    model = mlp(10, 32, 1)
+    target = copy.deepcopy(model)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    for step in range(600):
+        here = torch.randint(0, 9, (64,))
+        places = torch.eye(10)
+        with torch.no_grad():
+            value = target(places[here + 1])
+            last = (here == 8).float()[:, None]
+            wanted = last + 0.9 * (1 - last) * value
+        loss = mse_loss(model(places[here]), wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        update(step, target, model)
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD623", family="RL")
+def target_network_never_copied(writer: SummaryWriter) -> None:
+    def update(step: int, target: nn.Module, model: nn.Module) -> None:
+        if step % 100 == 100:  # it never is
+            target.load_state_dict(model.state_dict())
+
+    _bootstrapped(writer, update)
+
+
+@case("LD623", family="RL")
+def target_network_copied_each_step(writer: SummaryWriter) -> None:
+    _bootstrapped(writer, lambda _, target, model: _copied(target, model))
+
+
+def _copied(target: nn.Module, model: nn.Module) -> None:
+    target.load_state_dict(model.state_dict())

@@ -1,0 +1,130 @@
+"""Second networks (target, teacher, average, reference): how far each is from the trained network that it is shaped like."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from tb_lossdiag.collect.check_up.subject import Subject
+from tb_lossdiag.collect.check_up.values import Facts, part, to_sample
+from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.quantities import COPY_DISTANCE, COPY_MOVED, ORIGINAL_MOVED
+
+_FEWEST = 4
+"""Parameter tensors of a network; single layers of one shape are everywhere."""
+_INNER = 64
+"""Modules inside of one that is called which are looked at."""
+_COPIES = 4
+_SAMPLED = 65_536
+"""Elements of a network that are compared."""
+_Shapes = tuple[type, tuple[torch.Size, ...]]
+
+
+class Copies:
+    """Finds them among the modules that are called in a check-up, and compares them from one check-up to the next.
+
+    Args:
+        subject: what is watched.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._first: dict[str, tuple[Tensor, Tensor]] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """A check-up begins."""
+        self._held: frozenset[int] | None = None
+        self._trained: dict[_Shapes, list[tuple[str, nn.Module]]] | None = None
+        self._seen: set[int] = set()
+        self._found: list[tuple[nn.Module, list[tuple[str, nn.Module]]]] = []
+
+    def called(self, module: nn.Module) -> None:
+        """A module is called, with or without gradients."""
+        if id(module) in self._seen or len(self._found) >= _COPIES:
+            return
+        self._seen.add(id(module))
+        if self._holds(module):
+            # What is frozen inside of it will be called by itself.
+            self._seen |= {id(inner) for inner in module.modules() if self._holds(inner)}
+            return
+        for inner in itertools.islice(module.modules(), _INNER):
+            if (originals := self._originals(inner)) is not None:
+                self._seen |= set(map(id, module.modules()))
+                self._found.append((inner, originals))
+                return
+
+    def _holds(self, module: nn.Module) -> bool:
+        """Whether the optimizer holds any of its parameters."""
+        if self._held is None:
+            self._held = frozenset(map(id, self._subject.held()))
+        return any(id(p) in self._held for p in module.parameters())
+
+    def _originals(self, module: nn.Module) -> list[tuple[str, nn.Module]] | None:
+        """The trained modules that it is shaped like, if it is none of them."""
+        own = list(module.parameters())
+        if len(own) < _FEWEST or any(map(is_lazy, own)) or self._holds(module):
+            return None
+        return self._by_shape().get(_shapes(module))
+
+    def _by_shape(self) -> dict[_Shapes, list[tuple[str, nn.Module]]]:
+        if self._trained is None:
+            self._trained = {}
+            for name, module in self._subject.root().named_modules():
+                if self._is_trained(module):
+                    self._trained.setdefault(_shapes(module), []).append((name, module))
+        return self._trained
+
+    def _is_trained(self, module: nn.Module) -> bool:
+        own, held = list(module.parameters()), self._held or frozenset()
+        return len(own) >= _FEWEST and all(
+            p.requires_grad and id(p) in held and not is_lazy(p) for p in own
+        )
+
+    def samples(self) -> list[Measurement]:
+        """What is known of each, before the step."""
+        columns: dict[str, Facts] = {}
+        for copy, originals in self._found:
+            mine = _some(copy)
+            name, original = _nearest(mine, originals)
+            column = next(self._free(name, columns))
+            columns[column] = self._facts(column, mine, original)
+        return [to_sample(columns)] if columns else []
+
+    def _free(self, name: str, taken: dict[str, Facts]) -> Iterator[str]:
+        column = self._subject.column(name) if name else self._subject.name
+        names = itertools.chain([column], (f"{column} {n}".strip() for n in itertools.count(2)))
+        return (name for name in names if name not in taken)
+
+    def _facts(self, column: str, copy: Tensor, original: Tensor) -> Facts:
+        first = self._first.get(column)
+        if first is None or first[0].shape != copy.shape:
+            first = self._first[column] = copy, original
+        return {
+            COPY_DISTANCE: (copy - original).norm() / original.norm(),
+            COPY_MOVED: (copy - first[0]).norm() / first[0].norm(),
+            ORIGINAL_MOVED: (original - first[1]).norm() / first[1].norm(),
+        }
+
+
+def _nearest(copy: Tensor, originals: list[tuple[str, nn.Module]]) -> tuple[str, Tensor]:
+    """The name and some elements of the one that it is most like."""
+    some = [(name, _some(module)) for name, module in originals]
+    if len(some) == 1:
+        return some[0]
+    return min(some, key=lambda pair: float((pair[1] - copy).norm()))
+
+
+def _shapes(module: nn.Module) -> _Shapes:
+    return type(module), tuple(p.shape for p in module.parameters())
+
+
+def _some(module: nn.Module) -> Tensor:
+    """float[n]: some of its parameters' elements, copied."""
+    own = [p for p in module.parameters() if p.numel()]
+    each = max(_SAMPLED // max(len(own), 1), 1)
+    return torch.cat([part(p, each).to(own[0].device, copy=True) for p in own])

@@ -1,0 +1,21 @@
+"""Second networks: modules that are called, not trained, and shaped like one that is; one record per check-up, never combined.
+
+A column is the trained module's name, then "name 2" for its second copy.
+"""
+
+from __future__ import annotations
+
+from tb_lossdiag.quantities import hints
+from tb_lossdiag.quantities.quantity import Axis, Quantity
+
+
+def _of(name: str) -> Quantity:
+    return Quantity(name, "copy", Axis.MODULE, "1", hints.CHECK_UP, optional=True)
+
+
+COPY_DISTANCE = _of("copy_distance")
+"""Norm of the difference between both networks' parameters over the norm of the trained one's, before the step."""
+COPY_MOVED = _of("copy_moved")
+"""How far the copy has moved since the first check-up that saw it, over its norm then."""
+ORIGINAL_MOVED = _of("original_moved")
+"""The same of the trained network."""

@@ -1,0 +1,139 @@
+"""LD623 copy-out-of-step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import Sighting, at_steps, columns, too_few
+from tb_lossdiag.analysis.loss_calls import BINARY, calls
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles
+from tb_lossdiag.run import Run
+
+_STANDS = Text(
+    "A second network began as a copy of {name} and is the same to the bit in all {checks} check-ups up to step {step}, while the trained one has moved by {percent}% of its size: it is never updated."
+)
+_STANDS_ADVICE = Text("""A target network or an average of the weights must follow the network that is trained, by a copy now and then or a little after each step:
+
+```python
+with torch.no_grad():
+    for slow, fast in zip(target_model.parameters(), model.parameters()):
+        slow.lerp_(fast, 0.005)
+```
+
+Look whether that line is reached at all (a condition on the step that never holds, an `update()` that nobody calls), and whether it is
+this copy that is updated. A reference that is to stay, as in preference tuning, is right as it is: accept the finding in
+`lossdiag.toml`.""")
+_EQUAL = Text(
+    "A second network has been the same as {name} in all {checks} check-ups up to step {step}, while both have moved by {percent}% of their size: it is a copy of the moment and no second opinion."
+)
+_EQUAL_ADVICE = Text("""Targets that come from a network which changes with every step chase themselves. Copy less often, or by a small share:
+
+```python
+if step % 100 == 0:
+    target_model.load_state_dict(model.state_dict())
+```
+
+An average with a decay of 0, or a `tau` of 1, is such a copy.""")
+
+
+@dataclass(frozen=True)
+class CopyOutOfStep:
+    """A target, teacher or average is never updated, or is always the trained network itself.
+
+    Why it matters: a target network that stays at its random beginning gives targets that mean nothing; an average that is never updated is
+    an untrained model; one that always equals the trained network steadies nothing. The loss falls all the same.
+
+    How it decides: a network that is called, not trained, and has class and shapes of one that is. In each of at least `min_checks`
+    check-ups over `min_steps` steps either it has not moved at all, though it began within `max_distance` of the trained one, which
+    has moved by at least `min_moved` of its size; or it is exactly that one, and both move. A warning where the step has one loss call, of
+    targets that vary, which the copy must then have made; else an information. Unit: share of the parameters' norm.
+
+    What to try first: print the distance between both networks before and after the line that updates the copy.
+
+    Guards against: frozen teachers that differ from the start; references of preference tuning and penalties on the distance from a model's
+    beginning (an information); copies each few hundred steps; networks with fewer than four parameter tensors.
+
+    References: Mnih et al. 2015, Human-level control through deep reinforcement learning (Nature 518), target networks; Grill et al. 2020,
+    BYOL (arXiv 2006.07733), table 5.
+    """
+
+    code: ClassVar[str] = "LD623"
+    name: ClassVar[str] = "copy-out-of-step"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("A second network is never updated, or always the same")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.COPY_DISTANCE, q.COPY_MOVED, q.ORIGINAL_MOVED)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105")
+
+    #: check-ups; those at the beginning are close to each other
+    min_checks: int = 6
+    #: steps between the first and the last of them; copies are often made each hundred steps
+    min_steps: int = 150
+    #: share of the parameters' norm, 1; a copy is one to the bit, but a batch may have come between
+    max_distance: float = 0.01
+    #: share of the parameters' norm, 1; a target that lags by this is another function
+    min_moved: float = 0.05
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per second network that is out of step."""
+        judged = False
+        for copy in columns(run, q.COPY_DISTANCE):
+            if len(copy.steps) < self.min_checks or np.ptp(copy.steps) < self.min_steps:
+                continue
+            judged = True
+            moved = at_steps(run, q.COPY_MOVED, copy.steps, copy.column)
+            gone = float(at_steps(run, q.ORIGINAL_MOVED, copy.steps[-1:], copy.column)[0])
+            if gone >= self.min_moved:
+                yield from self._out_of_step(run, copy, moved, gone)
+        if not judged:
+            needs = Text("check-ups over {steps} steps that see a second network")
+            raise too_few(self.min_checks, needs.format(steps=str(self.min_steps)))
+
+    def _out_of_step(
+        self, run: Run, copy: Sighting, moved: Doubles, gone: float
+    ) -> Iterator[Finding]:
+        severity = self.severity if _makes_the_targets(run) else Severity.INFO
+        if np.all(moved == 0) and copy.values[0] <= self.max_distance:
+            what = (q.COPY_MOVED, 0.0, severity)
+            yield self._finding(copy, (_STANDS, _STANDS_ADVICE), what, gone)
+        elif np.all(copy.values == 0):
+            yield self._finding(
+                copy, (_EQUAL, _EQUAL_ADVICE), (q.COPY_DISTANCE, 0.0, severity), gone
+            )
+
+    def _finding(
+        self,
+        copy: Sighting,
+        words: tuple[Text, Text],
+        what: tuple[Quantity, float, Severity],
+        gone: float,
+    ) -> Finding:
+        quantity, observed, severity = what
+        ends = int(copy.steps[0]), int(copy.steps[-1])
+        message = words[0].format(
+            name=f"`{copy.column}`" if copy.column else Text("the model"),
+            checks=str(len(copy.steps)),
+            step=str(ends[1]),
+            percent=short_number(100 * gone),
+        )
+        evidence = Evidence(quantity.name, copy.column, *ends, observed)
+        numbers = {"moved": gone, "check_ups": len(copy.steps)}
+        return Finding(self.code, severity, copy.column, (evidence,), message, words[1], numbers)
+
+
+def _makes_the_targets(run: Run) -> bool:
+    """Whether the step has one loss call whose targets vary: then the copy makes them, for who else would."""
+    try:
+        seen = calls(run)
+    except NotEnough:
+        return False
+    if len(seen) != 1 or seen[0].function in BINARY:
+        return False
+    return seen[0].typical(q.CALL_TARGET_MIN) < seen[0].typical(q.CALL_TARGET_MAX)

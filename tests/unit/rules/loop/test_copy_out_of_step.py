@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.check_ups import with_tables
+from made.healthy import healthy_run
+from made.loss_calls import call_tables, healthy_call
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import COPY_DISTANCE, COPY_MOVED, ORIGINAL_MOVED
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.loop.copy_out_of_step import CopyOutOfStep
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = CopyOutOfStep()
+AT = np.array([0, 1, 4, 16, 64, 199])
+GONE = np.linspace(0, 0.3, 6)
+
+
+def copied(
+    distance: npt.ArrayLike,
+    moved: npt.ArrayLike,
+    *,
+    gone: float = 0.3,
+    calls: Sequence[str] = ("mse_loss",),
+    last: int = 199,
+) -> Run:
+    """A second network so far from the trained one, which moved so far, at six check-ups; and these loss calls."""
+    at = np.append(AT[:-1], last)
+    names = ("",)
+    tables = [
+        table(COPY_DISTANCE, at, distance, names),
+        table(COPY_MOVED, at, moved, names),
+        table(ORIGINAL_MOVED, at, np.linspace(0, gone, 6), names),
+    ]
+    rng, run = np.random.default_rng(0), healthy_run(1)
+    others = {n: t for n, t in run.tables.items() if not n.startswith("call_")}
+    run = with_tables(replace(run, tables=others), tables)
+    for name in calls:
+        run = with_tables(run, call_tables(at, name, healthy_call(rng, len(at), name)))
+    return run
+
+
+SICK = copied(GONE, np.zeros(6))
+
+
+def test_fires_where_a_copy_stands_still() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.WARNING
+    assert "it is never updated" in finding.message.en
+    assert "up to step 199" in finding.message.en
+
+
+def test_fires_where_a_copy_is_the_trained_one() -> None:
+    finding = the_finding(RULE, copied(np.zeros(6), GONE))
+    assert finding.severity is Severity.WARNING
+    assert "no second opinion" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (copied(GONE + 0.01, np.zeros(6)), True),
+        (copied(GONE + 0.02, np.zeros(6)), False),  # a teacher of another training
+        (copied(GONE, [0, 0, 0, 0, 0, 0.1]), False),  # copied at last
+        (copied(GONE / 9, GONE), False),  # an average
+        (copied(GONE / 6, np.zeros(6), gone=0.05), True),
+        (copied(GONE / 6, np.zeros(6), gone=0.04), False),  # nothing to follow yet
+    ],
+)
+def test_the_bounds(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+@pytest.mark.parametrize("calls", [(), ("binary_cross_entropy_with_logits",)])
+def test_a_reference_that_stays_is_an_information(calls: Sequence[str]) -> None:
+    finding = the_finding(RULE, copied(GONE, np.zeros(6), calls=calls))
+    assert finding.severity is Severity.INFO
+
+
+def test_too_few_steps_are_not_judged() -> None:
+    assert outcome(RULE, copied(GONE, np.zeros(6), last=149)).verdict is Verdict.NOT_EVALUATED
