@@ -10,11 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tb_lossdiag.integrations.plain import watch
     from tb_lossdiag.live import LiveFinding, TrainingStopped
     from tb_lossdiag.writer import SummaryWriter
 
-__all__ = ["LiveFinding", "SummaryWriter", "TrainingStopped", "__version__"]
-_HOME = {"SummaryWriter": "writer", "LiveFinding": "live", "TrainingStopped": "live"}
+__all__ = ["LiveFinding", "SummaryWriter", "TrainingStopped", "__version__", "watch"]
+_HOME = {
+    "SummaryWriter": "writer",
+    "LiveFinding": "live",
+    "TrainingStopped": "live",
+    "watch": "integrations.plain",
+}
 __version__ = "0.1.0"
 
 

@@ -6,6 +6,7 @@ In reading order:
 - `options`: settings of a call: those of the configuration file, with what the command line says on top
 - `check`: `tb-lossdiag check`: read a folder, run the rules, print, and say by the exit code how it went
 - `left_out`: what lies in a folder and is not judged, and why: silence would read as health
+- `run`: `tb-lossdiag run`: a script as it stands, recorded
 - `compare`: `tb-lossdiag compare`: what changed from one run to another
 - `explain`: `tb-lossdiag explain` and `tb-lossdiag rules`
 - `demo`: `tb-lossdiag demo`: real trainings, sick and healthy, each in its own process; then their diagnosis

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import check, compare, demo, explain
+from tb_lossdiag.cli import check, compare, demo, explain, run
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
 from tb_lossdiag.report.formats import FORMATS
 
@@ -18,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"tb-lossdiag {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _check(commands.add_parser("check", help="judge every run in a folder"))
+    _run(commands.add_parser("run", help="run a training script as it stands, recorded"))
     _compare(commands.add_parser("compare", help="say what differs between two runs"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
     _rules(commands.add_parser("rules", help="list the rules"))
@@ -41,6 +42,20 @@ def _check(command: argparse.ArgumentParser) -> None:
         "--write-baseline", metavar="FILE", help="list all findings of now there, and exit with 0"
     )
     command.set_defaults(run=check.run)
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--logdir",
+        help="folder of the run (default: the one that the script writes to, or a new one in runs)",
+    )
+    command.add_argument(
+        "--live", action="store_true", help="print findings while the script is running"
+    )
+    command.add_argument(
+        "script", nargs=argparse.REMAINDER, help="the script, and its own arguments"
+    )
+    command.set_defaults(run=run.run)
 
 
 def _compare(command: argparse.ArgumentParser) -> None:

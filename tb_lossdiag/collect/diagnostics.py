@@ -39,6 +39,9 @@ class Diagnostics:
         recorder: where everything goes.
         event_file: where the recorder writes.
         first: the first step, unless it is named.
+
+    Attributes:
+        told: how many losses of the training were given.
     """
 
     def __init__(self, recorder: Recorder, event_file: EventFile, first: int = 0) -> None:
@@ -55,6 +58,7 @@ class Diagnostics:
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
+        self.told = 0
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -173,6 +177,7 @@ class Diagnostics:
 
     def _losses(self, call: DiagnosticsCall, step: int, walltime: float) -> None:
         if call.loss is not None:
+            self.told += call.phase == "train"
             self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)
         if call.terms:
             self._hand.waiting.put_terms(call.phase, step, walltime, call.terms)

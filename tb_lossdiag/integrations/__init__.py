@@ -7,6 +7,9 @@ In reading order:
 - `recording`: a training that is recorded from outside: writer, watches, losses
 - `folders`: where a run goes when nobody says
 - `naming`: what several optimizers are called
+- `plain`: `tb_lossdiag.watch`, for a loop of one's own
+- `search`: which model an optimizer trains, and which scaler scales its loss, when nobody says
+- `script`: a script that knows nothing of us: `tb-lossdiag run`
 - `lightning`: the callback for Lightning
 - `transformers`: the callback for Transformers' Trainer, and with it TRL's and PEFT's
 - `accelerate`: the tracker for Accelerate

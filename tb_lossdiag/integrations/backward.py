@@ -128,7 +128,7 @@ def _each(name: str, *given: Any) -> None:
 def _heard(tensors: Any, grad_tensors: Any = None, *rest: Any, **named: Any) -> Any:
     if getattr(_inside, "depth", 0):  # reentrant checkpointing calls it within a pass
         return _plain(tensors, grad_tensors, *rest, **named)
-    loss = _quietly(_ready, tensors, grad_tensors or named.get("grad_variables"))
+    loss = _quietly(_ready, tensors, grad_tensors)
     if loss is not None:
         _quietly(_each, "before")
     _inside.depth = 1

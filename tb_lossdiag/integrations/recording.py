@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from tb_lossdiag.collect.state.frameworks import bare
+from tb_lossdiag.collect.state.frameworks import bare, scaler_of
+from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.integrations.backward import BackwardLoss
 from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.live import TrainingStopped
@@ -26,19 +25,26 @@ _OF_THE_LOOP = {"self", "model", "optimizer", "scaler", "scheduler", "name"}
 """Arguments of `watch` that the integration knows itself."""
 
 
-@dataclass
 class _Watched:
-    """An optimizer, what was backpropagated for it, and how it is told from others.
+    """An optimizer that is watched, and what was backpropagated for it.
 
-    Attributes:
+    Args:
         name: of the watch, "" where there is one only.
+        watch: the writer's.
         losses: what was backpropagated.
-        remove: stops observing.
+        clips: sends its clips through the writer.
     """
 
-    name: str
-    losses: BackwardLoss
-    remove: Callable[[], None]
+    def __init__(self, name: str, watch: Watch, losses: BackwardLoss, clips: TorchClips) -> None:
+        self.name, self.watch, self.losses, self._clips = name, watch, losses, clips
+        self.hook: Any = None
+
+    def remove(self) -> None:
+        """Stop observing."""
+        self.hook.remove()
+        self.losses.close()
+        self._clips.close()
+        self.watch.remove()
 
 
 class Recording:
@@ -62,7 +68,7 @@ class Recording:
         self.writer, self._options, self._step = writer, dict(options or {}), step
         self._watched: list[_Watched] = []
         self._round: dict[str, list[Tensor]] = {}
-        self._clips: list[TorchClips] = []
+        self._told = self._losses_told()
 
     def watch(
         self,
@@ -72,6 +78,7 @@ class Recording:
         scaler: Any = None,
         scheduler: Any = None,
         name: str = "",
+        **options: Any,
     ) -> None:
         """Watch an optimizer, its losses, and clips by torch's own functions.
 
@@ -79,53 +86,59 @@ class Recording:
             TypeError: an argument has the wrong type, or no hook can be registered on the optimizer.
             ValueError: an argument has an impossible value.
         """
+        given = {**self._options, **options}
         watch = self.writer.watch(
-            model, optimizer, scaler=scaler, scheduler=scheduler, name=name, **self._options
+            model, optimizer, scaler=scaler, scheduler=scheduler, name=name, **given
         )
+        self._forget_ended(watch)
         held = [p for group in optimizer.param_groups for p in group["params"]]
-        if scaler is None:
-            scaler = getattr(optimizer, "scaler", None)
-        watched = _Watched(name, BackwardLoss(held, scaler), watch.remove)
-        self._watched.append(watched)
-        self._clips.append(TorchClips(self.writer, held))
-        me = weakref.WeakMethod(self._stepped)
-
-        def stepped(*_: object) -> None:
-            if (ours := me()) is not None:
-                ours(watched)
-
+        losses = BackwardLoss(held, scaler or scaler_of(optimizer))
+        watched = _Watched(name, watch, losses, TorchClips(self.writer, held))
         # After the step: a closure's losses come while it runs.
-        hook = bare(optimizer).register_step_post_hook(harmless(stepped))
-        watched.remove = functools.partial(_remove, hook, watch)
+        stepped = harmless(functools.partial(self._stepped, watched))
+        watched.hook = bare(optimizer).register_step_post_hook(lambda *_: stepped())
+        self._watched.append(watched)
 
     def end(self) -> None:
         """Watch no more; the writer stays open."""
         for watched in self._watched:
-            watched.losses.close()
             watched.remove()
-        for clips in self._clips:
-            clips.close()
-        self._watched, self._clips, self._round = [], [], {}
+        self._watched, self._round = [], {}
+
+    def _forget_ended(self, newest: Watch) -> None:
+        """A model's new optimizer has taken the place of the one before, or the writer was closed meanwhile."""
+        for watched in self._watched:
+            if watched.watch is newest or not watched.watch.active:
+                watched.hook.remove()
+                watched.losses.close()
+        self._watched = [w for w in self._watched if w.watch is not newest and w.watch.active]
 
     def _stepped(self, watched: _Watched) -> None:
         """An optimizer has taken a step: its loss is known."""
+        if not watched.watch.active:  # the writer was closed
+            watched.remove()
+            return
         if not (parts := watched.losses.take()):
             return
         self._round[watched.name] = parts
         if len(self._round) < len(self._watched):
             return
         losses, self._round = self._round, {}
+        if self._losses_told() != self._told:  # the loop says its losses itself
+            return
+        self._record(losses)
+        self._told = self._losses_told()
+
+    def _losses_told(self) -> int:
+        return self.writer._diagnostics.told  # noqa: SLF001
+
+    def _record(self, losses: Mapping[str, list[Tensor]]) -> None:
         first = next(iter(losses.values()))
         if all(_same(first, other) for other in losses.values()):
             self.writer.add_diagnostics(loss=_total(first), global_step=self._step())
         else:
             terms = {name: _total(parts) for name, parts in losses.items()}
             self.writer.add_diagnostics(loss_terms=terms, global_step=self._step())
-
-
-def _remove(*handles: Any) -> None:
-    for handle in handles:
-        handle.remove()
 
 
 def _same(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:

@@ -24,11 +24,11 @@ class TorchClips:
     The results are torch's, bit for bit. Other parameters' clips, and functions that were imported by name before, are left alone.
 
     Args:
-        writer: records them.
+        writer: records them; None: nothing is recorded yet, but who imports the functions by name from now on gets these.
         parameters: of the watched models.
     """
 
-    def __init__(self, writer: SummaryWriter, parameters: Iterable[Tensor]) -> None:
+    def __init__(self, writer: SummaryWriter | None, parameters: Iterable[Tensor]) -> None:
         self.writer = writer
         self._held = {id(p) for p in parameters}
         if not _recorders:

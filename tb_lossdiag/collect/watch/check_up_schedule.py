@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 _SHARE = 0.005
@@ -71,7 +72,7 @@ class Rounds:
 
     Attributes:
         schedule: when.
-        leader: the examiner whose steps decide.
+        leader: the examiner whose steps decide; it is not kept alive, since an unclosed writer's end waits for its model's.
         count: check-ups so far.
         taken: steps that the leader has taken.
     """
@@ -79,5 +80,14 @@ class Rounds:
     def __init__(self) -> None:
         """No check-up yet."""
         self.schedule = Schedule()
-        self.leader: object = None
+        self._leader: weakref.ref[object] | None = None
         self.count = self.taken = 0
+
+    @property
+    def leader(self) -> object:
+        """The examiner whose steps decide, None without."""
+        return None if self._leader is None else self._leader()
+
+    @leader.setter
+    def leader(self, examiner: object) -> None:
+        self._leader = None if examiner is None else weakref.ref(examiner)

@@ -1,0 +1,84 @@
+"""Which model an optimizer trains, and which scaler scales its loss, when nobody says."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+T = TypeVar("T")
+
+
+def alive(kind: type[T]) -> Iterator[T]:
+    """The objects of a class that exist, without asking what claims to be one."""
+    for found in gc.get_objects():
+        if issubclass(type(found), kind):
+            yield found
+
+
+def parameters_of(optimizer: Any) -> list[Tensor]:
+    """What it steps."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def holds(module: nn.Module, wanted: set[int]) -> bool:
+    """Whether all of these parameters are the module's."""
+    return wanted <= {id(p) for p in module.parameters()}
+
+
+def model_of(optimizer: Any, near: nn.Module | None = None) -> nn.Module:
+    """The smallest model that holds all of an optimizer's parameters, in its outermost wrapper.
+
+    Args:
+        optimizer: whose model is looked for.
+        near: a module that is about to be called: asked first, since looking at every object takes tens of milliseconds.
+
+    Returns:
+        The model; a container of several if no one holds all. Nothing is stored on them.
+    """
+    wanted = {id(p) for p in parameters_of(optimizer)}
+    if near is not None and holds(near, wanted):
+        return near
+    modules = [m for m in alive(nn.Module) if wanted & {id(p) for p in m.parameters()}]
+    whole = [m for m in modules if holds(m, wanted)]
+    if whole:
+        least = min(sum(p.numel() for p in m.parameters()) for m in whole)
+        return _outermost([m for m in whole if sum(p.numel() for p in m.parameters()) == least])
+    return _together(optimizer, modules, wanted)
+
+
+def _outermost(modules: list[nn.Module]) -> nn.Module:
+    inside = {id(part) for m in modules for part in m.modules() if part is not m}
+    return next((m for m in modules if id(m) not in inside), modules[0])
+
+
+def _together(optimizer: Any, modules: list[nn.Module], wanted: set[int]) -> nn.Module:
+    """A container of the largest modules that hold nothing else, and of the parameters that are in none."""
+    own = [m for m in modules if {id(p) for p in m.parameters()} <= wanted]
+    inside = {id(part) for m in own for part in m.modules() if part is not m}
+    tops = [m for m in own if id(m) not in inside]
+    together = nn.Module()
+    for number, module in enumerate(tops):
+        together.add_module(f"{type(module).__name__}_{number}", module)
+    covered = {id(p) for p in together.parameters()}
+    for number, tensor in enumerate(parameters_of(optimizer)):
+        if id(tensor) not in covered and isinstance(tensor, nn.Parameter):
+            together.register_parameter(f"parameter_{number}", tensor)
+    return together
+
+
+def scaler_alive() -> Any:
+    """The one enabled `GradScaler` that exists; None without one, or with several."""
+    found = [s for s in alive(torch.amp.GradScaler) if s.is_enabled()]
+    return found[0] if len(found) == 1 else None
+
+
+def unlike(names: Iterable[str], name: str) -> str:
+    """A name that is none of these."""
+    taken, number, tried = set(names), 2, name
+    while tried in taken:
+        tried, number = f"{name} {number}", number + 1
+    return tried

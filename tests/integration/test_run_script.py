@@ -1,0 +1,209 @@
+"""`tb-lossdiag run`: scripts that know nothing of us, trained as they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from helpers.tiny_trainings import read
+from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, GLOBAL_NORM, GRADIENT_NORM, LOSS, LOSS_TERM
+
+HEAD = """
+import sys, torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
+
+torch.manual_seed(0)
+"""
+CLASSIFIER = """
+model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 3))
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+for step in range(30):
+    x = torch.randn(16, 20)
+    optimizer.zero_grad()
+    loss = cross_entropy(model(x), x[:, :3].argmax(1))
+    loss.backward()
+    clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+torch.save(list(model.parameters()), sys.argv[1])
+"""
+PARTS = """
+class Encoder(nn.Linear): pass
+class Decoder(nn.Linear): pass
+encoder, decoder, free = Encoder(20, 4), Decoder(4, 20), nn.Parameter(torch.zeros(20))
+optimizer = torch.optim.SGD([*encoder.parameters(), *decoder.parameters(), free], lr=1e-2)
+for step in range(30):
+    x = torch.randn(16, 20)
+    optimizer.zero_grad()
+    (decoder(encoder(x)) + free - x).pow(2).mean().backward()
+    optimizer.step()
+torch.save([*encoder.parameters(), *decoder.parameters(), free], sys.argv[1])
+"""
+TENSORS = """
+weight = torch.zeros(20, requires_grad=True)
+optimizer = torch.optim.SGD([weight], lr=1e-2)
+for step in range(30):
+    x = torch.randn(16, 20)
+    optimizer.zero_grad()
+    (x @ weight - x.sum(1)).pow(2).mean().backward()
+    optimizer.step()
+torch.save([weight], sys.argv[1])
+"""
+PLAYERS = """
+class Generator(nn.Linear): pass
+class Discriminator(nn.Linear): pass
+generator, discriminator = Generator(4, 20), Discriminator(20, 1)
+makes, judges = (torch.optim.Adam(m.parameters()) for m in (generator, discriminator))
+loss = nn.BCEWithLogitsLoss()
+for step in range(30):
+    real, fake = torch.randn(16, 20), generator(torch.randn(16, 4))
+    judges.zero_grad()
+    loss(discriminator(real), torch.ones(16, 1)).backward()
+    loss(discriminator(fake.detach()), torch.zeros(16, 1)).backward()
+    judges.step()
+    makes.zero_grad()
+    loss(discriminator(fake), torch.ones(16, 1)).backward()
+    makes.step()
+torch.save([*generator.parameters(), *discriminator.parameters()], sys.argv[1])
+"""
+BOARD = (
+    """
+from torch.utils.tensorboard import SummaryWriter
+writer = SummaryWriter("board/mine")
+writer.add_scalar("val_loss", 0.5, 0)
+"""
+    + CLASSIFIER
+)
+
+
+def python(folder: Path, *command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def trained(folder: Path, text: str, code: int = 0) -> str:
+    """Trained by itself and under `run`, with the same weights; what was said at the end."""
+    (folder / "train.py").write_text(HEAD + text)
+    python(folder, "train.py", "plain.pt", code=code)
+    said = python(folder, "-m", "tb_lossdiag.cli", "run", "train.py", "ours.pt", code=code).stderr
+    plain, ours = (
+        torch.load(folder / name, weights_only=False) for name in ("plain.pt", "ours.pt")
+    )
+    assert all(torch.equal(a, b) for a, b in zip(plain, ours, strict=True))
+    return said
+
+
+def test_a_classifier(tmp_path: Path) -> None:
+    said = trained(tmp_path, CLASSIFIER)
+    assert said.endswith("recorded in runs/run_1; see tb-lossdiag check runs/run_1\n")
+    run = read(tmp_path / "runs" / "run_1")
+    for quantity in (GLOBAL_NORM, LOSS, CLIP_GLOBAL_NORM):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(30))
+    assert "cross_entropy" in run.facts["loss_functions"]
+
+
+def test_parameters_that_no_one_model_holds(tmp_path: Path) -> None:
+    trained(tmp_path, PARTS)
+    run = read(tmp_path / "runs" / "run_1")
+    np.testing.assert_array_equal(run[LOSS].steps, np.arange(30))
+    assert set(run[GRADIENT_NORM].columns) == {
+        "Encoder_0.weight",
+        "Encoder_0.bias",
+        "Decoder_1.weight",
+        "Decoder_1.bias",
+        "parameter_4",
+    }
+
+
+def test_plain_tensors_are_refused_in_words(tmp_path: Path) -> None:
+    said = trained(tmp_path, TENSORS)
+    assert "an optimizer of plain tensors is not watched; make them nn.Parameter" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_two_players_have_their_names(tmp_path: Path) -> None:
+    trained(tmp_path, PLAYERS)
+    run = read(tmp_path / "runs" / "run_1")
+    assert (
+        set(run[GLOBAL_NORM].columns)
+        == set(run[LOSS_TERM].columns)
+        == {"Generator", "Discriminator"}
+    )
+
+
+def test_a_script_with_a_board_of_its_own_is_one_run(tmp_path: Path) -> None:
+    said = trained(tmp_path, BOARD)
+    assert "recorded in board/mine" in said
+    assert not (tmp_path / "runs").exists()
+    np.testing.assert_array_equal(read(tmp_path / "board" / "mine")[LOSS].steps, np.arange(30))
+
+
+def test_the_exit_code_is_kept(tmp_path: Path) -> None:
+    trained(tmp_path, CLASSIFIER + "sys.exit(7)\n", code=7)
+
+
+def test_an_exception_is_shown_as_python_does(tmp_path: Path) -> None:
+    said = trained(tmp_path, CLASSIFIER + "raise KeyError('of the script')\n", code=1)
+    trace, _, rest = said.partition("KeyError: 'of the script'")
+    assert trace.startswith('Traceback (most recent call last):\n  File "train.py"')
+    assert "recorded in runs/run_1" in rest
+
+
+def test_no_training_is_said(tmp_path: Path) -> None:
+    said = trained(tmp_path, "torch.save([torch.zeros(1)], sys.argv[1])\n")
+    assert "no optimizer of torch.optim has taken a step in this process" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_script_that_is_not_there(tmp_path: Path) -> None:
+    said = python(tmp_path, "-m", "tb_lossdiag.cli", "run", "nothing.py", code=2).stderr
+    assert "there is no script 'nothing.py'" in said
+
+
+def test_under_torchrun(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        HEAD
+        + """
+import torch.distributed as dist
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+model = nn.parallel.DistributedDataParallel(nn.Linear(20, 3))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+torch.manual_seed(rank)
+for step in range(10):
+    x = torch.randn(8, 20)
+    optimizer.zero_grad()
+    cross_entropy(model(x), x[:, :3].argmax(1)).backward()
+    optimizer.step()
+torch.save(list(model.parameters()), f"{sys.argv[1]}.{rank}")
+dist.barrier()
+dist.destroy_process_group()
+"""
+    )
+    ranks = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    python(tmp_path, *ranks, "train.py", "plain")
+    python(tmp_path, *ranks, "-m", "tb_lossdiag.cli", "run", "--logdir", "log", "train.py", "ours")
+    for rank in range(2):
+        plain, ours = (
+            torch.load(tmp_path / f"{whose}.{rank}", weights_only=False)
+            for whose in ("plain", "ours")
+        )
+        assert all(torch.equal(a, b) for a, b in zip(plain, ours, strict=True))
+    run = read(tmp_path / "log")
+    np.testing.assert_array_equal(run[LOSS].steps, np.arange(10))
