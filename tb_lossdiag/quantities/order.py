@@ -74,3 +74,6 @@ INPUT_STD = _seen("input_std", "input")
 INPUT_ABS_MAX = _seen("input_abs_max", "input")
 INPUT_FEATURE_RANGE = _seen("input_feature_range", "1")
 """Largest over smallest non-zero standard deviation of the input's last dimension's features (dim 1 of images)."""
+
+STUCK_SHARE = Quantity("stuck_share", "rounding", Axis.WATCH, "1", hints.CHECK_UP, optional=True)
+"""Of the looked-at elements of half-precision parameters with a gradient, the share that has still the value of the first check-up."""

@@ -16,6 +16,7 @@ In reading order:
 - `used`: gradients that a step has already used, and changes of them
 - `unchanged`: whether a step changed the parameters
 - `copies`: second networks, and how far each is from the trained one that it is shaped like
+- `rounding`: whether steps get lost in the rounding of half-precision weights
 - `scheduler_order`: whether a learning rate scheduler moves before its optimizer's first step
 - `values`: facts on their way to records: numbers known at once, or 0-d tensors still on their device
 - `loss`: how the loss function is called

@@ -17,8 +17,10 @@ from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
 from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.outcome import Outcome
+from tb_lossdiag.collect.check_up.rounding import Rounding
 from tb_lossdiag.collect.check_up.scheduler_order import FirstStep
 from tb_lossdiag.collect.check_up.subject import Subject
+from tb_lossdiag.collect.check_up.values import to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.unseen import undispatched
 
@@ -68,6 +70,7 @@ class CheckUp:
         self._first_step = FirstStep(subject)
         self._copies = Copies(subject)
         self._compared: list[Measurement] = []
+        self._rounding = Rounding(subject)
         self._process = os.getpid()
         self.failure: Exception | None = None
         self.failure_trace = ""
@@ -122,6 +125,7 @@ class CheckUp:
         if self._now is None:
             return
         self._compared = self._copies.samples()
+        self._rounding.before_step()
         early = self._first_step.scheduler_early()
         self._now.before_step(closure=closure, scheduler_early=early)
         for other in self._board.others(self) if self._board else ():
@@ -145,6 +149,8 @@ class CheckUp:
             given = None if done is None else done.arguments
             self._example = Example(given, self._now.calls.ahead())
         seen = self._outcome.samples(self._now, functions=self._board is not None)
+        if rounded := self._rounding.facts():
+            seen.append(to_sample({self._subject.name: rounded}))
         return [*seen, *self._compared]
 
     def abandon(self) -> None:

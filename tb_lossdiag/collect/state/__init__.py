@@ -9,6 +9,7 @@ In reading order:
 - `optimizers`: what optimizers hold and how fast they go; and which gradients a step has already used
 - `other_writers`: who else is writing in a run folder right now
 - `parameters`: names and norms of a model's parameters and their gradients
+- `precision`: in which precision a model is trained, where that is less than single
 - `processor`: how long this thread stood ready while others had the processor
 - `processes`: the processes of a distributed training: which of them this one is
 - `scaler`: what a GradScaler does: its scale, and the steps it skips

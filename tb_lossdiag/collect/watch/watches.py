@@ -14,6 +14,7 @@ from tb_lossdiag.collect.ranks.choose_buffer import choose_buffer
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.store import RankStore
 from tb_lossdiag.collect.state.parameters import parameters
+from tb_lossdiag.collect.state.precision import precision
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.watch import Watch
@@ -58,6 +59,9 @@ class Watches:
         if type(rows) is NormBuffer and (board := RankStore.of_group()) is not None:
             spread = RankDivergence(board, name, found, host.say)
         watch = Watch(rows, subject, found, host, options, first, spread)
+        words = host.guarded("layers", lambda: precision(found.tensors, subject.optimizer))
+        if words:
+            host.say(words)
         host.outlet.rows.append(rows)
         self._refs.append(weakref.ref(watch))
         self._counters.append(watch.counter)

@@ -101,5 +101,5 @@ _MOST = 0.9
 def _norms(run: Run, clips: ClipSeries) -> Doubles:
     """float64[N]: the norm over all gradients in force at the clips' steps, where it is known."""
     table = run[q.GRADIENT_NORM]
-    norms = in_force(gradient_norm(run), table.steps, clips.steps)
+    norms: Doubles = in_force(gradient_norm(run), table.steps, clips.steps)
     return norms[np.isfinite(norms)]

@@ -21,7 +21,14 @@ _MESSAGE = Text(
 _BY_GRADIENT = Text(
     "Before that, at step {step}, the gradient of `{name}` was not finite: the update with it destroyed the weights."
 )
-_BY_WEIGHT = Text("The parameter `{name}` was not finite by then (step {step}).")
+_BY_WEIGHT = Text(
+    "The gradients were finite, but the parameter `{name}` was not after step {step}: the step itself broke it.{why}"
+)
+_EPSILON = Text(
+    " The weights are float16, where the optimizer's epsilon of {epsilon} is 0: whatever has a gradient too small for its square is divided by 0."
+)
+_HALF = Text(" The weights are float16, which ends at 65504 and has nothing between 6e-8 and 0.")
+_NOTHING = Text("")
 _BY_ACTIVATION = Text("The first output that was not finite is that of `{name}` (step {step}).")
 _BY_LOSS = Text(
     "The gradients were finite until then, so it arose in the forward pass of that step."
@@ -41,6 +48,22 @@ torch.autograd.set_detect_anomaly(True)  # names the operation; slow, for the se
 if not torch.isfinite(loss):
     raise RuntimeError("loss is not finite")
 ```""")
+
+_HALF_ADVICE = Text("""Keep the weights in float32 and let autocast use float16 where it is safe; the scaler keeps small gradients above 0:
+
+```python
+model.float()
+scaler = torch.amp.GradScaler()
+with torch.autocast("cuda", torch.float16):
+    loss = criterion(model(x), y)
+scaler.scale(loss).backward()
+scaler.step(optimizer)
+scaler.update()
+```
+
+- Where the device has it, bfloat16 needs no scaler, and there an epsilon of 1e-8 is not 0.
+- If all must be float16: `eps=1e-4` in Adam's kind of optimizer, and stochastic rounding or a float32 copy of the weights.
+- Begin again from before step {step}: the weights are void.""")
 
 
 class _Broken(NamedTuple):
@@ -122,7 +145,7 @@ class NonFiniteLoss:
     def _finding(self, run: Run, found: _Broken) -> Finding:
         evidence = found.evidence
         what = _TERM.format(name=evidence.column) if evidence.column else _TOTAL
-        origin = _origin(run, evidence.first_step)
+        origin, by_weight = _origin(run, evidence.first_step)
         words = {
             "value": "Inf" if np.isinf(found.value) else "NaN",
             "step": str(evidence.first_step),
@@ -138,7 +161,7 @@ class NonFiniteLoss:
             evidence.column,
             (evidence,),
             message,
-            _ADVICE.format(step=words["step"]),
+            (_HALF_ADVICE if by_weight and _is_half(run) else _ADVICE).format(step=words["step"]),
             {"count": found.hits, "records": found.records[1]},
             evidence.first_step,
         )
@@ -152,10 +175,10 @@ def _steps(run: Run, at: Steps) -> int:
     return max(int(np.where(np.isfinite(counted), counted, 1.0).sum()), 1)
 
 
-def _origin(run: Run, step: int) -> Text:
-    """What was broken before the loss at a step."""
+def _origin(run: Run, step: int) -> tuple[Text, bool]:
+    """What was broken before the loss at a step, and whether it was the weights."""
     if q.GRADIENT_NONFINITE not in run:
-        return _UNKNOWN
+        return _UNKNOWN, False
     # Norms of a watched model are those after the step, which a broken loss has broken too.
     watched = int(q.STEPS in run)
     gradient, weight = non_finite.first_gradient(run), non_finite.first_weight(run)
@@ -166,5 +189,24 @@ def _origin(run: Run, step: int) -> Text:
         (_BY_ACTIVATION, activation, step),
     ):
         if place is not None and place.step <= latest:
-            return text.format(name=place.column, step=str(place.step))
-    return _BY_LOSS
+            by_weight = text is _BY_WEIGHT
+            words: dict[str, str | Text] = {"name": place.column, "step": str(place.step)}
+            words |= {"why": _why(run)} if by_weight else {}
+            return text.format(**words), by_weight
+    return _BY_LOSS, False
+
+
+def _is_half(run: Run) -> bool:
+    return run.facts.get("weights") == "float16"
+
+
+def _why(run: Run) -> Text:
+    """What the weights' precision has to do with it."""
+    if not _is_half(run):
+        return _NOTHING
+    epsilon = run.facts.get("epsilon", "")
+    try:
+        vanishes = np.float16(float(epsilon)) == 0
+    except ValueError:
+        return _HALF
+    return _EPSILON.format(epsilon=epsilon) if vanishes else _HALF

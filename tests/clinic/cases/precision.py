@@ -13,7 +13,7 @@ from clinic.loops import Loss, fit
 from clinic.nets import Transformer, cnn, mlp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
-from torch.optim import SGD, Adam
+from torch.optim import SGD, Adam, AdamW
 
 from tb_lossdiag import SummaryWriter
 
@@ -169,3 +169,31 @@ def records_one_step_in_fifty(writer: SummaryWriter) -> None:
 def looks_once_in_thirty_steps(writer: SummaryWriter) -> None:
     batches = friedman(noise=1.0).batches(600)
     _now_and_then(writer, mlp(10, 32, 1), batches, mse_loss, lr=3e-3, every=30)
+
+
+def _whole_model(writer: SummaryWriter, dtype: torch.dtype, lr: float, eps: float = 1e-8) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 64, 10).to(dtype)
+    batches = ((x.to(dtype), y) for x, y in training.batches(400))
+    optimizer = AdamW(model.parameters(), lr=lr, eps=eps)
+    fit(writer, model, optimizer, batches, lambda scores, y: cross_entropy(scores.float(), y))
+
+
+@case("LD101", family="MLP", also=("LD206",))
+def epsilon_is_zero_in_half_precision(writer: SummaryWriter) -> None:
+    _whole_model(writer, torch.float16, 1e-3)
+
+
+@case("LD611", family="MLP")
+def bfloat16_weights_swallow_the_steps(writer: SummaryWriter) -> None:
+    _whole_model(writer, torch.bfloat16, 1e-5)
+
+
+@case(family="MLP")
+def bfloat16_weights_with_steps_that_show(writer: SummaryWriter) -> None:
+    _whole_model(writer, torch.bfloat16, 1e-3)
+
+
+@case(family="MLP")
+def half_precision_with_an_epsilon_that_it_has(writer: SummaryWriter) -> None:
+    _whole_model(writer, torch.float16, 1e-3, eps=1e-4)

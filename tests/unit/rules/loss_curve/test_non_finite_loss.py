@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,7 +91,7 @@ def test_says_what_was_broken_before() -> None:
     norms = run[PARAMETER_NORM].values.copy()
     norms[120:, 1] = np.nan
     assert (
-        "The parameter `body.0.bias`"
+        "the parameter `body.0.bias` was not after step 120: the step itself broke it"
         in the_finding(RULE, changed(run, PARAMETER_NORM, norms)).message.en
     )
     norms[:150] = run[PARAMETER_NORM].values[:150]
@@ -133,3 +135,22 @@ def test_not_evaluated_without_a_loss() -> None:
     result = outcome(RULE, without(healthy_run(0), LOSS))
     assert result.verdict is Verdict.NOT_EVALUATED
     assert result.missing == (LOSS.name,)
+
+
+def broken_by_the_step(**facts: str) -> Run:
+    """Finite gradients, and a parameter that is not finite before the loss."""
+    run = sick(np.nan, slice(150, None))
+    norms = run[PARAMETER_NORM].values.copy()
+    norms[120:, 1] = np.nan
+    return replace(changed(run, PARAMETER_NORM, norms), facts={**run.facts, **facts})
+
+
+def test_half_precision_weights_are_named_with_their_epsilon() -> None:
+    zero = the_finding(RULE, broken_by_the_step(weights="float16", epsilon="1e-08"))
+    assert "epsilon of 1e-08 is 0" in zero.message.en
+    assert "GradScaler" in zero.advice.en
+    above = the_finding(RULE, broken_by_the_step(weights="float16", epsilon="0.0001"))
+    assert "65504" in above.message.en
+    assert "65504" in the_finding(RULE, broken_by_the_step(weights="float16")).message.en
+    other = the_finding(RULE, broken_by_the_step(weights="bfloat16", epsilon="1e-08"))
+    assert "float16" not in other.message.en + other.advice.en
