@@ -138,9 +138,11 @@ class ZeroGradient:
 
     def _idle(self, run: Run, whole: Span, dark: Bools) -> bool:
         """Whether an expression of one's own was exactly 0 for nearly the whole run."""
-        if q.LOSS not in run or q.CALL_VALUE in run or whole.last != len(dark) - 1:
+        steps = run.highest(q.GRADIENT_NORM).steps
+        called = q.CALL_VALUE in run and run[q.CALL_VALUE].steps[-1] >= steps[whole.first]
+        if q.LOSS not in run or called or whole.last != len(dark) - 1:
             return False
-        loss, steps = run[q.LOSS], run.highest(q.GRADIENT_NORM).steps
+        loss = run[q.LOSS]
         idle = in_force(dark, steps, loss.steps, Before.FIRST) & (loss.values[:, 0] == 0)
         span = _steps(loss.steps)
         return bool(idle[-1] and (span * idle).sum() >= self.min_idle * span.sum())

@@ -31,7 +31,7 @@ def some_targets_are_typing_errors(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), data.batches(400, 128), mse_loss)
 
 
-@case("LD508", family="RNN", also=("LD103",))
+@case("LD508", family="RNN", also=("LD103", "LD104"))
 def the_sensor_spikes(writer: SummaryWriter) -> None:
     data = waves()
     torch.manual_seed(1)

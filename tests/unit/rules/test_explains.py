@@ -31,7 +31,9 @@ def _finding(code: str) -> Finding:
         ("LD501", ("LD701", "LD704")),
         ("LD502", ("LD701", "LD704")),
         ("LD503", ("LD110",)),
+        ("LD506", ("LD110", "LD608")),  # below zero there is no end to grow to
         ("LD507", ("LD106", "LD205")),
+        ("LD508", ("LD104",)),  # a fall drowns in what single samples cost
         ("LD510", ("LD106",)),
         ("LD606", ("LD701", "LD704")),
         ("LD607", ("LD602", "LD605")),
@@ -39,6 +41,7 @@ def _finding(code: str) -> Finding:
         ("LD511", ("LD701",)),  # the dead ReLU is the output itself
         ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD704", "LD705")),
         ("LD205", ("LD106",)),  # the first loss stays where nothing moves
+        ("LD610", ("LD208",)),
         ("LD705", ("LD106",)),
         ("LD701", ("LD205",)),
         ("LD722", ("LD601", "LD701", "LD705", "LD104")),  # a layer as wide as one unit

@@ -64,6 +64,10 @@ def test_a_run_that_is_idle_from_its_beginning_on() -> None:
     assert "for 96% of the run" in seen.message.en, "not only since the last record with a gradient"
     margin = Run("margin", {**idle(19).tables, CALL_VALUE.name: RUN[CALL_VALUE]}, RUN.facts)
     assert not findings(RULE, margin)
+    calls = RUN[CALL_VALUE]
+    before = table(CALL_VALUE, calls.steps[:4], calls.values[:4], calls.columns)
+    once = Run("once", {**idle(19).tables, CALL_VALUE.name: before}, RUN.facts)
+    assert findings(RULE, once), "the call was seen before the loss came to nothing alone"
 
 
 @pytest.mark.parametrize("seed", range(20))
