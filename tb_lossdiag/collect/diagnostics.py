@@ -10,9 +10,8 @@ from torch import nn
 
 from tb_lossdiag.collect.buffers.outlet import Outlet
 from tb_lossdiag.collect.buffers.queue import Observation
-from tb_lossdiag.collect.call.call import DiagnosticsCall
+from tb_lossdiag.collect.call.call import DiagnosticsCall, Given
 from tb_lossdiag.collect.call.call_steps import CallSteps
-from tb_lossdiag.collect.call.given import Given
 from tb_lossdiag.collect.call.manual import Manual
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.clips.clip import Clipper

@@ -2,10 +2,9 @@
 
 In reading order:
 
-- `call`: one call of `add_diagnostics`, checked
+- `call`: one call of `add_diagnostics`: checked, then measured
 - `arguments`: checks of what users pass to `add_diagnostics`; every error names the argument
 - `call_steps`: which step a call of `add_diagnostics` is of: as the user numbers it, or as steps are counted
-- `given`: what a call of `add_diagnostics` gives besides losses, as samples
 - `manual`: what users ask for themselves: check-ups of a hand-written loop, custom losses, decompositions of the loss
 - `decompose`: what each term of the loss asks of the parameters: gradient norms and the angles between them
 """

@@ -1,20 +1,38 @@
-"""The writer's own clips: torch's results, and an entry in the ledger."""
+"""The writer's own clips: torch's results, and an entry in the ledger, from norms that are worked out once for both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_ as torch_clip
 from torch.nn.utils import clip_grad_value_ as torch_clip_value
 
-from tb_lossdiag.collect.clips import clipping
 from tb_lossdiag.collect.clips.ledger import ClipLedger, Order
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state import scaler
 from tb_lossdiag.collect.state.optimizers import Optimizers
+from tb_lossdiag.collect.state.parameters import is_distributed, norms
+from tb_lossdiag.collect.unseen import unseen
+from tb_lossdiag.quantities import CLIP_EPSILON
+
+
+class BeforeClip(NamedTuple):
+    """Gradients that are about to be clipped by norm.
+
+    Attributes:
+        each: float[n], L2 norm of each; None if there is none.
+        total: their norm; None where torch is to work it out.
+        grads: the n gradients.
+        coefficient: what clips them where `total` is known.
+    """
+
+    each: Tensor | None
+    total: Tensor | None = None
+    grads: list[Tensor] | tuple[Tensor, ...] = ()
+    coefficient: Tensor | None = None
 
 
 class Clipper:
@@ -46,7 +64,7 @@ class Clipper:
         bound, kind = float(max_norm), float(norm_type)
         order = self._guarded.door("clipping", self._order, given)
         known = self._guarded.seen(  # where it does the clip's own work
-            "clipping", clipping.before, given, bound, kind, error_if_nonfinite, foreach
+            "clipping", _before, given, bound, kind, error_if_nonfinite, foreach
         )
         if known is None or known.total is None or known.coefficient is None:
             total = torch_clip(given, bound, kind, error_if_nonfinite, foreach)
@@ -66,7 +84,7 @@ class Clipper:
         """Clip by value as torch does, and note it."""
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         order = self._guarded.door("clipping", self._order, given)
-        before = self._guarded.door("clipping", clipping.value_norms, given)
+        before = self._guarded.door("clipping", _value_norms, given)
         torch_clip_value(given, bound, foreach)
         noted = self._guarded.door("clipping", self._note_value, given, bound, before, order)
         if not noted:
@@ -77,7 +95,7 @@ class Clipper:
         given: Sequence[Tensor],
         total: Tensor,
         bound: float,
-        known: clipping.Before | None,
+        known: BeforeClip | None,
         order: Order | None,
     ) -> bool:
         """Note a clip by norm that has been done; whether that is possible."""
@@ -94,7 +112,7 @@ class Clipper:
         if before is None or order is None:
             return False
         total = torch.linalg.vector_norm(before)
-        left = torch.linalg.vector_norm(clipping.value_norms(given))
+        left = torch.linalg.vector_norm(_value_norms(given))
         scale = self._scale(order)
         self._ledger.note(given, total, bound, each=before, after=left, order=order, scale=scale)
         return True
@@ -108,3 +126,50 @@ class Clipper:
     def _scale(self, order: Order) -> float:
         """The loss scale that the gradients of a clip carried."""
         return float(self.scaler.get_scale()) if order.before_unscale == 1.0 else 1.0
+
+
+def _before(
+    parameters: Sequence[Tensor],
+    max_norm: float,
+    norm_type: float,
+    error_if_nonfinite: bool,
+    foreach: bool | None,
+) -> BeforeClip:
+    """What can be known before a clip by norm; nothing is changed."""
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not grads:
+        return BeforeClip(None)
+    if not _shares_one_pass(grads, norm_type, foreach) or error_if_nonfinite:
+        with unseen():
+            return BeforeClip(norms(grads))
+    with torch.no_grad():
+        each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
+        total = torch.linalg.vector_norm(each, 2.0)
+        coefficient = torch.clamp(max_norm / (total + CLIP_EPSILON), max=1.0)
+    return BeforeClip(each, total, grads, coefficient)
+
+
+def _value_norms(parameters: Sequence[Tensor]) -> Tensor:
+    """float[n]: L2 norm of each gradient; NaN where ranks would have to add them up."""
+    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if any(map(is_distributed, grads)):
+        return torch.full((1,), torch.nan)
+    return norms(grads)
+
+
+def _shares_one_pass(grads: Sequence[Tensor], norm_type: float, foreach: bool | None) -> bool:
+    """Whether torch would take one fused pass too, so that the results agree to the last bit."""
+    first = grads[0]
+    device = first.device
+    return (
+        float(norm_type) == 2.0  # noqa: PLR2004
+        and foreach is None
+        and device.type in {"cpu", "cuda"}
+        and all(
+            type(grad) is Tensor
+            and grad.dtype is torch.float32
+            and grad.device == device
+            and not grad.is_sparse
+            for grad in grads
+        )
+    )
