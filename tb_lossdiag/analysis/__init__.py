@@ -4,10 +4,10 @@ In reading order:
 
 - `activation_ranges`: what an activation at the end of a model can give
 - `attribution`: which loss term and which layer rose with the loss
+- `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
 - `burden`: how much of the loss a penalty is, by values alone
-- `calls`: what the check-up saw of the loss calls, as rules about the curve need it
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
-- `columns`: quantities read column by column, without the records in which a value could not be seen
+- `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step
 - `curve`: the shape of a loss curve: where it started, how far it fell, whether it ran away
 - `derived`: numbers that follow from recorded ones: computed when somebody looks, never stored
 - `early_fall`: whether a loss ended below where it began, as far as its noise lets one say
@@ -23,7 +23,6 @@ In reading order:
 - `progress`: how far a run has come, for rules that ask whether a defect does harm
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
 - `skipped`: steps that a GradScaler skipped
-- `sparse`: quantities that are recorded at some steps only, beside others that are recorded at all
 - `spikes`: records far above what came just before, by robust statistics in the logarithm
 - `terms`: loss terms by name and behaviour: which are penalties, which are divergences
 - `trend`: whether few values rise or fall as a whole, whatever their scale and their outliers

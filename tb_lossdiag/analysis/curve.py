@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import Before, in_force
 from tb_lossdiag.analysis.levels import Span, level, noise, spans
 from tb_lossdiag.analysis.reinforcement import is_reinforcement
-from tb_lossdiag.analysis.sparse import Before, in_force
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps, Table

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from tb_lossdiag.analysis.sparse import in_force
+from tb_lossdiag.analysis.columns import in_force
 from tb_lossdiag.quantities import (
     CLIP_BOUND,
     CLIP_CALLS,

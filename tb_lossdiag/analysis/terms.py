@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import Before, in_force
 from tb_lossdiag.analysis.levels import level, median
-from tb_lossdiag.analysis.sparse import Before, in_force
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 

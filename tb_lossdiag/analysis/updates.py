@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import in_force, record_in_force
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.parameters import Family, family, sizes, weights
-from tb_lossdiag.analysis.sparse import in_force, record_in_force
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import held, latest
 from tb_lossdiag.analysis.parameters import global_norm, gradient_norm
-from tb_lossdiag.analysis.sparse import held, latest
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 

@@ -11,7 +11,7 @@ import numpy as np
 from claims.sentences import Value
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis import updates
-from tb_lossdiag.analysis.sparse import latest
+from tb_lossdiag.analysis.columns import latest
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.quantities import Axis, Quantity
 from tb_lossdiag.records import Doubles, Steps, Table

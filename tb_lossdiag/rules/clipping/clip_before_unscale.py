@@ -12,12 +12,12 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import (
     Sighting,
     at_steps,
-    before,
+    column_in_force,
     columns,
     counts_at,
-    latest,
     not_recorded,
     too_few,
+    value_in_force,
 )
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -113,7 +113,7 @@ class ClipBeforeUnscale:
     def _recorded(self, run: Run, order: Sighting) -> Iterator[Finding]:
         calls = counts_at(run, q.CLIP_CALLS, order.steps, order.column, 1.0)
         bound = at_steps(run, q.CLIP_MAX_NORM, order.steps, order.column)
-        scale = latest(run, q.AMP_SCALE, order.steps)
+        scale = column_in_force(run, q.AMP_SCALE, order.steps)
         harmless = (scale <= 1) | (bound >= self.min_scaled_bound * scale)
         early = np.where(harmless, 0.0, np.clip(order.values, 0.0, 1.0) * calls)
         yield from self._judge(run, q.CLIP_BEFORE_UNSCALE, order, (early, calls))
@@ -136,8 +136,8 @@ class ClipBeforeUnscale:
         if len(rows) < least or early.sum() <= self.min_share * clips.sum():
             return
         ends = int(order.steps[rows[0]]), int(order.steps[rows[-1]])
-        scale = before(run, q.AMP_SCALE, ends[1])
-        bound = before(run, q.CLIP_MAX_NORM, ends[1], order.column)
+        scale = value_in_force(run, q.AMP_SCALE, ends[1])
+        bound = value_in_force(run, q.CLIP_MAX_NORM, ends[1], order.column)
         numbers = {"early": float(early.sum()), "clips": float(clips.sum())}
         numbers |= {"scale": scale} if np.isfinite(scale) else {}
         share = numbers["early"] / numbers["clips"]

@@ -10,9 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.clips import ClipSeries, ledger
-from tb_lossdiag.analysis.columns import too_few
+from tb_lossdiag.analysis.columns import in_force, too_few
 from tb_lossdiag.analysis.parameters import gradient_norm
-from tb_lossdiag.analysis.sparse import in_force
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import held
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, history, median, spans
 from tb_lossdiag.analysis.non_finite import last_finite
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, gradient_norm, table_norm
-from tb_lossdiag.analysis.sparse import held
 from tb_lossdiag.analysis.spikes import grouped
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import held
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.parameters import compact, listed
-from tb_lossdiag.analysis.sparse import held
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Table

@@ -9,11 +9,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import Held, held
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, longest, median
 from tb_lossdiag.analysis.parameters import embeddings, matrices, parts, sizes
 from tb_lossdiag.analysis.progress import below_baseline
-from tb_lossdiag.analysis.sparse import Held, held
 from tb_lossdiag.analysis.updates import usual_norms
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity

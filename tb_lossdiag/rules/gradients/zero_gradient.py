@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import Before, in_force
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, spans
 from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
-from tb_lossdiag.analysis.sparse import Before, in_force
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import before, columns
+from tb_lossdiag.analysis.columns import columns, value_in_force
 from tb_lossdiag.analysis.parameters import compact, listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -72,7 +72,11 @@ class ForeignOptimizer:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model whose optimizer holds something else."""
         for column, steps, foreign in columns(run, q.FOREIGN_PARAMETERS):
-            held = before(run, q.HELD_PARAMETERS, int(steps[-1]), column) if len(steps) else 0.0
+            held = (
+                value_in_force(run, q.HELD_PARAMETERS, int(steps[-1]), column)
+                if len(steps)
+                else 0.0
+            )
             if not len(steps) or foreign[-1] < self.min_foreign or not held > 0:
                 continue
             first = int(steps[np.flatnonzero(foreign == foreign[-1])[0]])

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import before, columns
+from tb_lossdiag.analysis.columns import columns, value_in_force
 from tb_lossdiag.analysis.parameters import listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Role
@@ -71,7 +71,8 @@ class OptimizerHygiene:
             for name, steps, values in decays
             if values[-1] >= self.min_decay
             and (
-                name not in frozen or before(run, q.PARAMETER_TRAINABLE, int(steps[-1]), name) != 0
+                name not in frozen
+                or value_in_force(run, q.PARAMETER_TRAINABLE, int(steps[-1]), name) != 0
             )
         }
         found: dict[Role, list[str]] = {Role.BIAS: [], Role.NORM: [], Role.EMBEDDING: []}

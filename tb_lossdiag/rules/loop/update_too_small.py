@@ -9,11 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import not_recorded
+from tb_lossdiag.analysis.columns import held, not_recorded
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, median, spans
 from tb_lossdiag.analysis.parameters import Family, family, rate
-from tb_lossdiag.analysis.sparse import held
 from tb_lossdiag.analysis.updates import Updates, estimated, exact, growth
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.calls import Baseline, baselines
+from tb_lossdiag.analysis.baselines import Baseline, baselines
 from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_wander
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source

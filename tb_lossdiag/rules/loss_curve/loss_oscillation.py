@@ -9,10 +9,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import latest, windowed
 from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.analysis.levels import noise
 from tb_lossdiag.analysis.parameters import Family, family, rate
-from tb_lossdiag.analysis.sparse import latest, windowed
 from tb_lossdiag.analysis.updates import estimated
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity

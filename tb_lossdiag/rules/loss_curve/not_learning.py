@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.calls import Baseline, baselines
+from tb_lossdiag.analysis.baselines import Baseline, baselines
 from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.analysis.early_fall import Level, fell, level_of, surely_not_below
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate, needs_records

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import windowed
 from tb_lossdiag.analysis.levels import Bools, median
-from tb_lossdiag.analysis.sparse import windowed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import before, columns, too_few
+from tb_lossdiag.analysis.columns import columns, too_few, value_in_force
 from tb_lossdiag.analysis.skipped import never_steps
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -113,7 +113,7 @@ class AmpStepSkips:
     ) -> Finding:
         count, covered = counts
         share = count / max(covered, count)
-        now = before(run, q.AMP_SCALE, ends[1], column)
+        now = value_in_force(run, q.AMP_SCALE, ends[1], column)
         scale = _SCALE.format(scale=short_number(now)) if np.isfinite(now) else Text("")
         words = {
             "skipped": short_number(count),

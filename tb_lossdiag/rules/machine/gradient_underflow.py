@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import latest, too_few
+from tb_lossdiag.analysis.columns import column_in_force, too_few
 from tb_lossdiag.analysis.levels import Bools, median
 from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
@@ -86,7 +86,7 @@ class GradientUnderflow:
                 self.min_records,
                 Text("records of the largest gradient elements of weight matrices"),
             )
-        scaled = latest(run, q.AMP_SCALE, largest.steps) > 1
+        scaled = column_in_force(run, q.AMP_SCALE, largest.steps) > 1
         values = np.where(scaled[:, None], np.nan, largest.values)
         low = (values > 0) & (values < _SUBNORMAL)
         shown = chosen & self._shown(np.where(low, values, 0.0).astype(np.float32))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import before
+from tb_lossdiag.analysis.columns import value_in_force
 from tb_lossdiag.analysis.probes import Answer, answers
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -61,7 +61,7 @@ class NoiseInEval:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that drops in eval()."""
         for answer in answers(run, q.PROBE_NOISE):
-            calls = before(run, q.PROBE_FORGOTTEN_DROPOUT, answer.step, answer.name)
+            calls = value_in_force(run, q.PROBE_FORGOTTEN_DROPOUT, answer.step, answer.name)
             if answer.value >= self.max_noise and calls > 0:
                 yield self._finding(answer, calls)
 

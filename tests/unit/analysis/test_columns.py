@@ -5,12 +5,12 @@ import pytest
 
 from tb_lossdiag.analysis.columns import (
     at_steps,
-    before,
+    column_in_force,
     columns,
     counts_at,
-    latest,
     loss_broke_at,
     not_recorded,
+    value_in_force,
 )
 from tb_lossdiag.quantities import CARRIED_NORM, CLIP_CALLS, LOSS_NONFINITE, ZERO_GRADS
 from tb_lossdiag.records import table
@@ -40,9 +40,11 @@ def test_only_finite_values_are_seen() -> None:
 def test_values_beside_at_and_before_a_step() -> None:
     np.testing.assert_equal(at_steps(RUN, CARRIED_NORM, STEPS, "b"), [NAN, NAN, NAN, NAN, 3.0])
     np.testing.assert_equal(at_steps(RUN, ZERO_GRADS, STEPS, "", 7.0), np.full(5, 7.0))
-    np.testing.assert_equal(latest(RUN, CARRIED_NORM, STEPS, "a"), [1.0, 1.0, 1.0, 1.0, np.inf])
-    np.testing.assert_equal(latest(RUN, ZERO_GRADS, STEPS), np.full(5, NAN))
-    assert before(RUN, CARRIED_NORM, 3, "a") == 1
+    np.testing.assert_equal(
+        column_in_force(RUN, CARRIED_NORM, STEPS, "a"), [1.0, 1.0, 1.0, 1.0, np.inf]
+    )
+    np.testing.assert_equal(column_in_force(RUN, ZERO_GRADS, STEPS), np.full(5, NAN))
+    assert value_in_force(RUN, CARRIED_NORM, 3, "a") == 1
 
 
 def test_what_is_no_count_is_zero() -> None:

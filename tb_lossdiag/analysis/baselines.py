@@ -1,4 +1,4 @@
-"""What the check-up saw of the loss calls, as rules about the curve need it."""
+"""Loss calls beside the loss of not looking at the input: of the best constant, and of a guess."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES
 from tb_lossdiag.quantities import Quantity, function
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
-CLASSES = ("cross_entropy", "nll_loss")
-"""Losses over classes, whose guess between C equally likely ones costs ln C."""
-BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
-"""Losses over yes and no, whose guess costs ln 2."""
 SQUARED = ("mse_loss",)
 """Losses whose best constant costs the variance of the targets."""
-
-
 _ROUNDS = 20
 """A number that depends on its own logarithm settles within these."""
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.analysis.sparse import Before, held, in_force, latest, windowed
+from tb_lossdiag.analysis.columns import Before, held, in_force, latest, windowed
 from tb_lossdiag.quantities import LOSS, PARAMETER_NORM
 from tb_lossdiag.records import Table, table
 from tb_lossdiag.run import Run
