@@ -3,9 +3,9 @@
 In reading order:
 
 - `arguments`: what the command line understands
-- `options`: settings of a call: those of the configuration file, with what the command line says on top
-- `check`: `tb-lossdiag check`: read a folder, run the rules, print, and say by the exit code how it went
-- `left_out`: what lies in a folder and is not judged, and why: silence would read as health
+- `options`: what the command line says beside the places, and what came of it
+- `check`: `tb-lossdiag check`: read folders, run the rules, print, and say by the exit code how it went
+- `progress`: what a judgement of more than a second says on standard error while it works
 - `run`: `tb-lossdiag run`: a script as it stands, recorded
 - `compare`: `tb-lossdiag compare`: what changed from one run to another
 - `explain`: `tb-lossdiag explain` and `tb-lossdiag rules`

@@ -27,7 +27,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _check(command: argparse.ArgumentParser) -> None:
-    command.add_argument("logdir", help="folder with event files, as for tensorboard --logdir")
+    command.add_argument(
+        "places",
+        nargs="*",
+        metavar="LOGDIR [RUN…]",
+        help="folder with event files, as for tensorboard --logdir, and runs of it (default: all); or several folders, "
+        "folders of single runs, event files",
+    )
+    command.add_argument(
+        "--logdir_spec",
+        "--logdir-spec",
+        default="",
+        metavar="NAME:DIR,…",
+        help="several folders under names of their own, as for tensorboard --logdir_spec",
+    )
+    command.add_argument(
+        "--jobs", type=_jobs, default=1, metavar="N", help="processes (default: 1; 0: one per core)"
+    )
     _judging(command)
     _output(command, ("text", *FORMATS))
     command.add_argument(
@@ -95,6 +111,12 @@ def _demo(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
     command.set_defaults(run=demo.run)
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
+    return int(text)
 
 
 def _judging(command: argparse.ArgumentParser) -> None:

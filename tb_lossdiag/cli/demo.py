@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tb_lossdiag.cli import check
+from tb_lossdiag.checking.check import Check, in_order
+from tb_lossdiag.checking.places import Place
 from tb_lossdiag.config import Settings
 from tb_lossdiag.report.text import show
 
@@ -28,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     logdir = Path(arguments.logdir)
     _fresh(logdir, {scenario.name for scenario in scenarios})
     _train(scenarios, logdir)
-    runs = check.judged(str(logdir), Settings(language=arguments.lang))
+    check = Check([Place(str(logdir))], Settings(language=arguments.lang))
+    runs = in_order(list(check.entries()))
     show(Console(highlight=False), runs, arguments.lang)
     if arguments.serve:
         return _serve(logdir, arguments.port)

@@ -1,59 +1,56 @@
-"""Settings of a call: those of the configuration file, with what the command line says on top."""
+"""What the command line says beside the places, and what came of it."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator
 
-from tb_lossdiag.config import Pattern, Settings, Threshold, discover, load
-from tb_lossdiag.reader.plan import require_known
+from tb_lossdiag.checking.wishes import Wishes, patterns, tags
+from tb_lossdiag.cli.output import say
+from tb_lossdiag.config import Settings, Threshold, all_rules, chosen
 
 
-def settings(arguments: argparse.Namespace, logdir: str) -> Settings:
-    """The settings for a folder. `--select` and `--ignore` replace the file's; `--set` and `--map` are added to them.
+def wishes(arguments: argparse.Namespace) -> Wishes:
+    """The options. `--select` and `--ignore` replace the file's; `--set` and `--map` are added to them.
 
     Raises:
-        OSError: the configuration cannot be read.
-        ValueError: it, or an option, is not understood.
+        ValueError: an option is not understood.
     """
-    base, mapped = _file(arguments, logdir), mapping(arguments.map)
-    require_known(base.mapped, f"{base.origin}: map")
-    require_known(mapped, "--map")
-    return replace(
-        base,
-        select=_patterns("--select", arguments.select) or base.select,
-        ignore=_patterns("--ignore", arguments.ignore) or base.ignore,
-        thresholds=(*base.thresholds, *map(Threshold.option, arguments.set)),
-        fail_on=getattr(arguments, "fail_on", None) or base.fail_on,
-        language=arguments.lang or base.language,
-        mapped={**base.mapped, **mapped},
+    return Wishes(
+        select=patterns(arguments.select, "--select"),
+        ignore=patterns(arguments.ignore, "--ignore"),
+        thresholds=tuple(map(Threshold.option, arguments.set)),
+        mapped=tags(arguments.map, "--map"),
+        config=False if arguments.no_config else arguments.config,
+        fail_on=getattr(arguments, "fail_on", None),
+        language=arguments.lang,
+        spelling="--",
     )
 
 
-def mapping(options: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """`--map loss=my/tag` as settings have it; given twice, the first tag that a run has counts.
-
-    Raises:
-        ValueError: an option has no "=".
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    for option in options:
-        key, equals, tag = option.partition("=")
-        if not equals or not key or not tag:
-            raise ValueError(f"--map {option!r}: write it as loss=my/tag")
-        found[key] = (*found.get(key, ()), tag)
-    return found
+def tell(settings: Settings) -> None:
+    """Say on standard error which configuration was read, and what it does."""
+    if settings.origin:
+        done = ", ".join(_done(settings)) or "changes nothing"
+        say(f"configuration: {settings.origin} ({done})")
 
 
-def _file(arguments: argparse.Namespace, logdir: str) -> Settings:
-    if arguments.no_config:
-        return Settings()
-    path = arguments.config or discover(logdir, Path.cwd())
-    return load(path) if path else Settings()
+def _done(settings: Settings) -> Iterator[str]:
+    ignored = _ignored(settings)
+    if ignored:
+        yield _counted(ignored, "rule ignored", "rules ignored")
+    if settings.thresholds:
+        yield _counted(len(settings.thresholds), "threshold changed", "thresholds changed")
+    if settings.mapped:
+        yield _counted(len(settings.mapped), "scalar named", "scalars named")
+    if settings.suppressions:
+        yield _counted(len(settings.suppressions), "acceptance", "acceptances")
 
 
-def _patterns(name: str, options: Iterable[str]) -> tuple[Pattern, ...]:
-    codes = [code for option in options for code in option.split(",")]
-    return tuple(Pattern(code, name) for code in codes if code.strip())
+def _ignored(settings: Settings) -> int:
+    """Rules that do not judge."""
+    return len(all_rules()) - len(chosen(settings.select, settings.ignore))
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"

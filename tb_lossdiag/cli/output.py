@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.segment import Segment, Segments
 
+from tb_lossdiag.checking.wishes import naming
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.visible import flat
 
@@ -26,7 +27,9 @@ def console(path: str | None) -> Iterator[Console]:
     if path is None:
         yield Console(highlight=False)
         return
-    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+    with naming("--output", path):
+        opened = Path(path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115  (closed below)
+    with opened as file:
         yield Console(file=file, highlight=False, width=_FILE_WIDTH, no_color=True)
 
 
@@ -36,15 +39,13 @@ def put(out: Console, text: str) -> None:
     out.print(Segments([Segment(ended)]), end="", soft_wrap=True)
 
 
-@contextmanager
-def aside() -> Iterator[None]:
-    """What other packages print while they are imported or judge goes to standard error: on the other one stands the report."""
-    with redirect_stdout(sys.stderr):
-        yield
+def say(sentence: str) -> None:
+    """Say something on standard error: on the other one stands the report."""
+    print(f"tb-lossdiag: {flat(sentence)}", file=sys.stderr)  # noqa: T201
 
 
-@aside()
 def warn_of_extensions() -> None:
-    """Load other packages' rules; say on standard error which could not be."""
-    for sentence in failures():
-        print(f"tb-lossdiag: warning: {flat(sentence)}", file=sys.stderr)  # noqa: T201
+    """Load other packages' rules; say on standard error which could not be, and what they print meanwhile."""
+    with redirect_stdout(sys.stderr):
+        for sentence in failures():
+            say(f"warning: {sentence}")

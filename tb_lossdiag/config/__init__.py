@@ -17,11 +17,13 @@ from tb_lossdiag.config.files import discover, load
 from tb_lossdiag.config.pattern import Pattern
 from tb_lossdiag.config.policy import Policy
 from tb_lossdiag.config.selection import chosen, find
-from tb_lossdiag.config.settings import Settings
+from tb_lossdiag.config.settings import LANGUAGES, LEVELS, Settings
 from tb_lossdiag.config.suppression import Suppression
 from tb_lossdiag.config.threshold import Threshold
 
 __all__ = [
+    "LANGUAGES",
+    "LEVELS",
     "Pattern",
     "Policy",
     "Settings",

@@ -18,8 +18,9 @@ In reading order:
 """
 
 from tb_lossdiag.reader.bounds import DAMAGED
-from tb_lossdiag.reader.folder import open_folder, scalar_limit
+from tb_lossdiag.reader.folder import event_folders, open_folder, scalar_limit
 from tb_lossdiag.reader.names import run_names
+from tb_lossdiag.reader.phases import family
 from tb_lossdiag.reader.reader import Listing, Reader
 from tb_lossdiag.reader.scalars import DEFAULT_LIMIT, LeftOut, Scalars
 from tb_lossdiag.reader.tails import with_tails
@@ -31,6 +32,8 @@ __all__ = [
     "Listing",
     "Reader",
     "Scalars",
+    "event_folders",
+    "family",
     "open_folder",
     "run_names",
     "scalar_limit",

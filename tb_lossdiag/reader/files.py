@@ -30,7 +30,10 @@ _NAMES = 8
 
 
 def runs(root: Path) -> Iterator[Path]:
-    """Folders with event files at or below a folder. Links are followed, but never back to a folder above."""
+    """Folders with event files at or below a folder. Links are followed, but never back to a folder above. Of a file: itself."""
+    if is_event_file(root):
+        yield root
+        return
     seen: Counter[str] = Counter()
     waiting = [(root, frozenset[str]())]
     while waiting:
@@ -46,9 +49,17 @@ def runs(root: Path) -> Iterator[Path]:
 
 
 def event_files(folder: Path) -> list[Path]:
-    """The event files of one folder in the order in which TensorBoard reads them; pipes and the like are none."""
+    """The event files of one folder in the order in which TensorBoard reads them; pipes and the like are none. Of a file: itself."""
+    if is_event_file(folder):
+        return [folder]
     files = (str(file) for file in _listed(folder)[0])
     return [Path(file) for file in sorted(files) if io_wrapper.IsSummaryEventsFile(file)]
+
+
+def is_event_file(place: Path) -> bool:
+    """Whether this is one event file."""
+    named: bool = io_wrapper.IsTensorFlowEventsFile(str(place))
+    return named and stat.S_ISREG(_mode(place))
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:

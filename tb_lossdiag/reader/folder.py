@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ class Folder(MultiplexerDataProvider):  # type: ignore[misc]
         damaged: records of a run that were left out, by its name.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read all of it."""
-        guidance = {PLUGIN: 0, scalars.PLUGIN_NAME: scalar_limit(str(path))}
+    def __init__(
+        self, path: Path, places: Iterable[Path] | None = None, limit: int | None = None
+    ) -> None:
+        """Read all of it, or what lies in some places of it."""
+        kept = scalar_limit(str(path)) if limit is None else limit
+        guidance = {PLUGIN: 0, scalars.PLUGIN_NAME: kept}
         multiplexer = EventMultiplexer(tensor_size_guidance=guidance)
         super().__init__(multiplexer, str(path))
         self.problems: dict[str, str] = {}
         self.damaged: dict[str, int] = {}
-        for folder in files.runs(path):
+        for folder in files.runs(path) if places is None else places:
             name = os.path.relpath(folder, path)
             multiplexer.AddRun(str(folder), name)
             self._read_run(multiplexer.GetAccumulator(name), name, files.Events(folder))
@@ -67,21 +71,45 @@ def scalar_limit(logdir: str) -> int:
     return 0
 
 
-def open_folder(logdir: str) -> Any:
+def open_folder(logdir: str, places: Iterable[Path] | None = None, limit: int | None = None) -> Any:
     """A `DataProvider` (see `Folder`) over everything that lies in a folder now, the tails of its runs included.
 
     The Python loader is used on purpose: when it returns, all is read; TensorBoard's data server cannot say when it is done.
 
     Args:
-        logdir: a local folder; runs are its sub-folders with event files.
+        logdir: a local folder; runs are its sub-folders with event files. Or one event file: a run of that name in its folder.
+        places: the runs that are read, as `event_folders` finds them; all without it.
+        limit: values of a plain scalar tag that are kept; what `scalar_limit` says without it.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
+        NotADirectoryError: it is a file, and no event file.
+        ValueError: it is no local folder.
     """
+    root, found = event_folders(logdir)
+    return with_tails(
+        Folder(root, found if places is None else places, limit), str(root), pause=0.0
+    )
+
+
+def event_folders(logdir: str) -> tuple[Path, Iterable[Path]]:
+    """The folder that runs are named from, and the places in it that hold event files.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file, and no event file.
+        ValueError: it is no local folder.
+    """
+    if "://" in logdir:
+        raise ValueError(
+            f"{logdir}: only local folders and event files are read here: copy it first, or open it in the tab, "
+            "whose TensorBoard reads what it has support for"
+        )
     path = Path(logdir).expanduser()
+    if files.is_event_file(path):
+        return path.parent, [path]
     if not path.exists():
         raise FileNotFoundError(f"no such folder: {logdir}")
     if not path.is_dir():
-        raise NotADirectoryError(f"not a folder: {logdir}")
-    return with_tails(Folder(path), str(path), pause=0.0)
+        raise NotADirectoryError(f"not a folder, and no event file: {logdir}")
+    return path, files.runs(path)

@@ -56,6 +56,16 @@ def grouped(
     return groups
 
 
+def family(run: str) -> str:
+    """The run that a sub-run may be a half of, whatever its tags say: runs of different families never become one.
+
+    >>> family("a/b/train"), family("a/loss_val"), family("validation"), family("a/b")
+    ('a/b', 'a', '.', 'a/b')
+    """
+    parent, _, last = run.rpartition("/")
+    return family(parent or _ROOT) if _PHASE.fullmatch(last) else run
+
+
 def _part(run: str, tags: Collection[str]) -> _Part:
     parent, _, last = run.rpartition("/")
     found = _PHASE.fullmatch(last)

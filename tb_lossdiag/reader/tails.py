@@ -17,7 +17,7 @@ from tensorboard.data import provider as data
 from tensorboard.util import tensor_util
 
 from tb_lossdiag.reader.names import run_names
-from tb_lossdiag.wire.leftover import Leftover, is_tail, read, series
+from tb_lossdiag.wire.leftover import Leftover, is_tail, read, series, tail_path
 from tb_lossdiag.wire.schema import PLUGIN, encode_header, parse_tag
 
 _PAUSE = 5.0
@@ -134,11 +134,13 @@ class WithTails:
 
 
 def _tails(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Tail files with what changes when they are written."""
+    """Tail files with what changes when they are written; of a run that is one event file, its own."""
+    own = None if os.path.isdir(folder) else os.path.basename(tail_path(folder))  # noqa: PTH112, PTH119
+    folder = folder if own is None else os.path.dirname(folder)  # noqa: PTH120
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if is_tail(entry.name):
+                if is_tail(entry.name) and own in {None, entry.name}:
                     stamp = entry.stat()
                     yield entry.path, (stamp.st_mtime_ns, stamp.st_size)
     except OSError:

@@ -20,36 +20,41 @@ _KINDS = ("new", "still", "fixed", "unclear")
 
 def show(console: Console, comparison: Json, language: str = "en") -> None:
     """Print a comparison."""
+    for line in lines(comparison, language):
+        console.print(line)
+
+
+def lines(comparison: Json, language: str = "en") -> Iterator[Text]:
+    """A comparison for people at a terminal."""
     comparison = plain(comparison)
-    console.print(Text(_title(comparison, language), style="bold"))
+    yield Text(_title(comparison, language), style="bold")
     for kind in _KINDS:
         entries = comparison["findings"][kind]
         if entries:
-            console.print(Text(f"\n{word(kind, language)}", style="bold"))
+            yield Text(f"\n{word(kind, language)}", style="bold")
         for entry in entries:
             finding = _finding(kind, entry)
             style = STYLES[finding["severity"]]
             mark = f"{GLYPHS[finding['severity']]} "
-            console.print(Text.assemble((mark, style), _line(kind, entry, language)))
-    for heading, lines in _sections(comparison, language):
-        console.print(Text(f"\n{heading}", style="bold"))
-        for line in lines:
-            console.print(Text(f"  {line}"))
+            yield Text.assemble((mark, style), _line(kind, entry, language))
+    for heading, found in _sections(comparison, language):
+        yield Text(f"\n{heading}", style="bold")
+        yield from (Text(f"  {line}") for line in found)
 
 
 def markdown(comparison: Json, language: str = "en") -> str:
     """A comparison for an issue or a pull request."""
     comparison = plain(comparison)
-    lines = [f"# {escape(_title(comparison, language))}", ""]
+    told = [f"# {escape(_title(comparison, language))}", ""]
     for kind in _KINDS:
         entries = comparison["findings"][kind]
         if entries:
-            lines += [f"## {word(kind, language)}", ""]
-            lines += [f"- {escape(_line(kind, entry, language))}" for entry in entries]
-            lines.append("")
+            told += [f"## {word(kind, language)}", ""]
+            told += [f"- {escape(_line(kind, entry, language))}" for entry in entries]
+            told.append("")
     for heading, found in _sections(comparison, language):
-        lines += [f"## {heading}", "", *(f"- {escape(line)}" for line in found), ""]
-    return "\n".join(lines)
+        told += [f"## {heading}", "", *(f"- {escape(line)}" for line in found), ""]
+    return "\n".join(told)
 
 
 def _title(comparison: Json, language: str) -> str:

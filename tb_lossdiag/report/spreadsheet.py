@@ -31,13 +31,18 @@ HEAD = (
 def spreadsheet(runs: Iterable[Json]) -> str:
     """The runs of a document; a run without findings has one row."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\r\n")
-    rows.writerow(HEAD)
-    for run in map(plain, runs):
-        found = list(_rows(run["findings"], ""))
-        for row in found or [("",) * (len(HEAD) - 2)]:
-            rows.writerow([harmless(cell) for cell in (run["run"], run["status"], *row)])
+    written = csv.writer(text, lineterminator="\r\n")
+    written.writerow(HEAD)
+    for row in rows(map(plain, runs)):
+        written.writerow(["" if cell is None else harmless(cell) for cell in row])
     return text.getvalue()
+
+
+def rows(runs: Iterable[Json]) -> Iterator[tuple[Any, ...]]:
+    """The rows below `HEAD`, None where there is nothing to say."""
+    for run in runs:
+        for row in list(_rows(run["findings"], "")) or [(None,) * (len(HEAD) - 2)]:
+            yield (run["run"], run["status"], *row)
 
 
 def _rows(findings: Iterable[Json], cause: str) -> Iterator[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -39,21 +39,23 @@ GLYPHS = {
 
 
 def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
-    """Print the runs of a document: one block per cause, a line per run for the rest."""
+    """Print the runs of a document."""
+    for part in parts(runs, language):
+        console.print(part)
+
+
+def parts(runs: Iterable[Json], language: str = "en") -> Iterator[RenderableType]:
+    """The runs of a document: one block per cause, a line per run for the rest."""
     for run in map(plain, runs):
-        console.print(_headline(run, language))
-        for note in _notes(run, language):
-            console.print(Text(note, style="dim"))
-        for finding in run["findings"]:
-            console.print(_block(finding, language))
-        for finding in run["suppressed"]:
-            console.print(_accepted(finding, language))
+        yield _headline(run, language)
+        yield from (Text(note, style="dim") for note in _notes(run, language))
+        yield from (_block(finding, language) for finding in run["findings"])
+        yield from (_accepted(finding, language) for finding in run["suppressed"])
         for sentence in live_reports.past(run, language):
-            console.print(Text(f"{word('live past', language)} {sentence}", style="dim"))
-        console.print(_checks(run, language))
-        for sentence in limits.unlocked(run, language):
-            console.print(Text(sentence, style="dim"))
-        console.print()
+            yield Text(f"{word('live past', language)} {sentence}", style="dim")
+        yield _checks(run, language)
+        yield from (Text(sentence, style="dim") for sentence in limits.unlocked(run, language))
+        yield ""
 
 
 def _headline(run: Json, language: str) -> Text:

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from tb_lossdiag.reader import LeftOut, Listing, Reader
+from tb_lossdiag.reader import LeftOut
 from tb_lossdiag.visible import flat
 
 _SHOWN = 5
 """Runs that are named."""
 
 
-def require(reader: Reader, listings: Mapping[str, Listing], logdir: str) -> None:
+def require(entries: Collection[object], left: Mapping[str, LeftOut], logdir: str) -> None:
     """Raise ValueError, with what there is instead, if a folder holds nothing to judge."""
-    if listings:
+    if entries:
         return
-    seen = "".join(f"; {sentence}" for sentence in _sentences(reader.left_out(listings)))
+    seen = "".join(f"; {sentence}" for sentence in sentences(left))
     raise ValueError(
         f"no Loss Doctor records in {logdir} and no scalar that is known as a loss: record with tb_lossdiag.SummaryWriter "
         f"and add_diagnostics, or name a scalar with --map loss=TAG{seen}"
     )
 
 
-def require_use(listings: Mapping[str, Listing], mapped: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise ValueError for a `--map` that no run has a use for: a misspelt tag must not pass for a healthy run."""
-    scalars = [listing.scalars for listing in listings.values() if listing.scalars]
-    used = {key for found in scalars for key in found.plan.mapped}
+def require_use(used: Collection[str], mapped: Mapping[str, tuple[str, ...]], option: str) -> None:
+    """Raise ValueError for a tag that no run has a use for: a misspelt tag must not pass for a healthy run."""
     for key, tags in mapped.items():
         if key not in used:
-            raise ValueError(f"--map {key}={tags[0]}: no run has a scalar of that tag")
+            raise ValueError(f"{option} {key}={tags[0]}: no run has a scalar of that tag")
 
 
-def tell(reader: Reader, listings: Mapping[str, Listing]) -> None:
-    """Say on standard error which runs are not judged."""
-    for sentence in _sentences(reader.left_out(listings)):
-        print(f"tb-lossdiag: {sentence}", file=sys.stderr)  # noqa: T201
-
-
-def _sentences(left: Mapping[str, LeftOut]) -> list[str]:
+def sentences(left: Mapping[str, LeftOut]) -> list[str]:
+    """Which runs are not judged, and why."""
     told = [f"not judged: {flat(run)}: {_why(entry)}" for run, entry in left.items()]
     more = [f"not judged: {len(told) - _SHOWN} more runs"] if len(told) > _SHOWN else []
     return told[:_SHOWN] + more

@@ -1,0 +1,97 @@
+"""What is judged at once: runs that may be halves of one training, read together, so that a big folder is read in pieces.
+
+Two runs of different parts never become one (`tb_lossdiag.reader.family`), so the parts say what the whole folder would.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import join, normpath
+from typing import Any
+
+from tb_lossdiag.config import Policy, Settings
+from tb_lossdiag.reader import LeftOut, Listing, Reader, Scalars, open_folder
+from tb_lossdiag.report import document
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some runs of a folder.
+
+    Attributes:
+        root: what they are named from.
+        places: their folders, or one event file.
+        limit: values of a plain scalar tag that are kept.
+        label: what their names begin with.
+        wanted: those that are judged, empty for all.
+    """
+
+    root: str
+    places: tuple[Path, ...]
+    limit: int
+    label: str = ""
+    wanted: frozenset[str] = frozenset()
+
+    def reader(self, mapped: Mapping[str, tuple[str, ...]]) -> Reader:
+        """Reads them."""
+        provider = open_folder(self.root, self.places, self.limit)
+        return Reader(provider, Scalars(provider, self.limit, mapped))
+
+    def listings(self, reader: Reader) -> list[Listing]:
+        """Those that are judged."""
+        listed = reader.listings().values()
+        return [one for one in listed if not self.wanted or self.wanted & (one.parts | {one.run})]
+
+    def named(self, run: str) -> str:
+        """A run's name among those of all places."""
+        return normpath(join(self.label, run)) if self.label else run
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of a part.
+
+    Attributes:
+        entries: of the document.
+        left_out: runs that are not judged.
+        used: quantities that the user named a scalar for, where there was one.
+    """
+
+    entries: tuple[Json, ...]
+    left_out: Mapping[str, LeftOut]
+    used: frozenset[str]
+
+
+def judge(part: Part, settings: Settings) -> Judged:
+    """Read a part and run the rules: what was read of one run is let go of before the next.
+
+    What other packages print while they are imported or judge goes to standard error: on the other one stands the report.
+    """
+    with redirect_stdout(sys.stderr):
+        policy, reader = Policy.of(settings), part.reader(settings.mapped)
+        listed = part.listings(reader)
+        entries = []
+        for listing in listed:
+            entries.append(_entry(part, reader, listing, policy, settings.language))
+            reader.forget(listing.run)
+    left = {} if part.wanted and listed else reader.left_out({one.run: one for one in listed})
+    scalars = (one.scalars for one in listed if one.scalars)
+    used = frozenset(key for found in scalars for key in found.plan.mapped)
+    return Judged(tuple(entries), {part.named(run): why for run, why in left.items()}, used)
+
+
+def _entry(part: Part, reader: Reader, listing: Listing, policy: Policy, language: str) -> Json:
+    """One run of the document."""
+    name = part.named(listing.run)
+    try:
+        run = reader.read(listing)
+        made = document.entry(run, policy.diagnose(run), language, policy.rules)
+    except Exception as error:  # noqa: BLE001  (one bad run must not hide the others)
+        return document.unreadable(name, document.why(error))
+    return {**made, "run": name}

@@ -1,0 +1,137 @@
+"""What was named: folders, runs of one, event files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from tb_lossdiag.checking.parts import Part
+from tb_lossdiag.reader import event_folders, family, scalar_limit
+
+_SHOWN = 20
+"""Runs that are named to somebody who named none that is there."""
+_SPEC = re.compile(r"([^:/\\]{2,}):(?!//)(.+)")
+"""A name and a folder; one letter before a colon is a drive."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder, or one event file.
+
+    Attributes:
+        path: of it.
+        label: what the names of its runs begin with, "" where it is the only place.
+        wanted: runs that are judged, empty for all.
+    """
+
+    path: str
+    label: str = ""
+    wanted: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def folder(self) -> str:
+        """What reports take the names of runs to be relative to: where they are labelled, the working folder."""
+        return "" if self.label else str(event_folders(self.path)[0])
+
+    def parts(self) -> Iterator[Part]:
+        """What is judged at once, in the order of the runs' names.
+
+        Raises:
+            OSError: there is no such place.
+            ValueError: it is not local, or holds no run of a name that is wanted.
+        """
+        root, found = event_folders(self.path)
+        families: dict[str, list[Path]] = {}
+        for folder in found:
+            families.setdefault(family(_name(folder, root)), []).append(folder)
+        chosen = {family(name) for name in self.wanted} or set(families)
+        self._require(families, root)
+        limit = scalar_limit(self.path)
+        for name in sorted(chosen):
+            yield Part(str(root), tuple(families[name]), limit, self.label, self.wanted)
+
+    def _require(self, families: dict[str, list[Path]], root: Path) -> None:
+        for run in sorted(self.wanted):
+            if family(run) not in families:
+                names = [*families, *(_name(f, root) for some in families.values() for f in some)]
+                raise ValueError(no_run(run, self.path, names))
+
+
+def no_run(run: str, logdir: str, names: Iterable[str]) -> str:
+    """What to say to somebody who named a run that is not there."""
+    known = list(dict.fromkeys(names))
+    near = get_close_matches(run, known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {_some(known)}"
+    return f"no run {run!r} in {logdir}; {hint}"
+
+
+def places(named: Sequence[str], spec: str = "") -> list[Place]:
+    """What words mean: a folder or event file, then runs of it or more of them.
+
+    Args:
+        named: as written. After the first, a run of the first folder counts as that, before a folder of that name does.
+        spec: `name:folder,name:folder`, as `tensorboard --logdir_spec` takes it.
+
+    Raises:
+        OSError: there is no such place.
+        ValueError: nothing was named, or a word is neither a run nor a place.
+    """
+    specified = [_specified(part) for part in spec.split(",") if part.strip()]
+    if not named:
+        if not specified:
+            raise ValueError("name a folder with event files, as for tensorboard --logdir")
+        return specified
+    first = named[0]
+    event_folders(first)
+    runs, others = _told_apart(first, named[1:])
+    if not others and not specified:
+        return [Place(first, wanted=runs)]
+    labelled = (Place(word, os.path.normpath(word)) for word in others)
+    return [Place(first, os.path.normpath(first), runs), *labelled, *specified]
+
+
+def _told_apart(first: str, words: Iterable[str]) -> tuple[frozenset[str], list[str]]:
+    """Runs of the first folder, and further places."""
+    runs: set[str] = set()
+    others: list[str] = []
+    for word in words:
+        run = _run(first, word)
+        if run is not None:
+            runs.add(run)
+        elif "://" in word or Path(word).expanduser().exists():
+            others.append(word)
+        else:
+            root, found = event_folders(first)
+            raise ValueError(no_run(word, first, (_name(folder, root) for folder in found)))
+    return frozenset(runs), others
+
+
+def _run(folder: str, word: str) -> str | None:
+    """The name of the run that a word means in a folder, by its name or its path."""
+    root = Path(folder).expanduser()
+    if (root / word).is_dir() and not Path(word).is_absolute():
+        return _name(root / word, root)
+    inside = Path(word).expanduser().is_dir() and Path(word).resolve().is_relative_to(
+        root.resolve()
+    )
+    return _name(Path(word).resolve(), root.resolve()) if inside else None
+
+
+def _name(folder: Path, root: Path) -> str:
+    """The name of the run in a folder, as TensorBoard has it."""
+    return os.path.relpath(folder, root)
+
+
+def _specified(part: str) -> Place:
+    found = _SPEC.fullmatch(part.strip())
+    label, path = found.groups() if found else (os.path.normpath(part.strip()), part.strip())
+    return Place(path, label)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "") or "none"
