@@ -247,8 +247,10 @@ def audit(_: list[str]) -> None:
 
 
 def clinic(options: list[str]) -> None:
-    """Train the clinic's cases and score the diagnosis (--report: write tests/clinic/REPORT.md)."""
+    """Train the clinic's cases and score the diagnosis (--report: write tests/clinic/REPORT.md; --abroad: through other libraries)."""
     set_up("dev")
+    if "--abroad" in options:
+        set_up("abroad")
     run(PYTHON, "-m", "clinic.run", *options, cwd=ROOT / "tests")
 
 

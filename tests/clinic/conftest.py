@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-collect_ignore_glob = ["cases/*", "[!t]*.py"]
+collect_ignore_glob = ["cases/*", "abroad/*", "[!t]*.py"]

@@ -1,4 +1,4 @@
-"""The clinic: `python3 tasks.py clinic [--select PATTERN] [--half HALF] [--seeds N] [--jobs N] [--report]`."""
+"""The clinic: `python3 tasks.py clinic [--abroad] [--select PATTERN] [--half HALF] [--seeds N] [--jobs N] [--report]`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import argparse
 import fnmatch
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from clinic import abroad
+from clinic.abroad.report import report as report_abroad
 from clinic.case import Case
 from clinic.cases import CASES
 from clinic.report import report
@@ -17,6 +20,7 @@ from clinic.score import named_first, score
 from clinic.visit import Result, visit
 
 PLACE = Path(__file__).with_name("REPORT.md")
+ABROAD = PLACE.parent / "abroad" / "REPORT.md"
 
 
 def visits(cases: Sequence[Case], seeds: int, jobs: int) -> Iterator[tuple[Case, Result]]:
@@ -24,9 +28,24 @@ def visits(cases: Sequence[Case], seeds: int, jobs: int) -> Iterator[tuple[Case,
     rounds = [(case, seed) for case in cases for seed in range(min(seeds, case.seeds))]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, spawn) as pool:
-        running = [(case, pool.submit(visit, case.name, seed)) for case, seed in rounds]
+        running = [
+            (case, pool.submit(visit, case.name, seed, _module(case))) for case, seed in rounds
+        ]
         for case, result in running:
             yield case, result.result()
+
+
+def _module(case: Case) -> str:
+    """That a worker imports to know it; at home it knows all cases."""
+    return "" if CASES.get(case.name) is case else case.train.__module__
+
+
+def _register(options: argparse.Namespace) -> dict[str, Case]:
+    if not options.abroad:
+        return CASES
+    if missing := abroad.load():
+        sys.exit(f"not installed: what {', '.join(missing)} need: pip install '.[abroad]'")
+    return abroad.ABROAD
 
 
 def main() -> int:
@@ -34,7 +53,7 @@ def main() -> int:
     options = _options()
     cases = [
         case
-        for case in CASES.values()
+        for case in _register(options).values()
         if fnmatch.fnmatch(case.name, options.select) and options.half in (None, case.half)
     ]
     done = []
@@ -42,7 +61,9 @@ def main() -> int:
         done.append((case, result))
         print(_line(case, result, options.verbose), flush=True)
     print(score(done), f"recall {score(done).recall:.3f} precision {score(done).precision:.3f}")
-    if options.report:
+    if options.report and options.abroad:
+        ABROAD.write_text(report_abroad(done), encoding="utf-8")
+    elif options.report:
         PLACE.write_text(report(done), encoding="utf-8")
     return int(any(result.failed or result.untrue for _, result in done))
 
@@ -56,6 +77,8 @@ def _line(case: Case, result: Result, verbose: bool) -> str:
     )
     if result.folded:
         line += f"; folded {', '.join(result.folded)}"
+    if result.ended:
+        line += f"; TRAINING ENDED: {result.ended}"
     if result.failed:
         line += f"; RULES RAISED: {', '.join(result.failed)}"
     line += "".join(f"; UNTRUE: {claim}" for claim in result.untrue)
@@ -70,7 +93,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--half", choices=("calibration", "reporting"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--report", action="store_true", help=f"write {PLACE.name}")
+    parser.add_argument("--report", action="store_true", help="write its REPORT.md")
+    parser.add_argument("--abroad", action="store_true", help="trainings of other libraries")
     parser.add_argument("--verbose", action="store_true", help="with the messages")
     return parser.parse_args()
 

@@ -44,7 +44,12 @@ class Score:
 
 
 def named_first(case: Case, result: Result) -> bool:
-    """The first serious cause is an expected one; for a hint, nothing is serious and the information is there."""
+    """The first serious cause is an expected one; for a hint, nothing is serious and the information is there.
+
+    A training that ended before its time is never right.
+    """
+    if result.ended:
+        return False
     if case.hint:
         return not result.serious and any(c.code in case.expected for c in result.causes)
     return result.first in case.expected if case.expected else not result.first

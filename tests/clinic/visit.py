@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import random
 import tempfile
 import time
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from clinic import abroad
+from clinic.case import Case
 from clinic.cases import CASES
 
 from claims.check import untrue
@@ -42,6 +47,8 @@ class Result:
         failed: rules that raised.
         seconds: of the training.
         untrue: what findings say and the records do not.
+        told: codes of all warnings and errors, folded ones as well.
+        ended: what ended the training before its time; "" where nothing did.
     """
 
     case: str
@@ -51,6 +58,8 @@ class Result:
     failed: tuple[str, ...]
     seconds: float
     untrue: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    ended: str = ""
 
     @property
     def first(self) -> str:
@@ -63,22 +72,51 @@ class Result:
         return tuple(cause.code for cause in self.causes if cause.severity in SERIOUS)
 
 
-def visit(name: str, seed: int) -> Result:
-    """Train a case and diagnose it, in this process."""
-    torch.set_num_threads(1)
-    torch.manual_seed(seed)
+def visit(name: str, seed: int, module: str = "") -> Result:
+    """Train a case and diagnose it, in this process; one from abroad is named with the module that enters it."""
+    case = _case(name, module)
+    _seed(seed)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         started = time.perf_counter()
         with SummaryWriter(folder) as writer:
-            CASES[name].train(writer)
-        return _diagnosed(name, seed, folder, time.perf_counter() - started)
+            ended = _trained(case, writer)
+        return _diagnosed(case, seed, folder, time.perf_counter() - started, ended)
 
 
-def _diagnosed(name: str, seed: int, folder: str, seconds: float) -> Result:
+def _case(name: str, module: str) -> Case:
+    if not module:
+        return CASES[name]
+    importlib.import_module(module)
+    return abroad.ABROAD[name]
+
+
+def _seed(seed: int) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (what other people's programs draw from)
+    random.seed(seed)
+
+
+def _trained(case: Case, writer: SummaryWriter) -> str:
+    """Train; abroad, where frameworks run the loop, what ends it is a result like any other."""
+    if case.name not in abroad.ABROAD:
+        case.train(writer)
+        return ""
+    try:
+        case.train(writer)
+    except Exception as error:  # noqa: BLE001
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _diagnosed(case: Case, seed: int, folder: str, seconds: float, ended: str) -> Result:
     reader = Reader(open_folder(folder))
-    (listing,) = reader.listings().values()
-    rules = chosen(thresholds=map(Threshold.option, CASES[name].thresholds))
+    listings = list(reader.listings().values())
+    if ended and not listings:
+        return Result(case.name, seed, (), (), (), seconds, ended=ended)
+    (listing,) = listings
+    rules = chosen(thresholds=map(Threshold.option, case.thresholds))
     run = reader.read(listing)
     found = diagnose(run, rules)
     causes = tuple(
@@ -86,6 +124,10 @@ def _diagnosed(name: str, seed: int, folder: str, seconds: float) -> Result:
         for f in (cause.finding for cause in found.causes)
     )
     leading = {cause.code for cause in causes}
-    folded = tuple(dict.fromkeys(f.code for f in found.findings() if f.code not in leading))
+    findings = list(found.findings())
+    folded = tuple(dict.fromkeys(f.code for f in findings if f.code not in leading))
+    told = tuple(dict.fromkeys(f.code for f in findings if f.severity >= Severity.WARNING))
     failed = tuple(o.code for o in found.outcomes if o.verdict is Verdict.FAILED)
-    return Result(name, seed, causes, folded, failed, seconds, tuple(untrue(run, found)))
+    return Result(
+        case.name, seed, causes, folded, failed, seconds, tuple(untrue(run, found)), told, ended
+    )

@@ -1,0 +1,52 @@
+"""The clinic abroad: trainings as other people write them, through their frameworks, with faults they have reported.
+
+recipes.py  the README's one line for each framework
+corpora.py  a small language to learn, and its tokenizer
+loops.py    plain loops, for what has no framework
+report.py   what came of it, and the figures for the README
+cases/      the trainings, a module per library or field; each fault names the public report it was planted after
+
+A fault is planted as it was reported, whether or not a rule can see it; what is right was written down before anything was
+measured. No rule is tuned on the reporting half.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Collection
+
+from clinic.abroad import cases
+from clinic.case import Case, case
+
+ABROAD: dict[str, Case] = {}
+"""All cases abroad by name, in the order of their definition, once `load` has entered them."""
+
+patient = functools.partial(case, into=ABROAD)
+"""Enter a training in the clinic abroad."""
+
+NEEDS = {
+    "adapters": "peft",
+    "agents": "stable_baselines3",
+    "graphs": "torch_geometric",
+    "keras_on_torch": "keras",
+    "preferences": "trl",
+}
+"""Of modules that need more than the development requirements, what else they need (`pip install .[abroad]`)."""
+
+
+def load(modules: Collection[str] = ()) -> list[str]:
+    """Enter the cases of these modules, or of all.
+
+    Returns:
+        Modules that were left out, because what they need is not installed.
+    """
+    missing = []
+    for module in sorted(modules or (found.name for found in pkgutil.iter_modules(cases.__path__))):
+        if module in NEEDS and importlib.util.find_spec(NEEDS[module]) is None:
+            missing.append(module)
+        else:
+            importlib.import_module(f"{cases.__name__}.{module}")
+    return missing

@@ -1,0 +1,130 @@
+"""The part of the clinic abroad that runs with every change: some trainings that were judged rightly when they were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from clinic import abroad
+from clinic.abroad.report import figures, report, score
+from clinic.case import Case
+from clinic.run import visits
+from clinic.score import named_first
+from clinic.visit import Named, Result
+
+from tb_lossdiag import SummaryWriter
+
+pytestmark = pytest.mark.timeout(900)
+"""Whoever comes first waits for all trainings."""
+
+MODULES = (
+    "contrastive",
+    "detection",
+    "diffusion",
+    "language",
+    "lightning_loops",
+    "series",
+    "speech",
+    "tabular",
+    "vision",
+)
+"""They need nothing beyond the development requirements."""
+
+SOUND = (
+    "a-variational-autoencoder",
+    "gpt2-learns-a-language",
+    "halves-are-matched",
+    "noise-is-predicted",
+    "the-next-hour-by-memory",
+    "vit-reads-digits",
+    "who-leaves",
+)
+FAULTY = (
+    "a-cell-that-is-empty",
+    "a-loss-made-to-require-a-gradient",
+    "a-row-of-targets-for-a-column",
+    "a-student-without-its-logarithm",
+    "fewer-frames-than-symbols",
+    "labels-shifted-before-the-model-shifts-them",
+    "noise-through-a-sigmoid",
+    "probabilities-into-a-loss-of-ones-own",
+)
+CLOCKED = {"LD804"}
+"""Judged by the clock, which a machine that does other things as well may bend."""
+
+
+@pytest.fixture(scope="module")
+def results() -> Mapping[str, Result]:
+    """What the diagnosis says about the chosen trainings."""
+    assert not abroad.load(MODULES)
+    cases = [abroad.ABROAD[name] for name in (*SOUND, *FAULTY)]
+    return {case.name: result for case, result in visits(cases, seeds=1, jobs=2)}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_training_raises_no_alarm(name: str, results: Mapping[str, Result]) -> None:
+    assert not results[name].ended
+    assert not set(results[name].serious) - CLOCKED, results[name]
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_a_fault_is_named_first(name: str, results: Mapping[str, Result]) -> None:
+    assert named_first(abroad.ABROAD[name], results[name]), results[name]
+
+
+def test_no_rule_raises(results: Mapping[str, Result]) -> None:
+    assert not {name: result.failed for name, result in results.items() if result.failed}
+
+
+def test_every_fault_names_its_source_and_every_case_says_what_it_is() -> None:
+    abroad.load(MODULES)
+    for case in abroad.ABROAD.values():
+        assert case.healthy == (not case.source), case.name
+        assert case.train.__doc__, case.name
+
+
+def made(name: str, *expected: str, **more: Any) -> Case:
+    settings = {"also": (), "family": "MLP", "source": "", "hard": False, "hint": False}
+    return Case(name, _train, expected, **{**settings, "seeds": 1, "thresholds": (), **more})
+
+
+def _train(writer: SummaryWriter) -> None:
+    """Trains nothing."""
+
+
+def said(*causes: tuple[str, str], told: tuple[str, ...] = (), ended: str = "") -> Result:
+    named = tuple(Named(code, severity, "", "") for code, severity in causes)
+    codes = tuple(code for code, severity in causes if severity != "info")
+    return Result("made", 0, named, (), (), 0.0, (), (*codes, *told), ended)
+
+
+VISITS = [
+    (made("named", "LD501"), said(("LD501", "error"))),
+    (made("second", "LD501"), said(("LD104", "warning"), ("LD501", "error"))),
+    (made("folded", "LD501"), said(("LD104", "warning"), told=("LD501",))),
+    (made("missed", "no code yet", hard=True), said(("LD308", "info"))),
+    (made("sound"), said(("LD609", "info"))),
+    (made("alarmed"), said(("LD201", "error"))),
+    (made("dead"), said(ended="ValueError: no")),
+]
+
+
+def test_named_anywhere_at_top_level_and_first_are_told_apart() -> None:
+    total = score(VISITS)
+    assert (total.faulty, total.named, total.top, total.first) == (4, 3, 2, 1)
+    assert (total.healthy, total.alarmed, total.errors, total.ended) == (3, 1, 1, 1)
+
+
+def test_the_report_names_what_fails_and_the_readme_reads_it() -> None:
+    text = report(VISITS)
+    count, rows, failing = figures(text)
+    assert count == "7"
+    assert rows["all"] == ["4", "3 (75 %)", "2 (50 %)", "1 (25 %)", "3", "1", "1", "1"]
+    assert rows["without the hard ones"][:2] == ["3", "3 (100 %)"]
+    assert failing == ["alarmed", "dead", "folded", "missed", "second"]
+    assert (
+        "- `dead` (1): Trains nothing. Wanted nothing; said the training ended (ValueError: no)."
+        in text
+    )
+    assert "| missed (hard) | MLP |" in text
