@@ -106,6 +106,8 @@ CALL_TOP_EXPECTED = _of("top_expected", "1")
 """That share if residuals were normally distributed with the same number of elements: what to compare it with."""
 CALL_WEIGHTED = _of("weighted", "0 or 1")
 """1 where class weights or pos_weight were given."""
+CALL_POS_WEIGHT = _of("pos_weight", "1")
+"""What a positive answer counts beside a negative one, where that is one number."""
 CALL_PASSES = _of("passes", "backward passes")
 """Backward passes of the step in which the same question was asked of other samples: the call of the same line, reached by the same
 way, of the same shape, with targets of its own."""
@@ -117,3 +119,5 @@ LABEL_COUNT = Quantity("label_count", "label", Axis.LABEL, "samples", hints.CALL
 """Targets of each class in the batch of a check-up, of the first class loss of the step; classes 0 to 99."""
 PREDICTED_COUNT = Quantity("predicted_count", "label", Axis.LABEL, "samples", hints.CALL)
 """Predictions of each class."""
+LABEL_WEIGHT = Quantity("label_weight", "label", Axis.LABEL, "1", hints.CALL, optional=True)
+"""Weight of each class, where the call was given weights."""

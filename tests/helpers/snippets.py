@@ -220,6 +220,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         "head": _head,
         "body": lambda: {**_sizes(), "body": nn.Identity(), "target": torch.randn(SIZE, 1)},
     },
+    "LD522": {"binary": _several_at_once},
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
     "LD514": {"tokens": _tokens},
     "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},

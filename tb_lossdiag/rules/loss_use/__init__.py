@@ -15,6 +15,7 @@ from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
 from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
+from tb_lossdiag.rules.loss_use.weights_less_even import WeightsLessEven
 
 RULES: tuple[Rule, ...] = (
     SoftmaxBeforeCrossEntropy(),
@@ -29,4 +30,5 @@ RULES: tuple[Rule, ...] = (
     UnscaledData(),
     OutputRangeMismatch(),
     TargetsMisaligned(),
+    WeightsLessEven(),
 )

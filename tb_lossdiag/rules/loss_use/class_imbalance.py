@@ -51,12 +51,12 @@ class ClassImbalance:
 
     How it decides: over the last `min_checks` check-ups or more, the most frequent class has at least `min_majority` of the targets, one
     class gets at least `min_predicted` of the predictions, and the losses of the newest `min_checks` add up to at least `min_baseline`
-    of what the label frequencies alone give (their entropy). Batches without a rare class are left out. No class weights were given.
+    of what the label frequencies alone give (their entropy, weighted as the loss is). Batches without a rare class are left out.
 
     What to try first: class weights or `pos_weight`; draw rare classes more often; another measure than accuracy.
 
     Guards against: imbalance that the model copes with (its loss is below the baseline, or it predicts rare classes); the first
-    check-ups, when every model guesses; weights that were given; a single class (LD506).
+    check-ups, when every model guesses; weights whose best constant isn't known; a single class (LD506).
 
     References: King and Zeng 2001, "Logistic regression in rare events data"; He and Garcia 2009, "Learning from imbalanced data".
     """
@@ -70,7 +70,6 @@ class ClassImbalance:
         q.CALL_MAJORITY,
         q.CALL_PREDICTED_MAJORITY,
         q.CALL_BASELINE,
-        q.CALL_WEIGHTED,
         q.CALL_TARGET_MEAN,
         q.LABEL_COUNT,
     )
@@ -107,7 +106,7 @@ class ClassImbalance:
     def _stuck(self, call: LossCallSeries) -> Bools:
         majority = call.of(q.CALL_MAJORITY)
         one = call.of(q.CALL_PREDICTED_MAJORITY) >= self.min_predicted
-        found: Bools = (majority >= self.min_majority) & one & ~(call.of(q.CALL_WEIGHTED) == 1)
+        found: Bools = (majority >= self.min_majority) & one
         return found
 
     def _guesses(self, call: LossCallSeries, hits: Bools) -> bool:

@@ -177,3 +177,18 @@ def a_frozen_teacher_of_another_training(writer: SummaryWriter) -> None:
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="MLP")
+def weights_that_make_classes_even(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    kept = (training.y == 0) | (torch.rand(len(training.y)) < 0.1)
+    rare = Samples(training.x[kept], training.y[kept])
+    counts = rare.y.bincount(minlength=10).clamp(min=1).float()
+    weight = counts.sum() / (10 * counts)
+    model = mlp(64, 32, 10)
+
+    def loss_of(logits: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(logits, y, weight=weight)
+
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), rare.batches(400), loss_of)

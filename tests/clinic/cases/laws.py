@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from clinic.case import case
@@ -150,3 +151,29 @@ def target_network_copied_each_step(writer: SummaryWriter) -> None:
 
 def _copied(target: nn.Module, model: nn.Module) -> None:
     target.load_state_dict(model.state_dict())
+
+
+def _uneven_digits() -> tuple[Samples, Tensor]:
+    """Zeros and, a tenth as often each, two other digits; and how often each class occurs."""
+    training, _ = flat_digits()
+    rows = [torch.nonzero(training.y == digit).flatten() for digit in range(3)]
+    kept = torch.cat([rows[0], rows[1][: len(rows[0]) // 10], rows[2][: len(rows[0]) // 10]])
+    return Samples(training.x[kept], training.y[kept]), training.y[kept].bincount().float()
+
+
+@case("LD522", family="MLP")
+def weights_are_the_frequencies(writer: SummaryWriter) -> None:
+    training, counts = _uneven_digits()
+    model = mlp(64, 32, 3)
+    weight = counts / counts.sum() * 3
+    loss_of = partial(cross_entropy, weight=weight)
+    fit(writer, model, SGD(model.parameters(), lr=0.05), training.batches(300), loss_of)
+
+
+@case("LD522", family="MLP")
+def weights_in_reversed_order(writer: SummaryWriter) -> None:
+    training, counts = _uneven_digits()
+    model = mlp(64, 32, 3)
+    weight = (counts.sum() / (3 * counts)).sort(descending=True).values
+    loss_of = partial(cross_entropy, weight=weight)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300), loss_of)

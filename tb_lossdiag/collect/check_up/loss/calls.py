@@ -21,7 +21,7 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.quantities import CALL_TARGET_AHEAD, LABEL_COUNT, PREDICTED_COUNT
+from tb_lossdiag.quantities import CALL_TARGET_AHEAD, LABEL_COUNT, LABEL_WEIGHT, PREDICTED_COUNT
 from tb_lossdiag.records import Floats, Record
 
 _MOST = 16
@@ -191,9 +191,8 @@ def _label_counts(labels: Labels) -> Measurement:
     columns = tuple(str(label) for label in range(shown))
 
     def finish(_: Sequence[Floats]) -> list[Record]:
-        pairs = ((LABEL_COUNT, labels.given), (PREDICTED_COUNT, labels.predicted))
-        return [
-            Record(q, columns, counts[:shown].numpy().astype(np.float32)) for q, counts in pairs
-        ]
+        pairs = [(LABEL_COUNT, labels.given), (PREDICTED_COUNT, labels.predicted)]
+        pairs += [] if labels.weights is None else [(LABEL_WEIGHT, labels.weights)]
+        return [Record(q, columns, each[:shown].numpy().astype(np.float32)) for q, each in pairs]
 
     return Measurement([], finish)

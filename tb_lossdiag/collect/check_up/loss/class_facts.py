@@ -38,10 +38,12 @@ class Labels:
     Attributes:
         given: of the targets that count.
         predicted: of the highest scores there.
+        weights: what each class counts; None without weights.
     """
 
     given: Tensor
     predicted: Tensor
+    weights: Tensor | None = None
 
 
 def class_facts(call: LossCall) -> tuple[Facts, Labels | None]:
@@ -108,7 +110,7 @@ def _indexed(
     if not len(target):
         return facts, None
     given = _frequencies(target, classes)
-    labels = Labels(given, _frequencies(predicted.argmax(1), classes))
+    labels = Labels(given, _frequencies(predicted.argmax(1), classes), call.class_weights)
     counted_total = total * float(counted.float().mean())
     facts |= _agreement(predicted.argmax(1), target, labels)
     facts[CALL_BASELINE] = _baseline(call, given / given.sum(), total, counted_total)
@@ -121,7 +123,8 @@ def _probable(
 ) -> tuple[Facts, Labels | None]:
     facts |= {CALL_INVALID: improbable(target), CALL_TARGET_ONE_HOT: one_hot_share(target)}
     best, label = predicted.argmax(1), target.argmax(1)
-    labels = Labels(_frequencies(label, target.shape[1]), _frequencies(best, target.shape[1]))
+    given, count = _frequencies(label, target.shape[1]), target.shape[1]
+    labels = Labels(given, _frequencies(best, count), call.class_weights)
     facts |= _agreement(best, label, labels)
     facts[CALL_BASELINE] = _baseline(call, target.double().cpu().mean(0), total, total)
     facts[CALL_TOP_SHARE] = top_share(call.each(predicted, target))
@@ -148,9 +151,13 @@ def _frequencies(classes: Tensor, count: int) -> Tensor:
 
 def _baseline(call: LossCall, mean_target: Tensor, total: int, counted: float) -> float:
     """Cross-entropy of the best constant prediction: the entropy of the mean target, which label smoothing mixes with 1/C."""
-    if call.weighted:
-        return math.nan
     smoothing = float(call.options.get("label_smoothing") or 0.0)
+    if call.weighted:
+        weights, mean = call.class_weights, call.options.get("reduction") == "mean"
+        if weights is None or smoothing or not (mean and call.indexed):
+            return math.nan
+        # Such a mean is over weights: it is the cross-entropy of weighted frequencies.
+        mean_target = weights * mean_target / (weights * mean_target).sum()
     mixed = (1 - smoothing) * mean_target + smoothing / len(mean_target)
     entropy = -float(torch.xlogy(mixed, mixed).sum())
     if call.summed:

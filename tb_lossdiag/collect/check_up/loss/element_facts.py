@@ -21,6 +21,7 @@ from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_INVALID,
     CALL_MAJORITY,
+    CALL_POS_WEIGHT,
     CALL_PREDICTED_MAJORITY,
     CALL_TARGET_ONE_HOT,
     CALL_TOP_EXPECTED,
@@ -51,6 +52,8 @@ def element_facts(call: LossCall) -> Facts:
         )
     if call.form is Form.LOG_PROBABILITIES and predicted.dim() > 1:
         facts |= row_facts(wide(rows(predicted.reshape(-1, predicted.shape[-1]), _ROWS)))
+    if (heavier := _pos_weight(call)) is not None:
+        facts[CALL_POS_WEIGHT] = heavier
     if call.name in _BINARY and predicted.shape == target.shape:
         facts |= _agreement(
             part(predicted, _SAMPLED) > _BINARY[call.name], part(target, _SAMPLED) >= _EVEN
@@ -97,11 +100,12 @@ def _concentration(call: LossCall, predicted: Tensor, target: Tensor) -> Facts:
 
 def _baseline(call: LossCall, target: Tensor) -> Value:
     """The loss of the best constant, one for each output."""
-    if call.weighted or target.dim() == 0 or target.shape[0] < 2:  # noqa: PLR2004
+    heavier = _pos_weight(call)
+    if (call.weighted and heavier is None) or target.dim() == 0 or target.shape[0] < 2:  # noqa: PLR2004
         return math.nan
     samples = rows(target, _ROWS)
     outputs = wide(rows(samples.reshape(len(samples), -1), _OUTPUTS, dim=1))
-    each = _constant_loss(call.name, outputs)
+    each = _constant_loss(call.name, outputs, 1.0 if heavier is None else heavier)
     if each is None:
         return math.nan
     shape = torch.broadcast_shapes(call.input.shape, target.shape)
@@ -110,14 +114,23 @@ def _baseline(call: LossCall, target: Tensor) -> Value:
     return each * math.prod(shape) if call.summed else each
 
 
-def _constant_loss(name: str, target: Tensor) -> Tensor | None:
-    """Mean loss per element of the best constant for each column of real[N, outputs]."""
+def _pos_weight(call: LossCall) -> Tensor | None:
+    """float[]: what a positive answer counts, if that is all that was weighted, by one number."""
+    heavier = call.options.get("pos_weight")
+    if not isinstance(heavier, Tensor) or heavier.numel() != 1:
+        return None
+    return None if call.options.get("weight") is not None else wide(heavier.detach()).reshape(())
+
+
+def _constant_loss(name: str, target: Tensor, heavier: Value = 1.0) -> Tensor | None:
+    """Mean loss per element of the best constant for each column of real[N, outputs]; `heavier`: what a positive answer counts."""
     if name == "mse_loss":
         return target.var(0, correction=0).mean()
     if name == "l1_loss":
         median = target.sort(0).values[(len(target) - 1) // 2]
         return (target - median).abs().mean()
     if name in _BINARY:
-        share = target.mean(0)
-        return -(torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share)).mean()
+        yes, no = target.mean(0) * heavier, 1 - target.mean(0)
+        best = yes / (yes + no)
+        return -(torch.xlogy(yes, best) + torch.xlogy(no, 1 - best)).mean()
     return None

@@ -84,6 +84,14 @@ class LossCall:
             return False
         return any(self.options.get(name) is not None for name in ("weight", "pos_weight"))
 
+    @property
+    def class_weights(self) -> Tensor | None:
+        """float64[C] on the host: what each class counts; None without weights."""
+        weight = self.options.get("weight")
+        if self.name not in CLASS_LOSSES or not isinstance(weight, Tensor) or weight.dim() != 1:
+            return None
+        return weight.detach().double().cpu()
+
     def each(self, predicted: Tensor, target: Tensor) -> Tensor | None:
         """The same function without reduction, of other tensors; None where it has no such form."""
         if self.function is None or "reduction" not in self.options:

@@ -60,9 +60,13 @@ def test_imbalance_that_the_model_copes_with_is_not_this() -> None:
     assert not findings(RULE, rare(value=0.189))
     assert findings(RULE, rare(value=0.191))
     assert not findings(RULE, rare(predicted_majority=0.99))
-    assert not findings(RULE, rare(weighted=1))
+    assert not findings(RULE, rare(weighted=1, baseline=np.nan))
     assert not findings(RULE, rare(majority=1.0))
     assert not findings(RULE, rare(majority=0.79))
+
+
+def test_weights_are_no_excuse() -> None:
+    assert findings(RULE, rare(weighted=1))
 
 
 def test_one_easy_batch_or_one_without_a_rare_class_does_not_matter() -> None:

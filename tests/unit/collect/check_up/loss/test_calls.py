@@ -151,13 +151,30 @@ def test_cross_entropy_of_probabilities() -> None:
     assert seen["call_baseline"] == pytest.approx(float(-(mean * mean.log()).sum()), rel=1e-4)
 
 
-def test_class_weights_leave_no_baseline() -> None:
+def test_with_class_weights_the_best_constant_is_that_of_weighted_frequencies() -> None:
+    weight, target = torch.tensor([1.0, 2.0, 3.0]), _classes(3, 60)
+
+    def loss() -> Tensor:
+        return functional.cross_entropy(_scores(60, 3), target, weight=weight)
+
+    with LossCalls() as calls:
+        loss().backward()
+    seen = read(calls.samples())
+    shares = weight * target.bincount()
+    best = (shares / shares.sum()).log().expand(60, 3)
+    expected = float(functional.cross_entropy(best, target, weight=weight))
+    assert seen["call_weighted"]["cross_entropy"] == 1
+    assert seen["call_baseline"]["cross_entropy"] == pytest.approx(expected, rel=1e-5)
+    assert list(seen["label_weight"].values()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("options", [{"label_smoothing": 0.1}, {"reduction": "sum"}])
+def test_other_weighted_losses_have_no_known_baseline(options: dict[str, Any]) -> None:
     seen = _seen(
         lambda: functional.cross_entropy(
-            _scores(60, 3), _classes(3, 60), weight=torch.tensor([1.0, 2.0, 3.0])
+            _scores(60, 3), _classes(3, 60), weight=torch.ones(3), **options
         )
     )
-    assert seen["call_weighted"] == 1
     assert math.isnan(seen["call_baseline"])
 
 
@@ -218,11 +235,13 @@ def test_bad_targets() -> None:
 
 
 def test_pos_weight_counts_as_weighted() -> None:
-    weight = torch.tensor(3.0)
+    weight, target = torch.tensor(3.0), (torch.arange(60) < 15).float()
     bce = functional.binary_cross_entropy_with_logits
-    seen = _seen(lambda: bce(_scores(60), torch.ones(60), pos_weight=weight))
+    seen = _seen(lambda: bce(_scores(60), target, pos_weight=weight))
+    best = torch.tensor(3 * 0.25 / (3 * 0.25 + 0.75)).logit().expand(60)
     assert seen["call_weighted"] == 1
-    assert math.isnan(seen["call_baseline"])
+    assert seen["call_pos_weight"] == 3
+    assert seen["call_baseline"] == pytest.approx(float(bce(best, target, pos_weight=weight)))
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])

@@ -1,0 +1,156 @@
+"""LD522 weights-less-even."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.loss_calls import calls
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles
+from tb_lossdiag.run import Run
+
+_WRONG = Text(
+    "Class {frequent} has {before}% of the targets and, by the weights that the loss is given, {after}% of the say: the weights make the frequent class more frequent. They are in the wrong order, or not the inverse of the frequencies."
+)
+_BEYOND = Text(
+    "Class {heaviest} has {own}% of the targets and, by the weights that the loss is given, {after}% of the say, more than any class had without them ({before}%)."
+)
+_CLASSES = Text("""Weights go with the index of the class, and larger ones to rarer classes:
+
+```python
+counts = torch.bincount(target, minlength=logits.shape[1]).clamp(min=1)
+weight = counts.sum() / (len(counts) * counts)  # weight[c] belongs to class c
+loss = torch.nn.functional.cross_entropy(logits, target, weight=weight)
+```
+
+The usual ways to get them wrong: a dictionary or a table sorted by frequency or by name instead of by class, labels that were numbered
+anew after the weights were made, frequencies used where their inverse was meant.""")
+_ANSWERS = Text("""`pos_weight` is the number of negatives for each positive:
+
+```python
+positives = target.sum().clamp(min=1)
+pos_weight = (target.numel() - positives) / positives
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight)
+```""")
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Of the targets, before and after weighting.
+
+    Attributes:
+        column: of the evidence: a loss call, or the heaviest class.
+        quantity: that says what was given.
+        before: float64[C] shares of the targets.
+        after: float64[C] shares of the say.
+        advice: how weights are made.
+    """
+
+    column: str
+    quantity: Quantity
+    before: Doubles
+    after: Doubles
+    advice: Text
+
+
+@dataclass(frozen=True)
+class WeightsLessEven:
+    """The weights of a loss make its classes less even.
+
+    Why it matters: weights are given so that rare classes count. In the wrong order they silence the rare ones altogether, and the loss
+    falls the better for it; only a measure by class shows it.
+
+    How it decides: the targets of all check-ups, at least `min_targets`, are counted by class, and counted again with the weights. What
+    the largest class leaves to the others falls to `max_rest` of what it was. Where the largest is the class that was the most frequent
+    one, with `min_uneven` times its fair share, it is a warning; else an information, for a class may be meant to count more. Unit: share
+    of the targets.
+
+    What to try first: print each class with its count and its weight.
+
+    Guards against: weights that make a rare class count more than the others by a little; a few batches, which hold few rare targets;
+    balanced classes.
+
+    References: King and Zeng 2001, "Logistic regression in rare events data"; PyTorch, `CrossEntropyLoss` (weight) and
+    `BCEWithLogitsLoss` (pos_weight).
+    """
+
+    code: ClassVar[str] = "LD522"
+    name: ClassVar[str] = "weights-less-even"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Class weights make classes less even")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_WEIGHTED,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.LABEL_COUNT, q.LABEL_WEIGHT, q.CALL_POS_WEIGHT, q.CALL_TARGET_MEAN, q.CALL_SAMPLES,
+    )  # fmt: skip
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD509")
+
+    #: targets; a class of one in a hundred is then seen
+    min_targets: int = 200
+    #: share of the others' part, 1; less is what rounded weights do
+    max_rest: float = 0.7
+    #: times the fair share, 1; below, no class is the frequent one
+    min_uneven: float = 1.3
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per loss whose weights make its classes less even."""
+        steps = run[q.CALL_WEIGHTED].steps
+        found = [*self._classes(run), *self._answers(run)]
+        if not found and np.nansum(run[q.CALL_WEIGHTED].values) > 0:
+            needs = Text("weights of classes, and at least {least} targets in check-ups")
+            raise NotEnough(needs.format(least=str(self.min_targets)))
+        for shares in found:
+            if shares.after.max() >= 1 - self.max_rest * (1 - shares.before.max()):
+                yield self._finding(shares, (int(steps[0]), int(steps[-1])))
+
+    def _classes(self, run: Run) -> Iterator[_Shares]:
+        """The first loss over classes that was given weights."""
+        if q.LABEL_WEIGHT not in run or q.LABEL_COUNT not in run:
+            return
+        weights, counts = run[q.LABEL_WEIGHT], run[q.LABEL_COUNT]
+        total = np.nansum(counts.values.astype(np.float64), axis=0)
+        given = dict(zip(weights.columns, weights.values[-1].astype(np.float64), strict=True))
+        own = np.array([given.get(name, np.nan) for name in counts.columns])
+        if total.sum() < self.min_targets or not np.isfinite(own).all() or (own * total).sum() <= 0:
+            return
+        heaviest = counts.columns[int(np.argmax(own * total))]
+        shares = total / total.sum(), own * total / (own * total).sum()
+        yield _Shares(heaviest, q.LABEL_WEIGHT, *shares, _CLASSES)
+
+    def _answers(self, run: Run) -> Iterator[_Shares]:
+        """Each loss of yes and no that was given one weight."""
+        if q.CALL_POS_WEIGHT not in run:
+            return
+        for call in calls(run):
+            yes, heavier = call.of(q.CALL_TARGET_MEAN), call.typical(q.CALL_POS_WEIGHT)
+            known = np.isfinite(yes)
+            if not np.isfinite(heavier) or call.of(q.CALL_SAMPLES)[known].sum() < self.min_targets:
+                continue
+            share = float(yes[known].mean())
+            own = np.array([1 - share, share]), np.array([1 - share, heavier * share])
+            yield _Shares(call.name, q.CALL_POS_WEIGHT, own[0], own[1] / own[1].sum(), _ANSWERS)
+
+    def _finding(self, shares: _Shares, ends: tuple[int, int]) -> Finding:
+        heaviest, frequent = int(np.argmax(shares.after)), int(np.argmax(shares.before))
+        before, after = float(shares.before.max()), float(shares.after.max())
+        uneven = before * len(shares.before) >= self.min_uneven
+        wrong = heaviest == frequent and uneven
+        numbers = {"before": before, "after": after}
+        words = {
+            "frequent": str(frequent),
+            "heaviest": str(heaviest),
+            "own": short_number(100 * float(shares.before[heaviest])),
+            "before": short_number(100 * before),
+            "after": short_number(100 * after),
+        }
+        message = (_WRONG if wrong else _BEYOND).format(**words)
+        severity = self.severity if wrong else Severity.INFO
+        evidence = Evidence(
+            shares.quantity.name, shares.column, *ends, after, 1 - self.max_rest * (1 - before)
+        )
+        return Finding(self.code, severity, "", (evidence,), message, shares.advice, numbers)
