@@ -16,6 +16,8 @@ from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import (
     AMP_SCALE,
     FOREIGN_PARAMETERS,
+    GRADIENT_NORM,
+    GRADIENT_ZERO_SHARE,
     HELD_PARAMETERS,
     LOSS_TERM_ATTACHED,
     OWN_SECONDS,
@@ -102,3 +104,32 @@ def test_what_the_user_asks_of_the_writer_counts_as_recording(tmp_path: Path) ->
     )
     assert np.nansum(own) > 0.9 * asked
     assert (own[1:] < whole[1:]).all()
+
+
+def test_a_frozen_parameter_with_an_old_gradient_has_none(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    model(torch.randn(4, 6)).sum().backward()
+    for parameter in model[0].parameters():
+        parameter.requires_grad = False
+    optimizer = torch.optim.SGD(model[2].parameters(), lr=0.1)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer)
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(torch.randn(4, 6)).sum().backward()
+            optimizer.step()
+    run = read(tmp_path)
+    assert np.isnan(run[GRADIENT_NORM].values[:, :2]).all()
+    assert np.isfinite(run[GRADIENT_NORM].values[:, 2:]).all()
+    assert np.isnan(run[GRADIENT_ZERO_SHARE].values[:, :2]).all()
+
+
+def test_gradients_written_by_hand_count_where_no_parameter_requires_one(tmp_path: Path) -> None:
+    model = nn.Linear(6, 3).requires_grad_(requires_grad=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer)
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+    assert np.isfinite(read(tmp_path)[GRADIENT_NORM].values).all()

@@ -77,9 +77,13 @@ class StepGradients:
         self._model.follow(self._optimizer)
         tensors = self._model.now.tensors
         held: Sequence[nn.Parameter] = [p for p in tensors if p.grad is not None]
+        if (
+            self._model.frozen
+        ):  # what they were left with when they were frozen is no gradient of this step
+            held = [p for p in held if p.requires_grad]
         if not held or self._host.clips.spoiled(held):
             return
-        where = None if len(held) == len(tensors) else _where(tensors)
+        where = None if len(held) == len(tensors) else _where(tensors, held)
         measured = self._measure.norms(held)
         if compared:
             self._host.guarded("ranks", lambda: self._compare(taken, measured))
@@ -142,5 +146,6 @@ class StepGradients:
         self._host.sink(self._rows, step, [sample], own=True)
 
 
-def _where(tensors: Sequence[nn.Parameter]) -> Any:
-    return np.flatnonzero([p.grad is not None for p in tensors])
+def _where(tensors: Sequence[nn.Parameter], held: Sequence[nn.Parameter]) -> Any:
+    some = set(map(id, held))
+    return np.flatnonzero([id(p) in some for p in tensors])

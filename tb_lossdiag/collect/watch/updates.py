@@ -72,9 +72,10 @@ def update(names: tuple[str, ...], tensors: Sequence[Tensor], change: Tensor) ->
 
 def elements(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Measurement:
     """Largest absolute element and share of zeros of each gradient."""
-    where = [index for index, tensor in enumerate(tensors) if tensor.grad is not None]
+    held = [(i, t.grad) for i, t in enumerate(tensors) if t.grad is not None and t.requires_grad]
+    where = [index for index, _ in held]
     with torch.no_grad():
-        pairs = [_elements(t.grad) for t in tensors if t.grad is not None]
+        pairs = [_elements(grad) for _, grad in held]
     largest = each(GRADIENT_ABS_MAX, names, where, _stacked([pair[0] for pair in pairs]))
     zeros = each(GRADIENT_ZERO_SHARE, names, where, _stacked([pair[1] for pair in pairs]))
 

@@ -22,6 +22,7 @@ class WatchedParameters:
 
     Attributes:
         now: as they were when they were last looked for.
+        frozen: whether some of them were frozen then, beside others that were not.
     """
 
     def __init__(self, model: nn.Module, found: Parameters, rows: NormBuffer, host: Host) -> None:
@@ -29,6 +30,7 @@ class WatchedParameters:
         self._places = Places(model)
         self._held = 0
         self.now = found
+        self.frozen = _frozen(found)
 
     def current(self) -> Parameters:
         """As they are now."""
@@ -56,3 +58,8 @@ class WatchedParameters:
             self._host.stepped(self._rows, now=True)
             self._rows.reset(found.names)
             self.now = found
+        self.frozen = _frozen(found)
+
+
+def _frozen(found: Parameters) -> bool:
+    return 0 < sum(p.requires_grad for p in found.tensors) < len(found.tensors)

@@ -20,8 +20,13 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "{count} of {all} trainable parameters never had a gradient in {records} records: {names}."
 )
+_FROZEN = Text("""
+- activation checkpointing over frozen layers: with `use_reentrant=True` a block whose input needs no gradient gives none to the adapters
+  inside. Pass `use_reentrant=False` (Transformers: `gradient_checkpointing_kwargs={"use_reentrant": False}`), or call
+  `model.enable_input_require_grads()`;""")
+_NOTHING = Text("")
 _ADVICE = Text("""`.grad` stays `None` when the loss does not depend on the parameter. For {names}, look for
-
+{frozen}
 - a `.detach()`, `.item()`, `.numpy()` or `torch.no_grad()` between these modules and the loss;
 - an output that is computed but never used, or a module that is defined and not called in `forward`;
 - a branch that only other batches take.
@@ -85,10 +90,16 @@ class NoGradient:
                 [str(name) for name in columns[without]],
                 known,
                 (int(steps[0]), int(steps[-1]), len(steps)),
+                some_frozen=_some_frozen(run),
             )
 
     def _finding(
-        self, names: list[str], trainable: list[str], window: tuple[int, int, int]
+        self,
+        names: list[str],
+        trainable: list[str],
+        window: tuple[int, int, int],
+        *,
+        some_frozen: bool,
     ) -> Finding:
         first, last, records = window
         patterns = compact(names, trainable)
@@ -98,7 +109,11 @@ class NoGradient:
             records=str(records),
             names=listed(patterns),
         )
-        advice = _ADVICE.format(names=listed(patterns, 2), target=_target(patterns[0]))
+        advice = _ADVICE.format(
+            names=listed(patterns, 2),
+            target=_target(patterns[0]),
+            frozen=_FROZEN if some_frozen else _NOTHING,
+        )
         # One piece per module: its first parameter stands for it.
         shown = dict.fromkeys(_first_of(pattern, names) for pattern in patterns)
         evidence = tuple(Evidence(q.PARAMETER_NORM.name, name, first, last) for name in shown)
@@ -117,6 +132,14 @@ def _required(run: Run, gradient: Table) -> Bools:
     said, needed = ~np.isnan(flag.values), flag.values == 1
     required: Bools = (known & ~said[flag.rows]) | needed[flag.rows]
     return required
+
+
+def _some_frozen(run: Run) -> bool:
+    """Whether parameters are frozen beside the trained ones, as under adapters."""
+    if q.PARAMETER_TRAINABLE not in run:
+        return False
+    newest = run[q.PARAMETER_TRAINABLE].values[-1]
+    return bool((newest == 0).any() and (newest == 1).any())
 
 
 def _first_of(pattern: str, names: list[str]) -> str:

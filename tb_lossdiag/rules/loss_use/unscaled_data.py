@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.clips import ledger
 from tb_lossdiag.analysis.inputs import fact, scaled_within
 from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls, mostly
 from tb_lossdiag.analysis.progress import broke, fall
@@ -29,6 +30,7 @@ _TARGET = Text(
 _OFF = Text(", and the first loss was {times} times that of a constant answer")
 _STUCK = Text(", and the loss has hardly fallen")
 _BROKE = Text(", and the loss became NaN or infinite")
+_CLIPPED = Text(", and the clip leaves {share} of each gradient")
 _HARMLESS = Text("")
 _INPUT_ADVICE = Text("""Standardise with numbers of the training set, and use the same ones in validation:
 
@@ -59,7 +61,7 @@ class UnscaledData:
     How it decides: |mean| or standard deviation of the model's first input, or of the targets of a regression loss, above `max_scale` in
     most check-ups; or standard deviations of the input's features that differ by more than `max_feature_range`. A warning if it does
     harm: the first loss at least `min_first_loss` times that of the best constant answer, a loss that fell by less than `min_fall`, or
-    one that broke. Else an information.
+    one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Else an information.
 
     What to try first: standardise with the mean and standard deviation of the training set.
 
@@ -90,6 +92,10 @@ class UnscaledData:
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CLIP_GLOBAL_NORM,
+        q.CLIP_MAX_NORM,
+        q.CLIP_CALLS,
+        q.CLIP_BOUND,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD202", "LD203", "LD205", "LD301", "LD508",
@@ -104,6 +110,8 @@ class UnscaledData:
     min_first_loss: float = 10.0
     #: share of the starting loss, 1; less after a whole run is standing still
     min_fall: float = 0.2
+    #: share of a gradient that is left, 1 (median); what one term makes a thousand times too large, it takes from all others
+    max_left: float = 1e-3
     #: first layer's over input's standard deviation, 1; common initialisations give 0.5 to 1.5
     min_first_layer: float = 0.05
 
@@ -132,7 +140,12 @@ class UnscaledData:
             if self.min_first_loss <= first < np.inf:
                 return _OFF.format(times=short_number(float(f"{first:.2g}")))
         lost = fall(run)
-        return _STUCK if lost is not None and lost < self.min_fall else None
+        if lost is not None and lost < self.min_fall:
+            return _STUCK
+        left = min((float(np.median(c.coefficients)) for c in ledger(run) if len(c)), default=1.0)
+        if left <= self.max_left and lost is None:
+            return _CLIPPED.format(share=short_number(float(f"{left:.2g}")))
+        return None
 
     def _input(self, run: Run, name: str, harm: Text | None) -> Iterator[Finding]:
         table = run[q.INPUT_STD]

@@ -42,6 +42,14 @@ def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings(RULE, healthy_run(seed))
 
 
+def test_adapters_in_frozen_layers_are_told_of_reentrant_checkpoints() -> None:
+    run = with_none_gradients(RUN, BRANCH)
+    frozen = np.isin(RUN[GRADIENT_NORM].columns, ["body.0.weight", "body.0.bias"])
+    beside = changed(run, PARAMETER_TRAINABLE, ~frozen[None, :])
+    assert "use_reentrant=False" in the_finding(RULE, beside).advice.en
+    assert "reentrant" not in the_finding(RULE, run).advice.en
+
+
 def test_a_frozen_parameter_is_not_this() -> None:
     run = with_none_gradients(RUN, BRANCH)
     frozen = np.isin(RUN[GRADIENT_NORM].columns, BRANCH)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import alarms, findings_if_any, first_evidence, the_finding
-from made.changes import stuck, with_loss, without
+from made.changes import changed, stuck, with_loss, without
 from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
 from made.loss_calls import with_call
@@ -12,6 +12,9 @@ from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    EXTRA,
     INPUT_FEATURE_RANGE,
     INPUT_MEAN,
     INPUT_STD,
@@ -53,6 +56,20 @@ def test_a_first_loss_far_above_a_constant_answer_is_harm() -> None:
         for function in ("mse_loss", "cross_entropy"):
             run = with_call(pixels(WELL), function, value=value, baseline=1.0)
             assert the_finding(RULE, run).severity is severity
+
+
+@pytest.mark.parametrize(("left", "severity"), [(9e-4, Severity.WARNING), (2e-3, Severity.INFO)])
+def test_clips_that_leave_nothing_are_harm_where_the_loss_tells_nothing(
+    left: float, severity: Severity
+) -> None:
+    """An agent's: its loss is no measure, and a value loss of thousands drowns the policy's gradient."""
+    agent = changed(WELL, EXTRA, np.zeros((200, 1)), ("episode reward",))
+    run = changed(changed(agent, CLIP_MAX_NORM, 1.0), CLIP_GLOBAL_NORM, 1 / left)
+    run = with_call(run, "mse_loss", target_mean=7000.0, target_std=4000.0, value=2.0, baseline=1.0)
+    assert the_finding(RULE, run).severity is severity
+    learned = changed(changed(WELL, CLIP_MAX_NORM, 1.0), CLIP_GLOBAL_NORM, 1e5)
+    well = with_call(learned, "mse_loss", target_mean=7000.0, value=2.0, baseline=1.0)
+    assert the_finding(RULE, well).severity is Severity.INFO
 
 
 def test_fires_on_targets_of_hundreds() -> None:
