@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type Column, columnAt, Flag } from "../src/data/table";
 import { type Arrangement, rowsOf } from "../src/heat/rows";
 import { ago, hasEnded } from "../src/text/age";
-import { coefficient, coefficientLine, readClip } from "../src/views/clipping/clip";
+import { coefficientLine, readClip } from "../src/views/clipping/clip";
 import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/findings/evidenceLines";
 import { barOf } from "../src/views/overview/Lanes";
 import { canStack, contributions, shares } from "../src/views/terms/decompose";
@@ -64,36 +64,45 @@ function clip(values: number[], name = "clip"): Column {
   return columnAt(makeTable([values], [name]), 0);
 }
 
-test("the coefficient is torch's", () => {
-  expect(coefficient(4, 1)).toBeCloseTo(0.25);
-  expect(coefficient(0.5, 1)).toBe(1);
-  const reading = readClip({ norm: clip([4, 0.5, 2, 8]), maxNorm: clip([1, 1, 1, 1]) });
+test("share and median are those of the server's coefficients", () => {
+  const coefficient = clip([0.25, 1, 0.5, 0.125]);
+  const reading = readClip({ norm: clip([4, 0.5, 2, 8]), maxNorm: clip([1, 1, 1, 1]), coefficient });
+  expect([...reading.coefficients]).toEqual([0.25, 1, 0.5, 0.125]);
   expect(reading.clippedShare).toBe(0.75);
   expect(reading.median).toBeCloseTo(0.375);
+});
+
+test("the page works no coefficient out of norms", () => {
+  const reading = readClip({ norm: clip([4, 8]), maxNorm: clip([1, 1]) });
+  expect([...reading.coefficients]).toEqual([]);
+  expect(reading.median).toBeNaN();
+  expect(coefficientLine("factor", { norm: clip([4, 8]), maxNorm: clip([1, 1]) }).points).toEqual([]);
 });
 
 test("norms that were not finite are counted and have no coefficient", () => {
   const norm = clip([4, NaN]);
   norm.flags[1] = Flag.nan;
-  const reading = readClip({ norm, maxNorm: clip([1, 1]) });
+  const reading = readClip({ norm, maxNorm: clip([1, 1]), coefficient: clip([0.25, NaN]) });
   expect(reading.nonFinite).toBe(1);
   expect(reading.clippedShare).toBe(1);
 });
 
 test("how many clips changed a gradient is what the records counted: a point may stand for several", () => {
-  const counted = { bound: clip([1, 0]), calls: clip([4, 4]) };
+  const counted = { bound: clip([1, 0]), calls: clip([4, 4]), coefficient: clip([0.25, 0.25]) };
   expect(readClip({ norm: clip([4, 4]), maxNorm: clip([1, 1]), ...counted }).clippedShare).toBe(0.125);
 });
 
-test("a clip by value has the coefficient of its norms: its bound is one element's", () => {
-  const byValue = { norm: clip([4, 2], "clip value"), maxNorm: clip([0.5, 0.5], "clip value") };
-  const after = clip([1, 2], "clip value");
-  expect([...readClip({ ...byValue, after }).coefficients]).toEqual([0.25, 1]);
-  expect(coefficientLine("factor", { ...byValue, after }).points).toEqual([
+test("the coefficient's line has the extremes inside each point, and a gap where there is none", () => {
+  const coefficient = clip([0.25, NaN, 1]);
+  coefficient.min[0] = 0.125;
+  coefficient.max[0] = 0.5;
+  const line = coefficientLine("factor", { norm: clip([4, NaN, 1]), maxNorm: clip([1, 1, 1]), coefficient });
+  expect(line.points).toEqual([
     [0, 0.25],
-    [10, 1],
+    [10, null],
+    [20, 1],
   ]);
-  expect([...readClip(byValue).coefficients]).toEqual([NaN, NaN]);
+  expect(line.band).toEqual([[0, 0.125, 0.5]]);
 });
 
 test("layers are filtered and sorted, what is not a number first", () => {

@@ -13,6 +13,7 @@ from tb_lossdiag.quantities import (
     CLIP_CALLS,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
+    CLIP_NORM_AFTER,
     EXTRA,
     GRADIENT_NORM,
     PARAMETER_NORM,
@@ -46,6 +47,13 @@ CLIP_RATES = {
     for records in RATE_RECORDS
 }
 """Share of the clips that changed a gradient, over so many records up to each."""
+
+CLIP_COEFFICIENT = Quantity(
+    "clip_coefficient", "derived", Axis.CLIP, "1", CLIP_GLOBAL_NORM.how, extremes=True
+)
+"""What a clip multiplied the gradients with, at most 1; of a clip by value, what it left of their norm."""
+_BY_VALUE = "clip value"
+"""How columns of clips by value begin: their bound is one element's, and says nothing about the norm."""
 
 Derive = Callable[[Run], Table]
 
@@ -88,6 +96,37 @@ def _clip_counts(run: Run, norms: Table) -> tuple[Doubles, Doubles]:
     known = np.isfinite(norms.values) & np.isfinite(limits)
     clipped = clip_coefficient(norms.values, limits) < 1
     return (known & clipped).astype(np.float64), known.astype(np.float64)
+
+
+def clip_factor(run: Run) -> Table:
+    """float32[T, C] in [0, 1]: the coefficient of each record's last clip."""
+    norms = run[CLIP_GLOBAL_NORM]
+    factor = _coefficient(run, norms)
+    by_value = [place for place, name in enumerate(norms.columns) if name.startswith(_BY_VALUE)]
+    if by_value and CLIP_NORM_AFTER in run:
+        names = [norms.columns[place] for place in by_value]
+        before = norms.values[:, by_value].astype(np.float64)
+        left = run[CLIP_NORM_AFTER].at(norms.steps, names).astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor[:, by_value] = np.where(before == 0, 1.0, np.minimum(left / before, 1.0))
+    return _like(norms, CLIP_COEFFICIENT, factor.astype(np.float32))
+
+
+def clip_factor_range(run: Run) -> tuple[Table, Table]:
+    """The smallest and the largest coefficient inside each record: of its largest and its smallest norm; NaN for clips by value."""
+    norms = run.highest(CLIP_GLOBAL_NORM), run.lowest(CLIP_GLOBAL_NORM)
+    least, most = (
+        _like(table, CLIP_COEFFICIENT, _coefficient(run, table).astype(np.float32))
+        for table in norms
+    )
+    return least, most
+
+
+def _coefficient(run: Run, norms: Table) -> Doubles:
+    """float64[T, C] of clips by norm, NaN for others."""
+    limits = run[CLIP_MAX_NORM].at(norms.steps, norms.columns).astype(np.float64)
+    limits[:, [name.startswith(_BY_VALUE) for name in norms.columns]] = np.nan
+    return clip_coefficient(norms.values, limits)
 
 
 def _rolling(counts: Doubles, rows: int) -> Doubles:
@@ -138,8 +177,14 @@ DERIVED: Mapping[str, tuple[Quantity, tuple[Quantity, ...], Derive]] = {
         rate.name: (rate, (CLIP_GLOBAL_NORM, CLIP_MAX_NORM), partial(clip_rate, records=records))
         for records, rate in CLIP_RATES.items()
     },
+    CLIP_COEFFICIENT.name: (CLIP_COEFFICIENT, (CLIP_GLOBAL_NORM, CLIP_MAX_NORM), clip_factor),
 }
 """By name: the quantity, what it needs, how it is computed."""
+
+RANGES: Mapping[str, Callable[[Run], tuple[Table, Table]]] = {
+    CLIP_COEFFICIENT.name: clip_factor_range
+}
+"""By name: the smallest and the largest value inside each record, where those are known."""
 
 
 def available(run: Run) -> list[str]:

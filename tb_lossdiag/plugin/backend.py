@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorboard import errors
 
-from tb_lossdiag.analysis.derived import DERIVED, available
+from tb_lossdiag.analysis.derived import DERIVED, RANGES, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.plugin.cache import ByteCache, CachedRuns, Key, ReadRun
@@ -238,7 +238,12 @@ def _encoded(run: Run, quantity: Quantity, part: TablePart) -> bytes:
 
 def _windowed(run: Run, quantity: Quantity) -> WindowedTable:
     if quantity.name in available(run):
-        return WindowedTable.plain(DERIVED[quantity.name][2](run))
+        table, ranges = DERIVED[quantity.name][2](run), RANGES.get(quantity.name)
+        return (
+            WindowedTable.plain(table)
+            if ranges is None
+            else WindowedTable.ranging(table, *ranges(run))
+        )
     if quantity not in run:
         raise errors.NotFoundError(
             f"{quantity.name} was not recorded in run {run.name[:200]!r}: {quantity.how}"

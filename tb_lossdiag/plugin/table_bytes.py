@@ -68,6 +68,17 @@ class WindowedTable:
         nothing = np.zeros(table.values.shape, bool)
         return cls(table, table.values, table.values, None, nothing, windows=False)
 
+    @classmethod
+    def ranging(cls, table: Table, low: Table, high: Table) -> WindowedTable:
+        """Of a table with the smallest and the largest value of each record's window; where those are not known, its own."""
+        least, most = (
+            np.where(np.isnan(extreme.values), table.values, extreme.values)
+            for extreme in (low, high)
+        )
+        nothing = np.zeros(table.values.shape, bool)
+        windows = bool((most > least).any())
+        return cls(table, least, most, None, nothing, windows=windows)
+
     def only(self, columns: Sequence[int]) -> WindowedTable:
         """The same with these columns alone."""
         names = tuple(self.table.columns[index] for index in columns)

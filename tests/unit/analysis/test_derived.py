@@ -8,6 +8,8 @@ import pytest
 from tb_lossdiag.analysis.derived import (
     RATE_RECORDS,
     available,
+    clip_factor,
+    clip_factor_range,
     clip_rate,
     elapsed,
     gradient_share,
@@ -19,6 +21,7 @@ from tb_lossdiag.quantities import (
     CLIP_CALLS,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
+    CLIP_NORM_AFTER,
     EXTRA,
     GRADIENT_NORM,
     LOSS,
@@ -110,3 +113,37 @@ def test_counts_of_records_that_cover_many_steps_go_before_their_last_norm() -> 
     )
     calls, bound = table(CLIP_CALLS, [9, 19], [10, 10]), table(CLIP_BOUND, [9, 19], [10, 0])
     assert clip_rate(run_of(norm, limit, calls, bound), 100).values[:, 0].tolist() == [1, 0.5]
+
+
+def test_the_clip_coefficient_is_torchs_with_the_extremes_inside_a_record() -> None:
+    norm, limit = (
+        table(CLIP_GLOBAL_NORM, [9, 19], [4.0, 0.5]),
+        table(CLIP_MAX_NORM, [9, 19], [1, 1]),
+    )
+    high = table(CLIP_GLOBAL_NORM.highest(), [9, 19], [10.0, 2.0])
+    low = table(CLIP_GLOBAL_NORM.lowest(), [9, 19], [2.0, 0.1])
+    run = run_of(norm, limit, high, low)
+    assert clip_factor(run).values[:, 0].tolist() == pytest.approx([0.25, 1.0], rel=1e-5)
+    least, most = clip_factor_range(run)
+    assert least.values[:, 0].tolist() == pytest.approx([0.1, 0.5], rel=1e-5)
+    assert most.values[:, 0].tolist() == pytest.approx([0.5, 1.0], rel=1e-5)
+    assert "clip_coefficient" in available(run)
+
+
+def test_norms_without_a_value_have_no_coefficient_and_an_infinite_one_leaves_nothing() -> None:
+    norm = table(CLIP_GLOBAL_NORM, [0, 1, 2], [np.nan, np.inf, 0.0])
+    run = run_of(norm, table(CLIP_MAX_NORM, [0, 1, 2], [1, 1, 1]))
+    np.testing.assert_equal(clip_factor(run).values[:, 0], np.array([np.nan, 0, 1], np.float32))
+
+
+def test_a_clip_by_value_has_the_coefficient_of_its_norms_since_its_bound_is_one_elements() -> None:
+    names = ["clip", "clip value"]
+    norm = table(CLIP_GLOBAL_NORM, [0, 1], [[4.0, 4.0], [4.0, 0.0]], names)
+    limit = table(CLIP_MAX_NORM, [0, 1], [[1.0, 0.5], [1.0, 0.5]], names)
+    after = table(CLIP_NORM_AFTER, [0, 1], [[1.0, 3.0], [1.0, 0.0]], names)
+    run = run_of(norm, limit, after)
+    assert clip_factor(run).values[:, 1].tolist() == [0.75, 1.0]
+    assert np.isnan(clip_factor(run_of(norm, limit)).values[:, 1]).all()
+    least, most = clip_factor_range(run)
+    assert np.isnan(least.values[:, 1]).all()
+    assert np.isnan(most.values[:, 1]).all()

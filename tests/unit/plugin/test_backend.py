@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -69,6 +70,29 @@ def test_a_run_that_cannot_be_read_is_a_row(apps: Any) -> None:
 def test_asked_for_alone_it_is_not_there(apps: Any, path: str, query: dict[str, str]) -> None:
     with pytest.raises(errors.NotFoundError, match="ZeroDivisionError"):
         Client(apps[path]).get("/", query_string=query)
+
+
+def test_the_clip_coefficient_comes_with_the_extremes_inside_a_record(tmp_path: Path) -> None:
+    """The page draws it, and works none out of the norms."""
+    norms = {q.CLIP_GLOBAL_NORM: 4.0, q.CLIP_GLOBAL_NORM.highest(): 10.0}
+    norms |= {q.CLIP_GLOBAL_NORM.lowest(): 2.0, q.CLIP_MAX_NORM: 1.0}
+    write_run(tmp_path / "run", [table(quantity, [9], [v]) for quantity, v in norms.items()])
+    context = SimpleNamespace(
+        data_provider=open_folder(str(tmp_path)),
+        logdir=str(tmp_path),
+        sampling_hints={},
+        flags=None,
+    )
+    apps = LossDoctorPlugin(context).get_plugin_apps()
+    query = {"run": "run", "quantity": "clip_coefficient"}
+    body: bytes = Client(apps["/table"]).get("/", query_string=query).data
+    (size,) = struct.unpack_from("<I", body, 8)
+    arrays = {array["name"]: array for array in json.loads(body[12 : 12 + size])["arrays"]}
+    least, most, last = (
+        struct.unpack_from("<f", body, 12 + size + arrays[name]["offset"])[0]
+        for name in ("min", "max", "last")
+    )
+    assert (least, last, most) == pytest.approx((0.1, 0.25, 0.5), rel=1e-5)
 
 
 def ask_table(apps: Any) -> Any:

@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,3 +127,13 @@ def test_some_columns_alone() -> None:
     header, arrays = decode(encode(data.only([2, 0]), EVERYTHING))
     assert header["columns"] == ["c", "a"]
     assert arrays["last"].tolist() == [[3, 6], [1, 4]]
+
+
+def test_a_derived_table_keeps_the_extremes_inside_its_records_where_they_are_known() -> None:
+    last = table(LOSS, [9, 19], [0.5, 1.0])
+    low, high = table(LOSS, [9, 19], [0.1, np.nan]), table(LOSS, [9, 19], [0.9, np.nan])
+    ranging = WindowedTable.ranging(last, low, high)
+    assert ranging.windows
+    assert ranging.low[:, 0].tolist() == pytest.approx([0.1, 1.0])
+    assert ranging.high[:, 0].tolist() == pytest.approx([0.9, 1.0])
+    assert not WindowedTable.ranging(last, last, last).windows

@@ -17,7 +17,7 @@ const WHOLE: [number, number] = [0, 1];
 const QUANTITIES = [
   "clip_global_norm",
   "clip_max_norm",
-  "clip_norm_after",
+  "clip_coefficient",
   "clip_calls",
   "clip_bound",
   "clip_rate_10",
@@ -144,8 +144,8 @@ function clipsOf(norms: Table, tables: Tables): ClipColumns[] {
       return table ? columnNamed(table, name) : undefined;
     };
     const [norm, maxNorm] = [columnAt(norms, index), column("clip_max_norm")];
-    const [after, calls, bound] = ["clip_norm_after", "clip_calls", "clip_bound"].map(column);
-    return maxNorm ? [{ norm, maxNorm, after, calls, bound }] : [];
+    const [coefficient, calls, bound] = ["clip_coefficient", "clip_calls", "clip_bound"].map(column);
+    return maxNorm ? [{ norm, maxNorm, coefficient, calls, bound }] : [];
   });
 }
 

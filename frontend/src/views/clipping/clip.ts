@@ -1,19 +1,13 @@
-/** What clipping did: torch multiplies the gradient by min(1, max_norm / (norm + 1e-6)). */
+/** What clipping did, by the coefficients that the server worked out. */
 import type { Line } from "../../charts/series";
 import { type Column, Flag } from "../../data/table";
-
-const EPSILON = 1e-6;
-
-export function coefficient(norm: number, maxNorm: number): number {
-  return Math.min(1, maxNorm / (norm + EPSILON));
-}
 
 /** Columns of one clip call; they come from one frame, so that their points are the same steps. */
 export interface ClipColumns {
   norm: Column;
   maxNorm: Column;
-  /** The norm that the clip left. */
-  after?: Column | undefined;
+  /** What the gradients were multiplied with. */
+  coefficient?: Column | undefined;
   /** Clips in the record, and those among them that changed a gradient. */
   calls?: Column | undefined;
   bound?: Column | undefined;
@@ -24,13 +18,6 @@ const BY_VALUE = "clip value";
 
 export function isByValue({ norm }: ClipColumns): boolean {
   return norm.name.startsWith(BY_VALUE);
-}
-
-/** The coefficient of a point's last record; NaN where it is not known. */
-function coefficientAt(clip: ClipColumns, at: number): number {
-  const norm = clip.norm.last[at] ?? NaN;
-  if (!isByValue(clip)) return coefficient(norm, clip.maxNorm.last[at] ?? NaN);
-  return norm > 0 ? Math.min(1, (clip.after?.last[at] ?? NaN) / norm) : norm + 1;
 }
 
 /** Share of the clips that changed a gradient, as the records counted them; without counts, of the points. */
@@ -61,7 +48,7 @@ function medianOf(values: number[]): number {
 }
 
 export function readClip(clip: ClipColumns): ClipReading {
-  const coefficients = Float64Array.from(clip.norm.last, (_, at) => coefficientAt(clip, at));
+  const coefficients = Float64Array.from(clip.coefficient?.last ?? []);
   const seen = [...coefficients].filter(Number.isFinite);
   const bad = Flag.nan | Flag.plusInf | Flag.minusInf;
   return {
@@ -72,15 +59,13 @@ export function readClip(clip: ClipColumns): ClipReading {
   };
 }
 
-/** The coefficient over the steps; the largest norm of a point gives its smallest coefficient. */
-export function coefficientLine(name: string, clip: ClipColumns): Line {
-  const { norm, maxNorm } = clip;
+/** The coefficient over the steps, with its extremes; a gap where there is none. */
+export function coefficientLine(name: string, { coefficient }: ClipColumns): Line {
   const line: Line = { name, points: [], band: [], zeros: [], nonFinite: [] };
-  norm.lastStep.forEach((step, at) => {
-    const max = isByValue(clip) ? NaN : (maxNorm.last[at] ?? NaN);
-    const value = coefficientAt(clip, at);
-    const low = coefficient(norm.max[at] ?? NaN, max);
-    const high = coefficient(norm.min[at] ?? NaN, max);
+  coefficient?.lastStep.forEach((step, at) => {
+    const [value, low, high] = [coefficient.last, coefficient.min, coefficient.max].map(
+      (plane) => plane[at] ?? NaN,
+    ) as [number, number, number];
     line.points.push([step, Number.isFinite(value) ? value : null]);
     if (Number.isFinite(low) && high > low) line.band.push([step, low, high]);
   });
