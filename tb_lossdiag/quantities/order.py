@@ -74,6 +74,10 @@ INPUT_STD = _seen("input_std", "input")
 INPUT_ABS_MAX = _seen("input_abs_max", "input")
 INPUT_FEATURE_RANGE = _seen("input_feature_range", "1")
 """Largest over smallest non-zero standard deviation of the input's last dimension's features (dim 1 of images)."""
+EQUAL_SAMPLES = _seen("equal_samples", "1")
+"""Samples of the batch that equal another one in all of the model's arguments, of those that could (size - 1); samples of 16 numbers or more."""
+BATCH_REPEATED = _seen("batch_repeated", "0 or 1")
+"""1 if the batch is, sample by sample, that of the check-up before."""
 
 STUCK_SHARE = Quantity("stuck_share", "rounding", Axis.WATCH, "1", hints.CHECK_UP, optional=True)
 """Of the looked-at elements of half-precision parameters with a gradient, the share that has still the value of the first check-up."""

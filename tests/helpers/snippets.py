@@ -223,6 +223,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD522": {"binary": _several_at_once},
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
     "LD514": {"tokens": _tokens},
+    "LD516": {"tokens": _tokens},
     "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD623": {"target_model": lambda: {"target_model": Net("tail"), "model": Net("tail")}},

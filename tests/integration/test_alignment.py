@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.diagnosis.engine import diagnose
-from tb_lossdiag.quantities import CALL_ALIGNED, CALL_TARGET_AHEAD
+from tb_lossdiag.quantities import (
+    BATCH_REPEATED,
+    CALL_ALIGNED,
+    CALL_PADDED,
+    CALL_TARGET_AHEAD,
+    EQUAL_SAMPLES,
+)
+from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
 from tb_lossdiag.run import Run
 
@@ -145,3 +153,113 @@ def test_a_transformers_model_shifts_by_itself(tmp_path: Path, labels: int) -> N
             model(input_ids=tokens, labels=target).loss.backward()
             optimizer.step()
     assert set(read(tmp_path)[CALL_TARGET_AHEAD].values[:, 0].tolist()) == {1 + labels}
+
+
+def ends(data: Tensor, shortest: int = 6) -> Tensor:
+    """Sequences of many lengths, padded with 0."""
+    lengths = torch.randint(shortest, TIME + 1, (len(data), 1))
+    return data.where(torch.arange(data.shape[1]) < lengths, 0)
+
+
+def padding_scored(model: nn.Module, data: Tensor) -> Tensor:
+    """The loss knows of no padding."""
+    return next_token(model, ends(data))
+
+
+def padding_scored_at_the_beginning(model: nn.Module, data: Tensor) -> Tensor:
+    """The same of sequences that are padded on the left."""
+    return next_token(model, ends(data).flip(1))
+
+
+def padding_left_out(model: nn.Module, data: Tensor) -> Tensor:
+    """As it should be."""
+    padded = ends(data)
+    return cross_entropy(
+        model(padded[:, :-2]).flatten(0, 1), padded[:, 1:-1].flatten(), ignore_index=0
+    )
+
+
+def tags_of_padding(model: nn.Module, data: Tensor) -> Tensor:
+    """Tags, of padding as well."""
+    return tagged(model, ends(data))
+
+
+def one_tag_at_the_end(model: nn.Module, data: Tensor) -> Tensor:
+    """What is not named at the end of each sentence has one tag, but the words are words."""
+    return loss_of(model(data), (data % 7).where(torch.arange(TIME) < TIME // 2, 0))
+
+
+@pytest.mark.parametrize(
+    ("loss", "share"),
+    [
+        (padding_scored, 0.4),
+        (padding_scored_at_the_beginning, 0.4),
+        (tags_of_padding, 0.4),
+        (padding_left_out, 0.0),
+        (next_token, 0.0),
+        (one_tag_at_the_end, 0.0),
+    ],
+)
+def test_padding_that_is_scored(tmp_path: Path, loss: Losses, share: float) -> None:
+    run = recorded(tmp_path, loss)
+    assert float(np.median(run[CALL_PADDED].values)) == pytest.approx(share, abs=0.15)
+    assert bool(diagnose(run, [LossOnPadding()]).causes) is (share > 0)
+
+
+class Seen(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(20, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.layer(x)
+        return answer
+
+
+def of_batches(folder: Path, batches: Iterable[Tensor]) -> Run:
+    """A regression on these inputs."""
+    model = Seen()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    with SummaryWriter(folder) as writer:
+        writer.watch(model, optimizer)
+        for x in batches:
+            loss = mse_loss(model(x), x.sum(1, keepdim=True) + torch.randn(len(x), 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            writer.add_diagnostics(loss=loss)
+    return read(folder)
+
+
+first = torch.randn(8, 20, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("batches", "equal", "repeated"),
+    [
+        ((torch.randn(8, 20) for _ in range(12)), 0.0, 0.0),
+        ((first for _ in range(12)), 0.0, 1.0),
+        ((first.roll(step, 0) for step in range(12)), 0.0, 0.0),
+        ((torch.randn(1, 20).expand(8, 20) for _ in range(12)), 1.0, 0.0),
+        ((first[torch.tensor([0, 0, 1, 1, 2, 3, 4, 5])] + step for step in range(12)), 2 / 7, 0.0),
+        ((torch.zeros(8, 20) for _ in range(12)), 1.0, 1.0),
+    ],
+)
+def test_samples_and_batches_that_are_the_same(
+    tmp_path: Path, batches: Iterable[Tensor], equal: float, repeated: float
+) -> None:
+    run = of_batches(tmp_path, batches)
+    assert run[EQUAL_SAMPLES].values[:, 0] == pytest.approx(equal)
+    assert run[BATCH_REPEATED].values[1:, 0] == pytest.approx(repeated, abs=0)
+
+
+def test_few_numbers_are_no_samples(tmp_path: Path) -> None:
+    """Two of three binary features are often the same."""
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(model, optimizer)
+        for _ in range(4):
+            model(torch.randint(2, (8, 3)).float()).sum().backward()
+            optimizer.step()
+    assert EQUAL_SAMPLES not in read(tmp_path)

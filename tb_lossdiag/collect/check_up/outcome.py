@@ -6,6 +6,7 @@ import math
 import time
 
 from tb_lossdiag.collect.check_up.model.forward import Pass
+from tb_lossdiag.collect.check_up.model.repeats import Repeats
 from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
@@ -24,6 +25,7 @@ class Outcome:
         self._subject = subject
         self._layers: dict[str, Facts] = {}
         self._places: dict[str, int] = {}
+        self._repeats = Repeats()
 
     def samples(self, seen: CheckUpState, *, functions: bool) -> list[Measurement]:
         """All that a check-up saw; `functions`: whether it saw calls of torch functions."""
@@ -42,6 +44,7 @@ class Outcome:
         may_have_skipped = unseen or seen.gradients.unscalings > 1
         return {
             **facts,
+            **self._repeats.facts(None if done is None else done.samples),
             **seen.gradients.facts(seen.at_step, seen=functions),
             **({} if seen.snapshot is None else seen.snapshot.facts()),
             SCHEDULER_EARLY: math.nan if may_have_skipped else seen.scheduler_early,

@@ -6,6 +6,7 @@ from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
+from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
@@ -30,5 +31,6 @@ RULES: tuple[Rule, ...] = (
     UnscaledData(),
     OutputRangeMismatch(),
     TargetsMisaligned(),
+    LossOnPadding(),
     WeightsLessEven(),
 )

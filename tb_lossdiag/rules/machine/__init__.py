@@ -1,4 +1,4 @@
-"""LD8: mixed precision, data-parallel ranks, waiting for data."""
+"""LD8: mixed precision, data-parallel ranks, waiting for data, data that repeats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tb_lossdiag.rules.machine.gradient_underflow import GradientUnderflow
 from tb_lossdiag.rules.machine.input_starved import InputStarved
 from tb_lossdiag.rules.machine.loss_scale_collapse import LossScaleCollapse
 from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
+from tb_lossdiag.rules.machine.repeated_data import RepeatedData
 
 RULES: tuple[Rule, ...] = (
     AmpStepSkips(),
@@ -15,4 +16,5 @@ RULES: tuple[Rule, ...] = (
     RankDivergence(),
     InputStarved(),
     GradientUnderflow(),
+    RepeatedData(),
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from clinic.case import case
-from clinic.data import Samples, digit_rows, flat_digits
+from clinic.data import Batches, Samples, digit_rows, flat_digits
 from clinic.healthy_parts import characters
 from clinic.loops import fit
+from clinic.nets import mlp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, dropout, mse_loss
 from torch.optim import Adam
@@ -14,6 +15,7 @@ from torch.optim import Adam
 from tb_lossdiag import SummaryWriter
 
 _SYMBOLS, _LENGTH, _WIDTH = 32, 32, 32
+_PADDING = 31
 
 
 class _Rows(nn.Module):
@@ -177,3 +179,48 @@ def elements_of_a_set_know_each_other(writer: SummaryWriter) -> None:
     sets = Samples(x, (x - x.mean(1, keepdim=True)).square().sum(2))
     pairs = zip(sets.x, sets.y, strict=True)
     fit(writer, model, Adam(model.parameters(), lr=2e-3), pairs, mse_loss)
+
+
+def _padded(steps: int) -> Batches:
+    """Pieces of text of many lengths, whose ends are filled up with one symbol."""
+    for tokens, targets in characters(steps):
+        lengths = torch.randint(4, _LENGTH, (len(tokens), 1))
+        there = torch.arange(_LENGTH) < lengths
+        yield tokens.where(there, _PADDING), targets.where(there, _PADDING)
+
+
+@case("LD516", family="RNN")
+def padding_is_scored(writer: SummaryWriter) -> None:
+    model = _Reader()
+    fit(writer, model, Adam(model.parameters(), lr=3e-3), _padded(300), _of_places)
+
+
+@case(family="RNN")
+def padding_is_left_out(writer: SummaryWriter) -> None:
+    model = _Reader()
+
+    def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_PADDING)
+
+    fit(writer, model, Adam(model.parameters(), lr=3e-3), _padded(300), loss_of)
+
+
+class _Reader(nn.Module):
+    """A recurrent language model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(_SYMBOLS, _WIDTH)
+        self.rnn, self.head = nn.GRU(_WIDTH, 48, batch_first=True), nn.Linear(48, _SYMBOLS)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        answer: Tensor = self.head(self.rnn(self.table(tokens))[0])
+        return answer
+
+
+@case("LD809", family="MLP", also=("LD705", "LD104"))
+def reader_gives_blank_pictures(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 32, 10)
+    blank = ((torch.zeros_like(x), y) for x, y in training.batches(300))
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), blank)

@@ -13,6 +13,7 @@ In reading order:
 - `facts`: what the call of a loss function tells, by value
 - `class_facts`: what a class loss tells: rows of scores against class indices or class probabilities
 - `arrivals`: how often the same line's loss is backpropagated within one step, and how much of it
+- `padding`: how much of what is scored is padding
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences
 - `concentration`: how much of a loss its worst elements make

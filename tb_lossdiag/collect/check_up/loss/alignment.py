@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.loss.padding import padded
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.quantities import CALL_ALIGNED, CALL_TARGET_AHEAD
+from tb_lossdiag.quantities import CALL_ALIGNED, CALL_PADDED, CALL_TARGET_AHEAD
 
 _AHEAD = (0, 1, 2)
 """Places that a target may lie ahead of the input it belongs to."""
@@ -32,8 +33,13 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor]) -> Facts:
     if target.numel() not in {batch * length, batch * (length - 1)}:
         return {}
     rows = target.detach().reshape(batch, -1)
-    ahead, compared = _ahead(rows, tokens, rows != call.options.get("ignore_index", -100))
-    return {CALL_ALIGNED: float(compared), CALL_TARGET_AHEAD: float(ahead)}
+    counted = rows != call.options.get("ignore_index", -100)
+    ahead, compared = _ahead(rows, tokens, counted)
+    return {
+        CALL_ALIGNED: float(compared),
+        CALL_TARGET_AHEAD: float(ahead),
+        CALL_PADDED: padded(rows, tokens, counted),
+    }
 
 
 def _tokens(given: Sequence[Tensor]) -> Tensor | None:

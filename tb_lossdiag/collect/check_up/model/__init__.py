@@ -8,6 +8,7 @@ In reading order:
 - `kinds`: what modules and activation functions do
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
+- `repeats`: whether samples of a batch are the same, and whether the batch is the one before
 - `running`: how far the running statistics of batch normalisation lie from the batches
 - `arguments`: what a model was given, and the same with other tensors
 """

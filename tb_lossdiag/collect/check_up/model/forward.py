@@ -14,6 +14,7 @@ from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
 from tb_lossdiag.collect.check_up.model.inputs import input_facts, sequences, tensors_in
+from tb_lossdiag.collect.check_up.model.repeats import fingerprints
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
@@ -49,6 +50,7 @@ class Pass:
         closed: whether the model itself has returned.
         sequences: of whole numbers among its arguments, or looked up in its tables.
         arguments: what the model was given, if they are asked for.
+        samples: a number for each sample of the batch, made of all that belongs to it.
     """
 
     began: float
@@ -62,6 +64,7 @@ class Pass:
     closed: bool = False
     sequences: list[Tensor] = field(default_factory=list)
     arguments: Arguments | None = None
+    samples: Tensor | None = None
 
     def look_up(self, args: Any) -> None:
         """A table is asked for these: keyword arguments of the model are seen nowhere else before it returns."""
@@ -153,6 +156,7 @@ class Forwards:
         now.given = now.given or input_facts(call.kwargs)
         now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
         now.closed = call.module is self._root
+        now.samples = fingerprints((*tensors_in(call.args), *tensors_in(call.kwargs)))
         if now.closed and self.keeps:
             shapes = tuple(t.shape for t in tensors_in(call.output) if is_real(t) and t.dim())
             now.arguments = Arguments(call.args, call.kwargs, shapes, casts())

@@ -1,0 +1,137 @@
+"""LD809 repeated-data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.run import Run
+
+_BLANK = Text(
+    "All samples of a batch were the same in each of {checks} check-ups, though their targets differ: the model's input{model} says nothing of them."
+)
+_EQUAL = Text(
+    "{share} of the samples in a batch{model} were copies of others in it (median of {checks} check-ups)."
+)
+_AGAIN = Text(
+    "Each of {checks} check-ups{model} saw the very same batch: this run trains on one batch alone."
+)
+_BLANK_ADVICE = Text("""Look at what reaches the model:
+
+```python
+print(x.shape, float(x.float().std(0).mean()))  # 0: every sample is the same
+```
+
+A reader that fails quietly, a `Dataset` that ignores its index, features overwritten in preprocessing, tokens that are all unknown.""")
+_EQUAL_ADVICE = Text("""Sampling with replacement does that; a `Dataset` that ignores its index, or workers that all read the same part of a stream, does so by
+mistake:
+
+```python
+loader = torch.utils.data.DataLoader(dataset, batch_size=8, shuffle=True)  # each sample once an epoch
+print(len({tuple(row.flatten().tolist()) for row, _ in dataset}), len(dataset))  # different samples, samples
+```""")
+_AGAIN_ADVICE = Text("""Right for a training set of one batch, and for a test whether the model can learn one by heart. A loop that means to see all its data must not begin
+anew at each step:
+
+```python
+for x, y in loader:  # not x, y = next(iter(loader)) in each step
+    model(x)
+```""")
+
+
+@dataclass(frozen=True)
+class RepeatedData:
+    """The model sees the same data over and over, or samples without content.
+
+    Why it matters: what repeats is learned by heart and counts more than the rest; a batch of equal samples teaches only the average of
+    their targets.
+
+    How it decides: in at least `min_checks` check-ups, all samples of a batch are equal in all arguments of the model while its targets
+    vary (a warning); or a share of `min_equal` of them are copies (an information); or each batch is, sample by sample, that of the
+    check-up before (an information). Samples of fewer than 16 numbers are not compared. Unit: share of samples.
+
+    What to try first: print a batch.
+
+    Guards against: few features with few values; a training set of one batch, and sampling with replacement (informations); targets that
+    are all the same, too.
+
+    References: TrainCheck (Jiang et al. 2025), workload stackoverflow-67180955; PyTorch, data loading, "Randomness in multi-process data
+    loading".
+    """
+
+    code: ClassVar[str] = "LD809"
+    name: ClassVar[str] = "repeated-data"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The same data again")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.EQUAL_SAMPLES,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.BATCH_REPEATED,
+        q.CALL_TARGET_STD,
+        q.CALL_MAJORITY,
+    )
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD705", "LD107", "LD108")
+
+    #: check-ups; the first two are consecutive steps
+    min_checks: int = 5
+    #: share of samples that are copies
+    min_equal: float = 0.25
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model, about the worst that is true of it."""
+        enough = False
+        for name, steps, shares in columns(run, q.EQUAL_SAMPLES):
+            if len(shares) < self.min_checks:
+                continue
+            enough = True
+            again = _again(run, name, steps)
+            if shares.min() >= 1 and _varied(run):
+                yield self._finding(
+                    Severity.WARNING, (_BLANK, _BLANK_ADVICE), name, (steps, shares)
+                )
+            elif len(again) + 1 >= self.min_checks and again.min() >= 1:
+                seen = steps, np.ones(len(steps))
+                yield self._finding(Severity.INFO, (_AGAIN, _AGAIN_ADVICE), name, seen)
+            elif np.median(shares) >= self.min_equal:
+                yield self._finding(Severity.INFO, (_EQUAL, _EQUAL_ADVICE), name, (steps, shares))
+        if not enough:
+            raise too_few(self.min_checks, Text("check-ups of batches with samples to compare"))
+
+    def _finding(
+        self, severity: Severity, texts: tuple[Text, Text], name: str, seen: tuple[Steps, Doubles]
+    ) -> Finding:
+        (steps, shares), (message, advice) = seen, texts
+        share = float(np.median(shares))
+        said = message.format(
+            checks=short_number(len(steps)),
+            model=f" `{name}`" if name else "",
+            share=f"{share:.0%}",
+        )
+        again = message is _AGAIN
+        quantity, bound = (q.BATCH_REPEATED, 1.0) if again else (q.EQUAL_SAMPLES, self.min_equal)
+        ends = int(steps[0]), int(steps[-1])
+        evidence = Evidence(quantity.name, name, *ends, share, bound)
+        numbers = {"share": share, "checks": len(steps)}
+        return Finding(self.code, severity, name, (evidence,), said, advice, numbers)
+
+
+def _again(run: Run, name: str, steps: Steps) -> Doubles:
+    """float64[N]: whether the batch was that of the check-up before, where there was one."""
+    if q.BATCH_REPEATED not in run:
+        return np.zeros(len(steps))
+    values = run[q.BATCH_REPEATED].at(steps, (name,))[:, 0].astype(np.float64)
+    return values[np.isfinite(values)]
+
+
+def _varied(run: Run) -> bool:
+    """Whether targets differ within a batch, as far as a loss call says."""
+    spread = [float(np.median(values)) for _, _, values in columns(run, q.CALL_TARGET_STD)]
+    shares = [float(np.median(values)) for _, _, values in columns(run, q.CALL_MAJORITY)]
+    return any(value > 0 for value in spread) and all(share < 1 for share in shares)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.healthy import healthy_run
+from tb_lossdiag.diagnosis.engine import Verdict, judge
+from tb_lossdiag.quantities import CALL_PADDED
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
+from tb_lossdiag.run import Run
+
+RULE = LossOnPadding()
+
+
+def padding(shares: list[float]) -> Run:
+    """A sequence model of whose scored targets so many were padding, check-up by check-up."""
+    run, steps = healthy_run(1), 2 ** np.arange(len(shares))
+    made = table(CALL_PADDED, steps, np.array(shares)[:, None], ("cross_entropy",))
+    return replace(run, tables={**run.tables, CALL_PADDED.name: made})
+
+
+SICK = padding([0.7, 0.75, 0.73, 0.73])
+
+
+def test_says_how_much() -> None:
+    assert "73% of the targets that `cross_entropy` scores" in the_finding(RULE, SICK).message.en
+
+
+@pytest.mark.parametrize(
+    ("shares", "fires"),
+    [([0.0] * 9, False), ([0.199] * 3, False), ([0.201] * 3, True), ([0.0, 0.9, 0.1], False)],
+)
+def test_the_bounds(shares: list[float], fires: bool) -> None:
+    assert bool(findings(RULE, padding(shares))) is fires
+
+
+def test_two_check_ups_are_too_few() -> None:
+    assert judge(padding([0.9, 0.9]), RULE)[0].verdict is Verdict.NOT_EVALUATED

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.healthy import healthy_run
+from tb_lossdiag.diagnosis.engine import Verdict, judge
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import BATCH_REPEATED, CALL_TARGET_STD, EQUAL_SAMPLES
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.machine.repeated_data import RepeatedData
+from tb_lossdiag.run import Run
+
+RULE = RepeatedData()
+
+
+def repeating(equal: float, again: float = 0.0, checks: int = 5, spread: float = 1.0) -> Run:
+    """So many samples of each batch were copies, and each batch was the one before or not."""
+    run, steps = healthy_run(1), 2 ** np.arange(checks)
+    known = {n: t for n, t in run.tables.items() if t.quantity.frame != "call"}
+    repeated = np.full(checks, again)
+    repeated[0] = np.nan
+    tables = (
+        table(EQUAL_SAMPLES, steps, np.full(checks, equal)),
+        table(BATCH_REPEATED, steps, repeated),
+        table(CALL_TARGET_STD, steps, np.full(checks, spread), ("mse_loss",)),
+    )
+    return replace(run, tables={**known, **{t.quantity.name: t for t in tables}})
+
+
+SICK = repeating(1.0)
+
+
+def test_samples_without_content_are_a_warning() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.WARNING
+    assert "though their targets differ" in finding.message.en
+
+
+def test_one_batch_again_and_again_is_an_information() -> None:
+    finding = the_finding(RULE, repeating(0.0, again=1.0))
+    assert finding.severity is Severity.INFO
+    assert "the very same batch" in finding.message.en
+
+
+def test_copies_are_an_information() -> None:
+    finding = the_finding(RULE, repeating(0.4))
+    assert finding.severity is Severity.INFO
+    assert "40% of the samples" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (repeating(0.0), False),
+        (repeating(0.249), False),
+        (repeating(0.251), True),
+        (repeating(0.0, again=0.0), False),
+    ],
+)
+def test_the_bounds(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+def test_targets_that_are_all_the_same_make_it_no_warning() -> None:
+    assert the_finding(RULE, repeating(1.0, spread=0.0)).severity is Severity.INFO
+
+
+def test_four_check_ups_are_too_few() -> None:
+    assert judge(repeating(1.0, checks=4), RULE)[0].verdict is Verdict.NOT_EVALUATED
