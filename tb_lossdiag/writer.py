@@ -47,6 +47,12 @@ class SummaryWriter(OpenWriter):
         flush_secs: as torch's.
         filename_suffix: as torch's.
         scalars: also write loss, terms, global gradient norm and clip coefficient as ordinary scalars.
+
+    Example:
+        >>> import tempfile, tb_lossdiag
+        >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+        ...     writer.add_scalar("ordinary", 1.0, global_step=0)
+        ...     writer.add_diagnostics(loss=0.5, global_step=0)
     """
 
     def add_diagnostics(
@@ -86,6 +92,14 @@ class SummaryWriter(OpenWriter):
             TypeError: an argument has the wrong type; the message names it.
             ValueError: an argument has an impossible value, the model has no gradient, or another one's parameters are called
                 the same; the message names it.
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     loss = model(torch.ones(4, 2)).square().mean()
+            ...     loss.backward()
+            ...     writer.add_diagnostics(model, loss=loss, global_step=0)
         """
         ours, guarded = self._diagnostics, self._diagnostics.guarded
         if guarded.seen("recording", real) is False:  # losses without values
@@ -152,6 +166,19 @@ class SummaryWriter(OpenWriter):
         Raises:
             TypeError: an argument has the wrong type; the message names it.
             ValueError: an argument has an impossible value, or the name is taken; the message names it.
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            >>> writer = tb_lossdiag.SummaryWriter(tempfile.mkdtemp())
+            >>> with writer, writer.watch(model, optimizer):
+            ...     for _ in range(3):
+            ...         optimizer.zero_grad()
+            ...         loss = model(torch.ones(4, 2)).square().mean()
+            ...         loss.backward()
+            ...         _ = optimizer.step()
+            ...         writer.add_diagnostics(loss=loss)
         """
         interval = check_watch(every, decompose, budget_mb)
         self._reopen()
@@ -199,6 +226,16 @@ class SummaryWriter(OpenWriter):
 
         Returns:
             The total norm before clipping.
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> model(torch.ones(4, 2)).sum().backward()
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     norm = writer.clip_grad_norm_(model.parameters(), max_norm=1.0)
+            ...     writer.add_diagnostics(model)
+            >>> round(float(norm), 3)
+            6.928
         """
         return self._diagnostics.clipper.norm(
             parameters, max_norm, norm_type, error_if_nonfinite, foreach
@@ -216,6 +253,16 @@ class SummaryWriter(OpenWriter):
             parameters: as torch's.
             clip_value: as torch's.
             foreach: as torch's.
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> model(torch.ones(4, 2)).sum().backward()
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     writer.clip_grad_value_(model.parameters(), clip_value=0.5)
+            ...     writer.add_diagnostics(model)
+            >>> model.weight.grad.tolist()
+            [[0.5, 0.5]]
         """
         self._diagnostics.clipper.value(parameters, clip_value, foreach)
 
@@ -225,9 +272,13 @@ class SummaryWriter(OpenWriter):
         The next `add_diagnostics` of the training names their step. Put it around forward and backward pass.
 
         Example:
-            with writer.check_up():
-                criterion(model(x), y).backward()
-            writer.add_diagnostics(model, global_step=step)
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> x, y = torch.ones(4, 2), torch.zeros(4, 1)
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     with writer.check_up():
+            ...         torch.nn.functional.mse_loss(model(x), y).backward()
+            ...     writer.add_diagnostics(model, global_step=0)
         """
         return self._diagnostics.by_hand.check_up()
 
@@ -245,6 +296,17 @@ class SummaryWriter(OpenWriter):
             target: what it is compared with.
             value: the loss.
             kind: the function of `torch.nn.functional` it is like, such as "mse_loss".
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> x, y = torch.ones(4, 2), torch.zeros(4, 1)
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     with writer.check_up():
+            ...         loss = (model(x) - y).square().mean()
+            ...         writer.record_loss_inputs(model(x), y, loss, kind="mse_loss")
+            ...         loss.backward()
+            ...     writer.add_diagnostics(model, loss=loss)
         """
         ours = self._diagnostics
         look = ours.by_hand.loss_inputs
@@ -265,6 +327,15 @@ class SummaryWriter(OpenWriter):
         Raises:
             TypeError: an argument has the wrong type; the message names it.
             ValueError: there is nothing to take gradients at.
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> fit, size = model(torch.ones(4, 2)).square().mean(), model.weight.square().sum()
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     writer.decompose({"fit": fit, "size": (size, 0.1)}, at=model.weight)
+            ...     (fit + 0.1 * size).backward()
+            ...     writer.add_diagnostics(model)
         """
         ours = self._diagnostics
         ours.by_hand.decompose(ours.guarded.door("decomposition", ours.watches.alive), terms, at)

@@ -30,6 +30,21 @@ class LiveFinding:
         finding: as in the diagnosis; for "cleared" as it was last found.
         step: of the newest record by then.
         state: "appeared", also when it becomes more severe, or "cleared".
+
+    Example:
+        >>> import math, tempfile, tb_lossdiag, torch
+        >>> model, said = torch.nn.Linear(2, 1), []
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> writer = tb_lossdiag.SummaryWriter(tempfile.mkdtemp())
+        >>> with writer, writer.watch(model, optimizer, on_finding=said.append):
+        ...     for step in range(8):
+        ...         optimizer.zero_grad()
+        ...         loss = model(torch.ones(4, 2)).square().mean() * (math.nan if step == 6 else 1)
+        ...         loss.backward()
+        ...         writer.add_diagnostics(loss=loss)
+        ...         _ = optimizer.step()
+        >>> said[0].finding.code, said[0].state
+        ('LD101', 'appeared')
     """
 
     finding: Finding
@@ -48,6 +63,23 @@ class TrainingStopped(RuntimeError):  # noqa: N818  (it says what happened to th
     Args:
         message: what was found, where, and what to try first.
         reported: the finding, if there is one.
+
+    Example:
+        >>> import math, tempfile, tb_lossdiag, torch
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> writer = tb_lossdiag.SummaryWriter(tempfile.mkdtemp())
+        >>> with writer, writer.watch(model, optimizer, stop_on="error"):
+        ...     try:
+        ...         for step in range(100):
+        ...             optimizer.zero_grad()
+        ...             loss = model(torch.ones(4, 2)).square().mean() * (math.nan if step == 6 else 1)
+        ...             loss.backward()
+        ...             writer.add_diagnostics(loss=loss)
+        ...             _ = optimizer.step()
+        ...     except tb_lossdiag.TrainingStopped as stopped:
+        ...         print(stopped.reported.finding.code, step < 99)
+        LD101 True
     """
 
     def __init__(self, message: str, reported: LiveFinding | None = None) -> None:
