@@ -46,6 +46,9 @@ CLIP_WHILE_SCALED = _seen("clip_while_scaled", "0 or 1")
 """1 if such a change came before `unscale_`, 0 if after or without a scaler."""
 UNCHANGED_SHARE = _seen("unchanged_share", "1")
 """Of the model's trainable parameters with a non-zero gradient, the share of elements' tensors that the step left identical."""
+UNREGISTERED = _seen("unregistered", "tensors")
+"""Parameters of modules called inside of the model's forward pass that neither the model nor its optimizer holds: those that have a gradient
+and are what they were when a check-up first saw them. Absent where there never were any."""
 EVAL_MODULES = _seen("eval_modules", "modules")
 """Dropout and normalisation modules with parameters or statistics that were in eval() during the forward pass."""
 MODE_MODULES = _seen("mode_modules", "modules")

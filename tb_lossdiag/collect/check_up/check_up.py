@@ -19,6 +19,7 @@ from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.outcome import Outcome
 from tb_lossdiag.collect.check_up.rounding import Rounding
 from tb_lossdiag.collect.check_up.scheduler_order import FirstStep
+from tb_lossdiag.collect.check_up.strangers import Strangers
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -69,6 +70,7 @@ class CheckUp:
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
         self._copies = Copies(subject)
+        self._strangers = Strangers(subject)
         self._compared: list[Measurement] = []
         self._rounding = Rounding(subject)
         self._process = os.getpid()
@@ -105,6 +107,7 @@ class CheckUp:
             return True
         self.limits = ""
         self._copies.begin()
+        self._strangers.begin()
         HOOKS.add(self)
         board = switchboard()
         if board.add(self):
@@ -125,6 +128,8 @@ class CheckUp:
         if self._now is None:
             return
         self._compared = self._copies.samples()
+        if untrained := self._strangers.facts():
+            self._compared.append(to_sample({self._subject.name: untrained}))
         self._rounding.before_step()
         early = self._first_step.scheduler_early()
         self._now.before_step(closure=closure, scheduler_early=early)
@@ -143,7 +148,7 @@ class CheckUp:
         if self._now is None:
             return []
         self._now.after_step()
-        self._facts = self._now.calls.facts()
+        self._facts = {**self._now.calls.facts(), **self._strangers.words()}
         if self._now.forwards.keeps:
             done = self._now.forwards.confirmed
             given = None if done is None else done.arguments
@@ -195,6 +200,8 @@ class CheckUp:
         """A module is called."""
         if self._now is not None:
             self._copies.called(call.module)
+            if self._now.forwards.inside:
+                self._strangers.called(call.module)
             self._now.forwards.entered(call)
 
     def left(self, call: ModuleCall) -> None:

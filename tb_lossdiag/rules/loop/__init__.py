@@ -15,6 +15,7 @@ from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOp
 from tb_lossdiag.rules.loop.running_statistics_off import RunningStatisticsOff
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
+from tb_lossdiag.rules.loop.unregistered_parameters import UnregisteredParameters
 from tb_lossdiag.rules.loop.update_lost_in_rounding import UpdateLostInRounding
 from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
 from tb_lossdiag.rules.loop.update_too_small import UpdateTooSmall
@@ -37,4 +38,5 @@ RULES: tuple[Rule, ...] = (
     GradientUsedTwice(),
     RunningStatisticsOff(),
     CopyOutOfStep(),
+    UnregisteredParameters(),
 )

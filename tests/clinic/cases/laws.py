@@ -177,3 +177,26 @@ def weights_in_reversed_order(writer: SummaryWriter) -> None:
     weight = (counts.sum() / (3 * counts)).sort(descending=True).values
     loss_of = partial(cross_entropy, weight=weight)
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300), loss_of)
+
+
+class _Listed(nn.Module):
+    """Layers in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 64), nn.Linear(64, 10)
+        self.blocks = [nn.Linear(64, 64) for _ in range(3)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.first(x))
+        for block in self.blocks:
+            x = torch.relu(block(x))
+        made: Tensor = self.last(x)
+        return made
+
+
+@case("LD624", family="MLP")
+def layers_in_a_plain_list(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = _Listed()
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))

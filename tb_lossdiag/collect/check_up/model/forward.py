@@ -107,6 +107,11 @@ class Forwards:
         self.enough = False
         """Whether the training pass is known, so that no more need to be looked at."""
 
+    @property
+    def inside(self) -> bool:
+        """Whether the model's own forward pass is going on."""
+        return bool(self._stack) and self._stack[0][0] is self._root and not self.enough
+
     def aside(self, call: ModuleCall) -> None:
         """A call without gradients."""
         before = self._pending is None and self.confirmed is None

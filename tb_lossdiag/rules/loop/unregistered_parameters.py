@@ -1,0 +1,85 @@
+"""LD624 unregistered-parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "In the last check-up, at step {step}, {count} parameter tensors took part in the model's forward pass that neither the model nor its optimizer holds ({kinds}): gradients arrive at them, and they have not changed in {steps} steps."
+)
+_ADVICE = Text("""Modules in a plain list or dict are not the model's: `parameters()`, `to()`, `state_dict()` and `train()` pass them by. Register them:
+
+```python
+class Body(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList([torch.nn.Linear(8, 8) for _ in range(3)])  # not [...]
+        self.heads = torch.nn.ModuleDict({"a": torch.nn.Linear(8, 2)})  # not {...}
+```
+
+`add_module(name, module)` and `nn.ParameterList` do the same. Make the optimizer afterwards. If they are to stay as they are, say so:
+`module.requires_grad_(False)`.""")
+
+
+@dataclass(frozen=True)
+class UnregisteredParameters:
+    """Modules that the forward pass uses belong neither to the model nor to the optimizer.
+
+    Why it matters: they keep their random beginning for good, are missing from every checkpoint and stay behind when the model is moved to
+    another device. The rest learns around them, so the loss falls.
+
+    How it decides: at check-ups, the parameters of each module that is called inside of the model's forward pass are compared with the
+    model's and the optimizer's. Others that require a gradient, have one, and are the same as when they were first seen: at least one
+    in each of the last `min_checks` check-ups. Unit: tensors.
+
+    What to try first: `nn.ModuleList` and `nn.ModuleDict` in place of lists and dicts.
+
+    Guards against: modules of another optimizer, which change; frozen ones; modules that are called beside the model, such as a loss
+    network.
+
+    References: PyTorch, `nn.ModuleList`: modules in it are properly registered, and visible by all Module methods.
+    """
+
+    code: ClassVar[str] = "LD624"
+    name: ClassVar[str] = "unregistered-parameters"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("Parts of the model that nobody trains")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.UNREGISTERED,)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109")
+
+    #: check-ups; in one, another optimizer's parameters may not have been stepped yet
+    min_checks: int = 4
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per watched model with such parts."""
+        judged = False
+        for column, steps, counts in columns(run, q.UNREGISTERED):
+            judged |= len(steps) >= self.min_checks
+            if len(steps) >= self.min_checks and np.all(counts[-self.min_checks :] > 0):
+                yield self._finding(run, column, steps, counts)
+        if not judged:
+            raise too_few(self.min_checks, Text("check-ups that see parameters of nobody"))
+
+    def _finding(self, run: Run, column: str, steps: Steps, counts: Doubles) -> Finding:
+        ends = int(steps[0]), int(steps[-1])
+        message = _MESSAGE.format(
+            step=str(ends[1]),
+            count=short_number(float(counts[-1])),
+            kinds=run.facts.get("unregistered") or "?",
+            steps=str(ends[1] - ends[0]),
+        )
+        evidence = Evidence(q.UNREGISTERED.name, column, *ends, float(counts[-1]), 0.0)
+        numbers = {"tensors": float(counts[-1])}
+        return Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)
