@@ -14,8 +14,8 @@ from tb_lossdiag.reader import event_folders, family, scalar_limit
 
 _SHOWN = 20
 """Runs that are named to somebody who named none that is there."""
-_SPEC = re.compile(r"([^:/\\]{2,}):(?!//)(.+)")
-"""A name and a folder; one letter before a colon is a drive."""
+_SPEC = re.compile(r"([^:/\\]+):(?!//)(.+)")
+"""A name and a folder."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,13 @@ def places(named: Sequence[str], spec: str = "") -> list[Place]:
     runs, others = _told_apart(first, named[1:])
     if not others and not specified:
         return [Place(first, wanted=runs)]
-    labelled = (Place(word, os.path.normpath(word)) for word in others)
-    return [Place(first, os.path.normpath(first), runs), *labelled, *specified]
+    labelled = (Place(word, _label(word)) for word in others)
+    return [Place(first, _label(first), runs), *labelled, *specified]
+
+
+def _label(path: str) -> str:
+    """What the runs of a place are called by among others: a folder, or that of an event file."""
+    return os.path.normpath(path if "://" in path else event_folders(path)[0])
 
 
 def _told_apart(first: str, words: Iterable[str]) -> tuple[frozenset[str], list[str]]:
@@ -127,9 +132,9 @@ def _name(folder: Path, root: Path) -> str:
 
 
 def _specified(part: str) -> Place:
-    found = _SPEC.fullmatch(part.strip())
-    label, path = found.groups() if found else (os.path.normpath(part.strip()), part.strip())
-    return Place(path, label)
+    text = part.strip()
+    found = None if os.path.splitdrive(text)[0] else _SPEC.fullmatch(text)
+    return Place(found[2], found[1]) if found else Place(text, os.path.normpath(text))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ In reading order:
 - `compare`: `tb-lossdiag compare`: what changed from one run to another
 - `explain`: `tb-lossdiag explain` and `tb-lossdiag rules`
 - `demo`: `tb-lossdiag demo`: real trainings, sick and healthy, each in its own process; then their diagnosis
+- `completion`: `tb-lossdiag completion`: what a shell completes
 - `output`: where reports go: the terminal or a file
 - `__main__`: `python -m tb_lossdiag.cli`
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import check, compare, demo, explain, run
+from tb_lossdiag.cli import check, compare, completion, demo, explain, run
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
 from tb_lossdiag.report.formats import FORMATS
 
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
     _rules(commands.add_parser("rules", help="list the rules"))
     _demo(commands.add_parser("demo", help="train small sick and healthy models, and judge them"))
+    _completion(commands.add_parser("completion", help="print what makes a shell complete"), top)
     return top
 
 
@@ -117,6 +118,11 @@ def _jobs(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
     return int(text)
+
+
+def _completion(command: argparse.ArgumentParser, top: argparse.ArgumentParser) -> None:
+    command.add_argument("shell", choices=completion.SHELLS)
+    command.set_defaults(run=lambda asked: completion.run(asked.shell, top))
 
 
 def _judging(command: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tb_lossdiag.checking.check import Check, in_order
 from tb_lossdiag.checking.places import Place
 from tb_lossdiag.config import Settings
 from tb_lossdiag.report.text import show
+
+_NEEDS = ("torch", "sklearn")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,7 +45,14 @@ def _scenarios() -> tuple[Any, ...]:
     try:
         from tb_lossdiag_demo import SCENARIOS  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise RuntimeError(f"the demo is not installed: {error}") from error
+        raise RuntimeError(
+            f'the demo is not installed: {error}: pip install "tb-lossdiag[demo]"'
+        ) from error
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        raise RuntimeError(
+            f'the demo trains, which needs {" and ".join(missing)}: pip install "tb-lossdiag[demo]"'
+        )
     found: tuple[Any, ...] = SCENARIOS
     return found
 

@@ -53,7 +53,7 @@ class Progress:
         with self._lock:
             self._over = True
         self._timer.cancel()
-        self._bar.stop()
+        self._hide()
 
     def advance(self) -> None:
         """A part is done."""
@@ -66,11 +66,17 @@ class Progress:
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Away from the terminal while something is printed there."""
-        shown = self._bar.live.is_started
-        self._bar.stop()
+        shown = self._hide()
         yield
         if shown:
             self._show()
+
+    def _hide(self) -> bool:
+        """Whether it was there; one that was not would leave an empty line."""
+        shown = self._bar.live.is_started
+        if shown:
+            self._bar.stop()
+        return shown
 
     def _show(self) -> None:
         with self._lock:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from tb_lossdiag.config.extensions import all_rules
 from tb_lossdiag.config.pattern import Pattern
 from tb_lossdiag.config.threshold import Threshold
 from tb_lossdiag.diagnosis.rule import Rule
+
+_FEW = 3
+"""Rules that are proposed to somebody who named none."""
+_CLOSE_CODE = 0.75
+"""How alike codes must be: of five characters one may differ."""
 
 
 def chosen(
@@ -63,4 +69,23 @@ def require(name: str, origin: str, meant: Iterable[Rule]) -> None:
 
 
 def _no_rule(name: str) -> str:
-    return f"no rule {name!r}; known: {', '.join(rule.code for rule in all_rules())}"
+    near = _near(name)
+    hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(_codes())}"
+    return f"no rule {name!r}; {hint}"
+
+
+def _near(name: str) -> list[str]:
+    """What somebody may have meant who wrote a code or a name otherwise."""
+    text = name.strip().replace("_", "-").replace(" ", "-")
+    names = [rule.name for rule in all_rules()]
+    if text.lower() in names:
+        return [text.lower()]
+    begun = [code for code in _codes() if len(text) > 1 and code.startswith(text.upper())]
+    likely = (
+        get_close_matches(text.upper(), _codes(), _FEW, _CLOSE_CODE) if text[-1:].isdigit() else []
+    )
+    return begun or likely or get_close_matches(text.lower(), names, _FEW)
+
+
+def _codes() -> list[str]:
+    return [rule.code for rule in all_rules()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from tb_lossdiag.diagnosis.foreign import said
@@ -56,10 +57,9 @@ class Threshold:
         """
         fields = {field.name: field for field in dataclasses.fields(rule)}  # type: ignore[arg-type]
         if self.name not in fields:
-            known = ", ".join(fields)
-            raise ValueError(
-                f"{self.origin}: {rule.code} has no threshold {self.name!r}; it has: {known}"
-            )
+            near = get_close_matches(self.name, fields, 1)
+            hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(fields)}"
+            raise ValueError(f"{self.origin}: {rule.code} has no threshold {self.name!r}; {hint}")
         self._require_number(rule)
         if isinstance(getattr(rule, self.name), int) and not isinstance(self.value, int):
             raise ValueError(  # noqa: TRY004
