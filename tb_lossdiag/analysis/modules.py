@@ -51,11 +51,11 @@ class Layout:
 
     def models(self) -> list[Layout]:
         """One layout per watched model: a column begins with the model's name and a slash if it has one."""
-        names = dict.fromkeys(_model(name) for name in self.kinds)
+        names = dict.fromkeys(model_of(name) for name in self.kinds)
         return [self._of(model) for model in names]
 
     def _of(self, model: str) -> Layout:
-        kinds = {name: kind for name, kind in self.kinds.items() if _model(name) == model}
+        kinds = {name: kind for name, kind in self.kinds.items() if model_of(name) == model}
         feeders = {name: feeder for name, feeder in self.feeders.items() if name in kinds}
         return Layout(kinds, feeders, self.last & kinds.keys())
 
@@ -65,7 +65,8 @@ class Layout:
         return {name for name in fed if name is not None}
 
 
-def _model(column: str) -> str:
+def model_of(column: str) -> str:
+    """The watched model that a column belongs to: "" where there is one only."""
     return column.partition("/")[0] if "/" in column else ""
 
 
@@ -81,15 +82,15 @@ def _feeders(table: Table) -> dict[str, str]:
     """The feeder of each module, a place among the columns of its watched model."""
     models: dict[str, list[str]] = {}
     for name in table.columns:
-        models.setdefault(_model(name), []).append(name)
+        models.setdefault(model_of(name), []).append(name)
     places = _newest(table)
-    if any(len(models[_model(n)]) <= p < len(table.columns) for n, p in places.items()):
+    if any(len(models[model_of(n)]) <= p < len(table.columns) for n, p in places.items()):
         # One model: the slash is in the names of modules.
         models = {model: list(table.columns) for model in models}
     return {
         name: own[int(place)]
         for name, place in places.items()
-        if 0 <= place < len(own := models[_model(name)]) and place.is_integer()
+        if 0 <= place < len(own := models[model_of(name)]) and place.is_integer()
     }
 
 

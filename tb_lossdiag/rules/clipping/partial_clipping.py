@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.clips import BY_VALUE
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.levels import median
+from tb_lossdiag.analysis.modules import model_of
 from tb_lossdiag.analysis.parameters import compact, global_norm, listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -44,7 +45,7 @@ class PartialClipping:
     What to try first: pass all parameters of the optimizer to one clip.
 
     Guards against: several clip calls in a loop, which may share the parameters among them (not evaluated); left-out parameters whose
-    gradients are too small to matter; clips by value.
+    gradients are too small to matter; clips by value; a watched model of which nothing is clipped, as of two players one may be.
 
     References: PyTorch, `torch.nn.utils.clip_grad_norm_`: the norm is over all given parameters together.
     """
@@ -80,8 +81,9 @@ class PartialClipping:
             raise too_few(self.min_records, Text("records of gradients"))
         clipped, held = _ever(run, q.PARAMETER_CLIPPED), _ever(run, q.PARAMETER_HELD)
         trained = [n for n, ok in zip(gradient.columns, has, strict=True) if ok and held.get(n)]
-        left = [name for name in trained if clipped.get(name) is False]
-        if left and any(clipped.values()):
+        models = {model_of(name) for name, ever in clipped.items() if ever}
+        left = [n for n in trained if clipped.get(n) is False and model_of(n) in models]
+        if left:
             yield from self._judge(run, left, trained, names[0])
 
     def _judge(

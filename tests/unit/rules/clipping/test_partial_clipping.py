@@ -58,6 +58,18 @@ def test_clear_when_included_later_or_not_held() -> None:
     assert not findings(RULE, changed(run, PARAMETER_HELD, (~OUT)[None]))
 
 
+def test_a_model_that_is_not_clipped_at_all_is_another_matter() -> None:
+    """Of two players one may be clipped alone."""
+    names = tuple(
+        f"critic/{n}" if out else f"actor/{n}" for n, out in zip(COLUMNS, OUT, strict=True)
+    )
+    run = partial()
+    renamed = {
+        n: replace(t, columns=names) if t.columns == COLUMNS else t for n, t in run.tables.items()
+    }
+    assert not findings(RULE, replace(run, tables=renamed))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings(RULE, healthy_run(seed))
