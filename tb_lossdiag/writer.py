@@ -34,6 +34,7 @@ from tb_lossdiag.lifecycle import OpenWriter
 
 if TYPE_CHECKING:
     from tb_lossdiag.live import Live, LiveFinding
+    from tb_lossdiag.preflight import Preflight
 
 
 class SummaryWriter(OpenWriter):
@@ -206,6 +207,54 @@ class SummaryWriter(OpenWriter):
         return Live.asked(
             (on_finding, stop_on), self.log_dir, self._diagnostics.guarded.openly, self._recorder
         )
+
+    def preflight(
+        self,
+        model: nn.Module,
+        batch: Any,
+        loss_fn: Callable[..., Any] | None = None,
+        optimizer: Any = None,
+        *,
+        seconds: float = 60.0,
+        show: bool = True,
+    ) -> Preflight:
+        """Try one batch before a long training: what is wrong from the first step on shows within a minute.
+
+        Copies of model and optimizer are trained on the batch alone, with the optimizer's own rate, a tenth of it and ten times as much;
+        what check-ups and probes see of that is judged by the usual rules. Nothing of yours is changed: weights, buffers, gradients,
+        optimizer state, random states and modes stay as they are.
+
+        Args:
+            model: what is to be trained.
+            batch: `(inputs, target)`; or a mapping of keyword arguments, for a model that returns its loss.
+            loss_fn: called with the model's output and the target; with the output alone where there is no target; None where the
+                model returns its loss.
+            optimizer: as the training will use it; without one, Adam is tried.
+            seconds: that it may take, about.
+            show: print the table.
+
+        Returns:
+            The table's rows, the findings, and `ok`.
+
+        Raises:
+            ValueError: there can be no copies; the message says why.
+        """
+        from tb_lossdiag.preflight import preflight  # noqa: PLC0415  (only who asks for it pays for the rules)
+
+        found = preflight(
+            check_model(model, "train"),
+            batch,
+            loss_fn,
+            optimizer,
+            seconds,
+            lambda folder: SummaryWriter(folder, scalars=False),
+        )
+        ours = self._diagnostics
+        ours.guarded.door("writing", self._reopen)
+        ours.guarded.door("writing", ours.take, found.records())
+        if show:
+            print(found.text())  # noqa: T201
+        return found
 
     def clip_grad_norm_(
         self,

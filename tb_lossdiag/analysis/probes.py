@@ -63,18 +63,19 @@ def answers(run: Run, changed: Quantity, moved: Quantity | None = None) -> Itera
         found = True
         yield Answer(name, int(steps[-1]), float(values[-1]), float(others[-1]))
     if not found:
-        raise _missing(run)
+        raise NotEnough(why_not(run))
 
 
-def _missing(run: Run) -> NotEnough:
+def why_not(run: Run) -> Text:
+    """Why no copy was asked. May read `PROBE_SKIPPED`."""
     known = {reason.name.lower(): reason for reason in Unprobed}
     for name, _, values in columns(run, q.PROBE_SKIPPED):
         if len(values):
             said = run.facts.get(f"not probed {name}".rstrip(), "")
             detail = f" ({said})" if said and said not in known else ""
-            return NotEnough(_NOT.format(why=_WHY[Unprobed(int(values[-1]))], detail=detail))
+            return _NOT.format(why=_WHY[Unprobed(int(values[-1]))], detail=detail)
     told = [known[words] for fact, words in run.facts.items() if _asked(fact) and words in known]
-    return NotEnough(_NOT.format(why=_WHY[told[0]], detail="") if told else _UNASKED)
+    return _NOT.format(why=_WHY[told[0]], detail="") if told else _UNASKED
 
 
 def _asked(fact: str) -> bool:

@@ -29,6 +29,7 @@ from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.collect.watch.watches import Watches
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.recorder import Recorder
+from tb_lossdiag.records import Record
 
 
 class Diagnostics:
@@ -89,6 +90,10 @@ class Diagnostics:
         watch = self.watches.begin(subject, options, self._coming)
         self.clipper.scaler = scaler or self.clipper.scaler
         return watch
+
+    def take(self, records: list[Record]) -> None:
+        """Records of the coming step that are at hand."""
+        self.recorder.at(self._coming, time.time(), records)
 
     @property
     def _coming(self) -> int:

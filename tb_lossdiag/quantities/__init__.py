@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
     losses,
     modules,
     order,
+    preflight,
     probes,
 )
 from tb_lossdiag.quantities.calls import *
@@ -29,6 +30,7 @@ from tb_lossdiag.quantities.loss_functions import *
 from tb_lossdiag.quantities.losses import *
 from tb_lossdiag.quantities.modules import *
 from tb_lossdiag.quantities.order import *
+from tb_lossdiag.quantities.preflight import *
 from tb_lossdiag.quantities.probes import *
 from tb_lossdiag.quantities.quantity import Axis as Axis
 from tb_lossdiag.quantities.quantity import Combine as Combine
@@ -36,7 +38,7 @@ from tb_lossdiag.quantities.quantity import Quantity as Quantity
 
 _RECORDED = tuple(
     value
-    for module in (gradients, losses, clips, loop, order, calls, modules, probes, copies)
+    for module in (gradients, losses, clips, loop, order, calls, modules, probes, copies, preflight)
     for value in vars(module).values()
     if isinstance(value, Quantity)
 )

@@ -22,6 +22,6 @@ In reading order:
 - `memory`: how much memory is free
 """
 
-from tb_lossdiag.collect.probes.prober import Prober
+from tb_lossdiag.collect.probes.prober import Outcome, Prober
 
-__all__ = ["Prober"]
+__all__ = ["Outcome", "Prober"]

@@ -76,7 +76,7 @@ class SampleLeak:
     model learns from what belongs to other samples, and the loss shows nothing of it.
 
     How it decides: a copy of the model in eval() is asked twice with the batch of a check-up, once with every second sample replaced by its
-    neighbour, and the outputs of the kept ones change by more than `max_change` of the outputs' standard deviation, though the
+    neighbour, and the outputs of the kept ones change by more than `max_change` of the outputs' standard deviation (`max_known_change` where it was seen how samples meet), though the
     random numbers were the same. The replaced ones must have changed by `min_moved`. Where two axes may hold the samples, both must
     mix. Unit: 1.
 
@@ -103,6 +103,8 @@ class SampleLeak:
 
     #: of the outputs' standard deviation, 1; healthy models have 0, rounding in float32 1e-6, in bfloat16 4e-3; mixing ones 0.04 to 1.9
     max_change: float = 0.01
+    #: the same where it is known how samples meet, 1
+    max_known_change: float = 0.002
     #: the same of the replaced samples, 1; a model that answers all alike tells nothing
     min_moved: float = 0.02
 
@@ -111,7 +113,8 @@ class SampleLeak:
         for answer in answers(run, q.PROBE_SAMPLE_CHANGE, q.PROBE_SAMPLE_MOVED):
             at = np.array([answer.step], np.int64)
             how = Mixing(int(at_steps(run, q.PROBE_MIXING, at, answer.name, 0.0)[0]))
-            mixes = answer.value >= self.max_change and answer.moved >= self.min_moved
+            bound = self.max_change if how is Mixing.UNKNOWN else self.max_known_change
+            mixes = answer.value >= bound and answer.moved >= self.min_moved
             if mixes and how is not Mixing.MEANT:
                 yield self._finding(run, answer, how)
 

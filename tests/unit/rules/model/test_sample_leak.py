@@ -44,6 +44,8 @@ def test_each_way_has_its_advice(how: Mixing) -> None:
     ("run", "fires"),
     [
         (leaking(Mixing.MEANT), False),
+        (leaking(Mixing.SOFTMAX, change=0.0021), True),
+        (leaking(Mixing.SOFTMAX, change=0.0019), False),
         (leaking(Mixing.UNKNOWN, change=0.0101), True),
         (leaking(Mixing.UNKNOWN, change=0.0099), False),
         (leaking(Mixing.UNKNOWN, moved=0.021), True),
