@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +16,7 @@ _MOST = 500
 _SMALL = 2**20
 """Elements of a tensor that is kept."""
 _LIBRARIES = ("torch.", "numpy.", "builtins.")
+_CONTAINERS = (list, OrderedDict, dict, set, deque)
 
 
 @contextlib.contextmanager
@@ -116,7 +117,7 @@ def _cell(cell: types.CellType, before: Any) -> Callable[[], None]:
 
 def _content(value: Any) -> Callable[[], None]:
     """Puts the content back into what holds it, if it is no longer the same."""
-    if isinstance(value, (list, dict, set, deque)):
+    if isinstance(value, _CONTAINERS):
         return _container(value)
     if isinstance(value, np.ndarray) and value.size <= _SMALL and value.flags.writeable:
         kept = value.copy()
@@ -127,21 +128,29 @@ def _content(value: Any) -> Callable[[], None]:
 
 
 def _container(value: Any) -> Callable[[], None]:
-    before = value.copy()
+    """By the built-in type's own methods: a subclass's may make things of what it holds."""
+    base: Any = next(kind for kind in _CONTAINERS if isinstance(value, kind))
+    before = _inside(base, value)
 
     def restore() -> None:
-        if type(value) is type(before) and _same(value, before):
+        now = _inside(base, value)
+        if len(now) == len(before) and all(a is b for a, b in zip(now, before, strict=True)):
             return
-        value.clear()
-        (value.extend if isinstance(value, (list, deque)) else value.update)(before)
+        base.clear(value)
+        if not issubclass(base, dict):
+            (base.update if base is set else base.extend)(value, before)
+            return
+        for key, each in zip(before[::2], before[1::2], strict=True):
+            base.__setitem__(value, key, each)
 
     return restore
 
 
-def _same(one: Any, other: Any) -> bool:
-    pairs = (one.items(), other.items()) if isinstance(one, dict) else (one, other)
-    flat = [[x for e in each for x in (e if isinstance(one, dict) else (e,))] for each in pairs]
-    return len(one) == len(other) and all(a is b for a, b in zip(*flat, strict=True))
+def _inside(base: Any, value: Any) -> list[Any]:
+    """Its elements in order; of a dictionary keys and values by turns."""
+    if not issubclass(base, dict):
+        return list(base.__iter__(value))
+    return [x for key in base.__iter__(value) for x in (key, dict.__getitem__(value, key))]
 
 
 def _tensor(value: Tensor) -> Callable[[], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import UserDict
+from collections import OrderedDict, UserDict
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -124,6 +124,23 @@ class Queue(Base):
         return hidden + self.bank.mean()
 
 
+class Registry(OrderedDict[str, Any]):
+    """Makes what it is asked for, as Transformers' table of activations."""
+
+    def __getitem__(self, key: str) -> Any:
+        kind, named = super().__getitem__(key)
+        return kind(**named)
+
+
+registry = Registry(tanh=(nn.Tanh, {}), leaky=(nn.LeakyReLU, {"negative_slope": 0.2}))
+
+
+class Looks(Base):
+    def between(self, hidden: Tensor) -> Tensor:
+        answer: Tensor = registry["leaky"](hidden)
+        return answer
+
+
 class Uncopyable(Base):
     def __deepcopy__(self, memo: Any) -> Any:
         raise RuntimeError("there is one of me")
@@ -185,7 +202,7 @@ class Given(Base):
         return {"logits": answer, "hidden": (answer * 2, None), "flag": flag}
 
 
-KINDS = (Base, Drops, Draws, Counts, Checkpointed, Remembers, Queue)
+KINDS = (Base, Drops, Draws, Counts, Checkpointed, Remembers, Queue, Looks)
 """Those that are probed."""
 HELD = (Uncopyable, Locks, Writes, Lambda, Raises)
 """Those that are not."""
@@ -244,6 +261,12 @@ def test_a_training_notices_nothing(kind: type[nn.Module], tmp_path: Path) -> No
             torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
         else:
             assert one == other
+
+
+def test_a_table_with_a_mind_of_its_own_keeps_its_content(tmp_path: Path) -> None:
+    before = list(dict.items(registry))
+    train(Looks, tmp_path, probes=True)
+    assert list(dict.items(registry)) == before
 
 
 @pytest.mark.parametrize("kind", [*KINDS, Given])
