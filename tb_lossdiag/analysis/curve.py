@@ -98,13 +98,18 @@ def curve_of(run: Run, quantity: Quantity) -> Curve:
     return run.cached(curve, run[quantity])
 
 
+def needs_progress(run: Run) -> None:
+    """Raise `NotEnough` where an agent learns, whose loss says nothing of how far it is; reads what `is_reinforcement` reads."""
+    if is_reinforcement(run):
+        raise NotEnough(Text("a loss that measures progress: an agent's grows with its rewards"))
+
+
 def needs_one_model(run: Run) -> None:
     """Raise `NotEnough` where several models are watched, or an agent learns: one player's loss rises and stays by design.
 
-    Reads `STEPS`, `LOSS_TERM` and `EXTRA`, which the rule that asks must declare.
+    Reads `STEPS` and what `needs_progress` reads, which the rule that asks must declare.
     """
-    if is_reinforcement(run):
-        raise NotEnough(Text("a loss that measures progress: an agent's grows with its rewards"))
+    needs_progress(run)
     if q.STEPS in run and len(run[q.STEPS].columns) > 1:
         raise NotEnough(
             Text("a run of one model: the losses of several may hold each other up, as in a GAN")

@@ -25,11 +25,21 @@ _WANDERS = 3.0
 
 
 def is_reinforcement(run: Run) -> bool:
-    """Whether its terms or its own values are named as an agent's. Reads `LOSS_TERM` and `EXTRA` if they are there."""
+    """Whether its terms or its own values are named as an agent's, or the values it is to predict move as returns do.
+
+    Reads `LOSS_TERM`, `EXTRA`, `CALL_TARGET_MEAN` and `CALL_TARGET_STD` if they are there.
+    """
     terms, own = (_names(run, quantity) for quantity in (q.LOSS_TERM, q.EXTRA))
     both = all(any(pattern.search(name) for name in terms) for pattern in _PAIRS)
     rewarded = any(_REWARD.search(name) for name in own)
-    return both or rewarded or any(_AGENT.search(name) for name in terms)
+    named = both or rewarded or any(_AGENT.search(name) for name in terms)
+    return named or any(targets_wander(run, call) for call in _value_calls(run))
+
+
+def _value_calls(run: Run) -> list[str]:
+    """Calls that compare values; the classes of sorted data move as well."""
+    known = run[q.CALL_TARGET_MEAN].columns if q.CALL_TARGET_MEAN in run else ()
+    return [call for call in known if q.made_for(q.function(call)).symmetric]
 
 
 def _names(run: Run, quantity: q.Quantity) -> list[str]:

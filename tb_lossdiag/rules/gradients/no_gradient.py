@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import columns as known_columns
 from tb_lossdiag.analysis.columns import held
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.parameters import compact, listed
@@ -50,7 +51,7 @@ class NoGradient:
 
     What to try first: look for `detach()`, `no_grad()` or an unused output between the module and the loss.
 
-    Guards against: frozen parameters (`requires_grad=False`); branches that are used now and then; models trained in turns,
+    Guards against: frozen parameters (`requires_grad=False`); copies that no optimizer holds (target networks, teachers, averages); branches that are used now and then; models trained in turns,
     whose steps the other model doesn't take part in. All parameters are reported as one finding, whole modules by one name.
 
     References: PyTorch, Autograd mechanics; DistributedDataParallel, `find_unused_parameters`.
@@ -65,7 +66,7 @@ class NoGradient:
         q.GRADIENT_NONFINITE,
         q.PARAMETER_NORM,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE, q.PARAMETER_HELD)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602", "LD605")
 
     #: records in which others have a gradient; a branch that is used now and then shows up within that many
@@ -80,7 +81,7 @@ class NoGradient:
             least = self.min_records
             needs = Text("at least {least} records of gradients").format(least=least)
             raise NotEnough(needs)
-        trainable = (_required(run, gradient) | has) & judged
+        trainable = ((_required(run, gradient) & _wanted(run, gradient)) | has) & judged
         without = ~has.any(axis=0) & (trainable.sum(axis=0) >= self.min_records)
         if without.any():
             steps = gradient.steps[trainable[:, without].any(axis=1)]
@@ -140,6 +141,15 @@ def _some_frozen(run: Run) -> bool:
         return False
     newest = run[q.PARAMETER_TRAINABLE].values[-1]
     return bool((newest == 0).any() and (newest == 1).any())
+
+
+def _wanted(run: Run, gradient: Table) -> Bools:
+    """bool[C]: whether an optimizer held the parameter at any time; all where none is known to hold anything."""
+    flags = {each.column: each.values for each in known_columns(run, q.PARAMETER_HELD)}
+    never = {name for name, values in flags.items() if len(values) and not values.any()}
+    if len(never) == len(flags):
+        never = set()
+    return np.array([name not in never for name in gradient.columns])
 
 
 def _first_of(pattern: str, names: list[str]) -> str:

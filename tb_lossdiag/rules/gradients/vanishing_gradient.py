@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Held, held
-from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.curve import curve_of, needs_progress
 from tb_lossdiag.analysis.levels import Bools, Span, longest, median
 from tb_lossdiag.analysis.parameters import embeddings, matrices, parts, sizes
 from tb_lossdiag.analysis.progress import below_baseline
@@ -79,7 +79,7 @@ class VanishingGradient:
 
     Guards against: scaled losses (only ratios between layers count); a run that has learned by its end; biases and normalisation
     scales; embeddings, whose gradient is spread over rows that a batch does not use; a head that begins at nothing (compared with a
-    usual initialisation); dead layers, whose gradient is exactly 0.
+    usual initialisation); dead layers, whose gradient is exactly 0; agents, whose loss is never learned (not evaluated).
 
     References: Glorot and Bengio 2010 (AISTATS), section 4; He et al. 2015 (arXiv 1502.01852).
     """
@@ -96,6 +96,8 @@ class VanishingGradient:
         q.CALL_BASELINE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD705")
 
@@ -120,6 +122,7 @@ class VanishingGradient:
         if is_weight.sum() < self.min_layers or len(gradient) < self.min_records:
             raise NotEnough(self._needs())
         names = [name for name, ok in zip(gradient.columns, is_weight, strict=True) if ok]
+        needs_progress(run)
         learned = curve_of(run, q.LOSS)
         learned.needs(3)
         # A loss that only came down from a bad start to what a constant costs is not learned.

@@ -59,7 +59,14 @@ class UpdateLostInRounding:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Steps are lost in rounding")
     reads: ClassVar[tuple[Quantity, ...]] = (q.STUCK_SHARE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.LOSS_TERM, q.EXTRA, q.LEARNING_RATE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.LOSS,
+        q.LOSS_TERM,
+        q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
+        q.LEARNING_RATE,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
 
     #: share of elements, 1; with steps as large as the spacing none is left after a hundred

@@ -66,6 +66,8 @@ class WeightGrowth:
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
 

@@ -68,6 +68,8 @@ class AccuracyStandsStill:
         q.STEPS,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 

@@ -92,6 +92,8 @@ class LossOscillation:
         q.CLIP_MAX_NORM,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 

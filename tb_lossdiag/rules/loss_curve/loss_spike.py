@@ -100,6 +100,8 @@ class LossSpike:
         q.STEPS,
         q.VALIDATION_LOSS,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
 

@@ -86,6 +86,8 @@ class NotLearning:
         q.VALIDATION_LOSS,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD118",)
 

@@ -90,6 +90,8 @@ class RegulariserOverwhelms:
         q.CALL_VALUE,
         q.CALL_BASELINE,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD401", "LD402")
 

@@ -88,6 +88,8 @@ class TermCollapse:
         q.CALL_BASELINE,
         q.CALL_OUTPUTS,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD201", "LD401", "LD701")
 

@@ -82,6 +82,8 @@ class MseForClassification:
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD602")
 

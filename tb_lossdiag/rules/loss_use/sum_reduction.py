@@ -65,6 +65,8 @@ class SumReduction:
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD202", "LD205", "LD301", "LD601", "LD608", "LD701", "LD704", "LD705",

@@ -87,6 +87,8 @@ class ActivationExplosion:
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD105", "LD106", "LD202", "LD203", "LD206", "LD301", "LD304", "LD701", "LD702", "LD801", "LD802",

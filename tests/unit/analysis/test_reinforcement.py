@@ -57,3 +57,18 @@ def test_targets_that_move_away_from_where_they_were() -> None:
     assert targets_wander(
         with_call(RUN, "mse_loss", target_std=1.0, target_mean=3.1 * drift), "mse_loss"
     )
+
+
+def wandering(call: str, least: float = 3.1) -> Run:
+    run = with_call(RUN, call, target_std=1.0, target_mean=0.0)
+    drift = np.linspace(0, least, len(run.tables["call_target_mean"]))
+    return with_call(RUN, call, target_std=1.0, target_mean=drift)
+
+
+@pytest.mark.parametrize(("call", "agent"), [("mse_loss", True), ("cross_entropy", False)])
+def test_values_that_the_model_brings_about_are_known_by_their_targets(
+    call: str, agent: bool
+) -> None:
+    """Nobody names a loss whose `backward()` alone is seen; classes that come in order are no returns."""
+    assert is_reinforcement(wandering(call)) is agent
+    assert not is_reinforcement(wandering(call, 2.9))

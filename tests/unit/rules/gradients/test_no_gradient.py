@@ -10,6 +10,7 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
+    PARAMETER_HELD,
     PARAMETER_NORM,
     PARAMETER_TRAINABLE,
 )
@@ -56,6 +57,15 @@ def test_a_frozen_parameter_is_not_this() -> None:
     assert not findings(RULE, changed(run, PARAMETER_TRAINABLE, ~frozen[None, :]))
     norms = changed(run, PARAMETER_NORM, np.where(frozen, np.nan, 1.0)[None, :])
     assert not findings(RULE, without(norms, PARAMETER_TRAINABLE))
+
+
+def test_a_copy_that_no_optimizer_holds_is_not_this() -> None:
+    """A target network, a teacher, a moving average: it is meant to have none."""
+    run = with_none_gradients(RUN, BRANCH)
+    copied = np.isin(RUN[GRADIENT_NORM].columns, BRANCH)
+    assert not findings(RULE, changed(run, PARAMETER_HELD, (~copied)[None, :]))
+    assert findings(RULE, changed(run, PARAMETER_HELD, np.ones_like(copied)[None, :]))
+    assert findings(RULE, changed(run, PARAMETER_HELD, np.zeros_like(copied)[None, :]))
 
 
 def test_sparse_norms_of_parameters_are_enough() -> None:

@@ -10,6 +10,7 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_VALUE,
+    EXTRA,
     GRADIENT_NORM,
     LOSS,
     PARAMETER_NORM,
@@ -43,6 +44,13 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 def test_clear_just_below_the_decay() -> None:
     assert not findings(RULE, with_vanishing(healthy_run(0, layers=4), 360))
     assert findings(RULE, with_vanishing(healthy_run(0, layers=4), 440))
+
+
+def test_an_agents_loss_is_never_learned_so_it_is_not_asked() -> None:
+    """Its two heads stand beside each other, and the loss of one is thousands of times the other's."""
+    values = np.ones((len(SICK[LOSS]), 1))
+    run = changed(SICK, EXTRA, values, ("reward",))
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
 
 
 def test_a_record_of_little_gradient_at_the_end_does_not_break_the_stretch() -> None:
