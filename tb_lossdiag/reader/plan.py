@@ -31,6 +31,13 @@ _COURSES = {*_TOTALS, *_TOTALS.values(), ACCURACY, VALIDATION_ACCURACY}
 """What tells how far a training has come."""
 
 
+_LANGUAGE = re.compile(
+    r"(?:^|/)(?:mean_token_accuracy|num_(?:input_)?tokens(?:_seen)?|(?:lm_loss_)?(?:perplexity|ppl)|tokens(?:_per_|/)s(?:ec(?:ond)?)?"
+    r"|lm_loss(?:_validation)?)$"
+)
+"""Tags that only the training of a language model has: TRL, Transformers (include_num_input_tokens_seen), Megatron-LM, fairseq."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to read of a run.
@@ -42,6 +49,7 @@ class Plan:
         optimizer: its class name if a tag tells, else "".
         mapped: keys of the user's mapping that found their tag.
         no_descent: the tag that says that this training's loss measures no progress, else "".
+        language: the tag that says that a language model is trained, else "".
     """
 
     sources: Mapping[Quantity, Mapping[str, Source]] = field(default_factory=dict)
@@ -50,6 +58,7 @@ class Plan:
     optimizer: str = ""
     mapped: frozenset[str] = frozenset()
     no_descent: str = ""
+    language: str = ""
 
     def series(self) -> set[Source]:
         """Everything it reads."""
@@ -92,7 +101,8 @@ def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
         sources[quantity] = {**_others(sources.get(quantity, {}), quantity, own), column: source}
     terms = _TOTALS if style.summed else {}
     summed = {q: total for q, total in terms.items() if q in sources and total not in sources}
-    return Plan(sources, style.name, summed, _optimizer(tags), frozenset(own), other)
+    tokens = next((tag for tag in sorted(tags) if _LANGUAGE.search(normalised(tag))), "")
+    return Plan(sources, style.name, summed, _optimizer(tags), frozenset(own), other, tokens)
 
 
 def wanted(key: str) -> tuple[Quantity, str]:

@@ -185,6 +185,7 @@ def _facts(run: Run, plan: Plan, read: Read, moved: list[str]) -> dict[str, str]
         "scalars": ", ".join(tags),
         "logged_by": plan.style,
         "optimizer": plan.optimizer,
+        "language": plan.language,
         "thinned": ", ".join(thinned),
         "placed_by_wall_time": ", ".join(moved),
     }

@@ -191,10 +191,23 @@ def _head() -> World:
 
 
 Maker = Callable[[], World]
+
+
+def _decoded() -> World:
+    class Tokenizer:
+        @staticmethod
+        def decode(tokens: Any) -> str:
+            return " ".join(map(str, tokens))
+
+    ids = torch.zeros(2, 4, dtype=torch.long)
+    return {"tokenizer": Tokenizer, "inputs": {"input_ids": ids, "labels": ids}}
+
+
 SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD106": {"(targets - mean)": lambda: {"targets": torch.randn(SIZE, CLASSES)}},
     "LD107": {"": lambda: {"validation_loss": 1.0, "best": 2.0}},
     "LD108": {"": lambda: {"train_inputs": torch.randn(SIZE, 8), "train_targets": _labels()}},
+    "LD112": {"": _decoded},
     "LD402": {"": _autoencoder},
     "LD403": {"": _two_terms},
     "LD404": {"": _two_terms},

@@ -20,6 +20,7 @@ from tb_lossdiag.rules.loop.update_lost_in_rounding import UpdateLostInRounding
 from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
 from tb_lossdiag.rules.loop.update_too_small import UpdateTooSmall
 from tb_lossdiag.rules.loop.weight_growth import WeightGrowth
+from tb_lossdiag.rules.loop.zero_learning_rate import ZeroLearningRate
 
 RULES: tuple[Rule, ...] = (
     UpdateTooLarge(),
@@ -33,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     OptimizerHygiene(),
     EverythingFrozen(),
     UpdateLostInRounding(),
+    ZeroLearningRate(),
     OptimizerMadeAnew(),
     GradientResetBeforeStep(),
     GradientUsedTwice(),

@@ -108,7 +108,7 @@ def model_built_again_for_the_checkpoint(writer: SummaryWriter) -> None:
     fit(writer, again, optimizer, training.batches(200))
 
 
-@case("LD605", "LD607", family="MLP")
+@case("LD605", "LD607", "LD612", family="MLP")
 def warm_up_in_whole_numbers(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = mlp(64, 64, 10)

@@ -288,3 +288,19 @@ def test_keras_accuracies_are_read() -> None:
 def test_a_games_accuracy_is_none() -> None:
     found = planned(["train/loss", "d_loss", "train/accuracy"])
     assert not {ACCURACY, VALIDATION_ACCURACY} & set(found.sources)
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [
+        ("train/mean_token_accuracy", True),
+        ("train/num_input_tokens_seen", True),
+        ("eval/perplexity", True),
+        ("lm loss", True),
+        ("train/accuracy", False),
+        ("train/grad_norm", False),
+        ("broken_tokens", False),
+    ],
+)
+def test_tags_that_only_a_language_model_has_are_noted(tag: str, *, language: bool) -> None:
+    assert bool(planned([tag, "train/loss"]).language) is language

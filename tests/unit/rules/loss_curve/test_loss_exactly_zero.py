@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
+from made.changes import falling, head, with_loss
+from made.check_ups import with_tables
+from made.healthy import healthy_run
+from made.logs import log
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import CALL_VALUE, EXTRA, GLOBAL_NORM, LOSS
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.loss_curve.loss_exactly_zero import LossExactlyZero
+from tb_lossdiag.testing import outcome
+
+RULE = LossExactlyZero()
+SICK = log([2.859, 2.7, *[0.0] * 35], every=10)
+
+
+def test_says_from_where_on_and_what_was_before() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.ERROR
+    assert "last 35 records, from step 20 on; the record before it was 2.7" in finding.message.en
+    assert first_evidence(RULE, SICK).first_step == 20
+
+
+def test_zero_from_the_first_record_on() -> None:
+    assert "before" not in the_finding(RULE, log([0.0] * 20)).message.en
+
+
+@pytest.mark.parametrize(("zeros", "expected"), [(5, 1), (4, 0)])
+def test_both_sides_of_the_records(zeros: int, expected: int) -> None:
+    assert len(findings(RULE, log([*falling(20), *[0.0] * zeros]))) == expected
+
+
+def test_zeros_that_end_are_batches_without_targets() -> None:
+    assert not findings(RULE, log([1.0, *[0.0] * 10, 0.9]))
+
+
+@pytest.mark.parametrize(("last", "expected"), [(0.06, 1), (0.04, 0)])
+def test_what_came_down_to_nothing_has_learned(last: float, expected: int) -> None:
+    values = [1.0, 1.0, 1.0, 0.5, 0.2, last, *[0.0] * 10]
+    assert len(findings(RULE, log(values))) == expected
+
+
+def test_a_nan_that_was_written_as_zero_shows_in_the_norm() -> None:
+    norms = [1.0, 1.0, *[np.nan] * 35]
+    run = with_tables(SICK, [table(GLOBAL_NORM, SICK[LOSS].steps, norms)])
+    assert "NaN was written as 0" in the_finding(RULE, run).message.en
+    whole = with_tables(SICK, [table(GLOBAL_NORM, SICK[LOSS].steps, np.ones(37))])
+    assert "NaN was written" not in the_finding(RULE, whole).message.en
+
+
+def test_margins_that_are_met_and_agents() -> None:
+    margin = with_tables(SICK, [table(CALL_VALUE, [0, 10], [1.0, 0.0], ("triplet_margin_loss",))])
+    assert not findings(RULE, margin)
+    agent = with_tables(SICK, [table(EXTRA, [0], [[1.0]], ("reward",))])
+    assert outcome(RULE, agent).verdict is Verdict.NOT_EVALUATED
+
+
+def test_not_evaluated_on_few_records() -> None:
+    assert outcome(RULE, head(SICK, 4)).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+    tiny = np.geomspace(1, 1e-12, 200)
+    assert not findings_if_any(RULE, with_loss(healthy_run(seed), tiny))
