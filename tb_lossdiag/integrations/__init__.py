@@ -6,6 +6,8 @@ In reading order:
 - `torch_clips`: clips by torch's own functions
 - `recording`: a training that is recorded from outside: writer, watches, losses
 - `folders`: where a run goes when nobody says
+- `counting`: the number of a step where a framework counts batches only
+- `stand_in`: an optimizer that is none of torch's
 - `naming`: what several optimizers are called
 - `plain`: `tb_lossdiag.watch`, for a loop of one's own
 - `search`: which model an optimizer trains, and which scaler scales its loss, when nobody says
@@ -13,4 +15,9 @@ In reading order:
 - `lightning`: the callback for Lightning
 - `transformers`: the callback for Transformers' Trainer, and with it TRL's and PEFT's
 - `accelerate`: the tracker for Accelerate
+- `stable_baselines3`: the callback for the algorithms of Stable-Baselines3
+- `ignite`: the handler for Ignite's engines
+- `skorch`: the callback for skorch's nets
+- `fastai`: the callback for fastai's Learner
+- `keras`: the callback for Keras 3 on torch
 """

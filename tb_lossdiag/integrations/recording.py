@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -47,11 +49,15 @@ class _Watched:
         self.watch.remove()
 
 
+_newest: weakref.WeakValueDictionary[str, Recording] = weakref.WeakValueDictionary()
+"""By folder."""
+
+
 class Recording:
     """Records a training: `begin`, `watch` each optimizer, `end`.
 
     Each step's loss is what was backpropagated for it. With several optimizers each one's is a loss term named after it, unless they
-    all step on the same loss.
+    all step on the same loss; a step is then a round in which each has taken one at least.
 
     Args:
         writer: takes the records.
@@ -68,7 +74,9 @@ class Recording:
         self.writer, self._options, self._step = writer, dict(options or {}), step
         self._watched: list[_Watched] = []
         self._round: dict[str, list[Tensor]] = {}
+        self._first = self._rounds = 0
         self._told = self._losses_told()
+        _succeed(self)
 
     def watch(
         self,
@@ -77,10 +85,13 @@ class Recording:
         *,
         scaler: Any = None,
         scheduler: Any = None,
+        loss_scaler: Any = None,
         name: str = "",
         **options: Any,
     ) -> None:
         """Watch an optimizer, its losses, and clips by torch's own functions.
+
+        A `loss_scaler` scales the loss, but not what the optimizer steps on: somebody else unscales that.
 
         Raises:
             TypeError: an argument has the wrong type, or no hook can be registered on the optimizer.
@@ -91,8 +102,10 @@ class Recording:
             model, optimizer, scaler=scaler, scheduler=scheduler, name=name, **given
         )
         self._forget_ended(watch)
+        if not self._watched:
+            self._first, self._rounds = watch.step, 0
         held = [p for group in optimizer.param_groups for p in group["params"]]
-        losses = BackwardLoss(held, scaler or scaler_of(optimizer))
+        losses = BackwardLoss(held, loss_scaler or scaler or scaler_of(optimizer))
         watched = _Watched(name, watch, losses, TorchClips(self.writer, held))
         # After the step: a closure's losses come while it runs.
         stepped = harmless(functools.partial(self._stepped, watched))
@@ -134,18 +147,38 @@ class Recording:
 
     def _record(self, losses: Mapping[str, list[Tensor]]) -> None:
         first = next(iter(losses.values()))
+        step = self._number()
         if all(_same(first, other) for other in losses.values()):
-            self.writer.add_diagnostics(loss=_total(first), global_step=self._step())
+            self.writer.add_diagnostics(loss=total(first), global_step=step)
         else:
-            terms = {name: _total(parts) for name, parts in losses.items()}
-            self.writer.add_diagnostics(loss_terms=terms, global_step=self._step())
+            terms = {name: total(parts) for name, parts in losses.items()}
+            self.writer.add_diagnostics(loss_terms=terms, global_step=step)
+
+    def _number(self) -> int | None:
+        """Of the step; optimizers that step at rates of their own have no count in common, but rounds."""
+        step = self._step()
+        if step is None and len(self._watched) > 1:
+            self._rounds += 1
+            return self._first + self._rounds - 1
+        return step
+
+
+def _succeed(recording: Recording) -> None:
+    """A training that was interrupted, in a notebook say, has left its folder to the next one."""
+    folder = str(Path(recording.writer.log_dir).resolve())
+    before = _newest.get(folder)
+    if before is not None and before.writer is not recording.writer:
+        before.end()
+        before.writer.close()
+    _newest[folder] = recording
 
 
 def _same(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
-def _total(parts: Sequence[Tensor]) -> Tensor:
+def total(parts: Sequence[Tensor]) -> Tensor:
+    """The loss of a step that was backpropagated in parts."""
     return parts[0] if len(parts) == 1 else torch.stack(list(parts)).sum()
 
 
