@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import row_at
 from tb_lossdiag.analysis.levels import level, median
 from tb_lossdiag.analysis.terms import typical_weight, values_of
 from tb_lossdiag.records import Doubles
@@ -16,11 +18,11 @@ class Burden(NamedTuple):
     """A penalty's share of the loss, and what became of a data term meanwhile.
 
     Attributes:
-        first: median share of the penalty in its sum with the data term, over the first tenth of the records.
+        first: median share of the penalty in its sum with the data term, over the first tenth of the steps.
         last: the same over the last quarter.
         start: level of the data term over its first records.
         end: over the last quarter.
-        late_fall: what the data term lost from the third quarter of the records to the last, as a share of its start.
+        late_fall: what the data term lost from the third quarter of the steps to the last, as a share of its start.
     """
 
     first: float
@@ -38,10 +40,11 @@ def burden(run: Run, penalty: str, data: str) -> Burden | None:
     if len(big) < _LEAST or min(big.min(), small.min()) < 0 or not small[:3].max() > 0:
         return None
     share = big / np.maximum(big + small, 1e-30)
-    quarter, tenth = len(big) // 4, max(3, len(big) // 10)
-    start, end = float(median(small[:3])), float(median(small[-quarter:]))
-    middle = float(median(small[-2 * quarter : -quarter]))
-    early, late = float(median(share[:tenth])), float(median(share[-quarter:]))
+    steps = run[q.LOSS_TERM].steps[there]
+    tenth, half, last = (row_at(steps, part) for part in (0.1, 0.5, 0.75))
+    start, end = float(median(small[:3])), float(median(small[last:]))
+    middle = float(median(small[half:last]))
+    early, late = float(median(share[: max(3, tenth)])), float(median(share[last:]))
     return Burden(early, late, start, end, (middle - end) / start)
 
 

@@ -36,6 +36,10 @@ class Curve:
         """Number of records."""
         return len(self.values)
 
+    def row(self, share: float) -> int:
+        """First record beyond this share of the steps: a quick machine records the first steps one by one and later ones together."""
+        return row_at(self.steps, share)
+
     @property
     def width(self) -> int:
         """Records per level: a twentieth of the run, 3 to 50."""
@@ -84,6 +88,15 @@ class Curve:
             raise NotEnough(
                 Text("a loss that is never negative: ratios say nothing about this one")
             )
+
+
+def row_at(steps: Steps, share: float) -> int:
+    """First record beyond a share of the steps.
+
+    >>> row_at(np.array([0, 1, 2, 3, 8, 16]), 0.5)
+    5
+    """
+    return int(np.searchsorted(steps, steps[0] + share * (steps[-1] - steps[0])))
 
 
 def curve(table: Table, column: str = "") -> Curve:

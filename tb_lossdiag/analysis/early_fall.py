@@ -56,7 +56,7 @@ def fell(loss: Curve, end: Level, share: float, widest: float) -> bool:
 def _falls(loss: Curve, end: Level) -> Iterator[tuple[float, float, float]]:
     """Early levels with the fall since then and its standard error."""
     first = level_of(loss, 0, _FIRST)
-    for size in dict.fromkeys((_FIRST, len(loss) // 10, len(loss) // 4)):
+    for size in dict.fromkeys((_FIRST, loss.row(0.1), loss.row(0.25))):
         early = level_of(loss, 0, size)
         if size == _FIRST or (size > _FIRST and early.value <= first.value + 2 * first.error):
             yield early.value, early.value - end.value, math.hypot(early.error, end.error)

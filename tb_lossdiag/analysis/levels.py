@@ -56,6 +56,16 @@ def longest(mask: Bools, least: int) -> Span | None:
     return max(spans(mask, least), key=lambda span: span.size, default=None)
 
 
+def covered(span: Span, steps: Steps) -> float:
+    """Share of the steps that the records of an interval stand for: those of a quick machine stand for ever more.
+
+    >>> covered(Span(0, 3), np.array([0, 1, 2, 3, 7, 11]))
+    0.3333333333333333
+    """
+    each = np.diff(steps, prepend=steps[0] - 1)
+    return float(each[span.records].sum() / each.sum())
+
+
 def median(values: npt.NDArray[Any], axis: int = -1) -> Doubles:
     """Median along an axis, NaN left out; NaN where nothing is left."""
     size = values.shape[axis]

@@ -38,7 +38,7 @@ def needs_beginning(loss: Curve) -> None:
 def needs_full_rate(run: Run, loss: Curve) -> None:
     """Raise `NotEnough` while the rate is still warming up: learning has hardly begun. Reads `LEARNING_RATE`."""
     middle, last, full = (
-        rate(run, int(loss.steps[len(loss) // 2])),
+        rate(run, int(loss.steps[loss.row(0.5)])),
         rate(run, int(loss.steps[-1])),
         rate(run),
     )

@@ -17,10 +17,10 @@ def never_fell(loss: Curve) -> bool:
     first = float(loss.values[0])
     at_once = loss.start > _AT_ONCE * first
     start = first if at_once else max(first, loss.start)
-    return bool(np.median(loss.values[len(loss) // 2 :]) > _NEVER * start)
+    return bool(np.median(loss.values[loss.row(0.5) :]) > _NEVER * start)
 
 
 def jumps(loss: Curve, max_noise: float) -> bool:
     """Whether its noise from record to record is more than this share of its level in the second half."""
-    late = float(np.median(loss.values[len(loss) // 2 :]))
+    late = float(np.median(loss.values[loss.row(0.5) :]))
     return loss.noise > max_noise * late

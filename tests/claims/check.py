@@ -108,8 +108,10 @@ class Told:
         lasting = re.search(rf"\b(?:since|[Ff]rom) step ⟨{place.at}⟩", clause.words)
         if lasting and not first <= value.number <= last:
             yield f"step {value.said} lies outside of steps {first} to {last}"
-        if re.search(rf"\bfirst at step ⟨{place.at}⟩", clause.words) and value.number != first:
-            yield f"it was first at step {first}"
+        if re.search(rf"\bfirst at step ⟨{place.at}⟩", clause.words):
+            steps = self.run.tables[self.finding.evidence[0].quantity].steps
+            if not steps[steps < first].max(initial=-1) < value.number <= first:
+                yield f"it was first at step {first}"
 
     def _share(self, clause: Clause, place: Place) -> Iterator[str]:
         said, piece = place.value.number, self.finding.evidence[0]

@@ -34,7 +34,7 @@ _PATTERNS = (
     (Kind.COUNT, rf"\b(?:up|cut|before|recorded) {N} times\b"),
     (Kind.FACTOR, rf"{N} times"),
     (Kind.COUNT, rf"{N} of (?:the |all )?{N}"),
-    (Kind.WORKED_OUT, rf"need {N} records|is {N} steps away|about every {N}|over some {N} steps"),
+    (Kind.WORKED_OUT, rf"need {N} records|is {N} steps away|about every {N}|over some {N} steps|1/{N} = {N}"),
     (Kind.COUNT, rf"{N} {NOUN}"),
     (Kind.COUNT, rf"\b(?:Of|all|None of the|None of|every) {N}"),
     (Kind.WORKED_OUT, rf"times {N}, which|clip coefficient of {N}|acts like {N}|above 0 is {N}"),

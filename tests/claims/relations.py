@@ -60,7 +60,7 @@ PAIRS: tuple[tuple[str, Callable[[Value, Value], bool]], ...] = (
 """Words that claim something of two numbers, and whether it is so."""
 
 _OF_OTHERS = (
-    "⟨{at}⟩ times as much as in",
+    "⟨{at}⟩ times as (?:much as in|large from)",
     "⟨{at}⟩ times (?:those of|that of|its value)",
     "to ⟨{at}⟩ times as many",
 )

@@ -82,6 +82,7 @@ def _line(case: Case, result: Result, verbose: bool) -> str:
     if result.failed:
         line += f"; RULES RAISED: {', '.join(result.failed)}"
     line += "".join(f"; UNTRUE: {claim}" for claim in result.untrue)
+    line += "".join(f"; OTHERWISE: {said}" for said in result.otherwise)
     if verbose:
         line += "".join(f"\n      {c.code} [{c.subject}] {c.message}" for c in result.causes)
     return line

@@ -16,6 +16,7 @@ from clinic.case import Case
 from clinic.cases import CASES
 
 from claims.check import untrue
+from metamorphic.verdicts import differences
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.config import Threshold, chosen
 from tb_lossdiag.diagnosis.engine import Verdict, diagnose
@@ -49,6 +50,7 @@ class Result:
         untrue: what findings say and the records do not.
         told: codes of all warnings and errors, folded ones as well.
         ended: what ended the training before its time; "" where nothing did.
+        otherwise: what is said of the same training in other records, where that is something else; not asked abroad.
     """
 
     case: str
@@ -60,6 +62,7 @@ class Result:
     untrue: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     ended: str = ""
+    otherwise: tuple[str, ...] = ()
 
     @property
     def first(self) -> str:
@@ -128,6 +131,6 @@ def _diagnosed(case: Case, seed: int, folder: str, seconds: float, ended: str) -
     folded = tuple(dict.fromkeys(f.code for f in findings if f.code not in leading))
     told = tuple(dict.fromkeys(f.code for f in findings if f.severity >= Severity.WARNING))
     failed = tuple(o.code for o in found.outcomes if o.verdict is Verdict.FAILED)
-    return Result(
-        case.name, seed, causes, folded, failed, seconds, tuple(untrue(run, found)), told, ended
-    )
+    claims = tuple(untrue(run, found))
+    otherwise = () if case.name in abroad.ABROAD else tuple(differences(run, rules))
+    return Result(case.name, seed, causes, folded, failed, seconds, claims, told, ended, otherwise)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis import non_finite
 from tb_lossdiag.analysis.columns import columns, loss_broke_at
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -59,6 +60,7 @@ class ClipPoison:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LOSS_NONFINITE,
         q.GRADIENT_NONFINITE,
+        q.NONFINITE_STEPS,
         q.PARAMETER_NORM,
         q.AMP_SKIPPED,
     )
@@ -75,10 +77,12 @@ class ClipPoison:
             rows = np.flatnonzero(counts > 0)
             if counts.sum() < self.min_clips or self._skipped(run, float(counts.sum())):
                 continue
-            first, last = int(steps[rows[0]]), int(steps[rows[-1]])
-            broken = _broken_gradients(run, first)
+            ends = int(steps[rows[0]]), int(steps[rows[-1]])
+            broken = _broken_gradients(run, ends[0])
+            first = _exact(run, ends[0])
             if loss_broke_at(run) > first or (broken and broken[0] < broken[1]):
-                yield self._finding(run, column, (first, last), float(counts.sum()), broken)
+                seen = float(counts.sum()), first, broken
+                yield self._finding(run, column, ends, seen)
 
     def _skipped(self, run: Run, clips: float) -> bool:
         """Whether a GradScaler skipped about as many steps."""
@@ -90,19 +94,27 @@ class ClipPoison:
         run: Run,
         column: str,
         ends: tuple[int, int],
-        clips: float,
-        broken: tuple[int, int] | None,
+        seen: tuple[float, int, tuple[int, int] | None],
     ) -> Finding:
+        clips, first, broken = seen
         damaged = _damaged(run, ends[0])
         after = _BROKEN if damaged else _SURVIVED
         spread = Text("")
         if broken and 0 < broken[0] < broken[1]:
             spread = _SPREAD.format(broken=str(broken[0]), all=str(broken[1]))
-        words = {"count": short_number(clips), "first": str(ends[0])}
+        words = {"count": short_number(clips), "first": str(first)}
         message = _MESSAGE.format(spread=spread, after=after, **words)
         evidence = Evidence(q.CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
         severity = self.severity if damaged else Severity.INFO
         return Finding(self.code, severity, column, (evidence,), message, _ADVICE, {"clips": clips})
+
+
+def _exact(run: Run, record: int) -> int:
+    """The step within this record at which a gradient was broken first; the record's own where nobody knows."""
+    found = non_finite.first_gradient(run) if q.GRADIENT_NONFINITE in run else None
+    earlier = run[q.CLIP_NONFINITE].steps
+    before = int(earlier[earlier < record].max(initial=-1))
+    return found.step if found is not None and before < found.step < record else record
 
 
 def _broken_gradients(run: Run, step: int) -> tuple[int, int] | None:

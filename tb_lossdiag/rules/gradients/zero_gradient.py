@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Before, in_force
 from tb_lossdiag.analysis.curve import curve_of
-from tb_lossdiag.analysis.levels import Bools, Span, spans
+from tb_lossdiag.analysis.levels import Bools, Span, covered, spans
 from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
@@ -109,7 +109,7 @@ class ZeroGradient:
         # A record in which nothing has a gradient to speak of says nothing about a single layer.
         dark: Bools = np.logical_and.reduce(zero | ~known, axis=1)
         dark &= np.logical_or.reduce(known, axis=1)
-        whole = self._stretch(dark)
+        whole = self._stretch(dark, table.steps)
         if whole is not None:
             if not self._done(run, *whole.ends(table.steps)):
                 yield self._finding(run, whole, list(table.columns), _ALL)
@@ -119,12 +119,12 @@ class ZeroGradient:
             return
         yield from self._layers(run, zero, dark)
 
-    def _stretch(self, mask: Bools) -> Span | None:
+    def _stretch(self, mask: Bools, steps: Steps) -> Span | None:
         """The last stretch that is long enough, to the end or for most of the run."""
         found = spans(mask, self.min_records)
-        long = self.min_stretch * len(mask)
-        able = [s for s in found if s.last == len(mask) - 1 or s.size >= long]
-        return able[-1] if able else None
+        to_the_end = (s for s in found if s.last == len(mask) - 1)
+        able = [s for s in found if covered(s, steps) >= self.min_stretch]
+        return next(to_the_end, able[-1] if able else None)
 
     def _done(self, run: Run, first: int, last: int) -> bool:
         """Whether the loss has nothing left to win; also if it isn't known."""
@@ -153,7 +153,7 @@ class ZeroGradient:
         lit = np.flatnonzero(~dark)
         dead = {}
         for index in np.flatnonzero(zero.any(axis=0)).tolist():
-            span = self._stretch(zero[lit, index])
+            span = self._stretch(zero[lit, index], run[q.GRADIENT_NORM].steps[lit])
             if span is not None:
                 dead[index] = Span(int(lit[span.first]), int(lit[span.last]))
         if any(is_weight[index] for index in dead):

@@ -106,13 +106,13 @@ class AccuracyStandsStill:
 
     def _standing(self, accuracy: Curve) -> tuple[float, float]:
         """Level of the second half, and the standard error of its distance from the first quarter."""
-        quarter = max(len(accuracy) // 4, 2)
-        late = accuracy.values[len(accuracy) // 2 :]
+        quarter = max(accuracy.row(0.25), 2)
+        late = accuracy.values[accuracy.row(0.5) :]
         error = accuracy.noise * math.sqrt(1 / quarter + 1 / len(late))
         return float(np.mean(late)), error
 
     def _stands(self, accuracy: Curve, level: float, error: float) -> bool:
-        early = float(np.mean(accuracy.values[: max(len(accuracy) // 4, 2)]))
+        early = float(np.mean(accuracy.values[: max(accuracy.row(0.25), 2)]))
         quiet = level - early <= 2 * error and rising(accuracy.values) < self.max_trend
         return quiet and level <= self.max_level and error <= self.max_error
 

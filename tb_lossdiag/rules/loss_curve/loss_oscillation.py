@@ -122,7 +122,7 @@ class LossOscillation:
         loss = curve_of(run, q.LOSS)
         loss.needs_positive()
         loss.needs(self.min_records)
-        half = len(loss) // 2
+        half = loss.row(0.5)
         late = Curve(loss.steps[half:], loss.values[half:])
         level = float(np.median(late.values))
         if not np.isfinite(late.values).all() or level <= self.learned * loss.start:
@@ -132,7 +132,7 @@ class LossOscillation:
         yield from self._judge(run, loss, late, level)
 
     def _falls(self, late: Curve) -> bool:
-        middle = len(late) // 2
+        middle = late.row(0.5)
         before, after = np.median(late.values[:middle]), np.median(late.values[middle:])
         return bool(after < (1 - self.max_fall) * before)
 
@@ -157,7 +157,7 @@ class LossOscillation:
             what = _What(_SWINGS, words, correlation, self.max_correlation, 2 * spread)
             yield from self._finding(run, late, what, level)
             return
-        early = noise(loss.values[: len(loss) // 4])
+        early = noise(loss.values[: loss.row(0.25)])
         times = late.noise / early if early else 0.0
         if times >= self.min_growth and late.noise >= self.min_jump * level:
             words |= {"times": short_number(times), "spread": short_number(late.noise)}

@@ -58,7 +58,7 @@ class NotLearning:
     quarter agree within `max_drift` or three standard errors. Of fewer than `min_records` records it must be certain that less
     than `max_noise` was won, and each must stand for many steps. A flat loss also counts, from whatever start, if in the check-ups of the
     second half its only loss call costs as much, within `guess_tolerance`, as guessing between all classes or as the best constant
-    answer to that batch (with fewer than `min_checks`, the recorded loss counts if it was that call's value in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
+    answer to that batch (with fewer than `min_checks`, the recorded loss counts if it was that call's value, in any unit, in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
     times that. Unit: that of the loss.
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
@@ -116,8 +116,8 @@ class NotLearning:
         needs_records(run, loss, self.min_records, self.min_sparse)
         needs_beginning(loss)
         needs_full_rate(run, loss)
-        size = len(loss) // 4
-        second, end = level_of(loss, size, 2 * size), level_of(loss, len(loss) - size, len(loss))
+        quarter, half, last = (loss.row(part) for part in (0.25, 0.5, 0.75))
+        second, end = level_of(loss, quarter, half), level_of(loss, last, len(loss))
         flat = abs(second.value - end.value) <= max(self.max_drift * loss.start, 3 * end.error)
         if not flat or not np.isfinite(end.value):
             return
@@ -142,12 +142,12 @@ class NotLearning:
         return _LN_2.format(end=short_number(end)) if guessing else _NO_GUESS
 
     def _blind(self, call: Baseline, loss: Curve, end: Level) -> Text:
-        late = call.steps >= loss.steps[len(loss) // 2]
+        late = call.steps >= loss.steps[loss.row(0.5)]
         value, error = float(np.median(call.value[late])) if late.any() else np.nan, 0.0
         if late.sum() < self.min_checks:
-            if not self._is_the_loss(call, loss):
-                return _NO_GUESS
-            (value, error), late = end, np.ones(len(late), bool)
+            unit = self._in_its_unit(call, loss)
+            value, error = end.value / unit, end.error / unit
+            late = np.ones(len(late), bool)
         for text, blind in (
             (_CLASSES if call.classes else _CONSTANT, call.uniform),
             (_CONSTANT, float(np.median(call.blind[late]))),
@@ -157,11 +157,12 @@ class NotLearning:
                 return text.format(call=call.column, classes=str(call.classes), **words)
         return _NO_GUESS
 
-    def _is_the_loss(self, call: Baseline, loss: Curve) -> bool:
-        """Whether the recorded loss is this call's value."""
+    def _in_its_unit(self, call: Baseline, loss: Curve) -> float:
+        """The recorded loss over this call's value, if it is that value in some unit; else NaN."""
         _, ours, theirs = np.intersect1d(call.steps, loss.steps, return_indices=True)
-        near = np.isclose(call.value[ours], loss.values[theirs], rtol=_SAME)
-        return len(ours) >= self.min_checks and bool(near.all())
+        units = loss.values[theirs] / call.value[ours]
+        unit = float(np.median(units)) if len(units) >= self.min_checks else np.nan
+        return unit if bool(np.isclose(units, unit, rtol=_SAME).all()) and unit > 0 else np.nan
 
     def _finding(self, run: Run, loss: Curve, end: float, guess: Text) -> Finding:
         start, lr = loss.start, rate(run)

@@ -108,7 +108,8 @@ class SlowConvergence:
     def _still_falls(self, loss: Curve) -> bool:
         levels = _quarters(loss)
         falls = -np.diff(levels)
-        error = 1.25 * loss.noise / math.sqrt(len(loss) // 4)  # standard error of a median
+        fewest = min(map(len, _parts(loss)))
+        error = 1.25 * loss.noise / math.sqrt(fewest)  # standard error of a median
         total = 1 - levels[-1] / loss.start
         steady = falls[-1] >= self.min_pace * falls[0] and bool(np.all(falls > 2 * error))
         return steady and self.min_fall <= total <= self.learned
@@ -136,7 +137,11 @@ class SlowConvergence:
 
 def _quarters(loss: Curve) -> Doubles:
     """float64[4]: medians of the run's quarters."""
-    return np.array([float(np.median(part)) for part in np.array_split(loss.values, 4)])
+    return np.array([float(np.median(part)) for part in _parts(loss)])
+
+
+def _parts(loss: Curve) -> list[Doubles]:
+    return np.split(loss.values, [loss.row(share) for share in (0.25, 0.5, 0.75)])
 
 
 def _advice(run: Run, ratio: float) -> Text:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import row_at
 from tb_lossdiag.analysis.levels import Bools, Span, level, median, spans
 from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, REGRESSION, calls
 from tb_lossdiag.analysis.progress import below_baseline
@@ -199,7 +200,8 @@ class TermCollapse:
 def _largest_other(run: Run, term: str) -> str | None:
     """The term beside this one that contributes most over the second half, penalties left out; None without one."""
     names = [n for n in run[q.LOSS_TERM].columns if n != term and not is_penalty(n, np.zeros(0))]
-    late = {n: np.abs(values_of(run, n))[len(run[q.LOSS_TERM]) // 2 :] for n in names}
+    half = row_at(run[q.LOSS_TERM].steps, 0.5)
+    late = {n: np.abs(values_of(run, n))[half:] for n in names}
     sizes = {n: abs(typical_weight(run, n)) * float(median(v)) for n, v in late.items()}
     known = [n for n, size in sizes.items() if np.isfinite(size)]
     return max(known, key=lambda n: sizes[n], default=None)

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.levels import Bools, Span, level, longest, median, noise
+from tb_lossdiag.analysis.levels import Bools, Span, covered, level, longest, median, noise, spans
 from tb_lossdiag.analysis.terms import is_penalty
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -127,10 +127,10 @@ class TermDominance:
     def _by_value(
         self, value: Table, weight: Table, share: Doubles, several: Bools
     ) -> Iterator[Finding]:
-        least = max(self.min_records, int(self.min_stretch * len(value)))
         for index in range(len(value.columns)):
-            span = longest((share[:, index] > self.min_share) & several, least)
-            if span is not None:
+            found = spans((share[:, index] > self.min_share) & several, self.min_records)
+            span = max(found, key=lambda s: covered(s, value.steps), default=None)
+            if span is not None and covered(span, value.steps) >= self.min_stretch:
                 typical = float(median(share[span.records, index]))
                 what = _Big(index, typical, span.size, _MESSAGE)
                 yield from self._findings(value, weight, span, what)

@@ -12,6 +12,7 @@ from tb_lossdiag.quantities import (
     CLIP_NONFINITE,
     GRADIENT_NONFINITE,
     LOSS_NONFINITE,
+    NONFINITE_STEPS,
     PARAMETER_NORM,
 )
 from tb_lossdiag.rules.clipping.clip_poison import ClipPoison
@@ -28,7 +29,8 @@ def poisoned(at: int = 100, loss_from: int = 101) -> Run:
     run = changed(run, CLIP_NONFINITE, at <= ROWS)
     broken = np.zeros(run[GRADIENT_NONFINITE].values.shape)
     broken[at, 0], broken[at + 1 :] = 1, 7
-    return changed(changed(run, GRADIENT_NONFINITE, broken), LOSS_NONFINITE, loss_from <= ROWS)
+    run = changed(changed(run, GRADIENT_NONFINITE, broken), NONFINITE_STEPS, at <= ROWS)
+    return changed(run, LOSS_NONFINITE, loss_from <= ROWS)
 
 
 SICK = poisoned()

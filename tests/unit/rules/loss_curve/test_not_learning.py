@@ -118,10 +118,15 @@ def test_the_recorded_loss_tells_where_late_check_ups_are_few() -> None:
     run = called(np.log(10), 2.2, 10)
     values = run[LOSS].at(run[CALL_VALUE].steps, [""])
     early = np.arange(len(values)) < 4
-    for factor, expected in ((1.0, 1), (1.1, 0)):  # the same call, another one
-        seen = np.where(early[:, None], factor * values, np.nan)
+    another = values * np.linspace(1.0, 1.1, len(values))[:, None]
+    for call, expected in ((values, 1), (1e-3 * values, 0), (another, 0)):
+        seen = np.where(early[:, None], call, np.nan)
         few = changed(run, CALL_VALUE, seen, ("cross_entropy",))
         assert len(findings(RULE, few)) == expected
+    # A weight of the whole loss changes its unit, not what it is.
+    seen = np.where(early[:, None], values, np.nan)
+    few = changed(run, CALL_VALUE, seen, ("cross_entropy",))
+    assert findings(RULE, changed(few, LOSS, 1000 * run[LOSS].values))
 
 
 def test_the_balance_of_a_game_is_not_judged() -> None:
