@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tb_lossdiag.checking.found import JudgedRun, ReportedFinding
     from tb_lossdiag.checking.report import Report, diagnose
     from tb_lossdiag.integrations.plain import watch
-    from tb_lossdiag.live import LiveFinding, TrainingStopped
+    from tb_lossdiag.live import LiveFinding, TrainingStopped, Webhook
     from tb_lossdiag.writer import SummaryWriter
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "ReportedFinding",
     "SummaryWriter",
     "TrainingStopped",
+    "Webhook",
     "__version__",
     "compare",
     "diagnose",
@@ -34,6 +35,7 @@ _HOME = {
     "SummaryWriter": "writer",
     "LiveFinding": "live",
     "TrainingStopped": "live",
+    "Webhook": "live",
     "watch": "integrations.plain",
     "Comparison": "checking.comparison",
     "compare": "checking.comparison",

@@ -135,7 +135,7 @@ class SummaryWriter(OpenWriter):
         probes: bool = True,
         decompose: int = 0,
         budget_mb: float = 32,
-        on_finding: Callable[[LiveFinding], object] | str | None = None,
+        on_finding: Callable[[LiveFinding], object] | str | Any = None,
         stop_on: str | None = None,
     ) -> Watch:
         """Record every step of an optimizer from now on, through its public hooks; the training stays the same, bit for bit.
@@ -157,7 +157,8 @@ class SummaryWriter(OpenWriter):
             decompose: steps between two decompositions of the loss by `decompose`, 0 for each call.
             budget_mb: megabytes that the records of this run may take, about; 1 or more.
             on_finding: judge the run while it is recorded, and call this with a `LiveFinding` once when a finding appears and once
-                when it clears; "print" prints one line each to standard error. Judging takes about 1% of the time; what is not
+                when it clears. Instead of a function: "print" for one line each on standard error; "wandb", "mlflow", "trackio" or a run
+                of theirs; the address of a webhook (Slack, Discord) or a `Webhook`; or a list of these. Judging takes about 1% of the time; what is not
                 finite is judged at once. One per writer: the last one given counts.
             stop_on: "error" or "warning": raise `TrainingStopped` in the training loop when a finding as severe as that appears.
 

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from tb_lossdiag.config import Policy, Settings, discover, load
 from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict
 from tb_lossdiag.diagnosis.rule import Finding, Severity
+from tb_lossdiag.live.hearers import Hearers
 from tb_lossdiag.live.memory import BREAKS, Memory
 from tb_lossdiag.live.pace import Pace
-from tb_lossdiag.live.report import Callback, LiveFinding, TrainingStopped, printed
+from tb_lossdiag.live.report import Callback, LiveFinding, TrainingStopped
 from tb_lossdiag.recording.recorder import Recorder
 from tb_lossdiag.run import LiveReport
 
@@ -48,33 +49,32 @@ class LiveSettings:
         hear: what is reported to.
         stop: severity from which the training is stopped, None for never.
         language: of the texts.
+        finish: waits a little for what is on its way to somebody.
     """
 
     policy: Policy
     hear: Callback
     stop: Severity | None = None
     language: str = "en"
+    finish: Callable[[], object] = lambda: None
 
     @classmethod
     def of(cls, on_finding: Any, stop_on: str | None, log_dir: str) -> LiveSettings:
         """From the arguments of `watch` and the configuration at or above the run's folder or the working folder.
 
         Raises:
-            TypeError: `on_finding` cannot be called.
-            ValueError: `stop_on` is no severity, or the configuration says something that is not understood.
+            TypeError: `on_finding` is nothing that can hear.
+            ValueError: `on_finding` names nothing that is there, `stop_on` is no severity, or the configuration says something that is
+                not understood.
         """
-        if on_finding not in {None, "print"} and not callable(on_finding):
-            raise TypeError(
-                f'on_finding: expected a function or "print", got {type(on_finding).__name__}'
-            )
         if stop_on is not None and stop_on not in _STOPS:
             raise ValueError(f'stop_on: expected "error" or "warning", got {stop_on!r}')
         path = discover(log_dir, Path.cwd())
         settings = load(path) if path else Settings()
         language = settings.language
-        hear = on_finding if callable(on_finding) else printed(language)
+        hear = Hearers(on_finding, Path(log_dir).name, language)
         stop = None if stop_on is None else _STOPS[stop_on]
-        return cls(Policy.of(settings), hear, stop, language)
+        return cls(Policy.of(settings), hear, stop, language, hear.finish)
 
 
 class Live:
@@ -141,6 +141,7 @@ class Live:
         """The run ends: judge what has come since; nothing is left to stop."""
         if not self._busy and self._pace.waiting:
             self._guarded("live", lambda: self._judged(whole=True))
+        self._guarded("live", self._settings.finish)
 
     def _judged(self, *, whole: bool) -> TrainingStopped | None:
         """Judge by all rules, or by those that look for what is not finite."""

@@ -1,4 +1,4 @@
-"""What is said while the training runs, and to whom."""
+"""What is said while the training runs."""
 
 from __future__ import annotations
 

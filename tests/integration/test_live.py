@@ -229,7 +229,7 @@ def test_wrong_arguments_leave_nothing_watched(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         with pytest.raises(ValueError, match="stop_on"):
             Training(writer, stop_on="info")
-        with pytest.raises(TypeError, match="on_finding"):
+        with pytest.raises(ValueError, match="on_finding"):
             Training(writer, on_finding="log")
         Training(writer)  # the name is still free
 

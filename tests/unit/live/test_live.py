@@ -232,7 +232,7 @@ def test_the_configuration_beside_the_run_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("on_finding", "stop_on", "error", "words"),
     [
-        ("say", None, TypeError, "on_finding.*print.*got str"),
+        ("say", None, ValueError, "on_finding.*print.*got 'say'"),
         (3, None, TypeError, "on_finding"),
         (None, "info", ValueError, "stop_on.*'info'"),
     ],
