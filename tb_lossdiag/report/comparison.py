@@ -23,6 +23,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.report import document
 from tb_lossdiag.report.curve_differences import Parting, partings
 from tb_lossdiag.report.findings import walk
+from tb_lossdiag.report.level_differences import level_differences
 from tb_lossdiag.run import Run
 
 VERSION = 1
@@ -129,6 +130,8 @@ def _facts(a: Judged, b: Judged) -> Iterator[Json]:
         left, right = mine.get(name, ""), others.get(name, "")
         if left != right:
             yield {"name": name, "a": left, "b": right}
+    for name, left, right in level_differences(a.run, b.run):
+        yield {"name": name, "a": left, "b": right}
 
 
 def _known(judged: Judged) -> Iterator[tuple[str, str]]:
