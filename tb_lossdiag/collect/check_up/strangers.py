@@ -51,9 +51,10 @@ class Strangers:
 
     def called(self, module: nn.Module) -> None:
         """A module is called inside of the model's forward pass."""
-        for parameter in module.parameters(recurse=False):
-            if not parameter.requires_grad or is_lazy(parameter) or id(parameter) in self._ours():
-                continue
+        mine = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        if any(map(is_lazy, mine)):
+            return
+        for parameter in (p for p in mine if id(p) not in self._ours()):
             if self._of(parameter) is None and len(self._seen) + len(self._new) < _MOST:
                 before = part(parameter, _SAMPLED).clone()
                 kind = type(module).__name__

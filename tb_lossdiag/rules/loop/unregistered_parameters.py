@@ -25,7 +25,7 @@ class Body(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.blocks = torch.nn.ModuleList([torch.nn.Linear(8, 8) for _ in range(3)])  # not [...]
-        self.heads = torch.nn.ModuleDict({"a": torch.nn.Linear(8, 2)})  # not {...}
+        self.heads = torch.nn.ModuleDict(dict(a=torch.nn.Linear(8, 2)))  # not dict(...)
 ```
 
 `add_module(name, module)` and `nn.ParameterList` do the same. Make the optimizer afterwards. If they are to stay as they are, say so:

@@ -37,7 +37,7 @@ _PART_ADVICE = Text("""Log what is trained, and its terms beside it: then their 
 
 ```python
 penalty = sum(p.square().sum() for p in model.parameters())
-terms = {"data": criterion(model(x), y), "penalty": (penalty, 1e-4)}
+terms = dict(data=criterion(model(x), y), penalty=(penalty, 1e-4))
 loss = terms["data"] + 1e-4 * penalty
 loss.backward()
 writer.add_diagnostics(loss=loss, loss_terms=terms)
