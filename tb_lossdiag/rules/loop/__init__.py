@@ -12,6 +12,7 @@ from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
 from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.rules.loop.optimizer_made_anew import OptimizerMadeAnew
 from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOptimizer
+from tb_lossdiag.rules.loop.rate_repeats import RateRepeats
 from tb_lossdiag.rules.loop.running_statistics_off import RunningStatisticsOff
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
@@ -41,4 +42,5 @@ RULES: tuple[Rule, ...] = (
     RunningStatisticsOff(),
     CopyOutOfStep(),
     UnregisteredParameters(),
+    RateRepeats(),
 )

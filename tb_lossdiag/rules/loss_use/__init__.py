@@ -8,6 +8,7 @@ from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
 from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
+from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
@@ -33,4 +34,5 @@ RULES: tuple[Rule, ...] = (
     TargetsMisaligned(),
     LossOnPadding(),
     WeightsLessEven(),
+    OnePrediction(),
 )

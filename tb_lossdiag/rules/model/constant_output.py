@@ -69,7 +69,15 @@ class ConstantOutput:
         q.MODULE_KIND,
         q.MODULE_LAST,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD108", "LD109", "LD205", "LD509")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD106",
+        "LD108",
+        "LD109",
+        "LD205",
+        "LD509",
+        "LD523",
+    )
 
     #: standard deviation over the batch over root mean square, 1; float32 has 1e-7, a trained model 0.1 and more
     max_variation: float = 1e-4

@@ -81,7 +81,7 @@ class DeadRelu:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
+        "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD523", "LD602", "LD705", "LD707",
     )  # fmt: skip
 
     #: share of a layer's units, 1; healthy runs stay below 0.61 (measured on digits), sick ones above 0.86

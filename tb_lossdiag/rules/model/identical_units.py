@@ -63,6 +63,7 @@ class IdenticalUnits:
         "LD109",
         "LD201",
         "LD205",
+        "LD523",
         "LD601",
         "LD602",
         "LD701",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from clinic.case import case
@@ -192,3 +193,19 @@ def weights_that_make_classes_even(writer: SummaryWriter) -> None:
         return cross_entropy(logits, y, weight=weight)
 
     fit(writer, model, Adam(model.parameters(), lr=1e-3), rare.batches(400), loss_of)
+
+
+@case(family="MLP")
+def restarts_by_hand(writer: SummaryWriter) -> None:
+    """Five warm restarts, as snapshot ensembles have them."""
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(400)):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 + math.cos(math.pi * (step % 80) / 80))
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)

@@ -14,6 +14,7 @@ from clinic.nets import mlp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from tb_lossdiag import SummaryWriter
 
@@ -200,3 +201,32 @@ def layers_in_a_plain_list(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = _Listed()
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+@case("LD625", family="MLP", also=("LD103", "LD105"))
+def schedule_made_anew_each_epoch(writer: SummaryWriter) -> None:
+    """One cycle, meant for the training, in a function that trains one epoch."""
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = SGD(model.parameters(), lr=0.05)
+    writer.watch(model, optimizer)
+    step = 0
+    for _ in range(12):
+        scheduler = OneCycleLR(optimizer, max_lr=0.3, total_steps=25)
+        for x, y in training.batches(25):
+            optimizer.zero_grad()
+            loss = cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            writer.add_diagnostics(loss=loss, global_step=step)
+            step += 1
+
+
+@case("LD523", "LD705", "LD511", "LD102", "LD601", "LD606", "LD701", family="MLP")
+def all_is_one_class(writer: SummaryWriter) -> None:
+    """A rate far too high for Adam: the bias of one class runs away."""
+    training, _ = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = Adam(model.parameters(), lr=1.0)
+    fit(writer, model, optimizer, training.batches(300))

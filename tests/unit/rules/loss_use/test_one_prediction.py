@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.rule_asserts import findings, findings_if_any, the_finding
+from made.changes import head
+from made.check_ups import check_steps
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = OnePrediction()
+RUN = healthy_run(1)
+CHECKS = len(check_steps(RUN[LOSS].steps))
+
+
+def collapsed(predicted: float | np.ndarray = 0.98, **facts: float) -> Run:
+    """Ten classes, of which one gets so many of the predictions."""
+    seen = {"majority": 0.16, "accuracy": 0.12, "samples": 64.0, "predicted_majority": predicted}
+    return with_call(RUN, "cross_entropy", **(seen | facts))
+
+
+def from_the_end(predicted: float, back: int) -> np.ndarray:
+    """Collapsed but for one check-up."""
+    values = np.full(CHECKS, 0.98)
+    values[-back] = predicted
+    return values
+
+
+SICK = collapsed()
+
+
+def test_fires_where_everything_is_one_class() -> None:
+    finding = the_finding(RULE, SICK)
+    assert "one class for 98% of the samples" in finding.message.en
+    assert "16% of the targets" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (collapsed(0.91), True),
+        (collapsed(0.89), False),
+        (collapsed(from_the_end(0.6, 3)), False),
+        (collapsed(from_the_end(0.6, 7)), True),
+        (collapsed(majority=0.65), True),
+        (collapsed(majority=0.7), False),  # that frequent it is LD509's
+        (collapsed(accuracy=0.3), False),
+        (collapsed(0.66), False),
+    ],
+)
+def test_the_bounds(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_small_batches_and_few_check_ups_are_not_judged() -> None:
+    for run in (collapsed(samples=15), head(SICK, 4)):
+        assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
