@@ -9,6 +9,7 @@ from typing import ClassVar
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import Divergence, curve_of, divergence, needs_one_model
+from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import below_baseline
@@ -24,6 +25,9 @@ _RISES = Text(
 )
 _OTHER_DATA = Text(
     " The model's inputs are not what they were then: their standard deviation went from {before} to {after}."
+)
+_OTHER_TARGETS = Text(
+    " The targets are not what they were then: their standard deviation went from {before} to {after}, and such a loss grows with its square."
 )
 _NOTHING = Text("")
 _EARLY = 10
@@ -58,14 +62,16 @@ class LossDivergence:
     times the best one for `min_records` records in a row up to the end (of `min_sparse` and more that stand for many steps
     each, for a quarter of these), isn't falling, and gives back at least `regained` of what had been won and more than 3 times
     the noise from record to record. It is an information if the standard deviation of the model's inputs differs by more than
-    `max_change` between the check-ups at the best level and at the end. A loss that rose from the start and never fell is one
+    `max_change` between the check-ups at the best level and at the end, or the loss is less than `factor` times the best level for
+    each unit of its targets' variance. A loss that rose from the start and never fell is one
     if it ends at `at_peak` of its highest level or more, and no loss call is below its best constant answer. Unit: that of the
     loss.
 
     What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
 
     Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; a loss near
-    zero that doubles without it mattering; noise; data that get harder on purpose, as far as their scale tells; a
+    zero that doubles without it mattering; noise; data that get harder on purpose, as far as their scale tells; targets that hold the
+    model's own guess and grow with it; a
     first record that is low by chance, or since a queue was empty.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "diverging loss"; Zhang et al. 2022, OPT-175B logbook
@@ -131,6 +137,8 @@ class LossDivergence:
             ratio=short_number(ratio),
         )
         data = self._other_data(run, found.best_step)
+        if data is _NOTHING:
+            data = self._other_targets(run, found.best_step, ratio)
         message = Text("{message}{data}").format(message=message, data=data)
         severity = self.severity if data is _NOTHING else Severity.INFO
         bound = self.factor * found.best
@@ -147,6 +155,19 @@ class LossDivergence:
             if len(then) and len(now) and abs(now[-1] - then[-1]) > self.max_change * then[-1]:
                 return _OTHER_DATA.format(
                     before=short_number(then[-1]), after=short_number(now[-1])
+                )
+        return _NOTHING
+
+    def _other_targets(self, run: Run, best: int, ratio: float) -> Text:
+        """A sentence if the loss has not left its best level more than its targets' variance has grown, as an agent's does."""
+        for _, steps, values in columns(run, q.CALL_TARGET_STD):
+            then, now = values[steps <= best], values[steps > best]
+            if not len(then) or not len(now):
+                continue
+            before = float(median(then))
+            if before > 0 and ratio < self.factor * (float(now[-1]) / before) ** 2:
+                return _OTHER_TARGETS.format(
+                    before=short_number(before), after=short_number(now[-1])
                 )
         return _NOTHING
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,10 @@ from made.healthy import healthy_run
 from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_VALUE, EXTRA, INPUT_STD, LOSS, STEPS
+from tb_lossdiag.quantities import CALL_TARGET_STD, CALL_VALUE, EXTRA, INPUT_STD, LOSS, STEPS
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_divergence import LossDivergence
+from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
 
 RULE = LossDivergence()
@@ -32,6 +36,23 @@ def test_worth_knowing_when_the_data_have_changed() -> None:
     assert "from 1 to 1.3" in finding.message.en
     alike = changed(run, INPUT_STD, np.where(late, 1.19, 1.0))
     assert the_finding(RULE, alike).severity is Severity.ERROR
+
+
+def test_worth_knowing_when_the_targets_have_grown_as_much() -> None:
+    """As an agent's, which hold its own newest guess; a loss of squares grows with their square."""
+    run = with_divergence(healthy_run(0), 100, factor=8)
+    ratio = the_finding(RULE, run).numbers["end"] / the_finding(RULE, run).numbers["best"]
+    steps = np.array([0, 1, 2, 4, 8, 512, 1024, 1500])
+
+    def grown(last: float) -> Run:
+        spread = np.where(steps > 1200, last, 1.0)[:, None]
+        made = table(CALL_TARGET_STD, steps, spread, ["mse_loss"])
+        return replace(run, tables={**run.tables, CALL_TARGET_STD.name: made})
+
+    finding = the_finding(RULE, grown(1.05 * (ratio / 2) ** 0.5))
+    assert finding.severity is Severity.INFO
+    assert "targets" in finding.message.en
+    assert the_finding(RULE, grown(0.95 * (ratio / 2) ** 0.5)).severity is Severity.ERROR
 
 
 @pytest.mark.parametrize("seed", range(20))
