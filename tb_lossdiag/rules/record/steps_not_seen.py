@@ -1,0 +1,79 @@
+"""LD904 steps-not-seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import columns
+from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "The loss was reported {records} times after step {last}, up to step {end}, but the watched optimizer has made no step since: what is said of gradients and updates holds for the first {percent}% of the run."
+)
+_ADVICE = Text("""Another optimizer trains the model now, or none. Watch the one that does; it takes the place of the one before and the record goes on:
+
+```python
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+writer.watch(model, optimizer)
+```
+
+If nobody was meant to take over, look whether `optimizer.step()` is still reached.""")
+
+
+@dataclass(frozen=True)
+class StepsNotSeen:
+    """The watched optimizer makes no step any more while losses arrive.
+
+    Why it matters: gradients, updates and check-ups end there, and the rest of the training is judged by its loss alone.
+
+    How it decides: after the last step of all watched optimizers at least `min_records` losses of the training are recorded, which reach over
+    `min_share` of the run's steps. Unit: records; share of steps.
+
+    What to try first: watch the optimizer that trains now.
+
+    Guards against: the parts of a large batch, of which none makes a step; a GradScaler that skips every step (LD801); losses that are recorded
+    once more at the end.
+
+    References: PyTorch, `torch.optim.Optimizer.register_step_post_hook`: a hook belongs to one optimizer.
+    """
+
+    code: ClassVar[str] = "LD904"
+    name: ClassVar[str] = "steps-not-seen"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The watched optimizer makes no step any more")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.STEPS, q.LOSS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.AMP_SKIPPED,)
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    #: records; more parts than that make no batch
+    min_records: int = 50
+    #: share of the run's steps, 1
+    min_share: float = 0.2
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for the run."""
+        steps = run[q.STEPS].steps
+        loss = curve_of(run, q.LOSS)
+        if not len(steps) or not len(loss):
+            return
+        last, end, first = int(steps[-1]), int(loss.steps[-1]), int(loss.steps[0])
+        late = int((loss.steps > last).sum())
+        share = (end - last) / max(end - first, 1)
+        skipped = any(
+            (at[values > 0] > last).any() for _, at, values in columns(run, q.AMP_SKIPPED)
+        )
+        if late < self.min_records or share < self.min_share or skipped:
+            return
+        percent = f"{100 * (1 - share):.0f}"
+        message = _MESSAGE.format(records=str(late), last=str(last), end=str(end), percent=percent)
+        evidence = Evidence(q.STEPS.name, run[q.STEPS].columns[0], last, end, float(late))
+        numbers = {"records": late, "share": float(np.clip(share, 0, 1))}
+        yield Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, numbers)
