@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from clinic.case import Case
-from clinic.score import Score, Visits, named_first, score
+from clinic.score import (
+    Score,
+    Visits,
+    named_anywhere,
+    named_first,
+    named_on_top,
+    score,
+)
 
 HEAD = """# The clinic: what Loss Doctor says about real trainings
 
@@ -17,12 +24,18 @@ the calibration half only; which case is in which half is decided by a hash of i
 """
 
 
-def figures(text: str) -> tuple[str, dict[str, list[str]]]:
-    """Of a report, for the README: the number of trainings, and each row of its summary, shares in whole percent."""
+def figures(text: str) -> tuple[str, dict[str, list[str]], tuple[str, str]]:
+    """Of a report, for the README: number of trainings, rows of its summary, and how often a cause is named at all and at top level.
+
+    Shares are in whole percent; a report that does not say has a dash.
+    """
     count, _, _ = text.partition(" trainings.\n")
     lines = (line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| "))
     rows = {cells[0]: cells[1:] for cells in lines if len(cells) == 8}
-    return count.rpartition("\n")[2], {name: list(map(_whole, row)) for name, row in rows.items()}
+    told = re.search(r"named in (\d+ %) of the faults, at top level in (\d+ %)", text)
+    shares = (told[1], told[2]) if told else ("–", "–")
+    whole = {name: list(map(_whole, row)) for name, row in rows.items()}
+    return count.rpartition("\n")[2], whole, shares
 
 
 def _whole(cell: str) -> str:
@@ -38,6 +51,7 @@ def report(visits: Visits) -> str:
         "## Summary\n",
         trainings,
         *_summary(visits),
+        _told(visits),
         "\n## Causes by code\n",
         *_codes(visits),
     ]
@@ -47,6 +61,16 @@ def report(visits: Visits) -> str:
     ):
         parts += [f"\n## {title}\n", *_cases(chosen)]
     return "\n".join(parts) + "\n"
+
+
+def _told(visits: Visits) -> str:
+    """How often the cause is named at all: what the clinic abroad counts as well."""
+    faulty = [visit for visit in visits if not visit[0].healthy]
+    named, top = (
+        100 * sum(told(*visit) for visit in faulty) / max(len(faulty), 1)
+        for told in (named_anywhere, named_on_top)
+    )
+    return f"\nThe cause is named in {named:.0f} % of the faults, at top level in {top:.0f} %."
 
 
 def _groups(visits: Visits) -> Iterator[tuple[str, Visits]]:

@@ -55,6 +55,16 @@ def named_first(case: Case, result: Result) -> bool:
     return result.first in case.expected if case.expected else not result.first
 
 
+def named_anywhere(case: Case, result: Result) -> bool:
+    """An expected code is among the warnings and errors, folded ones included; a hint is where it should be."""
+    return named_first(case, result) if case.hint else bool({*case.expected} & {*result.told})
+
+
+def named_on_top(case: Case, result: Result) -> bool:
+    """It is among those that nothing explains."""
+    return named_first(case, result) if case.hint else bool({*case.expected} & {*result.serious})
+
+
 def score(visits: Visits) -> Score:
     """Add up."""
     faulty = [(case, result) for case, result in visits if not case.healthy]

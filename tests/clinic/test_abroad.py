@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from clinic import abroad
-from clinic.abroad.report import figures, report, score
+from clinic.abroad.report import figures, report, score, side_by_side
 from clinic.case import Case
+from clinic.report import report as report_at_home
 from clinic.run import visits
 from clinic.score import named_first
 from clinic.visit import Named, Result
@@ -123,6 +124,10 @@ def test_the_report_names_what_fails_and_the_readme_reads_it() -> None:
     assert rows["all"] == ["4", "3 (75 %)", "2 (50 %)", "1 (25 %)", "3", "1", "1", "1"]
     assert rows["without the hard ones"][:2] == ["3", "3 (100 %)"]
     assert failing == ["alarmed", "dead", "folded", "missed", "second"]
+    both = side_by_side(report_at_home(VISITS), text)
+    assert both["home"] == ["4", "75 %", "50 %", "25 %", "3", "1"]
+    assert both["all"] == both["home"]
+    assert both["without the hard ones"][1] == "100 %"
     assert (
         "- `dead` (1): Trains nothing. Wanted nothing; said the training ended (ValueError: no)."
         in text

@@ -114,7 +114,8 @@ def _nothing(writer: SummaryWriter) -> None:
 
 def said(*causes: tuple[str, str], failed: tuple[str, ...] = ()) -> Result:
     named = tuple(Named(code, severity, "", "") for code, severity in causes)
-    return Result("made", 0, named, (), failed, 0.0)
+    told = tuple(code for code, severity in causes if severity != "info")
+    return Result("made", 0, named, (), failed, 0.0, told=told)
 
 
 def test_the_half_follows_from_the_name_alone() -> None:
@@ -174,8 +175,9 @@ def test_the_score_adds_up() -> None:
 def test_the_report_shows_parts_codes_and_cases() -> None:
     lines = report(VISITS).splitlines()
     assert "4 trainings." in lines
-    count, rows = figures(report(VISITS))
+    count, rows, told = figures(report(VISITS))
     assert (count, rows["all"]) == ("4", ["2", "50 %", "50 %", "2", "0", "1", "2"])
+    assert told == ("50 %", "50 %")
     assert "| all | 2 | 1 (50.0 %) | 50.0 % | 2 | 0 | 1 | 2 |" in lines
     assert "| published by others | 0 | 0 (–) | 0.0 % | 1 | 0 | 1 | 1 |" in lines
     assert "| LD501 | 1 | 0 |" in lines
