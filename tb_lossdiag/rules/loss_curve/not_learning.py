@@ -23,9 +23,11 @@ _MESSAGE = Text(
     "The loss began at {start} and its level over the last quarter is {end}: a change of {percent}% in {records} records{guess}."
 )
 _LN_2 = Text(", and {end} is ln 2, the loss of guessing between two classes")
-_CLASSES = Text("; `{call}` costs {value}, as much as guessing between {classes} classes ({blind})")
+_CLASSES = Text(
+    "; `{call}` costs {value}, no less than guessing between {classes} classes ({blind})"
+)
 _CONSTANT = Text(
-    "; `{call}` costs {value}, as much as giving the same best answer to every input ({blind})"
+    "; `{call}` costs {value}, no less than giving the same best answer to every input ({blind})"
 )
 _NO_GUESS = Text("")
 _ADVICE = Text("""First see whether the model can learn at all: train on one fixed batch. If that loss does not go to zero, the fault is in model, loss or loop, not in the data.
@@ -55,10 +57,10 @@ class NotLearning:
     How it decides: start = median of the first 3 records, end = median of the last quarter. It fires if the end is not below
     the start by more than `max_fall` of it or twice the standard error of a quarter's median (of the difference, up to `max_noise`
     of the start, where the first tenth and the first quarter are not above the end either), and if the second and the last
-    quarter agree within `max_drift` or three standard errors. Of fewer than `min_records` records it must be certain that less
+    quarter agree within `max_drift` or three standard errors of their difference. Of fewer than `min_records` records it must be certain that less
     than `max_noise` was won, and each must stand for many steps. A flat loss also counts, from whatever start, if in the check-ups of the
-    second half its only loss call costs as much, within `guess_tolerance`, as guessing between all classes or as the best constant
-    answer to that batch (with fewer than `min_checks`, the recorded loss counts if it was that call's value, in any unit, in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
+    second half its only loss call costs no less, within `guess_tolerance`, than guessing between all classes or than the best constant
+    value (of classes: as much as their frequencies in the batch; with fewer than `min_checks`, the recorded loss counts if it was that call's value, in any unit, in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
     times that. Unit: that of the loss.
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
@@ -118,7 +120,8 @@ class NotLearning:
         needs_full_rate(run, loss)
         quarter, half, last = (loss.row(part) for part in (0.25, 0.5, 0.75))
         second, end = level_of(loss, quarter, half), level_of(loss, last, len(loss))
-        flat = abs(second.value - end.value) <= max(self.max_drift * loss.start, 3 * end.error)
+        apart = 3 * math.hypot(second.error, end.error)
+        flat = abs(second.value - end.value) <= max(self.max_drift * loss.start, apart)
         if not flat or not np.isfinite(end.value):
             return
         guess = self._guess(run, loss, end)
@@ -148,11 +151,13 @@ class NotLearning:
             unit = self._in_its_unit(call, loss)
             value, error = end.value / unit, end.error / unit
             late = np.ones(len(late), bool)
-        for text, blind in (
-            (_CLASSES if call.classes else _CONSTANT, call.uniform),
-            (_CONSTANT, float(np.median(call.blind[late]))),
+        for text, blind, surely in (
+            (_CLASSES if call.classes else _CONSTANT, call.uniform, True),
+            # A batch of few samples has not all classes, so more than its own entropy is no proof.
+            (_CONSTANT, float(np.median(call.blind[late])), not call.classes),
         ):
-            if blind > 0 and max(abs(value - blind), error) <= self.guess_tolerance * blind:
+            apart = blind - value if surely else abs(blind - value)
+            if blind > 0 and max(apart, error) <= self.guess_tolerance * blind:
                 words = {"value": short_number(value), "blind": short_number(blind)}
                 return text.format(call=call.column, classes=str(call.classes), **words)
         return _NO_GUESS

@@ -51,7 +51,8 @@ class TermsDoNotSum:
     Why it matters: a term that was forgotten in the total is never trained, and every other look at the composition is wrong.
 
     How it decides: |loss - sum of weight x term| is above `tolerance` of the larger of |loss| and the sum of |weight x term|, in more
-    than `min_share` of at least `min_records` records. A total that matches the sum without one term is an error, a constant
+    than `min_share` of at least `min_records` records, or above `rounding` where a sum without one term, or with its weight 1, leaves less
+    than `exact` of it. A total that matches the sum without one term is an error, a constant
     factor an information, anything else a warning. Dimensionless.
 
     What to try first: compute the total from the recorded terms.
@@ -71,6 +72,10 @@ class TermsDoNotSum:
 
     #: relative difference, 1; bfloat16 rounds by 0.4%, twice: in the term and in the sum
     tolerance: float = 0.01
+    #: relative difference, 1; float32 rounds by 1e-7 in each of a few sums
+    rounding: float = 1e-4
+    #: what another sum leaves of the difference, 1; rounding leaves most of it
+    exact: float = 0.01
     #: share of the records, 1; a wrong sum is wrong most of the time
     min_share: float = 0.5
     #: records; enough to tell a habit from an accident
@@ -91,7 +96,9 @@ class TermsDoNotSum:
                 Text("at least {least} steps with the loss and all its terms").format(least=least)
             )
         total, parts = total[good], parts[good]
-        wrong = self._differs(total, parts)
+        wrong = self._differs(total, parts) | self._another_is_exact(
+            total, parts, value.values[good].astype(np.float64)
+        )
         if wrong.mean() > self.min_share:
             steps = value.steps[good][wrong]
             values = value.values[good].astype(np.float64)
@@ -110,6 +117,23 @@ class TermsDoNotSum:
         differs: Bools = np.abs(total - parts.sum(axis=1)) > self.tolerance * scale
         return differs
 
+    def _another_is_exact(self, total: Doubles, parts: Doubles, values: Doubles) -> Bools:
+        """bool[T]: whether the sum is off, by however little, where one with a term left out or unweighted is right.
+
+        Rounding makes no sum a hundred times better than another one, least of all in most records.
+        """
+        off = np.abs(total - parts.sum(axis=1))
+        scale = np.maximum(np.abs(total), np.abs(parts).sum(axis=1))
+        for index in range(parts.shape[1]):
+            for instead in (np.zeros(len(total)), values[:, index]):
+                changed = parts.copy()
+                changed[:, index] = instead
+                left = np.abs(total - changed.sum(axis=1))
+                exact: Bools = (off > self.rounding * scale) & (left < self.exact * off)
+                if exact.mean() > self.min_share:
+                    return exact
+        return np.zeros(len(total), bool)
+
     def _why(
         self, total: Doubles, parts: Doubles, values: Doubles, names: tuple[str, ...]
     ) -> tuple[Severity, Text, Text, str]:
@@ -121,7 +145,9 @@ class TermsDoNotSum:
             ):
                 changed = parts.copy()
                 changed[:, index] = instead
-                if self._differs(total, changed).mean() <= 1 - self.min_share:
+                left = np.abs(total - changed.sum(axis=1))
+                closer = float(median(left)) < np.abs(total - parts.sum(axis=1)).min()
+                if closer and self._differs(total, changed).mean() <= 1 - self.min_share:
                     return severity, text.format(term=name), hint.format(term=name), name
         factor = total / parts.sum(axis=1)
         middle = float(median(factor))

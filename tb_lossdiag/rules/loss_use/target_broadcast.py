@@ -18,6 +18,9 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "In {count} of {checks} check-ups `{call}` compared every output with all {samples} targets of the batch: the shapes differ and broadcast to {ratio} times as many elements."
 )
+_ONE = Text(
+    "In {count} of {checks} check-ups `{call}` compared {outputs} outputs, of one sample, with at least {targets} different targets: one answer stands for all of the batch."
+)
 _ADVICE = Text("""Bring both to one shape, and let an assertion keep them there:
 
 ```python
@@ -27,6 +30,16 @@ loss = torch.nn.functional.{function}(prediction, target)
 ```
 
 If it is the target that lacks a dimension, use `target.unsqueeze(1)`.""")
+_ONE_ADVICE = Text("""Keep the samples apart up to the loss, and let an assertion say so:
+
+```python
+prediction = model(x)
+assert len(prediction) == len(target), (prediction.shape, target.shape)
+loss = torch.nn.functional.{function}(prediction.view_as(target), target)
+```
+
+Look for a mean, a sum or a pool that runs over the batch as well: over graphs it needs the batch vector (`global_mean_pool(x, batch)`),
+over other inputs its `dim`.""")
 
 
 @dataclass(frozen=True)
@@ -37,12 +50,13 @@ class TargetBroadcast:
     the mean of the targets, whatever the input.
 
     How it decides: the loss worked on exactly N times as many elements as the larger of output and target has, N being the batch size
-    (at least `min_samples`); in most check-ups, one is enough. Unit: 1.
+    (at least `min_samples`); in most check-ups, one is enough. A warning: the output has one sample, and there are more different
+    targets than it has elements. Unit: 1.
 
     What to try first: `squeeze(-1)` the output, or `unsqueeze(1)` the target.
 
     Guards against: a target that stands for all (a scalar, a row), which makes nothing larger; pairs made on purpose, such as
-    all quantiles of a sample against all, which multiply by their own number.
+    all quantiles of a sample against all, which multiply by their own number; several targets of each sample.
 
     References: PyTorch, "Broadcasting semantics"; the warning of `torch.nn.functional.mse_loss` about different sizes.
     """
@@ -52,7 +66,7 @@ class TargetBroadcast:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Targets broadcast against outputs")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_BROADCAST, q.CALL_SAMPLES)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS, q.CALL_TARGET_UNIQUE)
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
         "LD105",
@@ -79,6 +93,13 @@ class TargetBroadcast:
             hits = known & (ratio == samples) & ~(pairs & (ratio > 1))
             if mostly(hits, known, 1):
                 yield self._finding(call, hits, known)
+            # A batch of one is judged here alone: its targets may be those of a whole batch.
+            there = ~np.isnan(ratio)
+            known_anywhere |= bool(there.any())
+            few = there & (samples == 1)
+            few &= call.of(q.CALL_TARGET_UNIQUE) > call.of(q.CALL_OUTPUTS)
+            if mostly(few, there, 1):
+                yield self._one_for_all(call, few, there)
         if not known_anywhere:
             raise NotEnough(
                 Text("a loss of outputs and targets of one shape, on a batch of two or more")
@@ -98,3 +119,22 @@ class TargetBroadcast:
         advice = _ADVICE.format(function=shown)
         numbers = {"ratio": ratio, "samples": samples}
         return Finding(self.code, self.severity, call.name, (evidence,), message, advice, numbers)
+
+    def _one_for_all(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
+        """Prediction, not target, is repeated over the batch."""
+        outputs, targets = (
+            float(np.median(call.of(quantity)[hits]))
+            for quantity in (q.CALL_OUTPUTS, q.CALL_TARGET_UNIQUE)
+        )
+        message = _ONE.format(
+            call=call.name,
+            **counts(hits, known),
+            outputs=short_number(outputs),
+            targets=short_number(targets),
+        )
+        evidence = call.evidence(q.CALL_TARGET_UNIQUE, hits, targets, outputs)
+        shown = "mse_loss" if call.function == "custom" else call.function
+        advice = _ONE_ADVICE.format(function=shown)
+        numbers = {"outputs": outputs, "targets": targets}
+        severity = Severity.WARNING
+        return Finding(self.code, severity, call.name, (evidence,), message, advice, numbers)

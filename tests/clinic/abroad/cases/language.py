@@ -240,7 +240,9 @@ class _Heads(nn.Module):
         return {"loss": cross_entropy(x, labels), "logits": x}
 
 
-@patient("LD603", family="Transformers", hard=True, source="pytorch/pytorch issues 715, 38639")
+@patient(
+    "LD624", "LD603", family="Transformers", hard=True, source="pytorch/pytorch issues 715, 38639"
+)
 def layers_in_a_plain_list(writer: SummaryWriter) -> None:
     """The head's layers are no submodules, so nothing trains them."""
     fit(writer, _Heads(), kinds(), learning_rate=1e-3)

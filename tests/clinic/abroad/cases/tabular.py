@@ -89,8 +89,8 @@ def few_leave_and_count_more(writer: SummaryWriter) -> None:
 
 
 @patient(
+    "LD522",
     "LD509",
-    NO_CODE,
     family="tabular",
     source="dungnb1333/SIIM-COVID19-Detection-1st-Place issue 7, serdna1/ODIR-5K-multi-label-classification issue 1",
 )

@@ -114,6 +114,21 @@ def test_the_variance_of_the_targets_is_guessing_too() -> None:
     assert not findings(RULE, called(0.9 * variance, 1600.0, 1, "mse_loss"))
 
 
+@pytest.mark.parametrize("above", [1.03, 1.5, 20.0])
+def test_what_stays_above_the_best_constant_has_learned_no_more_than_what_stays_on_it(
+    above: float,
+) -> None:
+    run = called(above * 1600.0, 1600.0 * 63 / 64, 1, "mse_loss")
+    assert "same best answer" in the_finding(RULE, run).message.en
+
+
+def test_two_quarters_may_differ_by_the_error_of_their_difference() -> None:
+    """Three standard errors of one quarter alone were too few for one run in thirty."""
+    noise = np.random.default_rng(0).normal(0, 0.02, (200, 200))
+    flat = [findings(RULE, plain(1 + each)) for each in noise]
+    assert sum(map(bool, flat)) >= 194  # of one quarter's error: 188
+
+
 def test_the_recorded_loss_tells_where_late_check_ups_are_few() -> None:
     run = called(np.log(10), 2.2, 10)
     values = run[LOSS].at(run[CALL_VALUE].steps, [""])

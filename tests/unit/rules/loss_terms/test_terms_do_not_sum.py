@@ -53,6 +53,20 @@ def test_clear_within_bfloat16_rounding() -> None:
     assert not findings(RULE, changed(RUN, LOSS_TERM, bits.view(np.float32)))
 
 
+def test_a_small_weight_that_was_not_applied_shows_in_its_exactness() -> None:
+    """The difference is half of what bfloat16 may make of a sum, but another sum is right to the last digit."""
+    small = changed(RUN, LOSS_TERM, VALUES * np.array([1, 0.01], np.float32), TERMS)
+    halved = changed(small, LOSS_WEIGHT, np.full_like(VALUES, 1) * [1, 0.5], TERMS)
+    terms = halved[LOSS_TERM].values
+    finding = the_finding(RULE, changed(halved, LOSS, terms.sum(axis=1)))
+    assert (finding.severity, finding.subject) == (Severity.WARNING, "aux")
+    assert "weight 1" in finding.message.en
+    right = terms[:, 0] + 0.5 * terms[:, 1]
+    assert not findings(RULE, changed(halved, LOSS, right))
+    rounded = (terms.sum(axis=1).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    assert not findings(RULE, changed(halved, LOSS, rounded))
+
+
 def test_clear_just_below_tolerance_and_share() -> None:
     assert not findings(RULE, scaled(RUN, LOSS, 1.009))
     assert findings(RULE, scaled(RUN, LOSS, 1.02))

@@ -8,6 +8,7 @@ from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_BROADCAST, LOSS
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
 from tb_lossdiag.testing import outcome
@@ -54,3 +55,19 @@ def test_evidence_is_the_ratio() -> None:
 
 def test_not_evaluated_for_class_indices() -> None:
     assert outcome(RULE, with_call(RUN, "cross_entropy")).verdict is Verdict.NOT_EVALUATED
+
+
+def test_one_answer_for_all_targets_of_the_batch() -> None:
+    """A pool over the whole batch: nothing grows, but there are more different targets than outputs."""
+    run = with_call(RUN, "mse_loss", broadcast=1, samples=1, outputs=1, target_unique=17)
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.WARNING
+    assert "17" in finding.message.en
+
+
+def test_as_many_targets_as_outputs_are_right_and_so_are_several_targets_of_a_sample() -> None:
+    for samples, outputs, targets in ((1, 12, 12), (4, 1, 12)):
+        sizes = {"samples": samples, "outputs": outputs, "target_unique": targets}
+        assert not findings(RULE, with_call(RUN, "mse_loss", broadcast=1, **sizes))
+    more = {"samples": 1, "outputs": 12, "target_unique": 13}
+    assert findings(RULE, with_call(RUN, "mse_loss", broadcast=1, **more))
