@@ -41,11 +41,12 @@ class LossExactlyZero:
     Why it matters: nothing is learned any more, while the curve looks better than ever.
 
     How it decides: at least `min_records` records in a row up to the newest are exactly 0. Where others came before, the last of them was still at
-    least `min_left` of the start. Unit: that of the loss.
+    least `min_left` of the start, and of as many records before these at most `max_zeros` are 0. Unit: that of the loss.
 
     What to try first: how many targets of a batch count.
 
-    Guards against: margin losses whose margins are met, which come down to 0 bit by bit, or are known by their call (LD205); agents, whose
+    Guards against: margin losses whose margins are met, which come down to 0 bit by bit, or are known by their call (LD205); scores so far apart that a
+    cross-entropy is rounded to 0, in ever more batches; agents, whose
     loss is 0 where all rewards are alike, and games (not evaluated).
 
     References: huggingface/transformers, `logging_nan_inf_filter`; PyTorch, `torch.nn.CrossEntropyLoss`, `ignore_index`.
@@ -69,6 +70,8 @@ class LossExactlyZero:
     min_records: int = 5
     #: share of the start, 1; what was learned down to nothing was smaller before
     min_left: float = 0.05
+    #: share of as many records before; scores that are sure beyond rounding come batch by batch
+    max_zeros: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the zeros at the end."""
@@ -81,7 +84,10 @@ class LossExactlyZero:
         if count < self.min_records or _has_margins(run):
             return
         before = float(loss.values[first - 1]) if first else np.nan
-        if first and abs(before) < self.min_left * abs(loss.start):
+        came = loss.values[max(0, first - count) : first]
+        if first and (
+            abs(before) < self.min_left * abs(loss.start) or (came == 0).mean() > self.max_zeros
+        ):
             return
         ends = int(loss.steps[first]), int(loss.steps[-1])
         message = _MESSAGE.format(

@@ -45,6 +45,14 @@ def test_what_came_down_to_nothing_has_learned(last: float, expected: int) -> No
     assert len(findings(RULE, log(values))) == expected
 
 
+@pytest.mark.parametrize(("zeros", "expected"), [(1, 1), (2, 0)])
+def test_scores_that_are_sure_beyond_rounding_come_batch_by_batch(
+    zeros: int, expected: int
+) -> None:
+    values = [1.7, 2400.0, 900.0, *[0.0] * zeros, *[300.0] * 7, 470.0, *[0.0] * 10]
+    assert len(findings(RULE, log(values))) == expected
+
+
 def test_a_nan_that_was_written_as_zero_shows_in_the_norm() -> None:
     norms = [1.0, 1.0, *[np.nan] * 35]
     run = with_tables(SICK, [table(GLOBAL_NORM, SICK[LOSS].steps, norms)])
