@@ -1,16 +1,24 @@
-"""Lists the scripts of others that the wheel holds in `.dist-info/sboms/` (PEP 770); everything else is in setup.cfg."""
+"""What setup.cfg cannot say.
+
+The README with links that lead somewhere from a package index, which packages there are, and the list of the scripts of others that the
+wheel holds in `.dist-info/sboms/` (PEP 770).
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
-LOCK = Path(__file__).parent / "frontend" / "package-lock.json"
+ROOT = Path(__file__).parent
+HOME = "https://github.com/tb-lossdiag/tb-lossdiag/blob/main/"
+FILES = "https://raw.githubusercontent.com/tb-lossdiag/tb-lossdiag/main/"
+LOCK = ROOT / "frontend" / "package-lock.json"
 NAME = "page.cdx.json"
 
 
@@ -101,5 +109,19 @@ def _component(name: str, package: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def described(text: str) -> str:
+    """The README for a package index: its links and pictures lie in the repository."""
+    text = re.sub(r"\]\((?!https?:|#)", f"]({HOME}", text)
+    return re.sub(r'(src|srcset)="(?!https?:)', rf'\1="{FILES}', text)
+
+
 if __name__ == "__main__":
-    setup(cmdclass={"bdist_wheel": Wheel})
+    setup(
+        cmdclass={"bdist_wheel": Wheel},
+        long_description=described((ROOT / "README.md").read_text(encoding="utf-8")),
+        long_description_content_type="text/markdown",
+        packages=[
+            *find_packages(ROOT, include=["tb_lossdiag", "tb_lossdiag.*"]),
+            "tb_lossdiag_demo",
+        ],
+    )

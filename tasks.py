@@ -26,6 +26,13 @@ PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF
 UNITS = ("tb_lossdiag", "tests/unit")
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 """All tests, two files at a time: browsers and data servers wait a lot, and more workers would train the demos more often."""
+PACKAGERS = (
+    "build==1.6.1",
+    "twine==7.0.0",
+    "pyroma==5.0.1",
+    "check-wheel-contents==0.6.3",
+    "trove-classifiers==2026.9.21.13",
+)
 TORTURE = "7200"
 """Seconds that a torture test may take."""
 NODE_MAJOR = 20
@@ -161,6 +168,7 @@ def test(options: list[str]) -> None:
     frontend([])
     lint([])
     types([])
+    package([])
     pytest(options)
 
 
@@ -237,6 +245,24 @@ def torture(options: list[str]) -> None:
     set_up("dev")
     stage("torture")
     run(PYTHON, "-m", "pytest", "-m", "torture", "--timeout", TORTURE, "tests/torture", *options)
+
+
+def package(_: list[str]) -> None:
+    """Build what is published, and ask those who check such things: twine, pyroma, check-wheel-contents, trove-classifiers."""
+    place = ROOT / "build" / "package"
+    python = place / "tools" / PYTHON.relative_to(VENV)
+    if not python.exists():
+        stage("tools that look at packages")
+        run(sys.executable, "-m", "venv", place / "tools")
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGERS)
+    stage("source distribution and wheel")
+    shutil.rmtree(place / "dist", ignore_errors=True)
+    run(python, "-m", "build", "--outdir", place / "dist", ROOT, quiet=True)
+    built = sorted((place / "dist").iterdir())
+    run(python, "-m", "twine", "check", "--strict", *built)
+    run(python, "-m", "check_wheel_contents", place / "dist")
+    run(python, "-m", "pyroma", "--min", "9", *(path for path in built if path.suffix == ".gz"))
+    run(python, ROOT / "tests" / "tools" / "classified.py")
 
 
 def audit(_: list[str]) -> None:
@@ -321,6 +347,7 @@ TASKS = {
         types,
         pytest,
         torture,
+        package,
         audit,
         clinic,
         screenshots,

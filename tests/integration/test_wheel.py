@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from helpers.plain_scalars import diverging, write
 from tb_lossdiag import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +69,66 @@ def wheel(sources: Path, place: Path) -> ZipFile:
     return ZipFile(built)
 
 
+@pytest.fixture(scope="module")
+def built_wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel, built once."""
+    with wheel(sources, tmp_path_factory.mktemp("dist")) as built:
+        return Path(str(built.filename))
+
+
+def test_every_package_is_in_the_wheel(built_wheel: Path) -> None:
+    with ZipFile(built_wheel) as built:
+        names = set(built.namelist())
+        text = built.read(f"tb_lossdiag-{__version__}.dist-info/METADATA").decode()
+    ours = [name for name in repository() if name.startswith("tb_lossdiag/")]
+    missing = {name for name in ours if not name.endswith((".po", "http_api.md"))} - names
+    assert not {name for name in missing if Path(name).suffix in {".py", ".json", ".mo", ".proto"}}
+    assert {f"tb_lossdiag_demo/{path.name}" for path in (ROOT / "demo").glob("*.py")} <= names
+    assert not re.findall(r"\]\((?!https?:|#)", text)
+    assert not re.findall(r'src(?:set)?="(?!https?:)', text)
+
+
+INSTALLED = """
+import importlib.metadata, sys
+from pathlib import Path
+import tb_lossdiag
+place = Path(sys.argv[1])
+assert Path(tb_lossdiag.__file__).is_relative_to(place), tb_lossdiag.__file__
+entries = importlib.metadata.distribution("tb-lossdiag").entry_points
+assert {entry.group for entry in entries} == {"tensorboard_plugins", "console_scripts", "pytest11"}
+for entry in entries:
+    entry.load()
+import tb_lossdiag_demo
+assert Path(tb_lossdiag_demo.__file__).is_relative_to(place)
+print(tb_lossdiag.diagnose("runs", language="zh-CN").to_markdown())
+assert (place / "tb_lossdiag" / "report" / "schema" / "check.json").is_file()
+assert (place / "tb_lossdiag" / "plugin" / "static" / "app.js").is_file()
+"""
+
+
+def test_what_is_installed_works_by_itself(built_wheel: Path, tmp_path: Path) -> None:
+    """Away from the repository: every file that is read at run time is in the wheel, every entry point leads somewhere."""
+    write(tmp_path / "runs" / "div", {"train/loss": diverging(100)})
+    place = tmp_path / "site"
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps")
+    subprocess.run([*pip, "--target", place, built_wheel], check=True, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTHONPATH": str(place)}
+    for command, code in (
+        (("-c", INSTALLED, str(place)), 0),
+        (("-m", "tb_lossdiag", "check", "runs"), 1),
+    ):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "LD102" in done.stdout
+
+
 def listed(built: ZipFile) -> dict[str, Any]:
     """The inventory."""
     place = f"tb_lossdiag-{__version__}.dist-info/sboms/page.cdx.json"
@@ -81,8 +143,8 @@ def licensed() -> dict[str, tuple[str, str]]:
     return {name: (version, licence) for name, version, licence in heads}
 
 
-def test_a_wheel_lists_the_scripts_it_holds(sources: Path, tmp_path: Path) -> None:
-    with wheel(sources, tmp_path) as built:
+def test_a_wheel_lists_the_scripts_it_holds(built_wheel: Path) -> None:
+    with ZipFile(built_wheel) as built:
         found = listed(built)
         assert f"{STATIC}/vendor.js" in built.namelist()
     assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
@@ -98,8 +160,8 @@ def test_a_wheel_lists_the_scripts_it_holds(sources: Path, tmp_path: Path) -> No
         assert (digest["alg"], len(digest["content"])) == ("SHA-512", DIGITS_OF_SHA_512)
 
 
-def test_who_needs_whom_is_closed(sources: Path, tmp_path: Path) -> None:
-    with wheel(sources, tmp_path) as built:
+def test_who_needs_whom_is_closed(built_wheel: Path) -> None:
+    with ZipFile(built_wheel) as built:
         found = listed(built)
     own = found["metadata"]["component"]["bom-ref"]
     known = {own, *(one["bom-ref"] for one in found["components"])}
@@ -109,8 +171,8 @@ def test_who_needs_whom_is_closed(sources: Path, tmp_path: Path) -> None:
 
 
 def test_a_source_distribution_builds_the_same_list(
-    sources: Path, unpacked: Path, tmp_path: Path
+    built_wheel: Path, unpacked: Path, tmp_path: Path
 ) -> None:
-    with wheel(sources, tmp_path / "here") as here, wheel(unpacked, tmp_path / "there") as there:
+    with ZipFile(built_wheel) as here, wheel(unpacked, tmp_path / "there") as there:
         assert listed(here) == listed(there)
         assert sorted(here.namelist()) == sorted(there.namelist())

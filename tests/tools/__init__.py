@@ -3,5 +3,6 @@
 - `answers`: what the tab's routes answer, for the page's types
 - `http_api`: the answers in the description of the routes
 - `auditing`: asks for known vulnerabilities of what is pinned
+- `classified`: asks whether the package index knows our classifiers
 - `translations`: the catalogues of translations
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,15 +47,3 @@ print(len(SCENARIOS))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert int(done.stdout) == len(SCENARIOS)
-
-
-def test_every_package_is_installed() -> None:
-    """setup.cfg lists the packages one by one, because `demo` is installed under another name."""
-    root = DEMO.parent
-    found = {
-        ".".join(path.parent.relative_to(root).parts)
-        for path in (root / "tb_lossdiag").rglob("__init__.py")
-    }
-    block = re.search(r"^packages =\n((?: .+\n)+)", (root / "setup.cfg").read_text(), re.MULTILINE)
-    assert block is not None
-    assert set(block[1].split()) == {*found, "tb_lossdiag_demo"}
