@@ -62,7 +62,14 @@ class LossAboveChance:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The first loss is worse than guessing")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE, q.STEPS, q.LOSS_TERM, q.EXTRA)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_VALUE,
+        q.STEPS,
+        q.LOSS_TERM,
+        q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104",)
 
     #: tokens; the largest vocabularies in use have 262,144

@@ -62,6 +62,8 @@ class LossExactlyZero:
         q.STEPS,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
         q.CALL_VALUE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD205", "LD602")

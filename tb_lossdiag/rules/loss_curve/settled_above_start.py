@@ -69,6 +69,8 @@ class SettledAboveStart:
         q.CALL_BASELINE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD202", "LD203")
 
