@@ -10,9 +10,12 @@ from tb_lossdiag.rules.model.collapsed_representation import CollapsedRepresenta
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
 from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
+from tb_lossdiag.rules.model.extreme_dropout import ExtremeDropout
 from tb_lossdiag.rules.model.future_leak import FutureLeak
 from tb_lossdiag.rules.model.identical_units import IdenticalUnits
 from tb_lossdiag.rules.model.missing_nonlinearity import MissingNonlinearity
+from tb_lossdiag.rules.model.missing_normalisation import MissingNormalisation
+from tb_lossdiag.rules.model.no_positions import NoPositions
 from tb_lossdiag.rules.model.noise_in_eval import NoiseInEval
 from tb_lossdiag.rules.model.sample_leak import SampleLeak
 from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
@@ -32,5 +35,8 @@ RULES: tuple[Rule, ...] = (
     SampleLeak(),
     NoiseInEval(),
     ShortReach(),
+    ExtremeDropout(),
     IdenticalUnits(),
+    MissingNormalisation(),
+    NoPositions(),
 )

@@ -172,3 +172,29 @@ def discriminator_wins_at_once(writer: SummaryWriter) -> None:
 def convolutional_judge_is_never_fooled(writer: SummaryWriter) -> None:
     judge = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), *cnn(lambda: nn.LeakyReLU(0.2), outputs=1))
     _adversaries(writer, (generator(), judge), (1e-5, 1e-3))
+
+
+def _thinned(share: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(64, 64),
+        nn.ReLU(),
+        nn.Dropout(share),
+        nn.Linear(64, 64),
+        nn.ReLU(),
+        nn.Dropout(share),
+        nn.Linear(64, 10),
+    )
+
+
+@case("LD721", family="MLP")
+def dropout_keeps_a_twentieth(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = _thinned(0.95)
+    fit(writer, model, SGD(model.parameters(), lr=0.05), training.batches(400))
+
+
+@case(family="MLP")
+def dropout_of_seven_tenths(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    model = _thinned(0.7)
+    fit(writer, model, Adam(model.parameters(), lr=3e-3), training.batches(600))
