@@ -10,7 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Sighting, at_steps, columns, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -44,8 +45,8 @@ class InputStarved:
     What to try first: more loader workers, with prefetching.
 
     Guards against: the start of the workers and their empty queue (first steps); loops whose steps take milliseconds; a single slow step (median);
-    waits of the check-ups that are longer than an ordinary step (`max_wait`), as on a machine that others keep busy (time in the queue for a processor is no wait). On
-    an accelerator part of the wait may overlap with its work, hence the high bound.
+    waits of the check-ups that are longer than an ordinary step (`max_wait`), as on a machine that others keep busy (time in the queue for a processor is no wait); agents, which act in their environment between
+    steps. On an accelerator part of the wait may overlap with its work, hence the high bound.
 
     References: PyTorch, `torch.utils.data.DataLoader`; "Performance tuning guide"; Mohan et al. 2021 (arXiv 2007.06775).
     """
@@ -55,7 +56,7 @@ class InputStarved:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The model waits for data")
     reads: ClassVar[tuple[Quantity, ...]] = (q.WAIT_SECONDS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEP_SECONDS, q.CHECK_SECONDS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEP_SECONDS, q.CHECK_SECONDS, q.LOSS_TERM, q.EXTRA)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the step's time, 1; even if half of the wait overlapped, a quarter would be lost
@@ -73,6 +74,8 @@ class InputStarved:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that waits."""
+        if is_reinforcement(run):
+            raise NotEnough(Text("waits for data: between its steps an agent acts"))
         judged = False
         for column, steps, waits in columns(run, q.WAIT_SECONDS):
             late = steps >= (steps[0] if len(steps) else 0) + self.skipped

@@ -8,7 +8,7 @@ from made.changes import changed, each_step, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CHECK_SECONDS, STEP_SECONDS, WAIT_SECONDS
+from tb_lossdiag.quantities import CHECK_SECONDS, EXTRA, STEP_SECONDS, WAIT_SECONDS
 from tb_lossdiag.rules.machine.input_starved import InputStarved
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -74,3 +74,8 @@ def test_evidence_leaves_the_first_steps_out() -> None:
 def test_not_evaluated_on_few_or_no_check_ups() -> None:
     assert outcome(RULE, head(each_step(waiting(0.06)), 6)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(waiting(0.06), WAIT_SECONDS)).missing == (WAIT_SECONDS.name,)
+
+
+def test_an_agent_waits_for_its_environment_and_for_no_loader() -> None:
+    run = changed(waiting(0.06), EXTRA, 1.0, ("ep_rew_mean",))
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
