@@ -96,6 +96,47 @@ class Manual(Classifier):
         optimizer.step()
 
 
+class Accumulating(Classifier):
+    """Two batches a step, by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: list[Tensor], index: int) -> None:  # type: ignore[override]
+        optimizer = self.optimizers()
+        self.manual_backward(cross_entropy(self.net(batch[0]), batch[1]) / 2)
+        if index % 2 == 1:
+            optimizer.step()
+            optimizer.zero_grad()
+
+
+class Closures(Classifier):
+    """An optimizer that asks for the loss several times a step."""
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.LBFGS(self.parameters(), 0.1, max_iter=4)
+
+
+class Turns(Classifier):
+    """Two halves of a model that are trained in turns, a batch each, as automatic optimization once did."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch: list[Tensor], index: int) -> None:  # type: ignore[override]
+        optimizer = self.optimizers()[index % 2]
+        self.toggle_optimizer(optimizer)
+        self.manual_backward(cross_entropy(self.net(batch[0]), batch[1]))
+        optimizer.step()
+        optimizer.zero_grad()
+        self.untoggle_optimizer(optimizer)
+
+    def configure_optimizers(self) -> Any:
+        return [torch.optim.Adam(self.net[i].parameters(), 1e-3) for i in (0, 2)]
+
+
 class Adversaries(Classifier):
     def __init__(self) -> None:
         super().__init__()
@@ -160,6 +201,8 @@ SETUPS: dict[str, tuple[type[Classifier], dict[str, Any], int]] = {
     "fast_dev_run": (Classifier, {"fast_dev_run": 3}, 3),
     "overfit_batches": (Classifier, {"overfit_batches": 4}, 4),
     "manual": (Manual, {}, BATCHES),
+    "manual, accumulate 2": (Accumulating, {}, BATCHES // 2),
+    "LBFGS": (Closures, {}, BATCHES),
 }
 
 
@@ -201,6 +244,19 @@ def test_two_players_are_watched_under_their_names(tmp_path: Path) -> None:
     np.testing.assert_array_equal(run[LOSS_TERM].steps, np.arange(BATCHES))
     judged = run[LOSS_TERM].values[0, run[LOSS_TERM].columns.index("discriminator")]
     assert 1.0 < judged < 2.5  # both halves of it
+
+
+def test_optimizers_in_turns(tmp_path: Path) -> None:
+    watched, plain = Turns(), Turns()
+    trainer(tmp_path / "with", [doctor()]).fit(watched)
+    trainer(tmp_path / "without", []).fit(plain)
+    for ours, theirs in zip(weights(watched), weights(plain), strict=True):
+        assert torch.equal(ours, theirs)
+    run = read(run_of(tmp_path / "with"))
+    assert run[GLOBAL_NORM].columns == ("net.0", "net.2")
+    assert set(run[LOSS_TERM].columns) == {"net.0", "net.2"}
+    assert np.isfinite(run[LOSS_TERM].values).all()
+    assert len(run[LOSS_TERM]) == BATCHES // 2
 
 
 def test_fit_twice_goes_on_in_one_run(tmp_path: Path) -> None:

@@ -178,13 +178,21 @@ def test_by_name_without_an_object(tmp_path: Path) -> None:
 
 
 def test_each_trial_of_a_search_is_a_run(tmp_path: Path) -> None:
-    """A search trains once for each trial, with the trainer's own loop."""
-    ours = trainer(tmp_path, [doctor()])
-    for number in range(2):
-        ours.state.trial_name = f"trial-{number}"
-        ours.is_in_train = False
-        ours.train()
-    assert len(runs(tmp_path)) == 2
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    ours = trainer(tmp_path, [doctor(tmp_path / "search")])
+    best = ours.hyperparameter_search(
+        hp_space=lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-3)},
+        compute_objective=lambda metrics: metrics["eval_loss"],
+        hp_name=lambda trial: f"trial-{trial.number}",
+        direction="minimize",
+        backend="optuna",
+        n_trials=2,
+    )
+    assert best.run_id in {"0", "1"}
+    assert [folder.name for folder in runs(tmp_path)] == ["trial-0", "trial-1"]
+    for folder in runs(tmp_path):
+        np.testing.assert_array_equal(read(folder)[LOSS].steps, np.arange(STEPS))
 
 
 def test_an_interrupted_training_leaves_its_records_and_a_working_torch(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+import tb_lossdiag
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import (
     AMP_SCALE,
+    CLIP_GLOBAL_NORM,
     GLOBAL_NORM,
     LEARNING_RATE,
     LOSS,
@@ -126,6 +128,36 @@ def test_fabric(tmp_path: Path) -> None:
     run = read(tmp_path)
     assert len(run[GLOBAL_NORM]) == len(run[LOSS]) == 5
     assert run.facts["optimizer"] == "SGD"
+
+
+def fabricated(folder: Path | None) -> nn.Module:
+    """Fabric's loop, watched by one line."""
+    fabric = pytest.importorskip("lightning_fabric").Fabric(
+        accelerator="cpu", precision="bf16-mixed"
+    )
+    plain = net()
+    model, optimizer = fabric.setup(plain, torch.optim.Adam(plain.parameters(), lr=1e-2))
+    writer = None if folder is None else tb_lossdiag.watch(model, optimizer, folder)
+    for number, (x, y) in enumerate(DataLoader(data(), 16)):
+        with fabric.no_backward_sync(model, enabled=number % 2 == 0):
+            fabric.backward(cross_entropy(model(x), y) / 2)
+        if number % 2:
+            fabric.clip_gradients(model, optimizer, max_norm=0.1)
+            optimizer.step()
+            optimizer.zero_grad()
+    if writer is not None:
+        writer.close()
+    return plain
+
+
+def test_fabric_in_one_line(tmp_path: Path) -> None:
+    watched, without = fabricated(tmp_path), fabricated(None)
+    for ours, theirs in zip(watched.parameters(), without.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    run = read(tmp_path)
+    for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE, CLIP_GLOBAL_NORM):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS // 2))
+    assert 0.9 < run[LOSS].values[0, 0] < 1.4
 
 
 def test_an_optimizer_without_hooks_is_refused_in_words(tmp_path: Path) -> None:
