@@ -6,6 +6,7 @@
 - `check_up_driver`: a check-up, driven from an optimizer's hooks
 - `emitted`: what a journal or a recorder emits, as a reader sees it
 - `tiny_trainings`: a few steps of a small model, recorded
+- `tiny_language`: a language model of a few thousand parameters, and sentences for it
 - `watchable_loop`: a training loop that runs with and without being watched
 - `training_loops`: such loops of many kinds
 - `endless_training`: a training that goes on as long as asked, and the memory it holds
