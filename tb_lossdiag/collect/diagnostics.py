@@ -182,6 +182,8 @@ class Diagnostics:
     def _losses(self, call: DiagnosticsCall, step: int, walltime: float) -> None:
         if call.loss is not None:
             self.told += call.phase == "train"
+            if call.phase == "validation":
+                self.host.rounds.schedule.validated(self.host.rounds.taken)
             self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)
         if call.terms:
             self._hand.waiting.put_terms(call.phase, step, walltime, call.terms)

@@ -75,6 +75,11 @@ INPUT_MEAN = _seen("input_mean", "input")
 """Mean of that tensor; NaN for integers (tokens)."""
 INPUT_STD = _seen("input_std", "input")
 INPUT_ABS_MAX = _seen("input_abs_max", "input")
+EVAL_INPUT_MEAN = _seen("eval_input_mean", "input")
+"""The same of what the model was given in eval() and without gradients, if that came before the step."""
+EVAL_INPUT_STD = _seen("eval_input_std", "input")
+EVAL_INPUT_MAX = _seen("eval_input_max", "input")
+"""Its largest absolute value."""
 INPUT_FEATURE_RANGE = _seen("input_feature_range", "1")
 """Largest over smallest non-zero standard deviation of the input's last dimension's features (dim 1 of images)."""
 EQUAL_SAMPLES = _seen("equal_samples", "1")

@@ -137,6 +137,10 @@ def _tokens() -> dict[str, Any]:
     return {"tokens": torch.randint(9, (SIZE, 6)), "model": nn.Embedding(9, 9)}
 
 
+def _two_sets() -> World:
+    return {"x_train": torch.randn(SIZE, FEATURES), "x_valid": torch.randn(SIZE, FEATURES)}
+
+
 def _layer() -> World:
     return {"layer": nn.Linear(FEATURES, 16)}
 
@@ -240,6 +244,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD623": {"target_model": lambda: {"target_model": Net("tail"), "model": Net("tail")}},
+    "LD626": {"x_train": _two_sets},
     "LD701": {"": _layer},
     "LD702": {"": _layer},
     "LD703": {"": lambda: {"train_one_epoch": lambda *_: None, "validate": lambda _: None}},

@@ -44,6 +44,7 @@ class Outcome:
         may_have_skipped = unseen or seen.gradients.unscalings > 1
         return {
             **facts,
+            **seen.forwards.evaluated,
             **self._repeats.facts(None if done is None else done.samples),
             **seen.gradients.facts(seen.at_step, seen=functions),
             **({} if seen.snapshot is None else seen.snapshot.facts()),

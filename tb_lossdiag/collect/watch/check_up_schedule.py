@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _SHARE = 0.005
 """Part of the training's time that check-ups may take once the first few are done."""
+_VALIDATIONS = 3
+"""Steps with a validation before them that are looked at on top of the others."""
 _FIRST = 10
 """Check-ups that are done whatever they cost: the first steps say most."""
 
@@ -29,6 +31,8 @@ class Schedule:
     _stretch: int = 1
     _ended: float = 0.0
     _pause: float = 0.0
+    _validated: tuple[int, ...] = ()
+    _looks: int = 0
 
     def due(self, step: int, now: float) -> bool:
         """Whether the step that comes is one of them.
@@ -37,6 +41,8 @@ class Schedule:
             step: number of steps taken so far.
             now: seconds, on any clock that runs evenly.
         """
+        if self._validated and self._expects_validation(step):
+            return True
         if step < self._next:
             return False
         if self._done >= _FIRST and now < self._ended + self._pause:
@@ -50,6 +56,18 @@ class Schedule:
         if step >= self.longest:
             self._stretch *= 2
         self._next = self._after(step)
+
+    def validated(self, step: int) -> None:
+        """The model was validated before this step; where it will be again is known from the second time on."""
+        if self._looks < _VALIDATIONS and step not in self._validated:
+            self._validated = (*self._validated, step)[-2:]
+
+    def _expects_validation(self, step: int) -> bool:
+        expected = self._validated[-1] + self._validated[-1] - self._validated[0]
+        if len(self._validated) < 2 or step != expected or self._looks >= _VALIDATIONS:  # noqa: PLR2004  (a distance)
+            return False
+        self._looks += 1
+        return True
 
     def done(self, step: int, cost: float, now: float) -> None:
         """One was done at this step, and cost that many seconds."""

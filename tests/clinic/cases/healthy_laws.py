@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 
 import torch
 from clinic.case import case
@@ -209,3 +210,18 @@ def restarts_by_hand(writer: SummaryWriter) -> None:
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="MLP")
+def training_is_augmented(writer: SummaryWriter) -> None:
+    """Noise, brightness and erased pixels in training alone."""
+    training, validation = flat_digits()
+    model = mlp(64, 64, 10)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+
+    def augmented() -> Iterator[tuple[Tensor, Tensor]]:
+        for x, y in training.batches(300):
+            bright = x * (0.7 + 0.6 * torch.rand(len(x), 1)) + 0.1 * torch.randn_like(x)
+            yield bright * (torch.rand_like(x) > 0.2), y
+
+    fit(writer, model, optimizer, augmented(), validation=validation, every=25)

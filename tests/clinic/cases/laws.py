@@ -230,3 +230,14 @@ def all_is_one_class(writer: SummaryWriter) -> None:
     model = mlp(64, 64, 10)
     optimizer = Adam(model.parameters(), lr=1.0)
     fit(writer, model, optimizer, training.batches(300))
+
+
+@case("LD626", family="MLP", also=("LD107", "LD108"))
+def validation_is_not_normalised(writer: SummaryWriter) -> None:
+    training, validation = flat_digits()
+    mean, std = training.x.mean(), training.x.std()
+    scaled = Samples((training.x - mean) / std, training.y)
+    raw = Samples(16 * validation.x, validation.y)
+    model = mlp(64, 64, 10)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    fit(writer, model, optimizer, scaled.batches(300), validation=raw, every=25)

@@ -22,7 +22,13 @@ from tb_lossdiag.collect.check_up.values import Facts, is_real
 from tb_lossdiag.collect.state.processor import queued
 from tb_lossdiag.quantities import (
     BATCH_NORM_VALUES,
+    EVAL_INPUT_MAX,
+    EVAL_INPUT_MEAN,
+    EVAL_INPUT_STD,
     EVAL_MODULES,
+    INPUT_ABS_MAX,
+    INPUT_MEAN,
+    INPUT_STD,
     MODE_MODULES,
     ROOT_TRAINING,
     Kind,
@@ -30,6 +36,8 @@ from tb_lossdiag.quantities import (
 
 _SEQUENCES = 8
 """Sequences of a pass that are kept until its loss is known."""
+_EVALUATED = {INPUT_MEAN: EVAL_INPUT_MEAN, INPUT_STD: EVAL_INPUT_STD, INPUT_ABS_MAX: EVAL_INPUT_MAX}
+"""What is kept of an evaluation's input."""
 _RANKED = 8
 """Modules whose effective rank is taken."""
 
@@ -100,6 +108,7 @@ class Forwards:
         self._pending: Pass | None = None
         self._was_training = root.training
         self.confirmed: Pass | None = None
+        self.evaluated: Facts = {}
         self.keeps = False
         """Whether the arguments of the pass are kept until the step ends."""
         self.others = False
@@ -116,6 +125,9 @@ class Forwards:
         """A call without gradients."""
         before = self._pending is None and self.confirmed is None
         self.others |= before and id(call.module) in self._names
+        if call.module is self._root and not self._root.training and not self.evaluated:
+            given = input_facts(call.args)
+            self.evaluated = {_EVALUATED[q]: v for q, v in given.items() if q in _EVALUATED}
 
     def entered(self, call: ModuleCall) -> None:
         """A call begins."""
