@@ -58,6 +58,8 @@ PROBE_SAMPLE_CHANGE = _of("sample_change", "1")
 """Change of a kept sample's output (median over samples) when every second sample of the batch was replaced."""
 PROBE_SAMPLE_MOVED = _of("sample_moved", "1")
 """The same of the replaced samples: what could not move tells nothing."""
+PROBE_PLACE_CHANGE = _of("place_change", "1")
+"""Difference between the outputs of two equal samples of a batch (median), of models whose tensors have no length in common with it."""
 PROBE_MIXING = _of("mixing", "Mixing")
 """Where the change came from, if there was one."""
 PROBE_FUTURE_CHANGE = _of("future_change", "1")

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.values import is_real, wide
+
 _FEWEST = 4
 """Samples: two are kept."""
 _MATRIX = 2
+_SMOOTH, _APART = 0.5, 0.8
+"""Squared steps from one place to the next over twice the variance: 1 where neighbours have nothing in common, next to 0 in a smooth curve."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,17 @@ class SampleAxis:
 
     def taken(self, tensor: Tensor, *, replaced: bool = False) -> Tensor:
         """These samples of an argument; `replaced`: every second one becomes the one before it, so that an order of lengths stays."""
-        shape = tensor.shape
-        along = len(shape) > self.dim and shape[self.dim] == self.size
-        listed = len(shape) == 1 and shape[0] == self.size
-        if not along and not listed:
+        along = tensor.dim() > self.dim and tensor.shape[self.dim] == self.size
+        if not self.holds(tensor.shape):
             return tensor.detach().clone()
         index = torch.arange(self.asked, device=tensor.device)
         index = index // 2 * 2 if replaced else index
         return tensor.detach().index_select(self.dim if along else 0, index)
+
+    def holds(self, shape: torch.Size) -> bool:
+        """Whether an argument of this shape has something for each sample."""
+        along = len(shape) > self.dim and shape[self.dim] == self.size
+        return along or (len(shape) == 1 and shape[0] == self.size)
 
     def place(self, shape: torch.Size) -> int | None:
         """The axis of an output that holds the samples; None where it holds something else, such as scores of all against all."""
@@ -49,6 +56,16 @@ class SampleAxis:
         if len(shape) >= _MATRIX and {shape[0], shape[1]} == {size, self.other}:
             return 0 if shape[0] == size else 1
         return 0 if len(shape) and shape[0] == size else None
+
+
+def over_samples(tensor: Tensor) -> bool:
+    """Whether a real argument's second axis is time and its first is not, by its numbers: they go on smoothly along the one only."""
+    if not is_real(tensor) or tensor.dim() <= _MATRIX or min(tensor.shape[:2]) < _FEWEST:
+        return False
+    values = wide(tensor.detach())
+    spread = 2 * values.var().clamp_min(1e-30)
+    along = [float(values.diff(dim=dim).square().mean() / spread) for dim in (0, 1)]
+    return along[0] > _APART and along[1] < _SMOOTH
 
 
 def sample_axes(

@@ -35,6 +35,22 @@ def untouched() -> Iterator[Callable[[], None]]:
         restore()
 
 
+def of(generator: Any) -> Callable[[], Any] | None:
+    """Puts a generator back that lies somewhere in the user's code; None for what is none."""
+    if isinstance(generator, torch.Generator):
+        return _torch(generator)
+    if isinstance(generator, np.random.Generator):
+        bits, state = generator.bit_generator, generator.bit_generator.state
+        return lambda: setattr(bits, "state", state)
+    if isinstance(generator, np.random.RandomState):
+        before = generator.get_state()
+        return lambda: generator.set_state(before)
+    if isinstance(generator, random.Random):
+        known = generator.getstate()
+        return lambda: generator.setstate(known)
+    return None
+
+
 def _generators() -> Iterator[torch.Generator]:
     """The host's, and those of devices that are in use: asking others would initialise them."""
     yield torch.default_generator

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.collect.probes.axes import SampleAxis, sample_axes
+from tb_lossdiag.collect.probes.axes import SampleAxis, over_samples, sample_axes
 from tb_lossdiag.collect.probes.changes import change, halves, largest
 from tb_lossdiag.collect.probes.meetings import Meetings, first_meeting
 from tb_lossdiag.collect.probes.passes import Raised
@@ -16,6 +17,7 @@ from tb_lossdiag.collect.probes.probe import Inapplicable
 from tb_lossdiag.collect.probes.session import Session
 from tb_lossdiag.quantities import (
     PROBE_MIXING,
+    PROBE_PLACE_CHANGE,
     PROBE_SAMPLE_CHANGE,
     PROBE_SAMPLE_MOVED,
     Mixing,
@@ -29,7 +31,10 @@ _SMALL = 1e-3
 
 
 class SampleLeak:
-    """The probe. Where two axes may hold the samples, one that keeps them apart is enough; each is asked at a check-up of its own."""
+    """The probe. Where two axes may hold the samples, one that keeps them apart is enough, unless the numbers tell that it is time.
+
+    Each axis is asked at a check-up of its own.
+    """
 
     forwards = 2
 
@@ -57,6 +62,11 @@ class SampleLeak:
                 raise
             facts = next(iter(self._mixed.values()))  # it was no axis of samples after all
         apart = not facts[PROBE_SAMPLE_CHANGE] > _SMALL
+        if apart and self._mixed and over_samples(session.given.tensors()[0]):
+            facts, apart = (
+                self._mixed[0],
+                False,
+            )  # what was kept apart is time, and the samples are not
         self._mixed[axis.dim] = facts
         self.done = apart or all(axis.dim in self._mixed for axis in axes)
         return facts if self.done else {}
@@ -86,9 +96,17 @@ class SampleLeak:
         changed = largest([change(a, b, place, kept) for a, b, place in pairs])
         moved = largest([change(a, b, place, ~kept) for a, b, place in pairs])
         facts: Facts = {PROBE_SAMPLE_CHANGE: changed, PROBE_SAMPLE_MOVED: moved}
+        if self._all_exchanged(session, axis) and not session.draws:
+            facts[PROBE_PLACE_CHANGE] = largest([_of_equals(b, place) for _, b, place in pairs])
         if changed > _SMALL:
             facts[PROBE_MIXING] = float(self._meeting(first, second, kept, pairs))
         return facts
+
+    def _all_exchanged(self, session: Session, axis: SampleAxis) -> bool:
+        """Whether nothing else may belong to single samples: a state that is handed on, a code that is learned for each."""
+        known = session.lengths() | {axis.asked}
+        others = [t.shape for t in session.given.tensors() if not axis.holds(t.shape)]
+        return axis.size not in known - {axis.asked} and not any(axis.size in s for s in others)
 
     def _meeting(
         self,
@@ -104,6 +122,14 @@ class SampleLeak:
         if how is Mixing.UNKNOWN and all(_head_same(*pair) for pair in pairs):
             return Mixing.MEANT  # what comes first depends on nothing later: an axis of time
         return how
+
+
+def _of_equals(after: Tensor, place: int) -> float:
+    """Difference between each replaced sample and the one before it, which it has become."""
+    rows = after.movedim(place, 0)
+    count = len(rows) // 2
+    every = torch.ones(count, dtype=torch.bool, device=rows.device)
+    return change(rows[0::2][:count], rows[1::2][:count], 0, every)
 
 
 def _head_same(before: Tensor, after: Tensor, place: int) -> bool:

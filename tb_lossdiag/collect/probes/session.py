@@ -47,6 +47,11 @@ class Session:
         self.forwards = 0
         self.seconds = 0.0
 
+    @property
+    def draws(self) -> bool:
+        """Whether the model has generators of its own: each copy draws the same from them."""
+        return self._found.draws
+
     def lengths(self) -> set[int]:
         """All lengths that tensors of the model have along any axis."""
         return {length for tensor in self._found.tensors.values() for length in tensor.shape}
@@ -80,8 +85,8 @@ class Session:
         """
         began = time.perf_counter()
         meetings = Meetings(size, dim)
-        self._surroundings()
         if not anew:
+            self._surroundings()
             self._generators()
         self.forwards += 1
         try:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.probes import generators
+
 _MOST = 500
 """Functions that are looked at."""
 _SMALL = 2**20
@@ -119,6 +121,8 @@ def _content(value: Any) -> Callable[[], None]:
     """Puts the content back into what holds it, if it is no longer the same."""
     if isinstance(value, _CONTAINERS):
         return _container(value)
+    if (restore := generators.of(value)) is not None:
+        return restore
     if isinstance(value, np.ndarray) and value.size <= _SMALL and value.flags.writeable:
         kept = value.copy()
         return lambda: np.copyto(value, kept)

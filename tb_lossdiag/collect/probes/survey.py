@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import random
 import threading
 import types
 import weakref
@@ -23,7 +24,7 @@ _MOST = 100_000
 _PLAIN = (
     type(None), bool, int, float, complex, str, bytes, type, range, slice, Enum, types.EllipsisType, types.BuiltinFunctionType,
     torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, torch.Generator, np.generic, np.dtype,
-    np.random.Generator, np.random.RandomState, logging.Logger,
+    np.random.Generator, np.random.RandomState, logging.Logger, random.Random,
 )  # fmt: skip
 """What holds nothing else, or is copied as a whole."""
 _HELD = (
@@ -31,6 +32,7 @@ _HELD = (
     type(threading.Lock()), type(threading.RLock()), threading.Thread, torch.utils.hooks.RemovableHandle,
 )  # fmt: skip
 """What a copy would share with the training, or cannot have."""
+_DRAWS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 _OBJECT_STATE = getattr(object, "__getstate__", None)
 HOOKS = tuple(name for name in vars(nn.Module()) if name.endswith("_hooks") or "_hooks_" in name)
 """The attributes of a module that hold hooks."""
@@ -44,6 +46,7 @@ class Survey:
         bytes: of all tensors and arrays.
         obstacle: what cannot be copied, and where it is; "" if nothing stands in the way.
         tensors: all tensors, by id.
+        draws: whether there is a random number generator among it.
         shared: what a copy may share: Python's modules.
     """
 
@@ -51,6 +54,7 @@ class Survey:
     obstacle: str = ""
     tensors: dict[int, Tensor] = field(default_factory=dict)
     shared: dict[int, Any] = field(default_factory=dict)
+    draws: bool = False
 
 
 def survey(root: nn.Module) -> Survey:
@@ -60,6 +64,7 @@ def survey(root: nn.Module) -> Survey:
     known: set[int] = set()
     while waiting and not found.obstacle:
         path, value = waiting.popleft()
+        found.draws |= isinstance(value, _DRAWS)
         if isinstance(value, _PLAIN) or id(value) in known:
             continue
         known.add(id(value))

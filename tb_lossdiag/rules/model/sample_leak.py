@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import at_steps
+from tb_lossdiag.analysis.columns import at_steps, columns
 from tb_lossdiag.analysis.probes import Answer, answers
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Mixing, Quantity
@@ -18,6 +18,24 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "The answer for a sample depends on the other samples of its batch: when every second one was replaced, the outputs of the others changed by {change} of their spread, in a copy of the model in eval() at step {step}. {how}{where}."
 )
+_PLACE = Text(
+    "The answer for a sample depends on its place in the batch: two equal samples got answers that lie {change} of the outputs' spread apart, in a copy of the model in eval() at step {step}, with the same random numbers and no other ones drawn."
+)
+_PLACE_ADVICE = Text("""Something is counted along the batch instead of the sequence. Where samples come first, places are the second axis:
+
+```python
+places = torch.arange(x.shape[1])  # not x.shape[0], as in code for (sequence, batch, features)
+```
+
+Two equal samples must then have equal answers:
+
+```python
+model.eval()
+with torch.no_grad():
+    twice = model(torch.cat([x[:1], x[:1]]))
+print(float((twice[0] - twice[1]).abs().max()))  # 0 but for rounding
+model.train()
+```""")
 _WHERE = Text(" in `{where}`")
 _HOW: Mapping[Mixing, Text] = {
     Mixing.UNKNOWN: Text("Samples meet, as by a reshape that mixes axes,"),
@@ -70,7 +88,7 @@ layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)  # (batch, sequen
 
 @dataclass(frozen=True)
 class SampleLeak:
-    """What the model says of one sample depends on the others in its batch.
+    """What the model says of one sample depends on the others in its batch, or on its place there.
 
     Why it matters: in training it works, since batches look alike; alone, or in another company, the same sample gets another answer. The
     model learns from what belongs to other samples, and the loss shows nothing of it.
@@ -78,12 +96,13 @@ class SampleLeak:
     How it decides: a copy of the model in eval() is asked twice with the batch of a check-up, once with every second sample replaced by its
     neighbour, and the outputs of the kept ones change by more than `max_change` of the outputs' standard deviation (`max_known_change` where it was seen how samples meet), though the
     random numbers were the same. The replaced ones must have changed by `min_moved`. Where two axes may hold the samples, both must
-    mix. Unit: 1.
+    mix, unless the numbers go on smoothly along the one that does not, which so is time. Or two equal samples get answers that differ by
+    `max_change`, in a model that draws no random numbers. Unit: 1.
 
     What to try first: the axis of the softmax, `batch_first=True`, `transpose` instead of `view`.
 
     Guards against: sets, graphs, episodes and other models that compare samples with each other or sum over them; batch normalisation without
-    running statistics; scores of all against all; memory banks; one long series; outputs that belong to no sample; float rounding.
+    running statistics; scores of all against all; memory banks; one long series; states and codes that belong to single samples; outputs that belong to no sample; float rounding.
 
     References: Karpathy 2019, "A recipe for training neural networks" (chart dependencies); ctallec/world-models issue 10.
     """
@@ -97,6 +116,8 @@ class SampleLeak:
         q.PROBE_SAMPLE_CHANGE,
         q.PROBE_SAMPLE_MOVED,
         q.PROBE_MIXING,
+        q.PROBE_PLACE_CHANGE,
+        q.PROBE_NOISE,
         q.PROBE_SKIPPED,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD108", "LD109", "LD602", "LD705")
@@ -117,6 +138,24 @@ class SampleLeak:
             mixes = answer.value >= bound and answer.moved >= self.min_moved
             if mixes and how is not Mixing.MEANT:
                 yield self._finding(run, answer, how)
+            elif answer.value < self.max_known_change:
+                yield from self._counted(run, answer)
+
+    def _counted(self, run: Run, answer: Answer) -> Iterator[Finding]:
+        """Samples are apart, but what is equal is not answered alike, and no chance is in it."""
+        at = np.array([answer.step], np.int64)
+        value = float(at_steps(run, q.PROBE_PLACE_CHANGE, at, answer.name)[0])
+        noise = {n: values[-1] for n, _, values in columns(run, q.PROBE_NOISE) if len(values)}
+        if value >= self.max_change and noise.get(answer.name) == 0:
+            message = _PLACE.format(change=short_number(value), step=str(answer.step))
+            ends = answer.step, answer.step
+            evidence = Evidence(
+                q.PROBE_PLACE_CHANGE.name, answer.name, *ends, value, self.max_change
+            )
+            numbers = {"change": value, "moved": answer.moved}
+            yield Finding(
+                self.code, self.severity, answer.name, (evidence,), message, _PLACE_ADVICE, numbers
+            )
 
     def _finding(self, run: Run, answer: Answer, how: Mixing) -> Finding:
         where = run.facts.get(f"samples meet in {answer.name}".rstrip(), "")

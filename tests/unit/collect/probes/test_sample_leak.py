@@ -9,10 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from helpers.probed import asked, mixing
+from helpers.probed import asked, mixing, number
+from tb_lossdiag.collect.probes.passes import Raised
 from tb_lossdiag.collect.probes.probe import Inapplicable
 from tb_lossdiag.collect.probes.sample_leak import SampleLeak
-from tb_lossdiag.quantities import Mixing, Unprobed
+from tb_lossdiag.quantities import (
+    PROBE_PLACE_CHANGE,
+    PROBE_SAMPLE_CHANGE,
+    Mixing,
+    Unprobed,
+)
 
 BATCH, TIME, WIDTH = 12, 7, 6
 x = torch.randn(BATCH, WIDTH, generator=torch.Generator().manual_seed(1))
@@ -93,6 +99,97 @@ SICK = {
 @pytest.mark.parametrize(("model", "given", "how"), SICK.values(), ids=SICK)
 def test_samples_that_meet(model: nn.Module, given: tuple[Tensor, ...], how: Mixing) -> None:
     assert mixing(model, *given) is how
+
+
+def curves(count: int, length: int) -> Tensor:
+    """Waves that begin anywhere."""
+    starts = torch.rand(count, 1, 1, generator=torch.Generator().manual_seed(7)) * 6
+    return (starts + 0.3 * torch.arange(length)[:, None]).sin()
+
+
+def windows(count: int, length: int) -> Tensor:
+    """Pieces of one series, each begins where the one before has its second place."""
+    return curves(1, count + length)[0, :, 0].unfold(0, length, 1)[:count, :, None]
+
+
+each = net(lambda m, x: m.o(m.r(x)[0]), r=nn.LSTM(1, 8), o=nn.Linear(8, 3))
+
+
+def test_what_is_time_shows_in_smooth_numbers() -> None:
+    """An answer for each place: the arguments' shapes don't tell samples from time, but the numbers do."""
+    assert mixing(each, curves(BATCH, 30)) is Mixing.RECURRENT
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        curves(BATCH, 30).transpose(0, 1),
+        windows(BATCH, 30),
+        windows(BATCH, 30).transpose(0, 1),
+        torch.randn(BATCH, 30, 1, generator=torch.Generator().manual_seed(8)),
+    ],
+)
+def test_what_may_be_time_is_left_alone(given: Tensor) -> None:
+    assert mixing(each, given) is None
+
+
+class Places(nn.Module):
+    """Adds a code of the place, as the tutorial's class does for (sequence, batch, features)."""
+
+    codes: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.a, self.dim = nn.Linear(WIDTH, 3), dim
+        self.register_buffer("codes", torch.randn(100, WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        codes = self.codes[: x.shape[self.dim]]
+        answer: Tensor = self.a(x + (codes[:, None] if self.dim == 0 else codes)).mean(1)
+        return answer
+
+
+class Codes(nn.Module):
+    """Learns a code for each sample of its one batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.codes = nn.Linear(WIDTH, 3), nn.Parameter(torch.randn(BATCH, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.a(x) + self.codes
+        return answer
+
+
+stepped = net(lambda m, x, h: m.r(x, h)[0][:, -1], r=lstm(batch_first=True))
+state = (torch.randn(1, BATCH, 8), torch.randn(1, BATCH, 8))
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "counted"),
+    [
+        (Places(0), (series,), True),
+        (Places(1), (series,), False),
+        (nn.Sequential(nn.Linear(WIDTH, 9), nn.Linear(9, 3)), (x,), False),
+    ],
+)
+def test_equal_samples_are_answered_alike(
+    model: nn.Module, given: tuple[Tensor, ...], counted: bool
+) -> None:
+    facts = asked(SampleLeak(), model, *given)
+    assert (number(facts[PROBE_PLACE_CHANGE]) > 0.01) is counted
+    assert number(facts[PROBE_SAMPLE_CHANGE]) == 0
+
+
+def test_a_state_of_each_sample_is_none_of_its_place() -> None:
+    facts = asked(SampleLeak(), stepped, series, state)
+    assert PROBE_PLACE_CHANGE not in facts
+
+
+def test_a_model_that_has_something_for_each_is_not_asked() -> None:
+    """Fewer samples than codes: the copy raises, and all of them tell nothing of places."""
+    with pytest.raises(Raised):
+        asked(SampleLeak(), Codes(), x)
 
 
 class Bank(nn.Module):

@@ -87,6 +87,23 @@ class Counts(Base):
         return hidden * (1 + 0.01 * self.own + 0.001 * total + 0.001 * len(calls))
 
 
+chance, dice = np.random.default_rng(0), random.Random(0)  # noqa: S311
+coin = torch.Generator().manual_seed(0)
+
+
+class DrawsElsewhere(Base):
+    """From generators that lie beside it, and from its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mine, self.rng = torch.Generator().manual_seed(1), np.random.default_rng(1)
+
+    def between(self, hidden: Tensor) -> Tensor:
+        noise = chance.random() + dice.random() + self.rng.random()
+        more = torch.rand(1, generator=coin) + torch.rand(hidden.shape, generator=self.mine)
+        return hidden + noise + more
+
+
 class Checkpointed(Base):
     def between(self, hidden: Tensor) -> Tensor:
         result: Tensor = checkpoint(lambda h: F.dropout(h.tanh(), 0.1), hidden, use_reentrant=True)
@@ -202,7 +219,7 @@ class Given(Base):
         return {"logits": answer, "hidden": (answer * 2, None), "flag": flag}
 
 
-KINDS = (Base, Drops, Draws, Counts, Checkpointed, Remembers, Queue, Looks)
+KINDS = (Base, Drops, Draws, Counts, DrawsElsewhere, Checkpointed, Remembers, Queue, Looks)
 """Those that are probed."""
 HELD = (Uncopyable, Locks, Writes, Lambda, Raises)
 """Those that are not."""
@@ -220,6 +237,9 @@ def train(kind: type[nn.Module], folder: Path, *, probes: bool, hook: Any = None
     np.random.seed(0)  # noqa: NPY002
     random.seed(0)
     total, Counts.count = 0, 0
+    chance.bit_generator.state = np.random.default_rng(0).bit_generator.state
+    dice.seed(0)
+    coin.manual_seed(0)
     calls.clear()
     Counts.rows.clear()
     model = kind()
@@ -239,7 +259,8 @@ def train(kind: type[nn.Module], folder: Path, *, probes: bool, hook: Any = None
     draws = torch.rand(9), np.random.rand(9), [random.random() for _ in range(9)]  # noqa: NPY002, S311
     grads = [p.grad for p in model.parameters()]
     modes = [module.training for module in model.modules()]
-    return [model.state_dict(), counted, total, len(calls), *draws, grads, modes]
+    others = chance.random(), dice.random(), torch.rand(1, generator=coin)
+    return [model.state_dict(), counted, total, len(calls), *draws, *others, grads, modes]
 
 
 def _answer(model: nn.Module, x: Tensor) -> Tensor:

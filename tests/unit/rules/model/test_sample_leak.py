@@ -8,6 +8,8 @@ from tb_lossdiag.diagnosis.engine import Verdict, judge
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     PROBE_MIXING,
+    PROBE_NOISE,
+    PROBE_PLACE_CHANGE,
     PROBE_SAMPLE_CHANGE,
     PROBE_SAMPLE_MOVED,
     PROBE_SKIPPED,
@@ -26,6 +28,24 @@ def leaking(how: Mixing, change: float = 0.8, moved: float = 1.5, name: str = ""
 
 
 SICK = leaking(Mixing.SOFTMAX)
+
+
+@pytest.mark.parametrize(
+    ("place", "noise", "fires"),
+    [
+        (0.5, 0.0, True),
+        (0.0101, 0.0, True),
+        (0.0099, 0.0, False),
+        (0.5, 0.1, False),
+        (0.5, None, False),
+    ],
+)
+def test_what_is_counted_along_the_batch(place: float, noise: float | None, fires: bool) -> None:
+    facts = {PROBE_SAMPLE_CHANGE: 0.0, PROBE_SAMPLE_MOVED: 1.0, PROBE_PLACE_CHANGE: place}
+    run = probed(facts if noise is None else {**facts, PROBE_NOISE: noise})
+    found = findings(RULE, run)
+    assert bool(found) is fires
+    assert all("its place in the batch" in finding.message.en for finding in found)
 
 
 def test_says_where_and_how() -> None:
