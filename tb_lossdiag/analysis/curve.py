@@ -91,10 +91,10 @@ class Curve:
 
 
 def row_at(steps: Steps, share: float) -> int:
-    """First record beyond a share of the steps.
+    """First record at a share of the steps or beyond it.
 
     >>> row_at(np.array([0, 1, 2, 3, 8, 16]), 0.5)
-    5
+    4
     """
     return int(np.searchsorted(steps, steps[0] + share * (steps[-1] - steps[0])))
 

@@ -62,13 +62,15 @@ def _finding(one: object, code: str) -> Finding:
         text(one.message, "message"),
         text(one.advice, "advice"),
         _numbers(one.numbers),
+        None if one.onset is None else _step(one.onset, "onset"),
     )
 
 
 def _evidence(piece: object) -> Evidence:
     if not isinstance(piece, Evidence):
         raise Unsound(f"evidence holds {_kind(piece)}, expected Evidence")
-    first, last = _step(piece.first_step, "first_step"), _step(piece.last_step, "last_step")
+    first = _step(piece.first_step, "evidence.first_step")
+    last = _step(piece.last_step, "evidence.last_step")
     if first > last:
         raise Unsound(f"evidence: first_step {first} lies after last_step {last}")
     return Evidence(
@@ -101,9 +103,9 @@ def _words(value: object, name: str) -> str:
 
 def _step(value: object, name: str) -> int:
     if type(value) is not int:
-        raise Unsound(f"evidence.{name} is {_kind(value)}, expected an int")
+        raise Unsound(f"{name} is {_kind(value)}, expected an int")
     if abs(value) >= _STEPS:
-        raise Unsound(f"evidence.{name} is beyond any step")
+        raise Unsound(f"{name} is beyond any step")
     return value
 
 
