@@ -5,13 +5,14 @@ import json
 from dataclasses import replace
 
 import numpy as np
+from rich.console import Console
 
 from made.changes import optimized_by, with_constant_clipping, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.config import Policy, Settings, Suppression, Threshold
-from tb_lossdiag.quantities import CLIP_MAX_NORM, LEARNING_RATE, LOSS
+from tb_lossdiag.quantities import CLIP_MAX_NORM, LEARNING_RATE, LOSS, PARAMETER_SIZE
 from tb_lossdiag.report.comparison import Judged, compare
-from tb_lossdiag.report.comparison_text import markdown
+from tb_lossdiag.report.comparison_text import markdown, show
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
 
@@ -96,3 +97,53 @@ def test_markdown_in_both_languages() -> None:
     assert "## Fixed" in english
     assert "LD101" in english
     assert "## 已解决" in chinese
+
+
+def test_a_terminal_is_told_the_same() -> None:
+    both = broken(with_constant_clipping(WELL))
+    lacking = without(WELL, CLIP_MAX_NORM)
+    document = compare(judged(both), judged(lacking))
+    console = Console(record=True, width=300)
+    show(console, document)
+    said = console.export_text()
+    assert said.startswith("healthy-1 (broken) compared with healthy-1 (")
+    fixed, unclear = said.index("\nFixed"), said.index("\nJudged in only one of them")
+    assert fixed < said.index("■ LD101") < unclear < said.index("▲ LD301")
+    assert "): A; " in said, "where it was found, and why the other could not be judged"
+    assert "\nStill there" not in said
+
+
+def test_what_both_have_is_told_as_it_is_in_the_second() -> None:
+    console = Console(record=True, width=300)
+    clipped = with_constant_clipping(WELL)
+    show(console, compare(judged(clipped), judged(clipped)))
+    said = console.export_text()
+    assert said.index("Still there") < said.index("▲ LD301")
+    assert "loss: identical" in said
+
+
+def test_a_curve_that_parts_says_where_and_what_follows() -> None:
+    layers = {n: replace(t, values=t.values * 10) for n, t in WELL.tables.items() if "norm" in n}
+    other = replace(WELL, tables={**WELL.tables, **layers})
+    said = markdown(compare(judged(WELL), judged(other)))
+    assert "- gradient\\_norm" in said
+    assert "more columns part later" in said
+
+
+def test_runs_of_nothing_in_common_have_nothing_to_list() -> None:
+    told = compare(judged(Run("a", {})), judged(Run("b", {})))
+    assert (told["curves"], told["facts"]) == ([], [])
+    assert markdown(told).count("- nothing") == 2
+
+
+def test_without_sizes_parameters_are_not_counted() -> None:
+    blind = without(WELL, PARAMETER_SIZE)
+    names = {row["name"]: row for row in compare(judged(WELL), judged(blind))["facts"]}
+    assert names["parameters"]["b"] == ""
+    assert names["parameters"]["a"] != ""
+
+
+def test_levels_that_differ_are_rows() -> None:
+    values = WELL[LOSS].values[:, 0] * 10
+    rows = compare(judged(WELL), judged(with_loss(WELL, values)))["facts"]
+    assert any("loss" in row["name"] for row in rows)

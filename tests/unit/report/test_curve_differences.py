@@ -125,3 +125,21 @@ def test_a_few_validation_records_suffice() -> None:
 def test_runs_without_anything_in_common_have_no_curves() -> None:
     assert partings(Run("a"), healthy_run(0)) == []
     assert partings(loss([1.0, 2.0]), loss([1.0, 2.0])) == []
+
+
+def test_a_column_that_only_one_run_has_is_not_compared() -> None:
+    def norms(*layers: str) -> Run:
+        values = np.ones((40, len(layers)))
+        return Run("r", {"gradient_norm": table(GRADIENT_NORM, np.arange(40), values, layers)})
+
+    both = partings(norms("stem", "head"), norms("head", "tail"))
+    assert [parting.column for parting in both] == ["head"]
+    assert partings(norms("stem"), norms("tail")) == []
+
+
+def test_a_run_without_a_single_number_has_no_level_between_its_steps() -> None:
+    here, there = np.arange(0, 80, 2), np.arange(1, 81, 2)
+    found = the(partings(loss(np.full(40, np.nan), here), loss(np.ones(40), there)), "loss")
+    assert found.parts_at is not None, "one has no number anywhere"
+    assert not found.exact
+    assert found.noise == 0.0, "of no difference there is no noise"

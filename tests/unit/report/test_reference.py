@@ -1,14 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 import tb_lossdiag.rules
-from tb_lossdiag.diagnosis.rule import Rule, documentation, thresholds
+from tb_lossdiag.diagnosis.rule import (
+    Finding,
+    NotEnough,
+    Rule,
+    Severity,
+    Text,
+    documentation,
+    thresholds,
+)
+from tb_lossdiag.quantities import LOSS, Quantity
 from tb_lossdiag.report.reference import reference
 from tb_lossdiag.report.words import _WORDS, word
 from tb_lossdiag.rules import RULES
+from tb_lossdiag.run import Run
 
 FOLDER = Path(tb_lossdiag.rules.__file__).parent
 
@@ -27,6 +40,30 @@ def test_every_rule_has_its_whole_documentation_and_thresholds(rule: Rule) -> No
         text = reference([rule], language)
         assert documentation(rule, language) in text
         assert all(f"| `{name}` |" in text for name in thresholds(rule))
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A rule of another package, which bounds nothing."""
+
+    code: ClassVar[str] = "ACME101"
+    name: ClassVar[str] = "bare"
+    severity: ClassVar[Severity] = Severity.INFO
+    title: ClassVar[Text] = Text("Bare")
+    reads: ClassVar[tuple[Quantity, ...]] = (LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        if LOSS not in run:
+            raise NotEnough(Text("a loss"))
+        yield from ()
+
+
+def test_a_rule_without_thresholds_has_no_table() -> None:
+    said = reference([Bare()], "en")
+    assert said.endswith("- Reads: `loss`\n")
+    assert "|---|" not in said
 
 
 def test_words_have_both_languages_and_the_same_places() -> None:

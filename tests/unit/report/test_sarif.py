@@ -101,3 +101,12 @@ def test_the_baseline_is_said(runs: list[Json]) -> None:
     (run,) = sarif(runs, RULES, "runs", "en", "0")["runs"]
     states = {result["ruleId"]: result.get("baselineState") for result in run["results"]}
     assert states["LD101"] == "unchanged"
+
+
+def test_a_finding_of_a_rule_that_is_not_listed_points_at_none(runs: list[Json]) -> None:
+    listed = [rule for rule in RULES if rule.code != "LD101"]
+    log = sarif(runs, listed, "runs", "en", "0")
+    conforms(log, "log")
+    at = {result["ruleId"]: result.get("ruleIndex") for result in log["runs"][0]["results"]}
+    assert at["LD101"] is None
+    assert listed[at["LD301"]].code == "LD301"
