@@ -34,7 +34,10 @@ def _finding(code: str) -> Finding:
         ("LD506", ("LD110", "LD608")),  # below zero there is no end to grow to
         ("LD507", ("LD106", "LD205")),
         ("LD508", ("LD104",)),  # a fall drowns in what single samples cost
-        ("LD510", ("LD106",)),
+        (
+            "LD510",
+            ("LD106", "LD201"),
+        ),  # returns in the thousands leave a policy beside them no gradient
         ("LD606", ("LD701", "LD704")),
         ("LD607", ("LD602", "LD605")),
         ("LD511", ("LD601", "LD704")),  # what cannot reach its targets pushes
