@@ -10,7 +10,7 @@ from made.changes import changed, head, optimized_by, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM
+from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, EXTRA, GRADIENT_NORM
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.gradient_spike import GradientSpike
 from tb_lossdiag.run import Run
@@ -36,6 +36,13 @@ SICK = with_gradient_spikes(healthy_run(1, layers=4), THREE)
 def test_three_are_a_warning_one_is_worth_knowing() -> None:
     assert the_finding(RULE, with_gradient_spikes(RUN, THREE)).severity is Severity.WARNING
     assert the_finding(RULE, with_gradient_spikes(RUN, {120: 100.0})).severity is Severity.INFO
+
+
+def test_an_agents_targets_jump_so_its_gradients_may() -> None:
+    """Each copy of a target network, and each turn for the better, moves what the values are compared with."""
+    agent = changed(SICK, EXTRA, np.ones((len(SICK[GRADIENT_NORM]), 1)), ("reward",))
+    assert the_finding(RULE, agent).severity is Severity.INFO
+    assert the_finding(RULE, SICK).severity is Severity.WARNING
 
 
 def test_names_the_layers_that_jumped() -> None:
