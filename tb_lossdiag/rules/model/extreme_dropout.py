@@ -62,6 +62,8 @@ class ExtremeDropout:
         q.LOSS,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
         q.CALL_VALUE,
         q.CALL_BASELINE,
     )
@@ -69,7 +71,7 @@ class ExtremeDropout:
 
     #: share, 1; p = 0.8 shows as 0.78 to 0.82 in small batches
     min_share: float = 0.77
-    #: check-ups
+    #: check-ups; one batch may be thinned by chance
     min_checks: int = 3
     #: share of the starting loss, 1; less after a whole run is standing still
     min_fall: float = 0.2

@@ -54,6 +54,8 @@ class MissingNormalisation:
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
         q.CALL_VALUE,
         q.CALL_BASELINE,
     )
