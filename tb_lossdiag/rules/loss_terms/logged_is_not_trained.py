@@ -70,7 +70,7 @@ class LoggedIsNotTrained:
     What to try first: pass to `add_diagnostics` the very tensor that `backward()` is called on.
 
     Guards against: averages and logs of every tenth step; the last part's loss of an accumulation, and its sum; losses of several
-    watched models; terms that are logged beside it.
+    watched models; terms that are logged beside it; a loss scale of one's own, a power of two from 16 on.
 
     References: PyTorch, `Tensor.backward`: gradients are accumulated into the leaves; Hugging Face Transformers, pull request 13619.
     """
@@ -104,6 +104,8 @@ class LoggedIsNotTrained:
         factor = self._factor(logged, trained)
         if factor is None:
             yield from self._hidden(run, steps, logged, trained)
+            return
+        if _is_loss_scale(factor, self.tolerance):
             return
         twice = factor > 1.5 and bool(np.all(passes == round(factor)))  # noqa: PLR2004  (nearest to 2)
         if twice or not np.any(np.abs(passes * factor - 1) <= self.tolerance):
@@ -182,6 +184,12 @@ class LoggedIsNotTrained:
         evidence = Evidence(q.BACKPROPAGATED.name, column, *ends, factor, 1.0)
         severity = self.severity if twice else Severity.INFO
         return Finding(self.code, severity, "", (evidence,), message, advice, {"factor": factor})
+
+
+def _is_loss_scale(factor: float, tolerance: float) -> bool:
+    """Whether it is what half precision is scaled by: a power of two."""
+    power = round(float(np.log2(factor))) if factor > 0 else 0
+    return power >= 4 and abs(factor / 2.0**power - 1) <= tolerance  # noqa: PLR2004  (16)
 
 
 def _single(steps: Steps) -> Steps:

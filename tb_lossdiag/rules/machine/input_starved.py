@@ -56,7 +56,12 @@ class InputStarved:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The model waits for data")
     reads: ClassVar[tuple[Quantity, ...]] = (q.WAIT_SECONDS,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEP_SECONDS, q.CHECK_SECONDS, q.LOSS_TERM, q.EXTRA)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.STEP_SECONDS,
+        q.CHECK_SECONDS,
+        q.LOSS_TERM,
+        q.EXTRA,
+    )
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: share of the step's time, 1; even if half of the wait overlapped, a quarter would be lost

@@ -61,6 +61,8 @@ def test_fires_where_a_loss_is_backpropagated_twice() -> None:
         (growing_penalty(0.3), Severity.INFO),
         (growing_penalty(0.05), None),
         (trained(3 * LOGGED[AT]), Severity.INFO),
+        (trained(1024 * LOGGED[AT]), None),  # a loss scale of one's own
+        (trained(1000 * LOGGED[AT]), Severity.INFO),
         (trained(1.004 * LOGGED[AT]), None),
         (trained(LOGGED[AT]), None),
         (trained(LOGGED[AT] / 4, passes=4), None),  # the sum of an accumulation's parts
