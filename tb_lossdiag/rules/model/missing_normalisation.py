@@ -47,10 +47,11 @@ class MissingNormalisation:
     name: ClassVar[str] = "missing-normalisation"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("A deep stack without normalisation")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.MODULE_KIND, q.LOSS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.MODULE_KIND,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.MODULE_FED_BY,
         q.MODULE_LAST,
+        q.LOSS,
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
         q.EXTRA,
