@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, mostly
 from tb_lossdiag.analysis.passes import at_any_watch
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -61,7 +62,7 @@ class AccumulationNotDivided:
     title: ClassVar[Text] = Text("Losses of a step's parts are summed, not averaged")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_PASSES, q.CALL_ARRIVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.PASSES_ALIKE, q.UNSCALE_FACTOR, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
+        q.PASSES_ALIKE, q.UNSCALE_FACTOR, q.AMP_SKIPPED, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD105", "LD301", "LD601")
 
@@ -91,7 +92,7 @@ class AccumulationNotDivided:
         alike = at_any_watch(run, q.PASSES_ALIKE, call.steps, 1.0) == 1
         several = call.of(q.CALL_PASSES) > 1
         known: Bools = several & alike & np.isfinite(call.of(q.CALL_ARRIVED))
-        return known
+        return known & ~_skipped(run, call.steps)
 
     def _finding(self, call: LossCallSeries, hits: Bools, arrived: float) -> Finding:
         parts = float(np.median(call.of(q.CALL_PASSES)[hits]))
@@ -104,6 +105,16 @@ class AccumulationNotDivided:
         evidence = call.evidence(q.CALL_ARRIVED, hits, arrived, 1 / parts)
         numbers = {"parts": parts, "arrived": arrived}
         return Finding(self.code, self.severity, call.name, (evidence,), message, _ADVICE, numbers)
+
+
+def _skipped(run: Run, steps: Steps) -> Bools:
+    """Where a GradScaler skipped a step on the way to this one: the passes before were for that one."""
+    if q.AMP_SKIPPED not in run:
+        return np.zeros(len(steps), bool)
+    skipped = run[q.AMP_SKIPPED]
+    covering = np.minimum(np.searchsorted(skipped.steps, steps), len(skipped) - 1)
+    found: Bools = skipped.values[covering, 0] > 0
+    return found
 
 
 def _constant(call: LossCallSeries) -> bool:

@@ -93,7 +93,7 @@ class RegulariserOverwhelms:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD401", "LD402")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD205", "LD401", "LD402", "LD601", "LD705")
 
     #: gradient of the penalty over that of the data, 1; at the optimum both are alike
     min_ratio: float = 2.0

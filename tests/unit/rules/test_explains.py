@@ -33,11 +33,11 @@ def _finding(code: str) -> Finding:
         ("LD503", ("LD110",)),
         ("LD506", ("LD110", "LD608")),  # below zero there is no end to grow to
         ("LD507", ("LD106", "LD205")),
-        ("LD508", ("LD104",)),  # a fall drowns in what single samples cost
-        (
-            "LD510",
-            ("LD106", "LD201"),
-        ),  # returns in the thousands leave a policy beside them no gradient
+        # a decay of half the weights a step leaves nothing of them
+        ("LD407", ("LD205", "LD601", "LD705")),
+        ("LD508", ("LD104", "LD202")),  # a fall drowns in what single samples cost
+        # returns in the thousands leave a policy beside them no gradient
+        ("LD510", ("LD106", "LD201")),
         ("LD606", ("LD701", "LD704")),
         ("LD607", ("LD602", "LD605")),
         ("LD511", ("LD601", "LD704")),  # what cannot reach its targets pushes

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
+from made.changes import changed
 from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, PASSES_ALIKE, UNSCALE_FACTOR
+from tb_lossdiag.quantities import AMP_SKIPPED, LOSS, PASSES_ALIKE, UNSCALE_FACTOR
 from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -67,3 +68,9 @@ def test_the_bounds(run: Run, fires: bool) -> None:
 def test_one_pass_or_passes_over_other_parameters_are_not_judged() -> None:
     for run in (parted(passes=1), with_check_up(SICK, PASSES_ALIKE, 0.0), arrived(1)):
         assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_step_that_the_scaler_skipped_took_its_own_pass() -> None:
+    few = changed(parted(2), AMP_SKIPPED, np.isin(RUN[LOSS].steps, check_steps(RUN[LOSS].steps)))
+    assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, changed(parted(2), AMP_SKIPPED, 0.0))

@@ -92,3 +92,9 @@ def test_not_judged_by_means_of_several_steps_of_several_models_or_few_check_ups
         head(SICK, 3),
     ):
         assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_closure_that_is_asked_again_and_again_hides_nothing() -> None:
+    falling = np.array([2.6, 4.8, 4.3, 4.5, 4.4, 4.9])
+    assert not findings(RULE, trained(falling * LOGGED[AT], passes=5, call=LOGGED[AT]))
+    assert findings(RULE, trained(falling * LOGGED[AT], passes=1, call=LOGGED[AT]))
