@@ -51,7 +51,9 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
 
     @harmless
     def start(self) -> None:
-        """Open the folder and watch what has been prepared."""
+        """Open the folder and watch what has been prepared. Older versions of Accelerate do not call it."""
+        if self._recording is not None:
+            return
         self._writer = SummaryWriter(self._logdir)
         self._recording = Recording(self._writer, self._options)
         self._accelerator = _accelerator(self)
@@ -60,12 +62,16 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
     @harmless
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
         """Write the configuration as text."""
+        if self._writer is None:
+            self.start()
         if self._writer is not None and self._writes():
             self._writer.add_text("config", "\n".join(f"    {k}: {v}" for k, v in values.items()))
 
     @harmless
     def log(self, values: Mapping[str, Any], step: int | None = None, **_: Any) -> None:
         """Write numbers as scalars and strings as text."""
+        if self._writer is None:
+            self.start()
         self._watch()
         if self._writer is None or not self._writes():
             return
@@ -80,6 +86,8 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
         """Write everything and stop observing."""
         if self._recording is not None and self._writer is not None:
             self._recording.end()
+            self._recording = None
+            self._seen.clear()
             self._writer.close()
 
     def _writes(self) -> bool:

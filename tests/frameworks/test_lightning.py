@@ -306,12 +306,13 @@ def test_beside_other_callbacks(extra: str, tmp_path: Path) -> None:
     }
     given = {"max_epochs": 3, "enable_checkpointing": True}
     watched, plain = Classifier(), Classifier()
-    trainer(tmp_path / "with", [made[extra](), doctor()], **given).fit(watched)
+    (ours := trainer(tmp_path / "with", [made[extra](), doctor()], **given)).fit(watched)
     trainer(tmp_path / "without", [made[extra]()], **given).fit(plain)
-    for ours, theirs in zip(weights(watched), weights(plain), strict=True):
-        assert torch.equal(ours, theirs)
+    steps = ours.global_step  # Lightning 2.4 counts those of its finder, and trains less
+    for one, other in zip(weights(watched), weights(plain), strict=True):
+        assert torch.equal(one, other)
     run = read(run_of(tmp_path / "with"))
-    np.testing.assert_array_equal(run[LOSS].steps, np.arange(3 * BATCHES))
+    np.testing.assert_array_equal(run[LOSS].steps, np.arange(steps))
 
 
 def test_validate_and_test_alone_record_nothing(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ PLAIN = installed()
 
 
 @pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("ACCELERATE_DYNAMO_BACKEND", "NO")  # older versions leave theirs behind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is deprecated inside
         yield
@@ -123,9 +124,10 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
     run = read(folder)
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
-    np.testing.assert_allclose(
-        run[LOSS].values.mean(), logged, rtol=0.02 if name == "bfloat16" else 1e-4
-    )
+    if "accumulation" not in name or not transformers.__version__.startswith("4."):
+        # Until version 5 it logs the mean of the parts that it sums.
+        tolerance = 0.02 if name == "bfloat16" else 1e-4
+        np.testing.assert_allclose(run[LOSS].values.mean(), logged, rtol=tolerance)
     if name == "no clip":
         assert CLIP_GLOBAL_NORM not in run
     else:
