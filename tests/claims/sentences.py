@@ -44,8 +44,8 @@ class Value:
         """How far the value may be from what is said: "2" is 2.00, as people leave zeros out."""
         if not math.isfinite(self.number):
             return 0.0
-        if not 1e-3 <= abs(self.number) < 1e3:
-            return self.digit
+        if not 1e-3 <= abs(self.number) < 1e3 or re.search(r"^-?\d\d+0$", self.said):
+            return self.digit  # two digits alone were meant
         third = 10.0 ** (math.floor(math.log10(abs(self.number))) - 2)
         return min(self.digit, 0.5001 * third)
 
