@@ -61,6 +61,8 @@ class InputStarved:
         q.CHECK_SECONDS,
         q.LOSS_TERM,
         q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 

@@ -97,7 +97,7 @@ class IdenticalUnits:
 
     def _finding(self, table: Table, names: list[str]) -> Finding:
         seen = {name: np.flatnonzero(there(table.column(name))) for name in names}
-        first = max(names, key=lambda name: len(seen[name]))
+        first = max(sorted(names), key=lambda name: len(seen[name]))
         rows = seen[first]
         share = float(np.median(table.column(first)[rows]))
         message = _MESSAGE.format(
