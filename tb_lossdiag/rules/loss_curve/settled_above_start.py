@@ -41,8 +41,7 @@ class SettledAboveStart:
 
     Why it matters: a falling curve at the end hides that a pretrained model was destroyed in the first steps.
 
-    How it decides: the level of the last quarter is at least `min_ratio` times the start (the first record, or the level of the first three if
-    that is lower) and above it by three times the noise; a record in between is at least `min_peak` times the start; and the break was sudden: from one record to the next the loss
+    How it decides: the level of the last quarter is at least `min_ratio` times the start (level of the first three records) and above it by three times the noise; a record in between is at least `min_peak` times the start; and the break was sudden: from one record to the next the loss
     rose by `min_leap`, or the gradient norm reached `min_gradient` times its first level before the peak. Unit: that of the loss.
 
     What to try first: a lower learning rate, warm-up, clipping; then begin again.
@@ -93,7 +92,7 @@ class SettledAboveStart:
         loss = curve_of(run, q.LOSS)
         loss.needs_positive()
         needs_records(run, loss, self.min_run, self.min_sparse)
-        start = min(float(loss.values[0]), loss.start)
+        start = loss.start
         end = float(np.median(loss.values[-max(3, len(loss) // 4) :]))
         top = int(np.argmax(loss.values))
         peak = float(loss.values[top])

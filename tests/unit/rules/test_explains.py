@@ -41,6 +41,7 @@ def _finding(code: str) -> Finding:
         ("LD606", ("LD701", "LD704")),
         ("LD607", ("LD602", "LD605")),
         ("LD511", ("LD601", "LD704")),  # what cannot reach its targets pushes
+        ("LD511", ("LD114",)),  # a softmax over one class costs exactly 0
         ("LD511", ("LD701",)),  # the dead ReLU is the output itself
         ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD704", "LD705")),
         ("LD205", ("LD106",)),  # the first loss stays where nothing moves
