@@ -24,6 +24,8 @@ CODE = ("tb_lossdiag", "tests", "demo", "setup.py", "tasks.py")
 READMES = ("README.md", "README.zh-CN.md", "tb_lossdiag/plugin/http_api.md")
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 UNITS = ("tb_lossdiag", "tests/unit")
+CORE = ("analysis", "config", "diagnosis", "quantities", "records.py", "report", "rules", "run.py")
+"""What computes and nothing else: pyproject.toml says which share of its branches its own unit tests must take."""
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 """All tests, two files at a time: browsers and data servers wait a lot, and more workers would train the demos more often."""
 PACKAGERS = (
@@ -240,6 +242,17 @@ def pytest(options: list[str]) -> None:
     run(PYTHON, "-m", "pytest", *(options or PARALLEL))
 
 
+def coverage(options: list[str]) -> None:
+    """Measure which branches of the pure core its unit tests take; red below what pyproject.toml asks for (options are pytest's)."""
+    set_up("dev")
+    stage("coverage of the pure core")
+    places = [ROOT / "tb_lossdiag" / name for name in CORE]
+    places += [ROOT / "tests" / "unit" / f"test_{name}" for name in CORE if name.endswith(".py")]
+    places += [place for name in CORE if (place := ROOT / "tests" / "unit" / name).is_dir()]
+    run(PYTHON, "-m", "coverage", "run", "-m", "pytest", "--quiet", *(options or places))
+    run(PYTHON, "-m", "coverage", "report")
+
+
 def torture(options: list[str]) -> None:
     """Run the tests that take minutes each: kills, full disks, damaged files, load (options are pytest's)."""
     set_up("dev")
@@ -346,6 +359,7 @@ TASKS = {
         lint,
         types,
         pytest,
+        coverage,
         torture,
         package,
         audit,

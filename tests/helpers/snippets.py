@@ -160,6 +160,10 @@ def _two_classes() -> World:
     return {"logits": torch.randn(SIZE, 2), "target": torch.arange(SIZE) % 2}
 
 
+def _twenty_classes() -> World:
+    return {"logits": torch.randn(SIZE, 20), "target": torch.arange(SIZE) % 20}
+
+
 def _several_at_once() -> World:
     return {"target": torch.rand(SIZE, CLASSES).round()}
 
@@ -229,7 +233,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD506": {"mse": _one_number},
     "LD507": {"": _one_number},
     "LD508": {"": _one_number},
-    "LD509": {"pos_weight": _one_number, "0.526": _two_classes},
+    "LD509": {"pos_weight": _one_number, "0.526": _two_classes, "0.06, 5.7": _twenty_classes},
     "LD510": {"x_train": lambda: {"x_train": torch.randn(100, FEATURES)}, "mse": _one_number},
     "LD511": {
         "binary": _several_at_once,

@@ -29,6 +29,16 @@ loss = torch.nn.functional.cross_entropy(logits, target, weight=weight.to(logits
 
 Or draw them more often (`torch.utils.data.WeightedRandomSampler`). Judge by balanced accuracy or the area under the curve, not by
 accuracy: {majority}% come for free.""")
+_COUNTED = Text("""Let rare classes count more:
+
+```python
+counts = torch.bincount(target, minlength=logits.shape[1])  # better: of all targets of the training data
+weight = counts.sum() / (len(counts) * counts.clamp(min=1))
+loss = torch.nn.functional.cross_entropy(logits, target, weight=weight.to(logits.device))
+```
+
+Or draw them more often (`torch.utils.data.WeightedRandomSampler`). Judge by balanced accuracy or the area under the curve, not by
+accuracy: {majority}% come for free.""")
 _TWO = Text("""Let the rare answer count more. {share}% of the targets seen are positive:
 
 ```python
@@ -144,9 +154,10 @@ def _advice(run: Run, call: LossCallSeries, majority: str) -> Text:
         weight = short_number(float(f"{(1 - yes) / yes:.2g}"))
         return _TWO.format(share=short_number(100 * yes), weight=weight, majority=majority)
     weights = balanced(_labels(run))
-    shown = ", ".join(short_number(float(f"{weight:.3g}")) for weight in weights[:_MOST_LISTED])
-    more = ", ..." if len(weights) > _MOST_LISTED else ""
-    return _MANY.format(weights=(shown or "...") + more, majority=majority)
+    if not 0 < len(weights) <= _MOST_LISTED:
+        return _COUNTED.format(majority=majority)
+    shown = ", ".join(short_number(float(f"{weight:.3g}")) for weight in weights)
+    return _MANY.format(weights=shown, majority=majority)
 
 
 def _labels(run: Run) -> Doubles:

@@ -11,7 +11,7 @@ import pytest
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.config import Pattern, Threshold, all_rules, chosen, extensions, find
-from tb_lossdiag.config.extensions import failures
+from tb_lossdiag.config.extensions import failures, unfit
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.rules import RULES
@@ -198,3 +198,33 @@ def test_what_is_broken_is_an_outcome_and_no_crash(
     assert result.verdict is Verdict.FAILED
     assert result.reason is not None
     assert says in result.reason.en
+
+
+def test_a_class_is_no_rule_until_an_instance_is_made() -> None:
+    assert "LossSpike is a class: give an instance" in unfit(type(find("loss-spike")))
+    assert unfit(find("loss-spike")) == ""
+
+
+def test_a_chain_of_explanations_may_meet_again_but_not_come_back(install: Install) -> None:
+    """Both its symptoms lead to the same third one; only a way back to itself is a circle."""
+    chain = GOOD.replace("explains = ()", "explains = ('ACME102', 'ACME103')")
+    second = GOOD.replace("ACME101", "ACME102").replace("HighLoss", "Second")
+    third = GOOD.replace("ACME101", "ACME103").replace("HighLoss", "Third")
+    meets = second.replace("explains = ()", "explains = ('ACME103',)")
+    install("acme_chain", f"{meets}{third}{chain}\nRULES = [Second, Third, HighLoss]", ":RULES")
+    assert not failures()
+    circle = third.replace("explains = ()", "explains = ('ACME101',)")
+    install("acme_ring", f"{meets}{circle}{chain}\nRULES = [Second, Third, HighLoss]", ":RULES")
+    assert any("explains itself" in failure or "taken" in failure for failure in failures())
+
+
+def test_an_interrupt_while_a_package_is_loaded_is_passed_on(install: Install) -> None:
+    install("acme_interrupts", "raise KeyboardInterrupt", ":x")
+    with pytest.raises(KeyboardInterrupt):
+        all_rules()
+
+
+@pytest.mark.parametrize("name", ["LD999", "no-such-rule"])
+def test_a_name_of_no_rule_is_told_the_codes(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}.*LD101"):
+        find(name)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
-from made.changes import changed, without
+from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
@@ -83,3 +83,8 @@ def test_evidence_is_the_clip_and_its_window() -> None:
 
 def test_not_evaluated_without_the_count() -> None:
     assert outcome(RULE, without(healthy_run(0), CLIP_NONFINITE)).missing == (CLIP_NONFINITE.name,)
+
+
+def test_a_clip_in_the_last_record_has_damaged_nothing_yet() -> None:
+    run = head(without(poisoned(), LOSS_NONFINITE), 101)
+    assert the_finding(RULE, run).severity is Severity.INFO

@@ -131,3 +131,10 @@ def test_advice_fits_the_optimizer(optimizer: str, word: str) -> None:
 def test_not_evaluated_on_few_or_no_gradients() -> None:
     assert outcome(RULE, head(RUN, 64)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(RUN, GRADIENT_NORM)).missing == (GRADIENT_NORM.name,)
+
+
+def test_a_jump_in_the_last_record_may_be_a_spike() -> None:
+    """Nothing came after it that would show whether it stays."""
+    finding = the_finding(RULE, with_gradient_spikes(RUN, {199: 100.0}))
+    assert finding.severity is Severity.INFO
+    assert finding.first_step == RUN[GRADIENT_NORM].steps[199]

@@ -67,3 +67,10 @@ def test_evidence_is_where_it_was_seen() -> None:
 def test_not_evaluated_without_check_ups() -> None:
     assert outcome(RULE, without(RUN, BACKWARD_NORM)).missing == (BACKWARD_NORM.name,)
     assert outcome(RULE, head(RUN, 1)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_sources_without_a_call_that_was_seen_tell_nothing() -> None:
+    run = changed(RUN, CALL_SOURCE, np.nan)
+    others = [t.quantity for t in run.tables.values() if t.quantity.frame == "call"]
+    unseen = cut(without(run, *(quantity for quantity in others if quantity != CALL_SOURCE)))
+    assert "just before it" in the_finding(RULE, unseen).message.en

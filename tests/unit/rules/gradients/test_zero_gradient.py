@@ -116,3 +116,9 @@ def test_not_evaluated_on_few_or_no_gradients() -> None:
     sick = with_zero_gradients(RUN, slice(2, 4))
     assert outcome(RULE, head(sick, 19)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(sick, GRADIENT_NORM)).missing == (GRADIENT_NORM.name,)
+
+
+def test_a_loss_without_a_single_value_is_not_known_to_be_unlearned() -> None:
+    assert not findings(
+        RULE, with_zero_gradients(with_loss(RUN, np.full(200, np.nan)), slice(None))
+    )

@@ -125,3 +125,10 @@ def test_not_evaluated_without_change_and_rate_or_on_a_short_run() -> None:
     short = head(each_step(sick("SGD", 1e-9)), 20)
     assert outcome(RULE, short).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(healthy_run(0), PARAMETER_NORM)).missing == (PARAMETER_NORM.name,)
+
+
+def test_the_recorded_change_needs_no_rate() -> None:
+    finding = the_finding(RULE, without(recorded(9e-6), LEARNING_RATE))
+    assert [piece.quantity for piece in finding.evidence] == [UPDATE_NORM.name]
+    assert finding.advice.en != the_finding(RULE, recorded(9e-6)).advice.en
+    assert not findings(RULE, without(recorded(0.0), LEARNING_RATE))

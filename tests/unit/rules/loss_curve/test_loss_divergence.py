@@ -147,3 +147,11 @@ def test_a_sparse_log_that_runs_away(records: int) -> None:
 def test_a_sparse_log_in_its_noise_does_not(seed: int) -> None:
     values = noisy(0.5 + 1.5 * np.exp(-np.arange(16) / 3), 0.15, seed)
     assert not findings(RULE, log(values, every=100))
+
+
+def test_targets_that_were_seen_on_one_side_only_tell_nothing() -> None:
+    run = with_divergence(healthy_run(0), 100, factor=8)
+    for steps in ([0, 1, 2], [1400, 1500]):
+        made = table(CALL_TARGET_STD, steps, np.full((len(steps), 1), 9.0), ["mse_loss"])
+        seen = replace(run, tables={**run.tables, CALL_TARGET_STD.name: made})
+        assert the_finding(RULE, seen).severity is Severity.ERROR

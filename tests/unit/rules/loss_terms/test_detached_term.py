@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import (
     LOSS_WEIGHT,
     TERM_GRADIENT_NORM,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -34,6 +35,14 @@ def with_cut_term(run: Run) -> Run:
 
 SICK = with_cut_term(RUN)
 CUT = without(SICK, TERM_GRADIENT_NORM)
+_NORMS = SICK[TERM_GRADIENT_NORM]
+_SOME = table(TERM_GRADIENT_NORM, _NORMS.steps[:15], _NORMS.values[:15], _NORMS.columns)
+CUT_EARLY = Run(
+    "early",
+    {**without(SICK, LOSS_TERM_ATTACHED).tables, TERM_GRADIENT_NORM.name: _SOME},
+    SICK.facts,
+)
+"""Decomposed in its first half only, and by nothing else known to be cut."""
 
 
 def test_a_gradient_that_is_always_0_is_sure() -> None:
@@ -91,3 +100,10 @@ def test_not_evaluated_on_numbers_or_few_records() -> None:
     assert outcome(RULE, numbers).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, head(CUT, 4)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(CUT, LOSS_TERM)).missing == (LOSS_TERM.name,)
+
+
+def test_a_term_that_counted_only_when_nobody_decomposed_is_not_judged() -> None:
+    early = CUT_EARLY[LOSS_WEIGHT].values.copy()
+    early[:150, 1] = 0
+    assert findings(RULE, CUT_EARLY)
+    assert not findings(RULE, changed(CUT_EARLY, LOSS_WEIGHT, early))

@@ -217,3 +217,15 @@ def test_a_data_term_that_goes_on_falling_is_being_learned() -> None:
     values = run[LOSS_TERM].values.copy()
     values[:, 0] = np.linspace(2.3, 1.0, 200)
     assert not findings(RULE, changed(run, LOSS_TERM, values))
+
+
+def test_nothing_is_overwhelmed_where_no_data_term_has_a_gradient() -> None:
+    run = terms_only(overwhelmed(RUN))
+    norms = np.tile([0.0, 5.0], (len(run[TERM_GRADIENT_NORM]), 1))
+    assert not findings(RULE, changed(run, TERM_GRADIENT_NORM, norms))
+
+
+def test_a_loss_without_a_single_value_says_nothing_of_decay() -> None:
+    assert findings(RULE, without(decayed(5.0), TERM_GRADIENT_NORM))
+    unknown = changed(without(decayed(5.0), TERM_GRADIENT_NORM), LOSS, np.full(200, np.nan))
+    assert not findings(RULE, unknown)

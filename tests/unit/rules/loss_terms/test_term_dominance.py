@@ -106,3 +106,16 @@ def test_not_evaluated_with_one_weighted_term_or_none() -> None:
     missing = outcome(RULE, without(sick(), LOSS_TERM)).missing
     assert missing == (LOSS_TERM.name,)
     assert not alarms(RULE, one)
+
+
+def test_the_losses_of_two_players_need_no_loss_of_all() -> None:
+    two = changed(SICK, STEPS, np.ones((len(SICK[STEPS]), 2)), ("g", "d"))
+    assert outcome(RULE, without(two, LOSS)).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, without(SICK, LOSS)), "one model"
+
+
+def test_a_gradient_of_what_is_no_term_is_not_said() -> None:
+    run = with_gradients(sick(), 100.0)
+    norms = run[TERM_GRADIENT_NORM]
+    other = table(TERM_GRADIENT_NORM, norms.steps, norms.values, ("gone", "aux"))
+    assert not findings(RULE, Run("g", {**run.tables, TERM_GRADIENT_NORM.name: other}, run.facts))

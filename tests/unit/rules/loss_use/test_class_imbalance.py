@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
+from made.changes import without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call, with_labels
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.quantities import LABEL_COUNT, LOSS
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance, balanced
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -96,3 +97,18 @@ def test_not_evaluated_on_few_check_ups() -> None:
     few = np.where(CHECKS < 4, 1.0, np.nan)
     assert outcome(RULE, rare(predicted_majority=few)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, with_call(RUN, "mse_loss")).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize("classes", [0, 21, 100])
+def test_more_classes_than_fit_into_a_line_are_counted_by_code(classes: int) -> None:
+    """Beyond 100 none is recorded; a list with dots in it would not run."""
+    many = with_labels(rare(), [95.0] + [1.0] * (classes - 1))
+    advice = the_finding(RULE, many if classes else without(rare(), LABEL_COUNT)).advice.en
+    assert "torch.bincount(target" in advice
+    assert "..." not in advice
+
+
+def test_twenty_classes_fit_into_a_line() -> None:
+    advice = the_finding(RULE, with_labels(rare(), [95.0] + [1.0] * 19)).advice.en
+    assert advice.count(", 5.7") == 19
+    assert not len(balanced(np.zeros(0)))

@@ -89,3 +89,8 @@ def test_a_poisson_loss_is_told_whether_it_gets_the_rate_or_its_logarithm() -> N
         RUN, "poisson_nll_loss", input_min=0.1, source=Source.POSITIVE, form=Form.RATES
     )
     assert not findings(RULE, right)
+
+
+def test_a_call_whose_recorded_form_is_another_is_left_alone() -> None:
+    run = with_call(RUN, "nll_loss", source=Source.LINEAR, row_exp_error=60.0, form=Form.SCORES)
+    assert not findings(RULE, run)

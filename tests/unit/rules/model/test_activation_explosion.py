@@ -137,3 +137,7 @@ def test_not_evaluated_without_activations() -> None:
     assert outcome(RULE, unseen).verdict is Verdict.NOT_EVALUATED
     missing = outcome(RULE, without(WELL, ACTIVATION_NONFINITE)).missing
     assert missing == (ACTIVATION_NONFINITE.name,)
+
+
+def test_growth_is_seen_without_a_record_of_broken_losses() -> None:
+    assert the_finding(RULE, without(SICK, LOSS_NONFINITE)).subject == "2"

@@ -12,7 +12,13 @@ from made.loss_calls import with_call
 from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import ACTIVATION_VARIATION, CALL_VARIATION, LOSS, Kind
+from tb_lossdiag.quantities import (
+    ACTIVATION_ABS_MAX,
+    ACTIVATION_VARIATION,
+    CALL_VARIATION,
+    LOSS,
+    Kind,
+)
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -92,3 +98,12 @@ def test_not_evaluated_on_few_check_ups_or_none() -> None:
     few = with_call(RUN, "cross_entropy", variation=np.where(CHECKS < 4, 0.0, np.nan))
     assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, Run("r", {LOSS.name: RUN[LOSS]})).verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_module_whose_size_is_unknown_is_judged_by_its_variation() -> None:
+    kinds = {"0": Kind.LINEAR, "1": Kind.RELU, "2": Kind.LINEAR}
+    same = with_modules(without_calls(RUN), kinds, activation_variation=[0.5, 0.5, 0.0])
+    blind = replace(
+        same, tables={n: t for n, t in same.tables.items() if n != ACTIVATION_ABS_MAX.name}
+    )
+    assert first_evidence(RULE, blind).column == "2"

@@ -11,7 +11,7 @@ from made.healthy import healthy_run
 from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import BATCH_SIZE, DEAD_SHARE, LEARNING_RATE, LOSS, Kind
+from tb_lossdiag.quantities import BATCH_SIZE, DEAD_SHARE, LEARNING_RATE, LOSS, MODULE_FED_BY, Kind
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -111,3 +111,9 @@ def test_not_evaluated_on_few_check_ups() -> None:
     few = np.where(CHECKS < 2, 0.9, np.nan)
     assert outcome(RULE, dead(few, few)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(STUCK, DEAD_SHARE)).missing == (DEAD_SHARE.name,)
+
+
+def test_layers_are_judged_where_no_feeders_are_known() -> None:
+    assert [piece.column for piece in the_finding(RULE, without(SICK, MODULE_FED_BY)).evidence] == [
+        "1"
+    ]
