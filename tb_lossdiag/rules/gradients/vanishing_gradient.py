@@ -194,10 +194,8 @@ class VanishingGradient:
 
 
 def _around(wanted: Bools, reach: int) -> Steps:
-    """Records from `reach` before the first that is wanted to `reach` after the last."""
+    """Records from `reach` before the first that is wanted (there is one) to `reach` after the last."""
     rows = np.flatnonzero(wanted)
-    if not len(rows):
-        return rows
     return np.arange(max(rows[0] - reach, 0), min(rows[-1] + reach + 1, len(wanted)))
 
 

@@ -24,6 +24,7 @@ from tb_lossdiag.quantities import (
     Quantity,
     Source,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.initial_loss_off import InitialLossOff
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -169,3 +170,9 @@ def test_evidence_is_the_call_until_it_recovers() -> None:
 
 def test_not_evaluated_without_calls() -> None:
     assert outcome(RULE, without(RUN, CALL_VALUE)).missing == (CALL_VALUE.name,)
+
+
+def test_a_single_recorded_loss_may_agree_by_chance() -> None:
+    run = with_first_call(RUN, 8.0, 1.0)
+    once = Run("once", {**run.tables, LOSS.name: table(LOSS, [0], [8.0])}, run.facts)
+    assert the_finding(RULE, once).severity is Severity.INFO, "the calls tell that it came back"

@@ -152,3 +152,14 @@ def test_a_term_of_any_name_that_is_nothing_beside_a_constant_answer() -> None:
     good = with_call(run, "mse_loss", value=0.98, baseline=1.0, outputs=64)
     assert not findings(RULE, good)
     assert not findings(RULE, renamed(run, "l2 penalty"))
+
+
+def test_where_no_loss_call_was_seen_the_name_decides() -> None:
+    def blind(name: str) -> Run:
+        run = unused(name=name)
+        return without(
+            run, *(t.quantity for t in run.tables.values() if t.quantity.frame == "call")
+        )
+
+    assert findings(RULE, blind("recon"))
+    assert not findings(RULE, blind("task"))
