@@ -32,7 +32,7 @@ _COURSES = {*_TOTALS, *_TOTALS.values(), ACCURACY, VALIDATION_ACCURACY}
 
 
 _LANGUAGE = re.compile(
-    r"(?:^|/)(?:mean_token_accuracy|num_(?:input_)?tokens(?:_seen)?|(?:lm_loss_)?(?:perplexity|ppl)|tokens(?:_per_|/)s(?:ec(?:ond)?)?"
+    r"(?:^|/)(?:mean_token_accuracy|num_(?:input_)?tokens(?:_seen)?|(?:lm_loss_)?(?:perplexity|ppl)|tokens(?:_per_|/)(?:s|sec|second)"
     r"|lm_loss(?:_validation)?)$"
 )
 """Tags that only the training of a language model has: TRL, Transformers (include_num_input_tokens_seen), Megatron-LM, fairseq."""

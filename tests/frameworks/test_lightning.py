@@ -338,8 +338,8 @@ def test_resumed_from_a_checkpoint(tmp_path: Path, logger: bool) -> None:
 
 
 def test_an_option_that_is_none_is_refused_at_once() -> None:
-    with pytest.raises(TypeError, match="evry: no such option; there are every, "):
-        doctor(evry=3)
+    with pytest.raises(TypeError, match="seldom: no such option; there are every, "):
+        doctor(seldom=3)
 
 
 def test_a_folder_that_cannot_be_made_ends_nothing(tmp_path: Path) -> None:

@@ -253,6 +253,6 @@ def test_what_nobody_keeps_is_collected_with_its_optimizer(tmp_path: Path) -> No
 def test_an_option_that_is_none_is_refused(tmp_path: Path) -> None:
     model = net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(TypeError, match="evry: no such option"):
-        tb_lossdiag.watch(model, optimizer, tmp_path, evry=2)
+    with pytest.raises(TypeError, match="seldom: no such option"):
+        tb_lossdiag.watch(model, optimizer, tmp_path, seldom=2)
     assert installed() == PLAIN

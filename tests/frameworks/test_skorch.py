@@ -132,5 +132,5 @@ def test_a_net_is_saved_with_it(tmp_path: Path) -> None:
 
 
 def test_an_option_that_is_none_is_refused_at_once() -> None:
-    with pytest.raises(TypeError, match="evry: no such option; there are every, "):
-        doctor(evry=3)
+    with pytest.raises(TypeError, match="seldom: no such option; there are every, "):
+        doctor(seldom=3)

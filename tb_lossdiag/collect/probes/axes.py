@@ -78,6 +78,7 @@ def sample_axes(
     """All that are possible: the first axis, the second one, both or none.
 
     An axis is none where another argument has another length there, as a graph's edges have, or where the first output has no such axis.
+    Where a batch too small to be asked may lie along the first, nothing is asked.
 
     Args:
         inputs: shapes of the arguments.
@@ -94,7 +95,11 @@ def sample_axes(
     for dim in range(1 if features else min(len(first), _MATRIX)):
         size, other = first[dim], (first[1 - dim] if len(first) > 1 else 0)
         fit = all(_fits(shape, dim, size, shaped) for shape in shaped)
-        if size >= _FEWEST and fit and size in outputs[0][:_MATRIX]:
+        if not fit or size not in outputs[0][:_MATRIX]:
+            continue
+        if size < _FEWEST and dim == 0:
+            return []  # a batch of two or three: what lies along the other axis is then no batch
+        if size >= _FEWEST:
             others = known - {size} if _once(size, (*shaped, *outputs), lengths) else known
             asked = next((n for n in range(size, _FEWEST - 1, -1) if n not in others), size)
             found.append(SampleAxis(dim, size, asked, other))

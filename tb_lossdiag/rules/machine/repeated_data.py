@@ -60,7 +60,7 @@ class RepeatedData:
 
     What to try first: print a batch.
 
-    Guards against: few features with few values; a training set of one batch, and sampling with replacement (informations); targets that
+    Guards against: few features with few values; a training set of one batch, and sampling with replacement (an information each); targets that
     are all the same, too.
 
     References: TrainCheck (Jiang et al. 2025), workload stackoverflow-67180955; PyTorch, data loading, "Randomness in multi-process data
