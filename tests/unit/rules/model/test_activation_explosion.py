@@ -139,5 +139,8 @@ def test_not_evaluated_without_activations() -> None:
     assert missing == (ACTIVATION_NONFINITE.name,)
 
 
-def test_growth_is_seen_without_a_record_of_broken_losses() -> None:
-    assert the_finding(RULE, without(SICK, LOSS_NONFINITE)).subject == "2"
+def test_what_broke_is_an_origin_where_broken_losses_are_not_recorded() -> None:
+    broken = np.zeros((len(AT), 5))
+    broken[4:, 2:] = 7
+    run = without(with_modules(WELL, KINDS, activation_nonfinite=broken), LOSS_NONFINITE)
+    assert the_finding(RULE, run).subject == "2"

@@ -53,3 +53,8 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 def test_not_evaluated_without_a_watch() -> None:
     assert outcome(RULE, without(SICK, STEPS)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_loss_without_a_single_value_goes_on_nowhere() -> None:
+    unknown = table(LOSS, AT, np.full(len(AT), np.nan))
+    assert not findings(RULE, with_tables(SICK, [unknown]))
