@@ -84,7 +84,7 @@ class UpdateTooLarge:
         q.CLIP_MAX_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD203", "LD205", "LD306", "LD523", "LD608", "LD701", "LD702", "LD704", "LD705", "LD802",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD111", "LD202", "LD203", "LD205", "LD306", "LD523", "LD608", "LD701", "LD702", "LD704", "LD705", "LD802",
     )  # fmt: skip
 
     #: per step, 1; a hundred times the usual 1e-3

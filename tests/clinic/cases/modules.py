@@ -83,7 +83,7 @@ def averages_over_the_batch(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
 
 
-@case("LD705", family="RNN")
+@case("LD705", "LD809", family="RNN")
 def mask_hides_every_step(writer: SummaryWriter) -> None:
     training, _ = digit_rows()
     batches = ((torch.zeros_like(x), y) for x, y in training.batches(400))

@@ -59,7 +59,7 @@ def scaler_grows_every_other_step(writer: SummaryWriter) -> None:
     _mixed(writer, Transformer(layers=1), training, cross_entropy, scaler=scaler, lr=0.05)
 
 
-@case("LD802", "LD206", family="MLP")
+@case("LD802", "LD206", "LD801", family="MLP")
 def distance_of_each_row_from_itself(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     scaler = torch.amp.GradScaler("cpu")
@@ -72,7 +72,7 @@ def distance_of_each_row_from_itself(writer: SummaryWriter) -> None:
     _mixed(writer, mlp(64, 32, 10), training, loss_of, scaler=scaler, steps=100)
 
 
-@case("LD802", "LD206", family="CNN")
+@case("LD802", "LD206", "LD801", family="CNN")
 def every_backward_pass_overflows(writer: SummaryWriter) -> None:
     training, _ = square_digits()
     scaler = torch.amp.GradScaler("cpu")

@@ -31,6 +31,8 @@ CHANGES: Mapping[str, Change] = {
 LOST = {
     ("LD105", "a quick machine"): "a swing from step to step shows only where each step has a record",
     ("LD105", "half the records"): "a swing of two steps shows nothing to who looks at every second one",
+    ("LD111", "half the records"): "the break lies between two records, and half of them show a gentler one",
+    ("LD112", "a thousand times the loss"): "how much a language model may cost at first is a number of its own",
     ("LD203", "half the records"): "the level before a jump takes 64 records, which two of the three jumps lack then",
     ("LD408", "a thousand times the loss"): "a part that counts a thousandfold may well have been divided",
     ("LD410", "half the records"): "it compares check-ups with the loss recorded at their very steps",
