@@ -57,7 +57,9 @@ class Place:
     @property
     def is_door(self) -> bool:
         """Whether users, or torch, call it themselves and nothing of ours stands around it: a public method, the guard, the clip."""
-        return str(self) in DOORS or (self.owner in {"SummaryWriter", "OpenWriter"} and self.name[0] != "_")
+        return str(self) in DOORS or (
+            self.owner in {"SummaryWriter", "OpenWriter"} and self.name[0] != "_"
+        )
 
     @property
     def checks(self) -> bool:
