@@ -10,6 +10,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
+from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
 from tb_lossdiag.writer import SummaryWriter
 
@@ -107,7 +108,7 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
 
 
 def _trains(optimizer: Any, model: Any) -> bool:
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    held = set(map(id, parameters_of(optimizer)))
     return any(id(p) in held for p in model.parameters())
 
 

@@ -90,5 +90,4 @@ class LossDoctor:
     def _close(self) -> None:
         recording, self._recording = self._recording, None
         if recording is not None:
-            recording.end()
-            recording.writer.close()
+            recording.close()

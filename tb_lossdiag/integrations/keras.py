@@ -71,8 +71,7 @@ class LossDoctor(keras.callbacks.Callback):  # type: ignore[misc]
     def _close(self) -> None:
         recording, self._recording = self._recording, None
         if recording is not None:
-            recording.end()
-            recording.writer.close()
+            recording.close()
         if self._stand_in is not None:
             self._stand_in.remove()
             self._stand_in = None

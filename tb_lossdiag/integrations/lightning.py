@@ -112,8 +112,7 @@ class LossDoctor(_Callback):  # type: ignore[misc]
     def _close(self) -> None:
         recording, self._recording = self._recording, None
         if recording is not None:
-            recording.end()
-            recording.writer.close()
+            recording.close()
 
     def _folder(self, trainer: Any) -> str:
         """The same on every rank."""

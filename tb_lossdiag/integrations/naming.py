@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from tb_lossdiag.collect.state.optimizers import parameters_of
+
 
 def told_apart(module: nn.Module, optimizers: Sequence[Any]) -> list[str]:
     """A name for each optimizer: the innermost submodule that has all of its parameters, a number where that says nothing."""
@@ -18,7 +20,7 @@ def told_apart(module: nn.Module, optimizers: Sequence[Any]) -> list[str]:
 
 
 def _home(module: nn.Module, optimizer: Any) -> str:
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    held = set(map(id, parameters_of(optimizer)))
     parts = [
         name for name, part in module.named_modules() if held <= {id(p) for p in part.parameters()}
     ]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.state.frameworks import bare, scaler_of
+from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.integrations.backward import BackwardLoss
 from tb_lossdiag.integrations.torch_clips import TorchClips
@@ -43,10 +44,14 @@ class _Watched:
 
     def remove(self) -> None:
         """Stop observing."""
+        self.let_go()
+        self.watch.remove()
+
+    def let_go(self) -> None:
+        """Stop listening beside the watch, which goes on or has ended."""
         self.hook.remove()
         self.losses.close()
         self._clips.close()
-        self.watch.remove()
 
 
 _newest: weakref.WeakValueDictionary[str, Recording] = weakref.WeakValueDictionary()
@@ -104,7 +109,7 @@ class Recording:
         self._forget_ended(watch)
         if not self._watched:
             self._first, self._rounds = watch.step, 0
-        held = [p for group in optimizer.param_groups for p in group["params"]]
+        held = parameters_of(optimizer)
         losses = BackwardLoss(held, loss_scaler or scaler or scaler_of(optimizer))
         watched = _Watched(name, watch, losses, TorchClips(self.writer, held))
         # After the step: a closure's losses come while it runs.
@@ -118,12 +123,16 @@ class Recording:
             watched.remove()
         self._watched, self._round = [], {}
 
+    def close(self) -> None:
+        """Watch no more, write everything and close the writer."""
+        self.end()
+        self.writer.close()
+
     def _forget_ended(self, newest: Watch) -> None:
         """A model's new optimizer has taken the place of the one before, or the writer was closed meanwhile."""
         for watched in self._watched:
             if watched.watch is newest or not watched.watch.active:
-                watched.hook.remove()
-                watched.losses.close()
+                watched.let_go()
         self._watched = [w for w in self._watched if w.watch is not newest and w.watch.active]
 
     def _stepped(self, watched: _Watched) -> None:
@@ -168,8 +177,7 @@ def _succeed(recording: Recording) -> None:
     folder = str(Path(recording.writer.log_dir).resolve())
     before = _newest.get(folder)
     if before is not None and before.writer is not recording.writer:
-        before.end()
-        before.writer.close()
+        before.close()
     _newest[folder] = recording
 
 

@@ -17,9 +17,10 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils import tensorboard
 
+from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.integrations.folders import fresh as new_folder
 from tb_lossdiag.integrations.recording import Recording, harmless
-from tb_lossdiag.integrations.search import model_of, parameters_of, scaler_alive, unlike
+from tb_lossdiag.integrations.search import model_of, scaler_alive, unlike
 from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.writer import SummaryWriter
 
@@ -80,8 +81,7 @@ class Script:
             undo()
         self._clips.close()
         if self._recording is not None:
-            self._recording.end()
-            self._recording.writer.close()
+            self._recording.close()
 
     def _called(self, module: nn.Module, _: Any) -> None:
         if self._new and module.training and torch.is_grad_enabled():

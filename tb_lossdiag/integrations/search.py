@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from tb_lossdiag.collect.state.optimizers import parameters_of
 
 T = TypeVar("T")
 
@@ -17,11 +19,6 @@ def alive(kind: type[T]) -> Iterator[T]:
     for found in gc.get_objects():
         if issubclass(type(found), kind):
             yield found
-
-
-def parameters_of(optimizer: Any) -> list[Tensor]:
-    """What it steps."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def holds(module: nn.Module, wanted: set[int]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from skorch.callbacks import Callback, regularization
 
+from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.integrations.counting import StepCount
 from tb_lossdiag.integrations.folders import fresh, taken_up
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
@@ -73,8 +74,7 @@ class LossDoctor(Callback):  # type: ignore[misc]
     def _close(self) -> None:
         recording, self.recording_ = self.recording_, None
         if recording is not None:
-            recording.end()
-            recording.writer.close()
+            recording.close()
 
     def _folder(self, *, resumed: bool) -> str:
         if self.logdir is None:
@@ -104,6 +104,6 @@ def _batches(net: Any) -> int:
 
 def _trained(net: Any, optimizer: Any) -> Any:
     """The module or criterion that an optimizer trains."""
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    held = set(map(id, parameters_of(optimizer)))
     parts = [getattr(net, f"{name}_") for name in net._modules + net._criteria]  # noqa: SLF001
     return next(p for p in parts if any(id(each) in held for each in p.parameters()))

@@ -66,8 +66,7 @@ class LossDoctor(BaseCallback):  # type: ignore[misc]
             return
         if self._rewards in self.logger.output_formats:
             self.logger.output_formats.remove(self._rewards)
-        recording.end()
-        recording.writer.close()
+        recording.close()
 
     def _folder(self, logs: list[Any]) -> str:
         if self._logdir is not None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.preflight.batch import loss_of
 from tb_lossdiag.preflight.twin import Twin
 
@@ -89,7 +90,7 @@ def _step(twin: Twin, batch: Any, trial: Trial, writer: Writes | None) -> None:
     loss.backward()
     if not trial.losses:
         trainable = [(n, p) for n, p in twin.model.named_parameters() if p.requires_grad]
-        held = {id(p) for group in twin.optimizer.param_groups for p in group["params"]}
+        held = set(map(id, parameters_of(twin.optimizer)))
         trial.unreached = [name for name, p in trainable if p.grad is None]
         trial.unheld = [name for name, p in trainable if id(p) not in held]
     if writer is not None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.state.optimizers import parameters_of
+
 _WRAPPERS = frozenset({"DistributedDataParallel", "DataParallel"})
 
 
@@ -30,7 +32,7 @@ class Subject:
 
     def held(self) -> list[Tensor]:
         """The optimizer's parameters."""
-        return [p for group in self.optimizer.param_groups for p in group["params"]]
+        return parameters_of(self.optimizer)
 
     def trainable(self) -> list[Tensor]:
         """The model's trainable parameters."""

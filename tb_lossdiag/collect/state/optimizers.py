@@ -141,6 +141,11 @@ class Optimizers:
         return rate_records(found)
 
 
+def parameters_of(optimizer: Any) -> list[Any]:
+    """What it steps, in the order of its groups."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
 def rates(optimizer: Any, name: str) -> dict[str, list[float]]:
     """`RATES` of an optimizer's groups by column; NaN for what it has not."""
     return {
@@ -152,7 +157,7 @@ def rates(optimizer: Any, name: str) -> dict[str, list[float]]:
 def foreign(optimizer: Any, model: Parameters, name: str) -> list[Record]:
     """How many tensors an optimizer holds, and how many of them are not this model's."""
     own = {id(p) for p in model.tensors}
-    held = [id(p) in own for group in optimizer.param_groups for p in group["params"]]
+    held = [id(p) in own for p in parameters_of(optimizer)]
     counts = {FOREIGN_PARAMETERS: held.count(False), HELD_PARAMETERS: len(held)}
     return [Record(q, (name,), np.array([n], np.float32)) for q, n in counts.items()]
 

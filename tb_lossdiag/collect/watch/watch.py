@@ -12,6 +12,7 @@ from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.state.models import inner
+from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.tracing import untraced
 from tb_lossdiag.collect.watch.examiner import Examiner
@@ -107,8 +108,8 @@ class Watch:
 
     def goes_on_with(self, model: nn.Module, optimizer: Any) -> bool:
         """Whether this optimizer takes the place of the watched one: it trains the same model, and some of the same parameters."""
-        held = {id(p) for group in self._optimizer.param_groups for p in group["params"]}
-        news = (id(p) for group in optimizer.param_groups for p in group["params"])
+        held = set(map(id, parameters_of(self._optimizer)))
+        news = map(id, parameters_of(optimizer))
         return self.holds(model) and any(p in held for p in news)
 
     def give_way(self) -> None:
