@@ -20,6 +20,9 @@ pytestmark = pytest.mark.timeout(900)
 """Whoever comes first waits for all trainings."""
 
 MODULES = (
+    "embeddings",
+    "games",
+    "policies",
     "contrastive",
     "detection",
     "diffusion",

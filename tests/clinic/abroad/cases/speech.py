@@ -52,9 +52,10 @@ def hear(
     blank: int = 0,
     axis: int | None = -1,
     forgiving: bool = False,
+    trimmed: bool = True,
     steps: int = 250,
 ) -> None:
-    """Train; `axis` is where likelihoods are normalised, None leaves scores as they are."""
+    """Train; `axis` is where likelihoods are normalised, None leaves scores as they are; untrimmed targets end in blanks."""
     model = Listener(stride)
 
     def of() -> Tensor:
@@ -62,9 +63,11 @@ def hear(
         scores = model(batch.frames).transpose(0, 1)
         said = scores if axis is None else scores.log_softmax(axis)
         lengths = batch.spoken // stride
-        return ctc_loss(
-            said, batch.symbols, lengths, batch.lengths, blank=blank, zero_infinity=forgiving
-        )
+        symbols, ends = batch.symbols, batch.lengths
+        if not trimmed:
+            symbols = symbols.masked_fill(torch.arange(symbols.shape[1]) >= ends[:, None], 0)
+            ends = torch.full_like(ends, symbols.shape[1])
+        return ctc_loss(said, symbols, lengths, ends, blank=blank, zero_infinity=forgiving)
 
     train(writer, model, Adam(model.parameters(), lr=3e-3), of, steps)
 
@@ -129,3 +132,15 @@ def likelihoods_over_the_frames(writer: SummaryWriter) -> None:
 def the_blank_is_a_symbol(writer: SummaryWriter) -> None:
     """The blank's index is that of a symbol that is spoken."""
     hear(writer, blank=3)
+
+
+@patient(
+    NO_CODE,
+    "LD506",
+    "LD516",
+    family="CTC",
+    source="sbillburg/CRNN-with-STN issue 11, pytorch/pytorch PR 18415",
+)
+def blanks_are_spelled_out(writer: SummaryWriter) -> None:
+    """The lengths of the targets are those of the padded ones: blanks are to be heard as symbols."""
+    hear(writer, trimmed=False)

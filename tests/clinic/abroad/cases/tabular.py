@@ -181,3 +181,20 @@ def _without_log(student: Tensor, taught: Tensor) -> Tensor:
 def a_student_without_its_logarithm(writer: SummaryWriter) -> None:
     """Probabilities where the divergence expects their logarithms."""
     distil(writer, _without_log)
+
+
+def _softened_away(student: Tensor, taught: Tensor) -> Tensor:
+    return kl_div((student / 20).log_softmax(1), (taught / 20).softmax(1), reduction="batchmean")
+
+
+@patient(
+    "LD401",
+    "LD402",
+    NO_CODE,
+    family="distillation",
+    hard=True,
+    source="IntelLabs/distiller issue 122, keras-team/keras-io issue 869",
+)
+def a_temperature_that_is_not_squared(writer: SummaryWriter) -> None:
+    """Answers softened twentyfold, whose gradient is 400 times smaller: the teacher is not heard."""
+    distil(writer, _softened_away)
