@@ -48,7 +48,7 @@ class LossWithoutPath:
     Why it matters: no step does anything, at any learning rate. PyTorch would raise an error, were it not for a `requires_grad=True`.
 
     How it decides: in `min_check_ups` check-ups and more than half of them, a backward pass ended and no parameter that the optimizer
-    holds had a gradient, not even one of zeros, and no record has a gradient of any of the model's parameters. Unit: check-ups.
+    holds had a gradient, not even one of zeros, and no record has a gradient of any of that model's parameters. Unit: check-ups.
 
     What to try first: look for `.item()`, `torch.tensor(...)` or `.detach()` between output and loss.
 
@@ -84,7 +84,7 @@ class LossWithoutPath:
             ran = at_steps(run, q.BACKWARDS, steps, column, 0.0) >= 1
             none = ran & (norm == 0) & (at_steps(run, q.STEP_NORM, steps, column, 0.0) == 0)
             enough = none.sum() >= self.min_check_ups and 2 * none.sum() > len(steps)
-            if enough and not _any_gradient(run):
+            if enough and not _any_gradient(run, column):
                 ends = int(steps[none][0]), int(steps[none][-1])
                 evidence = Evidence(q.BACKWARD_NORM.name, column, *ends, 0.0, 0.0)
                 yield self._finding(run, evidence, int(none.sum()), len(steps))
@@ -99,10 +99,16 @@ class LossWithoutPath:
         )
 
 
-def _any_gradient(run: Run) -> bool:
+def _any_gradient(run: Run, model: str) -> bool:
     """Whether any parameter of the model had a gradient in any record, finite or not."""
     tables = [run[name] for name in (q.GRADIENT_NORM, q.GRADIENT_NONFINITE) if name in run]
-    return any(bool((~np.isnan(table.values)).any()) for table in tables)
+    prefix = f"{model}/" if model else ""
+    return any(
+        bool((~np.isnan(table.values[:, index])).any())
+        for table in tables
+        for index, column in enumerate(table.columns)
+        if column.startswith(prefix)
+    )
 
 
 def _where(run: Run) -> Text:

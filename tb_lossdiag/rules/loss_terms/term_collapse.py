@@ -67,7 +67,7 @@ class TermCollapse:
     of theirs. A warning for terms named as a KL divergence, and for others where the loss calls cost no less than the best constant answer;
     else an information. Dimensionless. A KL divergence beside a reconstruction (a loss call over many elements that are no classes, or a
     term named so) also counts when it was small from the start: at most `max_nats` and `max_share` of the largest other term in the second
-    half of the run. So does any other term but a penalty where the loss calls cost no less than a constant.
+    half of the run; of that share only where the loss calls cost less than a constant answer would. So does any other term but a penalty where they cost no less.
 
     What to try first: anneal the weight of a KL term or give it free bits; look at what the term judges.
 
@@ -150,7 +150,8 @@ class TermCollapse:
         late = slice(int(on.sum()) // 2, None)
         steps, levels = value.steps[on][late], level(np.abs(value.values[on, index]), 5)[late]
         beside = level(np.abs(value.column(other)[on].astype(np.float64)), 5)[late]
-        small = (levels <= self.max_nats) & (levels <= self.max_share * beside)
+        share = np.inf if divergence and below_baseline(run) is False else self.max_share
+        small = (levels <= self.max_nats) & (levels <= share * beside)
         if len(levels) >= self.min_records and small.all():
             after, share = float(levels[-1]), float(levels[-1] / beside[-1])
             message = (_UNUSED if divergence else _IDLE).format(

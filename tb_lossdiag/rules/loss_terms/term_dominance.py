@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.baselines import baselines
 from tb_lossdiag.analysis.levels import Bools, Span, covered, level, longest, median, noise, spans
 from tb_lossdiag.analysis.terms import is_penalty
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
@@ -21,7 +22,7 @@ _BY_GRADIENT = Text(
     "`{term}` gives {percent}% of the gradient over {records} decompositions{starved}."
 )
 _STARVED = Text(
-    ", while `{name}`, of comparable weight, doesn't improve ({before} before, {after} after)"
+    ", while `{name}`, which is to be learned as well, doesn't improve ({before} before, {after} after)"
 )
 _NOTHING = Text("")
 _ADVICE = Text("""The optimizer sees almost only `{term}`. If the other terms are meant to be learned as well, bring the contributions to one order of magnitude; with the levels of this run:
@@ -52,7 +53,8 @@ class TermDominance:
     above `min_share` for at least `min_records` records in a row that make up `min_stretch` of the run, with at least two terms
     of non-zero weight. With `decompose` gradients decide: the share of the terms' gradient norms must be above `min_share` in
     at least `min_checks` decompositions in a row, which make up `min_stretch` of them. It is a warning if another term, whose weight is at least half as large and which varies from batch to
-    batch, stays within `starved_change` of where it began; else an information. Dimensionless.
+    batch, stays within `starved_change` of where it began; of any weight, where a loss over classes says that this is what guessing costs
+    (within `guess`). Else an information. Dimensionless.
 
     What to try first: weights that bring the contributions to one order of magnitude.
 
@@ -66,8 +68,11 @@ class TermDominance:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One loss term drowns the others")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.TERM_GRADIENT_NORM, q.LOSS, q.STEPS)
-    explains: ClassVar[tuple[str, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.TERM_GRADIENT_NORM, q.LOSS, q.STEPS, q.CALL_VALUE, q.CALL_BASELINE, q.CALL_OUTPUTS,
+        q.CALL_SAMPLES, q.CALL_SUMMED, q.CALL_IGNORED, q.CALL_MAJORITY,
+    )  # fmt: skip
+    explains: ClassVar[tuple[str, ...]] = ("LD523",)
 
     #: share of the sum of absolute contributions, 1; the rest is within batch noise then
     min_share: float = 0.95
@@ -83,6 +88,8 @@ class TermDominance:
     starved_change: float = 0.1
     #: noise from record to record over the level, 1; a penalty on the weights is smoother, a data term never is
     min_noise: float = 1e-3
+    #: relative distance from the loss of guessing, 1; a batch's noise
+    guess: float = 0.05
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding for the term that dominates longest."""
@@ -104,13 +111,13 @@ class TermDominance:
         share = parts / np.nansum(parts, axis=1, keepdims=True)
         by_gradient = self._by_gradient(run)
         if by_gradient is None:
-            yield from self._by_value(value, weight, share, several)
+            yield from self._by_value(run, value, weight, share, several)
         for column, steps, typical in by_gradient or ():
             rows = np.searchsorted(value.steps, [steps[0], steps[-1] + 1]).tolist()
             span = Span(rows[0], max(rows[1] - 1, rows[0]))
             if column in value.columns and span.last < len(value):
                 what = _Big(value.columns.index(column), typical, len(steps), _BY_GRADIENT)
-                yield from self._findings(value, weight, span, what)
+                yield from self._findings(run, value, weight, span, what)
 
     def _of_players(self, run: Run, value: Table, weight: Table) -> bool:
         """Whether several models are watched and no loss is the sum of the terms: each is a loss of its own."""
@@ -125,7 +132,7 @@ class TermDominance:
         )
 
     def _by_value(
-        self, value: Table, weight: Table, share: Doubles, several: Bools
+        self, run: Run, value: Table, weight: Table, share: Doubles, several: Bools
     ) -> Iterator[Finding]:
         for index in range(len(value.columns)):
             found = spans((share[:, index] > self.min_share) & several, self.min_records)
@@ -133,7 +140,7 @@ class TermDominance:
             if span is not None and covered(span, value.steps) >= self.min_stretch:
                 typical = float(median(share[span.records, index]))
                 what = _Big(index, typical, span.size, _MESSAGE)
-                yield from self._findings(value, weight, span, what)
+                yield from self._findings(run, value, weight, span, what)
 
     def _by_gradient(self, run: Run) -> list[tuple[str, Steps, float]] | None:
         """Terms that give nearly the whole gradient, with the steps and their share; None where that isn't known."""
@@ -154,10 +161,12 @@ class TermDominance:
                 found.append((name, table.steps[span.records], typical))
         return found
 
-    def _findings(self, value: Table, weight: Table, span: Span, big: _Big) -> Iterator[Finding]:
+    def _findings(
+        self, run: Run, value: Table, weight: Table, span: Span, big: _Big
+    ) -> Iterator[Finding]:
         index, share = big.column, big.share
         term, ends = value.columns[index], span.ends(value.steps)
-        starved = self._starved(value, weight, span, index)
+        starved = self._starved((value, weight), span, index, _guesses(run))
         others = [n for n in value.columns if n != term]
         if not starved and all(is_penalty(n, value.column(n).astype(np.float64)) for n in others):
             return  # a main loss and what keeps it in bounds
@@ -169,9 +178,10 @@ class TermDominance:
         yield Finding(self.code, severity, term, tuple(evidence), message, advice, {"share": share})
 
     def _starved(
-        self, value: Table, weight: Table, span: Span, big: int
+        self, terms: tuple[Table, Table], span: Span, big: int, guesses: Sequence[float]
     ) -> list[tuple[str, float, float]]:
         """Name, level before and after of the terms that should be learned as well and are not."""
+        value, weight = terms
         weights = np.abs(median(weight.values[span.records], axis=0))
         quarter = max(1, span.size // 4)
         found = []
@@ -181,9 +191,18 @@ class TermDominance:
             levels = level(values, max(5, span.size // 10))[span.size // 10 :]
             flat = np.ptp(levels) <= self.starved_change * abs(before)
             varies = noise(values) >= self.min_noise * abs(before) > 0
-            if index != big and flat and varies and weights[index] >= weights[big] / 2:
+            guessed = any(abs(after - guess) <= self.guess * guess for guess in guesses)
+            alike = weights[index] >= weights[big] / 2 or guessed
+            if index != big and flat and varies and alike:
                 found.append((name, before, after))
         return found
+
+
+def _guesses(run: Run) -> list[float]:
+    """What guessing costs in each loss over classes that was seen."""
+    if q.CALL_VALUE not in run or q.CALL_BASELINE not in run:
+        return []
+    return [b.uniform for b in baselines(run) if b.classes]
 
 
 def _message(term: str, big: _Big, starved: list[tuple[str, float, float]]) -> Text:

@@ -92,7 +92,10 @@ def triplets(writer: SummaryWriter, *, hardest: bool, rate: float) -> None:
         far = torch.cdist(z, z)
         same = y[:, None] == y
         if hardest:
-            near, beyond = far.masked_fill(~same, -1).argmax(1), far.masked_fill(same, 1e9).argmin(1)
+            near, beyond = (
+                far.masked_fill(~same, -1).argmax(1),
+                far.masked_fill(same, 1e9).argmin(1),
+            )
         else:
             near, beyond = (torch.multinomial(m.float(), 1)[:, 0] for m in (same, ~same))
         return triplet_margin_loss(z, z[near], z[beyond], margin=1.0)
@@ -181,8 +184,8 @@ def flow(writer: SummaryWriter, *, volume: bool) -> None:
     def of() -> Tensor:
         rows = images[torch.randint(len(images), (64,))]
         code, log_volume = model(rows + 0.05 * torch.randn_like(rows))
-        likely = -0.5 * (code**2).sum(1)
-        return -(likely + log_volume if volume else likely).mean()
+        likely: Tensor = -0.5 * (code**2).sum(1)
+        return -(likely + log_volume).mean() if volume else -likely.mean()
 
     train(writer, model, Adam(model.parameters(), lr=2e-3), of, 250)
 

@@ -13,7 +13,7 @@ from clinic.data import flat_digits
 from clinic.nets import discriminator, generator
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, relu
-from torch.optim import Adam, RMSprop
+from torch.optim import Adam, Optimizer, RMSprop
 
 from tb_lossdiag import SummaryWriter
 
@@ -37,7 +37,9 @@ ENTROPY = Losses(lambda real, fake: _bce(real, 1) + _bce(fake, 0), lambda fake: 
 SQUARES = Losses(
     lambda real, fake: (_square(real, 1) + _square(fake, 0)) / 2, lambda fake: _square(fake, 1)
 )
-HINGE = Losses(lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(), lambda f: -f.mean())
+HINGE = Losses(
+    lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(), lambda f: -f.mean()
+)
 WASSERSTEIN = Losses(lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean())
 
 
@@ -71,7 +73,14 @@ class Play:
 def _steep(judge: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     mixed = torch.lerp(fake, real, torch.rand(len(real), 1)).requires_grad_()
     (slope,) = torch.autograd.grad(judge(mixed).sum(), mixed, create_graph=True)
-    return (slope.norm(dim=1) - 1).pow(2).mean()
+    steep: Tensor = (slope.norm(dim=1) - 1).pow(2).mean()
+    return steep
+
+
+def _optimizer(model: nn.Module, rate: float, *, adam: bool) -> Optimizer:
+    if adam:
+        return Adam(model.parameters(), lr=rate, betas=(0.5, 0.999))
+    return RMSprop(model.parameters(), lr=rate)
 
 
 def play(writer: SummaryWriter, how: Play, steps: int = 300) -> None:
@@ -79,12 +88,10 @@ def play(writer: SummaryWriter, how: Play, steps: int = 300) -> None:
     images = flat_digits()[0].x
     made, judge = generator(), discriminator(how.width)
     rates = ((made, how.rate), (judge, how.judges_rate))
-    if how.adam:
-        ours, its = (Adam(m.parameters(), lr=rate, betas=(0.5, 0.999)) for m, rate in rates)
-    else:
-        ours, its = (RMSprop(m.parameters(), lr=rate) for m, rate in rates)
+    ours, its = (_optimizer(m, rate, adam=how.adam) for m, rate in rates)
     writer.watch(made, ours, name="generator")
     writer.watch(judge, its, name="discriminator")
+    against = torch.zeros(())
     for step in range(steps):
         for _ in range(how.turns):
             real = images[torch.randint(len(images), (64,))]

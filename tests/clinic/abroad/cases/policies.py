@@ -67,7 +67,8 @@ def deep_q(writer: SummaryWriter, how: Learner, steps: int = 400) -> None:
     aim = deepcopy(net) if how.copied else net
     optimizer = Adam(net.parameters(), lr=how.rate)
     writer.watch(net, optimizer)
-    grid, kept = Grid(16), []
+    grid = Grid(16)
+    kept: list[tuple[Tensor, ...]] = []
     for step in range(steps + 20):
         seen = grid.seen()
         action = net(seen).argmax(1)
@@ -77,7 +78,9 @@ def deep_q(writer: SummaryWriter, how: Learner, steps: int = 400) -> None:
         if step < 20:
             continue
         picked = torch.randint(len(kept), (4,)).tolist()
-        s, a, r, after, ended = (torch.cat(column) for column in zip(*(kept[i] for i in picked), strict=True))
+        s, a, r, after, ended = (
+            torch.cat(column) for column in zip(*(kept[i] for i in picked), strict=True)
+        )
         with torch.no_grad():
             later = aim(after).amax(1)
             wanted = r + how.discount * (torch.where(ended, 0.0, later) if how.ends else later)
@@ -167,11 +170,13 @@ def roll(actor: Actor, grid: Grid, length: int = 32) -> Rollout:
             reward, over = grid.step(action)
             rows.append((seen, action, chances.log_prob(action), value, reward, over))
         later = actor(grid.seen())[1]
-        returns = []
+        returns: list[Tensor] = []
         for *_, reward, over in reversed(rows):
             later = reward + 0.95 * torch.where(over, 0.0, later)
             returns.insert(0, later)
-    seen, action, log_prob, value, reward, _ = (torch.cat(column) for column in zip(*rows, strict=True))
+    seen, action, log_prob, value, reward, _ = (
+        torch.cat(column) for column in zip(*rows, strict=True)
+    )
     back = torch.cat(returns)
     return Rollout(seen, action, log_prob, back - value, back, float(reward.mean()))
 

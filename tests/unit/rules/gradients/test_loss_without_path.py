@@ -10,6 +10,7 @@ from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     BACKWARD_NORM,
+    BACKWARDS,
     CALL_SOURCE,
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
@@ -74,3 +75,17 @@ def test_sources_without_a_call_that_was_seen_tell_nothing() -> None:
     others = [t.quantity for t in run.tables.values() if t.quantity.frame == "call"]
     unseen = cut(without(run, *(quantity for quantity in others if quantity != CALL_SOURCE)))
     assert "just before it" in the_finding(RULE, unseen).message.en
+
+
+def test_another_players_gradients_are_not_its_own() -> None:
+    def played(player: str) -> Run:
+        run = SICK
+        for quantity in (BACKWARD_NORM, BACKWARDS, STEP_NORM):
+            run = changed(run, quantity, run[quantity].values, ("forger",))
+        for quantity in (GRADIENT_NORM, GRADIENT_NONFINITE):
+            named = tuple(f"{player}/{column}" for column in run[quantity].columns)
+            run = changed(run, quantity, 1.0 if quantity is GRADIENT_NORM else np.nan, named)
+        return run
+
+    assert the_finding(RULE, played("judge")).subject == "forger"
+    assert not findings(RULE, played("forger"))

@@ -163,3 +163,12 @@ def test_where_no_loss_call_was_seen_the_name_decides() -> None:
 
     assert findings(RULE, blind("recon"))
     assert not findings(RULE, blind("task"))
+
+
+def test_a_divergence_averaged_otherwise_beside_a_constant_answer() -> None:
+    run = unused(0.05, 0.5)
+    for ratio, fires in ((1.02, True), (0.98, False)):
+        told = with_call(run, "mse_loss", value=ratio, baseline=1.0, outputs=64)
+        assert bool(findings(RULE, told)) is fires
+    large = with_call(unused(0.11, 0.5), "mse_loss", value=1.02, baseline=1.0, outputs=64)
+    assert not findings(RULE, large)

@@ -6,9 +6,17 @@ import pytest
 from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, head, with_terms, without
 from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS, TERM_GRADIENT_NORM
+from tb_lossdiag.quantities import (
+    CALL_BASELINE,
+    LOSS,
+    LOSS_TERM,
+    LOSS_WEIGHT,
+    STEPS,
+    TERM_GRADIENT_NORM,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.term_dominance import TermDominance
 from tb_lossdiag.run import Run
@@ -119,3 +127,27 @@ def test_a_gradient_of_what_is_no_term_is_not_said() -> None:
     norms = run[TERM_GRADIENT_NORM]
     other = table(TERM_GRADIENT_NORM, norms.steps, norms.values, ("gone", "aux"))
     assert not findings(RULE, Run("g", {**run.tables, TERM_GRADIENT_NORM.name: other}, run.facts))
+
+
+def guessing(level: float, call: str = "cross_entropy") -> Run:
+    """A main loss of weight 50 beside classes at this level, which costs 2.3 to guess."""
+    run = sick(100, (50.0, 1.0))
+    terms = run[LOSS_TERM].values * np.array([1.0, level])
+    return with_call(changed(run, LOSS_TERM, terms), call, outputs=10, value=2.3, baseline=2.3)
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (guessing(2.3), Severity.WARNING),
+        (guessing(2.24), Severity.WARNING),
+        (guessing(2.15), Severity.INFO),
+        (guessing(2.5), Severity.INFO),
+        (guessing(1.0), Severity.INFO),
+        (guessing(2.3, "mse_loss"), Severity.INFO),
+    ],
+)
+def test_classes_of_a_small_weight_at_guessing_starve(run: Run, severity: Severity) -> None:
+    bare = without(run, CALL_BASELINE)
+    assert the_finding(RULE, run).severity is severity
+    assert the_finding(RULE, bare).severity is Severity.INFO

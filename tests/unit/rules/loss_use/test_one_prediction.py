@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, the_finding
-from made.changes import head
+from made.changes import changed, head
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.quantities import (
+    CALL_ACCURACY,
+    CALL_MAJORITY,
+    CALL_PREDICTED_MAJORITY,
+    CALL_SAMPLES,
+    LOSS,
+)
 from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -66,3 +72,21 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 def test_small_batches_and_few_check_ups_are_not_judged() -> None:
     for run in (collapsed(samples=15), head(SICK, 4)):
         assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_judge_of_two_players_may_be_at_a_loss() -> None:
+    def beside(call: str, majority: float) -> Run:
+        """A call that gives one answer, beside another of the same loss."""
+        run = with_call(RUN, call)
+        for quantity, pair in (
+            (CALL_PREDICTED_MAJORITY, (1.0, 0.6)),
+            (CALL_MAJORITY, (0.5, majority)),
+            (CALL_ACCURACY, (0.5, 0.6)),
+        ):
+            run = changed(run, quantity, np.array([pair]), (call, f"{call} 2"))
+        return changed(run, CALL_SAMPLES, np.array([[64.0, 64.0]]), (call, f"{call} 2"))
+
+    judge = "binary_cross_entropy_with_logits"
+    assert findings(RULE, beside(judge, 0.6))
+    assert not findings(RULE, beside(judge, 1.0))
+    assert findings(RULE, beside("cross_entropy", 1.0)), "classes have no two players"
