@@ -105,7 +105,7 @@ class Calls:
         if all(call.site != _BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
                 self._sort(call, Sight.of(call, site))
-        self._tape.clear()
+        self._tape.end()
 
     def after(self, call: FunctionCall, given: Sequence[Tensor] = ()) -> None:
         """A loss function has returned; a value without gradient is no training's. `given`: the sequences its model was given."""
@@ -133,14 +133,25 @@ class Calls:
 
     def confirm(self, reached: Mapping[int, Any]) -> None:
         """A backward pass begins that runs over these nodes. A call without a node is taken on trust."""
-        known = [call for call in self._pending if call.node is None or call.node in reached]
+        known = [call for call in self._pending if _runs_over(call, reached)]
         self._confirmed = [*self._confirmed, *known][:_MOST]
         self._sites |= {call.site for call in known if call.node is not None}
         sights = [call.sight for call in known if call.sight is not None]
         for sight in (*sights, *self._again):
             if sight.node in reached:
                 self._arrivals.expect(sight, reached[sight.node])
-        self._pending, self._again = [], []
+        self._wait([call for call in self._pending if not _runs_over(call, reached)], reached)
+
+    def _wait(self, others: list[MeasuredCall], reached: Mapping[int, Any]) -> None:
+        """A pass of their own may follow, as where all losses are computed first."""
+        again = [
+            call.sight for call in others if call.sight is not None and call.site in self._sites
+        ]
+        left = [sight for sight in self._again if sight.node not in reached]
+        self._again = [*left, *again][-_MOST:]
+        self._pending = [
+            call for call in others if call.sight is None or call.site not in self._sites
+        ]
 
     def passed(self) -> None:
         """The backward pass has run."""
@@ -184,6 +195,11 @@ class Calls:
             "loss_functions": ", ".join(dict.fromkeys(call.name for call in self._confirmed)),
             **({"loss_sources": ", ".join(sources)} if sources else {}),
         }
+
+
+def _runs_over(call: MeasuredCall, reached: Mapping[int, Any]) -> bool:
+    """Whether a pass over these nodes is the call's. One without a node is taken on trust."""
+    return call.node is None or call.node in reached
 
 
 def _label_counts(labels: Labels) -> Measurement:

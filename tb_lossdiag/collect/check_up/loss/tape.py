@@ -77,12 +77,19 @@ class Tape:
     def __init__(self) -> None:
         self._made: OrderedDict[int, tuple[weakref.ref[Tensor], Operation]] = OrderedDict()
         self._elements = 0
+        self._ended = False
+
+    def end(self) -> None:
+        """A backward pass has begun: the next operation belongs to another one. Losses that were computed before may follow."""
+        self._ended = True
 
     def note(self, call: FunctionCall) -> None:
         """An operation has returned."""
         result = call.result
         if not _followed(result) or not result.requires_grad or result.numel() > _ELEMENTS:
             return
+        if self._ended:
+            self.clear()
         if result.numel() > 1 and any(result is given for given in call.args):
             # Changed in place: what it was before is gone.
             self._made.pop(id(result), None)
@@ -110,7 +117,7 @@ class Tape:
 
     def clear(self) -> None:
         """Forget all."""
-        self._made, self._elements = OrderedDict(), 0
+        self._made, self._elements, self._ended = OrderedDict(), 0, False
 
 
 def _operand(tensor: Tensor, made_by: Operation | None) -> Operand:

@@ -376,6 +376,19 @@ def test_only_what_is_backpropagated_counts() -> None:
     assert calls.facts()["loss_functions"] == "mse_loss"
 
 
+def test_losses_that_wait_while_another_is_backpropagated_keep_their_facts() -> None:
+    a, b = _scores(10), _scores(10, seed=1)
+    with LossCalls() as calls:
+        one = functional.mse_loss(a * 1, torch.zeros(10))
+        other = functional.l1_loss(b * 1, torch.zeros(10))
+        by_hand = (b.sigmoid() - torch.ones(10)).pow(2).mean()
+        unused = functional.huber_loss(b * 1, torch.zeros(10))
+        for loss in (one, by_hand, other):
+            loss.backward()
+    del unused
+    assert list(read(calls.samples())["call_value"]) == ["mse_loss", "mse_loss 2", "l1_loss"]
+
+
 def test_without_a_backward_pass_in_the_block_gradients_decide() -> None:
     a = _scores(10)
     with LossCalls() as calls:
