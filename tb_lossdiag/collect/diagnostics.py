@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import weakref
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +43,8 @@ class Diagnostics:
         first: the first step, unless it is named.
 
     Attributes:
-        told: how many losses of the training were given.
+        told: how many losses were given, by phase.
+        asked_at_end: who may have something to record yet.
     """
 
     def __init__(self, recorder: Recorder, event_file: EventFile, first: int = 0) -> None:
@@ -58,7 +61,8 @@ class Diagnostics:
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
-        self.told = 0
+        self.told = Counter[str]()
+        self.asked_at_end: weakref.WeakSet[Any] = weakref.WeakSet()
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -141,6 +145,11 @@ class Diagnostics:
         watches[0].spent(start)
         return None
 
+    def validated(self, loss: float) -> None:
+        """The loop has evaluated the model since the newest step."""
+        call = DiagnosticsCall.checked("validation", None, None, loss, None, None, None, None, "")
+        self.guarded.seen("recording", self.add, call, None, None, 0)
+
     def _take(self, call: DiagnosticsCall, watches: Sequence[Watch], at: int, now: float) -> None:
         """What a call gives waits for its step's record; a part that fails costs none of the others."""
         door = self.guarded.door
@@ -181,7 +190,7 @@ class Diagnostics:
 
     def _losses(self, call: DiagnosticsCall, step: int, walltime: float) -> None:
         if call.loss is not None:
-            self.told += call.phase == "train"
+            self.told[call.phase] += 1
             if call.phase == "validation":
                 self.host.rounds.schedule.validated(self.host.rounds.taken)
             self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)
@@ -204,6 +213,8 @@ class Diagnostics:
             True: nothing of ours is installed any more.
         """
         end = time.monotonic() + patience
+        for one in tuple(self.asked_at_end):
+            self.guarded.door("recording", one.settle)
         self.watches.end(end)
         self.guarded.seen("writing", self._hand.close, max(end - time.monotonic(), patience / 10))
         self.watches.remove()

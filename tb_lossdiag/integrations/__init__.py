@@ -3,6 +3,8 @@
 In reading order:
 
 - `backward`: the loss, as it is backpropagated
+- `evaluation`: one evaluation: the loss of a model in `eval()`, as whoever wrote the loop computes it
+- `evaluations`: the validation losses of a loop that tells nobody
 - `torch_clips`: clips by torch's own functions
 - `recording`: a training that is recorded from outside: writer, watches, losses
 - `folders`: where a run goes when nobody says

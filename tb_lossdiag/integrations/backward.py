@@ -36,12 +36,19 @@ class BackwardLoss:
         self._scaler = scaler
         self._parts: list[Tensor] = []
         self._mark = GradientVersions(())
+        self.begins: Callable[[], None] | None = None
+        """Called before a backward pass of anything."""
         _listen(self)
 
     def take(self) -> list[Tensor]:
         """The losses, 0-d and on their device, one of each backward pass; they wait no longer."""
         parts, self._parts = self._parts, []
         return parts
+
+    def scale(self) -> float:
+        """That the loss of a step carries now."""
+        scaler = self._scaler
+        return 1.0 if scaler is None or not scaler.is_enabled() else float(scaler.get_scale())
 
     def close(self) -> None:
         """Hear no more."""
@@ -50,6 +57,8 @@ class BackwardLoss:
 
     def before(self) -> None:
         """A backward pass begins: gradients that were dropped since the last one are gone, and so are their losses."""
+        if self.begins is not None:
+            _quietly(self.begins)
         if self._parts and all(p.grad is None for p in self._some):
             self._parts = []
         self._mark = GradientVersions(self._some)

@@ -70,5 +70,5 @@ def _recording(logdir: str | os.PathLike[str] | None) -> Recording:
     found = _open.get(place)
     if found is None:
         writer = SummaryWriter() if logdir is None else SummaryWriter(os.fspath(logdir))
-        found = _open[place] = Recording(writer)
+        found = _open[place] = Recording(writer, evaluations=True)
     return found

@@ -12,10 +12,14 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.check_up.loss.trained import Trained
+from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.state.frameworks import bare, scaler_of
+from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.integrations.backward import BackwardLoss
+from tb_lossdiag.integrations.evaluations import Evaluations
 from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.live import TrainingStopped
 from tb_lossdiag.process.warn import warn
@@ -41,6 +45,21 @@ class _Watched:
     def __init__(self, name: str, watch: Watch, losses: BackwardLoss, clips: TorchClips) -> None:
         self.name, self.watch, self.losses, self._clips = name, watch, losses, clips
         self.hook: Any = None
+        self._evaluations: Evaluations | None = None
+
+    def evaluate(self, model: nn.Module, ours: Diagnostics) -> None:
+        """Take validation losses from the loop's own evaluations, too."""
+        watch = weakref.ref(self.watch)
+        self._evaluations = Evaluations(
+            inner(model), lambda: _trained(watch()), self.losses.scale, ours
+        )
+        self.losses.begins = self._evaluations.before
+
+    def evaluate_no_more(self) -> None:
+        """Leave the loop's evaluations alone."""
+        if self._evaluations is not None:
+            self._evaluations.close()
+        self._evaluations = self.losses.begins = None
 
     def remove(self) -> None:
         """Stop observing."""
@@ -49,6 +68,7 @@ class _Watched:
 
     def let_go(self) -> None:
         """Stop listening beside the watch, which goes on or has ended."""
+        self.evaluate_no_more()
         self.hook.remove()
         self.losses.close()
         self._clips.close()
@@ -68,6 +88,7 @@ class Recording:
         writer: takes the records.
         options: arguments of `SummaryWriter.watch`.
         step: says the number of the coming step; None: steps are counted.
+        evaluations: whether validation losses are taken from the loop's own evaluations.
     """
 
     def __init__(
@@ -75,12 +96,14 @@ class Recording:
         writer: SummaryWriter,
         options: Mapping[str, Any] | None = None,
         step: Callable[[], int | None] = lambda: None,
+        *,
+        evaluations: bool = False,
     ) -> None:
         self.writer, self._options, self._step = writer, dict(options or {}), step
         self._watched: list[_Watched] = []
         self._round: dict[str, list[Tensor]] = {}
         self._first = self._rounds = 0
-        self._told = self._losses_told()
+        self._told, self._evaluations = self._losses_told(), evaluations
         _succeed(self)
 
     def watch(
@@ -116,6 +139,14 @@ class Recording:
         stepped = harmless(functools.partial(self._stepped, watched))
         watched.hook = bare(optimizer).register_step_post_hook(lambda *_: stepped())
         self._watched.append(watched)
+        self._evaluate(model)
+
+    def _evaluate(self, model: nn.Module) -> None:
+        """The loss of one of several optimizers is a term, and no measure of the whole."""
+        if self._evaluations and len(self._watched) == 1:
+            self._watched[0].evaluate(model, self.writer._diagnostics)  # noqa: SLF001
+        for watched in self._watched if len(self._watched) > 1 else ():
+            watched.evaluate_no_more()
 
     def end(self) -> None:
         """Watch no more; the writer stays open."""
@@ -152,7 +183,7 @@ class Recording:
         self._told = self._losses_told()
 
     def _losses_told(self) -> int:
-        return self.writer._diagnostics.told  # noqa: SLF001
+        return self.writer._diagnostics.told["train"]  # noqa: SLF001
 
     def _record(self, losses: Mapping[str, list[Tensor]]) -> None:
         first = next(iter(losses.values()))
@@ -179,6 +210,12 @@ def _succeed(recording: Recording) -> None:
     if before is not None and before.writer is not recording.writer:
         before.close()
     _newest[folder] = recording
+
+
+def _trained(watch: Watch | None) -> Trained | None:
+    """What the loss of a watched model is, as its newest check-up saw it."""
+    examiner = watch.examiner if watch is not None and watch.active else None
+    return None if examiner is None else examiner.trained
 
 
 def _same(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:

@@ -112,7 +112,7 @@ class Script:
         if self._recording is None:
             own = self._writers[0] if self._writers and self._logdir is None else None
             writer = own or SummaryWriter(self._logdir or new_folder("runs"))
-            self._recording = Recording(writer)
+            self._recording = Recording(writer, evaluations=True)
         return self._recording
 
     def _replace_writers(self) -> None:

@@ -32,7 +32,7 @@ STEPS = 12
 def installed() -> list[Any]:
     """What may be replaced while something is watched."""
     of = torch.nn.utils
-    return [torch.autograd.backward, of.clip_grad_norm_, of.clip_grad_value_]
+    return [torch.autograd.backward, of.clip_grad_norm_, of.clip_grad_value_, nn.Module.train]
 
 
 PLAIN = installed()

@@ -11,7 +11,14 @@ import numpy as np
 import torch
 
 from helpers.tiny_trainings import read
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, GLOBAL_NORM, GRADIENT_NORM, LOSS, LOSS_TERM
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    GLOBAL_NORM,
+    GRADIENT_NORM,
+    LOSS,
+    LOSS_TERM,
+    VALIDATION_LOSS,
+)
 
 HEAD = """
 import sys, torch
@@ -72,6 +79,22 @@ for step in range(30):
     makes.step()
 torch.save([*generator.parameters(), *discriminator.parameters()], sys.argv[1])
 """
+VALIDATED = """
+model = nn.Sequential(nn.Linear(20, 32), nn.Dropout(), nn.ReLU(), nn.Linear(32, 3))
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+for epoch in range(3):
+    model.train()
+    for _ in range(5):
+        x = torch.randn(16, 20)
+        optimizer.zero_grad()
+        cross_entropy(model(x), x[:, :3].argmax(1)).backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        x = torch.randn(64, 20)
+        cross_entropy(model(x), x[:, :3].argmax(1))
+torch.save(list(model.parameters()), sys.argv[1])
+"""
 BOARD = (
     """
 from torch.utils.tensorboard import SummaryWriter
@@ -116,6 +139,12 @@ def test_a_classifier(tmp_path: Path) -> None:
     for quantity in (GLOBAL_NORM, LOSS, CLIP_GLOBAL_NORM):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(30))
     assert "cross_entropy" in run.facts["loss_functions"]
+
+
+def test_a_script_that_validates(tmp_path: Path) -> None:
+    trained(tmp_path, VALIDATED)
+    run = read(tmp_path / "runs" / "run_1")
+    assert run[VALIDATION_LOSS].steps.tolist() == [4, 9, 14]
 
 
 def test_parameters_that_no_one_model_holds(tmp_path: Path) -> None:

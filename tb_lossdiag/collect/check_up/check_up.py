@@ -12,6 +12,7 @@ import torch
 
 from tb_lossdiag.collect.check_up.copies import Copies
 from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
+from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
 from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
@@ -51,6 +52,7 @@ class CheckUp:
         failure: the exception that ended a check-up from inside, if any; training goes on.
         failure_trace: its traceback as text.
         limits: what the newest check-up could not look at, in words; "" if it saw all.
+        trained: what the loss of the newest step with a backward pass was.
     """
 
     def __init__(self, subject: Subject, *, activations: bool = True, calls: bool = True) -> None:
@@ -77,6 +79,7 @@ class CheckUp:
         self.failure: Exception | None = None
         self.failure_trace = ""
         self.limits = ""
+        self.trained = Trained()
         self._example: Example | None = None
 
     def begin(self, *, keep: bool = False) -> bool:
@@ -148,6 +151,7 @@ class CheckUp:
         if self._now is None:
             return []
         self._now.after_step()
+        self.trained = self._now.calls.trained
         self._facts = {**self._now.calls.facts(), **self._strangers.words()}
         if self._now.forwards.keeps:
             done = self._now.forwards.confirmed
@@ -214,6 +218,9 @@ class CheckUp:
         if self._now is not None:
             self._copies.called(call.module)
             self._now.forwards.aside(call)
+
+    def answered(self, call: ModuleCall) -> None:
+        """It has returned."""
 
     def exported(self) -> None:
         """The model is being exported: hooks would make that fail, so this check-up ends."""

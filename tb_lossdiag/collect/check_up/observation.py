@@ -76,7 +76,7 @@ class CheckUpState:
 
     def _backward(self, roots: list[torch.Tensor]) -> None:
         if self.with_calls:
-            self.calls.backward(roots)
+            self.calls.backward(roots, self.forwards.numbers())
         nodes = reached(roots, self.calls.wanted() | self.forwards.wanted())
         self.calls.confirm(nodes)
         self.forwards.confirm(nodes.keys())

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import CheckUp, Example, MeasuredCall, Subject, clear
+from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.values import to_sample
 from tb_lossdiag.collect.probes import Prober
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -111,6 +112,11 @@ class Examiner:
     def running(self) -> bool:
         """Whether a check-up is going on."""
         return self._running and self._check_up.running
+
+    @property
+    def trained(self) -> Trained:
+        """What the loss of the newest step was that it looked at."""
+        return self._check_up.trained
 
     def add(self, call: MeasuredCall) -> None:
         """A custom loss's call, for the check-up that is going on."""

@@ -10,6 +10,7 @@ In reading order:
 - `written_elements`: losses by element that were written with plain operations
 - `written_classes`: cross-entropies that were written with plain operations
 - `recognised`: losses that were written with plain operations, found in what a backward pass starts from
+- `trained`: what a step's loss is, said so that the same can be known where nothing is trained
 - `facts`: what the call of a loss function tells, by value
 - `class_facts`: what a class loss tells: rows of scores against class indices or class probabilities
 - `arrivals`: how often the same line's loss is backpropagated within one step, and how much of it

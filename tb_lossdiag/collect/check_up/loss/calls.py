@@ -17,6 +17,7 @@ from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
 from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
@@ -94,13 +95,21 @@ class Calls:
         self._again: list[Sight] = []
         self._arrivals = Arrivals()
         self._tape = Tape()
+        self._known: list[Known] = []
+        self.trained = Trained()
 
     def plain(self, call: FunctionCall) -> None:
         """A plain operation has returned."""
         self._tape.note(call)
 
-    def backward(self, roots: list[Tensor]) -> None:
-        """A backward pass begins: read the losses that were written with plain operations."""
+    def backward(self, roots: list[Tensor], returned: Sequence[Known] = ()) -> None:
+        """A backward pass begins: read the losses that were written with plain operations.
+
+        Args:
+            roots: what it begins from.
+            returned: single numbers that the model has returned.
+        """
+        self.trained.passed(roots, [*self._known, *returned])
         # What the user has given by hand says it already.
         if all(call.site != _BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
@@ -113,6 +122,7 @@ class Calls:
             return
         seen = loss_call(call.name, call.function, call.args, call.kwargs, call.result)
         if seen is not None:
+            self._known = [*self._known, *known(seen)][-_MOST:]
             self._sort(seen, Sight.of(seen, call_site(), call_path()), given)
 
     def _sort(self, call: LossCall, sight: Sight | None, given: Sequence[Tensor] = ()) -> None:
@@ -133,10 +143,10 @@ class Calls:
 
     def confirm(self, reached: Mapping[int, Any]) -> None:
         """A backward pass begins that runs over these nodes. A call without a node is taken on trust."""
-        known = [call for call in self._pending if _runs_over(call, reached)]
-        self._confirmed = [*self._confirmed, *known][:_MOST]
-        self._sites |= {call.site for call in known if call.node is not None}
-        sights = [call.sight for call in known if call.sight is not None]
+        there = [call for call in self._pending if _runs_over(call, reached)]
+        self._confirmed = [*self._confirmed, *there][:_MOST]
+        self._sites |= {call.site for call in there if call.node is not None}
+        sights = [call.sight for call in there if call.sight is not None]
         for sight in (*sights, *self._again):
             if sight.node in reached:
                 self._arrivals.expect(sight, reached[sight.node])
@@ -171,6 +181,7 @@ class Calls:
         self._confirmed, self._sites, self._again = [], set(), []
         self._arrivals = Arrivals()
         self._tape.clear()
+        self.trained = Trained()
 
     def samples(self) -> list[Measurement]:
         """The confirmed calls, "name", "name 2" …, and the class frequencies of the first that has them."""

@@ -9,11 +9,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.check_up.loss.trained import Known, returned
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
-from tb_lossdiag.collect.check_up.model.inputs import input_facts, sequences, tensors_in
+from tb_lossdiag.collect.check_up.model.inputs import (
+    input_facts,
+    sequences,
+    single_numbers,
+    tensors_in,
+)
 from tb_lossdiag.collect.check_up.model.repeats import fingerprints
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.trace import Trace
@@ -59,6 +65,7 @@ class Pass:
         sequences: of whole numbers among its arguments, or looked up in its tables.
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
+        numbers: single ones that the model itself returned, each of which may be its loss.
     """
 
     began: float
@@ -73,6 +80,7 @@ class Pass:
     sequences: list[Tensor] = field(default_factory=list)
     arguments: Arguments | None = None
     samples: Tensor | None = None
+    numbers: list[Known] = field(default_factory=list)
 
     def look_up(self, args: Any) -> None:
         """A table is asked for these: keyword arguments of the model are seen nowhere else before it returns."""
@@ -174,6 +182,8 @@ class Forwards:
         now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
         now.closed = call.module is self._root
         now.samples = fingerprints((*tensors_in(call.args), *tensors_in(call.kwargs)))
+        if now.closed:
+            now.numbers = returned(single_numbers(call.output))
         if now.closed and self.keeps:
             shapes = tuple(t.shape for t in tensors_in(call.output) if is_real(t) and t.dim())
             now.arguments = Arguments(call.args, call.kwargs, shapes, casts())
@@ -220,6 +230,10 @@ class Forwards:
         """Those of the newest pass."""
         newest = self._pending or self.confirmed
         return [] if newest is None else newest.sequences
+
+    def numbers(self) -> list[Known]:
+        """What the newest pass returned that may be the loss."""
+        return [] if self._pending is None else self._pending.numbers
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""

@@ -51,6 +51,9 @@ class ModuleListener(Fallible, Protocol):
     def aside(self, call: ModuleCall) -> None:
         """A module is called without gradients: not for training."""
 
+    def answered(self, call: ModuleCall) -> None:
+        """It has returned."""
+
     def exported(self) -> None:
         """A model is being exported, which no hook may see: it won't be told of more."""
 
@@ -163,10 +166,11 @@ class _Hooks:
                 return
             board.aside.pop()
             board.resume()
-        if torch.is_grad_enabled():
-            kwargs, output = rest if len(rest) > 1 else ({}, *rest)
-            for listener in self._here():
-                quietly(listener, listener.left, ModuleCall(module, args, kwargs, output))
+        listeners, training = self._here(), torch.is_grad_enabled()
+        kwargs, output = rest if len(rest) > 1 else ({}, *rest)
+        for listener in listeners:
+            back = listener.left if training else listener.answered
+            quietly(listener, back, ModuleCall(module, args, kwargs, output))
 
     def _registered(self, *_registration: object) -> None:
         """A module was put into another: `torch.export` begins with that, and strictly refuses a process that has hooks."""
@@ -180,10 +184,10 @@ def _sees_modes(module: nn.Module) -> bool:
     """Whether it computes differently under a mode.
 
     Without gradients, transformers and attention take PyTorch's fused path, but never under a function mode. Such a call is no
-    training, so the mode steps aside.
+    training, so the mode steps aside; not for what has no parameters, such as a loss.
     """
     if not torch.is_grad_enabled():
-        return True
+        return next(module.parameters(), None) is not None
     fused = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
     return isinstance(module, fused) and not module.training
 

@@ -49,6 +49,11 @@ def _parts(value: Any) -> list[Any]:
     return []
 
 
+def single_numbers(given: Any) -> list[Tensor]:
+    """Those that a model returns beside its answers: its loss, say."""
+    return [t for t in tensors_in(given) if t.dim() == 0 and t.is_floating_point()]
+
+
 def sequences(given: Any) -> list[Tensor]:
     """The sequences of whole numbers that a model is given, whole[N, T] each."""
     return [
