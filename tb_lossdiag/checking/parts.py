@@ -27,21 +27,19 @@ class Part:
     Attributes:
         root: what they are named from.
         places: their folders, or one event file.
-        limit: values of a plain scalar tag that are kept.
         label: what their names begin with.
         wanted: those that are judged, empty for all.
     """
 
     root: str
     places: tuple[Path, ...]
-    limit: int
     label: str = ""
     wanted: frozenset[str] = frozenset()
 
     def reader(self, mapped: Mapping[str, tuple[str, ...]]) -> Reader:
         """Reads them."""
-        provider = open_folder(self.root, self.places, self.limit)
-        return Reader(provider, Scalars(provider, self.limit, mapped))
+        provider = open_folder(self.root, self.places)
+        return Reader(provider, Scalars(provider, limit=0, mapped=mapped))
 
     def listings(self, reader: Reader) -> list[Listing]:
         """Those that are judged."""

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tb_lossdiag.checking.parts import Part
-from tb_lossdiag.reader import event_folders, family, scalar_limit
+from tb_lossdiag.reader import event_folders, family
 
 _SHOWN = 20
 """Runs that are named to somebody who named none that is there."""
@@ -50,9 +50,8 @@ class Place:
             families.setdefault(family(_name(folder, root)), []).append(folder)
         chosen = {family(name) for name in self.wanted} or set(families)
         self._require(families, root)
-        limit = scalar_limit(self.path)
         for name in sorted(chosen):
-            yield Part(str(root), tuple(families[name]), limit, self.label, self.wanted)
+            yield Part(str(root), tuple(families[name]), self.label, self.wanted)
 
     def _require(self, families: dict[str, list[Path]], root: Path) -> None:
         for run in sorted(self.wanted):

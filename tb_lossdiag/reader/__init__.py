@@ -9,6 +9,7 @@ In reading order:
 - `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
 - `series`: scalars that were read, as tables: resumes undone, totals summed, clocks aligned
 - `folder`: opens a folder of event files the way TensorBoard's own Python loader does, but for what would make that one give up
+- `curves`: plain scalars as they stand in event files: numbers by tag, without an object for each of them
 - `files`: event files as they lie in a folder: whatever is in them, reading ends, and what is damaged costs only itself
 - `bounds`: what steps and wall times can be: a file may say anything
 - `sessions`: which records of a folder stand: a later session undoes what it did again, frame by frame
@@ -18,7 +19,7 @@ In reading order:
 """
 
 from tb_lossdiag.reader.bounds import DAMAGED
-from tb_lossdiag.reader.folder import event_folders, open_folder, scalar_limit
+from tb_lossdiag.reader.folder import event_folders, open_folder
 from tb_lossdiag.reader.names import run_names
 from tb_lossdiag.reader.phases import family
 from tb_lossdiag.reader.reader import Listing, Reader
@@ -36,6 +37,5 @@ __all__ = [
     "family",
     "open_folder",
     "run_names",
-    "scalar_limit",
     "with_tails",
 ]

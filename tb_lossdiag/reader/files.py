@@ -13,9 +13,9 @@ from typing import Any
 
 from tensorboard.backend.event_processing import io_wrapper
 from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.data_compat import migrate_event as in_tensors
 from tensorboard.dataclass_compat import migrate_event as with_classes
 
+from tb_lossdiag.reader.curves import Curves
 from tb_lossdiag.wire.framing import masked_crc
 from tb_lossdiag.wire.schema import PLUGIN
 
@@ -87,12 +87,13 @@ def _mode(place: Path) -> int:
 
 
 class Events:
-    """The events of a run's folder, as TensorBoard's accumulator wants them.
+    """The events of a run's folder, as TensorBoard's accumulator wants them, but for plain scalars.
 
     Args:
         folder: of the run.
 
     Attributes:
+        curves: its plain scalars.
         taken: how many have been taken.
         damaged: records that could not be read.
         problem: why a file could not be read at all, or None.
@@ -101,6 +102,7 @@ class Events:
     def __init__(self, folder: Path) -> None:
         self._rest = self._events(folder)
         self._classes: dict[str, Any] = {}
+        self.curves = Curves()
         self.taken = 0
         self.damaged = 0
         self.problem: str | None = None
@@ -123,8 +125,10 @@ class Events:
         try:
             if data is not None:
                 event = event_pb2.Event.FromString(data)
+                if not self.curves.take(event):
+                    return []
                 self.damaged += _less_bombs(event)
-                return list(with_classes(in_tensors(event), self._classes))
+                return list(with_classes(event, self._classes))
         except Exception:  # noqa: BLE001, S110  (whatever TensorBoard raises for what stands in a file)
             pass
         self.damaged += 1
@@ -134,17 +138,17 @@ class Events:
 def records(path: Path) -> Iterator[bytes | None]:
     """The records of a file as far as their lengths are right; None for one whose own checksum is wrong."""
     with path.open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
+        left = os.fstat(file.fileno()).st_size
         while len(head := file.read(_HEAD.size)) == _HEAD.size:
             length, check = _HEAD.unpack(head)
-            if masked_crc(head[:8]) != check or file.tell() + length + _FOOT.size > end:
+            left -= _HEAD.size + length + _FOOT.size
+            if left < 0 or masked_crc(head[:8]) != check:
                 return
             if length > _LONGEST:
                 file.seek(length + _FOOT.size, os.SEEK_CUR)
                 continue
-            data = file.read(length)
-            whole = _FOOT.pack(masked_crc(data)) == file.read(_FOOT.size)
-            yield data if whole else None
+            data, foot = file.read(length), file.read(_FOOT.size)
+            yield data if _FOOT.pack(masked_crc(data)) == foot else None
 
 
 def _less_bombs(event: Any) -> int:

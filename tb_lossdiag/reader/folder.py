@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.data.provider import RunTagFilter
 
-from tb_lossdiag.reader import files, scalars
+from tb_lossdiag.reader import files
+from tb_lossdiag.reader.curves import PLUGIN_NAME, Curve, Curves
 from tb_lossdiag.reader.tails import with_tails
 from tb_lossdiag.wire.schema import PLUGIN
 
-_SMALL = 25 * 2**20
-"""Bytes of event files up to which every plain scalar is kept: about half a million of them, 1 KB each in the Python loader."""
+_EVERY = RunTagFilter()
 
 
 class Folder(MultiplexerDataProvider):  # type: ignore[misc]
@@ -26,14 +27,11 @@ class Folder(MultiplexerDataProvider):  # type: ignore[misc]
         damaged: records of a run that were left out, by its name.
     """
 
-    def __init__(
-        self, path: Path, places: Iterable[Path] | None = None, limit: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, places: Iterable[Path] | None = None) -> None:
         """Read all of it, or what lies in some places of it."""
-        kept = scalar_limit(str(path)) if limit is None else limit
-        guidance = {PLUGIN: 0, scalars.PLUGIN_NAME: kept}
-        multiplexer = EventMultiplexer(tensor_size_guidance=guidance)
+        multiplexer = EventMultiplexer(tensor_size_guidance={PLUGIN: 0})
         super().__init__(multiplexer, str(path))
+        self._curves: dict[str, Curves] = {}
         self.problems: dict[str, str] = {}
         self.damaged: dict[str, int] = {}
         for folder in files.runs(path) if places is None else places:
@@ -50,6 +48,30 @@ class Folder(MultiplexerDataProvider):  # type: ignore[misc]
         if events.problem is not None:
             self.problems[name] = events.problem
         self.damaged[name] = events.damaged
+        self._curves[name] = events.curves
+
+    def list_scalars(self, ctx: Any = None, *, plugin_name: str, **asked: Any) -> Any:
+        """As TensorBoard's own, from what was kept aside."""
+        if plugin_name != PLUGIN_NAME:
+            return super().list_scalars(ctx, plugin_name=plugin_name, **asked)
+        return self._chosen(lambda curve: curve.listed(), asked.get("run_tag_filter"))
+
+    def read_scalars(self, ctx: Any = None, *, plugin_name: str, **asked: Any) -> Any:
+        """As TensorBoard's own, from what was kept aside, and all of it: nothing here is a sample."""
+        if plugin_name != PLUGIN_NAME:
+            return super().read_scalars(ctx, plugin_name=plugin_name, **asked)
+        return self._chosen(lambda curve: curve.data(), asked.get("run_tag_filter"))
+
+    def _chosen(
+        self, made: Callable[[Curve], Any], wanted: RunTagFilter | None
+    ) -> dict[str, dict[str, Any]]:
+        runs, tags = (wanted or _EVERY).runs, (wanted or _EVERY).tags
+        found = {
+            run: {tag: made(curve) for tag, curve in curves if tags is None or tag in tags}
+            for run, curves in self._curves.items()
+            if runs is None or run in runs
+        }
+        return {run: some for run, some in found.items() if some}
 
 
 def _took(accumulator: Any) -> bool:
@@ -61,17 +83,7 @@ def _took(accumulator: Any) -> bool:
     return True
 
 
-def scalar_limit(logdir: str) -> int:
-    """Values of a plain scalar tag that `open_folder` keeps: 0 for all in small folders, else as many as TensorBoard itself."""
-    size = 0
-    for folder in files.runs(Path(logdir).expanduser()):
-        size += sum(file.stat().st_size for file in files.event_files(folder))
-        if size > _SMALL:
-            return scalars.DEFAULT_LIMIT
-    return 0
-
-
-def open_folder(logdir: str, places: Iterable[Path] | None = None, limit: int | None = None) -> Any:
+def open_folder(logdir: str, places: Iterable[Path] | None = None) -> Any:
     """A `DataProvider` (see `Folder`) over everything that lies in a folder now, the tails of its runs included.
 
     The Python loader is used on purpose: when it returns, all is read; TensorBoard's data server cannot say when it is done.
@@ -79,7 +91,6 @@ def open_folder(logdir: str, places: Iterable[Path] | None = None, limit: int | 
     Args:
         logdir: a local folder; runs are its sub-folders with event files. Or one event file: a run of that name in its folder.
         places: the runs that are read, as `event_folders` finds them; all without it.
-        limit: values of a plain scalar tag that are kept; what `scalar_limit` says without it.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -87,9 +98,7 @@ def open_folder(logdir: str, places: Iterable[Path] | None = None, limit: int | 
         ValueError: it is no local folder.
     """
     root, found = event_folders(logdir)
-    return with_tails(
-        Folder(root, found if places is None else places, limit), str(root), pause=0.0
-    )
+    return with_tails(Folder(root, found if places is None else places), str(root), pause=0.0)
 
 
 def event_folders(logdir: str) -> tuple[Path, Iterable[Path]]:

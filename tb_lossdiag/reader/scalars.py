@@ -13,6 +13,7 @@ from tensorboard.context import RequestContext
 from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.reader.bounds import DAMAGED
+from tb_lossdiag.reader.curves import PLUGIN_NAME
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import Plan, TagMap, plan, require_known
 from tb_lossdiag.reader.series import Series
@@ -20,7 +21,6 @@ from tb_lossdiag.visible import visible
 
 logger = logging.getLogger(__name__)
 
-PLUGIN_NAME = "scalars"
 DEFAULT_LIMIT = 1000
 """Values of a scalar tag that TensorBoard keeps (a random sample and the last), unless `--samples_per_plugin scalars=N` says else."""
 _EXPERIMENTS = 16

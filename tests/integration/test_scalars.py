@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from integration.loaders import LOADERS, Open
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 
 from helpers.plain_scalars import FRAMEWORKS, WELL, diverging, falling, turning, write
@@ -16,7 +18,7 @@ from tb_lossdiag.cli import main
 from tb_lossdiag.diagnosis.engine import diagnose
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, LOSS_TERM, VALIDATION_LOSS
-from tb_lossdiag.reader import DEFAULT_LIMIT, Reader, Scalars, scalar_limit
+from tb_lossdiag.reader import Reader, Scalars
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
 
@@ -117,22 +119,9 @@ def test_a_thinned_series_says_so(tmp_path: Path) -> None:
 def test_the_command_line_reads_more_than_the_tab(tmp_path: Path) -> None:
     write(tmp_path / "run", {"loss": falling(1500)})
     provider = LOADERS["python"](str(tmp_path))
-    run = read_all(Reader(provider, Scalars(provider, scalar_limit(str(tmp_path)))))["run"]
+    run = read_all(Reader(provider, Scalars(provider, limit=0)))["run"]
     assert len(run[LOSS]) == 1500
     assert "thinned" not in run.facts
-
-
-def test_big_folders_are_read_like_tensorboard_does(tmp_path: Path) -> None:
-    write(tmp_path / "run", {"loss": falling(1100)})
-    with (tmp_path / "other.tfevents.1").open("wb") as padding:
-        padding.truncate(30 * 2**20)
-    assert scalar_limit(str(tmp_path)) == DEFAULT_LIMIT
-    assert scalar_limit(str(tmp_path / "run")) == 0
-    assert scalar_limit(str(tmp_path / "none")) == 0
-    provider = LOADERS["python"](str(tmp_path))
-    run = read_all(Reader(provider, Scalars(provider, scalar_limit(str(tmp_path)))))["run"]
-    assert len(run[LOSS]) == DEFAULT_LIMIT
-    assert run.facts["thinned"] == "loss"
 
 
 def test_nothing_is_read_before_it_is_asked_for_nor_twice(logdir: Path) -> None:
@@ -158,18 +147,18 @@ def test_nothing_is_read_before_it_is_asked_for_nor_twice(logdir: Path) -> None:
 
 
 def test_a_growing_series_is_read_again(tmp_path: Path) -> None:
-    provider = LOADERS["python"](str(tmp_path))
+    multiplexer = EventMultiplexer()
     write(tmp_path / "run", {"loss": falling(20)})
-    reader = Reader(provider)
+    reader = Reader(MultiplexerDataProvider(multiplexer, str(tmp_path)))
     assert reader.listings() == {}
-    provider._multiplexer.AddRunsFromDirectory(str(tmp_path))
-    provider._multiplexer.Reload()
+    multiplexer.AddRunsFromDirectory(str(tmp_path))
+    multiplexer.Reload()
     for kept in reader._scalars._kept.values():
         kept.until = 0.0
     first = reader.listings()["run"]
     assert len(reader.read(first)[LOSS]) == 20
     write(tmp_path / "run", {"loss": falling(30)})
-    provider._multiplexer.Reload()
+    multiplexer.Reload()
     for kept in reader._scalars._kept.values():
         kept.until = 0.0
     second = reader.listings()["run"]
