@@ -9,6 +9,7 @@ In reading order:
 - `run`: `tb-lossdiag run`: a script as it stands, recorded
 - `compare`: `tb-lossdiag compare`: what changed from one run to another
 - `explain`: `tb-lossdiag explain` and `tb-lossdiag rules`
+- `docs`: `tb-lossdiag docs`: the manual that is in the package, in a browser or in the terminal
 - `demo`: `tb-lossdiag demo`: real trainings, sick and healthy, each in its own process; then their diagnosis
 - `completion`: `tb-lossdiag completion`: what a shell completes
 - `output`: where reports go: the terminal or a file

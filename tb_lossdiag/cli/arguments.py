@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import check, compare, completion, demo, explain, run
+from tb_lossdiag.cli import check, compare, completion, demo, docs, explain, run
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
 from tb_lossdiag.report.formats import FORMATS
 
@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     _compare(commands.add_parser("compare", help="say what differs between two runs"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
     _rules(commands.add_parser("rules", help="list the rules"))
+    _docs(commands.add_parser("docs", help="open the manual"))
     _demo(commands.add_parser("demo", help="train small sick and healthy models, and judge them"))
     _completion(commands.add_parser("completion", help="print what makes a shell complete"), top)
     return top
@@ -100,6 +101,20 @@ def _rules(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--output", metavar="FILE", help="write there instead of printing")
     command.set_defaults(run=explain.rules)
+
+
+def _docs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "page",
+        nargs="?",
+        default="index",
+        help="name of a page, code or name of a rule (default: the beginning)",
+    )
+    command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the pages")
+    command.add_argument(
+        "--text", action="store_true", help="print the page instead of opening a browser"
+    )
+    command.set_defaults(run=docs.run)
 
 
 def _demo(command: argparse.ArgumentParser) -> None:

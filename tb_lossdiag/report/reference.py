@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from tb_lossdiag.diagnosis.rule import Rule, Text, documentation, short_number, thresholds
 from tb_lossdiag.visible import visible
@@ -25,17 +25,39 @@ def reference(rules: Sequence[Rule], language: str = "en") -> str:
     return visible("\n".join(lines).rstrip(), keep="\n") + "\n"
 
 
-def _section(rule: Rule, language: str) -> Iterator[str]:
-    yield f"## {rule.code} {rule.name} ({rule.severity.label})"
+def page(rule: Rule, language: str, known: Collection[str]) -> str:
+    """A rule on a page of its own.
+
+    Args:
+        rule: the rule.
+        language: of its texts.
+        known: codes of rules that have a page beside it.
+    """
+
+    def shown(code: str) -> str:
+        return f"[{code}]({code}.md)" if code in known else f"`{code}`"
+
+    lines = _section(rule, language, "#", shown)
+    return visible("\n".join(lines).rstrip(), keep="\n") + "\n"
+
+
+def _code(name: str) -> str:
+    return f"`{name}`"
+
+
+def _section(
+    rule: Rule, language: str, level: str = "##", shown: Callable[[str], str] = _code
+) -> Iterator[str]:
+    yield f"{level} {rule.code} {rule.name} ({rule.severity.label})"
     yield from ("", f"**{rule.title.in_language(language)}**", "")
     yield from (documentation(rule, language), "")
     for heading, names in (
-        (_READS, [quantity.name for quantity in rule.reads]),
-        (_MAY_READ, [quantity.name for quantity in rule.may_read]),
-        (_EXPLAINS, list(rule.explains)),
+        (_READS, [_code(quantity.name) for quantity in rule.reads]),
+        (_MAY_READ, [_code(quantity.name) for quantity in rule.may_read]),
+        (_EXPLAINS, [shown(code) for code in rule.explains]),
     ):
         if names:
-            yield f"- {heading.in_language(language)}: {', '.join(f'`{name}`' for name in names)}"
+            yield f"- {heading.in_language(language)}: {', '.join(names)}"
     if bounds := thresholds(rule):
         yield from ("", _HEAD.in_language(language), "|---|---|")
         yield from (f"| `{name}` | {short_number(value)} |" for name, value in bounds.items())

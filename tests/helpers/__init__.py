@@ -3,6 +3,7 @@
 - `rule_asserts`: what a rule finds in a run
 - `sick_runs`: the sick run of each rule
 - `snippets`: runs the code that an advice shows
+- `manual_code`: runs a page of the manual as a reader does
 - `check_up_driver`: a check-up, driven from an optimizer's hooks
 - `emitted`: what a journal or a recorder emits, as a reader sees it
 - `tiny_trainings`: a few steps of a small model, recorded
