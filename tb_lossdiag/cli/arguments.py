@@ -71,6 +71,11 @@ def _run(command: argparse.ArgumentParser) -> None:
         "--live", action="store_true", help="print findings while the script is running"
     )
     command.add_argument(
+        "--preflight",
+        action="store_true",
+        help="before the first step, try whether copies can learn the first batch by heart (a minute at most); the training goes on as it would",
+    )
+    command.add_argument(
         "script", nargs=argparse.REMAINDER, help="the script, and its own arguments"
     )
     command.set_defaults(run=run.run)

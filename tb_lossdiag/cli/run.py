@@ -18,4 +18,4 @@ def run(arguments: argparse.Namespace) -> int:
     from tb_lossdiag.integrations import script  # noqa: PLC0415  (only this command needs torch)
 
     options = {"on_finding": "print"} if arguments.live else {}
-    return script.run(path, rest, arguments.logdir, options)
+    return script.run(path, rest, arguments.logdir, options, preflight=arguments.preflight)

@@ -22,6 +22,7 @@ from tb_lossdiag.integrations.folders import fresh as new_folder
 from tb_lossdiag.integrations.recording import Recording, harmless
 from tb_lossdiag.integrations.search import model_of, scaler_alive, unlike
 from tb_lossdiag.integrations.torch_clips import TorchClips
+from tb_lossdiag.integrations.trial import Trials
 from tb_lossdiag.writer import SummaryWriter
 
 NOTHING = (
@@ -39,10 +40,13 @@ class Script:
     Args:
         logdir: folder of the run; None: the script's own, or a new one in "runs".
         options: arguments of `SummaryWriter.watch`.
+        trials: tries the first step on copies; None: nothing is tried.
     """
 
-    def __init__(self, logdir: str | None, options: dict[str, Any]) -> None:
-        self._logdir, self._options = logdir, options
+    def __init__(
+        self, logdir: str | None, options: dict[str, Any], trials: Trials | None = None
+    ) -> None:
+        self._logdir, self._options, self._trials = logdir, options, trials
         self._new: list[weakref.ref[Optimizer]] = []
         self._seen: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._names: list[str] = []
@@ -66,7 +70,8 @@ class Script:
         @functools.wraps(plain)
         def made(optimizer: Optimizer, *given: Any, **named: Any) -> None:
             plain(optimizer, *given, **named)
-            new.append(weakref.ref(optimizer))
+            if not self._busy:
+                new.append(weakref.ref(optimizer))
 
         Optimizer.__init__ = made  # type: ignore[method-assign, assignment]
         self._undo.append(lambda: setattr(Optimizer, "__init__", plain))
@@ -80,17 +85,27 @@ class Script:
         for undo in self._undo:
             undo()
         self._clips.close()
+        if self._trials is not None:
+            self._trials.end()
         if self._recording is not None:
             self._recording.close()
 
+    @property
+    def _busy(self) -> bool:
+        return self._trials is not None and self._trials.busy
+
     def _called(self, module: nn.Module, _: Any) -> None:
-        if self._new and module.training and torch.is_grad_enabled():
+        if self._new and not self._busy and module.training and torch.is_grad_enabled():
             self._watch_new(module)
 
     def _steps(self, optimizer: Optimizer, *_: Any) -> None:
+        if self._busy:
+            return
         if optimizer not in self._seen:
             self._new.append(weakref.ref(optimizer))
             self._watch_new(None)
+        if self._trials is not None:
+            harmless(self._trials.steps)(optimizer)
 
     def _watch_new(self, near: nn.Module | None) -> None:
         waiting, self._new[:] = [ref() for ref in self._new], []
@@ -106,7 +121,10 @@ class Script:
         model = model_of(optimizer, near)
         name = "" if alone else unlike(self._names, type(model).__name__)
         self._names.append(name)
-        self._opened().watch(model, optimizer, scaler=scaler_alive(), name=name, **self._options)
+        recording = self._opened()
+        recording.watch(model, optimizer, scaler=scaler_alive(), name=name, **self._options)
+        if self._trials is not None:
+            self._trials.expect(model, optimizer, recording.writer)
 
     def _opened(self) -> Recording:
         if self._recording is None:
@@ -129,13 +147,27 @@ class Script:
             self._undo.append(lambda place=place: setattr(place, "SummaryWriter", plain))  # type: ignore[misc]
 
 
-def run(path: str, arguments: Sequence[str], logdir: str | None, options: dict[str, Any]) -> int:
+def run(
+    path: str,
+    arguments: Sequence[str],
+    logdir: str | None,
+    options: dict[str, Any],
+    *,
+    preflight: bool = False,
+) -> int:
     """Run a script as `python path arguments` would, watched.
+
+    Args:
+        path: of the script.
+        arguments: its own.
+        logdir: folder of the run; None: the script's own, or a new one.
+        options: arguments of `SummaryWriter.watch`.
+        preflight: whether its first step is tried on copies before.
 
     Returns:
         Its exit code.
     """
-    script = Script(logdir, options)
+    script = Script(logdir, options, Trials() if preflight else None)
     script.begin()
     before = sys.argv, sys.path[0]
     sys.argv, sys.path[0] = [path, *arguments], str(Path(path).resolve().parent)

@@ -9,14 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts, mapped
+from tb_lossdiag.collect.probes.passes import cast
 
 _PAIR = 2
 Loss = Callable[..., Any]
 
 
 def arguments(batch: Any) -> Arguments:
-    """What the model is given: `(inputs, target)` says what comes first, a mapping its keyword arguments."""
+    """What the model is given: `(inputs, target)` says what comes first, a mapping its keyword arguments, `Arguments` all of it."""
     given = batch[0] if _paired(batch) else batch
+    if isinstance(given, Arguments):
+        return given
     args, kwargs = (), {}
     if isinstance(given, Mapping):
         kwargs = dict(given)
@@ -32,7 +35,11 @@ def loss_of(model: nn.Module, batch: Any, loss_fn: Loss | None) -> Tensor:
         TypeError: it is no tensor.
     """
     given = arguments(batch).mapped(_copied)
-    output = model(*given.args, **given.kwargs)
+    with cast(given):
+        return _loss(model(*given.args, **given.kwargs), batch, loss_fn)
+
+
+def _loss(output: Any, batch: Any, loss_fn: Loss | None) -> Tensor:
     if loss_fn is None:
         loss = output["loss"] if isinstance(output, Mapping) else getattr(output, "loss", output)
     elif _paired(batch):

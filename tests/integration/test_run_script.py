@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from helpers.tiny_trainings import read
@@ -17,6 +18,7 @@ from tb_lossdiag.quantities import (
     GRADIENT_NORM,
     LOSS,
     LOSS_TERM,
+    PREFLIGHT_STEP,
     VALIDATION_LOSS,
 )
 
@@ -120,11 +122,12 @@ def python(folder: Path, *command: str, code: int = 0) -> subprocess.CompletedPr
     return done
 
 
-def trained(folder: Path, text: str, code: int = 0) -> str:
+def trained(folder: Path, text: str, code: int = 0, options: tuple[str, ...] = ()) -> str:
     """Trained by itself and under `run`, with the same weights; what was said at the end."""
     (folder / "train.py").write_text(HEAD + text)
     python(folder, "train.py", "plain.pt", code=code)
-    said = python(folder, "-m", "tb_lossdiag.cli", "run", "train.py", "ours.pt", code=code).stderr
+    command = ("-m", "tb_lossdiag.cli", "run", *options, "train.py", "ours.pt")
+    said = python(folder, *command, code=code).stderr
     plain, ours = (
         torch.load(folder / name, weights_only=False) for name in ("plain.pt", "ours.pt")
     )
@@ -145,6 +148,61 @@ def test_a_script_that_validates(tmp_path: Path) -> None:
     trained(tmp_path, VALIDATED)
     run = read(tmp_path / "runs" / "run_1")
     assert run[VALIDATION_LOSS].steps.tolist() == [4, 9, 14]
+
+
+FLOWN = ("--preflight",)
+
+
+def test_a_preflight_of_a_script(tmp_path: Path) -> None:
+    said = trained(tmp_path, VALIDATED, options=FLOWN)
+    assert "Preflight: 0 findings" in said
+    assert "the batch by heart, rate x 1 " in said
+    run = read(tmp_path / "runs" / "run_1")
+    assert run[PREFLIGHT_STEP].columns == ("rate x 0.1", "rate x 1", "rate x 10")
+    np.testing.assert_array_equal(run[LOSS].steps, np.arange(15))
+
+
+SOFTMAX = """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.norm = nn.Linear(20, 8), nn.BatchNorm1d(8)
+        self.unused, self.head = nn.Linear(2, 2), nn.Linear(8, 3)
+    def forward(self, x, y=None):
+        scores = self.head(self.norm(self.body(x)).relu()).softmax(1)
+        return {"loss": cross_entropy(scores, y), "scores": scores}
+model = Model()
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+for step in range(5):
+    x = torch.randn(16, 20)
+    optimizer.zero_grad()
+    model(x, y=x[:, :3].argmax(1))["loss"].backward()
+    optimizer.step()
+torch.save([*model.parameters(), *model.buffers(), torch.rand(3)], sys.argv[1])
+"""
+
+
+def test_a_preflight_finds_what_is_wrong_in_a_model_that_knows_its_loss(tmp_path: Path) -> None:
+    said = trained(tmp_path, SOFTMAX, options=FLOWN)
+    assert "LD501" in said
+    assert "all but 2: unused.weight, unused.bias" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (PARTS, "the script does not call the Module as a whole"),
+        (
+            CLASSIFIER.replace("loss.backward()", "(loss + loss.exp()).backward()"),
+            "the loss is put together",
+        ),
+        (CLASSIFIER.replace("model(x)", "model(x) * 2"), "the script computes something between"),
+    ],
+)
+def test_what_a_preflight_cannot_try_is_said(tmp_path: Path, text: str, why: str) -> None:
+    said = trained(tmp_path, text, options=FLOWN)
+    assert f"Loss Doctor: no preflight: {why}" in said
+    assert "writer.preflight(model, batch, loss_fn, optimizer)" in said
 
 
 def test_parameters_that_no_one_model_holds(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def answer(root: nn.Module, found: Survey, given: Arguments, meetings: Meetings)
         with torch.no_grad(), _quiet(), undispatched(), _modes_apart():
             new = copied(root, found)
             before = _buffers(new)
-            with _told(new, meetings), _cast(given), meetings:
+            with _told(new, meetings), cast(given), meetings:
                 output = new(*given.args, **given.kwargs)
             meetings.remembers = _buffers(new) != before
     except Exception as error:  # a user's forward may raise anything
@@ -94,13 +94,13 @@ def _modes_apart() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _cast(given: Arguments) -> Iterator[None]:
+def cast(given: Arguments) -> Iterator[None]:
+    """Autocast as it was when these were given."""
     on = dict(given.casts)
     with contextlib.ExitStack() as stack:
         for kind in sorted({tensor.device.type for tensor in given.tensors()} | set(on)):
             if kind in on:
-                cast = torch.autocast(kind, dtype=on[kind], cache_enabled=False)
-                stack.enter_context(cast)
+                stack.enter_context(torch.autocast(kind, dtype=on[kind], cache_enabled=False))
             elif kind in {"cpu", "cuda"}:
                 stack.enter_context(torch.autocast(kind, enabled=False))
         yield
