@@ -13,6 +13,7 @@ from tb_lossdiag.quantities import (
     calls,
     clips,
     copies,
+    customs,
     gradients,
     loop,
     losses,
@@ -24,6 +25,7 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.copies import *
+from tb_lossdiag.quantities.customs import *
 from tb_lossdiag.quantities.gradients import *
 from tb_lossdiag.quantities.loop import *
 from tb_lossdiag.quantities.loss_functions import *
@@ -38,7 +40,19 @@ from tb_lossdiag.quantities.quantity import Quantity as Quantity
 
 _RECORDED = tuple(
     value
-    for module in (gradients, losses, clips, loop, order, calls, modules, probes, copies, preflight)
+    for module in (
+        gradients,
+        losses,
+        clips,
+        loop,
+        order,
+        calls,
+        modules,
+        probes,
+        copies,
+        preflight,
+        customs,
+    )
     for value in vars(module).values()
     if isinstance(value, Quantity)
 )

@@ -34,10 +34,10 @@ def asked(probe: Probe, model: nn.Module, *args: Any, ahead: bool = True, **kwar
     return facts
 
 
-def mixing(model: nn.Module, *args: Any, **kwargs: Any) -> Mixing | None:
+def mixing(model: nn.Module, *args: Any, ahead: bool = False, **kwargs: Any) -> Mixing | None:
     """Where samples meet; None where they do not."""
     torch.manual_seed(0)
-    facts = asked(SampleLeak(), model, *args, **kwargs)
+    facts = asked(SampleLeak(), model, *args, ahead=ahead, **kwargs)
     assert number(facts[PROBE_SAMPLE_MOVED]) > 0.01
     assert (PROBE_MIXING in facts) is (number(facts[PROBE_SAMPLE_CHANGE]) > 1e-3)
     return Mixing(int(number(facts[PROBE_MIXING]))) if PROBE_MIXING in facts else None

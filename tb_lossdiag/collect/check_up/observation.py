@@ -7,6 +7,7 @@ import time
 
 import torch
 
+from tb_lossdiag.collect.check_up.customs import Customs
 from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.gradients import Gradients, Norms, gradient_norms
 from tb_lossdiag.collect.check_up.loss.calls import Calls
@@ -34,6 +35,7 @@ class CheckUpState:
         self.calls = Calls()
         self.forwards = Forwards(subject.root(), activations=activations)
         self.gradients = Gradients(subject)
+        self.customs = Customs(subject)
         self._fed_by: int | None = None
         self._closure = False
         self.at_step: Norms | None = None
@@ -62,6 +64,7 @@ class CheckUpState:
         """Another check-up's optimizer makes its step."""
         self.calls.claimed()
         self.forwards.renew()
+        self.customs = Customs(self._subject)
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""
@@ -77,6 +80,7 @@ class CheckUpState:
     def _backward(self, roots: list[torch.Tensor]) -> None:
         if self.with_calls:
             self.calls.backward(roots, self.forwards.numbers())
+        self.customs.backward(roots)
         nodes = reached(roots, self.calls.wanted() | self.forwards.wanted())
         self.calls.confirm(nodes)
         self.forwards.confirm(nodes.keys())
@@ -94,6 +98,7 @@ class CheckUpState:
         else:
             if call.kind is Kind.BACKWARD:
                 self.calls.passed()
+                self.customs.passed()
             self.gradients.after(call)
 
     def _noted(self, call: FunctionCall) -> None:

@@ -32,6 +32,7 @@ class Outcome:
         return [
             to_sample({self._subject.name: self._order(seen, functions=functions)}),
             *(seen.calls.samples() if seen.with_calls else []),
+            *seen.customs.samples(self._subject.column),
             *self._modules(seen),
         ]
 

@@ -76,7 +76,9 @@ class SampleLeak:
         lengths = () if self._whole else session.lengths()
         table = bool(tensors) and tensors[0].is_floating_point() and tensors[0].dim() <= _TABLE
         shapes = [tensor.shape for tensor in tensors]
-        axes = sample_axes(shapes, session.given.outputs, lengths, features=table)
+        # Targets that are the tokens further along the second axis tell that this one is time.
+        first = table or session.ahead
+        axes = sample_axes(shapes, session.given.outputs, lengths, features=first)
         if not axes:
             raise Inapplicable(Unprobed.OUTPUTS if tensors else Unprobed.ARGUMENTS)
         return [replace(axis, asked=axis.size) for axis in axes] if self._whole else axes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loop.copy_out_of_step import CopyOutOfStep
+from tb_lossdiag.rules.loop.custom_gradient import CustomGradient
 from tb_lossdiag.rules.loop.evaluation_inputs_differ import EvaluationInputsDiffer
 from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
@@ -45,4 +46,5 @@ RULES: tuple[Rule, ...] = (
     UnregisteredParameters(),
     RateRepeats(),
     EvaluationInputsDiffer(),
+    CustomGradient(),
 )

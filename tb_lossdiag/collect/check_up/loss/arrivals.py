@@ -98,7 +98,7 @@ class Arrivals:
         if sight is not line.first and not sight.like(line.first):
             return
         line.passes.add(self._pass)
-        if not _compiled():
+        if not compiled():
             self._handles.append(node.register_prehook(_listener(line, sight.value)))
 
     def ended(self) -> None:
@@ -137,7 +137,7 @@ def _share(gradient: Tensor | None, value: Tensor) -> Tensor | None:
     return (gradient * wide(value)).sum() / wide(value).mean()
 
 
-def _compiled() -> bool:
+def compiled() -> bool:
     """Whether the pass will be compiled: a hook would become part of what is compiled."""
     module = sys.modules.get("torch._dynamo.compiled_autograd")
     return bool(getattr(module, "compiled_autograd_enabled", False))

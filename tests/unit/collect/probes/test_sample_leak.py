@@ -352,3 +352,11 @@ def test_models_without_samples(model: nn.Module, given: tuple[Tensor, ...]) -> 
     with pytest.raises(Inapplicable) as reason:
         asked(SampleLeak(), model, *given)
     assert reason.value.why is Unprobed.OUTPUTS
+
+
+def test_tokens_that_are_their_own_targets_tell_which_axis_is_time() -> None:
+    """Attention over the first axis may be right, where it is time; not where the targets lie ahead along the second."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0)
+    model = net(lambda m, t: m.o(m.a(m.e(t))), e=nn.Embedding(20, 8), a=layer, o=nn.Linear(8, 20))
+    assert mixing(model, tokens, ahead=True) is Mixing.ATTENTION
+    assert mixing(model, tokens) is None
