@@ -89,3 +89,16 @@ BATCH_REPEATED = _seen("batch_repeated", "0 or 1")
 
 STUCK_SHARE = Quantity("stuck_share", "rounding", Axis.WATCH, "1", hints.CHECK_UP, optional=True)
 """Of the looked-at elements of half-precision parameters with a gradient, the share that has still the value of the first check-up."""
+
+THROWN_PASSES = Quantity(
+    "thrown_passes", "passes", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
+)
+"""Backward passes before the step whose gradients were reset before the next one, of several."""
+EVALUATED_TRAINING = Quantity(
+    "evaluated_training", "evaluated", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
+)
+"""Where the model was called without gradients before the step: 1 if it was in train() every time, with modules that care; else 0."""
+ALL_AGAINST_ALL = Quantity(
+    "all_against_all", "outer", Axis.RUN, "samples", hints.CHECK_UP, optional=True
+)
+"""N where the loss was made from (N, N) numbers that came of one column (N, 1) and one row (N,) of different memory."""

@@ -29,6 +29,7 @@ from tb_lossdiag.quantities import (
     PASSES_ALIKE,
     STEP_NORM,
     STEP_RATIO_SPREAD,
+    THROWN_PASSES,
     UNSCALE_FACTOR,
     ZERO_GRADS,
 )
@@ -107,6 +108,8 @@ class Gradients:
         self._first: Value | None = None
         self._last: Norms | None = None
         self._reset = False
+        self._cleared = False
+        self._thrown = 0
         self.backwards = 0
         self.unscalings = 0
 
@@ -121,6 +124,8 @@ class Gradients:
                 self._used.before_change(self._late)
         elif call.kind is Kind.ZERO and self._used.touched(call.tensors()):
             self._used.reset = True
+        elif call.kind is Kind.ZERO and self.backwards and self._ours(call.tensors()):
+            self._cleared = True
 
     def after(self, call: FunctionCall) -> None:
         """It has run."""
@@ -138,10 +143,18 @@ class Gradients:
 
     def _before_backward(self) -> None:
         if self.backwards:
+            self._count_thrown()
             return
         self._before = gradient_norms(self._subject.held())
         self._reset = self._used.reset or self._used.replaced()
         self._used.forget()
+
+    def _count_thrown(self) -> None:
+        """What the passes before this one had made may be gone."""
+        made = self._last is not None and bool(self._last.each)
+        if made and (self._cleared or all(p.grad is None for p in self._subject.held())):
+            self._thrown = self.backwards
+        self._cleared = False
 
     def _after_backward(self) -> None:
         held = self._subject.held()
@@ -190,6 +203,7 @@ class Gradients:
             **late,
             **step,
             BACKWARDS: float(self.backwards),
+            **({THROWN_PASSES: float(self._thrown)} if self.backwards > 1 else {}),
             PASSES_ALIKE: self._alike,
             BACKPROPAGATED: self._trained,
             ZERO_GRADS: self._zero_grads(),

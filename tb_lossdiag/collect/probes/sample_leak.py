@@ -106,9 +106,12 @@ class SampleLeak:
 
     def _all_exchanged(self, session: Session, axis: SampleAxis) -> bool:
         """Whether nothing else may belong to single samples: a state that is handed on, a code that is learned for each."""
-        known = session.lengths() | {axis.asked}
         others = [t.shape for t in session.given.tensors() if not axis.holds(t.shape)]
-        return axis.size not in known - {axis.asked} and not any(axis.size in s for s in others)
+        # With fewer samples than it was given, what the model has for each of them would not have fitted.
+        fewer = axis.asked < axis.size
+        return (fewer or axis.size not in session.lengths()) and not any(
+            axis.size in shape for shape in others
+        )
 
     def _meeting(
         self,

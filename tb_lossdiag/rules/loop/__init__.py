@@ -10,6 +10,7 @@ from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
 from tb_lossdiag.rules.loop.gradient_reset_before_step import GradientResetBeforeStep
 from tb_lossdiag.rules.loop.gradient_used_twice import GradientUsedTwice
+from tb_lossdiag.rules.loop.gradients_thrown_away import GradientsThrownAway
 from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
 from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.rules.loop.optimizer_made_anew import OptimizerMadeAnew
@@ -22,6 +23,7 @@ from tb_lossdiag.rules.loop.unregistered_parameters import UnregisteredParameter
 from tb_lossdiag.rules.loop.update_lost_in_rounding import UpdateLostInRounding
 from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
 from tb_lossdiag.rules.loop.update_too_small import UpdateTooSmall
+from tb_lossdiag.rules.loop.validated_in_train_mode import ValidatedInTrainMode
 from tb_lossdiag.rules.loop.weight_growth import WeightGrowth
 from tb_lossdiag.rules.loop.zero_learning_rate import ZeroLearningRate
 
@@ -46,5 +48,7 @@ RULES: tuple[Rule, ...] = (
     UnregisteredParameters(),
     RateRepeats(),
     EvaluationInputsDiffer(),
+    ValidatedInTrainMode(),
+    GradientsThrownAway(),
     CustomGradient(),
 )

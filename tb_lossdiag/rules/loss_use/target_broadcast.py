@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
-from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -21,6 +22,19 @@ _MESSAGE = Text(
 _ONE = Text(
     "In {count} of {checks} check-ups `{call}` compared {outputs} outputs, of one sample, with at least {targets} different targets: one answer stands for all of the batch."
 )
+_CROSSED = Text(
+    "In {checks} check-ups up to step {step} the loss was made from {samples} times {samples} numbers: a column (N, 1) met a row (N,), and what belongs to one sample of the batch was taken with what belongs to every other."
+)
+_CROSSED_ADVICE = Text("""Bring both to one shape before they meet, and let an assertion keep them there:
+
+```python
+values = model(x).squeeze(-1)  # (N, 1) to (N,)
+assert values.shape == target.shape, (values.shape, target.shape)
+difference = target - values
+```
+
+An output layer with one unit gives (N, 1); returns, actions, rewards and log-probabilities are (N,). What is subtracted here as a target or
+a baseline may have no gradient, so that no shape of the loss shows it.""")
 _ADVICE = Text("""Bring both to one shape, and let an assertion keep them there:
 
 ```python
@@ -50,13 +64,15 @@ class TargetBroadcast:
     the mean of the targets, whatever the input.
 
     How it decides: the loss worked on exactly N times as many elements as the larger of output and target has, N being the batch size
-    (at least `min_samples`); in most check-ups, one is enough. A warning: the output has one sample, and there are more different
+    (at least `min_samples`); in most check-ups, one is enough. Or a column and a row of N numbers each, of different memory, were
+    subtracted, multiplied or divided on the way to a loss of one's own, in `min_crossed` check-ups. A warning: the output has one sample, and there are more different
     targets than it has elements. Unit: 1.
 
     What to try first: `squeeze(-1)` the output, or `unsqueeze(1)` the target.
 
     Guards against: a target that stands for all (a scalar, a row), which makes nothing larger; pairs made on purpose, such as
-    all quantiles of a sample against all, which multiply by their own number; several targets of each sample.
+    all quantiles of a sample against all, which multiply by their own number; several targets of each sample; distances of all to all, where
+    the dimension was asked for.
 
     References: PyTorch, "Broadcasting semantics"; the warning of `torch.nn.functional.mse_loss` about different sizes.
     """
@@ -66,7 +82,9 @@ class TargetBroadcast:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Targets broadcast against outputs")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_BROADCAST, q.CALL_SAMPLES)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS, q.CALL_TARGET_UNIQUE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_OUTPUTS, q.CALL_TARGET_UNIQUE, q.ALL_AGAINST_ALL,
+    )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
         "LD105",
@@ -79,11 +97,15 @@ class TargetBroadcast:
 
     #: samples; a batch of one has nothing to be mixed with
     min_samples: int = 2
+    #: check-ups; what is done once may be a look at something
+    min_crossed: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call whose target broadcasts over the batch."""
-        known_anywhere = False
-        for call in calls(run):
+        crossed = list(self._crossed(run))
+        yield from crossed
+        known_anywhere = bool(crossed)
+        for call in [] if crossed else calls(run):
             ratio, samples = call.of(q.CALL_BROADCAST), call.of(q.CALL_SAMPLES)
             known = ~np.isnan(ratio) & (samples >= self.min_samples)
             known_anywhere |= bool(known.any())
@@ -104,6 +126,21 @@ class TargetBroadcast:
             raise NotEnough(
                 Text("a loss of outputs and targets of one shape, on a batch of two or more")
             )
+
+    def _crossed(self, run: Run) -> Iterator[Finding]:
+        for column, steps, samples in columns(run, q.ALL_AGAINST_ALL):
+            if len(steps) >= self.min_crossed:
+                size = float(np.median(samples))
+                ends = int(steps[0]), int(steps[-1])
+                text = _CROSSED.format(
+                    checks=str(len(steps)), step=str(ends[1]), samples=short_number(size)
+                )
+                evidence = Evidence(q.ALL_AGAINST_ALL.name, column, *ends, size)
+                shown = (evidence,)
+                numbers = {"samples": size}
+                yield Finding(
+                    self.code, self.severity, column, shown, text, _CROSSED_ADVICE, numbers
+                )
 
     def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         samples = float(np.median(call.of(q.CALL_SAMPLES)[hits]))

@@ -18,6 +18,16 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "In {weights} {percent}% of the rows are copies of another row, in {checks} check-ups up to the end: the units of a layer compute the same, and so stay the same."
 )
+_ZERO = Text(
+    "In {weights} all weights are exactly 0 in all {records} records up to step {step}, and so is their gradient: whatever is multiplied by them says nothing to what lies behind, and they never leave 0."
+)
+_ZERO_ADVICE = Text("""Of factors that are multiplied with each other one may begin at 0, not two: the gradient of each is the other one times something.
+Begin a gate, an adapter or a residual branch with zeros in its last layer alone:
+
+```python
+gate = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 8))
+torch.nn.init.zeros_(gate[2].weight)  # gate[0] stays random
+```""")
 _MORE = Text("{names} and {count} more")
 _ADVICE = Text("""Units that begin alike get the same gradient and never part: the layer is as wide as one unit. Begin with random weights, which is what
 PyTorch's layers do by themselves:
@@ -41,7 +51,7 @@ class IdenticalUnits:
 
     How it decides: in a trained weight matrix at least `min_share` of the rows (one per unit; 32 of them are compared) have another row
     from which no element differs by more than a thousandth of the root mean square, in every check-up, and in at least `min_checks`.
-    Unit: share of rows.
+    Or all its elements and its gradient are exactly 0 in each of at least `min_records` records. Unit: share of rows.
 
     What to try first: random initial weights.
 
@@ -57,7 +67,9 @@ class IdenticalUnits:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Units are copies of each other")
     reads: ClassVar[tuple[Quantity, ...]] = (q.TWIN_SHARE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_ROLE,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.PARAMETER_ROLE, q.PARAMETER_NORM, q.GRADIENT_NORM,
+    )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
         "LD109",
@@ -76,6 +88,8 @@ class IdenticalUnits:
     min_share: float = 0.9
     #: check-ups, from the first to the newest; the first three are consecutive steps
     min_checks: int = 5
+    #: records of the norm, one in twenty steps; what starts at 0 by design leaves it within a few
+    min_records: int = 6
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all such matrices."""
@@ -89,11 +103,45 @@ class IdenticalUnits:
         ]
         if found:
             yield self._finding(table, found)
+        nothing = [
+            name for name in table.columns if name not in rows_of_tokens and self._zero(run, name)
+        ]
+        if nothing:
+            yield self._nothing(run, nothing)
 
     def _alike(self, table: Table, name: str) -> bool:
         values = table.column(name).astype(np.float64)
         span = last_span(values, values >= self.min_share, self.min_checks)
         return span is not None and span.size == there(values).sum()
+
+    def _zero(self, run: Run, name: str) -> bool:
+        """Whether a matrix is 0 all the time, and has a gradient that is 0, too."""
+        if q.PARAMETER_NORM not in run or q.GRADIENT_NORM not in run:
+            return False
+        norm, gradient = (
+            values[np.isfinite(values)]
+            for values in (
+                run[q.PARAMETER_NORM].column(name),
+                run.highest(q.GRADIENT_NORM).column(name),
+            )
+        )
+        return (
+            len(norm) >= self.min_records
+            and len(gradient) > 0
+            and not (norm.any() or gradient.any())
+        )
+
+    def _nothing(self, run: Run, names: list[str]) -> Finding:
+        steps = run[q.PARAMETER_NORM].steps
+        records = int(np.isfinite(run[q.PARAMETER_NORM].column(names[0])).sum())
+        words = {"records": str(records), "step": str(steps[-1])}
+        message = _ZERO.format(weights=_named(names), **words)
+        ends = int(steps[0]), int(steps[-1])
+        evidence = tuple(
+            Evidence(q.PARAMETER_NORM.name, name, *ends, 0.0) for name in names[:_NAMED]
+        )
+        numbers = {"matrices": float(len(names))}
+        return Finding(self.code, self.severity, names[0], evidence, message, _ZERO_ADVICE, numbers)
 
     def _finding(self, table: Table, names: list[str]) -> Finding:
         seen = {name: np.flatnonzero(there(table.column(name))) for name in names}

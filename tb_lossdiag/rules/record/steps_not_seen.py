@@ -9,15 +9,30 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import columns
+from tb_lossdiag.analysis.columns import columns, not_recorded
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The loss was reported {records} times after step {last}, up to step {end}, but the watched optimizer has made no step since: what is said of gradients and updates holds for the first {percent}% of the run."
 )
+_NEVER = Text(
+    "The loss was reported {records} times, from step {first} to {end}, and the watched optimizer has made no step at all: nothing is trained by it."
+)
+_NEVER_ADVICE = Text("""`optimizer.step()` is not reached, or it is another optimizer's. A scheduler's `step()` changes the learning rate only:
+
+```python
+optimizer.zero_grad()
+loss = torch.nn.functional.cross_entropy(model(x), y)
+loss.backward()
+optimizer.step()
+scheduler.step()
+```
+
+If another optimizer trains the model, watch that one: `writer.watch(model, optimizer)`.""")
 _ADVICE = Text("""Another optimizer trains the model now, or none. Watch the one that does; it takes the place of the one before and the record goes on:
 
 ```python
@@ -35,7 +50,7 @@ class StepsNotSeen:
     Why it matters: gradients, updates and check-ups end there, and the rest of the training is judged by its loss alone.
 
     How it decides: after the last step of all watched optimizers at least `min_records` losses of the training are recorded, which reach over
-    `min_share` of the run's steps. Unit: records; share of steps.
+    `min_share` of the run's steps; or an optimizer is watched, so many losses are recorded, and there was no step at all. Unit: records; share of steps.
 
     What to try first: watch the optimizer that trains now.
 
@@ -49,9 +64,11 @@ class StepsNotSeen:
     name: ClassVar[str] = "steps-not-seen"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The watched optimizer makes no step any more")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.STEPS, q.LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.AMP_SKIPPED,)
-    explains: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.STEPS, q.AMP_SKIPPED, q.GRADIENT_NORM, q.LEARNING_RATE, q.CHECK_SECONDS,
+    )  # fmt: skip
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
 
     #: records; more parts than that make no batch
     min_records: int = 50
@@ -60,8 +77,14 @@ class StepsNotSeen:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the run."""
-        steps = run[q.STEPS].steps
         loss = curve_of(run, q.LOSS)
+        if q.STEPS not in run:
+            if not self._watched_in_vain(run):
+                raise not_recorded(q.STEPS)
+            if len(loss) >= self.min_records:
+                yield self._never(loss.steps)
+            return
+        steps = run[q.STEPS].steps
         if not len(steps) or not len(loss):
             return
         last, end, first = int(steps[-1]), int(loss.steps[-1]), int(loss.steps[0])
@@ -77,3 +100,15 @@ class StepsNotSeen:
         evidence = Evidence(q.STEPS.name, run[q.STEPS].columns[0], last, end, float(late))
         numbers = {"records": late, "share": float(np.clip(share, 0, 1))}
         yield Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, numbers)
+
+    def _watched_in_vain(self, run: Run) -> bool:
+        """Whether an optimizer is known, and nothing was ever taken of it."""
+        taken = (q.GRADIENT_NORM, q.LEARNING_RATE, q.AMP_SKIPPED, q.CHECK_SECONDS)
+        return "optimizer" in run.facts and not any(each in run for each in taken)
+
+    def _never(self, steps: Steps) -> Finding:
+        first, end, count = int(steps[0]), int(steps[-1]), len(steps)
+        message = _NEVER.format(records=str(count), first=str(first), end=str(end))
+        evidence = Evidence(q.LOSS.name, "", first, end, float(count))
+        numbers = {"records": count, "share": 1.0}
+        return Finding(self.code, self.severity, "", (evidence,), message, _NEVER_ADVICE, numbers)

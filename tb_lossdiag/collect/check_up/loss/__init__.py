@@ -5,6 +5,7 @@ In reading order:
 - `calls`: the loss calls of one step: those whose value a backward pass started from
 - `loss_call`: one call of a loss function
 - `tape`: what plain operations have done since the last backward pass
+- `outer`: a column against a row: numbers of all samples against those of all others
 - `pieces`: the parts of a written-out loss
 - `written`: a loss that was recognised in plain operations
 - `written_elements`: losses by element that were written with plain operations

@@ -15,6 +15,7 @@ from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
+from tb_lossdiag.collect.check_up.loss.outer import Outer
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
@@ -22,7 +23,13 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.quantities import CALL_TARGET_AHEAD, LABEL_COUNT, LABEL_WEIGHT, PREDICTED_COUNT
+from tb_lossdiag.quantities import (
+    ALL_AGAINST_ALL,
+    CALL_TARGET_AHEAD,
+    LABEL_COUNT,
+    LABEL_WEIGHT,
+    PREDICTED_COUNT,
+)
 from tb_lossdiag.records import Floats, Record
 
 _MOST = 16
@@ -97,10 +104,12 @@ class Calls:
         self._tape = Tape()
         self._known: list[Known] = []
         self.trained = Trained()
+        self._outer = Outer()
 
     def plain(self, call: FunctionCall) -> None:
         """A plain operation has returned."""
         self._tape.note(call)
+        self._outer.note(call)
 
     def backward(self, roots: list[Tensor], returned: Sequence[Known] = ()) -> None:
         """A backward pass begins: read the losses that were written with plain operations.
@@ -114,6 +123,7 @@ class Calls:
         if all(call.site != _BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
                 self._sort(call, Sight.of(call, site))
+        self._outer.confirm(roots, self._tape)
         self._tape.end()
 
     def after(self, call: FunctionCall, given: Sequence[Tensor] = ()) -> None:
@@ -179,12 +189,19 @@ class Calls:
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites, self._again = [], set(), []
-        self._arrivals = Arrivals()
+        self._arrivals, self._outer = Arrivals(), Outer()
         self._tape.clear()
         self.trained = Trained()
 
     def samples(self) -> list[Measurement]:
         """The confirmed calls, "name", "name 2" …, and the class frequencies of the first that has them."""
+        return [*self._crossed(), *self._columns()]
+
+    def _crossed(self) -> list[Measurement]:
+        samples = self._outer.samples
+        return [to_sample({"": {ALL_AGAINST_ALL: float(samples)}})] if samples else []
+
+    def _columns(self) -> list[Measurement]:
         if not self._confirmed:
             return []
         columns: dict[str, Facts] = {}

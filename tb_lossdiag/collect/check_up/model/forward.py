@@ -32,6 +32,7 @@ from tb_lossdiag.quantities import (
     EVAL_INPUT_MEAN,
     EVAL_INPUT_STD,
     EVAL_MODULES,
+    EVALUATED_TRAINING,
     INPUT_ABS_MAX,
     INPUT_MEAN,
     INPUT_STD,
@@ -133,9 +134,18 @@ class Forwards:
         """A call without gradients."""
         before = self._pending is None and self.confirmed is None
         self.others |= before and id(call.module) in self._names
-        if call.module is self._root and not self._root.training and not self.evaluated:
+        if call.module is self._root:
+            self._evaluate(call)
+
+    def _evaluate(self, call: ModuleCall) -> None:
+        """The model itself is asked without gradients."""
+        if self._mode_modules:
+            awake = float(any(module.training for module in self._mode_modules))
+            before = self.evaluated.get(EVALUATED_TRAINING, 1.0)
+            self.evaluated[EVALUATED_TRAINING] = min(awake, float(before))
+        if not self._root.training and EVAL_INPUT_MEAN not in self.evaluated:
             given = input_facts(call.args)
-            self.evaluated = {_EVALUATED[q]: v for q, v in given.items() if q in _EVALUATED}
+            self.evaluated |= {_EVALUATED[q]: v for q, v in given.items() if q in _EVALUATED}
 
     def entered(self, call: ModuleCall) -> None:
         """A call begins."""

@@ -360,3 +360,14 @@ def test_tokens_that_are_their_own_targets_tell_which_axis_is_time() -> None:
     model = net(lambda m, t: m.o(m.a(m.e(t))), e=nn.Embedding(20, 8), a=layer, o=nn.Linear(8, 20))
     assert mixing(model, tokens, ahead=True) is Mixing.ATTENTION
     assert mixing(model, tokens) is None
+
+
+def test_places_counted_along_a_batch_as_large_as_the_model_is_wide() -> None:
+    width = BATCH
+    model = net(
+        lambda m, t: m.o(m.a(m.e(t) + m.p(torch.arange(len(t))[:, None])).mean(1)),
+        e=nn.Embedding(20, width), p=nn.Embedding(64, width), a=nn.Linear(width, width), o=nn.Linear(width, 3),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    facts = asked(SampleLeak(), model, tokens, ahead=False)
+    assert number(facts[PROBE_PLACE_CHANGE]) > 0.1

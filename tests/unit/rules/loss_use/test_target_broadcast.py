@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
-from made.check_ups import check_steps
+from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_BROADCAST, LOSS
+from tb_lossdiag.quantities import ALL_AGAINST_ALL, CALL_BROADCAST, LOSS
+from tb_lossdiag.records import Table, table
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
 from tb_lossdiag.testing import outcome
 
@@ -71,3 +72,19 @@ def test_as_many_targets_as_outputs_are_right_and_so_are_several_targets_of_a_sa
         assert not findings(RULE, with_call(RUN, "mse_loss", broadcast=1, **sizes))
     more = {"samples": 1, "outputs": 12, "target_unique": 13}
     assert findings(RULE, with_call(RUN, "mse_loss", broadcast=1, **more))
+
+
+def _crossed_tables(checks: int) -> list[Table]:
+    return [table(ALL_AGAINST_ALL, AT[:checks], np.full(checks, 64.0))]
+
+
+def test_fires_on_a_column_against_a_row_in_a_loss_of_ones_own() -> None:
+    finding = the_finding(RULE, with_tables(RUN, _crossed_tables(3)))
+    assert finding.severity is Severity.ERROR
+    assert (
+        f"3 check-ups up to step {AT[2]} the loss was made from 64 times 64" in finding.message.en
+    )
+
+
+def test_looking_at_it_twice_is_none() -> None:
+    assert not findings(RULE, with_tables(with_call(RUN, "mse_loss"), _crossed_tables(2)))

@@ -10,7 +10,14 @@ from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, PARAMETER_ROLE, TWIN_SHARE, Role
+from tb_lossdiag.quantities import (
+    GRADIENT_NORM,
+    LOSS,
+    PARAMETER_NORM,
+    PARAMETER_ROLE,
+    TWIN_SHARE,
+    Role,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.identical_units import IdenticalUnits
 from tb_lossdiag.run import Run
@@ -73,3 +80,31 @@ def test_not_evaluated_on_few_check_ups() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def _zero(records: int, weight: float = 0.0, gradient: float = 0.0) -> Run:
+    """A matrix that is 0, as its gradient is, in so many records."""
+    at, names = RUN[LOSS].steps[:records], NAMES[:1]
+    tables = [
+        table(PARAMETER_NORM, at, np.full((records, 1), weight), names),
+        table(GRADIENT_NORM, at, np.full((records, 1), gradient), names),
+    ]
+    return with_tables(alike(np.nan), tables)
+
+
+def test_names_matrices_that_stay_0() -> None:
+    finding = the_finding(RULE, _zero(6))
+    assert "In `0.weight` all weights are exactly 0 in all 6 records" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        _zero(5),
+        _zero(6, weight=1e-9),
+        _zero(6, gradient=1e-9),  # a learning rate that grows from 0
+        without(_zero(6), GRADIENT_NORM),
+    ],
+)
+def test_matrices_that_leave_0(run: Run) -> None:
+    assert not findings(RULE, run)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SKIPPED, LOSS, STEPS
+from tb_lossdiag.quantities import AMP_SKIPPED, CHECK_SECONDS, LEARNING_RATE, LOSS, STEPS, Quantity
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.record.steps_not_seen import StepsNotSeen
 from tb_lossdiag.run import Run
@@ -58,3 +60,28 @@ def test_not_evaluated_without_a_watch() -> None:
 def test_a_loss_without_a_single_value_goes_on_nowhere() -> None:
     unknown = table(LOSS, AT, np.full(len(AT), np.nan))
     assert not findings(RULE, with_tables(SICK, [unknown]))
+
+
+def _never(records: int, *recorded: Quantity) -> Run:
+    """An optimizer is watched that never makes a step."""
+    only = {LOSS.name, *(quantity.name for quantity in recorded)}
+    tables = {name: each for name, each in RUN.tables.items() if name in only}
+    loss = table(LOSS, AT[:records], RUN[LOSS].values[:records, 0])
+    facts = {"optimizer": "Adam"}
+    return with_tables(replace(RUN, tables=tables, facts=facts), [loss])
+
+
+def test_an_optimizer_that_never_steps() -> None:
+    finding = the_finding(RULE, _never(50))
+    assert "reported 50 times" in finding.message.en
+    assert "no step at all" in finding.message.en
+    assert not findings(RULE, _never(49))
+
+
+@pytest.mark.parametrize("run", [
+    _never(60, LEARNING_RATE),  # given to add_diagnostics, not watched
+    _never(60, CHECK_SECONDS),  # steps that found no gradient
+    replace(_never(60), facts={}),
+])  # fmt: skip
+def test_not_evaluated_where_no_optimizer_is_watched(run: Run) -> None:
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED

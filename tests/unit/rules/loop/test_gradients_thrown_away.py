@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.check_ups import check_steps, with_tables
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS, THROWN_PASSES
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.loop.gradients_thrown_away import GradientsThrownAway
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = GradientsThrownAway()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+
+
+def parted(passes: float, thrown: float, checks: int | None = None) -> Run:
+    """Steps of so many passes of one call, of which so many are lost."""
+    at = AT[:checks]
+    lost = table(THROWN_PASSES, at, [[thrown]] * len(at), ("",))
+    return with_tables(with_call(RUN, "cross_entropy", passes=passes), [lost])
+
+
+SICK = parted(4, 3)
+
+
+def test_fires_where_all_parts_but_the_last_are_lost() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.WARNING
+    assert "takes 4 backward passes of `cross_entropy`" in finding.message.en
+    assert "gradients of 3 of them are reset" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (parted(4, 2), False),
+        (parted(4, 4), True),  # and another player's
+        (parted(2, 1), True),
+        (parted(1, 1), False),  # another player's alone
+        (parted(4, 3, checks=2), True),
+        (parted(4, 3, checks=1), False),
+    ],
+)
+def test_the_bounds(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+def test_needs_several_passes() -> None:
+    assert outcome(RULE, RUN).verdict is Verdict.NOT_EVALUATED
