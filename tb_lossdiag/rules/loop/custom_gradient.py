@@ -73,7 +73,7 @@ Without a function of one's own the same is `x + (x.round() - x).detach()`.""")
 
 @dataclass(frozen=True)
 class CustomGradient:
-    """A custom autograd function turns gradients round, loses or breaks them, or fails to turn them round.
+    """A custom autograd function turns gradients round, loses or breaks them, or fails to turn them.
 
     Why it matters: autograd believes whatever `backward` gives back. The loss falls as far as the rest of the model carries it.
 
@@ -105,7 +105,7 @@ class CustomGradient:
 
     #: cosine, 1; an exact sign is 1 but for rounding in half precision, and what bends a gradient is far from it
     min_cosine: float = 0.99
-    #: check-ups
+    #: check-ups; one may be an overflow, or the begin of a schedule
     min_checks: int = 2
 
     def check(self, run: Run) -> Iterator[Finding]:
