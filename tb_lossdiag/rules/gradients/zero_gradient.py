@@ -31,6 +31,7 @@ _IDLE_ADVICE = Text("""Look at the outputs: is everything learned, or is the los
 
 - A `clamp` inside the loss is flat beyond its ends: outputs that have got there stay. Use a loss of `torch.nn.functional` that takes raw
   outputs, such as `binary_cross_entropy_with_logits` for classes or `mse_loss` for measured values.
+- A factor in front of it is 0: advantages of rewards that are all equal (does the parser of the answers ever match?), a coefficient, a mask.
 - If a margin is really met by all samples, stop here, or ask for more: a larger margin, harder samples.""")
 _SOME_ADVICE = Text("""The loss does depend on {names} in the code, but with factor 0. Usual reasons, in this order:
 

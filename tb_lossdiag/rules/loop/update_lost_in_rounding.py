@@ -42,7 +42,8 @@ class UpdateLostInRounding:
 
     How it decides: check-ups compare up to 256 elements of each float16 or bfloat16 parameter that the optimizer holds with what they were at
     the first check-up. Of those with a gradient at least `min_share` are unchanged in `min_checks` check-ups up to the newest, each at least
-    `min_steps` steps later. An error from `most` on, an information where less is stuck and the loss has lost `learned` of its start.
+    `min_steps` steps later; or `min_never`, where in `min_since` check-ups over `min_steps` steps hardly any of what the first step left
+    has moved since (`max_moved` of it). An error from `most` on, an information where less is stuck and the loss has lost `learned` of its start.
     Unit: share of elements.
 
     What to try first: float32 weights with autocast.
@@ -73,8 +74,14 @@ class UpdateLostInRounding:
     min_share: float = 0.5
     #: the same from which nothing to speak of moves
     most: float = 0.9
+    #: the same where the first step tells it all: what it left is where it was, so the steps in between did not add up
+    min_never: float = 0.25
+    #: share of what the first step left that has moved since, 1; without rounding all of it does
+    max_moved: float = 0.1
     #: check-ups up to the newest
     min_checks: int = 3
+    #: check-ups in all for what the first step left; they lie one, two, four ... steps apart
+    min_since: int = 5
     #: steps since the first check-up; what moves at all has done so
     min_steps: int = 50
     #: share of the starting loss, 1; who has lost half of it moves enough
@@ -85,14 +92,20 @@ class UpdateLostInRounding:
         judged = False
         for column, steps, share in columns(run, q.STUCK_SHARE):
             late = steps >= steps[0] + self.min_steps
-            if late.sum() < self.min_checks:
-                continue
-            judged = True
             newest = share[late][-self.min_checks :]
-            if newest.min() >= self.min_share and rate(run) != 0:
+            most = len(newest) == self.min_checks and newest.min() >= self.min_share
+            judged |= len(newest) == self.min_checks
+            if self._never(share) and late.any():
+                judged, most, newest = True, True, share
+            if most and rate(run) != 0:
                 yield from self._judge(run, column, steps, newest)
         if not judged:
             raise too_few(self.min_checks, Text("check-ups after the first steps"))
+
+    def _never(self, share: Doubles) -> bool:
+        """Whether what the first step left has not moved since."""
+        least = max(self.min_never, (1 - self.max_moved) * float(share[0]))
+        return len(share) >= self.min_since and bool(share.min() >= least)
 
     def _judge(self, run: Run, column: str, steps: Steps, newest: Doubles) -> Iterator[Finding]:
         share, lost = float(newest.min()), fall(run)

@@ -12,11 +12,12 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve_of, divergence
 from tb_lossdiag.analysis.levels import Span, longest, median
 from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.progress import fall
 from tb_lossdiag.analysis.trouble import jumps, never_fell
 from tb_lossdiag.analysis.updates import Updates, best, growth
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -25,6 +26,10 @@ _MESSAGE = Text(
 _THROWN = Text(
     "The first steps threw the typical weight matrix from a norm of {start} to {end}, and the loss has lost less than a tenth of its start; `{layer}` moved most."
 )
+_REPLACED = Text(
+    "The first {records} recorded steps together moved the typical weight matrix by {ratio} times its norm: little is left of what it began with{lost}. `{layer}` moved most."
+)
+_LOST = Text(", and the loss has lost only {percent}% of its start")
 _LEAST = Text(" at least")
 _DIVERGES = Text(", and the loss has left its best level for good")
 _WORTHLESS = Text(", and the loss has lost less than a tenth of its start")
@@ -57,7 +62,8 @@ class UpdateTooLarge:
     lr x ||gradient|| x clip coefficient / ||w||; else | ||w_t+1|| - ||w_t|| | / ||w_t|| / steps between, a lower bound. Median over
     the weight matrices. Above `max_ratio` for `min_records` records in a row (`min_exact` if the change was recorded); or above
     `max_ratio_in_trouble` for `min_in_trouble` (`min_records`) while the loss diverges, or varies widely and never falls. Or the loss
-    ends no better than it began, and `min_exact` records were above `max_ratio` or the norms grew by `min_thrown`. Unit: per step.
+    ends no better than it began, and `min_exact` records were above `max_ratio` or the norms grew by `min_thrown`. Or the first `min_exact`
+    recorded changes come to `max_first` together, and the loss has lost less than `learned` of its start, or nobody knows. Unit: per step.
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
 
@@ -82,6 +88,10 @@ class UpdateTooLarge:
         q.GRADIENT_NORM,
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
+        q.LOSS_TERM,
+        q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD111", "LD202", "LD203", "LD205", "LD306", "LD523", "LD608", "LD701", "LD702", "LD704", "LD705", "LD802",
@@ -95,6 +105,11 @@ class UpdateTooLarge:
     settling: int = 20
     #: records in a row where each holds the applied change: they are rare, and exact
     min_exact: int = 3
+    #: sum of the first ratios, 1; healthy trainings had 0.02 to 0.25, two that learned nearly all had 0.5; where it reaches 1, the steps
+    #: outweigh what was initialised or pretrained
+    max_first: float = 0.75
+    #: share of the starting loss, 1; who has lost half of it got over such a beginning
+    learned: float = 0.5
     #: median norm of a weight matrix over that of the first record, 1; digits networks that broke had 4 to 70, those that learned
     #: despite a large rate up to 6
     min_thrown: float = 3.0
@@ -139,6 +154,29 @@ class UpdateTooLarge:
             yield self._finding(run, updates, unwell, (ratio, self.max_ratio_in_trouble, trouble))
         elif thrown is not None:
             yield thrown
+        elif (replaced := self._replaced(run, updates, ratio)) is not None:
+            yield replaced
+
+    def _replaced(self, run: Run, updates: Updates, ratio: Doubles) -> Finding | None:
+        """First steps that left little of what the weights were, in a run that has not got over it."""
+        first, lost = ratio[: self.min_exact], fall(run)
+        apart = np.ptp(updates.steps[: self.min_exact]) >= self.settling
+        seen = updates.steps if lost is None else run[q.LOSS].steps
+        if not updates.exact or apart or not self._had_time(seen, lost):
+            return None
+        if not first.sum() >= self.max_first or (lost is not None and lost >= self.learned):
+            return None
+        span = Span(0, self.min_exact - 1)
+        layer, total = updates.most_moved(span), float(first.sum())
+        told = _NOTHING if lost is None else _LOST.format(percent=short_number(100 * max(lost, 0)))
+        words = {"ratio": short_number(total), "records": str(len(first)), "layer": layer}
+        ends = span.ends(updates.steps)
+        evidence = Evidence(q.UPDATE_NORM.name, layer, *ends, total, self.max_first)
+        # Aim at what healthy first steps come to.
+        factor = float(np.clip(total / 0.1, 10, 1000))
+        numbers = {"ratio": total, "factor": factor}
+        message, advice = _REPLACED.format(lost=told, **words), _advice(run, factor)
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 
     def _harm(self, run: Run) -> tuple[Text | None, Text | None]:
         """What is wrong with the loss, and what it is worth, in words; None where all is well or too little is known."""
@@ -151,6 +189,10 @@ class UpdateTooLarge:
         if np.ptp(loss.steps) < 2 * self.settling or not never_fell(loss):
             return None, None
         return _WORTHLESS if jumps(loss, self.max_noise) else None, _WORTHLESS
+
+    def _had_time(self, steps: Steps, lost: float | None) -> bool:
+        """Whether a loss could have fallen meanwhile; one that tells nothing is not waited for as long."""
+        return bool(np.ptp(steps) >= (1 if lost is None else 2) * self.settling)
 
     def _thrown(self, run: Run) -> Finding | None:
         """Weights whose norm grew at once, in a run that never got anywhere."""

@@ -46,7 +46,8 @@ class LossExactlyZero:
     What to try first: how many targets of a batch count.
 
     Guards against: margin losses whose margins are met, which come down to 0 bit by bit, or are known by their call (LD205); scores so far apart that a
-    cross-entropy is rounded to 0, in ever more batches; agents, whose
+    cross-entropy is rounded to 0, in ever more batches; a loss beside whose zeros all gradients are exactly 0 for nearly the whole run
+    (`min_idle`) and that no call explains, which is multiplied by nothing (LD205); agents, whose
     loss is 0 where all rewards are alike, and games (not evaluated).
 
     References: huggingface/transformers, `logging_nan_inf_filter`; PyTorch, `torch.nn.CrossEntropyLoss`, `ignore_index`.
@@ -59,6 +60,7 @@ class LossExactlyZero:
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.GLOBAL_NORM,
+        q.GRADIENT_NORM,
         q.STEPS,
         q.LOSS_TERM,
         q.EXTRA,
@@ -74,6 +76,8 @@ class LossExactlyZero:
     min_left: float = 0.05
     #: share of as many records before; scores that are sure beyond rounding come batch by batch
     max_zeros: float = 0.1
+    #: share of the run's steps, 1; LD205's
+    min_idle: float = 0.9
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the zeros at the end."""
@@ -84,6 +88,9 @@ class LossExactlyZero:
         first = int(above[-1]) + 1 if len(above) else 0
         count = len(loss) - first
         if count < self.min_records or _has_margins(run):
+            return
+        idle = loss.steps[-1] - loss.steps[first] >= self.min_idle * np.ptp(loss.steps)
+        if idle and _is_multiplied_by_nothing(run, int(loss.steps[first])):
             return
         before = float(loss.values[first - 1]) if first else np.nan
         came = loss.values[max(0, first - count) : first]
@@ -111,6 +118,16 @@ def _has_margins(run: Run) -> bool:
         return any("margin" in c.function or "hinge" in c.function for c in calls(run))
     except NotEnough:
         return False
+
+
+def _is_multiplied_by_nothing(run: Run, first: int) -> bool:
+    """Whether each parameter has a gradient from this step on, and it is exactly 0, of a loss that is no call's."""
+    if q.GRADIENT_NORM not in run or q.CALL_VALUE in run:
+        return False
+    table = run.highest(q.GRADIENT_NORM)
+    later = table.values[table.steps >= first]
+    known = np.isfinite(later)
+    return bool(known.any() and (later[known] == 0).all())
 
 
 def _norms_broke(run: Run, first: int) -> bool:

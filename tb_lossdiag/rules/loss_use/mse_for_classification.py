@@ -19,6 +19,9 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text("`{call}` compares outputs with {what} in {count} of {checks} check-ups{squashed}.")
 _ONE_HOT = Text("one-hot targets of {classes} classes")
 _BINARY = Text("yes-or-no targets ({low} and {high})")
+_EVEN = Text(
+    "{classes} whole numbers from {low} to {high} that are equally frequent, as class indices are and counts or grades seldom,"
+)
 _INDEX = Text("{classes} whole numbers from {low} to {high}, which look like class indices")
 _SQUASHED = Text(
     ", after a squashing function, whose gradient vanishes just where the output is most wrong"
@@ -51,11 +54,12 @@ class MseForClassification:
     How it decides: in most check-ups the targets of an MSE, L1 or Huber loss are one-hot rows (at least `min_one_hot` of them); or
     one output has two whole targets, 0 or -1 and 1; or at most `max_classes` whole ones that begin at 0 or 1. A warning for one-hot rows,
     and for yes-or-no targets behind a sigmoid, softmax or tanh, unless the run has learned (accuracy, or a loss that lost `min_learned` of its start);
+    a warning for whole numbers from 0 on whose mean and spread are those of equally frequent ones (median, within `even`), learned or not;
     an information for the others, which may be grades, counts or a least-squares classifier.
 
     What to try first: cross-entropy on the raw outputs.
 
-    Guards against: counts and grades, which can't be told from class indices (information only); binary images; least-squares GANs,
+    Guards against: counts and grades, which can't be told from class indices unless these are balanced (information only); binary images; least-squares GANs,
     whose calls have one target each; square loss on linear outputs that works (Hui and Belkin 2021).
 
     References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.2.2; Hui and Belkin 2021 (arXiv 2006.07322).
@@ -91,6 +95,9 @@ class MseForClassification:
     min_one_hot: float = 0.9
     #: different targets; more are a quantity, not classes
     max_classes: int = 20
+    #: relative distance from the mean and the spread of equally frequent numbers, 1; a batch of 16 is off by a tenth, the median less.
+    #: Numbers that pile up in their middle have less than four fifths of that spread
+    even: float = 0.1
     #: share of the starting loss, or accuracy, 1; who got that far does well enough with this loss
     min_learned: float = 0.8
 
@@ -107,7 +114,8 @@ class MseForClassification:
                     call, (binary, known), _BINARY, warn=squashed and not self._learned(call)
                 )
             elif mostly(index, known, 1):
-                yield self._finding(call, (index, known), _INDEX, warn=False)
+                even = self._even(call, index)
+                yield self._finding(call, (index, known), _EVEN if even else _INDEX, warn=even)
 
     def _kinds(self, call: LossCallSeries) -> tuple[Bools, Bools, Bools]:
         """bool[N] each: one-hot rows, yes-or-no targets of one output, indices of one output."""
@@ -120,6 +128,17 @@ class MseForClassification:
         index &= high - low < self.max_classes
         one_hot = whole & (call.of(q.CALL_TARGET_ONE_HOT) >= self.min_one_hot)
         return one_hot, binary, index
+
+    def _even(self, call: LossCallSeries, index: Bools) -> bool:
+        """Whether these whole numbers are as evenly spread as the classes of a balanced set."""
+        classes = float(np.nanmax(call.of(q.CALL_TARGET_UNIQUE)[index]))
+        low, high = (call.typical(each) for each in (q.CALL_TARGET_MIN, q.CALL_TARGET_MAX))
+        middle, spread = (classes - 1) / 2, np.sqrt((classes**2 - 1) / 12)
+        off = max(
+            abs(call.typical(q.CALL_TARGET_MEAN) / middle - 1),
+            abs(call.typical(q.CALL_TARGET_STD) / spread - 1),
+        )
+        return low == 0 and high == classes - 1 and off <= self.even
 
     def _learned(self, call: LossCallSeries) -> bool:
         accuracy = call.of(q.CALL_ACCURACY)[-3:]

@@ -21,6 +21,9 @@ from tb_lossdiag.run import Run
 _INPUT = Text(
     "The model's input{model} has mean {mean} and standard deviation {std}; it learns best from values around 0 and 1{harm}."
 )
+_TINY_INPUT = Text(
+    "The model's input{model} has mean {mean} and standard deviation {std}: beside its own biases the model hardly sees it{harm}."
+)
 _FEATURES = Text(
     "The features of the model's input{model} differ by a factor of {ratio} in their spread{harm}."
 )
@@ -39,7 +42,7 @@ mean, std = x_train.mean(0), x_train.std(0).clamp_min(1e-6)  # per feature; of t
 x = (x - mean) / std
 ```
 
-Images of 0 to 255: divide by 255 first. What spans orders of magnitude: take the logarithm. Or begin the model with a `BatchNorm` layer.""")
+Images of 0 to 255: divide by 255, once (a processor of images may do so by itself). What spans orders of magnitude: take the logarithm. Or begin the model with a `BatchNorm` layer.""")
 _TARGET_ADVICE = Text("""Let the model predict standardised targets, and undo it only for people:
 
 ```python
@@ -59,14 +62,14 @@ class UnscaledData:
     kill ReLUs; targets of hundreds keep the output layer busy for thousands of steps.
 
     How it decides: |mean| or standard deviation of the model's first input, or of the targets of a regression loss, above `max_scale` in
-    most check-ups; or standard deviations of the input's features that differ by more than `max_feature_range`. A warning if it does
+    most check-ups; or both of the input below `min_scale`, in a run that stands still; or standard deviations of the input's features that differ by more than `max_feature_range`. A warning if it does
     harm: the first loss at least `min_first_loss` times that of the best constant answer, a loss that fell by less than `min_fall`, or
     one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Else an information.
 
     What to try first: standardise with the mean and standard deviation of the training set.
 
     Guards against: tokens; a model that begins with a normalisation layer or scales its input itself (the first layer's output is small);
-    constant features; runs that learn all the same (information).
+    constant features; runs that learn all the same (information; of small inputs nothing is said then).
 
     References: LeCun et al. 1998, "Efficient BackProp", section 4.3; UMLAUT (Schoop et al. 2021), "input data exceeds typical limits".
     """
@@ -104,6 +107,8 @@ class UnscaledData:
 
     #: |mean| or standard deviation, unit of the data; pixels of 0 to 255 lie above it, standardised and 0-to-1 data far below
     max_scale: float = 50.0
+    #: |mean| and standard deviation, unit of the data; sound waves and daily returns lie above it, pixels divided by 255 twice below
+    min_scale: float = 0.005
     #: largest over smallest standard deviation of the features, 1; rare one-hot columns reach a hundred
     max_feature_range: float = 1000.0
     #: first loss over that of the best constant answer, 1; a good initialisation stays below 3
@@ -126,8 +131,7 @@ class UnscaledData:
             )
         harm = self._harm(run)
         for name in run[q.INPUT_STD].columns if q.INPUT_STD in run else ():
-            if not scaled_within(run, name, self.min_first_layer):
-                yield from self._input(run, name, harm)
+            yield from self._input(run, name, harm)
         for call in regression:
             yield from self._target(call, harm)
 
@@ -153,11 +157,17 @@ class UnscaledData:
         mean = fact(run, q.INPUT_MEAN, table.steps, name)
         ratio = fact(run, q.INPUT_FEATURE_RANGE, table.steps, name)
         known = ~np.isnan(std)
-        large = (np.maximum(std, np.nan_to_num(np.abs(mean))) > self.max_scale) & known
-        uneven = np.isfinite(ratio) & (ratio > self.max_feature_range)
+        size = np.maximum(std, np.nan_to_num(np.abs(mean)))
+        unscaled = not scaled_within(run, name, self.min_first_layer)
+        # What shrinks the large is no help to the small.
+        stuck = harm is _STUCK and not scaled_within(run, name, 0.0)
+        large = (size > self.max_scale) & known & unscaled
+        tiny = (size < self.min_scale) & (size > 0) & known & stuck
+        uneven = np.isfinite(ratio) & (ratio > self.max_feature_range) & unscaled
         what = Text(" `{name}`").format(name=name) if name else Text("")
         for hits, text, quantity, bound in (
             (large, _INPUT, q.INPUT_STD, self.max_scale),
+            (tiny, _TINY_INPUT, q.INPUT_STD, self.min_scale),
             (uneven, _FEATURES, q.INPUT_FEATURE_RANGE, self.max_feature_range),
         ):
             if not mostly(hits, known, 1):

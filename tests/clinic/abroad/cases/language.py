@@ -206,6 +206,7 @@ def every_token_counts_in_a_masked_model(writer: SummaryWriter) -> None:
 
 
 @patient(
+    "LD611",
     "LD605",
     "LD602",
     "LD109",

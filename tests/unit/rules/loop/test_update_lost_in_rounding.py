@@ -48,8 +48,28 @@ def test_worse_the_more_is_stuck(share: float, severity: Severity) -> None:
     assert the_finding(RULE, lost(share)).severity is severity
 
 
-def test_clear_below_half() -> None:
-    assert not findings(RULE, lost(0.49))
+def below_half(moved: float, share: float = 0.45) -> Run:
+    """Of what the first step left, this share has moved by the end."""
+    return lost(share * (1 - moved * np.linspace(0, 1, len(AT))))
+
+
+def test_below_half_it_counts_where_nothing_moves_that_the_first_step_left() -> None:
+    assert not findings(RULE, below_half(0.15))
+    finding = the_finding(RULE, below_half(0.05))
+    assert finding.severity is Severity.WARNING
+    assert "last 10 check-ups" in finding.message.en
+    assert not findings(RULE, below_half(0.0, 0.24))
+    assert findings(RULE, below_half(0.0, 0.26))
+
+
+@pytest.mark.parametrize(("last", "expected"), [(64, 1), (49, 0)])
+def test_what_the_first_step_left_needs_steps_to_move(last: int, expected: int) -> None:
+    run = lost(0.3)
+    at = np.array([0, 1, 2, 4, last])
+    assert (
+        len(findings_if_any(RULE, with_tables(run, [table(STUCK_SHARE, at, np.full(5, 0.3))])))
+        == expected
+    )
 
 
 def test_a_loss_that_falls_all_the_same_lessens_it() -> None:
@@ -68,7 +88,7 @@ def test_a_rate_of_zero_is_another_matter() -> None:
 
 
 def test_not_evaluated_on_few_check_ups() -> None:
-    assert outcome(RULE, lost(1.0, checks=9)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, lost([*[1.0] * 4, *[0.6] * 6], checks=9)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(SICK, STUCK_SHARE)).missing == (STUCK_SHARE.name,)
 
 

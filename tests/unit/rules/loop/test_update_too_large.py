@@ -15,6 +15,7 @@ from made.changes import (
     with_update_ratio,
     without,
 )
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
@@ -28,6 +29,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     UPDATE_NORM,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -102,6 +104,50 @@ def test_large_first_steps_count_only_if_the_loss_never_gets_better() -> None:
     assert not findings(RULE, with_recorded_steps(run, first))
     broken = with_loss(with_recorded_steps(run, first), np.full(200, 2.3))
     assert the_finding(RULE, broken).severity is Severity.ERROR
+
+
+def replaced(ratio: float, loss: npt.ArrayLike, apart: int = 1) -> Run:
+    """The first three recorded changes have this ratio each, the later ones are small; they lie so far apart."""
+    run = each_step(healthy_run(0))
+    at = run[UPDATE_NORM].steps
+    weights = run[PARAMETER_NORM].values[:1].astype(float)
+    still = changed(run, PARAMETER_NORM, weights)
+    steps = np.r_[np.arange(3) * apart, at[at > 3 * apart]]
+    ratios = np.where(np.arange(len(steps)) < 3, ratio, 1e-3)
+    names = run[UPDATE_NORM].columns
+    still = with_tables(still, [table(UPDATE_NORM, steps, ratios[:, None] * weights, names)])
+    return with_loss(still, np.broadcast_to(loss, 200))
+
+
+SLOW = np.linspace(3.7, 2.2, 200)
+
+
+def test_first_steps_that_replace_the_weights_count_where_the_run_does_not_get_over_them() -> None:
+    finding = the_finding(RULE, replaced(0.5, SLOW))
+    assert finding.severity is Severity.WARNING
+    assert "moved the typical weight matrix by 1.5 times its norm" in finding.message.en
+    assert "lost only" in finding.message.en
+    assert "by a factor of 20" in finding.advice.en
+    assert findings(RULE, replaced(0.26, SLOW))
+    assert not findings(RULE, replaced(0.24, SLOW))
+
+
+@pytest.mark.parametrize(("end", "expected"), [(0.45, 0), (0.55, 1)])
+def test_who_has_lost_half_of_it_got_over_the_first_steps(end: float, expected: int) -> None:
+    loss = np.r_[np.ones(3), np.linspace(1, end, 150), np.full(47, end)]
+    assert len(findings(RULE, replaced(0.5, loss))) == expected
+
+
+def test_first_steps_of_a_loss_that_tells_nothing() -> None:
+    unknown = replaced(0.5, np.linspace(1e-3, -1e-3, 200))
+    assert "lost only" not in the_finding(RULE, unknown).message.en
+    assert findings(RULE, head(unknown, 6))
+    assert not findings(RULE, head(unknown, 5))
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(9, 1), (10, 0)])
+def test_changes_that_lie_apart_are_no_first_steps(apart: int, expected: int) -> None:
+    assert len(findings(RULE, replaced(0.5, SLOW, apart))) == expected
 
 
 def test_a_model_that_joins_later_settles_as_well() -> None:

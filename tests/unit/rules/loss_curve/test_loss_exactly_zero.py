@@ -10,9 +10,10 @@ from made.healthy import healthy_run
 from made.logs import log
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_VALUE, EXTRA, GLOBAL_NORM, LOSS
+from tb_lossdiag.quantities import CALL_VALUE, EXTRA, GLOBAL_NORM, GRADIENT_NORM, LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_exactly_zero import LossExactlyZero
+from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
 
 RULE = LossExactlyZero()
@@ -66,6 +67,30 @@ def test_margins_that_are_met_and_agents() -> None:
     assert not findings(RULE, margin)
     agent = with_tables(SICK, [table(EXTRA, [0], [[1.0]], ("reward",))])
     assert outcome(RULE, agent).verdict is Verdict.NOT_EVALUATED
+
+
+def multiplied_by_nothing(run: Run, gradient: float = 0.0) -> Run:
+    """Each parameter has this gradient in the records of zeros."""
+    steps, losses = run[LOSS].steps, run[LOSS].values
+    norms = np.where(losses == 0, gradient, 1.0) * np.ones((1, 2))
+    return with_tables(run, [table(GRADIENT_NORM, steps, norms, ("a.weight", "b.weight"))])
+
+
+def test_a_factor_of_zero_is_the_gradients_matter() -> None:
+    """Equal rewards: LD205 says that advantages are 0; that no target counts would lead away."""
+    idle = log([0.0] * 40)
+    assert not findings(RULE, multiplied_by_nothing(idle))
+    assert findings(RULE, multiplied_by_nothing(idle, gradient=1e-6))
+    called = with_tables(
+        multiplied_by_nothing(idle), [table(CALL_VALUE, [0], [0.0], ("cross_entropy",))]
+    )
+    assert findings(RULE, called), "all targets of a call are ignored"
+
+
+@pytest.mark.parametrize(("before", "expected"), [(3, 0), (5, 1)])
+def test_zeros_of_less_than_nearly_the_whole_run_are_its_own(before: int, expected: int) -> None:
+    late = log([*np.full(before, 2.7), *[0.0] * (40 - before)])
+    assert len(findings(RULE, multiplied_by_nothing(late))) == expected
 
 
 def test_not_evaluated_on_few_records() -> None:

@@ -72,6 +72,34 @@ def test_counts_grades_and_linear_yes_or_no_are_an_information() -> None:
     assert findings(RULE, single(20, 19))
 
 
+def spread(mean: float, std: float, unique: float = 4, low: float = 0) -> Run:
+    """Whole targets of four kinds; equally frequent they have mean 1.5 and spread 1.118."""
+    seen = {"target_whole": 1, "target_unique": unique, "target_min": low, "target_max": low + 3}
+    return with_call(RUN, "mse_loss", target_mean=low + mean, target_std=std, **seen)
+
+
+def test_equally_frequent_numbers_are_classes() -> None:
+    finding = the_finding(RULE, spread(1.5, 1.118))
+    assert finding.severity is Severity.WARNING
+    assert "equally frequent, as class indices are" in finding.message.en
+    assert "target.long()" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (spread(1.5, 1.02), Severity.WARNING),
+        (spread(1.5, 0.99), Severity.INFO),
+        (spread(1.36, 1.118), Severity.WARNING),
+        (spread(1.34, 1.118), Severity.INFO),
+        (spread(1.5, 1.118, unique=3), Severity.INFO),
+        (spread(1.5, 1.118, low=1), Severity.INFO),
+    ],
+)
+def test_counts_and_grades_pile_up_or_begin_at_1(run: Run, severity: Severity) -> None:
+    assert the_finding(RULE, run).severity is severity
+
+
 def test_least_squares_gans_and_binary_images_are_not_this() -> None:
     assert not findings(RULE, single(1, 1, low=1))
     assert not findings(RULE, one_hot(outputs=784, target_one_hot=0.01))

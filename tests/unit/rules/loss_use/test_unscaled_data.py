@@ -99,6 +99,24 @@ def test_clear_just_below_the_scale() -> None:
     assert findings_if_any(RULE, with_check_up(STUCK, INPUT_MEAN, -51.0))
 
 
+def small(run: Run, scale: float) -> Run:
+    return with_check_up(with_check_up(run, INPUT_MEAN, -scale), INPUT_STD, 0.8 * scale)
+
+
+def test_inputs_of_next_to_nothing_count_where_the_loss_stands_still() -> None:
+    finding = the_finding(RULE, small(STUCK, 0.0015))
+    assert finding.severity is Severity.WARNING
+    assert "hardly sees it" in finding.message.en
+    assert findings_if_any(RULE, small(STUCK, 0.0049))
+    assert not findings_if_any(RULE, small(STUCK, 0.0051))
+    assert not findings_if_any(RULE, small(STUCK, 0.0)), "an input of zeros is another matter"
+    assert not findings_if_any(RULE, small(WELL, 0.0015))
+    shrinking = with_modules(small(STUCK, 0.0015), {"first": Kind.LINEAR}, activation_std=5e-5)
+    assert findings_if_any(RULE, shrinking)
+    norm = {"norm": Kind.NORMALISATION, "first": Kind.LINEAR}
+    assert not findings_if_any(RULE, with_modules(small(STUCK, 0.0015), norm, activation_std=1.0))
+
+
 def test_a_model_that_scales_itself_is_not_this() -> None:
     kinds = {"flat": Kind.RESHAPE, "first": Kind.LINEAR, "act": Kind.RELU}
     assert not alarms(RULE, with_modules(pixels(), kinds, activation_std=0.5))
