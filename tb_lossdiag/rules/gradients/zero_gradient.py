@@ -25,7 +25,7 @@ _ALL = Text(
     "The gradient of all {all} parameters is exactly 0 from step {first} to {last} ({records} records), while the loss has not been learned: nothing the parameters do changes it."
 )
 _IDLE = Text(
-    "The loss is exactly 0, and so is the gradient of all {all} parameters, from step {first} to {last} ({records} records): for {percent}% of the run the steps changed nothing."
+    "The loss is exactly 0, and so is the gradient of all {all} parameters, from step {first} to {last} ({records} records); over the whole run {percent}% of the steps changed nothing."
 )
 _IDLE_ADVICE = Text("""Look at the outputs: is everything learned, or is the loss cut off?
 

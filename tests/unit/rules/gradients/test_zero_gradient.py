@@ -53,7 +53,7 @@ def test_a_run_that_is_idle_from_its_beginning_on() -> None:
 
     finding = the_finding(RULE, idle(19))
     assert finding.severity is Severity.WARNING
-    assert "for 90% of the run" in finding.message.en
+    assert "run 90% of the steps changed nothing" in finding.message.en
     assert not findings(RULE, idle(22))
     blip = with_zero_gradients(
         with_zero_gradients(idle(8), slice(None), slice(8, 150)), slice(None), slice(151, None)
@@ -61,7 +61,7 @@ def test_a_run_that_is_idle_from_its_beginning_on() -> None:
     values = blip[GRADIENT_NORM].values.copy()
     values[150] = 1.0
     seen = the_finding(RULE, changed(blip, GRADIENT_NORM, values))
-    assert "for 96% of the run" in seen.message.en, "not only since the last record with a gradient"
+    assert "run 96% of the steps changed nothing" in seen.message.en, "not only since the last record with a gradient"
     margin = Run("margin", {**idle(19).tables, CALL_VALUE.name: RUN[CALL_VALUE]}, RUN.facts)
     assert not findings(RULE, margin)
     calls = RUN[CALL_VALUE]
