@@ -61,7 +61,9 @@ def test_a_run_that_is_idle_from_its_beginning_on() -> None:
     values = blip[GRADIENT_NORM].values.copy()
     values[150] = 1.0
     seen = the_finding(RULE, changed(blip, GRADIENT_NORM, values))
-    assert "run 96% of the steps changed nothing" in seen.message.en, "not only since the last record with a gradient"
+    assert "run 96% of the steps changed nothing" in seen.message.en, (
+        "not only since the last record with a gradient"
+    )
     margin = Run("margin", {**idle(19).tables, CALL_VALUE.name: RUN[CALL_VALUE]}, RUN.facts)
     assert not findings(RULE, margin)
     calls = RUN[CALL_VALUE]
