@@ -12,7 +12,7 @@ import { decodeMatrix, decodeTable } from "../src/data/table";
 
 const ROOT = join(import.meta.dirname, "..");
 const TYPES = {
-  runs: "Runs",
+  runs: "PackedRuns",
   diagnosis: "Diagnosis",
   compare: "Comparison",
   rules: "Rules",
@@ -32,9 +32,9 @@ function textOf(name) {
 function moduleOf(answer, type) {
   const from = (file) => JSON.stringify(join(ROOT, "src", "data", file));
   return [
-    `import type { Comparison, Diagnosis, Rules, Runs } from ${from("types")};`,
+    `import type { Comparison, Diagnosis, PackedRuns, Rules } from ${from("types")};`,
     `import type { Header } from ${from("table")};`,
-    "export type Used = [Comparison, Diagnosis, Rules, Runs, Header];",
+    "export type Used = [Comparison, Diagnosis, PackedRuns, Rules, Header];",
     `export const answer = ${answer.trim()} satisfies ${type};`,
   ].join("\n");
 }

@@ -9,7 +9,10 @@ In reading order:
 - `query`: query parameters of the routes; every error is a sentence with a 4xx status
 - `backend`: runs and their diagnoses, kept until something new was recorded
 - `cache`: runs, diagnoses and answers, kept until something new was recorded, and no more bytes of them than was allowed
+- `background`: work that nobody waits for: runs are judged whether or not somebody asks again
+- `quiet`: when a listing still holds: nothing was written since
 - `configuration`: the configuration beside the runs, as the command line reads it; edited, it counts from the next request
 - `summary`: one run as a row of the overview
+- `sparkline`: a curve as a word, for that row
 - `table_bytes`: tables as bytes, thinned so that no spike is lost: every bucket keeps its extremes and what was not a number
 """

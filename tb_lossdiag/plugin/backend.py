@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from tensorboard import errors
@@ -11,10 +13,12 @@ from tensorboard import errors
 from tb_lossdiag.analysis.derived import DERIVED, RANGES, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.diagnosis.rule import Rule
-from tb_lossdiag.plugin.cache import ByteCache, CachedRuns, Key, ReadRun
+from tb_lossdiag.plugin.background import Background, Job
+from tb_lossdiag.plugin.cache import ByteCache, CachedRun, CachedRuns, Key, ReadRun
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.query import TablePart, Where
-from tb_lossdiag.plugin.summary import blank, summary
+from tb_lossdiag.plugin.quiet import Folder, Quiet
+from tb_lossdiag.plugin.summary import blank, packed, summary
 from tb_lossdiag.plugin.table_bytes import WindowedTable, encode
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
@@ -26,7 +30,7 @@ from tb_lossdiag.wire.schema import readable
 Json = dict[str, Any]
 
 PATIENCE = 0.7
-"""Seconds that the overview may spend on reading and judging; runs that are left are "reading", and the page asks again."""
+"""Seconds that the overview waits for runs to be judged; those that are left are "reading", and the page asks again."""
 _ANSWERS = 4
 """One part in so many is for answers."""
 
@@ -52,23 +56,28 @@ class Backend:
         provider: the context's data provider.
         configuration: how runs are read and judged.
         memory: bytes of runs and answers to keep.
+        logdir: the folder that TensorBoard reads, "" if there are several.
     """
 
-    def __init__(self, provider: Any, configuration: Configuration, memory: int) -> None:
+    def __init__(
+        self, provider: Any, configuration: Configuration, memory: int, logdir: str = ""
+    ) -> None:
         self._provider = provider
         self._configuration = configuration
         self._runs = CachedRuns(memory - memory // _ANSWERS, self._forget)
         self._answers = ByteCache(memory // _ANSWERS)
+        self._background = Background()
+        self._one_judges = threading.Lock()
+        self._logdir = logdir
+        self._quiet: dict[str, Quiet[Mapping[str, Listing]]] = {}
+        self._lock = threading.Lock()
 
-    def overview(
-        self, where: Where, language: str, logdir: str, have: str, first: str | None
-    ) -> Json | None:
+    def overview(self, where: Where, language: str, have: str, first: str | None) -> Json | None:
         """Every run with its state, and the names of those without records of ours.
 
         Args:
             where: who asks.
             language: of the sentences.
-            logdir: the folder that TensorBoard reads.
             have: the version that the page has; None is returned while it is the newest one.
             first: the run to judge before all others.
         """
@@ -76,17 +85,29 @@ class Backend:
         version = f"{hash(tuple((name, entry.version) for name, entry in listings.items())):x}"
         if listings and version == have:
             return None
-        known = {readable(n) for n in run_names(self._provider, where.context, where.experiment_id)}
-        parts = {part for listing in listings.values() for part in listing.parts}
         rows, complete = self._rows(where, listings, language, first)
         return {
-            "version": 2,
+            "version": 3,
             "state": version if complete else "",
-            "runs": rows,
-            "without_data": sorted(known - parts),
-            "logdir": logdir,
+            **packed(rows),
+            **self._others(where, listings),
+            "logdir": self._logdir,
             "now": time.time(),
             **self._configuration.now().notes(),
+        }
+
+    def _others(self, where: Where, listings: Mapping[str, Listing]) -> Json:
+        """TensorBoard's runs without anything to judge: with scalars of which none is known as a loss, and with nothing at all."""
+        known = {readable(n) for n in run_names(self._provider, where.context, where.experiment_id)}
+        parts = {part for listing in listings.values() for part in listing.parts}
+        reader = self._configuration.now().reader
+        left = reader.left_out(listings, where.experiment_id)
+        return {
+            "without_data": sorted(known - parts - {*left}),
+            "left_out": [
+                {"run": readable(run), "tags": list(entry.tags), "no_descent": entry.no_descent}
+                for run, entry in left.items()
+            ],
         }
 
     def document(self, where: Where, run: str | None, language: str) -> Json:
@@ -121,9 +142,15 @@ class Backend:
 
     def _listings(self, where: Where) -> Mapping[str, Listing]:
         reader = self._configuration.now().reader
-        listings = reader.listings(where.context, where.experiment_id)
-        self._runs.only(where.experiment_id, listings)
-        return listings
+        with self._lock:
+            quiet = self._quiet.setdefault(where.experiment_id, Quiet(Folder(self._logdir)))
+
+        def listed() -> Mapping[str, Listing]:
+            listings = reader.listings(where.context, where.experiment_id)
+            self._runs.only(where.experiment_id, listings)
+            return listings
+
+        return quiet.get(reader, listed)
 
     def _forget(self, key: Key) -> None:
         experiment, run = key
@@ -133,16 +160,33 @@ class Backend:
         self, where: Where, listings: Mapping[str, Listing], language: str, first: str | None
     ) -> tuple[list[Json], bool]:
         """A row for every run, and whether each is of its run's newest records."""
-        deadline = time.monotonic() + PATIENCE
-        rows: dict[str, tuple[Json, bool]] = {}
-        for listing in sorted(listings.values(), key=lambda entry: entry.run != first):
-            row = self._row(where, listing, language, read=time.monotonic() < deadline)
-            rows[listing.run] = row
-        return [rows[name][0] for name in listings], all(fresh for _, fresh in rows.values())
+        group = (where.experiment_id, language)
+        self._background.want(group, self._missing(where, listings.values(), language, first))
+        self._background.wait(group, PATIENCE)
+        rows = [self._row(where, listing, language) for listing in listings.values()]
+        return [row for row, _ in rows], all(fresh for _, fresh in rows)
 
-    def _row(
-        self, where: Where, listing: Listing, language: str, *, read: bool
-    ) -> tuple[Json, bool]:
+    def _missing(
+        self, where: Where, listings: Iterable[Listing], language: str, first: str | None
+    ) -> dict[Hashable, Job]:
+        """What makes the rows that are not there: the run that is looked at, then the newest."""
+        missing = [
+            listing
+            for listing in listings
+            if listing.problem is None
+            and self._kept(where, listing).row(listing.version, language) is None
+        ]
+        missing.sort(key=lambda each: (each.run == first, each.newest), reverse=True)
+        return {each.run: partial(self._make_row, where, each, language) for each in missing}
+
+    def _kept(self, where: Where, listing: Listing) -> CachedRun:
+        return self._runs.of((where.experiment_id, listing.run))
+
+    def _make_row(self, where: Where, listing: Listing, language: str) -> None:
+        row, lasts = self._made(where, listing, language)
+        self._kept(where, listing).put(listing.version, language, row, lasts=lasts)
+
+    def _row(self, where: Where, listing: Listing, language: str) -> tuple[Json, bool]:
         base: Json = {
             "run": listing.run,
             "data_version": listing.version,
@@ -150,21 +194,17 @@ class Backend:
         }
         if listing.problem is not None:
             return {**base, **blank("unreadable")}, True
-        kept = self._runs.of((where.experiment_id, listing.run))
+        kept = self._kept(where, listing)
         row = kept.row(listing.version, language)
-        if row is None and (not read or kept.busy):  # whoever is at it is done by the next question
-            return {**base, **(kept.newest_row() or blank("reading"))}, False
-        if row is None:
-            row, lasts = self._made(where, listing, language)
-            if lasts:
-                kept.put(listing.version, language, row)
-            return {**base, **row}, lasts
-        return {**base, **row}, True
+        return {**base, **(row or kept.newest_row() or blank("reading"))}, row is not None
 
     def _made(self, where: Where, listing: Listing, language: str) -> tuple[Json, bool]:
         """A run's row, and whether it stays so until something is recorded: a provider that is away may be back at any time."""
         try:
-            return summary(*self._judged(where, listing), language), True
+            self._read(where, listing)
+            with self._one_judges:
+                run, diagnosis = self._judged(where, listing)
+                return summary(run, diagnosis, language, self.judging()), True
         except Unjudged as error:
             return {**blank("unreadable"), "problem": error.why}, error.lasts
         except Exception as error:  # noqa: BLE001  (one bad run must not hide the others)

@@ -76,12 +76,12 @@ class CachedRun:
         """A row of the version before, until there is one of the new one."""
         return next((row for _, row in self.rows.values()), None)
 
-    def put(self, version: str, language: str, row: Any) -> None:
-        """Keep a row, unless the run was read anew meanwhile."""
+    def put(self, version: str, language: str, row: Any, *, lasts: bool = True) -> None:
+        """Keep a row, unless the run was read anew meanwhile; one that does not last is shown until there is another."""
         with self.lock:
             if self.version == version:
                 self.rows = {name: kept for name, kept in self.rows.items() if kept[0] == version}
-                self.rows[language] = version, row
+                self.rows[language] = version if lasts else "", row
 
 
 class CachedRuns:

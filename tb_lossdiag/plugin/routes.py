@@ -42,7 +42,7 @@ class Routes:
         provider = with_tails(context.data_provider, self._logdir)
         configuration = Configuration(provider, self._logdir, limit)
         memory = getattr(context.flags, "lossdiag_memory", MEMORY) * 2**20
-        self.backend = Backend(provider, configuration, memory)
+        self.backend = Backend(provider, configuration, memory, self._logdir)
         self._one = _has_one_experiment(context)
         self._together = Together()
         self.handlers: Mapping[str, Callable[[Request], Response]] = {
@@ -68,7 +68,7 @@ class Routes:
         have, first = request.args.get("have", ""), query.optional_run(request)
 
         def make() -> str:
-            answer = self.backend.overview(where, language, self._logdir, have, first)
+            answer = self.backend.overview(where, language, have, first)
             return "" if answer is None else _text(answer)
 
         text = self._shared(request, make)

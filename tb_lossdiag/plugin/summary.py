@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tb_lossdiag.analysis import derived
 from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict
-from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.diagnosis.status import status
+from tb_lossdiag.plugin.sparkline import sparkline
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report import document
+from tb_lossdiag.report.settings import settings
 from tb_lossdiag.run import Run
 
 Json = dict[str, Any]
@@ -20,8 +23,12 @@ Json = dict[str, Any]
 _RECENT = 50
 
 
-def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
-    """Status, counts, range of steps, age, and what was recorded."""
+_LONG = 80
+"""Characters of a setting; longer ones are no settings to group runs by."""
+
+
+def summary(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule] = ()) -> Json:
+    """Status, counts, range of steps, age, causes, what was set and what was recorded."""
     found = [cause.worst for cause in diagnosis.causes]
     verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
     newest = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
@@ -37,9 +44,34 @@ def summary(run: Run, diagnosis: Diagnosis, language: str) -> Json:
         "counts": {severity.label: found.count(severity) for severity in Severity},
         "outcomes": {verdict.value: verdicts.count(verdict) for verdict in Verdict},
         "top": top,
+        "causes": _causes(diagnosis, language, rules),
+        "settings": {name: value for name, value in settings(run) if len(value) <= _LONG},
+        "curve": sparkline(run[LOSS].values[:, 0]) if LOSS in run else "",
         "loss": document.json_number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
         "quantities": [*run.tables, *derived.available(run)],
     }
+
+
+def packed(rows: Sequence[Json]) -> Json:
+    """Rows as they are sent: what all have set alike is left out, lists of quantities that many share are written once."""
+    recorded: dict[tuple[str, ...], int] = {}
+    places = [recorded.setdefault(tuple(row["quantities"]), len(recorded)) for row in rows]
+    alike = _alike([row["settings"] for row in rows if row["status"] != "reading"])
+    sent = [
+        {**row, "quantities": place, "settings": _without(row["settings"], alike)}
+        for row, place in zip(rows, places, strict=True)
+    ]
+    return {"runs": sent, "recorded": [list(names) for names in recorded]}
+
+
+def _alike(settings: Sequence[Mapping[str, str]]) -> set[str]:
+    """Names of what is set alike in all of several runs."""
+    first = dict(settings[0]) if len(settings) > 1 else {}
+    return {name for name in first if all(s.get(name) == first[name] for s in settings)}
+
+
+def _without(settings: Mapping[str, str], names: set[str]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def blank(status: str) -> Json:
@@ -54,9 +86,26 @@ def blank(status: str) -> Json:
         "counts": {severity.label: 0 for severity in Severity},
         "outcomes": {verdict.value: 0 for verdict in Verdict},
         "top": "",
+        "causes": [],
+        "settings": {},
+        "curve": "",
         "loss": None,
         "quantities": [],
     }
+
+
+def _causes(diagnosis: Diagnosis, language: str, rules: Sequence[Rule]) -> list[Json]:
+    """What runs are grouped by: each cause with the severity of the worst that it led to."""
+    titles = {rule.code: rule.title.in_language(language) for rule in rules}
+    return [
+        {
+            "code": cause.finding.code,
+            "title": titles.get(cause.finding.code, cause.finding.code),
+            "severity": cause.worst.label,
+            "first_step": cause.finding.first_step,
+        }
+        for cause in diagnosis.causes
+    ]
 
 
 def _period(run: Run) -> float | None:

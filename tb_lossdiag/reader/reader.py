@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,13 @@ class Listing:
     def parts(self) -> frozenset[str]:
         """TensorBoard's runs that this one is made of."""
         return frozenset({self.run}) | (self.scalars.runs if self.scalars else frozenset())
+
+    @property
+    def newest(self) -> float:
+        """Wall time of the newest record; minus infinity where that is none."""
+        ours = (stamp[2] for stamp in self.tags.values())
+        times = (float(time) for time in (*ours, *(self.scalars.times if self.scalars else ())))
+        return max((time for time in times if time < math.inf), default=-math.inf)
 
 
 @dataclass

@@ -48,6 +48,11 @@ class ScalarRun:
     stamps: Mapping[Source, Stamp]
     runs: frozenset[str]
 
+    @property
+    def times(self) -> list[str]:
+        """Wall times, spelled, of the ends of its series."""
+        return [time for _, time in self.stamps.values()]
+
 
 @dataclass(frozen=True)
 class LeftOut:

@@ -16,6 +16,7 @@ In reading order:
 - `live_reports`: when findings were reported while the training ran
 - `baseline`: findings that were there before: a project with old findings can still let only new ones fail its checks
 - `comparison`: two runs side by side as a JSON document: findings fixed, new and still there, where curves part
+- `settings`: what was set for a run, as far as its records tell
 - `curve_differences`: where the curves of two runs part: the first step at which their levels differ by more than noise explains
 - `level_differences`: at which levels two runs begin and end
 - `comparison_text`: a comparison in words: for a terminal and as Markdown

@@ -6,30 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.diagnosis.rule import Rule, short_number, thresholds
-from tb_lossdiag.quantities import (
-    BATCH_SIZE,
-    BETA2,
-    CLIP_MAX_NORM,
-    LEARNING_RATE,
-    MOMENTUM,
-    PARAMETER_SIZE,
-    WEIGHT_DECAY,
-    Quantity,
-)
 from tb_lossdiag.report import document
 from tb_lossdiag.report.curve_differences import Parting, partings
 from tb_lossdiag.report.findings import walk
 from tb_lossdiag.report.level_differences import level_differences
+from tb_lossdiag.report.settings import settings
 from tb_lossdiag.run import Run
 
 VERSION = 1
 Json = dict[str, Any]
-_HIGHEST = (LEARNING_RATE,)
-_USUAL = (MOMENTUM, BETA2, WEIGHT_DECAY, CLIP_MAX_NORM, BATCH_SIZE)
 
 
 @dataclass(frozen=True)
@@ -135,32 +122,11 @@ def _facts(a: Judged, b: Judged) -> Iterator[Json]:
 
 
 def _known(judged: Judged) -> Iterator[tuple[str, str]]:
-    run = judged.run
-    yield from run.facts.items()
-    yield "last step", str(run.last_step())
-    for quantity in _HIGHEST:
-        yield from _summed_up(run, quantity, "highest")
-    for quantity in _USUAL:
-        yield from _summed_up(run, quantity, "usual")
-    if PARAMETER_SIZE in run:
-        yield "parameters", short_number(float(np.nansum(run[PARAMETER_SIZE].values[-1])))
+    yield from settings(judged.run)
+    yield "last step", str(judged.run.last_step())
     for rule in judged.rules:
         for name, value in thresholds(rule).items():
             yield f"{rule.code}.{name}", short_number(value)
-
-
-def _summed_up(run: Run, quantity: Quantity, how: str) -> Iterator[tuple[str, str]]:
-    """The highest or the median value of each column."""
-    if quantity not in run:
-        return
-    table = run[quantity]
-    for index, column in enumerate(table.columns):
-        values = table.values[:, index]
-        values = values[~np.isnan(values)]
-        if len(values):
-            value = np.max(values) if how == "highest" else np.median(values)
-            name = f"{quantity.name}[{column}]" if column else quantity.name
-            yield f"{name}, {how}", short_number(float(value))
 
 
 def _only_recorded(a: Run, b: Run) -> tuple[str, str]:

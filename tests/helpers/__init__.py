@@ -17,6 +17,7 @@
 - `parting_ranks`: what ranks do that part ways
 - `written_runs`: runs written without training
 - `full_run`: a run in which every view of the tab has something to show
+- `sweeps`: a sweep whose faults follow from what was set
 - `plain_scalars`: event files as frameworks write them
 - `damaged_files`: event files taken apart, damaged and put together again
 - `mutations`: mutations of event files, of bytes and of what they say

@@ -97,6 +97,9 @@ def _write_runs(logdir: Path) -> None:
     damaged.metadata.plugin_data.content = b"?"
     _write_value(logdir / "damaged", damaged)
     _write_value(logdir / "plain", summary_pb2.Summary.Value(tag="accuracy", simple_value=1.0))
+    words = matrix_value(Tag("loss", "018f00000000-000000-1", 0), _ONE, 0, _BEGAN, first=True)
+    words.metadata.plugin_data.plugin_name = "text"
+    _write_value(logdir / "words", words)
 
 
 def _report(code: str, *, step: int, cleared: bool = False) -> Report:
@@ -153,7 +156,12 @@ def _wait_until_read(base: str) -> None:
     deadline = time.monotonic() + _WAIT
     while time.monotonic() < deadline:
         answer = _ask(f"{base}/runs")
-        if len(answer["runs"]) == 3 and answer["without_data"] and answer["state"]:
+        if (
+            len(answer["runs"]) == 3
+            and answer["without_data"]
+            and answer["left_out"]
+            and answer["state"]
+        ):
             return
         time.sleep(0.2)
     raise AssertionError("TensorBoard did not load the runs")

@@ -1,6 +1,6 @@
 /** Fetching from the plugin's own routes; every address is relative so that path prefixes keep working. */
 import { decodeMatrix, decodeTable, type Matrix, type Table } from "./table";
-import type { Comparison, Diagnosis, Rules, RunDiagnosis, Runs } from "./types";
+import type { Comparison, Diagnosis, PackedRuns, Rules, RunDiagnosis, Runs } from "./types";
 
 export const POINTS = 1200;
 
@@ -31,7 +31,12 @@ export async function getRuns(
 ): Promise<Runs | null> {
   const query = { lang, ...(have ? { have } : {}), ...(first ? { run: first } : {}) };
   const answer = await get("runs", query, signal);
-  return answer.status === 204 ? null : answer.json();
+  return answer.status === 204 ? null : unpacked(await answer.json());
+}
+
+/** Rows with their lists of quantities, which many of them share. */
+export function unpacked({ recorded, runs, ...rest }: PackedRuns): Runs {
+  return { ...rest, runs: runs.map((row) => ({ ...row, quantities: recorded[row.quantities] ?? [] })) };
 }
 
 export async function getDiagnosis(run: string, lang: string, signal: AbortSignal): Promise<RunDiagnosis> {

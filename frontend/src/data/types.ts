@@ -27,16 +27,51 @@ export interface RunSummary {
   counts: Record<Severity, number>;
   outcomes: Partial<Record<OutcomeKind, number>>;
   top: string;
+  /** What was found, the worst first. */
+  causes: CauseSummary[];
+  /** What was set, but for what all runs have alike. */
+  settings: Record<string, string>;
+  /** The loss as a word: a character per point, "0" the lowest to "z" the highest, "-" for what is no number. */
+  curve: string;
   loss: Num | null;
   quantities: string[];
   data_version: string;
   problem: string | null;
 }
 
+/** A cause with the severity of the worst that it led to. */
+export interface CauseSummary {
+  code: string;
+  title: string;
+  severity: Severity;
+  first_step: number;
+}
+
+/** A run of TensorBoard's with scalars of which none is known as a loss that should fall. */
+export interface LeftOut {
+  run: string;
+  /** Some of its tags. */
+  tags: string[];
+  /** The tag that says that its loss measures no progress, else "". */
+  no_descent: string;
+}
+
+/** A row as it is sent: which list of `recorded` it has. */
+export interface PackedRun extends Omit<RunSummary, "quantities"> {
+  quantities: number;
+}
+
+/** The answer as it is sent. */
+export interface PackedRuns extends Omit<Runs, "runs"> {
+  runs: PackedRun[];
+  recorded: string[][];
+}
+
 export interface Runs {
   version: number;
   runs: RunSummary[];
   without_data: string[];
+  left_out: LeftOut[];
   logdir: string;
   /** Names this answer; "" while runs are still being read. */
   state: string;

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
-from tb_lossdiag.plugin.summary import summary
+from tb_lossdiag.plugin.summary import packed, summary
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
@@ -37,3 +38,27 @@ def test_a_time_that_is_none_is_left_out(times: list[float]) -> None:
     assert row["last_walltime"] in {None, 1.0}
     assert row["period"] is None
     json.dumps(row, allow_nan=False)
+
+
+def rows(*settings: dict[str, str]) -> list[dict[str, object]]:
+    return [{"status": "broken", "quantities": ["loss"], "settings": own} for own in settings]
+
+
+def test_what_all_runs_have_alike_is_sent_once_or_not_at_all() -> None:
+    sent = packed(rows({"optimizer": "SGD", "torch": "2"}, {"optimizer": "Adam", "torch": "2"}))
+    assert [row["settings"] for row in sent["runs"]] == [
+        {"optimizer": "SGD"},
+        {"optimizer": "Adam"},
+    ]
+    assert [row["quantities"] for row in sent["runs"]] == [0, 0]
+    assert sent["recorded"] == [["loss"]]
+    assert packed(rows({"torch": "2"}))["runs"][0]["settings"] == {"torch": "2"}
+
+
+def test_a_cause_is_told_with_its_title_and_its_worst_symptom() -> None:
+    broken = cause("LD201", Severity.WARNING, cause("LD705", Severity.ERROR))
+    row = summary(RUN, Diagnosis("run", (broken,), ()), "zh-CN", Policy.of(Settings()).rules)
+    [told] = row["causes"]
+    assert (told["code"], told["severity"], told["first_step"]) == ("LD201", "error", 0)
+    assert told["title"] != "LD201"
+    assert row["curve"] == "z0"

@@ -86,7 +86,8 @@ def test_learning_rates_and_bounds_are_compared_by_value() -> None:
     faster = dataclasses.replace(table, values=table.values * 10)
     other = replace(WELL, tables={**WELL.tables, "learning_rate": faster})
     document = compare(judged(WELL), judged(other))
-    assert [row["name"] for row in document["facts"]] == ["learning_rate[group 0], highest"]
+    names = [f"learning_rate[group 0], {when}" for when in ("highest", "first", "last")]
+    assert [row["name"] for row in document["facts"]] == names
     curve = next(c for c in document["curves"] if c["quantity"] == "learning_rate")
     assert curve["parts_at"] == 0
 

@@ -1,0 +1,55 @@
+"""What was set for a run, as far as its records tell: facts, learning rate, clip, batch size, size of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tb_lossdiag.diagnosis.rule import short_number
+from tb_lossdiag.quantities import (
+    BATCH_SIZE,
+    BETA2,
+    CLIP_MAX_NORM,
+    LEARNING_RATE,
+    MOMENTUM,
+    PARAMETER_SIZE,
+    WEIGHT_DECAY,
+    Quantity,
+)
+from tb_lossdiag.records import Floats
+from tb_lossdiag.run import Run
+
+_USUAL = (MOMENTUM, BETA2, WEIGHT_DECAY, CLIP_MAX_NORM, BATCH_SIZE)
+
+
+def settings(run: Run) -> Iterator[tuple[str, str]]:
+    """Names and values; of what has several columns one for each."""
+    yield from run.facts.items()
+    yield from _scheduled(run, LEARNING_RATE)
+    for quantity in _USUAL:
+        for name, values in _columns(run, quantity):
+            yield f"{name}, usual", short_number(float(np.median(values)))
+    if PARAMETER_SIZE in run:
+        yield "parameters", short_number(float(np.nansum(run[PARAMETER_SIZE].values[-1])))
+
+
+def _scheduled(run: Run, quantity: Quantity) -> Iterator[tuple[str, str]]:
+    """Its highest value, and where it does not stay the first and the last."""
+    for name, values in _columns(run, quantity):
+        yield f"{name}, highest", short_number(float(values.max()))
+        if values.min() < values.max():
+            yield f"{name}, first", short_number(float(values[0]))
+            yield f"{name}, last", short_number(float(values[-1]))
+
+
+def _columns(run: Run, quantity: Quantity) -> Iterator[tuple[str, Floats]]:
+    """Each column with a value, without its gaps."""
+    if quantity not in run:
+        return
+    table = run[quantity]
+    for index, column in enumerate(table.columns):
+        values = table.values[:, index]
+        values = values[~np.isnan(values)]
+        if len(values):
+            yield (f"{quantity.name}[{column}]" if column else quantity.name), values
