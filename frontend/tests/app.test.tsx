@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { RunDiagnosis, Runs } from "../src/data/types";
 import { App } from "../src/shell/App";
 import { useChosenRun } from "../src/shell/useRuns";
-import { makeDiagnosis, makeFinding, makeRun, makeRuns } from "./make";
+import { makeDiagnosis, makeFinding, makeRun, makeRuns, packed } from "./make";
 
 const HOSTILE = "<img src=x onerror=alert(1)>";
 
@@ -19,7 +19,7 @@ interface Answers {
 
 function serve(answers: Answers): void {
   const bodies: Record<string, unknown> = {
-    runs: answers.runs,
+    runs: typeof answers.runs === "number" ? answers.runs : packed(answers.runs),
     diagnosis:
       typeof answers.diagnosis === "number"
         ? answers.diagnosis

@@ -1,6 +1,6 @@
 /** Small made-up documents and tables for the tests. */
 import { Flag, type Matrix, type Table } from "../src/data/table";
-import type { Finding, RunDiagnosis, RunSummary, Runs } from "../src/data/types";
+import type { Finding, PackedRuns, RunDiagnosis, RunSummary, Runs } from "../src/data/types";
 
 /** A table from rows of numbers, one row per column; NaN means "nothing recorded". */
 export function makeTable(rows: number[][], columns = rows.map((_, index) => `layer${index}`)): Table {
@@ -95,6 +95,12 @@ export function makeRuns(change: Partial<Runs> = {}): Runs {
     extensions: [],
     ...change,
   };
+}
+
+/** As the server sends it. */
+export function packed({ runs, ...rest }: Runs): PackedRuns {
+  const rows = runs.map((run, at) => ({ ...run, quantities: at }));
+  return { ...rest, runs: rows, recorded: runs.map(({ quantities }) => quantities) };
 }
 
 export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis {

@@ -1,8 +1,8 @@
 import { cleanup, fireEvent, render, screen, within } from "@testing-library/preact";
 import { afterEach, expect, test } from "vitest";
 import type { RunSummary } from "../src/data/types";
-import { RunsTable } from "../src/views/overview/RunsTable";
-import { type ColumnName, sortedRuns, WORST_FIRST } from "../src/views/overview/runOrder";
+import { RunsTable } from "../src/views/runs/RunsTable";
+import { type ColumnName, sortedRuns, WORST_FIRST } from "../src/views/runs/runOrder";
 import { makeRun, makeRuns } from "./make";
 
 afterEach(cleanup);
@@ -51,5 +51,5 @@ test("a heading sorts, says so, and sorts the other way when used again", () => 
   fireEvent.click(within(head(/Steps/)).getByRole("button"));
   expect(head(/Steps/).getAttribute("aria-sort")).toBe("ascending");
   expect(first()[0]?.textContent).toBe("run10");
-  expect(screen.getAllByRole("rowheader").at(-1)?.textContent).toBe("nothing");
+  expect(screen.getByText("nothing", { selector: "strong" })).toBeTruthy();
 });

@@ -170,7 +170,7 @@ def measure_poll(base: str, runs: str, ledger: Ledger) -> None:
     """What the page asks while nothing is new."""
     state = json.loads(get(f"{base}/runs")[1])["state"]
     poll = f"{base}/runs?have={state}"
-    ledger.add(f"poll of an unchanged folder, {runs}: work", work(poll), 20, "ms")
+    ledger.add(f"poll of an unchanged folder, {runs}: work", work(poll), 5, "ms")
     ledger.note("  its time on the wire", timed(poll), "ms")
     own = base.partition("/data/")[0] + "/data/runs"
     ledger.note("  TensorBoard's own list of runs, for comparison", timed(own), "ms")
@@ -307,7 +307,7 @@ def measure_many(page: Page, address: str, ledger: Ledger) -> None:
     page.goto(f"{address}/#timeseries")
     page.wait_for_timeout(1500)
     frame, start = open_tab(page, "")
-    frame.wait_for_function(f"document.querySelectorAll('table.runs tbody tr').length === {RUNS}")
+    frame.wait_for_function("document.querySelectorAll('tr.group-row').length > 0")
     ledger.add("300 runs in the overview", 1000 * (time.perf_counter() - start), 2000, "ms")
     measure_poll(base, "300 runs", ledger)
 

@@ -56,7 +56,8 @@ def load(address: str) -> Any:
 def test_runs_lists_ours_and_names_the_others(base: str) -> None:
     answer = load(f"{base}/runs")
     assert [run["run"] for run in answer["runs"]] == ["good", HOSTILE]
-    assert answer["without_data"] == ["plain"]
+    assert answer["without_data"] == []
+    assert [left["run"] for left in answer["left_out"]] == ["plain"]
     nan = answer["runs"][1]
     assert nan["loss"] == "NaN"
     assert nan["status"] == "broken"

@@ -30,10 +30,32 @@ export interface Place {
   cmp?: string;
   /** What they are aligned by. */
   align?: string;
+  /** Which runs are listed: words or /expression/, state, cause, folder; and how they are grouped. */
+  q?: string;
+  state?: string;
+  cause?: string;
+  folder?: string;
+  group?: string;
 }
 
 const PREFIX = "p.lossdiag.";
-const KEYS = ["run", "view", "f", "lang", "layer", "x", "stat", "scale", "cmp", "align"] as const;
+const KEYS = [
+  "run",
+  "view",
+  "f",
+  "lang",
+  "layer",
+  "x",
+  "stat",
+  "scale",
+  "cmp",
+  "align",
+  "q",
+  "state",
+  "cause",
+  "folder",
+  "group",
+] as const;
 
 function decode(text: string): string {
   try {

@@ -2,6 +2,7 @@
 import type { Runs } from "../data/types";
 import { useText } from "../i18n";
 import { CodeBlock } from "../parts/Copy";
+import { LeftOutRuns } from "../views/runs/LeftOutRuns";
 
 const SNIPPET = `from tb_lossdiag import SummaryWriter
 writer = SummaryWriter("runs/first")
@@ -16,16 +17,7 @@ export function Empty({ runs }: { runs: Runs }) {
       <p>{t("empty.text")}</p>
       <CodeBlock text={SNIPPET} />
       {runs.logdir ? <p class="muted">{t("empty.folder", { logdir: runs.logdir })}</p> : null}
-      {runs.without_data.length > 0 ? (
-        <>
-          <p class="muted">{t("empty.others")}</p>
-          <ul class="muted">
-            {runs.without_data.map((name) => (
-              <li key={name}>{name}</li>
-            ))}
-          </ul>
-        </>
-      ) : null}
+      <LeftOutRuns runs={runs} />
     </section>
   );
 }

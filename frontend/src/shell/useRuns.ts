@@ -6,7 +6,7 @@ import type { RunSummary, Runs } from "../data/types";
 import { onOccasion, type Pace, pause } from "../host/live";
 import { isShown } from "../host/window";
 import type { Lang } from "../i18n";
-import { sortedRuns, WORST_FIRST } from "../views/overview/runOrder";
+import { sortedRuns, WORST_FIRST } from "../views/runs/runOrder";
 
 export interface LiveRuns extends Resource<Runs> {
   live: boolean;

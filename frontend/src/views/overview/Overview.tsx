@@ -5,11 +5,11 @@ import { Loaded, Note } from "../../parts/States";
 import type { ViewProps } from "../context";
 import { Accepted } from "../findings/Accepted";
 import { Outcomes } from "../findings/Outcomes";
+import { RunsTable } from "../runs/RunsTable";
 import { Causes } from "./Causes";
 import { Lanes } from "./Lanes";
 import { LossChart } from "./LossChart";
 import { Restarts } from "./Restarts";
-import { RunsTable } from "./RunsTable";
 import { Settings } from "./Settings";
 
 const NO_RESTARTS: Restart[] = [];
@@ -20,7 +20,7 @@ export function Overview({ runs, run, place, go, theme, diagnosis }: ViewProps) 
   return (
     <>
       <Settings configuration={runs.configuration} extensions={runs.extensions} />
-      {runs.runs.length + runs.without_data.length > 1 ? (
+      {runs.runs.length + runs.without_data.length + runs.left_out.length > 1 ? (
         <RunsTable runs={runs} selected={run.run} place={place} go={go} />
       ) : null}
       {run.problem ? <Note>{run.problem}</Note> : null}

@@ -9,7 +9,7 @@ export type ColumnName = (typeof COLUMNS)[number];
 export const WORST_FIRST: Sorting<ColumnName> = { by: "status", down: true };
 
 /** From what needs no look to what needs one most; of a run that is still being read nothing is known. */
-const STATUSES: readonly Status[] = [
+export const STATUSES: readonly Status[] = [
   "reading",
   "healthy",
   "nothing found",

@@ -1,0 +1,88 @@
+"""A sweep in the tab: what is wrong with which runs, and what they have in common, without opening one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Frame, expect
+
+from helpers.sweeps import members, write_sweep
+from helpers.tensorboard_process import serving
+
+Open = Callable[[str], Any]
+COUNT = 60
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """TensorBoard on a sweep of two seeds."""
+    logdir = tmp_path_factory.mktemp("sweep")
+    write_sweep(logdir, COUNT)
+    with serving(str(logdir), strict=True) as base:
+        yield base
+
+
+@pytest.fixture
+def sweep(open_tab: Open, address: str) -> Any:
+    """A tab on it, as large as a laptop's."""
+    tab = open_tab(address)
+    tab.page.set_viewport_size({"width": 1440, "height": 900})
+    return tab
+
+
+def wait_until_judged(frame: Frame) -> None:
+    expect(frame.locator("tr.group-row").first).to_be_visible()
+    expect(frame.get_by_text(re.compile(r"\d+ of \d+ judged"))).to_have_count(0)
+
+
+def test_causes_are_counted_and_what_they_have_in_common_is_said(sweep: Any) -> None:
+    frame = sweep.open()
+    wait_until_judged(frame)
+    rows = frame.locator("tr.group-row")
+    expect(rows.first).to_contain_text("LD101")
+    expect(rows.first).to_contain_text("every lr=0.01 + opt=sgd (6)")
+    fast = rows.filter(has_text="LD601")
+    expect(fast).to_contain_text(f"{sum(member.too_fast for member in members(COUNT))} runs")
+    expect(fast).to_contain_text("every lr=10.0 (12)")
+    expect(fast).to_contain_text("every lr=1.0 + opt=adam (6)")
+    assert frame.locator("tr").count() < 20
+
+
+def test_one_click_shows_all_runs_with_a_cause_and_a_second_one_of_them(sweep: Any) -> None:
+    frame = sweep.open()
+    wait_until_judged(frame)
+    frame.get_by_role("button", name=re.compile("LD101")).click()
+    found = frame.locator("tr.run-row")
+    expect(found).to_have_count(6)
+    expect(found.first.locator("svg.spark .spark-broken")).to_have_count(1)
+    found.first.get_by_role("link").click()
+    expect(found.first).to_have_class(re.compile("selected"))
+    assert "p.lossdiag.run=lr" in sweep.page.evaluate("location.hash")
+
+
+def test_a_filter_is_part_of_the_link_and_scrolling_makes_only_what_is_in_view(sweep: Any) -> None:
+    frame = sweep.open(group="none")
+    expect(frame.locator("tr.run-row").first).to_be_visible()
+    table = frame.locator("table.runs")
+    expect(table).to_have_attribute("aria-rowcount", str(COUNT + 1))
+    assert frame.locator("tr.run-row").count() < COUNT
+    frame.locator(".runs-box").evaluate("box => box.scrollTo(0, 1e6)")
+    last = f"[aria-rowindex='{COUNT + 1}']"
+    expect(frame.locator(last)).to_be_visible()
+    frame.get_by_role("searchbox", name="Filter runs").fill("/lr=10?\\.0_.*seed=1/")
+    expect(frame.get_by_text("12 of 60 runs")).to_be_visible()
+    assert "p.lossdiag.q=" in sweep.page.evaluate("location.hash")
+    frame.get_by_role("button", name="Show all runs").click()
+    expect(table).to_have_attribute("aria-rowcount", str(COUNT + 1))
+
+
+def test_the_worst_of_a_group_is_compared_with_the_best_of_all(sweep: Any) -> None:
+    frame = sweep.open()
+    wait_until_judged(frame)
+    row = frame.locator("tr.group-row").filter(has_text="LD601")
+    row.get_by_role("link", name="vs best").click()
+    expect(frame.get_by_role("heading", name="What differs")).to_be_visible()
+    expect(frame.get_by_text("learning_rate").first).to_be_visible()
