@@ -11,6 +11,7 @@ In reading order:
 - `curve`: the shape of a loss curve: where it started, how far it fell, whether it ran away
 - `derived`: numbers that follow from recorded ones: computed when somebody looks, never stored
 - `early_fall`: whether a loss ended below where it began, as far as its noise lets one say
+- `given_up`: what a penalty's fall has cost, by values alone: a data term given up again, or weights that are gone
 - `inputs`: the models' inputs as the check-ups saw them
 - `levels`: stretches of records, and levels that single records cannot move
 - `loss_calls`: loss calls as the check-ups saw them

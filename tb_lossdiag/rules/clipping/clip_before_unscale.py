@@ -78,7 +78,7 @@ class ClipBeforeUnscale:
         q.UNSCALE_FACTOR,
         q.AMP_SCALE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD301", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD301", "LD523", "LD602")
 
     #: share of the clips whose order was seen, 1; the order is the same in every step of a loop
     min_share: float = 0.5

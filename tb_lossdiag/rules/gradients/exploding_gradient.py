@@ -88,7 +88,7 @@ class ExplodingGradient:
         q.GRADIENT_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD203", "LD206", "LD301", "LD306", "LD802",
+        "LD101", "LD102", "LD103", "LD104", "LD203", "LD206", "LD301", "LD306", "LD523", "LD802",
     )  # fmt: skip
 
     #: norm over its own history, 1; leaving a zero-initialised head grows tenfold, batches differ by 3

@@ -69,7 +69,7 @@ class LossWithoutPath:
         q.GRADIENT_NONFINITE,
         q.CALL_SOURCE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
 
     #: check-ups; one may have seen another network's backward pass only
     min_check_ups: int = 2

@@ -67,7 +67,7 @@ class NoGradient:
         q.PARAMETER_NORM,
     )
     may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE, q.PARAMETER_HELD)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD602", "LD605")
 
     #: records in which others have a gradient; a branch that is used now and then shows up within that many
     min_records: int = 5

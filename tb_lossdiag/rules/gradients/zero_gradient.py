@@ -86,7 +86,7 @@ class ZeroGradient:
     title: ClassVar[Text] = Text("Gradients are exactly zero")
     reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.PARAMETER_SIZE, q.CALL_VALUE)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD523", "LD602")
 
     #: records in a row; an expert or a branch that is used now and then shows up within that many
     min_records: int = 20

@@ -70,7 +70,7 @@ class CopyOutOfStep:
     title: ClassVar[Text] = Text("A second network is never updated, or always the same")
     reads: ClassVar[tuple[Quantity, ...]] = (q.COPY_DISTANCE, q.COPY_MOVED, q.ORIGINAL_MOVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD523")
 
     #: check-ups; those at the beginning are close to each other
     min_checks: int = 6

@@ -100,7 +100,7 @@ class CustomGradient:
         q.CUSTOM_PASSED, q.CUSTOM_AGREEMENT, q.CUSTOM_BROKEN, q.CUSTOM_ONLY, q.CUSTOM_NESTED,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD104", "LD105", "LD109", "LD204", "LD205", "LD206",
+        "LD101", "LD104", "LD105", "LD109", "LD204", "LD205", "LD206", "LD523",
     )  # fmt: skip
 
     #: cosine, 1; an exact sign is 1 but for rounding in half precision, and what bends a gradient is far from it

@@ -60,7 +60,7 @@ class ForeignOptimizer:
         q.PARAMETER_NORM,
         q.GRADIENT_NORM,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD603", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD603", "LD605")
 
     #: tensors; one replaced bias is one
     min_foreign: int = 1

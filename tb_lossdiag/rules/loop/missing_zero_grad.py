@@ -56,7 +56,7 @@ class MissingZeroGrad:
     reads: ClassVar[tuple[Quantity, ...]] = (q.CARRIED_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.ZERO_GRADS, q.BACKWARDS, q.FIRST_BACKWARD_NORM)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD203", "LD301", "LD306", "LD601", "LD608", "LD701", "LD704",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD203", "LD301", "LD306", "LD523", "LD601", "LD608", "LD701", "LD704",
     )  # fmt: skip
 
     #: norm before the backward over the norm after it, 1; less would hardly matter

@@ -54,7 +54,7 @@ class ParametersNotInOptimizer:
     title: ClassVar[Text] = Text("Parameters that no optimizer holds")
     reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM, q.PARAMETER_HELD)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_NORM, q.PARAMETER_TRAINABLE)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD605")
 
     #: records with a gradient; by then every optimizer of a loop has been seen
     min_records: int = 5

@@ -80,7 +80,7 @@ class SchedulerMisuse:
     title: ClassVar[Text] = Text("The schedule doesn't fit the loop")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
 
     #: learning rate over its peak, 1; three tenfold drops of a usual step schedule stay above
     max_dead: float = 1e-4

@@ -74,7 +74,7 @@ class StepChangesNothing:
         q.PARAMETER_HELD,
         q.AMP_SKIPPED,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602")
 
     #: share of the parameters with a gradient, 1; all but rounding of the share
     min_share: float = 0.99

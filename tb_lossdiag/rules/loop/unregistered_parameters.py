@@ -57,7 +57,7 @@ class UnregisteredParameters:
     title: ClassVar[Text] = Text("Parts of the model that nobody trains")
     reads: ClassVar[tuple[Quantity, ...]] = (q.UNREGISTERED,)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD523")
 
     #: check-ups; in one, another optimizer's parameters may not have been stepped yet
     min_checks: int = 4

@@ -68,7 +68,7 @@ class UpdateLostInRounding:
         q.CALL_TARGET_STD,
         q.LEARNING_RATE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
 
     #: share of elements, 1; with steps as large as the spacing none is left after a hundred
     min_share: float = 0.5

@@ -79,7 +79,7 @@ class UpdateTooSmall:
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD109", "LD523")
 
     #: per step, 1; a hundredth of the usual 1e-3
     min_ratio: float = 1e-5

@@ -54,7 +54,7 @@ class ZeroLearningRate:
     title: ClassVar[Text] = Text("The learning rate is 0")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
 
     #: share of records, 1; a rate logged before its first step may be above
     min_always: float = 0.99

@@ -70,7 +70,10 @@ class LossAboveChance:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD523",
+    )
 
     #: tokens; the largest vocabularies in use have 262,144
     classes: int = 262_144

@@ -95,7 +95,7 @@ class LossDivergence:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD118")
+    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD118", "LD523")
 
     #: last level over best level, 1; TheDeepChecker's doubling
     factor: float = 2.0

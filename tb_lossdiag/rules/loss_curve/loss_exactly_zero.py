@@ -68,7 +68,7 @@ class LossExactlyZero:
         q.CALL_TARGET_STD,
         q.CALL_VALUE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD205", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD205", "LD523", "LD602")
 
     #: records in a row up to the newest; one batch may be empty
     min_records: int = 5

@@ -111,7 +111,7 @@ class NonFiniteLoss:
         q.STEPS,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD102", "LD103", "LD104", "LD107", "LD118", "LD205", "LD403", "LD705",
+        "LD102", "LD103", "LD104", "LD107", "LD118", "LD205", "LD403", "LD523", "LD705",
     )  # fmt: skip
 
     #: share of steps, 1; a trainer that skips bad batches survives a few, PyTorch's GradScaler aims at 1 in 2000 steps

@@ -71,7 +71,7 @@ class SettledAboveStart:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD202", "LD203")
+    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD202", "LD203", "LD523")
 
     #: level of the last quarter over that of the first three records, 1; a warm-up ripple comes back below
     min_ratio: float = 1.5

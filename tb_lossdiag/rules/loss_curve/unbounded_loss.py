@@ -79,7 +79,7 @@ class UnboundedLoss:
         q.CALL_TARGET_MIN,
         q.CALL_TARGET_MAX,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD608")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD608")
 
     #: loss, absolute; far beyond what rounding leaves below zero
     min_below: float = 1e-4

@@ -56,7 +56,7 @@ class DetachedTerm:
     title: ClassVar[Text] = Text("A loss term is not connected")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM_ATTACHED, q.TERM_GRADIENT_NORM)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD406")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD406", "LD523")
 
     #: decompositions; a path that depends on the batch shows up within that many
     min_decompositions: int = 3

@@ -83,7 +83,7 @@ class LoggedIsNotTrained:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.BACKWARDS, q.UNSCALE_FACTOR, q.LOSS_TERM, q.CALL_VALUE, q.CALL_PASSES, q.CALL_ARRIVED,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD601")
 
     #: check-ups; chance does not repeat to three digits
     min_checks: int = 4

@@ -9,15 +9,23 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.burden import Burden, burden
+from tb_lossdiag.analysis.burden import burden
 from tb_lossdiag.analysis.curve import curve_of
-from tb_lossdiag.analysis.levels import Bools, Span, level, longest, median
-from tb_lossdiag.analysis.progress import below_baseline
-from tb_lossdiag.analysis.terms import DIVERGENCE, penalties, term_fall, typical_weight, values_of
+from tb_lossdiag.analysis.given_up import given_up, held, shrunk
+from tb_lossdiag.analysis.levels import Bools, Span, longest, median
+from tb_lossdiag.analysis.terms import penalties, term_fall
 from tb_lossdiag.analysis.weight_decay import Decay, decay
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.rules.loss_terms.penalty_values import (
+    Said,
+    burdened,
+    less,
+    regrown,
+    shrunken,
+    unlearned,
+)
 from tb_lossdiag.run import Run
 
 _TERM = Text(
@@ -26,22 +34,6 @@ _TERM = Text(
 _DECAY = Text(
     "Weight decay pulls {times} times as hard as the gradient of the loss ({big} against {small}) in {records} records in a row, while the loss has lost only {percent}% of its start."
 )
-_SHRUNK = Text(
-    "`{penalty}` has fallen from {start} to {end} by step {first}, so hardly anything of the weights is left; {data}."
-)
-_REGROWN = Text(
-    "`{data}` had come down to {best} by step {step} and is at {end} now, {times} times as much, while `{penalty}`, which is most of the loss, went on falling from {start} to {rest}: what was learned is given up for it."
-)
-_BURDEN = Text(
-    "`{penalty}` is {first}% of the loss at the start and {last}% over the last quarter, while `{data}` went from {start} to {end} and stands still there."
-)
-_NO_FALL = Text("no other term has lost more than {percent}% of its start")
-_CONSTANT = Text("the model's answer costs no less than a constant one")
-_TERM_ADVICE = Text("""Let the data speak first: lower the weight of `{penalty}` from {weight} to about {less}, or bring it in slowly.
-
-```python
-weight = {less} * min(1.0, step / {ramp})
-```""")
 _DECAY_ADVICE = Text("""Lower `weight_decay` from {weight} to about {less}. With {optimizer} it is added to the gradient; `AdamW` keeps the two apart, so that the same number means something else there.
 
 ```python
@@ -59,7 +51,7 @@ class RegulariserOverwhelms:
     How it decides: with `decompose`, gradient norm of a penalty (named as one, or moved by no batch) over the largest one of the
     data terms; at least `min_ratio` in `min_checks` decompositions in a row, while that data term has lost less than
     `learned` of its start, then and at the end. Without: weight decay x parameter norm over the gradient norm, over all parameters, for optimizers
-    that add the decay to the gradient; at least `min_ratio` in `min_records` records in a row. And by values: a penalty (not a
+    that add the decay to the gradient; at least `min_ratio` in `min_checks` records in a row, which stand for `min_records` steps. And by values: a penalty (not a
     KL divergence) down to `max_rest` of its start for `min_records` records, while all data terms lost less than `unlearned` of
     theirs, or while the loss calls cost no less than the best constant answer. Or a penalty that makes up `min_share` of the loss falls on
     to half of what it was when a data term was at its lowest, and that term is `min_regrown` times that low by the end. Or a penalty is
@@ -81,25 +73,24 @@ class RegulariserOverwhelms:
     title: ClassVar[Text] = Text("Regularisation overwhelms the data")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.TERM_GRADIENT_NORM,
-        q.LOSS_TERM,
-        q.LOSS_WEIGHT,
-        q.WEIGHT_DECAY,
-        q.PARAMETER_NORM,
-        q.GRADIENT_NORM,
-        q.CALL_VALUE,
-        q.CALL_BASELINE,
-        q.EXTRA,
-        q.CALL_TARGET_MEAN,
-        q.CALL_TARGET_STD,
+        q.TERM_GRADIENT_NORM, q.LOSS_TERM, q.LOSS_WEIGHT, q.WEIGHT_DECAY, q.PARAMETER_NORM, q.GRADIENT_NORM, q.CALL_VALUE,
+        q.CALL_BASELINE, q.EXTRA, q.CALL_TARGET_MEAN, q.CALL_TARGET_STD,
+    )  # fmt: skip
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD205",
+        "LD401",
+        "LD402",
+        "LD523",
+        "LD601",
+        "LD705",
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD205", "LD401", "LD402", "LD601", "LD705")
 
     #: gradient of the penalty over that of the data, 1; at the optimum both are alike
     min_ratio: float = 2.0
     #: decompositions in a row
     min_checks: int = 5
-    #: records in a row
+    #: records in a row, or steps that they stand for
     min_records: int = 20
     #: share of the start, 1; a term that has lost half of it is being learned
     learned: float = 0.5
@@ -122,7 +113,7 @@ class RegulariserOverwhelms:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per penalty, or one for weight decay."""
-        by = decay(run, self.min_records)
+        by = decay(run, self.min_checks)
         pulls = q.TERM_GRADIENT_NORM in run and len(run[q.TERM_GRADIENT_NORM]) >= self.min_checks
         values = q.LOSS_TERM in run and len(run[q.LOSS_TERM]) >= 2 * self.min_records
         if not pulls and not values and by is None:
@@ -148,9 +139,8 @@ class RegulariserOverwhelms:
             return
         for name in holding:
             big = table.column(name).astype(np.float64)
-            span = longest(
-                (big >= self.min_ratio * small) & (small > 0) & unlearned, self.min_checks
-            )
+            strong = (big >= self.min_ratio * small) & (small > 0) & unlearned
+            span = longest(strong, self.min_checks)
             if span is not None:
                 yield self._term_finding(run, (name, largest), span, (big, small))
 
@@ -160,21 +150,14 @@ class RegulariserOverwhelms:
         penalty, data = names
         table = run[q.TERM_GRADIENT_NORM]
         fall = float(term_fall(run, data, table.steps[[span.last]])[0])
-        weight = typical_weight(run, penalty)
         numbers, words = _sizes(span, sizes, fall)
-        message = _TERM.format(penalty=penalty, data=data, **words)
-        less = float(f"{weight / numbers['ratio'] / 3:.1g}")
-        advice = _TERM_ADVICE.format(
-            penalty=penalty,
-            weight=short_number(weight),
-            less=short_number(less),
-            ramp=str(max(100, int(table.steps[-1]) // 4)),
-        )
         ends = span.ends(table.steps)
         evidence = (
             Evidence(q.TERM_GRADIENT_NORM.name, penalty, *ends, numbers["ratio"], self.min_ratio),
             Evidence(q.TERM_GRADIENT_NORM.name, data, *ends),
         )
+        message = _TERM.format(penalty=penalty, data=data, **words)
+        advice = less(run, penalty, 3 * numbers["ratio"], int(table.steps[-1]))
         return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
 
     def _decayed(self, run: Run, by: Decay) -> Iterator[Finding]:
@@ -186,15 +169,15 @@ class RegulariserOverwhelms:
             return
         strong: Bools = (by.pull >= self.min_ratio * by.gradient) & (by.gradient > 0)
         strong &= np.isfinite(by.pull) & (fall < self.learned)
-        span = longest(strong, self.min_records)
-        if span is not None:
+        span = longest(strong, self.min_checks)
+        if span is not None and span.size * _apart(by.steps) >= self.min_records:
             yield self._decay_finding(run, span, by, float(fall[span.last]))
 
     def _decay_finding(self, run: Run, span: Span, by: Decay, fall: float) -> Finding:
         numbers, words = _sizes(span, (by.pull, by.gradient), fall)
-        less = float(f"{by.rate / numbers['ratio'] / 3:.1g}")
+        fewer = float(f"{by.rate / numbers['ratio'] / 3:.1g}")
         advice = _DECAY_ADVICE.format(
-            weight=short_number(by.rate), less=short_number(less), optimizer=run.facts["optimizer"]
+            weight=short_number(by.rate), less=short_number(fewer), optimizer=run.facts["optimizer"]
         )
         column = run[q.WEIGHT_DECAY].columns[0]
         ends = span.ends(by.steps)
@@ -204,14 +187,22 @@ class RegulariserOverwhelms:
 
     def _regrown(self, run: Run) -> list[Finding]:
         """Penalties of the weights for which a data term is given up again."""
-        found = (self._given_up(run, penalty, data) for penalty, data in _pairs(run))
-        return [finding for finding in found if finding is not None]
+        found = ((*pair, given_up(run, *pair, 2 * self.min_records)) for pair in _pairs(run))
+        return [
+            self._by_values(run, regrown(run, (penalty, data), course, self.min_regrown))
+            for penalty, data, course in found
+            if course.records >= self.min_records
+            and course.best > 0
+            and course.rest <= course.start / 2
+            and course.end >= self.min_regrown * course.best
+            and course.share >= self.min_share
+        ]
 
     def _burdened(self, run: Run) -> list[Finding]:
         """Penalties of the weights that are most of the loss throughout, with a data term that stands still half learned."""
         found = ((*pair, burden(run, *pair)) for pair in _pairs(run))
         return [
-            self._burden_finding(run, penalty, data, load)
+            self._by_values(run, burdened(run, (penalty, data), load, self.kept))
             for penalty, data, load in found
             if load is not None
             and load.first >= self.min_first
@@ -220,94 +211,34 @@ class RegulariserOverwhelms:
             and load.late_fall <= self.still
         ]
 
-    def _burden_finding(self, run: Run, penalty: str, data: str, load: Burden) -> Finding:
-        steps = run[q.LOSS_TERM].steps
-        words = {"first": f"{100 * load.first:.0f}", "last": f"{100 * load.last:.0f}"}
-        words |= {"start": short_number(load.start), "end": short_number(load.end)}
-        message = _BURDEN.format(penalty=penalty, data=data, **words)
-        ends = int(steps[0]), int(steps[-1])
-        evidence = (
-            Evidence(q.LOSS_TERM.name, penalty, *ends),
-            Evidence(q.LOSS_TERM.name, data, *ends, load.end, self.kept * load.start),
-        )
-        advice, numbers = self._less(run, penalty), load._asdict()
-        return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
-
-    def _given_up(self, run: Run, penalty: str, data: str) -> Finding | None:
-        steps = run[q.LOSS_TERM].steps
-        big, small = (level(values_of(run, n), 2 * self.min_records) for n in (penalty, data))
-        lowest = int(np.nanargmin(small)) if np.isfinite(small).any() else 0
-        best, end, start, rest = small[lowest], small[-1], big[lowest], big[-1]
-        share = typical_weight(run, penalty) * big / (typical_weight(run, penalty) * big + small)
-        stays = len(steps) - lowest >= self.min_records
-        if not (stays and best > 0 and rest <= start / 2 and end >= self.min_regrown * best):
-            return None
-        if not median(share[lowest:]) >= self.min_share:
-            return None
-        numbers = {"best": best, "end": end, "start": start, "rest": rest, "times": end / best}
-        words = {name: short_number(float(value)) for name, value in numbers.items()}
-        message = _REGROWN.format(penalty=penalty, data=data, step=str(int(steps[lowest])), **words)
-        ends = int(steps[lowest]), int(steps[-1])
-        evidence = (
-            Evidence(q.LOSS_TERM.name, data, *ends, float(end / best), self.min_regrown),
-            Evidence(q.LOSS_TERM.name, penalty, *ends),
-        )
-        advice = self._less(run, penalty)
-        return Finding(self.code, self.severity, penalty, evidence, message, advice, numbers)
-
-    def _less(self, run: Run, name: str) -> Text:
-        weight = typical_weight(run, name)
-        return _TERM_ADVICE.format(
-            penalty=name,
-            weight=short_number(weight),
-            less=short_number(float(f"{weight / 100:.1g}")),
-            ramp=str(max(100, int(run[q.LOSS_TERM].steps[-1]) // 4)),
-        )
-
     def _shrunk(self, run: Run) -> list[Finding]:
         """Penalties of the weights that have fallen to nearly nothing with the data not learned."""
-        table, at = run[q.LOSS_TERM], run[q.LOSS_TERM].steps[-1:]
-        names = penalties(run, table.columns)
-        data = [n for n in table.columns if n not in names]
-        falls = [float(term_fall(run, n, at)[0]) for n in data]
-        # A term may fall far from a bad start and still not know more than a constant.
-        unlearned = falls and max(np.nan_to_num(falls)) < self.unlearned
-        if not falls or not (unlearned or below_baseline(run) is False):
+        why = unlearned(run, self.unlearned)
+        if why is None:
             return []
-        why = (
-            _NO_FALL.format(percent=short_number(100 * max(0.0, *falls)))
-            if unlearned
-            else _CONSTANT
-        )
-        found = []
-        for name in (n for n in names if not DIVERGENCE.search(n)):
-            # What goes on falling below zero has not come to nothing.
-            rest = 1 - term_fall(run, name, table.steps)
-            positive = table.column(name)[:3].min() > 0
-            gone = np.flatnonzero((np.abs(rest) <= self.max_rest) & positive)
-            if len(gone) >= self.min_records and gone[-1] == len(table) - 1:
-                found.append(self._shrunk_finding(run, name, int(gone[0]), why))
-        return found
+        found = ((name, shrunk(run, name, self.max_rest)) for name in held(run))
+        return [
+            self._by_values(run, shrunken(run, name, course, (why, self.max_rest)))
+            for name, course in found
+            if course is not None and course.records >= self.min_records
+        ]
 
-    def _shrunk_finding(self, run: Run, name: str, first: int, data: Text) -> Finding:
-        table = run[q.LOSS_TERM]
-        values = table.column(name)
-        start, end = float(median(values[:3])), float(median(values[-3:]))
-        words = {"start": short_number(start), "end": short_number(end)}
-        words |= {"penalty": name, "first": str(int(table.steps[first]))}
-        message = _SHRUNK.format(data=data, **words)
-        advice = self._less(run, name)
-        ends = int(table.steps[first]), int(table.steps[-1])
-        evidence = Evidence(q.LOSS_TERM.name, name, *ends, end, self.max_rest * start)
-        numbers = {"start": start, "end": end}
-        return Finding(self.code, self.severity, name, (evidence,), message, advice, numbers)
+    def _by_values(self, run: Run, said: Said) -> Finding:
+        advice = less(run, said.penalty, 100, int(run[q.LOSS_TERM].steps[-1]))
+        message, evidence, numbers = said.message, said.evidence, said.numbers
+        return Finding(self.code, self.severity, said.penalty, evidence, message, advice, numbers)
 
 
 def _pairs(run: Run) -> list[tuple[str, str]]:
     """Each penalty of the weights with each term of the data."""
-    names = run[q.LOSS_TERM].columns
-    held = [n for n in penalties(run, names) if not DIVERGENCE.search(n)]
-    return [(penalty, data) for penalty in held for data in names if data not in held]
+    holding = held(run)
+    data = [name for name in run[q.LOSS_TERM].columns if name not in holding]
+    return [(penalty, name) for penalty in holding for name in data]
+
+
+def _apart(steps: Steps) -> float:
+    """Steps from one record to the next."""
+    return float(np.median(np.diff(steps)))
 
 
 def _needs(checks: int, records: int) -> Text:

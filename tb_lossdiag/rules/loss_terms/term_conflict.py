@@ -66,7 +66,10 @@ class TermConflict:
     title: ClassVar[Text] = Text("Two loss terms work against each other")
     reads: ClassVar[tuple[Quantity, ...]] = (q.TERM_COSINE, q.TERM_GRADIENT_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD523",
+    )
 
     #: cosine, 1; PCGrad acts below 0, where noise alone puts half of all records
     max_cosine: float = -0.3

@@ -56,7 +56,10 @@ class TermConstant:
     title: ClassVar[Text] = Text("A loss term never changes")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104",)
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD523",
+    )
 
     #: relative change, 1; ten roundings of float32
     max_change: float = 1e-6

@@ -96,7 +96,7 @@ class BadTargets:
         q.CALL_TARGET_WHOLE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD110", "LD202", "LD203", "LD206", "LD509", "LD602", "LD608", "LD705",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD110", "LD202", "LD203", "LD206", "LD509", "LD523", "LD602", "LD608", "LD705",
     )  # fmt: skip
 
     #: samples; four of one class in a batch of four is chance

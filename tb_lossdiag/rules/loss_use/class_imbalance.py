@@ -83,7 +83,7 @@ class ClassImbalance:
         q.CALL_TARGET_MEAN,
         q.LABEL_COUNT,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523")
 
     #: share of the targets, 1; with less, guessing one class is not yet a comfortable answer
     min_majority: float = 0.8

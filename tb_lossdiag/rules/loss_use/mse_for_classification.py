@@ -89,7 +89,7 @@ class MseForClassification:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD523", "LD602")
 
     #: share of target rows, 1; a row of mixed labels now and then is augmentation
     min_one_hot: float = 0.9

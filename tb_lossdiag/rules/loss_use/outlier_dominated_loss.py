@@ -58,7 +58,15 @@ class OutlierDominatedLoss:
     title: ClassVar[Text] = Text("Outliers dominate the loss")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_TOP_SHARE, q.CALL_TOP_EXPECTED)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS, q.CALL_TARGET_STD)
-    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD202", "LD203", "LD301")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD103",
+        "LD104",
+        "LD105",
+        "LD202",
+        "LD203",
+        "LD301",
+        "LD523",
+    )
 
     #: share of the summed loss, 1; half is what "dominates" means
     min_share: float = 0.5

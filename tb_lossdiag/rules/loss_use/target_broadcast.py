@@ -90,6 +90,7 @@ class TargetBroadcast:
         "LD105",
         "LD109",
         "LD201",
+        "LD523",
         "LD602",
         "LD705",
         "LD707",

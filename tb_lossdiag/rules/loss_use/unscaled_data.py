@@ -101,7 +101,7 @@ class UnscaledData:
         q.CLIP_BOUND,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD201", "LD202", "LD203", "LD205", "LD301", "LD508",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD201", "LD202", "LD203", "LD205", "LD301", "LD508", "LD523",
         "LD601", "LD602", "LD701", "LD702", "LD704", "LD705",
     )  # fmt: skip
 

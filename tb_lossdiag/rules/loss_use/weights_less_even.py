@@ -88,7 +88,7 @@ class WeightsLessEven:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LABEL_COUNT, q.LABEL_WEIGHT, q.CALL_POS_WEIGHT, q.CALL_TARGET_MEAN, q.CALL_SAMPLES,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD509")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD509", "LD523")
 
     #: targets; a class of one in a hundred is then seen
     min_targets: int = 200

@@ -71,7 +71,7 @@ class AmpStepSkips:
     title: ClassVar[Text] = Text("Mixed precision skips steps")
     reads: ClassVar[tuple[Quantity, ...]] = (q.AMP_SKIPPED,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD523", "LD605")
 
     #: share of steps, 1; a scaler that works skips one in two thousand
     max_share: float = 0.05

@@ -62,7 +62,7 @@ class LossScaleCollapse:
     title: ClassVar[Text] = Text("The loss scale collapses")
     reads: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_NONFINITE, q.AMP_SKIPPED)
-    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD104", "LD605", "LD801", "LD805")
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD104", "LD523", "LD605", "LD801", "LD805")
 
     #: scale before over scale after, 1; five halvings
     min_fall: float = 32.0

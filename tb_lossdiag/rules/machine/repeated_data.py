@@ -77,7 +77,7 @@ class RepeatedData:
         q.CALL_TARGET_STD,
         q.CALL_MAJORITY,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD705", "LD107", "LD108")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD705", "LD107", "LD108", "LD523")
 
     #: check-ups; the first two are consecutive steps
     min_checks: int = 5

@@ -71,7 +71,7 @@ class AdversaryCollapse:
     reads: ClassVar[tuple[Quantity, ...]] = (q.GLOBAL_NORM, q.LOSS_TERM)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = (
-        "LD102", "LD103", "LD104", "LD201", "LD202", "LD401", "LD402", "LD406", "LD602",
+        "LD102", "LD103", "LD104", "LD201", "LD202", "LD401", "LD402", "LD406", "LD523", "LD602",
     )  # fmt: skip
 
     #: level over start, 1; a balanced discriminator stays above a tenth of 2 ln 2

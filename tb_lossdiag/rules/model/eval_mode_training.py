@@ -57,7 +57,7 @@ class EvalModeTraining:
     reads: ClassVar[tuple[Quantity, ...]] = (q.EVAL_MODULES, q.MODE_MODULES, q.ROOT_TRAINING)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = (
-        "LD102", "LD104", "LD105", "LD107", "LD108", "LD202", "LD601", "LD704",
+        "LD102", "LD104", "LD105", "LD107", "LD108", "LD202", "LD523", "LD601", "LD704",
     )  # fmt: skip
 
     #: check-ups in a row; one may be a forward pass that was never meant to train

@@ -63,7 +63,7 @@ class MissingNonlinearity:
     title: ClassVar[Text] = Text("No activation between linear layers")
     reads: ClassVar[tuple[Quantity, ...]] = (q.MODULE_KIND, q.MODULE_FED_BY)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.MODULE_LAST, q.PARAMETER_SIZE)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD108")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD108", "LD523")
 
     #: linear and convolution layers; fewer must be known not to be low-rank factors
     min_layers: int = 3

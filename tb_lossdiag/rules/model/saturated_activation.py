@@ -84,7 +84,7 @@ class SaturatedActivation:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD602", "LD705", "LD707",
+        "LD104", "LD105", "LD109", "LD201", "LD205", "LD509", "LD523", "LD602", "LD705", "LD707",
     )  # fmt: skip
 
     #: share of a layer's outputs, 1; with good initial weights it begins at 0

@@ -68,7 +68,7 @@ class StepsNotSeen:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.STEPS, q.AMP_SKIPPED, q.GRADIENT_NORM, q.LEARNING_RATE, q.CHECK_SECONDS,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523")
 
     #: records; more parts than that make no batch
     min_records: int = 50

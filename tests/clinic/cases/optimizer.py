@@ -117,7 +117,7 @@ def warm_up_in_whole_numbers(writer: SummaryWriter) -> None:
     fit(writer, model, optimizer, training.batches(300), scheduler=warm_up)
 
 
-@case("LD605", family="transformer")
+@case("LD612", "LD605", family="transformer")
 def rate_read_as_a_whole_number(writer: SummaryWriter) -> None:
     training, _ = digit_rows()
     model = Transformer()

@@ -213,7 +213,7 @@ def colour_net(activation: type[nn.Module], dropout: float) -> nn.Module:
     "LD510",
     "LD202",
     family="CNN",
-    also=("LD106",),
+    also=("LD106", "LD721"),
     source="BerkeleyHCI/umlaut user_eval/eval_a.py",
 )
 def umlaut_a(writer: SummaryWriter) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
-from made.changes import changed, falling, optimized_by, stuck, with_terms, without
+from made.changes import changed, each_step, falling, optimized_by, stuck, with_terms, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
@@ -18,6 +20,7 @@ from tb_lossdiag.quantities import (
     TERM_GRADIENT_NORM,
     WEIGHT_DECAY,
 )
+from tb_lossdiag.records import Table
 from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -85,6 +88,32 @@ def test_fires_on_weight_decay_in_the_gradient(optimizer: str) -> None:
     finding = the_finding(RULE, without(decayed(4, optimizer), TERM_GRADIENT_NORM))
     assert "Weight decay pulls 4 times" in finding.message.en
     assert f"With {optimizer}" in finding.advice.en
+
+
+def _thinned(table: Table, every: int) -> Table:
+    kept = slice(None, None, every)
+    return replace(
+        table, steps=table.steps[kept], walltimes=table.walltimes[kept], values=table.values[kept]
+    )
+
+
+def pulled(records: int, every: int) -> Run:
+    """Weight decay pulls four times as hard in so many records at the start, one of so many steps; then half as hard."""
+    run = each_step(without(decayed(4), TERM_GRADIENT_NORM, LOSS_TERM))
+    run = replace(run, tables={name: _thinned(table, every) for name, table in run.tables.items()})
+    late = run[GRADIENT_NORM].values.copy()
+    late[records:] *= 8
+    return changed(run, GRADIENT_NORM, late)
+
+
+def test_a_stretch_counts_the_steps_that_its_records_stand_for() -> None:
+    """The same training with half the records pulls for as long."""
+    assert findings(RULE, pulled(20, 1))
+    assert not findings(RULE, pulled(19, 1))
+    assert findings(RULE, pulled(10, 2))
+    assert not findings(RULE, pulled(9, 2))
+    assert findings(RULE, pulled(5, 10))
+    assert not findings(RULE, pulled(4, 10)), "few records, however many steps"
 
 
 def test_fires_when_the_weights_are_gone_and_nothing_is_learned() -> None:

@@ -16,6 +16,7 @@ from tb_lossdiag.quantities import (
     CALL_SAMPLES,
     LOSS,
 )
+from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -90,3 +91,9 @@ def test_a_judge_of_two_players_may_be_at_a_loss() -> None:
     assert findings(RULE, beside(judge, 0.6))
     assert not findings(RULE, beside(judge, 1.0))
     assert findings(RULE, beside("cross_entropy", 1.0)), "classes have no two players"
+
+
+def test_whatever_explains_that_nothing_is_learned_explains_this() -> None:
+    """A model that stands still gives one answer, too."""
+    able = {rule.code for rule in RULES if "LD104" in rule.explains} - {RULE.code}
+    assert not able - {rule.code for rule in RULES if RULE.code in rule.explains}
