@@ -1,19 +1,20 @@
 import { expect, test } from "vitest";
 import { rangeOf } from "../src/charts/Chart";
 import { digitsOf, lineOption, shortNames } from "../src/charts/lineOption";
-import { stretchesOf } from "../src/charts/lineSeries";
+import { holesOf, stretchesOf } from "../src/charts/lineSeries";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
 import type { LineSpec } from "../src/charts/spec";
 import { withZoom } from "../src/charts/withZoom";
 import { columnAt, Flag } from "../src/data/table";
 import { RAIL } from "../src/heat/events";
-import { heatOption, shortName } from "../src/heat/heatOption";
+import { heatOption, layoutOf, shortName } from "../src/heat/heatOption";
 import { makeTable } from "./make";
 
 function spec(change: Partial<LineSpec> = {}): LineSpec {
   return {
     lines: [lineThrough("a", [0, 10], [1, 2])],
+    title: "loss",
     marks: [],
     thresholds: [],
     log: false,
@@ -55,20 +56,22 @@ test("a log axis is chosen for positive values over more than two decades", () =
 test("findings, non-finite ranges and thresholds are painted", () => {
   const line = { ...lineThrough("a", [0, 10], [1, 2]), nonFinite: [[5, 6]] as [number, number][] };
   const marks = [{ first: 2, last: 4, severity: "warning" as const, label: "LD301" }];
-  const [drawn] = series(
-    lineOption(spec({ lines: [line], marks, thresholds: [{ value: 1.5, label: "limit" }] })),
-  );
+  const thresholds = [{ value: 1.5, label: "limit" }];
+  const option = lineOption(spec({ lines: [line], marks, thresholds }));
+  const [drawn] = series(option);
   expect(
     drawn.markArea.data.map(([from, to]: [{ name: string; xAxis: number }, { xAxis: number }]) => [
       from.name,
       from.xAxis,
       to.xAxis,
     ]),
-  ).toEqual([
-    ["LD301", 2, 4],
-    ["NaN/Inf", 5, 6],
-  ]);
+  ).toEqual([["NaN/Inf", 5, 6]]);
   expect(drawn.markLine.data[0]).toMatchObject({ yAxis: 1.5, label: { formatter: "limit" } });
+  const lanes = series(option).at(-1);
+  const params = { coordSys: { x: 0, y: 40, width: 100 } };
+  const { children } = lanes.renderItem(params, { coord: ([step]: [number, number]) => [step * 10, 0] });
+  expect(children[0]).toMatchObject({ type: "rect", shape: { x: 20, width: 20 } });
+  expect(children[1].style.text).toBe("LD301");
 });
 
 test("zeros on a log axis become marks on its floor", () => {
@@ -145,9 +148,15 @@ test("a zoom event is told in steps, and all of it is no zoom", () => {
 test("the heat map names its rows and outlines the chosen one", () => {
   const option = heatOption({
     rows: ["a", "b"],
+    badges: [undefined, "error"],
     widest: 1,
     extent: [0, 100],
-    marks: [{ first: 10, last: 20, severity: "error", label: "LD101" }],
+    tail: 1,
+    layout: layoutOf(2, [0, 0]),
+    marks: [
+      { first: 10, last: 20, severity: "error", label: "LD101" },
+      { first: 10, last: 60, severity: "warning", label: "LD804", ongoing: true },
+    ],
     rail: Uint8Array.from([0, RAIL.broken]),
     railSteps: Float64Array.from([0, 50]),
     palette: paletteOf("dark"),
@@ -158,13 +167,18 @@ test("the heat map names its rows and outlines the chosen one", () => {
   const api = { coord: ([step]: [number, number]) => [step * 2 + 10, 0] };
   const drawn = series(option)[0].renderItem({ coordSys: { x: 10, y: 5, width: 200, height: 40 } }, api);
   expect(drawn.children.map(({ type }: { type: string }) => type)).toEqual([
-    "image",
-    "rect",
-    "rect",
+    ...["image", "rect"],
+    ...["text", "rect", "rect"],
+    ...["text", "rect"],
     "polygon",
   ]);
-  expect(drawn.children[2].shape).toMatchObject({ x: 30, width: 20 });
-  expect(drawn.children[3].shape.points[0][0]).toBe(110);
+  // Each finding has a lane of its own; where nobody looked any more, it goes on as a pale line to the end.
+  const [, , , rest, warning, , error] = drawn.children;
+  expect(error.shape).toMatchObject({ x: 30, width: 22 });
+  expect(warning.shape).toMatchObject({ x: 30, width: 102 });
+  expect(warning.shape.y - error.shape.y).toBe(12);
+  expect(rest.shape).toMatchObject({ x: 132, width: 78, height: 2 });
+  expect(drawn.children[7].shape.points[0][0]).toBe(110);
   expect(drawn.children[1].shape).toEqual({ x: 10, y: 25, width: 200, height: 20 });
   expect(shortName("a".repeat(40))).toHaveLength(30);
 });
@@ -182,4 +196,24 @@ test("values that are nearly the same get the digits that tell them apart", () =
   expect(digitsOf([lineThrough("a", [0, 1], [2, 2])])).toBe(3);
   expect(digitsOf([{ ...lineThrough("a", [0], [1]), band: [[0, 0.999, 1.001]] }])).toBe(6);
   expect(digitsOf([lineThrough("a", [0, 1], [1, Number.NaN])])).toBe(3);
+});
+
+test("holes of several lines that meet are one, with the names of all", () => {
+  const a = { ...lineThrough("a", [0], [1]), nonFinite: [[5, 9]] as [number, number][] };
+  const b = {
+    ...lineThrough("b", [0], [1]),
+    nonFinite: [
+      [8, 12],
+      [20, 21],
+    ] as [number, number][],
+  };
+  expect(holesOf([a, b])).toEqual([
+    { first: 5, last: 12, names: ["a", "b"] },
+    { first: 20, last: 21, names: ["b"] },
+  ]);
+});
+
+test("a line keeps its colour whatever its place in the chart", () => {
+  const option = lineOption(spec({ lines: [{ ...lineThrough("B", [0, 10], [1, 2]), colour: 1 }] }));
+  expect(series(option)[0].color).toBe(paletteOf("light").series[1]);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Flag, type Table } from "../src/data/table";
-import { pixelOf, sourceFor } from "../src/heat/canvas";
-import { eventsOf, RAIL, railOf } from "../src/heat/events";
+import { endsOf, pixelOf, sourceFor, tailOf } from "../src/heat/canvas";
+import { momentsOf, RAIL, railOf } from "../src/heat/events";
 import {
   ABOVE,
   bucketAt,
@@ -106,12 +106,39 @@ test("what stands out is found, with its layer, its place and its recorded value
   rows[1]?.splice(31, 1, 500);
   const matrix = makeMatrix(rows);
   matrix.flags[2 * 50 + 7] = Flag.nan;
-  const [nan, spike, ...rest] = eventsOf(matrix);
+  const [nan, spike, ...rest] = momentsOf(matrix);
   expect(nan).toMatchObject({ kind: "nan", column: 2, bucket: 7 });
   expect(spike).toMatchObject({ kind: "spike", column: 1, bucket: 31, value: 500, ratio: 250 });
   expect(rest).toEqual([]);
   const rail = railOf(matrix);
   expect([rail[7], rail[31], rail[0]]).toEqual([RAIL.broken, RAIL.spike, 0]);
+});
+
+test("what happens to many layers at once is one moment, and to one layer later another", () => {
+  const matrix = makeMatrix([new Array(50).fill(1), new Array(50).fill(2), new Array(50).fill(3)]);
+  matrix.max.set([20], 5);
+  matrix.max.set([30], 56);
+  for (const at of [40, 91, 140]) matrix.flags[at] = Flag.nan;
+  const [first, second, spike, ...rest] = momentsOf(matrix);
+  expect(first).toMatchObject({ kind: "nan", column: 0, bucket: 40, layers: 2 });
+  expect(second).toMatchObject({ kind: "nan", column: 1, bucket: 41, layers: 1 });
+  expect(spike).toMatchObject({ kind: "spike", column: 0, bucket: 5, layers: 2, ratio: 20, least: 15 });
+  expect(rest).toEqual([]);
+});
+
+test("the axis has room for the last record's cell, and a gap in the record stays empty", () => {
+  const steps = [0, 1, 2, 3, 4, 1000, 1001, 1002, 1003, 1004];
+  const matrix = {
+    ...makeMatrix([new Array(10).fill(1)]),
+    firstStep: Float64Array.from(steps),
+    lastStep: Float64Array.from(steps),
+  };
+  expect(tailOf(makeMatrix([new Array(10).fill(1)]))).toBe(10);
+  expect(tailOf(makeMatrix([[1]]))).toBe(1);
+  expect(endsOf(makeMatrix([new Array(10).fill(1)]))).toBeNull();
+  const spans = columnSpans(matrix.firstStep, 0, 1005, 1005, undefined, endsOf(matrix));
+  const empty = Array.from({ length: 1005 }, (_, x) => spans[2 * x] === spans[2 * x + 1]);
+  expect([empty[4], empty[500], empty[1000], empty[1004]]).toEqual([false, true, false, false]);
 });
 
 test("a layer is measured by its own median; one that is always zero keeps its look", () => {

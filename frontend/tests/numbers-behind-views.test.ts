@@ -157,11 +157,15 @@ test("evidence is one chart per quantity, with thresholds of the curve only", ()
 });
 
 test("a lane is visible however short, and stays inside", () => {
-  expect(barOf(makeFinding({ first_step: 1000, last_step: 1000 }), 0, 1000)).toEqual({
-    left: 98.5,
-    width: 1.5,
+  expect(barOf(makeFinding({ first_step: 1000, last_step: 1000, ongoing: false }), [0, 1000])).toEqual({
+    left: 99.4,
+    width: 0.6,
+    rest: 0,
   });
-  expect(barOf(makeFinding({ first_step: 0, last_step: 500 }), 0, 1000)).toEqual({ left: 0, width: 50 });
+  const half = { first_step: 0, last_step: 500 };
+  expect(barOf(makeFinding({ ...half, ongoing: false }), [0, 1000])).toEqual({ left: 0, width: 50, rest: 0 });
+  expect(barOf(makeFinding({ ...half, ongoing: true }), [0, 1000])).toEqual({ left: 0, width: 50, rest: 50 });
+  expect(barOf(makeFinding(half), [600, 1000])).toBeNull();
 });
 
 test("ages are told in the largest unit that fits", () => {

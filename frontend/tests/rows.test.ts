@@ -1,8 +1,9 @@
 import { act, renderHook } from "@testing-library/preact";
 import { expect, test } from "vitest";
 import { ABOVE, codeRows, columnSpans, mergeColumns } from "../src/heat/grid";
-import { labelsOf } from "../src/heat/labels";
+import { labelsOf, prefixOf } from "../src/heat/labels";
 import type { Row } from "../src/heat/rows";
+import { automaticDepth } from "../src/heat/rows";
 import { movedRows, rowsBetween, showing, spanIn, zoomedRows } from "../src/heat/span";
 import { useSpan } from "../src/heat/useSpan";
 import { makeTable } from "./make";
@@ -53,15 +54,15 @@ const rowsOf = (names: string[]): Row[] => names.map((name, at) => ({ name, colu
 
 test("rows of ten pixels are named, lower ones share the name of their module", () => {
   const names = Array.from({ length: 40 }, (_, at) => `blocks.${Math.floor(at / 10)}.part${at % 10}`);
-  expect(labelsOf(rowsOf(names), 10)).toEqual(names);
-  const labels = labelsOf(rowsOf(names), 3);
+  expect(labelsOf(rowsOf(names), 10).rows).toEqual(names);
+  const labels = labelsOf(rowsOf(names), 3).rows;
   expect(labels.filter((label) => label !== "")).toEqual(["blocks.0", "blocks.1", "blocks.2", "blocks.3"]);
   expect([labels[0], labels[10]]).toEqual(["blocks.0", "blocks.1"]);
 });
 
 test("names never lie closer than a line of text", () => {
   const names = Array.from({ length: 300 }, (_, at) => `blocks.${Math.floor(at / 3)}.part${at % 3}`);
-  const shown = labelsOf(rowsOf(names), 1.5).flatMap((label, at) => (label === "" ? [] : [at * 1.5]));
+  const shown = labelsOf(rowsOf(names), 1.5).rows.flatMap((label, at) => (label === "" ? [] : [at * 1.5]));
   shown.slice(1).forEach((y, at) => {
     expect(y - (shown[at] ?? 0)).toBeGreaterThanOrEqual(12);
   });
@@ -69,7 +70,7 @@ test("names never lie closer than a line of text", () => {
 });
 
 test("rows in another order than the model's are not named after a module they happen to begin", () => {
-  const labels = labelsOf(rowsOf(["b.0.w", "a.0.w", "b.1.w", "a.1.w"]), 4);
+  const labels = labelsOf(rowsOf(["b.0.w", "a.0.w", "b.1.w", "a.1.w"]), 4).rows;
   expect(labels).toEqual(["b.0.w", "", "", "a.1.w"]);
 });
 
@@ -106,4 +107,25 @@ test("a box takes every row that it touches", () => {
   expect(rowsBetween(-4, 3.4, 50)).toEqual([0, 4]);
   expect(rowsBetween(48.5, 70, 50)).toEqual([48, 50]);
   expect(rowsBetween(-1, 60, 50)).toBeNull();
+});
+
+test("what all names begin with is said once, and rows with findings have their names whatever the room", () => {
+  const rows = rowsOf(Array.from({ length: 60 }, (_, at) => `net.block.${Math.floor(at / 6)}.p${at % 6}`));
+  expect(prefixOf(rows)).toBe("net.block.");
+  expect(prefixOf(rowsOf(["a.w"]))).toBe("");
+  expect(prefixOf(rowsOf(["t.h.a.w", "t.h.b.w", "t.h.c.w", "head.w"]))).toBe("t.h.");
+  expect(prefixOf(rowsOf(["a.w", "a"]))).toBe("");
+  const badges = new Map([["net.block.3.p4", "warning" as const]]);
+  const { rows: labels, badges: marked } = labelsOf(rows, 3, "net.block.", badges, 40);
+  expect([labels[0], labels[22], labels[40]]).toEqual(["…0", "…3.p4 ▲", "…6.p4"]);
+  expect(marked[22]).toBe("warning");
+});
+
+test("a map of many layers is folded by itself, as finely as leaves rows to be told apart", () => {
+  const gpt = Array.from({ length: 12 }, (_, at) =>
+    ["attn.q", "attn.k", "mlp.a", "mlp.b"].map((part) => `t.h.${at}.${part}.weight`),
+  ).flat();
+  expect(automaticDepth(gpt.slice(0, 40))).toBe(0);
+  expect(automaticDepth(gpt)).toBe(4);
+  expect(automaticDepth(Array.from({ length: 300 }, (_, at) => `l${at}.weight`))).toBe(1);
 });

@@ -80,9 +80,12 @@ def gradient_share(run: Run) -> Table:
 
 
 def clip_rate(run: Run, records: int) -> Table:
-    """float32[T, C] in [0, 1] over so many records, of what the records counted; without counts, of norms above their bound."""
+    """float32[T, C] in [0, 1] over so many records, of what the records counted; without counts, of norms above their bound.
+
+    A norm that is not finite says nothing about the bound: NaN where that holds for all of them.
+    """
     norms = run[CLIP_GLOBAL_NORM]
-    bound, calls = _clip_counts(run, norms)
+    bound, calls = np.where(np.isfinite(norms.values), _clip_counts(run, norms), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = _rolling(bound, records) / _rolling(calls, records)
     return _like(norms, CLIP_RATES[records], rate.astype(np.float32))

@@ -60,6 +60,7 @@ def heat_of(tab: Any, **place: str) -> tuple[Frame, Locator, FloatRect]:
     frame = tab.open(view="gradients", **place)
     board = frame.get_by_role("application").first
     board.scroll_into_view_if_needed()
+    frame.get_by_label("Modules").select_option("0")
     expect(frame.locator(".heat canvas")).to_be_visible()
     frame.wait_for_timeout(500)
     box = frame.locator(".heat canvas").bounding_box()
@@ -67,10 +68,16 @@ def heat_of(tab: Any, **place: str) -> tuple[Frame, Locator, FloatRect]:
     return frame, board, box
 
 
+def row_top(box: FloatRect, row: float) -> float:
+    """How far below the canvas's top a row of the picture begins: between the findings above it and the axis below."""
+    axis, picture = 64, 430
+    return box["height"] - axis - picture + row / LAYERS * picture
+
+
 def test_shift_and_wheel_zoom_the_layers_around_the_mouse(tall: Any) -> None:
     frame, _, box = heat_of(tall)
     assert painted(frame, FAR) >= 9
-    y = box["y"] + 20 + (SPIKE_LAYER + 0.5) / LAYERS * (box["height"] - 84)
+    y = box["y"] + row_top(box, SPIKE_LAYER + 0.5)
     tall.page.mouse.move(box["x"] + 600, y)
     tall.page.keyboard.down("Shift")
     for _ in range(13):
@@ -111,7 +118,7 @@ def test_dragging_moves_steps_and_layers(tall: Any) -> None:
 
 def test_a_box_drawn_with_alt_is_what_is_shown(tall: Any) -> None:
     frame, _, box = heat_of(tall)
-    mouse, y = tall.page.mouse, box["y"] + 20 + SPIKE_LAYER / LAYERS * (box["height"] - 84)
+    mouse, y = tall.page.mouse, box["y"] + row_top(box, SPIKE_LAYER)
     mouse.move(box["x"] + 700, y + 15)
     tall.page.keyboard.down("Alt")
     mouse.down()

@@ -124,8 +124,8 @@ def test_a_heat_map_is_read_by_keyboard_with_its_recorded_numbers(made: Any) -> 
 def test_what_stands_out_is_told_in_words(made: Any, scale: str) -> None:
     frame = made.open(run="sick", view="gradients", scale=scale)
     events = frame.get_by_role("list", name="What stands out")
-    expect(events).to_contain_text("NaN or overflow · blocks.2.attn.q.weight · Steps 380")
-    expect(events).to_contain_text("blocks.1.mlp.fc1.weight · Steps 250")
+    expect(events).to_contain_text("Step 380: NaN or overflow · blocks.2.attn.q.weight")
+    expect(events).to_contain_text(re.compile(r"Step 250: .*blocks\.1\.mlp\.fc1\.weight"))
 
 
 def test_the_share_of_the_global_norm_names_its_owner(made: Any) -> None:

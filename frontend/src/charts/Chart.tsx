@@ -11,6 +11,8 @@ interface Props {
   label: string;
   /** First and last step of the axis. */
   extent: Range;
+  /** What the axis shows behind the last step of a range: a heat map's cell begins at its step, and needs room. */
+  tail?: number;
   /** Called once with each new instance, for views that listen to its pointer. */
   ready?: (chart: ECharts) => void;
 }
@@ -51,19 +53,42 @@ export function rangeOf(event: ZoomEvent, [first, last]: Range): Range | null {
   return limited([at(start), at(end)], [first, last]);
 }
 
+/** What a chart with cells shows of a range of steps: the last one's cell, too. */
+export function withTail([from, to]: Range, tail: number): Range {
+  return [from, to + tail];
+}
+
+/** Turns that a chart does nothing with belong to the page; the library would swallow them. */
+function leaveWheel(host: HTMLElement): () => void {
+  const turn = (event: WheelEvent) => {
+    if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+  };
+  host.addEventListener("wheel", turn, { capture: true, passive: true });
+  return () => host.removeEventListener("wheel", turn, { capture: true });
+}
+
+interface Axis {
+  extent: Range;
+  tail: number;
+}
+
 /** Ties a chart to the common range, in both directions. */
-function linkZoom(chart: ECharts, extent: () => Range): () => void {
+function linkZoom(chart: ECharts, axis: () => Axis): () => void {
   let applying = false;
   let frame = 0;
   const apply = () => {
     frame = 0;
-    const [startValue, endValue] = currentZoom() ?? extent();
+    const { extent, tail } = axis();
+    const [startValue, endValue] = withTail(currentZoom() ?? extent, tail);
     applying = true;
     chart.dispatchAction({ type: "dataZoom", startValue, endValue });
     applying = false;
   };
   chart.on("datazoom", (event) => {
-    if (!applying) setZoom(rangeOf(event as ZoomEvent, extent()), chart);
+    if (applying) return;
+    const { extent, tail } = axis();
+    const [from, to] = rangeOf(event as ZoomEvent, withTail(extent, tail)) ?? withTail(extent, tail);
+    setZoom(limited([from, to - tail], extent), chart);
   });
   chart.getZr().on("dblclick", () => setZoom(null));
   const stop = onZoom((_, source) => {
@@ -75,14 +100,14 @@ function linkZoom(chart: ECharts, extent: () => Range): () => void {
   };
 }
 
-export function Chart({ option, height, label, extent, ready }: Props) {
+export function Chart({ option, height, label, extent, tail = 0, ready }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
-  const latest = useRef({ option, extent });
-  latest.current = { option, extent };
+  const latest = useRef({ option, extent, tail });
+  latest.current = { option, extent, tail };
   const show = () => {
     const { option: now, extent: all } = latest.current;
-    chart.current?.setOption(withZoom(now, currentZoom(), all), { notMerge: true });
+    chart.current?.setOption(withZoom(now, currentZoom(), all, latest.current.tail), { notMerge: true });
   };
   // One instance for the life of the component
   useEffect(() => {
@@ -93,7 +118,8 @@ export function Chart({ option, height, label, extent, ready }: Props) {
       const instance = init(element);
       chart.current = instance;
       ends.push(() => instance.dispose());
-      ends.push(linkZoom(instance, () => latest.current.extent));
+      ends.push(leaveWheel(element));
+      ends.push(linkZoom(instance, () => latest.current));
       ready?.(instance);
       ends.push(followSize(element, instance));
       show();

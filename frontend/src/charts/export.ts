@@ -19,14 +19,16 @@ export interface Sheet {
   title: string;
   extent: Range;
   zoom: Range | null;
+  /** As in `Chart`. */
+  tail?: number;
 }
 
 /** The option with a heading and the page's background. */
-function titled({ option, palette, title, extent, zoom }: Sheet): Option {
+function titled({ option, palette, title, extent, zoom, tail }: Sheet): Option {
   const grids = [option.grid].flat() as Option[];
   const lower = (at: unknown) => (typeof at === "number" ? at + TITLE : TITLE);
   return {
-    ...withZoom(option, zoom, extent),
+    ...withZoom(option, zoom, extent, tail),
     backgroundColor: palette.background,
     title: { text: title, left: 8, top: 6, textStyle: { color: palette.text, fontSize: 13 } },
     grid: grids.map((grid) => ({ ...grid, top: lower(grid.top) })),

@@ -1,7 +1,11 @@
 /** ECharts option of a line chart: a pure function from a spec to a plain object. */
-import { bandSeries, lineSeries, zeroSeries } from "./lineSeries";
+import { bandSeries, colourOf, LANE, laneSeries, lineSeries, MOST_LANES, zeroSeries } from "./lineSeries";
 import { floorOf, type Line } from "./series";
 import type { LineSpec, Option } from "./spec";
+
+/** Fixed room beside the curves, so that charts under each other, and lanes under a chart, line up. */
+export const GUTTER = 72;
+export const MARGIN = 48;
 
 function axisBase(spec: LineSpec): Option {
   const { palette } = spec;
@@ -48,10 +52,37 @@ export function digitsOf(lines: readonly Line[]): number {
   return Math.min(MOST, FEWEST + Math.max(0, Math.ceil(Math.log10(ratio))));
 }
 
+/** Whole decades where they are few, so that even half a decade has ticks around it that can be read. */
+function decades(spec: LineSpec): Option {
+  const [low, high] = rangeOf(spec.lines);
+  const [from, to] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  if (!(high > low) || to - from > 2) return {};
+  return { min: 10 ** from, max: 10 ** to };
+}
+
+/** The smallest value above zero and the largest one. */
+function rangeOf(lines: readonly Line[]): [number, number] {
+  let high = 0;
+  for (const line of lines) {
+    for (const [, value] of line.points) if (value !== null && value > high) high = value;
+    for (const [, , top] of line.band) if (top > high) high = top;
+  }
+  return [floorOf([...lines]), high];
+}
+
 function yAxis(spec: LineSpec, formatter: (value: number) => string): Option {
-  const base = axisBase(spec);
+  const base = {
+    ...axisBase(spec),
+    name: spec.title,
+    nameLocation: "end",
+    nameGap: 6,
+    nameTextStyle: { color: spec.palette.muted, align: "left", padding: [0, 0, 0, 4 - GUTTER], fontSize: 11 },
+  };
   const labels = { color: spec.palette.text, hideOverlap: true, formatter };
-  if (spec.log) return { ...base, type: "log", axisLabel: labels, minorSplitLine: { show: false } };
+  if (spec.log) {
+    const minor = { minorTick: { show: true, splitNumber: 9 }, minorSplitLine: { show: false } };
+    return { ...base, ...minor, ...decades(spec), type: "log", axisLabel: labels };
+  }
   if (spec.bounds) {
     const [min, max] = spec.bounds;
     return { ...base, type: "value", min, max, axisLabel: labels };
@@ -98,17 +129,25 @@ export function lineOption(given: LineSpec): Option {
   const lines = spec.lines.map((line, index) => lineSeries(spec, line, index));
   const zeros = spec.log ? spec.lines.map((line, index) => zeroSeries(spec, line, index, floor)) : [];
   const drawn = spec.lines.map((line) => line.name);
+  const lanes = laneSeries(spec);
+  const top = (drawn.length > 1 ? 26 : 4) + 16 + LANE * Math.min(MOST_LANES, spec.marks.length);
   return {
     animation: false,
     backgroundColor: "transparent",
     color: spec.palette.series,
     // Fixed margins: charts under each other line up, and nothing is measured anew while zooming.
-    grid: { left: 72, right: 48, top: drawn.length > 1 ? 34 : 18, bottom: 28, outerBoundsMode: "none" },
+    grid: { left: GUTTER, right: MARGIN, top, bottom: 28, outerBoundsMode: "none" },
     legend: {
       show: drawn.length > 1,
       type: "scroll",
       top: 0,
-      data: drawn,
+      itemWidth: 18,
+      itemHeight: 4,
+      data: drawn.map((name, index) => ({
+        name,
+        icon: "rect",
+        itemStyle: { color: colourOf(spec, index) },
+      })),
       textStyle: { color: spec.palette.text },
       pageTextStyle: { color: spec.palette.text },
       pageIconColor: spec.palette.text,
@@ -119,6 +158,11 @@ export function lineOption(given: LineSpec): Option {
     dataZoom: [
       { type: "inside", filterMode: "none", throttle: 16, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false },
     ],
-    series: [...bands.filter((band) => band !== null), ...lines, ...zeros.filter((zero) => zero !== null)],
+    series: [
+      ...bands.filter((band) => band !== null),
+      ...lines,
+      ...zeros.filter((zero) => zero !== null),
+      ...(lanes ? [lanes] : []),
+    ],
   };
 }

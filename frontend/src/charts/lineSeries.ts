@@ -4,39 +4,103 @@ import type { LineSpec, Option } from "./spec";
 
 const DASHES = ["solid", "dashed", "dotted"] as const;
 
-function colourOf(spec: LineSpec, index: number): string {
-  return spec.palette.series[index % spec.palette.series.length] ?? spec.palette.text;
+/** The line's own place in the palette, or its place in the chart. */
+export function placeOf(line: Line | undefined, index: number): number {
+  return line?.colour ?? index;
 }
 
-/** Findings and non-finite ranges, painted once: on the first line. */
+export function colourOf(spec: LineSpec, index: number): string {
+  const place = placeOf(spec.lines[index], index);
+  return spec.palette.series[place % spec.palette.series.length] ?? spec.palette.text;
+}
+
+interface Hole {
+  first: number;
+  last: number;
+  names: string[];
+}
+
+/** Steps at which lines are not numbers; where those of several meet, they are one. */
+export function holesOf(lines: readonly Line[]): Hole[] {
+  const all = lines.flatMap(({ name, nonFinite }) =>
+    nonFinite.map(([first, last]) => ({ first, last, name })),
+  );
+  const holes: Hole[] = [];
+  for (const { first, last, name } of all.sort((a, b) => a.first - b.first)) {
+    const open = holes.at(-1);
+    if (!open || first > open.last) holes.push({ first, last, names: [name] });
+    else {
+      open.last = Math.max(open.last, last);
+      if (!open.names.includes(name)) open.names.push(name);
+    }
+  }
+  return holes;
+}
+
+/** Names so short that a label over a hole can hold them. */
+const SHORT = 24;
+
+/** Ranges that are not numbers, painted once: on the first line; where there are several lines, with whose they are. */
 function markArea(spec: LineSpec): Option {
-  // Many findings over the same steps would add up to a solid block.
-  const opacity = spec.marks.length > 2 ? 0.06 : 0.13;
-  const findings = spec.marks.map((mark) => {
-    const color = spec.palette.severity[mark.severity];
+  const color = spec.palette.severity.error;
+  const holes = holesOf(spec.lines).map(({ first, last, names }) => {
+    const whose = names.join(", ");
+    const name = spec.lines.length > 1 && whose.length < SHORT ? `${spec.words.nonFinite}: ${whose}` : "";
     return [
       {
-        xAxis: mark.first,
-        name: mark.label,
-        itemStyle: { color, opacity, borderColor: color, borderWidth: 1, borderType: "dashed" },
-        label: { color, position: "insideTopLeft", fontSize: 11 },
-      },
-      { xAxis: mark.last },
-    ];
-  });
-  const color = spec.palette.severity.error;
-  const holes = spec.lines.flatMap((line) =>
-    line.nonFinite.map(([first, last]) => [
-      {
         xAxis: first,
-        name: spec.words.nonFinite,
+        name: name || spec.words.nonFinite,
         itemStyle: { color, opacity: 0.22, borderColor: color, borderWidth: 1 },
         label: { color, position: "insideBottom", fontSize: 11, fontWeight: "bold" },
       },
       { xAxis: last },
-    ]),
-  );
-  return { silent: true, data: [...findings, ...holes] };
+    ];
+  });
+  return { silent: true, data: holes };
+}
+
+/** Height of a finding's lane above the curves. */
+export const LANE = 12;
+/** Lanes that a small chart has room for. */
+export const MOST_LANES = 3;
+
+interface LaneParams {
+  coordSys: { x: number; y: number; width: number };
+}
+
+/** Findings, each in a lane of its own above the curves: tints behind them would add up to a colour that means nothing. */
+export function laneSeries(spec: LineSpec): Option | null {
+  const marks = spec.marks.slice(0, MOST_LANES);
+  if (marks.length === 0) return null;
+  const renderItem = ({ coordSys: { x, y, width } }: LaneParams, api: RenderApi) => {
+    const right = x + width;
+    const at = (step: number) => Math.min(right, Math.max(x, api.coord([step, 1])[0]));
+    const children = marks.flatMap((mark, index): Option[] => {
+      const fill = spec.palette.severity[mark.severity];
+      const top = y - LANE * (marks.length - index);
+      const [from, to] = [at(mark.first), at(mark.last)];
+      if (api.coord([mark.last, 1])[0] < x || api.coord([mark.first, 1])[0] > right) return [];
+      const bar = { x: from, y: top + 4, width: Math.max(3, to - from), height: 4 };
+      const rest = { x: to, y: top + 5, width: right - to, height: 2 };
+      const label = { text: mark.label, x: x - 6, y: top, fill, font: "10px sans-serif", align: "right" };
+      return [
+        ...(mark.ongoing && rest.width > 1
+          ? [{ type: "rect", shape: rest, style: { fill, opacity: 0.35 } }]
+          : []),
+        { type: "rect", shape: bar, style: { fill } },
+        { type: "text", style: label },
+      ];
+    });
+    return { type: "group", children };
+  };
+  return {
+    type: "custom",
+    silent: true,
+    clip: false,
+    data: [[spec.extent[0], 1]],
+    renderItem,
+    tooltip: { show: false },
+  };
 }
 
 function markLine(spec: LineSpec): Option {
@@ -64,7 +128,10 @@ export function lineSeries(spec: LineSpec, line: Line, index: number): Option {
     showSymbol: data.length === 1,
     symbolSize: 4,
     connectNulls: false,
-    lineStyle: { width: 1.6, type: DASHES[Math.floor(index / spec.palette.series.length) % DASHES.length] },
+    lineStyle: {
+      width: 1.6,
+      type: DASHES[Math.floor(placeOf(line, index) / spec.palette.series.length) % DASHES.length],
+    },
     ...(spec.stacked ? { stack: "all", areaStyle: { opacity: 0.5 } } : {}),
     ...(index === 0 ? { markArea: markArea(spec), markLine: markLine(spec) } : {}),
   };

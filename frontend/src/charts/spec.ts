@@ -29,6 +29,8 @@ export interface OtherAxis extends Pick<Format, "step" | "place"> {
 
 export interface LineSpec {
   lines: Line[];
+  /** What the y axis shows, with its unit. */
+  title: string;
   marks: Mark[];
   thresholds: { value: number; label: string }[];
   log: boolean;

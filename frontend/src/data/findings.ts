@@ -16,21 +16,38 @@ export function findById(findings: Finding[], id: string | undefined): Finding |
   return undefined;
 }
 
-/** A step range painted behind a chart. */
+const RANK: Record<Severity, number> = { info: 0, warning: 1, error: 2 };
+
+/** How bad a cause is: as bad as the worst of what it explains. */
+export function severityOf(finding: Finding): Severity {
+  return everyFinding([finding])
+    .map(({ severity }) => severity)
+    .reduce((worst, other) => (RANK[other] > RANK[worst] ? other : worst));
+}
+
+/** Causes with the worst first; what is equally bad stays in the server's order. */
+export function worstFirst(findings: readonly Finding[]): Finding[] {
+  return [...findings].sort((a, b) => RANK[severityOf(b)] - RANK[severityOf(a)]);
+}
+
+/** A step range painted beside a chart. */
 export interface Mark {
   first: number;
   last: number;
   severity: Severity;
   label: string;
+  /** Whether it was still so when it was last looked at: nobody knows of the steps since. */
+  ongoing?: boolean;
 }
 
-/** Ranges to paint behind a chart: one per cause. */
-export function marksOf(findings: Finding[]): Mark[] {
-  return findings.map((finding) => ({
+/** Ranges to paint beside a chart: one per cause, the worst first. */
+export function marksOf(findings: readonly Finding[]): Mark[] {
+  return worstFirst(findings).map((finding) => ({
     first: finding.first_step,
     last: finding.last_step,
-    severity: finding.severity,
+    severity: severityOf(finding),
     label: finding.code,
+    ongoing: finding.ongoing,
   }));
 }
 
@@ -68,13 +85,16 @@ export interface Filter {
   showMuted: boolean;
 }
 
-/** Findings that pass: severity, words in code, title, subject or message, and not muted. */
+/** Findings that pass: as bad as that, words in code, title, subject or message, also of what they explain, and not muted. */
 export function filtered(findings: Finding[], filter: Filter): Finding[] {
   const words = filter.words.toLowerCase().split(/\s+/);
   return findings.filter((finding) => {
-    if (filter.severity !== "all" && finding.severity !== filter.severity) return false;
+    if (filter.severity !== "all" && severityOf(finding) !== filter.severity) return false;
     if (!filter.showMuted && filter.muted.has(idOf(finding))) return false;
-    const text = `${finding.code} ${finding.title} ${finding.subject} ${finding.message}`.toLowerCase();
+    const text = everyFinding([finding])
+      .map(({ code, title, subject, message }) => `${code} ${title} ${subject} ${message}`)
+      .join(" ")
+      .toLowerCase();
     return words.every((word) => text.includes(word));
   });
 }

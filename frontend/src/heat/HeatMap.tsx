@@ -5,18 +5,19 @@ import type { Board, Cursor } from "../charts/keys";
 import { paletteOf } from "../charts/palette";
 import type { Mark } from "../data/findings";
 import { Flag, type Matrix } from "../data/table";
+import type { Severity } from "../data/types";
 import type { Range } from "../data/zoom";
 import type { Theme } from "../host/theme";
 import { useText } from "../i18n";
 import { Keyboard } from "../parts/Keyboard";
 import { formatInteger } from "../text/numbers";
 import type { ECharts } from "../vendor";
-import { HeatCanvas } from "./canvas";
+import { HeatCanvas, tailOf } from "./canvas";
 import { railOf } from "./events";
 import { followMouse } from "./gestures";
 import { bucketAt } from "./grid";
-import { heatHeight, heatOption, pictureOf } from "./heatOption";
-import { labelsOf, titleOf } from "./labels";
+import { heatOption, type Layout, layoutOf } from "./heatOption";
+import { labelsOf, prefixOf, titleOf } from "./labels";
 import type { Colours } from "./lut";
 import type { Row } from "./rows";
 import { type Span, showing, spanIn, zoomedRows } from "./span";
@@ -40,6 +41,8 @@ export interface HeatProps {
   colours: Colours;
   extent: Range;
   marks: Mark[];
+  /** What a finding says of a layer. */
+  badges?: ReadonlyMap<string, Severity>;
   theme: Theme;
   selected: number;
   label: string;
@@ -59,9 +62,11 @@ function cellAt(chart: ECharts, [from, to]: Span, x: number, y: number): Cell | 
   return row < 0 || from + row >= to ? null : { row: from + row, step };
 }
 
+const NO_BADGES: ReadonlyMap<string, Severity> = new Map();
+
 /** Everything the picture depends on, as the library's option. */
 export function useHeatOption(props: HeatProps) {
-  const { whole, fine, rows, theme, selected, colours, marks, formatStep } = props;
+  const { whole, fine, rows, theme, selected, colours, marks, formatStep, badges = NO_BADGES } = props;
   const { domain, far } = props.range;
   const [first, last] = props.extent;
   const [top, bottom] = spanIn(props.span, rows.length);
@@ -69,15 +74,22 @@ export function useHeatOption(props: HeatProps) {
   const canvas = useRef<HeatCanvas | null>(null);
   canvas.current ??= new HeatCanvas();
   const rail = useMemo(() => railOf(whole), [whole]);
-  const widest = useMemo(() => rows.reduce((most, row) => Math.max(most, titleOf(row).length), 0), [rows]);
+  const prefix = useMemo(() => prefixOf(rows), [rows]);
+  const widest = useMemo(
+    () => rows.reduce((most, row) => Math.max(most, titleOf(row, prefix).length + 2), 0),
+    [rows, prefix],
+  );
+  const layout = useMemo(() => layoutOf(rows.length, marks), [rows, marks]);
   return useMemo(() => {
     const palette = paletteOf(theme);
     const seen = rows.slice(top, bottom);
     const columns = seen.map((row) => row.columns);
     const picture = { whole, fine, rows: columns, domain, far, colours, background: palette.background };
     return heatOption({
-      rows: labelsOf(seen, pictureOf(rows.length).height / seen.length),
+      ...labelsOf(seen, layout.height / seen.length, prefix, badges, selected - top),
       widest,
+      layout,
+      tail: tailOf(whole),
       extent: [first, last],
       palette,
       formatStep: formatStep ?? ((value) => formatInteger(Math.round(value), lang)),
@@ -99,6 +111,7 @@ export function useHeatOption(props: HeatProps) {
     far,
     colours,
     marks,
+    badges,
     rail,
     first,
     last,
@@ -110,25 +123,24 @@ export function useHeatOption(props: HeatProps) {
 const BAD = Flag.nan | Flag.plusInf | Flag.minusInf;
 const MOST_ANOMALIES = 500;
 
-/** Cells that are not numbers, for the keys that jump from one to the next. */
-function anomaliesOf(whole: Matrix, rows: Row[]): Cursor[] {
+/** Moments at which rows stop being numbers, for the keys that jump from one to the next: the first row of each. */
+export function anomaliesOf(whole: Matrix, rows: readonly Row[]): Cursor[] {
   const found: Cursor[] = [];
+  const isBad = ({ columns }: Row, at: number) =>
+    columns.some((column) => (whole.flags[column * whole.buckets + at] ?? 0) & BAD);
   for (let at = 0; at < whole.buckets && found.length < MOST_ANOMALIES; at++) {
-    rows.forEach(({ columns }, row) => {
-      const bad = columns.some((column) => (whole.flags[column * whole.buckets + at] ?? 0) & BAD);
-      if (bad) found.push({ at, row });
-    });
+    const row = rows.findIndex((each) => isBad(each, at) && (at === 0 || !isBad(each, at - 1)));
+    if (row >= 0) found.push({ at, row });
   }
   return found;
 }
 
 /** Where the keyboard's cursor is, as a box over the picture. */
-function Crosshair(props: { chart: ECharts | null; cell: Cell | null; span: Span; rows: number }) {
-  const { chart, cell, rows } = props;
+function Crosshair(props: { chart: ECharts | null; cell: Cell | null; span: Span; layout: Layout }) {
+  const { chart, cell, layout: picture } = props;
   const [from, to] = props.span;
   if (!chart || !cell || cell.row < from || cell.row >= to) return null;
   const [x = 0] = chart.convertToPixel({ gridIndex: 0 }, [cell.step, 0]) as number[];
-  const picture = pictureOf(rows);
   const perRow = picture.height / (to - from);
   const height = Math.max(4, perRow);
   const y = picture.top + (cell.row - from + 0.5) * perRow;
@@ -153,8 +165,31 @@ function seen({ span, rows }: HeatProps): Span {
   return spanIn(span, rows.length);
 }
 
+/** Where the mouse is, and on which cell. */
+interface Hover {
+  cell: Cell;
+  x: number;
+  y: number;
+}
+
+/** What the cell under the mouse says, beside it and inside the map. */
+function Tip({ hover, width, say }: { hover: Hover | null; width: number; say: HeatProps["say"] }) {
+  if (!hover) return null;
+  const left = hover.x < width / 2;
+  const side = left ? { left: `${hover.x + 14}px` } : { right: `${width - hover.x + 14}px` };
+  return (
+    <div class="tip" aria-hidden="true" style={{ top: `${hover.y + 12}px`, ...side }}>
+      {say(hover.cell)}
+    </div>
+  );
+}
+
 /** Listens to the pointer of each new chart, with the props as they are by then. */
-function useMouse(latest: { current: HeatProps }, chart: { current: ECharts | null }) {
+function useMouse(
+  latest: { current: HeatProps },
+  chart: { current: ECharts | null },
+  hover: (at: Hover | null) => void,
+) {
   return useCallback((instance: ECharts) => {
     chart.current = instance;
     const over = (event: { offsetX: number; offsetY: number }) =>
@@ -162,12 +197,17 @@ function useMouse(latest: { current: HeatProps }, chart: { current: ECharts | nu
     instance.getZr().on("mousemove", (event) => {
       const cell = over(event);
       if (cell) latest.current.point(cell);
+      hover(cell ? { cell, x: event.offsetX, y: event.offsetY } : null);
     });
+    instance.getZr().on("globalout", () => hover(null));
     instance.getZr().on("click", (event) => {
       const cell = over(event);
       if (cell) latest.current.open(cell);
     });
-    followMouse(instance, () => ({ ...latest.current, count: latest.current.rows.length }));
+    followMouse(instance, () => {
+      const { rows, marks, extent, span, setSpan } = latest.current;
+      return { count: rows.length, layout: layoutOf(rows.length, marks), extent, span, setSpan };
+    });
   }, []);
 }
 
@@ -177,13 +217,15 @@ export function HeatMap(props: HeatProps) {
   latest.current = props;
   const chart = useRef<ECharts | null>(null);
   const [cursor, setCursor] = useState<Cell | null>(null);
+  const [hover, setHover] = useState<Hover | null>(null);
+  const layout = layoutOf(rows.length, props.marks);
   const option = useHeatOption(props);
   const board = useMemo<Board>(
     () => ({ steps: whole.firstStep, rows: rows.length, extent, anomalies: anomaliesOf(whole, rows) }),
     [whole, rows, extent],
   );
   const cellOf = ({ at, row }: Cursor): Cell => ({ row, step: whole.firstStep[at] ?? extent[0] });
-  const ready = useMouse(latest, chart);
+  const ready = useMouse(latest, chart, setHover);
   useEffect(() => setCursor(null), [rows]);
   return (
     <Keyboard
@@ -203,12 +245,14 @@ export function HeatMap(props: HeatProps) {
     >
       <Chart
         option={option}
-        height={heatHeight(rows.length)}
+        height={layout.total}
         label={props.label}
         extent={extent}
+        tail={tailOf(whole)}
         ready={ready}
       />
-      <Crosshair chart={chart.current} cell={cursor} span={seen(props)} rows={rows.length} />
+      <Crosshair chart={chart.current} cell={cursor} span={seen(props)} layout={layout} />
+      <Tip hover={hover} width={chart.current?.getWidth() ?? 0} say={props.say} />
     </Keyboard>
   );
 }

@@ -3,6 +3,7 @@ import { useText } from "../i18n";
 import { formatValue } from "../text/numbers";
 import { ColourBar } from "./ColourBar";
 import type { Colours } from "./lut";
+import type { Seen } from "./seen";
 import type { ColourRange } from "./useColourRange";
 
 const LOOKS = ["nan", "inf", "zero", "absent"] as const;
@@ -11,6 +12,8 @@ interface Props {
   range: ColourRange;
   unit: string;
   colours: Colours;
+  /** The looks that occur; without them all are explained. */
+  seen?: Seen;
 }
 
 /** What a chosen range means, and the way back to the one found in the data. */
@@ -27,7 +30,7 @@ function Chosen({ range }: { range: ColourRange }) {
   );
 }
 
-export function Legend({ range, unit, colours }: Props) {
+export function Legend({ range, unit, colours, seen }: Props) {
   const { t, lang } = useText();
   const [low, high] = range.domain;
   return (
@@ -38,22 +41,28 @@ export function Legend({ range, unit, colours }: Props) {
         ≥ {formatValue(Number(high.toPrecision(3)), lang)} {unit}
       </span>
       <Chosen range={range} />
-      <span class="look">
-        <span class="swatch look-far" />
-        {t("heat.far")}
-      </span>
-      {LOOKS.map((look) => (
+      {seen?.has("far") === false ? null : (
+        <span class="look">
+          <span class="swatch look-far" />
+          {t("heat.far")}
+        </span>
+      )}
+      {LOOKS.filter((look) => seen?.has(look) !== false).map((look) => (
         <span class="look" key={look}>
           <span class={`swatch look-${look}`} />
           {t(`heat.${look}`)}
         </span>
       ))}
-      <span class="look">
-        <span class="severity-error">◆</span> {t("heat.broken")}
-      </span>
-      <span class="look">
-        <span class="severity-warning">▲</span> {t("heat.spike")}
-      </span>
+      {seen?.has("broken") === false ? null : (
+        <span class="look">
+          <span class="severity-error">◆</span> {t("heat.broken")}
+        </span>
+      )}
+      {seen?.has("spike") === false ? null : (
+        <span class="look">
+          <span class="severity-warning">▲</span> {t("heat.spike")}
+        </span>
+      )}
     </div>
   );
 }

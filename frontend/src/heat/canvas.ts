@@ -40,10 +40,38 @@ function gapOf({ firstStep, lastStep, buckets, records }: Matrix): number {
   return 1.5 * (((lastStep[buckets - 1] ?? 0) - (firstStep[0] ?? 0)) / Math.max(1, records - 1));
 }
 
+/** How many steps the last record's cell is wide: as many as lie between records. */
+export function tailOf({ firstStep, lastStep, buckets, records }: Matrix): number {
+  const all = (lastStep[buckets - 1] ?? 0) - (firstStep[0] ?? 0);
+  return all > 0 ? all / Math.max(1, records - 1) : 1;
+}
+
 /** From where to where a matrix says anything: a record stands for what follows it until the next is due. */
 export function reachOf(matrix: Matrix): Range {
   const gap = gapOf(matrix) || 1;
   return [(matrix.firstStep[0] ?? 0) - gap, (matrix.lastStep[matrix.buckets - 1] ?? 0) + gap];
+}
+
+/** More than so many times the usual distance between records is a gap. */
+const GAP = 20;
+const USUAL = 0.9;
+
+const ends = new WeakMap<Matrix, Float64Array | null>();
+
+/** Up to where each bucket says anything, if there are gaps in the record; nothing is said of the steps in them. */
+export function endsOf(matrix: Matrix): Float64Array | null {
+  const known = ends.get(matrix);
+  if (known !== undefined) return known;
+  const { firstStep, lastStep, buckets } = matrix;
+  const distances = Float64Array.from({ length: Math.max(0, buckets - 1) }, (_, at) => {
+    return (firstStep[at + 1] ?? 0) - (lastStep[at] ?? 0);
+  });
+  const usual = [...distances].sort((a, b) => a - b)[Math.floor(USUAL * (buckets - 2))] ?? 1;
+  const made = distances.some((distance) => distance > GAP * usual)
+    ? lastStep.map((last) => last + usual)
+    : null;
+  ends.set(matrix, made);
+  return made;
 }
 
 /** Paints into its own canvas, one per heat map, never larger than the screen needs. */
@@ -67,7 +95,8 @@ export class HeatCanvas {
     const width = Math.max(1, Math.round(frame.width * ratio));
     const height = Math.max(1, Math.round(frame.height * ratio));
     const source = sourceFor(picture, frame);
-    const spans = columnSpans(source.firstStep, frame.from, frame.to, width, reachOf(picture.whole));
+    const reach = reachOf(picture.whole);
+    const spans = columnSpans(source.firstStep, frame.from, frame.to, width, reach, endsOf(source));
     const grid = mergeColumns(this.rowsFor(picture, source, height), spans);
     const ink = { lut: lutOf(picture.colours), page: pixelOf(picture.background) };
     this.canvas.width = width;

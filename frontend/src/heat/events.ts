@@ -38,12 +38,37 @@ function ofColumn(matrix: Matrix, column: number): Event[] {
   return [broken, peak].filter((event) => event !== undefined);
 }
 
-/** The earliest that are not numbers, then the highest peaks; a few of each. */
-export function eventsOf(matrix: Matrix): Event[] {
+/** Layers to which the same happened at the same time. */
+export interface Moment extends Event {
+  /** The first layer that broke, or the one with the highest peak. */
+  column: number;
+  layers: number;
+  /** The smallest ratio among them. */
+  least: number;
+}
+
+/** Peaks so many buckets apart are of one moment. */
+const NEAR = 2;
+
+function joined(events: readonly Event[]): Moment[] {
+  const moments: Moment[] = [];
+  for (const event of events) {
+    const near = event.kind === "spike" ? NEAR : 0;
+    const same = moments.find(
+      ({ kind, bucket }) => kind === event.kind && Math.abs(bucket - event.bucket) <= near,
+    );
+    if (!same) moments.push({ ...event, layers: 1, least: event.ratio });
+    else Object.assign(same, { layers: same.layers + 1, least: Math.min(same.least, event.ratio) });
+  }
+  return moments;
+}
+
+/** The earliest moments at which layers stopped being numbers, then those of the highest peaks; a few of each. */
+export function momentsOf(matrix: Matrix): Moment[] {
   const all = matrix.columns.flatMap((_, column) => ofColumn(matrix, column));
   const broken = all.filter(({ kind }) => kind !== "spike").sort((a, b) => a.bucket - b.bucket);
   const peaks = all.filter(({ kind }) => kind === "spike").sort((a, b) => b.ratio - a.ratio);
-  return [...broken.slice(0, MOST), ...peaks.slice(0, MOST)];
+  return [...joined(broken).slice(0, MOST), ...joined(peaks).slice(0, MOST)];
 }
 
 export const RAIL = { broken: 1, spike: 2 } as const;

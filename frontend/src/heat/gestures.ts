@@ -1,21 +1,22 @@
-/** Mouse on a heat map: shift and wheel zooms the rows, dragging moves rows and steps, with Alt it zooms into a box. */
+/** Mouse on a heat map: shift and wheel zooms the rows; dragging zooms into a box, and moves what is zoomed already. */
 import { currentZoom, limited, type Range, setZoom } from "../data/zoom";
 import type { ECharts } from "../vendor";
-import { pictureOf } from "./heatOption";
+import type { Layout } from "./heatOption";
 import { movedRows, rowsBetween, type Span, spanIn, zoomedRows } from "./span";
 
 /** What the gestures act on, as it is when they happen. */
 export interface Held {
   /** All rows there are. */
   count: number;
+  layout: Layout;
   extent: Range;
   span: Span | null;
   setSpan: (span: Span | null) => void;
 }
 
 /** The row under a pixel, with its fraction. */
-function rowAt(y: number, { count, span }: Held): number {
-  const { top, height } = pictureOf(count);
+function rowAt(y: number, { count, span, layout }: Held): number {
+  const { top, height } = layout;
   const [from, to] = spanIn(span, count);
   return from + ((y - top) / height) * (to - from);
 }
@@ -55,9 +56,9 @@ function whileDown(start: PointerEvent, moved: Way, done?: Way): void {
 
 /** The library's own dragging would end as soon as the rows change under it. */
 function drag(chart: ECharts, start: PointerEvent, held: () => Held): void {
-  const { span, count, extent } = held();
+  const { span, count, extent, layout } = held();
   const zoom = currentZoom();
-  const perRow = span ? pictureOf(count).height / (span[1] - span[0]) : 1;
+  const perRow = span ? layout.height / (span[1] - span[0]) : 1;
   const [first = 0, second = 0] = [0, 1].map((x) => chart.convertFromPixel({ xAxisIndex: 0 }, x));
   whileDown(start, (x, y) => {
     const by = x * (second - first);
@@ -101,7 +102,8 @@ export function followMouse(chart: ECharts, held: () => Held): void {
   chart.getZr().on("mousedown", ({ offsetX, offsetY, event }) => {
     const start = event as unknown as PointerEvent;
     if (start.button === 0 && chart.containPixel({ gridIndex: 0 }, [offsetX, offsetY])) {
-      (start.altKey ? box : drag)(chart, start, held);
+      const whole = currentZoom() === null && held().span === null;
+      (start.altKey || whole ? box : drag)(chart, start, held);
     }
   });
   chart.getZr().on("dblclick", () => held().setSpan(null));

@@ -73,13 +73,14 @@ export function bucketAt(firstStep: ArrayLike<number>, step: number): number {
 
 const EVERYWHERE = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
 
-/** Bucket range of each pixel column of a view of `width` pixels over the steps from..to; none outside of `reach`. */
+/** Bucket range of each pixel column of a view of `width` pixels over the steps from..to; none outside of `reach`, nor in a gap behind one of `ends`. */
 export function columnSpans(
   firstStep: Float64Array,
   from: number,
   to: number,
   width: number,
   [begin, end]: readonly [number, number] = EVERYWHERE,
+  ends: Float64Array | null = null,
 ): Int32Array {
   const spans = new Int32Array(width * 2);
   const perPixel = (to - from) / width;
@@ -87,6 +88,7 @@ export function columnSpans(
     if (from + x * perPixel > end || from + (x + 1) * perPixel < begin) continue;
     const left = bucketAt(firstStep, from + x * perPixel);
     const right = bucketAt(firstStep, from + (x + 1) * perPixel - perPixel * 1e-6);
+    if (ends && right === left && from + x * perPixel > (ends[left] ?? 0)) continue;
     // The bucket that merely reaches into this pixel was painted further left, unless it is the only one.
     const starts = (firstStep[left] ?? 0) >= from + x * perPixel || right === left;
     spans[x * 2] = starts ? left : left + 1;

@@ -2,6 +2,7 @@
 import type { Palette } from "../charts/palette";
 import type { Option } from "../charts/spec";
 import type { Mark } from "../data/findings";
+import type { Severity } from "../data/types";
 import type { Range } from "../data/zoom";
 import { RAIL } from "./events";
 
@@ -18,15 +19,20 @@ export interface Frame {
 export interface HeatSpec {
   /** A name per row in view, "" for rows without one. */
   rows: string[];
+  /** What a finding says of each row in view. */
+  badges: (Severity | undefined)[];
   /** The longest of all names, in characters: a zoom must not move the picture sideways. */
   widest: number;
   extent: Range;
+  /** Steps behind the last record that its cell is wide. */
+  tail: number;
   palette: Palette;
   formatStep: (value: number) => string;
   /** Row in view that is open, to be outlined; -1 for none. */
   selected: number;
-  /** Findings, painted into the rail above the picture. */
+  /** Findings, each in a lane of its own above the picture. */
   marks: Mark[];
+  layout: Layout;
   /** Per bucket what stands out, and the first step of each. */
   rail: Uint8Array;
   railSteps: Float64Array;
@@ -40,7 +46,11 @@ interface RenderApi {
   coord: (point: [number, number]) => [number, number];
 }
 
-const RAIL_HEIGHT = 20;
+const RAIL_HEIGHT = 16;
+const LANE = 12;
+const BAR = 6;
+/** Lanes of findings: what is more shares the last one. */
+export const MOST_LANES = 5;
 const AXIS_HEIGHT = 64;
 const GLYPH = 7;
 
@@ -51,9 +61,10 @@ export function frameOf(params: RenderParams, api: RenderApi, [first, last]: Ran
   const [x, y] = [Math.round(coordSys.x), Math.round(coordSys.y)];
   const width = Math.round(coordSys.x + coordSys.width) - x;
   const height = Math.round(coordSys.y + coordSys.height) - y;
+  const end = last > first ? last : first + 1;
   const [left] = api.coord([first, 0]);
-  const [right] = api.coord([last, 0]);
-  const perPixel = (last - first) / (right - left);
+  const [right] = api.coord([end, 0]);
+  const perPixel = (end - first) / (right - left);
   return {
     x,
     y,
@@ -64,18 +75,34 @@ export function frameOf(params: RenderParams, api: RenderApi, [first, last]: Ran
   };
 }
 
-/** Bars of the findings in view. */
-function findingBars(spec: HeatSpec, frame: Frame): Option[] {
+/** A lane per finding, named at its left; where nobody looked any more it goes on pale. */
+function findingLanes(spec: HeatSpec, frame: Frame): Option[] {
   const at = (step: number) => {
     const share = (step - frame.from) / (frame.to - frame.from);
     return frame.x + frame.width * Math.min(1, Math.max(0, share));
   };
-  const seen = spec.marks.filter(({ first, last }) => last >= frame.from && first <= frame.to);
-  return seen.map(({ first, last, severity }) => ({
-    type: "rect",
-    shape: { x: at(first), y: frame.y - 18, width: Math.max(3, at(last) - at(first)), height: 5 },
-    style: { fill: spec.palette.severity[severity] },
-  }));
+  const top = frame.y - RAIL_HEIGHT - LANE * lanesOf(spec.marks);
+  // The worst is painted last: where lanes are shared, nothing lies over it.
+  return spec.marks
+    .map((mark, index): Option[] => {
+      const fill = spec.palette.severity[mark.severity];
+      const y = top + LANE * Math.min(index, MOST_LANES - 1);
+      const [left, right] = [at(mark.first), at(mark.last + spec.tail)];
+      const seen = mark.last + spec.tail >= frame.from && mark.first <= frame.to;
+      const bar = { x: left, y: y + 3, width: Math.max(3, right - left), height: BAR };
+      const rest = { ...bar, x: right, width: at(spec.extent[1] + spec.tail) - right, y: y + 5, height: 2 };
+      const name = index < MOST_LANES - 1 || spec.marks.length === MOST_LANES ? mark.label : "…";
+      const text = { text: name, x: frame.x - 8, y, fill, font: "10px sans-serif", align: "right" };
+      return [
+        { type: "text", style: text },
+        ...(mark.ongoing && rest.width > 1
+          ? [{ type: "rect", shape: rest, style: { fill, opacity: 0.35 } }]
+          : []),
+        ...(seen ? [{ type: "rect", shape: bar, style: { fill } }] : []),
+      ];
+    })
+    .reverse()
+    .flat();
 }
 
 /** Diamonds over what is not a number, triangles over peaks; neighbours share one. */
@@ -129,7 +156,7 @@ function picture(spec: HeatSpec): Option {
       const stroke = { fill: "none", stroke: spec.palette.text, lineWidth: 1.5 };
       const children: Option[] = [{ type: "image", style: { image, x, y, width, height } }];
       if (spec.selected >= 0) children.push({ type: "rect", shape: outline, style: stroke });
-      children.push(...findingBars(spec, frame), ...glyphs(spec, frame));
+      children.push(...findingLanes(spec, frame), ...glyphs(spec, frame));
       return { type: "group", children };
     },
   };
@@ -154,11 +181,12 @@ function xAxis(spec: HeatSpec, label: Option): Option {
   return {
     type: "value",
     min,
-    max: Math.max(last, min + 1),
+    max: last + spec.tail,
     minInterval: 1,
     splitLine: { show: false },
     axisLine: { lineStyle: { color: spec.palette.muted } },
-    axisLabel: { ...label, formatter: spec.formatStep },
+    // The axis ends behind the last record, where there is no step to name.
+    axisLabel: { ...label, formatter: (at: number) => (at > last ? "" : spec.formatStep(at)) },
   };
 }
 
@@ -170,7 +198,11 @@ function yAxis(spec: HeatSpec): Option {
     axisTick: { show: false },
     axisLine: { lineStyle: { color: spec.palette.muted } },
     axisLabel: {
-      ...{ color: spec.palette.text, formatter: shortName, fontSize: 11 },
+      ...{ formatter: shortName, fontSize: 11 },
+      color: (_: unknown, row: number) => {
+        const badge = spec.badges[row];
+        return badge ? spec.palette.severity[badge] : spec.palette.text;
+      },
       interval: (row: number) => spec.rows[row] !== "",
     },
   };
@@ -184,25 +216,37 @@ export function heatOption(spec: HeatSpec): Option {
     animation: false,
     backgroundColor: "transparent",
     grid: {
-      ...{ left: labelWidth(spec.widest), right: 28, top: RAIL_HEIGHT, bottom: AXIS_HEIGHT },
+      ...{ left: labelWidth(spec.widest), right: 36, top: spec.layout.top, bottom: AXIS_HEIGHT },
       outerBoundsMode: "none",
     },
     xAxis: xAxis(spec, label),
     yAxis: yAxis(spec),
     dataZoom: [
-      { ...zoom, type: "inside", moveOnMouseMove: false },
+      { ...zoom, type: "inside", moveOnMouseMove: false, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false },
       { ...zoom, ...slider, type: "slider", labelFormatter: spec.formatStep },
     ],
     series: [picture(spec)],
   };
 }
 
-/** Height that gives each row room to be pointed at, within what a screen holds. */
-export function heatHeight(rows: number): number {
-  return Math.min(520, Math.max(160, rows * 16 + RAIL_HEIGHT + AXIS_HEIGHT - 10));
+/** Where the picture itself lies: its top edge and its height, and how high all of it is. */
+export interface Layout {
+  top: number;
+  height: number;
+  total: number;
 }
 
-/** Where the picture itself lies in a heat map of so many rows: its top edge and its height. */
-export function pictureOf(rows: number): { top: number; height: number } {
-  return { top: RAIL_HEIGHT, height: heatHeight(rows) - RAIL_HEIGHT - AXIS_HEIGHT };
+function lanesOf(marks: readonly unknown[]): number {
+  return Math.min(MOST_LANES, marks.length);
+}
+
+const ROOMY = 24;
+const ROW = 16;
+const TALLEST = 430;
+
+/** Each row has room to be pointed at, more where there are few, within what a screen holds. */
+export function layoutOf(rows: number, marks: readonly unknown[]): Layout {
+  const top = RAIL_HEIGHT + LANE * lanesOf(marks);
+  const height = Math.min(TALLEST, Math.max(rows * ROW, Math.min(rows, TALLEST / ROW / 2) * ROOMY, 72));
+  return { top, height, total: top + height + AXIS_HEIGHT };
 }

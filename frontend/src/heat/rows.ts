@@ -26,6 +26,19 @@ export function moduleOf(name: string, depth: number): string {
   return parts.slice(0, Math.min(depth, Math.max(1, parts.length - 1))).join(".");
 }
 
+/** With more rows than this a map is folded. */
+const MANY = 40;
+const DEEPEST = 8;
+
+/** The finest folding that leaves rows to be told apart; none where there are few. */
+export function automaticDepth(names: readonly string[]): number {
+  if (names.length <= MANY) return 0;
+  for (let depth = DEEPEST; depth > 1; depth--) {
+    if (new Set(names.map((name) => moduleOf(name, depth))).size <= MANY) return depth;
+  }
+  return 1;
+}
+
 /** A layer's worst value: not a number beats every number. */
 function worstOf(matrix: Matrix, column: number): number {
   let worst = 0;

@@ -18,6 +18,8 @@ export interface Place {
   view?: View;
   /** Identifier of the finding that is open. */
   f?: string;
+  /** The part of it that is read first: "evidence" or "fix". */
+  part?: string;
   lang?: string;
   layer?: string;
   /** Range of steps in view: "6000-7500". */
@@ -43,6 +45,7 @@ const KEYS = [
   "run",
   "view",
   "f",
+  "part",
   "lang",
   "layer",
   "x",

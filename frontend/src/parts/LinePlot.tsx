@@ -22,6 +22,8 @@ export interface PlotProps {
   lines: Line[];
   theme: Theme;
   label: string;
+  /** What the y axis shows, with its unit; else the label. */
+  title?: string;
   /** Name of the run, for exports. */
   about: string;
   /** First and last step of the axis. */
@@ -56,6 +58,7 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
   return useMemo(
     () => ({
       lines,
+      title: props.title ?? props.label,
       marks,
       thresholds,
       log,
@@ -71,7 +74,10 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
         place: axis.place,
       },
     }),
-    [lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang, props.axis],
+    [
+      ...[lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang, props.axis],
+      ...[props.title, props.label],
+    ],
   );
 }
 

@@ -13,15 +13,17 @@ interface Props {
 }
 
 export function PlaceLink({ place, change, go, current = false, children, ...rest }: Props) {
+  // Where a link leads is read from its top, unless the link says otherwise.
+  const whole = { part: "", ...change };
   const follow = (event: MouseEvent) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
-    go(change);
+    go(whole);
   };
   return (
     <a
       class={rest.class}
-      href={linkTo({ ...place, ...change })}
+      href={linkTo({ ...place, ...whole })}
       target="_top"
       aria-current={current ? "page" : undefined}
       onClick={follow}

@@ -16,7 +16,7 @@ import { Compare } from "../views/compare/Compare";
 import type { ViewProps } from "../views/context";
 import { Findings } from "../views/findings/Findings";
 import { Gradients } from "../views/layers/Gradients";
-import { Overview } from "../views/overview/Overview";
+import { AllRuns, Overview } from "../views/overview/Overview";
 import { Report } from "../views/report/Report";
 import { Terms } from "../views/terms/Terms";
 import { Bar } from "./Bar";
@@ -132,7 +132,11 @@ export function App() {
             <Shown runs={value} run={run} place={place} go={go} diagnosis={diagnosis} />
           ) : (
             <main>
-              <Empty runs={value} />
+              {value.runs.length === 0 ? (
+                <Empty runs={value} />
+              ) : (
+                <AllRuns runs={value} selected="" place={place} go={go} />
+              )}
             </main>
           )
         }

@@ -139,13 +139,17 @@ export function Bar({ runs, run, causes, place, go }: Props) {
             <StepRange run={run} />
             <Age run={run} skew={runs.skew} />
             <LiveSwitch runs={runs} />
-            <CopyLink place={place} />
           </>
         ) : null}
-        <Help />
-        <LanguageSwitch go={go} />
       </div>
-      {run ? <Views causes={causes} place={place} go={go} /> : null}
+      <div class="bar-row">
+        {runs.value && runs.value.runs.length > 0 ? <Views causes={causes} place={place} go={go} /> : null}
+        <div class="bar-end">
+          {run ? <CopyLink place={place} /> : null}
+          <Help />
+          <LanguageSwitch go={go} />
+        </div>
+      </div>
     </header>
   );
 }

@@ -73,10 +73,13 @@ export function useRuns(lang: Lang, first: string | undefined): LiveRuns {
   return { value, error, loading, retry: again, live, setLive, skew, failures };
 }
 
-/** The run of the link, or the one that was worst when the page first saw them: the page never changes it by itself. */
+/** The run of the link, or the one that is worst once all are judged; from then on the page never changes it by itself. */
 export function useChosenRun(runs: Runs | undefined, name: string | undefined): RunSummary | undefined {
   const first = useRef<string | undefined>(undefined);
   const known = runs?.runs ?? [];
-  if (first.current === undefined) first.current = sortedRuns(known, WORST_FIRST)[0]?.run;
-  return known.find(({ run }) => run === name) ?? known.find(({ run }) => run === first.current) ?? known[0];
+  // Which run is worst is not known while some are still being read; one alone has nothing to wait for.
+  const judged = known.length === 1 || known.every(({ status }) => status !== "reading");
+  if (first.current === undefined && judged) first.current = sortedRuns(known, WORST_FIRST)[0]?.run;
+  const byName = (wanted: string | undefined) => known.find(({ run }) => run === wanted);
+  return byName(name) ?? byName(first.current) ?? (first.current === undefined ? undefined : known[0]);
 }

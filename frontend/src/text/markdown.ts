@@ -84,3 +84,16 @@ export function parseMarkdown(source: string, leads = false): Block[] {
   }
   return blocks;
 }
+
+/** The beginning of an advice up to its first code, or its first two paragraphs: what to do before anything else. */
+export function firstStepsOf(advice: string): string {
+  const fence = /```[\s\S]*?```/.exec(advice);
+  const paragraphs = advice.split(/\n\s*\n/);
+  const two = paragraphs.slice(0, 2).join("\n\n");
+  if (!fence) return two;
+  const end = fence.index + fence[0].length;
+  return end <= Math.max(two.length, LEADING) ? advice.slice(0, end) : two;
+}
+
+/** Characters of an advice up to the end of its first code that a first screen has room for. */
+const LEADING = 900;

@@ -115,6 +115,12 @@ def test_counts_of_records_that_cover_many_steps_go_before_their_last_norm() -> 
     assert clip_rate(run_of(norm, limit, calls, bound), 100).values[:, 0].tolist() == [1, 0.5]
 
 
+def test_a_norm_that_is_not_finite_says_nothing_about_the_clip_rate() -> None:
+    norm = table(CLIP_GLOBAL_NORM, [0, 1, 2], [np.nan, 2.0, np.nan])
+    run = run_of(norm, table(CLIP_MAX_NORM, [0, 1, 2], [1, 1, 1]))
+    np.testing.assert_equal(clip_rate(run, 10).values[:, 0], np.array([np.nan, 1, 1], np.float32))
+
+
 def test_the_clip_coefficient_is_torchs_with_the_extremes_inside_a_record() -> None:
     norm, limit = (
         table(CLIP_GLOBAL_NORM, [9, 19], [4.0, 0.5]),

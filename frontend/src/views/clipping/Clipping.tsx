@@ -9,11 +9,14 @@ import { type Key, useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
 import { Pick } from "../../parts/Pick";
 import { Loaded, Missing } from "../../parts/States";
+import { SeverityMark } from "../../parts/Status";
 import { formatPercent, formatSteps, formatValue } from "../../text/numbers";
 import type { ViewProps } from "../context";
 import { type ClipColumns, type ClipReading, coefficientLine, isByValue, meanOf, readClip } from "./clip";
 
 const WHOLE: [number, number] = [0, 1];
+/** More than this share of the clips makes it the rule. */
+const MOSTLY = 0.5;
 const QUANTITIES = [
   "clip_global_norm",
   "clip_max_norm",
@@ -41,8 +44,18 @@ function isPlainSgd(optimizer: string): boolean {
   return /^sgd/i.test(optimizer);
 }
 
-function Sentence({ reading, clip: { norm }, diagnosis }: CallProps & { reading: ClipReading }) {
+/** Share of the records in which the clip came too late, or before the unscaling. */
+function harmOf({ tables, clip: { norm } }: CallProps, quantity: string): number | null {
+  const table = tables.get(quantity);
+  return meanOf(table ? columnNamed(table, norm.name) : undefined);
+}
+
+/** A clip that came when the gradients had been used changed nothing: what it multiplied them with is beside the point. */
+function Sentence(props: CallProps & { reading: ClipReading }) {
   const { t, lang } = useText();
+  const { reading, diagnosis } = props;
+  const { norm } = props.clip;
+  if ((harmOf(props, "clip_after_step") ?? 0) > MOSTLY) return null;
   const optimizer = String(diagnosis.value?.facts.optimizer ?? "");
   const steps = formatSteps(norm.firstStep[0] ?? null, norm.lastStep.at(-1) ?? null, lang);
   const median = formatValue(reading.median, lang);
@@ -59,7 +72,7 @@ function Sentence({ reading, clip: { norm }, diagnosis }: CallProps & { reading:
 }
 
 /** When the clip came: after the gradients had been used, or before they were unscaled, it does harm. */
-function Order({ tables, clip: { norm } }: CallProps) {
+function Order(props: CallProps) {
   const { t, lang } = useText();
   const shares: [string, Key, Key, Key][] = [
     ["clip_after_step", "clip.late", "clip.inTime", "clip.unseenStep"],
@@ -68,10 +81,15 @@ function Order({ tables, clip: { norm } }: CallProps) {
   return (
     <ul class="readings">
       {shares.map(([quantity, bad, good, unseen]) => {
-        const table = tables.get(quantity);
-        const share = meanOf(table ? columnNamed(table, norm.name) : undefined);
+        const share = harmOf(props, quantity);
         if (share === null) return <li key={quantity}>{t(unseen)}</li>;
-        return <li key={quantity}>{share > 0 ? t(bad, { share: formatPercent(share, lang) }) : t(good)}</li>;
+        if (share === 0) return <li key={quantity}>{t(good)}</li>;
+        return (
+          <li key={quantity} class="verdict">
+            <SeverityMark severity={share > MOSTLY ? "error" : "warning"} />{" "}
+            {t(bad, { share: formatPercent(share, lang) })}
+          </li>
+        );
       })}
     </ul>
   );
@@ -101,6 +119,7 @@ function Call(props: CallProps) {
   const reading = useMemo(() => readClip(clip), [clip]);
   const [records, setRecords] = useState<Records>("100");
   const lines = useCharts(props, records);
+  const late = (harmOf(props, "clip_after_step") ?? 0) > MOSTLY;
   const findings = diagnosis.value?.findings ?? NO_FINDINGS;
   const marks = useMemo(() => marksOf(findings.filter(({ code }) => code.startsWith("LD3"))), [findings]);
   const common = { theme, about: run.run, extent: extentOf(run), records: norms.records };
@@ -109,6 +128,8 @@ function Call(props: CallProps) {
       {clip.norm.name && norms.columns.length > 1 ? (
         <h3>{t("clip.call", { name: clip.norm.name })}</h3>
       ) : null}
+      <h3>{t("clip.order")}</h3>
+      <Order {...props} />
       <Sentence reading={reading} {...props} />
       <LinePlot
         {...common}
@@ -127,10 +148,8 @@ function Call(props: CallProps) {
         choose={setRecords}
       />
       <LinePlot {...common} lines={lines.rate} label={t("clip.rate")} height={130} bounds={WHOLE} percent />
-      <h3>{t("clip.coefficientHeading")}</h3>
+      <h3>{t(late ? "clip.coefficientLate" : "clip.coefficientHeading")}</h3>
       <LinePlot {...common} lines={lines.factor} label={t("clip.coefficient")} height={150} bounds={WHOLE} />
-      <h3>{t("clip.order")}</h3>
-      <Order {...props} />
     </section>
   );
 }

@@ -29,7 +29,8 @@ export function RunsChart({ chosen, aligned, theme, quantity, label }: Props) {
       (tables.value ?? []).flatMap((table, at) => {
         if (!table || table.columns.length === 0) return [];
         const placed = warped(table, alignment.warps?.[at]);
-        return [lineOf(`${LETTERS[at]} ${chosen[at]?.run ?? ""}`, columnAt(placed, 0))];
+        const line = lineOf(`${LETTERS[at]} ${chosen[at]?.run ?? ""}`, columnAt(placed, 0));
+        return [{ ...line, colour: at }];
       }),
     [tables.value, alignment],
   );

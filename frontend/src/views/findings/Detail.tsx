@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { fileName, save } from "../../charts/export";
 import { extentOf } from "../../data/extent";
-import { idOf } from "../../data/findings";
+import { idOf, severityOf } from "../../data/findings";
 import { type Finding, type Rule, toNumber } from "../../data/types";
 import { limited, setZoom } from "../../data/zoom";
 import { linkTo } from "../../host/place";
@@ -181,8 +181,14 @@ export function Detail(props: Props) {
         </PlaceLink>
       </p>
       <h2>
-        <SeverityMark severity={finding.severity} /> {finding.title} <span class="muted">{finding.code}</span>
+        <SeverityMark severity={severityOf(finding)} /> {finding.title}{" "}
+        <span class="muted">{finding.code}</span>
       </h2>
+      {severityOf(finding) === finding.severity ? null : (
+        <p class="muted">
+          {t("findings.raised", { own: t(`severity.${finding.severity}`).toLocaleLowerCase() })}
+        </p>
+      )}
       <section>
         <h3>{t("findings.what")}</h3>
         <p>
@@ -192,7 +198,7 @@ export function Detail(props: Props) {
       <Where finding={finding} run={run} place={place} go={go} />
       <Moments finding={finding} />
       <EvidenceCharts finding={finding} run={run} theme={props.theme} />
-      <section>
+      <section data-part="fix">
         <h3>{t("findings.fix")}</h3>
         <Markdown source={finding.advice} />
       </section>

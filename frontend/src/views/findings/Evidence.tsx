@@ -96,7 +96,7 @@ export function EvidenceCharts(props: Props) {
   );
   if (groups.length === 0) return null;
   return (
-    <section>
+    <section data-part="evidence">
       <h3>{t("findings.evidence")}</h3>
       <div>
         <Loaded resource={tables} what={t("findings.evidence")}>

@@ -1,16 +1,19 @@
 /** The list of causes; arrow keys and j/k move while it has the focus. */
 import { useEffect, useRef } from "preact/hooks";
-import { idOf } from "../../data/findings";
+import { idOf, severityOf } from "../../data/findings";
 import type { Finding } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
+import { Note } from "../../parts/States";
 import { SeverityMark } from "../../parts/Status";
 import { spanStart } from "../../text/spans";
 
 interface Props {
   findings: Finding[];
+  /** How many there are without the filter. */
+  all: number;
   /** Identifiers of those that were not there at the last visit. */
   news: ReadonlySet<string>;
   open: Finding | undefined;
@@ -22,9 +25,9 @@ interface Props {
 function Item({ finding, place, go, current, isNew }: Pick<Props, "place" | "go"> & ItemProps) {
   const { t, lang } = useText();
   return (
-    <li class={`item edge-${finding.severity}`}>
+    <li class={`item edge-${severityOf(finding)}`}>
       <PlaceLink place={place} change={{ f: idOf(finding) }} go={go} current={current}>
-        <SeverityMark severity={finding.severity} /> <strong>{finding.title}</strong>
+        <SeverityMark severity={severityOf(finding)} /> <strong>{finding.title}</strong>
         {isNew ? <span class="new"> {t("findings.new")}</span> : null}
         <span class="muted">
           {finding.code} · {spanStart(t, lang, finding.first_step, finding.last_step)}
@@ -41,7 +44,7 @@ interface ItemProps {
   isNew: boolean;
 }
 
-export function FindingList({ findings, news, open, place, go, press }: Props) {
+export function FindingList({ findings, all, news, open, place, go, press }: Props) {
   const { t } = useText();
   const list = useRef<HTMLUListElement>(null);
   const openId = open ? idOf(open) : "";
@@ -51,7 +54,7 @@ export function FindingList({ findings, news, open, place, go, press }: Props) {
     if (!list.current?.contains(document.activeElement)) return;
     list.current.querySelector<HTMLElement>("[aria-current]")?.focus();
   }, [openId]);
-  if (findings.length === 0) return null;
+  if (findings.length === 0) return all > 0 ? <Note>{t("findings.noMatch", { count: all })}</Note> : null;
   return (
     <>
       <h2>{t("findings.count", { count: findings.length })}</h2>

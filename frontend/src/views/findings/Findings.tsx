@@ -26,11 +26,14 @@ export function keyTarget(key: string, index: number, count: number): number | "
 
 function OpenFinding({ finding, ...props }: ViewProps & { finding: Finding | undefined }) {
   const { t } = useText();
-  const asked = props.place.f;
-  // A newly opened finding is read from its top.
+  const { f: asked, part } = props.place;
+  const there = finding !== undefined;
+  // A newly opened finding is read from its top, or from the part that was asked for.
   useEffect(() => {
-    window.scrollTo(0, 0);
-  }, [asked]);
+    const wanted = part ? document.querySelector(`[data-part="${CSS.escape(part)}"]`) : null;
+    if (wanted) wanted.scrollIntoView();
+    else window.scrollTo(0, 0);
+  }, [asked, part, there]);
   return (
     <article class="detail">
       {asked && !finding ? <Note>{t("findings.gone")}</Note> : null}
@@ -78,8 +81,8 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
     if (target === null) return;
     event.preventDefault();
     const finding = target === "back" ? undefined : findings[target];
-    if (target === "back") go({ f: "" });
-    else if (finding) go({ f: idOf(finding) });
+    if (target === "back") go({ f: "", part: "" });
+    else if (finding) go({ f: idOf(finding), part: "" });
   };
   return (
     <div class={`findings ${place.f ? "opened" : ""}`}>
@@ -88,7 +91,15 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
           <NothingFound diagnosis={props.found} steps={[run.first_step, run.last_step]} />
         ) : null}
         {all.length > 0 ? <FilterBar filter={filter} change={change} open={open} mute={mute} /> : null}
-        <FindingList findings={findings} news={news} open={open} place={place} go={go} press={press} />
+        <FindingList
+          findings={findings}
+          all={all.length}
+          news={news}
+          open={open}
+          place={place}
+          go={go}
+          press={press}
+        />
         <Accepted findings={props.found.suppressed} />
         <PastReports diagnosis={props.found} />
         <Outcomes outcomes={props.found.outcomes} unlocks={props.found.unlocks} />

@@ -45,25 +45,27 @@ export function Gradients(props: ViewProps) {
   const recorded = useMemo(() => STATS.filter((name) => run.quantities.includes(name)), [run]);
   const scales = SCALES.filter((candidate) => candidate !== "share" || stat === "gradient_norm");
   const heading = t(`stat.${stat}`);
+  const picks = (
+    <>
+      <Pick
+        label={t("gradients.stat")}
+        value={stat}
+        options={recorded.includes(stat) ? recorded : [stat, ...recorded]}
+        name={(option) => t(`stat.${option}`)}
+        choose={(option) => go({ stat: option })}
+      />
+      <Pick
+        label={t("gradients.scale")}
+        value={scale}
+        options={scales}
+        name={(option) => t(`scale.${option}`)}
+        choose={(option) => go({ scale: option })}
+      />
+    </>
+  );
   return (
     <section>
       <h2>{capital(t("gradients.heading", { stat: heading }))}</h2>
-      <div class="controls">
-        <Pick
-          label={t("gradients.stat")}
-          value={stat}
-          options={recorded.includes(stat) ? recorded : [stat, ...recorded]}
-          name={(option) => t(`stat.${option}`)}
-          choose={(option) => go({ stat: option })}
-        />
-        <Pick
-          label={t("gradients.scale")}
-          value={scale}
-          options={scales}
-          name={(option) => t(`scale.${option}`)}
-          choose={(option) => go({ scale: option })}
-        />
-      </div>
       <p class="muted">{t(`explain.${stat}`)}</p>
       {run.quantities.includes(quantity) ? (
         <Loaded resource={matrix} what={heading}>
@@ -71,12 +73,17 @@ export function Gradients(props: ViewProps) {
             whole.buckets === 0 ? (
               <Note>{t("gradients.nothing")}</Note>
             ) : (
-              <MatrixView key={quantity} {...props} whole={whole} scale={scale} heading={heading} />
+              <MatrixView key={quantity} {...props} whole={whole} scale={scale} heading={heading}>
+                {picks}
+              </MatrixView>
             )
           }
         </Loaded>
       ) : (
-        <Missing quantity={quantity} />
+        <>
+          <div class="controls">{picks}</div>
+          <Missing quantity={quantity} />
+        </>
       )}
     </section>
   );

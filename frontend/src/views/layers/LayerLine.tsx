@@ -1,6 +1,6 @@
 /** One layer over the steps: everything that was recorded of it, each quantity a chart, with the findings about it. */
 import type { ComponentChildren } from "preact";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { lineOf } from "../../charts/series";
 import { extentOf } from "../../data/extent";
 import { marksOf } from "../../data/findings";
@@ -13,13 +13,7 @@ import { PlaceLink } from "../../parts/PlaceLink";
 import { Loaded } from "../../parts/States";
 import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
-
-/** Findings whose subject or evidence names the layer. */
-export function findingsAbout(findings: Finding[], layer: string): Finding[] {
-  return findings.filter(
-    (finding) => finding.subject === layer || finding.evidence.some(({ column }) => column === layer),
-  );
-}
+import { findingsAbout } from "./about";
 
 const NO_FINDINGS: Finding[] = [];
 
@@ -62,7 +56,7 @@ function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; qua
       label={`${name}: ${layer}`}
       about={props.run.run}
       extent={extentOf(props.run)}
-      height={180}
+      height={140}
       startLog={quantity === "update_ratio"}
       records={table.records}
     />
@@ -85,12 +79,26 @@ function Quantity(props: Props & { quantity: string }) {
   );
 }
 
+/** Pixels of it that tell that it is there. */
+const LEAST_SEEN = 120;
+
+/** A layer that was picked where its curves are out of view comes into view. */
+function useInView(layer: string) {
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const top = section.current?.getBoundingClientRect().top ?? 0;
+    if (top < 0 || top > window.innerHeight - LEAST_SEEN) section.current?.scrollIntoView?.();
+  }, [layer]);
+  return section;
+}
+
 export function LayerLine(props: Props) {
   const { t } = useText();
   const { run, layer } = props;
+  const section = useInView(layer);
   const wanted = [...OF_PARAMETER, ...OF_MODULE].filter((quantity) => run.quantities.includes(quantity));
   return (
-    <section class="layer" aria-label={t("gradients.layer", { layer })}>
+    <section class="layer" aria-label={t("gradients.layer", { layer })} ref={section}>
       <h3>
         {t("gradients.layer", { layer })}{" "}
         <PlaceLink place={props.place} change={{ layer: "" }} go={props.go}>

@@ -1,16 +1,19 @@
 /** One matrix with its controls, what stands out in it, and the layer that was picked. */
+import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { extentOf } from "../../data/extent";
 import { marksOf } from "../../data/findings";
 import type { Matrix } from "../../data/table";
 import { useMatrixInView } from "../../data/tables";
-import { type Event, eventsOf } from "../../heat/events";
+import { type Moment, momentsOf } from "../../heat/events";
 import { domainOf, ratioDomain } from "../../heat/grid";
 import { type Cell, HeatMap, type HeatProps } from "../../heat/HeatMap";
 import { Legend } from "../../heat/Legend";
+import { prefixOf } from "../../heat/labels";
 import { type Colours, SEQUENTIAL } from "../../heat/lut";
-import { ORDERS, type Order, rowsOf } from "../../heat/rows";
+import { automaticDepth, matches, ORDERS, type Order, rowsOf } from "../../heat/rows";
 import { overMedian, type Scale } from "../../heat/scale";
+import { seenIn } from "../../heat/seen";
 import { useColourRange } from "../../heat/useColourRange";
 import { useSpan } from "../../heat/useSpan";
 import { recall, remember } from "../../host/storage";
@@ -19,6 +22,7 @@ import { Pick } from "../../parts/Pick";
 import { Note } from "../../parts/States";
 import { formatInteger } from "../../text/numbers";
 import type { ViewProps } from "../context";
+import { badgesOf, findingsIn } from "./about";
 import { readCell } from "./cells";
 import { Distribution } from "./Distribution";
 import { Events } from "./Events";
@@ -27,9 +31,15 @@ import { MatrixTable } from "./MatrixTable";
 import { RowRange } from "./RowRange";
 import { SaveHeat } from "./SaveHeat";
 
-type Props = ViewProps & { whole: Matrix; scale: Scale; heading: string };
+type Props = ViewProps & {
+  whole: Matrix;
+  scale: Scale;
+  heading: string;
+  /** The choice of what is shown, which stands in the same line as the rest. */
+  children: ComponentChildren;
+};
 
-const DEPTHS = ["0", "1", "2", "3", "4"] as const;
+const DEPTHS = ["auto", "0", "1", "2", "3", "4"] as const;
 const NO_FINDINGS: never[] = [];
 
 /** The modules whose parameters have rows of their own, and the switch for one. */
@@ -47,21 +57,27 @@ function useUnfolded(): [ReadonlySet<string>, (module: string) => void] {
 function useArrangement(whole: Matrix) {
   const [filter, setFilter] = useState("");
   const [order, setOrder] = useState<Order>("model");
-  const [depth, setDepth] = useState<(typeof DEPTHS)[number]>("0");
+  const [depth, setDepth] = useState<(typeof DEPTHS)[number]>("auto");
   const [unfolded, toggle] = useUnfolded();
-  const rows = useMemo(
-    () => rowsOf(whole, { filter, order, depth: Number(depth), unfolded }),
-    [whole, filter, order, depth, unfolded],
-  );
+  const rows = useMemo(() => {
+    const names = whole.columns.filter((name) => matches(name, filter));
+    const parts = depth === "auto" ? automaticDepth(names) : Number(depth);
+    return rowsOf(whole, { filter, order, depth: parts, unfolded });
+  }, [whole, filter, order, depth, unfolded]);
   return { filter, setFilter, order, setOrder, depth, setDepth, unfolded, toggle, rows };
 }
 
 function Controls(
-  props: ReturnType<typeof useArrangement> & { colours: Colours; paint: (c: Colours) => void },
+  props: ReturnType<typeof useArrangement> & {
+    colours: Colours;
+    paint: (c: Colours) => void;
+    children: ComponentChildren;
+  },
 ) {
   const { t } = useText();
   return (
     <div class="controls">
+      {props.children}
       <label>
         {t("gradients.filter")}{" "}
         <input
@@ -81,7 +97,10 @@ function Controls(
         label={t("gradients.fold")}
         value={props.depth}
         options={DEPTHS}
-        name={(depth) => (depth === "0" ? t("gradients.unfolded") : t("gradients.depth", { depth }))}
+        name={(depth) => {
+          if (depth === "auto") return t("gradients.auto");
+          return depth === "0" ? t("gradients.unfolded") : t("gradients.depth", { depth });
+        }}
         choose={props.setDepth}
       />
       {[...props.unfolded].map((module) => (
@@ -112,7 +131,12 @@ function useColours(scale: Scale): [Colours, (colours: Colours) => void] {
   return [scale === "median" ? "diverging" : own, choose];
 }
 
-function summaryOf(whole: Matrix, events: Event[], t: ReturnType<typeof useText>["t"], lang: string): string {
+function summaryOf(
+  whole: Matrix,
+  events: Moment[],
+  t: ReturnType<typeof useText>["t"],
+  lang: string,
+): string {
   return t("gradients.summary", {
     layers: formatInteger(whole.columns.length, lang),
     records: formatInteger(whole.records, lang),
@@ -147,9 +171,10 @@ function useHeat(props: Props, { rows, toggle }: ReturnType<typeof useArrangemen
   const recorded = useMatrixInView(run, whole.quantity, whole.records <= whole.buckets).value;
   const { painted, closer, domain } = useScaled(whole, recorded, scale);
   const range = useColourRange(`${whole.quantity} ${scale}`, domain, [painted.max]);
-  const events = useMemo(() => eventsOf(whole), [whole]);
+  const events = useMemo(() => momentsOf(whole), [whole]);
   const findings = props.diagnosis.value?.findings ?? NO_FINDINGS;
   const marks = useMemo(() => marksOf(findings), [findings]);
+  const badges = useMemo(() => badgesOf(findings), [findings]);
   const extent = useMemo(() => extentOf(run), [run.first_step, run.last_step]);
   const say = (at: Cell) => readCell(recorded ?? whole, whole, rows[at.row], at.step, t, lang);
   const open = ({ row }: Cell) => {
@@ -159,8 +184,9 @@ function useHeat(props: Props, { rows, toggle }: ReturnType<typeof useArrangemen
   };
   const chosen = place.layer ? whole.columns.indexOf(place.layer) : -1;
   const heat: HeatProps = {
-    ...{ whole: painted, fine: closer, rows, range, colours, extent, marks, theme, say, open, span, setSpan },
-    selected: rows.findIndex((row) => row.columns.length === 1 && row.columns[0] === chosen),
+    ...{ whole: painted, fine: closer, rows, range, colours, extent, marks, badges, theme, say, open },
+    ...{ span, setSpan },
+    selected: chosen < 0 ? -1 : rows.findIndex((row) => row.columns.includes(chosen)),
     label: `${heading}: ${run.run}`,
     summary: summaryOf(whole, events, t, lang),
     point: setCell,
@@ -176,12 +202,18 @@ type Heat = ReturnType<typeof useHeat>;
 function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props & Heat) {
   const { t } = useText();
   const { rows, span, setSpan, colours, say } = heat;
+  const prefix = prefixOf(rows);
+  const seen = useMemo(
+    () => seenIn(heat.whole, range.domain, range.far),
+    [heat.whole, range.domain, range.far],
+  );
   return (
-    <>
-      <Legend range={range} unit={unit} colours={colours} />
-      <HeatMap key={rows.length} {...heat} />
-      <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
+    <div>
+      <Legend range={range} unit={unit} colours={colours} seen={seen} />
       <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
+      <HeatMap key={rows.length} {...heat} />
+      {prefix ? <p class="muted">{t("gradients.prefix", { prefix })}</p> : null}
+      <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
       <SaveHeat heat={heat} run={props.run.run} heading={props.heading} />
       <MatrixTable
         matrix={props.whole}
@@ -190,7 +222,7 @@ function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props &
         toggle={setTabled}
         pick={(layer) => props.go({ layer })}
       />
-    </>
+    </div>
   );
 }
 
@@ -214,12 +246,24 @@ export function MatrixView(props: Props) {
   const { t } = useText();
   const arrangement = useArrangement(whole);
   const heat = useHeat(props, arrangement);
+  const findings = props.diagnosis.value?.findings ?? NO_FINDINGS;
+  const about = useMemo(() => findingsIn(findings, whole), [findings, whole]);
+  const open = (name: string) => go({ layer: name });
+  const layer = heat.picked ? place.layer : undefined;
   return (
     <>
-      <Controls {...arrangement} colours={heat.heat.colours} paint={heat.paint} />
-      <Events events={heat.events} matrix={whole} open={(layer) => go({ layer })} />
-      {arrangement.rows.length === 0 ? <Note>{t("gradients.noMatch")}</Note> : <Shown {...props} {...heat} />}
-      {heat.picked && place.layer ? <Picked {...props} {...heat} layer={place.layer} /> : null}
+      <Controls {...arrangement} colours={heat.heat.colours} paint={heat.paint}>
+        {props.children}
+      </Controls>
+      <Events {...{ moments: heat.events, matrix: whole, findings: about, place, go }} open={open} />
+      <div class={layer ? "with-drawer" : ""}>
+        {arrangement.rows.length === 0 ? (
+          <Note>{t("gradients.noMatch")}</Note>
+        ) : (
+          <Shown {...props} {...heat} />
+        )}
+        {layer ? <Picked {...props} {...heat} layer={layer} /> : null}
+      </div>
     </>
   );
 }

@@ -2,8 +2,9 @@
 import { paletteOf } from "../../charts/palette";
 import type { Matrix } from "../../data/table";
 import { currentZoom } from "../../data/zoom";
+import { tailOf } from "../../heat/canvas";
 import { type HeatProps, useHeatOption } from "../../heat/HeatMap";
-import { heatHeight } from "../../heat/heatOption";
+import { layoutOf } from "../../heat/heatOption";
 import type { Row } from "../../heat/rows";
 import { useText } from "../../i18n";
 import { Export } from "../../parts/Export";
@@ -14,8 +15,8 @@ export function SaveHeat({ heat, run, heading }: { heat: HeatProps; run: string;
   const option = useHeatOption(heat);
   const [from, to] = currentZoom() ?? heat.extent;
   const sheet = () => ({
-    ...{ option, palette: paletteOf(heat.theme), height: heatHeight(heat.rows.length) },
-    ...{ extent: heat.extent, zoom: currentZoom() },
+    ...{ option, palette: paletteOf(heat.theme), height: layoutOf(heat.rows.length, heat.marks).total },
+    ...{ extent: heat.extent, zoom: currentZoom(), tail: tailOf(heat.whole) },
     title: `${heading} · ${run} · ${formatSteps(Math.ceil(from), Math.floor(to), lang)}`,
   });
   return <Export name={[run, heading]} sheet={sheet} rows={() => rowsOfMatrix(run, heat.whole, heat.rows)} />;

@@ -1,45 +1,118 @@
-/** "What is wrong": the leading causes as sentences, each with its way to the evidence and to the fix. */
-import { idOf } from "../../data/findings";
+/** What is wrong with one run: the first cause with what, since when, where and what to do; the others a line each. */
+
+import type { RunClock } from "../../data/clock";
+import { timeOfDay } from "../../data/clock";
+import { idOf, severityOf, worstFirst } from "../../data/findings";
 import type { Finding, RunDiagnosis } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
-import { Sentence } from "../../parts/Markdown";
+import { Markdown, Sentence } from "../../parts/Markdown";
 import { NothingFound } from "../../parts/NothingFound";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Note } from "../../parts/States";
 import { SeverityMark } from "../../parts/Status";
+import { firstStepsOf } from "../../text/markdown";
 import { spanStart } from "../../text/spans";
 
-const SHOWN = 3;
+/** Further causes that have a line each. */
+const LINES = 4;
 
 interface Props {
   diagnosis: RunDiagnosis;
   steps: [number | null, number | null];
+  clock: RunClock | null;
   place: Place;
   go: Go;
 }
 
-function Cause({ finding, place, go }: { finding: Finding; place: Place; go: Go }) {
+type OneProps = Pick<Props, "clock" | "place" | "go"> & { finding: Finding };
+
+/** "Steps 700 – 899 · since 21:41:07 · still happening · LD101". */
+function Since({ finding, clock }: Pick<OneProps, "finding" | "clock">) {
   const { t, lang } = useText();
-  const change: Place = { view: "findings", f: idOf(finding) };
+  const time = clock ? timeOfDay(clock.at(finding.first_step), lang) : null;
   return (
-    <li class={`cause edge-${finding.severity}`}>
-      <p>
-        <SeverityMark severity={finding.severity} /> <strong>{finding.title}</strong>
-      </p>
-      <p>
-        <Sentence text={finding.message} />
-      </p>
-      <p class="muted">
-        {spanStart(t, lang, finding.first_step, finding.last_step)} · {finding.code}{" "}
-        <PlaceLink place={place} change={change} go={go}>
-          {t("causes.evidence")}
-        </PlaceLink>{" "}
-        <PlaceLink place={place} change={change} go={go}>
-          {t("causes.fix")}
+    <p class="muted">
+      {spanStart(t, lang, finding.first_step, finding.last_step)}
+      {time ? ` · ${t("causes.since", { time })}` : ""} ·{" "}
+      {t(finding.ongoing ? "findings.still" : "findings.stopped")} · {finding.code}
+    </p>
+  );
+}
+
+function Explains({ finding, place, go }: Omit<OneProps, "clock">) {
+  const { t } = useText();
+  const { explains } = finding;
+  if (explains.length === 0) return null;
+  return (
+    <details>
+      <summary>{t("findings.explains", { count: explains.length })}</summary>
+      <ul>
+        {explains.map((symptom) => (
+          <li key={idOf(symptom)}>
+            <PlaceLink place={place} change={{ view: "findings", f: idOf(symptom) }} go={go}>
+              <SeverityMark severity={symptom.severity} /> {symptom.code} {symptom.title}
+            </PlaceLink>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+/** The cause that matters most, with the first steps of its fix beside it. */
+function Leading({ finding, clock, place, go }: OneProps) {
+  const { t } = useText();
+  const id = idOf(finding);
+  const severity = severityOf(finding);
+  return (
+    <section class={`leading edge-${severity}`}>
+      <div>
+        <h3>
+          <SeverityMark severity={severity} /> {finding.title}
+        </h3>
+        <Since finding={finding} clock={clock} />
+        <p>
+          <Sentence text={finding.message} />
+        </p>
+        <Explains finding={finding} place={place} go={go} />
+        <p>
+          <PlaceLink place={place} change={{ view: "findings", f: id, part: "evidence" }} go={go}>
+            {t("causes.evidence")}
+          </PlaceLink>
+        </p>
+      </div>
+      <div class="to-do">
+        <h3>{t("causes.toDo")}</h3>
+        <Markdown source={firstStepsOf(finding.advice)} />
+        <p>
+          <PlaceLink place={place} change={{ view: "findings", f: id, part: "fix" }} go={go}>
+            {t("causes.fix")}
+          </PlaceLink>
+        </p>
+      </div>
+    </section>
+  );
+}
+
+function Further({ finding, clock, place, go }: OneProps) {
+  const { t } = useText();
+  const severity = severityOf(finding);
+  return (
+    <li>
+      <details class={`further edge-${severity}`}>
+        <summary>
+          <SeverityMark severity={severity} /> {finding.title}
+        </summary>
+        <Since finding={finding} clock={clock} />
+        <p>
+          <Sentence text={finding.message} />
+        </p>
+        <PlaceLink place={place} change={{ view: "findings", f: idOf(finding) }} go={go}>
+          {t("causes.details")}
         </PlaceLink>
-      </p>
+      </details>
     </li>
   );
 }
@@ -57,24 +130,32 @@ function Origin({ facts }: { facts: RunDiagnosis["facts"] }) {
   );
 }
 
-export function Causes({ diagnosis, steps, place, go }: Props) {
+export function Causes({ diagnosis, steps, clock, place, go }: Props) {
   const { t } = useText();
-  const { findings } = diagnosis;
+  const findings = worstFirst(diagnosis.findings);
+  const [first] = findings;
+  // A note is no cause of trouble: it does not lead.
+  const leading = first && severityOf(first) !== "info" ? first : undefined;
+  const others = leading ? findings.slice(1) : findings;
+  const common = { clock, place, go };
   return (
-    <section>
-      <h2>{t("causes.heading", { run: diagnosis.run })}</h2>
+    <>
       <Origin facts={diagnosis.facts} />
-      {findings.length === 0 ? <NothingFound diagnosis={diagnosis} steps={steps} /> : null}
+      {leading ? (
+        <Leading finding={leading} {...common} />
+      ) : (
+        <NothingFound diagnosis={diagnosis} steps={steps} />
+      )}
       <ul class="causes">
-        {findings.slice(0, SHOWN).map((finding) => (
-          <Cause key={idOf(finding)} finding={finding} place={place} go={go} />
+        {others.slice(0, LINES).map((finding) => (
+          <Further key={idOf(finding)} finding={finding} {...common} />
         ))}
       </ul>
-      {findings.length > SHOWN ? (
+      {others.length > LINES ? (
         <PlaceLink place={place} change={{ view: "findings", f: "" }} go={go}>
           {t("causes.more", { count: findings.length })}
         </PlaceLink>
       ) : null}
-    </section>
+    </>
   );
 }

@@ -1,15 +1,18 @@
-/** Training and validation loss with the findings painted behind them. */
+/** Training and validation loss, with the findings in lanes under them. */
 import { useMemo } from "preact/hooks";
 import { lineOf } from "../../charts/series";
 import { extentOf } from "../../data/extent";
-import { marksOf, restartMarks } from "../../data/findings";
+import { restartMarks } from "../../data/findings";
 import { columnAt } from "../../data/table";
 import { type Tables, useTables } from "../../data/tables";
 import type { Finding, Restart, RunSummary } from "../../data/types";
+import type { Place } from "../../host/hash";
+import type { Go } from "../../host/place";
 import type { Theme } from "../../host/theme";
 import { useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
 import { Loaded, Missing } from "../../parts/States";
+import { Lanes } from "./Lanes";
 
 const QUANTITIES = ["loss", "validation_loss"] as const;
 
@@ -18,9 +21,11 @@ interface Props {
   findings: Finding[];
   restarts: Restart[];
   theme: Theme;
+  place: Place;
+  go: Go;
 }
 
-function Drawn({ tables, findings, restarts, theme, run }: Props & { tables: Tables }) {
+function Drawn({ tables, restarts, theme, run }: Props & { tables: Tables }) {
   const { t, lang } = useText();
   const lines = useMemo(() => {
     const names = { loss: t("loss.training"), validation_loss: t("loss.validation") };
@@ -29,10 +34,7 @@ function Drawn({ tables, findings, restarts, theme, run }: Props & { tables: Tab
       return table && table.columns.length > 0 ? [lineOf(names[quantity], columnAt(table, 0))] : [];
     });
   }, [tables, lang]);
-  const marks = useMemo(
-    () => [...marksOf(findings), ...restartMarks(restarts, t("restarts.mark"))],
-    [findings, restarts, lang],
-  );
+  const marks = useMemo(() => restartMarks(restarts, t("restarts.mark")), [restarts, lang]);
   if (lines.length === 0) return <Missing quantity="loss" />;
   return (
     <LinePlot
@@ -42,7 +44,7 @@ function Drawn({ tables, findings, restarts, theme, run }: Props & { tables: Tab
       extent={extentOf(run)}
       theme={theme}
       label={t("loss.heading")}
-      height={260}
+      height={210}
       records={tables.get("loss")?.records ?? 0}
     />
   );
@@ -53,10 +55,11 @@ export function LossChart(props: Props) {
   const tables = useTables(props.run, QUANTITIES);
   return (
     <section>
-      <h2>{t("loss.heading")}</h2>
+      <h2 class="unseen">{t("loss.heading")}</h2>
       <Loaded resource={tables} what={t("loss.heading")}>
         {(value) => <Drawn {...props} tables={value} />}
       </Loaded>
+      {props.findings.length > 0 ? <Lanes {...props} /> : null}
     </section>
   );
 }

@@ -1,0 +1,62 @@
+/** One run on one screen: how it is, what is wrong since when and what to do, the loss with the findings under it. */
+import { timeOfDay, useClock } from "../../data/clock";
+import type { Finding, Restart } from "../../data/types";
+import { useText } from "../../i18n";
+import { Loaded, Note } from "../../parts/States";
+import { StatusChip } from "../../parts/Status";
+import { ago, hasEnded } from "../../text/age";
+import { formatInteger } from "../../text/numbers";
+import type { ViewProps } from "../context";
+import { Accepted } from "../findings/Accepted";
+import { Outcomes } from "../findings/Outcomes";
+import { Causes } from "./Causes";
+import { LossChart } from "./LossChart";
+import { Restarts } from "./Restarts";
+
+const NO_RESTARTS: Restart[] = [];
+const NO_FINDINGS: Finding[] = [];
+
+/** "900 steps · last record at 21:43:07 (4 minutes ago)". */
+function About({ run, runs }: Pick<ViewProps, "run" | "runs">) {
+  const { t, lang } = useText();
+  const steps = t("run.steps", { steps: formatInteger(run.steps, lang) });
+  if (run.last_walltime === null) return <span class="muted">{steps}</span>;
+  const time = timeOfDay(1000 * run.last_walltime, lang);
+  const age = ago(run.last_walltime, runs.now, lang) ?? t("runs.ago.now");
+  const ended = hasEnded(run.last_walltime, run.period, runs.now);
+  return (
+    <span class="muted">
+      {steps} · {t(ended ? "run.last" : "run.growing", { time, age })}
+    </span>
+  );
+}
+
+export function OneRun(props: ViewProps) {
+  const { runs, run, place, go, theme, diagnosis } = props;
+  const { t } = useText();
+  const clock = useClock(run);
+  const { restarts, suppressed, outcomes, unlocks } = diagnosis.value ?? {};
+  return (
+    <section class="one-run">
+      <h2>
+        <StatusChip status={run.status} /> {run.run} <About run={run} runs={runs} />
+      </h2>
+      {run.problem ? <Note>{run.problem}</Note> : null}
+      <Loaded resource={diagnosis} what={t("view.findings")}>
+        {(value) => (
+          <Causes diagnosis={value} steps={[run.first_step, run.last_step]} {...{ clock, place, go }} />
+        )}
+      </Loaded>
+      {run.problem === null ? (
+        <LossChart
+          findings={diagnosis.value?.findings ?? NO_FINDINGS}
+          restarts={restarts ?? NO_RESTARTS}
+          {...{ run, theme, place, go }}
+        />
+      ) : null}
+      {restarts ? <Restarts restarts={restarts} /> : null}
+      {suppressed ? <Accepted findings={suppressed} /> : null}
+      {outcomes && unlocks ? <Outcomes outcomes={outcomes} unlocks={unlocks} /> : null}
+    </section>
+  );
+}
