@@ -203,11 +203,11 @@ def test_the_layers_at_the_cursor_are_counted_and_told(tall: Any) -> None:
     shown = frame.locator(".distribution")
     expect(shown.get_by_role("heading")).to_contain_text("step 99")
     expect(shown).to_contain_text("Layers with a value: 400")
-    x = box["x"] + box["width"] - 28
-    left = frame.evaluate("document.querySelector('.heat canvas').clientWidth") - 28
-    names = 16 + 6.2 * len("blocks.39.part9.weight")
-    step_width = (left - names) / 99
-    tall.page.mouse.move(x - (99 - SPIKE_STEP - 0.5) * step_width, box["y"] + 100)
+    x = box["x"] + box["width"] - 36
+    left = frame.evaluate("document.querySelector('.heat canvas').clientWidth") - 36
+    names = 16 + 6.2 * (len("…39.part9.weight") + 2)
+    step_width = (left - names) / 100
+    tall.page.mouse.move(x - (100 - SPIKE_STEP - 0.5) * step_width, box["y"] + 100)
     expect(shown.get_by_role("heading")).to_contain_text(f"step {SPIKE_STEP}")
     expect(shown).to_contain_text(f"{layer}: 100,000 L2 norm, larger than 399 of 399 others.")
     heights = shown.locator(".bars > span").evaluate_all(

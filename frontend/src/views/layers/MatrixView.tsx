@@ -210,9 +210,12 @@ function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props &
   return (
     <div>
       <Legend range={range} unit={unit} colours={colours} seen={seen} />
-      <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
+      <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.point")}</p>
       <HeatMap key={rows.length} {...heat} />
-      {prefix ? <p class="muted">{t("gradients.prefix", { prefix })}</p> : null}
+      <p class="muted">
+        {prefix ? `${t("gradients.prefix", { prefix })} · ` : ""}
+        {t("gradients.hint")}
+      </p>
       <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
       <SaveHeat heat={heat} run={props.run.run} heading={props.heading} />
       <MatrixTable
