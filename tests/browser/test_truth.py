@@ -142,7 +142,9 @@ def test_one_step_is_no_proof_of_health(large: Any) -> None:
 
 def test_a_curve_that_only_one_run_has_is_drawn_in_that_runs_colour(large: Any) -> None:
     frame = large.open(run="a_fine", view="compare", cmp="fine_too")
-    section = frame.locator("section", has=frame.get_by_role("heading", name=re.compile("alidation")))
+    section = frame.locator(
+        "section", has=frame.get_by_role("heading", name=re.compile("alidation"))
+    )
     section.last.scroll_into_view_if_needed()
     mark = "section.only-b"
     expect(section.last.locator("canvas").first).to_be_visible()
