@@ -10,7 +10,9 @@ import { Settings } from "./Settings";
 /** Nothing where there is but one run. */
 export function AllRuns(props: { runs: Runs; selected: string; place: Place; go: Go }) {
   const { runs } = props;
-  return runs.runs.length + runs.without_data.length + runs.left_out.length > 1 ? <RunsTable {...props} /> : null;
+  return runs.runs.length + runs.without_data.length + runs.left_out.length > 1 ? (
+    <RunsTable {...props} />
+  ) : null;
 }
 
 export function Overview(props: ViewProps) {
