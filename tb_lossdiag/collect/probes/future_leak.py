@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.check_up.values import Facts, is_real
 from tb_lossdiag.collect.probes.changes import change
 from tb_lossdiag.collect.probes.probe import Inapplicable
 from tb_lossdiag.collect.probes.session import Session
@@ -69,13 +69,15 @@ class ShortReach:
 
 
 def sequence_shape(session: Session) -> tuple[int, int]:
-    """(N, T) of the tokens.
+    """(N, T) of the tokens, or of the series of measured values.
 
     Raises:
         Inapplicable: it is given none.
     """
-    tokens = [session.act(t) for t in session.given.tensors() if t.dtype == torch.int64]
-    shapes = [tuple(t.shape) for t in tokens if t.dim() == _SEQUENCE and t.shape[1] >= _SHORTEST]
+    given = [session.act(t) for t in session.given.tensors()]
+    tokens = [t for t in given if t.dtype == torch.int64 and t.dim() == _SEQUENCE]
+    values = [t for t in given if is_real(t) and t.dim() in (_SEQUENCE, _SEQUENCE + 1)]
+    shapes = [tuple(t.shape[:2]) for t in tokens or values if t.shape[1] >= _SHORTEST]
     if not shapes or not session.ahead:
         raise Inapplicable(Unprobed.ARGUMENTS)
     count, length = shapes[0]

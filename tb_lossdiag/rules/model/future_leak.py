@@ -13,7 +13,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The model sees the tokens that it is to guess: when the second half of each sequence was replaced, its outputs for the first half changed by {change} of their spread, in a copy in eval() at step {step}."
+    "The model sees what it is to guess: when the second half of each sequence was replaced, its outputs for the first half changed by {change} of their spread, in a copy in eval() at step {step}."
 )
 _ADVICE = Text("""Each place may look at itself and at what came before it:
 
@@ -34,7 +34,7 @@ class FutureLeak:
 
     Why it matters: the loss falls far below what is possible and the model can write nothing, since then there is no future to look at.
 
-    How it decides: only where a check-up saw that the targets are the model's own input, shifted by one. A copy in eval() is asked twice,
+    How it decides: only where a check-up saw that the targets are the model's own input, tokens or measured values, shifted by one. A copy in eval() is asked twice,
     once with the second half of each sequence replaced by another sample's, and its outputs for the first half change by more than
     `max_change` of their standard deviation (median over samples). Those of the second half must have changed by `min_moved`.
     Unit: 1.
@@ -44,7 +44,7 @@ class FutureLeak:
     Guards against: masked language models, encoders with decoders, classifiers (their targets are not their shifted input); experts that
     are full (a median over samples); float rounding.
 
-    References: Vaswani et al. 2017, "Attention is all you need", 3.2.3; nanoVLM pull request 204.
+    References: Vaswani et al. 2017, "Attention is all you need", 3.2.3; nanoVLM pull request 204; zhouhaoyi/Informer2020 issue 59.
     """
 
     code: ClassVar[str] = "LD716"

@@ -15,6 +15,7 @@ _AHEAD = (0, 1, 2)
 """Places that a target may lie ahead of the input it belongs to."""
 _FLAGS = 2
 """Different values of a mask or of segments; tokens have more."""
+_SERIES, _FEATURES = 3, 16
 _ALL = 0.99
 """Share of targets that is all of them: a few may have been replaced on purpose."""
 
@@ -71,3 +72,29 @@ def _agreement(rows: Tensor, tokens: Tensor, ahead: int, counted: Tensor) -> tup
     near = [tokens[:, k : k + width] for k in _AHEAD]
     tells = counted[:, :width] & (near[0] != near[1]) & (near[1] != near[2]) & (near[0] != near[2])
     return int(((rows[:, :width] == near[ahead]) & tells).sum()), int(tells.sum())
+
+
+def ahead_of(target: Tensor | None, given: Tensor | None) -> bool:
+    """Whether a loss's target is the series that the model was given, one place further.
+
+    Args:
+        target: real[N, T] or real[N, T, F].
+        given: the same; the target may be one of its features.
+    """
+    if target is None or given is None or not target.is_floating_point():
+        return False
+    wanted, had = (
+        t.detach()[..., None] if t.dim() == _SERIES - 1 else t.detach() for t in (target, given)
+    )
+    if wanted.dim() != _SERIES or had.dim() != _SERIES or wanted.shape[:2] != had.shape[:2]:
+        return False
+    if wanted.shape[2] == had.shape[2]:
+        return _one_on(wanted, had)
+    features = had.unbind(2)[:_FEATURES] if wanted.shape[2] == 1 else ()
+    return any(_one_on(wanted, feature[..., None]) for feature in features)
+
+
+def _one_on(wanted: Tensor, had: Tensor) -> bool:
+    moves = had[:, 1:] != had[:, :-1]
+    same = (wanted[:, :-1] == had[:, 1:]) & moves
+    return bool(moves.any()) and int(same.sum()) >= _ALL * int(moves.sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.loss.alignment import alignment_facts
+from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_facts
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
@@ -105,6 +105,9 @@ class Calls:
         self._known: list[Known] = []
         self.trained = Trained()
         self._outer = Outer()
+        self._ahead = False
+        self.series: Callable[[], Tensor | None] = lambda: None
+        """What measured values the model was given."""
 
     def plain(self, call: FunctionCall) -> None:
         """A plain operation has returned."""
@@ -140,6 +143,7 @@ class Calls:
         if sight is not None and sight.site in self._sites:
             self._again = [*self._again, sight][-_MOST:]
         elif sight is not None:
+            self._ahead |= ahead_of(call.target, self.series())
             self.add(measured(call, sight, given))
 
     def add(self, call: MeasuredCall) -> None:
@@ -184,7 +188,9 @@ class Calls:
 
     def ahead(self) -> bool:
         """Whether the targets of any are the model's own input, shifted by one."""
-        return any(call.facts.get(CALL_TARGET_AHEAD) == 1.0 for call in self._confirmed)
+        return self._ahead or any(
+            call.facts.get(CALL_TARGET_AHEAD) == 1.0 for call in self._confirmed
+        )
 
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""

@@ -17,6 +17,7 @@ from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
 from tb_lossdiag.collect.check_up.model.inputs import (
     input_facts,
     sequences,
+    series,
     single_numbers,
     tensors_in,
 )
@@ -64,6 +65,7 @@ class Pass:
         running: how far batches lie from running statistics.
         closed: whether the model itself has returned.
         sequences: of whole numbers among its arguments, or looked up in its tables.
+        series: of measured values among them.
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
         numbers: single ones that the model itself returned, each of which may be its loss.
@@ -79,6 +81,7 @@ class Pass:
     running: RunningStatistics = field(default_factory=RunningStatistics)
     closed: bool = False
     sequences: list[Tensor] = field(default_factory=list)
+    series: Tensor | None = None
     arguments: Arguments | None = None
     samples: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
@@ -175,6 +178,7 @@ class Forwards:
         given, modes = input_facts(call.args), self.modes()
         self._pending = Pass(time.perf_counter(), queued(), modes, trace, given)
         self._pending.sequences = sequences(call.args)
+        self._pending.series = series(call.args)
 
     def left(self, call: ModuleCall) -> None:
         """A call has returned."""
@@ -244,6 +248,11 @@ class Forwards:
     def numbers(self) -> list[Known]:
         """What the newest pass returned that may be the loss."""
         return [] if self._pending is None else self._pending.numbers
+
+    def series(self) -> Tensor | None:
+        """That of the newest pass."""
+        newest = self._pending or self.confirmed
+        return None if newest is None else newest.series
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""

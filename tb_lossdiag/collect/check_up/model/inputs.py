@@ -25,6 +25,8 @@ _IMAGE = 4
 """Dimensions from which on dim 1 holds channels."""
 _SAMPLES = 4096
 _SEQUENCE = 2
+_SHORTEST = 8
+"""Places of a series."""
 """Dimensions of a batch of sequences."""
 _CONSTANT = 1e-6
 """A feature whose standard deviation is below this share of its mean differs by rounding only."""
@@ -52,6 +54,12 @@ def _parts(value: Any) -> list[Any]:
 def single_numbers(given: Any) -> list[Tensor]:
     """Those that a model returns beside its answers: its loss, say."""
     return [t for t in tensors_in(given) if t.dim() == 0 and t.is_floating_point()]
+
+
+def series(given: Any) -> Tensor | None:
+    """The first series of measured values that a model is given, real[N, T] or real[N, T, F]; None without any."""
+    found = (t for t in tensors_in(given) if is_real(t) and t.dim() in (_SEQUENCE, _SEQUENCE + 1))
+    return next((t.detach() for t in found if t.shape[1] >= _SHORTEST), None)
 
 
 def sequences(given: Any) -> list[Tensor]:

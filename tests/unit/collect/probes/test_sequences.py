@@ -168,3 +168,27 @@ def test_noise_in_eval(how: str, noise: bool, calls: int) -> None:
     facts: Any = asked(EvalNoise(), Noisy(how), torch.randn(BATCH, WIDTH))
     assert (number(facts[PROBE_NOISE]) > 1e-3) is noise
     assert facts[PROBE_FORGOTTEN_DROPOUT] == calls
+
+
+class Forecasts(nn.Module):
+    """Attention over measured values, with a mask or without."""
+
+    def __init__(self, *, masked: bool) -> None:
+        super().__init__()
+        self.inner, self.out = nn.Linear(2, WIDTH), nn.Linear(WIDTH, 2)
+        self.masked = masked
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = self.inner(x)
+        hidden = torch.ones(x.shape[1], x.shape[1]).triu(1).bool() & self.masked
+        shares = (places @ places.transpose(1, 2)).masked_fill(hidden, -math.inf).softmax(-1)
+        mixed: Tensor = self.out(shares @ places)
+        return mixed
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_measured_values_have_a_future_too(masked: bool) -> None:
+    torch.manual_seed(0)
+    values = torch.randn(BATCH, 16, 2)
+    change = number(asked(FutureLeak(), Forecasts(masked=masked), values)[PROBE_FUTURE_CHANGE])
+    assert change < 1e-5 if masked else change > 0.05
