@@ -118,6 +118,15 @@ CALL_ARRIVED = _of("arrived", "1")
 """The gradient that arrived at the call's value, the least of those passes: 1 where it was backpropagated as it was. Of many values what
 their mean counts for. A loss scale is in it."""
 
+CALL_TOKEN_SPREAD = Quantity(
+    "call_token_spread", "call_parts", Axis.CALL, "1", hints.CALL, optional=True
+)
+"""Of a class loss that is backpropagated in several parts of a step: what one scored target counts in the part where it counts most, over the
+least; 1 where all count the same."""
+
+CALL_MARGIN = Quantity("call_margin", "call_margin", Axis.CALL, "loss", hints.CALL, optional=True)
+"""Of a triplet loss: the margin, which the loss is where all embeddings are one."""
+
 LABEL_COUNT = Quantity("label_count", "label", Axis.LABEL, "samples", hints.CALL)
 """Targets of each class in the batch of a check-up, of the first class loss of the step; classes 0 to 99."""
 PREDICTED_COUNT = Quantity("predicted_count", "label", Axis.LABEL, "samples", hints.CALL)

@@ -102,3 +102,7 @@ ALL_AGAINST_ALL = Quantity(
     "all_against_all", "outer", Axis.RUN, "samples", hints.CHECK_UP, optional=True
 )
 """N where the loss was made from (N, N) numbers that came of one column (N, 1) and one row (N,) of different memory."""
+OUTPUT_WIDTH = Quantity(
+    "output_width", "output", Axis.WATCH, "outputs", hints.CHECK_UP, optional=True
+)
+"""Numbers that the model returns for each sample, where it returns real[N, K] first."""

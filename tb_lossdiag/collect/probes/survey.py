@@ -142,7 +142,9 @@ def _attributes(value: Any) -> dict[str, Any]:
     """What a copy is given: what the object itself says, or all of its attributes."""
     own = getattr(type(value), "__getstate__", None)
     state = vars(value) if hasattr(value, "__dict__") else {}
-    if own is not None and own is not _OBJECT_STATE and isinstance(value, nn.Module):
+    # A class with a copy of its own is not asked for its state; that of parametrised layers raises.
+    copied = hasattr(type(value), "__deepcopy__")
+    if own not in (None, _OBJECT_STATE) and isinstance(value, nn.Module) and not copied:
         told = value.__getstate__()
         state = told if isinstance(told, dict) else state
     names = [n for kind in type(value).__mro__ for n in _slots(kind) if hasattr(value, n)]

@@ -12,6 +12,7 @@ from tb_lossdiag.rules.loss_terms.term_conflict import TermConflict
 from tb_lossdiag.rules.loss_terms.term_constant import TermConstant
 from tb_lossdiag.rules.loss_terms.term_dominance import TermDominance
 from tb_lossdiag.rules.loss_terms.terms_do_not_sum import TermsDoNotSum
+from tb_lossdiag.rules.loss_terms.uneven_token_weight import UnevenTokenWeight
 
 RULES: tuple[Rule, ...] = (
     TermDominance(),
@@ -23,4 +24,5 @@ RULES: tuple[Rule, ...] = (
     RegulariserOverwhelms(),
     AccumulationNotDivided(),
     LoggedIsNotTrained(),
+    UnevenTokenWeight(),
 )

@@ -16,6 +16,7 @@ from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBefor
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
 from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
+from tb_lossdiag.rules.loss_use.uniform_collapse import UniformCollapse
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
 from tb_lossdiag.rules.loss_use.weights_less_even import WeightsLessEven
 
@@ -35,4 +36,5 @@ RULES: tuple[Rule, ...] = (
     LossOnPadding(),
     WeightsLessEven(),
     OnePrediction(),
+    UniformCollapse(),
 )

@@ -44,7 +44,7 @@ class FutureLeak:
     Guards against: masked language models, encoders with decoders, classifiers (their targets are not their shifted input); experts that
     are full (a median over samples); float rounding.
 
-    References: Vaswani et al. 2017, "Attention is all you need", 3.2.3; nanoVLM pull request 204; zhouhaoyi/Informer2020 issue 59.
+    References: Vaswani et al. 2017, "Attention is all you need", 3.2.3; nanoVLM pull request 204.
     """
 
     code: ClassVar[str] = "LD716"

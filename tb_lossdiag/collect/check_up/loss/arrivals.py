@@ -13,7 +13,7 @@ from torch import Tensor
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.values import Facts, wide
 from tb_lossdiag.collect.unseen import undispatched
-from tb_lossdiag.quantities import CALL_ARRIVED, CALL_PASSES
+from tb_lossdiag.quantities import CALL_ARRIVED, CALL_PASSES, CALL_TOKEN_SPREAD
 
 Site = tuple[str, int]
 
@@ -30,6 +30,8 @@ class Sight:
         target: what it was compared with. It is kept, or its memory might be the next one's.
         version: of the target's memory.
         shape: of one sample of its input.
+        scored: float[]: targets that count; None where it is no class loss.
+        mean: whether it is their mean.
     """
 
     site: Site
@@ -39,6 +41,8 @@ class Sight:
     target: Tensor | None
     version: int
     shape: tuple[int, ...]
+    scored: Tensor | None = None
+    mean: bool = False
 
     @classmethod
     def of(cls, call: LossCall, site: Site, path: int = 0) -> Sight | None:
@@ -50,7 +54,8 @@ class Sight:
         version = 0 if call.target is None else call.target._version  # noqa: SLF001
         shape, path = tuple(call.input.shape[1:]), hash((call.name, path))
         target = None if call.target is None else call.target.detach()
-        return cls(site, path, call.node, value, target, version, shape)
+        mean = call.options.get("reduction") == "mean" and not call.summed and not call.weighted
+        return cls(site, path, call.node, value, target, version, shape, _scored(call), mean)
 
     def like(self, other: Sight) -> bool:
         """Whether it is the same question of other samples: by the same way, of the same shape, with other targets."""
@@ -72,16 +77,23 @@ class _Line:
         first: the first one.
         passes: the backward passes that one like it took part in.
         arrived: float[] each.
+        counted: float[] each: what one of its targets counts.
     """
 
     first: Sight
     passes: set[int] = field(default_factory=set)
     arrived: list[Tensor] = field(default_factory=list)
+    counted: list[Tensor] = field(default_factory=list)
 
     def facts(self) -> Facts:
         """How many passes, and the least that arrived in one."""
         facts: Facts = {CALL_PASSES: float(len(self.passes))}
-        return facts | {CALL_ARRIVED: torch.stack(self.arrived).min()} if self.arrived else facts
+        if self.arrived:
+            facts[CALL_ARRIVED] = torch.stack(self.arrived).min()
+        if len(self.counted) > 1:
+            counted = torch.stack(self.counted).abs()
+            facts[CALL_TOKEN_SPREAD] = counted.max() / counted.min()
+        return facts
 
 
 class Arrivals:
@@ -99,7 +111,7 @@ class Arrivals:
             return
         line.passes.add(self._pass)
         if not compiled():
-            self._handles.append(node.register_prehook(_listener(line, sight.value)))
+            self._handles.append(node.register_prehook(_listener(line, sight)))
 
     def ended(self) -> None:
         """The pass has run."""
@@ -113,18 +125,36 @@ class Arrivals:
         return self._lines[site].facts() if site in self._lines else {}
 
 
-def _listener(line: _Line, value: Tensor) -> Callable[[Sequence[Tensor | None]], None]:
+def _listener(line: _Line, sight: Sight) -> Callable[[Sequence[Tensor | None]], None]:
     def listen(gradients: Sequence[Tensor | None]) -> None:
         # Autograd may run it in a thread of its own; whatever happens, the pass goes on.
         try:
             with torch._C.DisableTorchFunction(), torch.no_grad(), undispatched():  # noqa: SLF001
-                arrived = _share(gradients[0], value)
+                arrived = _share(gradients[0], sight.value)
+                counted = None if arrived is None else _each(arrived, sight)
         except Exception:  # noqa: BLE001
             return
         if arrived is not None:
             line.arrived.append(arrived)
+        if counted is not None:
+            line.counted.append(counted)
 
     return listen
+
+
+def _scored(call: LossCall) -> Tensor | None:
+    """float[]: targets of a class loss that count."""
+    if not call.indexed or call.target is None:
+        return None
+    counts: Tensor = call.target.detach() != call.options.get("ignore_index", -100)
+    return counts.sum().float()
+
+
+def _each(arrived: Tensor, sight: Sight) -> Tensor | None:
+    """float[]: what one scored target counts; None where it can't be told."""
+    if sight.scored is None or sight.value.numel() != 1 or not sight.mean:
+        return None
+    return arrived / sight.scored.to(arrived.device)
 
 
 def _share(gradient: Tensor | None, value: Tensor) -> Tensor | None:

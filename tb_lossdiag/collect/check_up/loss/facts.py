@@ -19,6 +19,7 @@ from tb_lossdiag.quantities import (
     CALL_INPUT_MEAN,
     CALL_INPUT_MIN,
     CALL_INPUT_STD,
+    CALL_MARGIN,
     CALL_OUTPUTS,
     CALL_SAMPLES,
     CALL_SOURCE,
@@ -46,7 +47,7 @@ _MANY = 1000
 
 def loss_facts(call: LossCall) -> tuple[Facts, Labels | None]:
     """All facts of a call, and the labels' frequencies for a class loss."""
-    facts = _form(call) | _input(call) | _target(call)
+    facts = _form(call) | _input(call) | _target(call) | _margin(call)
     if call.target is None or call.input.is_complex():
         return facts, None
     if call.name in CLASS_LOSSES:
@@ -75,6 +76,11 @@ def _form(call: LossCall) -> Facts:
         CALL_WEIGHTED: float(call.weighted),
         CALL_TARGET_INDEX: float(call.indexed),
     }
+
+
+def _margin(call: LossCall) -> Facts:
+    margin = call.options.get("margin") if call.name.startswith("triplet") else None
+    return {CALL_MARGIN: float(margin)} if isinstance(margin, (int, float)) else {}
 
 
 def _batched(call: LossCall) -> bool:

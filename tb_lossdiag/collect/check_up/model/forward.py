@@ -38,6 +38,7 @@ from tb_lossdiag.quantities import (
     INPUT_MEAN,
     INPUT_STD,
     MODE_MODULES,
+    OUTPUT_WIDTH,
     ROOT_TRAINING,
     Kind,
 )
@@ -46,6 +47,7 @@ _SEQUENCES = 8
 """Sequences of a pass that are kept until its loss is known."""
 _EVALUATED = {INPUT_MEAN: EVAL_INPUT_MEAN, INPUT_STD: EVAL_INPUT_STD, INPUT_ABS_MAX: EVAL_INPUT_MAX}
 """What is kept of an evaluation's input."""
+_TABLE = 2
 _RANKED = 8
 """Modules whose effective rank is taken."""
 
@@ -193,6 +195,7 @@ class Forwards:
 
     def _finish(self, now: Pass, call: ModuleCall) -> None:
         now.given = now.given or input_facts(call.kwargs)
+        now.given |= _width(next(tensors_in(call.output), None))
         now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
         now.closed = call.module is self._root
         now.samples = fingerprints((*tensors_in(call.args), *tensors_in(call.kwargs)))
@@ -278,6 +281,11 @@ class Forwards:
             MODE_MODULES: float(len(self._mode_modules)),
             EVAL_MODULES: float(sum(not module.training for module in self._mode_modules)),
         }
+
+
+def _width(output: Tensor | None) -> Facts:
+    table = output is not None and is_real(output) and output.dim() == _TABLE
+    return {OUTPUT_WIDTH: float(output.shape[1])} if table and output is not None else {}
 
 
 def _is_loss(module: nn.Module) -> bool:

@@ -21,6 +21,7 @@ from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.probes import prober
+from tb_lossdiag.collect.probes.survey import survey
 from tb_lossdiag.quantities import PROBE_NOISE, PROBE_SAMPLE_CHANGE, PROBE_SKIPPED, Unprobed
 from tb_lossdiag.run import Run
 
@@ -436,3 +437,13 @@ def test_by_itself_it_takes_a_two_hundredth_of_the_time(
     subject = Subject("", Base(), None)
     counts = [len(prober.Prober(subject)._affordable(steps)) for steps in (64, 99, 100, 128, 256)]
     assert counts == [0, 0, 1, 1, 4]
+
+
+def test_parametrised_layers_are_looked_into() -> None:
+    """Their class allows `state_dict` alone, and raises where it is asked for its state."""
+    model = nn.Sequential(
+        nn.Linear(4, 3), torch.nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    )
+    found = survey(model)
+    assert not found.obstacle
+    assert len(found.tensors) == 5

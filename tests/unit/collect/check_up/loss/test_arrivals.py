@@ -179,3 +179,29 @@ def test_a_pass_that_fails_leaves_nothing_behind() -> None:
         _whole(net)
 
     assert _seen(fails_once, "cross_entropy 2")[:2] == (PARTS, 1.0)
+
+
+def _spread(reduce: str, *, alike: bool = False) -> float:
+    """How unequally targets count in parts of 16, 8, 4 and 2 of them."""
+
+    def backwards(net: nn.Module) -> None:
+        counts = [16] * PARTS if alike else [16, 8, 4, 2]
+        for count in counts:
+            labels = _labels().masked_fill(torch.arange(16) >= count, -100)
+            loss = cross_entropy(_scores(net), labels, reduction=reduce)
+            (loss / (PARTS if reduce == "mean" else sum(counts))).backward()
+
+    torch.manual_seed(0)
+    net = nn.ModuleDict({"body": nn.Linear(4, 8), "a": nn.Linear(8, 3)})
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    watched = Watched(net, optimizer)
+    backwards(net)
+    optimizer.step()
+    watched.end()
+    return watched.value(q.CALL_TOKEN_SPREAD, column="cross_entropy")
+
+
+def test_targets_that_count_unequally() -> None:
+    assert _spread("mean") == pytest.approx(8)
+    assert _spread("mean", alike=True) == pytest.approx(1)
+    assert math.isnan(_spread("sum")), "over a number of the loop's own, which is theirs"
