@@ -27,6 +27,7 @@ from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.copies import *
 from tb_lossdiag.quantities.customs import *
 from tb_lossdiag.quantities.gradients import *
+from tb_lossdiag.quantities.lines import *
 from tb_lossdiag.quantities.loop import *
 from tb_lossdiag.quantities.loss_functions import *
 from tb_lossdiag.quantities.losses import *

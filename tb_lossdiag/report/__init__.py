@@ -10,6 +10,7 @@ In reading order:
 - `markdown`: the diagnosis as Markdown, for an issue or a pull request
 - `spreadsheet`: the diagnosis as CSV: one row per finding, symptoms behind their cause
 - `sarif`: the diagnosis as SARIF 2.1.0, which code hosts show beside a change
+- `script_lines`: which line of the script a finding is about
 - `plain`: a document as renderers may print it: the same, without control characters
 - `limits`: how far a status carries, in sentences: which rules could not look, and what would let them
 - `restarts`: where a run was taken up again, and how much of it was done again

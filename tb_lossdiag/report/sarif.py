@@ -14,6 +14,7 @@ from urllib.parse import quote
 from tb_lossdiag.diagnosis.rule import Rule, documentation
 from tb_lossdiag.report.findings import walk
 from tb_lossdiag.report.plain import plain
+from tb_lossdiag.report.script_lines import script_line
 from tb_lossdiag.visible import flat
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -69,20 +70,23 @@ def _rule(rule: Rule, language: str) -> Json:
 
 def _results(run: Mapping[str, Any], index: Mapping[str, int], logdir: str) -> Iterator[Json]:
     for finding in walk(run["findings"]):
-        yield _result(run["run"], finding, index, logdir)
+        yield _result(run, finding, index, logdir)
     for finding in run.get("suppressed", ()):
-        entry = _result(run["run"], finding, index, logdir)
+        entry = _result(run, finding, index, logdir)
         excuse = {"kind": "external", "justification": finding["reason"]}
         yield {**entry, "suppressions": [excuse]}
 
 
-def _result(run: str, finding: Mapping[str, Any], index: Mapping[str, int], logdir: str) -> Json:
-    code, subject = finding["code"], finding["subject"]
+def _result(
+    of: Mapping[str, Any], finding: Mapping[str, Any], index: Mapping[str, int], logdir: str
+) -> Json:
+    run, code, subject = of["run"], finding["code"], finding["subject"]
+    folder, line = _folder(run, logdir), script_line(finding, of["facts"])
     result = {
         "ruleId": code,
         "level": _LEVELS[finding["severity"]],
         "message": {"text": flat(finding["message"]), "markdown": _markdown(plain(finding))},
-        "locations": [_location(run, subject, logdir)],
+        "locations": [_location(folder if line is None else _line(*line), run, subject)],
         "partialFingerprints": {"lossdiag/v1": _fingerprint(run, code, subject)},
         "properties": {
             "run": run,
@@ -92,6 +96,8 @@ def _result(run: str, finding: Mapping[str, Any], index: Mapping[str, int], logd
             "numbers": finding["numbers"],
         },
     }
+    if line is not None:
+        result["relatedLocations"] = [{"physicalLocation": folder, "message": {"text": flat(run)}}]
     if code in index:
         result["ruleIndex"] = index[code]
     if "known" in finding:
@@ -103,14 +109,25 @@ def _markdown(finding: Mapping[str, Any]) -> str:
     return f"{finding['message']}\n\n{finding['advice']}"
 
 
-def _location(run: str, subject: str, logdir: str) -> Json:
-    """The run's folder; a training has no line of code to point at."""
-    place = PurePath(logdir, run).as_posix()
+def _location(place: Json, run: str, subject: str) -> Json:
     name = f"{run}/{subject}" if subject else run
     return {
-        "physicalLocation": {"artifactLocation": {"uri": quote(place, errors="surrogateescape")}},
+        "physicalLocation": place,
         "logicalLocations": [{"name": subject or run, "fullyQualifiedName": name}],
     }
+
+
+def _folder(run: str, logdir: str) -> Json:
+    """The run's: where no line of the script is known, there is nothing else to point at."""
+    place = PurePath(logdir, run).as_posix()
+    return {"artifactLocation": {"uri": quote(place, errors="surrogateescape")}}
+
+
+def _line(path: str, number: int) -> Json:
+    """Of the script, as seen from the folder that it was started in."""
+    uri = quote(path, errors="surrogateescape")
+    whole = f"file://{uri}" if path.startswith("/") else uri
+    return {"artifactLocation": {"uri": whole}, "region": {"startLine": number}}
 
 
 def _fingerprint(*parts: str) -> str:

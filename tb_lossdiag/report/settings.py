@@ -10,22 +10,27 @@ from tb_lossdiag.diagnosis.rule import short_number
 from tb_lossdiag.quantities import (
     BATCH_SIZE,
     BETA2,
+    CLIP_LINE,
     CLIP_MAX_NORM,
     LEARNING_RATE,
+    LOSS_LINES,
     MOMENTUM,
     PARAMETER_SIZE,
+    STEP_LINE,
     WEIGHT_DECAY,
     Quantity,
 )
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
 
+_LINES = frozenset({LOSS_LINES, CLIP_LINE, STEP_LINE})
+"""They move with every line that is written above, and set nothing."""
 _USUAL = (MOMENTUM, BETA2, WEIGHT_DECAY, CLIP_MAX_NORM, BATCH_SIZE)
 
 
 def settings(run: Run) -> Iterator[tuple[str, str]]:
     """Names and values; of what has several columns one for each."""
-    yield from run.facts.items()
+    yield from ((name, words) for name, words in run.facts.items() if name not in _LINES)
     yield from _scheduled(run, LEARNING_RATE)
     for quantity in _USUAL:
         for name, values in _columns(run, quantity):

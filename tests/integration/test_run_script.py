@@ -142,6 +142,15 @@ def test_a_classifier(tmp_path: Path) -> None:
     for quantity in (GLOBAL_NORM, LOSS, CLIP_GLOBAL_NORM):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(30))
     assert "cross_entropy" in run.facts["loss_functions"]
+    lines = (tmp_path / "train.py").read_text().splitlines()
+    for name, text in (
+        ("loss_lines", "loss = cross"),
+        ("clip_line", "clip_grad"),
+        ("step_line", "step()"),
+    ):
+        path, _, number = run.facts[name].removeprefix("cross_entropy at ").partition(":")
+        assert path == "train.py"
+        assert text in lines[int(number) - 1]
 
 
 def test_a_script_that_validates(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ class CheckUp:
             return []
         self._now.after_step()
         self.trained = self._now.calls.trained
-        self._facts = {**self._now.calls.facts(), **self._strangers.words()}
+        lines = self._now.lines()
+        self._facts = {**self._now.calls.facts(), **lines, **self._strangers.words()}
         if self._now.forwards.keeps:
             done = self._now.forwards.confirmed
             given = None if done is None else done.arguments

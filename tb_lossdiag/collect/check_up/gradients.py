@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.functions import Kind
-from tb_lossdiag.collect.check_up.mode import FunctionCall
+from tb_lossdiag.collect.check_up.mode import FunctionCall, script_line
 from tb_lossdiag.collect.check_up.root_value import root_value
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.used import Used, address
@@ -110,6 +110,7 @@ class Gradients:
         self._reset = False
         self._cleared = False
         self._thrown = 0
+        self.clip_line = ""
         self.backwards = 0
         self.unscalings = 0
 
@@ -138,8 +139,10 @@ class Gradients:
         elif self._late:
             self._used.after_change(self._late)
             self._late = []
+            self.clip_line = self.clip_line or script_line()
         elif call.kind in (Kind.SCALE, Kind.CLAMP) and (ours := self._ours(call.tensors())):
             self._clips.note(call, ours, unscaled=self._clean)
+            self.clip_line = self.clip_line or script_line()
 
     def _before_backward(self) -> None:
         if self.backwards:

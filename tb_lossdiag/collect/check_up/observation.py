@@ -11,13 +11,14 @@ from tb_lossdiag.collect.check_up.customs import Customs
 from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.gradients import Gradients, Norms, gradient_norms
 from tb_lossdiag.collect.check_up.loss.calls import Calls
-from tb_lossdiag.collect.check_up.mode import FunctionCall
+from tb_lossdiag.collect.check_up.mode import FunctionCall, script_line
 from tb_lossdiag.collect.check_up.model.forward import Forwards
 from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.state.processor import queued
+from tb_lossdiag.quantities import CLIP_LINE, STEP_LINE
 
 
 class CheckUpState:
@@ -43,10 +44,12 @@ class CheckUpState:
         self.modes: Facts = {}
         self.snapshot: UnchangedShare | None = None
         self.scheduler_early = math.nan
+        self._step_line = ""
 
     def before_step(self, *, closure: bool, scheduler_early: float) -> None:
         """The optimizer begins its step; see `CheckUp.before_step`."""
         self._closure, self.scheduler_early = closure, scheduler_early
+        self._step_line = script_line()
         self.modes = self.forwards.modes()
         if not closure:
             self.at_step = gradient_norms(self._subject.held())
@@ -60,6 +63,11 @@ class CheckUpState:
         if not self.gradients.backwards:
             self.forwards.settle()
             self.calls.settle()
+
+    def lines(self) -> dict[str, str]:
+        """Where the script clips and steps."""
+        found = {CLIP_LINE: self.gradients.clip_line, STEP_LINE: self._step_line}
+        return {name: line for name, line in found.items() if line}
 
     def claimed(self) -> None:
         """Another check-up's optimizer makes its step."""

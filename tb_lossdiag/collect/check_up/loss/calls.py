@@ -19,7 +19,7 @@ from tb_lossdiag.collect.check_up.loss.outer import Outer
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
-from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site
+from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site, script_line
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -28,6 +28,8 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_AHEAD,
     LABEL_COUNT,
     LABEL_WEIGHT,
+    LINES,
+    LOSS_LINES,
     PREDICTED_COUNT,
 )
 from tb_lossdiag.records import Floats, Record
@@ -51,6 +53,7 @@ class MeasuredCall:
         node: sequence number of the graph node of its value; None without one.
         site: file and line of the call.
         sight: what tells it from other calls of that line.
+        line: of the script, "train.py:12"; "" if there is none.
     """
 
     name: str
@@ -60,6 +63,7 @@ class MeasuredCall:
     node: int | None = None
     site: tuple[str, int] = _BY_HAND
     sight: Sight | None = None
+    line: str = ""
 
 
 def measured(
@@ -69,7 +73,8 @@ def measured(
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given)}
     site = _BY_HAND if sight is None else sight.site
-    return MeasuredCall(call.name, facts, labels, source(call.made)[1], call.node, site, sight)
+    made_by, line = source(call.made)[1], script_line()
+    return MeasuredCall(call.name, facts, labels, made_by, call.node, site, sight, line)
 
 
 def record_loss_inputs(
@@ -210,24 +215,31 @@ class Calls:
     def _columns(self) -> list[Measurement]:
         if not self._confirmed:
             return []
-        columns: dict[str, Facts] = {}
-        for call in self._confirmed:
-            again = sum(name.partition(" ")[0] == call.name for name in columns)
-            facts = call.facts | self._arrivals.facts(call.site)
-            columns[f"{call.name} {again + 1}" if again else call.name] = facts
+        named = self._named()
+        columns = {n: c.facts | self._arrivals.facts(c.site) for n, c in named.items()}
         labels = next((call.labels for call in self._confirmed if call.labels is not None), None)
         return (
             [to_sample(columns)] if labels is None else [to_sample(columns), _label_counts(labels)]
         )
+
+    def _named(self) -> dict[str, MeasuredCall]:
+        """The confirmed calls by column."""
+        columns: dict[str, MeasuredCall] = {}
+        for call in self._confirmed:
+            again = sum(name.partition(" ")[0] == call.name for name in columns)
+            columns[f"{call.name} {again + 1}" if again else call.name] = call
+        return columns
 
     def facts(self) -> dict[str, str]:
         """Names of the functions, and of the operations that made their inputs."""
         if not self._confirmed:
             return {}
         sources = {f"{call.name}: {call.made_by}": None for call in self._confirmed if call.made_by}
+        lines = [f"{name} at {call.line}" for name, call in self._named().items() if call.line]
         return {
             "loss_functions": ", ".join(dict.fromkeys(call.name for call in self._confirmed)),
             **({"loss_sources": ", ".join(sources)} if sources else {}),
+            **({LOSS_LINES: LINES.join(lines)} if lines else {}),
         }
 
 
