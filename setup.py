@@ -120,8 +120,5 @@ if __name__ == "__main__":
         cmdclass={"bdist_wheel": Wheel},
         long_description=described((ROOT / "README.md").read_text(encoding="utf-8")),
         long_description_content_type="text/markdown",
-        packages=[
-            *find_packages(ROOT, include=["tb_lossdiag", "tb_lossdiag.*"]),
-            "tb_lossdiag_demo",
-        ],
+        packages=find_packages(ROOT, include=["tb_lossdiag", "tb_lossdiag.*"]),
     )

@@ -20,7 +20,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STATIC = "tb_lossdiag/plugin/static"
-CODE = ("tb_lossdiag", "tests", "demo", "setup.py", "tasks.py")
+CODE = ("tb_lossdiag", "tests", "setup.py", "tasks.py")
 READMES = ("README.md", "README.zh-CN.md", "tb_lossdiag/plugin/http_api.md")
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 UNITS = ("tb_lossdiag", "tests/unit")

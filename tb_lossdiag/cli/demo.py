@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _scenarios() -> tuple[Any, ...]:
     try:
-        from tb_lossdiag_demo import SCENARIOS  # noqa: PLC0415
+        from tb_lossdiag.demo import SCENARIOS  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise RuntimeError(
             f'the demo is not installed: {error}: pip install "tb-lossdiag[demo]"'
@@ -85,7 +85,7 @@ def _train(scenarios: tuple[Any, ...], logdir: Path) -> None:
 
 
 def _train_one(name: str, log_dir: Path) -> None:
-    command = [sys.executable, "-m", f"tb_lossdiag_demo.{name}", str(log_dir)]
+    command = [sys.executable, "-m", f"tb_lossdiag.demo.{name}", str(log_dir)]
     # Nets this small are quicker on one thread, and much quicker where other work keeps the cores busy.
     one = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=one)  # noqa: S603

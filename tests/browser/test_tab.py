@@ -13,7 +13,7 @@ from playwright.sync_api import Frame, expect
 from torch.utils.tensorboard import SummaryWriter as PlainWriter
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag_demo import SCENARIOS
+from tb_lossdiag.demo import SCENARIOS
 
 Open = Callable[[str], Any]
 Serve = Callable[..., str]

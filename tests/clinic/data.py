@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_diabetes, make_friedman1
 from torch import Tensor
 
-from tb_lossdiag_demo.digits import digits
+from tb_lossdiag.demo.digits import digits
 
 Batch = tuple[Tensor, Tensor]
 Batches = Iterator[Batch]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag_demo.digits import Split, digits
+from tb_lossdiag.demo.digits import Split, digits
 
 Batch = tuple[Tensor, Tensor]
 Losses = Callable[[Tensor, Tensor], Tensor]

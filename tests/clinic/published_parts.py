@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag_demo.digits import digits
+from tb_lossdiag.demo.digits import digits
 
 Batch = tuple[Tensor, Tensor]
 

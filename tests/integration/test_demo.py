@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tb_lossdiag.cli import main
-from tb_lossdiag_demo import SCENARIOS
+from tb_lossdiag.demo import SCENARIOS
 
 NO_TORCH = """
 import sys
 sys.modules["torch"] = None
-import tb_lossdiag_demo
+import tb_lossdiag.demo
 """
 
 
@@ -56,5 +56,5 @@ def test_the_list_of_scenarios_needs_no_torch() -> None:
 
 @pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
 def test_a_scenario_is_short_enough_to_read(name: str) -> None:
-    file = Path(__file__).parents[2] / "demo" / f"{name}.py"
+    file = Path(__file__).parents[2] / "tb_lossdiag" / "demo" / f"{name}.py"
     assert len(file.read_text().splitlines()) < 60

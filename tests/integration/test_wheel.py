@@ -83,7 +83,10 @@ def test_every_package_is_in_the_wheel(built_wheel: Path) -> None:
     ours = [name for name in repository() if name.startswith("tb_lossdiag/")]
     missing = {name for name in ours if not name.endswith((".po", "http_api.md"))} - names
     assert not {name for name in missing if Path(name).suffix in {".py", ".json", ".mo", ".proto"}}
-    assert {f"tb_lossdiag_demo/{path.name}" for path in (ROOT / "demo").glob("*.py")} <= names
+    assert {name.partition("/")[0] for name in names} == {
+        "tb_lossdiag",
+        f"tb_lossdiag-{__version__}.dist-info",
+    }
     assert not re.findall(r"\]\((?!https?:|#)", text)
     assert not re.findall(r'src(?:set)?="(?!https?:)', text)
 
@@ -98,8 +101,8 @@ entries = importlib.metadata.distribution("tb-lossdiag").entry_points
 assert {entry.group for entry in entries} == {"tensorboard_plugins", "console_scripts", "pytest11"}
 for entry in entries:
     entry.load()
-import tb_lossdiag_demo
-assert Path(tb_lossdiag_demo.__file__).is_relative_to(place)
+import tb_lossdiag.demo
+assert Path(tb_lossdiag.demo.__file__).is_relative_to(place)
 print(tb_lossdiag.diagnose("runs", language="zh-CN").to_markdown())
 assert (place / "tb_lossdiag" / "report" / "schema" / "check.json").is_file()
 assert (place / "tb_lossdiag" / "plugin" / "static" / "app.js").is_file()

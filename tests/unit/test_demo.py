@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tb_lossdiag.demo import SCENARIOS, Scenario
 from tb_lossdiag.rules import RULES
-from tb_lossdiag_demo import SCENARIOS, Scenario
 
-DEMO = Path(__file__).parents[2] / "demo"
+DEMO = Path(__file__).parents[2] / "tb_lossdiag" / "demo"
 HELPERS = {"__init__", "digits"}
 
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
@@ -41,7 +41,7 @@ def test_listing_the_scenarios_needs_no_torch() -> None:
     code = """
 import sys
 sys.modules["torch"] = None  # importing it now raises
-from tb_lossdiag_demo import SCENARIOS
+from tb_lossdiag.demo import SCENARIOS
 print(len(SCENARIOS))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -19,7 +19,7 @@ from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag_demo.digits import digits
+from tb_lossdiag.demo.digits import digits
 
 
 @case(family="MLP")

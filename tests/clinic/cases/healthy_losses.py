@@ -23,7 +23,7 @@ from torch.nn.functional import (
 from torch.optim import SGD, Adam, AdamW
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag_demo.digits import digits
+from tb_lossdiag.demo.digits import digits
 
 
 @case(family="MLP")

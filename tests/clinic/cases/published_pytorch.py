@@ -24,7 +24,7 @@ from torch.optim import LBFGS, SGD, Adadelta, Adam
 from torch.optim.lr_scheduler import StepLR
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag_demo.digits import digits
+from tb_lossdiag.demo.digits import digits
 
 
 @case(

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag_demo.digits import digits
+from tb_lossdiag.demo.digits import digits
 
 
 def train(log_dir: str) -> None:

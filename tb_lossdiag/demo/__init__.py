@@ -1,4 +1,17 @@
-"""Small real trainings, sick and healthy, on scikit-learn's handwritten digits. Importing this package imports no torch."""
+"""Small real trainings, sick and healthy, on scikit-learn's handwritten digits. Importing this package imports no torch.
+
+Each is a script that reads as one, and run as one: `python -m tb_lossdiag.demo.healthy FOLDER`. In reading order:
+
+- `digits`: the data
+- `healthy`: a healthy classifier
+- `clip_after_step`: gradients clipped after the step
+- `sigmoid_before_bce`: probabilities fed to BCEWithLogitsLoss
+- `deep_sigmoid`: a deep sigmoid net
+- `learning_rate_too_high`: a learning rate too high
+- `kl_collapse`: a VAE whose KL term collapses
+- `dominating_term`: one loss term drowns the other
+- `overfitting`: a large net on few samples
+"""
 
 from __future__ import annotations
 
