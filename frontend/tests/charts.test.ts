@@ -4,11 +4,13 @@ import { digitsOf, lineOption, shortNames } from "../src/charts/lineOption";
 import { holesOf, stretchesOf } from "../src/charts/lineSeries";
 import { paletteOf } from "../src/charts/palette";
 import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
+import { smoothed } from "../src/charts/smooth";
 import type { LineSpec } from "../src/charts/spec";
 import { withZoom } from "../src/charts/withZoom";
 import { columnAt, Flag } from "../src/data/table";
 import { RAIL } from "../src/heat/events";
 import { heatOption, layoutOf, shortName } from "../src/heat/heatOption";
+import { decidingPoints, isDerived } from "../src/views/findings/evidenceLines";
 import { makeTable } from "./make";
 
 function spec(change: Partial<LineSpec> = {}): LineSpec {
@@ -17,6 +19,7 @@ function spec(change: Partial<LineSpec> = {}): LineSpec {
     title: "loss",
     marks: [],
     thresholds: [],
+    deciding: [],
     log: false,
     stacked: false,
     bounds: undefined,
@@ -216,4 +219,35 @@ test("holes of several lines that meet are one, with the names of all", () => {
 test("a line keeps its colour whatever its place in the chart", () => {
   const option = lineOption(spec({ lines: [{ ...lineThrough("B", [0, 10], [1, 2]), colour: 1 }] }));
   expect(series(option)[0].color).toBe(paletteOf("light").series[1]);
+});
+
+test("a smoothed line keeps every extreme in its band, and begins anew after a gap", () => {
+  const line = {
+    ...lineThrough("a", [0, 1, 2, 3, 4], [1, 1, 100, Number.NaN, 7]),
+    band: [[1, 0, 9]] as [number, number, number][],
+  };
+  const { points, band } = smoothed(line, 0.9);
+  expect(points[0]?.[1]).toBeCloseTo(1);
+  expect(points[2]?.[1]).toBeLessThan(50);
+  expect(points[3]?.[1]).toBeNull();
+  expect(points[4]?.[1]).toBeCloseTo(7);
+  expect(band).toEqual([
+    [0, 1, 1],
+    [1, 0, 9],
+    [2, 100, 100],
+    [4, 7, 7],
+  ]);
+  expect(smoothed(line, 0)).toBe(line);
+});
+
+test("the point that was decided on is marked where it is on the curve", () => {
+  const lines = [lineThrough("w", [0, 10, 20], [1, 5, 2])];
+  const entry = { quantity: "q", column: "w", first_step: 5, last_step: 20, observed: 5, threshold: 4 };
+  expect(decidingPoints([entry], lines, "en")).toEqual([{ step: 10, value: 5, label: "5" }]);
+  expect(isDerived(entry, lines)).toBe(false);
+  expect(decidingPoints([{ ...entry, observed: 0.01 }], lines, "en")).toEqual([]);
+  expect(isDerived({ ...entry, observed: 0.01 }, lines)).toBe(true);
+  const deciding = [{ step: 10, value: 5, label: "5" }];
+  const drawn = series(lineOption(spec({ lines, deciding }))).at(-1);
+  expect(drawn.data[0]).toMatchObject({ value: [10, 5], label: { formatter: "5" } });
 });

@@ -25,4 +25,5 @@
 - `hostile_names`: names that want a page, a terminal or a file to do something else
 - `tensorboard_process`: a real TensorBoard on a folder
 - `plugin_frame`: the plugin's frame in an open TensorBoard
+- `canvas_pixels`: the colours that a page's canvases are painted in
 """

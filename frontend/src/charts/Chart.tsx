@@ -1,5 +1,6 @@
 /** The one wrapper around the chart library: it owns the instance, its size, its zoom and its end. */
 import { useEffect, useRef } from "preact/hooks";
+import { pointed } from "../data/reading";
 import { currentZoom, limited, onZoom, type Range, setZoom } from "../data/zoom";
 import { type ECharts, init } from "../vendor";
 import type { Option } from "./spec";
@@ -100,8 +101,28 @@ function linkZoom(chart: ECharts, axis: () => Axis): () => void {
   };
 }
 
+/** Shows where the mouse is in another chart: a line at the same step. */
+function linkPointer(chart: ECharts, line: HTMLElement): () => void {
+  const canvas = chart.getZr();
+  canvas.on("mousemove", ({ offsetX, offsetY }) => {
+    const inside = chart.containPixel({ gridIndex: 0 }, [offsetX, offsetY]);
+    pointed.set(inside ? chart.convertFromPixel({ xAxisIndex: 0 }, offsetX) : null, chart);
+  });
+  canvas.on("globalout", () => pointed.set(null, chart));
+  return pointed.follow((step, source) => {
+    const x = step === null || source === chart ? null : chart.convertToPixel({ xAxisIndex: 0 }, step);
+    const [top, bottom] = [1, chart.getHeight() - 2];
+    const seen =
+      x !== null &&
+      [top, bottom, (top + bottom) / 2].some((y) => chart.containPixel({ gridIndex: 0 }, [x, y]));
+    line.hidden = !seen;
+    if (seen) line.style.left = `${x}px`;
+  });
+}
+
 export function Chart({ option, height, label, extent, tail = 0, ready }: Props) {
   const host = useRef<HTMLDivElement>(null);
+  const line = useRef<HTMLDivElement>(null);
   const chart = useRef<ECharts | null>(null);
   const latest = useRef({ option, extent, tail });
   latest.current = { option, extent, tail };
@@ -120,6 +141,7 @@ export function Chart({ option, height, label, extent, tail = 0, ready }: Props)
       ends.push(() => instance.dispose());
       ends.push(leaveWheel(element));
       ends.push(linkZoom(instance, () => latest.current));
+      if (line.current) ends.push(linkPointer(instance, line.current));
       ready?.(instance);
       ends.push(followSize(element, instance));
       show();
@@ -131,5 +153,10 @@ export function Chart({ option, height, label, extent, tail = 0, ready }: Props)
     };
   }, []);
   useEffect(show, [option]);
-  return <div class="chart" role="img" aria-label={label} ref={host} style={{ height: `${height}px` }} />;
+  return (
+    <div class="chart-box">
+      <div class="chart" role="img" aria-label={label} ref={host} style={{ height: `${height}px` }} />
+      <div class="pointer-line" ref={line} hidden />
+    </div>
+  );
 }

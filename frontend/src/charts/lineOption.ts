@@ -28,6 +28,7 @@ function xAxis(spec: LineSpec): Option {
     max: Math.max(max, min + 1),
     minInterval: 1,
     splitLine: { show: false },
+    minorTick: { show: true },
     axisLabel: { color: spec.palette.text, hideOverlap: true, formatter: spec.format.step },
   };
 }
@@ -75,7 +76,7 @@ function yAxis(spec: LineSpec, formatter: (value: number) => string): Option {
     ...axisBase(spec),
     name: spec.title,
     nameLocation: "end",
-    nameGap: 6,
+    nameGap: 6 + LANE * Math.min(MOST_LANES, spec.marks.length),
     nameTextStyle: { color: spec.palette.muted, align: "left", padding: [0, 0, 0, 4 - GUTTER], fontSize: 11 },
   };
   const labels = { color: spec.palette.text, hideOverlap: true, formatter };
@@ -98,7 +99,9 @@ function tooltip(spec: LineSpec, write: (value: number) => string): Option {
     backgroundColor: spec.palette.background,
     borderColor: spec.palette.muted,
     textStyle: { color: spec.palette.text, fontSize: 12 },
-    axisPointer: { label: { formatter: (at: { value: number }) => spec.format.step(at.value) } },
+    axisPointer: {
+      label: { formatter: (at: { value: number }) => (spec.format.tip ?? spec.format.place)(at.value) },
+    },
     valueFormatter: (value: unknown) => (typeof value === "number" ? write(value) : "–"),
   };
 }
@@ -114,6 +117,20 @@ export function shortNames(names: string[]): string[] {
     seen.set(short, count);
     return count > 1 ? `${short} (${count})` : short;
   });
+}
+
+/** The points that a rule decided on, each with its number. */
+function decidingSeries(spec: LineSpec): Option {
+  const color = spec.palette.severity.error;
+  return {
+    type: "line",
+    data: spec.deciding.map(({ step, value, label }) => ({
+      value: [step, value],
+      label: { show: true, formatter: label, color, fontSize: 11, fontWeight: "bold", position: "top" },
+    })),
+    ...{ color, silent: true, z: 4, showSymbol: true, symbol: "circle", symbolSize: 8 },
+    ...{ lineStyle: { width: 0 }, tooltip: { show: false } },
+  };
 }
 
 export function lineOption(given: LineSpec): Option {
@@ -163,6 +180,7 @@ export function lineOption(given: LineSpec): Option {
       ...lines,
       ...zeros.filter((zero) => zero !== null),
       ...(lanes ? [lanes] : []),
+      ...(spec.deciding.length > 0 ? [decidingSeries(spec)] : []),
     ],
   };
 }

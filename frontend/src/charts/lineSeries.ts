@@ -43,6 +43,7 @@ const SHORT = 24;
 /** Ranges that are not numbers, painted once: on the first line; where there are several lines, with whose they are. */
 function markArea(spec: LineSpec): Option {
   const color = spec.palette.severity.error;
+  const middle = (spec.extent[0] + spec.extent[1]) / 2;
   const holes = holesOf(spec.lines).map(({ first, last, names }) => {
     const whose = names.join(", ");
     const name = spec.lines.length > 1 && whose.length < SHORT ? `${spec.words.nonFinite}: ${whose}` : "";
@@ -51,7 +52,11 @@ function markArea(spec: LineSpec): Option {
         xAxis: first,
         name: name || spec.words.nonFinite,
         itemStyle: { color, opacity: 0.22, borderColor: color, borderWidth: 1 },
-        label: { color, position: "insideBottom", fontSize: 11, fontWeight: "bold" },
+        // Towards the middle of the chart, so that a hole at its edge keeps its name.
+        label: {
+          ...{ color, fontSize: 11, fontWeight: "bold" },
+          position: first > middle ? "insideBottomRight" : "insideBottomLeft",
+        },
       },
       { xAxis: last },
     ];

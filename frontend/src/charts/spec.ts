@@ -20,6 +20,8 @@ export interface Format {
   step: (value: number) => string;
   /** The same in words: "step 500". */
   place: (value: number) => string;
+  /** What a tooltip says of it: "step 500 · 21:39:02". */
+  tip?: (value: number) => string;
 }
 
 /** An x axis that does not show steps. */
@@ -33,6 +35,8 @@ export interface LineSpec {
   title: string;
   marks: Mark[];
   thresholds: { value: number; label: string }[];
+  /** Points that decided something, with their number. */
+  deciding: { step: number; value: number; label: string }[];
   log: boolean;
   stacked: boolean;
   /** First and last step of the axis. */

@@ -1,4 +1,5 @@
 /** When a step was: the run's time since its start, and the time of day. */
+import { createContext } from "preact";
 import { useMemo } from "preact/hooks";
 import { getTable } from "./client";
 import { interpolate } from "./interpolate";
@@ -14,6 +15,9 @@ export interface RunClock {
 
 const POINTS = 600;
 const ELAPSED = "elapsed";
+
+/** The clock of the run that is shown. */
+export const ClockContext = createContext<RunClock | null>(null);
 
 /** Null until it is known, and of runs without times. */
 export function useClock(run: RunSummary): RunClock | null {

@@ -1,4 +1,5 @@
 /** Mouse on a heat map: shift and wheel zooms the rows; dragging zooms into a box, and moves what is zoomed already. */
+import { whileDown } from "../charts/drag";
 import { currentZoom, limited, type Range, setZoom } from "../data/zoom";
 import type { ECharts } from "../vendor";
 import type { Layout } from "./heatOption";
@@ -34,24 +35,6 @@ function onWheel(host: HTMLElement, held: () => Held): void {
   };
   // Before the library hears of it, which would zoom the steps.
   host.addEventListener("wheel", turn, { capture: true, passive: false });
-}
-
-const ENDS = ["pointerup", "pointercancel"] as const;
-
-type Way = (x: number, y: number) => void;
-
-/** Calls back with the way from where the button went down until it is let go, also outside of the picture. */
-function whileDown(start: PointerEvent, moved: Way, done?: Way): void {
-  const way = (tell: Way, event: PointerEvent) =>
-    tell(event.clientX - start.clientX, event.clientY - start.clientY);
-  const move = (event: PointerEvent) => way(moved, event);
-  const end = (event: PointerEvent) => {
-    window.removeEventListener("pointermove", move);
-    for (const name of ENDS) window.removeEventListener(name, end);
-    if (done) way(event.type === "pointerup" ? done : () => done(0, 0), event);
-  };
-  window.addEventListener("pointermove", move);
-  for (const name of ENDS) window.addEventListener(name, end);
 }
 
 /** The library's own dragging would end as soon as the rows change under it. */

@@ -1,22 +1,27 @@
 /** A line chart with what belongs to it: keys and words, the switch of the axis, exports, the numbers as a table. */
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Chart } from "../charts/Chart";
 import { describeLines, sayStep } from "../charts/describe";
+import { followDrag } from "../charts/drag";
 import { rowsOfLines } from "../charts/export";
 import type { Board, Cursor } from "../charts/keys";
 import { lineOption } from "../charts/lineOption";
 import { paletteOf } from "../charts/palette";
 import { type Line, wantsLog } from "../charts/series";
-import type { LineSpec, Option, OtherAxis } from "../charts/spec";
+import { smoothed } from "../charts/smooth";
+import type { Format, LineSpec, Option, OtherAxis } from "../charts/spec";
+import { ClockContext, type RunClock, timeOfDay } from "../data/clock";
 import type { Mark } from "../data/findings";
+import { type Places, usePlaces, useSmoothing } from "../data/reading";
 import { currentZoom, type Range } from "../data/zoom";
 import type { Theme } from "../host/theme";
 import { type T, useText } from "../i18n";
-import { formatInteger, formatPercent, formatValue } from "../text/numbers";
+import { formatDuration, formatInteger, formatPercent, formatValue } from "../text/numbers";
 import type { ECharts } from "../vendor";
 import { Export } from "./Export";
 import { Keyboard } from "./Keyboard";
 import { NumberTable, sampleSteps } from "./NumberTable";
+import { PlotMenu } from "./PlotMenu";
 
 export interface PlotProps {
   lines: Line[];
@@ -31,6 +36,7 @@ export interface PlotProps {
   height?: number;
   marks?: Mark[];
   thresholds?: LineSpec["thresholds"];
+  deciding?: LineSpec["deciding"];
   stacked?: boolean;
   percent?: boolean;
   /** The y range; with one there is no logarithmic axis. */
@@ -45,15 +51,36 @@ export interface PlotProps {
 
 const NONE: never[] = [];
 
-function stepAxis(t: T, lang: string): OtherAxis {
-  const step = (value: number) => formatInteger(Math.round(value), lang);
-  return { name: t("chart.steps"), step, place: (value) => t("chart.atStep", { step: step(value) }) };
+/** Steps by their number, or called by their time; they stay where they are either way. */
+function stepAxis(
+  t: T,
+  lang: string,
+  clock: RunClock | null,
+  places: Places,
+): OtherAxis & Pick<Format, "tip"> {
+  const number = (value: number) => formatInteger(Math.round(value), lang);
+  const place = (value: number) => t("chart.atStep", { step: number(value) });
+  if (!clock) return { name: t("chart.steps"), step: number, place };
+  const tip = (value: number) => `${place(value)} · ${timeOfDay(clock.at(value), lang)}`;
+  if (places === "step") return { name: t("chart.steps"), step: number, place, tip };
+  const step =
+    places === "since"
+      ? (value: number) => formatDuration(clock.since(value))
+      : (value: number) => new Date(clock.at(value)).toLocaleTimeString(lang);
+  return { name: t(`chart.axis.${places}`), step, place, tip };
+}
+
+function tipOf(axis: OtherAxis & Partial<Pick<Format, "tip">>): (value: number) => string {
+  return axis.tip ?? axis.place;
 }
 
 function useSpec(props: PlotProps, log: boolean): LineSpec {
   const { t, lang } = useText();
   const { lines, theme, marks = NONE, thresholds = NONE, bounds, stacked = false, percent = false } = props;
-  const axis = props.axis ?? stepAxis(t, lang);
+  const deciding = props.deciding ?? NONE;
+  const clock = useContext(ClockContext);
+  const [places] = usePlaces();
+  const axis = props.axis ?? stepAxis(t, lang, clock, places);
   const [first, last] = props.extent;
   return useMemo(
     () => ({
@@ -61,6 +88,7 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
       title: props.title ?? props.label,
       marks,
       thresholds,
+      deciding,
       log,
       stacked,
       extent: [first, last],
@@ -72,11 +100,12 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
           percent ? formatPercent(value, lang) : formatValue(value, lang, digits),
         step: axis.step,
         place: axis.place,
+        tip: tipOf(axis),
       },
     }),
     [
       ...[lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang, props.axis],
-      ...[props.title, props.label],
+      ...[props.title, props.label, deciding, clock, places],
     ],
   );
 }
@@ -103,15 +132,6 @@ function Notes({ props, drawn }: { props: PlotProps; drawn: number }) {
   return <span>{t("chart.thinned", numbers)}</span>;
 }
 
-function LogSwitch({ log, choose }: { log: boolean; choose: (log: boolean) => void }) {
-  const { t } = useText();
-  return (
-    <label>
-      <input type="checkbox" checked={log} onChange={() => choose(!log)} /> {t("chart.log")}
-    </label>
-  );
-}
-
 function SavePlot(props: PlotProps & { option: Option; spec: LineSpec; height: number }) {
   const { about, label, lines, option, spec, height } = props;
   const [from, to] = currentZoom() ?? spec.extent;
@@ -124,11 +144,37 @@ function SavePlot(props: PlotProps & { option: Option; spec: LineSpec; height: n
   return <Export name={[about, label]} sheet={sheet} rows={rows} />;
 }
 
+/** Whether the chart fills the page, which Escape ends. */
+function useWide(): [boolean, (wide: boolean) => void] {
+  const [wide, setWide] = useState(false);
+  useEffect(() => {
+    if (!wide) return undefined;
+    const press = (event: KeyboardEvent) => {
+      if (event.key === "Escape") setWide(false);
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, [wide]);
+  return [wide, setWide];
+}
+
+/** The lines as they are drawn: smoothed if somebody chose so, and where that makes sense. */
+function useLines({ lines, stacked }: PlotProps): { lines: Line[]; weight: number } {
+  const [chosen] = useSmoothing();
+  const weight = stacked ? 0 : chosen;
+  return { lines: useMemo(() => lines.map((line) => smoothed(line, weight)), [lines, weight]), weight };
+}
+
+/** Room for the caption of a chart that fills the page. */
+const CAPTION = 80;
+
 export function LinePlot(props: PlotProps) {
-  const { lines, label, height = 220, stacked = false, startLog = false } = props;
+  const { lines, label, stacked = false, startLog = false } = props;
   const { t, lang } = useText();
   const [choice, setChoice] = useState<boolean | null>(null);
   const [tabled, setTabled] = useState(false);
+  const [wide, setWide] = useWide();
+  const height = wide ? window.innerHeight - CAPTION : (props.height ?? 220);
   const chart = useRef<ECharts | null>(null);
   const negative = useMemo(
     () => lines.some((line) => line.points.some(([, y]) => y !== null && y < 0)),
@@ -136,16 +182,20 @@ export function LinePlot(props: PlotProps) {
   );
   const possible = !stacked && !props.bounds && !negative;
   const log = possible && (choice ?? (startLog || wantsLog(lines)));
-  const spec = useSpec(props, log);
+  const drawn = useLines(props);
+  const spec = useSpec({ ...props, lines: drawn.lines }, log);
   const option = useMemo(() => lineOption(spec), [spec]);
   const board = useMemo(() => boardOf(lines, spec.extent), [lines, spec.extent]);
-  const summary = useMemo(() => describeLines(lines, spec.format, t, lang), [spec]);
+  const summary = useMemo(() => describeLines(lines, spec.format, t, lang), [lines, spec]);
+  const clock = useContext(ClockContext);
+  const extent = useRef(spec.extent);
+  extent.current = spec.extent;
   const point = ({ at }: Cursor) => {
     const x = chart.current?.convertToPixel({ xAxisIndex: 0 }, board.steps[at] ?? 0);
     chart.current?.dispatchAction({ type: "showTip", x, y: height / 2 });
   };
   return (
-    <figure class="plot">
+    <figure class={wide ? "plot wide" : "plot"}>
       <Keyboard
         label={label}
         summary={summary}
@@ -161,14 +211,23 @@ export function LinePlot(props: PlotProps) {
           extent={spec.extent}
           ready={(instance) => {
             chart.current = instance;
+            followDrag(instance, () => extent.current);
           }}
         />
       </Keyboard>
       <figcaption>
-        {possible ? <LogSwitch log={log} choose={setChoice} /> : null}
+        <PlotMenu
+          {...{ tabled, setTabled, wide, setWide }}
+          log={possible ? log : null}
+          setLog={setChoice}
+          smooth={!stacked}
+          times={clock !== null && !props.axis}
+        >
+          <SavePlot {...props} option={option} spec={spec} height={height} />
+        </PlotMenu>
+        {drawn.weight > 0 ? <span>{t("chart.smoothed", { weight: drawn.weight })}</span> : null}
         <Notes props={props} drawn={Math.max(0, ...lines.map((line) => line.points.length))} />
-        <SavePlot {...props} option={option} spec={spec} height={height} />
-        <NumberTable lines={lines} spec={spec} open={tabled} toggle={setTabled} />
+        {tabled ? <NumberTable lines={lines} spec={spec} /> : null}
       </figcaption>
     </figure>
   );

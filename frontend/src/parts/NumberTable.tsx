@@ -3,7 +3,6 @@
 import type { Line } from "../charts/series";
 import type { Format, LineSpec } from "../charts/spec";
 import { useText } from "../i18n";
-import { Folded } from "./Folded";
 import { Scroll } from "./Scroll";
 
 const ROWS = 25;
@@ -40,29 +39,25 @@ function Rows({ lines, format }: { lines: Line[]; format: Format }) {
 interface Props {
   lines: Line[];
   spec: LineSpec;
-  open: boolean;
-  toggle: (open: boolean) => void;
 }
 
-export function NumberTable({ lines, spec, open, toggle }: Props) {
+export function NumberTable({ lines, spec }: Props) {
   const { t } = useText();
   return (
-    <Folded title={t("chart.table")} open={open} toggle={toggle}>
-      <Scroll label={t("chart.table")}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{spec.words.step}</th>
-              {lines.map((line) => (
-                <th scope="col" key={line.name}>
-                  {line.name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <Rows lines={lines} format={spec.format} />
-        </table>
-      </Scroll>
-    </Folded>
+    <Scroll label={t("chart.table")}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{spec.words.step}</th>
+            {lines.map((line) => (
+              <th scope="col" key={line.name}>
+                {line.name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <Rows lines={lines} format={spec.format} />
+      </table>
+    </Scroll>
   );
 }

@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { getDiagnosis, getRules } from "../data/client";
+import { ClockContext, useClock } from "../data/clock";
 import { type Resource, useResource } from "../data/resource";
 import type { RunDiagnosis, RunSummary, Runs } from "../data/types";
 import { currentAxis, onZoom, setZoom } from "../data/zoom";
@@ -52,6 +53,7 @@ function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
     () => new Map((documents.value?.rules ?? []).map((rule) => [rule.code, rule])),
     [documents.value],
   );
+  const clock = useClock(run);
   const view = place.view ?? "overview";
   const Component = COMPONENTS[view];
   // Nothing can be shown of a run that cannot be read, but the overview still lists the others.
@@ -71,16 +73,18 @@ function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
   }
   return (
     <main>
-      <Component
-        key={`${view} ${run.run}`}
-        runs={runs}
-        run={run}
-        place={place}
-        go={go}
-        theme={theme}
-        diagnosis={diagnosis}
-        rules={rules}
-      />
+      <ClockContext.Provider value={clock}>
+        <Component
+          key={`${view} ${run.run}`}
+          runs={runs}
+          run={run}
+          place={place}
+          go={go}
+          theme={theme}
+          diagnosis={diagnosis}
+          rules={rules}
+        />
+      </ClockContext.Provider>
     </main>
   );
 }

@@ -6,17 +6,25 @@ import type { Table } from "../../data/table";
 import { type Tables, useTables } from "../../data/tables";
 import { type Evidence, type Finding, type RunSummary, toNumber } from "../../data/types";
 import type { Theme } from "../../host/theme";
-import { type T, useText } from "../../i18n";
+import { type Key, type T, useText } from "../../i18n";
 import { Folded } from "../../parts/Folded";
 import { LinePlot } from "../../parts/LinePlot";
 import { Loaded, Note } from "../../parts/States";
 import { formatValue } from "../../text/numbers";
-import { evidenceLines, groupEvidence, thresholdLines } from "./evidenceLines";
+import { withUnit } from "../../text/units";
+import { decidingPoints, evidenceLines, groupEvidence, isDerived, thresholdLines } from "./evidenceLines";
 
 interface Props {
   finding: Finding;
   run: RunSummary;
   theme: Theme;
+}
+
+/** What a quantity is called, in the page's language where it has a name there. */
+function nameOf(quantity: string, t: T): string {
+  const key = `stat.${quantity}`;
+  const name = t(key as Key);
+  return name === key ? quantity.replaceAll("_", " ") : name;
 }
 
 function sentence(entry: Evidence, t: T, lang: string): string | null {
@@ -49,19 +57,26 @@ function Plot({ finding, run, theme, table, entries }: Props & { table: Table; e
   const lines = useMemo(() => evidenceLines(table, entries), [table, entries]);
   const marks = useMemo(() => marksOf([finding]), [finding]);
   const thresholds = useMemo(() => thresholdLines(entries, lines, t, lang), [entries, lines, lang]);
+  const deciding = useMemo(() => decidingPoints(entries, lines, lang), [entries, lines, lang]);
+  const name = nameOf(table.quantity, t);
   if (lines.length === 0) return null;
   return (
-    <LinePlot
-      lines={lines}
-      marks={marks}
-      thresholds={thresholds}
-      theme={theme}
-      label={`${finding.code}: ${table.quantity.replaceAll("_", " ")}`}
-      about={run.run}
-      extent={extentOf(run)}
-      height={180}
-      records={table.records}
-    />
+    <>
+      <LinePlot
+        lines={lines}
+        marks={marks}
+        thresholds={thresholds}
+        deciding={deciding}
+        theme={theme}
+        label={`${finding.code}: ${name}`}
+        title={withUnit(name, table.unit)}
+        about={run.run}
+        extent={extentOf(run)}
+        height={180}
+        records={table.records}
+      />
+      {entries.some((entry) => isDerived(entry, lines)) ? <p class="muted">{t("findings.derived")}</p> : null}
+    </>
   );
 }
 

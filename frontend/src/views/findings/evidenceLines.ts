@@ -43,6 +43,35 @@ function isOnCurve(observed: number, line: Line | undefined, { first_step, last_
   );
 }
 
+/** The point of a curve at which a rule decided, where the number it decided on is one of the curve's own. */
+export function decidingPoints(entries: Evidence[], lines: Line[], lang: string): LineSpec["deciding"] {
+  return entries.slice(0, MOST_LINES).flatMap((entry) => {
+    const observed = toNumber(entry.observed);
+    const line = lines.find(({ name }) => name === entry.column) ?? lines[0];
+    if (observed === null || !Number.isFinite(observed) || !line) return [];
+    const near = line.points.find(
+      ([step, value]) =>
+        value !== null &&
+        step >= entry.first_step &&
+        step <= entry.last_step &&
+        Math.abs(value - observed) <= NEAR * Math.abs(observed),
+    );
+    return near ? [{ step: near[0], value: near[1] ?? observed, label: formatValue(observed, lang) }] : [];
+  });
+}
+
+/** What a rule decided on is one of the curve's values up to this share: the page has them in single precision. */
+const NEAR = 1e-3;
+
+/** Whether what was decided on is derived from the curve, a ratio or a share of it, and so is not on its axis. */
+export function isDerived(entry: Evidence, lines: Line[]): boolean {
+  const observed = toNumber(entry.observed);
+  const line = lines.find(({ name }) => name === entry.column) ?? lines[0];
+  return (
+    observed !== null && Number.isFinite(observed) && line !== undefined && !isOnCurve(observed, line, entry)
+  );
+}
+
 /** Thresholds worth a line, each value once. A ratio or a share that was decided on is told in words instead. */
 export function thresholdLines(
   entries: Evidence[],

@@ -11,6 +11,7 @@ import { type Key, useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Loaded } from "../../parts/States";
+import { withUnit } from "../../text/units";
 import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
 import { findingsAbout } from "./about";
@@ -54,6 +55,7 @@ function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; qua
       thresholds={thresholds}
       theme={props.theme}
       label={`${name}: ${layer}`}
+      title={withUnit(name, table.unit)}
       about={props.run.run}
       extent={extentOf(props.run)}
       height={140}

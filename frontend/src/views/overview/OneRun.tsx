@@ -1,5 +1,6 @@
 /** One run on one screen: how it is, what is wrong since when and what to do, the loss with the findings under it. */
-import { timeOfDay, useClock } from "../../data/clock";
+import { useContext } from "preact/hooks";
+import { ClockContext, timeOfDay } from "../../data/clock";
 import type { Finding, Restart } from "../../data/types";
 import { useText } from "../../i18n";
 import { Loaded, Note } from "../../parts/States";
@@ -34,7 +35,7 @@ function About({ run, runs }: Pick<ViewProps, "run" | "runs">) {
 export function OneRun(props: ViewProps) {
   const { runs, run, place, go, theme, diagnosis } = props;
   const { t } = useText();
-  const clock = useClock(run);
+  const clock = useContext(ClockContext);
   const { restarts, suppressed, outcomes, unlocks } = diagnosis.value ?? {};
   return (
     <section class="one-run">
