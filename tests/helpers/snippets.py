@@ -198,6 +198,22 @@ def _head() -> World:
     return {"head": nn.Linear(16, CLASSES), "features": torch.randn(SIZE, 16)}
 
 
+def _embedded() -> World:
+    names = ("predicted", "projected", "first", "second", "embeddings")
+    return {name: torch.randn(SIZE, FEATURES) for name in names}
+
+
+def _matched() -> World:
+    class Scaled(nn.Module):
+        """Has a scale under any name."""
+
+        def get_parameter(self, target: str) -> nn.Parameter:  # noqa: ARG002
+            return nn.Parameter(torch.tensor(2.66))
+
+    sides = {f"normalised_{side}": torch.randn(SIZE, FEATURES) for side in "ab"}
+    return {"model": Scaled(), **sides}
+
+
 Maker = Callable[[], World]
 
 
@@ -241,6 +257,8 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         "head": _head,
         "body": lambda: {**_sizes(), "body": nn.Identity(), "target": torch.randn(SIZE, 1)},
     },
+    "LD519": {"": _embedded},
+    "LD520": {"": _matched},
     "LD522": {"binary": _several_at_once},
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
     "LD514": {"tokens": _tokens},

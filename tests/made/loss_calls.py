@@ -59,6 +59,11 @@ _HEALTHY: Mapping[str, Facts] = {
         "call_input_mean": -3.0, "call_outputs": 10, "call_row_exp_error": 1e-6, "call_target_max": 9, "call_baseline": np.nan,
         "call_majority": np.nan, "call_predicted_majority": np.nan, "call_broadcast": np.nan,
     },
+    "triplet_margin_loss": {
+        "call_source": Source.LINEAR, "call_outputs": 16, "call_target_index": np.nan, "call_target_min": np.nan,
+        "call_target_max": np.nan, "call_target_mean": np.nan, "call_target_std": np.nan, "call_baseline": np.nan,
+        "call_majority": np.nan, "call_predicted_majority": np.nan, "call_accuracy": np.nan, "call_broadcast": np.nan,
+    },
     "soft_margin_loss": {
         **_LOGITS, "call_target_min": -1, "call_target_max": 1, "call_target_mean": 0.0, "call_baseline": np.nan,
         "call_majority": np.nan, "call_predicted_majority": np.nan,

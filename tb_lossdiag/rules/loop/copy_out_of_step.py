@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Sighting, at_steps, columns, too_few
+from tb_lossdiag.analysis.contrastive import comparisons, first_is_right
 from tb_lossdiag.analysis.loss_calls import BINARY, calls
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -51,9 +52,9 @@ class CopyOutOfStep:
     an untrained model; one that always equals the trained network steadies nothing. The loss falls all the same.
 
     How it decides: a network that is called, not trained, and has class and shapes of one that is. In each of at least `min_checks`
-    check-ups over `min_steps` steps either it has not moved at all, though it began within `max_distance` of the trained one, which
+    check-ups over `min_steps` steps (`min_compared` where samples are compared with keys) either it has not moved at all, though it began within `max_distance` of the trained one, which
     has moved by at least `min_moved` of its size; or it is exactly that one, and both move. A warning where the step has one loss call, of
-    targets that vary, which the copy must then have made; else an information. Unit: share of the parameters' norm.
+    targets that vary or of keys, which the copy must then have made; else an information. Unit: share of the parameters' norm.
 
     What to try first: print the distance between both networks before and after the line that updates the copy.
 
@@ -69,13 +70,18 @@ class CopyOutOfStep:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("A second network is never updated, or always the same")
     reads: ClassVar[tuple[Quantity, ...]] = (q.COPY_DISTANCE, q.COPY_MOVED, q.ORIGINAL_MOVED)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX,
+        q.CALL_TARGET_UNIQUE,
+    )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD523")
 
     #: check-ups; those at the beginning are close to each other
     min_checks: int = 6
     #: steps between the first and the last of them; copies are often made each hundred steps
     min_steps: int = 150
+    #: the same for keys; they are averaged after each step
+    min_compared: int = 50
     #: share of the parameters' norm, 1; a copy is one to the bit, but a batch may have come between
     max_distance: float = 0.01
     #: share of the parameters' norm, 1; a target that lags by this is another function
@@ -84,8 +90,9 @@ class CopyOutOfStep:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per second network that is out of step."""
         judged = False
+        least = self.min_compared if _has_keys(run) else self.min_steps
         for copy in columns(run, q.COPY_DISTANCE):
-            if len(copy.steps) < self.min_checks or np.ptp(copy.steps) < self.min_steps:
+            if len(copy.steps) < self.min_checks or np.ptp(copy.steps) < least:
                 continue
             judged = True
             moved = at_steps(run, q.COPY_MOVED, copy.steps, copy.column)
@@ -94,7 +101,7 @@ class CopyOutOfStep:
                 yield from self._out_of_step(run, copy, moved, gone)
         if not judged:
             needs = Text("check-ups over {steps} steps that see a second network")
-            raise too_few(self.min_checks, needs.format(steps=str(self.min_steps)))
+            raise too_few(self.min_checks, needs.format(steps=str(least)))
 
     def _out_of_step(
         self, run: Run, copy: Sighting, moved: Doubles, gone: float
@@ -129,11 +136,18 @@ class CopyOutOfStep:
 
 
 def _makes_the_targets(run: Run) -> bool:
-    """Whether the step has one loss call whose targets vary: then the copy makes them, for who else would."""
+    """Whether the step has one loss call whose targets vary, or keys: then the copy makes them, for who else would."""
     try:
         seen = calls(run)
     except NotEnough:
         return False
     if len(seen) != 1 or seen[0].function in BINARY:
         return False
+    if _has_keys(run):
+        return True
     return seen[0].typical(q.CALL_TARGET_MIN) < seen[0].typical(q.CALL_TARGET_MAX)
+
+
+def _has_keys(run: Run) -> bool:
+    """Whether samples are compared with keys, of which the first is right."""
+    return any(first_is_right(call) for call in comparisons(run))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
+from tb_lossdiag.rules.loss_use.embeddings_alike import EmbeddingsAlike
+from tb_lossdiag.rules.loss_use.logit_scale import LogitScale
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
 from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
@@ -34,6 +36,8 @@ RULES: tuple[Rule, ...] = (
     OutputRangeMismatch(),
     TargetsMisaligned(),
     LossOnPadding(),
+    EmbeddingsAlike(),
+    LogitScale(),
     WeightsLessEven(),
     OnePrediction(),
     UniformCollapse(),

@@ -8,12 +8,21 @@ import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
+from made.changes import changed
 from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.loss_calls import call_tables, healthy_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import COPY_DISTANCE, COPY_MOVED, ORIGINAL_MOVED
+from tb_lossdiag.quantities import (
+    CALL_OUTPUTS,
+    CALL_TARGET_MAX,
+    CALL_TARGET_MIN,
+    CALL_TARGET_UNIQUE,
+    COPY_DISTANCE,
+    COPY_MOVED,
+    ORIGINAL_MOVED,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.copy_out_of_step import CopyOutOfStep
 from tb_lossdiag.run import Run
@@ -87,3 +96,23 @@ def test_a_reference_that_stays_is_an_information(calls: Sequence[str]) -> None:
 
 def test_too_few_steps_are_not_judged() -> None:
     assert outcome(RULE, copied(GONE, np.zeros(6), last=149)).verdict is Verdict.NOT_EVALUATED
+
+
+def compared(last: int, target: int = 0) -> Run:
+    """The same beside a comparison with a queue, in which the first key is right."""
+    run = copied(GONE, np.zeros(6), calls=("cross_entropy",), last=last)
+    for quantity, value in (
+        (CALL_OUTPUTS, 257),
+        (CALL_TARGET_UNIQUE, 1),
+        (CALL_TARGET_MAX, target),
+        (CALL_TARGET_MIN, target),
+    ):
+        run = changed(run, quantity, value)
+    return run
+
+
+def test_keys_of_a_queue_follow_after_each_step() -> None:
+    assert the_finding(RULE, compared(199)).severity is Severity.WARNING
+    assert findings(RULE, compared(65))
+    assert the_finding(RULE, compared(199, 1)).severity is Severity.INFO, "no keys"
+    assert outcome(RULE, compared(65, 1)).verdict is Verdict.NOT_EVALUATED

@@ -1,0 +1,244 @@
+"""LD520 logit-scale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import Before, in_force
+from tb_lossdiag.analysis.contrastive import comparisons
+from tb_lossdiag.analysis.loss_calls import LossCallSeries
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.run import Run
+
+_NAMED = re.compile(r"(?<![a-z])(?:logit_?scale|scale|temperature|temp|tau|inv_?tau)(?![a-z])")
+_MASK = -1e4
+"""A lower likeness is no likeness: it keeps a candidate out."""
+_ROUNDING = 1.02
+"""Times what a bound allows; a recorded value and a step may lie between."""
+_CLIP = 100.0
+"""Where CLIP and those after it stop the scale."""
+
+_FLAT = Text(
+    "The likenesses that `{call}` compares reach {largest} at most: with cosines of that scale its loss among {classes} candidates cannot fall below {floor}, where guessing costs {guess}."
+)
+_FLAT_ADVICE = Text("""A cosine lies between -1 and 1. Unless it is multiplied by 5 to 100, a softmax over many candidates gives them all nearly the same share,
+and hardly any gradient tells them apart:
+
+```python
+temperature = 0.1
+logits = normalised_a @ normalised_b.T / temperature  # divided, not multiplied
+```""")
+_RAW = Text(
+    "`{name}` is {value}, and the largest likeness that `{call}` compares is {largest}: the scale itself, and not its exponential ({scale}). The loss cannot fall below {floor} then, where guessing costs {guess}."
+)
+_RAW_ADVICE = Text("""A scale that begins at the logarithm of 10 to 100 is meant to be raised:
+
+```python
+scale = model.get_parameter("{name}").exp().clamp(max=100)
+```
+
+If it is to be used as it is, begin with 10 or more.""")
+_BEYOND = Text(
+    "The likenesses that `{call}` compares are multiplied by {scale} by now (`{name}`), with the largest one at {largest}; 100 is where such scales are usually stopped."
+)
+_RESTLESS = Text(
+    "`{name}` moved by {step} a step at the start, and what `{call}` compares is multiplied by {low} at one time and by {high} at another."
+)
+_BOUND_ADVICE = Text("""A learned scale needs a bound, a small rate of its own and no weight decay:
+
+```python
+with torch.no_grad():
+    model.get_parameter("{name}").clamp_(0, 4.6052)  # the logarithm of 100
+```
+
+Too large a scale makes a few pairs all there is to learn from; one that moves faster than the features takes the loss with it.""")
+
+
+class _Scale(NamedTuple):
+    """A learned scale beside the comparison that it belongs to.
+
+    Attributes:
+        name: of the parameter.
+        call: the comparison.
+        steps: int64[N] check-ups of the call.
+        value: float64[N] the parameter's size by then.
+        largest: float64[N] largest input of the call.
+    """
+
+    name: str
+    call: LossCallSeries
+    steps: Steps
+    value: Doubles
+    largest: Doubles
+
+
+@dataclass(frozen=True)
+class LogitScale:
+    """What a contrastive loss compares is scaled too little, too much, or restlessly.
+
+    Why it matters: cosines lie between -1 and 1. The scale decides whether a softmax over many candidates can tell them apart at all, and
+    how many pairs teach anything.
+
+    How it decides: in a cross-entropy in which each sample has an answer of its own, the lowest loss that inputs of this size allow is
+    `max_floor` of ln C or more in the last `min_checks` check-ups, the newest at step `min_steps` or later. Or a single number among the
+    parameters that is named as a scale or temperature began between `low_log` and ln 100, and the largest input never
+    exceeds it and reaches half of it, though its exponential would be far more, and the lowest loss is `min_floor` of ln C. Or
+    its exponential (its inverse, for one below 0.1) is beyond `max_scale`, with an input beyond 100; or its logarithm moved by `max_step`
+    a step in the first `min_checks` records of steps and by `max_travel` altogether. Unit: 1.
+
+    What to try first: print the scale and the largest logit.
+
+    Guards against: a temperature of 0.5, and of 1 with hundreds of candidates; scales at their clamp of 100; learned scales
+    that are used as they are and begin at 10 or more; masked candidates; distances, which have no bound.
+
+    References: Radford et al. 2021, CLIP (arXiv 2103.00020), section 2.5; Chen et al. 2020, SimCLR (arXiv 2002.05709), table 5.
+    """
+
+    code: ClassVar[str] = "LD520"
+    name: ClassVar[str] = "logit-scale"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Likenesses are scaled too little or too much")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INPUT_MAX, q.CALL_INPUT_MIN)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX, q.CALL_TARGET_UNIQUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
+        q.PARAMETER_SIZE, q.PARAMETER_NORM, q.UPDATE_NORM,
+    )  # fmt: skip
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201")
+
+    #: lowest loss over that of guessing, 1; a temperature of 0.5 allows 0.4 to 0.7
+    max_floor: float = 0.8
+    #: the same where the scale's logarithm is used; CLIP's start allows less than 0.01
+    min_floor: float = 0.2
+    #: logarithm of a scale; ln 10 is what SigLIP begins with
+    low_log: float = 2.0
+    #: 1; half as much again as the usual bound
+    max_scale: float = 150.0
+    #: of the scale's logarithm, a step; usual rates make 0.0001 to 0.01
+    max_step: float = 0.05
+    #: of the scale's logarithm; a factor of 5
+    max_travel: float = 1.6
+    #: check-ups up to the newest, and records of steps from the first on
+    min_checks: int = 3
+    #: steps; embeddings begin alike
+    min_steps: int = 50
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding: for the learned scale, or for a comparison that is flat."""
+        compared = [c for c in comparisons(run) if len(c.steps) > self.min_checks]
+        if not compared:
+            needs = Text("at least {least} check-ups of a cross-entropy between samples")
+            raise NotEnough(needs.format(least=str(self.min_checks + 1)))
+        scales = [scale for call in compared[:1] for scale in _scales(run, call)]
+        judged = (self._learned(run, scale) for scale in scales)
+        found = [finding for finding in judged if finding is not None]
+        found += [finding for call in compared for finding in self._flat(call)]
+        yield from found[:1]
+
+    def _flat(self, call: LossCallSeries) -> Iterator[Finding]:
+        recent = slice(-self.min_checks, None)
+        high, low = call.of(q.CALL_INPUT_MAX)[recent], call.of(q.CALL_INPUT_MIN)[recent]
+        # Cosines reach as far down as up; a mask says nothing of the others.
+        size = np.where(low > _MASK, np.maximum(high, -low), np.where(high > 0, high, np.nan))
+        classes, largest = call.typical(q.CALL_OUTPUTS), float(np.max(size))
+        guess, floor = float(np.log(classes)), _floor(2 * largest, classes)
+        if not floor >= self.max_floor * guess or call.steps[-1] < self.min_steps:
+            return
+        last = call.steps >= call.steps[-self.min_checks]
+        message = _FLAT.format(
+            call=call.name,
+            largest=short_number(largest),
+            classes=short_number(classes),
+            floor=short_number(floor),
+            guess=short_number(guess),
+        )
+        evidence = call.evidence(q.CALL_INPUT_MAX, last, largest)
+        numbers = {"largest": largest, "floor": floor, "guess": guess}
+        yield Finding(
+            self.code, self.severity, call.name, (evidence,), message, _FLAT_ADVICE, numbers
+        )
+
+    def _learned(self, run: Run, scale: _Scale) -> Finding | None:
+        """The worst that a learned scale does."""
+        if scale.steps[-1] < self.min_steps:
+            return None
+        return self._raw(scale) or self._beyond(scale) or self._restless(run, scale)
+
+    def _raw(self, scale: _Scale) -> Finding | None:
+        value, largest = float(scale.value[-1]), float(scale.largest[-self.min_checks :].max())
+        meant = self.low_log <= scale.value[0] <= _ROUNDING * np.log(_CLIP)
+        within = bool((scale.largest <= _ROUNDING * scale.value).all())
+        classes = scale.call.typical(q.CALL_OUTPUTS)
+        guess, floor = float(np.log(classes)), _floor(value * classes / (classes - 1), classes)
+        if not (meant and within and largest >= value / 2 and floor >= self.min_floor * guess):
+            return None
+        words = {"scale": float(np.exp(value)), "floor": floor, "guess": guess}
+        return self._of(scale, (_RAW, _RAW_ADVICE), {"value": value, "largest": largest, **words})
+
+    def _beyond(self, scale: _Scale) -> Finding | None:
+        factor, largest = _factor(scale), float(scale.largest[-1])
+        used = _CLIP < largest <= _ROUNDING * factor[-1]
+        if not used or factor[-1] < self.max_scale:
+            return None
+        numbers = {"scale": float(factor[-1]), "largest": largest}
+        return self._of(scale, (_BEYOND, _BOUND_ADVICE), numbers)
+
+    def _restless(self, run: Run, scale: _Scale) -> Finding | None:
+        if q.UPDATE_NORM not in run or scale.name not in run[q.UPDATE_NORM].places:
+            return None
+        moved = run[q.UPDATE_NORM].column(scale.name).astype(np.float64)
+        first = moved[np.isfinite(moved)][: self.min_checks]
+        factor = _factor(scale)
+        travel = float(np.ptp(np.log(factor)))
+        raised = not bool((scale.largest <= _ROUNDING * scale.value).all())
+        still = len(first) < self.min_checks or first.min() < self.max_step
+        if not raised or still or travel < self.max_travel:
+            return None
+        numbers = {
+            "step": float(first.min()),
+            "low": float(factor.min()),
+            "high": float(factor.max()),
+        }
+        return self._of(scale, (_RESTLESS, _BOUND_ADVICE), numbers)
+
+    def _of(self, scale: _Scale, texts: tuple[Text, Text], numbers: dict[str, float]) -> Finding:
+        words = {name: short_number(value) for name, value in numbers.items()}
+        message = texts[0].format(name=scale.name, call=scale.call.name, **words)
+        ends = int(scale.steps[0]), int(scale.steps[-1])
+        evidence = Evidence(q.PARAMETER_NORM.name, scale.name, *ends, float(scale.value[-1]))
+        advice = texts[1].format(name=scale.name.rpartition("/")[2])
+        return Finding(self.code, self.severity, scale.name, (evidence,), message, advice, numbers)
+
+
+def _floor(width: float, classes: float) -> float:
+    """The lowest cross-entropy of a row whose right score is so far above all others; NaN where that isn't known."""
+    return float(np.log1p((classes - 1) * np.exp(-width)))
+
+
+def _factor(scale: _Scale) -> Doubles:
+    """float64[N]: what likenesses are multiplied by, if the parameter is a logarithm, or a temperature to divide by."""
+    inverse = bool((scale.value < 0.1).all())  # noqa: PLR2004
+    factor: Doubles = 1 / np.maximum(scale.value, 1e-30) if inverse else np.exp(scale.value)
+    return factor
+
+
+def _scales(run: Run, call: LossCallSeries) -> Iterator[_Scale]:
+    """Single numbers among the parameters that are named as a scale."""
+    if q.PARAMETER_SIZE not in run or q.PARAMETER_NORM not in run:
+        return
+    sizes, norms = run[q.PARAMETER_SIZE], run[q.PARAMETER_NORM]
+    for index, name in enumerate(sizes.columns):
+        single = sizes.values[-1, index] == 1 and name in norms.places
+        if single and _NAMED.search(name.lower()):
+            known = np.isfinite(norms.column(name))
+            own = norms.column(name)[known].astype(np.float64)
+            if known.any():
+                value = in_force(own, norms.steps[known], call.steps, Before.FIRST)
+                yield _Scale(name, call, call.steps, value, call.of(q.CALL_INPUT_MAX))

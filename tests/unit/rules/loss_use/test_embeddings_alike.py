@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
+from made.changes import changed, head, with_terms, without
+from made.check_ups import check_steps, with_check_up
+from made.healthy import healthy_run
+from made.loss_calls import with_call
+from made.modules import with_modules
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.quantities import (
+    ACTIVATION_VARIATION,
+    CALL_VALUE,
+    EFFECTIVE_RANK,
+    LOSS,
+    LOSS_TERM,
+    MODULE_LAST,
+    Kind,
+)
+from tb_lossdiag.rules.loss_use.embeddings_alike import EmbeddingsAlike
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = EmbeddingsAlike()
+RUN = healthy_run(1)
+AT = check_steps(RUN[LOSS].steps)
+KINDS = {"0": Kind.LINEAR, "1": Kind.RELU, "2": Kind.LINEAR}
+VIEWS = {
+    "samples": 64, "outputs": 64, "target_unique": 64, "target_min": 0, "target_max": 63, "accuracy": 1.0,
+    "input_max": 5.0,
+}  # fmt: skip
+
+
+def course(*end: float, start: float = 0.4) -> npt.NDArray[np.float64]:
+    """From the start down to these values in the last check-ups."""
+    values = np.geomspace(start, end[0], len(AT))
+    values[-len(end) :] = end
+    return values
+
+
+def silent(run: Run) -> Run:
+    """No loss call was seen."""
+    calls = [t.quantity for t in run.tables.values() if t.quantity.frame == "call"]
+    return without(run, *calls)
+
+
+def module(
+    variation: npt.NDArray[np.float64], rank: float = 12, run: Run | None = None, growth: float = 1
+) -> Run:
+    """The model's last layer answers with this variation, and grows by this factor."""
+    size = np.geomspace(1.0, growth, len(AT))
+    return with_modules(
+        silent(RUN) if run is None else run,
+        KINDS,
+        activation_variation=np.tile(variation[:, None], 3),
+        activation_mean=np.zeros((len(AT), 3)),
+        activation_std=np.tile(size[:, None], 3),
+        effective_rank=np.full((len(AT), 3), rank),
+    )
+
+
+SICK = module(course(0.03, 0.02, 0.01))
+
+
+def test_fires_where_all_samples_become_one_point() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.subject == "2"
+    assert "varies between samples by 2% of its size" in finding.message.en
+    assert first_evidence(RULE, SICK).quantity == ACTIVATION_VARIATION.name
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (module(course(0.2, 0.049, 0.049)), True),
+        (module(course(0.2, 0.051, 0.051)), False),
+        (module(course(0.2, 0.2, 0.01)), False),
+        (module(course(0.01, 0.01, 0.2)), False),  # it comes apart again
+        (module(course(0.02, 0.02, 0.02, start=0.09)), True),
+        (module(course(0.02, 0.02, 0.02, start=0.07)), False),
+        (module(course(0.01, 0.01, 0.01), rank=3.9), False),  # values, not embeddings
+        (module(course(0.01, 0.01, 0.01), growth=1000), False),  # targets that are large
+        (module(course(0.01, 0.01, 0.01), rank=np.nan), False),
+        (module(course(0.01, 0.01, 0.01), run=RUN), False),  # a loss with targets
+        (head(SICK, 5), False),
+    ],
+)
+def test_the_bounds(run: Run, fires: bool) -> None:
+    assert bool(findings_if_any(RULE, run)) is fires
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_clear_on_healthy_runs(seed: int) -> None:
+    assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def test_an_agents_answers_may_be_alike() -> None:
+    run = with_terms(SICK, np.ones((len(SICK[LOSS_TERM]), 2)), (1.0, 1.0))
+    named = changed(run, LOSS_TERM, run[LOSS_TERM].values, ("policy", "value"))
+    assert not findings_if_any(RULE, named)
+
+
+def test_a_loss_of_distances_says_so_itself() -> None:
+    far = with_call(RUN, "triplet_margin_loss", variation=course(0.01, 0.01, 0.01))
+    finding = the_finding(RULE, far)
+    assert finding.subject == "triplet_margin_loss"
+    assert "`triplet_margin_loss` compares" in finding.message.en
+    both = module(course(0.03, 0.02, 0.01), run=far)
+    assert len(findings(RULE, both)) == 1, "one cause"
+
+
+def test_targets_that_a_model_makes_itself() -> None:
+    def views(baseline: npt.ArrayLike, outputs: float = 32) -> Run:
+        own = {"target_mean": 0.05, "target_std": 0.17, "outputs": outputs}
+        return with_call(RUN, "mse_loss", baseline=baseline, **own)
+
+    assert findings(RULE, views(course(1e-6, 1e-6, 1e-6, start=1e-2)))
+    assert not findings(RULE, views(course(1e-6, 1e-6, 1e-6, start=1e-6)))
+    assert not findings_if_any(RULE, views(course(1e-6, 1e-6, 1e-6, start=1e-2), outputs=1))
+
+
+def test_a_sample_that_is_compared_with_itself() -> None:
+    finding = the_finding(RULE, with_call(RUN, "cross_entropy", **VIEWS))
+    assert finding.subject == "cross_entropy"
+    assert "100% of its answers were right" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"accuracy": 0.94},
+        {"input_max": np.linspace(4.9, 5.0, len(AT))},
+        {"target_unique": 40},
+        {"outputs": 10},
+        {"samples": 4, "target_unique": 4},
+        {"accuracy": np.nan},
+    ],
+)
+def test_pairs_that_differ_are_no_such_thing(facts: dict[str, float]) -> None:
+    assert not findings_if_any(RULE, with_call(RUN, "cross_entropy", **{**VIEWS, **facts}))
+
+
+def test_too_little_is_not_judged() -> None:
+    assert outcome(RULE, head(SICK, 3)).verdict is Verdict.NOT_EVALUATED
+    bare = without(SICK, EFFECTIVE_RANK)
+    assert outcome(RULE, bare).verdict is Verdict.NOT_EVALUATED
+    unknown = with_check_up(SICK, MODULE_LAST, 0.0)
+    assert outcome(RULE, unknown).verdict is Verdict.NOT_EVALUATED
+    assert CALL_VALUE not in SICK
