@@ -8,6 +8,7 @@ In reading order:
 - `burden`: how much of the loss a penalty is, by values alone
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
 - `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step
+- `contrastive`: losses that compare samples with each other: a row of likenesses for each, of which one is the right answer
 - `curve`: the shape of a loss curve: where it started, how far it fell, whether it ran away
 - `derived`: numbers that follow from recorded ones: computed when somebody looks, never stored
 - `early_fall`: whether a loss ended below where it began, as far as its noise lets one say
