@@ -74,8 +74,6 @@ def test_what_is_said_holds_against_the_records(results: Mapping[str, Result]) -
 
 
 TOLD_LESS = {
-    ("eight-parts-added-up", "a thousand times the loss"): "a part that counts a thousandfold may have been divided",
-    ("thirty-two-parts-added-up", "a thousand times the loss"): "a part that counts a thousandfold may have been divided",
     ("some-targets-lack-their-decimal-point", "half the records"): "a spike of one step, which nobody looked at",
     ("tc-ips15-diverge", "half the records"): "ten steps until it is NaN: five records show no growth",
 }  # fmt: skip

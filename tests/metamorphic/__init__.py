@@ -3,6 +3,6 @@
 In reading order:
 
 - `recording`: what a busier, quicker or slower machine would have recorded
-- `units`: a loss in other units, other names
+- `units`: a loss or inputs in other units, other names
 - `verdicts`: what is said of a run, and of what it was turned into
 """

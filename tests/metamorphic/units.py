@@ -1,4 +1,4 @@
-"""A loss in other units, and other names for everything."""
+"""A loss in other units, inputs in others, and other names for everything."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _WITH_LOSS = re.compile(
     r"|(first_)?backward_norm|carried_norm|step_norm|backpropagated|call_arrived)(_max|_min)?$|^clip_max_norm$"
 )
 """What grows with the loss: its values, all gradients, and the bound that its user chose for them."""
+_INPUT = re.compile(r"^(eval_)?input_(mean|std|max|abs_max)$")
+"""What grows with the model's input."""
 
 
 def larger_loss(run: Run, times: float = 1000.0) -> Run:
@@ -32,6 +34,16 @@ def larger_loss(run: Run, times: float = 1000.0) -> Run:
             with np.errstate(over="ignore"):
                 return replace(table, values=table.values * np.float32(times))
         return replace(table, values=table.values / times) if name in less else table
+
+    return _each(run, scaled)
+
+
+def larger_inputs(run: Run, times: float = 10.0) -> Run:
+    """The run with inputs in smaller units, and a first layer whose weights are as much smaller: all that follows is the same."""
+
+    def scaled(table: Table) -> Table:
+        known = _INPUT.match(table.quantity.name)
+        return replace(table, values=table.values * np.float32(times)) if known else table
 
     return _each(run, scaled)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from metamorphic.recording import busy, half, hurried
-from metamorphic.units import larger_loss, renamed
+from metamorphic.units import larger_inputs, larger_loss, renamed
 from tb_lossdiag.diagnosis.engine import Diagnosis, diagnose
 from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.run import Run
@@ -14,6 +14,7 @@ Change = Callable[[Run], Run]
 
 CHANGES: Mapping[str, Change] = {
     "a thousand times the loss": larger_loss,
+    "ten times the inputs": larger_inputs,
     "other names": renamed,
     "half the records": half,
     "a quick machine": hurried,

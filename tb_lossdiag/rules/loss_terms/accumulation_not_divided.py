@@ -14,11 +14,14 @@ from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, mostly
 from tb_lossdiag.analysis.passes import at_any_watch
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "A step takes {parts} backward passes of `{call}`, one for each part of its batch, and a gradient of {arrived} arrived at each of them, where the mean of the parts needs 1/{parts} = {right}: the gradient is {parts} times as large."
+)
+_LARGER = Text(
+    "A step takes {parts} backward passes of `{call}`, one for each part of its batch, and a gradient of {arrived} arrived at each of them: its loss counts {arrived} times, as the logged one does, and is not divided by {parts}, so the gradient is {parts} times as large as that of the mean."
 )
 _ADVICE = Text("""Divide the loss of each part by their number before `backward()`:
 
@@ -44,7 +47,8 @@ class AccumulationNotDivided:
 
     How it decides: in a check-up, the same call took part in several backward passes of one step: of the same line, reached by the same
     way, of the same shape, with targets of its own, and each pass reached the same parameters. The gradient that arrives at each must
-    be 1/k of k passes; in at least `min_checks` check-ups and more than half of them it was 1, give or take `tolerance`. Unit:
+    be 1/k of k passes; in at least `min_checks` check-ups and more than half of them it was 1, give or take `tolerance`. Or it was ten,
+    a hundred, a thousand, k being no power of ten, and the logged loss is as many times the call's value: a loss in other units. Unit:
     gradient per loss, without a loss scale.
 
     What to try first: divide each part's loss by the number of parts.
@@ -62,7 +66,7 @@ class AccumulationNotDivided:
     title: ClassVar[Text] = Text("Losses of a step's parts are summed, not averaged")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_PASSES, q.CALL_ARRIVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.PASSES_ALIKE, q.UNSCALE_FACTOR, q.AMP_SKIPPED, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
+        q.PASSES_ALIKE, q.UNSCALE_FACTOR, q.AMP_SKIPPED, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_VALUE, q.LOSS,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD105", "LD301", "LD601")
 
@@ -78,7 +82,8 @@ class AccumulationNotDivided:
             known = self._known(run, call)
             judged |= bool(known.sum() >= self.min_checks)
             arrived = call.of(q.CALL_ARRIVED) * at_any_watch(run, q.UNSCALE_FACTOR, call.steps, 1.0)
-            hits = known & (np.abs(arrived - 1) <= self.tolerance)
+            whole = (np.abs(arrived - 1) <= self.tolerance) | self._in_units(run, call, arrived)
+            hits = known & whole
             if mostly(hits, known, self.min_checks) and not _constant(call):
                 yield self._finding(call, hits, float(np.median(arrived[hits])))
         if not judged:
@@ -94,17 +99,41 @@ class AccumulationNotDivided:
         known: Bools = several & alike & np.isfinite(call.of(q.CALL_ARRIVED))
         return known & ~_skipped(run, call.steps)
 
+    def _in_units(self, run: Run, call: LossCallSeries, arrived: Doubles) -> Bools:
+        """Where all of a loss arrived that counts ten, a hundred, a thousand times."""
+        unit = _unit(run, call)
+        # Divided by so many, what counts a power of ten times would still count one.
+        unclear = np.isin(call.of(q.CALL_PASSES), (10.0, 100.0, 1000.0))
+        found: Bools = (np.abs(arrived / unit - 1) <= self.tolerance) & ~unclear
+        return found & (unit > 1)
+
     def _finding(self, call: LossCallSeries, hits: Bools, arrived: float) -> Finding:
         parts = float(np.median(call.of(q.CALL_PASSES)[hits]))
-        message = _MESSAGE.format(
+        text = _LARGER if _rounded(arrived) > 1 else _MESSAGE
+        message = text.format(
             parts=short_number(parts),
             call=call.name,
             arrived=short_number(arrived),
             right=short_number(1 / parts),
         )
-        evidence = call.evidence(q.CALL_ARRIVED, hits, arrived, 1 / parts)
+        evidence = call.evidence(q.CALL_ARRIVED, hits, arrived, _rounded(arrived) / parts)
         numbers = {"parts": parts, "arrived": arrived}
         return Finding(self.code, self.severity, call.name, (evidence,), message, _ADVICE, numbers)
+
+
+def _unit(run: Run, call: LossCallSeries) -> float:
+    """What the logged loss multiplies the call's value by, if that is ten, a hundred, a thousand: its units. Else 1."""
+    if q.LOSS not in run:
+        return 1.0
+    loss = run[q.LOSS].at(call.steps, run[q.LOSS].columns[:1])[:, 0]
+    times = loss / call.of(q.CALL_VALUE)
+    known = times[np.isfinite(times) & (times > 0)]
+    return max(1.0, _rounded(float(np.median(known)))) if len(known) else 1.0
+
+
+def _rounded(times: float) -> float:
+    """The nearest power of ten."""
+    return float(10.0 ** np.round(np.log10(times)))
 
 
 def _skipped(run: Run, steps: Steps) -> Bools:

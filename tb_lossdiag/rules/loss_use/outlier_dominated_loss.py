@@ -10,7 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -42,12 +43,13 @@ class OutlierDominatedLoss:
     batch that holds one jumps.
 
     How it decides: the worst 1% of the elements (at least one) make at least `min_share` of `mse_loss` and `min_factor` times what they would if
-    errors were normally distributed, in most of at least `min_checks` check-ups. Unit: 1.
+    errors were normally distributed, in at least `min_hits` check-ups and `min_often` of those that know, which are `min_checks` or more.
+    Unit: 1.
 
     What to try first: look at those samples; then the Huber loss.
 
     Guards against: small batches (the expected share grows as they shrink); outputs of more than `max_outputs` elements such as images
-    and heat maps, where few elements matter by design; single check-ups.
+    and heat maps, where few elements matter by design; single check-ups; rewards that are rare by design.
 
     References: Huber 1964, "Robust estimation of a location parameter"; Hastie, Tibshirani and Friedman 2009, section 10.6.
     """
@@ -57,7 +59,9 @@ class OutlierDominatedLoss:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Outliers dominate the loss")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_TOP_SHARE, q.CALL_TOP_EXPECTED)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS, q.CALL_TARGET_STD)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_OUTPUTS, q.CALL_TARGET_MEAN, q.CALL_TARGET_STD, q.LOSS_TERM, q.EXTRA,
+    )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD103",
         "LD104",
@@ -74,11 +78,17 @@ class OutlierDominatedLoss:
     min_factor: float = 3.0
     #: elements of the output per sample; more are a picture, not a measurement
     max_outputs: int = 16
-    #: check-ups; a heavy tail shows in most batches
+    #: check-ups; fewer are no sample of the batches
     min_checks: int = 4
+    #: check-ups with such a share; one or two may be chance
+    min_hits: int = 3
+    #: share of the check-ups, 1; what is rarer than one sample in a batch is not in every batch
+    min_often: float = 0.3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per squared loss that few elements dominate."""
+        if is_reinforcement(run):
+            raise NotEnough(Text("a loss of samples: an agent's rewards are rare by design"))
         found = calls(run, ("mse_loss",))
         if (
             max(int((~np.isnan(call.of(q.CALL_TOP_SHARE))).sum()) for call in found)
@@ -92,7 +102,8 @@ class OutlierDominatedLoss:
             share, expected = call.of(q.CALL_TOP_SHARE), call.of(q.CALL_TOP_EXPECTED)
             known = ~np.isnan(share) & ~(call.of(q.CALL_OUTPUTS) > self.max_outputs)
             hits = (share >= self.min_share) & (share >= self.min_factor * expected)
-            if mostly(hits, known, self.min_checks):
+            count = (hits & known).sum()
+            if count >= max(self.min_hits, self.min_often * known.sum()):
                 yield self._finding(call, hits & known, known)
 
     def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:

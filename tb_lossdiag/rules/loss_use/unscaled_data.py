@@ -85,6 +85,7 @@ class UnscaledData:
         q.INPUT_FEATURE_RANGE,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
+        q.CALL_TOP_SHARE,
         q.CALL_VALUE,
         q.CALL_BASELINE,
         q.ACTIVATION_STD,
@@ -117,6 +118,8 @@ class UnscaledData:
     min_fall: float = 0.2
     #: share of a gradient that is left, 1 (median); what one term makes a thousand times too large, it takes from all others
     max_left: float = 1e-3
+    #: share of a squared loss that its worst 1% of elements make, 1; with half of it they make the targets' spread, too
+    max_top_share: float = 0.5
     #: first layer's over input's standard deviation, 1; common initialisations give 0.5 to 1.5
     min_first_layer: float = 0.05
 
@@ -187,6 +190,8 @@ class UnscaledData:
     def _target(self, call: LossCallSeries, harm: Text | None) -> Iterator[Finding]:
         mean, std = call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD)
         known = np.isfinite(mean) & np.isfinite(std)
+        # A spread that few wild elements make says nothing of the others: LD508's.
+        known &= ~((call.of(q.CALL_TOP_SHARE) >= self.max_top_share) & (np.abs(mean) <= std))
         hits = known & (np.maximum(np.abs(mean), std) > self.max_scale)
         if mostly(hits, known, 1):
             words = {"mean": _middle(mean[hits]), "std": _middle(std[hits])}

@@ -12,7 +12,7 @@ from helpers.sick_runs import by_code, sick_run
 from made.healthy import healthy_run
 from metamorphic import recording
 from metamorphic.recording import busy, half, hurried, in_windows
-from metamorphic.units import larger_loss, renamed
+from metamorphic.units import larger_inputs, larger_loss, renamed
 from metamorphic.verdicts import Change, said
 from tb_lossdiag.diagnosis.engine import diagnose, judge
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_NONFINITE, STEPS
@@ -27,6 +27,7 @@ CHANGES: Mapping[str, Change] = {
     "a busy machine": busy,
     "other names": renamed,
     "a thousand times the loss": larger_loss,
+    "ten times the inputs": larger_inputs,
 }
 LOST = {
     ("LD105", "a quick machine"): "a swing from step to step shows only where each step has a record",
@@ -34,8 +35,8 @@ LOST = {
     ("LD111", "half the records"): "the break lies between two records, and half of them show a gentler one",
     ("LD112", "a thousand times the loss"): "how much a language model may cost at first is a number of its own",
     ("LD203", "half the records"): "the level before a jump takes 64 records, which two of the three jumps lack then",
-    ("LD408", "a thousand times the loss"): "a part that counts a thousandfold may well have been divided",
     ("LD410", "half the records"): "it compares check-ups with the loss recorded at their very steps",
+    ("LD510", "ten times the inputs"): "a first layer with a tenth of the weights has brought its input to scale",
     ("LD805", "a thousand times the loss"): "float16 numbers near 0 are no longer near 0",
 }  # fmt: skip
 """Where the records cannot tell any more, and why."""

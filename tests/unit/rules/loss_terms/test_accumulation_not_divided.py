@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
-from made.changes import changed
+from made.changes import changed, without
 from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
 from made.loss_calls import with_call
@@ -32,7 +32,8 @@ def arrived(*each: float) -> Run:
     return with_call(RUN, "cross_entropy", passes=4, arrived=values)
 
 
-SICK = parted()
+LOGGED = RUN[LOSS].at(check_steps(RUN[LOSS].steps), RUN[LOSS].columns)[:, 0]
+SICK = with_call(RUN, "cross_entropy", passes=8, arrived=1.0, value=LOGGED)
 
 
 def test_fires_where_whole_losses_are_added_up() -> None:
@@ -63,6 +64,34 @@ def test_fires_where_whole_losses_are_added_up() -> None:
 )  # fmt: skip
 def test_the_bounds(run: Run, fires: bool) -> None:
     assert bool(findings(RULE, run)) is fires
+
+
+def in_units(times: float, logged: float, passes: float = 8) -> Run:
+    """A loss that counts so many times, and is logged as so many times the call's value."""
+    run = parted(passes, arrived=times, value=0.5)
+    return changed(run, LOSS, np.full(len(RUN[LOSS]), 0.5 * logged))
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (in_units(1000, 1000), True),
+        (in_units(1000, 800), True),  # the mean of the parts, and one of them
+        (in_units(10, 10), True),
+        (in_units(1000, 1), False),  # a weight of the loss; who knows what it was divided by
+        (in_units(125, 1000), False),  # divided by eight
+        (in_units(1000, 1000, passes=10), False),  # 10,000 times, divided by ten?
+        (in_units(100, 1000, passes=10), False),
+        (in_units(1, 1000), True),
+    ],
+)
+def test_a_loss_in_other_units(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+def test_a_loss_in_other_units_is_said_to_be_one() -> None:
+    assert "its loss counts 1000 times" in the_finding(RULE, in_units(1000, 1000)).message.en
+    assert findings(RULE, without(SICK, LOSS)), "what is not logged has no units"
 
 
 def test_one_pass_or_passes_over_other_parameters_are_not_judged() -> None:

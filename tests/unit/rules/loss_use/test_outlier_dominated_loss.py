@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
+from made.changes import changed
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import CALL_TOP_SHARE, LOSS
+from tb_lossdiag.quantities import CALL_TOP_SHARE, EXTRA, LOSS
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.testing import outcome
 
@@ -41,6 +42,17 @@ def test_images_and_single_batches_are_not_this() -> None:
     assert not findings(RULE, with_call(RUN, "mse_loss", top_share=0.8, outputs=17))
     some = np.where(CHECKS < 4, 0.8, 0.1)
     assert not findings(RULE, with_call(RUN, "mse_loss", top_share=some))
+
+
+def test_what_is_rarer_than_one_in_a_batch_is_not_in_every_batch() -> None:
+    for every, fires in ((3, True), (4, False)):
+        some = np.where(CHECKS % every == 0, 0.8, 0.1)
+        assert bool(findings(RULE, with_call(RUN, "mse_loss", top_share=some))) is fires
+
+
+def test_an_agents_rewards_are_rare_by_design() -> None:
+    agent = changed(SICK, EXTRA, 1.0, ("ep_rew_mean",))
+    assert outcome(RULE, agent).verdict is Verdict.NOT_EVALUATED
 
 
 def test_evidence_is_the_share() -> None:

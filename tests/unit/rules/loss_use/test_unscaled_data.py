@@ -79,6 +79,14 @@ def test_fires_on_targets_of_hundreds() -> None:
     assert "mean, std = 300, 40" in finding.advice.en
 
 
+def test_a_spread_that_few_wild_targets_make_is_not_that_of_the_others() -> None:
+    wild = {"target_mean": 3.0, "target_std": 300.0, "baseline": 9e4}
+    assert alarms(RULE, with_call(STUCK, "mse_loss", top_share=0.4, **wild))
+    assert not alarms(RULE, with_call(STUCK, "mse_loss", top_share=0.6, **wild))
+    off = wild | {"target_mean": 400.0}
+    assert alarms(RULE, with_call(STUCK, "mse_loss", top_share=0.6, **off))
+
+
 def test_never_divides_by_a_spread_of_0() -> None:
     run = with_call(STUCK, "mse_loss", target_mean=300.0, target_std=0.0, baseline=1.0)
     assert "mean, std = 300, 1" in the_finding(RULE, run).advice.en
