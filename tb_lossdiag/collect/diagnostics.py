@@ -22,6 +22,7 @@ from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import parameters
+from tb_lossdiag.collect.state.schedulers import full_rate
 from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.watch.check_up_schedule import Rounds
@@ -88,7 +89,7 @@ class Diagnostics:
             self._steps.first = coming
         self.optimizers.watch(optimizer, name)
         if scheduler is not None:
-            self.recorder.say({"scheduler": type(scheduler).__name__})
+            self.recorder.say({"scheduler": type(scheduler).__name__, **full_rate(optimizer)})
         self._hand.check_rank()
         subject = Subject(name, model, optimizer, scaler, scheduler)
         watch = self.watches.begin(subject, options, self._coming)

@@ -141,6 +141,11 @@ class Recording:
         self._watched.append(watched)
         self._evaluate(model)
 
+    def planned(self, steps: int) -> None:
+        """Say how many steps the training is to take, if that is known."""
+        if steps > 0:
+            self.writer._diagnostics.recorder.say({"planned steps": str(steps)})  # noqa: SLF001
+
     def _evaluate(self, model: nn.Module) -> None:
         """The loss of one of several optimizers is a term, and no measure of the whole."""
         if self._evaluations and len(self._watched) == 1:

@@ -54,6 +54,7 @@ class LossDoctor(TensorBoardCallback):  # type: ignore[misc]
         self._recording.watch(
             kwargs["model"], kwargs["optimizer"], scheduler=kwargs.get("lr_scheduler")
         )
+        self._recording.planned(state.max_steps)
 
     @harmless
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

@@ -88,6 +88,8 @@ CALL_ALIGNED = _of("aligned", "targets")
 """Targets of a sequence model that could be compared with the tokens it was given; absent where it was given none, or several sequences."""
 CALL_TARGET_AHEAD = _of("target_ahead", "places")
 """Places that the targets lie ahead of those tokens: 0 the same, 1 the next, 2 the one after it; -1 none of these."""
+CALL_SHOWN = _of("shown", "1")
+"""Share of the targets that count which stand in the input at their own place, where one token (a mask) stands for most of the others."""
 CALL_PADDED = _of("padded", "1")
 """Share of the targets that count which lie in a constant end (or begin) of their sequence, where the tokens that the model was given are
 constant, too: padding that is scored."""

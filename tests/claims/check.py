@@ -137,6 +137,11 @@ class Told:
         if re.search(rf"can't fall below ⟨{place.at}⟩", clause.words):
             yield from self._never_below(place)
             return
+        if re.search(rf"of ⟨{place.at}⟩, what the schedule warms up to", clause.words):
+            full = float(self.run.facts.get("full rate", "nan"))
+            if not value.low <= full <= value.high:
+                yield f"the schedule's full rate is {full}"
+            return
         step = _step_of(clause, place.at)
         for each in self.ranges:
             rows = each.around(step) if step is not None else slice(None)

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.timeout(900)
 """Whoever comes first waits for all trainings."""
 
 MODULES = (
+    "attention",
+    "attention_faults",
     "embeddings",
     "games",
     "policies",

@@ -211,3 +211,12 @@ def test_an_interrupted_training_leaves_its_records_and_a_working_torch(tmp_path
     assert installed() == PLAIN
     (folder,) = runs(tmp_path)
     np.testing.assert_array_equal(read(folder)[LOSS].steps, np.arange(5))
+
+
+def test_it_says_how_long_the_training_is_to_be_and_what_the_schedule_warms_up_to(
+    tmp_path: Path,
+) -> None:
+    trainer(tmp_path, [doctor(tmp_path / "run")], warmup_steps=100, learning_rate=1e-3).train()
+    run = read(tmp_path / "run")
+    assert run.facts["planned steps"] == str(STEPS)
+    assert run.facts["full rate"] == "0.001"

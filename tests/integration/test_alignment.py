@@ -19,6 +19,7 @@ from tb_lossdiag.quantities import (
     BATCH_REPEATED,
     CALL_ALIGNED,
     CALL_PADDED,
+    CALL_SHOWN,
     CALL_TARGET_AHEAD,
     EQUAL_SAMPLES,
 )
@@ -125,6 +126,44 @@ def test_places_are_counted(tmp_path: Path, loss: Losses, ahead: int) -> None:
     assert bool(diagnose(run, [TargetsMisaligned()]).causes) is (ahead in {0, 2})
 
 
+def hidden(data: Tensor, share: float = 0.2) -> tuple[Tensor, Tensor]:
+    """As BERT hides tokens: most behind a mask, a tenth behind a word, a tenth not at all; and which."""
+    chosen, how = torch.rand(data.shape) < share, torch.rand(data.shape)
+    words = torch.where(how < 0.9, data, torch.randint(1, VOCABULARY, data.shape))
+    return torch.where(chosen, torch.where(how < 0.8, 0, words), data), chosen
+
+
+def masked_and_all_scored(model: nn.Module, data: Tensor) -> Tensor:
+    """The labels of what can be seen were not taken out."""
+    return loss_of(model(hidden(data)[0]), data)
+
+
+def masked_as_bert(model: nn.Module, data: Tensor) -> Tensor:
+    """They were."""
+    inputs, chosen = hidden(data)
+    return loss_of(model(inputs), torch.where(chosen, data, -100))
+
+
+def corrected(model: nn.Module, data: Tensor) -> Tensor:
+    """A tenth of the words is misspelt, each in its own way, and the rest is to stay."""
+    wrong = torch.where(
+        torch.rand(data.shape) < 0.1, torch.randint(1, VOCABULARY, data.shape), data
+    )
+    return loss_of(model(wrong), data)
+
+
+@pytest.mark.parametrize(
+    ("loss", "share"),
+    [(masked_and_all_scored, 0.82), (masked_as_bert, 0.1), (corrected, None), (next_token, None)],
+)
+def test_what_a_mask_leaves_to_see(tmp_path: Path, loss: Losses, share: float | None) -> None:
+    run = recorded(tmp_path, loss)
+    assert (CALL_SHOWN in run) is (share is not None)
+    if share is not None:
+        assert float(np.median(run[CALL_SHOWN].values)) == pytest.approx(share, abs=0.08)
+    assert bool(diagnose(run, [TargetsMisaligned()]).causes) is (loss is masked_and_all_scored)
+
+
 def translated(model: nn.Module, data: Tensor) -> Tensor:
     """Two sequences of which the target repeats the first: that may be the task."""
     return loss_of(model(data, data.flip(1)), data)
@@ -179,6 +218,13 @@ def padding_left_out(model: nn.Module, data: Tensor) -> Tensor:
     )
 
 
+def sorted_with_its_padding(model: nn.Module, data: Tensor) -> Tensor:
+    """An encoder and a decoder: two sequences, both of them padded."""
+    target = ends(data.sort(1).values)
+    begun = torch.cat([torch.ones_like(target[:, :1]), target[:, :-1]], 1)
+    return loss_of(model(begun, ends(data)), target)
+
+
 def tags_of_padding(model: nn.Module, data: Tensor) -> Tensor:
     """Tags, of padding as well."""
     return tagged(model, ends(data))
@@ -194,6 +240,7 @@ def one_tag_at_the_end(model: nn.Module, data: Tensor) -> Tensor:
     [
         (padding_scored, 0.4),
         (padding_scored_at_the_beginning, 0.4),
+        (sorted_with_its_padding, 0.4),
         (tags_of_padding, 0.4),
         (padding_left_out, 0.0),
         (next_token, 0.0),

@@ -56,6 +56,21 @@ def scheduler_of(optimizer: Any) -> str:
     return next((type(one).__name__ for one in own), "")
 
 
+def full_rate(optimizer: Any) -> dict[str, str]:
+    """The largest rate that a scheduler's factors are of, in words; nothing without a scheduler's mark.
+
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)
+    >>> full_rate(optimizer)
+    {}
+    >>> scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
+    >>> full_rate(optimizer)
+    {'full rate': '0.5'}
+    """
+    marks = [hyperparameter(g["initial_lr"]) for g in optimizer.param_groups if "initial_lr" in g]
+    return {"full rate": f"{max(marks):g}"} if marks else {}
+
+
 def _with_subclasses(kind: type) -> set[type]:
     return {kind}.union(*map(_with_subclasses, kind.__subclasses__()))
 

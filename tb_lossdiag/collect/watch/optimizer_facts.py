@@ -6,7 +6,7 @@ from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import foreign
-from tb_lossdiag.collect.state.schedulers import SchedulerSearch
+from tb_lossdiag.collect.state.schedulers import SchedulerSearch, full_rate
 from tb_lossdiag.collect.watch.gradient_reuse import GradientReuse
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.replacements import Beginning
@@ -40,7 +40,7 @@ class OptimizerFacts:
         self._model.reread()
         self._host.layers(self._rows, self._model.now, self._module, step)
         if name := self._scheduler.found(self._optimizer):
-            self._host.say({"scheduler": name})
+            self._host.say({"scheduler": name, **full_rate(self._optimizer)})
         for news in (self._foreign(), self.reuse.news(), self.beginning.news()):
             if news:
                 self._sink(step, news)

@@ -27,6 +27,18 @@ _EARLY = Text(
 _NEEDLESS = Text(
     "The rate that waits for a plateau was cut {cuts} times by step {at}, and each time the validation loss had just reached its lowest value so far: it fell from {high} to {low}."
 )
+_WARMING = Text(
+    "The learning rate has risen since step {first}, to {rate} at step {at}; by the end of the training, {planned} steps, it will have come to {percent}% of {full}, what the schedule warms up to."
+)
+_SHORTER = Text("""The warm-up counts optimizer steps, not samples or batches, and is to be a small part of the training:
+
+```python
+total = {planned}  # steps of this training
+warmup = total // 20
+scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup)
+```
+
+Transformers: `warmup_steps` of at most a tenth of `max_steps`.""")
 _MODE = Text("""`ReduceLROnPlateau` takes each better value for a worse one. A loss is to fall, an accuracy to rise:
 
 ```python
@@ -64,7 +76,9 @@ class SchedulerMisuse:
     How it decides: the largest learning rate of all groups is below `max_dead` of its peak for at least `min_dead` of the steps up to
     the end. Or a plain cosine schedule came back above `min_return` of its peak `min_returns` times. Or the check-up saw
     `scheduler.step()` before the first `optimizer.step()` (an information). Or a rate that waits for a plateau was cut, from its first cut on and
-    `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before. Unit: 1.
+    `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before. Or the rate has risen from record to
+    record and, going on like this, will come to less than `min_warm` of the schedule's full rate by the planned end (where the framework
+    says how many steps are planned). Unit: 1.
 
     What to try first: the schedule's length in the unit it is stepped in.
 
@@ -94,6 +108,8 @@ class SchedulerMisuse:
     min_cuts: int = 2
     #: fall of the validation loss from one cut to the next, 1; an accuracy may stand still while its loss still falls a little
     min_fall: float = 0.05
+    #: share of the full rate at the planned end, 1; a warm-up that takes half of the training still gets there
+    min_warm: float = 0.5
     #: records of the learning rate; fewer show no shape
     min_records: int = 20
 
@@ -111,10 +127,30 @@ class SchedulerMisuse:
         if len(steps) >= self.min_records and rates.max() > 0:
             found = (
                 self._needless(run, steps, rates)
+                or self._warming(run, steps, rates)
                 or self._dead(run, steps, rates)
                 or self._waves(run, steps, rates)
             )
             yield from [found] if found else []
+
+    def _warming(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        """A warm-up that the training is too short for."""
+        planned, full = (_fact(run, name) for name in ("planned steps", "full rate"))
+        if not (planned and full) or not (np.diff(rates) > 0).all():
+            return None
+        pace = (rates[-1] - rates[0]) / (steps[-1] - steps[0])
+        share = float(rates[-1] + pace * (planned - 1 - steps[-1])) / full
+        if share >= self.min_warm:
+            return None
+        ends = int(steps[0]), int(steps[-1])
+        words = {"first": str(ends[0]), "at": str(ends[1]), "planned": f"{planned:g}"}
+        rate, peak = short_number(float(rates[-1])), short_number(full)
+        percent = short_number(100 * share)
+        message = _WARMING.format(rate=rate, full=peak, percent=percent, **words)
+        evidence = Evidence(q.LEARNING_RATE.name, _group(run), *ends, float(rates[-1]), full)
+        numbers = {"share": share, "full": full}
+        advice = _SHORTER.format(planned=words["planned"])
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 
     def _dead(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         alive = np.flatnonzero(rates >= self.max_dead * rates.max())
@@ -182,9 +218,8 @@ class SchedulerMisuse:
     ) -> Finding:
         ends, message = said
         table = run[q.LEARNING_RATE]
-        group = table.columns[int(np.argmax(np.nan_to_num(table.values, nan=-1.0).max(axis=0)))]
         bound = self.max_dead * numbers["peak"]
-        evidence = Evidence(q.LEARNING_RATE.name, group, *ends, None, bound)
+        evidence = Evidence(q.LEARNING_RATE.name, _group(run), *ends, None, bound)
         steps = short_number(float(np.ptp(table.steps)) + 1)
         advice = _LENGTH.format(steps=steps, decay=decay)
         return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
@@ -199,3 +234,17 @@ class SchedulerMisuse:
                 message = _EARLY.format(at=str(at))
                 return Finding(self.code, Severity.INFO, column, (evidence,), message, _ORDER)
         return None
+
+
+def _group(run: Run) -> str:
+    """The group with the largest rate."""
+    table = run[q.LEARNING_RATE]
+    return table.columns[int(np.argmax(np.nan_to_num(table.values, nan=-1.0).max(axis=0)))]
+
+
+def _fact(run: Run, name: str) -> float:
+    """A number among the run's facts, 0 where nobody said it."""
+    try:
+        return float(run.facts.get(name, 0))
+    except ValueError:
+        return 0.0

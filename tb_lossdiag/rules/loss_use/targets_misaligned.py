@@ -21,6 +21,20 @@ _SAME = Text(
 _TWICE = Text(
     "In {checks} check-ups the targets of `{call}` lay two tokens ahead of what the model was given: they were shifted twice."
 )
+_SHOWN = Text(
+    "In {checks} check-ups {percent}% of the targets of `{call}` stood in the input at their own places, and one token hid most of the others: the model is mostly asked for what it is shown."
+)
+_HIDE = Text("""A masked language model is asked for what was hidden, so let the other targets count for nothing:
+
+```python
+hidden = torch.rand(tokens.shape) < 0.15
+mask_token = 3  # the tokenizer's `mask_token_id`
+inputs = tokens.masked_fill(hidden, mask_token)
+labels = tokens.masked_fill(~hidden, -100)  # what cross_entropy ignores
+```
+
+Transformers' `DataCollatorForLanguageModeling(tokenizer, mlm=True)` does both. A denoising autoencoder that is to repeat the rest as well is
+right as it is: accept the finding in `lossdiag.toml`.""")
 _SHIFT = Text("""A language model is asked for the next token, so shift once:
 
 ```python
@@ -39,18 +53,20 @@ inputs = dict(input_ids=tokens, labels=tokens)
 
 @dataclass(frozen=True)
 class TargetsMisaligned:
-    """A sequence model is trained on its own input, or on the token after the next.
+    """A sequence model is trained on its own input, what a mask leaves to see, or two tokens ahead.
 
     Why it matters: a model that is asked for what it is given learns to copy: the loss falls to nothing and it can generate nothing. One
     that is trained two tokens ahead looks healthy and writes nonsense.
 
     How it decides: in each of at least `min_checks` check-ups that could compare `min_compared` targets or more, all but a hundredth of them
-    are the input's tokens at the same place (a warning), or two places ahead (an error). Places where neighbouring tokens are the same
+    are the input's tokens at the same place (a warning), or two places ahead (an error); or at least `min_shown` of those that count are, and
+    most others lie behind one and the same token, a mask (a warning). Places where neighbouring tokens are the same
     don't count. Unit: targets.
 
     What to try first: shift the labels by one, once.
 
-    Guards against: masked language models (what counts is hidden in the input); encoders with decoders and others that are given two
+    Guards against: masked language models in which what counts is hidden, but for the tenth that is left to see; corrections of text, whose
+    other tokens differ; encoders with decoders and others that are given two
     sequences; tagging, where targets are other classes.
 
     References: Transformers, "Causal language modeling": models shift labels inside.
@@ -61,13 +77,15 @@ class TargetsMisaligned:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The targets are not the next tokens")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_ALIGNED, q.CALL_TARGET_AHEAD)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_SHOWN,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: check-ups; one may be a trial
     min_checks: int = 3
     #: targets; chance makes all of so few the same once in 10**30 for ten tokens
     min_compared: int = 32
+    #: share of the targets that count, 1; where they are chosen as BERT does it a tenth is left to see, where all count 85 %
+    min_shown: float = 0.5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss call whose targets lie elsewhere."""
@@ -77,6 +95,20 @@ class TargetsMisaligned:
             if enough.sum() < self.min_checks or len(places) != 1 or places[0] not in {0, 2}:
                 continue
             yield self._finding(call, (steps[enough], float(places[0])))
+        for call, steps, shown in columns(run, q.CALL_SHOWN):
+            enough = at_steps(run, q.CALL_ALIGNED, steps, call) >= self.min_compared
+            share = float(np.median(shown[enough])) if enough.sum() >= self.min_checks else 0.0
+            if share >= self.min_shown:
+                yield self._shown(call, steps[enough], share)
+
+    def _shown(self, call: str, steps: Steps, share: float) -> Finding:
+        words = {"checks": short_number(len(steps)), "percent": f"{100 * share:.0f}"}
+        ends = int(steps[0]), int(steps[-1])
+        evidence = Evidence(q.CALL_SHOWN.name, call, *ends, share, self.min_shown)
+        numbers = {"checks": len(steps), "shown": share}
+        message = _SHOWN.format(call=call, **words)
+        severity = Severity.WARNING
+        return Finding(self.code, severity, call, (evidence,), message, _HIDE, numbers)
 
     def _finding(self, call: str, seen: tuple[Steps, float]) -> Finding:
         steps, ahead = seen

@@ -1,4 +1,4 @@
-"""Whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead."""
+"""Whether a sequence model's targets are its own inputs: at the same place (all, or all but those behind a mask), the next one, or two ahead."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from torch import Tensor
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.padding import padded
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.quantities import CALL_ALIGNED, CALL_PADDED, CALL_TARGET_AHEAD
+from tb_lossdiag.quantities import CALL_ALIGNED, CALL_PADDED, CALL_SHOWN, CALL_TARGET_AHEAD
 
 _AHEAD = (0, 1, 2)
 """Places that a target may lie ahead of the input it belongs to."""
 _FLAGS = 2
 """Different values of a mask or of segments; tokens have more."""
 _SERIES, _FEATURES = 3, 16
+_ONE_MASK = 0.7
+"""Share of hidden tokens that are one and the same; of BERT's a tenth is replaced at random."""
 _ALL = 0.99
 """Share of targets that is all of them: a few may have been replaced on purpose."""
 
@@ -28,19 +30,50 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor]) -> Facts:
         given: what `sequences` found in the model's arguments.
     """
     target = call.target
-    if target is None or not call.indexed or (tokens := _tokens(given)) is None:
+    if target is None or not call.indexed:
         return {}
-    batch, length = tokens.shape
-    if target.numel() not in {batch * length, batch * (length - 1)}:
+    ignored = call.options.get("ignore_index", -100)
+    if (tokens := _tokens(given)) is None:
+        return _of_a_decoder(target, given, ignored)
+    if (rows := _rows(target, tokens)) is None:
         return {}
-    rows = target.detach().reshape(batch, -1)
-    counted = rows != call.options.get("ignore_index", -100)
+    counted = rows != ignored
     ahead, compared = _ahead(rows, tokens, counted)
     return {
         CALL_ALIGNED: float(compared),
         CALL_TARGET_AHEAD: float(ahead),
         CALL_PADDED: padded(rows, tokens, counted),
+        **_shown(rows, tokens, counted),
     }
+
+
+def _rows(target: Tensor, tokens: Tensor) -> Tensor | None:
+    """The targets as rows beside the tokens, where there is one for each, but for the last or the first."""
+    batch, length = tokens.shape
+    fits = target.numel() in {batch * length, batch * (length - 1)}
+    return target.detach().reshape(batch, -1) if fits else None
+
+
+def _of_a_decoder(target: Tensor, given: Sequence[Tensor], ignored: int) -> Facts:
+    """Padding alone, where of several sequences one is the targets' own beginning: an encoder may have seen the answer, as it should."""
+    for tokens in given:
+        rows = _rows(target, tokens)
+        if rows is not None and _ahead(rows, tokens, rows >= 0)[0] == 1:
+            return {CALL_PADDED: padded(rows, tokens, rows != ignored)}
+    return {}
+
+
+def _shown(rows: Tensor, tokens: Tensor, counted: Tensor) -> Facts:
+    """How many of the targets a masked model is shown; nothing where no mask stands for the others."""
+    if rows.shape != tokens.shape:
+        return {}
+    hidden = tokens[counted & (rows != tokens)]
+    if not hidden.numel():
+        return {}
+    _, counts = hidden.unique(return_counts=True)
+    if int(counts.max()) < _ONE_MASK * hidden.numel():
+        return {}
+    return {CALL_SHOWN: 1 - hidden.numel() / int(counted.sum())}
 
 
 def _tokens(given: Sequence[Tensor]) -> Tensor | None:

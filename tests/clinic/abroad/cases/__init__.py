@@ -2,6 +2,8 @@
 
 language.py        Transformers' Trainer: GPT-2, BERT and T5 from configuration
 vision.py          Transformers' Trainer: ViT from configuration
+attention.py       transformers written by hand
+attention_faults.py   the same, each with one fault inside
 preferences.py     TRL: SFT, DPO, GRPO, reward models
 adapters.py        PEFT: LoRA, DoRA
 lightning_loops.py Lightning: automatic and manual optimization

@@ -11,15 +11,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from helpers.probed import asked, number
+from tb_lossdiag.collect.check_up import Example, Subject
+from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.probes.eval_noise import EvalNoise
 from tb_lossdiag.collect.probes.future_leak import FutureLeak, ShortReach
 from tb_lossdiag.collect.probes.probe import Inapplicable
+from tb_lossdiag.collect.probes.prober import Prober
 from tb_lossdiag.quantities import (
     PROBE_FORGOTTEN_DROPOUT,
     PROBE_FUTURE_CHANGE,
     PROBE_FUTURE_MOVED,
     PROBE_NOISE,
     PROBE_REACH,
+    PROBE_SAMPLE_CHANGE,
 )
 
 BATCH, LENGTH, VOCABULARY, WIDTH = 4, 16, 30, 8
@@ -57,6 +61,24 @@ def test_what_sees_the_future(how: str) -> None:
     facts = asked(FutureLeak(), Attends(how), tokens)
     assert number(facts[PROBE_FUTURE_CHANGE]) > 0.05
     assert number(facts[PROBE_FUTURE_MOVED]) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("ahead", "recurrent", "future"),
+    [(True, False, True), (False, False, False), (True, True, False)],
+)
+def test_a_short_training_is_asked_what_it_may_get_wrong(
+    *, ahead: bool, recurrent: bool, future: bool
+) -> None:
+    """By step 128 there is time for one question."""
+    model: nn.Module = Rnn(both=False) if recurrent else Attends("missing")
+    shape = model(tokens).shape
+    subject = Subject("", model, torch.optim.SGD(model.parameters(), 0.1))
+    prober = Prober(subject)
+    assert prober.due(128)
+    facts = prober.run(128, Example(Arguments((tokens,), {}, (shape,)), ahead)).facts
+    assert (PROBE_FUTURE_CHANGE in facts, PROBE_SAMPLE_CHANGE in facts) == (future, not future)
+    assert not prober.due(140)
 
 
 class Rnn(nn.Module):

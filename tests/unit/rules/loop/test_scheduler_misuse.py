@@ -58,6 +58,35 @@ def test_clear_on_the_usual_schedules(shape: np.ndarray[tuple[int], np.dtype[np.
     assert not findings(RULE, rated(0.1 * shape, "CosineAnnealingLR"))
 
 
+def warming(planned: object, full: object, rates: object = 1e-5 * (1 + np.arange(200))) -> Run:
+    """A rate that rises, in a training of so many steps, by a schedule whose full rate this is."""
+    run = rated(rates, "LambdaLR")
+    return replace(run, facts={**run.facts, "planned steps": str(planned), "full rate": str(full)})
+
+
+def test_a_warm_up_that_the_training_is_too_short_for() -> None:
+    finding = the_finding(RULE, warming(200, 0.1))
+    assert finding.severity is Severity.WARNING
+    assert "to 0.002 at step 199" in finding.message.en
+    assert "come to 2% of 0.1" in finding.message.en
+    assert "total = 200" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (warming(1000, 0.021), True),
+        (warming(1000, 0.019), False),
+        (warming("", 0.1), False),
+        (warming("many", 0.1), False),
+        (warming(200, 0), False),
+        (warming(200, 0.1, np.minimum(1e-5 * (1 + np.arange(200)), 1.9e-3)), False),
+    ],
+)
+def test_a_warm_up_that_comes_to_its_end(run: Run, *, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
 def test_fires_on_a_cosine_that_comes_back_again_and_again() -> None:
     waves = 0.05 * (1 + np.cos(np.pi * 6 * PLACE))
     assert "3 times" in the_finding(RULE, rated(waves, "CosineAnnealingLR")).message.en
