@@ -20,7 +20,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STATIC = "tb_lossdiag/plugin/static"
-CODE = ("tb_lossdiag", "tests", "setup.py", "tasks.py")
+CODE = ("tb_lossdiag", "tests", "docs/conf.py", "setup.py", "tasks.py")
 READMES = ("README.md", "README.zh-CN.md", "tb_lossdiag/plugin/http_api.md")
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
 UNITS = ("tb_lossdiag", "tests/unit")
@@ -171,6 +171,7 @@ def test(options: list[str]) -> None:
     lint([])
     types([])
     package([])
+    docs([])
     pytest(options)
 
 
@@ -278,6 +279,13 @@ def package(_: list[str]) -> None:
     run(python, ROOT / "tests" / "tools" / "classified.py")
 
 
+def docs(_: list[str]) -> None:
+    """Build the documentation site in both languages, strictly, into build/site/html, and look after its links."""
+    set_up("dev")
+    stage("documentation site")
+    run(PYTHON, "-m", "tools.site", cwd=ROOT / "tests")
+
+
 def audit(_: list[str]) -> None:
     """Ask PyPI and npm for known vulnerabilities of what the lock files name; red if something shipped has one."""
     set_up("dev")
@@ -362,6 +370,7 @@ TASKS = {
         coverage,
         torture,
         package,
+        docs,
         audit,
         clinic,
         screenshots,

@@ -4,5 +4,8 @@
 - `http_api`: the answers in the description of the routes
 - `auditing`: asks for known vulnerabilities of what is pinned
 - `classified`: asks whether the package index knows our classifiers
+- `site`: the documentation site in both languages
+- `notebook`: a page of the manual as a notebook, run by Jupyter
+- `links`: which links of built pages lead nowhere
 - `translations`: the catalogues of translations
 """
