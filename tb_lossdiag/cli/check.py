@@ -20,6 +20,7 @@ from tb_lossdiag.config import Settings
 from tb_lossdiag.report import baseline, document
 from tb_lossdiag.report.formats import FORMATS, Context
 from tb_lossdiag.report.text import show
+from tb_lossdiag.report.words import word
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     check.require_use(wishes.mapped, "--map")
     for sentence in left_out.sentences(check.left_out):
         say(sentence)
+    if streamed and not arguments.write_baseline:
+        _point_to_the_manual(runs, settings.language)
     if arguments.write_baseline:
         with naming("--write-baseline", arguments.write_baseline):
             baseline.write(arguments.write_baseline, runs)
@@ -49,6 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
         about = Context(check.rules, logdir, settings.language, __version__)
         _write(arguments.output, arguments.format, runs, about)
     return exit_code(runs, settings.fail_on)
+
+
+def _point_to_the_manual(runs: list[Json], language: str) -> None:
+    """Name the command that opens the page of the first rule that found something."""
+    codes = [finding["code"] for run in runs for finding in run["findings"]]
+    if codes:
+        chosen = "" if language == "en" else f" --lang {language}"
+        sentence = word("manual", language, command=f"tb-lossdiag docs {codes[0]}{chosen}")
+        Console(highlight=False).print(sentence, style="dim", markup=False)
 
 
 def _known(path: str | None) -> frozenset[baseline.Key] | None:

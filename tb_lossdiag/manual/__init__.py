@@ -10,7 +10,7 @@ In reading order:
 - `copy`: all pages as files that a browser opens
 """
 
-from tb_lossdiag.manual.contents import CHAPTERS, HOME, RULES_PAGE, SITE, address, meant, names
+from tb_lossdiag.manual.contents import CHAPTERS, HOME, RULES_PAGE, address, meant, names
 from tb_lossdiag.manual.copy import kept, written
 from tb_lossdiag.manual.hypertext import hypertext
 from tb_lossdiag.manual.pages import markdown, title
@@ -19,7 +19,6 @@ __all__ = [
     "CHAPTERS",
     "HOME",
     "RULES_PAGE",
-    "SITE",
     "address",
     "hypertext",
     "kept",

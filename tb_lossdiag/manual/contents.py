@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from tb_lossdiag.config import all_rules
 from tb_lossdiag.diagnosis.rule import Text
+from tb_lossdiag.report.reference import SITE
 
-SITE = "https://tb-lossdiag.github.io/tb-lossdiag/"
 HOME = "index"
 RULES_PAGE = "rules"
 """The page that lists the rules, and the folder of theirs."""

@@ -10,7 +10,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tb_lossdiag.manual.contents import CHAPTERS, HOME, SITE
+from tb_lossdiag.manual.contents import CHAPTERS, HOME, address
 from tb_lossdiag.manual.pages import markdown, title
 
 Link = Callable[[str], str]
@@ -79,4 +79,4 @@ def _to(path: str, name: str, language: str, link: Link) -> str:
     if not path.endswith(".md"):
         return path
     page = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)).removesuffix(".md")
-    return f"{SITE}{language}/{page}.html" if page == "api" else link(page)
+    return address(page, language) if page == "api" else link(page)

@@ -18,7 +18,7 @@ from tb_lossdiag.wire.schema import PLUGIN
 if TYPE_CHECKING:
     from tb_lossdiag.plugin.routes import Routes
 
-ROUTES = ("/runs", "/diagnosis", "/table", "/rules", "/report", "/compare")
+ROUTES = ("/runs", "/diagnosis", "/table", "/rules", "/report", "/compare", "/manual")
 _ASSETS = {"/index.js": "app.js", "/vendor.js": "vendor.js"}
 
 

@@ -9,6 +9,7 @@ from tensorboard.context import RequestContext
 from werkzeug import Request
 
 from tb_lossdiag.analysis.derived import DERIVED
+from tb_lossdiag.manual import HOME, meant
 from tb_lossdiag.quantities import BY_NAME, Quantity
 from tb_lossdiag.report.formats import BY_ENDING, Format
 
@@ -77,6 +78,14 @@ def two_runs(request: Request) -> tuple[str, str]:
     if a is None or b is None:
         raise errors.InvalidArgumentError("compare: a and b are needed")
     return a, b
+
+
+def page(request: Request) -> str:
+    """The name of a page of the manual."""
+    try:
+        return meant(request.args.get("page", HOME))
+    except ValueError as error:
+        raise errors.NotFoundError(f"page: {str(error)[:160]}") from None
 
 
 def table(request: Request) -> tuple[str, Quantity]:

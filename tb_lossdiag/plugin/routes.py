@@ -13,6 +13,7 @@ from tensorboard.data.grpc_provider import GrpcDataProvider
 from werkzeug import Request, Response
 
 from tb_lossdiag import __version__
+from tb_lossdiag.manual import hypertext
 from tb_lossdiag.plugin import query
 from tb_lossdiag.plugin.backend import Backend
 from tb_lossdiag.plugin.cache import Together
@@ -52,6 +53,7 @@ class Routes:
             "/rules": self._rules,
             "/report": self._report,
             "/compare": self._compare,
+            "/manual": self._manual,
         }
 
     def _where(self, request: Request) -> query.Where:
@@ -102,6 +104,13 @@ class Routes:
     def _compare(self, request: Request) -> Response:
         where, language = self._where(request), query.language(request)
         return _json(request, self.backend.compare(where, query.two_runs(request), language))
+
+    def _manual(self, request: Request) -> Response:
+        language = query.language(request)
+        page = hypertext(
+            query.page(request), language, lambda name: f"manual?page={name}&lang={language}"
+        )
+        return _respond(request, page, "text/html")
 
 
 def _has_one_experiment(context: Any) -> bool:

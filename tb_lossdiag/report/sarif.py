@@ -14,6 +14,7 @@ from urllib.parse import quote
 from tb_lossdiag.diagnosis.rule import Rule, documentation
 from tb_lossdiag.report.findings import walk
 from tb_lossdiag.report.plain import plain
+from tb_lossdiag.report.reference import address
 from tb_lossdiag.report.script_lines import script_line
 from tb_lossdiag.visible import flat
 
@@ -57,13 +58,14 @@ def sarif(
 
 
 def _rule(rule: Rule, language: str) -> Json:
-    text = documentation(rule, language)
+    text, page = documentation(rule, language), address(rule.code, language)
     return {
         "id": rule.code,
         "name": rule.name,
         "shortDescription": {"text": rule.title.in_language(language)},
         "fullDescription": {"text": text.partition("\n")[0]},
         "help": {"text": text, "markdown": text},
+        **({"helpUri": page} if page else {}),
         "defaultConfiguration": {"level": _LEVELS[rule.severity.label]},
     }
 

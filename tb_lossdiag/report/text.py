@@ -14,6 +14,7 @@ from rich.text import Text
 from tb_lossdiag.report import limits, live_reports, restarts
 from tb_lossdiag.report.findings import shown_number, steps
 from tb_lossdiag.report.plain import plain
+from tb_lossdiag.report.reference import address
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -96,7 +97,13 @@ def _block(finding: Json, language: str) -> RenderableType:
         parts.append(Padding(Group(heading, *symptoms), (1, 0, 0, 0)))
     severity = finding["severity"]
     known = f"  ({word('known', language)})" if finding.get("known") else ""
-    title = Text(f"{GLYPHS[severity]} {finding['code']}  {finding['title']}{known}")
+    code = finding["code"]
+    page = address(code, language)
+    title = Text.assemble(
+        f"{GLYPHS[severity]} ",
+        (code, f"link {page}" if page else ""),
+        f"  {finding['title']}{known}",
+    )
     return Panel(Group(*parts), title=title, title_align="left", border_style=STYLES[severity])
 
 

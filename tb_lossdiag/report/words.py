@@ -40,6 +40,7 @@ _WORDS: Mapping[str, Text] = {
     "not evaluated here": Text("Not evaluated:"),
     "accepted": Text("accepted: {code} {message} Reason: {reason}"),
     "accepted here": Text("Accepted:"),
+    "manual": Text("more on a rule, with or without a network: {command}"),
     "known": Text("in the baseline"),
     "from scalars": Text(
         "read from plain scalars ({scalars}); record with tb_lossdiag.SummaryWriter for gradients, clipping and updates"

@@ -32,6 +32,14 @@ def test_text_names_cause_step_and_advice(logdir: Path, capsys: Capture) -> None
     out = capsys.readouterr().out
     assert "LD101" in out
     assert "20" in out
+    assert out.endswith("more on a rule, with or without a network: tb-lossdiag docs LD101\n")
+
+
+def test_where_nothing_was_found_no_page_is_named(logdir: Path, capsys: Capture) -> None:
+    assert main(["check", str(logdir), "--select", "LD3", "--lang", "zh-CN"]) == 0
+    assert "tb-lossdiag docs" not in capsys.readouterr().out
+    main(["check", str(logdir), "--select", "LD101", "--lang", "zh-CN"])
+    assert "tb-lossdiag docs LD101 --lang zh-CN\n" in capsys.readouterr().out
 
 
 def test_json_is_one_document(logdir: Path, capsys: Capture) -> None:

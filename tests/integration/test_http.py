@@ -117,6 +117,17 @@ def test_rules_have_documentation_in_both_languages(base: str) -> None:
         assert a["documentation"] != b["documentation"]
 
 
+def test_a_rules_page_is_in_the_package(base: str) -> None:
+    status, body = get(f"{base}/manual?page=LD302&lang=zh-CN")
+    page = body.decode()
+    assert status == 200
+    assert "<h1>LD302 clip-after-step" in page
+    assert 'href="manual?page=rules/LD601&amp;lang=zh-CN"' in page
+    assert get(f"{base}/manual?page=views")[0] == 200
+    status, body = get(f"{base}/manual?page=../../etc/passwd")
+    assert (status, b"no page" in body) == (404, True)
+
+
 def test_the_page_is_served(base: str) -> None:
     for name in ("index.js", "vendor.js"):
         status, body = get(f"{base}/{name}")

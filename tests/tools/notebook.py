@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from tb_lossdiag.manual import address
@@ -41,7 +42,8 @@ def executed(page: str, language: str, place: Path) -> str:
     }
     with tempfile.TemporaryDirectory() as folder:
         told = {"metadata": {"path": folder}}
-        NotebookClient(notebook, timeout=_SECONDS, kernel_name="python3", resources=told).execute()
+        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # no port is open
+        NotebookClient(notebook, km=kernel, timeout=_SECONDS, resources=told).execute()
     nbformat.write(notebook, place)
     return "".join(_told(notebook)).replace("\n", f"\n\n[{place.name}]({place.name})\n", 1)
 

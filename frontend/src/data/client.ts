@@ -105,6 +105,11 @@ export function reportLink(run: string | undefined, format: ReportFormat, lang: 
   return `report?${new URLSearchParams({ ...(run ? { run } : {}), format, lang })}`;
 }
 
+/** Address of a rule's page in the manual that is in the package. */
+export function manualLink(code: string, lang: string): string {
+  return `manual?${new URLSearchParams({ page: code, lang })}`;
+}
+
 export async function getReport(
   run: string | undefined,
   format: ReportFormat,

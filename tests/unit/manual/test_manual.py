@@ -13,7 +13,8 @@ import pytest
 
 from tb_lossdiag.cli import main
 from tb_lossdiag.diagnosis.rule import documentation
-from tb_lossdiag.manual import SITE, address, hypertext, kept, markdown, meant, names, written
+from tb_lossdiag.manual import address, hypertext, kept, markdown, meant, names, written
+from tb_lossdiag.report.reference import SITE
 from tb_lossdiag.rules import RULES
 
 

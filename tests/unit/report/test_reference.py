@@ -18,7 +18,7 @@ from tb_lossdiag.diagnosis.rule import (
     thresholds,
 )
 from tb_lossdiag.quantities import LOSS, Quantity
-from tb_lossdiag.report.reference import reference
+from tb_lossdiag.report.reference import SITE, address, page, reference
 from tb_lossdiag.report.words import _WORDS, word
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
@@ -58,6 +58,14 @@ class Bare:
         if LOSS not in run:
             raise NotEnough(Text("a loss"))
         yield from ()
+
+
+def test_only_our_rules_have_a_page_on_the_site() -> None:
+    assert address("LD302", "zh-CN") == f"{SITE}zh-CN/rules/LD302.html"
+    assert address("LD302", "en") == f"{SITE}en/rules/LD302.html"
+    assert address("ACME101", "en") == ""
+    assert "[`" not in page(RULES[0], "en", {"LD102"})
+    assert "[LD102](LD102.md), `LD103`" in page(RULES[0], "en", {"LD102"})
 
 
 def test_a_rule_without_thresholds_has_no_table() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -158,6 +159,14 @@ def test_a_run_without_a_judged_loss_says_so() -> None:
     assert run["status"] == "too little recorded"
     assert "no rule that judges a loss could" in terminal(run)
     assert "no rule that judges a loss could" in markdown([run])
+
+
+def test_a_code_is_a_link_where_a_terminal_takes_links() -> None:
+    run = document(RUN, Diagnosis("run", (Cause(finding("LD301"), ()),), ()))
+    out = Console(width=100, file=io.StringIO(), force_terminal=True)
+    show(out, [run], "zh-CN")
+    assert "https://tb-lossdiag.github.io/tb-lossdiag/zh-CN/rules/LD301.html" in out.file.getvalue()  # type: ignore[attr-defined]
+    assert "https:" not in terminal(run)
 
 
 def test_a_problem_stands_beside_the_name() -> None:

@@ -24,7 +24,7 @@ SHAPES: dict[str, tuple[set[str], set[str], dict[str, str]]] = {
     "run": ({"tool"}, {"language", "invocations", "results"}, {"tool": "tool", "invocations": "invocation", "results": "result"}),
     "tool": ({"driver"}, set(), {"driver": "component"}),
     "component": ({"name"}, {"version", "informationUri", "rules"}, {"rules": "descriptor"}),
-    "descriptor": ({"id"}, {"name", "shortDescription", "fullDescription", "help", "defaultConfiguration"}, {"shortDescription": "text", "fullDescription": "text", "help": "text"}),
+    "descriptor": ({"id"}, {"name", "shortDescription", "fullDescription", "help", "helpUri", "defaultConfiguration"}, {"shortDescription": "text", "fullDescription": "text", "help": "text"}),
     "text": ({"text"}, {"markdown"}, {}),
     "result": ({"message"}, {"ruleId", "ruleIndex", "level", "locations", "partialFingerprints", "properties", "suppressions", "baselineState", "relatedLocations"}, {"message": "text", "locations": "location", "suppressions": "suppression", "relatedLocations": "location"}),
     "location": (set(), {"physicalLocation", "logicalLocations", "message"}, {"physicalLocation": "physical", "logicalLocations": "logical", "message": "text"}),

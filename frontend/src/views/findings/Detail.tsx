@@ -1,6 +1,7 @@
 /** One finding in the order of a reader's questions: what, where, on what evidence, how to fix it, why. */
 import { useState } from "preact/hooks";
 import { fileName, save } from "../../charts/export";
+import { manualLink } from "../../data/client";
 import { extentOf } from "../../data/extent";
 import { idOf, severityOf } from "../../data/findings";
 import { type Finding, type Rule, toNumber } from "../../data/types";
@@ -118,8 +119,13 @@ function Prose({ title, source }: { title: string; source: string }) {
 }
 
 /** Link, JSON, and the whole documentation of the rule. */
-function Sharing({ finding, run, place }: Pick<Props, "finding" | "run" | "place">) {
-  const { t } = useText();
+function Sharing({
+  finding,
+  run,
+  place,
+  rule,
+}: Pick<Props, "finding" | "run" | "place"> & { rule: Rule | undefined }) {
+  const { t, lang } = useText();
   const [done, setDone] = useState(false);
   const link = new URL(
     linkTo({ ...place, run: run.run, view: "findings", f: idOf(finding) }),
@@ -137,6 +143,11 @@ function Sharing({ finding, run, place }: Pick<Props, "finding" | "run" | "place
       >
         {t("export.as", { kind: "JSON" })}
       </button>
+      {rule ? (
+        <a href={manualLink(finding.code, lang)} target="_blank" rel="noreferrer">
+          {t("findings.manual", { code: finding.code })}
+        </a>
+      ) : null}
     </p>
   );
 }
@@ -206,7 +217,7 @@ export function Detail(props: Props) {
       <Prose title={t("findings.why")} source={why} />
       <Prose title={t("findings.guards")} source={guards} />
       <Symptoms finding={finding} place={place} go={go} />
-      <Sharing finding={finding} run={run} place={place} />
+      <Sharing finding={finding} run={run} place={place} rule={rule} />
     </>
   );
 }
