@@ -22,7 +22,14 @@ CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STATIC = "tb_lossdiag/plugin/static"
 CODE = ("tb_lossdiag", "tests", "docs/conf.py", "setup.py", "tasks.py")
 READMES = ("README.md", "README.zh-CN.md", "tb_lossdiag/plugin/http_api.md")
-PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
+PROSE = (
+    "tb_lossdiag/manual/en",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "CODE_OF_CONDUCT.md",
+)
 UNITS = ("tb_lossdiag", "tests/unit")
 CORE = ("analysis", "config", "diagnosis", "quantities", "records.py", "report", "rules", "run.py")
 """What computes and nothing else: pyproject.toml says which share of its branches its own unit tests must take."""
