@@ -5,70 +5,34 @@ import { getDiagnosis } from "../../data/client";
 import { idOf } from "../../data/findings";
 import { useResource } from "../../data/resource";
 import { type RunDiagnosis, type RunSummary, toNumber } from "../../data/types";
-import { readNames, writeNames } from "../../host/hash";
+import { readNames } from "../../host/hash";
 import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Scroll } from "../../parts/Scroll";
 import { Loaded, Note } from "../../parts/States";
-import { SeverityMark, StatusChip } from "../../parts/Status";
+import { SeverityMark } from "../../parts/Status";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { spanStart } from "../../text/spans";
 import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
 import { AlignPick } from "./AlignPick";
+import { Chooser } from "./Chooser";
 import { CompareHeat } from "./CompareHeat";
 import { CompareTwo } from "./CompareTwo";
-import { acrossRuns, differing, LETTERS, whereOf } from "./compared";
+import { acrossRuns, differing, LETTERS, MOST, whereOf } from "./compared";
 import { FactsTable, Heads } from "./FactsTable";
 import { RunsChart } from "./RunsChart";
 import { useAligned } from "./useAligned";
 
-const MOST = 4;
-
 type Chosen = ViewProps & { chosen: RunSummary[] };
-
-function Chooser({ runs, run, place, go, chosen }: Chosen) {
-  const { t } = useText();
-  const names = chosen.map((entry) => entry.run);
-  const others = runs.runs.filter((entry) => !names.includes(entry.run) && entry.problem === null);
-  const set = (next: string[]) => go({ cmp: writeNames(next.filter((name) => name !== run.run)) });
-  return (
-    <div class="controls">
-      {chosen.map((entry, at) => (
-        <span class="chosen" key={entry.run}>
-          <strong>{LETTERS[at]}</strong> {entry.run} <StatusChip status={entry.status} />{" "}
-          {at > 0 ? (
-            <button type="button" onClick={() => set(names.filter((name) => name !== entry.run))}>
-              {t("compare.remove", { run: entry.run })}
-            </button>
-          ) : null}
-        </span>
-      ))}
-      {chosen.length < MOST && others.length > 0 ? (
-        <label>
-          {t("compare.add")}{" "}
-          <select value="" onChange={(event) => set([...names, event.currentTarget.value])} key={place.cmp}>
-            <option value="" disabled>
-              {t("compare.choose")}
-            </option>
-            {others.map((entry) => (
-              <option key={entry.run} value={entry.run}>
-                {entry.run}
-              </option>
-            ))}
-          </select>
-        </label>
-      ) : null}
-    </div>
-  );
-}
 
 /** What was recorded about the runs, where it differs. */
 function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiagnosis[] }) {
   const { t, lang } = useText();
   const rows = useMemo(() => {
     const own = chosen.map((entry) => ({
-      [t("runs.steps")]: formatInteger(entry.last_step, lang),
+      ...entry.settings,
+      [t("runs.steps")]: formatInteger(entry.steps, lang),
       [t("runs.loss")]: formatValue(toNumber(entry.loss), lang),
     }));
     return differing(diagnoses.map(({ facts }, at) => ({ ...facts, ...own[at] })));

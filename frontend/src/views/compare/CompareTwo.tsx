@@ -5,14 +5,15 @@ import { useResource } from "../../data/resource";
 import { type Comparison, type Finding, type Parting, type RunSummary, toNumber } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
-import { type Key, useText } from "../../i18n";
+import { type Key, type T, useText } from "../../i18n";
+import { Folded } from "../../parts/Folded";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Scroll } from "../../parts/Scroll";
 import { Loaded, Note } from "../../parts/States";
 import { SeverityMark } from "../../parts/Status";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { spanStart } from "../../text/spans";
-import { LETTERS } from "./compared";
+import { type About, aboutOf, LETTERS, partingFirst } from "./compared";
 import { FactsTable } from "./FactsTable";
 
 interface Props {
@@ -85,6 +86,14 @@ function Findings({ found, ...props }: Props & { found: Comparison["findings"] }
   );
 }
 
+/** In words where the page has them. */
+function curveName(t: T, { quantity, column }: Parting): string {
+  const key = `stat.${quantity}` as Key;
+  const words = t(key);
+  const name = words === key ? quantity.replaceAll("_", " ") : words;
+  return column ? `${name} (${column})` : name;
+}
+
 function Curves({ curves }: { curves: Parting[] }) {
   const { t, lang } = useText();
   if (curves.length === 0) return <Note>{t("compare.noCurves")}</Note>;
@@ -104,9 +113,7 @@ function Curves({ curves }: { curves: Parting[] }) {
         <tbody>
           {curves.map((curve) => (
             <tr key={`${curve.quantity} ${curve.column}`}>
-              <th scope="row">
-                {curve.quantity} <span class="muted">{curve.column}</span>
-              </th>
+              <th scope="row">{curveName(t, curve)}</th>
               <td>
                 {curve.first_difference === null ? t("compare.identical") : step(curve.first_difference)}
               </td>
@@ -125,6 +132,49 @@ function Curves({ curves }: { curves: Parting[] }) {
   );
 }
 
+/** The answer in a line: what came and went, and what went another way first. */
+function Verdict({ found }: { found: Comparison }) {
+  const { t, lang } = useText();
+  const { fixed, new: added, still } = found.findings;
+  const [first, second] = partingFirst(found.curves);
+  const at = (curve: Parting) => formatInteger(curve.parts_at, lang);
+  return (
+    <p class="note verdict">
+      {t("compare.counts", { fixed: fixed.length, added: added.length, still: still.length })}{" "}
+      {first
+        ? t("compare.partFirst", { step: at(first), curve: curveName(t, first) })
+        : t("compare.partNever")}{" "}
+      {first && second ? t("compare.partNext", { step: at(second), curve: curveName(t, second) }) : null}
+    </p>
+  );
+}
+
+/** What was set differently, then at which levels the curves are; thresholds of rules are folded. */
+function Facts({ chosen, facts }: Pick<Props, "chosen"> & { facts: Comparison["facts"] }) {
+  const { t } = useText();
+  const rows = (about: About) =>
+    facts
+      .filter(({ name }) => aboutOf(name) === about)
+      .map(({ name, a, b }): [string, string[]] => [name, [a || "–", b || "–"]]);
+  const [levels, rules] = [rows("levels"), rows("rules")];
+  return (
+    <>
+      <FactsTable chosen={chosen} rows={rows("settings")} />
+      {levels.length > 0 ? (
+        <>
+          <h3>{t("compare.levels")}</h3>
+          <FactsTable chosen={chosen} rows={levels} />
+        </>
+      ) : null}
+      {rules.length > 0 ? (
+        <Folded title={t("compare.thresholds", { count: rules.length })}>
+          <FactsTable chosen={chosen} rows={rules} />
+        </Folded>
+      ) : null}
+    </>
+  );
+}
+
 export function CompareTwo(props: Props) {
   const { chosen } = props;
   const { t, lang } = useText();
@@ -137,15 +187,13 @@ export function CompareTwo(props: Props) {
     <Loaded resource={comparison} what={t("view.compare")}>
       {(found) => (
         <>
+          <Verdict found={found} />
+          <h2>{t("compare.facts")}</h2>
+          <Facts chosen={chosen} facts={found.facts} />
           <h2>{t("compare.findings")}</h2>
           <Findings {...props} found={found.findings} />
           <h2>{t("compare.curves")}</h2>
           <Curves curves={found.curves} />
-          <h2>{t("compare.facts")}</h2>
-          <FactsTable
-            chosen={chosen}
-            rows={found.facts.map(({ name, a, b }) => [name, [a || "–", b || "–"]])}
-          />
         </>
       )}
     </Loaded>

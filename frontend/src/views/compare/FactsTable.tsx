@@ -10,7 +10,7 @@ export function Heads({ chosen }: { chosen: RunSummary[] }) {
     <>
       {chosen.map((entry, at) => (
         <th scope="col" key={entry.run}>
-          {LETTERS[at]} {entry.run}
+          <span class={`run-colour run-colour-${at}`}>{LETTERS[at]}</span> {entry.run}
         </th>
       ))}
     </>

@@ -1,9 +1,10 @@
 /** What two to four runs have in common and where they differ. */
 import { everyFinding } from "../../data/findings";
-import type { Finding, RunDiagnosis } from "../../data/types";
+import type { Finding, Parting, RunDiagnosis } from "../../data/types";
 
 /** What the runs are called for short. */
 export const LETTERS = ["A", "B", "C", "D"] as const;
+export const MOST = LETTERS.length;
 
 /** A finding across runs: by rule and subject, each run's own or none. */
 export interface Shared {
@@ -46,4 +47,18 @@ export function differing(facts: Record<string, unknown>[]): [string, string[]][
 function text(value: unknown): string {
   if (value === undefined || value === null) return "–";
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** What a fact is about: what was set, at which levels the curves are, which thresholds of rules hold. */
+export type About = "settings" | "levels" | "rules";
+
+export function aboutOf(name: string): About {
+  if (/^[A-Z]+\d+\.\w/.test(name)) return "rules";
+  return /, (first records|last quarter)$/.test(name) ? "levels" : "settings";
+}
+
+/** The curves that part, the first of them first: what went another way first is nearest to the cause. */
+export function partingFirst(curves: readonly Parting[]): Parting[] {
+  const parted = curves.filter(({ parts_at }) => parts_at !== null);
+  return parted.sort((a, b) => (a.parts_at ?? 0) - (b.parts_at ?? 0));
 }
