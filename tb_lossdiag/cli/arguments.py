@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import check, compare, completion, demo, docs, explain, run
+from tb_lossdiag.cli import check, compare, completion, demo, docs, explain, export, run
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
 from tb_lossdiag.report.formats import FORMATS
 
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     _check(commands.add_parser("check", help="judge every run in a folder"))
     _run(commands.add_parser("run", help="run a training script as it stands, recorded"))
     _compare(commands.add_parser("compare", help="say what differs between two runs"))
+    _export(commands.add_parser("export", help="write the tab as a folder that needs no server"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
     _rules(commands.add_parser("rules", help="list the rules"))
     _docs(commands.add_parser("docs", help="open the manual"))
@@ -91,6 +92,12 @@ def _compare(command: argparse.ArgumentParser) -> None:
     _judging(command)
     _output(command, ("text", "json", "markdown"))
     command.set_defaults(run=compare.run)
+
+
+def _export(command: argparse.ArgumentParser) -> None:
+    command.add_argument("logdir", help="folder with event files, as for tensorboard --logdir")
+    command.add_argument("site", help="folder to write; open its index.html")
+    command.set_defaults(run=export.run)
 
 
 def _explain(command: argparse.ArgumentParser) -> None:

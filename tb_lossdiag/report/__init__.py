@@ -8,6 +8,7 @@ In reading order:
 - `words`: the few words of reports that belong to no rule, in the languages of the tab
 - `text`: the diagnosis for people at a terminal
 - `markdown`: the diagnosis as Markdown, for an issue or a pull request
+- `page`: the diagnosis as one HTML file to hand round, a summary first
 - `spreadsheet`: the diagnosis as CSV: one row per finding, symptoms behind their cause
 - `sarif`: the diagnosis as SARIF 2.1.0, which code hosts show beside a change
 - `script_lines`: which line of the script a finding is about

@@ -12,6 +12,7 @@ from typing import Any
 
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.report.markdown import markdown
+from tb_lossdiag.report.page import page
 from tb_lossdiag.report.sarif import sarif
 from tb_lossdiag.report.spreadsheet import spreadsheet
 from tb_lossdiag.visible import in_json
@@ -64,6 +65,10 @@ def _markdown(document: Json, about: Context) -> str:
     return markdown(document["runs"], about.language)
 
 
+def _html(document: Json, about: Context) -> str:
+    return page(document["runs"], about.language)
+
+
 def _csv(document: Json, _: Context) -> str:
     return spreadsheet(document["runs"])
 
@@ -78,6 +83,7 @@ FORMATS: Mapping[str, Format] = {
     "json": Format("application/json", "json", _json),
     "csv": Format("text/csv", "csv", _csv),
     "sarif": Format("application/sarif+json", "sarif", _sarif),
+    "html": Format("text/html", "html", _html),
 }
 """By the name that the command line has for it."""
 BY_ENDING: Mapping[str, Format] = {form.ending: form for form in FORMATS.values()}

@@ -86,10 +86,15 @@ def _past(run: Json, language: str) -> Iterator[str]:
 
 
 def _not_evaluated(run: Json, language: str) -> Iterator[str]:
-    open_ = [o for o in run["outcomes"] if o["outcome"] in {"not evaluated", "failed"}]
-    if open_:
+    """Rules that lack the same stand together."""
+    lacking: dict[str, list[str]] = {}
+    for outcome in run["outcomes"]:
+        if outcome["outcome"] in {"not evaluated", "failed"}:
+            lacking.setdefault(outcome["reason"], []).append(f"{outcome['code']} {outcome['name']}")
+    if lacking:
         yield from (word("not evaluated here", language), "")
-        yield from (f"- {o['code']} {o['name']}: {escape(o['reason'])}" for o in open_)
+        for reason, rules in sorted(lacking.items(), key=lambda item: -len(item[1])):
+            yield f"- {escape(reason)}: {', '.join(rules)}"
         yield ""
 
 

@@ -97,7 +97,7 @@ export async function getMatrix(
 }
 
 /** By the endings of their files, as in `report/formats.py`. */
-export const REPORT_FORMATS = ["md", "json", "csv", "sarif"] as const;
+export const REPORT_FORMATS = ["md", "json", "csv", "sarif", "html"] as const;
 export type ReportFormat = (typeof REPORT_FORMATS)[number];
 
 /** Address of a report, of one run or of all. */

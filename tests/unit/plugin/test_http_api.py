@@ -45,6 +45,6 @@ def test_an_example_is_the_answer_of_today(name: str) -> None:
 
 
 def test_the_files_of_a_report_are_named() -> None:
-    assert re.findall(r"`(\w+)`", SECTIONS["/report"].split("| `format` |")[1])[:4] == list(
+    assert re.findall(r"`(\w+)`", SECTIONS["/report"].split("| `format` |")[1])[:5] == list(
         BY_ENDING
     )

@@ -1,5 +1,5 @@
 /** The diagnosis as a file: the very texts of the command line, of this run or of all. */
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { getReport, REPORT_FORMATS, type ReportFormat, reportLink } from "../../data/client";
 import { useResource } from "../../data/resource";
 import { useText } from "../../i18n";
@@ -11,9 +11,31 @@ import type { ViewProps } from "../context";
 const SCOPES = ["one", "all"] as const;
 const LONGEST = 100_000;
 
+/** The report as it will be saved: it runs nothing, so it needs no more than a frame without rights. */
+function Page({ html }: { html: string }) {
+  const { t } = useText();
+  const frame = useRef<HTMLIFrameElement>(null);
+  return (
+    <>
+      <p>
+        <button type="button" onClick={() => frame.current?.contentWindow?.print()}>
+          {t("report.print")}
+        </button>
+      </p>
+      <iframe
+        ref={frame}
+        class="report-page"
+        title={t("report.heading")}
+        sandbox="allow-same-origin allow-modals"
+        srcdoc={html}
+      />
+    </>
+  );
+}
+
 export function Report({ run }: ViewProps) {
   const { t, lang } = useText();
-  const [format, setFormat] = useState<ReportFormat>("md");
+  const [format, setFormat] = useState<ReportFormat>("html");
   const [scope, setScope] = useState<(typeof SCOPES)[number]>("one");
   const name = scope === "one" ? run.run : undefined;
   const about = JSON.stringify([name, format, lang]);
@@ -44,12 +66,16 @@ export function Report({ run }: ViewProps) {
         ))}
       </div>
       <Loaded resource={text} what={t("report.heading")}>
-        {(value) => (
-          <>
-            {value.length > LONGEST ? <p class="muted">{t("report.cut")}</p> : null}
-            <CodeBlock text={value.slice(0, LONGEST)} />
-          </>
-        )}
+        {(value) =>
+          format === "html" ? (
+            <Page html={value} />
+          ) : (
+            <>
+              {value.length > LONGEST ? <p class="muted">{t("report.cut")}</p> : null}
+              <CodeBlock text={value.slice(0, LONGEST)} />
+            </>
+          )
+        }
       </Loaded>
       <p class="muted">
         {t("report.command")} <code>tb-lossdiag check --format json</code>
