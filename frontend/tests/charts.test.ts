@@ -10,7 +10,7 @@ import { withZoom } from "../src/charts/withZoom";
 import { columnAt, Flag } from "../src/data/table";
 import { RAIL } from "../src/heat/events";
 import { heatOption, layoutOf, shortName } from "../src/heat/heatOption";
-import { decidingPoints, isDerived } from "../src/views/findings/evidenceLines";
+import { decidingPoints, isDerived, thresholdLines } from "../src/views/findings/evidenceLines";
 import { makeTable } from "./make";
 
 function spec(change: Partial<LineSpec> = {}): LineSpec {
@@ -247,6 +247,9 @@ test("the point that was decided on is marked where it is on the curve", () => {
   expect(isDerived(entry, lines)).toBe(false);
   expect(decidingPoints([{ ...entry, observed: 0.01 }], lines, "en")).toEqual([]);
   expect(isDerived({ ...entry, observed: 0.01 }, lines)).toBe(true);
+  // A ratio may lie among the values by chance; its threshold is then of another kind.
+  expect(isDerived({ ...entry, threshold: 50_000 }, lines)).toBe(true);
+  expect(thresholdLines([{ ...entry, threshold: 50_000 }], lines, (key) => key, "en")).toEqual([]);
   const deciding = [{ step: 10, value: 5, label: "5" }];
   const drawn = series(lineOption(spec({ lines, deciding }))).at(-1);
   expect(drawn.data[0]).toMatchObject({ value: [10, 5], label: { formatter: "5" } });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { scriptLineOf } from "../src/data/scriptLine";
 import { type Column, columnAt, Flag } from "../src/data/table";
 import { type Arrangement, rowsOf } from "../src/heat/rows";
 import { ago, hasEnded } from "../src/text/age";
@@ -179,4 +180,24 @@ test("a run has ended when it is silent for many of its usual pauses", () => {
   expect(hasEnded(1000, 1, 1200)).toBe(true);
   expect(hasEnded(1000, 60, 1200)).toBe(false);
   expect(hasEnded(1000, null, 1121)).toBe(true);
+});
+
+test("a finding's line is the loss's, the clip's or the step's, as the report says it", () => {
+  const facts = {
+    loss_lines: "cross_entropy at train.py:29; mse_loss at train.py:31",
+    clip_line: "train.py:33",
+    step_line: "train.py:35",
+  };
+  const line = (code: string, subject = "", of: Record<string, unknown> = facts) => {
+    const found = scriptLineOf({ code, subject }, of);
+    return found ? `${found.what} ${found.line}` : null;
+  };
+  expect(line("LD505", "mse_loss")).toBe("loss train.py:31");
+  expect(line("LD101")).toBeNull();
+  expect(line("LD101", "", { loss_lines: "cross_entropy at train.py:29" })).toBe("loss train.py:29");
+  expect(line("LD302")).toBe("clip train.py:33");
+  expect(line("LD302", "", { step_line: "train.py:35" })).toBe("step train.py:35");
+  expect(line("LD601")).toBe("step train.py:35");
+  expect(line("LD701")).toBeNull();
+  expect(line("LD101", "", {})).toBeNull();
 });

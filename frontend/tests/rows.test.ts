@@ -111,13 +111,13 @@ test("a box takes every row that it touches", () => {
 
 test("what all names begin with is said once, and rows with findings have their names whatever the room", () => {
   const rows = rowsOf(Array.from({ length: 60 }, (_, at) => `net.block.${Math.floor(at / 6)}.p${at % 6}`));
-  expect(prefixOf(rows)).toBe("net.block.");
+  expect(prefixOf(rows)).toBe("net.");
   expect(prefixOf(rowsOf(["a.w"]))).toBe("");
   expect(prefixOf(rowsOf(["t.h.a.w", "t.h.b.w", "t.h.c.w", "head.w"]))).toBe("t.h.");
   expect(prefixOf(rowsOf(["a.w", "a"]))).toBe("");
   const badges = new Map([["net.block.3.p4", "warning" as const]]);
-  const { rows: labels, badges: marked } = labelsOf(rows, 3, "net.block.", badges, 40);
-  expect([labels[0], labels[22], labels[40]]).toEqual(["…0", "…3.p4 ▲", "…6.p4"]);
+  const { rows: labels, badges: marked } = labelsOf(rows, 3, "net.", badges, 40);
+  expect([labels[0], labels[22], labels[40]]).toEqual(["…block.0", "…block.3.p4 ▲", "…block.6.p4"]);
   expect(marked[22]).toBe("warning");
 });
 

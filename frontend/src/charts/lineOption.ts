@@ -1,5 +1,5 @@
 /** ECharts option of a line chart: a pure function from a spec to a plain object. */
-import { bandSeries, colourOf, LANE, laneSeries, lineSeries, MOST_LANES, zeroSeries } from "./lineSeries";
+import { bandSeries, colourOf, laneSeries, lanesHeight, lineSeries, zeroSeries } from "./lineSeries";
 import { floorOf, type Line } from "./series";
 import type { LineSpec, Option } from "./spec";
 
@@ -76,7 +76,7 @@ function yAxis(spec: LineSpec, formatter: (value: number) => string): Option {
     ...axisBase(spec),
     name: spec.title,
     nameLocation: "end",
-    nameGap: 6 + LANE * Math.min(MOST_LANES, spec.marks.length),
+    nameGap: 6 + lanesHeight(spec.marks),
     nameTextStyle: { color: spec.palette.muted, align: "left", padding: [0, 0, 0, 4 - GUTTER], fontSize: 11 },
   };
   const labels = { color: spec.palette.text, hideOverlap: true, formatter };
@@ -147,7 +147,7 @@ export function lineOption(given: LineSpec): Option {
   const zeros = spec.log ? spec.lines.map((line, index) => zeroSeries(spec, line, index, floor)) : [];
   const drawn = spec.lines.map((line) => line.name);
   const lanes = laneSeries(spec);
-  const top = (drawn.length > 1 ? 26 : 4) + 16 + LANE * Math.min(MOST_LANES, spec.marks.length);
+  const top = (drawn.length > 1 ? 26 : 4) + 16 + lanesHeight(spec.marks);
   return {
     animation: false,
     backgroundColor: "transparent",

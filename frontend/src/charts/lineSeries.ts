@@ -64,13 +64,19 @@ function markArea(spec: LineSpec): Option {
   return { silent: true, data: holes };
 }
 
-/** Height of a finding's lane above the curves. */
-export const LANE = 12;
+/** Height of a finding's lane above the curves, and the room under the lanes for the axis's highest number. */
+const LANE = 12;
+const UNDER = 8;
 /** Lanes that a small chart has room for. */
-export const MOST_LANES = 3;
+const MOST_LANES = 3;
 
 interface LaneParams {
   coordSys: { x: number; y: number; width: number };
+}
+
+/** Height of all lanes of so many findings. */
+export function lanesHeight(marks: readonly unknown[]): number {
+  return marks.length === 0 ? 0 : UNDER + LANE * Math.min(MOST_LANES, marks.length);
 }
 
 /** Findings, each in a lane of its own above the curves: tints behind them would add up to a colour that means nothing. */
@@ -82,7 +88,7 @@ export function laneSeries(spec: LineSpec): Option | null {
     const at = (step: number) => Math.min(right, Math.max(x, api.coord([step, 1])[0]));
     const children = marks.flatMap((mark, index): Option[] => {
       const fill = spec.palette.severity[mark.severity];
-      const top = y - LANE * (marks.length - index);
+      const top = y - UNDER - LANE * (marks.length - index);
       const [from, to] = [at(mark.first), at(mark.last)];
       if (api.coord([mark.last, 1])[0] < x || api.coord([mark.first, 1])[0] > right) return [];
       const bar = { x: from, y: top + 4, width: Math.max(3, to - from), height: 4 };

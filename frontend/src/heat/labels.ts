@@ -16,8 +16,15 @@ const MOST = 0.7;
 export function prefixOf(rows: readonly Row[]): string {
   if (rows.length < 2) return "";
   let prefix = "";
-  for (let longer = nextPart(rows, prefix); longer !== ""; longer = nextPart(rows, prefix)) prefix = longer;
-  return prefix;
+  let before = "";
+  for (let longer = nextPart(rows, prefix); longer !== ""; longer = nextPart(rows, prefix)) {
+    [before, prefix] = [prefix, longer];
+  }
+  // A number alone is no name: "h.0" tells what "0" does not.
+  const numbered = rows.some(
+    ({ name }) => name.startsWith(prefix) && /^\d+(\.|$)/.test(name.slice(prefix.length)),
+  );
+  return numbered ? before : prefix;
 }
 
 /** The prefix with one more part, if most names have that one, too. */

@@ -4,6 +4,7 @@ import { fileName, save } from "../../charts/export";
 import { manualLink } from "../../data/client";
 import { extentOf } from "../../data/extent";
 import { idOf, severityOf } from "../../data/findings";
+import { scriptLineOf } from "../../data/scriptLine";
 import { type Finding, type Rule, toNumber } from "../../data/types";
 import { limited, setZoom } from "../../data/zoom";
 import { linkTo } from "../../host/place";
@@ -46,8 +47,9 @@ function isOfLayers(quantity: string): boolean {
   return /^(gradient|parameter|update|activation|dead|saturated|zero)_/.test(quantity);
 }
 
-function Where({ finding, run, place, go }: Pick<Props, "finding" | "run" | "place" | "go">) {
+function Where({ finding, run, place, go, diagnosis }: Props) {
   const { t, lang } = useText();
+  const line = scriptLineOf(finding, diagnosis.value?.facts ?? {});
   const extent = extentOf(run);
   const width = Math.max(4, finding.last_step - finding.first_step);
   const show = () =>
@@ -62,6 +64,12 @@ function Where({ finding, run, place, go }: Pick<Props, "finding" | "run" | "pla
           <>
             {" · "}
             <code>{finding.subject}</code>
+          </>
+        ) : null}
+        {line ? (
+          <>
+            {" · "}
+            <code>{line.line}</code> {t(`line.${line.what}`)}
           </>
         ) : null}{" "}
         <button type="button" onClick={show}>
@@ -206,7 +214,7 @@ export function Detail(props: Props) {
           <Sentence text={finding.message} />
         </p>
       </section>
-      <Where finding={finding} run={run} place={place} go={go} />
+      <Where {...props} />
       <Moments finding={finding} />
       <EvidenceCharts finding={finding} run={run} theme={props.theme} />
       <section data-part="fix">

@@ -43,12 +43,24 @@ function isOnCurve(observed: number, line: Line | undefined, { first_step, last_
   );
 }
 
+/** A threshold this many times away from what it was held against is of another kind than the curve. */
+const FAR = 1000;
+
+/** Whether a number and its threshold are values of the curve: a ratio of two curves may lie among them by chance. */
+function isComparable(entry: Evidence, line: Line | undefined): boolean {
+  const [observed, threshold] = [toNumber(entry.observed), toNumber(entry.threshold)];
+  if (observed === null || !isOnCurve(observed, line, entry)) return false;
+  if (threshold === null || observed === 0 || threshold === 0) return true;
+  const times = Math.abs(threshold / observed);
+  return times <= FAR && times >= 1 / FAR;
+}
+
 /** The point of a curve at which a rule decided, where the number it decided on is one of the curve's own. */
 export function decidingPoints(entries: Evidence[], lines: Line[], lang: string): LineSpec["deciding"] {
   return entries.slice(0, MOST_LINES).flatMap((entry) => {
     const observed = toNumber(entry.observed);
     const line = lines.find(({ name }) => name === entry.column) ?? lines[0];
-    if (observed === null || !Number.isFinite(observed) || !line) return [];
+    if (observed === null || !Number.isFinite(observed) || !line || !isComparable(entry, line)) return [];
     const near = line.points.find(
       ([step, value]) =>
         value !== null &&
@@ -67,9 +79,7 @@ const NEAR = 1e-3;
 export function isDerived(entry: Evidence, lines: Line[]): boolean {
   const observed = toNumber(entry.observed);
   const line = lines.find(({ name }) => name === entry.column) ?? lines[0];
-  return (
-    observed !== null && Number.isFinite(observed) && line !== undefined && !isOnCurve(observed, line, entry)
-  );
+  return observed !== null && Number.isFinite(observed) && line !== undefined && !isComparable(entry, line);
 }
 
 /** Thresholds worth a line, each value once. A ratio or a share that was decided on is told in words instead. */
@@ -85,7 +95,7 @@ export function thresholdLines(
     const threshold = toNumber(entry.threshold);
     if (observed === null || threshold === null || !Number.isFinite(threshold)) continue;
     const line = lines.find(({ name }) => name === entry.column) ?? lines[0];
-    if (isOnCurve(observed, line, entry)) values.add(threshold);
+    if (isComparable(entry, line)) values.add(threshold);
   }
   return [...values].map((value) => ({
     value,

@@ -3,6 +3,7 @@
 import type { RunClock } from "../../data/clock";
 import { timeOfDay } from "../../data/clock";
 import { idOf, severityOf, worstFirst } from "../../data/findings";
+import { scriptLineOf } from "../../data/scriptLine";
 import type { Finding, RunDiagnosis } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
@@ -26,22 +27,32 @@ interface Props {
   go: Go;
 }
 
-type OneProps = Pick<Props, "clock" | "place" | "go"> & { finding: Finding };
+type OneProps = Pick<Props, "clock" | "place" | "go"> & {
+  finding: Finding;
+  facts: RunDiagnosis["facts"];
+};
 
-/** "Steps 700 – 899 · since 21:41:07 · still happening · LD101". */
-function Since({ finding, clock }: Pick<OneProps, "finding" | "clock">) {
+/** "Steps 700 – 899 · since 21:41:07 · still happening · train.py:88, the loss · LD101". */
+function Since({ finding, clock, facts }: Pick<OneProps, "finding" | "clock" | "facts">) {
   const { t, lang } = useText();
+  const where = scriptLineOf(finding, facts);
   const time = clock ? timeOfDay(clock.at(finding.first_step), lang) : null;
   return (
     <p class="muted">
       {spanStart(t, lang, finding.first_step, finding.last_step)}
       {time ? ` · ${t("causes.since", { time })}` : ""} ·{" "}
-      {t(finding.ongoing ? "findings.still" : "findings.stopped")} · {finding.code}
+      {t(finding.ongoing ? "findings.still" : "findings.stopped")} ·{" "}
+      {where ? (
+        <>
+          <code>{where.line}</code> {t(`line.${where.what}`)} ·{" "}
+        </>
+      ) : null}
+      {finding.code}
     </p>
   );
 }
 
-function Explains({ finding, place, go }: Omit<OneProps, "clock">) {
+function Explains({ finding, place, go }: Omit<OneProps, "clock" | "facts">) {
   const { t } = useText();
   const { explains } = finding;
   if (explains.length === 0) return null;
@@ -62,7 +73,7 @@ function Explains({ finding, place, go }: Omit<OneProps, "clock">) {
 }
 
 /** The cause that matters most, with the first steps of its fix beside it. */
-function Leading({ finding, clock, place, go }: OneProps) {
+function Leading({ finding, clock, facts, place, go }: OneProps) {
   const { t } = useText();
   const id = idOf(finding);
   const severity = severityOf(finding);
@@ -72,7 +83,7 @@ function Leading({ finding, clock, place, go }: OneProps) {
         <h3>
           <SeverityMark severity={severity} /> {finding.title}
         </h3>
-        <Since finding={finding} clock={clock} />
+        <Since finding={finding} clock={clock} facts={facts} />
         <p>
           <Sentence text={finding.message} />
         </p>
@@ -96,7 +107,7 @@ function Leading({ finding, clock, place, go }: OneProps) {
   );
 }
 
-function Further({ finding, clock, place, go }: OneProps) {
+function Further({ finding, clock, facts, place, go }: OneProps) {
   const { t } = useText();
   const severity = severityOf(finding);
   return (
@@ -105,7 +116,7 @@ function Further({ finding, clock, place, go }: OneProps) {
         <summary>
           <SeverityMark severity={severity} /> {finding.title}
         </summary>
-        <Since finding={finding} clock={clock} />
+        <Since finding={finding} clock={clock} facts={facts} />
         <p>
           <Sentence text={finding.message} />
         </p>
@@ -137,7 +148,7 @@ export function Causes({ diagnosis, steps, clock, place, go }: Props) {
   // A note is no cause of trouble: it does not lead.
   const leading = first && severityOf(first) !== "info" ? first : undefined;
   const others = leading ? findings.slice(1) : findings;
-  const common = { clock, place, go };
+  const common = { clock, place, go, facts: diagnosis.facts };
   return (
     <>
       <Origin facts={diagnosis.facts} />
