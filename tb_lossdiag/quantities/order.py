@@ -68,7 +68,7 @@ WAIT_SECONDS = _seen("wait_seconds", "s")
 """Wall time from the end of the step before to the begin of the forward pass, less what the thread was ready and others had the
 processor: data loading and whatever else the loop does."""
 CHECK_SECONDS = _seen("check_seconds", "s")
-"""Wall time of the whole step with the check-up in it."""
+"""Wall time of the whole step with the check-up in it, less what the thread was ready and others had the processor."""
 BATCH_SIZE = _seen("batch_size", "samples")
 """First dimension of the first tensor given to the model."""
 INPUT_MEAN = _seen("input_mean", "input")

@@ -11,6 +11,7 @@ from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.processor import queued
 from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 
 
@@ -51,7 +52,7 @@ class Outcome:
             **({} if seen.snapshot is None else seen.snapshot.facts()),
             SCHEDULER_EARLY: math.nan if may_have_skipped else seen.scheduler_early,
             WAIT_SECONDS: wait,
-            CHECK_SECONDS: time.perf_counter() - seen.began,
+            CHECK_SECONDS: max(time.perf_counter() - seen.began - (queued() - seen.queued), 0.0),
         }
 
     def _modules(self, seen: CheckUpState) -> list[Measurement]:

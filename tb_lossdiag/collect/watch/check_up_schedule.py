@@ -10,7 +10,7 @@ _SHARE = 0.005
 _VALIDATIONS = 3
 """Steps with a validation before them that are looked at on top of the others."""
 _FIRST = 10
-"""Check-ups that are done whatever they cost: the first steps say most."""
+"""Check-ups that are done whatever they cost, those after a validation not counted: the first steps say most."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Schedule:
             return True
         if step < self._next:
             return False
-        if self._done >= _FIRST and now < self._ended + self._pause:
+        if self._done - self._looks >= _FIRST and now < self._ended + self._pause:
             self._leave_out(step)
             return False
         if self._stretch > 1 and now >= self._ended + 2 * self._pause:

@@ -39,7 +39,7 @@ class InputStarved:
     Why it matters: the accelerator is paid for and idle.
 
     How it decides: median over the check-ups after the first `skipped` steps of the time from the end of a step to the begin of the next forward
-    pass, over the time of a step: the ordinary one where it was recorded, else that of the check-up. Above `max_share` it is a
+    pass, over the time of a step: the ordinary one where it was recorded, that of the check-up where not or where it is shorter. Above `max_share` it is a
     warning, above `min_share` an information, if the wait is at least `min_wait`. Units: 1, s.
 
     What to try first: more loader workers, with prefetching.
@@ -103,7 +103,10 @@ class InputStarved:
         if not len(times):
             return
         wait = float(np.median(waits))
-        step = float(np.median(times))
+        # A step that others' work held up took longer than its check-up, which knows how long it was held up.
+        step = min(
+            float(np.median(part)) for part in (times, check[np.isfinite(check)]) if len(part)
+        )
         if wait > self.max_wait * step:
             return
         step = max(step, wait)

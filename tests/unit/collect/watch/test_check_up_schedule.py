@@ -77,3 +77,18 @@ def test_validations_at_uneven_distances_are_looked_for_where_the_last_distance_
         if step in {3, 10, 33}:
             schedule.validated(step)
     assert looked == [0, 1, 2, 4, 8, 16, 17, 32, 56, 64]
+
+
+def test_steps_after_validations_come_on_top_of_the_first_ten() -> None:
+    """The last of the ten are those in which a model is probed."""
+    schedule, looked, now = Schedule(), [], 0.0
+    for step in range(400):
+        if schedule.due(step, now):
+            looked.append(step)
+            now += 0.1
+            schedule.done(step, 0.1, now)
+        if step % 20 == 0:
+            schedule.validated(step)
+        now += 1e-3
+    assert set(FREE[:10]) < set(looked)
+    assert len(looked) == 13

@@ -42,6 +42,13 @@ def test_clear_on_steps_of_milliseconds() -> None:
     assert findings(RULE, waiting(0.011, 0.012))
 
 
+def test_a_step_that_others_held_up_is_no_longer_than_its_check_up() -> None:
+    """On a busy machine: 25 ms of wait beside 80 ms in the queue for a processor."""
+    busy = changed(waiting(0.025, 0.12), CHECK_SECONDS, 0.04)
+    assert the_finding(RULE, busy).numbers["step"] == pytest.approx(0.04)
+    assert not findings(RULE, changed(busy, CHECK_SECONDS, 0.12))
+
+
 def test_waits_longer_than_a_step_are_not_ordinary() -> None:
     assert findings(RULE, waiting(0.11))
     assert not findings(RULE, waiting(0.13))
