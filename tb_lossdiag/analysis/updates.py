@@ -21,6 +21,8 @@ _TINY = 1e-4
 _SMALL_BORN = 0.1
 """First norm over that of a usual initialisation; less was made to start at nothing, and has no scale of its own yet. Initialisations
 that divide by depth stay above (GPT-2's output layers: 0.16), adapters, gates and heads of gain 0.01 below."""
+_FEW, _FROZEN = 2, 3
+"""Trained weight matrices that are a head on something frozen, and how many times as many frozen ones there are then."""
 _ADAM_EPSILON = 1e-8
 """PyTorch's default; smaller gradients no longer give full steps."""
 
@@ -72,7 +74,7 @@ def exact(run: Run) -> Updates | None:
     elements = sizes(run, update.columns)
     chosen = weights(update.columns, elements)
     ratios = update.values[known] / np.fmax(
-        weight, usual_norms(norm.at(norm.steps, update.columns), elements)
+        weight, usual_norms(norm.at(norm.steps, update.columns), elements, lone=lone(run))
     )
     tiny = weight / np.sqrt(np.nan_to_num(elements, nan=1.0)) < _TINY
     ratios[~np.isfinite(ratios) | tiny] = np.nan
@@ -89,7 +91,7 @@ def measured(run: Run) -> Updates:
     elements = sizes(run, norm.columns)
     chosen = weights(norm.columns, elements)
     values = norm.values[:, chosen].astype(np.float64)
-    before = np.fmax(values[:-1], usual_norms(values, elements[chosen]))
+    before = np.fmax(values[:-1], usual_norms(values, elements[chosen], lone=lone(run)))
     change = np.abs(np.diff(values, axis=0)) / before / np.diff(norm.steps)[:, None]
     scale = values[:-1] / np.sqrt(np.nan_to_num(elements[chosen], nan=1.0))
     change[~np.isfinite(change) | (scale < _TINY)] = np.nan
@@ -131,19 +133,30 @@ def estimated(run: Run) -> Updates | None:
     else:
         return None
     weight = parameter.values[:, chosen].astype(np.float64)
-    ratios = step / np.fmax(weight, usual_norms(weight, elements))
+    ratios = step / np.fmax(weight, usual_norms(weight, elements, lone=lone(run)))
     ratios[~np.isfinite(ratios)] = np.nan
     names = tuple(name for name, ok in zip(gradient.columns, chosen, strict=True) if ok)
     return Updates(gradient.steps, names, ratios)
 
 
-def usual_norms(norms: npt.NDArray[Any], elements: Doubles) -> Doubles:
-    """float64[C]: the norm that a usual initialisation gives to those matrices that began at nothing, 0 for the others.
+def usual_norms(norms: npt.NDArray[Any], elements: Doubles, *, lone: bool = False) -> Doubles:
+    """float64[C]: the norm that a usual initialisation gives to those matrices that have no scale of their own, 0 for the others.
 
-    A square matrix of n elements with a variance of 1 over its inputs has n ** 0.25.
+    A square matrix of n elements with a variance of 1 over its inputs has n ** 0.25. Those that began at nothing have none of their
+    own, and a head alone on something frozen: however small it was made, no other layer rests on what it was.
     """
     usual = np.nan_to_num(elements, nan=0.0) ** 0.25
-    return np.where(_first(norms) < _SMALL_BORN * usual, usual, 0.0)
+    return np.where(lone | (_first(norms) < _SMALL_BORN * usual), usual, 0.0)
+
+
+def lone(run: Run) -> bool:
+    """Whether one or two weight matrices are trained, and the many others are frozen."""
+    if q.PARAMETER_TRAINABLE not in run:
+        return False
+    table = run[q.PARAMETER_TRAINABLE]
+    matrices = weights(table.columns, sizes(run, table.columns))
+    trained = int((matrices & (table.values[-1] > 0)).sum())
+    return 0 < trained <= _FEW and int(matrices.sum()) - trained >= _FROZEN * trained
 
 
 def _first(norms: npt.NDArray[Any]) -> Doubles:
@@ -196,7 +209,9 @@ def growth(run: Run) -> Growth | None:
     """Growth of the typical weight matrix, of those that did not begin at nothing; None without a norm above 0."""
     norm = run[q.PARAMETER_NORM]
     elements = sizes(run, norm.columns)
-    chosen = weights(norm.columns, elements) & ~(usual_norms(norm.values, elements) > 0)
+    chosen = weights(norm.columns, elements) & ~(
+        usual_norms(norm.values, elements, lone=lone(run)) > 0
+    )
     values = norm.values[:, chosen].astype(np.float64)
     middle = median(values, axis=1)
     known = np.flatnonzero(np.isfinite(middle) & (middle > 0))

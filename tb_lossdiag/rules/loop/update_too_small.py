@@ -73,6 +73,7 @@ class UpdateTooSmall:
     reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_NORM, q.PARAMETER_SIZE, q.LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.UPDATE_NORM,
+        q.PARAMETER_TRAINABLE,
         q.LEARNING_RATE,
         q.GRADIENT_NORM,
         q.MOMENTUM,

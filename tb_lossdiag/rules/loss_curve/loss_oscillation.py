@@ -81,6 +81,7 @@ class LossOscillation:
     title: ClassVar[Text] = Text("The loss swings without falling")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.PARAMETER_TRAINABLE,
         q.VALIDATION_LOSS,
         q.STEPS,
         q.LEARNING_RATE,

@@ -70,7 +70,12 @@ class SlowConvergence:
         q.PARAMETER_NORM,
         q.PARAMETER_SIZE,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.MOMENTUM, q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.PARAMETER_TRAINABLE,
+        q.MOMENTUM,
+        q.CLIP_GLOBAL_NORM,
+        q.CLIP_MAX_NORM,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD106",)
 
     #: per step, 1; a fifth of the usual 1e-3: a small classifier wins 1% in 800 steps there, and all of it with ten times more

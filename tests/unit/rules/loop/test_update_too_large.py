@@ -27,6 +27,8 @@ from tb_lossdiag.quantities import (
     LOSS,
     MOMENTUM,
     PARAMETER_NORM,
+    PARAMETER_SIZE,
+    PARAMETER_TRAINABLE,
     UPDATE_NORM,
 )
 from tb_lossdiag.records import table
@@ -148,6 +150,36 @@ def test_first_steps_of_a_loss_that_tells_nothing() -> None:
 @pytest.mark.parametrize(("apart", "expected"), [(9, 1), (10, 0)])
 def test_changes_that_lie_apart_are_no_first_steps(apart: int, expected: int) -> None:
     assert len(findings(RULE, replaced(0.5, SLOW, apart))) == expected
+
+
+def headed(trained: int, loss: npt.ArrayLike = 2.3) -> Run:
+    """Of eight weight matrices so many are trained, each by a fifth of its small norm (1; 8 is usual) at first."""
+    run = replaced(0.5, loss)
+    sizes = [c for c in run[PARAMETER_SIZE].columns if c.endswith(".weight")]
+    names = (*sizes, *(f"trunk.{k}.weight" for k in range(8 - len(sizes))))
+    held = np.array([[1.0] * trained + [0.0] * (len(names) - trained)])
+    norms = np.where(held > 0, 1.0, np.nan) * np.ones((len(run[PARAMETER_NORM]), 1))
+    steps = run[UPDATE_NORM].steps
+    moves = np.where(np.arange(len(steps)) < 3, 0.3, 1e-3)[:, None] * np.where(
+        held > 0, 1.0, np.nan
+    )
+    return with_tables(
+        run,
+        [
+            table(PARAMETER_SIZE, [0], np.full((1, len(names)), 4096.0), names),
+            table(PARAMETER_TRAINABLE, [0], held, names),
+            table(PARAMETER_NORM, run[PARAMETER_NORM].steps, norms, names),
+            table(UPDATE_NORM, steps, moves, names),
+        ],
+    )
+
+
+@pytest.mark.parametrize(("trained", "expected"), [(1, 0), (2, 0), (3, 1), (8, 1)])
+def test_a_small_head_on_what_is_frozen_has_no_scale_of_its_own(
+    trained: int, expected: int
+) -> None:
+    assert len(findings(RULE, headed(trained))) == expected
+    assert len(findings(RULE, without(headed(trained), PARAMETER_TRAINABLE))) == 1
 
 
 def test_a_model_that_joins_later_settles_as_well() -> None:
