@@ -274,7 +274,15 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD706": {"": _sizes},
     "LD707": {"": lambda: {"features": torch.randn(SIZE, FEATURES)}},
     "LD708": {"": _sizes},
-    "LD709": {"": lambda: {**_layer(), "judged_fake": torch.randn(SIZE, 1)}},
+    "LD709": {
+        "": lambda: {
+            **_layer(),
+            "judged_fake": torch.randn(SIZE, 1),
+            "critic": nn.Linear(FEATURES, 1),
+            "real": torch.randn(SIZE, FEATURES),
+            "fake": torch.randn(SIZE, FEATURES),
+        }
+    },
     "LD803": {"": _ranks},
     "LD901": {"checkpoint": lambda: {"checkpoint": {"step": 5}, "total": 10}},
 }

@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, not_recorded
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, mostly
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -48,7 +48,7 @@ class GradientsThrownAway:
     What to try first: move `zero_grad()` behind `step()`.
 
     Guards against: another player's pass, which reaches these parameters and is reset rightly; attacks and sharpness-aware steps, which ask
-    the same samples twice; passes that were for other parameters.
+    the same samples twice; passes that were for other parameters; several watched models (not evaluated), as a critic takes several turns.
 
     References: bytetriper/RAE issue 67; Hugging Face Accelerate, issue 616, "Gradient accumulation".
     """
@@ -58,7 +58,7 @@ class GradientsThrownAway:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Gradients of a step's parts are thrown away")
     reads: ClassVar[tuple[Quantity, ...]] = ()
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.THROWN_PASSES, q.CALL_PASSES)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.THROWN_PASSES, q.CALL_PASSES, q.STEPS)
     explains: ClassVar[tuple[str, ...]] = ("LD109", "LD602")
 
     #: check-ups; one may be a trial
@@ -69,6 +69,12 @@ class GradientsThrownAway:
         if q.THROWN_PASSES not in run:
             raise not_recorded(q.THROWN_PASSES)
         watched = list(columns(run, q.THROWN_PASSES))
+        if q.STEPS in run and len(run[q.STEPS].columns) > 1:
+            raise NotEnough(
+                Text(
+                    "one watched model: of several, one may take turns between the steps of another"
+                )
+            )
         for call in calls(run):
             for each in watched:
                 yield from self._judged(call, each.column, each.steps, each.values)

@@ -63,7 +63,7 @@ class InitialLossOff:
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
-    Guards against: classes of unequal frequency and small batches (ln C is the largest of their entropies); weighted losses and returns of reinforcement learning (not judged); resumed runs, whose loss begins low.
+    Guards against: classes of unequal frequency and small batches (ln C is the largest of their entropies); weighted losses, returns of reinforcement learning and values beside a second network, which may make them (not judged); resumed runs, whose loss begins low.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "unstable initial loss"; Karpathy 2019, A Recipe for Training
     Neural Networks ("verify loss at init").
@@ -87,6 +87,7 @@ class InitialLossOff:
         q.LOSS,
         q.LOSS_TERM,
         q.EXTRA,
+        q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -116,9 +117,9 @@ class InitialLossOff:
     def _judged(self, run: Run, guess: Baseline) -> bool:
         if _ever(run, q.CALL_WEIGHTED, guess.column, 1):
             return False
-        # What an agent's value is compared with is no data set: it grows with the agent.
-        agent = is_reinforcement(run) or targets_wander(run, guess.column)
-        return np.isfinite(guess.uniform) or not agent
+        # What an agent's value is compared with is no data set: it grows with the agent, and begins as alike as what a new network answers.
+        own = is_reinforcement(run) or targets_wander(run, guess.column) or q.COPY_DISTANCE in run
+        return np.isfinite(guess.uniform) or not own
 
     def _most(self, run: Run, guess: Baseline) -> float:
         """How many times the loss of guessing the first loss may be."""

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
+from made.changes import changed
 from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, THROWN_PASSES
+from tb_lossdiag.quantities import LOSS, STEPS, THROWN_PASSES
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.gradients_thrown_away import GradientsThrownAway
 from tb_lossdiag.run import Run
@@ -49,6 +50,11 @@ def test_fires_where_all_parts_but_the_last_are_lost() -> None:
 )
 def test_the_bounds(run: Run, fires: bool) -> None:
     assert bool(findings(RULE, run)) is fires
+
+
+def test_a_critic_takes_several_turns_between_the_steps_of_another() -> None:
+    two = changed(SICK, STEPS, 1.0, ("critic", "generator"))
+    assert outcome(RULE, two).verdict is Verdict.NOT_EVALUATED
 
 
 def test_needs_several_passes() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, with_first_call, with_loss, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
@@ -19,6 +20,7 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_STD,
     CALL_VALUE,
     CALL_WEIGHTED,
+    COPY_DISTANCE,
     EXTRA,
     LOSS,
     Quantity,
@@ -176,3 +178,14 @@ def test_a_single_recorded_loss_may_agree_by_chance() -> None:
     run = with_first_call(RUN, 8.0, 1.0)
     once = Run("once", {**run.tables, LOSS.name: table(LOSS, [0], [8.0])}, run.facts)
     assert the_finding(RULE, once).severity is Severity.INFO, "the calls tell that it came back"
+
+
+def test_values_beside_a_second_network_may_be_its_answers() -> None:
+    run = regression(900.0)
+    assert findings(RULE, run)
+    at = run[CALL_VALUE].steps
+    copied = table(COPY_DISTANCE, at, np.full((len(at), 1), 0.1), ("",))
+    assert outcome(RULE, with_tables(run, [copied])).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, with_tables(SICK, [copied])), (
+        "guessing between classes costs what it costs"
+    )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, the_finding
@@ -76,13 +77,75 @@ def test_a_balanced_game_is_healthy() -> None:
     assert not findings(RULE, with_players(RUN, np.full(200, 1.2), np.full(200, 1.0)))
 
 
-def test_losses_that_may_be_negative_are_not_evaluated() -> None:
+def played(judge: npt.ArrayLike, maker: npt.ArrayLike, norm: npt.ArrayLike = 1.0) -> Run:
+    """A game with these losses of both, and this gradient norm of the maker."""
+    run = with_players(RUN, judge, np.broadcast_to(np.asarray(norm, float), 200))
+    terms = run[LOSS_TERM].values.copy()
+    terms[:, 1] = maker
+    table = replace(run[LOSS_TERM], values=terms)
+    return replace(run, tables={**run.tables, LOSS_TERM.name: table})
+
+
+LOW = np.where(RECORDS < 12, 1.2, 1e-3)
+
+
+def test_a_maker_that_is_told_each_time_has_lost_whatever_its_gradient() -> None:
+    """Least squares: its loss cannot rise beyond 1, nor its gradient explode."""
+    finding = the_finding(RULE, played(LOW, np.where(RECORDS < 12, 0.3, 1.0)))
+    assert "rose from 0.3 to 1" in finding.message.en
+    assert not findings(RULE, played(LOW, np.where(RECORDS < 12, 0.6, 1.0)))
+    assert not findings(RULE, played(LOW, np.where(RECORDS < 12, 0.3, -1.0)))
+    assert not findings(RULE, played(np.full(200, 1.2), np.where(RECORDS < 12, 0.3, 1.0)))
+
+
+def test_a_strong_judge_is_fooled_now_and_then() -> None:
+    for every, fires in ((30, True), (12, False)):
+        fooled = np.where(RECORDS % every < 3, 1.2, LOW)
+        assert bool(findings(RULE, played(fooled, np.where(RECORDS < 12, 0.3, 1.0)))) is fires
+    late = np.where(RECORDS > 182, 1.2, LOW)
+    assert not findings(RULE, played(late, np.where(RECORDS < 12, 0.3, 1.0)))
+
+
+def test_the_gradient_is_measured_against_the_start_as_well() -> None:
+    slowly = np.geomspace(0.1, 10, 200)
+    assert "grew from 0.1" in the_finding(RULE, played(LOW, 0.9, slowly)).message.en
+
+
+def ran(score: float, norm: float, start: float = -1.0) -> Run:
+    grown = np.linspace(0, 1, 200)
+    return played(-np.geomspace(-start, score, 200), grown * score, np.geomspace(1.0, norm, 200))
+
+
+def test_a_critic_without_a_bound_runs_away() -> None:
+    finding = the_finding(RULE, ran(600, 400))
+    assert finding.subject == "D"
+    assert "nothing bounds its scores" in finding.message.en
+    assert "critic.parameters()" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ran(60, 400),  # a distance between pictures
+        ran(600, 10),
+        ran(600, 400, start=-80.0),
+        played(np.full(200, -600.0), 1.0, np.full(200, np.nan)),
+    ],
+)
+def test_a_critic_that_is_bounded_is_left_alone(run: Run) -> None:
+    assert not findings(RULE, run)
+
+
+def test_losses_that_may_be_negative_have_no_floor() -> None:
     late = RECORDS >= 100
     run = with_players(RUN, np.where(late, -5.0, 1.2), np.where(late, 1e-3, 1.0))
-    both = replace(run[LOSS_TERM], values=-np.abs(run[LOSS_TERM].values))
-    wasserstein = replace(run, tables={**run.tables, LOSS_TERM.name: both})
-    assert outcome(RULE, wasserstein).verdict is Verdict.NOT_EVALUATED
     assert not findings(RULE, run)
+
+
+def test_a_few_records_are_not_judged() -> None:
+    few = replace(SICK[LOSS_TERM], values=np.full((200, 2), np.nan, np.float32))
+    unknown = replace(SICK, tables={**SICK.tables, LOSS_TERM.name: few})
+    assert outcome(RULE, unknown).verdict is Verdict.NOT_EVALUATED
 
 
 @pytest.mark.parametrize("seed", range(12))
