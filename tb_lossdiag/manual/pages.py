@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -11,6 +12,10 @@ from tb_lossdiag.manual.contents import RULES_PAGE, of_rule
 from tb_lossdiag.report.reference import page
 from tb_lossdiag.visible import visible
 
+_BREAK = re.compile(
+    r"(?<=[，。；：、！？）”])\n(?=[\w`\[（“])(?!```|\d+\.)|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff，。；：、（）“”])"
+)
+"""A line's end inside a Chinese sentence, which would be shown as a space."""
 _RULES = Text("The rules")
 _INTRO = Text(
     "What each of them says, how it decides, from which bound on, and what to try first. A rule that has nothing to look at is "
@@ -31,7 +36,8 @@ def markdown(name: str, language: str) -> str:
     if name.startswith(f"{RULES_PAGE}/"):
         known = frozenset(rule.code for rule in all_rules())
         return page(find(name.partition("/")[2]), language, known)
-    return files("tb_lossdiag").joinpath("manual", language, f"{name}.md").read_text("utf-8")
+    text = files("tb_lossdiag").joinpath("manual", language, f"{name}.md").read_text("utf-8")
+    return _BREAK.sub("", text)
 
 
 @cache

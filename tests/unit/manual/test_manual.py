@@ -60,6 +60,15 @@ def test_a_rule_has_its_page_in_both_languages(rule: Any) -> None:
         assert f"rules/{rule.code}.md" in markdown("rules", language)
 
 
+def test_a_chinese_sentence_has_no_space_where_a_line_ended() -> None:
+    said = markdown("views", "zh-CN")
+    assert "主题、语言，以及指向当前画面的链接" in said
+    assert "\n\n## " in said
+    assert "|\n| " in said
+    assert "\n- `keras" not in markdown("keras", "zh-CN")
+    assert "\n  [Stable-Baselines3]" in markdown("index", "zh-CN")
+
+
 def test_a_page_is_found_by_its_name_a_code_or_a_rules_name() -> None:
     asked = ("start", "ld302", "clip-after-step", "rules/LD302", "views.md", "index")
     found = [meant(word) for word in asked]
