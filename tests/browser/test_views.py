@@ -225,6 +225,7 @@ def test_two_runs_are_compared(made: Any) -> None:
 
 def test_the_report_is_shown_and_saved(made: Any) -> None:
     frame = made.open(run="sick", view="report")
+    frame.get_by_label("Format").select_option("md")
     expect(frame.locator("pre")).to_contain_text("# sick: broken")
     with made.page.expect_download() as download:
         frame.get_by_role("link", name="Save CSV").click()

@@ -59,20 +59,20 @@ function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
   // Nothing can be shown of a run that cannot be read, but the overview still lists the others.
   if (run.problem !== null && view !== "overview") {
     return (
-      <main>
+      <main tabIndex={-1}>
         <Note>{run.problem}</Note>
       </main>
     );
   }
   if (run.status === "reading" && view !== "overview") {
     return (
-      <main>
+      <main tabIndex={-1}>
         <Skeleton />
       </main>
     );
   }
   return (
-    <main>
+    <main tabIndex={-1}>
       <ClockContext.Provider value={clock}>
         <Component
           key={`${view} ${run.run}`}
@@ -135,7 +135,7 @@ export function App() {
           run ? (
             <Shown runs={value} run={run} place={place} go={go} diagnosis={diagnosis} />
           ) : (
-            <main>
+            <main tabIndex={-1}>
               {value.runs.length === 0 ? (
                 <Empty runs={value} />
               ) : (

@@ -130,6 +130,9 @@ export function Bar({ runs, run, causes, place, go }: Props) {
   const { t } = useText();
   return (
     <header class="bar">
+      <button type="button" class="skip" onClick={() => document.querySelector("main")?.focus()}>
+        {t("bar.skip")}
+      </button>
       <div class="bar-row">
         <h1>{t("app.title")}</h1>
         {runs.value && run ? (
