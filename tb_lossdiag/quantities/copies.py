@@ -19,3 +19,5 @@ COPY_MOVED = _of("copy_moved")
 """How far the copy has moved since the first check-up that saw it, over its norm then."""
 ORIGINAL_MOVED = _of("original_moved")
 """The same of the trained network."""
+COPY_BEGAN = Quantity("copy_began", "copy_began", Axis.MODULE, "1", hints.CHECK_UP, optional=True)
+"""How far the copy is from what the trained network was in the first check-up, over the trained one's norm then; where it was seen later."""

@@ -110,6 +110,7 @@ class CheckUp:
             return True
         self.limits = ""
         self._copies.begin()
+        self._copies.keep()
         self._strangers.begin()
         HOOKS.add(self)
         board = switchboard()

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, part, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.quantities import COPY_DISTANCE, COPY_MOVED, ORIGINAL_MOVED
+from tb_lossdiag.quantities import COPY_BEGAN, COPY_DISTANCE, COPY_MOVED, ORIGINAL_MOVED
 
 _FEWEST = 4
 """Parameter tensors of a network; single layers of one shape are everywhere."""
@@ -34,6 +34,7 @@ class Copies:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._first: dict[str, tuple[Tensor, Tensor]] = {}
+        self._beginning: list[Tensor] | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -42,6 +43,22 @@ class Copies:
         self._trained: dict[_Shapes, list[tuple[str, nn.Module]]] | None = None
         self._seen: set[int] = set()
         self._found: list[tuple[nn.Module, list[tuple[str, nn.Module]]]] = []
+
+    def keep(self) -> None:
+        """The first check-up really begins: a copy that is called later may be one of now."""
+        if self._beginning is None:
+            own = list(self._subject.root().parameters())
+            self._beginning = [] if any(map(is_lazy, own)) else [t.clone() for t in _parts(own)]
+
+    def _began(self, copy: nn.Module) -> Facts:
+        """How far it is from that beginning; nothing where it is the copy of a part."""
+        mine, kept = _parts(list(copy.parameters())), self._beginning or []
+        if not kept or [t.shape for t in mine] != [t.shape for t in kept]:
+            return {}
+        home = kept[0].device
+        apart = [(a.to(b.device) - b).norm().to(home) for a, b in zip(mine, kept, strict=True)]
+        size = [b.norm().to(home) for b in kept]
+        return {COPY_BEGAN: torch.stack(apart).norm() / torch.stack(size).norm()}
 
     def called(self, module: nn.Module) -> None:
         """A module is called, with or without gradients."""
@@ -92,7 +109,7 @@ class Copies:
             mine = _some(copy)
             name, original = _nearest(mine, originals)
             column = next(self._free(name, columns))
-            columns[column] = self._facts(column, mine, original)
+            columns[column] = self._facts(column, mine, original) | self._began(copy)
         return [to_sample(columns)] if columns else []
 
     def _free(self, name: str, taken: dict[str, Facts]) -> Iterator[str]:
@@ -125,6 +142,12 @@ def _shapes(module: nn.Module) -> _Shapes:
 
 def _some(module: nn.Module) -> Tensor:
     """float[n]: some of its parameters' elements, copied."""
-    own = [p for p in module.parameters() if p.numel()]
+    some = _parts(list(module.parameters()))
+    return torch.cat([each.to(some[0].device, copy=True) for each in some])
+
+
+def _parts(parameters: list[nn.Parameter]) -> list[Tensor]:
+    """float[n] each: some elements of these parameters."""
+    own = [p for p in parameters if p.numel()]
     each = max(_SAMPLED // max(len(own), 1), 1)
-    return torch.cat([part(p, each).to(own[0].device, copy=True) for p in own])
+    return [part(p, each) for p in own]

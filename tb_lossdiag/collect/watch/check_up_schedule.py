@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 _SHARE = 0.005
 """Part of the training's time that check-ups may take once the first few are done."""
-_VALIDATIONS = 3
-"""Steps with a validation before them that are looked at on top of the others."""
+_VALIDATIONS = (2, 3, 5, 9, 17)
+"""Validations after so many others whose next step is looked at on top of the others: what is called there alone is seen over a stretch."""
 _FIRST = 10
 """Check-ups that are done whatever they cost, those after a validation not counted: the first steps say most."""
 
@@ -32,7 +32,7 @@ class Schedule:
     _ended: float = 0.0
     _pause: float = 0.0
     _validated: tuple[int, ...] = ()
-    _looks: int = 0
+    _validations: int = 0
 
     def due(self, step: int, now: float) -> bool:
         """Whether the step that comes is one of them.
@@ -59,15 +59,14 @@ class Schedule:
 
     def validated(self, step: int) -> None:
         """The model was validated before this step; where it will be again is known from the second time on."""
-        if self._looks < _VALIDATIONS and step not in self._validated:
+        if self._validations < _VALIDATIONS[-1] and step not in self._validated:
             self._validated = (*self._validated, step)[-2:]
+            self._validations += 1
 
     def _expects_validation(self, step: int) -> bool:
         expected = self._validated[-1] + self._validated[-1] - self._validated[0]
-        if len(self._validated) < 2 or step != expected or self._looks >= _VALIDATIONS:  # noqa: PLR2004  (a distance)
-            return False
-        self._looks += 1
-        return True
+        known = len(self._validated) > 1  # a distance
+        return known and step == expected and self._validations in _VALIDATIONS
 
     def done(self, step: int, cost: float, now: float) -> None:
         """One was done at this step, and cost that many seconds."""

@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.contrastive import comparisons, first_is_right
 from tb_lossdiag.analysis.loss_calls import BINARY, calls
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _STANDS = Text(
@@ -52,9 +52,10 @@ class CopyOutOfStep:
     an untrained model; one that always equals the trained network steadies nothing. The loss falls all the same.
 
     How it decides: a network that is called, not trained, and has class and shapes of one that is. In each of at least `min_checks`
-    check-ups over `min_steps` steps (`min_compared` where samples are compared with keys) either it has not moved at all, though it began within `max_distance` of the trained one, which
-    has moved by at least `min_moved` of its size; or it is exactly that one, and both move. A warning where the step has one loss call, of
-    targets that vary or of keys, which the copy must then have made; else an information. Unit: share of the parameters' norm.
+    check-ups (`min_apart` where they lie `apart` steps from each other) over `min_steps` steps (`min_compared` where samples are compared with
+    keys) either it has not moved at all, though it began within `max_distance` of the trained one, or of what that began with; and the
+    trained one has moved by at least `min_moved` of its size. Or it is exactly that one, and both move. A warning where the step has one
+    loss call, of targets that vary or of keys, which the copy must then have made; else an information. Unit: share of the parameters' norm.
 
     What to try first: print the distance between both networks before and after the line that updates the copy.
 
@@ -72,12 +73,16 @@ class CopyOutOfStep:
     reads: ClassVar[tuple[Quantity, ...]] = (q.COPY_DISTANCE, q.COPY_MOVED, q.ORIGINAL_MOVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX,
-        q.CALL_TARGET_UNIQUE,
+        q.CALL_TARGET_UNIQUE, q.COPY_BEGAN,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD523")
 
     #: check-ups; those at the beginning are close to each other
     min_checks: int = 6
+    #: check-ups of a network that is called in validations alone; as many as tell a stretch from a moment
+    min_apart: int = 3
+    #: steps between two of those
+    apart: int = 20
     #: steps between the first and the last of them; copies are often made each hundred steps
     min_steps: int = 150
     #: the same for keys; they are averaged after each step
@@ -92,7 +97,7 @@ class CopyOutOfStep:
         judged = False
         least = self.min_compared if _has_keys(run) else self.min_steps
         for copy in columns(run, q.COPY_DISTANCE):
-            if len(copy.steps) < self.min_checks or np.ptp(copy.steps) < least:
+            if not self._enough(copy.steps) or np.ptp(copy.steps) < least:
                 continue
             judged = True
             moved = at_steps(run, q.COPY_MOVED, copy.steps, copy.column)
@@ -103,11 +108,16 @@ class CopyOutOfStep:
             needs = Text("check-ups over {steps} steps that see a second network")
             raise too_few(self.min_checks, needs.format(steps=str(least)))
 
+    def _enough(self, steps: Steps) -> bool:
+        far = bool(np.all(np.diff(steps) >= self.apart))
+        return len(steps) >= (self.min_apart if far else self.min_checks)
+
     def _out_of_step(
         self, run: Run, copy: Sighting, moved: Doubles, gone: float
     ) -> Iterator[Finding]:
         severity = self.severity if _makes_the_targets(run) else Severity.INFO
-        if np.all(moved == 0) and copy.values[0] <= self.max_distance:
+        began = at_steps(run, q.COPY_BEGAN, copy.steps[:1], copy.column, np.inf)[0]
+        if np.all(moved == 0) and min(copy.values[0], began) <= self.max_distance:
             what = (q.COPY_MOVED, 0.0, severity)
             yield self._finding(copy, (_STANDS, _STANDS_ADVICE), what, gone)
         elif np.all(copy.values == 0):

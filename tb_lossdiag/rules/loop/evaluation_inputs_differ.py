@@ -37,7 +37,7 @@ class EvaluationInputsDiffer:
     Why it matters: the model answers a question that it was never asked. The validation loss says nothing about it, and what is built on
     that (early stopping, the best checkpoint, a rate that waits for a plateau) goes by noise.
 
-    How it decides: validations that a check-up happened to see, or that were expected from the distance of those before, up to three. In each
+    How it decides: validations that a check-up happened to see, or that were expected from the distance of those before, up to five. In each
     of them, at least `min_looks`, the input's standard deviation is `max_scale` times off that of training inputs, or its mean lies
     `max_shift` of their standard deviations away, and neither is within what training inputs vary by. Where the validation loss is known to
     be no more than `max_harm` times the training loss it is an information. Units: factor; standard deviations.

@@ -126,3 +126,20 @@ def test_of_several_alike_the_nearest_is_the_original() -> None:
 @pytest.mark.parametrize("second", [_net(9), nn.Linear(4, 1)])
 def test_other_shapes_and_single_layers_are_no_copies(second: nn.Module) -> None:
     assert math.isnan(_trained(_net(), second, _stay)[0])
+
+
+def test_a_copy_that_is_called_late_is_known_by_the_beginning() -> None:
+    torch.manual_seed(0)
+    model = _net()
+    second = copy.deepcopy(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    watched = Watched(model, optimizer)
+    for step in range(4):
+        optimizer.zero_grad()
+        model(torch.randn(16, 4)).square().mean().backward()
+        if step == 3:
+            second(torch.randn(16, 4))
+        optimizer.step()
+    watched.end()
+    assert watched.value(q.COPY_BEGAN) == 0
+    assert watched.value(q.COPY_DISTANCE) > 0.01

@@ -19,6 +19,7 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_MAX,
     CALL_TARGET_MIN,
     CALL_TARGET_UNIQUE,
+    COPY_BEGAN,
     COPY_DISTANCE,
     COPY_MOVED,
     ORIGINAL_MOVED,
@@ -92,6 +93,32 @@ def test_the_bounds(run: Run, fires: bool) -> None:
 def test_a_reference_that_stays_is_an_information(calls: Sequence[str]) -> None:
     finding = the_finding(RULE, copied(GONE, np.zeros(6), calls=calls))
     assert finding.severity is Severity.INFO
+
+
+def test_a_copy_of_the_beginning_may_be_seen_late() -> None:
+    began = table(COPY_BEGAN, AT, np.zeros(6), ("",))
+    assert findings(RULE, with_tables(copied(GONE + 0.2, np.zeros(6)), [began]))
+
+
+def _seldom(*steps: int) -> Run:
+    """A copy that is called in validations alone, and stays."""
+    at, zero, names = np.array(steps), np.zeros(len(steps)), ("",)
+    gone = np.linspace(0, 0.3, len(steps))
+    tables = [
+        table(COPY_DISTANCE, at, gone, names),
+        table(COPY_MOVED, at, zero, names),
+        table(ORIGINAL_MOVED, at, gone, names),
+    ]
+    return with_tables(SICK, tables)
+
+
+@pytest.mark.parametrize(
+    ("steps", "judged"),
+    [((20, 60, 199), True), ((20, 199), False), ((20, 39, 199), False), ((20, 60, 160), False)],
+)
+def test_fewer_check_ups_will_do_where_they_are_apart(steps: Sequence[int], judged: bool) -> None:
+    verdict = outcome(RULE, _seldom(*steps)).verdict
+    assert (verdict is not Verdict.NOT_EVALUATED) is judged
 
 
 def test_too_few_steps_are_not_judged() -> None:
