@@ -75,7 +75,7 @@ class CopyOutOfStep:
         q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX,
         q.CALL_TARGET_UNIQUE, q.COPY_BEGAN,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD523")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD107", "LD108", "LD523")
 
     #: check-ups; those at the beginning are close to each other
     min_checks: int = 6
