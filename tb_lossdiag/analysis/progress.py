@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.curve import curve, curve_of
 from tb_lossdiag.analysis.loss_calls import calls
 from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import NotEnough
@@ -58,4 +58,23 @@ def has_learned(run: Run, least: float) -> bool | None:
     if broke(run) or below_baseline(run) is False:
         return False
     lost = fall(run)
-    return None if lost is None else lost >= least
+    if lost is None:
+        return True if _each_learned(run, least) else None
+    return lost >= least
+
+
+def _each_learned(run: Run, least: float) -> bool:
+    """Whether several watched models have a loss of their own, and each has lost this share. Of two players none need ever do."""
+    if q.LOSS in run or q.LOSS_TERM not in run or q.STEPS not in run or is_reinforcement(run):
+        return False
+    losses = [
+        curve(run[q.LOSS_TERM], name)
+        for name in run[q.STEPS].columns
+        if name in run[q.LOSS_TERM].columns
+    ]
+    known = [each for each in losses if len(each) >= _LEAST and not each.may_be_negative]
+    if len(known) < 2 or len(known) < len(run[q.STEPS].columns):  # noqa: PLR2004  (several)
+        return False
+    return all(
+        each.level[-1] <= (1 - least) * min(float(each.values[0]), each.start) for each in known
+    )

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from made.changes import changed, head, with_loss, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.analysis.progress import below_baseline, broke, fall, has_learned
-from tb_lossdiag.quantities import EXTRA, LOSS
+from tb_lossdiag.quantities import EXTRA, LOSS, LOSS_TERM, STEPS
+from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
 
 RUN = healthy_run(1)
@@ -55,3 +59,29 @@ def test_one_call_below_its_baseline_is_enough() -> None:
     assert below_baseline(with_call(RUN, "mse_loss", value=0.9, baseline=1.0)) is True
     assert below_baseline(with_call(RUN, "mse_loss", value=0.9, baseline=np.nan)) is None
     assert below_baseline(Run("r")) is None
+
+
+def _two_models(first: float, second: float, *, others: tuple[str, ...] = ("a", "b")) -> Run:
+    """Two watched models, whose losses lose these shares; nothing is said of a sum."""
+    values = np.linspace([2.0, 2.0], [2 - 2 * first, 2 - 2 * second], 200)
+    steps = RUN[LOSS].steps
+    tables = [
+        table(STEPS, steps, np.ones((200, len(others))), others),
+        table(LOSS_TERM, steps, values, ("a", "b")),
+    ]
+    seen = with_call(RUN, "mse_loss", value=0.1).tables
+    kept = {name: each for name, each in seen.items() if name.startswith("call_")}
+    return with_tables(replace(RUN, tables=kept), tables)
+
+
+@pytest.mark.parametrize(
+    ("run", "learned"),
+    [
+        (_two_models(0.9, 0.9), True),
+        (_two_models(0.9, 0.4), None),  # of two players none need ever fall
+        (_two_models(0.9, 0.9, others=("a", "b", "c")), None),
+        (_two_models(1.1, 0.9), None),
+    ],
+)
+def test_several_models_have_learned_when_each_has(run: Run, learned: bool | None) -> None:
+    assert has_learned(run, 0.8) is learned
