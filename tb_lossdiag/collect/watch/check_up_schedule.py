@@ -33,6 +33,7 @@ class Schedule:
     _pause: float = 0.0
     _validated: tuple[int, ...] = ()
     _validations: int = 0
+    _looks: int = 0
 
     def due(self, step: int, now: float) -> bool:
         """Whether the step that comes is one of them.
@@ -66,7 +67,10 @@ class Schedule:
     def _expects_validation(self, step: int) -> bool:
         expected = self._validated[-1] + self._validated[-1] - self._validated[0]
         known = len(self._validated) > 1  # a distance
-        return known and step == expected and self._validations in _VALIDATIONS
+        if not known or step != expected or self._validations not in _VALIDATIONS:
+            return False
+        self._looks += 1
+        return True
 
     def done(self, step: int, cost: float, now: float) -> None:
         """One was done at this step, and cost that many seconds."""

@@ -91,4 +91,4 @@ def test_steps_after_validations_come_on_top_of_the_first_ten() -> None:
             schedule.validated(step)
         now += 1e-3
     assert set(FREE[:10]) < set(looked)
-    assert len(looked) == 13
+    assert len(looked) == 15
