@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Group, RenderableType
@@ -13,7 +12,8 @@ from rich.console import Group, RenderableType
 from tb_lossdiag.checking import shown
 from tb_lossdiag.checking.found import ReportedFinding
 from tb_lossdiag.checking.pair import pair
-from tb_lossdiag.checking.wishes import Codes, Wishes, own_tags, patterns, thresholds_of
+from tb_lossdiag.checking.verdict import severity
+from tb_lossdiag.checking.wishes import Codes, asked
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.report import comparison, comparison_text
 from tb_lossdiag.report.formats import as_json
@@ -24,7 +24,7 @@ _COLUMNS = ("kind", "code", "name", "severity", "subject", "first_step", "last_s
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(shown.Shown):
     """What changed from one run to another: see `tb_lossdiag.compare`. It shows itself as a `Report` does.
 
     Attributes:
@@ -76,9 +76,7 @@ class Comparison:
             AssertionError: the message names them.
             ValueError: there is no such level.
         """
-        if level.upper() not in Severity.__members__:
-            raise ValueError(f"level = {level!r}: expected info, warning or error")
-        limit = Severity[level.upper()]
+        limit = severity(level)
         worse = [str(one) for one in self.new if Severity[one.severity.upper()] >= limit]
         if worse:
             raise AssertionError("\n".join(worse))
@@ -106,10 +104,6 @@ class Comparison:
     def _repr_html_(self) -> str:
         """For notebooks."""
         return shown.html_of(self.to_markdown())
-
-    def __str__(self) -> str:
-        """The text of the command line, without colours."""
-        return shown.text_of([self.__rich__()])
 
     def __repr__(self) -> str:
         """How many findings of each kind."""
@@ -151,13 +145,6 @@ def compare(
         OSError: a place cannot be read.
         ValueError: there are not two runs, or an argument or the configuration is not understood.
     """
-    wishes = Wishes(
-        select=patterns(select, "select"),
-        ignore=patterns(ignore, "ignore"),
-        thresholds=thresholds_of(thresholds or {}),
-        mapped=own_tags(tags or {}),
-        config=config if config is None or config is False else Path(config),
-        language=language,
-    )
+    wishes = asked(select, ignore, thresholds, tags, config, language)
     a, b, spoken = pair([os.fspath(place) for place in places], wishes)
     return Comparison(comparison.compare(a, b, spoken), spoken)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tb_lossdiag.checking import shown
-from tb_lossdiag.checking.verdict import worst
-from tb_lossdiag.config import LEVELS, Pattern
+from tb_lossdiag.checking.verdict import severity, worst
+from tb_lossdiag.config import Pattern
 from tb_lossdiag.config.selection import require
 from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.diagnosis.status import TOO_EARLY, TOO_LITTLE
@@ -30,12 +30,11 @@ def unmet(runs: Sequence[Json], select: Sequence[Pattern], level: str, about: Co
     Raises:
         ValueError: a pattern means no rule that judged, or there is no such level.
     """
-    if level not in LEVELS[:-1]:
-        raise ValueError(f"level = {level!r}: expected one of {', '.join(LEVELS[:-1])}")
+    limit = severity(level)
     for pattern in select:
         require(pattern.text, pattern.origin, filter(pattern.means, about.rules))
     codes = {rule.code for rule in about.rules if not select or _means(select, rule)}
-    return [problem for run in runs for problem in _problems(run, codes, select, level, about)]
+    return [problem for run in runs for problem in _problems(run, codes, select, limit, about)]
 
 
 def _means(select: Sequence[Pattern], rule: Rule) -> bool:
@@ -43,13 +42,13 @@ def _means(select: Sequence[Pattern], rule: Rule) -> bool:
 
 
 def _problems(
-    run: Json, codes: set[str], select: Sequence[Pattern], level: str, about: Context
+    run: Json, codes: set[str], select: Sequence[Pattern], limit: Severity, about: Context
 ) -> Iterator[str]:
     found = [one for finding in run["findings"] for one in _only(finding, codes)]
     unseen = run["status"] == "unreadable" or (
         not select and run["status"] in {TOO_EARLY, TOO_LITTLE}
     )
-    if unseen or worst(found) >= Severity[level.upper()]:
+    if unseen or worst(found) >= limit:
         yield shown.text_of(parts([{**run, "findings": found}], about.language))
         return
     for pattern in select:

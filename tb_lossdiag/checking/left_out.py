@@ -16,8 +16,10 @@ def require(entries: Collection[object], left: Mapping[str, LeftOut], logdir: st
     if entries:
         return
     seen = "".join(f"; {sentence}" for sentence in sentences(left))
+    agents = left and all(entry.no_descent for entry in left.values())
+    lacks = "loss that measures progress" if agents else "scalar that is known as a loss"
     raise ValueError(
-        f"no Loss Doctor records in {logdir} and no scalar that is known as a loss: record with tb_lossdiag.SummaryWriter "
+        f"no Loss Doctor records in {logdir} and no {lacks}: record with tb_lossdiag.SummaryWriter "
         f"and add_diagnostics, or name a scalar with --map loss=TAG{seen}"
     )
 

@@ -17,7 +17,7 @@ from tb_lossdiag.checking.check import Check, in_order
 from tb_lossdiag.checking.expected import unmet
 from tb_lossdiag.checking.found import JudgedRun, ReportedFinding
 from tb_lossdiag.checking.places import places as meant
-from tb_lossdiag.checking.wishes import Codes, Wishes, naming, own_tags, patterns, thresholds_of
+from tb_lossdiag.checking.wishes import Codes, asked, naming, patterns
 from tb_lossdiag.report import baseline as known_findings
 from tb_lossdiag.report import document, spreadsheet
 from tb_lossdiag.report.formats import FORMATS, Context
@@ -29,7 +29,7 @@ StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
+class Report(shown.Shown):
     """What the rules say of some runs: see `tb_lossdiag.diagnose`.
 
     In a notebook and with `rich.print` it shows itself; `print` shows the same without colours.
@@ -122,10 +122,6 @@ class Report:
         """For notebooks."""
         return shown.runs_as_html(self.document["runs"], self._about.language)
 
-    def __str__(self) -> str:
-        """The text of the command line, without colours."""
-        return shown.text_of([self.__rich__()])
-
     def __repr__(self) -> str:
         """Which runs, and how they are."""
         runs = ", ".join(f"{run.name}: {run.status}" for run in self.runs)
@@ -161,14 +157,7 @@ def diagnose(
         OSError: a place or a file cannot be read.
         ValueError: there is nothing to judge, or an argument or the configuration is not understood.
     """
-    wishes = Wishes(
-        select=patterns(select, "select"),
-        ignore=patterns(ignore, "ignore"),
-        thresholds=thresholds_of(thresholds or {}),
-        mapped=own_tags(tags or {}),
-        config=config if config is None or config is False else Path(config),
-        language=language,
-    )
+    wishes = asked(select, ignore, thresholds, tags, config, language)
     where = meant([os.fspath(place) for place in places])
     settings = wishes.settings(where[0].path)
     check = Check(where, settings, jobs)

@@ -30,6 +30,18 @@ def text_of(parts: Iterable[RenderableType], width: int = _WIDTH) -> str:
     return text.getvalue()
 
 
+class Shown:
+    """What shows itself in a notebook and with `rich.print`; `print` shows the same without colours."""
+
+    def __rich__(self) -> RenderableType:
+        """For `rich.print`."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """The text of the command line, without colours."""
+        return text_of([self.__rich__()])
+
+
 def html_of(text: str) -> str:
     r"""Markdown as HTML that neither runs nor loads anything.
 

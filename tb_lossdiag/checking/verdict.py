@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tb_lossdiag.config import LEVELS
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.diagnosis.status import TOO_LITTLE
 from tb_lossdiag.report.findings import walk
@@ -29,3 +30,14 @@ def worst(findings: Iterable[Json]) -> int:
     """Highest severity among new findings and what they explain, -1 if there are none."""
     new = (finding for finding in walk(findings) if not finding.get("known"))
     return max((Severity[finding["severity"].upper()] for finding in new), default=-1)
+
+
+def severity(level: str) -> Severity:
+    """The severity from which a finding counts.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    if level not in LEVELS[:-1]:
+        raise ValueError(f"level = {level!r}: expected one of {', '.join(LEVELS[:-1])}")
+    return Severity[level.upper()]

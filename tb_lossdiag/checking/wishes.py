@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -134,3 +135,26 @@ def thresholds_of(named: Mapping[str, float]) -> tuple[Threshold, ...]:
             raise ValueError(f"thresholds: {target!r}: write it as LD601.max_ratio")
         found.append(Threshold(rule, name, value, "thresholds"))
     return tuple(found)
+
+
+def asked(
+    select: Codes,
+    ignore: Codes,
+    thresholds: Mapping[str, float] | None,
+    tags: Mapping[str, str] | None,
+    config: str | os.PathLike[str] | Literal[False] | None,
+    language: str | None,
+) -> Wishes:
+    """What `diagnose` and `compare` are given beside the places.
+
+    Raises:
+        ValueError: an argument is not understood.
+    """
+    return Wishes(
+        select=patterns(select, "select"),
+        ignore=patterns(ignore, "ignore"),
+        thresholds=thresholds_of(thresholds or {}),
+        mapped=own_tags(tags or {}),
+        config=config if config is None or config is False else Path(config),
+        language=language,
+    )
