@@ -173,8 +173,22 @@ def test_a_finding_offers_its_steps_its_link_and_itself(made: Any) -> None:
         frame.get_by_role("button", name="Save as JSON").click()
     finding = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert finding["code"] == "LD302"
-    frame.get_by_role("button", name="Mute").click()
-    expect(frame.get_by_text("show muted (1)")).to_be_visible()
+
+
+def test_a_finding_is_muted_with_its_reason_and_back_again(made: Any) -> None:
+    frame = made.open(run="sick", view="findings")
+    frame.locator("[aria-label='List of findings'] a").first.focus()
+    made.page.keyboard.press("m")
+    reason = frame.get_by_role("searchbox", name="Reason")
+    expect(reason).to_be_focused()
+    reason.fill("meant so")
+    expect(frame.locator("details.mute code")).to_contain_text('code = "LD302"')
+    expect(frame.locator("details.mute code")).to_contain_text('reason = "meant so"')
+    frame.get_by_role("button", name="Mute in this browser").click()
+    expect(frame.get_by_text("Muted in this browser (1)")).to_be_visible()
+    expect(frame.get_by_text("Reason: meant so")).to_be_visible()
+    frame.get_by_role("button", name="Unmute").click()
+    expect(frame.get_by_text("Muted in this browser (1)")).to_have_count(0)
 
 
 def test_pictures_and_numbers_can_be_saved(made: Any) -> None:

@@ -1,9 +1,9 @@
 /** What was set differently in compared runs: a row per fact, a column per run. */
 import type { RunSummary } from "../../data/types";
-import { useText } from "../../i18n";
+import { type Key, useText } from "../../i18n";
 import { Scroll } from "../../parts/Scroll";
 import { Note } from "../../parts/States";
-import { LETTERS } from "./compared";
+import { factName, LETTERS } from "./compared";
 
 export function Heads({ chosen }: { chosen: RunSummary[] }) {
   return (
@@ -19,6 +19,10 @@ export function Heads({ chosen }: { chosen: RunSummary[] }) {
 
 export function FactsTable({ chosen, rows }: { chosen: RunSummary[]; rows: [string, string[]][] }) {
   const { t } = useText();
+  const words = (part: string) => {
+    const key = `fact.${part.replaceAll(" ", "_")}` as Key;
+    return t(key) === key ? null : t(key);
+  };
   if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
   return (
     <Scroll label={t("compare.fact")}>
@@ -32,7 +36,7 @@ export function FactsTable({ chosen, rows }: { chosen: RunSummary[]; rows: [stri
         <tbody>
           {rows.map(([name, values]) => (
             <tr key={name}>
-              <th scope="row">{name}</th>
+              <th scope="row">{factName(name, words)}</th>
               {values.map((value, at) => (
                 <td key={chosen[at]?.run}>{value}</td>
               ))}

@@ -53,12 +53,23 @@ function text(value: unknown): string {
 export type About = "settings" | "levels" | "rules";
 
 export function aboutOf(name: string): About {
-  if (/^[A-Z]+\d+\.\w/.test(name)) return "rules";
+  if (name === "recorded" || /^[A-Z]+\d+\.\w/.test(name)) return "rules";
   return /, (first records|last quarter)$/.test(name) ? "levels" : "settings";
+}
+
+/** What somebody set: of what parts at the same step it comes before what followed. */
+const SET = ["learning_rate", "momentum", "beta2", "weight_decay", "clip_max_norm", "batch_size"];
+
+/** A fact's name in words, as far as the page has them: "learning_rate[group 0], highest". */
+export function factName(name: string, words: (part: string) => string | null): string {
+  const [, base = name, column = "", when = ""] = /^([\w ]+)(\[.*\])?(?:, ([\w ]+))?$/.exec(name) ?? [];
+  const told = [words(base) ?? base, column.slice(1, -1), when && (words(when) ?? when)];
+  return told.filter(Boolean).join(" · ");
 }
 
 /** The curves that part, the first of them first: what went another way first is nearest to the cause. */
 export function partingFirst(curves: readonly Parting[]): Parting[] {
   const parted = curves.filter(({ parts_at }) => parts_at !== null);
-  return parted.sort((a, b) => (a.parts_at ?? 0) - (b.parts_at ?? 0));
+  const set = ({ quantity }: Parting) => Number(!SET.includes(quantity));
+  return parted.sort((a, b) => (a.parts_at ?? 0) - (b.parts_at ?? 0) || set(a) - set(b));
 }

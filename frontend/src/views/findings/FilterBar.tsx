@@ -1,19 +1,16 @@
 /** Which findings are listed: by severity, by words, without those that were muted. */
-import { type Filter, idOf } from "../../data/findings";
-import type { Finding } from "../../data/types";
+import type { Filter } from "../../data/findings";
 import { useText } from "../../i18n";
 import { Pick } from "../../parts/Pick";
 
 interface Props {
   filter: Filter;
   change: (part: Partial<Filter>) => void;
-  open: Finding | undefined;
-  mute: (finding: Finding) => void;
 }
 
 const SEVERITIES = ["all", "error", "warning", "info"] as const;
 
-export function FilterBar({ filter, change, open, mute }: Props) {
+export function FilterBar({ filter, change }: Props) {
   const { t } = useText();
   return (
     <div class="controls">
@@ -32,11 +29,6 @@ export function FilterBar({ filter, change, open, mute }: Props) {
           onInput={(event) => change({ words: event.currentTarget.value })}
         />
       </label>
-      {open ? (
-        <button type="button" onClick={() => mute(open)}>
-          {t(filter.muted.has(idOf(open)) ? "filter.unmute" : "filter.mute")}
-        </button>
-      ) : null}
       {filter.muted.size > 0 ? (
         <label>
           <input

@@ -1,8 +1,9 @@
 /** Findings: a list on the left, the open finding on the right; on narrow pages one replaces the other. */
-import { useEffect, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Filter, filtered, findById, idOf } from "../../data/findings";
 import type { Finding, RunDiagnosis } from "../../data/types";
-import { keysOn, recall, remember } from "../../host/storage";
+import { keysOn } from "../../host/storage";
 import { useText } from "../../i18n";
 import { NothingFound } from "../../parts/NothingFound";
 import { Loaded, Note } from "../../parts/States";
@@ -12,6 +13,7 @@ import { Detail } from "./Detail";
 import { FilterBar } from "./FilterBar";
 import { FindingList } from "./FindingList";
 import { PastReports } from "./Moments";
+import { Mute, MutedList, type Mutes, readMutes, writeMutes } from "./Mute";
 import { Outcomes } from "./Outcomes";
 import { useNews } from "./useNews";
 
@@ -24,7 +26,9 @@ export function keyTarget(key: string, index: number, count: number): number | "
   return key === "End" ? count - 1 : null;
 }
 
-function OpenFinding({ finding, ...props }: ViewProps & { finding: Finding | undefined }) {
+type OpenProps = ViewProps & { finding: Finding | undefined; children: ComponentChildren };
+
+function OpenFinding({ finding, children, ...props }: OpenProps) {
   const { t } = useText();
   const { f: asked, part } = props.place;
   const there = finding !== undefined;
@@ -37,45 +41,37 @@ function OpenFinding({ finding, ...props }: ViewProps & { finding: Finding | und
   return (
     <article class="detail">
       {asked && !finding ? <Note>{t("findings.gone")}</Note> : null}
+      {children}
       {finding ? <Detail finding={finding} {...props} /> : null}
     </article>
   );
 }
 
-/** Mutes are this browser's own: there is no place to write them for others. */
-function useFilter(run: string): [Filter, (change: Partial<Filter>) => void] {
-  const key = `muted ${run}`;
-  const [filter, setFilter] = useState<Filter>(() => ({
-    severity: "all",
-    words: "",
-    muted: new Set((recall(key) ?? "").split("\n").filter((id) => id !== "")),
-    showMuted: false,
-  }));
-  const change = (part: Partial<Filter>) => {
-    if (part.muted) remember(key, [...part.muted].join("\n"));
-    setFilter((old) => ({ ...old, ...part }));
+function useFilter(run: string): [Filter, (change: Partial<Filter>) => void, Mutes, (mutes: Mutes) => void] {
+  const [mutes, setMutes] = useState<Mutes>(() => readMutes(run));
+  const [rest, setRest] = useState({ severity: "all" as Filter["severity"], words: "", showMuted: false });
+  const muted = useMemo(() => new Set(mutes.keys()), [mutes]);
+  const changeMutes = (next: Mutes) => {
+    writeMutes(run, next);
+    setMutes(next);
   };
-  return [filter, change];
-}
-
-/** The set with the finding in it or out of it. */
-export function toggled(muted: ReadonlySet<string>, finding: Finding): ReadonlySet<string> {
-  const next = new Set(muted);
-  if (!next.delete(idOf(finding))) next.add(idOf(finding));
-  return next;
+  return [{ ...rest, muted }, (part) => setRest((old) => ({ ...old, ...part })), mutes, changeMutes];
 }
 
 function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
   const { place, go, run } = props;
-  const [filter, change] = useFilter(run.run);
+  const [filter, change, mutes, setMutes] = useFilter(run.run);
+  const [asked, setAsked] = useState(0);
   const all = props.found.findings;
   const news = useNews(run.run, all);
   const findings = filtered(all, filter);
   const open = place.f ? findById(all, place.f) : findings[0];
-  const mute = (finding: Finding) => change({ muted: toggled(filter.muted, finding) });
   const press = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || (event.key.length === 1 && !keysOn())) return;
-    if (event.key === "m" && open) return mute(open);
+    if (event.key === "m" && open) {
+      event.preventDefault(); // the letter is no reason
+      return setAsked((count) => count + 1);
+    }
     const index = open ? findings.findIndex((finding) => idOf(finding) === idOf(open)) : -1;
     const target = keyTarget(event.key, index, findings.length);
     if (target === null) return;
@@ -90,7 +86,7 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
         {all.length === 0 ? (
           <NothingFound diagnosis={props.found} steps={[run.first_step, run.last_step]} />
         ) : null}
-        {all.length > 0 ? <FilterBar filter={filter} change={change} open={open} mute={mute} /> : null}
+        {all.length > 0 ? <FilterBar filter={filter} change={change} /> : null}
         <FindingList
           findings={findings}
           all={all.length}
@@ -100,11 +96,16 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
           go={go}
           press={press}
         />
+        <MutedList findings={all} mutes={mutes} change={setMutes} />
         <Accepted findings={props.found.suppressed} />
         <PastReports diagnosis={props.found} />
         <Outcomes outcomes={props.found.outcomes} unlocks={props.found.unlocks} />
       </div>
-      <OpenFinding finding={open} diagnosis={diagnosis} {...props} />
+      <OpenFinding finding={open} diagnosis={diagnosis} {...props}>
+        {open ? (
+          <Mute key={idOf(open)} finding={open} run={run.run} mutes={mutes} change={setMutes} asked={asked} />
+        ) : null}
+      </OpenFinding>
     </div>
   );
 }
