@@ -20,6 +20,12 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _logs_of_agents(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The logger of Stable-Baselines3 makes folders among the machine's temporary files, and leaves them there."""
+    os.environ.setdefault("SB3_LOGDIR", str(tmp_path_factory.getbasetemp() / "sb3"))
+
+
 @pytest.fixture(scope="session")
 def demo_logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of `tb-lossdiag demo`: every scenario trained once, for real."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from tb_lossdiag.integrations.folders import taken_up
 from tb_lossdiag.integrations.naming import part, told_apart
-from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
+from tb_lossdiag.integrations.recording import Recording, beside, harmless, watch_options
 from tb_lossdiag.writer import SummaryWriter
 
 _PACKAGES = ("lightning.pytorch", "pytorch_lightning")
@@ -65,6 +65,8 @@ class LossDoctor(_Callback):  # type: ignore[misc]
         """Watch the optimizers; by now they have the state of the checkpoint."""
         writer = SummaryWriter(self._folder(trainer))
         self._scalars = not _boards(trainer)
+        if self._logdir is None and not self._scalars:
+            beside(writer, "Lightning")
         optimizers = trainer.optimizers
         alone = len(optimizers) == 1
         step = _steps if alone else _batches

@@ -23,6 +23,7 @@ from tb_lossdiag.integrations.evaluations import Evaluations
 from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.live import TrainingStopped
 from tb_lossdiag.process.warn import warn
+from tb_lossdiag.quantities import BESIDE
 from tb_lossdiag.writer import SummaryWriter
 
 P = ParamSpec("P")
@@ -206,6 +207,11 @@ class Recording:
             self._rounds += 1
             return self._first + self._rounds - 1
         return step
+
+
+def beside(writer: SummaryWriter, framework: str) -> None:
+    """Say that the framework's own writer is open in the folder, too."""
+    writer._recorder.say({BESIDE: framework})  # noqa: SLF001
 
 
 def _succeed(recording: Recording) -> None:

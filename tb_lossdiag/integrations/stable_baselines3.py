@@ -13,7 +13,7 @@ from stable_baselines3.common.logger import KVWriter, TensorBoardOutputFormat
 from torch import nn
 
 from tb_lossdiag.integrations.folders import fresh
-from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
+from tb_lossdiag.integrations.recording import Recording, beside, harmless, watch_options
 from tb_lossdiag.writer import SummaryWriter
 
 
@@ -46,6 +46,8 @@ class LossDoctor(BaseCallback):  # type: ignore[misc]
         self._close()
         logs = [f for f in self.logger.output_formats if isinstance(f, TensorBoardOutputFormat)]
         writer = SummaryWriter(self._folder(logs))
+        if self._logdir is None and logs:
+            beside(writer, "Stable-Baselines3")
         self._recording = Recording(writer, self._options)
         found = list(_optimizers(self.model.policy))
         for name, part, optimizer in found:

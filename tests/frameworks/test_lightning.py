@@ -292,6 +292,7 @@ def test_any_loggers(order: str, tmp_path: Path) -> None:
     run = read(run_of(tmp_path))
     np.testing.assert_array_equal(run[LOSS].steps, np.arange(BATCHES))
     assert len(run[VALIDATION_LOSS]) == 1
+    assert run.facts.get("beside the writer of") == ("Lightning" if "board" in order else None)
 
 
 @pytest.mark.parametrize(

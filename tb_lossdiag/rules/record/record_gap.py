@@ -24,6 +24,16 @@ writer = SummaryWriter(log_dir="runs/" + name)  # the only writer in this folder
 
 In data-parallel training let rank 0 alone write.""")
 
+_TOGETHER = Text(
+    "The writer of {framework} was open in the run folder, too. TensorBoard's default loader on macOS and Windows reads only the newest file there."
+)
+_TOGETHER_ADVICE = Text("""On macOS and Windows let TensorBoard read all files of a folder; `tb-lossdiag check` always does:
+
+```sh
+tensorboard --logdir LOGDIR --reload_multifile=true
+```
+
+Or give the callback a folder of its own: `LossDoctor("runs/mine")`.""")
 _GAP = Text(
     "Nothing was recorded between steps {first} and {last}: {times} times the distance of the records around."
 )
@@ -46,6 +56,7 @@ class RecordGap:
     Why it matters: what isn't read can't be judged, and two trainings in one folder mix their steps.
 
     How it decides: when a writer opened, `min_others` or more event files of its folder were still open by others. Unit: writers.
+    If it was the framework's own writer, beside which a callback was put, an information.
     Or the steps between two records of the loss are at least `min_times` those before and after, at least `min_steps`, and
     `min_part` of the run, in at most `max_gaps` places: an information. Unit: steps.
 
@@ -109,8 +120,13 @@ class RecordGap:
         if len(shared):
             first, last = int(sessions.steps[shared[0]]), int(sessions.steps[shared[-1]])
             count = float(others[shared[0]])
+            evidence = (Evidence(q.OTHER_WRITERS.name, "", first, last, count, self.min_others),)
+            numbers, framework = {"writers": count}, run.facts.get(q.BESIDE, "")
+            if framework and others.max() <= 1:
+                said = _TOGETHER.format(framework=framework)
+                yield Finding(
+                    self.code, Severity.INFO, "", evidence, said, _TOGETHER_ADVICE, numbers
+                )
+                return
             message = _MESSAGE.format(step=str(first), count=short_number(count))
-            evidence = Evidence(q.OTHER_WRITERS.name, "", first, last, count, self.min_others)
-            yield Finding(
-                self.code, self.severity, "", (evidence,), message, _ADVICE, {"writers": count}
-            )
+            yield Finding(self.code, self.severity, "", evidence, message, _ADVICE, numbers)

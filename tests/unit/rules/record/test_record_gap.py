@@ -34,6 +34,14 @@ def test_fires_when_any_session_was_not_alone(others: tuple[int, ...]) -> None:
     assert "one folder per run" in finding.advice.en.lower()
 
 
+def test_the_frameworks_own_writer_is_an_information() -> None:
+    beside = {"beside the writer of": "Lightning"}
+    finding = the_finding(RULE, replace(sessions(1), facts=beside))
+    assert finding.severity == Severity.INFO
+    assert finding.message.en.startswith("The writer of Lightning was open")
+    assert the_finding(RULE, replace(sessions(2), facts=beside)).severity == Severity.WARNING
+
+
 @pytest.mark.parametrize("others", [(0,), (0, 0)])
 def test_clear_when_alone(others: tuple[int, ...]) -> None:
     assert not findings(RULE, sessions(*others))
