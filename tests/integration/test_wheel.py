@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,90 @@ def test_what_is_installed_works_by_itself(built_wheel: Path, tmp_path: Path) ->
         )
         assert done.returncode == code, done.stderr
         assert "LD102" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def alone(built_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of its own: the package comes from the wheel, what it needs from the tests' environment."""
+    place = tmp_path_factory.mktemp("alone")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    pip = (sys.executable, "-m", "pip", "--python", program(place, "python"), "install", "--quiet")
+    options = ("--no-index", "--no-deps", "--disable-pip-version-check")
+    subprocess.run([*pip, *options, built_wheel], check=True, stdin=subprocess.DEVNULL)
+    ask = (program(place, "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
+    site = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
+    (Path(site) / "needed.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    return place
+
+
+def program(place: Path, name: str) -> Path:
+    """Of an environment."""
+    return place / ("Scripts" if os.name == "nt" else "bin") / name
+
+
+def ended(command: list[Any], folder: Path) -> str:
+    """What it printed, once it has ended well; nothing of the repository can be imported."""
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=folder, env=bare, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+A_TRAINING = """
+import torch
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = torch.nn.Linear(8, 2), torch.nn.Linear(2, 8)
+
+    def losses(self, x):
+        z = self.down(x)
+        return (self.up(z) - x).square().mean(), z.square().mean()
+
+@torch.no_grad()
+def validate(model):
+    return sum(model.losses(loader[0]))
+
+torch.manual_seed(0)
+model, beta, loader = Model(), 0.1, [torch.randn(16, 8) for _ in range(60)]
+optimizer = torch.optim.Adam(model.parameters())
+"""
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readmes_first_example_runs_as_it_stands(
+    alone: Path, tmp_path: Path, name: str
+) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    first = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    (tmp_path / "train.py").write_text(A_TRAINING + first, encoding="utf-8")
+    ended([program(alone, "python"), "train.py"], tmp_path)
+    check = [
+        program(alone, "tb-lossdiag"),
+        "check",
+        "runs",
+        "--format",
+        "json",
+        "--fail-on",
+        "never",
+    ]
+    (run,) = json.loads(ended(check, tmp_path))["runs"]
+    assert (run["run"], run["steps"]) == ("vae", 60)
+
+
+def test_the_tests_of_a_source_distribution_pass_where_it_is_installed(
+    alone: Path, unpacked: Path
+) -> None:
+    """A part that is quick; the wheel is the same, whatever it is built from. `-I`: the sources themselves are not imported."""
+    pytest_of_it = [program(alone, "python"), "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    some = ["tests/unit/wire", "tests/unit/config", "tests/unit/report/test_document.py"]
+    where = "import tb_lossdiag; print(tb_lossdiag.__file__)"
+    place = ended([program(alone, "python"), "-I", "-c", where], unpacked)
+    assert Path(place.strip()).is_relative_to(alone)
+    assert " passed" in ended([*pytest_of_it, "-o", "pythonpath=tests", *some], unpacked)
 
 
 def listed(built: ZipFile) -> dict[str, Any]:
