@@ -6,6 +6,7 @@ Standard library only, because it runs before anything is installed.
 from __future__ import annotations
 
 import argparse
+import configparser
 import hashlib
 import os
 import shutil
@@ -42,6 +43,31 @@ PACKAGERS = (
     "check-wheel-contents==0.6.3",
     "trove-classifiers==2026.9.21.13",
 )
+FASTAI = (
+    "fastai==2.8.12",
+    "fastcore==2.2.41",
+    "fastprogress==1.0.5",
+    "fastdownload==0.0.8",
+    "fasttransform==0.0.5",
+    "plum-dispatch==2.10.1",
+    "beartype==0.23.1",
+    "matplotlib==3.11.2",
+    "cycler==0.12.1",
+    "kiwisolver==1.5.1",
+    "fonttools==4.68.0",
+)
+"""fastai's learner and what that imports. Not what else fastai names: torchvision, spaCy and a newer torch."""
+LOWEST = (
+    "tests/unit/wire",
+    "tests/unit/config",
+    "tests/unit/report",
+    "tests/integration/test_writer.py",
+    "tests/integration/test_run_script.py",
+    "tests/frameworks/test_evaluations.py",
+)
+"""What is run with the lowest versions: bytes, reports, recording, whole scripts."""
+BESIDE = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema", "six")
+"""What those tests themselves need, in any version; six is imported by TensorBoard 2.14, which does not ask for it."""
 TORTURE = "7200"
 """Seconds that a torture test may take."""
 NODE_MAJOR = 20
@@ -120,6 +146,17 @@ def _apt(*packages: str) -> bool:
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, quiet=True)
     return True
+
+
+def set_up_fastai() -> None:
+    """The learner of fastai, into the same environment."""
+    stamp, told = VENV / "fastai.stamp", " ".join(FASTAI)
+    if stamp.exists() and stamp.read_text() == told:
+        return
+    stage("install fastai's learner")
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+    run(*pip, *FASTAI, quiet=True)
+    stamp.write_text(told)
 
 
 def set_up_node() -> None:
@@ -245,6 +282,7 @@ def types(_: list[str]) -> None:
 def pytest(options: list[str]) -> None:
     """Run the Python tests, the browser's included."""
     set_up("dev")
+    set_up_fastai()
     set_up_chromium()
     stage("tests")
     run(PYTHON, "-m", "pytest", *(options or PARALLEL))
@@ -291,6 +329,28 @@ def docs(_: list[str]) -> None:
     set_up("dev")
     stage("documentation site")
     run(PYTHON, "-m", "tools.site", cwd=ROOT / "tests")
+
+
+def lowest(options: list[str]) -> None:
+    """Run a part of the tests with the lowest versions that setup.cfg allows, in an environment of their own (options are pytest's)."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    asked = config["options"]["install_requires"] + config["options.extras_require"]["torch"]
+    floors = [line.partition(";")[0].strip() for line in asked.split("\n") if ">=" in line]
+    place = ROOT / "build" / "lowest"
+    python = place / PYTHON.relative_to(VENV)
+    if not python.exists():
+        old = shutil.which("python3.10") or sys.exit("tasks: such old versions need python3.10")
+        stage("lowest versions")
+        run(old, "-m", "venv", place)
+    exact = [floor.replace(">=", "==") for floor in floors]
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*pip, *exact, "setuptools<82", *BESIDE, quiet=True)
+    run(*pip, "--no-deps", "--editable", ".", quiet=True)
+    stage("tests with the lowest versions")
+    # Scalers of losses on a processor came with torch 2.3.
+    some = options or ["-n", "0", "-k", "not scale", *LOWEST]
+    run(python, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", *some)
 
 
 def audit(_: list[str]) -> None:
@@ -378,6 +438,7 @@ TASKS = {
         torture,
         package,
         docs,
+        lowest,
         audit,
         clinic,
         screenshots,

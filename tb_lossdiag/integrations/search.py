@@ -69,7 +69,10 @@ def _together(optimizer: Any, modules: list[nn.Module], wanted: set[int]) -> nn.
 
 def scaler_alive() -> Any:
     """The one enabled `GradScaler` that exists; None without one, or with several."""
-    found = [s for s in alive(torch.amp.GradScaler) if s.is_enabled()]
+    kind = getattr(
+        torch.amp, "GradScaler", torch.cuda.amp.GradScaler
+    )  # before torch 2.3 the latter
+    found = [s for s in alive(kind) if s.is_enabled()]
     return found[0] if len(found) == 1 else None
 
 

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 import tb_lossdiag
 from helpers.tiny_trainings import read
+from tb_lossdiag.integrations.search import scaler_alive
 from tb_lossdiag.quantities import (
     AMP_SCALE,
     CLIP_GLOBAL_NORM,
@@ -176,6 +177,11 @@ def test_a_scaled_loss_is_recorded_unscaled(tmp_path: Path) -> None:
     run = read(tmp_path)
     assert run[AMP_SCALE].values.max() > 1024
     np.testing.assert_allclose(run[LOSS].values[:, 0], losses, rtol=1e-6)
+
+
+def test_scripts_find_the_scaler_of_torch_2_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.amp, "GradScaler")
+    assert scaler_alive() is None
 
 
 def test_players_in_one_folder_are_one_run(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
@@ -58,6 +60,8 @@ class ModuleListener(Fallible, Protocol):
         """A model is being exported, which no hook may see: it won't be told of more."""
 
 
+_NEAR = 6
+"""Frames between a hook and what calls it."""
 _WITH_KWARGS = "with_kwargs" in inspect.signature(_global.register_module_forward_hook).parameters
 
 
@@ -167,7 +171,7 @@ class _Hooks:
             board.aside.pop()
             board.resume()
         listeners, training = self._here(), torch.is_grad_enabled()
-        kwargs, output = rest if len(rest) > 1 else ({}, *rest)
+        kwargs, output = rest if len(rest) > 1 else (_keywords(module), *rest)
         for listener in listeners:
             back = listener.left if training else listener.answered
             quietly(listener, back, ModuleCall(module, args, kwargs, output))
@@ -178,6 +182,18 @@ class _Hooks:
             for _, listener in self._listeners:
                 with contextlib.suppress(Exception):
                     listener.exported()
+
+
+def _keywords(module: nn.Module) -> dict[str, Any]:
+    """What a module is called with by name, where torch (before 2.3) does not tell hooks: they are in the frame that calls them."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+    for _ in range(_NEAR):
+        if frame is None:
+            return {}
+        if frame.f_code.co_name == "_call_impl" and frame.f_locals.get("self") is module:
+            return dict(frame.f_locals.get("kwargs", {}))
+        frame = frame.f_back
+    return {}
 
 
 def _sees_modes(module: nn.Module) -> bool:
