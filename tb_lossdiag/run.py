@@ -175,3 +175,11 @@ def _restricted(table: Table, steps: Steps, columns: tuple[str, ...]) -> Table:
         return table
     walltimes = table.walltimes[np.isin(table.steps, steps)]
     return Table(table.quantity, columns, steps, walltimes, table.at(steps, columns))
+
+
+if __name__ == "__main__":  # `torchrun -m tb_lossdiag.run train.py`: the command of that name
+    import runpy
+    import sys
+
+    sys.argv.insert(1, "run")
+    runpy.run_module("tb_lossdiag", run_name="__main__")

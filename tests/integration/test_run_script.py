@@ -250,6 +250,13 @@ def test_a_script_with_a_board_of_its_own_is_one_run(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "board" / "mine")[LOSS].steps, np.arange(30))
 
 
+def test_the_module_of_that_name_is_the_command(tmp_path: Path) -> None:
+    """As launchers want it: `torchrun -m tb_lossdiag.run train.py`."""
+    (tmp_path / "train.py").write_text(HEAD + CLASSIFIER)
+    said = python(tmp_path, "-W", "error", "-m", "tb_lossdiag.run", "train.py", "ours.pt").stderr
+    assert said.endswith("recorded in runs/run_1; see tb-lossdiag check runs/run_1\n")
+
+
 def test_the_exit_code_is_kept(tmp_path: Path) -> None:
     trained(tmp_path, CLASSIFIER + "sys.exit(7)\n", code=7)
 
