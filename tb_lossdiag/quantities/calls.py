@@ -96,7 +96,8 @@ constant, too: padding that is scored."""
 CALL_IGNORED = _of("ignored", "1")
 """Share of targets equal to `ignore_index`."""
 CALL_INVALID = _of("invalid", "1")
-"""Share of targets that the function has no meaning for: NaN, class out of range, probability outside [0, 1], negative counts."""
+"""Share of targets that the function has no meaning for: NaN, class out of range, probability outside [0, 1], negative counts, the
+blank of a CTC loss among what is spoken."""
 CALL_MAJORITY = _of("majority", "1")
 """Share of the most frequent class among the targets that count."""
 CALL_PREDICTED_MAJORITY = _of("predicted_majority", "1")

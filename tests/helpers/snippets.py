@@ -246,7 +246,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     },
     "LD504": {"": _flat_targets},
     "LD505": {"argmax": _several_at_once, "target > 0": _one_number},
-    "LD506": {"mse": _one_number},
+    "LD506": {"mse": _one_number, "ctc_loss": _sequences},
     "LD507": {"": _one_number},
     "LD508": {"": _one_number},
     "LD509": {"pos_weight": _one_number, "0.526": _two_classes, "0.06, 5.7": _twenty_classes},

@@ -18,6 +18,9 @@ from tb_lossdiag.run import Run
 _INVALID = Text(
     "{share}% of the targets given to `{call}` at step {step} mean nothing to it: they go from {low} to {high}."
 )
+_BLANK = Text(
+    "{share}% of the symbols given to `{call}` at step {step} are its blank, which stands for none: the symbols go from {low} to {high}."
+)
 _IGNORED = Text(
     "In {count} of {checks} check-ups every target given to `{call}` was the ignored one: the mean over nothing is NaN."
 )
@@ -42,6 +45,14 @@ assert target.min() >= {low} and target.max() <= {high}, (target.min(), target.m
 - Class indices begin at 0: labels 1 to C need `target - 1`, padding needs `ignore_index=`.
 - Yes-or-no labels of -1 and 1 need `(target + 1) / 2`.
 - NaN comes from missing values: drop or mask those rows.""")
+_UNBLANK = Text("""The blank is what is said between symbols, so no symbol may have its index, and padding must not be counted as spoken:
+
+```python
+lengths = (targets != 0).sum(1)  # where padding and blank are 0: without the padding
+loss = torch.nn.functional.ctc_loss(outputs.log_softmax(-1), targets, input_lengths, lengths, blank=0)
+```
+
+With symbols from 0 on, use `targets + 1` and an output more, or `blank=` the last output.""")
 _SKIP = Text("""Skip batches without a target that counts, or divide by a number that can't be 0:
 
 ```python
@@ -69,8 +80,8 @@ class BadTargets:
     Why it matters: on a GPU a class index out of range stops the process long after the fact; probabilities outside [0, 1] let the
     loss fall below zero without bound; a batch in which all is ignored gives NaN.
 
-    How it decides: any target in any check-up is NaN, a class that doesn't exist, a probability outside [0, 1] or a negative count
-    (error); all targets of a check-up are ignored (warning); batches of at least `min_samples` targets hold one class each, in most
+    How it decides: any target in any check-up is NaN, a class that doesn't exist, a probability outside [0, 1], a negative count or
+    the blank of a CTC loss (error); all targets of a check-up are ignored (warning); batches of at least `min_samples` targets hold one class each, in most
     check-ups and at least `min_checks`, and not all the same one (sorted data: a warning); or all of them hold the same (a warning,
     or an information if it is class 0).
 
@@ -121,7 +132,8 @@ class BadTargets:
         hits = invalid > 0
         worst = float(invalid[hits].max())
         low, high = _least(call.of(q.CALL_TARGET_MIN)), -_least(-call.of(q.CALL_TARGET_MAX))
-        message = _INVALID.format(
+        spoken = call.function == "ctc_loss"
+        message = (_BLANK if spoken else _INVALID).format(
             call=call.name,
             step=str(int(call.steps[hits][0])),
             share=short_number(100 * worst),
@@ -133,6 +145,7 @@ class BadTargets:
         most = short_number(classes - 1) if call.function in CLASSES and classes > 1 else "1"
         most = 'float("inf")' if call.function not in (*BINARY, *CLASSES) else most
         advice = _MEASURED if measured else _RANGE.format(low="0", high=most)
+        advice = _UNBLANK if spoken else advice
         evidence = call.evidence(q.CALL_INVALID, hits, worst, 0.0)
         return self._of(self.severity, evidence, (message, advice), {"invalid": worst})
 

@@ -45,7 +45,10 @@ def element_facts(call: LossCall) -> Facts:
     """Validity of targets, concentration, baseline, and agreement of binary labels."""
     assert call.target is not None  # noqa: S101  (asked for calls with a target only)
     predicted, target = call.input.detach(), call.target.detach()
-    facts: Facts = {CALL_INVALID: _invalid(call, part(target, _SAMPLED))}
+    wrong = (
+        _blanks(call, target) if call.name == "ctc_loss" else _invalid(call, part(target, _SAMPLED))
+    )
+    facts: Facts = {CALL_INVALID: wrong}
     if target.dim() > 1:
         facts[CALL_TARGET_ONE_HOT] = one_hot_share(
             rows(target, _ROWS).reshape(min(len(target), _ROWS), -1)
@@ -74,6 +77,16 @@ def _invalid(call: LossCall, target: Tensor) -> Tensor:
     if call.name == "poisson_nll_loss":
         wrong = ~(target >= 0)
     return wrong.float().mean()
+
+
+def _blanks(call: LossCall, target: Tensor) -> Tensor:
+    """Share of the symbols that are the blank, which stands for none."""
+    blank = target == call.options.get("blank", 0)
+    if target.dim() < 2:  # noqa: PLR2004  (one after the other: all count)
+        return blank.float().mean()
+    lengths = torch.as_tensor(call.options["target_lengths"], device=target.device).reshape(-1, 1)
+    spoken = torch.arange(target.shape[1], device=target.device) < lengths
+    return (blank & spoken).sum() / spoken.sum()
 
 
 def _agreement(best: Tensor, label: Tensor) -> Facts:

@@ -123,7 +123,7 @@ def likelihoods_over_the_frames(writer: SummaryWriter) -> None:
 
 
 @patient(
-    NO_CODE,
+    "LD506",
     family="CTC",
     also=("LD110",),
     hard=True,

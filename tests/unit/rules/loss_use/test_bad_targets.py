@@ -89,3 +89,9 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 def test_not_evaluated_without_targets() -> None:
     assert outcome(RULE, without(RUN, CALL_TARGET_MIN)).missing == (CALL_TARGET_MIN.name,)
+
+
+def test_the_blank_among_the_symbols() -> None:
+    finding = the_finding(RULE, with_call(healthy_run(1), "ctc_loss", invalid=0.25))
+    assert "25% of the symbols" in finding.message.en
+    assert "blank=0" in finding.advice.en

@@ -548,3 +548,22 @@ def test_two_predictions_keep_their_order_and_only_distances_are_turned_round() 
     target = torch.rand(40, 2)
     wrong = _seen(lambda: functional.binary_cross_entropy_with_logits(target, one * 9))
     assert wrong["call_invalid"] > 0
+
+
+def test_the_blank_is_nothing_that_is_spoken() -> None:
+    outputs = _scores(12, 2, 5)
+    spoken = torch.tensor([[1, 2, 3, 0], [4, 3, 0, 0]])
+
+    def share(symbols: Tensor, lengths: object, blank: int = 0) -> float:
+        frames = (12, 12) if isinstance(lengths, tuple) else torch.full((2,), 12)
+        given = frames, lengths
+        said = outputs.log_softmax(2)
+        seen = _seen(lambda: functional.ctc_loss(said, symbols, *given, blank=blank))  # type: ignore[arg-type]
+        return seen["call_invalid"]
+
+    assert share(spoken, torch.tensor([3, 2])) == 0
+    assert share(spoken, (4, 4)) == pytest.approx(3 / 8)
+    assert share(spoken, torch.tensor([3, 2]), blank=3) == pytest.approx(2 / 5)
+    assert share(torch.tensor([1, 2, 3, 4, 3]), torch.tensor([3, 2]), blank=3) == pytest.approx(
+        2 / 5
+    )
