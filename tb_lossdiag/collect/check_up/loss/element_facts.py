@@ -81,12 +81,13 @@ def _invalid(call: LossCall, target: Tensor) -> Tensor:
 
 def _blanks(call: LossCall, target: Tensor) -> Tensor:
     """Share of the symbols that are the blank, which stands for none."""
-    blank = target == call.options.get("blank", 0)
+    blank: Tensor = target.eq(call.options.get("blank", 0))
     if target.dim() < 2:  # noqa: PLR2004  (one after the other: all count)
         return blank.float().mean()
     lengths = torch.as_tensor(call.options["target_lengths"], device=target.device).reshape(-1, 1)
     spoken = torch.arange(target.shape[1], device=target.device) < lengths
-    return (blank & spoken).sum() / spoken.sum()
+    share: Tensor = (blank & spoken).sum() / spoken.sum()
+    return share
 
 
 def _agreement(best: Tensor, label: Tensor) -> Facts:
