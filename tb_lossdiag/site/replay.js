@@ -109,6 +109,18 @@
 
   window.fetch = (address) => answer(address);
 
+  // A rule's page is on the documentation site.
+  document.addEventListener(
+    "click",
+    (event) => {
+      const link = event.target instanceof Element ? event.target.closest('a[href^="manual?"]') : null;
+      if (!link) return;
+      const asked = new URLSearchParams(link.getAttribute("href").slice("manual?".length));
+      link.href = `https://tb-lossdiag.github.io/tb-lossdiag/${asked.get("lang")}/rules/${asked.get("page")}.html`;
+    },
+    { capture: true },
+  );
+
   // Links to files are answered in the same way.
   document.addEventListener("click", async (event) => {
     const link = event.target instanceof Element ? event.target.closest("a[download]") : null;

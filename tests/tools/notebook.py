@@ -12,6 +12,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from tb_lossdiag.manual import address
+from tb_lossdiag.site import export
 
 _CELL = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 _PAGE = re.compile(r"\]\(([\w-]+)\.md\)")
@@ -19,13 +20,14 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SECONDS = 300
 
 
-def executed(page: str, language: str, place: Path) -> str:
+def executed(page: str, language: str, place: Path, live: Path | None = None) -> str:
     """Run the page's cells in one kernel.
 
     Args:
         page: its Markdown; each block of Python is a cell.
         language: "en" or "zh-CN", in which a diagnosis answers.
         place: where the notebook with its answers goes.
+        live: where the tab of the runs that it made goes, as a folder of files.
 
     Returns:
         The page, with a link to the notebook and the answers below the cells.
@@ -44,6 +46,8 @@ def executed(page: str, language: str, place: Path) -> str:
         client = NotebookClient(notebook, timeout=_SECONDS, resources=told)
         client.extra_arguments = ["--log-level=ERROR"]  # it warns that this machine talks to itself
         client.execute()
+        if live is not None:
+            export(f"{folder}/runs", str(live))
     nbformat.write(notebook, place)
     return "".join(_told(notebook)).replace("\n", f"\n\n[{place.name}]({place.name})\n", 1)
 

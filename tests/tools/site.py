@@ -21,6 +21,16 @@ DOCS = ROOT / "docs"
 PLACE = ROOT / "build" / "site"
 PICTURES = "../../../frontend/screenshots/"
 API = "api"
+SAID = {
+    "en": "These four runs in the tab, as a folder of files",
+    "zh-CN": "标签页中的这四个 run（一个由文件组成的文件夹）",
+}
+_LIVE = """
+````{{raw}} html
+<p><a href="../live/index.html">{0}</a>:</p>
+<iframe class="live" src="../live/index.html" loading="lazy" title="{0}"></iframe>
+````
+"""
 
 
 def build(language: str) -> None:
@@ -54,7 +64,10 @@ def _staged(name: str, language: str, source: Path) -> str:
         return f"{head}\n```{{eval-rst}}\n{(DOCS / 'api.rst').read_text('utf-8')}```\n"
     text = markdown(name, language).replace(PICTURES, "pictures/")
     if name == "tutorial":
-        text = executed(text, language, source / "tutorial.ipynb")
+        live = PLACE / "html" / "live" if language == LANGUAGES[0] else None
+        text = executed(text, language, source / "tutorial.ipynb", live) + _LIVE.format(
+            SAID[language]
+        )
     if name == HOME:
         text += "".join(_menus(language))
     if name == RULES_PAGE:

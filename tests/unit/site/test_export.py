@@ -14,6 +14,7 @@ from helpers.written_runs import write_run
 from tb_lossdiag.cli import main
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.records import table
+from tb_lossdiag.report.reference import address
 from tb_lossdiag.site.questions import points, questions
 
 NAMES = ("a", "b</script>")
@@ -32,6 +33,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(folder / "runs" / name, tables)
     assert main(["export", str(folder / "runs"), str(folder / "site")]) == 0
     return folder / "site"
+
+
+def test_a_rules_page_is_looked_for_on_the_documentation_site(site: Path) -> None:
+    text = (site / "replay.js").read_text("utf-8")
+    page = text[text.index("`https:") + 1 :].partition("`")[0]
+    for name, value in {"lang": "zh-CN", "page": "LD302"}.items():
+        page = page.replace(f'${{asked.get("{name}")}}', value)
+    assert page == address("LD302", "zh-CN")
 
 
 def answers(file: Path) -> list[Any]:
