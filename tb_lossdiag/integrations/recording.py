@@ -147,6 +147,10 @@ class Recording:
         if steps > 0:
             self.writer._diagnostics.recorder.say({"planned steps": str(steps)})  # noqa: SLF001
 
+    def rewarded(self) -> None:
+        """Say that the loop logs a reward: what it trains is an agent."""
+        self.writer._diagnostics.recorder.say({"rewards": "logged"})  # noqa: SLF001
+
     def _evaluate(self, model: nn.Module) -> None:
         """The loss of one of several optimizers is a term, and no measure of the whole."""
         if self._evaluations and len(self._watched) == 1:

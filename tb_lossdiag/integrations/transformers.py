@@ -61,6 +61,8 @@ class LossDoctor(TensorBoardCallback):  # type: ignore[misc]
         """Write what the trainer logs."""
         if self.tb_writer is not None:
             super().on_log(args, state, control, logs=logs, **kwargs)
+        if self._recording is not None and "reward" in (logs or {}):
+            self._recording.rewarded()
 
     @harmless
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

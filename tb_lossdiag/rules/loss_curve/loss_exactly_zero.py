@@ -47,7 +47,7 @@ class LossExactlyZero:
 
     Guards against: margin losses whose margins are met, which come down to 0 bit by bit, or are known by their call (LD205); scores so far apart that a
     cross-entropy is rounded to 0, in ever more batches; a loss beside whose zeros all gradients are exactly 0 for nearly the whole run
-    (`min_idle`) and that no call explains, which is multiplied by nothing (LD205); agents, whose
+    (`min_idle`), where the loop logs rewards: these are all alike (LD205); agents, whose
     loss is 0 where all rewards are alike, and games (not evaluated).
 
     References: huggingface/transformers, `logging_nan_inf_filter`; PyTorch, `torch.nn.CrossEntropyLoss`, `ignore_index`.
@@ -122,8 +122,8 @@ def _has_margins(run: Run) -> bool:
 
 def _is_multiplied_by_nothing(run: Run, first: int) -> bool:
     """Whether each parameter has a gradient from this step on, and it is exactly 0, of a loss that is no call's."""
-    if q.GRADIENT_NORM not in run or q.CALL_VALUE in run:
-        return False
+    if q.GRADIENT_NORM not in run or q.CALL_VALUE in run or "rewards" not in run.facts:
+        return False  # without rewards, targets that are all ignored look the same
     table = run.highest(q.GRADIENT_NORM)
     later = table.values[table.steps >= first]
     known = np.isfinite(later)

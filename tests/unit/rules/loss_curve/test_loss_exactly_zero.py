@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,7 +75,8 @@ def multiplied_by_nothing(run: Run, gradient: float = 0.0) -> Run:
     """Each parameter has this gradient in the records of zeros."""
     steps, losses = run[LOSS].steps, run[LOSS].values
     norms = np.where(losses == 0, gradient, 1.0) * np.ones((1, 2))
-    return with_tables(run, [table(GRADIENT_NORM, steps, norms, ("a.weight", "b.weight"))])
+    run = with_tables(run, [table(GRADIENT_NORM, steps, norms, ("a.weight", "b.weight"))])
+    return replace(run, facts={**run.facts, "rewards": "logged"})
 
 
 def test_a_factor_of_zero_is_the_gradients_matter() -> None:
@@ -81,6 +84,8 @@ def test_a_factor_of_zero_is_the_gradients_matter() -> None:
     idle = log([0.0] * 40)
     assert not findings(RULE, multiplied_by_nothing(idle))
     assert findings(RULE, multiplied_by_nothing(idle, gradient=1e-6))
+    unrewarded = replace(multiplied_by_nothing(idle), facts={})
+    assert findings(RULE, unrewarded), "targets that are all ignored look the same"
     called = with_tables(
         multiplied_by_nothing(idle), [table(CALL_VALUE, [0], [0.0], ("cross_entropy",))]
     )
