@@ -85,4 +85,4 @@ def test_the_worst_of_a_group_is_compared_with_the_best_of_all(sweep: Any) -> No
     row = frame.locator("tr.group-row").filter(has_text="LD601")
     row.get_by_role("link", name="vs best").click()
     expect(frame.get_by_role("heading", name="What differs")).to_be_visible()
-    expect(frame.get_by_text("learning_rate").first).to_be_visible()
+    expect(frame.get_by_text("learning rate · group 0").first).to_be_visible()
