@@ -6,6 +6,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns
+from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 
@@ -18,3 +20,13 @@ def never_steps(run: Run, column: str, share: float) -> bool:
             halves = [(steps[:middle], count[:middle]), (steps[middle:], count[middle:])]
             return all(len(s) and c.sum() >= share * (s[-1] - s[0] + 1) for s, c in halves)
     return False
+
+
+def after_skipped(run: Run, steps: Steps) -> Bools:
+    """bool[N]: where a GradScaler skipped a step on the way to this one: the passes before were for that one. Reads `AMP_SKIPPED`."""
+    if q.AMP_SKIPPED not in run:
+        return np.zeros(len(steps), bool)
+    skipped = run[q.AMP_SKIPPED]
+    covering = np.minimum(np.searchsorted(skipped.steps, steps), len(skipped) - 1)
+    found: Bools = skipped.values[covering, 0] > 0
+    return found

@@ -218,7 +218,7 @@ def dropout_leaves_little(writer: SummaryWriter, times: float) -> None:
     _digits(writer, model)
 
 
-@knob("LD107")
+@knob("LD107", "LD506")  # a single sample has a single target
 def few_samples_are_learned_by_heart(writer: SummaryWriter, times: float) -> None:
     training, validation = flat_digits()
     few, _ = training.split(max(1, int(60 / times)))

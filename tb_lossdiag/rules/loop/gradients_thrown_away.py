@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, not_recorded
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, mostly
+from tb_lossdiag.analysis.skipped import after_skipped
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -58,7 +59,9 @@ class GradientsThrownAway:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Gradients of a step's parts are thrown away")
     reads: ClassVar[tuple[Quantity, ...]] = ()
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.THROWN_PASSES, q.CALL_PASSES, q.STEPS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.THROWN_PASSES, q.CALL_PASSES, q.STEPS, q.AMP_SKIPPED,
+    )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD109", "LD602")
 
     #: check-ups; one may be a trial
@@ -77,7 +80,8 @@ class GradientsThrownAway:
             )
         for call in calls(run):
             for each in watched:
-                yield from self._judged(call, each.column, each.steps, each.values)
+                own = ~after_skipped(run, each.steps)
+                yield from self._judged(call, each.column, each.steps[own], each.values[own])
 
     def _judged(
         self, call: LossCallSeries, column: str, steps: Steps, thrown: Doubles

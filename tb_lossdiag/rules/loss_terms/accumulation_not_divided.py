@@ -12,9 +12,10 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, mostly
 from tb_lossdiag.analysis.passes import at_any_watch
+from tb_lossdiag.analysis.skipped import after_skipped
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -97,7 +98,7 @@ class AccumulationNotDivided:
         alike = at_any_watch(run, q.PASSES_ALIKE, call.steps, 1.0) == 1
         several = call.of(q.CALL_PASSES) > 1
         known: Bools = several & alike & np.isfinite(call.of(q.CALL_ARRIVED))
-        return known & ~_skipped(run, call.steps)
+        return known & ~after_skipped(run, call.steps)
 
     def _in_units(self, run: Run, call: LossCallSeries, arrived: Doubles) -> Bools:
         """Where all of a loss arrived that counts ten, a hundred, a thousand times."""
@@ -134,16 +135,6 @@ def _unit(run: Run, call: LossCallSeries) -> float:
 def _rounded(times: float) -> float:
     """The nearest power of ten."""
     return float(10.0 ** np.round(np.log10(times)))
-
-
-def _skipped(run: Run, steps: Steps) -> Bools:
-    """Where a GradScaler skipped a step on the way to this one: the passes before were for that one."""
-    if q.AMP_SKIPPED not in run:
-        return np.zeros(len(steps), bool)
-    skipped = run[q.AMP_SKIPPED]
-    covering = np.minimum(np.searchsorted(skipped.steps, steps), len(skipped) - 1)
-    found: Bools = skipped.values[covering, 0] > 0
-    return found
 
 
 def _constant(call: LossCallSeries) -> bool:

@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import not_recorded
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, mostly
+from tb_lossdiag.analysis.skipped import after_skipped
 from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -58,7 +59,7 @@ class UnevenTokenWeight:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Targets count unequally over a step's parts")
     reads: ClassVar[tuple[Quantity, ...]] = ()
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_TOKEN_SPREAD, q.CALL_PASSES)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_TOKEN_SPREAD, q.CALL_PASSES, q.AMP_SKIPPED)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: 1; sentences of a packed corpus differ by a tenth, answers of a chat by tens
@@ -72,7 +73,7 @@ class UnevenTokenWeight:
             raise not_recorded(q.CALL_TOKEN_SPREAD)
         for call in calls(run):
             spread = call.of(q.CALL_TOKEN_SPREAD)
-            known: Bools = np.isfinite(spread)
+            known: Bools = np.isfinite(spread) & ~after_skipped(run, call.steps)
             hits = known & (spread >= self.min_spread)
             if mostly(hits, known, self.min_checks):
                 yield self._finding(call, hits, known)

@@ -121,6 +121,7 @@ class EmbeddingsAlike:
         "LD106",
         "LD109",
         "LD205",
+        "LD523",
         "LD701",
         "LD705",
         "LD707",

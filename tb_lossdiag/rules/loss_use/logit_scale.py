@@ -111,7 +111,7 @@ class LogitScale:
         q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX, q.CALL_TARGET_UNIQUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
         q.PARAMETER_SIZE, q.PARAMETER_NORM, q.UPDATE_NORM,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD523")
 
     #: lowest loss over that of guessing, 1; a temperature of 0.5 allows 0.4 to 0.7
     max_floor: float = 0.8

@@ -76,7 +76,15 @@ class UniformCollapse:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LOSS, q.OUTPUT_WIDTH, q.COPY_DISTANCE, q.CALL_TARGET_INDEX, q.CALL_MARGIN, q.CALL_VALUE, q.CALL_VARIATION,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD602", "LD705", "LD707")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD105",
+        "LD109",
+        "LD523",
+        "LD602",
+        "LD705",
+        "LD707",
+    )
 
     #: records; the quarter that is judged has ten
     min_records: int = 40

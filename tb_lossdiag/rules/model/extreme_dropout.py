@@ -67,7 +67,7 @@ class ExtremeDropout:
         q.CALL_VALUE,
         q.CALL_BASELINE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD207", "LD523")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD202", "LD207", "LD523", "LD705")
 
     #: share, 1; p = 0.8 shows as 0.78 to 0.82 in small batches
     min_share: float = 0.77

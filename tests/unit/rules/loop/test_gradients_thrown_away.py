@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
-from made.changes import changed
+from made.changes import changed, without
 from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, STEPS, THROWN_PASSES
+from tb_lossdiag.quantities import AMP_SKIPPED, LOSS, STEPS, THROWN_PASSES
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.gradients_thrown_away import GradientsThrownAway
 from tb_lossdiag.run import Run
@@ -59,3 +60,10 @@ def test_a_critic_takes_several_turns_between_the_steps_of_another() -> None:
 
 def test_needs_several_passes() -> None:
     assert outcome(RULE, RUN).verdict is Verdict.NOT_EVALUATED
+
+
+def test_the_passes_before_a_step_that_was_skipped_were_for_that_one() -> None:
+    skipped = np.isin(RUN[LOSS].steps, AT)
+    assert outcome(RULE, changed(SICK, AMP_SKIPPED, skipped)).verdict is not Verdict.FINDINGS
+    assert findings(RULE, changed(SICK, AMP_SKIPPED, 0.0))
+    assert findings(RULE, without(SICK, AMP_SKIPPED))

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
+from made.changes import changed
 from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_TOKEN_SPREAD, LOSS
+from tb_lossdiag.quantities import AMP_SKIPPED, CALL_TOKEN_SPREAD, LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.uneven_token_weight import UnevenTokenWeight
 from tb_lossdiag.run import Run
@@ -52,3 +53,9 @@ def test_the_bounds(run: Run, fires: bool) -> None:
 
 def test_needs_steps_of_several_parts() -> None:
     assert outcome(RULE, RUN).verdict is Verdict.NOT_EVALUATED
+
+
+def test_the_parts_before_a_step_that_was_skipped_were_for_that_one() -> None:
+    skipped = np.ones(len(SICK[LOSS].steps), bool)
+    assert outcome(RULE, changed(SICK, AMP_SKIPPED, skipped)).verdict is not Verdict.FINDINGS
+    assert findings(RULE, changed(SICK, AMP_SKIPPED, 0.0))
