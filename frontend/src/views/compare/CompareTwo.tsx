@@ -163,12 +163,12 @@ function Facts({ chosen, facts }: Pick<Props, "chosen"> & { facts: Comparison["f
       {levels.length > 0 ? (
         <>
           <h3>{t("compare.levels")}</h3>
-          <FactsTable chosen={chosen} rows={levels} />
+          <FactsTable chosen={chosen} rows={levels} label={t("compare.levels")} />
         </>
       ) : null}
       {rules.length > 0 ? (
         <Folded title={t("compare.thresholds", { count: rules.length })}>
-          <FactsTable chosen={chosen} rows={rules} />
+          <FactsTable chosen={chosen} rows={rules} label={t("compare.thresholds", { count: rules.length })} />
         </Folded>
       ) : null}
     </>

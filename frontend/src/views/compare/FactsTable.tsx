@@ -17,7 +17,14 @@ export function Heads({ chosen }: { chosen: RunSummary[] }) {
   );
 }
 
-export function FactsTable({ chosen, rows }: { chosen: RunSummary[]; rows: [string, string[]][] }) {
+interface Props {
+  chosen: RunSummary[];
+  rows: [string, string[]][];
+  /** What the table is called where there are several. */
+  label?: string;
+}
+
+export function FactsTable({ chosen, rows, label }: Props) {
   const { t } = useText();
   const words = (part: string) => {
     const key = `fact.${part.replaceAll(" ", "_")}` as Key;
@@ -25,7 +32,7 @@ export function FactsTable({ chosen, rows }: { chosen: RunSummary[]; rows: [stri
   };
   if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
   return (
-    <Scroll label={t("compare.fact")}>
+    <Scroll label={label ?? t("compare.fact")}>
       <table>
         <thead>
           <tr>
