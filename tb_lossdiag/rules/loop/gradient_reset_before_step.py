@@ -54,7 +54,7 @@ class GradientResetBeforeStep:
     reads: ClassVar[tuple[Quantity, ...]] = (q.BACKWARD_NORM, q.STEP_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = (
-        "LD104", "LD106", "LD109", "LD204", "LD205", "LD307", "LD308", "LD523", "LD602", "LD605",
+        "LD104", "LD106", "LD109", "LD204", "LD205", "LD307", "LD308", "LD523", "LD602", "LD605", "LD722",
     )  # fmt: skip
 
     #: check-ups; a single batch may be skipped on purpose

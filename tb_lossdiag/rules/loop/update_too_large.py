@@ -107,8 +107,9 @@ class UpdateTooLarge:
     #: records in a row where each holds the applied change: they are rare, and exact
     min_exact: int = 3
     #: sum of the first ratios, 1; healthy trainings had 0.02 to 0.25, two that learned nearly all had 0.5; where it reaches 1, the steps
-    #: outweigh what was initialised or pretrained
-    max_first: float = 0.75
+    #: sum of the first ratios, 1; healthy trainings had 0.02 to 0.25, two that learned nearly all had 0.5, a greedy layer 0.86; where it
+    #: reaches 1, the steps outweigh what was initialised or pretrained
+    max_first: float = 1.0
     #: share of the starting loss, 1; who has lost half of it got over such a beginning
     learned: float = 0.5
     #: median norm of a weight matrix over that of the first record, 1; digits networks that broke had 4 to 70, those that learned

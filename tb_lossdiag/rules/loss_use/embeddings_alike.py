@@ -125,6 +125,7 @@ class EmbeddingsAlike:
         "LD701",
         "LD705",
         "LD707",
+        "LD722",
     )
 
     #: of the size, 1; a trained model has 0.1 and more

@@ -104,7 +104,7 @@ class LogitsIntoProbabilityLoss:
         q.CALL_FORM,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD202", "LD205", "LD523", "LD601", "LD602", "LD608", "LD704", "LD707",
+        "LD101", "LD102", "LD104", "LD105", "LD106", "LD109", "LD110", "LD202", "LD205", "LD523", "LD601", "LD602", "LD608", "LD704", "LD707", "LD722",
     )  # fmt: skip
 
     #: |sum of exp over classes - 1|, 1; log-probabilities err by 1e-2 in bfloat16, by classes x epsilon after log(p + epsilon)

@@ -110,7 +110,7 @@ class OutputRangeMismatch:
         q.CALL_TARGET_WHOLE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD110", "LD114", "LD201", "LD203", "LD205", "LD206", "LD505", "LD523", "LD601", "LD602", "LD701", "LD702", "LD704", "LD705", "LD707",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD110", "LD114", "LD201", "LD203", "LD205", "LD206", "LD505", "LD523", "LD601", "LD602", "LD701", "LD702", "LD704", "LD705", "LD707", "LD722",
     )  # fmt: skip
 
     #: part of the targets' span that lies outside, 1; rounding and a stray target stay below it

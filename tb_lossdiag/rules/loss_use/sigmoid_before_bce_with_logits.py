@@ -60,7 +60,7 @@ class SigmoidBeforeBceWithLogits:
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INPUT_MIN, q.CALL_INPUT_MAX)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_SOURCE, q.CALL_TARGET_MEAN)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD523", "LD602", "LD701", "LD704", "LD705", "LD707",
+        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD523", "LD602", "LD701", "LD704", "LD705", "LD707", "LD722",
     )  # fmt: skip
 
     #: check-ups that must agree where only the values speak; logits leave [0, 1] within the first few steps

@@ -69,7 +69,7 @@ class SumReduction:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD202", "LD205", "LD301", "LD523", "LD601", "LD608", "LD701", "LD704", "LD705",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD202", "LD205", "LD301", "LD523", "LD601", "LD608", "LD701", "LD704", "LD705", "LD722",
     )  # fmt: skip
 
     #: samples; the sum over one or two hardly differs from the mean

@@ -68,7 +68,15 @@ class GradientUnderflow:
         q.PARAMETER_SIZE,
     )
     may_read: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD201", "LD205", "LD523", "LD602")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104",
+        "LD109",
+        "LD201",
+        "LD205",
+        "LD523",
+        "LD602",
+        "LD722",
+    )
 
     #: share of exact zeros, 1; half of the gradient is lost
     max_zero: float = 0.5
