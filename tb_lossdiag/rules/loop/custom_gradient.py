@@ -21,7 +21,7 @@ from tb_lossdiag.run import Run
 Words = tuple[Text, Text]
 """Message and advice."""
 _What = tuple[Quantity, Severity, float]
-_REVERSING = re.compile(r"rever|revgrad|grl|flip|negat|adver", re.IGNORECASE)
+_REVERSING = re.compile(r"revers|revgrad|grl|flip|negat|adver", re.IGNORECASE)
 """Names of functions that are meant to turn a gradient round; a hint that allows it, and never enough to accuse of anything but keeping it."""
 _KEPT = Text(
     "`{name}` is to turn the gradient round and hands it on with its sign, in {hits} of {checks} check-ups up to step {step}: what is behind it helps where it should hinder."

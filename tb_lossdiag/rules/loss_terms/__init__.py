@@ -23,6 +23,6 @@ RULES: tuple[Rule, ...] = (
     TermConstant(),
     RegulariserOverwhelms(),
     AccumulationNotDivided(),
-    LoggedIsNotTrained(),
     UnevenTokenWeight(),
+    LoggedIsNotTrained(),
 )

@@ -75,7 +75,6 @@ class GradientUnderflow:
         "LD205",
         "LD523",
         "LD602",
-        "LD722",
     )
 
     #: share of exact zeros, 1; half of the gradient is lost

@@ -51,7 +51,7 @@ class IdenticalUnits:
 
     How it decides: in a trained weight matrix at least `min_share` of the rows (one per unit; 32 of them are compared) have another row
     from which no element differs by more than a thousandth of the root mean square, in every check-up, and in at least `min_checks`.
-    Or all its elements and its gradient are exactly 0 in each of at least `min_records` records. Unit: share of rows.
+    Or all its elements and its gradient are exactly 0 in each of at least `min_records` records, while others have one. Unit: share of rows.
 
     What to try first: random initial weights.
 
@@ -106,7 +106,7 @@ class IdenticalUnits:
         nothing = [
             name for name in table.columns if name not in rows_of_tokens and self._zero(run, name)
         ]
-        if nothing:
+        if nothing and (run.highest(q.GRADIENT_NORM).values > 0).any():
             yield self._nothing(run, nothing)
 
     def _alike(self, table: Table, name: str) -> bool:

@@ -73,8 +73,8 @@ def test_a_page_is_found_by_its_name_a_code_or_a_rules_name() -> None:
     asked = ("start", "ld302", "clip-after-step", "rules/LD302", "views.md", "index")
     found = [meant(word) for word in asked]
     assert found == ["start", "rules/LD302", "rules/LD302", "rules/LD302", "views", "index"]
-    with pytest.raises(ValueError, match="no page 'lightnin'; did you mean lightning"):
-        meant("lightnin")
+    with pytest.raises(ValueError, match="no page 'Lightning-AI'; did you mean lightning"):
+        meant("Lightning-AI")
     with pytest.raises(ValueError, match=r"known: index, start, .*codes of rules"):
         meant("???")
 

@@ -82,12 +82,12 @@ def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings_if_any(RULE, healthy_run(seed))
 
 
-def _zero(records: int, weight: float = 0.0, gradient: float = 0.0) -> Run:
-    """A matrix that is 0, as its gradient is, in so many records."""
-    at, names = RUN[LOSS].steps[:records], NAMES[:1]
+def _zero(records: int, weight: float = 0.0, gradient: float = 0.0, other: float = 0.1) -> Run:
+    """A matrix that is 0, as its gradient is, in so many records, beside one that has a gradient."""
+    at, names = RUN[LOSS].steps[:records], NAMES[:2]
     tables = [
-        table(PARAMETER_NORM, at, np.full((records, 1), weight), names),
-        table(GRADIENT_NORM, at, np.full((records, 1), gradient), names),
+        table(PARAMETER_NORM, at, np.tile([weight, 1.0], (records, 1)), names),
+        table(GRADIENT_NORM, at, np.tile([gradient, other], (records, 1)), names),
     ]
     return with_tables(alike(np.nan), tables)
 
@@ -104,6 +104,8 @@ def test_names_matrices_that_stay_0() -> None:
         _zero(6, weight=1e-9),
         _zero(6, gradient=1e-9),  # a learning rate that grows from 0
         without(_zero(6), GRADIENT_NORM),
+        without(_zero(6), PARAMETER_NORM),
+        _zero(6, other=0.0),  # nothing gets through at all: somebody else's finding
     ],
 )
 def test_matrices_that_leave_0(run: Run) -> None:
