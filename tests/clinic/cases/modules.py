@@ -106,7 +106,7 @@ def normalises_pooled_features_of_few_images(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=3e-3), training.batches(300, 3))
 
 
-@case("LD707", family="MLP", hint=True)
+@case("LD519", "LD707", family="MLP")
 def twins_without_a_term_against_collapse(writer: SummaryWriter) -> None:
     # Two views should get the same code; that all images get one code satisfies it best.
     training, _ = flat_digits()
