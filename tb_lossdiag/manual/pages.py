@@ -13,7 +13,8 @@ from tb_lossdiag.report.reference import page
 from tb_lossdiag.visible import visible
 
 _BREAK = re.compile(
-    r"(?<=[，。；：、！？）”])\n(?=[\w`\[（“])(?!```|\d+\.)|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff，。；：、（）“”])"
+    r"(?<=[\uff0c\u3002\uff1b\uff1a\u3001\uff01\uff1f\uff09\u201d])\n(?=[\w`\[\uff08\u201c])(?!```|\d+\.)"
+    r"|(?<=[\u4e00-\u9fff])\n(?=[\u4e00-\u9fff\uff0c\u3002\uff1b\uff1a\u3001\uff08\uff09\u201c\u201d])"
 )
 """A line's end inside a Chinese sentence, which would be shown as a space."""
 _RULES = Text("The rules")

@@ -59,8 +59,9 @@ def _golden(count: int, limit: int) -> Tensor:
 
 
 def part(tensor: Tensor, limit: int) -> Tensor:
-    """float[n]: all elements of a real tensor, or `limit` of them where it has more."""
-    flat = tensor.detach().reshape(-1)
+    """float[n]: all elements of a tensor, or `limit` of them where it has more; a complex number has two."""
+    given = tensor.detach()
+    flat = (torch.view_as_real(given) if given.is_complex() else given).reshape(-1)
     if flat.numel() > limit:
         flat = flat[scattered(flat.numel(), limit, flat.device)]
     return wide(flat)

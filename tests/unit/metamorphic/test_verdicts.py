@@ -37,6 +37,7 @@ LOST = {
     ("LD203", "half the records"): "the level before a jump takes 64 records, which two of the three jumps lack then",
     ("LD410", "half the records"): "it compares check-ups with the loss recorded at their very steps",
     ("LD510", "ten times the inputs"): "a first layer with a tenth of the weights has brought its input to scale",
+    ("LD539", "a thousand times the loss"): "what guessing costs is known in the loss's own unit",
     ("LD805", "a thousand times the loss"): "float16 numbers near 0 are no longer near 0",
 }  # fmt: skip
 """Where the records cannot tell any more, and why."""
