@@ -1,8 +1,9 @@
-"""The number of a step where a framework counts batches only."""
+"""The number of a step where a framework counts batches only, or nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 
 class StepCount:
@@ -23,3 +24,9 @@ class StepCount:
         self._each = self._each or max(self._batches() - self._begun, 1)
         self._taken += 1
         return self._begun // self._each + self._taken - 1
+
+
+def taken(optimizer: Any) -> int:
+    """Steps that an optimizer has taken, those before its checkpoint included; 0 where its state does not say (SGD's)."""
+    counts = (state.get("step", 0) for state in optimizer.state.values() if isinstance(state, dict))
+    return max((int(count) for count in counts), default=0)

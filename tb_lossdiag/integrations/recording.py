@@ -19,6 +19,7 @@ from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.integrations.backward import BackwardLoss
+from tb_lossdiag.integrations.counting import taken
 from tb_lossdiag.integrations.evaluations import Evaluations
 from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.live import TrainingStopped
@@ -38,13 +39,17 @@ class _Watched:
 
     Args:
         name: of the watch, "" where there is one only.
+        optimizer: torch's own.
         watch: the writer's.
         losses: what was backpropagated.
         clips: sends its clips through the writer.
     """
 
-    def __init__(self, name: str, watch: Watch, losses: BackwardLoss, clips: TorchClips) -> None:
-        self.name, self.watch, self.losses, self._clips = name, watch, losses, clips
+    def __init__(
+        self, name: str, optimizer: Any, watch: Watch, losses: BackwardLoss, clips: TorchClips
+    ) -> None:
+        self.name, self.optimizer, self.watch = name, optimizer, watch
+        self.losses, self._clips = losses, clips
         self.hook: Any = None
         self._evaluations: Evaluations | None = None
 
@@ -104,6 +109,7 @@ class Recording:
         self._watched: list[_Watched] = []
         self._round: dict[str, list[Tensor]] = {}
         self._first = self._rounds = 0
+        self._resumed = False
         self._told, self._evaluations = self._losses_told(), evaluations
         _succeed(self)
 
@@ -132,13 +138,14 @@ class Recording:
         )
         self._forget_ended(watch)
         if not self._watched:
-            self._first, self._rounds = watch.step, 0
+            self._first, self._rounds, self._resumed = watch.step, 0, False
         held = parameters_of(optimizer)
         losses = BackwardLoss(held, loss_scaler or scaler or scaler_of(optimizer))
-        watched = _Watched(name, watch, losses, TorchClips(self.writer, held))
+        own = bare(optimizer)
+        watched = _Watched(name, own, watch, losses, TorchClips(self.writer, held))
         # After the step: a closure's losses come while it runs.
         stepped = harmless(functools.partial(self._stepped, watched))
-        watched.hook = bare(optimizer).register_step_post_hook(lambda *_: stepped())
+        watched.hook = own.register_step_post_hook(lambda *_: stepped())
         self._watched.append(watched)
         self._evaluate(model)
 
@@ -206,11 +213,19 @@ class Recording:
 
     def _number(self) -> int | None:
         """Of the step; optimizers that step at rates of their own have no count in common, but rounds."""
-        step = self._step()
-        if step is None and len(self._watched) > 1:
-            self._rounds += 1
-            return self._first + self._rounds - 1
-        return step
+        if (step := self._step()) is not None:
+            return step
+        if not self._rounds:
+            self._take_up()
+        self._rounds += 1
+        counts = self._resumed or len(self._watched) > 1
+        return self._first + self._rounds - 1 if counts else None
+
+    def _take_up(self) -> None:
+        """In a folder with earlier steps, begin where a checkpoint that was loaded says that its optimizer stood."""
+        begun = min(taken(watched.optimizer) for watched in self._watched) - 1
+        if self._first > 0 < begun != self._first:
+            self._first, self._resumed = begun, True
 
 
 def beside(writer: SummaryWriter, framework: str) -> None:

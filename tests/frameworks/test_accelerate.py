@@ -56,6 +56,41 @@ def trained(tracker: Any, *, late: bool = False, accumulate: int = 2) -> list[to
     return list(accelerator.unwrap_model(model).parameters())
 
 
+def session(tracker: Any, folder: Path, first: int, last: int) -> None:
+    """Some steps of a loop that keeps its state in a folder, and takes it up again there."""
+    accelerator = accelerate.Accelerator(cpu=True, log_with=tracker)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 3))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    accelerator.init_trackers("mine", config={"lr": 0.01})
+    if first:
+        accelerator.load_state(str(folder))
+    for step in range(first, last):
+        x = torch.randn(16, 20, generator=torch.Generator().manual_seed(step))
+        loss = cross_entropy(model(x), x[:, :3].argmax(1))
+        accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        accelerator.log({"train_loss": loss.item()}, step=step)
+        if step == STEPS - 1:
+            accelerator.save_state(str(folder))
+    accelerator.end_training()
+
+
+@pytest.mark.parametrize("died_after", [STEPS, STEPS + 5])
+def test_a_state_that_is_loaded_goes_on_in_the_run(tmp_path: Path, died_after: int) -> None:
+    from tb_lossdiag.integrations.accelerate import LossDoctorTracker  # noqa: PLC0415
+
+    session(LossDoctorTracker(tmp_path / "run"), tmp_path / "state", 0, died_after)
+    session(LossDoctorTracker(tmp_path / "run"), tmp_path / "state", STEPS, 2 * STEPS)
+    run = read(tmp_path / "run")
+    for quantity in (GLOBAL_NORM, LOSS):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(2 * STEPS))
+    undone = died_after - STEPS
+    assert [(r.kind, r.step, r.undone) for r in run.restarts] == [("resumed", STEPS, undone)]
+
+
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_training_is_recorded_and_not_changed(

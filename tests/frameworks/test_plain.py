@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,33 @@ def test_a_new_optimizer_each_epoch_goes_on(tmp_path: Path) -> None:
     writers[-1].close()
     run = read(tmp_path)
     np.testing.assert_array_equal(run[LOSS].steps, np.arange(3 * STEPS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "loaded", "begins"),
+    [("Adam", True, STEPS), ("Adam", False, 2 * STEPS), ("SGD", True, 2 * STEPS)],
+    ids=["taken up", "begun anew", "an optimizer that does not count"],
+)
+def test_a_checkpoint_of_before_the_end_is_taken_up(
+    kind: str, loaded: bool, begins: int, tmp_path: Path
+) -> None:
+    """The first session dies an epoch after its checkpoint; what it did then is undone where the optimizer says how far it was."""
+    model = net()
+    optimizer = getattr(torch.optim, kind)(model.parameters(), lr=0.01)
+    with tb_lossdiag.watch(model, optimizer, tmp_path):
+        plain(model, optimizer, [])
+        kept = deepcopy(optimizer.state_dict())
+        plain(model, optimizer, [])
+    optimizer = getattr(torch.optim, kind)(model.parameters(), lr=0.01)
+    with tb_lossdiag.watch(model, optimizer, tmp_path):
+        if loaded:
+            optimizer.load_state_dict(kept)
+        plain(model, optimizer, [])
+    run = read(tmp_path)
+    for quantity in (LOSS, GLOBAL_NORM):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(begins + STEPS))
+    undone = [(r.step, r.undone) for r in run.restarts if r.undone]
+    assert undone == [(begins, STEPS)] * (begins == STEPS)
 
 
 def test_training_goes_on_after_close_and_nothing_is_written(tmp_path: Path) -> None:
