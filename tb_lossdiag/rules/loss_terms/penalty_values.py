@@ -23,6 +23,9 @@ _REGROWN = Text(
 _BURDEN = Text(
     "`{penalty}` is {first}% of the loss at the start and {last}% over the last quarter, while `{data}` went from {start} to {end} and stands still there."
 )
+_STILL = Text(
+    "`{penalty}` is {first}% of the loss at the start and {last}% over the last quarter, while `{data}` stands still at {end}."
+)
 _NO_FALL = Text("no other term has lost more than {percent}% of its start")
 _CONSTANT = Text("the model's answer costs no less than a constant one")
 _TERM_ADVICE = Text("""Let the data speak first: lower the weight of `{penalty}` from {weight} to about {less}, or bring it in slowly.
@@ -63,7 +66,8 @@ def burdened(run: Run, names: tuple[str, str], load: Burden, kept: float) -> Sai
     steps = run[q.LOSS_TERM].steps
     words = {"first": f"{100 * load.first:.0f}", "last": f"{100 * load.last:.0f}"}
     words |= {"start": short_number(load.start), "end": short_number(load.end)}
-    message = _BURDEN.format(penalty=penalty, data=data, **words)
+    text = _BURDEN if words["start"] != words["end"] else _STILL
+    message = text.format(penalty=penalty, data=data, **words)
     ends = int(steps[0]), int(steps[-1])
     evidence = (
         Evidence(q.LOSS_TERM.name, penalty, *ends),

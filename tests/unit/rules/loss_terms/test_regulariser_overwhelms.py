@@ -226,6 +226,16 @@ def test_a_penalty_that_is_most_of_the_loss_while_the_data_stalls() -> None:
     assert "97% of the loss at the start and 61% over the last quarter" in finding.message.en
 
 
+def test_a_data_term_that_never_moved_went_nowhere() -> None:
+    run = without(named(burdened(), "l2"), TERM_GRADIENT_NORM)
+    values = run[LOSS_TERM].values.copy()
+    values[:, 1] *= 2.3 / values[:, 0]
+    values[:, 0] = 2.3
+    message = the_finding(RULE, changed(run, LOSS_TERM, values)).message.en
+    assert "while `main` stands still at 2.3" in message
+    assert "went from" not in message
+
+
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
