@@ -28,11 +28,25 @@ VIEWS = (
     "compare",
     "report",
 )
+REPORT = "main iframe.report-page[sandbox='allow-same-origin allow-modals']"
+"""The frame of the shown report, the only one of ours: it may be printed, it may run nothing."""
 STRANGE = (
-    *("img", "script:not([type=module])", "iframe", "object", "embed", "form", "base", "link"),
+    *("img", "script:not([type=module])", "object", "embed", "form", "base", "link"),
     *("meta", "style", "a[href^=javascript]", "[onload]", "[onerror]", "[onclick]"),
 )
-"""Elements that no view of ours has."""
+"""Elements that no view of ours has, and no report."""
+INSIDE = """(frame, strange) => {
+    const shown = frame.contentDocument;
+    const links = [...shown.querySelectorAll("a")].map((link) => link.getAttribute("href"));
+    return {
+        hacked: frame.contentWindow.hacked ?? null,
+        head: [...shown.head.children].map((element) => element.localName),
+        strange: [...shown.body.querySelectorAll(strange)].map((element) => element.outerHTML),
+        outside: links.filter((href) => !/^#run\\d+$/.test(href)),
+    };
+}"""
+"""What a shown report has, asked from outside, for nothing runs in it."""
+QUIET = {"hacked": None, "head": ["meta", "meta", "title", "style"], "strange": [], "outside": []}
 FILES = "main .export button, main .sharing button:has-text('JSON')"
 
 
@@ -74,10 +88,17 @@ def _settle(frame: Frame) -> None:
 def _harmless(frame: Frame, page: Page) -> None:
     assert frame.evaluate("window.hacked") is None
     assert page.evaluate("window.hacked") is None
-    strange = frame.locator(", ".join(f"body {selector}" for selector in STRANGE))
+    nowhere = (*STRANGE, f"iframe:not({REPORT})")
+    strange = frame.locator(", ".join(f"body {selector}" for selector in nowhere))
     assert strange.evaluate_all("found => found.map(e => e.outerHTML)") == []
     places = frame.locator("main a").evaluate_all("links => links.map(link => link.origin)")
     assert len(set(places)) <= 1
+
+
+def _quiet(report: Locator, articles: int) -> None:
+    """Once the report is there whole, its names are nothing but text in it, too."""
+    expect(report.content_frame.locator("article")).to_have_count(articles)
+    assert report.evaluate(INSIDE, ", ".join((*STRANGE, "iframe", "script"))) == QUIET
 
 
 def _saved(page: Page, button: Locator) -> tuple[str, bytes]:
@@ -132,6 +153,18 @@ def test_names_are_nothing_but_text(watched: Any, view: str, lang: str) -> None:
     buttons = frame.locator(FILES) if lang == "en" else frame.locator("nothing")
     for button in buttons.all():
         _whole(*_saved(watched.page, button))
+    _harmless(frame, watched.page)
+
+
+def test_names_are_nothing_but_text_in_the_shown_report(watched: Any) -> None:
+    frame = watched.open(run=quote(SICK), view="report")
+    report = frame.locator(REPORT)
+    _quiet(report, 1)
+    frame.get_by_label("Runs", exact=True).select_option("all")
+    _quiet(report, len(NAMES) + 2)
+    told = report.content_frame.get_by_role("link").all_inner_texts()
+    for kind in ("script", "image", "attribute", "style", "address", "markdown link", "template"):
+        assert folder_name(NAMES[kind]) in told
     _harmless(frame, watched.page)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ def test_a_comparison_is_the_servers(open_tab: Open, serve: Serve, tmp_path: Pat
     expect(frame.get_by_role("heading", name="Fixed in B")).to_be_visible()
     expect(frame.get_by_text("LD101").first).to_be_visible()
     curves = frame.get_by_role("table").filter(has_text="Beyond noise from")
-    expect(curves.get_by_role("rowheader", name="loss", exact=True)).to_be_visible()
-    expect(curves.get_by_role("row").nth(1)).to_contain_text("0")
+    expect(curves.get_by_role("rowheader", name="training loss", exact=True)).to_be_visible()
+    expect(curves.get_by_role("row").nth(1).get_by_role("cell")).to_have_text(
+        ["0", "100", re.compile(r"^1\.\d+$"), re.compile(r"^1\.\d+$")]
+    )
 
 
 def test_accepted_findings_stand_in_the_list_with_their_reason(
