@@ -15,7 +15,7 @@ from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state import scaler
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import is_distributed, norms
-from tb_lossdiag.collect.unseen import looked_at, unseen
+from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.quantities import CLIP_EPSILON
 
 _ROUNDED = 1 + 1e-6
@@ -149,7 +149,7 @@ def _before(
     with torch.no_grad():
         each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
         total = torch.linalg.vector_norm(each, 2.0)
-        if not looked_at() and _is_within(total, max_norm):  # who looks sees torch's own steps
+        if _is_within(total, max_norm):
             return BeforeClip(each, total, grads)
         coefficient = torch.clamp(max_norm / (total + CLIP_EPSILON), max=1.0)
     return BeforeClip(each, total, grads, coefficient)
