@@ -18,9 +18,6 @@ from tb_lossdiag.collect.state.parameters import is_distributed, norms
 from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.quantities import CLIP_EPSILON
 
-_ROUNDED = 1 + 1e-6
-"""More than the sum and the quotient in float32 can be off by."""
-
 
 class BeforeClip(NamedTuple):
     """Gradients that are about to be clipped by norm.
@@ -29,7 +26,7 @@ class BeforeClip(NamedTuple):
         each: float[n], L2 norm of each; None if there is none.
         total: their norm; None where torch is to work it out.
         grads: the n gradients.
-        coefficient: what clips them where `total` is known; None where that would be 1, which changes no bit.
+        coefficient: what clips them where `total` is known.
     """
 
     each: Tensor | None
@@ -69,13 +66,12 @@ class Clipper:
         known = self._guarded.seen(  # where it does the clip's own work
             "clipping", _before, given, bound, kind, error_if_nonfinite, foreach
         )
-        if known is None or known.total is None:
+        if known is None or known.total is None or known.coefficient is None:
             total = torch_clip(given, bound, kind, error_if_nonfinite, foreach)
         else:
             total = known.total
-            if known.coefficient is not None:
-                with torch.no_grad():
-                    torch._foreach_mul_(known.grads, known.coefficient)
+            with torch.no_grad():
+                torch._foreach_mul_(known.grads, known.coefficient)
         if kind == 2.0:  # noqa: PLR2004
             noted = self._guarded.door(
                 "clipping", self._note_norm, given, total, bound, known, order
@@ -149,15 +145,8 @@ def _before(
     with torch.no_grad():
         each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
         total = torch.linalg.vector_norm(each, 2.0)
-        if _is_within(total, max_norm):
-            return BeforeClip(each, total, grads)
         coefficient = torch.clamp(max_norm / (total + CLIP_EPSILON), max=1.0)
     return BeforeClip(each, total, grads, coefficient)
-
-
-def _is_within(total: Tensor, max_norm: float) -> bool:
-    """Whether the coefficient is surely 1. Asked on the host only: elsewhere the answer would have to be waited for."""
-    return total.is_cpu and total.item() * _ROUNDED + CLIP_EPSILON <= max_norm
 
 
 def _value_norms(parameters: Sequence[Tensor]) -> Tensor:
