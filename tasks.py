@@ -52,6 +52,8 @@ FASTAI = (
     "plum-dispatch==2.10.1",
     "beartype==0.23.1",
     "matplotlib==3.11.2",
+    "contourpy==1.3.3",
+    "pyparsing==3.3.3",
     "cycler==0.12.1",
     "kiwisolver==1.5.1",
     "fonttools==4.68.0",

@@ -127,7 +127,12 @@ def _look(tab: _Tab, names: list[str]) -> None:
 
 
 def _rows(tab: _Tab) -> dict[str, Any]:
-    return {row["run"]: row for row in tab.get("/runs").get_json()["runs"]}
+    answer = tab.get("/runs").get_json()
+    rows = {row["run"]: row for row in answer["runs"]}
+    return {
+        run: {**row, "quantities": answer["recorded"][row["quantities"]]}
+        for run, row in rows.items()
+    }
 
 
 def _checked(logdir: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,16 @@ def test_the_command_line(
     assert capsys.readouterr().err.startswith(f"tb-lossdiag: {beginning}{says}")
 
 
+def _judged(client: Any) -> Any:
+    """The listing, once the run in it has been judged."""
+    end = time.monotonic() + 60
+    answer = json.loads(client.get("/").text)
+    while answer["runs"][0]["status"] == "reading" and time.monotonic() < end:
+        time.sleep(0.05)
+        answer = json.loads(client.get("/").text)
+    return answer
+
+
 @pytest.mark.parametrize(("text", "says"), [*WRONG, WRONG_MAP])
 def test_the_tab(logdir: Path, text: str, says: str) -> None:
     beginning = configure(logdir, text)
@@ -69,7 +80,7 @@ def test_the_tab(logdir: Path, text: str, says: str) -> None:
         data_provider=provider, logdir=str(logdir), sampling_hints={}, flags=None
     )
     app: Any = LossDoctorPlugin(context).get_plugin_apps()["/runs"]
-    answer = json.loads(Client(app).get("/").text)
+    answer = _judged(Client(app))
     assert answer["configuration"]["file"] == str(logdir / "lossdiag.toml")
     assert answer["configuration"]["problem"].startswith(f"{beginning}{says}")
     assert [run["status"] for run in answer["runs"]] == ["broken"], "judged without it"
