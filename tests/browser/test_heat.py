@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import FloatRect, Frame, Locator, expect
 
+from helpers.canvas_pixels import columns_of
 from helpers.written_runs import write_run
 from tb_lossdiag.quantities import GRADIENT_NORM
 from tb_lossdiag.records import table
@@ -197,17 +198,27 @@ def test_the_colour_bar_is_moved_by_keyboard(tall: Any) -> None:
     assert float(lower.get_attribute("aria-valuenow") or "nan") == before
 
 
+def outlined(frame: Frame) -> tuple[int, int]:
+    """Where the picture begins and ends on its canvas, whatever room the names take: the open layer has a line around it."""
+    for _ in range(100):
+        columns = np.array(columns_of(frame, ".heat canvas", (31, 35, 40)), int)
+        runs = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+        longest = max(runs, key=len)
+        if len(longest) > 300:
+            return int(longest[0]), int(longest[-1]) + 1
+        frame.wait_for_timeout(200)
+    raise AssertionError("no layer has a line around it")
+
+
 def test_the_layers_at_the_cursor_are_counted_and_told(tall: Any) -> None:
     layer = f"blocks.{SPIKE_LAYER // 10}.part{SPIKE_LAYER % 10}.weight"
     frame, _, box = heat_of(tall, layer=layer)
     shown = frame.locator(".distribution")
     expect(shown.get_by_role("heading")).to_contain_text("step 99")
     expect(shown).to_contain_text("Layers with a value: 400")
-    x = box["x"] + box["width"] - 36
-    left = frame.evaluate("document.querySelector('.heat canvas').clientWidth") - 36
-    names = 16 + 6.2 * (len("…39.part9.weight") + 2)
-    step_width = (left - names) / 100
-    tall.page.mouse.move(x - (100 - SPIKE_STEP - 0.5) * step_width, box["y"] + 100)
+    left, right = outlined(frame)
+    x = left + (SPIKE_STEP + 0.5) / 100 * (right - left)
+    tall.page.mouse.move(box["x"] + x, box["y"] + 100)
     expect(shown.get_by_role("heading")).to_contain_text(f"step {SPIKE_STEP}")
     expect(shown).to_contain_text(f"{layer}: 100,000 L2 norm, larger than 399 of 399 others.")
     heights = shown.locator(".bars > span").evaluate_all(

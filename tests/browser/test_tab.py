@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Frame, expect
 from torch.utils.tensorboard import SummaryWriter as PlainWriter
 
+from helpers.plugin_frame import wait_until
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.demo import SCENARIOS
 
@@ -101,7 +102,7 @@ def test_the_theme_follows_tensorboards_switch(tab: Any) -> None:
     light = frame.evaluate(color)
     tab.page.locator("app-header-dark-mode-toggle button").click()
     tab.page.locator("[role=menuitem]", has_text="Dark").click()
-    frame.wait_for_function(f"{color} !== {light!r}")
+    wait_until(frame, f"{color} !== {light!r}")
 
 
 def test_moving_through_findings_with_the_keyboard(tab: Any) -> None:

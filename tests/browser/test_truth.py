@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Frame, expect
 
 from helpers.canvas_pixels import columns_of, wait_for_colour
+from helpers.plugin_frame import wait_until
 from helpers.tensorboard_process import serving
 from helpers.written_runs import write_run
 from tb_lossdiag.quantities import (
@@ -136,6 +137,17 @@ def test_no_finding_covers_another(open_tab: Open, everything: str) -> None:
     assert set(error) & set(warning)
 
 
+def point_until(tab: Any, at: tuple[float, float], words: str) -> None:
+    """Move the mouse about a place until the map says these words there: one that is made anew hears nothing at first."""
+    tip = tab.frame().locator(".tip")
+    for turn in range(150):
+        tab.page.mouse.move(at[0] + turn % 2, at[1])
+        if words in "".join(tip.all_inner_texts()):
+            return
+        tab.page.wait_for_timeout(200)
+    raise AssertionError(f"nothing says {words} at {at}")
+
+
 def test_what_is_pointed_at_and_opened_is_in_view(large: Any) -> None:
     frame = large.open(run="a_fine", view="gradients")
     wait_for_colour(frame, ".heat canvas", (31, 35, 40))
@@ -146,9 +158,8 @@ def test_what_is_pointed_at_and_opened_is_in_view(large: Any) -> None:
     expect(frame.locator(".readout")).to_contain_text("largest")
     expect(frame.locator(".tip")).to_contain_text("largest")
     assert is_in_view(frame, ".readout")
-    layer = frame.get_by_label("Modules")
-    layer.select_option("0")
-    large.page.mouse.move(x + 1, y)
+    frame.get_by_label("Modules").select_option("0")
+    point_until(large, (x, y), ".weight")
     large.page.mouse.click(x, y)
     expect(frame.locator(".layer h3").first).to_be_visible()
     assert is_in_view(frame, ".layer h3")
@@ -163,7 +174,7 @@ def test_the_wheel_over_a_chart_scrolls_the_page(large: Any) -> None:
     assert box
     large.page.mouse.move(box["x"] + 300, box["y"] + 60)
     large.page.mouse.wheel(0, 240)
-    frame.wait_for_function("window.scrollY > 100")
+    wait_until(frame, "window.scrollY > 100")
     expect(frame.get_by_role("button", name=re.compile("Show all: "))).to_have_count(0)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Frame, expect
 
+from helpers.plugin_frame import wait_until
+
 Open = Callable[[str], Any]
 VIEWS = [
     "overview",
@@ -255,7 +257,7 @@ def test_a_hidden_tab_asks_nothing_and_looks_again_when_shown(made: Any) -> None
     asked: list[str] = []
     made.page.on("request", lambda request: asked.append(request.url))
     made.page.evaluate("document.querySelector('iframe').style.cssText = 'height:0'")
-    frame.wait_for_function("innerHeight === 0")
+    wait_until(frame, "innerHeight === 0")
     made.page.wait_for_timeout(7000)
     assert [url for url in asked if "/lossdiag/" in url] == []
     with made.page.expect_request("**/lossdiag/runs?**", timeout=2000):

@@ -24,6 +24,6 @@
 - `evil_folders`: log folders that nobody means to write
 - `hostile_names`: names that want a page, a terminal or a file to do something else
 - `tensorboard_process`: a real TensorBoard on a folder
-- `plugin_frame`: the plugin's frame in an open TensorBoard
+- `plugin_frame`: the plugin's frame in an open TensorBoard, and waiting in it
 - `canvas_pixels`: the colours that a page's canvases are painted in
 """

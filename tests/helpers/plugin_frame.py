@@ -1,4 +1,4 @@
-"""The plugin's frame in an open TensorBoard."""
+"""The plugin's frame in an open TensorBoard, and waiting in it."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def plugin_frame(page: Page) -> Frame:
     assert frame is not None
     frame.wait_for_selector("text=Loss Doctor")
     return frame
+
+
+def wait_until(frame: Frame, condition: str) -> None:
+    """Ask until it holds, from here: Playwright's own waiting evaluates in the page, which its content policy refuses."""
+    for _ in range(150):
+        if frame.evaluate(condition):
+            return
+        frame.wait_for_timeout(200)
+    raise AssertionError(f"not so after half a minute: {condition}")
