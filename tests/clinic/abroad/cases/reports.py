@@ -64,6 +64,7 @@ def a_reversal_that_is_turned_round_twice(writer: SummaryWriter) -> None:
 
 @patient(family="domain adaptation", also=("LD405",))
 def a_reversal_as_it_is_meant(writer: SummaryWriter) -> None:
+    """One reversal, of the strength that it is meant to have."""
     _two_domains(writer, 10)
 
 
@@ -83,11 +84,13 @@ def _in_parts(writer: SummaryWriter, *, reset_each: bool) -> None:
 
 @patient("LD628", family="MLP", source="bytetriper/RAE issue 67, ZiqiaoPeng/DualTalk issue 9")
 def gradients_reset_before_each_part(writer: SummaryWriter) -> None:
+    """`zero_grad` stands inside the loop over the four parts of a step."""
     _in_parts(writer, reset_each=True)
 
 
 @patient(family="MLP")
 def gradients_reset_before_each_step(writer: SummaryWriter) -> None:
+    """Four parts are added up, and reset once a step."""
     _in_parts(writer, reset_each=False)
 
 
@@ -118,11 +121,13 @@ def _validated(writer: SummaryWriter, *, switched: bool) -> None:
     source="wolny/pytorch-3dunet issue 53, deep-learning-with-pytorch/dlwpt-code issue 104",
 )
 def validated_without_eval(writer: SummaryWriter) -> None:
+    """Dropout and the batch's own statistics are on while the held-out part is looked at."""
     _validated(writer, switched=False)
 
 
 @patient(family="MLP")
 def validated_in_eval(writer: SummaryWriter) -> None:
+    """The model is switched to `eval()` for it, and back."""
     _validated(writer, switched=True)
 
 
@@ -181,6 +186,7 @@ def advantages_of_all_against_all(writer: SummaryWriter) -> None:
 
 @patient(family="actor-critic", also=("LD401",))
 def advantages_of_one_shape(writer: SummaryWriter) -> None:
+    """Both are (N,)."""
     _advantages(writer, squeezed=True)
 
 
@@ -220,11 +226,13 @@ def _fit(writer: SummaryWriter, model: nn.Module) -> None:
 
 @patient("LD722", family="MLP", source="yz93/LAVT-RIS issue 25")
 def a_gate_whose_layers_both_begin_at_zero(writer: SummaryWriter) -> None:
+    """Neither layer lets a gradient through to the other."""
     _fit(writer, _Gated(both=True))
 
 
 @patient(family="MLP")
 def a_gate_whose_last_layer_begins_at_zero(writer: SummaryWriter) -> None:
+    """The branch begins closed, and the first step opens it."""
     _fit(writer, _Gated(both=False))
 
 
@@ -271,6 +279,7 @@ def places_counted_along_the_batch(writer: SummaryWriter) -> None:
 
 @patient(family="transformer")
 def places_counted_along_the_sequence(writer: SummaryWriter) -> None:
+    """`torch.arange(x.size(1))`, as it is meant."""
     _first_number(writer, along=1)
 
 
