@@ -6,8 +6,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import CLASSES, LossCallSeries, calls
-from tb_lossdiag.diagnosis.rule import NotEnough
+from tb_lossdiag.analysis.loss_calls import CLASSES, LossCallSeries, calls_if_any
 from tb_lossdiag.run import Run
 
 _COUNTED = 1000
@@ -21,11 +20,7 @@ def comparisons(run: Run) -> list[LossCallSeries]:
 
     Reads `CALL_SAMPLES`, `CALL_OUTPUTS`, `CALL_TARGET_INDEX`, `CALL_TARGET_UNIQUE`, `CALL_TARGET_MIN` and `CALL_TARGET_MAX` if they are there.
     """
-    try:
-        found = calls(run, CLASSES)
-    except NotEnough:
-        return []
-    return [call for call in found if bool(_compares(call).all())]
+    return [call for call in calls_if_any(run, CLASSES) if bool(_compares(call).all())]
 
 
 def first_is_right(call: LossCallSeries) -> bool:

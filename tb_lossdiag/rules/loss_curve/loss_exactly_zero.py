@@ -11,8 +11,8 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import curve_of, needs_one_model
-from tb_lossdiag.analysis.loss_calls import calls
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.analysis.loss_calls import calls_if_any
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -114,10 +114,7 @@ class LossExactlyZero:
 
 def _has_margins(run: Run) -> bool:
     """Whether a loss call is one that is 0 where a margin is met."""
-    try:
-        return any("margin" in c.function or "hinge" in c.function for c in calls(run))
-    except NotEnough:
-        return False
+    return any("margin" in c.function or "hinge" in c.function for c in calls_if_any(run))
 
 
 def _is_multiplied_by_nothing(run: Run, first: int) -> bool:

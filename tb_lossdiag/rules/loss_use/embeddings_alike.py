@@ -12,7 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import SQUARED
 from tb_lossdiag.analysis.contrastive import comparisons
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.analysis.modules import layout
 from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
@@ -165,7 +165,7 @@ class EmbeddingsAlike:
         if any(quantity not in run for quantity in needed) or is_reinforcement(run):
             return
         compared = {call.name for call in comparisons(run)}
-        if any(c.name not in compared and c.function not in DISTANCES for c in _seen(run)):
+        if any(c.name not in compared and c.function not in DISTANCES for c in calls_if_any(run)):
             return
         for name in sorted(layout(run).last):
             rank = run[q.EFFECTIVE_RANK].column(name).astype(np.float64)
@@ -239,16 +239,9 @@ _NEEDS = Text(
 )
 
 
-def _seen(run: Run) -> list[LossCallSeries]:
-    try:
-        return calls(run)
-    except NotEnough:
-        return []
-
-
 def _of_calls(run: Run) -> Iterator[_Course]:
     """First inputs of distances, and the targets of squared errors, which a model may make itself."""
-    for call in _seen(run):
+    for call in calls_if_any(run):
         if call.function in DISTANCES:
             variation = call.of(q.CALL_VARIATION)
             size = np.hypot(call.of(q.CALL_INPUT_MEAN), call.of(q.CALL_INPUT_STD))

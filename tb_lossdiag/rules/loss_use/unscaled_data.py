@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.clips import ledger
 from tb_lossdiag.analysis.inputs import fact, scaled_within
-from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls, mostly
+from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls_if_any, mostly
 from tb_lossdiag.analysis.progress import broke, fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -125,7 +125,7 @@ class UnscaledData:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per input and per regression call whose data are far from 1."""
-        regression = _seen(run, REGRESSION)
+        regression = calls_if_any(run, REGRESSION)
         if q.INPUT_STD not in run and not regression:
             raise NotEnough(
                 Text("a check-up that sees the model's input or a regression loss: {how}").format(
@@ -141,7 +141,7 @@ class UnscaledData:
     def _harm(self, run: Run) -> Text | None:
         if broke(run):
             return _BROKE
-        for call in _seen(run):
+        for call in calls_if_any(run):
             times = call.of(q.CALL_VALUE)[:1] / call.of(q.CALL_BASELINE)[:1]
             first = float(times[0]) if len(times) else 0.0
             if self.min_first_loss <= first < np.inf:
@@ -206,14 +206,6 @@ class UnscaledData:
         severity = self.severity if harm else Severity.INFO
         numbers = {"scale": float(evidence.observed or 0.0)}
         return Finding(self.code, severity, evidence.column, (evidence,), message, advice, numbers)
-
-
-def _seen(run: Run, functions: tuple[str, ...] = ()) -> list[LossCallSeries]:
-    """The calls of these loss functions, by default of any; none is fine."""
-    try:
-        return calls(run, functions)
-    except NotEnough:
-        return []
 
 
 def _middle(values: Doubles) -> str:

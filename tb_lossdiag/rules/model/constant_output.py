@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.analysis.modules import last_span, layout, there
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -88,7 +88,7 @@ class ConstantOutput:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss call with a constant input; per output module if there are no calls."""
-        found = _calls(run)
+        found = calls_if_any(run)
         enough = 0
         for call in found:
             values = _sound(call.of(q.CALL_VARIATION), _call_sizes(call))
@@ -129,13 +129,6 @@ class ConstantOutput:
         evidence = Evidence(quantity.name, name, *ends, variation, self.max_variation)
         numbers = {"variation": variation}
         yield Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)
-
-
-def _calls(run: Run) -> list[LossCallSeries]:
-    try:
-        return calls(run)
-    except NotEnough:
-        return []
 
 
 def _sound(values: Doubles, sizes: Doubles | None) -> Doubles:
