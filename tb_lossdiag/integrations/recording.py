@@ -223,8 +223,10 @@ class Recording:
 
     def _take_up(self) -> None:
         """In a folder with earlier steps, begin where a checkpoint that was loaded says that its optimizer stood."""
+        if self._first == 0:
+            return
         begun = min(taken(watched.optimizer) for watched in self._watched) - 1
-        if self._first > 0 < begun != self._first:
+        if 0 < begun != self._first:
             self._first, self._resumed = begun, True
 
 
