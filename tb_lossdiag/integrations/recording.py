@@ -172,8 +172,10 @@ class Recording:
         self._watched, self._round = [], {}
 
     def close(self) -> None:
-        """Watch no more, write everything and close the writer."""
-        self.end()
+        """Watch no more, write everything and close the writer, which waits for what other ranks know of the last steps."""
+        for watched in self._watched:
+            watched.let_go()
+        self._watched, self._round = [], {}
         self.writer.close()
 
     def _forget_ended(self, newest: Watch) -> None:
