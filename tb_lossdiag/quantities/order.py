@@ -66,7 +66,8 @@ SCHEDULER_EARLY = _seen("scheduler_early", "0 or 1")
 """1 if `scheduler.step()` came before the first `optimizer.step()`."""
 WAIT_SECONDS = _seen("wait_seconds", "s")
 """Wall time from the end of the step before to the begin of the forward pass, less what the thread was ready and others had the
-processor: data loading and whatever else the loop does."""
+processor: data loading and whatever else the loop does. Where the model computes on the processor as well, also less what the thread
+worked: only that it stood still."""
 CHECK_SECONDS = _seen("check_seconds", "s")
 """Wall time of the whole step with the check-up in it, less what the thread was ready and others had the processor."""
 BATCH_SIZE = _seen("batch_size", "samples")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import torch
 
@@ -17,7 +16,7 @@ from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.collect.state.processor import queued
+from tb_lossdiag.collect.state.processor import now
 from tb_lossdiag.quantities import CLIP_LINE, STEP_LINE
 
 
@@ -31,7 +30,7 @@ class CheckUpState:
     """
 
     def __init__(self, subject: Subject, *, activations: bool, with_calls: bool) -> None:
-        self.began, self.queued = time.perf_counter(), queued()
+        self.began = now()
         self._subject, self.with_calls = subject, with_calls
         self.calls = Calls()
         self.forwards = Forwards(subject.root(), activations=activations)

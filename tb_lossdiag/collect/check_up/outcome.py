@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 from tb_lossdiag.collect.check_up.model.forward import Pass
 from tb_lossdiag.collect.check_up.model.repeats import Repeats
@@ -11,7 +10,7 @@ from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.collect.state.processor import queued
+from tb_lossdiag.collect.state.processor import now
 from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 
 
@@ -40,7 +39,7 @@ class Outcome:
     def _order(self, seen: CheckUpState, *, functions: bool) -> Facts:
         done = seen.forwards.confirmed
         facts = seen.modes if done is None else done.facts()
-        wait = math.nan if done is None or seen.forwards.others else _waited(seen, done)
+        wait = math.nan if done is None or seen.forwards.others else self._waited(seen, done)
         # A GradScaler may have skipped the first step: its scheduler then moves first, rightly.
         unseen = self._subject.scaler is not None and not functions
         may_have_skipped = unseen or seen.gradients.unscalings > 1
@@ -52,8 +51,13 @@ class Outcome:
             **({} if seen.snapshot is None else seen.snapshot.facts()),
             SCHEDULER_EARLY: math.nan if may_have_skipped else seen.scheduler_early,
             WAIT_SECONDS: wait,
-            CHECK_SECONDS: max(time.perf_counter() - seen.began - (queued() - seen.queued), 0.0),
+            CHECK_SECONDS: now().since(seen.began),
         }
+
+    def _waited(self, seen: CheckUpState, done: Pass) -> float:
+        """Seconds until the forward pass began; what the loop worked there is no wait of a model that needs the same processor."""
+        shared = self._subject.on_processor()
+        return (done.began.idle_since if shared else done.began.since)(seen.began)
 
     def _modules(self, seen: CheckUpState) -> list[Measurement]:
         done = seen.forwards.confirmed
@@ -73,8 +77,3 @@ class Outcome:
 def _same(one: dict[str, Facts], other: dict[str, Facts]) -> bool:
     """Whether two layer tables are the same, NaN equal to NaN."""
     return repr(list(one.items())) == repr(list(other.items()))
-
-
-def _waited(seen: CheckUpState, done: Pass) -> float:
-    """Seconds until the forward pass began, less those in which other threads had the processor."""
-    return max(done.began - seen.began - (done.queued - seen.queued), 0.0)

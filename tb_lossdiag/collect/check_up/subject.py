@@ -49,6 +49,10 @@ class Subject:
         """A module's column name."""
         return f"{self.name}/{name}" if self.name else name
 
+    def on_processor(self) -> bool:
+        """Whether the model computes where the loop itself runs, and not on an accelerator."""
+        return all(p.device.type == "cpu" for p in self.model.parameters())
+
     def compiled(self) -> bool:
         """Whether `torch.compile` made any part of it: hooks and modes would break or miss its graphs."""
         return any(

@@ -10,7 +10,7 @@ In reading order:
 - `other_writers`: who else is writing in a run folder right now
 - `parameters`: names and norms of a model's parameters and their gradients
 - `precision`: in which precision a model is trained, where that is less than single
-- `processor`: how long this thread stood ready while others had the processor
+- `processor`: whether a thread ran, stood ready while others had the processor, or waited
 - `processes`: the processes of a distributed training: which of them this one is
 - `scaler`: what a GradScaler does: its scale, and the steps it skips
 - `schedulers`: the learning rate scheduler that moves an optimizer's rate, found where nobody named it

@@ -45,8 +45,9 @@ class InputStarved:
     What to try first: more loader workers, with prefetching.
 
     Guards against: the start of the workers and their empty queue (first steps); loops whose steps take milliseconds; a single slow step (median);
-    waits of the check-ups that are longer than an ordinary step (`max_wait`), as on a machine that others keep busy (time in the queue for a processor is no wait); agents, which act in their environment between
-    steps. On an accelerator part of the wait may overlap with its work, hence the high bound.
+    waits of the check-ups that are longer than an ordinary step (`max_wait`), as on a machine that others keep busy (time in the queue for a processor is no wait);
+    what the loop works between steps, a second network or an average of weights, where the model computes on the same processor, which is not idle then;
+    agents, which act in their environment between steps. On an accelerator part of the wait may overlap with its work, hence the high bound.
 
     References: PyTorch, `torch.utils.data.DataLoader`; "Performance tuning guide"; Mohan et al. 2021 (arXiv 2007.06775).
     """

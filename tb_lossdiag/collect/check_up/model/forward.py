@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +25,7 @@ from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.collect.check_up.values import Facts, is_real
-from tb_lossdiag.collect.state.processor import queued
+from tb_lossdiag.collect.state.processor import Moment, now
 from tb_lossdiag.quantities import (
     BATCH_NORM_VALUES,
     EVAL_INPUT_MAX,
@@ -57,8 +56,7 @@ class Pass:
     """One forward pass with gradients on.
 
     Attributes:
-        began: `time.perf_counter()` at its first module call.
-        queued: `queued()` there.
+        began: when its first module was called.
         modes: train() and eval() as they were then.
         given: facts of its input.
         trace: its modules; None where activations are not asked for.
@@ -73,8 +71,7 @@ class Pass:
         numbers: single ones that the model itself returned, each of which may be its loss.
     """
 
-    began: float
-    queued: float
+    began: Moment
     modes: Facts
     trace: Trace | None
     given: Facts = field(default_factory=dict)
@@ -178,7 +175,7 @@ class Forwards:
         self._was_training = self._root.training
         trace = Trace(self._ranked) if self._activations else None
         given, modes = input_facts(call.args), self.modes()
-        self._pending = Pass(time.perf_counter(), queued(), modes, trace, given)
+        self._pending = Pass(now(), modes, trace, given)
         self._pending.sequences = sequences(call.args)
         self._pending.series = series(call.args)
 

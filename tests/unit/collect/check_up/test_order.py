@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from typing import cast
 
@@ -14,6 +15,8 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from helpers.check_up_driver import Watched, assert_nothing_installed, global_norm
 from tb_lossdiag import quantities as q
+from tb_lossdiag.collect.check_up.subject import Subject
+from tb_lossdiag.collect.state.processor import Moment
 
 
 @pytest.fixture(autouse=True)
@@ -66,19 +69,48 @@ def test_a_healthy_step() -> None:
 
 
 def test_time_that_others_had_the_processor_is_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of half a second before the forward pass, 0.4 s in the queue for a processor are the machine's, not the data's."""
-    places = ("observation", "model.forward")
-    monkeypatch.setattr("time.perf_counter", iter(range(10_000)).__next__)
-    for index, place in enumerate(places):
-        monkeypatch.setattr(
-            f"tb_lossdiag.collect.check_up.{place}.queued", lambda at=index: 0.4 * at
-        )
+    """Of a second before the forward pass, 0.4 s in the queue for a processor are the machine's, not the data's."""
+    _stands(monkeypatch, Moment(10.0, 1.0, 5.0), Moment(11.0, 1.4, 5.0))
+    assert _wait() == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("shared", "wait"), [(True, 0.1), (False, 0.6)])
+def test_what_the_loop_works_is_no_wait_of_a_model_on_the_same_processor(
+    monkeypatch: pytest.MonkeyPatch, *, shared: bool, wait: float
+) -> None:
+    """An accelerator stands still while the loop decodes; a processor that decodes does not."""
+    _stands(monkeypatch, Moment(10.0, 1.0, 5.0), Moment(11.0, 1.4, 5.5))
+    monkeypatch.setattr(Subject, "on_processor", lambda _: shared)
+    assert _wait() == pytest.approx(wait)
+
+
+def test_a_second_network_between_the_steps_is_work_and_a_sleep_is_a_wait() -> None:
+    net, other = _net(), nn.Linear(512, 512)
+    watched = Watched(net, optimizer := _sgd(net))
+    for step, pause in enumerate((0.0, 0.3)):
+        began = time.thread_time()
+        while step == 0 and time.thread_time() - began < 0.3:
+            other(torch.ones(64, 512))
+        time.sleep(pause)
+        _loss(net, step).backward()
+        optimizer.step()
+    watched.end()
+    assert watched.value(q.WAIT_SECONDS, 0) < 0.1
+    assert watched.value(q.WAIT_SECONDS, 1) > 0.25
+
+
+def _stands(monkeypatch: pytest.MonkeyPatch, begin: Moment, forward: Moment) -> None:
+    monkeypatch.setattr("tb_lossdiag.collect.check_up.observation.now", lambda: begin)
+    monkeypatch.setattr("tb_lossdiag.collect.check_up.model.forward.now", lambda: forward)
+
+
+def _wait() -> float:
     net = _net()
-    watched = Watched(net, optimizer := torch.optim.SGD(net.parameters(), lr=0.1))
+    watched = Watched(net, optimizer := _sgd(net))
     _loss(net).backward()
     optimizer.step()
     watched.end()
-    assert watched.value(q.WAIT_SECONDS) % 1 == pytest.approx(0.6)
+    return watched.value(q.WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("set_to_none", [True, False])
