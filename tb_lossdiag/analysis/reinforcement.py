@@ -22,6 +22,10 @@ _REWARD = re.compile(
 )
 _WANDERS = 3.0
 """How far the mean of the targets moves over their own standard deviation; batches of one set of data stay within a fraction."""
+_ELSEWHERE = 0.5
+"""The same of the middle of three batches and more, which those of one set of data move by a quarter."""
+_FEW = 3
+"""Check-ups whose middle one batch does not decide."""
 
 
 def is_reinforcement(run: Run) -> bool:
@@ -34,6 +38,28 @@ def is_reinforcement(run: Run) -> bool:
     rewarded = any(_REWARD.search(name) for name in own)
     named = both or rewarded or any(_AGENT.search(name) for name in terms)
     return named or any(targets_wander(run, call) for call in _value_calls(run))
+
+
+def targets_are_renewed(run: Run) -> bool:
+    """Whether values are compared with what the training itself makes, anew from time to time: by a second network, or in rounds.
+
+    Reads `COPY_DISTANCE`, `CALL_TARGET_MEAN` and `CALL_TARGET_STD` if they are there.
+    """
+    known = _value_calls(run)
+    return bool(known) and (q.COPY_DISTANCE in run or any(_drift(run, call) for call in known))
+
+
+def _drift(run: Run, call: str) -> bool:
+    """Whether the targets of the last check-ups lie elsewhere than those of the first."""
+    if q.CALL_TARGET_STD not in run:
+        return False
+    means, spreads = (run[each].column(call) for each in (q.CALL_TARGET_MEAN, q.CALL_TARGET_STD))
+    known = np.isfinite(means) & np.isfinite(spreads)
+    third = int(known.sum()) // 3
+    if third < _FEW:
+        return False
+    moved = abs(float(median(means[known][-third:])) - float(median(means[known][:third])))
+    return moved > _ELSEWHERE * float(median(spreads[known]))
 
 
 def _value_calls(run: Run) -> list[str]:
@@ -58,5 +84,9 @@ def targets_wander(run: Run, call: str) -> bool:
     known = np.isfinite(means) & np.isfinite(spreads)
     if known.sum() < 3:  # noqa: PLR2004  (two may differ by chance)
         return False
-    moved = abs(float(means[known][-1]) - float(means[known][0]))
-    return moved > _WANDERS * float(median(spreads[known]))
+    spread = float(median(spreads[known]))
+    # All targets of a batch alike, and other ones in other batches: what an episode brought, which first and last may share.
+    moved = (
+        abs(float(means[known][-1]) - float(means[known][0])) if spread else np.ptp(means[known])
+    )
+    return float(moved) > _WANDERS * spread

@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.parameters import Family, family, listed, table_norm
-from tb_lossdiag.analysis.reinforcement import is_reinforcement
+from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_are_renewed
 from tb_lossdiag.analysis.spikes import Jumps, grouped, suspects
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -70,8 +70,8 @@ class GradientSpike:
     What to try first: look at the batch; clip the global norm.
 
     Guards against: absolute bounds; gradients that are small and wild because the loss is near zero (the start is the
-    measure); gradients that are 0 now and then, as in embeddings; growth that stays (LD202); agents, whose targets jump with what they
-    learn (an information).
+    measure); gradients that are 0 now and then, as in embeddings; growth that stays (LD202); agents, and values that a second network makes or that lie
+    elsewhere in the end, whose targets jump with what is learned (an information).
 
     References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level).
     """
@@ -88,6 +88,7 @@ class GradientSpike:
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
+        q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -161,8 +162,9 @@ class GradientSpike:
         first = Evidence(
             q.GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
         )
-        often = len(harmful) >= self.min_spikes and not is_reinforcement(run)
-        severity = self.severity if often else Severity.INFO
+        moved = is_reinforcement(run) or targets_are_renewed(run)
+        often = len(harmful) >= self.min_spikes
+        severity = self.severity if often and not moved else Severity.INFO
         norm = run.cached(table_norm, run.highest(q.GRADIENT_NORM))
         total = float(np.median(np.where(np.isnan(norm), 0.0, norm)))
         advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))

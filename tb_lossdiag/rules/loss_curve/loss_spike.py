@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.curve import curve, needs_one_model
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family
+from tb_lossdiag.analysis.reinforcement import targets_are_renewed
 from tb_lossdiag.analysis.spikes import baseline, grouped
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -21,11 +22,14 @@ from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The loss jumped {count} time(s) out of its noise. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}"
+    "The loss jumped {count} time(s) out of its noise. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}{renewed}"
 )
 _BACK = Text("it was back after {steps} step(s)")
 _STAYS = Text("it has not come back")
 _OPEN = Text("the run ends before one can say whether it comes back")
+_RENEWED = Text(
+    " The values that it compares with are made anew during the training, and a loss may leap with them."
+)
 _ADVICE = Text("""{kind}
 
 - Look at the batch of step {step}: labels, lengths, values out of range. The same batch at a healthy checkpoint tells data from weights.
@@ -76,12 +80,13 @@ class LossSpike:
     deviations), at least `min_factor` times that level, and the rise is at
     least `min_rise` of the loss at the start. A record of several steps counts with its highest. A warning if one does
     not come back below `recovered` times the level within `patience` records, or if at least `min_spikes` either last
-    `lasting` records or exceed the start of the training; else an information. Unit: that of the loss.
+    `lasting` records or exceed the start of the training; else an information. An information, too, if what it compares with are values that a
+    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last. Unit: that of the loss.
 
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
     Guards against: noise, which is a factor of the loss and compared in the logarithm; a hard sample once the loss is near zero;
-    the first records; losses below zero and games of several models (not evaluated).
+    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; losses below zero and games of several models (not evaluated).
 
     References: OLMo-core, `SkipStepOptimizer` (6 deviations over 128 steps); Zhang et al. 2022, OPT-175B (arXiv 2205.01068),
     section 2.5; Takase et al. 2023, Spike No More (arXiv 2312.16903).
@@ -102,6 +107,7 @@ class LossSpike:
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
+        q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
 
@@ -168,9 +174,11 @@ class LossSpike:
         worst = max(spikes, key=lambda s: values[s.top] / s.level)
         lost = [s for s in spikes if self._lost(s, len(values))]
         harmful = [s for s in spikes if s.span.size >= self.lasting or values[s.top] >= start]
-        severe = bool(lost) or len(harmful) >= self.min_spikes
+        renewed = targets_are_renewed(run)
+        severe = (bool(lost) or len(harmful) >= self.min_spikes) and not renewed
         shown = lost[0] if lost else worst
-        message = self._message(run, steps, values, shown, (len(spikes), bool(lost)))
+        told = self._message(run, steps, values, shown, (len(spikes), bool(lost)))
+        message = told.format(renewed=_RENEWED if renewed else Text(""))
         numbers = {"spikes": len(spikes), "peak": float(values[shown.top]), "level": shown.level}
         ends = [(steps[s.span.first], steps[s.span.last]) for s in (shown, *spikes)]
         pieces = [Evidence(q.LOSS.name, "", *e) for e in dict.fromkeys(ends[1:]) if e != ends[0]][

@@ -8,6 +8,7 @@ import pytest
 from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, optimized_by, without
 from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, EXTRA, GRADIENT_NORM
@@ -43,6 +44,15 @@ def test_an_agents_targets_jump_so_its_gradients_may() -> None:
     agent = changed(SICK, EXTRA, np.ones((len(SICK[GRADIENT_NORM]), 1)), ("reward",))
     assert the_finding(RULE, agent).severity is Severity.INFO
     assert the_finding(RULE, SICK).severity is Severity.WARNING
+
+
+def test_values_that_are_made_in_rounds_jump_with_them() -> None:
+    count = len(with_call(SICK, "mse_loss").tables["call_target_mean"])
+    rounds = np.arange(count) < count // 2
+    for moved, severity in ((0.4, Severity.WARNING), (0.6, Severity.INFO)):
+        means = np.where(rounds, 0.0, moved)
+        run = with_call(SICK, "mse_loss", target_mean=means, target_std=1.0)
+        assert the_finding(RULE, run).severity is severity
 
 
 def test_names_the_layers_that_jumped() -> None:

@@ -9,9 +9,10 @@ from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, falling, head, with_loss, without
 from made.healthy import healthy_run
 from made.logs import log, noisy
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
+from tb_lossdiag.quantities import COPY_DISTANCE, GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_spike import LossSpike
 from tb_lossdiag.run import Run
@@ -62,6 +63,31 @@ def test_one_that_stays_is_a_warning() -> None:
     late = the_finding(RULE, with_spikes(RUN, {190: 4.0}, width=10))
     assert late.severity is Severity.INFO
     assert "before one can say" in late.message.en
+
+
+def _of_values(run: Run, moved: float) -> Run:
+    count = len(with_call(run, "mse_loss").tables["call_target_mean"])
+    means = np.where(np.arange(count) < count // 2, 0.0, moved)
+    return with_call(run, "mse_loss", target_mean=means, target_std=1.0)
+
+
+@pytest.mark.parametrize("sick", [SICK, with_spikes(RUN, {120: 4.0}, width=80)])
+def test_values_that_the_training_itself_renews_leap_with_them(sick: Run) -> None:
+    assert the_finding(RULE, _of_values(sick, 0.4)).severity is Severity.WARNING
+    leaps = the_finding(RULE, _of_values(sick, 0.6))
+    assert leaps.severity is Severity.INFO
+    assert "made anew" in leaps.message.en
+    assert the_finding(RULE, _with_copy(_of_values(sick, 0.0))).severity is Severity.INFO
+
+
+def test_classes_beside_a_second_network_are_no_values() -> None:
+    """A mean teacher's student learns labels, which stay what they are."""
+    assert the_finding(RULE, _with_copy(SICK)).severity is Severity.WARNING
+
+
+def _with_copy(run: Run) -> Run:
+    distance = table(COPY_DISTANCE, [0, 8, 16], np.full((3, 1), 0.1), ("",))
+    return Run("t", {**run.tables, COPY_DISTANCE.name: distance}, run.facts)
 
 
 @pytest.mark.parametrize("seed", range(30))
