@@ -242,7 +242,15 @@ test("a smoothed line keeps every extreme in its band, and begins anew after a g
 
 test("the point that was decided on is marked where it is on the curve", () => {
   const lines = [lineThrough("w", [0, 10, 20], [1, 5, 2])];
-  const entry = { quantity: "q", column: "w", first_step: 5, last_step: 20, observed: 5, threshold: 4 };
+  const entry = {
+    quantity: "q",
+    column: "w",
+    first_step: 5,
+    last_step: 20,
+    observed: 5,
+    threshold: 4,
+    judged: null,
+  };
   expect(decidingPoints([entry], lines, "en")).toEqual([{ step: 10, value: 5, label: "5" }]);
   expect(isDerived(entry, lines)).toBe(false);
   expect(decidingPoints([{ ...entry, observed: 0.01 }], lines, "en")).toEqual([]);

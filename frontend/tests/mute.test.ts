@@ -14,7 +14,15 @@ test("the lines for the configuration name rule, run and subject literally", () 
     ].join("\n"),
   );
   const evidence = ["a", "b"].map((column) => ({
-    ...{ quantity: "gradient_norm", column, first_step: 0, last_step: 1, observed: 1, threshold: 2 },
+    ...{
+      quantity: "gradient_norm",
+      column,
+      first_step: 0,
+      last_step: 1,
+      observed: 1,
+      threshold: 2,
+      judged: null,
+    },
   }));
   expect(suppressBlock({ ...finding, evidence }, "run", "run", "x")).not.toContain("column =");
   expect(suppressBlock(makeFinding(), "run", "all", "x")).not.toContain("run =");

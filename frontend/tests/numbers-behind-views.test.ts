@@ -137,7 +137,15 @@ test("layers fold into modules and unfold again", () => {
 });
 
 test("evidence is one chart per quantity, with thresholds of the curve only", () => {
-  const on = { quantity: "q", column: "layer0", first_step: 0, last_step: 10, observed: 5, threshold: 4 };
+  const on = {
+    quantity: "q",
+    column: "layer0",
+    first_step: 0,
+    last_step: 10,
+    observed: 5,
+    threshold: 4,
+    judged: null,
+  };
   const ratio = { ...on, column: "layer1", observed: 1900, threshold: 100 };
   expect(
     groupEvidence([on, { ...on, quantity: "r" }, ratio]).map(([name, some]) => [name, some.length]),

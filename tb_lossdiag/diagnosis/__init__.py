@@ -3,6 +3,7 @@
 In reading order:
 
 - `rule`: what a rule is, and what it says when it fires
+- `judged`: the series that a rule judged, where no recorded quantity is that
 - `text`: what users read: English templates beside the code that fills them, other languages in catalogues (`locale/`)
 - `engine`: runs the rules over a run and orders what they found: causes first, their symptoms folded inside
 - `status`: one word for a run, and what would let more rules judge it

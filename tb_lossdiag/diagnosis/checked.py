@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.diagnosis.judged import MOST_POINTS
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Judged, Severity, Text
 
 MOST_FINDINGS = 200
 MOST_PARTS = 200
@@ -80,7 +81,25 @@ def _evidence(piece: object) -> Evidence:
         last,
         None if piece.observed is None else _number(piece.observed, "observed"),
         None if piece.threshold is None else _number(piece.threshold, "threshold"),
+        None if piece.judged is None else _judged(piece.judged),
     )
+
+
+def _judged(series: object) -> Judged:
+    if not isinstance(series, Judged):
+        raise Unsound(f"evidence.judged is {_kind(series)}, expected Judged")
+    parts = series.steps, series.values
+    if any(type(part) is not tuple or not 1 <= len(part) <= MOST_POINTS for part in parts):
+        raise Unsound(f"evidence.judged: expected tuples of 1 to {MOST_POINTS} steps and values")
+    steps = tuple(_step(step, "evidence.judged.steps") for step in series.steps)
+    values = tuple(_number(value, "evidence.judged.values") for value in series.values)
+    at = _step(series.at, "evidence.judged.at")
+    if len(steps) != len(values) or list(steps) != sorted(set(steps)) or at not in steps:
+        raise Unsound(
+            "evidence.judged: expected a value per step, steps that rise, `at` among them"
+        )
+    name, unit = text(series.name, "evidence.judged.name"), _words(series.unit, "judged.unit")
+    return Judged(name, unit, at, steps, values)
 
 
 def _numbers(numbers: object) -> dict[str, float]:

@@ -17,6 +17,7 @@ from tb_lossdiag.run import Run
 __all__ = [
     "Evidence",
     "Finding",
+    "Judged",
     "NotEnough",
     "Rule",
     "Severity",
@@ -44,6 +45,25 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The series that was held against a threshold, where no recorded quantity is that; `diagnosis.judged` makes it.
+
+    Attributes:
+        name: what it is, for a title.
+        unit: of its values and of the threshold.
+        at: the step of the point that decided, or lay nearest to the level that did.
+        steps: ascending, few enough for one chart; every extreme is among them.
+        values: as many, all finite.
+    """
+
+    name: Text
+    unit: str
+    at: int
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The numbers a finding rests on: enough to draw the window and the line on a chart.
 
@@ -54,6 +74,7 @@ class Evidence:
         last_step: last step of the window, inclusive.
         observed: the deciding number, in the unit of `threshold` (None: there is no single one).
         threshold: what `observed` was compared with.
+        judged: the series that both are values of, where that is not the quantity itself but derived of it.
     """
 
     quantity: str
@@ -62,6 +83,7 @@ class Evidence:
     last_step: int
     observed: float | None = None
     threshold: float | None = None
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule, documentation, thresholds
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Judged, Rule, documentation, thresholds
 from tb_lossdiag.diagnosis.status import status, unlocks
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.report import live_reports
@@ -139,13 +139,13 @@ def _cause(cause: Cause, run: Run, language: str, named: Mapping[str, Rule]) -> 
         "message": finding.message.in_language(language),
         "advice": finding.advice.in_language(language),
         "numbers": {name: json_number(value) for name, value in finding.numbers.items()},
-        "evidence": [_evidence(piece) for piece in finding.evidence],
+        "evidence": [_evidence(piece, language) for piece in finding.evidence],
         "reported": live_reports.of_finding(run, finding.code, finding.subject),
         "explains": [_cause(child, run, language, named) for child in cause.explains],
     }
 
 
-def _evidence(piece: Evidence) -> Json:
+def _evidence(piece: Evidence, language: str) -> Json:
     return {
         "quantity": piece.quantity,
         "column": piece.column,
@@ -153,6 +153,17 @@ def _evidence(piece: Evidence) -> Json:
         "last_step": piece.last_step,
         "observed": json_number(piece.observed),
         "threshold": json_number(piece.threshold),
+        "judged": None if piece.judged is None else _judged(piece.judged, language),
+    }
+
+
+def _judged(series: Judged, language: str) -> Json:
+    return {
+        "name": series.name.in_language(language),
+        "unit": series.unit,
+        "at": series.at,
+        "steps": list(series.steps),
+        "values": [json_number(value) for value in series.values],
     }
 
 

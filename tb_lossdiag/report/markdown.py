@@ -62,7 +62,9 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
 
 
 def _row(piece: Json, language: str) -> str:
-    cells = (piece["quantity"], escape(piece["column"]), steps(piece, language))
+    judged = piece["judged"]
+    what = prose(judged["name"]) if judged else piece["quantity"]
+    cells = (what, escape(piece["column"]), steps(piece, language))
     numbers = (
         "" if v is None else shown_number(v) for v in (piece["observed"], piece["threshold"])
     )

@@ -115,7 +115,7 @@ def _accepted(finding: Json, language: str) -> Text:
 def _where(finding: Json, language: str) -> Text:
     subject = f"{finding['subject']}, " if finding["subject"] else ""
     seen = [
-        f"{piece['quantity']}{_column(piece)} {_compare(piece, language)}"
+        f"{_what(piece)} {_compare(piece, language)}"
         for piece in finding["evidence"]
         if piece["observed"] is not None
     ]
@@ -124,8 +124,11 @@ def _where(finding: Json, language: str) -> Text:
     return Text("; ".join(parts), style="dim")
 
 
-def _column(piece: Json) -> str:
-    return f"[{piece['column']}]" if piece["column"] else ""
+def _what(piece: Json) -> str:
+    """What was judged: a derived series by its name, a recorded quantity by that and its column."""
+    if piece["judged"]:
+        return str(piece["judged"]["name"])
+    return f"{piece['quantity']}[{piece['column']}]" if piece["column"] else str(piece["quantity"])
 
 
 def _compare(piece: Json, language: str) -> str:

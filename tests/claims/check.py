@@ -19,7 +19,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.progress import fall
 from tb_lossdiag.diagnosis.engine import Diagnosis
-from tb_lossdiag.diagnosis.rule import Finding, Rule
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Rule
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import Run
 
@@ -27,6 +27,8 @@ _END = r"(?:is|at|ends at) {p} (?:now|in the end)|ends at {p}|{p} (?:against ⟨
 """Words around a value of the end."""
 _AT = (rf"{{p}} (?:by|at) step {N}", rf"step {N}[^;⟨]* reached {{p}}", rf"best at step {N} \({{p}}\)")  # fmt: skip
 """Words around a value that stands at a step."""
+_ROUNDED = 1e-4
+"""A judged series has six digits."""
 _NEAR = 2.0
 """Percent by which two ways of taking a level may differ."""
 
@@ -90,6 +92,19 @@ class Told:
             missing = {piece.first_step, piece.last_step} - self.steps
             if missing or piece.first_step > piece.last_step:
                 yield f"evidence from {piece.first_step} to {piece.last_step}: nothing stands at {missing}"
+            yield from self._judged(piece)
+
+    def _judged(self, piece: Evidence) -> Iterator[str]:
+        """A derived series stands at recorded steps, and its deciding number is one of its own or between two of them."""
+        judged = piece.judged
+        if judged is None:
+            return
+        if missing := set(judged.steps) - self.steps:
+            yield f"{judged.name.en}: nothing stands at {sorted(missing)[:3]}"
+        if piece.observed is None or not min(judged.values) - _ROUNDED <= piece.observed:
+            yield f"{judged.name.en}: {piece.observed} lies below all of it"
+        elif not piece.observed <= max(judged.values) * (1 + _ROUNDED) + _ROUNDED:
+            yield f"{judged.name.en}: {piece.observed} lies above all of it"
 
     def _languages(self) -> Iterator[str]:
         """The Chinese message has the same numbers."""

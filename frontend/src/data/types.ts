@@ -83,6 +83,16 @@ export interface Runs {
   extensions: string[];
 }
 
+/** The series that a rule judged, where no recorded quantity is that. */
+export interface Judged {
+  name: string;
+  unit: string;
+  /** Step of the point that decided. */
+  at: number;
+  steps: number[];
+  values: number[];
+}
+
 export interface Evidence {
   quantity: string;
   column: string;
@@ -90,6 +100,7 @@ export interface Evidence {
   last_step: number;
   observed: Num | null;
   threshold: Num | null;
+  judged: Judged | null;
 }
 
 export interface Moment {

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis import non_finite
 from tb_lossdiag.analysis.columns import columns, loss_broke_at
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -32,6 +33,9 @@ optimizer.zero_grad()
 ```
 
 While you look for the origin (LD206), `error_if_nonfinite=True` stops at the first one.""")
+
+
+_JUDGED = Text("clips so far whose norm was not finite")
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,10 @@ class ClipPoison:
             spread = _SPREAD.format(broken=str(broken[0]), all=str(broken[1]))
         words = {"count": short_number(clips), "first": str(first)}
         message = _MESSAGE.format(spread=spread, after=after, **words)
-        evidence = Evidence(q.CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
+        table = run[q.CLIP_NONFINITE]
+        counts = np.cumsum(np.nan_to_num(table.column(column).astype(np.float64)))
+        piece = Evidence(q.CLIP_NONFINITE.name, column, *ends, clips, self.min_clips)
+        evidence = with_judged(piece, _JUDGED, table.steps, counts)
         severity = self.severity if damaged else Severity.INFO
         return Finding(self.code, severity, column, (evidence,), message, _ADVICE, {"clips": clips})
 

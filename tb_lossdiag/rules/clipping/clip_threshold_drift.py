@@ -13,8 +13,10 @@ from tb_lossdiag.analysis.clips import ClipSeries, ledger
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.weighted import quantile
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -34,6 +36,9 @@ _ADVICE_DOWN = Text("""The gradients fell below the bound, as they do when a tra
 ```python
 writer.clip_grad_norm_(model.parameters(), max_norm={p90})  # 90th percentile since step {at}
 ```""")
+
+
+_JUDGED = Text("share of the clips that acted, over {records} records")
 
 
 @dataclass(frozen=True)
@@ -124,12 +129,23 @@ class ClipThresholdDrift:
         rising = _RISING if worse else Text("")
         message = _MESSAGE.format(loss=rising, **words)
         threshold = self.min_high if up else self.max_low
-        evidence = Evidence(
-            q.CLIP_GLOBAL_NORM.name, two.column, at, int(two.steps[-1]), shares[1], threshold
+        ends = at, int(two.steps[-1])
+        evidence = with_judged(
+            Evidence(q.CLIP_GLOBAL_NORM.name, two.column, *ends, shares[1], threshold),
+            _JUDGED.format(records=str(self.min_records)),
+            np.concatenate([one.steps, two.steps]),
+            np.concatenate([self._shares(one), self._shares(two)]),
         )
         severity = self.severity if worse else Severity.INFO
         advice = (_ADVICE_UP if up else _ADVICE_DOWN).format(**words)
         return Finding(self.code, severity, two.column, (evidence,), message, advice, numbers)
+
+    def _shares(self, part: ClipSeries) -> Doubles:
+        """float64[T]: of the clips up to each record the share that acted, over a few records of one side."""
+        least = np.ones(self.min_records)
+        acted, calls = (np.convolve(n, least)[: len(part)] for n in (part.bound, part.calls))
+        shares: Doubles = acted / calls
+        return shares
 
     def _loss_rose(self, run: Run, at: int) -> bool:
         loss = curve_of(run, q.LOSS) if q.LOSS in run else None

@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.modules import model_of
 from tb_lossdiag.analysis.parameters import compact, global_norm, listed
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
@@ -30,6 +31,9 @@ writer.clip_grad_norm_(parameters, max_norm={max_norm})
 ```
 
 If {names} should stay unclipped, ignore this rule (`--ignore LD307`).""")
+
+
+_JUDGED = Text("share of the records so far in which their norm was above max_norm")
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,13 @@ class PartialClipping:
         }
         loudest = max(left, key=lambda name: float(np.nan_to_num(_norm(run, [name])).max()))
         ends = int(steps[0]), int(steps[-1])
+        piece = Evidence(q.GRADIENT_NORM.name, loudest, *ends, float(over.mean()), self.min_over)
+        shares = np.cumsum(over) / np.arange(1, len(over) + 1)
         yield Finding(
             self.code,
             self.severity if often else Severity.INFO,
             patterns[0] if len(patterns) == 1 else "",
-            (Evidence(q.GRADIENT_NORM.name, loudest, *ends, float(over.mean()), self.min_over),),
+            (with_judged(piece, _JUDGED, steps, shares),),
             _MESSAGE.format(**words),
             _ADVICE.format(max_norm=short_number(bound), names=listed(patterns, 2)),
             {"parameters": len(left), "share": part},

@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.levels import Bools, Span, history, median, spans
 from tb_lossdiag.analysis.non_finite import last_finite
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, gradient_norm, table_norm
 from tb_lossdiag.analysis.spikes import grouped
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
@@ -55,6 +56,9 @@ _FAMILIES = {
     Family.ADAM: Text("An Adam-like optimizer hides the size but not the direction: lower the learning rate as well."),
     Family.UNKNOWN: Text("Lower the learning rate as well."),
 }  # fmt: skip
+
+
+_JUDGED = Text("gradient norm of all parameters")
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,13 @@ class ExplodingGradient:
             layer=layer,
         )
         bound = self.min_growth * low if np.isfinite(low) else None
-        evidence = Evidence(q.GRADIENT_NORM.name, layer, *ends, high, bound)
+        evidence = with_judged(
+            Evidence(q.GRADIENT_NORM.name, layer, *ends, high, bound),
+            _JUDGED,
+            run[q.GRADIENT_NORM].steps,
+            run.cached(table_norm, run.highest(q.GRADIENT_NORM)),
+            unit=q.GRADIENT_NORM.unit,
+        )
         numbers = {"norm": high, "times": times}
         advice = _advice(run, low)
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)

@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.levels import Bools, Span, longest, median
 from tb_lossdiag.analysis.parameters import embeddings, matrices, parts, sizes
 from tb_lossdiag.analysis.progress import below_baseline
 from tb_lossdiag.analysis.updates import usual_norms
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, Steps
@@ -23,6 +24,7 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss has not been learned."
 )
+_JUDGED = Text("relative gradient of `{first}` over that of `{last}`")
 _ADVICE = Text("""Let the gradient reach the input:
 
 - replace `sigmoid` and `tanh` in the hidden layers by `ReLU`, `GELU` or `SiLU`;
@@ -57,6 +59,12 @@ class _Ratios(NamedTuple):
         gradient = self.gradient[np.ix_(records, self.columns[some])]
         ratio = gradient / self.size.values[self.size.rows[records], some]
         return np.where(np.isfinite(ratio) & (ratio > 0), ratio, np.nan)
+
+    def between(self, one: int, other: int) -> Doubles:
+        """float64[T]: the ratio of one column over that of another."""
+        every = np.arange(len(self.gradient))
+        over, under = (self.at(every, slice(each, each + 1))[:, 0] for each in (one, other))
+        return over / under
 
     def medians(self, records: Steps) -> Doubles:
         """float64[C]: the typical one of each."""
@@ -139,7 +147,7 @@ class VanishingGradient:
         span = longest(self._fades(ratios, unlearned) & unlearned, self.min_records)
         if span is not None:
             each = ratios.medians(np.arange(span.first, span.last + 1))
-            yield self._finding(each, names, span, span.ends(gradient.steps))
+            yield self._finding(each, names, span, (gradient.steps, ratios))
 
     def _needs(self) -> Text:
         layers, records = self.min_layers, self.min_records
@@ -169,8 +177,9 @@ class VanishingGradient:
         return median(np.lib.stride_tricks.sliding_window_view(padded, self.smooth))
 
     def _finding(
-        self, ratio: Doubles, names: list[str], span: Span, ends: tuple[int, int]
+        self, ratio: Doubles, names: list[str], span: Span, all_of: tuple[Steps, _Ratios]
     ) -> Finding:
+        (steps, ratios), ends = all_of, span.ends(all_of[0])
         known = np.flatnonzero(~np.isnan(ratio))
         third = max(1, len(known) // 3)
         low = int(known[:third][np.argmin(ratio[known[:third]])])
@@ -184,8 +193,9 @@ class VanishingGradient:
             records=str(span.size),
             **words,
         )
+        piece = Evidence(q.GRADIENT_NORM.name, names[low], *ends, 1 / times, 1 / self.min_decay)
         evidence = (
-            Evidence(q.GRADIENT_NORM.name, names[low], *ends, 1 / times, 1 / self.min_decay),
+            with_judged(piece, _JUDGED.format(**words), steps, ratios.between(low, high)),
             Evidence(q.GRADIENT_NORM.name, names[high], *ends),
         )
         numbers = {"low": float(ratio[low]), "high": float(ratio[high])}

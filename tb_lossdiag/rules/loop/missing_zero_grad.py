@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import at_steps, columns, too_few
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -29,6 +30,9 @@ optimizer.step()
 If you accumulate on purpose, reset after each `optimizer.step()`: a gradient that was used once must not be used again. Each step so
 far has moved along the sum of all gradients since the start, so the learning rate may be too small or too large afterwards: choose it
 anew.""")
+
+
+_JUDGED = Text("share of the check-ups so far in which gradients piled up")
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class MissingZeroGrad:
             carried=short_number(float(carried[rows[0]])),
             after=short_number(float(carried[rows[-1]])),
         )
-        evidence = Evidence(q.CARRIED_NORM.name, column, *ends, share, self.min_share)
+        shares = np.cumsum(large & ~reset) / np.arange(1, len(steps) + 1)
+        piece = Evidence(q.CARRIED_NORM.name, column, *ends, share, self.min_share)
+        evidence = with_judged(piece, _JUDGED, steps, shares)
         numbers = {"check_ups": len(rows), "share": share}
         yield Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)

@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import fall
 from tb_lossdiag.analysis.trouble import jumps, never_fell
 from tb_lossdiag.analysis.updates import Updates, best, growth
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -29,6 +30,8 @@ _THROWN = Text(
 _REPLACED = Text(
     "The first {records} recorded steps together moved the typical weight matrix by {ratio} times its norm: little is left of what it began with{lost}. `{layer}` moved most."
 )
+_JUDGED = Text("update over norm, of the typical weight matrix")
+_JUDGED_LEAST = Text("update over norm, at least, of the typical weight matrix")
 _LOST = Text(", and the loss has lost only {percent}% of its start")
 _LEAST = Text(" at least")
 _DIVERGES = Text(", and the loss has left its best level for good")
@@ -224,7 +227,12 @@ class UpdateTooLarge:
         message = _MESSAGE.format(trouble=trouble or _NOTHING, least=least, **words)
         # Aim at the upper end of what is usual: a lower bound is what is mostly known.
         factor = float(np.clip(typical / 3e-3, 3, 1000))
-        evidence = Evidence(updates.source.name, layer, *ends, typical, bound)
+        evidence = with_judged(
+            Evidence(updates.source.name, layer, *ends, typical, bound),
+            _JUDGED if updates.exact else _JUDGED_LEAST,
+            updates.steps,
+            ratio,
+        )
         severity = Severity.ERROR if trouble else self.severity
         return Finding(
             self.code,

@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, median, spans
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.updates import Updates, estimated, exact, growth
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
@@ -23,6 +24,7 @@ _MESSAGE = Text(
     "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%."
 )
 _MOST = Text(" at most")
+_JUDGED = Text("update over norm, of the typical weight matrix")
 _ADVICE = Text("""{rate}
 
 - Check that nothing else shrinks the step: a schedule that has reached its end, a clip that always binds (LD301), a gradient that vanishes (LD201).
@@ -131,10 +133,12 @@ class UpdateTooSmall:
         each = median(updates.ratios[span.records], axis=0)
         layer = updates.columns[int(np.argmin(np.nan_to_num(each, nan=np.inf)))]
         most = Text("") if updates.exact else _MOST
+        ratio = median(updates.ratios, axis=1)
         words = {"ratio": short_number(typical), "records": str(span.size)}
         words["percent"] = short_number(100 * max(fall, 0.0))
         message = _MESSAGE.format(most=most, **words)
-        evidence = [Evidence(updates.source.name, layer, *ends, typical, self.min_ratio)]
+        piece = Evidence(updates.source.name, layer, *ends, typical, self.min_ratio)
+        evidence = [with_judged(piece, _JUDGED, updates.steps, ratio)]
         if q.LEARNING_RATE in run:
             evidence.append(Evidence(q.LEARNING_RATE.name, run[q.LEARNING_RATE].columns[0], *ends))
         return Finding(

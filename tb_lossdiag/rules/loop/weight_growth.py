@@ -13,14 +13,16 @@ from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.levels import Bools, level, median
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, sizes, weights
 from tb_lossdiag.analysis.progress import broke, fall
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Table
+from tb_lossdiag.records import Doubles, Floats, Table
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The norm of all weights grew from {start} to {end}, {factor} times, and still grows; `{layer}` grew most ({layer_factor} times)."
 )
+_JUDGED = Text("norm of `{layer}` over what it began with")
 _ADVICE = Text("""{decay}
 
 - A learning rate that is too large throws weights outwards in the first steps: look at LD601, and begin with a warm-up.
@@ -132,9 +134,19 @@ class WeightGrowth:
         numbers["layer_factor"] = float(each.max())
         words = {key: short_number(value) for key, value in numbers.items()}
         ends = int(norm.steps[0]), int(norm.steps[-1])
-        evidence = Evidence(q.PARAMETER_NORM.name, layer, *ends, float(each.max()), self.min_growth)
+        evidence = with_judged(
+            Evidence(q.PARAMETER_NORM.name, layer, *ends, float(each.max()), self.min_growth),
+            _JUDGED.format(layer=layer),
+            norm.steps,
+            _over_start(norm.column(layer)),
+        )
         message = _MESSAGE.format(layer=layer, **words)
         yield Finding(self.code, self.severity, "", (evidence,), message, _advice(run), numbers)
+
+
+def _over_start(norms: Floats) -> Doubles:
+    """float64[T]: the norm over that of the first three records, as a level of three."""
+    return level(norms.astype(np.float64), 3) / float(median(norms[:3].astype(np.float64)))
 
 
 def _advice(run: Run) -> Text:

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, spans
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
@@ -58,6 +59,7 @@ with torch.no_grad():
 model.train()
 ```""")
 
+_JUDGED = Text("gap between the losses, as a share of the start")
 _FIRST = 3
 """Validation records whose median is the beginning."""
 
@@ -180,8 +182,10 @@ class GeneralisationGap:
         )
         wide = sign > 0 and gap >= self.max_gap
         bound = self.max_gap if wide else self.min_gap
+        piece = Evidence(q.VALIDATION_LOSS.name, "", *ends, gap, bound)
+        gaps = sign * (validation.values - train) / start
         evidence = (
-            Evidence(q.VALIDATION_LOSS.name, "", *ends, gap, bound),
+            with_judged(piece, _JUDGED, validation.steps, gaps),
             Evidence(q.LOSS.name, "", *ends),
         )
         return Finding(

@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import below_baseline
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -36,6 +37,7 @@ _GO_BACK = Text(
     "Go back to a checkpoint from before step {first} and lower the learning rate{rate}."
 )
 _ANEW = Text("Start anew with a lower learning rate{rate}.")
+_JUDGED = Text("level of the loss")
 _ADVICE = Text("""{again}
 
 - Clip the gradients, so that one bad batch cannot throw the parameters away.{family}
@@ -142,7 +144,14 @@ class LossDivergence:
         message = Text("{message}{data}").format(message=message, data=data)
         severity = self.severity if data is _NOTHING else Severity.INFO
         bound = self.factor * found.best
-        evidence = Evidence(q.LOSS.name, "", *ends, found.end, bound)
+        loss = curve_of(run, q.LOSS)
+        evidence = with_judged(
+            Evidence(q.LOSS.name, "", *ends, found.end, bound),
+            _JUDGED,
+            loss.steps,
+            loss.level,
+            unit=q.LOSS.unit,
+        )
         numbers = {"best": found.best, "best_step": found.best_step, "end": found.end}
         return Finding(
             self.code, severity, "", (evidence,), message, _advice(run, found, ends[0]), numbers

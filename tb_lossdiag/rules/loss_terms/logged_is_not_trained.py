@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import at_steps
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -52,6 +53,10 @@ is called on, so that curves of different runs can be compared:
 loss.backward()
 writer.add_diagnostics(loss=loss)
 ```""")
+
+
+_JUDGED_FACTOR = Text("what was backpropagated over what was logged")
+_JUDGED_SHARE = Text("share of what was backpropagated that is not logged")
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,8 @@ class LoggedIsNotTrained:
             return
         twice = factor > 1.5 and bool(np.all(passes == round(factor)))  # noqa: PLR2004  (nearest to 2)
         if twice or not np.any(np.abs(passes * factor - 1) <= self.tolerance):
-            yield self._times(column, ends, (factor, len(steps), twice))
+            found = self._times(column, ends, (factor, len(steps), twice))
+            yield _showing(found, _JUDGED_FACTOR, steps, trained / logged)
 
     def _pairs(self, run: Run) -> tuple[str, Steps, Doubles, Doubles]:
         """(column, int64[N] check-ups, what was logged and what was backpropagated there)."""
@@ -150,7 +156,8 @@ class LoggedIsNotTrained:
             once = at_steps(run, q.CALL_PASSES, steps, call.name, 1.0)
             alone = self._equal(value, logged) & (np.abs(whole - 1) <= self.tolerance) & (once == 1)
             if alone.all() and late >= self.min_hidden:
-                yield self._part(call, steps, (float(logged[-1]), float(trained[-1]), late))
+                found = self._part(call, steps, (float(logged[-1]), float(trained[-1]), late))
+                yield _showing(found, _JUDGED_SHARE, steps, share)
                 return
 
     def _factor(self, logged: Doubles, trained: Doubles) -> float | None:
@@ -186,6 +193,11 @@ class LoggedIsNotTrained:
         evidence = Evidence(q.BACKPROPAGATED.name, column, *ends, factor, 1.0)
         severity = self.severity if twice else Severity.INFO
         return Finding(self.code, severity, "", (evidence,), message, advice, {"factor": factor})
+
+
+def _showing(found: Finding, name: Text, steps: Steps, values: Doubles) -> Finding:
+    """The finding with the series that was judged."""
+    return replace(found, evidence=(with_judged(found.evidence[0], name, steps, values),))
 
 
 def _is_loss_scale(factor: float, tolerance: float) -> bool:

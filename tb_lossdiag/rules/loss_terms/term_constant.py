@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
@@ -30,6 +31,9 @@ _ZERO_ADVICE = Text("""A term that is always 0 is either met by every sample (a 
 ```python
 print({name}.item(), "elements that count:", int(mask.sum()))
 ```""")
+
+
+_JUDGED = Text("distance of `{term}` from its last value, over that value")
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,11 @@ class TermConstant:
         constant = float(value.values[on, index][-1])
         message = _MESSAGE.format(term=term, value=short_number(constant), records=str(len(steps)))
         ends = int(steps[0]), int(steps[-1])
-        evidence = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, self.max_change)
+        piece = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, self.max_change)
+        apart = np.abs(value.values[on, index].astype(np.float64) - constant)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = apart / abs(constant)
+        evidence = with_judged(piece, _JUDGED.format(term=term), steps, change)
         name = "".join(c if c.isascii() and c.isalnum() else "_" for c in term)
         advice = _ADVICE if constant else _ZERO_ADVICE
         return Finding(

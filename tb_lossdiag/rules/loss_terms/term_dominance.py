@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import baselines
 from tb_lossdiag.analysis.levels import Bools, Span, covered, level, longest, median, noise, spans
 from tb_lossdiag.analysis.terms import is_penalty
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps, Table
@@ -34,13 +35,18 @@ weights = dict({weights})
 A main loss with a small regulariser beside it looks the same and is fine: then leave it.""")
 
 
+_JUDGED = Text("share of `{term}` in the loss")
+_JUDGED_GRADIENT = Text("share of `{term}` in the gradient")
+
+
 class _Big(NamedTuple):
-    """The term that dominates: its column, its share, records that show it, and how to say it."""
+    """The term that dominates: its column, its share, records that show it, how to say it, and its share at each record."""
 
     column: int
     share: float
     records: int
     text: Text
+    series: tuple[Text, Steps, Doubles]
 
 
 @dataclass(frozen=True)
@@ -112,11 +118,12 @@ class TermDominance:
         by_gradient = self._by_gradient(run)
         if by_gradient is None:
             yield from self._by_value(run, value, weight, share, several)
-        for column, steps, typical in by_gradient or ():
+        for column, steps, typical, shares in by_gradient or ():
             rows = np.searchsorted(value.steps, [steps[0], steps[-1] + 1]).tolist()
             span = Span(rows[0], max(rows[1] - 1, rows[0]))
             if column in value.columns and span.last < len(value):
-                what = _Big(value.columns.index(column), typical, len(steps), _BY_GRADIENT)
+                shown = _JUDGED_GRADIENT, run[q.TERM_GRADIENT_NORM].steps, shares
+                what = _Big(value.columns.index(column), typical, len(steps), _BY_GRADIENT, shown)
                 yield from self._findings(run, value, weight, span, what)
 
     def _of_players(self, run: Run, value: Table, weight: Table) -> bool:
@@ -139,11 +146,12 @@ class TermDominance:
             span = max(found, key=lambda s: covered(s, value.steps), default=None)
             if span is not None and covered(span, value.steps) >= self.min_stretch:
                 typical = float(median(share[span.records, index]))
-                what = _Big(index, typical, span.size, _MESSAGE)
+                shown = _JUDGED, value.steps, share[:, index]
+                what = _Big(index, typical, span.size, _MESSAGE, shown)
                 yield from self._findings(run, value, weight, span, what)
 
-    def _by_gradient(self, run: Run) -> list[tuple[str, Steps, float]] | None:
-        """Terms that give nearly the whole gradient, with the steps and their share; None where that isn't known."""
+    def _by_gradient(self, run: Run) -> list[tuple[str, Steps, float, Doubles]] | None:
+        """Terms that give nearly the whole gradient, with the steps, their share there and at all; None where that isn't known."""
         if q.TERM_GRADIENT_NORM not in run or len(run[q.TERM_GRADIENT_NORM]) < self.min_checks:
             return None
         table = run[q.TERM_GRADIENT_NORM]
@@ -158,7 +166,7 @@ class TermDominance:
             span = longest((share[:, index] > self.min_share) & several, least)
             if span is not None:
                 typical = float(median(share[span.records, index]))
-                found.append((name, table.steps[span.records], typical))
+                found.append((name, table.steps[span.records], typical, share[:, index]))
         return found
 
     def _findings(
@@ -171,7 +179,9 @@ class TermDominance:
         if not starved and all(is_penalty(n, value.column(n).astype(np.float64)) for n in others):
             return  # a main loss and what keeps it in bounds
         message = _message(term, big, starved)
-        evidence = [Evidence(q.LOSS_TERM.name, term, *ends, share, self.min_share)]
+        name, steps, shares = big.series
+        piece = Evidence(q.LOSS_TERM.name, term, *ends, share, self.min_share)
+        evidence = [with_judged(piece, name.format(term=term), steps, shares)]
         evidence += [Evidence(q.LOSS_TERM.name, name, *ends) for name, _, _ in starved[:1]]
         severity = self.severity if starved else Severity.INFO
         advice = _ADVICE.format(term=term, weights=_weights(value, weight, span))

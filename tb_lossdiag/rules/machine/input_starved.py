@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Sighting, at_steps, columns, too_few
 from tb_lossdiag.analysis.reinforcement import is_reinforcement
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -18,6 +19,7 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "Between two steps, {percent}% of the time ({wait} s of {step} s, median of {records} check-ups) passes before the forward pass begins: the model waits for data."
 )
+_JUDGED = Text("wait for data, as a share of the typical step")
 _ADVICE = Text("""Load the next batches while the model works on this one:
 
 ```python
@@ -124,7 +126,8 @@ class InputStarved:
             step=short_number(step),
             records=str(len(seen.steps)),
         )
-        evidence = Evidence(q.WAIT_SECONDS.name, seen.column, *ends, share, self.min_share)
+        piece = Evidence(q.WAIT_SECONDS.name, seen.column, *ends, share, self.min_share)
+        evidence = with_judged(piece, _JUDGED, seen.steps, seen.values / step)
         severity = self.severity if share > self.max_share else Severity.INFO
         advice = _ADVICE.format(
             busy=short_number(busy), gain=short_number(float(f"{step / busy:.2g}"))

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.modules import WEIGHTED, Layout, layout
 from tb_lossdiag.analysis.progress import broke, fall
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Table
@@ -49,6 +50,9 @@ _TIME_ADVICE = Text("""The weights before `{name}` have grown. Lower the learnin
 ```python
 torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
 ```""")
+
+
+_JUDGED = Text("standard deviation of `{name}` over what it began with")
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,12 @@ class ActivationExplosion:
         low, high = grown[name]
         crossed = std.steps[std.column(name) >= self.min_time_growth * low]
         ends = int(crossed[0]), int(std.steps[-1])
-        evidence = Evidence(std.quantity.name, name, *ends, high / low, self.min_time_growth)
+        evidence = with_judged(
+            Evidence(std.quantity.name, name, *ends, high / low, self.min_time_growth),
+            _JUDGED.format(name=name),
+            std.steps,
+            std.column(name) / np.float64(low),
+        )
         what = _BROKE if broke(run) else _LOST.format(percent=short_number(100 * max(lost or 0, 0)))
         message = _TIME.format(name=name, fate=what, **_numbers(low, high))
         advice = _TIME_ADVICE.format(name=name)

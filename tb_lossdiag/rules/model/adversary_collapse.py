@@ -11,6 +11,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools, Span, level
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -25,6 +26,7 @@ _FIRST = 5
 _MESSAGE = Text(
     "The loss `{term}` of {winner} has been at {end}, {share}% of its start, since step {first}, while the gradient of {loser} {did} from {before} to {after}."
 )
+_JUDGED = Text("level of `{term}`")
 _DIED = Text("fell")
 _EXPLODED = Text("grew")
 _OUTPLAYED = Text(
@@ -266,8 +268,10 @@ class AdversaryCollapse:
         }
         message = _MESSAGE.format(did=did, **words)
         loser = names["loser"].strip("`")
+        piece = Evidence(q.LOSS_TERM.name, names["term"], *ends, end, self.max_floor * start)
+        name = _JUDGED.format(term=names["term"])
         evidence = (
-            Evidence(q.LOSS_TERM.name, names["term"], *ends, end, self.max_floor * start),
+            with_judged(piece, name, steps, level(values, 5), unit=q.LOSS_TERM.unit),
             Evidence(q.GLOBAL_NORM.name, loser, *ends, norms[1], norms[0]),
         )
         advice = _ADVICE.format(winner=names["winner"], loser=names["loser"])

@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.modules import layout, needs_check_ups, there
 from tb_lossdiag.analysis.progress import below_baseline, fall
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Doubles
@@ -30,6 +31,9 @@ dropout = torch.nn.Dropout(p=0.1)
 ```
 
 Where a share to *keep* was meant, as in other frameworks, give `1 - keep`. Several dropouts in a row multiply what is left.""")
+
+
+_JUDGED = Text("share of what was not 0 that `{name}` made 0")
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,14 @@ class ExtremeDropout:
             harm=harm,
         )
         ends = int(table.steps[0]), int(table.steps[-1])
+        feeders = layout(run).feeders
         evidence = tuple(
-            Evidence(q.ZERO_SHARE.name, name, *ends, share, self.min_share)
+            with_judged(
+                Evidence(q.ZERO_SHARE.name, name, *ends, share, self.min_share),
+                _JUDGED.format(name=name),
+                table.steps,
+                _left_out(run, name, feeders.get(name)),
+            )
             for name, share in found.items()
         )
         severity = self.severity if harm is not _HARMLESS else Severity.INFO

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import at_steps, columns, counts_at, too_few
 from tb_lossdiag.analysis.weighted import mean
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -19,6 +20,7 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "Recording took {percent}% of the training's time: {own} s of {step} s per step, {total} s in all."
 )
+_JUDGED = Text("time of recording, as a share of the step")
 _ADVICE = Text("""Turn down what costs most, in this order:
 
 ```python
@@ -91,6 +93,8 @@ class MonitoringCost:
         words = {key: short_number(value) for key, value in numbers.items()}
         message = _MESSAGE.format(percent=f"{100 * share:.0f}", **words)
         ends = int(steps[0]), int(steps[-1])
-        evidence = Evidence(q.OWN_SECONDS.name, column, *ends, share, self.max_share)
+        piece = Evidence(q.OWN_SECONDS.name, column, *ends, share, self.max_share)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            evidence = with_judged(piece, _JUDGED, steps, own / whole)
         numbers["share"] = share
         yield Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)

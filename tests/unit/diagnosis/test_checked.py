@@ -18,9 +18,10 @@ from tb_lossdiag.diagnosis.checked import (
     findings,
     text,
 )
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Judged, Severity, Text
 
-PIECE = Evidence("loss", "all", 3, 9, observed=2.0, threshold=1.0)
+JUDGED = Judged(Text("level"), "loss", 4, (3, 4), (1.0, 2.0))
+PIECE = Evidence("loss", "all", 3, 9, observed=2.0, threshold=1.0, judged=JUDGED)
 SOUND = Finding("X1", Severity.WARNING, "w", (PIECE,), Text("m"), Text("a"), {"n": 1.0}, onset=4)
 
 
@@ -48,6 +49,32 @@ def test_a_sound_finding_is_rebuilt_as_it_is() -> None:
     (kept,) = findings([SOUND], "X1")
     assert kept == SOUND
     assert kept is not SOUND
+
+
+def judged(**changes: Any) -> Finding:
+    """One whose judged series is changed."""
+    return piece(judged=replace(JUDGED, **changes))
+
+
+@pytest.mark.parametrize(
+    ("one", "why"),
+    [
+        (piece(judged="level"), "evidence.judged is str, expected Judged"),
+        (judged(steps=[3, 4]), "expected tuples of 1 to 200 steps and values"),
+        (judged(steps=(), values=()), "expected tuples of 1 to 200 steps and values"),
+        (judged(values=(1.0,) * 201), "expected tuples of 1 to 200 steps and values"),
+        (judged(values=(1.0,)), "a value per step"),
+        (judged(steps=(4, 3)), "steps that rise"),
+        (judged(at=5), "`at` among them"),
+        (judged(steps=(3, 4.0)), "evidence.judged.steps is float"),
+        (judged(values=("1", "2")), "evidence.judged.values is str"),
+        (judged(name="level"), "evidence.judged.name is str"),
+        (judged(unit=None), "judged.unit is NoneType"),
+    ],
+)
+def test_a_judged_series_is_looked_at_like_the_rest(one: Finding, why: str) -> None:
+    with pytest.raises(Unsound, match=why):
+        findings([one], "X1")
 
 
 def test_what_may_be_left_out_stays_left_out() -> None:

@@ -13,6 +13,7 @@ import { Loaded, Note } from "../../parts/States";
 import { formatValue } from "../../text/numbers";
 import { withUnit } from "../../text/units";
 import { decidingPoints, evidenceLines, groupEvidence, isDerived, thresholdLines } from "./evidenceLines";
+import { JudgedPlot, judgedOf, plainName } from "./JudgedPlot";
 
 interface Props {
   finding: Finding;
@@ -56,8 +57,9 @@ function Plot({ finding, run, theme, table, entries }: Props & { table: Table; e
   const { t, lang } = useText();
   const lines = useMemo(() => evidenceLines(table, entries), [table, entries]);
   const marks = useMemo(() => marksOf([finding]), [finding]);
-  const thresholds = useMemo(() => thresholdLines(entries, lines, t, lang), [entries, lines, lang]);
-  const deciding = useMemo(() => decidingPoints(entries, lines, lang), [entries, lines, lang]);
+  const own = useMemo(() => entries.filter(({ judged }) => !judged), [entries]);
+  const thresholds = useMemo(() => thresholdLines(own, lines, t, lang), [own, lines, lang]);
+  const deciding = useMemo(() => decidingPoints(own, lines, lang), [own, lines, lang]);
   const name = nameOf(table.quantity, t);
   if (lines.length === 0) return null;
   return (
@@ -75,7 +77,7 @@ function Plot({ finding, run, theme, table, entries }: Props & { table: Table; e
         height={180}
         records={table.records}
       />
-      {entries.some((entry) => isDerived(entry, lines)) ? <p class="muted">{t("findings.derived")}</p> : null}
+      {own.some((entry) => isDerived(entry, lines)) ? <p class="muted">{t("findings.derived")}</p> : null}
     </>
   );
 }
@@ -83,6 +85,7 @@ function Plot({ finding, run, theme, table, entries }: Props & { table: Table; e
 function Group({ quantity, entries, tables, ...props }: Props & GroupProps) {
   const { t } = useText();
   const table = tables.get(quantity);
+  const told = entries.filter(({ judged }) => !judged);
   return (
     <>
       {table ? (
@@ -90,7 +93,7 @@ function Group({ quantity, entries, tables, ...props }: Props & GroupProps) {
       ) : (
         <Note>{t("missing.quantity", { quantity })}</Note>
       )}
-      <Readings entries={entries} />
+      <Readings entries={told} />
     </>
   );
 }
@@ -101,7 +104,7 @@ interface GroupProps {
   tables: Tables;
 }
 
-/** The first curve is shown; further ones are folded, so that the fix stays on the first screen. */
+/** What was judged comes first, then the recorded curves; all but the first are folded, so that the fix stays on the first screen. */
 export function EvidenceCharts(props: Props) {
   const { t } = useText();
   const groups = useMemo(() => groupEvidence(props.finding.evidence), [props.finding]);
@@ -109,18 +112,27 @@ export function EvidenceCharts(props: Props) {
     props.run,
     groups.map(([quantity]) => quantity),
   );
+  const judged = useMemo(() => judgedOf(props.finding.evidence), [props.finding]);
   if (groups.length === 0) return null;
+  const first = judged[0];
   return (
     <section data-part="evidence">
       <h3>{t("findings.evidence")}</h3>
       <div>
+        {first ? <JudgedPlot {...props} entry={first[0]} judged={first[1]} /> : null}
+        {judged.slice(1).map(([entry, series]) => (
+          <Folded key={series.name} title={plainName(series.name)}>
+            <JudgedPlot {...props} entry={entry} judged={series} />
+          </Folded>
+        ))}
         <Loaded resource={tables} what={t("findings.evidence")}>
           {(loaded) =>
             groups.map(([quantity, entries], index) => {
               const group = (
                 <Group key={quantity} {...props} quantity={quantity} entries={entries} tables={loaded} />
               );
-              return index === 0 ? group : <Folded title={quantity.replaceAll("_", " ")}>{group}</Folded>;
+              const open = index === 0 && !first;
+              return open ? group : <Folded title={nameOf(quantity, t)}>{group}</Folded>;
             })
           }
         </Loaded>
