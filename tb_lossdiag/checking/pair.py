@@ -11,6 +11,7 @@ from tb_lossdiag.checking.places import Place, no_run
 from tb_lossdiag.checking.wishes import Wishes
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import Listing, Reader
+from tb_lossdiag.reader.remote import here
 from tb_lossdiag.report.comparison import Judged
 
 _TWO, _THREE = 2, 3
@@ -25,12 +26,12 @@ def pair(places: Sequence[str], wishes: Wishes) -> tuple[Judged, Judged, str]:
     """
     with redirect_stdout(sys.stderr):
         if len(places) == _THREE:
-            folder, *names = places
+            folder, *names = here(places[0]), *places[1:]
             settings = wishes.settings(folder)
             a, b = (_named(folder, name, settings) for name in names)
         elif len(places) == _TWO:
             settings = wishes.settings(places[0])
-            a, b = (_only(place, wishes.settings(place)) for place in places)
+            a, b = (_only(here(place), wishes.settings(here(place))) for place in places)
         else:
             raise ValueError("compare: give a folder and two of its runs, or two folders")
     return a, b, settings.language

@@ -5,6 +5,7 @@ Two runs of different parts never become one (`tb_lossdiag.reader.family`), so t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -15,6 +16,7 @@ from typing import Any
 
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import LeftOut, Listing, Reader, Scalars, open_folder
+from tb_lossdiag.reader.remote import Remote, is_address
 from tb_lossdiag.report import document
 
 Json = dict[str, Any]
@@ -29,15 +31,28 @@ class Part:
         places: their folders, or one event file.
         label: what their names begin with.
         wanted: those that are judged, empty for all.
+        remote: where their files are, if not on this machine.
     """
 
     root: str
     places: tuple[Path, ...]
     label: str = ""
     wanted: frozenset[str] = frozenset()
+    remote: Remote | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call them when they could not be read at all."""
+        return self.named(os.path.relpath(self.places[0], self.root))
 
     def reader(self, mapped: Mapping[str, tuple[str, ...]]) -> Reader:
-        """Reads them."""
+        """Reads them.
+
+        Raises:
+            OSError: they are elsewhere, and cannot be brought here.
+        """
+        if self.remote is not None:
+            self.remote.bring()
         provider = open_folder(self.root, self.places)
         return Reader(provider, Scalars(provider, limit=0, mapped=mapped))
 
@@ -48,6 +63,8 @@ class Part:
 
     def named(self, run: str) -> str:
         """A run's name among those of all places."""
+        if is_address(self.label):
+            return self.label if run == "." else f"{self.label}/{run}"
         return normpath(join(self.label, run)) if self.label else run
 
 
@@ -72,7 +89,14 @@ def judge(part: Part, settings: Settings) -> Judged:
     What other packages print while they are imported or judge goes to standard error: on the other one stands the report.
     """
     with redirect_stdout(sys.stderr):
-        policy, reader = Policy.of(settings), part.reader(settings.mapped)
+        policy = Policy.of(settings)
+        try:
+            reader = part.reader(settings.mapped)
+        except OSError as error:  # a bucket that refuses one run must not hide the others
+            if part.remote is None:
+                raise
+            problem = document.unreadable(part.name, document.why(ValueError(str(error))))
+            return Judged((problem,), {}, frozenset())
         listed = part.listings(reader)
         entries = []
         for listing in listed:

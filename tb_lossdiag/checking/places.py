@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tb_lossdiag.checking.parts import Part
 from tb_lossdiag.reader import event_folders, family
+from tb_lossdiag.reader.remote import Remote, here, is_address, listed
 
 _SHOWN = 20
 """Runs that are named to somebody who named none that is there."""
@@ -35,6 +36,8 @@ class Place:
     @property
     def folder(self) -> str:
         """What reports take the names of runs to be relative to: where they are labelled, the working folder."""
+        if is_address(self.path):
+            return "" if self.label else self.path
         return "" if self.label else str(event_folders(self.path)[0])
 
     def parts(self) -> Iterator[Part]:
@@ -42,16 +45,21 @@ class Place:
 
         Raises:
             OSError: there is no such place.
-            ValueError: it is not local, or holds no run of a name that is wanted.
+            ValueError: it holds no run of a name that is wanted, or nothing installed understands its address.
         """
-        root, found = event_folders(self.path)
+        there = listed(self.path) if is_address(self.path) else None
+        root, found = (there.copy, there.folders()) if there else event_folders(self.path)
         families: dict[str, list[Path]] = {}
         for folder in found:
             families.setdefault(family(_name(folder, root)), []).append(folder)
         chosen = {family(name) for name in self.wanted} or set(families)
         self._require(families, root)
         for name in sorted(chosen):
-            yield Part(str(root), tuple(families[name]), self.label, self.wanted)
+            yield self._part(root, families[name], there)
+
+    def _part(self, root: Path, folders: list[Path], there: Remote | None) -> Part:
+        own = there and there.within(folders)
+        return Part(str(root), tuple(folders), self.label, self.wanted, own)
 
     def _require(self, families: dict[str, list[Path]], root: Path) -> None:
         for run in sorted(self.wanted):
@@ -84,9 +92,10 @@ def places(named: Sequence[str], spec: str = "") -> list[Place]:
         if not specified:
             raise ValueError("name a folder with event files, as for tensorboard --logdir")
         return specified
-    first = named[0]
-    event_folders(first)
-    runs, others = _told_apart(first, named[1:])
+    first, *more = map(here, named)
+    if not is_address(first):
+        event_folders(first)
+    runs, others = _told_apart(first, more)
     if not others and not specified:
         return [Place(first, wanted=runs)]
     labelled = (Place(word, _label(word)) for word in others)
@@ -95,7 +104,7 @@ def places(named: Sequence[str], spec: str = "") -> list[Place]:
 
 def _label(path: str) -> str:
     """What the runs of a place are called by among others: a folder, or that of an event file."""
-    return os.path.normpath(path if "://" in path else event_folders(path)[0])
+    return path.rstrip("/") if is_address(path) else os.path.normpath(event_folders(path)[0])
 
 
 def _told_apart(first: str, words: Iterable[str]) -> tuple[frozenset[str], list[str]]:
@@ -106,8 +115,10 @@ def _told_apart(first: str, words: Iterable[str]) -> tuple[frozenset[str], list[
         run = _run(first, word)
         if run is not None:
             runs.add(run)
-        elif "://" in word or Path(word).expanduser().exists():
+        elif is_address(word) or Path(word).expanduser().exists():
             others.append(word)
+        elif is_address(first):
+            runs.add(word)
         else:
             root, found = event_folders(first)
             raise ValueError(no_run(word, first, (_name(folder, root) for folder in found)))
@@ -115,7 +126,9 @@ def _told_apart(first: str, words: Iterable[str]) -> tuple[frozenset[str], list[
 
 
 def _run(folder: str, word: str) -> str | None:
-    """The name of the run that a word means in a folder, by its name or its path."""
+    """The name of the run that a word means in a folder here, by its name or its path."""
+    if is_address(folder):
+        return None
     root = Path(folder).expanduser()
     if (root / word).is_dir() and not Path(word).is_absolute():
         return _name(root / word, root)
@@ -133,7 +146,9 @@ def _name(folder: Path, root: Path) -> str:
 def _specified(part: str) -> Place:
     text = part.strip()
     found = None if os.path.splitdrive(text)[0] else _SPEC.fullmatch(text)
-    return Place(found[2], found[1]) if found else Place(text, os.path.normpath(text))
+    if found:
+        return Place(here(found[2]), found[1])
+    return Place(here(text), text if is_address(text) else os.path.normpath(here(text)))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ CHAPTERS: Mapping[str, tuple[Text, tuple[str, ...]]] = {
         ),
     ),
     "read": (Text("Reading a diagnosis"), ("views", RULES_PAGE, "automation")),
-    "special": (Text("Special cases"), ("resume", "optimizers", "large", "migration")),
+    "special": (Text("Special cases"), ("resume", "optimizers", "large", "fleet", "migration")),
     "look up": (Text("Looking things up"), ("troubleshooting", "costs", "stability")),
 }
 

@@ -9,6 +9,8 @@ In reading order:
 - `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
 - `series`: scalars that were read, as tables: resumes undone, totals summed, clocks aligned
 - `folder`: opens a folder of event files the way TensorBoard's own Python loader does, but for what would make that one give up
+- `remote`: folders that are not on this machine, through fsspec: listed there, and their files kept here as a copy
+- `remote_copy`: files from elsewhere, kept here: one that has grown costs what is new of it
 - `curves`: plain scalars as they stand in event files: numbers by tag, without an object for each of them
 - `files`: event files as they lie in a folder: whatever is in them, reading ends, and what is damaged costs only itself
 - `bounds`: what steps and wall times can be: a file may say anything

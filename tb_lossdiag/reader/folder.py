@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.data_provider import MultiplexerDataPr
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.data.provider import RunTagFilter
 
-from tb_lossdiag.reader import files
+from tb_lossdiag.reader import files, remote
 from tb_lossdiag.reader.curves import PLUGIN_NAME, Curve, Curves
 from tb_lossdiag.reader.tails import with_tails
 from tb_lossdiag.wire.schema import PLUGIN
@@ -89,34 +89,33 @@ def open_folder(logdir: str, places: Iterable[Path] | None = None) -> Any:
     The Python loader is used on purpose: when it returns, all is read; TensorBoard's data server cannot say when it is done.
 
     Args:
-        logdir: a local folder; runs are its sub-folders with event files. Or one event file: a run of that name in its folder.
+        logdir: a folder; runs are its sub-folders with event files. Or one event file: a run of that name in its folder.
+            Of an address such as `s3://…` all files are brought here.
         places: the runs that are read, as `event_folders` finds them; all without it.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file, and no event file.
-        ValueError: it is no local folder.
+        OSError: there is no such folder, it is a file and no event file, or it cannot be read.
+        ValueError: nothing installed understands the address.
     """
-    root, found = event_folders(logdir)
+    if remote.is_address(logdir):
+        there = remote.listed(logdir)
+        there.bring()
+        root, found = there.copy, iter(there.folders())
+    else:
+        root, found = event_folders(logdir)
     return with_tails(Folder(root, found if places is None else places), str(root), pause=0.0)
 
 
-def event_folders(logdir: str) -> tuple[Path, Iterable[Path]]:
-    """The folder that runs are named from, and the places in it that hold event files.
+def event_folders(logdir: str) -> tuple[Path, Iterator[Path]]:
+    """The folder on this machine that runs are named from, and the places in it that hold event files.
 
     Raises:
         FileNotFoundError: there is no such folder.
         NotADirectoryError: it is a file, and no event file.
-        ValueError: it is no local folder.
     """
-    if "://" in logdir:
-        raise ValueError(
-            f"{logdir}: only local folders and event files are read here: copy it first, or open it in the tab, "
-            "whose TensorBoard reads what it has support for"
-        )
-    path = Path(logdir).expanduser()
+    path = Path(remote.here(logdir)).expanduser()
     if files.is_event_file(path):
-        return path.parent, [path]
+        return path.parent, iter([path])
     if not path.exists():
         raise FileNotFoundError(f"no such folder: {logdir}")
     if not path.is_dir():

@@ -122,7 +122,9 @@ def _location(place: Json, run: str, subject: str) -> Json:
 def _folder(run: str, logdir: str) -> Json:
     """The run's: where no line of the script is known, there is nothing else to point at."""
     place = PurePath(logdir, run).as_posix()
-    return {"artifactLocation": {"uri": quote(place, errors="surrogateescape")}}
+    if "://" in (logdir or run):  # an address, which a path would take a slash of
+        place = f"{logdir.rstrip('/')}/{run}" if logdir else run
+    return {"artifactLocation": {"uri": quote(place, safe="/:", errors="surrogateescape")}}
 
 
 def _line(path: str, number: int) -> Json:

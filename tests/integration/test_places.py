@@ -101,8 +101,6 @@ def test_an_event_file_is_judged_with_its_own_tail_only(tmp_path: Path, capsys: 
         ((), "name a folder with event files"),
         (("runs", "ovr"), "no run 'ovr' in runs; did you mean over?"),
         (("runs", "zzz"), "no run 'zzz' in runs; there are: div, halves/train"),
-        (("s3://bucket/runs",), "s3://bucket/runs: only local folders"),
-        (("runs", "gs://bucket"), "gs://bucket: only local folders"),
         (("runs", "--config", "missing"), "--config missing: No such file"),
         (("runs", "--baseline", "missing"), "--baseline missing: No such file"),
         (("runs", "--output", "no/such/file"), "--output no/such/file: No such file"),

@@ -1,0 +1,132 @@
+"""Files from elsewhere, kept here: one that has not changed costs nothing, one that has grown what is new of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from posixpath import basename
+from typing import Any
+
+from tb_lossdiag.wire.leftover import is_tail
+
+_BLOCK = 2**24
+"""Bytes that are asked for at once."""
+_OVERLAP = 2**12
+"""Bytes of what is here already that must be there, too, for a file to have grown: events hold the time at which they were written."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file elsewhere.
+
+    Attributes:
+        path: as its file system has it.
+        name: from the folder that was listed.
+        size: in bytes, None where nobody says.
+        stamp: what changes with its content.
+        alone: whether it was named itself, and is a run.
+    """
+
+    path: str
+    name: str
+    size: int | None
+    stamp: str
+    alone: bool = False
+
+
+def bring(system: Any, files: Sequence[RemoteFile], copy: Path, stamps: Path) -> None:
+    """Make a copy what the files are there, tails first: a tail goes on from the event file as it was.
+
+    Two processes that bring the same file write the same bytes to the same places.
+
+    Args:
+        system: the file system of fsspec.
+        files: what should be in their folders of the copy, and nothing else.
+        copy: where they are kept.
+        stamps: where it is noted what they were.
+    """
+    copy.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not any(file.alone for file in files):
+        _remove_others(files, copy)
+    for file in sorted(files, key=lambda file: (not is_tail(basename(file.name)), file.name)):
+        _bring(system, file, copy / file.name, stamps / f"{file.name}.json")
+
+
+def _remove_others(files: Sequence[RemoteFile], copy: Path) -> None:
+    """Files that are gone there."""
+    named = {copy / file.name for file in files}
+    for folder in {path.parent for path in named}:
+        if folder.is_dir():
+            for path in folder.iterdir():
+                if path not in named and path.is_file():
+                    path.unlink(missing_ok=True)
+
+
+def _bring(system: Any, file: RemoteFile, place: Path, note: Path) -> None:
+    before = _known(place, note)
+    if file.size is None:
+        _put(place, note, iter([system.cat_file(file.path)]))
+    elif before != (file.size, file.stamp) or not file.stamp:
+        done = before[0] if file.size >= before[0] and not is_tail(place.name) else 0
+        if not done or not _grow(system, file, place, done):
+            _put(place, note, _blocks(system, file, 0))
+        _write(note, json.dumps([file.size, file.stamp]).encode())
+
+
+def _known(place: Path, note: Path) -> tuple[int, str]:
+    """Size and stamp of the file as it was brought; nothing where the copy is not whole."""
+    try:
+        size, stamp = json.loads(note.read_bytes())
+        return (size, stamp) if place.stat().st_size >= size else (0, "")
+    except (OSError, ValueError, TypeError):
+        return 0, ""
+
+
+def _grow(system: Any, file: RemoteFile, place: Path, done: int) -> bool:
+    """Write what is new behind what is here; nothing if that is not how the file goes there."""
+    overlap = min(done, _OVERLAP)
+    with place.open("r+b") as here:
+        here.seek(done - overlap)
+        old = here.read(overlap)
+        here.seek(done - overlap)
+        for count, block in enumerate(_blocks(system, file, done - overlap)):
+            if count == 0 and block[:overlap] != old:
+                return False
+            here.write(block)
+    return True
+
+
+def _blocks(system: Any, file: RemoteFile, begin: int) -> Iterator[bytes]:
+    """The file from a byte on, up to the size that was listed.
+
+    Raises:
+        OSError: it is shorter than it was.
+    """
+    size = file.size or 0
+    for start in range(begin, size, _BLOCK):
+        end = min(start + _BLOCK, size)
+        block = system.cat_file(file.path, start=start, end=end)
+        if len(block) > end - start:  # a server that knows no ranges
+            block = block[start:end]
+        if len(block) < end - start:
+            raise OSError(f"{file.name} has become shorter while it was read")
+        yield block
+
+
+def _put(place: Path, note: Path, blocks: Iterator[bytes]) -> None:
+    """A file that is whole or the one before: others may be reading it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    fresh = note.with_name(f"{note.name}.{os.getpid()}")
+    with fresh.open("wb") as written:
+        written.writelines(blocks)
+    fresh.replace(place)
+
+
+def _write(note: Path, content: bytes) -> None:
+    fresh = note.with_name(f"{note.name}.{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.replace(note)
