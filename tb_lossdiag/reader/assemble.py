@@ -82,13 +82,18 @@ class SessionData:
 
 @dataclass(frozen=True)
 class _Block:
-    """Usable records of one shard: values float32[N, C, Q]."""
+    """Usable records of one shard: N matrices of C * Q values, as they were read until somebody wants them in one piece."""
 
     columns: tuple[str, ...]
     quantities: tuple[str, ...]
     steps: Steps
     walltimes: Doubles
-    values: Floats
+    matrices: tuple[Floats, ...]
+
+    def values(self) -> Floats:
+        """float32[N, C, Q]."""
+        shape = len(self.columns), len(self.quantities)
+        return np.stack(self.matrices).reshape(len(self.matrices), *shape)
 
 
 def assemble(name: str, sessions: Sequence[SessionData], damaged: int = 0) -> Run:
@@ -161,24 +166,28 @@ def _blocks(session: SessionData, ends: Mapping[str, int]) -> Iterator[tuple[str
         valid = _fits(shard, len(columns), len(quantities))
         valid &= shard.steps < ends.get(family(tag.frame), 0)
         if valid.any():
-            rows = np.stack([m for m, ok in zip(shard.matrices, valid, strict=True) if ok])
-            values = rows.reshape(len(rows), len(columns), len(quantities))
+            matrices = tuple(m for m, ok in zip(shard.matrices, valid, strict=True) if ok)
             steps, walltimes = shard.steps[valid], shard.walltimes[valid]
-            yield tag.frame, _Block(columns, quantities, steps, walltimes, values)
+            yield tag.frame, _Block(columns, quantities, steps, walltimes, matrices)
 
 
 def _tables(blocks: Sequence[_Block]) -> Iterator[Table]:
     columns = tuple(dict.fromkeys(name for b in reversed(blocks) for name in b.columns))
     walltimes = np.concatenate([block.walltimes for block in blocks])
     steps, last = _last_of_each(np.concatenate([block.steps for block in blocks]))
-    places = [_places(block, steps, columns) for block in blocks]
-    for name in dict.fromkeys(name for block in blocks for name in block.quantities):
-        if (quantity := BY_NAME.get(name)) is not None:
-            values: Floats = np.full((len(steps), len(columns)), np.nan, np.float32)
-            for block, place in zip(blocks, places, strict=True):
-                if name in block.quantities:
-                    values[place] = block.values[:, :, block.quantities.index(name)]
-            yield Table(quantity, columns, steps, walltimes[last], values)
+    known = {name: BY_NAME.get(name) for block in blocks for name in block.quantities}
+    filled = {name: _nothing(len(steps), len(columns)) for name, q in known.items() if q}
+    for block in blocks:
+        values, place = block.values(), _places(block, steps, columns)
+        for index, name in enumerate(block.quantities):
+            if name in filled:
+                filled[name][place] = values[:, :, index]
+    for name, table in filled.items():
+        yield Table(BY_NAME[name], columns, steps, walltimes[last], table)
+
+
+def _nothing(rows: int, columns: int) -> Floats:
+    return np.full((rows, columns), np.nan, np.float32)
 
 
 def _last_of_each(steps: Steps) -> tuple[Steps, Places]:
@@ -187,8 +196,17 @@ def _last_of_each(steps: Steps) -> tuple[Steps, Places]:
     return different, len(steps) - 1 - reverse
 
 
-def _places(block: _Block, steps: Steps, columns: Sequence[str]) -> tuple[Places, ...]:
+def _places(block: _Block, steps: Steps, columns: Sequence[str]) -> tuple[Any, ...]:
     """Where a block's values go in a table: what has no column in it stays as another writer said it."""
     place = {name: index for index, name in enumerate(columns)}
     there = np.array([place[name] for name in block.columns], np.intp)
-    return np.ix_(np.searchsorted(steps, block.steps), there)
+    rows, names = _slice(np.searchsorted(steps, block.steps)), _slice(there)
+    if isinstance(rows, slice) or isinstance(names, slice):
+        return rows, names
+    return np.ix_(rows, names)
+
+
+def _slice(places: Places) -> Places | slice:
+    """The same places as a slice where they follow each other: that is copied as a whole."""
+    follow = bool(np.all(np.diff(places) == 1))
+    return slice(int(places[0]), int(places[-1]) + 1) if follow and len(places) else places

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tensorboard.backend.event_processing import io_wrapper
-from tensorboard.compat.proto import event_pb2, summary_pb2
-from tensorboard.dataclass_compat import migrate_event as with_classes
 
-from tb_lossdiag.reader.curves import Curves
 from tb_lossdiag.wire.framing import masked_crc
-from tb_lossdiag.wire.schema import PLUGIN
 
 _HEAD = struct.Struct("<QI")
 _FOOT = struct.Struct("<I")
 _LONGEST = 2**28
 """Bytes of the longest record that is read: four times the longest of ours; what is longer is a picture or a bomb."""
-_ELEMENTS = 2**24
-"""Most numbers of a tensor. One number in the file may stand for any count of them, which TensorBoard would make room for."""
 _NAMES = 8
 """Names under which one folder is read: links may make thousands of them."""
 
@@ -86,55 +78,6 @@ def _mode(place: Path) -> int:
         return 0
 
 
-class Events:
-    """The events of a run's folder, as TensorBoard's accumulator wants them, but for plain scalars.
-
-    Args:
-        folder: of the run.
-
-    Attributes:
-        curves: its plain scalars.
-        taken: how many have been taken.
-        damaged: records that could not be read.
-        problem: why a file could not be read at all, or None.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._rest = self._events(folder)
-        self._classes: dict[str, Any] = {}
-        self.curves = Curves()
-        self.taken = 0
-        self.damaged = 0
-        self.problem: str | None = None
-
-    def Load(self) -> Iterator[Any]:  # noqa: N802  (TensorBoard's name)
-        """Those that have not been taken yet."""
-        return self._rest
-
-    def _events(self, folder: Path) -> Iterator[Any]:
-        for path in event_files(folder):
-            self._classes = {}
-            try:
-                for event in (event for data in records(path) for event in self._parsed(data)):
-                    self.taken += 1
-                    yield event
-            except OSError as error:
-                self.problem = f"{path.name}: {error.strerror or error}"
-
-    def _parsed(self, data: bytes | None) -> list[Any]:
-        try:
-            if data is not None:
-                event = event_pb2.Event.FromString(data)
-                if not self.curves.take(event):
-                    return []
-                self.damaged += _less_bombs(event)
-                return list(with_classes(event, self._classes))
-        except Exception:  # noqa: BLE001, S110  (whatever TensorBoard raises for what stands in a file)
-            pass
-        self.damaged += 1
-        return []
-
-
 def records(path: Path) -> Iterator[bytes | None]:
     """The records of a file as far as their lengths are right; None for one whose own checksum is wrong."""
     with path.open("rb") as file:
@@ -149,20 +92,3 @@ def records(path: Path) -> Iterator[bytes | None]:
                 continue
             data, foot = file.read(length), file.read(_FOOT.size)
             yield data if _FOOT.pack(masked_crc(data)) == foot else None
-
-
-def _less_bombs(event: Any) -> int:
-    """Take tensors out that would be much larger in memory than they are in the file; how many of them say that they are ours."""
-    values = event.summary.value
-    small = [value for value in values if _elements(value.tensor) <= _ELEMENTS]
-    if len(small) == len(values):
-        return 0
-    ours: int = sum(value.tag.startswith(f"{PLUGIN}/") for value in values)
-    ours -= sum(value.tag.startswith(f"{PLUGIN}/") for value in small)
-    event.summary.CopyFrom(summary_pb2.Summary(value=small))
-    return ours
-
-
-def _elements(tensor: Any) -> int:
-    elements: int = math.prod(max(dim.size, 0) for dim in tensor.tensor_shape.dim)
-    return elements

@@ -1,92 +1,89 @@
-"""Opens a folder of event files the way TensorBoard's own Python loader does, but for what would make that one give up."""
+"""A folder of event files, as a data provider gives them; nothing that lies in it may make reading give up."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
-from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
-from tensorboard.data.provider import RunTagFilter
+from tensorboard.data.provider import Run, RunTagFilter
 
 from tb_lossdiag.reader import files, remote
-from tb_lossdiag.reader.curves import PLUGIN_NAME, Curve, Curves
+from tb_lossdiag.reader.contents import Contents
+from tb_lossdiag.reader.curves import PLUGIN_NAME
 from tb_lossdiag.reader.tails import with_tails
+from tb_lossdiag.reader.written import Written
 from tb_lossdiag.wire.schema import PLUGIN
 
+Kept = Mapping[str, Mapping[str, Written]]
+"""Tags by run."""
 _EVERY = RunTagFilter()
 
 
-class Folder(MultiplexerDataProvider):  # type: ignore[misc]
-    """A `DataProvider` over everything that lies in a folder now.
+class Folder:
+    """As much of a `DataProvider` as a `Reader` asks, over plain scalars and our own records that lie in a folder now.
+
+    TensorBoard's own loader keeps a sample of all that is logged; here is all of what is judged, and nothing else.
+
+    Args:
+        path: what runs are named from.
+        places: their folders.
 
     Attributes:
         problems: why a run cannot be read, by its name.
         damaged: records of a run that were left out, by its name.
     """
 
-    def __init__(self, path: Path, places: Iterable[Path] | None = None) -> None:
-        """Read all of it, or what lies in some places of it."""
-        multiplexer = EventMultiplexer(tensor_size_guidance={PLUGIN: 0})
-        super().__init__(multiplexer, str(path))
-        self._curves: dict[str, Curves] = {}
-        self.problems: dict[str, str] = {}
-        self.damaged: dict[str, int] = {}
-        for folder in files.runs(path) if places is None else places:
-            name = os.path.relpath(folder, path)
-            multiplexer.AddRun(str(folder), name)
-            self._read_run(multiplexer.GetAccumulator(name), name, files.Events(folder))
+    def __init__(self, path: Path, places: Iterable[Path]) -> None:
+        """Read all of it."""
+        found = {os.path.relpath(place, path): Contents.of(place) for place in places}
+        self.problems = {run: c.problem for run, c in found.items() if c.problem is not None}
+        self.damaged = {run: contents.damaged for run, contents in found.items()}
+        self._runs = [Run(run, run, contents.began) for run, contents in found.items()]
+        self._scalars = {run: dict(contents.curves()) for run, contents in found.items()}
+        self._tensors = {run: dict(contents.payloads()) for run, contents in found.items()}
 
-    def _read_run(self, accumulator: Any, name: str, events: files.Events) -> None:
-        accumulator._generator = events  # noqa: SLF001  (its own opens pipes, and ends at the first thing it does not know)
-        before = -1
-        while before < events.taken:
-            before = events.taken
-            events.damaged += not _took(accumulator)
-        if events.problem is not None:
-            self.problems[name] = events.problem
-        self.damaged[name] = events.damaged
-        self._curves[name] = events.curves
+    def list_runs(self, _context: Any = None, **_: Any) -> list[Run]:
+        """All of them."""
+        return self._runs
 
-    def list_scalars(self, ctx: Any = None, *, plugin_name: str, **asked: Any) -> Any:
-        """As TensorBoard's own, from what was kept aside."""
-        if plugin_name != PLUGIN_NAME:
-            return super().list_scalars(ctx, plugin_name=plugin_name, **asked)
-        return self._chosen(lambda curve: curve.listed(), asked.get("run_tag_filter"))
+    def list_scalars(self, _context: Any = None, *, plugin_name: str, **asked: Any) -> Any:
+        """As TensorBoard's own."""
+        chosen = _chosen(self._scalars, plugin_name == PLUGIN_NAME, **asked)
+        return {r: {tag: one.listed() for tag, one in tags.items()} for r, tags in chosen.items()}
 
-    def read_scalars(self, ctx: Any = None, *, plugin_name: str, **asked: Any) -> Any:
-        """As TensorBoard's own, from what was kept aside, and all of it: nothing here is a sample."""
-        if plugin_name != PLUGIN_NAME:
-            return super().read_scalars(ctx, plugin_name=plugin_name, **asked)
-        return self._chosen(lambda curve: curve.data(), asked.get("run_tag_filter"))
+    def read_scalars(self, _context: Any = None, *, plugin_name: str, **asked: Any) -> Any:
+        """As TensorBoard's own, and all of it: nothing here is a sample."""
+        chosen = _chosen(self._scalars, plugin_name == PLUGIN_NAME, **asked)
+        return {r: {tag: one.data() for tag, one in tags.items()} for r, tags in chosen.items()}
 
-    def _chosen(
-        self, made: Callable[[Curve], Any], wanted: RunTagFilter | None
-    ) -> dict[str, dict[str, Any]]:
-        runs, tags = (wanted or _EVERY).runs, (wanted or _EVERY).tags
-        found = {
-            run: {tag: made(curve) for tag, curve in curves if tags is None or tag in tags}
-            for run, curves in self._curves.items()
-            if runs is None or run in runs
-        }
-        return {run: some for run, some in found.items() if some}
+    def list_tensors(self, _context: Any = None, *, plugin_name: str, **asked: Any) -> Any:
+        """As TensorBoard's own."""
+        chosen = _chosen(self._tensors, plugin_name == PLUGIN, **asked)
+        return {r: {tag: one.listed() for tag, one in tags.items()} for r, tags in chosen.items()}
+
+    def read_tensors(self, _context: Any = None, *, plugin_name: str, **asked: Any) -> Any:
+        """As TensorBoard's own, and all of it."""
+        chosen = _chosen(self._tensors, plugin_name == PLUGIN, **asked)
+        return {r: {tag: one.data() for tag, one in tags.items()} for r, tags in chosen.items()}
 
 
-def _took(accumulator: Any) -> bool:
-    """Whether the accumulator has taken all events; it goes on behind the one that it could not take."""
-    try:
-        accumulator.Reload()
-    except Exception:  # noqa: BLE001  (whatever TensorBoard raises for what stands in a file)
-        return False
-    return True
+def _chosen(kept: Kept, asked: bool, run_tag_filter: RunTagFilter | None = None, **_: Any) -> Kept:
+    """What is asked for; runs without any are none."""
+    runs, tags = (run_tag_filter or _EVERY).runs, (run_tag_filter or _EVERY).tags
+    found = {
+        run: {tag: series for tag, series in some.items() if tags is None or tag in tags}
+        for run, some in kept.items()
+        if asked and (runs is None or run in runs)
+    }
+    return {run: some for run, some in found.items() if some}
 
 
 def open_folder(logdir: str, places: Iterable[Path] | None = None) -> Any:
     """A `DataProvider` (see `Folder`) over everything that lies in a folder now, the tails of its runs included.
 
-    The Python loader is used on purpose: when it returns, all is read; TensorBoard's data server cannot say when it is done.
+    It is read here on purpose: when this returns, all is read; TensorBoard's data server cannot say when it is done.
 
     Args:
         logdir: a folder; runs are its sub-folders with event files. Or one event file: a run of that name in its folder.

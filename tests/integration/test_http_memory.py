@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.plugins import base_plugin
 from werkzeug.test import Client
 
@@ -18,7 +19,6 @@ from helpers.written_runs import write_run
 from tb_lossdiag.plugin.plugin import LossDoctorPlugin
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS
 from tb_lossdiag.reader import open_folder
-from tb_lossdiag.reader.folder import Folder
 from tb_lossdiag.records import table
 
 LAYERS = [f"blocks.{index}.weight" for index in range(50)]
@@ -71,9 +71,10 @@ class _Server:
 
 def test_every_id_is_the_same_folder_to_tensorboards_own_loaders(tmp_path: Path) -> None:
     _write(tmp_path, 3)
-    provider = Folder(tmp_path)  # as TensorBoard gives it: without the tails that the plugin adds
+    multiplexer = EventMultiplexer(tensor_size_guidance={"lossdiag": 0})
+    multiplexer.AddRunsFromDirectory(str(tmp_path)).Reload()
+    provider = MultiplexerDataProvider(multiplexer, str(tmp_path))
     server = _Server(provider)
-    assert isinstance(provider, MultiplexerDataProvider)
     first = server.get("/diagnosis", "x0").data
     size = server.size
     assert all(server.get("/diagnosis", f"x{index}").data == first for index in range(40))
