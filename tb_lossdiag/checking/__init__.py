@@ -4,8 +4,9 @@ In reading order:
 
 - `wishes`: settings of a call: those of the configuration file, with what the caller says on top
 - `places`: what was named: folders, runs of one, event files
+- `aside`: what other packages print goes to standard error meanwhile
 - `parts`: what is judged at once: runs that may be halves of one training, read together, so that a big folder is read in pieces
-- `check`: all parts, one after the other or in several processes
+- `check`: all parts, one after the other, in several processes, or wherever an executor has them judged
 - `left_out`: what lies in a folder and is not judged, and why: silence would read as health
 - `verdict`: what a severity means for a folder: the exit code
 - `pair`: two runs, judged to be compared

@@ -1,12 +1,12 @@
-"""All parts, one after the other or in several processes."""
+"""All parts, one after the other, in several processes, or wherever an executor has them judged."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
 
 from tb_lossdiag.checking import left_out
 from tb_lossdiag.checking.parts import Json, Judged, judge
@@ -22,6 +22,7 @@ class Check:
         places: where.
         settings: how.
         jobs: processes; 0 for one per processor.
+        executor: who judges the parts, instead of processes of ours. Its workers read the places by the same names.
 
     Attributes:
         parts: what is judged at once.
@@ -32,13 +33,20 @@ class Check:
         ValueError: a run does not exist, or the settings name no rule.
     """
 
-    def __init__(self, places: Sequence[Place], settings: Settings, jobs: int = 1) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        settings: Settings,
+        jobs: int = 1,
+        executor: Executor | None = None,
+    ) -> None:
         """Look where the runs are; nothing is read yet."""
         self.rules = Policy.of(settings).rules
         self.parts = [part for place in places for part in place.parts()]
         self.left_out: dict[str, LeftOut] = {}
         self._where = ", ".join(place.path for place in places)
         self._settings, self._used = settings, set[str]()
+        self._executor = executor
         self._jobs = min(jobs or os.cpu_count() or 1, len(self.parts))
 
     def entries(self) -> Iterator[list[Json]]:
@@ -60,13 +68,17 @@ class Check:
         left_out.require_use(self._used, mapped, option)
 
     def _judged(self) -> Iterator[Judged]:
+        work = partial(judge, settings=self._settings)
+        if self._executor is not None:
+            yield from self._executor.map(work, self.parts)
+            return
         if self._jobs <= 1:
-            yield from (judge(part, self._settings) for part in self.parts)
+            yield from map(work, self.parts)
             return
         # Not forked: TensorBoard and numpy have threads.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self._jobs, context) as pool:
-            yield from pool.map(judge, self.parts, repeat(self._settings))
+            yield from pool.map(work, self.parts)
 
 
 def in_order(parts: Sequence[list[Json]]) -> list[Json]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
 
+from tb_lossdiag.checking.aside import stdout_aside
 from tb_lossdiag.checking.places import Place, no_run
 from tb_lossdiag.checking.wishes import Wishes
 from tb_lossdiag.config import Policy, Settings
@@ -24,7 +23,7 @@ def pair(places: Sequence[str], wishes: Wishes) -> tuple[Judged, Judged, str]:
         ValueError: a run does not exist or cannot be read, or there are not two of them.
         OSError: a folder cannot be read.
     """
-    with redirect_stdout(sys.stderr):
+    with stdout_aside():
         if len(places) == _THREE:
             folder, *names = here(places[0]), *places[1:]
             settings = wishes.settings(folder)

@@ -6,14 +6,13 @@ Two runs of different parts never become one (`tb_lossdiag.reader.family`), so t
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import join, normpath
 from typing import Any
 
+from tb_lossdiag.checking.aside import stdout_aside
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import LeftOut, Listing, Reader, Scalars, open_folder
 from tb_lossdiag.reader.remote import Remote, is_address
@@ -51,9 +50,11 @@ class Part:
         Raises:
             OSError: they are elsewhere, and cannot be brought here.
         """
-        if self.remote is not None:
+        root, places = self.root, self.places
+        if self.remote is not None:  # the copy may be another machine's than the one that asks
             self.remote.bring()
-        provider = open_folder(self.root, self.places)
+            root, places = str(self.remote.copy), tuple(self.remote.folders())
+        provider = open_folder(root, places)
         return Reader(provider, Scalars(provider, limit=0, mapped=mapped))
 
     def listings(self, reader: Reader) -> list[Listing]:
@@ -88,7 +89,7 @@ def judge(part: Part, settings: Settings) -> Judged:
 
     What other packages print while they are imported or judge goes to standard error: on the other one stands the report.
     """
-    with redirect_stdout(sys.stderr):
+    with stdout_aside():
         policy = Policy.of(settings)
         try:
             reader = part.reader(settings.mapped)

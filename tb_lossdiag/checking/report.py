@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -138,6 +139,7 @@ def diagnose(
     baseline: StrPath | None = None,
     language: str | None = None,
     jobs: int = 1,
+    executor: Executor | None = None,
 ) -> Report:
     """Judge runs, as `tb-lossdiag check` does. Needs no torch.
 
@@ -152,6 +154,8 @@ def diagnose(
         baseline: findings listed there are marked, and never fail `assert_healthy`.
         language: of the texts, "en" or "zh-CN".
         jobs: processes; 0 for one per processor. Scripts that ask for several need `if __name__ == "__main__":`.
+        executor: judges the runs instead: a `concurrent.futures.Executor`, such as Dask's `client.get_executor()`, whose workers
+            reach the same places and have this package.
 
     Raises:
         OSError: a place or a file cannot be read.
@@ -160,7 +164,7 @@ def diagnose(
     wishes = asked(select, ignore, thresholds, tags, config, language)
     where = meant([os.fspath(place) for place in places])
     settings = wishes.settings(where[0].path)
-    check = Check(where, settings, jobs)
+    check = Check(where, settings, jobs, executor)
     runs = in_order(list(check.entries()))
     check.require_use(wishes.mapped, "tags")
     if baseline is not None:

@@ -35,6 +35,12 @@ def blocks(page: str) -> list[Block]:
     return [Block(*found) for found in _BLOCK.findall(page)]
 
 
+def recipe(page: str, word: str) -> str:
+    """The one block of a page that is run elsewhere (`py`), in which a word stands."""
+    (found,) = (block.text for block in blocks(page) if block.kind == "py" and word in block.text)
+    return found
+
+
 def commands(block: Block) -> list[list[str]]:
     """Of a shell's block, without comments."""
     lines = block.text.replace("\\\n", " ").splitlines()
