@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from tb_lossdiag import quantities as q
@@ -50,30 +52,29 @@ def below_baseline(run: Run) -> bool | None:
     return min(known) < 1 if known else None
 
 
-def has_learned(run: Run, least: float) -> bool | None:
+def has_learned(run: Run, least: float, models: Collection[str] = ()) -> bool | None:
     """Whether the loss has lost this share of its start and came below a constant answer, if known; None where nobody knows.
 
-    A loss that broke, or that began far above guessing and only came down to it, has not.
+    A loss that broke, or that began far above guessing and only came down to it, has not. Where several watched models have losses of
+    their own, those of `models` decide, or all.
     """
     if broke(run) or below_baseline(run) is False:
         return False
     lost = fall(run)
     if lost is None:
-        return True if _each_learned(run, least) else None
+        return True if _each_learned(run, least, models) else None
     return lost >= least
 
 
-def _each_learned(run: Run, least: float) -> bool:
-    """Whether several watched models have a loss of their own, and each has lost this share. Of two players none need ever do."""
+def _each_learned(run: Run, least: float, models: Collection[str]) -> bool:
+    """Whether several watched models have a loss of their own, and each of these has lost this share. Of two players none need ever do."""
     if q.LOSS in run or q.LOSS_TERM not in run or q.STEPS not in run or is_reinforcement(run):
         return False
-    losses = [
-        curve(run[q.LOSS_TERM], name)
-        for name in run[q.STEPS].columns
-        if name in run[q.LOSS_TERM].columns
-    ]
+    watched = run[q.STEPS].columns
+    asked = [name for name in watched if name in models] or watched
+    losses = [curve(run[q.LOSS_TERM], name) for name in asked if name in run[q.LOSS_TERM].columns]
     known = [each for each in losses if len(each) >= _LEAST and not each.may_be_negative]
-    if len(known) < 2 or len(known) < len(run[q.STEPS].columns):  # noqa: PLR2004  (several)
+    if len(watched) < 2 or len(known) < len(asked):  # noqa: PLR2004  (several)
         return False
     return all(
         each.level[-1] <= (1 - least) * min(float(each.values[0]), each.start) for each in known

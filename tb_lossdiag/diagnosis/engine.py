@@ -97,6 +97,11 @@ class Diagnosis:
             stack.extend(reversed(cause.explains))
 
 
+_ONE_EACH = Text(
+    "one loss of one model: each of the watched ones has its own, which is recorded as a term"
+)
+
+
 def diagnose(run: Run, rules: Sequence[Rule]) -> Diagnosis:
     """Judge a run by these rules. A rule that raises is reported as failed; the others go on."""
     run = replace(run)  # what rules share is kept for as long as this diagnosis takes
@@ -137,7 +142,10 @@ def _failed(code: str, error: BaseException) -> Outcome:
 
 
 def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
-    names = ", ".join(quantity.name for quantity in missing)
+    lacking = tuple(each.name for each in missing)
+    if q.LOSS in missing and _one_each(run):
+        return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _ONE_EACH, absent=True)
+    names = ", ".join(lacking)
     unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
     how = "; ".join(dict.fromkeys(each.how for each in unseen if not _asked_for(run, each)))
     reason = Text("{names} not recorded: {how}").format(names=names, how=how)
@@ -148,8 +156,13 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
         reason = Text("nothing here that it judges: {names} in none of {checks} check-ups").format(
             names=names, checks=checks
         )
-    lacking = tuple(each.name for each in missing)
     return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, reason, absent=not unseen)
+
+
+def _one_each(run: Run) -> bool:
+    """Whether several watched models have a loss each, as players have: there is no single one that anybody could pass."""
+    several = q.STEPS in run and len(run[q.STEPS].columns) > 1
+    return several and q.LOSS_TERM in run
 
 
 def _looked_for(run: Run, quantity: Quantity) -> bool:

@@ -85,6 +85,7 @@ class MseForClassification:
         q.LOSS,
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
+        q.STEPS,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,

@@ -64,6 +64,7 @@ class SumReduction:
         q.LOSS,
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
+        q.STEPS,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,

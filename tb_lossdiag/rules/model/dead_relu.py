@@ -45,7 +45,8 @@ class DeadRelu:
     before it learns any more.
 
     How it decides: at least `min_dead` of a layer's units are zero for the whole batch in `min_checks` check-ups or more, up to the newest.
-    All such layers are one finding. An information if the run has learned all the same (its loss lost `min_learned` of its start) and
+    All such layers are one finding. An information if the run has learned all the same (its loss lost `min_learned` of its start; of several
+    watched models, those whose layers they are) and
     less than `min_fatal` is dead.
 
     What to try first: a lower learning rate and scaled inputs, then an activation that lets a little through.
@@ -76,6 +77,7 @@ class DeadRelu:
         q.LOSS,
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
+        q.STEPS,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
@@ -138,7 +140,9 @@ class DeadRelu:
                 found.items(), key=lambda item: (-item[1][2], item[0])
             )
         )
-        harmless = share < self.min_fatal and has_learned(run, self.min_learned) is True
+        models = {name.partition("/")[0] for name in found}
+        learned = has_learned(run, self.min_learned, models) is True
+        harmless = share < self.min_fatal and learned
         severity = Severity.INFO if harmless else self.severity
         subject = worst if len(found) == 1 else ""
         numbers = {"dead": share, "layers": len(found)}

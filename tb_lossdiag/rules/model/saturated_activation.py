@@ -79,6 +79,7 @@ class SaturatedActivation:
         q.LOSS,
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
+        q.STEPS,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,

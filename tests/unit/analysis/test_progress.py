@@ -85,3 +85,13 @@ def _two_models(first: float, second: float, *, others: tuple[str, ...] = ("a", 
 )
 def test_several_models_have_learned_when_each_has(run: Run, learned: bool | None) -> None:
     assert has_learned(run, 0.8) is learned
+
+
+def test_only_the_models_that_are_asked_for_count() -> None:
+    """What one model lacks did no harm where that model learned, whatever the other did."""
+    run = _two_models(0.9, 0.4)
+    assert has_learned(run, 0.8, ["a"]) is True
+    assert has_learned(run, 0.8, ["b"]) is None
+    assert has_learned(run, 0.8, ["a", "b"]) is None
+    assert has_learned(_two_models(0.9, 0.9), 0.8, ["none of them"]) is True
+    assert has_learned(_two_models(0.9, 0.9, others=("a",)), 0.8, ["a"]) is None

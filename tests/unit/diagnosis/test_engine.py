@@ -220,3 +220,20 @@ def test_findings_lists_causes_before_what_they_explain() -> None:
     diagnosis = diagnose(RUN, rules)
     assert [f.code for f in diagnosis.findings()] == ["A", "B"]
     assert diagnosis.worst is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("watched", "terms", "absent"),
+    [(("g", "d"), True, True), (("g", "d"), False, False), (("",), True, False)],
+)
+def test_of_several_models_with_a_loss_each_nobody_asks_for_a_single_one(
+    watched: tuple[str, ...], *, terms: bool, absent: bool
+) -> None:
+    """A GAN's losses were recorded as terms; `loss=` would be neither player's."""
+    seen = [table(STEPS, [0, 1], [[1.0] * len(watched)] * 2, watched)]
+    seen += [table(LOSS_TERM, [0, 1], [[1.0, 2.0]] * 2, ("g", "d"))] if terms else []
+    run = Run("run", {each.quantity.name: each for each in seen})
+    (outcome,) = diagnose(run, [rule("X001", lambda _: iter(()))]).outcomes
+    assert outcome.verdict is Verdict.NOT_EVALUATED
+    assert outcome.absent is absent
+    assert ("each of the watched ones" in str(outcome.reason)) is absent

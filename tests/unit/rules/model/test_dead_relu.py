@@ -11,7 +11,17 @@ from made.healthy import healthy_run
 from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import BATCH_SIZE, DEAD_SHARE, LEARNING_RATE, LOSS, MODULE_FED_BY, Kind
+from tb_lossdiag.quantities import (
+    BATCH_SIZE,
+    DEAD_SHARE,
+    LEARNING_RATE,
+    LOSS,
+    LOSS_TERM,
+    MODULE_FED_BY,
+    STEPS,
+    Kind,
+)
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -63,6 +73,26 @@ def test_a_loss_that_leapt_up_first_has_not_learned() -> None:
     """Measured: a learning rate of 0.1 on digits gives 2.3, 15, 20 and then 1.9 for ever."""
     leap = with_loss(WELL, np.concatenate(([2.3, 15.0, 20.0], np.full(197, 1.9))))
     assert the_finding(RULE, dead(0.8, run=leap)).severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("whose", "severity"), [("a", Severity.INFO), ("b", Severity.WARNING), ("", Severity.WARNING)]
+)
+def test_of_two_models_the_one_whose_layer_it_is_must_have_learned(
+    whose: str, severity: Severity
+) -> None:
+    """A net that drops out beside one that does not: the first stays at its noise, the second learns on few units."""
+    losses = table(LOSS_TERM, STUCK[LOSS].steps, LOSSES, ("a", "b"))
+    steps = table(STEPS, STUCK[LOSS].steps, np.ones((200, 2)), ("a", "b"))
+    shares = table(DEAD_SHARE, AT, np.full(len(AT), 0.8), (f"{whose}/1" if whose else "1",))
+    seen = {each.quantity.name: each for each in (losses, steps, shares)}
+    calls = [name for name in STUCK.tables if name.startswith("call_")]
+    kept = {k: v for k, v in without(STUCK, LOSS).tables.items() if k not in calls}
+    two = Run("two", {**kept, **seen}, STUCK.facts)
+    assert the_finding(RULE, two).severity is severity
+
+
+LOSSES = np.linspace([2.0, 2.0], [0.2, 1.2], 200)
 
 
 def test_layers_that_recover_are_not_this() -> None:
