@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import (
     copies,
     customs,
     gradients,
+    histograms,
     loop,
     losses,
     modules,
@@ -27,6 +28,7 @@ from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.copies import *
 from tb_lossdiag.quantities.customs import *
 from tb_lossdiag.quantities.gradients import *
+from tb_lossdiag.quantities.histograms import *
 from tb_lossdiag.quantities.lines import *
 from tb_lossdiag.quantities.loop import *
 from tb_lossdiag.quantities.loss_functions import *
@@ -53,6 +55,7 @@ _RECORDED = tuple(
         copies,
         preflight,
         customs,
+        histograms,
     )
     for value in vars(module).values()
     if isinstance(value, Quantity)

@@ -15,6 +15,7 @@ In reading order:
 - `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them
 - `updates`: what a step changes: the parameters before and after it
 - `twins`: which weight matrices have rows that are copies of each other
+- `histograms`: how the elements of each gradient are spread: histograms of their sizes, as often as a small part of the file can hold them
 - `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
 - `optimizer_facts`: what holds for a watched optimizer and varies seldom: its scheduler, whose parameters it holds, what it uses again and began with
 - `gradient_reuse`: how often an optimizer's step uses the very gradients that a step before has used

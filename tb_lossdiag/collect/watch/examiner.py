@@ -13,6 +13,7 @@ from tb_lossdiag.collect.probes import Prober
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
+from tb_lossdiag.collect.watch.histograms import Histograms
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.twins import twins
 
@@ -33,6 +34,7 @@ class Examiner:
         self._name = subject.name
         self._prober = Prober(subject) if options.probes else None
         self._example: tuple[NormBuffer, int, Example] | None = None
+        self._histograms = Histograms()
         self._host = host
         self._rounds = rounds = host.rounds
         self._running = False
@@ -88,6 +90,7 @@ class Examiner:
         if (example := self._check_up.example()) is not None:
             self._example = rows, step, example
         samples += self._host.guarded("element", lambda: self._parameters(model)) or []
+        samples += self._host.guarded("histogram", lambda: self._spread(model)) or []
         self._host.sink(rows, step, samples, own=True)
         self._finish(max(time.perf_counter() - self._ended - self._bare, 0.0))
 
@@ -142,6 +145,10 @@ class Examiner:
         seen = [updates.elements(model.names, model.tensors)]
         alike = twins(model.names, model.tensors)
         return seen if alike is None else [*seen, alike]
+
+    def _spread(self, model: Parameters) -> list[Measurement]:
+        found = self._histograms.take(self._taken, model.names, model.tensors)
+        return [] if found is None else [found]
 
     def _tell(self) -> None:
         if facts := self._check_up.facts():

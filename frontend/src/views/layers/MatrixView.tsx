@@ -30,6 +30,7 @@ import { LayerLine } from "./LayerLine";
 import { MatrixTable } from "./MatrixTable";
 import { RowRange } from "./RowRange";
 import { SaveHeat } from "./SaveHeat";
+import { Spread } from "./Spread";
 
 type Props = ViewProps & {
   whole: Matrix;
@@ -240,6 +241,7 @@ function Picked({ heat, range, unit, cell, ...props }: Props & Heat & { layer: s
         step={cell?.step}
         stat={scale === "absolute" ? heading : `${heading}, ${t(`scale.${scale}`)}`}
       />
+      <Spread run={props.run} layer={props.layer} />
     </LayerLine>
   );
 }
