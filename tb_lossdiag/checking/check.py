@@ -27,6 +27,7 @@ class Check:
     Attributes:
         parts: what is judged at once.
         left_out: runs that were not judged so far, and why.
+        measures: of each run that was judged so far, by its name.
 
     Raises:
         OSError: a place does not exist.
@@ -44,6 +45,7 @@ class Check:
         self.rules = Policy.of(settings).rules
         self.parts = [part for place in places for part in place.parts()]
         self.left_out: dict[str, LeftOut] = {}
+        self.measures: dict[str, Json] = {}
         self._where = ", ".join(place.path for place in places)
         self._settings, self._used = settings, set[str]()
         self._executor = executor
@@ -58,6 +60,7 @@ class Check:
         count = 0
         for judged in self._judged():
             self.left_out.update(judged.left_out)
+            self.measures.update(judged.measures)
             self._used |= judged.used
             count += len(judged.entries)
             yield list(judged.entries)

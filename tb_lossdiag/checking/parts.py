@@ -17,6 +17,7 @@ from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import LeftOut, Listing, Reader, Scalars, open_folder
 from tb_lossdiag.reader.remote import Remote, is_address
 from tb_lossdiag.report import document
+from tb_lossdiag.report.measures import measures
 
 Json = dict[str, Any]
 
@@ -77,11 +78,13 @@ class Judged:
         entries: of the document.
         left_out: runs that are not judged.
         used: quantities that the user named a scalar for, where there was one.
+        measures: of each run that could be read, by its name.
     """
 
     entries: tuple[Json, ...]
     left_out: Mapping[str, LeftOut]
     used: frozenset[str]
+    measures: Mapping[str, Json]
 
 
 def judge(part: Part, settings: Settings) -> Judged:
@@ -97,24 +100,29 @@ def judge(part: Part, settings: Settings) -> Judged:
             if part.remote is None:
                 raise
             problem = document.unreadable(part.name, document.why(ValueError(str(error))))
-            return Judged((problem,), {}, frozenset())
+            return Judged((problem,), {}, frozenset(), {})
         listed = part.listings(reader)
-        entries = []
+        entries, measured = [], {}
         for listing in listed:
-            entries.append(_entry(part, reader, listing, policy, settings.language))
+            entry, own = _entry(part, reader, listing, policy, settings.language)
+            entries.append(entry)
+            measured[entry["run"]] = own
             reader.forget(listing.run)
     left = {} if part.wanted and listed else reader.left_out({one.run: one for one in listed})
     scalars = (one.scalars for one in listed if one.scalars)
     used = frozenset(key for found in scalars for key in found.plan.mapped)
-    return Judged(tuple(entries), {part.named(run): why for run, why in left.items()}, used)
+    named = {part.named(run): why for run, why in left.items()}
+    return Judged(tuple(entries), named, used, measured)
 
 
-def _entry(part: Part, reader: Reader, listing: Listing, policy: Policy, language: str) -> Json:
-    """One run of the document."""
+def _entry(
+    part: Part, reader: Reader, listing: Listing, policy: Policy, language: str
+) -> tuple[Json, Json]:
+    """One run of the document, and its measures."""
     name = part.named(listing.run)
     try:
         run = reader.read(listing)
         made = document.entry(run, policy.diagnose(run), language, policy.rules)
     except Exception as error:  # noqa: BLE001  (one bad run must not hide the others)
-        return document.unreadable(name, document.why(error))
-    return {**made, "run": name}
+        return document.unreadable(name, document.why(error)), {}
+    return {**made, "run": name}, measures(run)

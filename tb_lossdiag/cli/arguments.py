@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import check, compare, completion, demo, docs, explain, export, run
+from tb_lossdiag.cli import check, compare, completion, demo, docs, explain, export, fleet, run
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
 from tb_lossdiag.report.formats import FORMATS
 
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     _check(commands.add_parser("check", help="judge every run in a folder"))
     _run(commands.add_parser("run", help="run a training script as it stands, recorded"))
     _compare(commands.add_parser("compare", help="say what differs between two runs"))
+    _fleet(commands.add_parser("fleet", help="say what is wrong with many runs"))
     _export(commands.add_parser("export", help="write the tab as a folder that needs no server"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
     _rules(commands.add_parser("rules", help="list the rules"))
@@ -48,7 +49,7 @@ def _check(command: argparse.ArgumentParser) -> None:
         "--jobs", type=_jobs, default=1, metavar="N", help="processes (default: 1; 0: one per core)"
     )
     _judging(command)
-    _output(command, ("text", *FORMATS))
+    _output(command, ("text", *FORMATS, check.TABLE))
     command.add_argument(
         "--fail-on",
         choices=LEVELS,
@@ -92,6 +93,23 @@ def _compare(command: argparse.ArgumentParser) -> None:
     _judging(command)
     _output(command, ("text", "json", "markdown"))
     command.set_defaults(run=compare.run)
+
+
+def _fleet(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "tables", nargs="+", metavar="FILE", help="tables that `check --format parquet` wrote"
+    )
+    command.add_argument(
+        "--where", default="", metavar="SQL", help="only these runs, e.g. \"run LIKE 'vae/%%'\""
+    )
+    command.add_argument(
+        "--sql",
+        metavar="QUERY",
+        help="ask the views runs, findings, settings and outcomes something else",
+    )
+    command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
+    _output(command, ("text", "json"))
+    command.set_defaults(run=fleet.run)
 
 
 def _export(command: argparse.ArgumentParser) -> None:

@@ -17,10 +17,14 @@ from tb_lossdiag.cli import options
 from tb_lossdiag.cli.output import console, put, say, warn_of_extensions
 from tb_lossdiag.cli.progress import Progress
 from tb_lossdiag.config import Settings
+from tb_lossdiag.fleet import table
 from tb_lossdiag.report import baseline, document
 from tb_lossdiag.report.formats import FORMATS, Context
 from tb_lossdiag.report.text import show
 from tb_lossdiag.report.words import word
+
+TABLE = "parquet"
+"""A format of the command line alone: it is bytes, and needs a package more."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     check = Check(where, settings, arguments.jobs)
     options.tell(settings)
     streamed = arguments.format == "text" and arguments.output is None
+    if arguments.format == TABLE and arguments.output is None:
+        raise ValueError("--format parquet writes a file: name it with --output")
     runs = _runs(check, settings, known, aloud=streamed and not arguments.write_baseline)
     check.require_use(wishes.mapped, "--map")
     for sentence in left_out.sentences(check.left_out):
@@ -47,7 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         with naming("--write-baseline", arguments.write_baseline):
             baseline.write(arguments.write_baseline, runs)
         return 0
-    if not streamed:
+    if arguments.format == TABLE:
+        with naming("--output", arguments.output):
+            table.write(arguments.output, runs, check.measures, __version__)
+    elif not streamed:
         logdir = where[0].folder if len(where) == 1 else ""
         about = Context(check.rules, logdir, settings.language, __version__)
         _write(arguments.output, arguments.format, runs, about)

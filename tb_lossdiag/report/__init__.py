@@ -19,6 +19,7 @@ In reading order:
 - `baseline`: findings that were there before: a project with old findings can still let only new ones fail its checks
 - `comparison`: two runs side by side as a JSON document: findings fixed, new and still there, where curves part
 - `settings`: what was set for a run, as far as its records tell
+- `measures`: what a run came to, beside what is wrong with it: when it ran, where its losses ended, what was set
 - `curve_differences`: where the curves of two runs part: the first step at which their levels differ by more than noise explains
 - `level_differences`: at which levels two runs begin and end
 - `comparison_text`: a comparison in words: for a terminal and as Markdown

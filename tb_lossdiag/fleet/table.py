@@ -1,0 +1,115 @@
+"""A row per run, with its findings and what was set, in Parquet: the schema is promised.
+
+Pandas, Polars, DuckDB, Spark and Grafana read it; what they are told beside the rows is the version of the schema and of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tb_lossdiag.report.plain import plain
+
+Json = Mapping[str, Any]
+
+VERSION = 1
+"""Stays for as long as every column keeps its name, type and meaning; columns may be added."""
+EXTRA = "pip install 'tb-lossdiag[fleet]'"
+_FINDING = {
+    "code": "string",
+    "name": "string",
+    "title": "string",
+    "severity": "string",
+    "subject": "string",
+    "first_step": "int64",
+    "last_step": "int64",
+    "ongoing": "bool",
+    "message": "string",
+    "explained_by": "string",
+    "known": "bool",
+}
+_RUN = {
+    "run": "string",
+    "status": "string",
+    "problem": "string",
+    "steps": "int64",
+    "begun": "time",
+    "newest": "time",
+    "loss_first": "float64",
+    "loss_last": "float64",
+    "loss_best": "float64",
+    "validation_last": "float64",
+    "validation_best": "float64",
+    "settings": "map",
+    "findings": "findings",
+    "outcomes": "map",
+}
+COLUMNS = (*_RUN, *(f"findings.{name}" for name in _FINDING))
+"""As the manual names them."""
+_MICRO = 1_000_000
+
+
+def write(path: str, runs: Iterable[Json], measures: Mapping[str, Json], package: str) -> None:
+    """Write a table.
+
+    Args:
+        path: of the file, which is whole or the one before.
+        runs: of the document.
+        measures: of each run that could be read, by its name.
+        package: version of this one.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415  (an extra)
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise ValueError(f"--format parquet needs pyarrow: {EXTRA}") from error
+    about = {"tb_lossdiag.schema": str(VERSION), "tb_lossdiag.version": package}
+    schema = _schema(pa).with_metadata(about)
+    rows = [_row(run, measures.get(run["run"], {})) for run in map(plain, runs)]
+    fresh = Path(f"{path}.part")
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), fresh)
+    fresh.replace(path)
+
+
+def _schema(pa: Any) -> Any:
+    kinds = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "bool": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "map": pa.map_(pa.string(), pa.string()),
+    }
+    finding = pa.struct([(name, kinds[kind]) for name, kind in _FINDING.items()])
+    kinds["findings"] = pa.list_(finding)
+    return pa.schema([(name, kinds[kind]) for name, kind in _RUN.items()])
+
+
+def _row(run: Json, measured: Json) -> dict[str, Any]:
+    """One run; what was not recorded is null."""
+    times = {name: measured.get(name) for name in ("begun", "newest")}
+    return {
+        **{name: measured.get(name) for name in _RUN if _RUN[name] == "float64"},
+        **{name: run[name] for name in ("run", "status", "steps")},
+        **{name: None if t is None else int(t * _MICRO) for name, t in times.items()},
+        "problem": run.get("problem", ""),
+        "settings": list({**run["facts"], **measured.get("settings", {})}.items()),
+        "findings": list(_findings(run["findings"], "")),
+        "outcomes": [(outcome["code"], outcome["outcome"]) for outcome in run["outcomes"]],
+    }
+
+
+def _findings(findings: Iterable[Json], cause: str) -> Iterator[dict[str, Any]]:
+    """Causes, each followed by what it explains."""
+    for finding in findings:
+        yield {
+            **{name: finding[name] for name in _FINDING if name in finding},
+            "explained_by": cause,
+            "known": finding.get("known", False),
+        }
+        yield from _findings(finding["explains"], finding["code"])
