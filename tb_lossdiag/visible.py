@@ -7,6 +7,7 @@ differently from what it says. Each is written as people write it in a program: 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _DIRECTION = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb"
 """Marks, embeddings, overrides and isolates; separators of lines and paragraphs, which end a line like a line feed."""
@@ -14,8 +15,11 @@ _HALVES = "\ud800-\udfff"
 """Half characters: a folder's name that is no UTF-8 has them, and no file or answer can."""
 _UNSEEN = re.compile(f"[\x00-\x1f\x7f-\x9f{_DIRECTION}{_HALVES}]")
 _UNSEEN_IN_JSON = re.compile(f"[\x7f-\x9f{_DIRECTION}{_HALVES}]")
+_KEPT = 2**12
+"""Texts that were looked at and may come again: reports of many runs say the same of most rules."""
 
 
+@lru_cache(_KEPT)
 def visible(text: str, keep: str = "") -> str:
     r"""Text without control characters.
 

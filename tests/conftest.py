@@ -15,6 +15,9 @@ from tb_lossdiag.cli import main
 # Two test processes share the cores: torch's threads would wait for each other. Before torch is imported, and for processes too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Verdicts of an earlier run of the tests would hide what this one should see.
+os.environ.setdefault("TB_LOSSDIAG_NO_CACHE", "1")
+
 # How long an example takes says something of the machine, nothing of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -6,7 +6,9 @@ In reading order:
 - `places`: what was named: folders, runs of one, event files
 - `aside`: what other packages print goes to standard error meanwhile
 - `parts`: what is judged at once: runs that may be halves of one training, read together, so that a big folder is read in pieces
-- `check`: all parts, one after the other, in several processes, or wherever an executor has them judged
+- `known`: verdicts of earlier checks, kept where the user's system keeps what can be made again: runs that have not changed are not read again
+- `workers`: who judges: this process, several where there is enough to do for longer than they take to start, or an executor's
+- `check`: all parts, in their order
 - `left_out`: what lies in a folder and is not judged, and why: silence would read as health
 - `verdict`: what a severity means for a folder: the exit code
 - `pair`: two runs, judged to be compared

@@ -1,16 +1,16 @@
-"""All parts, one after the other, in several processes, or wherever an executor has them judged."""
+"""All parts, in their order."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from functools import partial
+from concurrent.futures import Executor, Future
 
 from tb_lossdiag.checking import left_out
-from tb_lossdiag.checking.parts import Json, Judged, judge
+from tb_lossdiag.checking.known import Asked, Known
+from tb_lossdiag.checking.parts import Json, Judged, Part
 from tb_lossdiag.checking.places import Place
+from tb_lossdiag.checking.workers import Workers
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import LeftOut
 
@@ -21,8 +21,9 @@ class Check:
     Args:
         places: where.
         settings: how.
-        jobs: processes; 0 for one per processor.
+        jobs: processes; 0 for one per processor, None for several where that is worth it.
         executor: who judges the parts, instead of processes of ours. Its workers read the places by the same names.
+        known: whether verdicts on runs that have not changed may be those of an earlier check.
 
     Attributes:
         parts: what is judged at once.
@@ -38,8 +39,10 @@ class Check:
         self,
         places: Sequence[Place],
         settings: Settings,
-        jobs: int = 1,
+        jobs: int | None = 1,
         executor: Executor | None = None,
+        *,
+        known: bool = False,
     ) -> None:
         """Look where the runs are; nothing is read yet."""
         self.rules = Policy.of(settings).rules
@@ -48,8 +51,8 @@ class Check:
         self.measures: dict[str, Json] = {}
         self._where = ", ".join(place.path for place in places)
         self._settings, self._used = settings, set[str]()
-        self._executor = executor
-        self._jobs = min(jobs or os.cpu_count() or 1, len(self.parts))
+        self._jobs, self._executor = jobs, executor
+        self._known = Known(settings, self.rules, wanted=known)
 
     def entries(self) -> Iterator[list[Json]]:
         """The runs of each part, as soon as they are judged, in the order of the parts.
@@ -71,17 +74,26 @@ class Check:
         left_out.require_use(self._used, mapped, option)
 
     def _judged(self) -> Iterator[Judged]:
-        work = partial(judge, settings=self._settings)
-        if self._executor is not None:
-            yield from self._executor.map(work, self.parts)
-            return
-        if self._jobs <= 1:
-            yield from map(work, self.parts)
-            return
-        # Not forked: TensorBoard and numpy have threads.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self._jobs, context) as pool:
-            yield from pool.map(work, self.parts)
+        waiting: deque[tuple[Part, Asked, Judged | Future[Judged]]] = deque()
+        with Workers(self._jobs, len(self.parts), self._executor) as workers:
+            for part in self.parts:
+                asked = self._known.asked(part)
+                answer = self._known.answer(asked)
+                if answer is not None:
+                    workers.spared()
+                waiting.append((part, asked, answer or workers.judge(part, self._settings)))
+                while len(waiting) > workers.ahead:
+                    yield self._taken(*waiting.popleft())
+            while waiting:
+                yield self._taken(*waiting.popleft())
+        self._known.tidy()
+
+    def _taken(self, part: Part, asked: Asked, answer: Judged | Future[Judged]) -> Judged:
+        if isinstance(answer, Judged):
+            return answer
+        judged = answer.result()
+        self._known.keep(part, asked, judged)
+        return judged
 
 
 def in_order(parts: Sequence[list[Json]]) -> list[Json]:

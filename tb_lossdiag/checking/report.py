@@ -140,6 +140,7 @@ def diagnose(
     language: str | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
+    cache: bool = True,
 ) -> Report:
     """Judge runs, as `tb-lossdiag check` does. Needs no torch.
 
@@ -156,6 +157,8 @@ def diagnose(
         jobs: processes; 0 for one per processor. Scripts that ask for several need `if __name__ == "__main__":`.
         executor: judges the runs instead: a `concurrent.futures.Executor`, such as Dask's `client.get_executor()`, whose workers
             reach the same places and have this package.
+        cache: whether verdicts on runs that have not changed may be those of an earlier call (in the user's cache folder); never with
+            rules of other packages, nor where the environment sets `TB_LOSSDIAG_NO_CACHE`.
 
     Raises:
         OSError: a place or a file cannot be read.
@@ -164,7 +167,7 @@ def diagnose(
     wishes = asked(select, ignore, thresholds, tags, config, language)
     where = meant([os.fspath(place) for place in places])
     settings = wishes.settings(where[0].path)
-    check = Check(where, settings, jobs, executor)
+    check = Check(where, settings, jobs, executor, known=cache)
     runs = in_order(list(check.entries()))
     check.require_use(wishes.mapped, "tags")
     if baseline is not None:

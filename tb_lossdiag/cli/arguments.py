@@ -46,7 +46,15 @@ def _check(command: argparse.ArgumentParser) -> None:
         help="several folders under names of their own, as for tensorboard --logdir_spec",
     )
     command.add_argument(
-        "--jobs", type=_jobs, default=1, metavar="N", help="processes (default: 1; 0: one per core)"
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="processes (default: several where that is quicker; 0: one per core)",
+    )
+    command.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="read runs that have not changed since an earlier check again, and keep nothing",
     )
     _judging(command)
     _output(command, ("text", *FORMATS, check.TABLE))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 from rich.console import Console
 
@@ -38,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     wishes, where = options.wishes(arguments), places(arguments.places, arguments.logdir_spec)
     settings = wishes.settings(where[0].path)
     known = _known(arguments.baseline)
-    check = Check(where, settings, arguments.jobs)
+    check = Check(where, settings, _processes(arguments.jobs), known=not arguments.no_cache)
     options.tell(settings)
     streamed = arguments.format == "text" and arguments.output is None
     if arguments.format == TABLE and arguments.output is None:
@@ -61,6 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
         about = Context(check.rules, logdir, settings.language, __version__)
         _write(arguments.output, arguments.format, runs, about)
     return exit_code(runs, settings.fail_on)
+
+
+def _processes(asked: int | None) -> int | None:
+    """Those that were asked for; else as many as are worth it where the program is ours: others start anew what they are."""
+    main = sys.modules["__main__"]
+    named = Path(getattr(main, "__file__", None) or "")
+    program = str(getattr(getattr(main, "__spec__", None), "name", "")).startswith(
+        "tb_lossdiag."
+    ) or any(Path(part).stem == "tb-lossdiag" for part in named.parts[-2:])
+    return 1 if asked is None and not program else asked
 
 
 def _point_to_the_manual(runs: list[Json], language: str) -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from tb_lossdiag.cli.output import put, say
-from tb_lossdiag.manual import address, kept, markdown, meant, written
+from tb_lossdiag.manual import address, markdown, meant, written
+from tb_lossdiag.process.caches import own_caches
 from tb_lossdiag.visible import visible
 
 
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(name, language)
         say(f"the same on the site: {address(name, language)}")
         return 0
-    folder = kept() / "docs" / language
+    folder = own_caches() / "docs" / language
     written(language, folder)
     page = (folder / f"{name}.html").resolve()
     Console(highlight=False, soft_wrap=True).print(str(page), markup=False)

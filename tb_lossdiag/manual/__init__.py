@@ -11,7 +11,7 @@ In reading order:
 """
 
 from tb_lossdiag.manual.contents import CHAPTERS, HOME, RULES_PAGE, address, meant, names
-from tb_lossdiag.manual.copy import kept, written
+from tb_lossdiag.manual.copy import written
 from tb_lossdiag.manual.hypertext import hypertext
 from tb_lossdiag.manual.pages import markdown, title
 
@@ -21,7 +21,6 @@ __all__ = [
     "RULES_PAGE",
     "address",
     "hypertext",
-    "kept",
     "markdown",
     "meant",
     "names",

@@ -1,10 +1,8 @@
-"""All pages as files that a browser opens, kept where the system keeps what can be made again."""
+"""All pages as files that a browser opens."""
 
 from __future__ import annotations
 
-import os
 import posixpath
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -30,14 +28,3 @@ def written(language: str, folder: Path) -> None:
 
 def _beside(page: str, here: str) -> str:
     return posixpath.relpath(f"{page}.html", posixpath.dirname(here) or ".")
-
-
-def kept() -> Path:
-    """The folder for what programs can make again, of this user's system."""
-    if sys.platform == "win32":
-        place = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        place = "~/Library/Caches"
-    else:
-        place = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(place).expanduser() / "tb-lossdiag"

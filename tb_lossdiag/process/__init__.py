@@ -1,8 +1,9 @@
-"""What the system does to the process: forks, signals, warnings that are errors.
+"""What the system does to the process: forks, signals, warnings that are errors; and where it lets us keep something.
 
 In reading order:
 
 - `forks`: which side of a fork this is: a child has copies of everything that its parent had, but none of its threads
 - `sigterm`: SIGTERM (a scheduler's last word before SIGKILL): open writers write what they have
+- `caches`: where this user's system keeps what programs can make again
 - `warn`: tells the user something that must not end the training
 """

@@ -16,6 +16,7 @@ In reading order:
 - `curves`: plain scalars as they stand in event files: numbers by tag, without an object for each of them
 - `payloads`: our own records as they stand in event files: views of the bytes that were read, where TensorBoard would make two copies of them
 - `files`: event files as they lie in a folder: whatever is in them, reading ends, and what is damaged costs only itself
+- `stamps`: what tells that files of runs are as they were when they were read, without reading them
 - `bounds`: what steps and wall times can be: a file may say anything
 - `sessions`: which records of a folder stand: a later session undoes what it did again, frame by frame
 - `assemble`: puts sessions and shards together: what a resume undid is dropped, columns are united, the last word on a step counts

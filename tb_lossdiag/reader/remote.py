@@ -16,6 +16,7 @@ from typing import Any
 
 from tensorboard.backend.event_processing import io_wrapper
 
+from tb_lossdiag.process.caches import own_caches
 from tb_lossdiag.reader.remote_copy import RemoteFile, bring
 from tb_lossdiag.wire.leftover import is_tail
 
@@ -168,6 +169,4 @@ def _folder(name: str) -> PurePosixPath:
 
 def _home(address: str) -> Path:
     """Where the copy of an address is, with what is known of each of its files."""
-    named = os.environ.get("TB_LOSSDIAG_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    base = Path(named) if named else Path.home() / ".cache"
-    return base / "tb-lossdiag" / hashlib.sha256(address.encode()).hexdigest()[:24]
+    return own_caches() / hashlib.sha256(address.encode()).hexdigest()[:24]

@@ -13,7 +13,8 @@ import pytest
 
 from tb_lossdiag.cli import main
 from tb_lossdiag.diagnosis.rule import documentation
-from tb_lossdiag.manual import address, hypertext, kept, markdown, meant, names, written
+from tb_lossdiag.manual import address, hypertext, markdown, meant, names, written
+from tb_lossdiag.process.caches import own_caches
 from tb_lossdiag.report.reference import SITE
 from tb_lossdiag.rules import RULES
 
@@ -88,6 +89,7 @@ def test_what_pages_write_is_text_and_a_picture_a_word() -> None:
 
 
 def test_the_copy_lies_where_the_system_keeps_such_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TB_LOSSDIAG_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     monkeypatch.setenv("LOCALAPPDATA", "/windows")
     for platform, place in (
@@ -96,7 +98,12 @@ def test_the_copy_lies_where_the_system_keeps_such_things(monkeypatch: pytest.Mo
         ("darwin", "~/Library/Caches"),
     ):
         monkeypatch.setattr(sys, "platform", platform)
-        assert kept() == Path(place).expanduser() / "tb-lossdiag"
+        assert own_caches() == Path(place).expanduser() / "tb-lossdiag"
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "beside/the/runs")
+    assert own_caches() == Path("~/.cache/tb-lossdiag").expanduser(), "no absolute path"
+    monkeypatch.setenv("TB_LOSSDIAG_CACHE", "/named")
+    assert own_caches() == Path("/named/tb-lossdiag")
 
 
 def test_docs_prints_where_nobody_sees_a_browser(capsys: pytest.CaptureFixture[str]) -> None:
