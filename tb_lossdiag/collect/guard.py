@@ -100,6 +100,11 @@ class Guard:
 
         return run
 
+    @property
+    def troubled(self) -> bool:
+        """Whether a collector has failed and is not well yet."""
+        return bool(self._troubled)
+
     def step(self) -> None:
         """A step has been taken: who rests does so for one step less."""
         self._steps += 1

@@ -27,6 +27,11 @@ class Hold:
         """Whether steps have been taken whose numbers may still change."""
         return self._steps > 0 and not self._over
 
+    @property
+    def over(self) -> bool:
+        """Whether the numbers stand."""
+        return self._over
+
     def end(self) -> None:
         """The numbers stand."""
         self._over = True

@@ -14,7 +14,7 @@ from tb_lossdiag.collect.buffers.hold import Hold
 from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.clips.ledger import ClipBatch
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.collect.state.optimizers import RATES
+from tb_lossdiag.collect.state.rates import RATES, GroupRates, columns
 from tb_lossdiag.collect.state.small_norms import Suspects
 from tb_lossdiag.quantities import (
     GLOBAL_NORM,
@@ -29,7 +29,9 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Doubles, Floats, FrameBlock, Record, Steps
 
 ROWS = 64
-"""Steps between two transfers, at most."""
+"""Steps between two transfers, at most,"""
+_CALM_ROWS = 256
+"""and steps between two hand-overs where most are on the host already: what comes over together costs less."""
 
 
 @dataclass
@@ -43,7 +45,7 @@ class StepInfo:
         own: the part that recording took, in seconds.
         where: columns that had a gradient, int64[n]; None for all of them.
         broken: non-finite elements of each of those, if they were counted.
-        rates: learning rate and kin by parameter group.
+        rates: learning rate and kin of each parameter group.
         steps: optimizer steps since the row before, this one included.
         named: whether the user names steps.
         scaled: columns that were measured scaled.
@@ -55,10 +57,14 @@ class StepInfo:
     own: float
     where: Steps | None
     broken: Floats | None = None
-    rates: dict[str, list[float]] = field(default_factory=dict)
+    rates: Sequence[GroupRates] = ()
     steps: int = 1
     named: bool = False
     scaled: frozenset[int] = frozenset()
+
+
+CalmRow = tuple[int, float, float, float, Any, None, Sequence[GroupRates], int, bool]
+"""A `StepInfo` that is yet to be made: attributes in their order."""
 
 
 @dataclass
@@ -78,8 +84,9 @@ class NormBuffer:
     provisional: bool = field(default=False, kw_only=True)
     hold: Hold = field(default_factory=Hold, kw_only=True)
     suspects: Suspects = field(default_factory=Suspects, kw_only=True)
-    _norms: list[Tensor] = field(default_factory=list)
-    _rows: list[StepInfo] = field(default_factory=list)
+    _norms: list[Tensor | list[float]] = field(default_factory=list)
+    _rows: list[StepInfo | CalmRow] = field(default_factory=list)
+    _puts: int = 0
 
     def __len__(self) -> int:
         """Steps that wait."""
@@ -115,26 +122,34 @@ class NormBuffer:
     @property
     def full(self) -> bool:
         """Whether there is no room for another step."""
-        return len(self._rows) >= ROWS
+        return self._puts >= ROWS or len(self._rows) >= _CALM_ROWS
 
     def put(self, norms: Tensor, row: StepInfo) -> None:
         """Take the norms float[n] of a step's gradients; nothing leaves the device."""
+        self._puts += 1
+        self._norms.append(norms)
+        self._rows.append(row)
+
+    def put_calm(self, norms: Tensor | list[float], row: CalmRow) -> None:
+        """The same of a step that is like the one before, on the host; as cheap as can be."""
         self._norms.append(norms)
         self._rows.append(row)
 
     def reset(self, columns: tuple[str, ...]) -> None:
         """Begin anew with other columns; what waits still, because writing has failed, is lost."""
-        self.columns, self._rows, self._norms = columns, [], []
+        self.columns, self._rows, self._norms, self._puts = columns, [], [], 0
         self.suspects = Suspects()
 
     def rename(self, rename: Rename) -> dict[int, int]:
         """Give the newest steps other numbers; by the numbers they had."""
-        return renamed(self._rows, rename)
+        rows = list(map(_whole, self._rows))
+        self._rows = [*rows]
+        return renamed(rows, rename)
 
     def take(self) -> Iterator[FrameBlock]:
         """The waiting steps as blocks of the frames "parameter", "step" and "group", after one transfer."""
-        rows, self._rows = self._rows, []
-        norms, self._norms = self._norms, []
+        rows, self._rows = list(map(_whole, self._rows)), []
+        norms, self._norms, self._puts = self._norms, [], 0
         if rows and norms:
             yield from self.blocks(rows, _matrix(norms, len(self.columns)))
 
@@ -147,7 +162,7 @@ class NormBuffer:
         parts = {GRADIENT_NORM: norms, GRADIENT_NONFINITE: broken}
         yield FrameBlock(self.columns, steps, times, parts)
         yield FrameBlock((self.name,), steps, times, _of_steps(rows, norms, broken))
-        yield from _of_groups(rows, steps, times)
+        yield from _of_groups(self.name, rows, steps, times)
 
 
 def renamed(rows: Sequence[StepInfo], rename: Rename) -> dict[int, int]:
@@ -159,8 +174,15 @@ def renamed(rows: Sequence[StepInfo], rename: Rename) -> dict[int, int]:
     return new
 
 
-def _matrix(norms: Sequence[Tensor], width: int) -> Floats:
+def _whole(row: StepInfo | CalmRow) -> StepInfo:
+    return row if type(row) is StepInfo else StepInfo(*row)  # type: ignore[misc]
+
+
+def _matrix(mixed: Sequence[Tensor | list[float]], width: int) -> Floats:
     """float32[n, C]: the norms of n steps, each row's at its front, after one transfer; what is behind them means nothing."""
+    if all(type(row) is list and len(row) == width for row in mixed):
+        return np.array(mixed, np.float32)
+    norms = [torch.tensor(row) if isinstance(row, list) else row for row in mixed]
     if any(len(row) != width for row in norms):
         norms = [torch.nn.functional.pad(row, (0, width - len(row))) for row in norms]
     device = norms[-1].device
@@ -185,18 +207,19 @@ def _spread(values: Floats, rows: Sequence[StepInfo]) -> tuple[Floats, Floats]:
     return norms, broken
 
 
-def _of_groups(rows: Sequence[StepInfo], steps: Steps, times: Doubles) -> Iterator[FrameBlock]:
-    """The rates of all steps; a block begins where the groups change."""
+def _of_groups(
+    name: str, rows: Sequence[StepInfo], steps: Steps, times: Doubles
+) -> Iterator[FrameBlock]:
+    """The rates of all steps; a block begins where the number of groups changes."""
     first = 0
     for index in range(1, len(rows) + 1):
-        if index == len(rows) or rows[index].rates.keys() != rows[first].rates.keys():
+        count = len(rows[first].rates)
+        if index == len(rows) or len(rows[index].rates) != count:
             part = slice(first, index)
-            values: Floats = np.array(
-                [list(row.rates.values()) for row in rows[part]], np.float32
-            ).reshape(index - first, -1, len(RATES))
-            by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
+            values: Floats = np.array([row.rates for row in rows[part]], np.float32)
             if values.size:
-                yield FrameBlock(tuple(rows[first].rates), steps[part], times[part], by_quantity)
+                by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
+                yield FrameBlock(columns(name, count), steps[part], times[part], by_quantity)
             first = index
 
 

@@ -72,7 +72,8 @@ class Outlet:
         self._silent = False
         self.live: Judge | None = None
         self._alarm: int | None = None
-        self._drained = self._appended = time.monotonic()
+        self._appended = time.monotonic()
+        self._drained = time.perf_counter()
         self.tail = Tail(recorder.ahead, event_file)
         self._broken = self._was_broken = False
         self.check_rank()
@@ -104,9 +105,12 @@ class Outlet:
         broken = self.waiting.broken and not self._was_broken
         if broken or self.waiting.full:
             self._end_holds()
-        late = time.monotonic() - self._drained > _LONGEST
-        if now or broken or self.waiting.full or late:
+        if now or broken or self.waiting.full or self.late(time.perf_counter()):
             self.drain()
+
+    def late(self, now: float) -> bool:
+        """Whether what waits has waited long enough at this time of `time.perf_counter`."""
+        return now - self._drained > _LONGEST
 
     def drain(self, step: int | None = None) -> None:
         """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
@@ -183,7 +187,7 @@ class Outlet:
         if any(rows.hold.waits for rows in self.rows):
             return
         self._event_file.open()
-        self._drained = time.monotonic()
+        self._drained = time.perf_counter()
         self._broken = False
         hands = self._hand_rows, self._hand_waiting
         handed = [self._guarded.door("writing", hand) for hand in hands]

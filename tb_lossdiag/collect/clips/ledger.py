@@ -133,6 +133,11 @@ class ClipLedger:
         return not self._calls
 
     @property
+    def quiet(self) -> bool:
+        """Whether no clip matters to norms that are taken now."""
+        return not (self._calls or self._newest or self.missed)
+
+    @property
     def knows_norms(self) -> bool:
         """Whether norms before a clip may be had, recorded already or not."""
         return bool(self._newest)

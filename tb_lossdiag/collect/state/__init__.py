@@ -12,6 +12,7 @@ In reading order:
 - `precision`: in which precision a model is trained, where that is less than single
 - `processor`: whether a thread ran, stood ready while others had the processor, or waited
 - `processes`: the processes of a distributed training: which of them this one is
+- `rates`: learning rate and kin of an optimizer's parameter groups, at a moment or step by step
 - `scaler`: what a GradScaler does: its scale, and the steps it skips
 - `schedulers`: the learning rate scheduler that moves an optimizer's rate, found where nobody named it
 - `small_norms`: norms that are too small for squares of single precision: below 1e-18 or so those are coarse, below 1e-22 they are 0

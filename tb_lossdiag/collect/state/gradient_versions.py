@@ -36,8 +36,19 @@ class GradientVersions:
 
     def unchanged(self, parameters: Iterable[Tensor]) -> bool:
         """Whether a remembered one of these parameters still has the same gradient, and none has another."""
-        known = [parameter for parameter in parameters if id(parameter) in self._seen]
-        return bool(known) and all(self._same(parameter) for parameter in known)
+        known = False
+        for parameter in parameters:
+            if id(parameter) in self._seen:
+                if not self._same(parameter):
+                    return False
+                known = True
+        return known
+
+    def renewed(self, parameter: Tensor) -> bool:
+        """Whether this one was remembered, and has another gradient now."""
+        return (
+            id(parameter) in self._seen and parameter.grad is not None and not self._same(parameter)
+        )
 
     def outdated(self, parameters: Iterable[Tensor]) -> bool:
         """Whether one of these parameters has another gradient than it had, or only such that were not remembered have one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -15,22 +14,16 @@ from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.frameworks import hookable
 from tb_lossdiag.collect.state.gradient_versions import GradientVersions, representatives
 from tb_lossdiag.collect.state.parameters import Parameters
-from tb_lossdiag.collect.state.tracing import untraced
+from tb_lossdiag.collect.state.rates import GroupRates, hyperparameter, rate_records, rates
+from tb_lossdiag.collect.state.tracing import untraced_hook
 from tb_lossdiag.quantities import (
-    BETA2,
     FOREIGN_PARAMETERS,
     HELD_PARAMETERS,
-    LEARNING_RATE,
-    MOMENTUM,
     PARAMETER_DECAY,
     PARAMETER_HELD,
     PARAMETER_TRAINABLE,
-    WEIGHT_DECAY,
-    Quantity,
 )
-from tb_lossdiag.records import Floats, Record
-
-RATES: tuple[Quantity, ...] = (LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, BETA2)
+from tb_lossdiag.records import Record
 
 
 class Optimizers:
@@ -46,6 +39,7 @@ class Optimizers:
         self._optimizers: list[tuple[str, weakref.ref[Any]]] = []
         self._used: dict[int, GradientVersions] = {}
         self._last: dict[int, GradientVersions] = {}
+        self._handles: dict[int, Any] = {}
         self.steps = 0
 
     def __len__(self) -> int:
@@ -57,23 +51,39 @@ class Optimizers:
         if self.knows(optimizer):
             return
         self._optimizers.append((name, weakref.ref(optimizer)))
-        if hookable(optimizer):
-            watch = weakref.ref(self)
+        self.follow(optimizer)
 
-            def stepped(optimizer: Any, *_: object) -> None:
-                if (me := watch()) is not None:
-                    me._guarded.door("optimizer", me.note_step, optimizer)  # noqa: SLF001
+    def follow(self, optimizer: Any) -> None:
+        """Be told of its steps by a hook; see `leave`."""
+        if not hookable(optimizer):
+            return
+        watch = weakref.ref(self)
 
-            optimizer.register_step_post_hook(untraced(stepped))
+        def stepped(optimizer: Any, *_: object) -> None:
+            if (me := watch()) is not None:
+                me._guarded.door("optimizer", me.note_step, optimizer)  # noqa: SLF001
+
+        hook = optimizer.register_step_post_hook(untraced_hook(stepped))
+        self._handles[id(optimizer)] = hook
+
+    def leave(self, optimizer: Any) -> bool:
+        """Whether the caller, who is told of its steps anyway, has to call `note_step` from now on: one hook costs less than two."""
+        if (hook := self._handles.pop(id(optimizer), None)) is None:
+            return False
+        hook.remove()
+        return True
 
     def knows(self, optimizer: Any) -> bool:
         """Whether it is watched."""
         return any(known() is optimizer for _, known in self._optimizers)
 
-    def note_step(self, optimizer: Any) -> None:
-        """Remember which gradients this step used."""
+    def note_step(self, optimizer: Any, some: Sequence[Tensor] = ()) -> None:
+        """Remember which gradients this step used; `some`: the optimizer's `some_parameters`, if they are known."""
         self.steps += 1
-        self._used[id(optimizer)] = self._last[id(optimizer)] = _mark(optimizer)
+        mark = GradientVersions(some)
+        if not len(mark):
+            mark = _mark(optimizer)
+        self._used[id(optimizer)] = self._last[id(optimizer)] = mark
         if len(self._optimizers) > 1:
             for other in self.alive():
                 if other is not optimizer and id(other) in self._last:
@@ -92,10 +102,13 @@ class Optimizers:
         A generator's backward pass leaves gradients in the critic too, which the critic's next step doesn't use.
         """
         mark = self._last.get(id(optimizer))
-        if mark is None:
-            return True
-        groups = (representatives(group["params"]) for group in optimizer.param_groups)
-        return mark.outdated(itertools.chain.from_iterable(groups))
+        groups = optimizer.param_groups
+        if mark is None or (
+            groups and groups[0]["params"] and mark.renewed(groups[0]["params"][0])
+        ):
+            return True  # the first one tells, nearly always
+        some = (representatives(group["params"]) for group in groups)
+        return mark.outdated(itertools.chain.from_iterable(some))
 
     def reuses(self, optimizer: Any) -> bool:
         """Whether it would step with the very gradients that its last step has used."""
@@ -133,7 +146,7 @@ class Optimizers:
     def rates(self) -> list[Record]:
         """`RATES` of every parameter group."""
         several = len(self._optimizers) > 1
-        found: dict[str, list[float]] = {}
+        found: dict[str, GroupRates] = {}
         for index, (name, ref) in enumerate(self._optimizers):
             if (optimizer := ref()) is not None:
                 label = name or (f"optimizer {index}" if several else "")
@@ -146,14 +159,6 @@ def parameters_of(optimizer: Any) -> list[Any]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def rates(optimizer: Any, name: str) -> dict[str, list[float]]:
-    """`RATES` of an optimizer's groups by column; NaN for what it has not."""
-    return {
-        f"{name} group {index}".strip(): _rates(group)
-        for index, group in enumerate(optimizer.param_groups)
-    }
-
-
 def foreign(optimizer: Any, model: Parameters, name: str) -> list[Record]:
     """How many tensors an optimizer holds, and how many of them are not this model's."""
     own = {id(p) for p in model.tensors}
@@ -162,34 +167,14 @@ def foreign(optimizer: Any, model: Parameters, name: str) -> list[Record]:
     return [Record(q, (name,), np.array([n], np.float32)) for q, n in counts.items()]
 
 
-def rate_records(found: dict[str, list[float]]) -> list[Record]:
-    """Such rates as records."""
-    values: Floats = np.array(list(found.values()), np.float32).reshape(-1, len(RATES))
-    names = tuple(found)
-    return [Record(quantity, names, values[:, i]) for i, quantity in enumerate(RATES)]
-
-
-def _rates(group: dict[str, Any]) -> list[float]:
-    betas = group.get("betas") or (None, None)
-    momentum = group.get("momentum") if betas[0] is None else betas[0]
-    return [
-        hyperparameter(v) for v in (group.get("lr"), momentum, group.get("weight_decay"), betas[1])
-    ]
-
-
-def hyperparameter(value: Any) -> float:
-    """A hyper-parameter, which may be a tensor; NaN if it is none."""
-    if type(value) is float:
-        return value
-    try:
-        return math.nan if value is None else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
+def some_parameters(optimizer: Any) -> list[Tensor]:
+    """A few of each group."""
+    return [p for group in optimizer.param_groups for p in representatives(group["params"])]
 
 
 def _mark(optimizer: Any) -> GradientVersions:
     groups = [group["params"] for group in optimizer.param_groups]
-    held = [p for group in groups for p in representatives(group) if p.grad is not None]
+    held = [p for p in some_parameters(optimizer) if p.grad is not None]
     return GradientVersions(held or _first_with_gradient(groups))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from tb_lossdiag.collect.state.optimizers import hyperparameter
+from tb_lossdiag.collect.state.rates import hyperparameter
 
 
 class SchedulerSearch:

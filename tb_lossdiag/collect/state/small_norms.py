@@ -54,6 +54,11 @@ class Zeros:
         self._known: set[int] = set()
         self._looks = 0
 
+    @property
+    def known(self) -> bool:
+        """Whether something is known to be 0."""
+        return bool(self._known)
+
     def none(self) -> None:
         """No norm is small."""
         if self._known:

@@ -5,6 +5,8 @@ In reading order:
 - `watches`: the watches of a writer: one for each name, whose optimizer may give way to the model's next one
 - `watch`: `writer.watch`: observes every step of an optimizer through its public hooks
 - `steps`: what is observed of every step of a watched optimizer, and in which order: once before it, once after it
+- `calm_steps`: the calm step: one that is like the step before. Of it only what differs from step to step is looked at, in as few operations as can be
+- `gauge`: norms of a fixed set of gradients on the host, in as few operations as can be: for steps that are like the one before
 - `host`: what a watch shares with the writer's other parts, and where it hands over what it saw
 - `watched_parameters`: the parameters of a watched model, as they are now: layers may be added, taken away or replaced while it trains
 - `step_gradients`: the gradients of an optimizer's steps: their norms, from before the step to the row that waits for its record

@@ -33,6 +33,7 @@ class Schedule:
     _pause: float = 0.0
     _validated: tuple[int, ...] = ()
     _validations: int = 0
+    _expected: int = -1
     _looks: int = 0
 
     def due(self, step: int, now: float) -> bool:
@@ -42,7 +43,7 @@ class Schedule:
             step: number of steps taken so far.
             now: seconds, on any clock that runs evenly.
         """
-        if self._validated and self._expects_validation(step):
+        if step == self._expected and self._expects_validation():
             return True
         if step < self._next:
             return False
@@ -63,11 +64,15 @@ class Schedule:
         if self._validations < _VALIDATIONS[-1] and step not in self._validated:
             self._validated = (*self._validated, step)[-2:]
             self._validations += 1
+            if len(self._validated) > 1:  # a distance
+                self._expected = 2 * self._validated[1] - self._validated[0]
 
-    def _expects_validation(self, step: int) -> bool:
-        expected = self._validated[-1] + self._validated[-1] - self._validated[0]
-        known = len(self._validated) > 1  # a distance
-        if not known or step != expected or self._validations not in _VALIDATIONS:
+    def waits(self, step: int) -> bool:
+        """Whether none can be due; cheaper to ask than `due`."""
+        return step < self._next and step != self._expected
+
+    def _expects_validation(self) -> bool:
+        if self._validations not in _VALIDATIONS:
             return False
         self._looks += 1
         return True

@@ -39,6 +39,12 @@ class Measure:
         self._looks = 0
         self._zeros = Zeros()
 
+    @property
+    def as_they_are(self) -> bool:
+        """Whether norms are those of the gradients as they are, and none was tiny when they were last looked at."""
+        unscaled = self._scaler is None and getattr(self._optimizer, "grad_scale", None) is None
+        return unscaled and self._factor is None and not self._zeros.known
+
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming norms are given back as they were before."""
         self._factor = unclipped(total, max_norm)

@@ -50,6 +50,11 @@ class Host:
         """Whether another rank writes, or the process that this one was forked from."""
         return self.outlet.silent
 
+    @property
+    def calm(self) -> bool:
+        """Whether all works, nothing was clipped and nobody judges: a step needs nothing but its norms."""
+        return not self.guarded.troubled and self.outlet.live is None and self.clips.quiet
+
     def absent(self, rows: NormBuffer) -> bool:
         """Whether nothing of a watched model is needed of this rank: another one writes, and no sums are taken over all."""
         return self.silent and not isinstance(rows, ShardedNormBuffer)

@@ -47,6 +47,11 @@ class StepCounter:
             self.begun = True
 
     @property
+    def shared(self) -> bool:
+        """Whether several steps have one number."""
+        return self._shared
+
+    @property
     def provisional(self) -> bool:
         """Whether the newest steps wait for the number that they share."""
         return self._shared and self._since > 0

@@ -14,9 +14,10 @@ from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer, StepInfo
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
-from tb_lossdiag.collect.state.optimizers import rates
 from tb_lossdiag.collect.state.parameters import norms
+from tb_lossdiag.collect.state.rates import StepRates
 from tb_lossdiag.collect.watch import updates
+from tb_lossdiag.collect.watch.gauge import Norms
 from tb_lossdiag.collect.watch.gradient_norms import Measure
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.step_counter import StepCounter
@@ -57,10 +58,23 @@ class StepGradients:
         self._absent = host.absent(rows)
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
         self._scaled: frozenset[int] = frozenset()
+        self._rates = StepRates(subject.optimizer)
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
         self._measure.reported_clip(total, max_norm)
+
+    @property
+    def as_they_are(self) -> bool:
+        """Whether norms need no putting right: no scale, no clip that was only reported, none that was tiny."""
+        return self._measure.as_they_are and not self._absent
+
+    def put_calm(self, norms: Norms, where: Any, step: int, taken: int, start: float) -> None:
+        """Hand over the norms of a calm step."""
+        seconds, own, count = self.times.take(start, taken)
+        named, now = self._counter.named, time.time()
+        row = step, now, seconds, own, where, None, self._rates.now(), count, named
+        self._rows.put_calm(norms, row)
 
     def begin(self) -> None:
         """A step begins; nothing of it is known."""
@@ -83,7 +97,7 @@ class StepGradients:
             held = [p for p in held if p.requires_grad]
         if not held or self._host.clips.spoiled(held):
             return
-        where = None if len(held) == len(tensors) else _where(tensors, held)
+        where = None if len(held) == len(tensors) else places_of(tensors, held)
         measured = self._measure.norms(held)
         if compared:
             self._host.guarded("ranks", lambda: self._compare(taken, measured))
@@ -96,7 +110,7 @@ class StepGradients:
         if self._norms is None:
             return False
         measured, where, bad = self._norms
-        groups = rates(self._optimizer, self._rows.name)
+        groups = self._rates.now()
         seconds, own, count = self.times.take(start, taken)
         named, scaled = self._counter.named, self._scaled
         row = StepInfo(step, time.time(), seconds, own, where, bad, groups, count, named, scaled)
@@ -146,6 +160,7 @@ class StepGradients:
         self._host.sink(self._rows, step, [sample], own=True)
 
 
-def _where(tensors: Sequence[nn.Parameter], held: Sequence[nn.Parameter]) -> Any:
+def places_of(tensors: Sequence[Tensor], held: Sequence[Tensor]) -> Any:
+    """int64[n]: where some tensors are among others."""
     some = set(map(id, held))
     return np.flatnonzero([id(p) in some for p in tensors])

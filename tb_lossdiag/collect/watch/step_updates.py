@@ -32,9 +32,13 @@ class StepUpdates:
         self._absent = host.absent(rows)
         self._snapshot: updates.Snapshot | None = None
 
+    def due(self, taken: int) -> bool:
+        """Whether the step that comes after so many is looked at."""
+        return taken % EVERY == 0 or taken < _FIRST
+
     def before_step(self, taken: int) -> None:
         """A step comes after so many."""
-        if taken % EVERY == 0 or taken < _FIRST:
+        if self.due(taken):
             self._host.guarded("update", self._take)
 
     def after_step(self, step: int) -> None:

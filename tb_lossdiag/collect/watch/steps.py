@@ -13,6 +13,7 @@ from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.scaler import scale_watch
 from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.collect.watch import step_updates
+from tb_lossdiag.collect.watch.calm_steps import LOOK_EVERY, CalmSteps
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.optimizer_facts import OptimizerFacts
@@ -57,6 +58,7 @@ class WatchedSteps:
         spread: RankDivergence | None,
     ) -> None:
         self._rows, self._host, self._every = rows, host, options.every
+        self._optimizer = subject.optimizer
         self.taken = self._owed = 0
         self.origin = Origin()
         self.counter, self.reloads = StepCounter(first), Reloads(subject.optimizer)
@@ -70,18 +72,40 @@ class WatchedSteps:
         self.examiner = None
         if options.check_up and not host.silent:
             self.examiner = Examiner(subject, host, options)
+        usual = type(rows) is NormBuffer and options.every == 1 and spread is None
+        self._calm = CalmSteps(
+            rows, subject.optimizer, held, host, self.counter, self.gradients, usual
+        )
+        self._notes = host.optimizers.leave(subject.optimizer)
 
     def end(self) -> None:
         """No step comes any more."""
         self._updates.forget()
+        self._calm.interrupt()
+        self._calm.over()
+        if self._notes:
+            self._notes = False
+            self._host.optimizers.follow(self._optimizer)
         if self.examiner is not None:
             self.examiner.abandon()
 
     def before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """The optimizer begins its step, with these arguments."""
-        if self.origin.left() or not real():
+        if self.origin.left():
             return
         start = time.perf_counter()
+        if len(arguments) > 1 or named or not self._calm.begin():
+            self._before(optimizer, arguments, named)
+        else:
+            self.reloads.before_step()
+            if self._facts.reuse.due(self.taken):
+                self._host.guarded.quick("gradient", self._facts.reuse.look)
+        self.gradients.times.spent(start)
+
+    def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        """A step that is not a calm one begins."""
+        if not real():
+            return
         closure = _closure(optimizer, arguments, named)
         self._facts.beginning.step_begins(self.taken)
         self.gradients.begin()
@@ -93,13 +117,26 @@ class WatchedSteps:
         if self.examiner is not None:
             self.examiner.before_step(closure=closure)
         self._updates.before_step(self.taken)
-        self.gradients.times.spent(start)
 
     def after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
         """It has ended its step; what is to be raised to stop the training."""
+        calm = self._calm
         self._owed += 1  # until it has been counted, so that one failure shifts no later number
+        if calm.norms is not None:
+            self._finish_calm(optimizer)
+            return None
+        if self._notes:
+            self._host.guarded.door("optimizer", self._host.optimizers.note_step, optimizer)
         if self.origin.left():
             return None
+        stop = self._after(optimizer, arguments, named)
+        calm.over()
+        if stop is None:
+            self._expect()
+        return stop
+
+    def _after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
+        """A step that is not a calm one has ended."""
         if not real():
             self._owed -= 1
             return None
@@ -120,10 +157,7 @@ class WatchedSteps:
     def _finish_step(self, start: float) -> None:
         """Hand over what was seen of the step; a part that fails costs none of the others."""
         door = self._host.guarded.door
-        if self._owed > 1:
-            self.counter.missed(self._owed - 1)
-        step = self.counter.take()
-        self._owed = 0
+        step = self._count()
         self._rows.provisional = self.counter.provisional
         if self.taken % step_updates.EVERY == 0:
             door("layers", self._facts.sink, step)
@@ -138,6 +172,46 @@ class WatchedSteps:
         self.gradients.done()
         self._host.stepped(self._rows, now=bool(alarm))
         self.gradients.times.spent(start)
+
+    def _finish_calm(self, optimizer: Any) -> None:
+        """Hand over what was seen of a calm step."""
+        start = time.perf_counter()
+        norms, pattern = self._calm.end()
+        step, taken = self._count(), self.taken
+        if self._notes:
+            self._host.optimizers.note_step(optimizer, pattern.some)
+        self.gradients.put_calm(norms, pattern.where, step, taken, start)
+        self.reloads.after_step()
+        if taken % LOOK_EVERY == 0:
+            self._calm.look()
+            self._host.guarded.door("layers", self._facts.sink, step)
+        pattern.gauge.over()
+        self.taken += 1
+        self._host.guarded.step()
+        if self._rows.full or self._host.outlet.late(start):
+            self._host.stepped(self._rows, now=False)
+        self.gradients.times.spent(start)
+        if self.examiner is not None and not self.examiner.waits(self.taken):
+            self.begin_check_up()
+        self._interrupt()
+
+    def _count(self) -> int:
+        """The number of the step that has just been taken."""
+        if self._owed > 1:
+            self.counter.missed(self._owed - 1)
+        self._owed = 0
+        return self.counter.take()
+
+    def _expect(self) -> None:
+        """The next step may be a calm one."""
+        self._calm.expect(self.taken)
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Unless more is to be looked at in it."""
+        busy = self.examiner is not None and self.examiner.running
+        if busy or self._updates.due(self.taken):
+            self._calm.interrupt()
 
     def _sink_scale(self, step: int) -> None:
         assert self.scale is not None  # noqa: S101  (asked before)

@@ -14,7 +14,7 @@ from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.state.parameters import Parameters
-from tb_lossdiag.collect.state.tracing import untraced
+from tb_lossdiag.collect.state.tracing import untraced_hook
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.reloads import Reloads
@@ -59,8 +59,8 @@ class Watch:
 
         before, after = host.guarded.hook("step", begins), host.guarded.hook("step", ended)
         self._hooks = [
-            subject.optimizer.register_step_pre_hook(untraced(before)),
-            subject.optimizer.register_step_post_hook(untraced(after)),
+            subject.optimizer.register_step_pre_hook(untraced_hook(before)),
+            subject.optimizer.register_step_post_hook(untraced_hook(after)),
         ]
         self._steps.begin_check_up()
 

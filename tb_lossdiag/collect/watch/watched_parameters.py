@@ -38,6 +38,13 @@ class WatchedParameters:
             self._host.guarded.door("gradient", self.reread)
         return self.now
 
+    def unchanged(self, optimizer: Any) -> bool:
+        """Whether neither the model nor its optimizer shows that they changed."""
+        count = 0
+        for group in optimizer.param_groups:
+            count += len(group["params"])
+        return count == self._held and not self._places.changed()
+
     def follow(self, optimizer: Any) -> None:
         """Look for them anew if the model or its optimizer shows that they changed."""
         count = sum(len(group["params"]) for group in optimizer.param_groups)

@@ -37,7 +37,7 @@ def blocks(buffer: NormBuffer) -> dict[str, list[FrameBlock]]:
 def test_steps_become_blocks_of_their_frames() -> None:
     buffer = NormBuffer("net", ("a", "b"))
     for step, norms in ((3, [3.0, 4.0]), (4, [1.0, 0.0])):
-        buffer.put(torch.tensor(norms), info(step, steps=2, rates={"group 0": [0.1, 0.9, 0, NAN]}))
+        buffer.put(torch.tensor(norms), info(step, steps=2, rates=[(0.1, 0.9, 0.0, NAN)]))
     assert len(buffer) == 2
     found = blocks(buffer)
     assert len(buffer) == 0
@@ -51,7 +51,7 @@ def test_steps_become_blocks_of_their_frames() -> None:
     assert steps.values[STEPS].tolist() == [[2], [2]]
     assert steps.values[STEP_SECONDS].tolist() == [[0.5], [0.5]]
     assert steps.values[OWN_SECONDS][:, 0] == pytest.approx(0.01)
-    assert group.columns == ("group 0",)
+    assert group.columns == ("net group 0",)
     assert group.values[LEARNING_RATE][:, 0] == pytest.approx(0.1)
 
 
@@ -97,13 +97,13 @@ def test_norms_of_any_precision_are_taken() -> None:
 
 def test_groups_that_change_begin_a_block() -> None:
     buffer = NormBuffer("net", ("a",))
-    rates = [{"group 0": [1.0] * 4}] * 2 + [{"group 0": [1.0] * 4, "group 1": [2.0] * 4}, {}]
+    rates = [[(1.0,) * 4]] * 2 + [[(1.0,) * 4, (2.0,) * 4], []]
     for step, rate in enumerate(rates):
         buffer.put(torch.tensor([1.0]), info(step, rates=rate))
     found = blocks(buffer)["group"]
     assert [(block.columns, block.steps.tolist()) for block in found] == [
-        (("group 0",), [0, 1]),
-        (("group 0", "group 1"), [2]),
+        (("net group 0",), [0, 1]),
+        (("net group 0", "net group 1"), [2]),
     ]
     assert found[1].values[LEARNING_RATE].tolist() == [[1, 2]]
 

@@ -1,0 +1,177 @@
+"""The calm step: one that is like the step before. Of it only what differs from step to step is looked at, in as few operations as can be.
+
+In the midst of a training code is cold: what takes a microsecond in a loop of its own takes ten there. So whatever can be worked out
+once for many steps is, and anything unusual is left to the whole way of `steps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.state.optimizers import some_parameters
+from tb_lossdiag.collect.unseen import looked_at
+from tb_lossdiag.collect.watch.gauge import Gauge, Norms
+from tb_lossdiag.collect.watch.host import Host
+from tb_lossdiag.collect.watch.step_counter import StepCounter
+from tb_lossdiag.collect.watch.step_gradients import StepGradients, places_of
+from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
+
+_FIRST = 4
+"""Steps that are never calm."""
+_LONGEST = 256
+"""Steps, at most, before calm ones are expected again after one that was not: 1, 2, 4 … while they come no more."""
+LOOK_EVERY = 20
+"""Steps between two looks at what kind the gradients are."""
+
+
+class Pattern(NamedTuple):
+    """Which gradients a step has.
+
+    Attributes:
+        gauge: takes their norms.
+        where: their columns, None for all.
+        empty: parameters without one.
+        left: those with one that is left over, since they are frozen.
+        trained: those with one, if some are frozen; else nobody looks.
+        some: of the optimizer's parameters, which stand for all of them.
+    """
+
+    gauge: Gauge
+    where: Any
+    empty: list[Tensor]
+    left: list[Tensor]
+    trained: Sequence[Tensor]
+    some: list[Tensor]
+
+    def holds(self) -> bool:
+        """Whether the gradients that there are now are those, as far as the gauge does not see it."""
+        return not (
+            (self.empty and any(p.grad is not None for p in self.empty))
+            or (self.left and any(p.requires_grad for p in self.left))
+            or (self.trained and not all(p.requires_grad for p in self.trained))
+        )
+
+
+@dataclass
+class CalmSteps:
+    """Whether a step is a calm one, and its norms.
+
+    Attributes:
+        rows: where steps wait.
+        optimizer: whose steps.
+        model: the model's parameters.
+        host: what the watch shares with the writer's other parts.
+        counter: numbers the steps.
+        gradients: of the other steps.
+        possible: whether there can be calm steps at all.
+        pattern: of the gradients of the coming step, if it may be a calm one.
+        norms: of the step that goes on, if it is one.
+    """
+
+    rows: NormBuffer
+    optimizer: Any
+    model: WatchedParameters
+    host: Host
+    counter: StepCounter
+    gradients: StepGradients
+    possible: bool
+    pattern: Pattern | None = None
+    norms: Norms | None = None
+    _kept: Pattern | None = None
+    _kept_for: tuple[Any, bool] = (None, False)
+    _rest: int = 0
+    _after: int = 1
+
+    def expect(self, taken: int) -> None:
+        """So many steps were taken, the last not a calm one; the next may be."""
+        self._rest -= 1
+        if not self.possible or taken < _FIRST or self._rest >= 0 or not self._quiet():
+            return
+        if self._kept is None or self.stale:
+            self._kept_for = self.model.now, self.model.frozen
+            self._kept = self._found()
+        self.pattern = self._kept
+
+    @property
+    def stale(self) -> bool:
+        """Whether the model's parameters are others than those that the pattern is of."""
+        now, frozen = self._kept_for
+        return now is not self.model.now or frozen is not self.model.frozen
+
+    def begin(self) -> bool:
+        """A step begins; whether it is a calm one, whose norms are known now."""
+        pattern = self.pattern
+        if pattern is None:
+            return False
+        if (
+            not looked_at()
+            and self.host.calm
+            and not self.counter.shared
+            and self.gradients.as_they_are
+            and not self.stale
+            and self.model.unchanged(self.optimizer)
+            and pattern.holds()
+        ):
+            self.norms = pattern.gauge.norms()
+            if self.norms is not None:
+                return True
+            pattern.gauge.over()
+        self._stir()
+        return False
+
+    def end(self) -> tuple[Norms, Pattern]:
+        """The step has ended: its norms, and which gradients it had."""
+        assert self.norms is not None  # noqa: S101  (asked before)
+        assert self.pattern is not None  # noqa: S101
+        norms, self.norms = self.norms, None
+        self._after = 1
+        return norms, self.pattern
+
+    def look(self) -> None:
+        """Now and then, before the gradients are over: whether they are of the same kind still."""
+        if self._kept is not None and not self._kept.gauge.usual:
+            self._stir()
+
+    def interrupt(self) -> None:
+        """The next step is not a calm one, those after it may be."""
+        self.pattern = None
+
+    def over(self) -> None:
+        """No gradient is kept."""
+        self.norms = None
+        if self._kept is not None:
+            self._kept.gauge.over()
+
+    def _stir(self) -> None:
+        """It was not as expected: rest, each time longer, since an expectation that fails costs more than none."""
+        self.pattern = self._kept = None
+        self._rest, self._after = self._after, min(2 * self._after, _LONGEST)
+
+    def _quiet(self) -> bool:
+        """Whether nothing is going on that needs more than norms."""
+        rows, host = self.rows, self.host
+        settled = rows.hold.over and not rows.provisional and not host.absent(rows)
+        return settled and host.calm and self.gradients.as_they_are
+
+    def _found(self) -> Pattern | None:
+        """The pattern of the step that has just ended."""
+        tensors = self.model.now.tensors
+        having = [p for p in tensors if p.grad is not None]
+        held = [p for p in having if p.requires_grad] if self.model.frozen else having
+        gauge = Gauge.of(held)
+        if gauge is None:
+            self._stir()
+            return None
+        return Pattern(
+            gauge,
+            None if len(held) == len(tensors) else places_of(tensors, held),
+            [p for p in tensors if p.grad is None],
+            [p for p in having if not p.requires_grad] if self.model.frozen else [],
+            held if self.model.frozen else (),
+            some_parameters(self.optimizer),
+        )

@@ -1,0 +1,259 @@
+"""Calm steps leave the records that the whole way leaves, whatever happens between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.profiler import profile
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from helpers.tiny_trainings import read
+from tb_lossdiag import SummaryWriter
+from tb_lossdiag.collect.watch.calm_steps import CalmSteps
+from tb_lossdiag.collect.watch.watch import Watch
+from tb_lossdiag.run import Run
+
+STEPS = 90
+CLOCK = {"step_seconds", "own_seconds"}
+
+
+class Loop:
+    """A little training that something happens to."""
+
+    def __init__(self, wide: bool = False) -> None:
+        torch.manual_seed(0)
+        sizes = [6] * (12 if wide else 3)
+        self.net: Any = nn.Sequential(*(nn.Linear(n, n) for n in sizes))
+        self.optimizer: Any = torch.optim.SGD(self.net.parameters(), lr=0.05, momentum=0.5)
+        self.data = torch.randn(8, 6)
+        self.watch: Watch | None = None
+        self.writer: SummaryWriter | None = None
+        self.around: AbstractContextManager[Any] | None = None
+
+    def backward(self) -> torch.Tensor:
+        self.optimizer.zero_grad()
+        loss: torch.Tensor = (self.net(self.data) - 1).square().mean()
+        if loss.requires_grad:
+            loss.backward()
+        return loss
+
+
+class Passing(TorchDispatchMode):
+    """Changes nothing."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+Event = Callable[[Loop, int], None]
+
+
+def nothing(loop: Loop, step: int) -> None:
+    pass
+
+
+def frozen_for_a_while(loop: Loop, step: int) -> None:
+    if step in (33, 57):
+        loop.net[1].requires_grad_(step == 57)
+
+
+def left_over(loop: Loop, step: int) -> None:
+    """Gradients that were there when their layer was frozen stay."""
+    if step == 30:
+        loop.net[1].requires_grad_(False)
+        loop.optimizer.zero_grad = lambda: loop.net.zero_grad(set_to_none=False)
+
+
+def missing_now_and_then(loop: Loop, step: int) -> None:
+    if step % 7 == 3:
+        loop.net[1].weight.grad = None
+
+
+def not_finite(loop: Loop, step: int) -> None:
+    """What such a step does to the weights is undone."""
+    if step in (40, 41, 66):
+        before = {k: v.clone() for k, v in loop.net.state_dict().items()}
+
+        def undo(*_: object) -> None:
+            loop.net.load_state_dict(before)
+            loop.optimizer.state.clear()
+            handle.remove()
+
+        handle = loop.optimizer.register_step_post_hook(undo)
+        loop.net[1].weight.grad[1, 2] = float("nan" if step < 50 else "inf")
+        loop.net[0].weight.grad.mul_(1e3)
+
+
+def tiny(loop: Loop, step: int) -> None:
+    if 25 < step < 50:
+        loop.net[2].bias.grad.mul_(1e-26)
+
+
+def another_precision(loop: Loop, step: int) -> None:
+    if step == 45:
+        loop.net.double()
+        loop.data = loop.data.double()
+
+
+def other_rates(loop: Loop, step: int) -> None:
+    group = loop.optimizer.param_groups[0]
+    if step % 10 == 5:
+        group["lr"] = torch.tensor(0.01 + step / 1e4) if step % 20 == 5 else 0.03 + step / 1e4
+    if step % 20 == 6 and isinstance(group["lr"], torch.Tensor):
+        group["lr"].mul_(1.5)
+    if step == 40:
+        group["momentum"], group["weight_decay"] = 0.6, 0.01
+
+
+def more_groups(loop: Loop, step: int) -> None:
+    if step == 35:
+        loop.net.append(nn.Linear(6, 6))
+        loop.optimizer.add_param_group({"params": loop.net[-1].parameters(), "lr": 0.01})
+        loop.backward()
+
+
+def replaced(loop: Loop, step: int) -> None:
+    if step == 35:
+        loop.net[0] = nn.Linear(6, 6)
+        loop.optimizer.param_groups[0]["params"] = list(loop.net.parameters())
+        loop.backward()
+
+
+def same_gradients(loop: Loop, step: int) -> None:
+    if step % 9 == 4:
+        loop.optimizer.step()
+
+
+def closure(loop: Loop, step: int) -> None:
+    if step % 11 == 6:
+        loop.optimizer.step(loop.backward)
+        loop.backward()
+
+
+def clipped(loop: Loop, step: int) -> None:
+    assert loop.writer is not None
+    if step > 30 and step % 5 == 0:
+        loop.writer.clip_grad_norm_(loop.net.parameters(), 0.1)
+
+
+def clipped_by_hand(loop: Loop, step: int) -> None:
+    assert loop.writer is not None
+    if step > 30 and step % 5 == 0:
+        total = torch.nn.utils.clip_grad_norm_(loop.net.parameters(), 0.1)
+        loop.writer.add_diagnostics(clip=(total, 0.1))
+
+
+def named(loop: Loop, step: int) -> None:
+    assert loop.writer is not None
+    if step % 3 == 0:
+        loop.writer.add_diagnostics(loss=0.5, global_step=2 * step)
+
+
+def shared_numbers(loop: Loop, step: int) -> None:
+    assert loop.writer is not None
+    if step % 3 == 2:
+        loop.writer.add_diagnostics(loss=0.5, global_step=step // 3)
+
+
+def loaded(loop: Loop, step: int) -> None:
+    assert loop.writer is not None
+    if step == 20:
+        loop.state = loop.optimizer.state_dict(), 20  # type: ignore[attr-defined]
+    if step == 60:
+        loop.optimizer.load_state_dict(loop.state[0])  # type: ignore[attr-defined]
+    loop.writer.add_diagnostics(loss=0.5, global_step=step if step < 60 else step - 40)
+
+
+def looked_at(loop: Loop, step: int) -> None:
+    if step % 30 == 20:
+        loop.around = profile() if step == 50 else Passing()  # type: ignore[no-untyped-call]
+
+
+def no_longer_watched(loop: Loop, step: int) -> None:
+    assert loop.watch is not None
+    assert loop.writer is not None
+    if step == 50:
+        loop.watch.remove()
+        assert not loop.optimizer._optimizer_step_pre_hooks
+    loop.writer.add_diagnostics(loss=0.5)
+
+
+EVENTS = (
+    nothing,
+    frozen_for_a_while,
+    left_over,
+    missing_now_and_then,
+    not_finite,
+    tiny,
+    another_precision,
+    other_rates,
+    more_groups,
+    replaced,
+    same_gradients,
+    closure,
+    clipped,
+    clipped_by_hand,
+    named,
+    shared_numbers,
+    loaded,
+    looked_at,
+    no_longer_watched,
+)
+
+
+def train(folder: Path, event: Event, *, wide: bool) -> tuple[Run, list[torch.Tensor]]:
+    loop = Loop(wide)
+    with SummaryWriter(folder) as writer:
+        loop.writer = writer
+        loop.watch = writer.watch(loop.net, loop.optimizer, check_up=False)
+        loop.watch.rows.hold.end()
+        for step in range(STEPS):
+            loop.backward()
+            event(loop, step)
+            if loop.around is None:
+                loop.optimizer.step()
+                continue
+            with loop.around:
+                loop.optimizer.step()
+            loop.around = None
+    return read(folder), [p.detach() for p in loop.net.parameters()]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("wide", [False, True], ids=["few", "many"])
+@pytest.mark.parametrize("event", EVENTS)
+def test_records_are_those_of_the_whole_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: Event, wide: bool
+) -> None:
+    calm = 0
+    plain = CalmSteps.end
+
+    def counted(self: CalmSteps) -> Any:
+        nonlocal calm
+        calm += 1
+        return plain(self)
+
+    monkeypatch.setattr(CalmSteps, "end", counted)
+    found, weights = train(tmp_path / "calm", event, wide=wide)
+    assert calm >= 10 or event is shared_numbers
+    monkeypatch.setattr(CalmSteps, "expect", lambda *_: None)
+    expected, others = train(tmp_path / "whole", event, wide=wide)
+    assert all(map(torch.equal, weights, others))
+    assert found.tables.keys() == expected.tables.keys()
+    for name, table in expected.tables.items():
+        assert found.tables[name].columns == table.columns, name
+        np.testing.assert_array_equal(found.tables[name].steps, table.steps, name)
+        if name not in CLOCK:
+            np.testing.assert_allclose(
+                found.tables[name].values, table.values, rtol=3e-7, err_msg=name
+            )
+    facts = [{k: v for k, v in run.facts.items() if "tail" not in k} for run in (found, expected)]
+    assert facts[0] == facts[1]
+    assert not [fact for fact in found.facts if fact.startswith("failed")]
