@@ -21,8 +21,10 @@ In reading order:
 - `non_finite`: where NaN and infinity came from: the first step at which each kind of value was broken
 - `parameters`: parameters by name and size: which are weights, which belong together; and what the optimizer does with them
 - `passes`: the backward passes of a step, as the check-ups saw them
+- `players`: two players, told by the names of their models and loss terms: who judges, who makes, what each one's loss and gradient do
 - `probes`: what probes of a copy of the model have said, or why there were none
 - `progress`: how far a run has come, for rules that ask whether a defect does harm
+- `rates`: the learning rate of a run as one number a step
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
 - `skipped`: steps that a GradScaler skipped
 - `spikes`: records far above what came just before, by robust statistics in the logarithm

@@ -95,6 +95,9 @@ THROWN_PASSES = Quantity(
     "thrown_passes", "passes", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
 )
 """Backward passes before the step whose gradients were reset before the next one, of several."""
+LEFT_NORM = Quantity("left_norm", "left", Axis.WATCH, "L2 norm", hints.CHECK_UP, optional=True)
+"""Global norm of what was in `.grad` when a pass of another line began after another watched optimizer's step, where the last pass before that
+step had reached these parameters; 0 after a reset, and where it had not. Absent where nobody else made a step between passes."""
 EVALUATED_TRAINING = Quantity(
     "evaluated_training", "evaluated", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
 )

@@ -267,6 +267,12 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD623": {"target_model": lambda: {"target_model": Net("tail"), "model": Net("tail")}},
     "LD626": {"x_train": _two_sets},
+    "LD411": {
+        "": lambda: {
+            "discriminator": nn.Linear(FEATURES, 1),
+            "fake": torch.randn(SIZE, FEATURES),
+        }
+    },
     "LD701": {"": _layer},
     "LD702": {"": _layer},
     "LD627": {"": lambda: {"validate": lambda _: None}},

@@ -14,7 +14,7 @@ from tb_lossdiag.run import Run
 
 _WITH_LOSS = re.compile(
     r"^((validation_)?loss(_term)?|gradient_norm|gradient_abs_max|term_gradient_norm|global_norm|clip_global_norm|clip_norm_after"
-    r"|(first_)?backward_norm|carried_norm|step_norm|backpropagated|call_arrived)(_max|_min)?$|^clip_max_norm$"
+    r"|(first_)?backward_norm|carried_norm|left_norm|step_norm|backpropagated|call_arrived)(_max|_min)?$|^clip_max_norm$"
 )
 """What grows with the loss: its values, all gradients, and the bound that its user chose for them."""
 _INPUT = re.compile(r"^(eval_)?input_(mean|std|max|abs_max)$")

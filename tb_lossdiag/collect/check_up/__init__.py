@@ -12,6 +12,8 @@ In reading order:
 - `outcome`: what a check-up hands over: the facts of its step, its loss calls and its modules, as samples
 - `source`: which operation made a tensor, from its autograd graph
 - `gradients`: what happens to gradients between two steps, in order: reset, backward, unscale, clip, use, change after use
+- `norms`: gradient norms at one moment of a step
+- `left`: gradients that a pass for another optimizer's step has left in these parameters
 - `customs`: custom autograd functions: the gradient on both sides of each
 - `root_value`: the number that a backward pass begins from
 - `used`: gradients that a step has already used, and changes of them

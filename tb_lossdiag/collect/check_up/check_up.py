@@ -141,6 +141,12 @@ class CheckUp:
             if isinstance(other, CheckUp):
                 other.claimed()
 
+    def steps_unseen(self) -> None:
+        """The optimizer begins a step that is not observed: those who observe theirs are told whose gradients it uses."""
+        for other in switchboard().others(self):
+            if isinstance(other, CheckUp):
+                other.passed_by()
+
     def after_step(self) -> list[Measurement]:
         """The optimizer has ended its step: stop observing and hand over what was seen."""
         none: list[Measurement] = []
@@ -191,6 +197,11 @@ class CheckUp:
         """Another check-up's optimizer makes its step."""
         if self._now is not None:
             self._now.claimed()
+
+    def passed_by(self) -> None:
+        """Another optimizer makes a step that is not observed."""
+        if self._now is not None:
+            self._now.passed_by()
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.left import Left
 from tb_lossdiag.collect.check_up.mode import FunctionCall, script_line
+from tb_lossdiag.collect.check_up.norms import Norms, gradient_norms
 from tb_lossdiag.collect.check_up.root_value import root_value
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.used import Used, address
 from tb_lossdiag.collect.check_up.values import Facts, Value
-from tb_lossdiag.collect.state.parameters import norms
 from tb_lossdiag.quantities import (
     BACKPROPAGATED,
     BACKWARD_NORM,
@@ -33,38 +33,6 @@ from tb_lossdiag.quantities import (
     UNSCALE_FACTOR,
     ZERO_GRADS,
 )
-
-
-@dataclass(frozen=True)
-class Norms:
-    """Gradient norms at one moment.
-
-    Attributes:
-        each: by id of the parameter, float[] on device.
-        total: float[]: the global norm; 0 without gradients.
-        stacked: float[P]: `each`, in its order; None without gradients.
-    """
-
-    each: dict[int, Tensor]
-    total: Value
-    stacked: Tensor | None = None
-
-    def moved_since(self, before: Norms) -> Tensor | None:
-        """bool[P]: which of them are others than before; None where they are not of the same parameters."""
-        if self.stacked is None:
-            return torch.zeros(0, dtype=torch.bool)
-        if before.stacked is None:
-            return self.stacked != 0
-        return self.stacked != before.stacked if self.each.keys() == before.each.keys() else None
-
-
-def gradient_norms(parameters: Sequence[Tensor]) -> Norms:
-    """Norms of the gradients there are."""
-    held = [p for p in parameters if p.grad is not None and p.grad.numel()]
-    if not held:
-        return Norms({}, 0.0)
-    each = norms([p.grad for p in held if p.grad is not None])
-    return Norms(dict(zip(map(id, held), each.unbind(), strict=True)), each.norm(), each)
 
 
 class ClipCounter:
@@ -110,6 +78,7 @@ class Gradients:
         self._reset = False
         self._cleared = False
         self._thrown = 0
+        self._left = Left()
         self.clip_line = ""
         self.backwards = 0
         self.unscalings = 0
@@ -118,6 +87,7 @@ class Gradients:
         """One of the watched kinds of functions is about to run."""
         if call.kind is Kind.BACKWARD:
             self._root = root_value(call)
+            self._left.begins(self._subject.held())
             self._before_backward()
         elif call.kind in (Kind.SCALE, Kind.CLAMP):
             self._late = self._used.touched(call.tensors())
@@ -144,6 +114,10 @@ class Gradients:
             self._clips.note(call, ours, unscaled=self._clean)
             self.clip_line = self.clip_line or script_line()
 
+    def claimed(self) -> None:
+        """Another optimizer makes its step."""
+        self._left.claimed()
+
     def _before_backward(self) -> None:
         if self.backwards:
             self._count_thrown()
@@ -165,6 +139,7 @@ class Gradients:
         self._last = gradient_norms(held)
         moved = None if before is None else self._last.moved_since(before)
         self._trained = self._trained + _reaching(self._root, moved)
+        self._left.ended(moved)
         self._compare(moved)
         self._first = self._last.total if self._first is None else self._first
         self._addresses = {
@@ -208,6 +183,7 @@ class Gradients:
             BACKWARDS: float(self.backwards),
             **({THROWN_PASSES: float(self._thrown)} if self.backwards > 1 else {}),
             PASSES_ALIKE: self._alike,
+            **self._left.facts(),
             BACKPROPAGATED: self._trained,
             ZERO_GRADS: self._zero_grads(),
             CARRIED_NORM: math.nan if self._before is None else self._before.total,

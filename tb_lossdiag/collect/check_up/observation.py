@@ -8,10 +8,11 @@ import torch
 
 from tb_lossdiag.collect.check_up.customs import Customs
 from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
-from tb_lossdiag.collect.check_up.gradients import Gradients, Norms, gradient_norms
+from tb_lossdiag.collect.check_up.gradients import Gradients
 from tb_lossdiag.collect.check_up.loss.calls import Calls
 from tb_lossdiag.collect.check_up.mode import FunctionCall, script_line
 from tb_lossdiag.collect.check_up.model.forward import Forwards
+from tb_lossdiag.collect.check_up.norms import Norms, gradient_norms
 from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
@@ -73,6 +74,12 @@ class CheckUpState:
         self.calls.claimed()
         self.forwards.renew()
         self.customs = Customs(self._subject)
+        self.gradients.claimed()
+
+    def passed_by(self) -> None:
+        """Another optimizer makes a step that is not observed."""
+        self.calls.passed_by()
+        self.gradients.claimed()
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""

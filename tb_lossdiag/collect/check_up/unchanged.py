@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.gradients import gradient_norms
+from tb_lossdiag.collect.check_up.norms import gradient_norms
 from tb_lossdiag.collect.check_up.values import Facts, scattered
 from tb_lossdiag.quantities import UNCHANGED_SHARE
 

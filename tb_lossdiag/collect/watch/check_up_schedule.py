@@ -101,13 +101,14 @@ class Rounds:
         leader: the examiner whose steps decide; it is not kept alive, since an unclosed writer's end waits for its model's.
         count: check-ups so far.
         taken: steps that the leader has taken.
+        members: models that have been watched.
     """
 
     def __init__(self) -> None:
         """No check-up yet."""
         self.schedule = Schedule()
         self._leader: weakref.ref[object] | None = None
-        self.count = self.taken = 0
+        self.count = self.taken = self.members = 0
 
     @property
     def leader(self) -> object:

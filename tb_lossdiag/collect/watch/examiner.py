@@ -37,6 +37,7 @@ class Examiner:
         self._histograms = Histograms()
         self._host = host
         self._rounds = rounds = host.rounds
+        rounds.members += 1
         self._running = False
         self._joined = 0 if rounds.leader is not None else rounds.count
         self._before = rounds.taken  # a model's new optimizer does not begin the schedule anew
@@ -89,6 +90,8 @@ class Examiner:
         """The optimizer begins its step."""
         if self._running:
             self._attempt(lambda: self._check_up.before_step(closure=closure))
+        elif self._rounds.members > 1:
+            self._check_up.steps_unseen()
 
     def after_step(self, rows: NormBuffer, step: int, model: Parameters) -> None:
         """It has ended its step, which gets this number."""

@@ -10,6 +10,7 @@ from tb_lossdiag.rules.loop.everything_frozen import EverythingFrozen
 from tb_lossdiag.rules.loop.foreign_optimizer import ForeignOptimizer
 from tb_lossdiag.rules.loop.gradient_reset_before_step import GradientResetBeforeStep
 from tb_lossdiag.rules.loop.gradient_used_twice import GradientUsedTwice
+from tb_lossdiag.rules.loop.gradients_of_another import GradientsOfAnother
 from tb_lossdiag.rules.loop.gradients_thrown_away import GradientsThrownAway
 from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
 from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
@@ -51,4 +52,5 @@ RULES: tuple[Rule, ...] = (
     ValidatedInTrainMode(),
     GradientsThrownAway(),
     CustomGradient(),
+    GradientsOfAnother(),
 )

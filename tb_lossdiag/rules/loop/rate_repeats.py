@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import too_few
+from tb_lossdiag.analysis.rates import largest_rate, leading_group
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
@@ -80,16 +81,15 @@ class RateRepeats:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the rate repeats."""
-        table = run[q.LEARNING_RATE]
-        rates = np.where(np.isfinite(table.values), table.values, -1.0).max(axis=1, initial=-1.0)
+        steps, rates = largest_rate(run)
         there = rates > 0
         if there.sum() < self.min_records:
             raise too_few(self.min_records, Text("records of the learning rate"))
         if run.facts.get("scheduler", "") in _PERIODIC:
             return
-        share = rates[there].astype(np.float64) / float(rates.max())
+        share = rates[there] / float(rates.max())
         side = np.where(share >= self.min_high, 1, np.where(share <= self.max_low, -1, 0))
-        turns, at = side[side != 0], table.steps[there][side != 0]
+        turns, at = side[side != 0], steps[there][side != 0]
         back: Steps = at[1:][(turns[1:] > 0) & (turns[:-1] < 0)]
         apart = np.diff(back)
         if len(back) < self.min_returns or apart.std() > self.max_spread * apart.mean():
@@ -97,12 +97,12 @@ class RateRepeats:
         yield self._finding(run, back, float(np.median(apart)), float(rates.max()))
 
     def _finding(self, run: Run, back: Steps, period: float, peak: float) -> Finding:
-        table = run[q.LEARNING_RATE]
-        group = table.columns[int(np.argmax(np.nan_to_num(table.values, nan=-1.0).max(axis=0)))]
         words = {"period": short_number(period), "peak": short_number(peak)}
         message = _MESSAGE.format(returns=str(len(back)), **words)
         ends = int(back[0]), int(back[-1])
-        evidence = Evidence(q.LEARNING_RATE.name, group, *ends, None, self.min_high * peak)
+        evidence = Evidence(
+            q.LEARNING_RATE.name, leading_group(run), *ends, None, self.min_high * peak
+        )
         severity = self.severity if len(back) >= self.many_returns else Severity.INFO
         numbers = {"returns": len(back), "period": period, "peak": peak}
         advice = _ADVICE.format(period=words["period"])

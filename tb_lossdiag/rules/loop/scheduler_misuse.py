@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.analysis.rates import largest_rate, leading_group
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -115,10 +116,7 @@ class SchedulerMisuse:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per mistake that shows."""
-        table = run[q.LEARNING_RATE]
-        rates = np.where(np.isfinite(table.values), table.values, -1.0).max(axis=1, initial=-1.0)
-        there = rates >= 0
-        steps, rates = table.steps[there], rates[there].astype(np.float64)
+        steps, rates = largest_rate(run)
         early = self._early(run)
         if len(steps) < self.min_records and early is None:
             raise too_few(self.min_records, Text("records of the learning rate"))
@@ -147,7 +145,7 @@ class SchedulerMisuse:
         rate, peak = short_number(float(rates[-1])), short_number(full)
         percent = short_number(100 * share)
         message = _WARMING.format(rate=rate, full=peak, percent=percent, **words)
-        evidence = Evidence(q.LEARNING_RATE.name, _group(run), *ends, float(rates[-1]), full)
+        evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, float(rates[-1]), full)
         numbers = {"share": share, "full": full}
         advice = _SHORTER.format(planned=words["planned"])
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
@@ -219,7 +217,7 @@ class SchedulerMisuse:
         ends, message = said
         table = run[q.LEARNING_RATE]
         bound = self.max_dead * numbers["peak"]
-        evidence = Evidence(q.LEARNING_RATE.name, _group(run), *ends, None, bound)
+        evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, None, bound)
         steps = short_number(float(np.ptp(table.steps)) + 1)
         advice = _LENGTH.format(steps=steps, decay=decay)
         return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
@@ -234,12 +232,6 @@ class SchedulerMisuse:
                 message = _EARLY.format(at=str(at))
                 return Finding(self.code, Severity.INFO, column, (evidence,), message, _ORDER)
         return None
-
-
-def _group(run: Run) -> str:
-    """The group with the largest rate."""
-    table = run[q.LEARNING_RATE]
-    return table.columns[int(np.argmax(np.nan_to_num(table.values, nan=-1.0).max(axis=0)))]
 
 
 def _fact(run: Run, name: str) -> float:

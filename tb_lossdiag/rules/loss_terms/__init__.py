@@ -6,6 +6,7 @@ from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
 from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
 from tb_lossdiag.rules.loss_terms.logged_is_not_trained import LoggedIsNotTrained
+from tb_lossdiag.rules.loss_terms.players_agree import PlayersAgree
 from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
 from tb_lossdiag.rules.loss_terms.term_collapse import TermCollapse
 from tb_lossdiag.rules.loss_terms.term_conflict import TermConflict
@@ -25,4 +26,5 @@ RULES: tuple[Rule, ...] = (
     AccumulationNotDivided(),
     UnevenTokenWeight(),
     LoggedIsNotTrained(),
+    PlayersAgree(),
 )

@@ -49,7 +49,8 @@ class InputStarved:
     Guards against: the start of the workers and their empty queue (first steps); loops whose steps take milliseconds; a single slow step (median);
     waits of the check-ups that are longer than an ordinary step (`max_wait`), as on a machine that others keep busy (time in the queue for a processor is no wait);
     what the loop works between steps, a second network or an average of weights, where the model computes on the same processor, which is not idle then;
-    agents, which act in their environment between steps. On an accelerator part of the wait may overlap with its work, hence the high bound.
+    agents, which act in their environment between steps; the turns of other watched models (only the one that waits least is judged). On an
+    accelerator part of the wait may overlap with its work, hence the high bound.
 
     References: PyTorch, `torch.utils.data.DataLoader`; "Performance tuning guide"; Mohan et al. 2021 (arXiv 2007.06775).
     """
@@ -83,29 +84,30 @@ class InputStarved:
     min_check_ups: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield a finding per watched model that waits."""
+        """Yield a finding if the model waits, of several the one that waits least."""
         if is_reinforcement(run):
             raise NotEnough(Text("waits for data: between its steps an agent acts"))
-        judged = False
+        seen = []
         for column, steps, waits in columns(run, q.WAIT_SECONDS):
             late = steps >= (steps[0] if len(steps) else 0) + self.skipped
             if late.sum() >= self.min_check_ups:
-                judged = True
-                yield from self._judge(run, Sighting(column, steps[late], waits[late]))
-        if not judged:
+                seen.append(Sighting(column, steps[late], waits[late]))
+        # Of several models each waits for the turns of the others, too.
+        yield from self._judge(run, min(seen, key=_typical)) if seen else ()
+        if not seen:
             raise too_few(
                 self.min_check_ups,
                 Text("check-ups after the first {skipped} steps").format(skipped=self.skipped),
             )
 
     def _judge(self, run: Run, seen: Sighting) -> Iterator[Finding]:
-        column, steps, waits = seen
+        column, steps = seen.column, seen.steps
         ordinary = [s.values for s in columns(run, q.STEP_SECONDS) if s.column == column]
         check = at_steps(run, q.CHECK_SECONDS, steps, column)
         times = ordinary[0] if ordinary and len(ordinary[0]) else check[np.isfinite(check)]
         if not len(times):
             return
-        wait = float(np.median(waits))
+        wait = _typical(seen)
         # A step that others' work held up took longer than its check-up, which knows how long it was held up.
         step = min(
             float(np.median(part)) for part in (times, check[np.isfinite(check)]) if len(part)
@@ -134,3 +136,7 @@ class InputStarved:
         )
         numbers = {"share": share, "wait": wait, "step": step}
         return Finding(self.code, severity, seen.column, (evidence,), message, advice, numbers)
+
+
+def _typical(seen: Sighting) -> float:
+    return float(np.median(seen.values))

@@ -78,15 +78,21 @@ class _Line:
         passes: the backward passes that one like it took part in.
         arrived: float[] each.
         counted: float[] each: what one of its targets counts.
+        claimed: whether another optimizer has made a step since the newest pass.
+        shared: whether one did so between two passes: what they add up to was chosen for no single step.
     """
 
     first: Sight
     passes: set[int] = field(default_factory=set)
     arrived: list[Tensor] = field(default_factory=list)
     counted: list[Tensor] = field(default_factory=list)
+    claimed: bool = False
+    shared: bool = False
 
     def facts(self) -> Facts:
-        """How many passes, and the least that arrived in one."""
+        """How many passes, and the least that arrived in one; nothing of those that belong to several steps of another optimizer."""
+        if self.shared:
+            return {}
         facts: Facts = {CALL_PASSES: float(len(self.passes))}
         if self.arrived:
             facts[CALL_ARRIVED] = torch.stack(self.arrived).min()
@@ -110,8 +116,14 @@ class Arrivals:
         if sight is not line.first and not sight.like(line.first):
             return
         line.passes.add(self._pass)
+        line.shared |= line.claimed
         if not compiled():
             self._handles.append(node.register_prehook(_listener(line, sight)))
+
+    def claimed(self) -> None:
+        """Another optimizer makes its step."""
+        for line in self._lines.values():
+            line.claimed = True
 
     def ended(self) -> None:
         """The pass has run."""

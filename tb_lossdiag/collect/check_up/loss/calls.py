@@ -197,6 +197,10 @@ class Calls:
             call.facts.get(CALL_TARGET_AHEAD) == 1.0 for call in self._confirmed
         )
 
+    def passed_by(self) -> None:
+        """Another optimizer makes a step that nobody observes."""
+        self._arrivals.claimed()
+
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites, self._again = [], set(), []

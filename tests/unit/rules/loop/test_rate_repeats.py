@@ -73,3 +73,11 @@ def test_the_oftener_the_louder(count: int) -> None:
 
 def test_few_records_show_no_shape() -> None:
     assert outcome(RULE, head(SICK, 19)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_optimizers_that_are_recorded_at_different_steps() -> None:
+    """A head that steps with every fourth step of its body: its rate holds in between."""
+    rates = np.stack([np.full(200, 0.01), np.where(STEPS % 4 == 3, 0.03, np.nan)], axis=1)
+    assert findings(RULE, rated(np.where(STEPS % 4 == 3, 0.03, 0.01)))
+    both = table(LEARNING_RATE, STEPS, rates, ("body group 0", "head group 0"))
+    assert not findings(RULE, with_tables(healthy_run(1), [both]))

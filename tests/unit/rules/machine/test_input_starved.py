@@ -5,10 +5,12 @@ import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, each_step, head, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CHECK_SECONDS, EXTRA, STEP_SECONDS, WAIT_SECONDS
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.machine.input_starved import InputStarved
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -86,3 +88,14 @@ def test_not_evaluated_on_few_or_no_check_ups() -> None:
 def test_an_agent_waits_for_its_environment_and_for_no_loader() -> None:
     run = changed(waiting(0.06), EXTRA, 1.0, ("ep_rew_mean",))
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def test_of_several_models_each_waits_for_the_others_turns() -> None:
+    """A head that steps with every fourth step of its body."""
+    at = SICK[WAIT_SECONDS].steps
+    waits = np.stack([np.full(len(at), 0.08), np.full(len(at), 0.001)], axis=1)
+    two = with_tables(SICK, [table(WAIT_SECONDS, at, waits, ("head", "body"))])
+    assert not findings(RULE, two)
+    waits[:, 1] = 0.07
+    two = with_tables(two, [table(WAIT_SECONDS, at, waits, ("head", "body"))])
+    assert the_finding(RULE, changed(two, CHECK_SECONDS, 0.1, ("head", "body"))).subject == "body"

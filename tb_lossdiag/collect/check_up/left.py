@@ -1,0 +1,44 @@
+"""Gradients that a pass for another optimizer's step has left in these parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.mode import call_path
+from tb_lossdiag.collect.check_up.norms import gradient_norms
+from tb_lossdiag.collect.check_up.values import Facts, Value
+from tb_lossdiag.quantities import LEFT_NORM
+
+
+class Left:
+    """Follows the passes of one step: the last before another optimizer's, and the first after it.
+
+    Two passes of the same line are the same loss, whose gradients may add up over several steps of the other on purpose.
+    """
+
+    def __init__(self) -> None:
+        self._line: int | None = None
+        self._reached: Value = 0.0
+        self._claimed = False
+        self._norm: Value | None = None
+
+    def begins(self, held: Sequence[Tensor]) -> None:
+        """A pass is about to run."""
+        line = call_path()
+        if self._claimed and line != self._line:
+            self._norm = gradient_norms(held).total * self._reached
+        self._line, self._claimed = line, False
+
+    def ended(self, moved: Tensor | None) -> None:
+        """It has run, and has changed some of the gradients; None where that is not known."""
+        self._reached = 0.0 if moved is None else moved.any().float()
+
+    def claimed(self) -> None:
+        """Another optimizer makes its step: what passes there were may have been for that."""
+        self._claimed = self._line is not None
+
+    def facts(self) -> Facts:
+        """What was left; nothing where nobody else made a step between passes."""
+        return {} if self._norm is None else {LEFT_NORM: self._norm}
