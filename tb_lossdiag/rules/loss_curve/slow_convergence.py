@@ -49,7 +49,7 @@ class SlowConvergence:
     How it decides: an upper estimate of the update-to-weight ratio from the optimizer's formula (median over weight matrices and
     records) is below `max_ratio`; the medians of the run's four quarters fall one after the other, the last time by at least
     `min_pace` of the first time, over at least
-    `min_steps` steps; and in all the loss has lost between `min_fall` and `learned` of its start. Unit: per step.
+    `min_steps` steps, or `min_short` where the ratio is below `max_short` and a tenth of the start lies `min_runs` such runs ahead; and in all the loss has lost between `min_fall` and `learned` of its start. Unit: per step.
 
     What to try first: a learning rate three times as large, again and again.
 
@@ -90,6 +90,12 @@ class SlowConvergence:
     min_records: int = 50
     #: steps between the first and the last; before, one cannot speak of a pace
     min_steps: int = 500
+    #: the same where the steps are so small that no longer run would show more
+    min_short: int = 100
+    #: per step, 1; a twentieth of the usual 1e-3
+    max_short: float = 5e-5
+    #: times the run's own length to a tenth of the start; who needs a few runs more was cut off early
+    min_runs: float = 10.0
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the whole run."""
@@ -98,16 +104,19 @@ class SlowConvergence:
             raise NotEnough(Text("one optimizer of the SGD or Adam kind, given with optimizer="))
         loss.needs_positive()
         loss.needs(self.min_records)
-        self._needs_time(run, loss)
+        needs_beginning(loss)
+        needs_full_rate(run, loss)
         ratio = float(median(median(updates.ratios, axis=1)))
+        self._needs_time(loss, ratio)
         if np.isfinite(ratio) and ratio < self.max_ratio and self._still_falls(loss):
             yield self._finding(run, loss, ratio)
 
-    def _needs_time(self, run: Run, loss: Curve) -> None:
-        needs_beginning(loss)
-        needs_full_rate(run, loss)
-        if loss.steps[-1] - loss.steps[0] < self.min_steps - 1:
-            least = self.min_steps
+    def _needs_time(self, loss: Curve, ratio: float) -> None:
+        """Long enough to speak of a pace; a shorter run may show that it would take many of its kind."""
+        length, ahead = _length(loss), _ahead(loss, _quarters(loss))
+        hopeless = ratio < self.max_short and ahead >= self.min_runs * length
+        least = self.min_short if hopeless else self.min_steps
+        if length < least - 1:
             raise NotEnough(Text("at least {least} steps").format(least=least))
 
     def _still_falls(self, loss: Curve) -> bool:
@@ -121,8 +130,7 @@ class SlowConvergence:
 
     def _finding(self, run: Run, loss: Curve, ratio: float) -> Finding:
         ends, levels = (int(loss.steps[0]), int(loss.steps[-1])), _quarters(loss)
-        pace = (levels[-2] - levels[-1]) / max((ends[1] - ends[0]) / 4, 1)
-        steps = (levels[-1] - 0.1 * loss.start) / pace
+        steps = _ahead(loss, levels)
         message = _MESSAGE.format(
             start=short_number(loss.start),
             end=short_number(float(levels[-1])),
@@ -138,6 +146,17 @@ class SlowConvergence:
         return Finding(
             self.code, self.severity, "", evidence, message, _advice(run, ratio), numbers
         )
+
+
+def _length(loss: Curve) -> int:
+    """Steps from the first record to the last."""
+    return int(loss.steps[-1] - loss.steps[0])
+
+
+def _ahead(loss: Curve, levels: Doubles) -> float:
+    """Steps to a tenth of the start, at the pace of the last two quarters; infinite or negative where it does not fall."""
+    pace = (levels[-2] - levels[-1]) / max(_length(loss) / 4, 1)
+    return float((levels[-1] - 0.1 * loss.start) / pace) if pace else math.inf
 
 
 def _quarters(loss: Curve) -> Doubles:

@@ -33,6 +33,8 @@ _BINARY = {"binary_cross_entropy": 0.5, "binary_cross_entropy_with_logits": 0.0}
 """From which input on the function predicts a 1."""
 _EVEN = 0.5
 """From which target on the label counts as a 1."""
+_BENT = {"smooth_l1_loss": "beta", "huber_loss": "delta"}
+"""Where each turns from a square to a straight line."""
 _RESIDUAL = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
 _LARGE = 2**24
 """Elements beyond which the loss isn't computed again by element."""
@@ -119,7 +121,11 @@ def _baseline(call: LossCall, target: Tensor) -> Value:
         return math.nan
     samples = rows(target, _ROWS)
     outputs = wide(rows(samples.reshape(len(samples), -1), _OUTPUTS, dim=1))
-    each = _constant_loss(call.name, outputs, 1.0 if heavier is None else heavier)
+    each = (
+        _bent_loss(call, outputs)
+        if call.name in _BENT
+        else _constant_loss(call.name, outputs, 1.0 if heavier is None else heavier)
+    )
     if each is None:
         return math.nan
     shape = torch.broadcast_shapes(call.input.shape, target.shape)
@@ -148,3 +154,18 @@ def _constant_loss(name: str, target: Tensor, heavier: Value = 1.0) -> Tensor | 
         best = yes / (yes + no)
         return -(torch.xlogy(yes, best) + torch.xlogy(no, 1 - best)).mean()
     return None
+
+
+def _bent_loss(call: LossCall, target: Tensor) -> Tensor:
+    """The same of losses that are squares near 0 and straight beyond: of mean and median, the better; the best lies between them."""
+    bend = float(call.options.get(_BENT[call.name], 1.0))
+    mean, median = target.mean(0), target.sort(0).values[(len(target) - 1) // 2]
+    cost = torch.minimum(_bent(target - mean, bend), _bent(target - median, bend)).mean()
+    return cost * bend if call.name == "huber_loss" else cost
+
+
+def _bent(residual: Tensor, bend: float) -> Tensor:
+    """real[outputs]: mean of squares up to the bend and of straight lines beyond, which go up by 1."""
+    size = residual.abs()
+    square = residual.square() / max(2 * bend, 1e-30)
+    return torch.where(size < bend, square, size - bend / 2).mean(0)

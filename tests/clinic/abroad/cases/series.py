@@ -160,7 +160,11 @@ def the_answer_is_in_the_window(writer: SummaryWriter) -> None:
 
 
 @patient(
-    "LD108", NO_CODE, family="time series", source="JulesBelveze/time-series-autoencoder issue 41"
+    "LD626",
+    "LD108",
+    NO_CODE,
+    family="time series",
+    source="JulesBelveze/time-series-autoencoder issue 41",
 )
 def only_the_training_is_scaled(writer: SummaryWriter) -> None:
     """The held-out part of the series is given as it was measured."""

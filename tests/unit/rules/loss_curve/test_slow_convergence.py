@@ -60,6 +60,24 @@ def test_clear_when_it_does_not_fall_or_is_done() -> None:
     assert not findings(RULE, crawling(run, end=0.05))
 
 
+@pytest.mark.parametrize("steps", [100, 150, 400])
+def test_a_short_run_of_tiny_steps_shows_that_it_would_take_many_such_runs(steps: int) -> None:
+    run = healthy_run(1, steps, optimizer="SGD")
+    sick = crawling(run, end=0.95)
+    ratio = the_finding(RULE, sick).numbers["ratio"]
+    assert findings(RULE, scaled(sick, LEARNING_RATE, 4.9e-5 / ratio))
+    near = scaled(sick, LEARNING_RATE, 5.1e-5 / ratio)
+    assert outcome(RULE, near).verdict is Verdict.NOT_EVALUATED
+    assert findings(RULE, crawling(run, end=0.92))
+    assert outcome(RULE, crawling(run, end=0.9)).verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, head(sick, 99)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_short_run_that_stands_still_has_no_pace() -> None:
+    sick = crawling(healthy_run(1, 200, optimizer="SGD"), end=1.0)
+    assert not findings(RULE, sick)
+
+
 def test_evidence_is_the_whole_run() -> None:
     run = crawling(healthy_run(1, 600, optimizer="SGD"))
     evidence = first_evidence(RULE, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -270,12 +271,26 @@ def test_regression(name: str) -> None:
     assert seen["call_top_share"] == pytest.approx(float(each[:10].sum() / each.sum()), rel=1e-5)
     assert seen["call_broadcast"] == 1
     assert seen["call_outputs"] == 2
-    t = target.numpy()
-    baseline = {"mse_loss": t.var(0).mean(), "l1_loss": abs(t - np.median(t, 0)).mean()}
-    if name in baseline:
-        assert seen["call_baseline"] == pytest.approx(baseline[name], rel=1e-3)
-    else:
-        assert math.isnan(seen["call_baseline"])
+    assert seen["call_baseline"] == pytest.approx(_best_constant(loss, target), rel=0.02)
+
+
+@pytest.mark.parametrize("bend", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize(("name", "option"), [("smooth_l1_loss", "beta"), ("huber_loss", "delta")])
+def test_the_best_constant_of_a_bent_loss(name: str, option: str, bend: float) -> None:
+    target = _scores(300).detach().exp()
+    loss = functools.partial(getattr(functional, name), **{option: bend})
+    for reduction, count in (("mean", 1), ("sum", 300)):
+        seen = _seen(functools.partial(loss, _scores(300, seed=1), target, reduction=reduction))
+        assert seen["call_baseline"] == pytest.approx(
+            count * _best_constant(loss, target[:, None]), rel=0.05
+        )
+
+
+def _best_constant(loss: Callable[..., Tensor], target: Tensor) -> float:
+    """Tried out, for each output."""
+    tried = torch.linspace(-3, 5, 801)[:, None, None]
+    costs = loss(tried.expand(-1, *target.shape), target.expand(801, -1, -1), reduction="none")
+    return float(costs.mean(1).amin(0).mean())
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss"])
