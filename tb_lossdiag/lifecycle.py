@@ -16,6 +16,7 @@ from tb_lossdiag.collect.ranks.store import PATIENCE
 from tb_lossdiag.collect.state.other_writers import open_event_files
 from tb_lossdiag.file_writer import FileSummaryWriter
 from tb_lossdiag.process import sigterm
+from tb_lossdiag.process.origin import origin as whence
 from tb_lossdiag.quantities import OTHER_WRITERS
 from tb_lossdiag.recording.event_file import EventFile
 from tb_lossdiag.recording.past import Past, look
@@ -38,6 +39,7 @@ class OpenWriter(FileSummaryWriter):
         filename_suffix: str = "",
         *,
         scalars: bool = True,
+        origin: bool = True,
     ) -> None:
         event_file = EventFile()
         past = Past(purged_from=purge_step) if log_dir is None else look(str(log_dir), purge_step)
@@ -59,6 +61,8 @@ class OpenWriter(FileSummaryWriter):
         count = np.array([len(before)], np.float32)
         self._recorder.write.first = [Record(OTHER_WRITERS, ("",), count)]
         self._recorder.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
+        if origin:
+            self._recorder.say(ours.guarded("origin", whence) or {})
         self._begin()
 
     def _begin(self) -> None:

@@ -48,6 +48,8 @@ class SummaryWriter(OpenWriter):
         flush_secs: as torch's.
         filename_suffix: as torch's.
         scalars: also write loss, terms, global gradient norm and clip coefficient as ordinary scalars.
+        origin: note the command line, without what looks like a password, key or token, and the commit of the script's repository. The
+            environment variable `TB_LOSSDIAG_ORIGIN=off` says no for every writer.
 
     Example:
         >>> import tempfile, tb_lossdiag
@@ -248,7 +250,7 @@ class SummaryWriter(OpenWriter):
             loss_fn,
             optimizer,
             seconds,
-            lambda folder: SummaryWriter(folder, scalars=False),
+            lambda folder: SummaryWriter(folder, scalars=False, origin=False),
         )
         ours = self._diagnostics
         ours.guarded.door("writing", self._reopen)

@@ -53,6 +53,16 @@ def test_every_view_works_from_a_disk(page: Page, index: str) -> None:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_it_says_that_it_was_exported_and_does_not_wait_for_more(page: Page, index: str) -> None:
+    go(page, index, "&p.lossdiag.view=overview")
+    bar = page.locator("header.bar")
+    expect(bar).to_contain_text("Exported")
+    expect(bar.get_by_role("checkbox")).to_have_count(0)
+    expect(bar).not_to_contain_text("ended or hangs")
+    expect(page.locator("main h2").first).to_contain_text("last record at")
+    expect(page.get_by_text("growing")).to_have_count(0)
+
+
 def test_the_report_is_shown_and_saved(page: Page, index: str) -> None:
     go(page, index, "&p.lossdiag.view=report")
     report = page.frame_locator("iframe.report-page")

@@ -1,12 +1,15 @@
 /** The global bar: which run, how it is, which steps, how new, which view, which language. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { timeOfDay } from "../data/clock";
 import type { RunSummary, Runs } from "../data/types";
+import { isExported } from "../host/exported";
 import { type Place, VIEWS } from "../host/hash";
 import { type Go, linkTo } from "../host/place";
 import { remember } from "../host/storage";
 import { hostWindow } from "../host/window";
 import { useText } from "../i18n";
 import { copyText } from "../parts/Copy";
+import { NamePick } from "../parts/NamePick";
 import { PlaceLink } from "../parts/PlaceLink";
 import { StatusChip } from "../parts/Status";
 import { ago, hasEnded } from "../text/age";
@@ -23,15 +26,21 @@ interface Props {
   go: Go;
 }
 
+/** From so many runs on one is found by typing. */
+const MANY = 12;
+
 function RunPicker({ runs, run, go }: { runs: Runs; run: RunSummary; go: Go }) {
   const { t } = useText();
+  const names = useMemo(() => runs.runs.map((candidate) => candidate.run), [runs.runs]);
+  const pick = (name: string) => go({ run: name, f: "", layer: "" });
+  if (names.length > MANY) return <NamePick label={t("bar.run")} names={names} value={run.run} pick={pick} />;
   return (
     <label>
       {t("bar.run")}{" "}
-      <select value={run.run} onChange={(event) => go({ run: event.currentTarget.value, f: "", layer: "" })}>
-        {runs.runs.map((candidate) => (
-          <option key={candidate.run} value={candidate.run}>
-            {candidate.run}
+      <select value={run.run} onChange={(event) => pick(event.currentTarget.value)}>
+        {names.map((name) => (
+          <option key={name} value={name}>
+            {name}
           </option>
         ))}
       </select>
@@ -75,17 +84,22 @@ function Age({ run, skew }: { run: RunSummary; skew: number }) {
   const now = useNow(skew);
   if (run.last_walltime === null) return null;
   const age = ago(run.last_walltime, now, lang) ?? t("runs.ago.now");
-  const ended = hasEnded(run.last_walltime, run.period, now);
+  const ended = isExported() || hasEnded(run.last_walltime, run.period, now);
   return (
     <span class="muted age">
       <span aria-hidden="true">{ended ? "○ " : "◉ "}</span>
-      {t(ended ? "bar.ended" : "bar.growing", { age })}
+      {t(ended && !isExported() ? "bar.ended" : "bar.growing", { age })}
     </span>
   );
 }
 
+/** Whether the page looks for new records; of an export, when it was made. */
 function LiveSwitch({ runs }: { runs: LiveRuns }) {
-  const { t } = useText();
+  const { t, lang } = useText();
+  if (isExported()) {
+    const time = timeOfDay(1000 * (runs.value?.now ?? 0), lang);
+    return <span class="muted">{t("bar.exported", { time })}</span>;
+  }
   return (
     <label>
       <input type="checkbox" checked={runs.live} onChange={() => runs.setLive(!runs.live)} /> {t("bar.live")}

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { getRuns } from "../data/client";
 import type { Resource } from "../data/resource";
 import type { RunSummary, Runs } from "../data/types";
+import { isExported } from "../host/exported";
 import { onOccasion, type Pace, pause } from "../host/live";
 import { isShown } from "../host/window";
 import type { Lang } from "../i18n";
@@ -37,7 +38,8 @@ async function look(old: Held, lang: Lang, first: string | undefined, signal: Ab
     const value = await getRuns(lang, have, first, signal);
     const same = { lang, error: undefined, failures: 0 };
     if (value === null) return { ...old, ...same };
-    return { ...same, value, skew: value.now - Date.now() / 1000 };
+    // The answer of an export is as old as the export: ages are told by the reader's own clock.
+    return { ...same, value, skew: isExported() ? 0 : value.now - Date.now() / 1000 };
   } catch (error) {
     return { ...old, lang, error: error as Error, failures: old.failures + 1 };
   }
@@ -45,7 +47,7 @@ async function look(old: Held, lang: Lang, first: string | undefined, signal: Ab
 
 export function useRuns(lang: Lang, first: string | undefined): LiveRuns {
   const [held, setHeld] = useState<Held>({ lang, value: undefined, error: undefined, failures: 0, skew: 0 });
-  const [live, setLive] = useState(true);
+  const [live, setLive] = useState(!isExported());
   const [tick, setTick] = useState(0);
   const latest = useRef(held);
   latest.current = held;

@@ -1,44 +1,14 @@
 /** Which runs are compared: those that suggest themselves are one click away, any other is found by typing. */
-import { useId, useState } from "preact/hooks";
 import type { RunSummary } from "../../data/types";
 import { writeNames } from "../../host/hash";
 import { useText } from "../../i18n";
+import { NamePick } from "../../parts/NamePick";
 import { StatusChip } from "../../parts/Status";
 import type { ViewProps } from "../context";
 import { LETTERS, MOST } from "./compared";
 import { partnersOf } from "./partners";
 
 type Props = ViewProps & { chosen: RunSummary[] };
-
-/** A name from the list, typed or picked; it counts as soon as it is one. */
-function Other({ names, add }: { names: string[]; add: (name: string) => void }) {
-  const { t } = useText();
-  const list = useId();
-  const [typed, setTyped] = useState("");
-  const take = (value: string) => {
-    setTyped(value);
-    if (!names.includes(value)) return;
-    setTyped("");
-    add(value);
-  };
-  return (
-    <label>
-      {t("compare.add")}{" "}
-      <input
-        type="search"
-        list={list}
-        value={typed}
-        placeholder={t("compare.choose")}
-        onInput={(event) => take(event.currentTarget.value)}
-      />
-      <datalist id={list}>
-        {names.map((name) => (
-          <option key={name} value={name} />
-        ))}
-      </datalist>
-    </label>
-  );
-}
 
 function Suggested({ run, runs, chosen, add }: Props & { add: (name: string) => void }) {
   const { t } = useText();
@@ -84,7 +54,12 @@ export function Chooser(props: Props) {
           </span>
         ))}
         {chosen.length < MOST && others.length > 0 ? (
-          <Other names={others.map((entry) => entry.run)} add={add} />
+          <NamePick
+            label={t("compare.add")}
+            placeholder={t("compare.choose")}
+            names={others.map((entry) => entry.run)}
+            pick={add}
+          />
         ) : null}
       </div>
       {chosen.length < MOST ? <Suggested {...props} add={add} /> : null}

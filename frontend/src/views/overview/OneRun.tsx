@@ -2,6 +2,7 @@
 import { useContext } from "preact/hooks";
 import { ClockContext, timeOfDay } from "../../data/clock";
 import type { Finding, Restart } from "../../data/types";
+import { isExported } from "../../host/exported";
 import { useText } from "../../i18n";
 import { Loaded, Note } from "../../parts/States";
 import { StatusChip } from "../../parts/Status";
@@ -23,8 +24,9 @@ function About({ run, runs }: Pick<ViewProps, "run" | "runs">) {
   const steps = t("run.steps", { steps: formatInteger(run.steps, lang) });
   if (run.last_walltime === null) return <span class="muted">{steps}</span>;
   const time = timeOfDay(1000 * run.last_walltime, lang);
-  const age = ago(run.last_walltime, runs.now, lang) ?? t("runs.ago.now");
-  const ended = hasEnded(run.last_walltime, run.period, runs.now);
+  const now = isExported() ? Date.now() / 1000 : runs.now;
+  const age = ago(run.last_walltime, now, lang) ?? t("runs.ago.now");
+  const ended = isExported() || hasEnded(run.last_walltime, run.period, now);
   return (
     <span class="muted">
       {steps} · {t(ended ? "run.last" : "run.growing", { time, age })}
