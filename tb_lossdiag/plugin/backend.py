@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ from tb_lossdiag.wire.schema import readable
 Json = dict[str, Any]
 
 PATIENCE = 0.7
-"""Seconds that the overview waits for runs to be judged; those that are left are "reading", and the page asks again."""
+"""Seconds that the overview takes, listing runs and waiting for their judgement; those that are left are "reading", and the page asks again."""
 _ANSWERS = 4
 """One part in so many is for answers."""
 
@@ -72,20 +72,23 @@ class Backend:
         self._quiet: dict[str, Quiet[Mapping[str, Listing]]] = {}
         self._lock = threading.Lock()
 
-    def overview(self, where: Where, language: str, have: str, first: str | None) -> Json | None:
+    def overview(
+        self, where: Where, language: str, have: Collection[str], first: str | None
+    ) -> Json | None:
         """Every run with its state, and the names of those without records of ours.
 
         Args:
             where: who asks.
             language: of the sentences.
-            have: the version that the page has; None is returned while it is the newest one.
+            have: the versions that the page has; None is returned while the newest one is among them.
             first: the run to judge before all others.
         """
+        until = time.monotonic() + PATIENCE
         listings = self._listings(where)
         version = f"{hash(tuple((name, entry.version) for name, entry in listings.items())):x}"
-        if listings and version == have:
+        if listings and version in have:
             return None
-        rows, complete = self._rows(where, listings, language, first)
+        rows, complete = self._rows(where, listings, language, first, until)
         return {
             "version": 3,
             "state": version if complete else "",
@@ -157,12 +160,17 @@ class Backend:
         self._configuration.now().reader.forget(run, experiment)
 
     def _rows(
-        self, where: Where, listings: Mapping[str, Listing], language: str, first: str | None
+        self,
+        where: Where,
+        listings: Mapping[str, Listing],
+        language: str,
+        first: str | None,
+        until: float,
     ) -> tuple[list[Json], bool]:
         """A row for every run, and whether each is of its run's newest records."""
         group = (where.experiment_id, language)
         self._background.want(group, self._missing(where, listings.values(), language, first))
-        self._background.wait(group, PATIENCE)
+        self._background.wait(group, until - time.monotonic())
         rows = [self._row(where, listing, language) for listing in listings.values()]
         return [row for row, _ in rows], all(fresh for _, fresh in rows)
 

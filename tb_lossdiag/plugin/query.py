@@ -72,6 +72,12 @@ def optional_run(request: Request) -> str | None:
     return request.args.get("run")
 
 
+def marks(request: Request, language: str) -> set[str]:
+    """States of the overview that the asker says to have, by `If-None-Match`, in this language."""
+    named = (mark.rpartition(".") for mark in request.if_none_match.as_set(include_weak=True))
+    return {state for state, _, spoken in named if spoken == language}
+
+
 def two_runs(request: Request) -> tuple[str, str]:
     """The two runs of a comparison."""
     a, b = request.args.get("a"), request.args.get("b")

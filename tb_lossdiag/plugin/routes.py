@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tensorboard.backend import http_util
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
@@ -23,6 +23,7 @@ from tb_lossdiag.reader import DEFAULT_LIMIT, with_tails
 from tb_lossdiag.report.formats import Context
 from tb_lossdiag.visible import in_json
 
+T = TypeVar("T")
 _JSON = "application/json"
 
 
@@ -61,20 +62,23 @@ class Routes:
         where = query.where(request)
         return replace(where, experiment_id="") if self._one else where
 
-    def _shared(self, request: Request, make: Callable[[], str]) -> str:
-        """A text that costs: made once for all who ask for it at the same time, if all may see the same."""
+    def _shared(self, request: Request, make: Callable[[], T]) -> T:
+        """An answer that costs: made once for all who ask for it at the same time, if all may see the same."""
         return self._together.get(_question(request), make) if self._one else make()
 
     def _runs(self, request: Request) -> Response:
         where, language = self._where(request), query.language(request)
         have, first = request.args.get("have", ""), query.optional_run(request)
+        known = {have} if have else query.marks(request, language)
 
-        def make() -> str:
-            answer = self.backend.overview(where, language, have, first)
-            return "" if answer is None else _text(answer)
+        def make() -> tuple[str, str]:
+            answer = self.backend.overview(where, language, known, first)
+            return ("", "") if answer is None else (answer["state"], _text(answer))
 
-        text = self._shared(request, make)
-        return _respond(request, text, _JSON) if text else Response(status=204)
+        state, text = self._shared(request, make)
+        if not text:
+            return Response(status=204 if have else 304)
+        return _marked(_respond(request, text, _JSON), state, language)
 
     def _diagnosis(self, request: Request) -> Response:
         where, language = self._where(request), query.language(request)
@@ -121,8 +125,16 @@ def _has_one_experiment(context: Any) -> bool:
     return isinstance(provider, MultiplexerDataProvider)
 
 
-def _question(request: Request) -> tuple[str, bytes]:
-    return request.path, request.query_string
+def _question(request: Request) -> tuple[str, bytes, str]:
+    return request.path, request.query_string, request.headers.get("If-None-Match", "")
+
+
+def _marked(response: Response, state: str, language: str) -> Response:
+    """An answer that says what it is of. Browsers keep none of it: they would show its time as the time of now."""
+    if state:
+        response.set_etag(f"{state}.{language}")
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _json(request: Request, value: Any) -> Response:

@@ -7,6 +7,8 @@ import io
 import json
 import struct
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,29 @@ def test_a_page_that_has_everything_is_told_so_and_quickly(base: str) -> None:
     assert state
     assert get(f"{base}/runs?have={state}") == (204, b"")
     assert get(f"{base}/runs?have=old")[0] == 200
+
+
+def _asked(url: str, **headers: str) -> Any:
+    request = urllib.request.Request(
+        url, headers={k.replace("_", "-"): v for k, v in headers.items()}
+    )
+    try:
+        return urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as answer:
+        return answer
+
+
+def test_an_unchanged_listing_is_304(base: str) -> None:
+    assert load(f"{base}/runs")["state"]
+    first = _asked(f"{base}/runs")
+    mark = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "no-store", "a browser would show its `now` again"
+    for said in (mark, f"W/{mark}", f'"other", {mark}'):
+        again = _asked(f"{base}/runs", If_None_Match=said)
+        assert (again.status, again.read()) == (304, b"")
+    assert _asked(f"{base}/runs", If_None_Match='"other"').status == 200
+    assert _asked(f"{base}/runs?lang=zh-CN", If_None_Match=mark).status == 200
+    assert _asked(f"{base}/runs?have=old", If_None_Match=mark).status == 200
 
 
 def test_rules_have_documentation_in_both_languages(base: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ from helpers.written_runs import write_run
 from tb_lossdiag import quantities as q
 from tb_lossdiag.config import Policy
 from tb_lossdiag.diagnosis.engine import Diagnosis
+from tb_lossdiag.plugin.backend import PATIENCE
+from tb_lossdiag.plugin.background import Background
 from tb_lossdiag.plugin.plugin import LossDoctorPlugin
 from tb_lossdiag.reader import Reader, open_folder
 from tb_lossdiag.records import table
@@ -52,6 +55,8 @@ def load(apps: Any, path: str, **query: str) -> Any:
 
 
 def test_a_run_that_cannot_be_read_is_a_row(apps: Any) -> None:
+    while not load(apps, "/runs")["state"]:
+        pass  # each waits
     for _ in range(2):
         answer = load(apps, "/runs")
         evil, good = answer["runs"]
@@ -137,3 +142,19 @@ def test_a_rule_that_fails_hides_no_table(apps: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Policy, "diagnose", lambda *_: 1 // 0)
     assert [row["status"] for row in load(apps, "/runs")["runs"]] == ["unreadable", "unreadable"]
     assert ask_table(apps).status_code == 200
+
+
+def test_what_listing_took_is_not_waited_for_again(
+    apps: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    listings = Reader.listings
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.3)
+        return listings(*args)
+
+    monkeypatch.setattr(Reader, "listings", slow)
+    monkeypatch.setattr(Background, "wait", lambda _, __, seconds: waited.append(seconds))
+    load(apps, "/runs")
+    assert waited[0] <= PATIENCE - 0.3
