@@ -16,4 +16,5 @@ detection.py       boxes, classes and objectness of a grid
 speech.py          CTC
 series.py          forecasts
 tabular.py         tables, and distillation
+fresh_reports.py   reports that were looked for when the rules were done, and sound programs beside them
 """
