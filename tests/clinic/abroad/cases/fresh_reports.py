@@ -146,12 +146,12 @@ def what_is_clipped_is_used_up(writer: SummaryWriter) -> None:
     _by_hand(writer, clip, lambda _: None)
 
 
-def _continued(writer: SummaryWriter, *, rightly: bool) -> None:
+def _continued(writer: SummaryWriter, fall: tuple[int, float], *, rightly: bool) -> None:
     """Trained, saved, and taken up again in the same folder: optimizer and schedule are loaded in one order or the other."""
     digits, _ = flat_digits()
     model = mlp(64, 64, 64, 10)
     optimizer = SGD(model.parameters(), 0.3, momentum=0.9)
-    schedule = StepLR(optimizer, 100, 0.1)
+    schedule = StepLR(optimizer, *fall)
     kept: list[dict[str, object]] = []
     batches = iter(digits.batches(2 * STEPS))
 
@@ -193,13 +193,13 @@ def _to_the_start(optimizer: Optimizer) -> None:
 )
 def taken_up_at_the_first_rate(writer: SummaryWriter) -> None:
     """The optimizer's state is loaded, and the schedule that is made after it sets the rate back to the first one."""
-    _continued(writer, rightly=False)
+    _continued(writer, (100, 0.1), rightly=False)
 
 
 @patient(family="fresh reports")
 def taken_up_where_it_was(writer: SummaryWriter) -> None:
-    """The same with the schedule's state loaded as well."""
-    _continued(writer, rightly=True)
+    """The same with the schedule's state loaded as well, and a gentler one."""
+    _continued(writer, (200, 0.3), rightly=True)
 
 
 def _in_parts(writer: SummaryWriter, *, scheduled_by_part: bool) -> None:
