@@ -10,6 +10,7 @@ export function placeOf(line: Line | undefined, index: number): number {
 }
 
 export function colourOf(spec: LineSpec, index: number): string {
+  if (spec.lines[index]?.apart) return spec.palette.text;
   const place = placeOf(spec.lines[index], index);
   return spec.palette.series[place % spec.palette.series.length] ?? spec.palette.text;
 }
@@ -141,9 +142,11 @@ export function lineSeries(spec: LineSpec, line: Line, index: number): Option {
     connectNulls: false,
     lineStyle: {
       width: 1.6,
-      type: DASHES[Math.floor(placeOf(line, index) / spec.palette.series.length) % DASHES.length],
+      type: line.apart
+        ? "dotted"
+        : DASHES[Math.floor(placeOf(line, index) / spec.palette.series.length) % DASHES.length],
     },
-    ...(spec.stacked ? { stack: "all", areaStyle: { opacity: 0.5 } } : {}),
+    ...(spec.stacked && !line.apart ? { stack: "all", areaStyle: { opacity: 0.5 } } : {}),
     ...(index === 0 ? { markArea: markArea(spec), markLine: markLine(spec) } : {}),
   };
 }

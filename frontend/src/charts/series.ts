@@ -10,6 +10,8 @@ export interface Line {
   /** Step, smallest, largest: only where a point stands for several different values. */
   band: [number, number, number][];
   zeros: number[];
+  /** Drawn over a stack, not in it. */
+  apart?: boolean;
   nonFinite: [number, number][];
   /** The largest value with the very step it was at. */
   peak?: [number, number];

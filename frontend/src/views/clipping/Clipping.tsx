@@ -10,7 +10,8 @@ import { LinePlot } from "../../parts/LinePlot";
 import { Pick } from "../../parts/Pick";
 import { Loaded, Missing } from "../../parts/States";
 import { SeverityMark } from "../../parts/Status";
-import { formatPercent, formatSteps, formatValue } from "../../text/numbers";
+import { findingsOf, Verdict } from "../../parts/Verdict";
+import { formatInteger, formatPercent, formatSteps, formatValue } from "../../text/numbers";
 import type { ViewProps } from "../context";
 import { type ClipColumns, type ClipReading, coefficientLine, isByValue, meanOf, readClip } from "./clip";
 
@@ -32,6 +33,7 @@ const QUANTITIES = [
 const RATES = ["10", "100", "1000"] as const;
 type Records = (typeof RATES)[number];
 const NO_FINDINGS: never[] = [];
+const FAMILY = "LD3";
 
 interface CallProps extends ViewProps {
   tables: Tables;
@@ -60,13 +62,26 @@ function Sentence(props: CallProps & { reading: ClipReading }) {
   const steps = formatSteps(norm.firstStep[0] ?? null, norm.lastStep.at(-1) ?? null, lang);
   const median = formatValue(reading.median, lang);
   const share = formatPercent(reading.clippedShare, lang);
+  const [some, all] = [formatInteger(reading.bound, lang), formatInteger(reading.clips, lang)];
   return (
     <p class="reading">
-      {reading.clippedShare > 0 ? t("clip.active", { share, median }) : t("clip.idle", { steps })}{" "}
+      {reading.clippedShare > 0 ? (
+        <>
+          {reading.clips > 0 ? t("clip.counted", { share, some, all }) : t("clip.active", { share })}{" "}
+          {t("clip.median", { median })}
+        </>
+      ) : (
+        t("clip.idle", { steps })
+      )}{" "}
       {reading.clippedShare > 0 && optimizer && reading.median < 0.995
         ? t(isPlainSgd(optimizer) ? "clip.sgd" : "clip.adaptive", { optimizer, median })
         : ""}{" "}
-      {reading.nonFinite > 0 ? t("clip.nonfinite", { count: reading.nonFinite }) : ""}
+      {reading.nonFinite > 0
+        ? t("clip.nonfinite", {
+            count: formatInteger(reading.nonFinite, lang),
+            all: formatInteger(norm.flags.length, lang),
+          })
+        : ""}
     </p>
   );
 }
@@ -74,13 +89,16 @@ function Sentence(props: CallProps & { reading: ClipReading }) {
 /** When the clip came: after the gradients had been used, or before they were unscaled, it does harm. */
 function Order(props: CallProps) {
   const { t, lang } = useText();
-  const shares: [string, Key, Key, Key][] = [
-    ["clip_after_step", "clip.late", "clip.inTime", "clip.unseenStep"],
-    ["clip_before_unscale", "clip.scaled", "clip.unscaled", "clip.unseenScale"],
+  const shares: [string, string, Key, Key, Key][] = [
+    ["clip_after_step", "LD302", "clip.late", "clip.inTime", "clip.unseenStep"],
+    ["clip_before_unscale", "LD303", "clip.scaled", "clip.unscaled", "clip.unseenScale"],
   ];
+  // What a finding says is not said twice.
+  const told = new Set(findingsOf(props.diagnosis.value?.findings ?? [], FAMILY).map(({ code }) => code));
   return (
     <ul class="readings">
-      {shares.map(([quantity, bad, good, unseen]) => {
+      {shares.map(([quantity, code, bad, good, unseen]) => {
+        if (told.has(code)) return null;
         const share = harmOf(props, quantity);
         if (share === null) return <li key={quantity}>{t(unseen)}</li>;
         if (share === 0) return <li key={quantity}>{t(good)}</li>;
@@ -116,12 +134,14 @@ function useCharts(
 function Call(props: CallProps) {
   const { norms, clip, theme, diagnosis, run } = props;
   const { t } = useText();
-  const reading = useMemo(() => readClip(clip), [clip]);
+  // A point that stands for several records says nothing of how many clips they had.
+  const whole = norms.records === norms.buckets;
+  const reading = useMemo(() => readClip(clip, whole), [clip, whole]);
   const [records, setRecords] = useState<Records>("100");
   const lines = useCharts(props, records);
   const late = (harmOf(props, "clip_after_step") ?? 0) > MOSTLY;
   const findings = diagnosis.value?.findings ?? NO_FINDINGS;
-  const marks = useMemo(() => marksOf(findings.filter(({ code }) => code.startsWith("LD3"))), [findings]);
+  const marks = useMemo(() => marksOf(findingsOf(findings, FAMILY)), [findings]);
   const common = { theme, about: run.run, extent: extentOf(run), records: norms.records };
   return (
     <section>
@@ -171,9 +191,11 @@ function clipsOf(norms: Table, tables: Tables): ClipColumns[] {
 function Calls(props: ViewProps & { tables: Tables }) {
   const norms = props.tables.get("clip_global_norm");
   const calls = useMemo(() => (norms ? clipsOf(norms, props.tables) : []), [norms, props.tables]);
+  const { diagnosis, place, go } = props;
   if (!norms || calls.length === 0) return <Missing quantity="clip_global_norm" />;
   return (
     <>
+      {diagnosis.value ? <Verdict diagnosis={diagnosis.value} family={FAMILY} place={place} go={go} /> : null}
       {calls.map((clip) => (
         <Call key={clip.norm.name} {...props} norms={norms} clip={clip} />
       ))}

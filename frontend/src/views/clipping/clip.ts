@@ -36,6 +36,9 @@ export interface ClipReading {
   coefficients: Float64Array;
   clippedShare: number;
   median: number;
+  /** Clips that changed a gradient and all clips, where every record is a point and counts them; else 0. */
+  bound: number;
+  clips: number;
   /** Points in which the norm was NaN or Inf. */
   nonFinite: number;
 }
@@ -47,7 +50,7 @@ function medianOf(values: number[]): number {
   return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? NaN) + high) / 2;
 }
 
-export function readClip(clip: ClipColumns): ClipReading {
+export function readClip(clip: ClipColumns, whole = false): ClipReading {
   const coefficients = Float64Array.from(clip.coefficient?.last ?? []);
   const seen = [...coefficients].filter(Number.isFinite);
   const bad = Flag.nan | Flag.plusInf | Flag.minusInf;
@@ -55,6 +58,8 @@ export function readClip(clip: ClipColumns): ClipReading {
     coefficients,
     clippedShare: shareOf(clip, seen),
     median: medianOf(seen),
+    bound: whole ? sumOf(clip.bound) : 0,
+    clips: whole ? sumOf(clip.calls) : 0,
     nonFinite: clip.norm.flags.filter((flags) => (flags & bad) !== 0).length,
   };
 }

@@ -45,10 +45,10 @@ export function cosinesOf(table: Table): Cosines {
   return { terms: [...terms], of: (a, b) => found.get(JSON.stringify([a, b])) ?? null };
 }
 
-/** Violet against, orange along; the number and a sign say the same. */
-function shade(value: number): string {
+/** Orange against, blue along, as warnings are warm; the number and a sign say the same. */
+export function shade(value: number): string {
   const strength = Math.round(Math.min(1, Math.abs(value)) * 45);
-  const hue = value < 0 ? "#8073ac" : "#fdb863";
+  const hue = value < 0 ? "#e66101" : "#2c7fb8";
   return `color-mix(in srgb, ${hue} ${strength}%, var(--page))`;
 }
 
@@ -74,6 +74,24 @@ function Cell({
   );
 }
 
+const SCALE = [-1, -0.5, 0, 0.5, 1];
+
+/** What the colours of the cells mean. */
+function Scale() {
+  const { t, lang } = useText();
+  return (
+    <p class="cosine-scale">
+      {t("conflict.against")}
+      {SCALE.map((value) => (
+        <span key={value} style={{ background: shade(value) }}>
+          {formatValue(value, lang)}
+        </span>
+      ))}
+      {t("conflict.along")}
+    </p>
+  );
+}
+
 function Drawn({ table, run, theme }: Props & { table: Table }) {
   const { t, lang } = useText();
   const cosines = useMemo(() => cosinesOf(table), [table]);
@@ -84,6 +102,7 @@ function Drawn({ table, run, theme }: Props & { table: Table }) {
   return (
     <>
       <p class="muted">{t("conflict.explain", { steps })}</p>
+      <Scale />
       <Scroll label={t("conflict.heading")}>
         <table class="conflict">
           <thead>
