@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
+from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps, Table
 from tb_lossdiag.run import Run
@@ -177,7 +178,7 @@ def not_recorded(*quantities: Quantity) -> NotEnough:
     """None of these was recorded; one of them would do."""
     names = ", ".join(quantity.name for quantity in quantities)
     how = "; or ".join(dict.fromkeys(quantity.how for quantity in quantities))
-    return NotEnough(Text("none of {names} recorded: {how}").format(names=names, how=how))
+    return NotEnough(Text("none of {names} recorded: {how}").format(names=names, how=said(how)))
 
 
 def too_few(least: int, what: Text) -> NotEnough:

@@ -12,6 +12,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.diagnosis import foreign
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Rule, Severity, Text
+from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity, hints
 from tb_lossdiag.run import Run
 
@@ -148,7 +149,7 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     names = ", ".join(lacking)
     unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
     how = "; ".join(dict.fromkeys(each.how for each in unseen if not _asked_for(run, each)))
-    reason = Text("{names} not recorded: {how}").format(names=names, how=how)
+    reason = Text("{names} not recorded: {how}").format(names=names, how=said(how))
     if unseen and not how:
         reason = Text("{names} not there, though a model is watched").format(names=names)
     if not unseen:

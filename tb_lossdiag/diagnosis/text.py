@@ -7,11 +7,14 @@ one, instead of a stale one. Texts of other packages' rules are in no catalogue 
 from __future__ import annotations
 
 import gettext
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
+_IN_CODE = re.compile(r"`{(\w+)}`")
+"""Fields that a template shows as code: names of the user's."""
 LOCALES = {"zh": "zh_CN"}
 """Catalogue by the first part of a language tag; English needs none."""
 _DOMAIN = "lossdiag"
@@ -55,12 +58,19 @@ class Text:
         said = {
             n: v.in_language(language) if isinstance(v, Text) else v for n, v in self.values.items()
         }
+        for name in _IN_CODE.findall(template):
+            said[name] = _without_ticks(said[name])
         return template.format(**said)
 
     @property
     def en(self) -> str:
         """The English text."""
         return self.in_language("en")
+
+
+def _without_ticks(value: object) -> object:
+    """A name that has backticks itself would end the code that it stands in, and be marked up."""
+    return value.replace("`", "'") if isinstance(value, str) else value
 
 
 def translated(template: str, language: str) -> str:

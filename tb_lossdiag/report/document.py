@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Judged, Rule, documentation, thresholds
 from tb_lossdiag.diagnosis.status import status, unlocks
+from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.report import live_reports
 from tb_lossdiag.report.restarts import restarts
@@ -51,7 +52,8 @@ def entry(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]) 
         "restarts": restarts(run),
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
         "unlocks": [
-            {"how": how, "rules": list(codes)} for how, codes in unlocks(diagnosis.outcomes).items()
+            {"how": said(how).in_language(language), "rules": list(codes)}
+            for how, codes in unlocks(diagnosis.outcomes).items()
         ],
     }
 

@@ -18,6 +18,7 @@ from tb_lossdiag.analysis.columns import (
     too_few,
 )
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -98,7 +99,7 @@ class ClipAfterStep:
             raise too_few(
                 self.min_records,
                 Text("clips whose order relative to optimizer.step() was seen: {how}").format(
-                    how=q.CLIP_AFTER_STEP.how
+                    how=said(q.CLIP_AFTER_STEP.how)
                 ),
             )
         for order in recorded:

@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.inputs import fact, scaled_within
 from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls_if_any, mostly
 from tb_lossdiag.analysis.progress import broke, fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
@@ -129,7 +130,7 @@ class UnscaledData:
         if q.INPUT_STD not in run and not regression:
             raise NotEnough(
                 Text("a check-up that sees the model's input or a regression loss: {how}").format(
-                    how=q.INPUT_STD.how
+                    how=said(q.INPUT_STD.how)
                 )
             )
         harm = self._harm(run)

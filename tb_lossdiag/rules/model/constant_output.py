@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.analysis.modules import last_span, layout, there
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -110,7 +111,7 @@ class ConstantOutput:
             raise NotEnough(
                 Text(
                     "at least {least} check-ups with a loss call or the output's activations: {how}"
-                ).format(least=least, how=q.CALL_VARIATION.how)
+                ).format(least=least, how=said(q.CALL_VARIATION.how))
             )
 
     def _constant(

@@ -1,0 +1,48 @@
+"""How a quantity gets recorded, in the reader's language: `tb_lossdiag.quantities.hints` as sentences of the catalogue."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.text import Text
+
+_OR = "or "
+_WAYS = (
+    Text("writer.watch(model, optimizer), or pass the model to add_diagnostics after backward()"),
+    Text("pass loss= to add_diagnostics"),
+    Text("pass loss_terms= to add_diagnostics"),
+    Text('call add_diagnostics(loss=…, phase="validation")'),
+    Text('writer.add_scalar("train/accuracy", …) or "val/accuracy"'),
+    Text("clip with writer.clip_grad_norm_ or pass clip=(total_norm, max_norm)"),
+    Text("writer.watch(model, optimizer), or pass optimizer= to add_diagnostics"),
+    Text("pass scaler= to writer.watch or add_diagnostics"),
+    Text("pass extra= to add_diagnostics"),
+    Text("writer.watch(model, optimizer)"),
+    Text("writer.watch(model, optimizer) with check_up=True"),
+    Text("writer.watch(model, optimizer) with activations=True"),
+    Text(
+        "writer.watch(model, optimizer) with check_up=True, or `with writer.check_up():` around forward and backward"
+    ),
+    Text("writer.decompose(terms, at=shared) before backward(), or watch(…, decompose=N)"),
+    Text("writer.preflight(model, batch, loss_fn, optimizer)"),
+    Text("writer.watch(model, optimizer) with probes=True"),
+    Text("writer.watch(model, optimizer) on every rank"),
+    Text("record with tb_lossdiag.SummaryWriter"),
+    Text(
+        "clip with writer.clip_grad_norm_, and writer.watch(model, optimizer), or pass optimizer= to add_diagnostics"
+    ),
+    Text("clip with writer.clip_grad_norm_, and pass scaler= to writer.watch or add_diagnostics"),
+)
+KNOWN = frozenset(way.template for way in _WAYS)
+
+
+def said(how: str) -> Text:
+    """One way, or several after each other.
+
+    >>> said("pass loss= to add_diagnostics; writer.watch(model, optimizer)").en
+    'pass loss= to add_diagnostics; writer.watch(model, optimizer)'
+    """
+    first, between, rest = how.partition("; ")
+    if not between:
+        return Text(how)
+    if rest.startswith(_OR):
+        return Text("{first}; or {rest}").format(first=Text(first), rest=said(rest[len(_OR) :]))
+    return Text("{first}; {rest}").format(first=Text(first), rest=said(rest))
