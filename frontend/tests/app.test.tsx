@@ -172,7 +172,7 @@ test("the page speaks Chinese when asked", async () => {
   serve({ runs: makeRuns() });
   render(<App />);
   fireEvent.click(await screen.findByRole("button", { name: "中文" }));
-  expect(await screen.findByText("已通过的检查", { exact: false })).toBeTruthy();
+  expect(await screen.findByText("已通过的规则检查", { exact: false })).toBeTruthy();
   expect(document.documentElement.lang).toBe("zh-CN");
 });
 

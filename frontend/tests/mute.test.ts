@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
+import { readMutes, writeMutes } from "../src/data/mutes";
 import { factName } from "../src/views/compare/compared";
-import { readMutes, suppressBlock, writeMutes } from "../src/views/findings/Mute";
+import { suppressBlock } from "../src/views/findings/Mute";
 import { makeFinding } from "./make";
 
 afterEach(() => localStorage.clear());

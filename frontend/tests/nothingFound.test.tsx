@@ -18,6 +18,6 @@ test("a run without findings says how far that carries", () => {
 
 test("what would unlock checks stands above those that were not evaluated", () => {
   const { outcomes, unlocks } = makeDiagnosis();
-  const { container } = render(<Outcomes outcomes={outcomes} unlocks={unlocks} />);
-  expect(container.textContent).toContain("would unlock 1: pass loss_terms= to add_diagnostics");
+  const { container } = render(<Outcomes outcomes={outcomes} unlocks={unlocks} rules={new Map()} />);
+  expect(container.textContent).toContain("1 more with: pass loss_terms= to add_diagnostics");
 });

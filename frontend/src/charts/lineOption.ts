@@ -133,7 +133,40 @@ function decidingSeries(spec: LineSpec): Option {
   };
 }
 
-export function lineOption(given: LineSpec): Option {
+/** Below this the chart's library rounds the numbers of an axis to nothing. */
+const TINY = 1e-12;
+
+/** A picture of very small values is drawn of values that are as many times larger; what is written is divided again. */
+export function magnified(spec: LineSpec): LineSpec {
+  const { bounds, lines, format } = spec;
+  const high = lines.reduce((most, { points, band }) => {
+    const tops = [
+      ...points.map(([, value]) => Math.abs(value ?? 0)),
+      ...band.map(([, , top]) => Math.abs(top)),
+    ];
+    return tops.reduce((a, b) => Math.max(a, b), most);
+  }, 0);
+  if (bounds || !(high > 0) || high >= TINY) return spec;
+  const by = 10 ** -Math.floor(Math.log10(high));
+  const times = (value: number) => value * by;
+  return {
+    ...spec,
+    lines: lines.map((line) => ({
+      ...line,
+      points: line.points.map(([step, value]) => [step, value === null ? null : times(value)]),
+      band: line.band.map(([step, low, top]) => [step, times(low), times(top)]),
+    })),
+    thresholds: spec.thresholds.map((each) => ({ ...each, value: times(each.value) })),
+    deciding: spec.deciding.map((each) => ({ ...each, value: times(each.value) })),
+    format: {
+      ...format,
+      value: (value, digits) => format.value(Number((value / by).toPrecision(12)), digits),
+    },
+  };
+}
+
+export function lineOption(original: LineSpec): Option {
+  const given = magnified(original);
   const names = shortNames(given.lines.map((line) => line.name));
   const spec = {
     ...given,

@@ -18,6 +18,18 @@ export function recall(key: string): string | null {
   }
 }
 
+/** The ends of the keys that begin so. */
+export function remembered(beginning: string): string[] {
+  try {
+    const whole = PREFIX + beginning;
+    return Object.keys(localStorage)
+      .filter((key) => key.startsWith(whole))
+      .map((key) => key.slice(whole.length));
+  } catch {
+    return [];
+  }
+}
+
 /** Whether single letters act as keys; people who dictate or tremble can switch them off (WCAG 2.1.4). */
 export function keysOn(): boolean {
   return recall("keys") !== "off";

@@ -21,7 +21,7 @@ export function NamePick({ label, names, pick, value = "", placeholder = value }
   };
   return (
     <label>
-      {label}{" "}
+      <span class="bar-label">{label}</span>{" "}
       <input
         type="search"
         list={list}

@@ -21,8 +21,9 @@ export function ErrorBanner({ error, what, retry, hasOld }: ErrorProps) {
   return (
     <div class="banner" role="alert">
       <p>
-        <strong>{t("state.error", { what })}</strong> {error.message}
-        {status} {hasOld ? t("state.old") : ""}
+        <strong>{t("state.error", { what })}</strong>{" "}
+        {error instanceof RouteError ? `${error.message}${status}` : t("state.unreachable")}{" "}
+        {hasOld ? t("state.old") : ""}
       </p>
       <button type="button" onClick={retry}>
         {t("state.retry")}

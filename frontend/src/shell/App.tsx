@@ -3,8 +3,9 @@ import type { ComponentType } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { getDiagnosis, getRules } from "../data/client";
 import { ClockContext, useClock } from "../data/clock";
+import { type Shown as Diagnosed, useShownDiagnosis, useShownRuns } from "../data/mutes";
 import { type Resource, useResource } from "../data/resource";
-import type { RunDiagnosis, RunSummary, Runs } from "../data/types";
+import type { RunSummary, Runs } from "../data/types";
 import { currentAxis, onZoom, setZoom } from "../data/zoom";
 import { type Place, readRange, type View, writeRange } from "../host/hash";
 import { type Go, usePlace } from "../host/place";
@@ -42,10 +43,11 @@ interface ShownProps {
   run: RunSummary;
   place: Place;
   go: Go;
-  diagnosis: Resource<RunDiagnosis>;
+  diagnosis: Resource<Diagnosed>;
+  stale: boolean;
 }
 
-function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
+function Shown({ runs, run, place, go, diagnosis, stale }: ShownProps) {
   const { lang } = useText();
   const theme = useTheme();
   const documents = useResource(lang, "", (signal) => getRules(lang, signal));
@@ -83,6 +85,7 @@ function Shown({ runs, run, place, go, diagnosis }: ShownProps) {
           theme={theme}
           diagnosis={diagnosis}
           rules={rules}
+          stale={stale}
         />
       </ClockContext.Provider>
     </main>
@@ -118,14 +121,17 @@ function useLinkedZoom(place: Place, go: Go): void {
 export function App() {
   const [place, go] = usePlace();
   const lang = pickLanguage(place.lang);
-  const runs = useRuns(lang, place.run);
+  const held = useRuns(lang, place.run);
+  const shown = useShownRuns(held.value);
+  const runs = { ...held, value: shown };
   useLinkedZoom(place, go);
   const run = useChosenRun(runs.value, place.run);
   const about =
     run && run.problem === null && run.status !== "reading" ? JSON.stringify([run.run, lang]) : null;
-  const diagnosis = useResource(about, run?.data_version ?? "", (signal) =>
+  const whole = useResource(about, run?.data_version ?? "", (signal) =>
     getDiagnosis(run?.run ?? "", lang, signal),
   );
+  const diagnosis = { ...whole, value: useShownDiagnosis(whole.value) };
   useDocument(lang, run?.run);
   return (
     <LangContext.Provider value={lang}>
@@ -133,7 +139,14 @@ export function App() {
       <Loaded resource={runs} what={translate(lang, "runs.heading")}>
         {(value) =>
           run ? (
-            <Shown runs={value} run={run} place={place} go={go} diagnosis={diagnosis} />
+            <Shown
+              runs={value}
+              run={run}
+              place={place}
+              go={go}
+              diagnosis={diagnosis}
+              stale={held.error !== undefined}
+            />
           ) : (
             <main tabIndex={-1}>
               {value.runs.length === 0 ? (

@@ -1,9 +1,10 @@
 /** The global bar: which run, how it is, which steps, how new, which view, which language. */
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { timeOfDay } from "../data/clock";
 import type { RunSummary, Runs } from "../data/types";
 import { isExported } from "../host/exported";
 import { type Place, VIEWS } from "../host/hash";
+import { useMedia } from "../host/media";
 import { type Go, linkTo } from "../host/place";
 import { remember } from "../host/storage";
 import { hostWindow } from "../host/window";
@@ -12,7 +13,7 @@ import { copyText } from "../parts/Copy";
 import { NamePick } from "../parts/NamePick";
 import { PlaceLink } from "../parts/PlaceLink";
 import { StatusChip } from "../parts/Status";
-import { ago, hasEnded } from "../text/age";
+import { ago, hasEnded, momentOf } from "../text/age";
 import { Help } from "./Help";
 import { StepRange } from "./StepRange";
 import type { LiveRuns } from "./useRuns";
@@ -36,7 +37,7 @@ function RunPicker({ runs, run, go }: { runs: Runs; run: RunSummary; go: Go }) {
   if (names.length > MANY) return <NamePick label={t("bar.run")} names={names} value={run.run} pick={pick} />;
   return (
     <label>
-      {t("bar.run")}{" "}
+      <span class="bar-label">{t("bar.run")}</span>{" "}
       <select value={run.run} onChange={(event) => pick(event.currentTarget.value)}>
         {names.map((name) => (
           <option key={name} value={name}>
@@ -79,16 +80,18 @@ function useNow(skew: number): number {
 }
 
 /** How old the newest record is, and whether the run goes on. */
-function Age({ run, skew }: { run: RunSummary; skew: number }) {
+function Age({ run, skew, stale }: { run: RunSummary; skew: number; stale: boolean }) {
   const { t, lang } = useText();
   const now = useNow(skew);
   if (run.last_walltime === null) return null;
   const age = ago(run.last_walltime, now, lang) ?? t("runs.ago.now");
-  const ended = isExported() || hasEnded(run.last_walltime, run.period, now);
+  // Whether it goes on is not known of an exported page, nor while the server does not answer.
+  const unknown = isExported() || stale;
+  const ended = unknown || hasEnded(run.last_walltime, run.period, now);
   return (
-    <span class="muted age">
+    <span class="muted age" title={momentOf(run.last_walltime, lang)}>
       <span aria-hidden="true">{ended ? "○ " : "◉ "}</span>
-      {t(ended && !isExported() ? "bar.ended" : "bar.growing", { age })}
+      {t(ended && !unknown ? "bar.ended" : "bar.growing", { age })}
     </span>
   );
 }
@@ -122,8 +125,14 @@ function CopyLink({ place }: { place: Place }) {
 
 function Views({ causes, place, go }: Pick<Props, "causes" | "place" | "go">) {
   const { t } = useText();
+  const nav = useRef<HTMLElement>(null);
+  // Where the views do not fit into one line, the line scrolls: the one that is shown is in it.
+  useEffect(() => {
+    const current = nav.current?.querySelector<HTMLElement>("[aria-current]");
+    if (nav.current && current) nav.current.scrollLeft = current.offsetLeft - nav.current.clientWidth / 3;
+  }, [place.view]);
   return (
-    <nav aria-label={t("bar.views")}>
+    <nav aria-label={t("bar.views")} ref={nav}>
       {VIEWS.map((view) => (
         <PlaceLink
           key={view}
@@ -140,8 +149,37 @@ function Views({ causes, place, go }: Pick<Props, "causes" | "place" | "go">) {
   );
 }
 
+type RestProps = Omit<Props, "causes">;
+
+/** How new the records are. */
+function Freshness({ runs, run }: Pick<RestProps, "runs" | "run">) {
+  if (!run) return null;
+  return (
+    <>
+      <Age run={run} skew={runs.skew} stale={runs.error !== undefined} />
+      <LiveSwitch runs={runs} />
+    </>
+  );
+}
+
+function Rest({ run, place, go }: Omit<RestProps, "runs">) {
+  return (
+    <>
+      {run ? <CopyLink place={place} /> : null}
+      <Help />
+      <LanguageSwitch go={go} />
+    </>
+  );
+}
+
+/** Below this width what does not fit into two lines stands in a menu; below the second one the range of steps does, too. */
+const NARROW = "(max-width: 1279px)";
+const SMALL = "(max-width: 719px)";
+
 export function Bar({ runs, run, causes, place, go }: Props) {
   const { t } = useText();
+  const [narrow, small] = [useMedia(NARROW), useMedia(SMALL)];
+  const there = runs.value && run ? { runs: runs.value, run } : null;
   return (
     <header class="bar">
       <button type="button" class="skip" onClick={() => document.querySelector("main")?.focus()}>
@@ -149,23 +187,35 @@ export function Bar({ runs, run, causes, place, go }: Props) {
       </button>
       <div class="bar-row">
         <h1>{t("app.title")}</h1>
-        {runs.value && run ? (
+        {there ? (
           <>
-            <RunPicker runs={runs.value} run={run} go={go} />
-            <StatusChip status={run.status} />
-            <StepRange run={run} />
-            <Age run={run} skew={runs.skew} />
-            <LiveSwitch runs={runs} />
+            <RunPicker {...there} go={go} />
+            <StatusChip status={there.run.status} />
+            {small ? null : <StepRange run={there.run} />}
           </>
         ) : null}
+        {narrow ? (
+          <details class="bar-menu">
+            <summary aria-label={t("bar.more")} title={t("bar.more")}>
+              ⋯
+            </summary>
+            <div>
+              {there && small ? <StepRange run={there.run} /> : null}
+              <Freshness runs={runs} run={run} />
+              <Rest {...{ run, place, go }} />
+            </div>
+          </details>
+        ) : (
+          <Freshness runs={runs} run={run} />
+        )}
       </div>
       <div class="bar-row">
         {runs.value && runs.value.runs.length > 0 ? <Views causes={causes} place={place} go={go} /> : null}
-        <div class="bar-end">
-          {run ? <CopyLink place={place} /> : null}
-          <Help />
-          <LanguageSwitch go={go} />
-        </div>
+        {narrow ? null : (
+          <div class="bar-end">
+            <Rest {...{ run, place, go }} />
+          </div>
+        )}
       </div>
     </header>
   );

@@ -16,6 +16,9 @@ export function Empty({ runs }: { runs: Runs }) {
       <h2>{t("empty.heading")}</h2>
       <p>{t("empty.text")}</p>
       <CodeBlock text={SNIPPET} />
+      <p>{t("empty.demo")}</p>
+      <CodeBlock text={`tb-lossdiag demo --logdir ${runs.logdir ? JSON.stringify(runs.logdir) : "runs"}`} />
+      <p>{t("empty.scalars")}</p>
       {runs.logdir ? <p class="muted">{t("empty.folder", { logdir: runs.logdir })}</p> : null}
       <LeftOutRuns runs={runs} />
     </section>

@@ -23,3 +23,8 @@ const SILENT_PERIODS = 20;
 export function hasEnded(walltime: number, period: number | null, now: number): boolean {
   return now - walltime > Math.max(SILENT_SECONDS, SILENT_PERIODS * (period ?? 0));
 }
+
+/** A moment in full, with the zone it is told in. */
+export function momentOf(walltime: number, lang: string): string {
+  return new Date(1000 * walltime).toLocaleString(lang, { dateStyle: "medium", timeStyle: "long" });
+}

@@ -1,6 +1,7 @@
 /** What every view is given. */
+import type { Shown } from "../data/mutes";
 import type { Resource } from "../data/resource";
-import type { Rule, RunDiagnosis, RunSummary, Runs } from "../data/types";
+import type { Rule, RunSummary, Runs } from "../data/types";
 import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
 import type { Theme } from "../host/theme";
@@ -11,6 +12,9 @@ export interface ViewProps {
   place: Place;
   go: Go;
   theme: Theme;
-  diagnosis: Resource<RunDiagnosis>;
+  /** Without what was put aside in this browser, which it holds apart. */
+  diagnosis: Resource<Shown>;
+  /** Whether the server does not answer: what is shown may be old. */
+  stale: boolean;
   rules: ReadonlyMap<string, Rule>;
 }

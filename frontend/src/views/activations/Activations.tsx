@@ -3,7 +3,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Tables, useTables } from "../../data/tables";
 import type { Finding } from "../../data/types";
-import { useText } from "../../i18n";
+import { type Key, useText } from "../../i18n";
 import { Switch } from "../../parts/Pick";
 import { Loaded, Missing } from "../../parts/States";
 import type { ViewProps } from "../context";
@@ -29,15 +29,22 @@ const QUANTITIES: Record<Part, readonly string[]> = {
   ],
   updates: ["update_ratio", "update_norm", "parameter_norm", "gradient_norm", "gradient_zero_share"],
 };
+const HEADINGS: Record<Part, Key> = { activations: "activations.heading", updates: "updates.heading" };
+const EXPLAINS: Record<Part, Key> = { activations: "activations.explain", updates: "updates.explain" };
 const ALL = [...QUANTITIES.activations, ...QUANTITIES.updates, ...KINDS];
 const NO_FINDINGS: Finding[] = [];
 /** Enough for a curve as small as a word. */
 const SPARK_POINTS = 60;
 
-/** The part that holds what is most suspicious; without any the first that was recorded. */
-function useWorst({ diagnosis, rules }: ViewProps, tables: Tables): Part {
+/** The part with the layer of the link, else that with what is most suspicious; without any the first that was recorded. */
+function useWorst({ diagnosis, rules, place }: ViewProps, tables: Tables): Part {
   const findings = diagnosis.value?.findings ?? NO_FINDINGS;
+  const [asked] = useState(place.layer);
   return useMemo(() => {
+    const holder = PARTS.find((part) =>
+      QUANTITIES[part].some((quantity) => tables.get(quantity)?.columns.includes(asked ?? "")),
+    );
+    if (asked && holder) return holder;
     const known = judgementsOf(findings, rules);
     const worst = (part: Part) =>
       layersOf(tables, QUANTITIES[part]).reduce(
@@ -45,7 +52,7 @@ function useWorst({ diagnosis, rules }: ViewProps, tables: Tables): Part {
         QUANTITIES[part].some((quantity) => tables.has(quantity)) ? 0 : -1,
       );
     return worst("updates") > worst("activations") ? "updates" : "activations";
-  }, [findings, rules, tables]);
+  }, [findings, rules, tables, asked]);
 }
 
 function Drawn(props: ViewProps & { tables: Tables }) {
@@ -63,10 +70,10 @@ function Drawn(props: ViewProps & { tables: Tables }) {
           label={t("activations.part")}
           value={part}
           options={PARTS}
-          name={(each) => t(`${each}.heading`)}
+          name={(each) => t(HEADINGS[each])}
           choose={setPicked}
         />
-        <span class="muted">{t(`${part}.explain`)}</span>
+        <span class="muted">{t(EXPLAINS[part])}</span>
       </div>
       <div class={place.layer ? "with-drawer" : ""}>
         <div>

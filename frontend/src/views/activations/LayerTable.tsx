@@ -4,6 +4,7 @@ import { everyFinding, idOf } from "../../data/findings";
 import type { Tables } from "../../data/tables";
 import type { Finding } from "../../data/types";
 import { type Key, type T, useText } from "../../i18n";
+import { Dotted } from "../../parts/Dotted";
 import { Pick } from "../../parts/Pick";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { SortHead, type Sorting } from "../../parts/SortHead";
@@ -83,9 +84,13 @@ function Row(
   return (
     <tr class={place.layer === entry.name ? "selected" : ""}>
       <th scope="row">
-        <button type="button" class="plain layer-name" onClick={() => go({ layer: entry.name })}>
-          {entry.name || t("table.root")}
-        </button>
+        {entry.name === "" ? (
+          t("table.root")
+        ) : (
+          <button type="button" class="plain layer-name" onClick={() => go({ layer: entry.name })}>
+            <Dotted name={entry.name} />
+          </button>
+        )}
         {kind ? <span class="kind">{kind}</span> : null}
       </th>
       {present.map((quantity) => (

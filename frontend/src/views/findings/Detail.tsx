@@ -26,11 +26,17 @@ type Props = ViewProps & { finding: Finding };
 
 const MOST_LAYERS = 6;
 
-/** The layers that the evidence names, and which view shows them. */
-function Layers({ finding, place, go }: Pick<Props, "finding" | "place" | "go">) {
-  const { t } = useText();
+/** Share of the run up to which a finding's steps are worth showing apart. */
+const PART = 0.9;
+
+/** The layers that the evidence names. */
+function layersOf(finding: Finding): string[] {
   const named = finding.evidence.filter(({ quantity, column }) => column !== "" && isOfLayers(quantity));
-  const layers = [...new Set(named.map(({ column }) => column))];
+  return [...new Set(named.map(({ column }) => column))];
+}
+
+function Layers({ layers, place, go }: Pick<Props, "place" | "go"> & { layers: string[] }) {
+  const { t } = useText();
   return (
     <>
       {layers.slice(0, MOST_LAYERS).map((layer) => (
@@ -51,6 +57,9 @@ function Where({ finding, run, place, go, diagnosis }: Props) {
   const { t, lang } = useText();
   const line = scriptLineOf(finding, diagnosis.value?.facts ?? {});
   const extent = extentOf(run);
+  const layers = layersOf(finding);
+  // What spans the whole run shows nothing else when it is shown.
+  const partial = finding.last_step - finding.first_step < PART * (extent[1] - extent[0]);
   const width = Math.max(4, finding.last_step - finding.first_step);
   const show = () =>
     setZoom(limited([finding.first_step - width / 2, finding.last_step + width / 2], extent));
@@ -60,7 +69,7 @@ function Where({ finding, run, place, go, diagnosis }: Props) {
       <p>
         {spanStart(t, lang, finding.first_step, finding.last_step)} ·{" "}
         {t(finding.ongoing ? "findings.still" : "findings.stopped")}
-        {finding.subject ? (
+        {finding.subject && !layers.includes(finding.subject) ? (
           <>
             {" · "}
             <code>{finding.subject}</code>
@@ -72,18 +81,41 @@ function Where({ finding, run, place, go, diagnosis }: Props) {
             <code>{line.line}</code> {t(`line.${line.what}`)}
           </>
         ) : null}{" "}
-        <button type="button" onClick={show}>
-          {t("findings.zoom")}
-        </button>{" "}
-        <Layers finding={finding} place={place} go={go} />
+        {partial ? (
+          <button type="button" onClick={show}>
+            {t("findings.zoom")}
+          </button>
+        ) : null}{" "}
+        <Layers layers={layers} place={place} go={go} />
       </p>
     </section>
   );
 }
 
+/** Numbers by the names that JSON and the configuration have for them; sentences say what they mean. */
+function Named({ title, entries }: { title: string; entries: (readonly [string, unknown])[] }) {
+  const { lang } = useText();
+  if (entries.length === 0) return null;
+  return (
+    <>
+      <h4>{title}</h4>
+      <dl class="numbers">
+        {entries.map(([name, value]) => (
+          <div key={name}>
+            <dt>
+              <code>{name}</code>
+            </dt>
+            <dd>{typeof value === "number" ? formatValue(value, lang) : String(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </>
+  );
+}
+
 /** How the rule decides, with its thresholds and this run's numbers beside them. */
 function RulePart({ finding, rule, how }: { finding: Finding; rule: Rule | undefined; how: string }) {
-  const { t, lang } = useText();
+  const { t } = useText();
   const numbers = Object.entries(finding.numbers).map(([name, value]) => [name, toNumber(value)] as const);
   const thresholds = Object.entries(rule?.thresholds ?? {});
   return (
@@ -91,24 +123,10 @@ function RulePart({ finding, rule, how }: { finding: Finding; rule: Rule | undef
       <h3>{t("findings.rule")}</h3>
       <div>
         {how ? <Markdown source={how} /> : null}
-        <dl class="numbers">
-          {numbers.map(([name, value]) => (
-            <div key={name}>
-              <dt>{name.replaceAll("_", " ")}</dt>
-              <dd>{formatValue(value, lang)}</dd>
-            </div>
-          ))}
-        </dl>
-        {thresholds.length > 0 ? (
-          <Folded title={t("findings.thresholds")}>
-            <dl class="numbers">
-              {thresholds.map(([name, value]) => (
-                <div key={name}>
-                  <dt>{name.replaceAll("_", " ")}</dt>
-                  <dd>{typeof value === "number" ? formatValue(value, lang) : String(value)}</dd>
-                </div>
-              ))}
-            </dl>
+        {numbers.length + thresholds.length > 0 ? (
+          <Folded title={t("findings.numbers")}>
+            <Named title={t("findings.found")} entries={numbers} />
+            <Named title={t("findings.thresholds")} entries={thresholds} />
           </Folded>
         ) : null}
       </div>

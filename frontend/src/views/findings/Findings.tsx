@@ -2,7 +2,8 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Filter, filtered, findById, idOf } from "../../data/findings";
-import type { Finding, RunDiagnosis } from "../../data/types";
+import { type Mutes, readMutes, type Shown, writeMutes } from "../../data/mutes";
+import type { Finding } from "../../data/types";
 import { keysOn } from "../../host/storage";
 import { useText } from "../../i18n";
 import { NothingFound } from "../../parts/NothingFound";
@@ -13,7 +14,7 @@ import { Detail } from "./Detail";
 import { FilterBar } from "./FilterBar";
 import { FindingList } from "./FindingList";
 import { PastReports } from "./Moments";
-import { Mute, MutedList, type Mutes, readMutes, writeMutes } from "./Mute";
+import { Mute, MutedList } from "./Mute";
 import { Outcomes } from "./Outcomes";
 import { useNews } from "./useNews";
 
@@ -58,11 +59,12 @@ function useFilter(run: string): [Filter, (change: Partial<Filter>) => void, Mut
   return [{ ...rest, muted }, (part) => setRest((old) => ({ ...old, ...part })), mutes, changeMutes];
 }
 
-function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
+function Both({ diagnosis, ...props }: ViewProps & { found: Shown }) {
   const { place, go, run } = props;
   const [filter, change, mutes, setMutes] = useFilter(run.run);
   const [asked, setAsked] = useState(0);
-  const all = props.found.findings;
+  const { found } = props;
+  const all = useMemo(() => [...found.findings, ...found.muted], [found]);
   const news = useNews(run.run, all);
   const findings = filtered(all, filter);
   const open = place.f ? findById(all, place.f) : findings[0];
@@ -99,7 +101,7 @@ function Both({ diagnosis, ...props }: ViewProps & { found: RunDiagnosis }) {
         <MutedList findings={all} mutes={mutes} change={setMutes} />
         <Accepted findings={props.found.suppressed} />
         <PastReports diagnosis={props.found} />
-        <Outcomes outcomes={props.found.outcomes} unlocks={props.found.unlocks} />
+        <Outcomes outcomes={found.outcomes} unlocks={found.unlocks} rules={props.rules} />
       </div>
       <OpenFinding finding={open} diagnosis={diagnosis} {...props}>
         {open ? (

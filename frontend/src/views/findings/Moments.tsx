@@ -2,6 +2,7 @@
 import { pastReports } from "../../data/findings";
 import type { Finding, Moment, RunDiagnosis } from "../../data/types";
 import { useText } from "../../i18n";
+import { momentOf } from "../../text/age";
 import { formatInteger } from "../../text/numbers";
 
 function MomentList({ moments }: { moments: Moment[] }) {
@@ -12,7 +13,7 @@ function MomentList({ moments }: { moments: Moment[] }) {
         <li key={`${state}-${step}`}>
           {t(state === "cleared" ? "findings.cleared" : "findings.appeared", {
             step: formatInteger(step, lang),
-            time: new Date(1000 * walltime).toLocaleString(lang),
+            time: momentOf(walltime, lang),
           })}
         </li>
       ))}

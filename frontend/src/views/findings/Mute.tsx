@@ -1,35 +1,14 @@
 /** Putting a finding aside: here with a reason, or for everybody by the lines that the configuration takes. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { idOf } from "../../data/findings";
+import type { Mutes } from "../../data/mutes";
 import type { Finding } from "../../data/types";
-import { recall, remember } from "../../host/storage";
 import { useText } from "../../i18n";
 import { CodeBlock } from "../../parts/Copy";
 import { Pick } from "../../parts/Pick";
 
-/** Reasons by identifier. */
-export type Mutes = ReadonlyMap<string, string>;
-
 const SCOPES = ["run", "all"] as const;
 type Scope = (typeof SCOPES)[number];
-
-/** Mutes of a run, which are this browser's own; those of earlier versions have no reasons. */
-export function readMutes(run: string): Mutes {
-  const old = (recall(`muted ${run}`) ?? "").split("\n").filter((id) => id !== "");
-  const mutes = new Map(old.map((id) => [id, ""]));
-  try {
-    const kept = JSON.parse(recall(`mutes ${run}`) ?? "{}") as Record<string, string>;
-    for (const [id, reason] of Object.entries(kept)) mutes.set(id, String(reason));
-  } catch {
-    // What is no JSON was not written here.
-  }
-  return mutes;
-}
-
-export function writeMutes(run: string, mutes: Mutes): void {
-  remember(`muted ${run}`, "");
-  remember(`mutes ${run}`, JSON.stringify(Object.fromEntries(mutes)));
-}
 
 /** A name as a pattern that means only itself. */
 function literally(name: string): string {

@@ -1,57 +1,156 @@
-/** Checks that passed, could not be evaluated (with what is missing) or failed to run. "Passed" is earned, so it is listed. */
-import type { Outcome, OutcomeKind, Unlock } from "../../data/types";
+/** Checks that passed, could not be evaluated (by what is missing) or failed to run. "Passed" is earned, so it is listed. */
+import type { ComponentChildren } from "preact";
+import { manualLink } from "../../data/client";
+import type { Outcome, OutcomeKind, Rule, Unlock } from "../../data/types";
 import { type Key, useText } from "../../i18n";
+import { Sentence } from "../../parts/Markdown";
 
-const KINDS: [OutcomeKind, Key][] = [
-  ["clear", "findings.passed"],
-  ["not evaluated", "findings.skipped"],
-  ["failed", "findings.failed"],
-];
+type Rules = ReadonlyMap<string, Rule>;
 
-function Row({ outcome }: { outcome: Outcome }) {
-  const { t } = useText();
-  const missing =
-    outcome.missing.length > 0 ? t("findings.missing", { missing: outcome.missing.join(", ") }) : "";
+interface Props {
+  outcomes: Outcome[];
+  unlocks: Unlock[];
+  rules: Rules;
+}
+
+/** The families of rules by the first digit of their codes. */
+const FAMILIES: Record<string, Key> = {
+  1: "family.curve",
+  2: "family.gradients",
+  3: "family.clipping",
+  4: "family.terms",
+  5: "family.use",
+  6: "family.loop",
+  7: "family.model",
+  8: "family.machine",
+  9: "family.record",
+};
+
+/** What the check looks for, with the way to its page in the manual. */
+function Check({ outcome, rules }: { outcome: Outcome; rules: Rules }) {
+  const { lang } = useText();
+  const rule = rules.get(outcome.code);
   return (
-    <li>
-      {outcome.code} {outcome.name}
-      {outcome.reason || missing ? <div class="muted">{outcome.reason || missing}</div> : null}
-    </li>
+    <>
+      {rule ? (
+        <a href={manualLink(outcome.code, lang)} target="_blank" rel="noreferrer">
+          {outcome.code}
+        </a>
+      ) : (
+        outcome.code
+      )}{" "}
+      {rule?.title ?? outcome.name}
+    </>
   );
 }
 
-function Unlocks({ unlocks }: { unlocks: Unlock[] }) {
+function familyOf({ code }: Outcome): Key {
+  return (code.startsWith("LD") ? FAMILIES[code.charAt(2)] : undefined) ?? "family.other";
+}
+
+/** By families, each a short list. */
+function ByFamily({ outcomes, rules }: { outcomes: Outcome[]; rules: Rules }) {
   const { t } = useText();
+  const families = [...new Set(outcomes.map(familyOf))];
   return (
-    <ul class="muted">
-      {unlocks.map(({ how, rules }) => (
-        <li key={how} title={rules.join(", ")}>
-          {t("findings.unlock", { how, count: rules.length })}
+    <div class="families">
+      {families.map((family) => (
+        <section key={family}>
+          <h4>{t(family)}</h4>
+          <ul>
+            {outcomes
+              .filter((outcome) => familyOf(outcome) === family)
+              .map((outcome) => (
+                <li key={outcome.code}>
+                  <Check outcome={outcome} rules={rules} />
+                </li>
+              ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}
+
+/** By what would let them judge, the most useful first; then those that lack something else. */
+function ByWay({ outcomes, unlocks, rules }: Props) {
+  const { t } = useText();
+  const known = new Map(outcomes.map((outcome) => [outcome.code, outcome]));
+  const unlocked = new Set(unlocks.flatMap((unlock) => unlock.rules));
+  const others = outcomes.filter(({ code }) => !unlocked.has(code));
+  return (
+    <div class="families">
+      {unlocks.map((unlock) => (
+        <section key={unlock.how}>
+          <h4>
+            <Sentence text={t("findings.unlock", { how: unlock.how, count: unlock.rules.length })} />
+          </h4>
+          <ul>
+            {unlock.rules
+              .flatMap((code) => known.get(code) ?? [])
+              .map((outcome) => (
+                <li key={outcome.code}>
+                  <Check outcome={outcome} rules={rules} />
+                </li>
+              ))}
+          </ul>
+        </section>
+      ))}
+      {others.length > 0 ? (
+        <section>
+          {unlocks.length > 0 ? <h4>{t("findings.otherwise")}</h4> : null}
+          <Reasons outcomes={others} rules={rules} />
+        </section>
+      ) : null}
+    </div>
+  );
+}
+
+function Reasons({ outcomes, rules }: { outcomes: Outcome[]; rules: Rules }) {
+  return (
+    <ul>
+      {outcomes.map((outcome) => (
+        <li key={outcome.code}>
+          <Check outcome={outcome} rules={rules} />
+          {outcome.reason ? (
+            <span class="muted">
+              {" – "}
+              <Sentence text={outcome.reason} />
+            </span>
+          ) : null}
         </li>
       ))}
     </ul>
   );
 }
 
-export function Outcomes({ outcomes, unlocks }: { outcomes: Outcome[]; unlocks: Unlock[] }) {
+function Kind(props: { title: Key; count: number; children: ComponentChildren }) {
   const { t } = useText();
+  if (props.count === 0) return null;
+  return (
+    <details class="outcomes">
+      <summary>{t(props.title, { count: props.count })}</summary>
+      {props.children}
+    </details>
+  );
+}
+
+export function Outcomes({ outcomes, unlocks, rules }: Props) {
+  const { t } = useText();
+  const of = (kind: OutcomeKind) => outcomes.filter(({ outcome }) => outcome === kind);
+  const [passed, skipped, failed] = [of("clear"), of("not evaluated"), of("failed")];
   return (
     <>
-      {KINDS.map(([kind, title]) => {
-        const some = outcomes.filter(({ outcome }) => outcome === kind);
-        if (some.length === 0) return null;
-        return (
-          <details key={kind} class="outcomes">
-            <summary>{t(title, { count: some.length })}</summary>
-            {kind === "not evaluated" ? <Unlocks unlocks={unlocks} /> : null}
-            <ul>
-              {some.map((outcome) => (
-                <Row key={outcome.code} outcome={outcome} />
-              ))}
-            </ul>
-          </details>
-        );
-      })}
+      <Kind title="findings.passed" count={passed.length}>
+        <p class="muted">{t("findings.lookedFor")}</p>
+        <ByFamily outcomes={passed} rules={rules} />
+      </Kind>
+      <Kind title="findings.skipped" count={skipped.length}>
+        <ByWay outcomes={skipped} unlocks={unlocks} rules={rules} />
+      </Kind>
+      <Kind title="findings.failed" count={failed.length}>
+        <Reasons outcomes={failed} rules={rules} />
+      </Kind>
     </>
   );
 }

@@ -77,7 +77,7 @@ function Controls(
 ) {
   const { t } = useText();
   return (
-    <div class="controls">
+    <div class="controls heat-controls">
       {props.children}
       <label>
         {t("gradients.filter")}{" "}

@@ -1,6 +1,6 @@
 /** Training and validation loss, with the findings in lanes under them. */
 import { useMemo } from "preact/hooks";
-import { lineOf } from "../../charts/series";
+import { type Line, lineOf } from "../../charts/series";
 import { extentOf } from "../../data/extent";
 import { restartMarks } from "../../data/findings";
 import { columnAt } from "../../data/table";
@@ -25,15 +25,28 @@ interface Props {
   go: Go;
 }
 
+/** A line is not drawn across a restart: what came after it does not continue what came before. */
+export function brokenAt(line: Line, restarts: readonly Restart[]): Line {
+  const points: Line["points"] = [];
+  for (const [step, value] of line.points) {
+    const before = points.at(-1)?.[0] ?? step;
+    const between = restarts.find((restart) => restart.step > before && restart.step <= step);
+    if (between) points.push([(before + step) / 2, null]);
+    points.push([step, value]);
+  }
+  return { ...line, points };
+}
+
 function Drawn({ tables, restarts, theme, run }: Props & { tables: Tables }) {
   const { t, lang } = useText();
   const lines = useMemo(() => {
     const names = { loss: t("loss.training"), validation_loss: t("loss.validation") };
     return QUANTITIES.flatMap((quantity) => {
       const table = tables.get(quantity);
-      return table && table.columns.length > 0 ? [lineOf(names[quantity], columnAt(table, 0))] : [];
+      if (!table || table.columns.length === 0) return [];
+      return [brokenAt(lineOf(names[quantity], columnAt(table, 0)), restarts)];
     });
-  }, [tables, lang]);
+  }, [tables, restarts, lang]);
   const marks = useMemo(() => restartMarks(restarts, t("restarts.mark")), [restarts, lang]);
   if (lines.length === 0) return <Missing quantity="loss" />;
   return (

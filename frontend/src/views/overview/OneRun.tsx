@@ -4,9 +4,10 @@ import { ClockContext, timeOfDay } from "../../data/clock";
 import type { Finding, Restart } from "../../data/types";
 import { isExported } from "../../host/exported";
 import { useText } from "../../i18n";
+import { PlaceLink } from "../../parts/PlaceLink";
 import { Loaded, Note } from "../../parts/States";
 import { StatusChip } from "../../parts/Status";
-import { ago, hasEnded } from "../../text/age";
+import { ago, hasEnded, momentOf } from "../../text/age";
 import { formatInteger } from "../../text/numbers";
 import type { ViewProps } from "../context";
 import { Accepted } from "../findings/Accepted";
@@ -19,16 +20,17 @@ const NO_RESTARTS: Restart[] = [];
 const NO_FINDINGS: Finding[] = [];
 
 /** "900 steps · last record at 21:43:07 (4 minutes ago)". */
-function About({ run, runs }: Pick<ViewProps, "run" | "runs">) {
+function About({ run, runs, stale }: Pick<ViewProps, "run" | "runs" | "stale">) {
   const { t, lang } = useText();
   const steps = t("run.steps", { steps: formatInteger(run.steps, lang) });
   if (run.last_walltime === null) return <span class="muted">{steps}</span>;
   const time = timeOfDay(1000 * run.last_walltime, lang);
   const now = isExported() ? Date.now() / 1000 : runs.now;
   const age = ago(run.last_walltime, now, lang) ?? t("runs.ago.now");
-  const ended = isExported() || hasEnded(run.last_walltime, run.period, now);
+  // Whether a run grows is not known of an exported page, nor while the server does not answer.
+  const ended = isExported() || stale || hasEnded(run.last_walltime, run.period, now);
   return (
-    <span class="muted">
+    <span class="muted" title={momentOf(run.last_walltime, lang)}>
       {steps} · {t(ended ? "run.last" : "run.growing", { time, age })}
     </span>
   );
@@ -38,11 +40,11 @@ export function OneRun(props: ViewProps) {
   const { runs, run, place, go, theme, diagnosis } = props;
   const { t } = useText();
   const clock = useContext(ClockContext);
-  const { restarts, suppressed, outcomes, unlocks } = diagnosis.value ?? {};
+  const { restarts, suppressed, outcomes, unlocks, muted } = diagnosis.value ?? {};
   return (
     <section class="one-run">
       <h2>
-        <StatusChip status={run.status} /> {run.run} <About run={run} runs={runs} />
+        <StatusChip status={run.status} /> {run.run} <About run={run} runs={runs} stale={props.stale} />
       </h2>
       {run.problem ? <Note>{run.problem}</Note> : null}
       <Loaded resource={diagnosis} what={t("view.findings")}>
@@ -57,9 +59,16 @@ export function OneRun(props: ViewProps) {
           {...{ run, theme, place, go }}
         />
       ) : null}
+      {muted && muted.length > 0 ? (
+        <p>
+          <PlaceLink place={place} change={{ view: "findings", f: "" }} go={go}>
+            {t("mute.list", { count: muted.length })}
+          </PlaceLink>
+        </p>
+      ) : null}
       {restarts ? <Restarts restarts={restarts} /> : null}
       {suppressed ? <Accepted findings={suppressed} /> : null}
-      {outcomes && unlocks ? <Outcomes outcomes={outcomes} unlocks={unlocks} /> : null}
+      {outcomes && unlocks ? <Outcomes outcomes={outcomes} unlocks={unlocks} rules={props.rules} /> : null}
     </section>
   );
 }

@@ -5,7 +5,7 @@ import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Counts, StatusChip } from "../../parts/Status";
-import { ago } from "../../text/age";
+import { ago, momentOf } from "../../text/age";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { RunSpark } from "./RunSpark";
 import { checksOf } from "./runOrder";
@@ -24,7 +24,7 @@ interface Props {
 function Newest({ walltime }: { walltime: number | null }) {
   const { t, lang } = useText();
   if (walltime === null) return <>–</>;
-  const exact = new Date(walltime * 1000).toLocaleString(lang);
+  const exact = momentOf(walltime, lang);
   return <span title={exact}>{ago(walltime, Date.now() / 1000, lang) ?? t("runs.ago.now")}</span>;
 }
 
