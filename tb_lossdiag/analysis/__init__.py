@@ -27,6 +27,7 @@ In reading order:
 - `rates`: the learning rate of a run as one number a step
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
 - `skipped`: steps that a GradScaler skipped
+- `relapse`: where a run was taken up again and its loss began anew
 - `spikes`: records far above what came just before, by robust statistics in the logarithm
 - `terms`: loss terms by name and behaviour: which are penalties, which are divergences
 - `trend`: whether few values rise or fall as a whole, whatever their scale and their outliers

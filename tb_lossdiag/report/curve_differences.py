@@ -138,6 +138,10 @@ def _parting(
         beyond = np.abs(level(difference, width)) > max(sure, _VISIBLE)
     at = _first(beyond, np.isfinite(mine) != np.isfinite(other), width)
     shown = len(steps) - 1 if at is None else min(at + width // 2, len(steps) - 1)
+    if at is not None and what[0].axis is Axis.GROUP:
+        # What is set has no noise: its level at a step is the number of that step.
+        levels = mine, other
+        at = shown = _apart(mine, other, at)
     unequal = np.flatnonzero(~((mine == other) | (np.isnan(mine) & np.isnan(other))))
     return Parting(
         *what,
@@ -149,6 +153,13 @@ def _parting(
         noise=spread,
         exact=exact,
     )
+
+
+def _apart(mine: Doubles, other: Doubles, at: int) -> int:
+    """Record from `at` on at which two set values differ visibly."""
+    with np.errstate(all="ignore"):
+        beyond = np.abs(mine - other) > _VISIBLE * _scale(mine, other)
+    return next((int(record) for record in np.flatnonzero(beyond) if record >= at), at)
 
 
 def _scale(mine: Doubles, other: Doubles) -> Doubles:

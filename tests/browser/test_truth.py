@@ -211,7 +211,7 @@ def test_the_map_that_a_finding_is_about_names_it(tab: Any) -> None:
 def test_a_clip_that_came_too_late_is_said_first_and_nothing_contradicts_it(tab: Any) -> None:
     frame = tab.open(run="clip_after_step", view="clipping")
     verdict = frame.locator(".verdict").first
-    expect(verdict).to_contain_text("the clip came too late")
+    expect(verdict).to_contain_text("Gradients are clipped too late")
     expect(frame.locator("main canvas").first).to_be_visible()
     above = "([a, b]) => document.querySelector(a).getBoundingClientRect().top < document.querySelector(b).getBoundingClientRect().top"
     assert frame.evaluate(above, [".verdict", "main canvas"])

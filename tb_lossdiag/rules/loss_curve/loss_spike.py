@@ -10,11 +10,12 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.attribution import risen_layer, risen_term
-from tb_lossdiag.analysis.curve import curve, needs_one_model
+from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family
 from tb_lossdiag.analysis.reinforcement import targets_are_renewed
+from tb_lossdiag.analysis.relapse import LOAD, Relapse, relapse
 from tb_lossdiag.analysis.spikes import baseline, grouped
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -79,9 +80,12 @@ class LossSpike:
     last 128; where each record stands for many steps, `min_sparse` before it suffice for `sparse_deviation` times as many
     deviations), at least `min_factor` times that level, and the rise is at
     least `min_rise` of the loss at the start. A record of several steps counts with its highest. A warning if one does
-    not come back below `recovered` times the level within `patience` records, or if at least `min_spikes` either last
-    `lasting` records or exceed the start of the training; else an information. An information, too, if what it compares with are values that a
-    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last. Unit: that of the loss.
+    not come back below `recovered` times the level within `patience` records, if one is at least `violent` times the level and
+    exceeds the start of the training, or if at least `min_spikes` either last
+    `lasting` records or exceed that start; else an information. An information, too, if what it compares with are values that a
+    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last.
+    A jump where the run was resumed is told apart: a warning if at
+    least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
 
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
@@ -123,6 +127,10 @@ class LossSpike:
     patience: int = 20
     #: records; a bad batch is one, its echo in momentum two
     lasting: int = 3
+    #: times the level before, 1; what throws the loss so far above its start has thrown the weights, too, if only for a moment
+    violent: float = 20.0
+    #: share of the fall since the start, 1; a resumed optimizer without its state loses less
+    min_lost: float = 0.5
     #: spikes; one may be an accident, three are a habit
     min_spikes: int = 3
     #: records before; OLMo-core judges from half of its window on
@@ -138,9 +146,20 @@ class LossSpike:
         loss = curve(run.highest(q.LOSS))
         loss.needs_positive()
         needs_records(run, loss, self.min_before + 1, self.min_sparse + 1)
+        lost = relapse(loss, run.restarts, self.min_lost, self.recovered)
         spikes = self._spikes(loss.values, loss.start)
+        if lost is not None:
+            yield self._relapse(loss, lost)
+            spikes = [s for s in spikes if not lost.covers(s.span)]
         if spikes:
             yield self._finding(run, loss.steps.tolist(), loss.values, spikes, loss.start)
+
+    def _relapse(self, loss: Curve, lost: Relapse) -> Finding:
+        end = len(loss) - 1 if lost.back is None else max(lost.first, lost.back - 1)
+        steps = int(loss.steps[lost.first]), int(loss.steps[end])
+        seen = Evidence(q.LOSS.name, "", *steps, lost.after, self.recovered * lost.before)
+        numbers = {"before": lost.before, "after": lost.after, "lost": lost.lost}
+        return Finding(self.code, self.severity, "", (seen,), lost.told(loss), LOAD, numbers)
 
     def _spikes(self, values: Doubles, start: float) -> list[_Spike]:
         sparse = len(values) <= 2 * self.min_before
@@ -175,7 +194,8 @@ class LossSpike:
         lost = [s for s in spikes if self._lost(s, len(values))]
         harmful = [s for s in spikes if s.span.size >= self.lasting or values[s.top] >= start]
         renewed = targets_are_renewed(run)
-        severe = (bool(lost) or len(harmful) >= self.min_spikes) and not renewed
+        violent = any(values[s.top] >= max(start, self.violent * s.level) for s in spikes)
+        severe = (bool(lost) or violent or len(harmful) >= self.min_spikes) and not renewed
         shown = lost[0] if lost else worst
         told = self._message(run, steps, values, shown, (len(spikes), bool(lost)))
         message = told.format(renewed=_RENEWED if renewed else Text(""))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from made.changes import changed, scaled
 from made.healthy import healthy_run
-from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, VALIDATION_LOSS
+from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.report.curve_differences import Parting, partings
 from tb_lossdiag.run import Run
@@ -143,3 +143,21 @@ def test_a_run_without_a_single_number_has_no_level_between_its_steps() -> None:
     assert found.parts_at is not None, "one has no number anywhere"
     assert not found.exact
     assert found.noise == 0.0, "of no difference there is no noise"
+
+
+def rates(values: object) -> Run:
+    matrix = np.asarray(values, float)[:, None]
+    return Run("r", {"lr": table(LEARNING_RATE, np.arange(len(matrix)), matrix, ("group 0",))})
+
+
+def test_a_learning_rate_is_told_as_it_was_set_at_that_step() -> None:
+    """Seen: a warm-up that began at 1e-5 was told as "7e-5 at step 0", the level of its first records."""
+    warm = np.minimum(1e-5 * np.arange(1, 201), 1e-3)
+    (parting,) = partings(rates(warm), rates(np.full(200, 1e-3)))
+    assert (parting.parts_at, parting.a, parting.b) == (0, pytest.approx(1e-5), pytest.approx(1e-3))
+    decayed = np.where(np.arange(200) < 120, 1e-3, 1e-4)
+    (parting,) = partings(rates(np.full(200, 1e-3)), rates(decayed))
+    assert parting.parts_at == parting.first_difference == 120
+    assert (parting.a, parting.b) == (pytest.approx(1e-3), pytest.approx(1e-4))
+    (same,) = partings(rates(warm), rates(warm))
+    assert same.parts_at is None

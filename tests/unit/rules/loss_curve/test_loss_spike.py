@@ -15,7 +15,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import COPY_DISTANCE, GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_spike import LossSpike
-from tb_lossdiag.run import Run
+from tb_lossdiag.run import Restart, Run
 from tb_lossdiag.testing import outcome
 
 RULE = LossSpike()
@@ -169,3 +169,64 @@ def test_noise_of_a_sparse_log_is_no_jump(noise: float) -> None:
     level = 0.3 + 2 * np.exp(-np.arange(40) / 8)
     for seed in range(100):
         assert not findings(RULE, log(noisy(level, noise, seed), every=50))
+
+
+def resumed(kind: str = "resumed", at: int = 100, lost: float = 1.0) -> Run:
+    """A run taken up again at a record, with this share of what it had learned gone."""
+    values = falling(200)
+    values[at:] = values[at:] * (1 - lost) + lost * falling(200)[: 200 - at]
+    run = with_loss(RUN, values)
+    step = int(run[LOSS].steps[at])
+    return Run("r", run.tables, run.facts, restarts=(Restart(step, 0.0, kind),))
+
+
+def test_a_resumed_run_whose_loss_begins_anew_is_told_apart() -> None:
+    run = resumed()
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.WARNING
+    assert f"resumed at step {run.restarts[0].step}" in finding.message.en
+    assert "load_state_dict" in finding.advice.en
+    assert finding.numbers["lost"] == pytest.approx(1, abs=0.2)
+    assert finding.evidence[0].first_step == run.restarts[0].step
+
+
+def test_a_relapse_that_lasts_to_the_end_is_evidence_to_the_end() -> None:
+    run = resumed(at=190)
+    assert the_finding(RULE, run).evidence[0].last_step == run[LOSS].steps[-1]
+
+
+def test_a_spike_elsewhere_is_told_beside_a_relapse() -> None:
+    run = resumed()
+    values = run[LOSS].values[:, 0].astype(float)
+    values[95] *= 30
+    again = with_loss(run, values)
+    both = findings(RULE, Run("r", again.tables, again.facts, restarts=run.restarts))
+    assert [f.message.en.split()[1] for f in both] == ["run", "loss"]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        resumed(lost=0.0),
+        resumed(lost=0.05),
+        resumed("renumbered", lost=0.0),
+        resumed(at=5),
+        resumed(at=198),
+    ],
+    ids=["whole", "a little", "renumbered", "hardly begun", "hardly gone on"],
+)
+def test_clear_where_a_restart_loses_nothing(run: Run) -> None:
+    assert not [f for f in findings(RULE, run) if "resumed" in f.message.en]
+
+
+def test_numbers_that_begin_again_may_be_another_training() -> None:
+    assert not [f for f in findings(RULE, resumed("renumbered")) if "resumed" in f.message.en]
+
+
+def test_one_far_above_the_start_is_a_warning_though_it_comes_back() -> None:
+    assert the_finding(RULE, with_spikes(RUN, {120: 44.0})).severity is Severity.WARNING
+    assert the_finding(RULE, with_spikes(RUN, {120: 18.0})).severity is Severity.INFO
+    near = falling(200) * np.geomspace(1, 0.02, 200)
+    near[150] *= 30  # far out of its level, but below where the training began
+    found = findings(RULE, with_loss(RUN, near))
+    assert all(f.severity is Severity.INFO for f in found)
