@@ -21,6 +21,7 @@ from tb_lossdiag.quantities import (
     ACTIVATION_VARIATION,
     LOSS,
     LOSS_TERM,
+    LOSS_WEIGHT,
     MODULE_KIND,
 )
 from tb_lossdiag.records import Table, table
@@ -49,10 +50,11 @@ def _collapsing() -> list[Table]:
     rng = np.random.default_rng(0)
     kept = (2 + 3 * np.exp(-at / 60)) * rng.lognormal(0, 0.05, len(at))
     gone = 0.5 * np.exp(-at / 40) * rng.lognormal(0, 0.05, len(at))
-    values = np.stack([kept, gone], axis=1)
+    values, names = np.stack([kept, gone], axis=1), ["main", "`code` **md**"]
     return [
         table(LOSS, at, values.sum(axis=1)),
-        table(LOSS_TERM, at, values, ["main", "`code` **md**"]),
+        table(LOSS_TERM, at, values, names),
+        table(LOSS_WEIGHT, at, np.ones_like(values), names),
     ]
 
 
