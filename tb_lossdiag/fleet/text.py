@@ -60,7 +60,7 @@ def rows(names: Sequence[str], found: Sequence[Sequence[Any]]) -> Table:
     return table
 
 
-def _said(name: str, language: str, **values: object) -> Line:
+def _said(name: str, language: str, /, **values: object) -> Line:
     return Line(_WORDS[name].in_language(language).format(**values))
 
 
