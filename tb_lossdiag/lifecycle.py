@@ -16,6 +16,7 @@ from tb_lossdiag.collect.ranks.store import PATIENCE
 from tb_lossdiag.collect.state.other_writers import open_event_files
 from tb_lossdiag.file_writer import FileSummaryWriter
 from tb_lossdiag.process import sigterm
+from tb_lossdiag.process.job import job
 from tb_lossdiag.process.origin import origin as whence
 from tb_lossdiag.quantities import OTHER_WRITERS
 from tb_lossdiag.recording.event_file import EventFile
@@ -62,7 +63,7 @@ class OpenWriter(FileSummaryWriter):
         self._recorder.write.first = [Record(OTHER_WRITERS, ("",), count)]
         self._recorder.say({"torch": torch.__version__, "tb_lossdiag": version("tb-lossdiag")})
         if origin:
-            self._recorder.say(ours.guarded("origin", whence) or {})
+            self._recorder.say({**(ours.guarded("origin", whence) or {}), **job()})
         self._begin()
 
     def _begin(self) -> None:

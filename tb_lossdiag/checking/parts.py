@@ -5,9 +5,10 @@ Two runs of different parts never become one (`tb_lossdiag.reader.family`), so t
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from posixpath import join, normpath
 from typing import Any
@@ -18,6 +19,7 @@ from tb_lossdiag.reader import LeftOut, Listing, Reader, Scalars, open_folder
 from tb_lossdiag.reader.remote import Remote, is_address
 from tb_lossdiag.report import document
 from tb_lossdiag.report.measures import measures
+from tb_lossdiag.wire.leftover import is_tail
 
 Json = dict[str, Any]
 
@@ -58,6 +60,20 @@ class Part:
         provider = open_folder(root, places)
         return Reader(provider, Scalars(provider, limit=0, mapped=mapped))
 
+    def files(self) -> frozenset[Any]:
+        """What changes when one of their files does."""
+        if self.remote is not None:
+            return frozenset(self.remote.files)
+        return frozenset(_stamps(self.places))
+
+    def is_open(self) -> bool:
+        """Whether a writer has not closed one of them: its tail file lies there until then."""
+        return any(is_tail(Path(path).name) for path, *_ in _stamps(self.places))
+
+    def alike(self) -> Part:
+        """The same whatever its files are by now."""
+        return replace(self, remote=None)
+
     def listings(self, reader: Reader) -> list[Listing]:
         """Those that are judged."""
         listed = reader.listings().values()
@@ -68,6 +84,15 @@ class Part:
         if is_address(self.label):
             return self.label if run == "." else f"{self.label}/{run}"
         return normpath(join(self.label, run)) if self.label else run
+
+
+def _stamps(places: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
+    """Path, size and time of the files in some folders, or of event files."""
+    for place in places:
+        with contextlib.suppress(OSError):
+            for path in place.iterdir() if place.is_dir() else [place]:
+                found = path.stat()
+                yield str(path), found.st_size, found.st_mtime_ns
 
 
 @dataclass(frozen=True)

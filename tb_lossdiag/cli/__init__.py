@@ -8,6 +8,7 @@ In reading order:
 - `progress`: what a judgement of more than a second says on standard error while it works
 - `run`: `tb-lossdiag run`: a script as it stands, recorded
 - `compare`: `tb-lossdiag compare`: what changed from one run to another
+- `watch`: `tb-lossdiag watch`: says what appears, clears and stops moving in runs that are going on
 - `fleet`: `tb-lossdiag fleet`: what is wrong with many runs, from the tables that `check --format parquet` wrote
 - `export`: `tb-lossdiag export`: the tab as a folder that needs no server
 - `explain`: `tb-lossdiag explain` and `tb-lossdiag rules`

@@ -5,7 +5,18 @@ from __future__ import annotations
 import argparse
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import check, compare, completion, demo, docs, explain, export, fleet, run
+from tb_lossdiag.cli import (
+    check,
+    compare,
+    completion,
+    demo,
+    docs,
+    explain,
+    export,
+    fleet,
+    run,
+    watch,
+)
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
 from tb_lossdiag.report.formats import FORMATS
 
@@ -20,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _check(commands.add_parser("check", help="judge every run in a folder"))
     _run(commands.add_parser("run", help="run a training script as it stands, recorded"))
     _compare(commands.add_parser("compare", help="say what differs between two runs"))
+    _watch(commands.add_parser("watch", help="say what happens to runs that are going on"))
     _fleet(commands.add_parser("fleet", help="say what is wrong with many runs"))
     _export(commands.add_parser("export", help="write the tab as a folder that needs no server"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
@@ -30,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _check(command: argparse.ArgumentParser) -> None:
+def _places(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "places",
         nargs="*",
@@ -45,6 +57,10 @@ def _check(command: argparse.ArgumentParser) -> None:
         metavar="NAME:DIR,…",
         help="several folders under names of their own, as for tensorboard --logdir_spec",
     )
+
+
+def _check(command: argparse.ArgumentParser) -> None:
+    _places(command)
     command.add_argument(
         "--jobs",
         type=_jobs,
@@ -70,6 +86,25 @@ def _check(command: argparse.ArgumentParser) -> None:
         "--write-baseline", metavar="FILE", help="list all findings of now there, and exit with 0"
     )
     command.set_defaults(run=check.run)
+
+
+def _watch(command: argparse.ArgumentParser) -> None:
+    _places(command)
+    number = {"type": float, "metavar": "N"}
+    command.add_argument("--every", default=30.0, help="seconds between two looks (30)", **number)  # type: ignore[arg-type]
+    command.add_argument("--stuck", default=10.0, help="minutes without a step (10)", **number)  # type: ignore[arg-type]
+    command.add_argument("--once", action="store_true", help="look once, and say all there is")
+    command.add_argument("--fail-on", choices=LEVELS, help="with --once: exit with 1 from this on")
+    command.add_argument("--until", choices=LEVELS[:-1], help="end with 1 at such a finding")
+    command.add_argument("--prometheus", metavar="[HOST:]PORT", help="gauges for Prometheus there")
+    command.add_argument("--otel", action="store_true", help="send gauges by OpenTelemetry")
+    command.add_argument(
+        "--baseline", metavar="FILE", help="findings listed there are not spoken of"
+    )
+    _judging(command)
+    command.add_argument("--format", choices=("text", "jsonl"), default="text")
+    command.add_argument("--output", metavar="FILE", help="add lines there instead of printing")
+    command.set_defaults(run=watch.run)
 
 
 def _run(command: argparse.ArgumentParser) -> None:

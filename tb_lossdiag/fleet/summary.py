@@ -9,6 +9,7 @@ from typing import Any
 
 from tb_lossdiag.fleet.database import Database
 from tb_lossdiag.fleet.over import over_represented
+from tb_lossdiag.report.settings import NO_SETTINGS
 
 Json = dict[str, Any]
 
@@ -46,7 +47,8 @@ def _settings(fleet: Database) -> Mapping[str, Mapping[str, str]]:
     _, names = fleet.rows("SELECT run FROM runs")
     found = {run: {f"{key}=": value for key, value in _NAMED.findall(run)} for (run,) in names}
     for run, name, value in fleet.rows("SELECT run, name, value FROM settings")[1]:
-        found[run][name] = value
+        if name not in NO_SETTINGS:
+            found[run][name] = value
     return found
 
 

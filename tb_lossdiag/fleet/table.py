@@ -41,6 +41,8 @@ _RUN = {
     "loss_best": "float64",
     "validation_last": "float64",
     "validation_best": "float64",
+    "gradient_norm_last": "float64",
+    "clip_rate": "float64",
     "settings": "map",
     "findings": "findings",
     "outcomes": "map",

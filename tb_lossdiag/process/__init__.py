@@ -6,5 +6,6 @@ In reading order:
 - `sigterm`: SIGTERM (a scheduler's last word before SIGKILL): open writers write what they have
 - `caches`: where this user's system keeps what programs can make again
 - `origin`: where a training comes from: its command line, without secrets, and the commit of its code
+- `job`: which job of a scheduler it belongs to, by the variables that it sets
 - `warn`: tells the user something that must not end the training
 """

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tb_lossdiag.diagnosis.rule import short_number
+from tb_lossdiag.process.job import JOB_FACTS
 from tb_lossdiag.quantities import (
     BATCH_SIZE,
     BETA2,
@@ -23,14 +24,14 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
 
-_LINES = frozenset({LOSS_LINES, CLIP_LINE, STEP_LINE})
-"""They move with every line that is written above, and set nothing."""
+NO_SETTINGS = frozenset({LOSS_LINES, CLIP_LINE, STEP_LINE}) | JOB_FACTS
+"""Facts that set nothing: lines move with every line that is written above, a job has a number."""
 _USUAL = (MOMENTUM, BETA2, WEIGHT_DECAY, CLIP_MAX_NORM, BATCH_SIZE)
 
 
 def settings(run: Run) -> Iterator[tuple[str, str]]:
     """Names and values; of what has several columns one for each."""
-    yield from ((name, words) for name, words in run.facts.items() if name not in _LINES)
+    yield from ((name, words) for name, words in run.facts.items() if name not in NO_SETTINGS)
     yield from _scheduled(run, LEARNING_RATE)
     for quantity in _USUAL:
         for name, values in _columns(run, quantity):

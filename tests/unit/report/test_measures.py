@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tb_lossdiag.quantities import LEARNING_RATE, LOSS, VALIDATION_LOSS
+from tb_lossdiag.quantities import (
+    CLIP_BOUND,
+    CLIP_CALLS,
+    CLIP_GLOBAL_NORM,
+    GLOBAL_NORM,
+    LEARNING_RATE,
+    LOSS,
+    VALIDATION_LOSS,
+)
 from tb_lossdiag.records import Table, table
 from tb_lossdiag.report.measures import measures
 from tb_lossdiag.run import Run
@@ -33,3 +41,16 @@ def test_what_was_not_recorded_is_none() -> None:
     assert {nothing[name] for name in nothing if name != "settings"} == {None}
     never = measures(run(table(LOSS, [0], [np.inf])))
     assert never["loss_last"] is None
+
+
+def test_norms_and_clips() -> None:
+    clips = [
+        table(CLIP_CALLS, [0, 1], [4.0, 4.0], ["c"]),
+        table(CLIP_BOUND, [0, 1], [2.0, 0.0], ["c"]),
+    ]
+    told = measures(run(*clips, table(CLIP_GLOBAL_NORM, [0, 1], [7.0, 3.0], ["c"])))
+    assert (told["clip_rate"], told["gradient_norm_last"]) == (0.25, 3.0)
+    assert measures(run(table(GLOBAL_NORM, [0], [5.0], [""])))["gradient_norm_last"] == 5.0
+    assert measures(run(clips[0]))["clip_rate"] is None
+    none = table(CLIP_CALLS, [0], [0.0], ["c"])
+    assert measures(run(none, clips[1]))["clip_rate"] is None
