@@ -84,6 +84,39 @@ def test_nothing_is_left_where_it_is_reset_or_does_not_arrive(tmp_path: Path, re
     assert share == 0
 
 
+def _in_turns(folder: Path, *, whole: bool) -> Run:
+    """One line trains both; `whole`: gradients of all are reset before each pass, else those of the own player after it."""
+    maker, judge = _players()
+    players = {"G": (maker, 1.0), "D": (judge, 0.0)}
+    with SummaryWriter(folder) as writer:
+        optimizers = {name: torch.optim.Adam(m.parameters()) for name, (m, _) in players.items()}
+        for name, (model, _) in players.items():
+            writer.watch(model, optimizers[name], name=name)
+        for step in range(STEPS):
+            for name, (_, wanted) in players.items():
+                made = maker(torch.randn(32, 4))
+                loss = _judged(judge, made if name == "G" else made.detach(), wanted)
+                if whole:
+                    maker.zero_grad()
+                    judge.zero_grad()
+                loss.backward()
+                optimizers[name].step()
+                if not whole:
+                    optimizers[name].zero_grad()
+                writer.add_scalar(f"loss/{name}", loss, step)
+    return read(folder)
+
+
+def test_players_may_share_the_line_of_their_passes(tmp_path: Path) -> None:
+    """As in a loop over (optimizer, loss): what a pass does not reach was another's."""
+    share, looks = _left(_in_turns(tmp_path / "after", whole=False), "D")
+    assert looks > 3
+    assert share > 0.1
+    share, looks = _left(_in_turns(tmp_path / "before", whole=True), "D")
+    assert looks > 3
+    assert share == 0
+
+
 def test_nothing_reaches_the_maker(tmp_path: Path) -> None:
     assert _left(play(tmp_path, "after"), "G")[0] <= 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -139,13 +139,13 @@ class CheckUp:
         self._now.before_step(closure=closure, scheduler_early=early)
         for other in self._board.others(self) if self._board else ():
             if isinstance(other, CheckUp):
-                other.claimed()
+                other.claimed(self._subject.held())
 
     def steps_unseen(self) -> None:
         """The optimizer begins a step that is not observed: those who observe theirs are told whose gradients it uses."""
         for other in switchboard().others(self):
             if isinstance(other, CheckUp):
-                other.passed_by()
+                other.passed_by(self._subject.held())
 
     def after_step(self) -> list[Measurement]:
         """The optimizer has ended its step: stop observing and hand over what was seen."""
@@ -193,15 +193,15 @@ class CheckUp:
         """Whether a check-up is going on."""
         return self._now is not None
 
-    def claimed(self) -> None:
-        """Another check-up's optimizer makes its step."""
+    def claimed(self, others: Sequence[torch.Tensor]) -> None:
+        """Another check-up's optimizer makes its step with these parameters."""
         if self._now is not None:
-            self._now.claimed()
+            self._now.claimed(others)
 
-    def passed_by(self) -> None:
-        """Another optimizer makes a step that is not observed."""
+    def passed_by(self, others: Sequence[torch.Tensor]) -> None:
+        """Another optimizer makes a step with these parameters that is not observed."""
         if self._now is not None:
-            self._now.passed_by()
+            self._now.passed_by(others)
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""

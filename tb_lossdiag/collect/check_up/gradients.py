@@ -114,9 +114,9 @@ class Gradients:
             self._clips.note(call, ours, unscaled=self._clean)
             self.clip_line = self.clip_line or script_line()
 
-    def claimed(self) -> None:
-        """Another optimizer makes its step."""
-        self._left.claimed()
+    def claimed(self, others: Sequence[Tensor]) -> None:
+        """Another optimizer makes its step with these parameters."""
+        self._left.claimed(others)
 
     def _before_backward(self) -> None:
         if self.backwards:

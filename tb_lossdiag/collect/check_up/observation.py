@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -69,17 +70,17 @@ class CheckUpState:
         found = {CLIP_LINE: self.gradients.clip_line, STEP_LINE: self._step_line}
         return {name: line for name, line in found.items() if line}
 
-    def claimed(self) -> None:
-        """Another check-up's optimizer makes its step."""
+    def claimed(self, others: Sequence[torch.Tensor]) -> None:
+        """Another check-up's optimizer makes its step with these parameters."""
         self.calls.claimed()
         self.forwards.renew()
         self.customs = Customs(self._subject)
-        self.gradients.claimed()
+        self.gradients.claimed(others)
 
-    def passed_by(self) -> None:
-        """Another optimizer makes a step that is not observed."""
+    def passed_by(self, others: Sequence[torch.Tensor]) -> None:
+        """Another optimizer makes a step with these parameters that is not observed."""
         self.calls.passed_by()
-        self.gradients.claimed()
+        self.gradients.claimed(others)
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""

@@ -44,7 +44,7 @@ class GradientsOfAnother:
     it leaves in the other's `.grad` is added to that one's own gradient, so each player is trained for the other's aim as well.
 
     How it decides: the last pass before another watched optimizer's step had reached these parameters, and when the next pass began, one of
-    another line, what was in their gradients had not been reset and was at least `min_left` of what their own step begins with; in
+    another line or one that does not reach that optimizer's parameters, what was in their gradients had not been reset and was at least `min_left` of what their own step begins with; in
     `min_check_ups` check-ups at least and more than `min_share` of those in which another's step lay between two passes. Unit: 1.
 
     What to try first: `zero_grad()` right before the own `backward()`.

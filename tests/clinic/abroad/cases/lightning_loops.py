@@ -286,7 +286,13 @@ class _Leftovers(Game):
         optimizer.zero_grad()
 
 
-@patient("LD606", family="Lightning", hard=True, source="Lightning-AI/pytorch-lightning issue 591")
+@patient(
+    "LD631",
+    "LD606",
+    family="Lightning",
+    hard=True,
+    source="Lightning-AI/pytorch-lightning issue 591",
+)
 def leftover_gradients_of_the_other_player(writer: SummaryWriter) -> None:
     """What the generator's loss left in the discriminator is added to the discriminator's own gradient."""
     fit(writer, _Leftovers(5e-4), flat_digits()[0], max_epochs=15)
