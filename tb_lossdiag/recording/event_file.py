@@ -26,6 +26,7 @@ from tb_lossdiag.recording.growing_file import LocalFile, RemoteFile
 from tb_lossdiag.recording.refusals import Tell
 from tb_lossdiag.recording.spool import Spool
 from tb_lossdiag.recording.underway import Underway
+from tb_lossdiag.wire.encoded import event
 from tb_lossdiag.wire.framing import framed
 
 _NUMBERS = itertools.count(1_000_000)
@@ -96,8 +97,8 @@ def _first() -> bytes:
     """The event that every file begins with."""
     origin = event_pb2.SourceMetadata(writer="tensorboard.summary.writer.event_file_writer")
     version = "brain.Event:2"
-    event = event_pb2.Event(wall_time=time.time(), file_version=version, source_metadata=origin)
-    return framed(event.SerializeToString())
+    made = event_pb2.Event(wall_time=time.time(), file_version=version, source_metadata=origin)
+    return framed(made.SerializeToString())
 
 
 class Listener(Protocol):
@@ -185,12 +186,24 @@ class EventFile:
     def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         """Write an event; it may wait for `commit`."""
         summary = summary_pb2.Summary(value=values)
-        event = event_pb2.Event(wall_time=walltime, step=step, summary=summary)
-        frame = Ours(framed(event.SerializeToString()))
-        self._frames.append(frame)
-        self.underway.put(frame, values, step)
+        made = event_pb2.Event(wall_time=walltime, step=step, summary=summary)
+        self._put(made.SerializeToString(), tuple(value.tag for value in values), step)
         if self.listener is not None:
             self.listener.take(values, step, walltime)
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether nobody has to see the values of an event."""
+        return self.listener is None
+
+    def raw(self, summary: bytes, tags: tuple[str, ...], step: int, walltime: float) -> None:
+        """Write an event whose summary is at hand as bytes, with the values' tags; it may wait for `commit`."""
+        self._put(event(summary, step, walltime), tags, step)
+
+    def _put(self, data: bytes, tags: tuple[str, ...], step: int) -> None:
+        frame = Ours(framed(data))
+        self._frames.append(frame)
+        self.underway.put(frame, tags, step)
 
     def commit(self) -> None:
         """Hand what waits to the writer's thread."""

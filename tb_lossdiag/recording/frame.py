@@ -10,6 +10,7 @@ from tensorboard.compat.proto import summary_pb2
 
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.records import Floats, FrameRecord
+from tb_lossdiag.wire.encoded import ValueCoder
 from tb_lossdiag.wire.schema import (
     DESCRIBED,
     SHARD,
@@ -32,6 +33,8 @@ class Frame:
         shard: number of the present one.
         count: records in it.
         last_step: of the newest record.
+        coder: writes records as bytes,
+        coded: those of this session and shard that have so many.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Frame:
     shard: int = 0
     count: int = 0
     last_step: int = -1
+    coder: ValueCoder | None = None
+    coded: tuple[str, int, int] = ("", 0, 0)
 
     def extend(self, parts: list[FrameRecord]) -> bool:
         """Begin a new shard when the old one is full or a column is new; whether one is.
@@ -73,6 +78,21 @@ class Frame:
         value = matrix_value(tag, self._matrix(parts), step, walltime, first=first)
         self.count, self.last_step = self.count + 1, step
         return value
+
+    def goes_on(self, part: FrameRecord, step: int) -> bool:
+        """Whether this part is a whole record that needs nothing to be said before it."""
+        usual = part.given is None and DESCRIBED <= self.count < self._capacity()
+        return usual and step >= self.last_step and self._knows(part.columns)
+
+    def encoded(self, session: str, part: FrameRecord, step: int, walltime: float) -> bytes:
+        """The next record, where the frame goes on so."""
+        matrix = part.values.astype("<f4", copy=False).tobytes()
+        coder, fits = self.coder, (session, self.shard, len(matrix))
+        if coder is None or self.coded != fits:
+            coder = self.coder = ValueCoder(Tag(self.name, session, self.shard), len(matrix))
+            self.coded = fits
+        self.count, self.last_step = self.count + 1, step
+        return coder(matrix, step, walltime)
 
     def _knows(self, columns: tuple[str, ...]) -> bool:
         """Whether these are its columns, all of them in its order; cheap for the same tuple."""

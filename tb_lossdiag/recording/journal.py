@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from tensorboard.compat.proto import summary_pb2
 
@@ -17,6 +17,7 @@ from tb_lossdiag.recording.frame import Frame
 from tb_lossdiag.recording.past import Past
 from tb_lossdiag.records import FrameRecord
 from tb_lossdiag.run import LiveReport
+from tb_lossdiag.wire.encoded import scalar_value
 from tb_lossdiag.wire.schema import (
     DESCRIBED,
     FACTS,
@@ -35,6 +36,8 @@ from tb_lossdiag.wire.schema import (
 _sessions = itertools.count()
 _OVERHEAD = 60
 """Bytes of a value beside its payload: tag, shape, lengths."""
+_SEAL = 4
+"""Bytes of a payload's checksum."""
 
 
 class Emit(Protocol):
@@ -43,6 +46,23 @@ class Emit(Protocol):
     def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
         """Write."""
         ...
+
+
+class TakesBytes(Protocol):
+    """The same, where nobody needs to see the values."""
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether that is so now."""
+        ...
+
+    def raw(self, summary: bytes, tags: tuple[str, ...], step: int, walltime: float) -> None:
+        """Write an event with this summary, whose values have these tags."""
+        ...
+
+
+def _takes_bytes(emit: Any) -> TakesBytes | None:
+    return emit if hasattr(emit, "raw") else None
 
 
 @dataclass
@@ -79,6 +99,7 @@ class Journal:
 
     def __init__(self, emit: Emit, past: Past | None = None) -> None:
         self._emit = emit
+        self._raw = _takes_bytes(emit)
         self._past = past or Past()
         self._writer, self._moment = uuid.uuid4().hex[:8], self._past.moment
         self._renumbered: list[Renumbered] = []
@@ -91,6 +112,7 @@ class Journal:
         self._frames: dict[str, Frame] = {}
         self._words: dict[str, str] = {}
         self._said: dict[str, str] = {}
+        self._news = True
         self._facts = 0
 
     def add(
@@ -112,6 +134,7 @@ class Journal:
     def say(self, words: Mapping[str, str]) -> None:
         """Take facts that word an advice; each is written once per session and when it changes."""
         self._words.update((readable(key), readable(word)) for key, word in words.items())
+        self._news = True
 
     def restart(self) -> None:
         """Events were lost, perhaps columns or headers among them: the next record begins a session, which says everything again."""
@@ -145,7 +168,7 @@ class Journal:
     def ahead(self, emit: Emit) -> Journal:
         """A journal that stands where this one does, and writes what this one would write, through `emit`."""
         ahead = copy.copy(self)
-        ahead._emit, ahead._begun = emit, ""  # noqa: SLF001
+        ahead._emit, ahead._raw, ahead._begun = emit, None, ""  # noqa: SLF001
         ahead._frames = {name: replace(frame) for name, frame in self._frames.items()}  # noqa: SLF001
         ahead._pending = self._pending and self._pending.copy()  # noqa: SLF001
         ahead._written = self._written and self._written.copy()  # noqa: SLF001
@@ -168,6 +191,41 @@ class Journal:
                 True  # whatever part of it was written: readers must be told all of it again
             )
             raise
+
+    def go_on(
+        self, step: int, walltime: float, parts: list[FrameRecord], scalars: Mapping[str, float]
+    ) -> int:
+        """Write a step whose frames go on as before, one part each, as bytes; its size, 0 if it is not that simple and nothing is done."""
+        raw = self._raw
+        plain = self._pending is None and not (self._anew or self._renumbered or self._again(step))
+        if raw is None or not (plain and self._session and raw.takes_bytes and step >= 0):
+            return 0
+        known = [(self._frames.get(part.frame), part) for part in parts]
+        going = [(f, part) for f, part in known if f is not None and f.goes_on(part, step)]
+        if not going or len(going) < len(parts):
+            return 0
+        try:
+            self._write_bytes(raw, step, walltime, going, scalars)
+        except Exception:
+            self._anew = True
+            raise
+        written = sum(_OVERHEAD + part.values.nbytes + _SEAL for part in parts)
+        return written + _OVERHEAD * len(scalars)
+
+    def _write_bytes(
+        self,
+        raw: TakesBytes,
+        step: int,
+        walltime: float,
+        parts: list[tuple[Frame, FrameRecord]],
+        scalars: Mapping[str, float],
+    ) -> None:
+        chunks = [frame.encoded(self._session, part, step, walltime) for frame, part in parts]
+        tags = [frame.coder.tag for frame, _ in parts if frame.coder is not None]
+        chunks += [scalar_value(tag, number) for tag, number in scalars.items()]
+        self._say_changed(walltime)
+        raw.raw(b"".join(chunks), (*tags, *map(readable, scalars)), step, walltime)
+        self._written = _Pending(step, walltime, {part.frame: [part] for _, part in parts})
 
     def _write(self, pending: _Pending) -> int:
         if self._anew or self._goes_back(pending):
@@ -204,7 +262,7 @@ class Journal:
             session.again_from, self._again_from = self._again_from, None
         self._session, self._coming = self._coming or self._name(), ""
         self._begun = self._begun or self._session
-        self._frames, self._facts, self._said = {}, 0, {}
+        self._frames, self._facts, self._said, self._news = {}, 0, {}, True
         self._fact(Fact(session=session), pending.walltime)
         self._anew, self._opened = False, True
 
@@ -215,10 +273,12 @@ class Journal:
         return session_name(self._moment, next(_sessions), os.getpid(), self._writer)
 
     def _say_changed(self, walltime: float) -> None:
-        news = {key: word for key, word in self._words.items() if self._said.get(key) != word}
-        if news:
-            self._fact(Fact(words=Words(values=news)), walltime)
-            self._said.update(news)
+        if self._news:
+            news = {key: word for key, word in self._words.items() if self._said.get(key) != word}
+            if news:
+                self._fact(Fact(words=Words(values=news)), walltime)
+                self._said.update(news)
+            self._news = False
         while self._renumbered:
             self._fact(Fact(renumbered=self._renumbered[0]), walltime)
             del self._renumbered[0]

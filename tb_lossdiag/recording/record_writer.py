@@ -35,8 +35,11 @@ class RecordWriter:
         """Write the parts of a step; their size in bytes, 0 if that fails."""
 
         def work() -> int:
+            scalars = self._scalars(found)
+            if not self.first and (size := self._journal.go_on(step, walltime, found, scalars)):
+                return size
             both = [*frame_records(self.first), *found]
-            self._journal.add(step, walltime, both, self._scalars(found))
+            self._journal.add(step, walltime, both, scalars)
             size = self._journal.flush()
             self.first = []
             return size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
@@ -51,5 +52,10 @@ def as_scalars(found: Iterable[FrameRecord]) -> dict[str, float]:
 
 
 def _of(part: FrameRecord, quantity: Quantity) -> list[float]:
-    values: list[float] = part.values[:, frame_quantities(part.frame).index(quantity)].tolist()
+    values: list[float] = part.values[:, _place(quantity)].tolist()
     return values
+
+
+@cache
+def _place(quantity: Quantity) -> int:
+    return frame_quantities(quantity.frame).index(quantity)

@@ -43,6 +43,7 @@ class StepMatrix:
         self._values: Floats = np.empty((0, 0), np.float32)
         self._times: Doubles = np.empty(0)
         self._rows: dict[tuple[int, int], int] = {}
+        self._last: tuple[Steps, Places] | None = None
 
     def __len__(self) -> int:
         """Rows that wait."""
@@ -76,6 +77,7 @@ class StepMatrix:
 
     def take(self, until: int) -> tuple[Steps, Doubles, Floats]:
         """Steps int64[n], wall times float64[n] and values float32[n, K] up to a step, in order; they wait no longer."""
+        self._last = None
         keys = sorted(key for key in self._rows if key[0] <= until)
         rows = np.array([self._rows[key] for key in keys], np.intp)
         steps = np.array([step for step, _ in keys], np.int64)
@@ -97,12 +99,17 @@ class StepMatrix:
 
     def _find(self, block: FrameBlock) -> Places:
         """Rows of a block's steps, new ones where there are none."""
+        if self._last is None or not np.array_equal(self._last[0], block.steps):
+            self._last = block.steps, self._found(block)
+        self._grow(len(self._rows))  # there may be new columns
+        return self._last[1]
+
+    def _found(self, block: FrameBlock) -> Places:
         seen: dict[int, int] = {}
         rows = []
         for step in block.steps.tolist():
             count = seen[step] = seen.get(step, -1) + 1
             rows.append(self._rows.setdefault((step, count), len(self._rows)))
-        self._grow(len(self._rows))
         return np.array(rows, np.intp)
 
     def _grow(self, rows: int) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from tensorboard.compat.proto import summary_pb2
 
 from tb_lossdiag.wire.leftover import series
 from tb_lossdiag.wire.slots import MOST
@@ -35,9 +32,9 @@ class Underway:
         self.size = 0
         self._sent: deque[_Sent] = deque()
 
-    def put(self, data: bytes, values: Sequence[summary_pb2.Summary.Value], step: int) -> None:
+    def put(self, data: bytes, tags: tuple[str, ...], step: int) -> None:
         """An event, framed, goes."""
-        self._sent.append(_Sent(data, tuple(value.tag for value in values), step))
+        self._sent.append(_Sent(data, tags, step))
         self.size += len(data)
         while self.size > MOST:  # the disk is full: the oldest are given up
             self.size -= len(self._sent.popleft().data)

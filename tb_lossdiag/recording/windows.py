@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from tb_lossdiag.quantities import STEPS
 from tb_lossdiag.recording.step_matrix import StepMatrix
-from tb_lossdiag.recording.window_sums import Sums, summed
+from tb_lossdiag.recording.window_sums import Bools, Sums, summed
 from tb_lossdiag.recording.window_sums import places as rule_places
 from tb_lossdiag.records import Floats, FrameBlock, FrameRecord, Record, Steps, frame_records
 
@@ -74,6 +75,23 @@ class Cadence:
         return self._records >= free and times[-1] - times[0] < _SECONDS * (len(times) - 1)
 
 
+class _Frame(NamedTuple):
+    """A frame's records: float32[W, C, Q], and which of them there are."""
+
+    name: str
+    columns: tuple[str, ...]
+    values: Floats
+    there: list[bool]
+
+
+class _Batch(NamedTuple):
+    """The records of several windows."""
+
+    steps: list[int]
+    times: list[float]
+    frames: list[_Frame]
+
+
 class Windows:
     """Collects steps and writes a record per window, in the order of steps.
 
@@ -122,7 +140,7 @@ class Windows:
         self.advance(until)
         begun, self._begun = self._begun, None
         if begun is not None:
-            self._record(begun, 0)
+            self._record(self._batch(begun), 0)
 
     def _ends(self, steps: Steps, values: Floats) -> Steps:
         """Rows after which a window ends, for as long as its size stays what it is."""
@@ -139,9 +157,9 @@ class Windows:
         """Write windows until their size changes; rows used up."""
         size = self.cadence.window
         begun, self._begun = self._begun, None
+        batch = self._batch(sums if begun is None else begun.joined(sums))
         for index in range(len(ends)):
-            whole = sums if index or begun is None else begun.joined(sums)
-            self._record(whole, index)
+            self._record(batch, index)
             if self.cadence.window != size:
                 return int(ends[index])
         return int(ends[-1])
@@ -149,27 +167,36 @@ class Windows:
     def _carry(self, sums: Sums) -> None:
         self._begun = sums if self._begun is None else self._begun.joined(sums)
 
-    def _record(self, sums: Sums, index: int) -> None:
-        step, walltime = int(sums.last_step[index]), float(sums.last_time[index])
-        self._write_own(step - 1)
+    def _batch(self, sums: Sums) -> _Batch:
+        """The records of all windows of some sums."""
         if len(self._rules) != self._sheet.width:
             self._rules = rule_places(self._sheet.rules)
-        combined = sums.combined(self._rules, index)
-        several = sums.count[index] > 1 or sums.seen[index].max(initial=0) > 1
-        found = []
+        combined, several = sums.combined(self._rules), sums.several
+        frames = []
         for frame, layout in self._sheet.layouts.items():
-            places = layout.places
-            values = combined[places]
-            if np.isnan(values).all():
-                continue
-            found.append(FrameRecord(frame, layout.columns, values))
+            values = combined[:, layout.places]
+            there: Bools = ~np.logical_and.reduce(np.isnan(values), axis=(1, 2))
+            if there.any():
+                frames.append(_Frame(frame, layout.columns, values, there.tolist()))
             extremes = [i for i, q in enumerate(layout.quantities) if q.extremes]
-            if several and extremes:
-                three = sums.extremes(index, places[:, extremes])
-                found.append(FrameRecord(f"{frame}_window", layout.columns, three))
+            if extremes and (both := there & several).any():
+                three = sums.extremes(layout.places[:, extremes])
+                frames.append(_Frame(f"{frame}_window", layout.columns, three, both.tolist()))
+        return _Batch(sums.last_step.tolist(), sums.last_time.tolist(), frames)
+
+    def _record(self, batch: _Batch, index: int) -> None:
+        step, walltime = batch.steps[index], batch.times[index]
+        self._write_own(step - 1)
+        found = [
+            FrameRecord(frame.name, frame.columns, frame.values[index])
+            for frame in batch.frames
+            if frame.there[index]
+        ]
         self.cadence.wrote(self._write(step, walltime, found), walltime)
 
     def _write_own(self, until: int) -> None:
+        if not self._own:
+            return
         due = sorted((own for own in self._own if own[0] <= until), key=lambda own: own[0])
         self._own = [own for own in self._own if own[0] > until]
         for step, walltime, records in due:

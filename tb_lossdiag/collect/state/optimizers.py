@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -26,6 +26,38 @@ from tb_lossdiag.quantities import (
 from tb_lossdiag.records import Record
 
 
+class Watching(Protocol):
+    """Is told of an optimizer's steps."""
+
+    def ended(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        """It has ended its step; may raise to stop the training."""
+        ...
+
+
+class _Heard:
+    """The hook that tells of an optimizer's steps, for as long as that lives; what it tells is not kept alive by it.
+
+    Attributes:
+        watch: who is told, None for the optimizers alone.
+    """
+
+    def __init__(self, optimizers: Optimizers) -> None:
+        self._optimizers = weakref.ref(optimizers)
+        self.watch: weakref.ref[Watching] | None = None
+
+    @property
+    def watched(self) -> bool:
+        """Whether a watch is told."""
+        return self.watch is not None and self.watch() is not None
+
+    def __call__(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        """It has ended a step."""
+        if self.watch is not None and (watch := self.watch()) is not None:
+            watch.ended(optimizer, arguments, named)
+        elif (all_of_them := self._optimizers()) is not None:
+            all_of_them.step_ended(optimizer)
+
+
 class Optimizers:
     """The optimizers the writer was given, and the gradients their last steps used.
 
@@ -39,7 +71,7 @@ class Optimizers:
         self._optimizers: list[tuple[str, weakref.ref[Any]]] = []
         self._used: dict[int, GradientVersions] = {}
         self._last: dict[int, GradientVersions] = {}
-        self._handles: dict[int, Any] = {}
+        self._heard: dict[int, _Heard] = {}
         self.steps = 0
 
     def __len__(self) -> int:
@@ -51,31 +83,33 @@ class Optimizers:
         if self.knows(optimizer):
             return
         self._optimizers.append((name, weakref.ref(optimizer)))
-        self.follow(optimizer)
+        if hookable(optimizer):
+            heard = self._heard[id(optimizer)] = _Heard(self)
+            optimizer.register_step_post_hook(untraced_hook(heard))
 
-    def follow(self, optimizer: Any) -> None:
-        """Be told of its steps by a hook; see `leave`."""
-        if not hookable(optimizer):
-            return
-        watch = weakref.ref(self)
+    def join(self, optimizer: Any, watch: Watching) -> bool:
+        """Let a watch be told of its steps by the hook that is there: one hook costs less than two. It has to call `note_step` then.
 
-        def stepped(optimizer: Any, *_: object) -> None:
-            if (me := watch()) is not None:
-                me._guarded.door("optimizer", me.note_step, optimizer)  # noqa: SLF001
-
-        hook = optimizer.register_step_post_hook(untraced_hook(stepped))
-        self._handles[id(optimizer)] = hook
-
-    def leave(self, optimizer: Any) -> bool:
-        """Whether the caller, who is told of its steps anyway, has to call `note_step` from now on: one hook costs less than two."""
-        if (hook := self._handles.pop(id(optimizer), None)) is None:
+        Returns:
+            Whether that can be done; one watch can.
+        """
+        heard = self._heard.get(id(optimizer))
+        if heard is None or heard.watched:
             return False
-        hook.remove()
+        heard.watch = weakref.ref(watch)
         return True
+
+    def leave(self, optimizer: Any) -> None:
+        """The watch that joined is told no more."""
+        self._heard[id(optimizer)].watch = None
 
     def knows(self, optimizer: Any) -> bool:
         """Whether it is watched."""
         return any(known() is optimizer for _, known in self._optimizers)
+
+    def step_ended(self, optimizer: Any) -> None:
+        """It has ended a step that nobody watches."""
+        self._guarded.door("optimizer", self.note_step, optimizer)
 
     def note_step(self, optimizer: Any, some: Sequence[Tensor] = ()) -> None:
         """Remember which gradients this step used; `some`: the optimizer's `some_parameters`, if they are known."""

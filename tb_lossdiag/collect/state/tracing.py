@@ -22,7 +22,11 @@ def untraced_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
     PyTorch's own wrapper sets the compiler aside and back at each call, 10 µs in the midst of a training; this one does so only where a
     compiler is set, if PyTorch tells.
     """
-    wrapped: Callable[..., Any] = untraced(hook)
+
+    def work(*given: Any) -> Any:
+        return hook(*given)
+
+    wrapped: Callable[..., Any] = untraced(work)
     try:
         from torch._C._dynamo.eval_frame import get_eval_frame_callback as compiler  # noqa: PLC0415
     except ImportError:

@@ -45,6 +45,7 @@ class WatchedSteps:
         scale: its loss scale, None without a GradScaler.
         examiner: its check-ups, None without.
         origin: the process that they happen in.
+        notes: whether the optimizers are told of them here.
     """
 
     def __init__(
@@ -58,7 +59,6 @@ class WatchedSteps:
         spread: RankDivergence | None,
     ) -> None:
         self._rows, self._host, self._every = rows, host, options.every
-        self._optimizer = subject.optimizer
         self.taken = self._owed = 0
         self.origin = Origin()
         self.counter, self.reloads = StepCounter(first), Reloads(subject.optimizer)
@@ -76,16 +76,13 @@ class WatchedSteps:
         self._calm = CalmSteps(
             rows, subject.optimizer, held, host, self.counter, self.gradients, usual
         )
-        self._notes = host.optimizers.leave(subject.optimizer)
+        self.notes = False
 
     def end(self) -> None:
         """No step comes any more."""
         self._updates.forget()
         self._calm.interrupt()
         self._calm.over()
-        if self._notes:
-            self._notes = False
-            self._host.optimizers.follow(self._optimizer)
         if self.examiner is not None:
             self.examiner.abandon()
 
@@ -125,7 +122,7 @@ class WatchedSteps:
         if calm.norms is not None:
             self._finish_calm(optimizer)
             return None
-        if self._notes:
+        if self.notes:
             self._host.guarded.door("optimizer", self._host.optimizers.note_step, optimizer)
         if self.origin.left():
             return None
@@ -178,7 +175,7 @@ class WatchedSteps:
         start = time.perf_counter()
         norms, pattern = self._calm.end()
         step, taken = self._count(), self.taken
-        if self._notes:
+        if self.notes:
             self._host.optimizers.note_step(optimizer, pattern.some)
         self.gradients.put_calm(norms, pattern.where, step, taken, start)
         self.reloads.after_step()

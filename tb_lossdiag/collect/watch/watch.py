@@ -50,25 +50,31 @@ class Watch:
         self._model, self._optimizer = subject.model, subject.optimizer
         self._steps = WatchedSteps(rows, subject, found, host, options, first, spread)
         self._asked = 0
-
-        def begins(*given: Any) -> None:
-            self._steps.before(*given)  # through the watch, which so lives as long as its optimizer
-
-        def ended(*given: Any) -> Exception | None:
-            return self._steps.after(*given)
-
-        before, after = host.guarded.hook("step", begins), host.guarded.hook("step", ended)
-        self._hooks = [
-            subject.optimizer.register_step_pre_hook(untraced_hook(before)),
-            subject.optimizer.register_step_post_hook(untraced_hook(after)),
-        ]
+        optimizer = subject.optimizer  # whose hooks keep the watch alive
+        self._hooks = [optimizer.register_step_pre_hook(untraced_hook(self._begins))]
+        self._steps.notes = host.optimizers.join(optimizer, self)
+        if not self._steps.notes:
+            self._hooks.append(optimizer.register_step_post_hook(untraced_hook(self.ended)))
         self._steps.begin_check_up()
+
+    def _begins(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        """A step begins."""
+        self._host.guarded.seen("step", self._steps.before, optimizer, arguments, named)
+
+    def ended(self, optimizer: Any, arguments: Any, named: Any) -> None:
+        """A step has ended; may raise to stop the training."""
+        work = self._steps.after
+        stop = self._host.guarded.seen("step", work, optimizer, arguments, named)
+        if stop is not None:
+            raise stop
 
     def remove(self) -> None:
         """Stop observing; what was observed stays recorded."""
         hooks, self._hooks = self._hooks, []
         for hook in hooks:
             hook.remove()
+        if hooks and self._steps.notes:
+            self._host.optimizers.leave(self._optimizer)
         self._steps.end()
         self.end(0.0)
         self._host.guarded.door("ranks", self.rows.close)
