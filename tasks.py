@@ -371,7 +371,7 @@ def clinic(options: list[str]) -> None:
 
 
 def screenshots(options: list[str]) -> None:
-    """Take the README's pictures of the demo's runs anew."""
+    """Take the README's pictures of the demo's runs anew (--gallery: thirty of all views and kinds of runs, into build/gallery)."""
     set_up("dev")
     set_up_chromium()
     run(PYTHON, ROOT / "tests" / "browser" / "screenshots.py", *options)

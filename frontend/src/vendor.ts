@@ -1,5 +1,5 @@
 /**
- * The only door to the chart and translation libraries, so that the built `vendor.js` changes on purpose only.
+ * The only door to the chart library, so that the built `vendor.js` changes on purpose only.
  * Import from `echarts/core`: the full package is three times as large.
  */
 import { CustomChart, LineChart } from "echarts/charts";
@@ -15,7 +15,6 @@ import {
 } from "echarts/components";
 import { type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer, SVGRenderer } from "echarts/renderers";
-import i18next from "i18next";
 
 use([
   CanvasRenderer,
@@ -32,4 +31,4 @@ use([
   TooltipComponent,
 ]);
 
-export { type ECharts, i18next, init };
+export { type ECharts, init };

@@ -1,4 +1,7 @@
-"""The README's pictures, taken of the demo's runs in a real TensorBoard: `python3 tasks.py screenshots`."""
+"""The README's pictures, taken of the demo's runs in a real TensorBoard: `python3 tasks.py screenshots`.
+
+With `--gallery` thirty others, of all views and all kinds of runs, into build/gallery.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from browser import gallery
 
 from helpers.plugin_frame import plugin_frame
 from helpers.tensorboard_process import serving
@@ -60,4 +65,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if "--gallery" in sys.argv:
+        gallery.main()
+    else:
+        main()

@@ -28,6 +28,9 @@ from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
     GRADIENT_ZERO_SHARE,
+    HISTOGRAM,
+    HISTOGRAM_BINS,
+    HISTOGRAM_EDGES,
     LEARNING_RATE,
     LOSS,
     LOSS_NONFINITE,
@@ -43,6 +46,7 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS,
     VALIDATION_LOSS_NONFINITE,
     ZERO_SHARE,
+    packed_shares,
     pair,
 )
 from tb_lossdiag.records import Table, table
@@ -125,7 +129,24 @@ def _parameters(
         table(GRADIENT_ABS_MAX, sparse, updates, names),
         table(GRADIENT_ZERO_SHARE, sparse, 0.1 * rng.random(updates.shape), names),
         table(PARAMETER_SIZE, steps[:1], np.full((1, len(names)), 4096.0), names),
+        *_histograms(rng, sparse, level, names),
     ]
+
+
+def _histograms(
+    rng: np.random.Generator,
+    sparse: npt.NDArray[np.int64],
+    level: npt.NDArray[np.float64],
+    names: list[str],
+) -> list[Table]:
+    """Gradients whose elements are spread about their level, and shrink."""
+    size = level * np.exp(-np.arange(len(sparse)) / 10)[:, None] / 64
+    elements = np.abs(rng.normal(0, 1, (256, *size.shape))) * size
+    bins = np.searchsorted(HISTOGRAM_EDGES, elements) - 1
+    shares = [(bins == each).mean(axis=0) for each in range(HISTOGRAM_BINS)]
+    whole = np.stack([np.zeros_like(size), *shares], axis=-1)
+    packed = np.stack([packed_shares(each) for each in whole])
+    return [table(q, sparse, packed[..., at], names) for at, q in enumerate(HISTOGRAM)]
 
 
 def _clips(rng: np.random.Generator, steps: npt.NDArray[np.int64], sick: bool) -> list[Table]:

@@ -2,7 +2,6 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { recall } from "../host/storage";
-import { i18next } from "../vendor";
 import en from "./en.json";
 import zh from "./zh-CN.json";
 
@@ -11,23 +10,15 @@ export type Lang = (typeof LANGUAGES)[number];
 export type Key = keyof typeof en;
 export type Values = Record<string, string | number>;
 
-const instance = i18next.createInstance({
-  lng: "en",
-  fallbackLng: "en",
-  resources: { en: { translation: en }, "zh-CN": { translation: zh } },
-  keySeparator: false,
-  nsSeparator: false,
-  // The page renders text nodes only, so escaping for HTML would show up as &amp; in layer names.
-  interpolation: { escapeValue: false },
-  initAsync: false,
-});
-instance.init();
+const WORDS: Record<Lang, Record<string, string>> = { en, "zh-CN": zh };
 
 /** The language in force; each component reads it, so a switch redraws all of them. */
 export const LangContext = createContext<Lang>("en");
 
+/** A text with its `{{fields}}` filled in; the key itself where there is none. The page renders text nodes only: nothing is escaped. */
 export function translate(lang: Lang, key: Key, values: Values = {}): string {
-  return instance.t(key, { ...values, lng: lang });
+  const text = WORDS[lang][key] ?? WORDS.en[key] ?? key;
+  return text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
 export type T = (key: Key, values?: Values) => string;
