@@ -128,4 +128,7 @@ test("a map of many layers is folded by itself, as finely as leaves rows to be t
   expect(automaticDepth(gpt.slice(0, 40))).toBe(0);
   expect(automaticDepth(gpt)).toBe(4);
   expect(automaticDepth(Array.from({ length: 300 }, (_, at) => `l${at}.weight`))).toBe(1);
+  // Fifty blocks below one name: one row would be no picture.
+  const blocks = Array.from({ length: 600 }, (_, at) => `h.${Math.floor(at / 12)}.mlp.part${at % 12}.weight`);
+  expect(automaticDepth(blocks)).toBe(2);
 });

@@ -83,8 +83,8 @@ def why(error: Exception) -> str:
 
 def steps(run: Run) -> int:
     """Optimizer steps of the model that made most of them; where none was watched, records of the longest table."""
-    if STEPS in run:
-        return int(np.nansum(run[STEPS].values, axis=0).max(initial=0))
+    if STEPS in run and (taken := int(np.nansum(run[STEPS].values, axis=0).max(initial=0))):
+        return taken
     return max((len(table) for table in run.tables.values()), default=0)
 
 

@@ -56,7 +56,7 @@ function markArea(spec: LineSpec): Option {
         // Towards the middle of the chart, so that a hole at its edge keeps its name.
         label: {
           ...{ color, fontSize: 11, fontWeight: "bold" },
-          position: first > middle ? "insideBottomRight" : "insideBottomLeft",
+          position: first > middle ? "insideTopRight" : "insideTopLeft",
         },
       },
       { xAxis: last },

@@ -28,15 +28,18 @@ export function moduleOf(name: string, depth: number): string {
 
 /** With more rows than this a map is folded. */
 const MANY = 40;
+/** Fewer rows than this are no picture of so many layers, more than that are no rows any more. */
+const FEW = 8;
+const TOO_MANY = 160;
 const DEEPEST = 8;
 
-/** The finest folding that leaves rows to be told apart; none where there are few. */
+/** The finest folding that leaves rows to be told apart, finer where it would leave next to none; none where there are few. */
 export function automaticDepth(names: readonly string[]): number {
   if (names.length <= MANY) return 0;
-  for (let depth = DEEPEST; depth > 1; depth--) {
-    if (new Set(names.map((name) => moduleOf(name, depth))).size <= MANY) return depth;
-  }
-  return 1;
+  const rowsAt = (depth: number) => new Set(names.map((name) => moduleOf(name, depth))).size;
+  let depth = DEEPEST;
+  while (depth > 1 && rowsAt(depth) > MANY) depth--;
+  return rowsAt(depth) < FEW && rowsAt(depth + 1) <= TOO_MANY ? depth + 1 : depth;
 }
 
 /** A layer's worst value: not a number beats every number. */
