@@ -14,6 +14,7 @@ from tb_lossdiag.cli import (
     explain,
     export,
     fleet,
+    mcp,
     run,
     watch,
 )
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     _compare(commands.add_parser("compare", help="say what differs between two runs"))
     _watch(commands.add_parser("watch", help="say what happens to runs that are going on"))
     _fleet(commands.add_parser("fleet", help="say what is wrong with many runs"))
+    _mcp(commands.add_parser("mcp", help="answer coding agents about the runs of a folder"))
     _export(commands.add_parser("export", help="write the tab as a folder that needs no server"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
     _rules(commands.add_parser("rules", help="list the rules"))
@@ -153,6 +155,11 @@ def _fleet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
     _output(command, ("text", "json"))
     command.set_defaults(run=fleet.run)
+
+
+def _mcp(command: argparse.ArgumentParser) -> None:
+    command.add_argument("logdir", help="folder with event files, as for tensorboard --logdir")
+    command.set_defaults(run=mcp.run)
 
 
 def _export(command: argparse.ArgumentParser) -> None:

@@ -169,4 +169,4 @@ def _folder(name: str) -> PurePosixPath:
 
 def _home(address: str) -> Path:
     """Where the copy of an address is, with what is known of each of its files."""
-    return own_caches() / hashlib.sha256(address.encode()).hexdigest()[:24]
+    return own_caches() / "copies" / hashlib.sha256(address.encode()).hexdigest()[:24]

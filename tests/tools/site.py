@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tb_lossdiag.config import LANGUAGES
-from tb_lossdiag.manual import CHAPTERS, HOME, RULES_PAGE, markdown, names
+from tb_lossdiag.manual import CHAPTERS, HOME, RULES_PAGE, llms, markdown, names
 from tools.links import broken
 from tools.notebook import executed
 
@@ -102,6 +102,7 @@ def main() -> int:
         return 1
     html = PLACE / "html"
     shutil.copy(DOCS / "root.html", html / "index.html")
+    (html / "llms.txt").write_text(llms(), "utf-8")
     faults = broken(html)
     pages = len(list(html.rglob("*.html")))
     print("\n".join(faults), f"{pages} pages in {time.monotonic() - began:.0f} s: {html}", sep="\n")
