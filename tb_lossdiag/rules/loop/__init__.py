@@ -20,6 +20,7 @@ from tb_lossdiag.rules.loop.rate_repeats import RateRepeats
 from tb_lossdiag.rules.loop.running_statistics_off import RunningStatisticsOff
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
+from tb_lossdiag.rules.loop.steps_taken_back import StepsTakenBack
 from tb_lossdiag.rules.loop.unregistered_parameters import UnregisteredParameters
 from tb_lossdiag.rules.loop.update_lost_in_rounding import UpdateLostInRounding
 from tb_lossdiag.rules.loop.update_too_large import UpdateTooLarge
@@ -53,4 +54,5 @@ RULES: tuple[Rule, ...] = (
     GradientsThrownAway(),
     CustomGradient(),
     GradientsOfAnother(),
+    StepsTakenBack(),
 )

@@ -124,7 +124,7 @@ def rate_read_as_a_whole_number(writer: SummaryWriter) -> None:
     fit(writer, model, SGD(model.parameters(), lr=int(float("1e-3"))), training.batches(250))
 
 
-@case("LD605", family="CNN", hard=True)
+@case("LD605", "LD632", family="CNN", hard=True)
 def weights_are_put_back_after_each_step(writer: SummaryWriter) -> None:
     # An average that was meant for validation is copied back; it never left the start.
     training, _ = square_digits()
