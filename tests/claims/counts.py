@@ -17,6 +17,8 @@ _NOUN = r"(?: of (?:the |all )?⟨\d+⟩)?[^⟨⟪;,.(]*?\b(records|check-ups|de
 
 def most(run: Run, rule: Rule, finding: Finding, clause: Clause, at: int) -> float:
     """The most that a count may be, by the noun after it; infinite for what is not recorded one by one."""
+    if re.search(rf"⟪\d+⟫ and ⟨{at}⟩ more\b", clause.words):
+        return _columns(run, Axis.PARAMETER) - 1
     noun = re.match(_NOUN, clause.words.partition(f"⟨{at}⟩")[2])
     if noun is None:
         return math.inf

@@ -24,6 +24,13 @@ def _lost_at_most(share: float) -> _Holds:
     return holds
 
 
+def _no_better_later(run: Run, _: Finding) -> bool:
+    """The typical loss of the second half is not much below the very first one, or the level of the start."""
+    loss = curve_of(run, q.LOSS)
+    later = float(np.median(loss.values[loss.row(0.5) :]))
+    return later > 0.89 * min(float(loss.values[0]), loss.start)
+
+
 def _not_learned(run: Run, finding: Finding) -> bool:
     return broke(run) or below_baseline(run) is False or _lost_at_most(0.9)(run, finding)
 
@@ -64,6 +71,7 @@ PHRASES: tuple[tuple[str, _Holds], ...] = (
     (r"loss (?:became|is|was) NaN or infinite", _broke),
     (r"has hardly fallen", _lost_at_most(0.5)),
     (r"has lost less than a tenth of its start", _lost_at_most(0.11)),
+    (r"is no better than at the start", _no_better_later),
     (r"has not (?:been )?learned", _not_learned),
     (r"has left its best level for good", _above_its_best),
     (r"the loss stands still", _stands_still),

@@ -25,7 +25,7 @@ _MESSAGE = Text(
     "Each step moves the typical weight matrix by{least} {ratio} of its norm (around 1e-3 is usual), in {records} records{trouble}; `{layer}` moves most."
 )
 _THROWN = Text(
-    "The first steps threw the typical weight matrix from a norm of {start} to {end}, and the loss has lost less than a tenth of its start; `{layer}` moved most."
+    "The first steps threw the typical weight matrix from a norm of {start} to {end}, and over its second half the loss is no better than at the start; `{layer}` moved most."
 )
 _REPLACED = Text(
     "The first {records} recorded steps together moved the typical weight matrix by {ratio} times its norm: little is left of what it began with{lost}. `{layer}` moved most."
@@ -35,7 +35,7 @@ _JUDGED_LEAST = Text("update over norm, at least, of the typical weight matrix")
 _LOST = Text(", and the loss has lost only {percent}% of its start")
 _LEAST = Text(" at least")
 _DIVERGES = Text(", and the loss has left its best level for good")
-_WORTHLESS = Text(", and the loss has lost less than a tenth of its start")
+_WORTHLESS = Text(", and over its second half the loss is no better than at the start")
 _NOTHING = Text("")
 _ADVICE = Text("""Lower the learning rate by a factor of {factor}{rate}, and begin with a warm-up:
 

@@ -71,6 +71,8 @@ UNTRUE: tuple[tuple[str, str, Values], ...] = (
     ("another factor", "It grew from {a} to {b}, {f} times.", {"a": "1", "b": "2", "f": "4"}),
     ("lost less", "The loss has lost only {p}%.", {"p": "5"}),
     ("it fell", "And the loss has lost less than a tenth of its start.", {}),
+    ("later is better", "Over its second half the loss is no better than at the start.", {}),
+    ("more than there are parameters", "In `{a}` and {n} more.", {"a": "0.weight", "n": 512}),
     ("it held", "The loss became NaN or infinite.", {}),
     ("another change", "The loss began at {a} and its level over the last quarter is {b}: a change of {p}%.", {"a": "2", "b": "1.12", "p": "44"}),
 )  # fmt: skip
