@@ -7,6 +7,7 @@ In reading order:
 - `text`: what users read: English templates beside the code that fills them, other languages in catalogues (`locale/`)
 - `engine`: runs the rules over a run and orders what they found: causes first, their symptoms folded inside
 - `status`: one word for a run, and what would let more rules judge it
+- `counted`: counts in words, the singular as it is said
 - `ways`: how a quantity gets recorded, in the reader's language
 - `foreign`: asks rules of other packages: on copies of the records, in seconds, and nothing that they say is taken unchecked
 - `timed`: work of other packages that gets some seconds and no more

@@ -13,13 +13,14 @@ from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.parameters import Family, family, listed, table_norm
 from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_are_renewed
 from tb_lossdiag.analysis.spikes import Jumps, grouped, suspects
+from tb_lossdiag.diagnosis.counted import often
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Gradients jumped out of their noise {count} time(s). At step {step} that of `{layer}` reached {peak}, {times} times its level before ({level}); {layers} of {all} parameters jumped then.{clipped}"
+    "Gradients jumped out of their noise {often}. At step {step} that of `{layer}` reached {peak}, {times} times its level before ({level}); {layers} of {all} parameters jumped then.{clipped}"
 )
 _CLIPPED = Text(" Clipping took the size out of every one of them.")
 _NOT_CLIPPED = Text("")
@@ -163,8 +164,8 @@ class GradientSpike:
             q.GRADIENT_NORM.name, top.layer, *ends[0], top.peak, self.min_factor * top.level
         )
         moved = is_reinforcement(run) or targets_are_renewed(run)
-        often = len(harmful) >= self.min_spikes
-        severity = self.severity if often and not moved else Severity.INFO
+        habit = len(harmful) >= self.min_spikes
+        severity = self.severity if habit and not moved else Severity.INFO
         norm = run.cached(table_norm, run.highest(q.GRADIENT_NORM))
         total = float(np.median(np.where(np.isnan(norm), 0.0, norm)))
         advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))
@@ -174,7 +175,6 @@ class GradientSpike:
     def _message(self, top: _Top, counts: tuple[int, int, int], harmful: bool) -> Text:
         clipped = _NOT_CLIPPED if harmful else _CLIPPED
         words = {
-            "count": str(counts[0]),
             "step": str(top.step),
             "layer": top.layer,
             "peak": short_number(top.peak),
@@ -183,7 +183,7 @@ class GradientSpike:
             "layers": str(counts[1]),
             "all": str(counts[2]),
         }
-        return _MESSAGE.format(clipped=clipped, **words)
+        return _MESSAGE.format(clipped=clipped, often=often(counts[0]), **words)
 
 
 def _clipped(run: Run, steps: Steps) -> bool:

@@ -22,7 +22,7 @@ from tb_lossdiag.records import Doubles, Floats, Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss has not been learned."
+    "Relative to its weights, `{first}` near the input gets a gradient {times} times smaller than `{last}` near the output ({low} against {high}), in {records} records, while the loss hardly falls."
 )
 _JUDGED = Text("relative gradient of `{first}` over that of `{last}`")
 _ADVICE = Text("""Let the gradient reach the input:

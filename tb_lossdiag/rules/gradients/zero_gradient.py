@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.columns import Before, in_force
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, covered, spans
 from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
+from tb_lossdiag.diagnosis.counted import every
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
@@ -22,10 +23,10 @@ _SOME = Text(
     "The gradient of {count} of {all} parameters is exactly 0 from step {first} to {last} ({records} records): {names}."
 )
 _ALL = Text(
-    "The gradient of all {all} parameters is exactly 0 from step {first} to {last} ({records} records), while the loss has not been learned: nothing the parameters do changes it."
+    "The gradient of {whole} is exactly 0 from step {first} to {last} ({records} records), while the loss hardly falls: nothing the parameters do changes it."
 )
 _IDLE = Text(
-    "The loss is exactly 0, and so is the gradient of all {all} parameters, from step {first} to {last} ({records} records); over the whole run {percent}% of the steps changed nothing."
+    "The loss is exactly 0, and so is the gradient of {whole}, from step {first} to {last} ({records} records); over the whole run {percent}% of the steps changed nothing."
 )
 _IDLE_ADVICE = Text("""Look at the outputs: is everything learned, or is the loss cut off?
 
@@ -33,6 +34,8 @@ _IDLE_ADVICE = Text("""Look at the outputs: is everything learned, or is the los
   outputs, such as `binary_cross_entropy_with_logits` for classes or `mse_loss` for measured values.
 - A factor in front of it is 0: advantages of rewards that are all equal (does the parser of the answers ever match?), a coefficient, a mask.
 - If a margin is really met by all samples, stop here, or ask for more: a larger margin, harder samples.""")
+_ONE_PARAMETER = Text("the only parameter")
+_ALL_PARAMETERS = Text("all {count} parameters")
 _SOME_ADVICE = Text("""The loss does depend on {names} in the code, but with factor 0. Usual reasons, in this order:
 
 - all units of a ReLU layer behind it are dead: a lower learning rate, `LeakyReLU` or `GELU`, smaller initial biases;
@@ -166,12 +169,13 @@ class ZeroGradient:
     def _finding(
         self, run: Run, span: Span, names: list[str], text: Text, idle: float = 0.0
     ) -> Finding:
-        table, every = run[q.GRADIENT_NORM], text is not _SOME
+        table, all_of_them = run[q.GRADIENT_NORM], text is not _SOME
         ends = span.ends(table.steps)
         patterns = compact(names, table.columns)
         message = text.format(
             count=str(len(names)),
             all=str(len(table.columns)),
+            whole=every(len(table.columns), _ONE_PARAMETER, _ALL_PARAMETERS),
             first=str(ends[0]),
             last=str(ends[1]),
             records=str(span.size),
@@ -181,9 +185,9 @@ class ZeroGradient:
         module = names[0].rpartition(".")[0]
         some = _SOME_ADVICE.format(names=listed(patterns, 2), module=module)
         advice = {_ALL: _ALL_ADVICE, _IDLE: _IDLE_ADVICE}.get(text, some)
-        shown = names[:1] if every else _one_each(patterns, names)
+        shown = names[:1] if all_of_them else _one_each(patterns, names)
         evidence = tuple(Evidence(q.GRADIENT_NORM.name, name, *ends, 0.0, 0.0) for name in shown)
-        subject = patterns[0] if len(patterns) == 1 and not every else ""
+        subject = patterns[0] if len(patterns) == 1 and not all_of_them else ""
         severity = Severity.ERROR if text is _ALL else self.severity
         numbers = {"parameters": len(names), "records": span.size}
         return Finding(self.code, severity, subject, evidence, message, advice, numbers)

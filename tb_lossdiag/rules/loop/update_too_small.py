@@ -21,7 +21,7 @@ from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has lost only {percent}%."
+    "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has hardly fallen ({percent}% of its start)."
 )
 _MOST = Text(" at most")
 _JUDGED = Text("update over norm, of the typical weight matrix")

@@ -17,15 +17,16 @@ from tb_lossdiag.analysis.parameters import Family, family
 from tb_lossdiag.analysis.reinforcement import targets_are_renewed
 from tb_lossdiag.analysis.relapse import LOAD, Relapse, relapse
 from tb_lossdiag.analysis.spikes import baseline, grouped
+from tb_lossdiag.diagnosis.counted import in_steps, often
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The loss jumped {count} time(s) out of its noise. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}{renewed}"
+    "The loss jumped out of its noise {often}. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}{renewed}"
 )
-_BACK = Text("it was back after {steps} step(s)")
+_BACK = Text("it was back after {steps}")
 _STAYS = Text("it has not come back")
 _OPEN = Text("the run ends before one can say whether it comes back")
 _RENEWED = Text(
@@ -222,17 +223,16 @@ class LossSpike:
         count, lost = seen
         fate = _STAYS if lost else _OPEN
         if spike.back is not None:
-            fate = _BACK.format(steps=str(steps[spike.back] - steps[spike.span.first]))
+            fate = _BACK.format(steps=in_steps(steps[spike.back] - steps[spike.span.first]))
         step, first = steps[spike.top], steps[spike.span.first]
         term, layer = risen_term(run, step, first), risen_layer(run, step, first)
         words = {
-            "count": str(count),
             "step": str(step),
             "peak": short_number(float(values[spike.top])),
             "times": short_number(float(values[spike.top] / spike.level)),
             "level": short_number(spike.level),
         }
-        return _MESSAGE.format(fate=fate, term=term, layer=layer, **words)
+        return _MESSAGE.format(often=often(count), fate=fate, term=term, layer=layer, **words)
 
 
 def _advice(run: Run, step: int, weights: bool) -> Text:

@@ -10,13 +10,14 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis import non_finite
+from tb_lossdiag.diagnosis.counted import in_steps
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The {what} was {value} at step {step}, and not finite in {count} step(s), in {bad} of {records} records ({share}%). {origin}"
+    "The {what} was {value} at step {step}, and not finite in {steps}, in {bad} of {records} records ({share}%). {origin}"
 )
 _BY_GRADIENT = Text(
     "Before that, at step {step}, the gradient of `{name}` was not finite: the update with it destroyed the weights."
@@ -149,12 +150,11 @@ class NonFiniteLoss:
         words = {
             "value": "Inf" if np.isinf(found.value) else "NaN",
             "step": str(evidence.first_step),
-            "count": str(found.hits),
             "bad": str(found.records[0]),
             "records": str(found.records[1]),
             "share": f"{100 * found.records[0] / found.records[1]:.1f}",
         }
-        message = _MESSAGE.format(what=what, origin=origin, **words)
+        message = _MESSAGE.format(what=what, origin=origin, steps=in_steps(found.hits), **words)
         return Finding(
             self.code,
             Severity.WARNING if found.survived else self.severity,

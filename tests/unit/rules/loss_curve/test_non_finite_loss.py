@@ -128,7 +128,7 @@ def test_counts_steps_within_windows_and_gives_the_exact_one() -> None:
     finding = the_finding(RULE, Run("windows", tables))
     assert finding.first_step == steps[100] - 5
     assert finding.severity is Severity.WARNING
-    assert "not finite in 2 step(s), in 1 of 200 records" in finding.message.en
+    assert "not finite in 2 steps, in 1 of 200 records" in finding.message.en
 
 
 def test_not_evaluated_without_a_loss() -> None:
