@@ -36,6 +36,21 @@ def pair(places: Sequence[str], wishes: Wishes) -> tuple[Judged, Judged, str]:
     return a, b, settings.language
 
 
+def one(places: Sequence[str], wishes: Wishes) -> Judged:
+    """The one run of a place, or a run of a folder by its name.
+
+    Raises:
+        ValueError: there is none of that name, or not one.
+        OSError: the folder cannot be read.
+    """
+    folder, *names = places
+    with stdout_aside():
+        settings = wishes.settings(folder)
+        if names:
+            return _named(here(folder), names[0], settings)
+        return _only(here(folder), settings)
+
+
 def _named(folder: str, name: str, settings: Settings) -> Judged:
     found = _listed(Place(folder, wanted=frozenset({name})), settings)
     if len(found) != 1:

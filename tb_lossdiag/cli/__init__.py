@@ -10,6 +10,7 @@ In reading order:
 - `compare`: `tb-lossdiag compare`: what changed from one run to another
 - `watch`: `tb-lossdiag watch`: says what appears, clears and stops moving in runs that are going on
 - `fleet`: `tb-lossdiag fleet`: what is wrong with many runs, from the tables that `check --format parquet` wrote
+- `bundle`: `tb-lossdiag bundle`: one run as a file to hand on, and what such a file is judged to be
 - `mcp`: `tb-lossdiag mcp`: answers coding agents about the runs of a folder, by the Model Context Protocol
 - `export`: `tb-lossdiag export`: the tab as a folder that needs no server
 - `explain`: `tb-lossdiag explain` and `tb-lossdiag rules`

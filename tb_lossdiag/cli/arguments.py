@@ -6,6 +6,7 @@ import argparse
 
 from tb_lossdiag import __version__
 from tb_lossdiag.cli import (
+    bundle,
     check,
     compare,
     completion,
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     _compare(commands.add_parser("compare", help="say what differs between two runs"))
     _watch(commands.add_parser("watch", help="say what happens to runs that are going on"))
     _fleet(commands.add_parser("fleet", help="say what is wrong with many runs"))
+    _bundle(commands.add_parser("bundle", help="write one run as a file to hand on"))
     _mcp(commands.add_parser("mcp", help="answer coding agents about the runs of a folder"))
     _export(commands.add_parser("export", help="write the tab as a folder that needs no server"))
     _explain(commands.add_parser("explain", help="print a rule's documentation"))
@@ -155,6 +157,21 @@ def _fleet(command: argparse.ArgumentParser) -> None:
     command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
     _output(command, ("text", "json"))
     command.set_defaults(run=fleet.run)
+
+
+def _bundle(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "places",
+        nargs="+",
+        metavar="LOGDIR [RUN]",
+        help="a folder and one of its runs, or the folder of one; or a bundle, to look at",
+    )
+    command.add_argument(
+        "--names", action="store_true", help="keep names of layers and losses, and all facts"
+    )
+    _judging(command)
+    command.add_argument("--output", metavar="FILE", help="(default: run.lossdiag.npz)")
+    command.set_defaults(run=bundle.run)
 
 
 def _mcp(command: argparse.ArgumentParser) -> None:

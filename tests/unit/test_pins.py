@@ -36,3 +36,20 @@ def test_classifiers_begin_with_the_oldest_python() -> None:
     listed = re.findall(r":: Python :: (3\.\d+)$", config["metadata"]["classifiers"], re.MULTILINE)
     assert config["options"]["python_requires"] == f">={listed[0]}"
     assert f"py{listed[0].replace('.', '')}" in text("pyproject.toml")
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks_for() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    asked = config["options"]["install_requires"].split("\n")
+    needs = {line.partition(";")[0].strip().replace(">=", " >=") for line in asked if ">=" in line}
+    recipe = text(".github/conda/recipe.yaml")
+    run = recipe[recipe.index("  run:\n") : recipe.index("  run_constraints:")]
+    python = f"python {config['options']['python_requires']}"
+    assert set(re.findall(r"- (.+)", run)) == needs | {python}
+    assert f'version: "{tb_lossdiag.__version__}"' in recipe
+
+
+def test_owners_are_named_for_what_there_is() -> None:
+    for path in re.findall(r"^/(\S+)", text(".github/CODEOWNERS"), re.MULTILINE):
+        assert (ROOT / path).exists(), path
