@@ -105,7 +105,7 @@ CALL_PREDICTED_MAJORITY = _of("predicted_majority", "1")
 CALL_ACCURACY = _of("accuracy", "1")
 CALL_BASELINE = _of("baseline", "loss")
 """The loss that the best constant prediction has on this batch: entropy of the label frequencies, variance of the targets, mean
-absolute deviation from their median. Same reduction as the call."""
+absolute deviation from their median, of losses that are both (Huber's) about the best. Same reduction as the call."""
 CALL_TOP_SHARE = _of("top_share", "1")
 """Share of the summed loss that comes from the worst 1 % of the elements (at least one); needs 50 elements."""
 CALL_TOP_EXPECTED = _of("top_expected", "1")
