@@ -18,10 +18,12 @@ from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "All {clips} clips found a norm of exactly 0 while the gradients' own norm was {norm} (median): the clip is given nothing, so max_norm = {max_norm} bounds nothing."
+    "{all} found a norm of exactly 0 while the gradients' own norm was {norm} (median): the clip is given nothing, so max_norm = {max_norm} bounds nothing."
 )
-_ADVICE = Text("""`model.parameters()` is a generator and gives its parameters once. Kept in a variable that the optimizer has used, it is empty when the
-clip gets it. Ask for it anew each time:
+_ALL = Text("All {clips} clips")
+_LATER = Text("The first clip had gradients; all {clips} after it")
+_ADVICE = Text("""`model.parameters()` is a generator and gives its parameters once; so does `filter`. Kept in a variable that the optimizer or an earlier clip has used, it is
+empty when the clip gets it. Ask for it anew each time:
 
 ```python
 writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
@@ -36,7 +38,8 @@ class EmptyClip:
 
     Why it matters: steps are unbounded although the code clips, and the norm in the log says that all is calm.
 
-    How it decides: the norm before clipping is exactly 0 in every clip of at least `min_records` records, while the norm over all gradients is
+    How it decides: the norm before clipping is exactly 0 in every clip of at least `min_records` records (that of the very first may have used up what
+    all later ones are given), while the norm over all gradients is
     above 0 in them. A warning if that norm exceeds `max_norm` in more than `min_over` of the records; else an information. Units: share of
     records, 1.
 
@@ -70,18 +73,20 @@ class EmptyClip:
         clips = ledger(run)
         if not clips or max(len(one) for one in clips) < self.min_records:
             raise too_few(self.min_records, Text("clips by norm"))
-        if any((run.highest(q.CLIP_GLOBAL_NORM).column(one.column) != 0).any() for one in clips):
+        highest = [run.highest(q.CLIP_GLOBAL_NORM).column(one.column) != 0 for one in clips]
+        if any(there[1:].any() for there in highest):
             return
-        for one in clips:
-            norms = _norms(run, one)
+        for one, there in zip(clips, highest, strict=True):
+            later = one.where(np.arange(len(one)) > 0) if there[0] else one
+            norms = _norms(run, later)
             if len(norms) >= self.min_records and (norms > 0).mean() > _MOST:
-                yield self._finding(one, norms)
+                yield self._finding(later, norms, _LATER if there[0] else _ALL)
 
-    def _finding(self, clips: ClipSeries, norms: Doubles) -> Finding:
+    def _finding(self, clips: ClipSeries, norms: Doubles, which: Text) -> Finding:
         bound, norm = float(np.median(clips.bounds)), float(np.median(norms))
         over = float((norms > bound).mean())
         message = _MESSAGE.format(
-            clips=short_number(float(clips.calls.sum())),
+            all=which.format(clips=short_number(float(clips.calls.sum()))),
             norm=short_number(norm),
             max_norm=short_number(bound),
         )

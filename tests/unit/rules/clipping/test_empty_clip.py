@@ -48,6 +48,14 @@ def test_clear_where_one_clip_holds_a_gradient() -> None:
     assert not findings(RULE, empty(np.where(ROWS == 150, 1e-8, 0.0)))
 
 
+def test_the_first_clip_may_have_used_up_what_the_others_are_given() -> None:
+    """`filter(…)`, kept in a variable and handed to each clip."""
+    finding = the_finding(RULE, empty(np.where(ROWS == 0, 1.0, 0.0)))
+    assert "The first clip had gradients; all 199 after it found" in finding.message.en
+    assert finding.evidence[0].first_step == RUN[CLIP_GLOBAL_NORM].steps[1]
+    assert not findings(RULE, empty(np.where(ROWS == 1, 1.0, 0.0)))
+
+
 def test_clear_where_there_is_no_gradient_to_clip() -> None:
     assert not findings(RULE, empty(gradient=0.0))
     assert not findings(RULE, empty(gradient=np.where(ROWS % 5 == 0, 0.0, 1.0)))
@@ -62,4 +70,7 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 def test_not_evaluated_on_few_or_no_clips() -> None:
     assert outcome(RULE, head(SICK, 9)).verdict is Verdict.NOT_EVALUATED
     assert findings(RULE, head(SICK, 10))
+    used_up = empty(np.where(ROWS == 0, 1.0, 0.0))
+    assert not findings(RULE, head(used_up, 10))
+    assert findings(RULE, head(used_up, 11))
     assert outcome(RULE, without(SICK, CLIP_GLOBAL_NORM)).missing == (CLIP_GLOBAL_NORM.name,)
