@@ -10,6 +10,7 @@ import { withZoom } from "../src/charts/withZoom";
 import { columnAt, Flag } from "../src/data/table";
 import { RAIL } from "../src/heat/events";
 import { heatOption, layoutOf, shortName } from "../src/heat/heatOption";
+import { init } from "../src/vendor";
 import { decidingPoints, isDerived, thresholdLines } from "../src/views/findings/evidenceLines";
 import { makeTable } from "./make";
 
@@ -261,4 +262,33 @@ test("the point that was decided on is marked where it is on the curve", () => {
   const deciding = [{ step: 10, value: 5, label: "5" }];
   const drawn = series(lineOption(spec({ lines, deciding }))).at(-1);
   expect(drawn.data[0]).toMatchObject({ value: [10, 5], label: { formatter: "5" } });
+});
+
+test("an axis reaches as far as the threshold that was held against the curve", () => {
+  const thresholds = [{ value: 0.95, label: "threshold" }];
+  const drawn = series(lineOption(spec({ lines: [lineThrough("a", [0, 10], [0.98, 0.99])], thresholds })));
+  expect(
+    drawn.some(({ data }) => data?.some((point: unknown) => Array.isArray(point) && point[1] === 0.95)),
+  ).toBe(true);
+});
+
+test("the number of a point at the chart's edge stands beside it", () => {
+  const deciding = [0, 10, 20].map((step) => ({ step, value: 1, label: "1" }));
+  const lines = [lineThrough("a", [0, 10, 20], [1, 1, 1])];
+  const drawn = series(lineOption(spec({ lines, deciding, extent: [0, 20] }))).at(-1);
+  expect(drawn.data.map(({ label }: { label: { position: string } }) => label.position)).toEqual([
+    "right",
+    "top",
+    "left",
+  ]);
+});
+
+test("a threshold is drawn on a logarithmic axis, too", () => {
+  const thresholds = [{ value: 0.0025, label: "threshold" }];
+  const lines = [lineThrough("a", [0, 10], [1e-5, 1e-5])];
+  const option = lineOption(spec({ lines, thresholds, log: true, extent: [0, 10] }));
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: 400, height: 200 });
+  chart.setOption({ animation: false, ...option });
+  expect(chart.renderToSVGString()).toContain("threshold");
+  chart.dispose();
 });

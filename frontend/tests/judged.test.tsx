@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decidingPoint, judgedLine, judgedOf, plainName } from "../src/views/findings/JudgedPlot";
+import { decidingPoint, isFar, judgedLine, judgedOf, plainName } from "../src/views/findings/JudgedPlot";
 
 const judged = {
   name: "share of `kl` in the loss",
@@ -33,4 +33,11 @@ test("the judged series is a line with its deciding point, under a plain name", 
   });
   expect(decidingPoint(judged, "en")).toEqual([{ step: 20, value: 0.97, label: "0.97" }]);
   expect(plainName("norm of `a`")).toBe("norm of a");
+});
+
+test("a bound far from the values is seen on a logarithmic axis", () => {
+  expect(isFar({ ...entry, judged }, judged)).toBe(false);
+  expect(isFar({ ...entry, judged, threshold: 40 }, judged)).toBe(true);
+  expect(isFar({ ...entry, judged, threshold: 40 }, { ...judged, values: [0, 1, 2] })).toBe(false);
+  expect(isFar({ ...entry, judged, threshold: null }, judged)).toBe(false);
 });

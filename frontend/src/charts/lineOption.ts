@@ -55,7 +55,9 @@ export function digitsOf(lines: readonly Line[]): number {
 
 /** Whole decades where they are few, so that even half a decade has ticks around it that can be read. */
 function decades(spec: LineSpec): Option {
-  const [low, high] = rangeOf(spec.lines);
+  const bounds = spec.thresholds.map(({ value }) => value).filter((value) => value > 0);
+  const range = rangeOf(spec.lines);
+  const [low, high] = [Math.min(...range, ...bounds), Math.max(...range, ...bounds)];
   const [from, to] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
   if (!(high > low) || to - from > 2) return {};
   return { min: 10 ** from, max: 10 ** to };
@@ -119,14 +121,36 @@ export function shortNames(names: string[]): string[] {
   });
 }
 
+/** Unseen points at the thresholds: an axis reaches as far as its series, and a bound that was held against a curve belongs on it. */
+function boundSeries(spec: LineSpec): Option {
+  const shown = spec.thresholds.filter(({ value }) => !spec.log || value > 0);
+  return {
+    type: "line",
+    data: shown.map(({ value }) => [spec.extent[0], value]),
+    ...{ silent: true, showSymbol: false, lineStyle: { width: 0 }, tooltip: { show: false } },
+  };
+}
+
+/** Beside a point where its number would lie on the chart's edge, else above it. */
+function sideOf(step: number, [first, last]: LineSpec["extent"]): string {
+  const place = (step - first) / Math.max(1, last - first);
+  if (place < 0.03) return "right";
+  return place > 0.97 ? "left" : "top";
+}
+
 /** The points that a rule decided on, each with its number. */
 function decidingSeries(spec: LineSpec): Option {
   const color = spec.palette.severity.error;
+  const side = (step: number) => sideOf(step, spec.extent);
   return {
     type: "line",
     data: spec.deciding.map(({ step, value, label }) => ({
       value: [step, value],
-      label: { show: true, formatter: label, color, fontSize: 11, fontWeight: "bold", position: "top" },
+      label: {
+        ...{ show: true, formatter: label, color, fontSize: 11 },
+        fontWeight: "bold",
+        position: side(step),
+      },
     })),
     ...{ color, silent: true, z: 4, showSymbol: true, symbol: "circle", symbolSize: 8 },
     ...{ lineStyle: { width: 0 }, tooltip: { show: false } },
@@ -212,6 +236,7 @@ export function lineOption(original: LineSpec): Option {
       ...bands.filter((band) => band !== null),
       ...lines,
       ...zeros.filter((zero) => zero !== null),
+      ...(spec.thresholds.length > 0 && !spec.bounds ? [boundSeries(spec)] : []),
       ...(lanes ? [lanes] : []),
       ...(spec.deciding.length > 0 ? [decidingSeries(spec)] : []),
     ],

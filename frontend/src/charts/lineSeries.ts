@@ -115,15 +115,28 @@ export function laneSeries(spec: LineSpec): Option | null {
   };
 }
 
+/** From the chart's first to its last step: on a logarithmic axis ECharts draws no line that is given its height alone. */
+function boundLine(spec: LineSpec, { value, label }: LineSpec["thresholds"][number]): Option | Option[] {
+  const color = spec.palette.severity.error;
+  const line = {
+    yAxis: value,
+    lineStyle: { color, type: "dashed", width: 1.5 },
+    label: { formatter: label, color, position: "insideEndTop" },
+  };
+  const [first, last] = spec.extent;
+  return spec.log
+    ? [
+        { ...line, xAxis: first },
+        { xAxis: last, yAxis: value },
+      ]
+    : line;
+}
+
 function markLine(spec: LineSpec): Option {
   return {
     silent: true,
     symbol: "none",
-    data: spec.thresholds.map(({ value, label }) => ({
-      yAxis: value,
-      lineStyle: { color: spec.palette.severity.error, type: "dashed", width: 1.5 },
-      label: { formatter: label, color: spec.palette.severity.error, position: "insideEndTop" },
-    })),
+    data: spec.thresholds.map((each) => boundLine(spec, each)),
   };
 }
 

@@ -45,6 +45,16 @@ function thresholdOf(entry: Evidence, t: T, lang: string): LineSpec["thresholds"
   return [{ value, label: t("chart.threshold", { value: formatValue(value, lang) }) }];
 }
 
+/** So many times apart, a bound and the values beside it are told apart on a logarithmic axis only. */
+const FAR = 20;
+
+/** Whether the series and its bound need a logarithmic axis. */
+export function isFar(entry: Evidence, { values }: Judged): boolean {
+  const bound = toNumber(entry.threshold);
+  if (bound === null || !(bound > 0) || values.some((value) => !(value > 0))) return false;
+  return Math.max(bound, ...values) > FAR * Math.min(bound, ...values);
+}
+
 function caption(entry: Evidence, judged: Judged, t: T, lang: string): string {
   const [observed, threshold] = [toNumber(entry.observed), toNumber(entry.threshold)];
   const values = {
@@ -76,6 +86,7 @@ export function JudgedPlot({ finding, entry, judged, run, theme }: Props) {
         about={run.run}
         extent={extentOf(run)}
         height={180}
+        startLog={isFar(entry, judged)}
       />
       <p class="judged">{caption(entry, judged, t, lang)}</p>
     </>

@@ -51,7 +51,7 @@ function paint(canvas: HTMLCanvasElement, all: Histogram[], [low, high]: Range, 
       if (share <= 0) continue;
       context.fillStyle = css(colours[colourOf(share)] ?? 0);
       const top = (height * (high - bin)) / rows;
-      context.fillRect(left, top, right - left, height / rows + 0.5);
+      context.fillRect(left, top, right - left + 0.5, height / rows + 0.5);
     }
   });
 }
