@@ -62,6 +62,8 @@ RANK_PARAMETER_SPREAD = Quantity("rank_parameter_spread", "rank", Axis.WATCH, "1
 RANK_GRADIENT_SPREAD = Quantity("rank_gradient_spread", "rank", Axis.WATCH, "1", hints.RANKS)
 """The same of the gradient norm that each rank steps with."""
 
+MOVES = "scheduler moves"
+"""A run's fact: "never" until the scheduler's `step()` has been called, then "yes"."""
 BESIDE = "beside the writer of"
 """A run's fact: whose own writer is open in the folder, because a callback of ours goes where the framework logs."""
 OTHER_WRITERS = Quantity(

@@ -12,7 +12,7 @@ from tb_lossdiag.diagnosis.rule import Finding, Rule
 from tb_lossdiag.quantities import Axis
 from tb_lossdiag.run import Run
 
-_NOUN = r"(?: of (?:the |all )?⟨\d+⟩)?[^⟨⟪;,.(]*?\b(records|check-ups|decompositions|parameters|steps|clips)\b"
+_NOUN = r"(?: of (?:the |all )?⟨\d+⟩)?[^⟨⟪;,.(]*?\b(records|validations|check-ups|decompositions|parameters|steps|clips)\b"
 
 
 def most(run: Run, rule: Rule, finding: Finding, clause: Clause, at: int) -> float:
@@ -24,6 +24,8 @@ def most(run: Run, rule: Rule, finding: Finding, clause: Clause, at: int) -> flo
         return math.inf
     if noun[1] == "records":
         return _records(run, rule, finding, clause, at)
+    if noun[1] == "validations":
+        return _length(run, q.VALIDATION_LOSS)
     if noun[1] == "parameters":
         return _columns(run, Axis.PARAMETER)
     if noun[1] in {"steps", "clips"}:

@@ -23,7 +23,7 @@ class Kind(Enum):
 
 
 _NOUNS = (
-    "records|check-ups|decompositions|clips|steps|parameters|tensors|layers|modules|classes|units|biases|embeddings|pairs|"
+    "records|validations|check-ups|decompositions|clips|steps|parameters|tensors|layers|modules|classes|units|biases|embeddings|pairs|"
     "elements|values|targets|numbers|matrices|gradients|others|of them|in all(?![^.,;])"
 )
 NOUN = rf"(?!(?:by|at|of its|from|to|below|s) )(?:[a-z-]+ ){{0,4}}?(?:(?:{_NOUNS})\b|time\(s\)|step\(s\))"

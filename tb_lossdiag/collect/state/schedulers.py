@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from tb_lossdiag.collect.state.rates import hyperparameter
+from tb_lossdiag.quantities import MOVES
 
 
 class SchedulerSearch:
@@ -17,12 +20,14 @@ class SchedulerSearch:
     twice a run, once when the optimizer's groups bear a scheduler's mark and once when a rate has changed.
 
     Args:
-        known: whether the user named the scheduler.
+        known: the scheduler that the user named, if any.
     """
 
-    def __init__(self, optimizer: Any, *, known: bool) -> None:
+    def __init__(self, optimizer: Any, known: Any = None) -> None:
         """Nothing looked for yet."""
-        self._over = known
+        self._over = known is not None
+        self._one = _reference(known)
+        self._said = ""
         self._marked = False
         self._first = _rates(optimizer)
 
@@ -35,25 +40,45 @@ class SchedulerSearch:
         if not (moved or marked):
             return ""
         self._marked, self._over = True, moved
-        name = scheduler_of(optimizer)
-        self._over = self._over or bool(name)
-        return name
+        one = scheduler_of(optimizer)
+        if one is None:
+            return ""
+        self._over, self._one = True, _reference(one)
+        return type(one).__name__
+
+    def moves(self) -> dict[str, str]:
+        """Whether its `step()` has ever been called, in words, where that is known and not said yet."""
+        one = self._one()
+        epoch = getattr(getattr(one, "scheduler", one), "last_epoch", None)
+        said = "" if not isinstance(epoch, int) else "yes" if epoch > 0 else "never"
+        if said in ("", self._said):
+            return {}
+        self._said = said
+        return {MOVES: said}
 
 
-def scheduler_of(optimizer: Any) -> str:
-    """The class of a scheduler that holds this optimizer, "" without.
+def scheduler_of(optimizer: Any) -> Any:
+    """A scheduler that holds this optimizer, None without.
 
     >>> import torch
     >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
-    >>> scheduler_of(optimizer)
-    'StepLR'
+    >>> scheduler_of(optimizer) is scheduler
+    True
     """
     kinds = _with_subclasses(LRScheduler) | _with_subclasses(ReduceLROnPlateau)
     # By the type itself: `isinstance` would ask a proxy for its class, and so load what is behind it.
     schedulers = [one for one in gc.get_objects() if type(one) in kinds]
     own = (one for one in schedulers if getattr(one, "optimizer", None) is optimizer)
-    return next((type(one).__name__ for one in own), "")
+    return next(own, None)
+
+
+def _reference(scheduler: Any) -> Callable[[], Any]:
+    """What gives the scheduler as long as it lives; it is not kept alive."""
+    try:
+        return weakref.ref(scheduler)
+    except TypeError:  # None, and what allows no reference
+        return lambda: None
 
 
 def full_rate(optimizer: Any) -> dict[str, str]:

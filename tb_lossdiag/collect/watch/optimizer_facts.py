@@ -29,7 +29,7 @@ class OptimizerFacts:
     ) -> None:
         self._rows, self._model, self._host = rows, model, host
         self._module, self._optimizer = subject.model, subject.optimizer
-        self._scheduler = SchedulerSearch(subject.optimizer, known=subject.scheduler is not None)
+        self._scheduler = SchedulerSearch(subject.optimizer, subject.scheduler)
         self._held: list[Record] = []
         earlier = host.replacements.another(rows.name, subject.model)
         self.beginning = Beginning(rows.name, subject.optimizer, earlier)
@@ -41,6 +41,8 @@ class OptimizerFacts:
         self._host.layers(self._rows, self._model.now, self._module, step)
         if name := self._scheduler.found(self._optimizer):
             self._host.say({"scheduler": name, **full_rate(self._optimizer)})
+        if moves := self._scheduler.moves():
+            self._host.say(moves)
         for news in (self._foreign(), self.reuse.news(), self.beginning.news()):
             if news:
                 self._sink(step, news)

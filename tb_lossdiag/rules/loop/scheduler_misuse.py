@@ -14,58 +14,8 @@ from tb_lossdiag.analysis.rates import largest_rate, leading_group
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.rules.loop import scheduler_words as words
 from tb_lossdiag.run import Run
-
-_DEAD = Text(
-    "The learning rate fell from {peak} to {low} by step {at} and did not come back, it ends at {end}: in the last {percent}% of the run steps are next to nothing."
-)
-_WAVES = Text(
-    "The learning rate of a cosine schedule came back up {returns} times, to {peak}: the schedule is stepped far beyond its length."
-)
-_EARLY = Text(
-    "`scheduler.step()` came before the first `optimizer.step()`, at step {at}: the first learning rate of the schedule was never used."
-)
-_NEEDLESS = Text(
-    "The rate that waits for a plateau was cut {cuts} times by step {at}, and each time the validation loss had just reached its lowest value so far: it fell from {high} to {low}."
-)
-_WARMING = Text(
-    "The learning rate has risen since step {first}, to {rate} at step {at}; by the end of the training, {planned} steps, it will have come to {percent}% of {full}, what the schedule warms up to."
-)
-_SHORTER = Text("""The warm-up counts optimizer steps, not samples or batches, and is to be a small part of the training:
-
-```python
-total = {planned}  # steps of this training
-warmup = total // 20
-scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup)
-```
-
-Transformers: `warmup_steps` of at most a tenth of `max_steps`.""")
-_MODE = Text("""`ReduceLROnPlateau` takes each better value for a worse one. A loss is to fall, an accuracy to rise:
-
-```python
-scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="min")
-scheduler.step(validation_loss)
-```""")
-_LENGTH = Text("""A schedule counts the calls of its `step()`, so its length must be in the same unit. Either step it once per epoch, or give its
-length in steps:
-
-```python
-total = epochs * len(loader)  # {steps} steps were recorded
-scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
-for batch in loader:
-    ...
-    optimizer.step()
-    scheduler.step()
-```{decay}""")
-_DECAY = Text(
-    "\n\nA decay meant per epoch needs the root when it is stepped per batch: `gamma ** (1 / len(loader))`."
-)
-_ORDER = Text("""Step the optimizer first:
-
-```python
-optimizer.step()
-scheduler.step()
-```""")
 
 
 @dataclass(frozen=True)
@@ -79,12 +29,13 @@ class SchedulerMisuse:
     `scheduler.step()` before the first `optimizer.step()` (an information). Or a rate that waits for a plateau was cut, from its first cut on and
     `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before. Or the rate has risen from record to
     record and, going on like this, will come to less than `min_warm` of the schedule's full rate by the planned end (where the framework
-    says how many steps are planned). Unit: 1.
+    says how many steps are planned). Or there is a scheduler that was never stepped in `min_validations` validations. Unit: 1.
 
     What to try first: the schedule's length in the unit it is stepped in.
 
     Guards against: the tail of a cosine, linear or polynomial decay to 0, which is far shorter; cycles and warm restarts, which are
-    other classes; a rate that waits for a plateau (an information); a GradScaler's skipped first step.
+    other classes; a rate that waits for a plateau (an information); a GradScaler's skipped first step;
+    a first epoch in which a schedule per epoch has nothing to do yet (several validations).
 
     References: PyTorch, "How to adjust learning rate"; Loshchilov and Hutter 2017 (arXiv 1608.03983).
     """
@@ -111,6 +62,8 @@ class SchedulerMisuse:
     min_fall: float = 0.05
     #: share of the full rate at the planned end, 1; a warm-up that takes half of the training still gets there
     min_warm: float = 0.5
+    #: validations; some loops validate several times in an epoch, few as often as that
+    min_validations: int = 8
     #: records of the learning rate; fewer show no shape
     min_records: int = 20
 
@@ -124,12 +77,30 @@ class SchedulerMisuse:
             yield early
         if len(steps) >= self.min_records and rates.max() > 0:
             found = (
-                self._needless(run, steps, rates)
+                self._never(run, steps, rates)
+                or self._needless(run, steps, rates)
                 or self._warming(run, steps, rates)
                 or self._dead(run, steps, rates)
                 or self._waves(run, steps, rates)
             )
             yield from [found] if found else []
+
+    def _never(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        """A scheduler that nobody steps."""
+        validations = len(run[q.VALIDATION_LOSS]) if q.VALIDATION_LOSS in run else 0
+        if run.facts.get(q.MOVES) != "never" or validations < self.min_validations:
+            return None
+        ends, rate = (int(steps[0]), int(steps[-1])), float(rates[-1])
+        message = words.NEVER.format(
+            scheduler=f"`{run.facts.get('scheduler', 'scheduler')}`",
+            rate=short_number(rate),
+            first=str(ends[0]),
+            at=str(ends[1]),
+            validations=str(validations),
+        )
+        evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, rate)
+        numbers = {"validations": validations}
+        return Finding(self.code, self.severity, "", (evidence,), message, words.STEP, numbers)
 
     def _warming(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         """A warm-up that the training is too short for."""
@@ -141,13 +112,13 @@ class SchedulerMisuse:
         if share >= self.min_warm:
             return None
         ends = int(steps[0]), int(steps[-1])
-        words = {"first": str(ends[0]), "at": str(ends[1]), "planned": f"{planned:g}"}
+        at = {"first": str(ends[0]), "at": str(ends[1]), "planned": f"{planned:g}"}
         rate, peak = short_number(float(rates[-1])), short_number(full)
         percent = short_number(100 * share)
-        message = _WARMING.format(rate=rate, full=peak, percent=percent, **words)
+        message = words.WARMING.format(rate=rate, full=peak, percent=percent, **at)
         evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, float(rates[-1]), full)
         numbers = {"share": share, "full": full}
-        advice = _SHORTER.format(planned=words["planned"])
+        advice = words.SHORTER.format(planned=at["planned"])
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 
     def _dead(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
@@ -156,7 +127,7 @@ class SchedulerMisuse:
         tail = (steps[-1] - steps[last]) / max(int(np.ptp(steps)), 1)
         if last == len(rates) - 1 or tail < self.min_dead:
             return None
-        words = {
+        said = {
             "peak": short_number(float(rates.max())),
             "low": short_number(float(rates[last + 1])),
             "end": short_number(float(rates[-1])),
@@ -167,7 +138,7 @@ class SchedulerMisuse:
         numbers = {"tail": float(tail), "peak": float(rates.max())}
         plateau = run.facts.get("scheduler", "") == "ReduceLROnPlateau"
         severity = Severity.INFO if plateau else self.severity
-        return self._finding(run, severity, (ends, _DEAD.format(**words)), numbers, _DECAY)
+        return self._finding(run, severity, (ends, words.DEAD.format(**said)), numbers, words.DECAY)
 
     def _needless(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         """A plateau's rate that is cut while the loss falls: its scheduler takes better for worse."""
@@ -187,10 +158,10 @@ class SchedulerMisuse:
             return None
         ends = int(cuts[0]), int(cuts[len(lowest) - 2])
         said = {"high": short_number(lowest[0]), "low": short_number(lowest[-1])}
-        message = _NEEDLESS.format(cuts=str(len(lowest) - 1), at=str(ends[1]), **said)
+        message = words.NEEDLESS.format(cuts=str(len(lowest) - 1), at=str(ends[1]), **said)
         evidence = Evidence(q.VALIDATION_LOSS.name, "", *ends, lowest[-1], lowest[0])
         numbers = {"cuts": len(lowest) - 1, "high": lowest[0], "low": lowest[-1]}
-        return Finding(self.code, self.severity, "", (evidence,), message, _MODE, numbers)
+        return Finding(self.code, self.severity, "", (evidence,), message, words.MODE, numbers)
 
     def _waves(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         if run.facts.get("scheduler", "") != "CosineAnnealingLR":
@@ -202,7 +173,7 @@ class SchedulerMisuse:
         if returns < self.min_returns:
             return None
         ends = int(steps[0]), int(steps[-1])
-        message = _WAVES.format(returns=str(returns), peak=short_number(float(rates.max())))
+        message = words.WAVES.format(returns=str(returns), peak=short_number(float(rates.max())))
         numbers = {"returns": returns, "peak": float(rates.max())}
         return self._finding(run, self.severity, (ends, message), numbers, Text(""))
 
@@ -219,7 +190,7 @@ class SchedulerMisuse:
         bound = self.max_dead * numbers["peak"]
         evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, None, bound)
         steps = short_number(float(np.ptp(table.steps)) + 1)
-        advice = _LENGTH.format(steps=steps, decay=decay)
+        advice = words.LENGTH.format(steps=steps, decay=decay)
         return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
 
     def _early(self, run: Run) -> Finding | None:
@@ -229,8 +200,8 @@ class SchedulerMisuse:
             if not scaled and (early > 0).any():
                 at = int(steps[np.flatnonzero(early > 0)[0]])
                 evidence = Evidence(q.SCHEDULER_EARLY.name, column, at, at, 1.0, 0.0)
-                message = _EARLY.format(at=str(at))
-                return Finding(self.code, Severity.INFO, column, (evidence,), message, _ORDER)
+                message = words.EARLY.format(at=str(at))
+                return Finding(self.code, Severity.INFO, column, (evidence,), message, words.ORDER)
         return None
 
 

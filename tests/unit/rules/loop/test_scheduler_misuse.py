@@ -10,7 +10,7 @@ from made.changes import changed, head, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, SCHEDULER_EARLY, VALIDATION_LOSS
+from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, MOVES, SCHEDULER_EARLY, VALIDATION_LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.run import Run
@@ -145,3 +145,21 @@ def test_a_cut_after_a_plateau_is_what_it_is_for(run: Run, says: bool) -> None:
 def test_not_evaluated_on_few_or_no_rates() -> None:
     assert outcome(RULE, head(healthy_run(1), 19)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(healthy_run(1), LEARNING_RATE)).missing == (LEARNING_RATE.name,)
+
+
+def idle(validations: int, moves: str = "never") -> Run:
+    """A scheduler beside a rate that stays, with so many validations."""
+    run = rated(np.full(200, 0.1), "CosineAnnealingLR")
+    steps = run[LEARNING_RATE].steps[:validations]
+    seen = table(VALIDATION_LOSS, steps, np.ones((len(steps), 1)), ("",))
+    tables = {**run.tables, VALIDATION_LOSS.name: seen}
+    return replace(run, tables=tables, facts={**run.facts, MOVES: moves})
+
+
+def test_a_scheduler_that_nobody_steps() -> None:
+    finding = the_finding(RULE, idle(8))
+    assert "There is a `CosineAnnealingLR`, but its `step()` was never called" in finding.message.en
+    assert "the learning rate is 0.1 from step" in finding.message.en
+    assert not findings(RULE, idle(7)), "its first epoch may not be over"
+    assert not findings(RULE, idle(8, "yes"))
+    assert not findings(RULE, without(idle(8), VALIDATION_LOSS))

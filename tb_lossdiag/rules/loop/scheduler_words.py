@@ -1,0 +1,68 @@
+"""LD607's words: how a schedule does not fit its loop, and what to do."""
+
+from __future__ import annotations
+
+from tb_lossdiag.diagnosis.rule import Text
+
+DEAD = Text(
+    "The learning rate fell from {peak} to {low} by step {at} and did not come back, it ends at {end}: in the last {percent}% of the run steps are next to nothing."
+)
+WAVES = Text(
+    "The learning rate of a cosine schedule came back up {returns} times, to {peak}: the schedule is stepped far beyond its length."
+)
+EARLY = Text(
+    "`scheduler.step()` came before the first `optimizer.step()`, at step {at}: the first learning rate of the schedule was never used."
+)
+NEEDLESS = Text(
+    "The rate that waits for a plateau was cut {cuts} times by step {at}, and each time the validation loss had just reached its lowest value so far: it fell from {high} to {low}."
+)
+WARMING = Text(
+    "The learning rate has risen since step {first}, to {rate} at step {at}; by the end of the training, {planned} steps, it will have come to {percent}% of {full}, what the schedule warms up to."
+)
+NEVER = Text(
+    "There is a {scheduler}, but its `step()` was never called: the learning rate is {rate} from step {first} to step {at}, over {validations} validations."
+)
+STEP = Text("""A scheduler does nothing by itself. Step it where its plan counts, once per epoch or once per batch:
+
+```python
+for epoch in range(epochs):
+    for batch in loader:
+        ...
+        optimizer.step()
+    scheduler.step()  # of a rate that waits for a plateau: scheduler.step(validation_loss)
+```""")
+SHORTER = Text("""The warm-up counts optimizer steps, not samples or batches, and is to be a small part of the training:
+
+```python
+total = {planned}  # steps of this training
+warmup = total // 20
+scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup)
+```
+
+Transformers: `warmup_steps` of at most a tenth of `max_steps`.""")
+MODE = Text("""`ReduceLROnPlateau` takes each better value for a worse one. A loss is to fall, an accuracy to rise:
+
+```python
+scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="min")
+scheduler.step(validation_loss)
+```""")
+LENGTH = Text("""A schedule counts the calls of its `step()`, so its length must be in the same unit. Either step it once per epoch, or give its
+length in steps:
+
+```python
+total = epochs * len(loader)  # {steps} steps were recorded
+scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
+for batch in loader:
+    ...
+    optimizer.step()
+    scheduler.step()
+```{decay}""")
+DECAY = Text(
+    "\n\nA decay meant per epoch needs the root when it is stepped per batch: `gamma ** (1 / len(loader))`."
+)
+ORDER = Text("""Step the optimizer first:
+
+```python
+optimizer.step()
+scheduler.step()
+```""")
