@@ -23,6 +23,8 @@ def with_judged(
 ) -> Evidence:
     """The evidence together with the series that was held against its threshold.
 
+    Without it where nothing is finite, or what was observed is not: no point of the series is near that.
+
     Args:
         piece: the evidence; the point that decided is the one of its window nearest to what it says was observed.
         name: what the series is, for a title: "share of `mse` in the loss".
@@ -32,7 +34,7 @@ def with_judged(
     """
     known = np.isfinite(values)
     there, finite = steps[known], values[known].astype(np.float64)
-    if not len(there) or piece.observed is None:
+    if not len(there) or piece.observed is None or not np.isfinite(piece.observed):
         return piece
     at = _deciding(piece, piece.observed, there, finite)
     rows = _thinned(finite, at)

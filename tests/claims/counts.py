@@ -24,14 +24,16 @@ def most(run: Run, rule: Rule, finding: Finding, clause: Clause, at: int) -> flo
         return math.inf
     if noun[1] == "records":
         return _records(run, rule, finding, clause, at)
-    if noun[1] == "validations":
-        return _length(run, q.VALIDATION_LOSS)
     if noun[1] == "parameters":
         return _columns(run, Axis.PARAMETER)
     if noun[1] in {"steps", "clips"}:
         steps = (run.last_step() or 0) - (run.first_step() or 0) + 1
         return steps * max(_columns(run, Axis.CLIP), 1)
-    return _length(run, q.TERM_GRADIENT_NORM if noun[1] == "decompositions" else q.CHECK_SECONDS)
+    return _length(run, _COUNTED.get(noun[1], q.CHECK_SECONDS))
+
+
+_COUNTED = {"decompositions": q.TERM_GRADIENT_NORM, "validations": q.VALIDATION_LOSS}
+"""What has a record for each."""
 
 
 def _records(run: Run, rule: Rule, finding: Finding, clause: Clause, at: int) -> float:

@@ -41,3 +41,9 @@ def test_what_is_not_finite_is_left_out_and_nothing_is_no_series() -> None:
     assert with_judged(PIECE, NAME, steps, np.full(3, np.nan)).judged is None
     without = Evidence("loss", "", 0, 1)
     assert with_judged(without, NAME, steps, np.ones(3)) is without
+
+
+def test_no_point_is_near_what_is_not_finite() -> None:
+    endless = Evidence("loss", "", 0, 4, np.inf, 2.0)
+    values = np.array([1.0, 2.0, 3.0, np.inf, np.inf])
+    assert with_judged(endless, Text("level of the loss"), np.arange(5), values) is endless
