@@ -105,6 +105,12 @@ class SummaryWriter(OpenWriter):
             ...     writer.add_diagnostics(model, loss=loss, global_step=0)
         """
         ours, guarded = self._diagnostics, self._diagnostics.guarded
+        more = model is not None or optimizer is not None or clip is not None or scaler is not None
+        more = more or extra is not None or walltime is not None or bool(name)
+        plain = loss is not None and phase == "train" and not more
+        if plain and guarded.seen("recording", ours.add_plain, loss, loss_terms, global_step):
+            self._calls += 1
+            return
         if guarded.seen("recording", real) is False:  # losses without values
             return
         with unseen():

@@ -15,6 +15,7 @@ from tb_lossdiag.collect.buffers.queue import Observation
 from tb_lossdiag.collect.call.call import DiagnosticsCall, Given
 from tb_lossdiag.collect.call.call_steps import CallSteps
 from tb_lossdiag.collect.call.manual import Manual
+from tb_lossdiag.collect.call.plain_loss import PlainLoss
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger
@@ -62,6 +63,7 @@ class Diagnostics:
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
+        self._plain = PlainLoss(self.host, self.watches, self._steps, self.by_hand)
         self.told = Counter[str]()
         self.asked_at_end: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -116,6 +118,12 @@ class Diagnostics:
         error = self.guarded.door("recording", self._given.refused, call, step, watches or [])
         if error is not None:
             raise error
+
+    def add_plain(self, loss: object, terms: object, step: object) -> bool:
+        """Take a call of the training that gives nothing else; False if it is not that simple."""
+        taken = self._plain.take(loss, terms, step)
+        self.told["train"] += taken
+        return taken
 
     def add(
         self, call: DiagnosticsCall, step: int | None, walltime: float | None, unnamed: int

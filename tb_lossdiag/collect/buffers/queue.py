@@ -60,6 +60,11 @@ class Queue:
         """Whether it is time to hand over."""
         return self._count >= _MOST
 
+    @property
+    def urgent(self) -> bool:
+        """Whether it is time to hand over, or a loss is no finite number."""
+        return self.broken or self._count >= _MOST
+
     def put(self, waiting: Observation) -> None:
         """Take samples."""
         self._waiting.append(waiting)

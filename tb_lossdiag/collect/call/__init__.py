@@ -3,6 +3,7 @@
 In reading order:
 
 - `call`: one call of `add_diagnostics`: checked, then measured
+- `plain_loss`: the call that most trainings make at every step: a loss, perhaps its terms, and nothing else
 - `arguments`: checks of what users pass to `add_diagnostics`; every error names the argument
 - `call_steps`: which step a call of `add_diagnostics` is of: as the user numbers it, or as steps are counted
 - `manual`: what users ask for themselves: check-ups of a hand-written loop, custom losses, decompositions of the loss

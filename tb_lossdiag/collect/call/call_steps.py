@@ -65,11 +65,20 @@ class CallSteps:
         if call.phase == "validation":
             return self._numbering.beside("validation", step)
         if not call.own:
-            at = self._training(watches, step)
-        else:
-            at = self._numbering.beside("own", step)
-            if self._numbering.begun:
-                return at
+            return self.of_training(watches, step)
+        at = self._numbering.beside("own", step)
+        return at if self._numbering.begun else self._named(watches, at)
+
+    def of_training(self, watches: Sequence[Watch], step: int | None) -> int:
+        """The step of a call of the training of watched models, which the user numbers so; None to count."""
+        if step is not None:
+            return self._named(watches, self._training(watches, step))
+        for watch in watches:
+            watch.rows.hold.end()
+        return watches[0].step
+
+    def _named(self, watches: Sequence[Watch], at: int) -> int:
+        """This step, which the watches' steps are named after."""
         for watch in watches:
             if (rename := watch.name_step(at)) is not None:
                 self._outlet.waiting.rename(watch.rows, watch.rows.rename(rename))
@@ -84,9 +93,6 @@ class CallSteps:
 
     def _count(self, call: DiagnosticsCall, watches: Sequence[Watch], unnamed: int) -> int:
         if watches:
-            if call.phase == "train":
-                for watch in watches:
-                    watch.rows.hold.end()
-            return watches[0].step
+            return self.of_training(watches, None) if call.phase == "train" else watches[0].step
         done = self._optimizers.steps if len(self._optimizers) else unnamed
         return self.first + (max(done - 1, 0) if call.phase == "validation" else done)

@@ -38,6 +38,11 @@ class Manual:
         self._held: list[Measurement] = []
         self._open: LossCalls | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether something waits for its step."""
+        return bool(self._held)
+
     def take(self) -> list[Measurement]:
         """What waits for its step, once."""
         held, self._held = self._held, []

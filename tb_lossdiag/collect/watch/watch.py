@@ -164,6 +164,11 @@ class Watch:
         return self._options.decompose > 0 and self.decomposes()
 
     @property
+    def plain(self) -> bool:
+        """Whether a loss given for it is only to be kept: nothing is to be decomposed, no scaler may have skipped a step."""
+        return self._steps.scale is None and not self._options.decompose
+
+    @property
     def distant(self) -> bool:
         """Whether gradients cannot be taken here alone: another rank writes, or the parameters are sharded."""
         return self._host.silent or type(self.rows) is not NormBuffer

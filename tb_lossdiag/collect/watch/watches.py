@@ -37,6 +37,13 @@ class Watches:
         found = [watch for ref in self._refs if (watch := ref()) is not None]
         return [watch for watch in found if watch.active]
 
+    def only(self) -> Watch | None:
+        """The one that observes, if there is one and there were no others."""
+        if len(self._refs) != 1:
+            return None
+        watch = self._refs[0]()
+        return watch if watch is not None and watch.active else None
+
     @property
     def last(self) -> int:
         """The newest step that one of them has counted, -1 without."""
