@@ -137,6 +137,21 @@ def closure(loop: Loop, step: int) -> None:
         loop.backward()
 
 
+def broken_off(loop: Loop, step: int) -> None:
+    """A step that never ends, and one of another kind after it."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("not now")
+
+    if step % 13 == 8:
+        hook = loop.optimizer.register_step_pre_hook(refuse)
+        with pytest.raises(RuntimeError):
+            loop.optimizer.step()
+        hook.remove()
+        loop.optimizer.step(loop.backward if step % 2 else None)
+        loop.backward()
+
+
 def clipped(loop: Loop, step: int) -> None:
     assert loop.writer is not None
     if step > 30 and step % 5 == 0:
@@ -198,6 +213,7 @@ EVENTS = (
     replaced,
     same_gradients,
     closure,
+    broken_off,
     clipped,
     clipped_by_hand,
     named,
@@ -208,11 +224,13 @@ EVENTS = (
 )
 
 
-def train(folder: Path, event: Event, *, wide: bool) -> tuple[Run, list[torch.Tensor]]:
+def train(
+    folder: Path, event: Event, *, wide: bool, every: int = 1
+) -> tuple[Run, list[torch.Tensor]]:
     loop = Loop(wide)
     with SummaryWriter(folder) as writer:
         loop.writer = writer
-        loop.watch = writer.watch(loop.net, loop.optimizer, check_up=False)
+        loop.watch = writer.watch(loop.net, loop.optimizer, check_up=False, every=every)
         loop.watch.rows.hold.end()
         for step in range(STEPS):
             loop.backward()
@@ -227,10 +245,12 @@ def train(folder: Path, event: Event, *, wide: bool) -> tuple[Run, list[torch.Te
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("wide", [False, True], ids=["few", "many"])
+@pytest.mark.parametrize(
+    ("wide", "every"), [(False, 1), (True, 1), (False, 7)], ids=["few", "many", "some steps"]
+)
 @pytest.mark.parametrize("event", EVENTS)
 def test_records_are_those_of_the_whole_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: Event, wide: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: Event, wide: bool, every: int
 ) -> None:
     calm = 0
     plain = CalmSteps.end
@@ -241,10 +261,10 @@ def test_records_are_those_of_the_whole_way(
         return plain(self)
 
     monkeypatch.setattr(CalmSteps, "end", counted)
-    found, weights = train(tmp_path / "calm", event, wide=wide)
+    found, weights = train(tmp_path / "calm", event, wide=wide, every=every)
     assert calm >= 10 or event is shared_numbers
     monkeypatch.setattr(CalmSteps, "expect", lambda *_: None)
-    expected, others = train(tmp_path / "whole", event, wide=wide)
+    expected, others = train(tmp_path / "whole", event, wide=wide, every=every)
     assert all(map(torch.equal, weights, others))
     assert found.tables.keys() == expected.tables.keys()
     for name, table in expected.tables.items():

@@ -19,7 +19,7 @@ from tb_lossdiag.collect.watch.gauge import Gauge, Norms
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.step_gradients import StepGradients, places_of
-from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
+from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters, held_count
 
 _FIRST = 4
 """Steps that are never calm."""
@@ -33,7 +33,7 @@ class Pattern(NamedTuple):
     """Which gradients a step has.
 
     Attributes:
-        gauge: takes their norms.
+        gauge: takes their norms; None where they are not asked for, since only every so many steps are.
         where: their columns, None for all.
         empty: parameters without one.
         left: those with one that is left over, since they are frozen.
@@ -41,7 +41,7 @@ class Pattern(NamedTuple):
         some: of the optimizer's parameters, which stand for all of them.
     """
 
-    gauge: Gauge
+    gauge: Gauge | None
     where: Any
     empty: list[Tensor]
     left: list[Tensor]
@@ -69,8 +69,9 @@ class CalmSteps:
         counter: numbers the steps.
         gradients: of the other steps.
         possible: whether there can be calm steps at all.
+        every: steps between two looks at the gradients; those between are passed by.
         pattern: of the gradients of the coming step, if it may be a calm one.
-        norms: of the step that goes on, if it is one.
+        norms: of the step that goes on, if it is one; none of one that is passed by.
     """
 
     rows: NormBuffer
@@ -80,10 +81,12 @@ class CalmSteps:
     counter: StepCounter
     gradients: StepGradients
     possible: bool
+    every: int
     pattern: Pattern | None = None
     norms: Norms | None = None
     _kept: Pattern | None = None
     _kept_for: tuple[Any, bool] = (None, False)
+    _count: int = 0
     _rest: int = 0
     _after: int = 1
 
@@ -91,6 +94,11 @@ class CalmSteps:
         """So many steps were taken, the last not a calm one; the next may be."""
         self._rest -= 1
         if not self.possible or taken < _FIRST or self._rest >= 0 or not self._quiet():
+            return
+        if self.every > 1:
+            self._count = held_count(self.optimizer)
+            some = some_parameters(self.optimizer)
+            self.pattern = Pattern(None, None, [], [], (), some)
             return
         if self._kept is None or self.stale:
             self._kept_for = self.model.now, self.model.frozen
@@ -103,11 +111,14 @@ class CalmSteps:
         now, frozen = self._kept_for
         return now is not self.model.now or frozen is not self.model.frozen
 
-    def begin(self) -> bool:
-        """A step begins; whether it is a calm one, whose norms are known now."""
+    def begin(self, taken: int) -> bool:
+        """The step after so many begins; whether it is a calm one, whose norms are known now."""
+        self.norms = None
         pattern = self.pattern
         if pattern is None:
             return False
+        if pattern.gauge is None:
+            return self._pass_by(taken)
         if (
             not looked_at()
             and self.host.calm
@@ -124,6 +135,21 @@ class CalmSteps:
         self._stir()
         return False
 
+    def _pass_by(self, taken: int) -> bool:
+        """Whether nothing is to be seen of a step."""
+        if (
+            taken % self.every
+            and not looked_at()
+            and self.host.calm
+            and not self.counter.shared
+            and self.gradients.as_they_are
+            and held_count(self.optimizer) == self._count
+        ):
+            self.norms = []
+        else:
+            self.pattern = None
+        return self.norms is not None
+
     def end(self) -> tuple[Norms, Pattern]:
         """The step has ended: its norms, and which gradients it had."""
         assert self.norms is not None  # noqa: S101  (asked before)
@@ -134,7 +160,7 @@ class CalmSteps:
 
     def look(self) -> None:
         """Now and then, before the gradients are over: whether they are of the same kind still."""
-        if self._kept is not None and not self._kept.gauge.usual:
+        if self._kept is not None and self._kept.gauge is not None and not self._kept.gauge.usual:
             self._stir()
 
     def interrupt(self) -> None:
@@ -144,7 +170,7 @@ class CalmSteps:
     def over(self) -> None:
         """No gradient is kept."""
         self.norms = None
-        if self._kept is not None:
+        if self._kept is not None and self._kept.gauge is not None:
             self._kept.gauge.over()
 
     def _stir(self) -> None:

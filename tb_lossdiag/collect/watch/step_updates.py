@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from torch import Tensor
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
@@ -16,6 +18,9 @@ EVERY = 20
 """Steps between two looks at what a step changes: each costs about six passes over the parameters."""
 _FIRST = 3
 """Steps that are looked at whatever their number: the first say most."""
+_FREE, _SHARE = 0.1, 0.005
+"""Seconds of processor time that looks may take before they have to keep to this part of the training's time: a hundred and more of a small
+model, and the next few of a large one."""
 
 
 class StepUpdates:
@@ -31,20 +36,32 @@ class StepUpdates:
         self._rows, self._model, self._host = rows, model, host
         self._absent = host.absent(rows)
         self._snapshot: updates.Snapshot | None = None
+        self._spent, self._began = 0.0, time.perf_counter()
+        self._together = isinstance(rows, ShardedNormBuffer)
 
     def due(self, taken: int) -> bool:
         """Whether the step that comes after so many is looked at."""
-        return taken % EVERY == 0 or taken < _FIRST
+        if taken < _FIRST:
+            return True
+        return taken % EVERY == 0 and (self._together or self._affordable())
+
+    def _affordable(self) -> bool:
+        """Whether looks have kept to their part of the time. Ranks that add up what they see must not differ in it."""
+        return self._spent <= _FREE + _SHARE * (time.perf_counter() - self._began)
 
     def before_step(self, taken: int) -> None:
         """A step comes after so many."""
         if self.due(taken):
+            worked = time.thread_time()
             self._host.guarded("update", self._take)
+            self._spent += time.thread_time() - worked
 
     def after_step(self, step: int) -> None:
         """It has been taken, and has this number."""
         if self._snapshot is not None:
+            worked = time.thread_time()
             self._host.guarded.door("update", self._sink, step)
+            self._spent += time.thread_time() - worked
 
     def forget(self) -> None:
         """No step comes any more."""

@@ -72,9 +72,15 @@ class WatchedSteps:
         self.examiner = None
         if options.check_up and not host.silent:
             self.examiner = Examiner(subject, host, options)
-        usual = type(rows) is NormBuffer and options.every == 1 and spread is None
         self._calm = CalmSteps(
-            rows, subject.optimizer, held, host, self.counter, self.gradients, usual
+            rows,
+            subject.optimizer,
+            held,
+            host,
+            self.counter,
+            self.gradients,
+            possible=type(rows) is NormBuffer and spread is None and self.scale is None,
+            every=options.every,
         )
         self.notes = False
 
@@ -91,7 +97,7 @@ class WatchedSteps:
         if self.origin.left():
             return
         start = time.perf_counter()
-        if len(arguments) > 1 or named or not self._calm.begin():
+        if len(arguments) > 1 or named or not self._calm.begin(self.taken):
             self._before(optimizer, arguments, named)
         else:
             self.reloads.before_step()
@@ -101,6 +107,7 @@ class WatchedSteps:
 
     def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """A step that is not a calm one begins."""
+        self._calm.over()  # if the one before never ended
         if not real():
             return
         closure = _closure(optimizer, arguments, named)
@@ -177,12 +184,14 @@ class WatchedSteps:
         step, taken = self._count(), self.taken
         if self.notes:
             self._host.optimizers.note_step(optimizer, pattern.some)
-        self.gradients.put_calm(norms, pattern.where, step, taken, start)
+        if pattern.gauge is not None:
+            self.gradients.put_calm(norms, pattern.where, step, taken, start)
         self.reloads.after_step()
         if taken % LOOK_EVERY == 0:
             self._calm.look()
             self._host.guarded.door("layers", self._facts.sink, step)
-        pattern.gauge.over()
+        if pattern.gauge is not None:
+            pattern.gauge.over()
         self.taken += 1
         self._host.guarded.step()
         if self._rows.full or self._host.outlet.late(start):

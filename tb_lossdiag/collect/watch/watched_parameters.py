@@ -40,14 +40,11 @@ class WatchedParameters:
 
     def unchanged(self, optimizer: Any) -> bool:
         """Whether neither the model nor its optimizer shows that they changed."""
-        count = 0
-        for group in optimizer.param_groups:
-            count += len(group["params"])
-        return count == self._held and not self._places.changed()
+        return held_count(optimizer) == self._held and not self._places.changed()
 
     def follow(self, optimizer: Any) -> None:
         """Look for them anew if the model or its optimizer shows that they changed."""
-        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        count = held_count(optimizer)
         if count != self._held or self._places.changed():
             self._held = count
             self.reread()
@@ -66,6 +63,14 @@ class WatchedParameters:
             self._rows.reset(found.names)
             self.now = found
         self.frozen = _frozen(found)
+
+
+def held_count(optimizer: Any) -> int:
+    """How many parameters an optimizer holds."""
+    count = 0
+    for group in optimizer.param_groups:
+        count += len(group["params"])
+    return count
 
 
 def _frozen(found: Parameters) -> bool:
