@@ -180,8 +180,11 @@ def _whole(row: StepInfo | CalmRow) -> StepInfo:
 
 def _matrix(mixed: Sequence[Tensor | list[float]], width: int) -> Floats:
     """float32[n, C]: the norms of n steps, each row's at its front, after one transfer; what is behind them means nothing."""
-    if all(type(row) is list and len(row) == width for row in mixed):
-        return np.array(mixed, np.float32)
+    if all(type(row) is list or row.is_cpu for row in mixed):  # type: ignore[union-attr]
+        found: Floats = np.zeros((len(mixed), width), np.float32)
+        for place, row in zip(found, mixed, strict=True):
+            place[: len(row)] = row if isinstance(row, list) else row.float().numpy()
+        return found
     norms = [torch.tensor(row) if isinstance(row, list) else row for row in mixed]
     if any(len(row) != width for row in norms):
         norms = [torch.nn.functional.pad(row, (0, width - len(row))) for row in norms]
