@@ -50,9 +50,13 @@ class Snapshot:
         with torch.no_grad():
             pairs = zip(self._tensors, self._strides, self._before, strict=True)
             changes = [_some(t, stride) - before for t, stride, before in pairs]
-            scale = torch.tensor([float(stride) for stride in self._strides]).sqrt()
             found = norms(changes)
-            return found * scale.to(found.device)
+            for place, stride in enumerate(self._strides):
+                if (
+                    stride != 1
+                ):  # one number, not a tensor of the host's: that would have to wait for the device
+                    found[place] *= stride**0.5
+            return found
 
 
 def _some(tensor: Tensor, stride: int) -> Tensor:
