@@ -381,6 +381,7 @@ def readme(_: list[str]) -> None:
     """Write what is generated of the READMEs, the description of the routes and the rule reference anew."""
     set_up("dev")
     run(BIN / "cog", "-r", *READMES)
+    run(PYTHON, "-m", "tools.costs", cwd=ROOT / "tests")
     _reference(check=False)
 
 

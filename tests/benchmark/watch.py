@@ -1,138 +1,121 @@
-"""What watching costs, as a share of the bare step: `python tests/benchmark/watch.py [--rounds N] [--only A]`.
+"""What watching adds to a step: `python tests/benchmark/watch.py [--rounds N] [--only A] [--way loss] [--first] [--save]`.
 
-Variants are whole trainings of the same workload, interleaved in short stretches. What counts is the processor time of all threads
-of a stretch, so that other jobs on the machine disturb little; medians over the stretches.
+The method is `toggled`'s. `--first` warms nothing up: the first steps of a training, with all check-ups that they bring. `--save` notes
+medians in `measured.json`, from which the READMEs' costs are made.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmark.timing import interleaved
+from benchmark import measured
+from benchmark.toggled import Cost, Look, Way, measure, nothing
 from benchmark.workloads import WORKLOADS, Workload
 
 from tb_lossdiag import SummaryWriter
 
-Step = Callable[[], object]
-STRETCH = 16
-_writers: list[SummaryWriter] = []
+Make = Callable[[Workload], Way]
+ROUNDS = {"A": 50, "B": 14, "B2": 12, "C": 30}
+PLAIN: dict[str, Any] = {"check_up": False, "activations": False}
+CLIPS = ("torch's clip", "writer's clip", "writer's clip, watched")
 
 
-def bare(work: Workload) -> Step:
-    """The training alone."""
+def watched(folder: str, *, loss: bool = True, terms: bool = False, **options: Any) -> Make:
+    """Every step observed."""
 
-    def step() -> None:
-        work.backward()
-        work.optimizer.step()
+    def make(work: Workload) -> Way:
+        writer = SummaryWriter(tempfile.mkdtemp(dir=folder))
+        writer.watch(work.model, work.optimizer, **options)
 
-    return step
+        def before(value: Tensor) -> None:
+            parts = {"a": value.detach(), "b": (value.detach(), 0.5)} if terms else None
+            writer.add_diagnostics(loss=value, loss_terms=parts)
+
+        return Way(before if loss else nothing, close=writer.close)
+
+    return make
 
 
-def clipped(work: Workload) -> Step:
-    """The training with torch's own clip."""
+def torch_clips(work: Workload) -> Look:
+    """Torch's own clip."""
     parameters = list(work.model.parameters())
-
-    def step() -> None:
-        work.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        work.optimizer.step()
-
-    return step
+    return lambda _: nn.utils.clip_grad_norm_(parameters, 1.0)
 
 
-def watched(folder: str, **options: object) -> Callable[[Workload], Step]:
-    """Every step observed, the loss recorded."""
+def writer_clips(folder: str, *, watch: bool) -> Make:
+    """The writer's clip."""
 
-    def make(work: Workload) -> Step:
-        writer = SummaryWriter(folder)
-        _writers.append(writer)
-        writer.watch(work.model, work.optimizer, **options)  # type: ignore[arg-type]
-
-        def step() -> None:
-            loss = work.backward()
-            writer.add_diagnostics(loss=loss)
-            work.optimizer.step()
-
-        return step
-
-    return make
-
-
-def watched_and_clipped(folder: str) -> Callable[[Workload], Step]:
-    """The same with the writer's clip."""
-
-    def make(work: Workload) -> Step:
-        writer = SummaryWriter(folder)
-        _writers.append(writer)
-        writer.watch(work.model, work.optimizer, check_up=False, activations=False)
+    def make(work: Workload) -> Way:
+        writer = SummaryWriter(tempfile.mkdtemp(dir=folder))
         parameters = list(work.model.parameters())
-
-        def step() -> None:
-            loss = work.backward()
-            writer.clip_grad_norm_(parameters, 1.0)
-            writer.add_diagnostics(loss=loss)
-            work.optimizer.step()
-
-        return step
+        if watch:
+            writer.watch(work.model, work.optimizer, **PLAIN)
+        return Way(lambda _: writer.clip_grad_norm_(parameters, 1.0), close=writer.close)
 
     return make
 
 
-def measure(make: Callable[[], Workload], rounds: int) -> dict[str, tuple[float, float]]:
-    """Median and mean seconds of a step, by variant."""
-    with tempfile.TemporaryDirectory() as folder:
-        variants: dict[str, Callable[[Workload], Step]] = {
-            "bare": bare,
-            "watch": watched(f"{folder}/a", check_up=False, activations=False),
-            "watch, check-ups": watched(f"{folder}/b"),
-            "watch, every=100": watched(f"{folder}/c", every=100),
-            "torch's clip": clipped,
-            "watch, writer's clip": watched_and_clipped(f"{folder}/d"),
-        }
-        steps = {}
-        for name, variant in variants.items():
-            torch.manual_seed(0)
-            steps[name] = variant(make())
-        times = interleaved(steps, rounds + 1, stretch=STRETCH)
-        for writer in _writers:
-            writer.close()
-        _writers.clear()
-    return {  # the first stretch warms up
-        name: (statistics.median(values[1:]), statistics.fmean(values[1:]))
-        for name, values in times.items()
+def ways(folder: str) -> dict[str, Make]:
+    """What is measured, by name."""
+    return {
+        "watch": watched(folder, loss=False, **PLAIN),
+        "watch, loss": watched(folder, **PLAIN),
+        "watch, loss, two terms": watched(folder, terms=True, **PLAIN),
+        "defaults": watched(folder),
+        "every=100": watched(folder, every=100, **PLAIN),
+        "torch's clip": lambda work: Way(torch_clips(work)),
+        "writer's clip": writer_clips(folder, watch=False),
+        "writer's clip, watched": writer_clips(folder, watch=True),
     }
+
+
+def cost(make_work: Callable[[], Workload], make: Make, name: str, options: Any) -> Cost:
+    """Measure one way on one workload. The writer's clip is compared with torch's, which stands in its place without it."""
+    torch.manual_seed(0)
+    work = make_work()
+    if options.first:
+        work = replace(work, warm=0)
+    rounds = options.rounds or ROUNDS[work.letter]
+    if options.first:
+        rounds = min(rounds, 1000 // (2 * work.stretch))
+    bare = torch_clips(work) if name.startswith("writer's") else nothing
+    return measure(work, make, rounds, bare=bare)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--only", default="")
-    arguments = parser.parse_args()
+    parser.add_argument("--way", default="")
+    parser.add_argument("--first", action="store_true")
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    for make in WORKLOADS:
-        name = make().name
-        if not name.startswith(arguments.only):
+    for make_work in WORKLOADS:
+        letter = make_work().letter
+        if options.only not in {"", letter}:
             continue
-        found = measure(make, arguments.rounds)
-        base = {"torch": found["torch's clip"], "bare": found["bare"]}
-        print(f"{name}: bare step {1e3 * found['bare'][0]:.2f} ms")
-        for variant, (median, mean) in found.items():
-            against = base["torch" if "writer's" in variant else "bare"]
-            print(
-                f"  {variant:24} median {100 * (median / against[0] - 1):+6.1f} %"
-                f"  mean {100 * (mean / against[1] - 1):+6.1f} %"
-            )
+        print(make_work().name, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, make in ways(folder).items():
+                if options.way in {"", name}:
+                    found = cost(make_work, make, name, options)
+                    against = ", against torch's" if name.startswith("writer's") else ""
+                    print(f"  {name + against:34} {found}", flush=True)
+                    if options.save and not options.first:
+                        measured.note(letter, name, found)
 
 
 if __name__ == "__main__":

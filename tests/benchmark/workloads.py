@@ -4,32 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+BATCHES = 8
 
-@dataclass(frozen=True)
+
+@dataclass
 class Workload:
-    """A model, its optimizer and one batch.
+    """A model, its optimizer and some batches.
 
     Attributes:
         name: letter and words.
         model: what is trained.
         optimizer: its optimizer.
-        loss: forward pass on the batch.
+        losses: forward passes, each on a batch of its own.
+        stretch: steps that are timed in a row.
+        warm: steps until recording has found its pace.
     """
 
     name: str
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    loss: Callable[[], Tensor]
+    losses: Sequence[Callable[[], Tensor]]
+    stretch: int
+    warm: int
+
+    @property
+    def letter(self) -> str:
+        """The beginning of its name."""
+        return self.name.partition(":")[0]
+
+    def __post_init__(self) -> None:
+        """Begin with the first batch."""
+        self._next = cycle(self.losses)
 
     def backward(self) -> Tensor:
-        """Forward and backward pass."""
+        """Forward and backward pass on the next batch."""
         self.optimizer.zero_grad()
-        loss = self.loss()
+        loss = next(self._next)()
         loss.backward()
         return loss
 
@@ -54,12 +70,24 @@ class Block(nn.Module):
         return torch.relu(y + self.skip(x))
 
 
+class Residual(nn.Module):
+    """A small layer beside its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.linear = nn.LayerNorm(width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input and a little more."""
+        more: Tensor = self.linear(self.norm(x))
+        return x + 0.1 * torch.relu(more)
+
+
 def mlp() -> Workload:
-    """A: 6 tensors, a step of one or two milliseconds."""
-    model = nn.Sequential(
-        nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
-    )
-    return _workload("A: MLP", model, torch.randn(128, 64))
+    """A: 6 tensors, 0.5 MB, a step of about a millisecond."""
+    layers = nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+    batches = [torch.randn(64, 256) for _ in range(BATCHES)]
+    return _workload("A: MLP", nn.Sequential(*layers), batches, stretch=64, warm=1500)
 
 
 def transformer() -> Workload:
@@ -72,12 +100,8 @@ def transformer() -> Workload:
         nn.LayerNorm(256),
         nn.Linear(256, 1000, bias=False),
     )
-    tokens = torch.randint(1000, (4, 64))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    targets = tokens.roll(-1, 1).flatten()
-    return Workload(
-        "B: transformer", model, optimizer, lambda: cross_entropy(model(tokens), targets)
-    )
+    batches = [torch.randint(1000, (4, 64)) for _ in range(BATCHES)]
+    return _workload("B: transformer", model, batches, stretch=2, warm=8, next_tokens=True)
 
 
 def resnet() -> Workload:
@@ -95,20 +119,34 @@ def resnet() -> Workload:
     blocks = [Block(channels, out) for channels, out in sizes]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)]
     stem = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
-    return _workload("B2: ResNet", nn.Sequential(*stem, *blocks, *head), torch.randn(8, 3, 32, 32))
+    batches = [torch.randn(8, 3, 32, 32) for _ in range(BATCHES)]
+    model = nn.Sequential(*stem, *blocks, *head)
+    return _workload("B2: ResNet", model, batches, stretch=2, warm=6)
 
 
 def many() -> Workload:
-    """C: 1,284 small tensors."""
-    layers: list[nn.Module] = [nn.Linear(16, 16) for _ in range(642)]
-    model = nn.Sequential(*(nn.Sequential(layer, nn.Tanh()) for layer in layers))
-    return _workload("C: 1,284 tensors", model, torch.randn(64, 16), classes=16)
+    """C: 1,284 small tensors, 1.4 MB."""
+    layers = [Residual(32) for _ in range(320)]
+    model = nn.Sequential(nn.Linear(32, 32), *layers, nn.Linear(32, 10))
+    batches = [torch.randn(32, 32) for _ in range(BATCHES)]
+    return _workload("C: 1,284 tensors", model, batches, stretch=4, warm=40)
 
 
 WORKLOADS: Sequence[Callable[[], Workload]] = (mlp, transformer, resnet, many)
 
 
-def _workload(name: str, model: nn.Module, batch: Tensor, classes: int = 10) -> Workload:
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-    targets = torch.randint(classes, (len(batch),))
-    return Workload(name, model, optimizer, lambda: cross_entropy(model(batch), targets))
+def _workload(
+    name: str,
+    model: nn.Module,
+    batches: Sequence[Tensor],
+    *,
+    stretch: int,
+    warm: int,
+    next_tokens: bool = False,
+) -> Workload:
+    def loss(batch: Tensor) -> Callable[[], Tensor]:
+        targets = batch.roll(-1, 1).flatten() if next_tokens else torch.randint(10, (len(batch),))
+        return lambda: cross_entropy(model(batch), targets)
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    return Workload(name, model, optimizer, [loss(batch) for batch in batches], stretch, warm)

@@ -7,5 +7,6 @@
 - `site`: the documentation site in both languages
 - `notebook`: a page of the manual as a notebook, run by Jupyter
 - `links`: which links of built pages lead nowhere
+- `costs`: what recording costs, as the READMEs' and the manual's table
 - `translations`: the catalogues of translations
 """
