@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Frame, expect
 
+from helpers.axe import faults, settle
 from helpers.canvas_pixels import columns_of
 from helpers.tensorboard_process import serving
 from helpers.written_runs import write_run
@@ -58,6 +59,15 @@ def _collapsing() -> list[Table]:
     ]
 
 
+def _jumping() -> list[Table]:
+    """A loss that has come down, jumps at step 250 and takes its time to come back."""
+    at = np.arange(500)
+    rng = np.random.default_rng(1)
+    loss = (0.2 + 2 * np.exp(-at / 40)) * rng.lognormal(0, 0.05, len(at))
+    loss[250:300] += 5 * np.exp(-np.arange(50) / 20)
+    return [table(LOSS, at, loss)]
+
+
 def _modules() -> list[Table]:
     """Activations of a model without submodules beside one that says the same to everything."""
     at = np.arange(STEPS)
@@ -83,6 +93,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     at = np.arange(STEPS)
     write_run(logdir / "many_terms", _terms())
     write_run(logdir / "collapsing", _collapsing())
+    write_run(logdir / "jumping", _jumping())
     write_run(logdir / "modules", _modules())
     write_run(logdir / "tiny", [table(LOSS, at, 1e-30 * _falling())])
     with serving(str(logdir), strict=True) as base:
@@ -231,6 +242,15 @@ def test_checks_are_told_by_title_and_by_what_they_lack(made: Any) -> None:
     assert "，并设 check_up=True" in words
 
 
+def test_the_steps_that_are_named_are_those_at_which_the_curve_jumps(edges: Any) -> None:
+    """U16, R2: 50 bad batches from step 250 on."""
+    frame = edges.open(run="jumping")
+    leading = frame.locator(".leading")
+    expect(leading).to_contain_text("The loss spikes")
+    expect(leading).to_contain_text(re.compile(r"Steps? 250"))
+    expect(leading).to_contain_text("out of its noise once")
+
+
 def test_very_small_values_have_an_axis(edges: Any) -> None:
     """U36: something is written left of the curve."""
     frame = edges.open(run="tiny")
@@ -326,3 +346,31 @@ def test_a_resumed_run_is_not_joined_across_the_restart_and_what_was_lost_is_nam
     expect(frame.locator(".leading")).to_contain_text("resumed at step 150")
     expect(frame.get_by_text("resumed at step 150", exact=True)).to_be_visible()
     expect(frame.locator(".one-run > h2")).to_contain_text("Needs attention")
+
+
+@pytest.mark.parametrize("run", ["modules", "many_terms", "tiny"])
+def test_runs_at_the_edges_are_accessible(edges: Any, run: str) -> None:
+    """U37, and the views that are new."""
+    wrong = {}
+    for view in ("overview", "gradients", "terms", "activations"):
+        frame = edges.open(run=run, view=view)
+        settle(frame)
+        if found := faults(frame):
+            wrong[view] = found
+    assert wrong == {}
+
+
+def test_what_opens_is_accessible(made: Any) -> None:
+    frame = made.open(run="sick", view="findings")
+    settle(frame)
+    frame.get_by_text("Mute", exact=True).click()
+    for folded in frame.locator("details.outcomes > summary").all():
+        folded.click()
+    assert faults(frame) == []
+    made.page.set_viewport_size({"width": 420, "height": 800})
+    frame = made.open(run="sick", view="clipping")
+    settle(frame)
+    frame.locator(".bar-menu > summary").click()
+    frame.locator(".plot .menu > summary").first.click()
+    assert faults(frame) == []
+    assert frame.evaluate("document.documentElement.scrollWidth") <= 420

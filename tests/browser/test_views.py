@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Frame, expect
+from playwright.sync_api import expect
 
+from helpers.axe import faults, settle
 from helpers.plugin_frame import wait_until
 
 Open = Callable[[str], Any]
@@ -26,30 +27,12 @@ VIEWS = [
     "compare",
     "report",
 ]
-AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture
 def made(open_tab: Open, everything: str) -> Any:
     """A tab on the runs that have everything."""
     return open_tab(everything)
-
-
-def settle(frame: Frame) -> None:
-    """Wait until nothing is loading any more."""
-    expect(frame.locator("main")).to_be_visible()
-    expect(frame.locator(".skeleton")).to_have_count(0)
-    frame.wait_for_timeout(300)
-
-
-def faults(frame: Frame) -> list[str]:
-    """What axe-core finds wrong, as rule and place."""
-    frame.evaluate(AXE.read_text(encoding="utf-8"))
-    found = frame.evaluate(
-        "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES
-    )
-    return [f"{v['id']}: {node['html'][:160]}" for v in found["violations"] for node in v["nodes"]]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

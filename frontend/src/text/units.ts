@@ -1,6 +1,23 @@
 /** Units beside the names of quantities. */
+import type { Key, T } from "../i18n";
+
+/** Units that are words; others, such as seconds, are written alike everywhere. */
+const WORDS: Record<string, Key> = {
+  "L2 norm": "unit.norm",
+  activation: "unit.activation",
+  gradient: "unit.gradient",
+  loss: "unit.loss",
+  elements: "unit.elements",
+  directions: "unit.directions",
+};
+
+/** A unit in the page's language. */
+export function unitName(unit: string, t: T): string {
+  const key = WORDS[unit];
+  return key ? t(key) : unit;
+}
 
 /** Ratios have the unit 1, which nobody writes. */
-export function withUnit(name: string, unit: string): string {
-  return unit === "" || unit === "1" || unit === name ? name : `${name} (${unit})`;
+export function withUnit(name: string, unit: string, t: T): string {
+  return unit === "" || unit === "1" || unit === name ? name : `${name} (${unitName(unit, t)})`;
 }

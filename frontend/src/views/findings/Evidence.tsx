@@ -71,7 +71,7 @@ function Plot({ finding, run, theme, table, entries }: Props & { table: Table; e
         deciding={deciding}
         theme={theme}
         label={`${finding.code}: ${name}`}
-        title={withUnit(name, table.unit)}
+        title={withUnit(name, table.unit, t)}
         about={run.run}
         extent={extentOf(run)}
         height={180}

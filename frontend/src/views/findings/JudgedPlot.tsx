@@ -82,7 +82,7 @@ export function JudgedPlot({ finding, entry, judged, run, theme }: Props) {
         deciding={deciding}
         theme={theme}
         label={`${finding.code}: ${name}`}
-        title={withUnit(name, judged.unit)}
+        title={withUnit(name, judged.unit, t)}
         about={run.run}
         extent={extentOf(run)}
         height={180}

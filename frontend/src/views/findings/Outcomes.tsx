@@ -56,7 +56,7 @@ function ByFamily({ outcomes, rules }: { outcomes: Outcome[]; rules: Rules }) {
     <div class="families">
       {families.map((family) => (
         <section key={family}>
-          <h4>{t(family)}</h4>
+          <h3>{t(family)}</h3>
           <ul>
             {outcomes
               .filter((outcome) => familyOf(outcome) === family)
@@ -82,9 +82,9 @@ function ByWay({ outcomes, unlocks, rules }: Props) {
     <div class="families">
       {unlocks.map((unlock) => (
         <section key={unlock.how}>
-          <h4>
+          <h3>
             <Sentence text={t("findings.unlock", { how: unlock.how, count: unlock.rules.length })} />
-          </h4>
+          </h3>
           <ul>
             {unlock.rules
               .flatMap((code) => known.get(code) ?? [])
@@ -98,7 +98,7 @@ function ByWay({ outcomes, unlocks, rules }: Props) {
       ))}
       {others.length > 0 ? (
         <section>
-          {unlocks.length > 0 ? <h4>{t("findings.otherwise")}</h4> : null}
+          {unlocks.length > 0 ? <h3>{t("findings.otherwise")}</h3> : null}
           <Reasons outcomes={others} rules={rules} />
         </section>
       ) : null}

@@ -66,7 +66,7 @@ function Item({ moment, matrix, open }: Pick<Props, "matrix" | "open"> & { momen
         <span class={moment.kind === "spike" ? "severity-warning" : "severity-error"} aria-hidden="true">
           {moment.kind === "spike" ? "▲" : "◆"}
         </span>{" "}
-        {t(first === last ? "causes.step" : "causes.steps", { steps })}: {words}
+        {t("chart.of", { what: t(first === last ? "causes.step" : "causes.steps", { steps }), which: words })}
       </button>
     </li>
   );

@@ -55,7 +55,7 @@ function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; qua
       thresholds={thresholds}
       theme={props.theme}
       label={`${name}: ${layer}`}
-      title={withUnit(name, table.unit)}
+      title={withUnit(name, table.unit, t)}
       about={props.run.run}
       extent={extentOf(props.run)}
       height={140}

@@ -21,6 +21,7 @@ import { useText } from "../../i18n";
 import { Pick } from "../../parts/Pick";
 import { Note } from "../../parts/States";
 import { formatInteger } from "../../text/numbers";
+import { unitName } from "../../text/units";
 import type { ViewProps } from "../context";
 import { badgesOf, findingsIn } from "./about";
 import { readCell } from "./cells";
@@ -193,7 +194,7 @@ function useHeat(props: Props, { rows, toggle }: ReturnType<typeof useArrangemen
     point: setCell,
     table: () => setTabled(!tabled),
   };
-  const unit = scale === "median" ? t("scale.median") : whole.unit;
+  const unit = scale === "median" ? t("scale.median") : unitName(whole.unit, t);
   return { heat, range, unit, paint, events, cell, tabled, setTabled, picked: chosen >= 0 };
 }
 

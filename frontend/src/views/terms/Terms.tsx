@@ -247,7 +247,7 @@ function TermPlot({ tables, terms, mode, choice, ...rest }: PlotProps) {
         key={mode}
         lines={lines}
         {...rest}
-        label={`${t("terms.heading")}: ${t(`terms.${mode}`)}`}
+        label={t("chart.of", { what: t("terms.heading"), which: t(`terms.${mode}`) })}
         height={300}
         stacked={mode === "share" || (mode === "stacked" && stackable)}
         percent={mode === "share"}
