@@ -374,3 +374,15 @@ def test_what_opens_is_accessible(made: Any) -> None:
     frame.locator(".plot .menu > summary").first.click()
     assert faults(frame) == []
     assert frame.evaluate("document.documentElement.scrollWidth") <= 420
+
+
+def test_a_saved_map_says_what_its_colours_mean(made: Any) -> None:
+    """U48."""
+    frame = made.open(run="sick", view="gradients")
+    expect(frame.locator(".legend").first).to_be_visible()
+    with made.page.expect_download() as saved:
+        frame.get_by_role("button", name="Save as SVG").first.click()
+    picture = saved.value.path().read_text("utf-8")
+    assert "L2 norm" in picture
+    assert "≤ 0.00592" in picture
+    assert "linearGradient" in picture

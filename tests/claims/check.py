@@ -135,7 +135,9 @@ class Told:
             share = 100 * (piece.last_step - piece.first_step + 1) / (ends[1] - ends[0] + 1)
             if abs(share - said) > _NEAR:
                 yield f"it was {share:.0f} % of the run"
-        if re.search(rf"[Tt]he loss has lost only ⟨{place.at}⟩%", clause.words):
+        if re.search(
+            rf"[Tt]he loss has (?:lost only|hardly fallen \() ?⟨{place.at}⟩%", clause.words
+        ):
             then = curve_of(self.run, q.LOSS).fall_at(np.array([piece.last_step]))[0]
             if not any(
                 abs(100 * max(lost or 0, 0) - said) <= _NEAR for lost in (then, fall(self.run))

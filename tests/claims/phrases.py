@@ -72,7 +72,7 @@ PHRASES: tuple[tuple[str, _Holds], ...] = (
     (r"has hardly fallen", _lost_at_most(0.5)),
     (r"has lost less than a tenth of its start", _lost_at_most(0.11)),
     (r"is no better than at the start", _no_better_later),
-    (r"has not (?:been )?learned", _not_learned),
+    (r"has not (?:been )?learned|loss hardly falls", _not_learned),
     (r"has left its best level for good", _above_its_best),
     (r"the loss stands still", _stands_still),
     (r"up to the end|stays below", _to_the_end),

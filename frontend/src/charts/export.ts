@@ -19,18 +19,42 @@ export interface Sheet {
   title: string;
   extent: Range;
   zoom: Range | null;
+  /** What its colours mean, where they are values. */
+  scale?: { low: string; high: string; colours: string[] };
   /** As in `Chart`. */
   tail?: number;
 }
 
+/** Room at the right for the largest value, and the bar's half width. */
+const LAST = 150;
+const HALF = 70;
+
+/** A bar of the colours between the values at its ends: titles are what the library has for text anywhere. */
+function scaleTitles({ scale, palette }: Sheet): Option[] {
+  if (!scale) return [];
+  const textStyle = { color: palette.text, fontSize: 12, fontWeight: "normal" };
+  const steps = Math.max(1, scale.colours.length - 1);
+  const colorStops = scale.colours.map((color, at) => ({ offset: at / steps, color }));
+  const bar = { type: "linear", x: 0, y: 0, x2: 1, y2: 0, colorStops };
+  return [
+    { text: `≤ ${scale.low}`, right: LAST + 2 * HALF + 10, top: 7, textStyle },
+    { text: " ", right: LAST, top: 6, padding: [2, HALF], backgroundColor: bar, textStyle },
+    { text: `≥ ${scale.high}`, left: WIDTH - LAST + 10, top: 7, textStyle },
+  ];
+}
+
 /** The option with a heading and the page's background. */
-function titled({ option, palette, title, extent, zoom, tail }: Sheet): Option {
+function titled(sheet: Sheet): Option {
+  const { option, palette, title, extent, zoom, tail } = sheet;
   const grids = [option.grid].flat() as Option[];
   const lower = (at: unknown) => (typeof at === "number" ? at + TITLE : TITLE);
   return {
     ...withZoom(option, zoom, extent, tail),
     backgroundColor: palette.background,
-    title: { text: title, left: 8, top: 6, textStyle: { color: palette.text, fontSize: 13 } },
+    title: [
+      { text: title, left: 8, top: 6, textStyle: { color: palette.text, fontSize: 13 } },
+      ...scaleTitles(sheet),
+    ],
     grid: grids.map((grid) => ({ ...grid, top: lower(grid.top) })),
     legend: { ...(option.legend as Option), top: TITLE - 8 },
   };

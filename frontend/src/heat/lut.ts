@@ -51,6 +51,11 @@ export function lutOf(colours: Colours): Uint32Array {
   return table;
 }
 
+/** The colours from the smallest to the largest value, evenly spaced. */
+export function anchorsOf(colours: Colours): string[] {
+  return ANCHORS[colours].map((colour) => `#${colour.toString(16).padStart(6, "0")}`);
+}
+
 /** The same colours as a CSS gradient for the colour bar; `placeOf` says where on it a share of the colours lies. */
 export function gradientOf(colours: Colours, placeOf: (share: number) => number): string {
   const anchors = ANCHORS[colours];

@@ -219,7 +219,7 @@ function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props &
         {t("gradients.hint")}
       </p>
       <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
-      <SaveHeat heat={heat} run={props.run.run} heading={props.heading} />
+      <SaveHeat heat={heat} run={props.run.run} heading={props.heading} domain={range.domain} unit={unit} />
       <MatrixTable
         matrix={props.whole}
         rows={rows}

@@ -1,22 +1,44 @@
 /** Saving a heat map: its picture as it is in view, and all numbers behind it. */
 import { paletteOf } from "../../charts/palette";
+import type { Option } from "../../charts/spec";
 import type { Matrix } from "../../data/table";
 import { currentZoom } from "../../data/zoom";
 import { tailOf } from "../../heat/canvas";
 import { type HeatProps, useHeatOption } from "../../heat/HeatMap";
 import { layoutOf } from "../../heat/heatOption";
+import { anchorsOf } from "../../heat/lut";
 import type { Row } from "../../heat/rows";
 import { useText } from "../../i18n";
 import { Export } from "../../parts/Export";
-import { formatSteps } from "../../text/numbers";
+import { formatSteps, formatValue } from "../../text/numbers";
 
-export function SaveHeat({ heat, run, heading }: { heat: HeatProps; run: string; heading: string }) {
+interface Props {
+  heat: HeatProps;
+  run: string;
+  heading: string;
+  domain: readonly [number, number];
+  unit: string;
+}
+
+/** A picture has no slider, which nobody can move. */
+function still(option: Option): Option {
+  const zooms = [option.dataZoom].flat() as Option[];
+  return { ...option, dataZoom: zooms.filter(({ type }) => type !== "slider") };
+}
+
+export function SaveHeat({ heat, run, heading, domain, unit }: Props) {
   const { lang } = useText();
   const option = useHeatOption(heat);
+  const [low, high] = domain.map((value) => formatValue(Number(value.toPrecision(3)), lang));
   const [from, to] = currentZoom() ?? heat.extent;
   const sheet = () => ({
-    ...{ option, palette: paletteOf(heat.theme), height: layoutOf(heat.rows.length, heat.marks).total },
+    ...{
+      option: still(option),
+      palette: paletteOf(heat.theme),
+      height: layoutOf(heat.rows.length, heat.marks).total,
+    },
     ...{ extent: heat.extent, zoom: currentZoom(), tail: tailOf(heat.whole) },
+    scale: { low: low ?? "", high: `${high} ${unit}`, colours: anchorsOf(heat.colours) },
     title: `${heading} · ${run} · ${formatSteps(Math.ceil(from), Math.floor(to), lang)}`,
   });
   return <Export name={[run, heading]} sheet={sheet} rows={() => rowsOfMatrix(run, heat.whole, heat.rows)} />;
