@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PLACE = ROOT / "build" / "site"
 PICTURES = "../../../frontend/screenshots/"
-API = "api"
+API, EVIDENCE = "api", "evidence"
+REPORTS = ("tests/clinic/REPORT.md", "tests/clinic/abroad/REPORT.md")
 SAID = {
     "en": "These four runs in the tab, as a folder of files",
     "zh-CN": "标签页中的这四个 run（一个由文件组成的文件夹）",
@@ -42,7 +44,7 @@ def build(language: str) -> None:
     source, made = PLACE / "source" / language, PLACE / "html" / language
     shutil.copytree(ROOT / "frontend" / "screenshots", source / "pictures")
     (source / RULES_PAGE).mkdir()
-    for name in (*names(), API):
+    for name in (*names(), API, EVIDENCE):
         path = source / f"{name}.md"
         path.write_text(_staged(name, language, source), encoding="utf-8")
     command = ("-W", "--keep-going", "-q", "-b", "html", "-c", DOCS, source, made)
@@ -62,6 +64,10 @@ def _staged(name: str, language: str, source: Path) -> str:
     if name == API:
         head = (DOCS / f"{API}.{language}.md").read_text("utf-8")
         return f"{head}\n```{{eval-rst}}\n{(DOCS / 'api.rst').read_text('utf-8')}```\n"
+    if name == EVIDENCE:
+        parts = [(DOCS / f"{EVIDENCE}.{language}.md").read_text("utf-8")]
+        parts += [_below((ROOT / report).read_text("utf-8")) for report in REPORTS]
+        return "\n".join(parts)
     text = markdown(name, language).replace(PICTURES, "pictures/")
     if name == "tutorial":
         live = PLACE / "html" / "live" if language == LANGUAGES[0] else None
@@ -75,9 +81,14 @@ def _staged(name: str, language: str, source: Path) -> str:
     return text
 
 
+def _below(report: str) -> str:
+    """A report as a part of a page: its headings a level lower."""
+    return re.sub(r"^#", "##", report, flags=re.MULTILINE)
+
+
 def _menus(language: str) -> Iterator[str]:
     for chapter, (title, pages) in CHAPTERS.items():
-        more = [API] if chapter == "look up" else []
+        more = [API, EVIDENCE] if chapter == "look up" else []
         yield _menu(title.in_language(language), [*pages, *more])
 
 
