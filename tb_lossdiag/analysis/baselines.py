@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import first_known
 from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES
 from tb_lossdiag.quantities import Quantity, function
 from tb_lossdiag.records import Doubles, Steps
@@ -85,7 +86,7 @@ def _answers(run: Run, name: str, summed: float, classes: int) -> float:
     so does their number.
     """
     outputs, samples, ignored, majority = (
-        float(np.nan_to_num(_first(run, quantity, name)))
+        float(np.nan_to_num(first_known(run, quantity, name)))
         for quantity in (q.CALL_OUTPUTS, q.CALL_SAMPLES, q.CALL_IGNORED, q.CALL_MAJORITY)
     )
     if not classes:
@@ -102,13 +103,6 @@ def _yes_or_no(share: float) -> float:
     """Entropy of one question with this share of one answer."""
     parts = np.array([share, 1 - share])
     return float(-(parts * np.log(np.maximum(parts, 1e-12))).sum())
-
-
-def _first(run: Run, quantity: Quantity, name: str) -> float:
-    """The quantity's first value of this call, NaN if there is none."""
-    values = run[quantity].column(name) if quantity in run else np.empty(0)
-    known = values[np.isfinite(values)]
-    return float(known[0]) if len(known) else float("nan")
 
 
 def _of(run: Run, quantity: Quantity, steps: Steps, name: str) -> Doubles:

@@ -165,6 +165,21 @@ def value_in_force(run: Run, quantity: Quantity, step: int, column: str = "") ->
     return float(column_in_force(run, quantity, np.array([step]), column)[0])
 
 
+def first_known(run: Run, quantity: Quantity, column: str = "") -> float:
+    """The quantity's first value of a column, NaN if there is none."""
+    return first_finite(run[quantity].column(column)) if quantity in run else float("nan")
+
+
+def first_finite(values: npt.NDArray[np.floating]) -> float:
+    """The first value that is known, NaN without one.
+
+    >>> first_finite(np.array([np.nan, 7.0, 8.0]))
+    7.0
+    """
+    known = values[np.isfinite(values)]
+    return float(known[0]) if len(known) else float("nan")
+
+
 def loss_broke_at(run: Run) -> float:
     """First step with a NaN or infinite loss; infinity if there is none, or if it was not recorded."""
     if q.LOSS_NONFINITE not in run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import first_known
 from tb_lossdiag.analysis.modules import SHAPING, layout
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -37,13 +38,6 @@ def scaled_within(run: Run, model: str, least: float) -> bool:
 def _small(run: Run, layer: str, model: str, least: float) -> bool:
     if q.ACTIVATION_STD not in run:
         return False
-    given = np.hypot(_first(run, q.INPUT_STD, model), _first(run, q.INPUT_MEAN, model))
+    std, mean = (first_known(run, quantity, model) for quantity in (q.INPUT_STD, q.INPUT_MEAN))
     out = run[q.ACTIVATION_STD].column(layer)[:1]
-    return bool(len(out)) and float(out[0]) < least * given
-
-
-def _first(run: Run, quantity: Quantity, column: str) -> float:
-    """First value of a column, 0 if there is none."""
-    values = run[quantity].column(column) if quantity in run else np.zeros(0, np.float32)
-    known = values[np.isfinite(values)]
-    return float(known[0]) if len(known) else 0.0
+    return bool(len(out)) and float(out[0]) < least * float(np.hypot(std, mean))

@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import SQUARED
+from tb_lossdiag.analysis.columns import first_finite
 from tb_lossdiag.analysis.contrastive import comparisons
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
@@ -169,7 +170,7 @@ class EmbeddingsAlike:
             return
         for name in sorted(layout(run).last):
             rank = run[q.EFFECTIVE_RANK].column(name).astype(np.float64)
-            if not _first(rank) >= self.min_rank:
+            if not first_finite(rank) >= self.min_rank:
                 continue
             variation, mean, std = (
                 run[quantity].column(name).astype(np.float64) for quantity in needed[:3]
@@ -251,9 +252,3 @@ def _of_calls(run: Run) -> Iterator[_Course]:
             size = np.hypot(call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD))
             variation = spread / np.maximum(size, 1e-30)
             yield _Course(q.CALL_BASELINE, call.name, call.steps, variation, spread)
-
-
-def _first(values: Doubles) -> float:
-    """The first value that is known, NaN without one."""
-    known = values[np.isfinite(values)]
-    return float(known[0]) if len(known) else float("nan")
