@@ -40,7 +40,8 @@ def shoot(browser: Browser, address: str, name: str, place: dict[str, str]) -> N
     page = browser.new_page(viewport=SIZE, locale="en-US")  # type: ignore[arg-type]
     keys = "".join(f"&p.lossdiag.{key}={value}" for key, value in place.items())
     page.goto(f"{address}/#lossdiag{keys}")
-    plugin_frame(page)
+    frame = plugin_frame(page)
+    frame.wait_for_selector("main .skeleton", state="detached", timeout=60_000)
     if name.endswith("dark"):
         page.locator("app-header-dark-mode-toggle button").click()
         page.get_by_text("Dark", exact=False).last.click()

@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -17,6 +18,7 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "Each step moves the parameters, that of `{layer}` by {step}, and yet over {steps} steps its norm has strayed by {strayed}, what a single step does to it: what a step does is taken back before the next. So it is of all {count} parameters."
 )
+_JUDGED = Text("distance of the norm of `{layer}` from its mean, over what a step does to it")
 _ADVICE = Text("""Something puts the old weights back. Look between two steps for `load_state_dict`, `copy_`, an average that is swapped in for validation and not swapped out, a
 target network that is copied the wrong way round, a model made anew from a checkpoint.
 
@@ -96,7 +98,13 @@ class StepsTakenBack:
             count=str(len(strayed)),
         )
         ends = int(table.steps[0]), int(table.steps[-1])
-        evidence = Evidence(q.PARAMETER_NORM.name, name, *ends, ratio, self.max_strayed)
+        norms = table.column(name).astype(np.float64)
+        evidence = with_judged(
+            Evidence(q.PARAMETER_NORM.name, name, *ends, ratio, self.max_strayed),
+            _JUDGED.format(layer=name),
+            table.steps,
+            np.abs(norms - np.nanmean(norms)) / single,
+        )
         yield Finding(
             self.code, self.severity, "", (evidence,), message, _ADVICE, {"strayed": ratio}
         )
