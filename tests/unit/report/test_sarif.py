@@ -111,3 +111,15 @@ def test_a_finding_of_a_rule_that_is_not_listed_points_at_none(runs: list[Json])
     at = {result["ruleId"]: result.get("ruleIndex") for result in log["runs"][0]["results"]}
     assert at["LD101"] is None
     assert listed[at["LD301"]].code == "LD301"
+
+
+def test_the_folder_of_a_run_elsewhere_is_its_address() -> None:
+    from tb_lossdiag.report.sarif import _folder  # noqa: PLC0415
+
+    uris = {
+        ("a", "s3://bucket/runs/"): "s3://bucket/runs/a",
+        ("s3://bucket/runs/a b", ""): "s3://bucket/runs/a%20b",
+        ("a b", "runs"): "runs/a%20b",
+    }
+    for (run, logdir), uri in uris.items():
+        assert _folder(run, logdir)["artifactLocation"]["uri"] == uri
