@@ -62,7 +62,7 @@ class GradientsOfAnother:
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (q.LEFT_NORM, q.BACKWARD_NORM)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD203", "LD601", "LD608", "LD709",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD202", "LD203", "LD523", "LD601", "LD608", "LD709",
     )  # fmt: skip
 
     #: norm of what was left over the norm at the step, 1; less would hardly matter

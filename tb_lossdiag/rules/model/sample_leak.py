@@ -141,7 +141,7 @@ class SampleLeak:
         """Yield a finding per watched model whose samples change each other."""
         for answer in answers(run, q.PROBE_SAMPLE_CHANGE, q.PROBE_SAMPLE_MOVED):
             at = np.array([answer.step], np.int64)
-            how = Mixing(int(at_steps(run, q.PROBE_MIXING, at, answer.name, 0.0)[0]))
+            how = _mixing(at_steps(run, q.PROBE_MIXING, at, answer.name, 0.0)[0])
             bound = self.max_change if how is Mixing.UNKNOWN else self.max_known_change
             mixes = answer.value >= bound and answer.moved >= self.min_moved
             if mixes and how is not Mixing.MEANT:
@@ -184,3 +184,8 @@ class SampleLeak:
         )
         numbers = {"change": answer.value, "moved": answer.moved, "mixing": float(how)}
         return Finding(self.code, self.severity, answer.name, (evidence,), message, advice, numbers)
+
+
+def _mixing(recorded: float) -> Mixing:
+    """Where samples meet; a number that no version has written says nothing."""
+    return next((mixing for mixing in Mixing if mixing == recorded), Mixing.UNKNOWN)

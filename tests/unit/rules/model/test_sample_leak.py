@@ -84,6 +84,12 @@ def test_the_bounds(run: Run, fires: bool | None) -> None:
         assert bool(findings(RULE, run)) is fires
 
 
+@pytest.mark.parametrize("recorded", [float("inf"), -1.0, 0.5, 99.0])
+def test_a_number_that_no_version_writes_says_nothing_of_how_samples_meet(recorded: float) -> None:
+    values = {PROBE_MIXING: recorded, PROBE_SAMPLE_CHANGE: 0.01, PROBE_SAMPLE_MOVED: 0.5}
+    assert findings(RULE, probed(values))
+
+
 @pytest.mark.parametrize("why", Unprobed)
 def test_says_why_it_could_not_look(why: Unprobed) -> None:
     run = probed(
