@@ -86,7 +86,7 @@ def test_the_bounds(run: Run, fires: bool | None) -> None:
 
 @pytest.mark.parametrize("recorded", [float("inf"), -1.0, 0.5, 99.0])
 def test_a_number_that_no_version_writes_says_nothing_of_how_samples_meet(recorded: float) -> None:
-    values = {PROBE_MIXING: recorded, PROBE_SAMPLE_CHANGE: 0.01, PROBE_SAMPLE_MOVED: 0.5}
+    values = {PROBE_MIXING: recorded, PROBE_SAMPLE_CHANGE: 0.02, PROBE_SAMPLE_MOVED: 0.5}
     assert findings(RULE, probed(values))
 
 
