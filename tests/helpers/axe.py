@@ -18,7 +18,8 @@ def settle(frame: Frame) -> None:
 
 
 def faults(frame: Frame) -> list[str]:
-    """As rule and place."""
+    """As rule and place, seen from the top: what has been scrolled below the bar is not covered for good."""
+    frame.evaluate("scrollTo(0, 0)")
     frame.evaluate(AXE.read_text(encoding="utf-8"))
     found = frame.evaluate(
         "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES

@@ -75,6 +75,8 @@ DOORS = {
     *(f"collect.call.manual:CheckUpBlock.{name}" for name in ("__init__", "__enter__", "__exit__")),
     *(f"collect.call.manual:Manual.{name}" for name in ("check_up", "decompose")),
     "collect.check_up.mode:Switchboard.__torch_function__",
+    "collect.state.optimizers:_Heard.__call__",
+    *(f"collect.watch.watch:Watch.{name}" for name in ("_begins", "ended")),
 }
 """Doors that are no methods of the writer."""
 
