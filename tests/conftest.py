@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +26,18 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+_LONGEST = ("torture/test_planted.py",)
+"""Files of few tests that take minutes: begun last, they would let the other processes wait for one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest first, then those with the most tests."""
+    sizes = Counter(item.path for item in items)
+    items.sort(
+        key=lambda item: (not item.path.as_posix().endswith(_LONGEST), -sizes[item.path], item.path)
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _logs_of_agents(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The logger of Stable-Baselines3 makes folders among the machine's temporary files, and leaves them there."""
@@ -31,9 +46,18 @@ def _logs_of_agents(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def demo_logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs of `tb-lossdiag demo`: every scenario trained once, for real."""
+    """The runs of `tb-lossdiag demo`: every scenario trained once for all test processes, for real; a copy for each."""
     logdir = tmp_path_factory.mktemp("demo") / "runs"
-    assert main(["demo", "--logdir", str(logdir)]) == 0
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        assert main(["demo", "--logdir", str(logdir)]) == 0
+        return logdir
+    trained = tmp_path_factory.getbasetemp().parent / "demo"
+    with (trained.parent / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (trained / "done").exists():
+            assert main(["demo", "--logdir", str(trained / "runs")]) == 0
+            (trained / "done").touch()
+    shutil.copytree(trained / "runs", logdir)
     return logdir
 
 

@@ -33,8 +33,11 @@ def drawn(frame: Frame) -> int:
     return count
 
 
-def wait_until_drawn(frame: Frame) -> None:
-    for _ in range(50):
+def wait_until_drawn(frame: Frame, heading: str = "") -> None:
+    """Charts are drawn when they come into view; what arrives above them may push them out of it again."""
+    for _ in range(150):
+        if heading:
+            frame.get_by_role("heading", name=heading, exact=True).scroll_into_view_if_needed()
         if drawn(frame) > 1000:
             return
         time.sleep(0.2)
@@ -49,9 +52,7 @@ def test_every_run_shows_its_state(tab: Any) -> None:
         expect(row).to_have_count(1)
         words = "Broken|Needs attention" if scenario.expected else "Healthy"
         expect(row).to_contain_text(re.compile(words))
-    # Charts are drawn when they come into view; eight runs push the loss below the fold.
-    frame.get_by_role("heading", name="Loss", exact=True).scroll_into_view_if_needed()
-    wait_until_drawn(frame)
+    wait_until_drawn(frame, "Loss")  # eight runs push it below the fold
 
 
 @pytest.mark.parametrize(
