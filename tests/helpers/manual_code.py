@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
 import io
 import re
 import runpy
@@ -112,6 +113,7 @@ def _script(words: list[str]) -> None:
         runpy.run_path(words[0], run_name="__main__")
     finally:
         sys.argv = before
+        gc.collect()  # a process that ends lets go of what it trained with, and so closes its writers
 
 
 @contextlib.contextmanager
