@@ -1,18 +1,15 @@
 /** The curves a finding was decided from, with its steps shaded and its threshold drawn in. */
 import { useMemo } from "preact/hooks";
-import { extentOf } from "../../data/extent";
-import { marksOf } from "../../data/findings";
 import type { Table } from "../../data/table";
 import { type Tables, useTables } from "../../data/tables";
 import { type Evidence, type Finding, type RunSummary, toNumber } from "../../data/types";
 import type { Theme } from "../../host/theme";
 import { type Key, type T, useText } from "../../i18n";
 import { Folded } from "../../parts/Folded";
-import { LinePlot } from "../../parts/LinePlot";
 import { Loaded, Note } from "../../parts/States";
 import { formatValue } from "../../text/numbers";
-import { withUnit } from "../../text/units";
 import { decidingPoints, evidenceLines, groupEvidence, isDerived, thresholdLines } from "./evidenceLines";
+import { FindingPlot } from "./FindingPlot";
 import { JudgedPlot, judgedOf, plainName } from "./JudgedPlot";
 
 interface Props {
@@ -56,25 +53,21 @@ function Readings({ entries }: { entries: Evidence[] }) {
 function Plot({ finding, run, theme, table, entries }: Props & { table: Table; entries: Evidence[] }) {
   const { t, lang } = useText();
   const lines = useMemo(() => evidenceLines(table, entries), [table, entries]);
-  const marks = useMemo(() => marksOf([finding]), [finding]);
   const own = useMemo(() => entries.filter(({ judged }) => !judged), [entries]);
   const thresholds = useMemo(() => thresholdLines(own, lines, t, lang), [own, lines, lang]);
   const deciding = useMemo(() => decidingPoints(own, lines, lang), [own, lines, lang]);
-  const name = nameOf(table.quantity, t);
   if (lines.length === 0) return null;
   return (
     <>
-      <LinePlot
+      <FindingPlot
+        finding={finding}
+        run={run}
+        theme={theme}
         lines={lines}
-        marks={marks}
         thresholds={thresholds}
         deciding={deciding}
-        theme={theme}
-        label={`${finding.code}: ${name}`}
-        title={withUnit(name, table.unit, t)}
-        about={run.run}
-        extent={extentOf(run)}
-        height={180}
+        name={nameOf(table.quantity, t)}
+        unit={table.unit}
         records={table.records}
       />
       {own.some((entry) => isDerived(entry, lines)) ? <p class="muted">{t("findings.derived")}</p> : null}

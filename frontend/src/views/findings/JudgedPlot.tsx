@@ -2,14 +2,11 @@
 import { useMemo } from "preact/hooks";
 import { type Line, lineThrough } from "../../charts/series";
 import type { LineSpec } from "../../charts/spec";
-import { extentOf } from "../../data/extent";
-import { marksOf } from "../../data/findings";
 import { type Evidence, type Finding, type Judged, type RunSummary, toNumber } from "../../data/types";
 import type { Theme } from "../../host/theme";
 import { type T, useText } from "../../i18n";
-import { LinePlot } from "../../parts/LinePlot";
 import { formatInteger, formatValue } from "../../text/numbers";
-import { withUnit } from "../../text/units";
+import { FindingPlot } from "./FindingPlot";
 
 interface Props {
   finding: Finding;
@@ -69,23 +66,19 @@ function caption(entry: Evidence, judged: Judged, t: T, lang: string): string {
 export function JudgedPlot({ finding, entry, judged, run, theme }: Props) {
   const { t, lang } = useText();
   const lines = useMemo(() => [judgedLine(judged)], [judged]);
-  const marks = useMemo(() => marksOf([finding]), [finding]);
   const thresholds = useMemo(() => thresholdOf(entry, t, lang), [entry, lang]);
   const deciding = useMemo(() => decidingPoint(judged, lang), [judged, lang]);
-  const name = plainName(judged.name);
   return (
     <>
-      <LinePlot
+      <FindingPlot
+        finding={finding}
+        run={run}
+        theme={theme}
         lines={lines}
-        marks={marks}
         thresholds={thresholds}
         deciding={deciding}
-        theme={theme}
-        label={`${finding.code}: ${name}`}
-        title={withUnit(name, judged.unit, t)}
-        about={run.run}
-        extent={extentOf(run)}
-        height={180}
+        name={plainName(judged.name)}
+        unit={judged.unit}
         startLog={isFar(entry, judged)}
       />
       <p class="judged">{caption(entry, judged, t, lang)}</p>
