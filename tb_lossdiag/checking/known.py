@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from tb_lossdiag.config import Settings
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.foreign import own
 from tb_lossdiag.diagnosis.rule import Rule
-from tb_lossdiag.process.caches import own_caches
+from tb_lossdiag.process.caches import own_caches, whole
 from tb_lossdiag.reader import LeftOut
 from tb_lossdiag.reader.stamps import Stamp, newest, stamps
 
@@ -102,7 +101,9 @@ class Known:
         if self.asked(part) != asked or time.time() - newest(asked.stamps) < _SETTLED:
             return
         with suppress(OSError, TypeError, ValueError):
-            _write(self._path(asked), _spelled(judged, asked))
+            spelled = _spelled(judged, asked)
+            with whole(self._path(asked)) as file:
+                file.write(spelled)
             self._put = True
 
     def tidy(self) -> None:
@@ -175,19 +176,6 @@ def _judged(content: dict[str, Any], asked: Asked) -> Judged | None:
     }
     used = frozenset(content["used"])
     return Judged(tuple(content["entries"]), left, used, content["measures"])
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The file is whole or the one before, whoever else writes it."""
-    number, fresh = tempfile.mkstemp(dir=path.parent, prefix="new-")
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(data)
-        Path(fresh).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(fresh).unlink()
-        raise
 
 
 def _trim(folder: Path, most: int) -> None:

@@ -17,6 +17,7 @@ from tb_lossdiag.checking.aside import stdout_aside
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import LeftOut, Listing, Reader, Scalars, open_folder
 from tb_lossdiag.reader.remote import Remote, is_address
+from tb_lossdiag.reader.stamps import Stamp, stamps
 from tb_lossdiag.report import document
 from tb_lossdiag.report.measures import measures
 from tb_lossdiag.wire.leftover import is_tail
@@ -86,13 +87,11 @@ class Part:
         return normpath(join(self.label, run)) if self.label else run
 
 
-def _stamps(places: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of the files in some folders, or of event files."""
+def _stamps(places: Iterable[Path]) -> Iterator[Stamp]:
+    """Of the files that can be looked at: a place may go while runs are going on."""
     for place in places:
         with contextlib.suppress(OSError):
-            for path in place.iterdir() if place.is_dir() else [place]:
-                found = path.stat()
-                yield str(path), found.st_size, found.st_mtime_ns
+            yield from stamps([place])
 
 
 @dataclass(frozen=True)

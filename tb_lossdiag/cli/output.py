@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.segment import Segment, Segments
 
+from tb_lossdiag.checking.aside import stdout_aside
 from tb_lossdiag.checking.wishes import naming
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.visible import flat
@@ -46,6 +47,6 @@ def say(sentence: str) -> None:
 
 def warn_of_extensions() -> None:
     """Load other packages' rules; say on standard error which could not be, and what they print meanwhile."""
-    with redirect_stdout(sys.stderr):
+    with stdout_aside():
         for sentence in failures():
             say(f"warning: {sentence}")

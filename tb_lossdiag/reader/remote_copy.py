@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename
 from typing import Any
 
+from tb_lossdiag.process.caches import whole
 from tb_lossdiag.wire.leftover import is_tail
 
 _BLOCK = 2**24
@@ -73,7 +73,8 @@ def _bring(system: Any, file: RemoteFile, place: Path, note: Path) -> None:
         done = before[0] if file.size >= before[0] and not is_tail(place.name) else 0
         if not done or not _grow(system, file, place, done):
             _put(place, note, _blocks(system, file, 0))
-        _write(note, json.dumps([file.size, file.stamp]).encode())
+        with whole(note) as written:
+            written.write(json.dumps([file.size, file.stamp]).encode())
 
 
 def _known(place: Path, note: Path) -> tuple[int, str]:
@@ -117,16 +118,8 @@ def _blocks(system: Any, file: RemoteFile, begin: int) -> Iterator[bytes]:
 
 
 def _put(place: Path, note: Path, blocks: Iterator[bytes]) -> None:
-    """A file that is whole or the one before: others may be reading it."""
+    """A file that is whole or the one before: others may be reading it. What is not yet lies among the notes, where no run is looked for."""
     place.parent.mkdir(parents=True, exist_ok=True)
     note.parent.mkdir(parents=True, exist_ok=True)
-    fresh = note.with_name(f"{note.name}.{os.getpid()}")
-    with fresh.open("wb") as written:
+    with whole(place, beside=note.parent) as written:
         written.writelines(blocks)
-    fresh.replace(place)
-
-
-def _write(note: Path, content: bytes) -> None:
-    fresh = note.with_name(f"{note.name}.{os.getpid()}")
-    fresh.write_bytes(content)
-    fresh.replace(note)

@@ -1,6 +1,7 @@
 """Ten reports that nobody here had rebuilt, found when the rules were done, and five sound programs beside them.
 
-What is right was written down before any of them was run; no rule was changed for them since.
+What is right was written down before any of them was run. LD309 was loosened after `what_is_clipped_is_used_up` had been missed, which it
+still is; a healthy program was given a gentler schedule.
 """
 
 from __future__ import annotations
