@@ -1,5 +1,5 @@
 /** A line chart with what belongs to it: keys and words, the switch of the axis, exports, the numbers as a table. */
-import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useContext, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Chart } from "../charts/Chart";
 import { describeLines, sayStep } from "../charts/describe";
 import { followDrag } from "../charts/drag";
@@ -147,7 +147,8 @@ function SavePlot(props: PlotProps & { option: Option; spec: LineSpec; height: n
 /** Whether the chart fills the page, which Escape ends. */
 function useWide(): [boolean, (wide: boolean) => void] {
   const [wide, setWide] = useState(false);
-  useEffect(() => {
+  // Before the page is painted: a key pressed as soon as the chart is large must not be lost.
+  useLayoutEffect(() => {
     if (!wide) return undefined;
     const press = (event: KeyboardEvent) => {
       if (event.key === "Escape") setWide(false);
