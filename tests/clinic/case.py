@@ -34,6 +34,7 @@ class Case:
         hint: its fault costs so little that the rule only informs: right is that information, and nothing serious.
         seeds: how many seeds it is run with.
         thresholds: as its user would give them to `--set`.
+        sealed: whether it is kept out of tuning; None leaves that to the hash of its name.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Case:
     hint: bool
     seeds: int
     thresholds: tuple[str, ...]
+    sealed: bool | None = None
 
     @property
     def healthy(self) -> bool:
@@ -55,7 +57,9 @@ class Case:
     @property
     def half(self) -> Half:
         """Thresholds may be tuned on the calibration half alone; the name's hash decides, so that nobody chooses."""
-        return "reporting" if hashlib.sha256(self.name.encode()).digest()[0] % 2 else "calibration"
+        drawn = bool(hashlib.sha256(self.name.encode()).digest()[0] % 2)
+        sealed = drawn if self.sealed is None else self.sealed
+        return "reporting" if sealed else "calibration"
 
 
 def case(
@@ -68,6 +72,7 @@ def case(
     seeds: int = 3,
     thresholds: tuple[str, ...] = (),
     into: dict[str, Case] | None = None,
+    sealed: bool | None = None,
 ) -> Callable[[Training], Training]:
     """Enter a training in the clinic, at home unless another register is given.
 
@@ -81,7 +86,7 @@ def case(
         if name in register:
             raise ValueError(f"two cases named {name}")
         register[name] = Case(
-            name, train, expected, also, family, source, hard, hint, seeds, thresholds
+            name, train, expected, also, family, source, hard, hint, seeds, thresholds, sealed
         )
         return train
 

@@ -7,7 +7,9 @@ report.py   what came of it, and the figures for the README
 cases/      the trainings, a module per library or field; each fault names the public report it was planted after
 
 A fault is planted as it was reported, whether or not a rule can see it; what is right was written down before anything was
-measured. No rule is tuned on the reporting half.
+measured. No rule is tuned on the reporting half: those entered by `sealed`, which nobody has looked into. The first 203 cases were
+halved by the hash of their names; when the sealed half of them had served (41 of 64 named, 1 of 41 healthy ones alarmed), it was
+opened, its faults were mended, and new cases took its place.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ from clinic.case import Case, case
 ABROAD: dict[str, Case] = {}
 """All cases abroad by name, in the order of their definition, once `load` has entered them."""
 
-patient = functools.partial(case, into=ABROAD)
-"""Enter a training in the clinic abroad."""
+patient = functools.partial(case, into=ABROAD, sealed=False)
+"""Enter a training in the clinic abroad whose diagnosis may be looked into."""
+
+sealed = functools.partial(case, into=ABROAD, sealed=True)
+"""Enter a training in the clinic abroad that is measured and not looked into: it says how well the rules do on what is new."""
 
 NEEDS = {
     "adapters": "peft",
