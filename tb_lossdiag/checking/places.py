@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tb_lossdiag.checking.parts import Part
 from tb_lossdiag.reader import event_folders, family
+from tb_lossdiag.reader.logs.names import file_of, is_log
 from tb_lossdiag.reader.remote import Remote, here, is_address, listed
 
 _SHOWN = 20
@@ -130,7 +131,8 @@ def _run(folder: str, word: str) -> str | None:
     if is_address(folder):
         return None
     root = Path(folder).expanduser()
-    if (root / word).is_dir() and not Path(word).is_absolute():
+    there = root / file_of(word)
+    if (there.is_dir() or is_log(there)) and not Path(word).is_absolute():
         return _name(root / word, root)
     inside = Path(word).expanduser().is_dir() and Path(word).resolve().is_relative_to(
         root.resolve()

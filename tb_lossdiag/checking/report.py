@@ -146,7 +146,7 @@ def diagnose(
 
     Args:
         places: a folder, as for `tensorboard --logdir`, and names of runs in it (all without any); or several folders, runs' own
-            folders or event files.
+            folders, event files or logs (Transformers' trainer_state.json, JSON lines, CSV).
         select: only these rules, e.g. "LD1,LD302".
         ignore: without these.
         thresholds: e.g. {"LD601.max_ratio": 0.2}.

@@ -52,7 +52,7 @@ def _places(command: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="LOGDIR [RUN…]",
         help="folder with event files, as for tensorboard --logdir, and runs of it (default: all); or several folders, "
-        "folders of single runs, event files",
+        "folders of single runs, event files, logs (trainer_state.json, JSON lines, CSV)",
     )
     command.add_argument(
         "--logdir_spec",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tb_lossdiag.reader.logs.names import may_be_usual
 from tb_lossdiag.wire.leftover import is_tail
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Folder:
         self._folders, self._files = {}, []
         for place, _, names in os.walk(self._top, followlinks=True):
             self._folders[place] = _changed(place)
-            wanted = (name for name in names if "tfevents" in name or is_tail(name))
+            wanted = (n for n in names if "tfevents" in n or is_tail(n) or may_be_usual(n))
             self._files += (os.path.join(place, name) for name in wanted)  # noqa: PTH118
 
 

@@ -19,7 +19,7 @@ from tb_lossdiag.plugin.backend import Backend
 from tb_lossdiag.plugin.cache import Together
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.loader import MEMORY
-from tb_lossdiag.reader import DEFAULT_LIMIT, with_tails
+from tb_lossdiag.reader import DEFAULT_LIMIT, with_logs, with_tails
 from tb_lossdiag.report.formats import Context
 from tb_lossdiag.visible import in_json
 
@@ -41,7 +41,7 @@ class Routes:
     def __init__(self, context: Any) -> None:
         self._logdir = context.logdir or ""
         limit = (context.sampling_hints or {}).get("scalars", DEFAULT_LIMIT)
-        provider = with_tails(context.data_provider, self._logdir)
+        provider = with_logs(with_tails(context.data_provider, self._logdir), self._logdir)
         configuration = Configuration(provider, self._logdir, limit)
         memory = getattr(context.flags, "lossdiag_memory", MEMORY) * 2**20
         self.backend = Backend(provider, configuration, memory, self._logdir)

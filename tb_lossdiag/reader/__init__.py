@@ -8,13 +8,14 @@ In reading order:
 - `styles`: under which tags training frameworks write their loss, learning rate and gradient norm
 - `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
 - `series`: scalars that were read, as tables: resumes undone, totals summed, clocks aligned
-- `folder`: a folder of event files, as a data provider gives them; nothing that lies in it may make reading give up
+- `folder`: a folder of event files and logs, as a data provider gives them; nothing that lies in it may make reading give up
 - `remote`: folders that are not on this machine, through fsspec: listed there, and their files kept here as a copy
 - `remote_copy`: files from elsewhere, kept here: one that has grown costs what is new of it
 - `contents`: what event files of a run say by tag, of what is read here: plain scalars and our own records. All else is passed over
 - `written`: one tag as it stands in event files: steps and wall times in the order in which they were written
 - `curves`: plain scalars as they stand in event files: numbers by tag, without an object for each of them
 - `payloads`: our own records as they stand in event files: views of the bytes that were read, where TensorBoard would make two copies of them
+- `logs`: other people's logs that are no event files, as runs of plain scalars
 - `files`: event files as they lie in a folder: whatever is in them, reading ends, and what is damaged costs only itself
 - `stamps`: what tells that files of runs are as they were when they were read, without reading them
 - `bounds`: what steps and wall times can be: a file may say anything
@@ -26,6 +27,7 @@ In reading order:
 
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.folder import event_folders, open_folder
+from tb_lossdiag.reader.logs.beside import with_logs
 from tb_lossdiag.reader.names import run_names
 from tb_lossdiag.reader.phases import family
 from tb_lossdiag.reader.reader import Listing, Reader
@@ -43,5 +45,6 @@ __all__ = [
     "family",
     "open_folder",
     "run_names",
+    "with_logs",
     "with_tails",
 ]

@@ -64,6 +64,12 @@ class Contents:
         mine = ((tag, s) for tag, s in self._of.items() if isinstance(s, Payload) and s.ours())
         return ((tag, series) for tag, series in mine if len(series.steps))
 
+    def put(self, tag: str, step: int, walltime: float, value: float) -> None:
+        """Take a plain scalar that stands elsewhere than in an event file."""
+        series = self._of.setdefault(tag, Curve())
+        if isinstance(series, Curve):
+            series.put(step, walltime, value)
+
     def take(self, data: bytes | None) -> None:
         """Take a record: the bytes of an event, None for a damaged one."""
         try:

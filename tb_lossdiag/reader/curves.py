@@ -40,6 +40,12 @@ class Curve(Written):
         self.values.append(number)
         return True
 
+    def put(self, step: int, walltime: float, number: float) -> None:
+        """Take a number that stands elsewhere than in an event file."""
+        self.steps.append(step)
+        self.walltimes.append(walltime)
+        self.values.append(number)
+
     def keep(self, places: Sequence[int]) -> None:
         """Keep the values of these places only."""
         self.odd = {new for new, index in enumerate(places) if index in self.odd}

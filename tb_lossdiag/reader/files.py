@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing import io_wrapper
 
+from tb_lossdiag.reader.logs.names import is_usual, of_a_folder
 from tb_lossdiag.wire.framing import masked_crc
 
 _HEAD = struct.Struct("<QI")
@@ -26,6 +27,30 @@ def runs(root: Path) -> Iterator[Path]:
     if is_event_file(root):
         yield root
         return
+    for folder, inside in _walked(root):
+        if any(io_wrapper.IsTensorFlowEventsFile(str(file)) for file in inside):
+            yield folder
+
+
+def places(root: Path) -> Iterator[Path]:
+    """Folders with event files at or below a folder, then the logs there that say what no event file does."""
+    logs: list[Path] = []
+    found: list[Path] = []
+    for folder, inside in _walked(root):
+        if any(io_wrapper.IsTensorFlowEventsFile(str(file)) for file in inside):
+            found.append(folder)
+            yield folder
+        logs += filter(is_usual, inside)
+    yield from of_a_folder(logs, found)
+
+
+def logs(root: Path) -> list[Path]:
+    """The logs among `places`."""
+    return [place for place in places(root) if not place.is_dir()]
+
+
+def _walked(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Folders at or below one, with their files."""
     seen: Counter[str] = Counter()
     waiting = [(root, frozenset[str]())]
     while waiting:
@@ -35,8 +60,7 @@ def runs(root: Path) -> Iterator[Path]:
         if real in above or seen[real] > _NAMES:
             continue
         files, folders = _listed(folder)
-        if any(io_wrapper.IsTensorFlowEventsFile(str(file)) for file in files):
-            yield folder
+        yield folder, files
         waiting += [(inner, above | {real}) for inner in reversed(folders)]
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from tb_lossdiag.reader.logs.names import file_of
 from tb_lossdiag.reader.styles import normalised
 
 _TRAIN = ("train", "training", "train_inner")
@@ -61,7 +62,10 @@ def family(run: str) -> str:
 
     >>> family("a/b/train"), family("a/loss_val"), family("validation"), family("a/b")
     ('a/b', 'a', '.', 'a/b')
+    >>> family("a/metrics.jsonl#2")
+    'a/metrics.jsonl'
     """
+    run = file_of(run)
     parent, _, last = run.rpartition("/")
     return family(parent or _ROOT) if _PHASE.fullmatch(last) else run
 

@@ -14,6 +14,7 @@ from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.curves import PLUGIN_NAME
+from tb_lossdiag.reader.logs.names import is_log_run
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import Plan, TagMap, plan, require_known
 from tb_lossdiag.reader.series import Series
@@ -134,7 +135,8 @@ class Scalars:
             tags = [source.tag for source in old if source.run == run]
             for tag, data in self._data(run, tags, context, experiment_id).items():
                 source = Source(run, tag)
-                read[source] = (found.stamps[source], Series.of(data, self._limit))
+                limit = 0 if is_log_run(run) else self._limit
+                read[source] = (found.stamps[source], Series.of(data, limit))
         with self._series_lock:
             self._series.update({wanted[source]: read[source] for source in old})
         return {source: read[source][1] for source in wanted}
