@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -15,6 +16,12 @@ def walk(findings: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for finding in findings:
         yield finding
         yield from walk(finding["explains"])
+
+
+def worst(finding: Json) -> str:
+    """The highest severity of a cause and all it led to: the cause is what has to be mended."""
+    found = (Severity[one["severity"].upper()] for one in walk([dict(finding)]))
+    return max(found).label
 
 
 def steps(finding: Json, language: str) -> str:

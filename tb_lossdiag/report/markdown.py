@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tb_lossdiag.report import limits, live_reports, restarts
-from tb_lossdiag.report.findings import shown_number, steps, walk
+from tb_lossdiag.report.findings import shown_number, steps, walk, worst
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
 
@@ -43,7 +43,7 @@ def _run(run: Json, language: str) -> Iterator[str]:
 
 def _finding(finding: Json, language: str) -> Iterator[str]:
     known = f", {word('known', language)}" if finding.get("known") else ""
-    severity = word(finding["severity"], language)
+    severity = word(worst(finding), language)
     yield f"## {finding['code']} {escape(finding['title'])} ({severity}{known})"
     subject = f"{escape(finding['subject'])}, " if finding["subject"] else ""
     live = live_reports.sentence(finding["reported"], language)

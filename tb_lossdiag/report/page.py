@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tb_lossdiag.report.findings import steps
+from tb_lossdiag.report.findings import steps, worst
 from tb_lossdiag.report.markdown import markdown
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.words import word
@@ -76,11 +76,12 @@ def _rows(place: int, run: Json, language: str) -> Iterator[str]:
         name = f'<a href="#run{place}">{html.escape(run["run"])}</a>' if first else ""
         state = word(run["status"], language) if first else ""
         count = str(run["steps"]) if first else ""
+        grade = worst(cause) if cause else ""
         what = f"{cause['code']} {html.escape(cause['title'])}" if cause else "–"
         where = steps(cause, language) if cause else ""
         yield (
             f'<tr><th scope="row">{name}</th><td class="{run["status"].split()[0]}">{state}</td>'
-            f'<td>{count}</td><td class="{cause.get("severity", "")}">{what}</td><td>{where}</td></tr>'
+            f'<td>{count}</td><td class="{grade}">{what}</td><td>{where}</td></tr>'
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tb_lossdiag.report import limits, live_reports, restarts
-from tb_lossdiag.report.findings import shown_number, steps
+from tb_lossdiag.report.findings import shown_number, steps, worst
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.reference import address
 from tb_lossdiag.report.words import word
@@ -37,6 +38,14 @@ GLYPHS = {
     "too little recorded": "?",
     "unreadable": "✗",
 }
+
+_OUTCOMES = {
+    "findings": "with findings",
+    "clear": "clear",
+    "not evaluated": "not evaluated",
+    "failed": "failed",
+}
+"""What becomes of a rule, and the words for it beside a number."""
 
 
 def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
@@ -64,10 +73,14 @@ def _headline(run: Json, language: str) -> Text:
     named = f"{GLYPHS[status]} {word(status, language)}"
     line = Text.assemble((named, STYLES.get(status, "bold")), "  ")
     line.append(run["run"], style="bold")
-    line.append(f"  {word('length', language, count=run['steps'])}", style="dim")
+    line.append(f"  {_length(run['steps'], language)}", style="dim")
     if problem := run.get("problem"):
         line.append(f"  {problem}")
     return line
+
+
+def _length(count: int, language: str) -> str:
+    return word("length of one" if count == 1 else "length", language, count=count)
 
 
 def _notes(run: Json, language: str) -> Iterable[str]:
@@ -95,7 +108,7 @@ def _block(finding: Json, language: str) -> RenderableType:
     if symptoms:
         heading = Text(word("it explains", language), style="dim")
         parts.append(Padding(Group(heading, *symptoms), (1, 0, 0, 0)))
-    severity = finding["severity"]
+    severity = worst(finding)
     known = f"  ({word('known', language)})" if finding.get("known") else ""
     code = finding["code"]
     page = address(code, language)
@@ -146,8 +159,10 @@ def _folded(finding: Json, language: str, depth: int = 0) -> Iterable[Text]:
 
 
 def _checks(run: Json, language: str) -> Text:
-    counts: dict[str, int] = {}
-    for outcome in run["outcomes"]:
-        counts[outcome["outcome"]] = counts.get(outcome["outcome"], 0) + 1
-    parts = ", ".join(f"{count} {word(name, language)}" for name, count in counts.items())
+    counts = Counter(outcome["outcome"] for outcome in run["outcomes"])
+    parts = ", ".join(
+        f"{counts[outcome]} {word(name, language)}"
+        for outcome, name in _OUTCOMES.items()
+        if counts[outcome]
+    )
     return Text(word("rules", language, counts=parts) if parts else "", style="dim")

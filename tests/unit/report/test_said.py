@@ -53,7 +53,7 @@ NOTHING = Diagnosis("run", (), ())
 
 def test_a_cause_stands_with_its_numbers_and_all_it_led_to() -> None:
     said = terminal(document(RUN, SICK))
-    assert "▲ LD601" in said
+    assert "■ LD601" in said, "as bad as the worst that it led to"
     assert "head, steps 3 to 9; loss 7.25 (threshold 2.5); gradient_norm[head] 0.125" in said
     assert "Advice of LD601." in said
     assert "It explains:" in said
@@ -71,6 +71,7 @@ def test_a_cause_that_explains_nothing_says_nothing_of_it() -> None:
     assert "│ steps 3 to 9; loss" in said, "of the whole run: no subject"
     assert "- explains" not in markdown([document(RUN, alone)])
     assert "- explains LD203: The message of LD203." in markdown([document(RUN, SICK)])
+    assert "## LD601 The updates are too large (error)" in markdown([document(RUN, SICK)])
 
 
 def test_markdown_has_a_row_per_piece_of_evidence() -> None:
@@ -88,7 +89,7 @@ def test_what_is_known_from_a_baseline_is_marked() -> None:
     assert "in the baseline" not in terminal(run) + markdown([run])
     run["findings"][0]["known"] = True
     assert "(in the baseline)" in terminal(run)
-    assert "(warning, in the baseline)" in markdown([run])
+    assert "(error, in the baseline)" in markdown([run])
 
 
 def test_what_is_accepted_is_listed_with_the_reason() -> None:
@@ -148,6 +149,9 @@ def test_what_could_not_be_judged_is_listed_with_the_reason() -> None:
     assert "LD302" in said
     assert "LD101" not in said
     assert "rules: 1 clear, 1 not evaluated, 1 failed" in terminal(run)
+    found = Outcome("LD601", Verdict.FINDINGS)
+    run = document(RUN, Diagnosis("run", (), (lacking, Outcome("LD101", Verdict.CLEAR), found)))
+    assert "rules: 1 with findings, 1 clear, 1 not evaluated" in terminal(run)
     assert "rules:" not in terminal(document(RUN, NOTHING))
 
 
@@ -167,6 +171,14 @@ def test_a_code_is_a_link_where_a_terminal_takes_links() -> None:
     show(out, [run], "zh-CN")
     assert "https://tb-lossdiag.github.io/tb-lossdiag/zh-CN/rules/LD301.html" in out.file.getvalue()  # type: ignore[attr-defined]
     assert "https:" not in terminal(run)
+
+
+def test_one_of_a_thing_is_one() -> None:
+    short = document(Run("run", run_of({LOSS: [1.0]}).tables), NOTHING)
+    short["unlocks"] = [{"how": "pass loss_terms=", "rules": ["LD401"]}]
+    said = terminal(short)
+    assert "  1 step\n" in said
+    assert "would unlock 1: pass loss_terms=" in said
 
 
 def test_a_problem_stands_beside_the_name() -> None:
