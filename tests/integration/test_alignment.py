@@ -210,6 +210,20 @@ def padding_scored_at_the_beginning(model: nn.Module, data: Tensor) -> Tensor:
     return next_token(model, ends(data).flip(1))
 
 
+def padding_scored_but_for_the_last(model: nn.Module, data: Tensor) -> Tensor:
+    """As a model shifts labels that are as long as its tokens: the last place has none."""
+    tokens = ends(data)
+    target = torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], -100)], 1)
+    return loss_of(model(tokens), target)
+
+
+def words_alone_but_for_the_last(model: nn.Module, data: Tensor) -> Tensor:
+    """The same without its padding, of which nothing is left at the ends."""
+    tokens = ends(data)
+    target = torch.cat([tokens[:, 1:], torch.zeros_like(tokens[:, :1])], 1)
+    return loss_of(model(tokens), target.masked_fill(target == 0, -100))
+
+
 def padding_left_out(model: nn.Module, data: Tensor) -> Tensor:
     """As it should be."""
     padded = ends(data)
@@ -242,6 +256,8 @@ def one_tag_at_the_end(model: nn.Module, data: Tensor) -> Tensor:
         (padding_scored_at_the_beginning, 0.4),
         (sorted_with_its_padding, 0.4),
         (tags_of_padding, 0.4),
+        (padding_scored_but_for_the_last, 0.4),
+        (words_alone_but_for_the_last, 0.0),
         (padding_left_out, 0.0),
         (next_token, 0.0),
         (one_tag_at_the_end, 0.0),

@@ -20,10 +20,20 @@ def padded(rows: Tensor, tokens: Tensor, counted: Tensor) -> Value:
         counted: bool, as the targets: those that count.
     """
     width = rows.shape[1]
+    rows = _carried_on(rows, counted)
     ends = _end(rows) & _end(tokens)[:, -width:]
     begins = _end(rows.flip(1)).flip(1) & _end(tokens.flip(1)).flip(1)[:, :width]
     counts = [(side & counted).sum() for side in (ends, begins)]
     return torch.maximum(*counts) / counted.sum().clamp_min(1)
+
+
+def _carried_on(rows: Tensor, counted: Tensor) -> Tensor:
+    """The targets without the places at both ends that count in no sequence: a model that shifts its labels ignores the last."""
+    places = counted.any(0).nonzero().flatten()
+    if not len(places):
+        return rows
+    width = rows.shape[1]
+    return rows[:, torch.arange(width, device=rows.device).clamp(int(places[0]), int(places[-1]))]
 
 
 def _end(rows: Tensor) -> Tensor:
