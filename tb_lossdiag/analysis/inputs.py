@@ -19,25 +19,34 @@ def fact(run: Run, quantity: Quantity, steps: Steps, model: str) -> Doubles:
     return run[quantity].at(steps, [model])[:, 0].astype(np.float64)
 
 
-def scaled_within(run: Run, model: str, least: float) -> bool:
+_SURE = 0.4
+"""Part of that share below which the input was scaled, however large what comes out still is."""
+
+
+def scaled_within(run: Run, model: str, least: float, most: float = np.inf) -> bool:
     """Whether a model brings its input to scale itself.
 
     Its first layer is a normalisation; or that layer's output has less than `least` of the input's size at the first check-up,
-    which no usual initialisation does: the input was scaled before. False where the modules were not recorded.
+    which hardly an initialisation does: the input was scaled before. Weights of 0.02 over few inputs do it, too, but leave more than
+    `most`, where what was scaled is around 1. False where the modules were not recorded. An embedding is given indices, not this input.
     """
     if q.MODULE_KIND not in run:
         return False
     kinds, prefix = layout(run).kinds, f"{model}/" if model else ""
     own = [name for name in run[q.MODULE_KIND].columns if name.startswith(prefix) and name in kinds]
-    first = next((name for name in own if kinds[name] not in SHAPING), None)
+    passed = (*SHAPING, Kind.EMBEDDING)
+    first = next((name for name in own if kinds[name] not in passed), None)
     if first is None:
         return False
-    return kinds[first] is Kind.NORMALISATION or _small(run, first, model, least)
+    return kinds[first] is Kind.NORMALISATION or _small(run, first, model, (least, most))
 
 
-def _small(run: Run, layer: str, model: str, least: float) -> bool:
+def _small(run: Run, layer: str, model: str, bounds: tuple[float, float]) -> bool:
     if q.ACTIVATION_STD not in run:
         return False
     std, mean = (first_known(run, quantity, model) for quantity in (q.INPUT_STD, q.INPUT_MEAN))
-    out = run[q.ACTIVATION_STD].column(layer)[:1]
-    return bool(len(out)) and float(out[0]) < least * float(np.hypot(std, mean))
+    out, (least, most) = run[q.ACTIVATION_STD].column(layer)[:1], bounds
+    if not len(out):
+        return False
+    share = least if float(out[0]) <= most else _SURE * least
+    return float(out[0]) < share * float(np.hypot(std, mean))

@@ -33,6 +33,7 @@ _TARGET = Text(
 )
 _OFF = Text(", and the first loss was {times} times that of a constant answer")
 _STUCK = Text(", and the loss has hardly fallen")
+_PIXELS = Text("; its largest is {largest}, as of pixels that nobody has scaled")
 _BROKE = Text(", and the loss became NaN or infinite")
 _CLIPPED = Text(", and the clip leaves {share} of each gradient")
 _HARMLESS = Text("")
@@ -54,6 +55,9 @@ prediction = output * std + mean
 
 Targets that span orders of magnitude are better learned as their logarithm.""")
 
+_BYTE = 255.0
+"""The largest number that a pixel is stored as."""
+
 
 @dataclass(frozen=True)
 class UnscaledData:
@@ -65,7 +69,8 @@ class UnscaledData:
     How it decides: |mean| or standard deviation of the model's first input, or of the targets of a regression loss, above `max_scale` in
     most check-ups; or both of the input below `min_scale`, in a run that stands still; or standard deviations of the input's features that differ by more than `max_feature_range`. A warning if it does
     harm: the first loss at least `min_first_loss` times that of the best constant answer, a loss that fell by less than `min_fall`, or
-    one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Else an information.
+    one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Of an input whose largest
+    value is exactly 255 the loss must have fallen by `min_pixel_fall`, for such are pixels that were forgotten. Else an information.
 
     What to try first: standardise with the mean and standard deviation of the training set.
 
@@ -84,6 +89,7 @@ class UnscaledData:
         q.INPUT_MEAN,
         q.INPUT_STD,
         q.INPUT_FEATURE_RANGE,
+        q.INPUT_ABS_MAX,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.CALL_TOP_SHARE,
@@ -117,12 +123,16 @@ class UnscaledData:
     min_first_loss: float = 10.0
     #: share of the starting loss, 1; less after a whole run is standing still
     min_fall: float = 0.2
+    #: share of the starting loss, 1; who has learned that much may leave pixels as they are stored
+    min_pixel_fall: float = 0.8
     #: share of a gradient that is left, 1 (median); what one term makes a thousand times too large, it takes from all others
     max_left: float = 1e-3
     #: share of a squared loss that its worst 1% of elements make, 1; with half of it they make the targets' spread, too
     max_top_share: float = 0.5
     #: first layer's over input's standard deviation, 1; common initialisations give 0.5 to 1.5
     min_first_layer: float = 0.05
+    #: standard deviation of the first layer's output; what was scaled before leaves 0.3 to 2
+    max_first_layer: float = 3.0
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per input and per regression call whose data are far from 1."""
@@ -162,7 +172,7 @@ class UnscaledData:
         ratio = fact(run, q.INPUT_FEATURE_RANGE, table.steps, name)
         known = ~np.isnan(std)
         size = np.maximum(std, np.nan_to_num(np.abs(mean)))
-        unscaled = not scaled_within(run, name, self.min_first_layer)
+        unscaled = not scaled_within(run, name, self.min_first_layer, self.max_first_layer)
         # What shrinks the large is no help to the small.
         stuck = harm is _STUCK and not scaled_within(run, name, 0.0)
         large = (size > self.max_scale) & known & unscaled
@@ -184,9 +194,20 @@ class UnscaledData:
             ends = int(table.steps[hits][0]), int(table.steps[hits][-1])
             observed = float(np.median((std if quantity is q.INPUT_STD else ratio)[hits]))
             evidence = Evidence(quantity.name, name, *ends, observed, bound)
+            harm = harm or self._pixels(run, name, text)
             message = _filled(text, harm, {"model": what}, words)
             yield self._of(evidence, message, _INPUT_ADVICE.format(**words), harm)
             return
+
+    def _pixels(self, run: Run, name: str, text: Text) -> Text | None:
+        """Bytes of a picture in a run that is not known to have learned all the same."""
+        lost = fall(run)
+        if text is not _INPUT or lost is None or lost >= self.min_pixel_fall:
+            return None
+        largest = fact(run, q.INPUT_ABS_MAX, run[q.INPUT_STD].steps, name)
+        known = np.isfinite(largest)
+        stored = mostly((largest == _BYTE) & known, known, 1)
+        return _PIXELS.format(largest=short_number(_BYTE)) if stored else None
 
     def _target(self, call: LossCallSeries, harm: Text | None) -> Iterator[Finding]:
         mean, std = call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD)

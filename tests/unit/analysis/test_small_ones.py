@@ -55,6 +55,16 @@ def test_the_term_whose_contribution_grew_most_is_named() -> None:
     assert not risen_term(run_of(terms), 9, 9).en  # weights unknown
 
 
+def test_an_embedding_is_given_indices_and_scales_no_numbers() -> None:
+    kinds = table(q.MODULE_KIND, [0], [[float(Kind.EMBEDDING), float(Kind.LINEAR)]], ["kinds", "0"])
+    given = table(q.INPUT_STD, [0], [2e4]), table(q.INPUT_MEAN, [0], [7e3])
+    for std, scaled in ((1e4, False), (0.6, True)):
+        out = table(q.ACTIVATION_STD, [0], [[1.0, std]], ["kinds", "0"])
+        assert scaled_within(run_of(kinds, *given, out), "", 0.05, 3.0) is scaled
+    alone = table(q.MODULE_KIND, [0], [[float(Kind.EMBEDDING)]], ["kinds"])
+    assert not scaled_within(run_of(alone, *given), "", 0.05)
+
+
 def test_an_input_is_scaled_within_by_a_normalisation_or_by_a_small_first_output() -> None:
     def with_first(kind: Kind, std: float | None = None) -> Run:
         kinds = table(q.MODULE_KIND, [0], [[float(kind)]], ["0"])
@@ -68,4 +78,8 @@ def test_an_input_is_scaled_within_by_a_normalisation_or_by_a_small_first_output
     assert not scaled_within(with_first(Kind.LINEAR), "", 0.01)  # its output was not recorded
     assert not scaled_within(with_first(Kind.NORMALISATION), "critic", 0.01)  # another model's
     assert not scaled_within(run_of(), "", 0.01)
+    # Small weights make a twentieth of it, which is still far above 1; what is less was scaled, however large.
+    assert not scaled_within(with_first(Kind.LINEAR, 4.0), "", 0.05, 3.0)
+    assert scaled_within(with_first(Kind.LINEAR, 2.9), "", 0.05, 3.0)
+    assert scaled_within(with_first(Kind.LINEAR, 1.9), "", 0.05, 1.0)
     assert np.isnan(fact(run_of(), q.INPUT_STD, np.array([0, 1]), "")).all()

@@ -108,6 +108,25 @@ def an_income_among_ratios(writer: SummaryWriter) -> None:
     fit(writer, table)
 
 
+class _Normalising(Net):
+    """The same net behind a normalisation of the numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.BatchNorm1d(8)
+
+    def forward(self, numbers: Tensor, kinds: Tensor) -> Tensor:
+        return super().forward(self.scale(numbers), kinds)
+
+
+@patient(family="tabular")
+def an_income_behind_a_normalisation(writer: SummaryWriter) -> None:
+    """The same column, and a model that begins with a batch normalisation."""
+    table = Table()
+    table.numbers[:, 3] = 60000 + 20000 * table.numbers[:, 3]
+    fit(writer, table, model=_Normalising())
+
+
 @patient("LD101", "LD206", family="tabular", source="Stack Overflow 33962226 (NaN in a CSV)")
 def a_cell_that_is_empty(writer: SummaryWriter) -> None:
     """A missing value was read as NaN."""

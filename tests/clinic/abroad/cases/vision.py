@@ -9,6 +9,7 @@ from clinic.abroad import patient
 from clinic.abroad.cases.language import fit
 from clinic.abroad.corpora import Examples
 from clinic.data import square_digits
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import Trainer, ViTConfig, ViTForImageClassification, ViTForMaskedImageModeling
 
@@ -66,6 +67,24 @@ def pixels_from_0_to_255(writer: SummaryWriter) -> None:
     training, held_out = digits(255)
     model = ViTForImageClassification(vit(num_labels=10))
     fit(writer, model, training, held_out=held_out, learning_rate=1e-3, max_steps=200)
+
+
+class _Scaling(nn.Module):
+    """A model that is given pixels as they are stored, and scales them itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = ViTForImageClassification(vit(num_labels=10))
+
+    def forward(self, pixel_values: Tensor, labels: Tensor) -> Any:
+        return self.model(pixel_values=pixel_values / 127.5 - 1, labels=labels)
+
+
+@patient(family="Transformers")
+def pixels_that_the_model_scales(writer: SummaryWriter) -> None:
+    """Pixels of 0 to 255, of which the model makes -1 to 1."""
+    training, held_out = digits(255)
+    fit(writer, _Scaling(), training, held_out=held_out, learning_rate=1e-3, max_steps=200)
 
 
 @patient("LD510", family="Transformers", hard=True, source="huggingface/transformers issue 20430")

@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     EXTRA,
+    INPUT_ABS_MAX,
     INPUT_FEATURE_RANGE,
     INPUT_MEAN,
     INPUT_STD,
@@ -49,6 +50,34 @@ def test_fires_on_pixels_of_0_to_255_when_the_loss_stands_still() -> None:
 
 def test_a_run_that_learns_all_the_same_has_an_information() -> None:
     assert the_finding(RULE, pixels(WELL)).severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("largest", "end", "severity"),
+    [
+        (255.0, 0.21, Severity.WARNING),
+        (255.0, 0.19, Severity.INFO),
+        (254.0, 0.21, Severity.INFO),
+        (np.nan, 0.21, Severity.INFO),
+    ],
+)
+def test_pixels_as_they_are_stored_are_forgotten_ones(
+    largest: float, end: float, severity: Severity
+) -> None:
+    """They are no harm where a run has learned nearly all there is."""
+    learns = with_loss(WELL, np.concatenate([np.geomspace(1, end, 150), np.full(50, end)]))
+    run = with_check_up(pixels(learns), INPUT_ABS_MAX, largest)
+    assert the_finding(RULE, run).severity is severity
+    sums = with_check_up(pixels(learns), INPUT_ABS_MAX, largest)
+    assert the_finding(RULE, without(sums, LOSS)).severity is Severity.INFO
+
+
+def test_small_weights_of_the_first_layer_scale_nothing() -> None:
+    kinds = {"patches": Kind.CONVOLUTION, "norm": Kind.NORMALISATION}
+    for std, fires in ((2.9, False), (4.5, True)):
+        assert bool(alarms(RULE, with_modules(pixels(), kinds, activation_std=std))) is fires
+    kinds = {"kinds": Kind.EMBEDDING, "first": Kind.LINEAR}
+    assert alarms(RULE, with_modules(pixels(), kinds, activation_std=60.0))
 
 
 def test_a_first_loss_far_above_a_constant_answer_is_harm() -> None:
