@@ -58,8 +58,8 @@ class InitialLossOff:
     ln C (ln 2 for yes or no), for each answer that a sum adds up, and the value is off from `max_classes` times that (`max_scaled` where
     something scaled the scores after the last layer, as it does with cosines); for other losses it is that of the best
     constant prediction, such as the variance of the targets, and the value is off from `max_values` times that. An information
-    if the loss is below the bound again within the first `patience` of the run's steps, in a check-up or in the records of the loss or
-    of a term that have the same value there (within `same`). Dimensionless.
+    if the loss may have been below the bound again within the first `patience` of the run's steps, as check-ups know, or records of the
+    loss or of a term that have the same value there (within `same`). Dimensionless.
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
@@ -136,7 +136,8 @@ class InitialLossOff:
         at = int(steps[low[0]] if len(low) else steps[-1])
         # Nothing is known before the second record.
         soon = max(step + self.patience * (_last(run, guess) - step), int(steps[:2][-1]))
-        back = len(low) > 0 and at <= soon
+        # When it came back is known no better than the records say: the last one above the bound may have been the last.
+        back = len(low) > 0 and int(steps[max(low[0] - 1, 0)]) < soon
         fate = (_BACK if len(low) else _STAYS).format(step=str(at))
         words = {
             "call": guess.column,

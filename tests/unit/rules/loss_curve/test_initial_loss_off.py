@@ -74,6 +74,29 @@ def test_the_recorded_loss_tells_when_it_recovers() -> None:
     assert f"by step {late[LOSS].steps[22]}" in the_finding(RULE, late).message.en
 
 
+@pytest.mark.parametrize(
+    ("above", "severity"), [(19, Severity.INFO), (21, Severity.WARNING), (0, Severity.INFO)]
+)
+def test_when_it_fell_is_not_known_better_than_the_check_ups_say(
+    above: int, severity: Severity
+) -> None:
+    """The last one above the bound was at step `above` of 200, the next one after it at 60."""
+    steps = np.array([0, above, 60] if above else [0, 60])
+    values = np.array([8.0, 8.0, 1.0] if above else [8.0, 1.0])
+    others = {n: t for n, t in RUN.tables.items() if t.quantity.frame != "call" and n != "loss"}
+    call = ["cross_entropy"]
+    tables = [
+        table(CALL_VALUE, steps, values, call),
+        table(CALL_BASELINE, steps, np.full(len(steps), 2.2), call),
+        table(CALL_OUTPUTS, steps, np.full(len(steps), 10.0), call),
+        table(LOSS, np.arange(200), np.full(200, 1.0)),
+    ]
+    run = with_tables(Run("sparse", others, RUN.facts), tables)
+    finding = the_finding(RULE, run)
+    assert finding.severity is severity
+    assert "below that bound by step 60" in finding.message.en
+
+
 def test_a_recorded_loss_of_another_value_tells_nothing() -> None:
     other = with_loss(recorded(10), np.where(np.arange(200) < 10, 9.0, 1.0))
     assert the_finding(RULE, other).severity is Severity.WARNING
