@@ -9,6 +9,7 @@ In reading order:
 - `status`: one word for a run, and what would let more rules judge it
 - `counted`: counts in words, the singular as it is said
 - `ways`: how a quantity gets recorded, in the reader's language
+- `settings`: where a framework keeps what an advice would change in a loop of one's own
 - `foreign`: asks rules of other packages: on copies of the records, in seconds, and nothing that they say is taken unchecked
 - `timed`: work of other packages that gets some seconds and no more
 - `checked`: what a rule of another package says, checked and made plain: nothing else of it gets into a diagnosis

@@ -10,7 +10,7 @@ from enum import Enum
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.diagnosis import foreign
+from tb_lossdiag.diagnosis import foreign, settings
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity, hints
@@ -125,6 +125,7 @@ def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
         raise
     except BaseException as error:  # noqa: BLE001  (one broken rule must not hide the others)
         return _failed(rule.code, error), []
+    found = [settings.told(one, getattr(rule, "setting", ""), run.facts) for one in found]
     return Outcome(rule.code, Verdict.FINDINGS if found else Verdict.CLEAR), found
 
 

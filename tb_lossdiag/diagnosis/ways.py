@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.text import Text
 
 _OR = "or "
@@ -34,15 +38,16 @@ _WAYS = (
 KNOWN = frozenset(way.template for way in _WAYS)
 
 
-def said(how: str) -> Text:
-    """One way, or several after each other.
+def said(how: str, facts: Mapping[str, str] = MappingProxyType({})) -> Text:
+    """One way, or several after each other; the framework's own where the facts of a run name one.
 
     >>> said("pass loss= to add_diagnostics; writer.watch(model, optimizer)").en
     'pass loss= to add_diagnostics; writer.watch(model, optimizer)'
     """
     first, between, rest = how.partition("; ")
+    one = settings.instead(first, facts) or Text(first)
     if not between:
-        return Text(how)
+        return one
     if rest.startswith(_OR):
-        return Text("{first}; or {rest}").format(first=Text(first), rest=said(rest[len(_OR) :]))
-    return Text("{first}; {rest}").format(first=Text(first), rest=said(rest))
+        return Text("{first}; or {rest}").format(first=one, rest=said(rest[len(_OR) :], facts))
+    return Text("{first}; {rest}").format(first=one, rest=said(rest, facts))

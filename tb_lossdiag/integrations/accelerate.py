@@ -56,7 +56,7 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
         if self._recording is not None:
             return
         self._writer = SummaryWriter(self._logdir)
-        self._recording = Recording(self._writer, self._options)
+        self._recording = Recording(self._writer, self._options, framework="accelerate")
         self._accelerator = _accelerator(self)
         self._watch()
 

@@ -53,7 +53,9 @@ class LossDoctor(Callback):  # type: ignore[misc]
         if self._logdir is None:
             self._logdir = taken_up(Path(learn.path) / "runs", resumed=_skipped(learn) > 0)
         step = StepCount(lambda: _batches(learn))
-        self._recording = Recording(SummaryWriter(self._logdir), self._options, step)
+        self._recording = Recording(
+            SummaryWriter(self._logdir), self._options, step, framework="fastai"
+        )
         optimizer = getattr(learn.opt, "opt", None)
         if not isinstance(optimizer, torch.optim.Optimizer):
             optimizer = self._stand_in = stand_in(learn.opt, "step", lambda: learn.opt.param_groups)

@@ -75,7 +75,9 @@ class LossDoctor:
         self._close()
         self._logdir = self._logdir or fresh("runs")
         step = StepCount(lambda: int(engine.state.iteration))
-        self._recording = Recording(SummaryWriter(self._logdir), self._options, step)
+        self._recording = Recording(
+            SummaryWriter(self._logdir), self._options, step, framework="ignite"
+        )
         return self._recording
 
     def _measured(self, evaluator: Engine, trainer: Engine) -> None:

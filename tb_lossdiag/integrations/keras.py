@@ -51,7 +51,7 @@ class LossDoctor(keras.callbacks.Callback):  # type: ignore[misc]
         self._logdir = self._logdir or fresh("runs")
         writer = SummaryWriter(self._logdir)
         steps = itertools.count(_steps(model))  # a variable on a GPU is not asked at each step
-        self._recording = Recording(writer, self._options, lambda: next(steps))
+        self._recording = Recording(writer, self._options, lambda: next(steps), framework="keras")
         self._stand_in = stand_in(model.optimizer, "apply", lambda: [_group(model)])
         self._recording.watch(model, self._stand_in)
 

@@ -70,7 +70,9 @@ class LossDoctor(_Callback):  # type: ignore[misc]
         optimizers = trainer.optimizers
         alone = len(optimizers) == 1
         step = _steps if alone else _batches
-        self._recording = Recording(writer, self._options, lambda: step(trainer))
+        self._recording = Recording(
+            writer, self._options, lambda: step(trainer), framework="lightning"
+        )
         configs = trainer.lr_scheduler_configs
         schedulers = {
             id(config.scheduler.optimizer): config.scheduler

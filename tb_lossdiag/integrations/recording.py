@@ -95,6 +95,7 @@ class Recording:
         options: arguments of `SummaryWriter.watch`.
         step: says the number of the coming step; None: steps are counted.
         evaluations: whether validation losses are taken from the loop's own evaluations.
+        framework: whose loop it is, "" for one of the user's own.
     """
 
     def __init__(
@@ -104,7 +105,9 @@ class Recording:
         step: Callable[[], int | None] = lambda: None,
         *,
         evaluations: bool = False,
+        framework: str = "",
     ) -> None:
+        self._framework = framework
         self.writer, self._options, self._step = writer, dict(options or {}), step
         self._watched: list[_Watched] = []
         self._round: dict[str, list[Tensor]] = {}
@@ -137,6 +140,8 @@ class Recording:
             model, optimizer, scaler=scaler, scheduler=scheduler, name=name, **given
         )
         self._forget_ended(watch)
+        if self._framework:
+            self._say({"framework": self._framework})
         if not self._watched:
             self._first, self._rounds, self._resumed = watch.step, 0, False
         held = parameters_of(optimizer)
@@ -152,11 +157,14 @@ class Recording:
     def planned(self, steps: int) -> None:
         """Say how many steps the training is to take, if that is known."""
         if steps > 0:
-            self.writer._diagnostics.recorder.say({"planned steps": str(steps)})  # noqa: SLF001
+            self._say({"planned steps": str(steps)})
 
     def rewarded(self) -> None:
         """Say that the loop logs a reward: what it trains is an agent."""
-        self.writer._diagnostics.recorder.say({"rewards": "logged"})  # noqa: SLF001
+        self._say({"rewards": "logged"})
+
+    def _say(self, words: Mapping[str, str]) -> None:
+        self.writer._diagnostics.recorder.say(words)  # noqa: SLF001
 
     def _evaluate(self, model: nn.Module) -> None:
         """The loss of one of several optimizers is a term, and no measure of the whole."""

@@ -51,7 +51,9 @@ class LossDoctor(Callback):  # type: ignore[misc]
         self.folder_ = self.folder_ or self._folder(resumed=len(net.history) > 0)
         options = {k: v for k, v in self.get_params().items() if k != "logdir"}
         writer = SummaryWriter(self.folder_)
-        self.recording_ = Recording(writer, options, StepCount(lambda: _batches(net)))
+        self.recording_ = Recording(
+            writer, options, StepCount(lambda: _batches(net)), framework="skorch"
+        )
         optimizers = {name: getattr(net, f"{name}_") for name in net._optimizers}  # noqa: SLF001
         for name, optimizer in optimizers.items():
             named = "" if len(optimizers) == 1 else name

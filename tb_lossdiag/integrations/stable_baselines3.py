@@ -48,7 +48,7 @@ class LossDoctor(BaseCallback):  # type: ignore[misc]
         writer = SummaryWriter(self._folder(logs))
         if self._logdir is None and logs:
             beside(writer, "Stable-Baselines3")
-        self._recording = Recording(writer, self._options)
+        self._recording = Recording(writer, self._options, framework="stable_baselines3")
         found = list(_optimizers(self.model.policy))
         for name, part, optimizer in found:
             self._recording.watch(part, optimizer, name="" if len(found) == 1 else name)

@@ -50,7 +50,9 @@ class LossDoctor(TensorBoardCallback):  # type: ignore[misc]
         self._close()
         self.tb_writer = SummaryWriter(self._folder(args, state))
         super().on_train_begin(args, state, control, **kwargs)
-        self._recording = Recording(self.tb_writer, self._options, lambda: int(state.global_step))
+        self._recording = Recording(
+            self.tb_writer, self._options, lambda: int(state.global_step), framework="transformers"
+        )
         self._recording.watch(
             kwargs["model"], kwargs["optimizer"], scheduler=kwargs.get("lr_scheduler")
         )

@@ -52,7 +52,7 @@ def entry(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]) 
         "restarts": restarts(run),
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
         "unlocks": [
-            {"how": said(how).in_language(language), "rules": list(codes)}
+            {"how": said(how, run.facts).in_language(language), "rules": list(codes)}
             for how, codes in unlocks(diagnosis.outcomes).items()
         ],
     }

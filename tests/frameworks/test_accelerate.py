@@ -85,6 +85,7 @@ def test_a_state_that_is_loaded_goes_on_in_the_run(tmp_path: Path, died_after: i
     session(LossDoctorTracker(tmp_path / "run"), tmp_path / "state", 0, died_after)
     session(LossDoctorTracker(tmp_path / "run"), tmp_path / "state", STEPS, 2 * STEPS)
     run = read(tmp_path / "run")
+    assert run.facts["framework"] == "accelerate"
     for quantity in (GLOBAL_NORM, LOSS):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(2 * STEPS))
     undone = died_after - STEPS

@@ -104,6 +104,7 @@ def test_a_training_is_recorded_and_not_changed(name: str, typed: bool, tmp_path
         assert torch.equal(one, other)
     assert plain == [torch.autograd.backward, torch.nn.utils.clip_grad_norm_]
     run = read(tmp_path / "runs" / "run_1")
+    assert run.facts["framework"] == "fastai"
     steps = np.arange(BATCHES if "accumulation" in name else 2 * BATCHES)
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE):
         np.testing.assert_array_equal(run[quantity].steps, steps)

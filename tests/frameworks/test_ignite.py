@@ -97,6 +97,7 @@ def test_a_training_is_recorded_and_not_changed(tmp_path: Path, accumulate: int)
         assert torch.equal(ours, theirs)
     assert plain == [torch.autograd.backward, torch.nn.utils.clip_grad_norm_]
     run = read(tmp_path)
+    assert run.facts["framework"] == "ignite"
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE, CLIP_GLOBAL_NORM):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(2 * BATCHES // accumulate))
     assert 0.9 < run[LOSS].values[0, 0] < 1.4  # ln 3, whatever the accumulation

@@ -92,6 +92,7 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
     assert torch.autograd.backward is plain
     assert "apply" not in vars(watched.optimizer)
     run = read(tmp_path)
+    assert run.facts["framework"] == "keras"
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(2 * BATCHES))
     assert 0.8 < run[LOSS].values[0, 0] < 1.6

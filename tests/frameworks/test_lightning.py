@@ -215,6 +215,7 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
     for ours, theirs in zip(weights(watched), weights(plain), strict=True):
         assert torch.equal(ours, theirs)
     run = read(run_of(tmp_path / "with"))
+    assert run.facts["framework"] == "lightning"
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(steps))
     assert 0.8 < run[LOSS].values[0, 0] < 1.4  # ln 3, whatever the accumulation

@@ -83,6 +83,7 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
     for ours, theirs in zip(weights(watched), weights(without), strict=True):
         assert torch.equal(ours, theirs)
     run = read(tmp_path)
+    assert run.facts["framework"] == "skorch"
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(2 * BATCHES))
     assert (CLIP_GLOBAL_NORM in run) == bool(clips)

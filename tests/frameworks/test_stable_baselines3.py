@@ -87,6 +87,7 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
         assert torch.equal(ours, theirs)
     assert plain == [torch.autograd.backward, torch.nn.utils.clip_grad_norm_]
     run = read(tmp_path)
+    assert run.facts["framework"] == "stable_baselines3"
     np.testing.assert_array_equal(run[GLOBAL_NORM].steps, np.arange(steps))
     np.testing.assert_array_equal(run[LEARNING_RATE].steps, np.arange(steps))
     if name in TWO_NETWORKS:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+import tb_lossdiag
 from helpers.tiny_trainings import read
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
@@ -147,6 +148,17 @@ def test_each_train_is_a_run_of_its_own(tmp_path: Path) -> None:
     assert len(runs(tmp_path)) == 2
     for folder in runs(tmp_path):
         np.testing.assert_array_equal(read(folder)[LOSS].steps, np.arange(STEPS))
+
+
+def test_an_advice_names_the_trainers_own_setting(tmp_path: Path) -> None:
+    trainer(tmp_path, [doctor(tmp_path / "run")], max_steps=40, max_grad_norm=1e-3).train()
+    found = tb_lossdiag.diagnose(tmp_path / "run")
+    (said,) = found.runs
+    assert said.facts["framework"] == "transformers"
+    (clips,) = (one for one in said.findings if one.code == "LD301")
+    assert "`TrainingArguments(max_grad_norm=…)`" in clips.advice
+    ways = [way["how"] for way in found.document["runs"][0]["unlocks"]]
+    assert 'set `TrainingArguments(eval_strategy="steps")`' in ways
 
 
 def test_a_named_folder_is_taken_first(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.clips import ClipSeries, ledger
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.weighted import quantile
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -67,6 +68,7 @@ class ClipThresholdDrift:
     reads: ClassVar[tuple[Quantity, ...]] = (q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_CALLS, q.CLIP_BOUND, q.LOSS)
     explains: ClassVar[tuple[str, ...]] = ()
+    setting: ClassVar[str] = settings.CLIP
 
     #: share of clips that act, 1; "never"
     max_low: float = 0.1

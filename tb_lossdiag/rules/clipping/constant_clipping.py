@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.clips import ClipSeries, at_bound, inferred, ledger
 from tb_lossdiag.analysis.columns import not_recorded, too_few
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.weighted import quantile
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -84,6 +85,7 @@ class ConstantClipping:
         q.LEARNING_RATE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD109", "LD602")
+    setting: ClassVar[str] = settings.CLIP
 
     #: share of clips, 1; a bound that is met nine times of ten isn't for outliers
     min_share: float = 0.9

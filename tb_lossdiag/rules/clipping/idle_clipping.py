@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.clips import ClipSeries, ledger
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.weighted import quantile
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -49,6 +50,7 @@ class IdleClipping:
     reads: ClassVar[tuple[Quantity, ...]] = (q.CLIP_GLOBAL_NORM, q.CLIP_MAX_NORM)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_CALLS, q.CLIP_BOUND)
     explains: ClassVar[tuple[str, ...]] = ()
+    setting: ClassVar[str] = settings.CLIP
 
     #: clips; an outlier of one step in a hundred would have shown several times
     min_clips: int = 500

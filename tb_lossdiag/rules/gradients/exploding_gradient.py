@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.levels import Bools, Span, history, median, spans
 from tb_lossdiag.analysis.non_finite import last_finite
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, gradient_norm, table_norm
 from tb_lossdiag.analysis.spikes import grouped
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -94,6 +95,7 @@ class ExplodingGradient:
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD203", "LD206", "LD301", "LD306", "LD523", "LD802",
     )  # fmt: skip
+    setting: ClassVar[str] = settings.CLIP
 
     #: norm over its own history, 1; leaving a zero-initialised head grows tenfold, batches differ by 3
     min_growth: float = 100.0

@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.parameters import Family, family, listed, table_norm
 from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_are_renewed
 from tb_lossdiag.analysis.spikes import Jumps, grouped, suspects
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.counted import often
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -92,6 +93,7 @@ class GradientSpike:
         q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ()
+    setting: ClassVar[str] = settings.CLIP
 
     #: norm over the level before, 1; StabilityGuard's bound
     min_factor: float = 10.0

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, value_in_force
 from tb_lossdiag.analysis.parameters import listed
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Role
 from tb_lossdiag.run import Run
@@ -54,6 +55,7 @@ class OptimizerHygiene:
     reads: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_DECAY, q.PARAMETER_ROLE)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE,)
     explains: ClassVar[tuple[str, ...]] = ()
+    setting: ClassVar[str] = settings.DECAY
 
     #: weight decay, 1; classic SGD recipes decay everything by 1e-4 to 5e-4 without harm, AdamW's default is 1e-2
     min_decay: float = 1e-3

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.rates import largest_rate, leading_group
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -47,6 +48,7 @@ class SchedulerMisuse:
     reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
+    setting: ClassVar[str] = settings.SCHEDULE
 
     #: learning rate over its peak, 1; three tenfold drops of a usual step schedule stay above
     max_dead: float = 1e-4

@@ -10,6 +10,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.parameters import rate
 from tb_lossdiag.analysis.progress import fall
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -69,6 +70,7 @@ class UpdateLostInRounding:
         q.LEARNING_RATE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
+    setting: ClassVar[str] = settings.PRECISION
 
     #: share of elements, 1; with steps as large as the spacing none is left after a hundred
     min_share: float = 0.5

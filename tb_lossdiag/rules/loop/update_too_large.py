@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import fall
 from tb_lossdiag.analysis.trouble import jumps, never_fell
 from tb_lossdiag.analysis.updates import Updates, best, growth
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -100,6 +101,7 @@ class UpdateTooLarge:
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD111", "LD202", "LD203", "LD205", "LD306", "LD523", "LD608", "LD701", "LD702", "LD704", "LD705", "LD802",
     )  # fmt: skip
+    setting: ClassVar[str] = settings.RATE
 
     #: per step, 1; a hundred times the usual 1e-3
     max_ratio: float = 0.1

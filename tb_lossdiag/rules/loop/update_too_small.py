@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, median, spans
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.updates import Updates, estimated, exact, growth
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -83,6 +84,7 @@ class UpdateTooSmall:
         q.CLIP_MAX_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD109", "LD523")
+    setting: ClassVar[str] = settings.RATE
 
     #: per step, 1; a hundredth of the usual 1e-3
     min_ratio: float = 1e-5

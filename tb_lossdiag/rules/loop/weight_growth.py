@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.levels import Bools, level, median
 from tb_lossdiag.analysis.parameters import Family, family, global_norm, sizes, weights
 from tb_lossdiag.analysis.progress import broke, fall
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -72,6 +73,7 @@ class WeightGrowth:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
+    setting: ClassVar[str] = settings.DECAY
 
     #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold
     min_growth: float = 10.0

@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import below_baseline
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -98,6 +99,7 @@ class LossDivergence:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD118", "LD523")
+    setting: ClassVar[str] = settings.RATE
 
     #: last level over best level, 1; TheDeepChecker's doubling
     factor: float = 2.0

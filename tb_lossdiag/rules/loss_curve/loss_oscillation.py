@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.analysis.levels import noise
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.updates import estimated
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
@@ -97,6 +98,7 @@ class LossOscillation:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ()
+    setting: ClassVar[str] = settings.RATE
 
     #: records; a quarter of them is the least for an estimate of noise
     min_records: int = 80

@@ -17,6 +17,7 @@ from tb_lossdiag.analysis.parameters import Family, family
 from tb_lossdiag.analysis.reinforcement import targets_are_renewed
 from tb_lossdiag.analysis.relapse import LOAD, Relapse, relapse
 from tb_lossdiag.analysis.spikes import baseline, grouped
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.counted import in_steps, often
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -115,6 +116,7 @@ class LossSpike:
         q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
+    setting: ClassVar[str] = settings.CLIP
 
     #: standard deviations of the logarithm, 1; OLMo-core skips a step beyond 6
     min_deviation: float = 6.0

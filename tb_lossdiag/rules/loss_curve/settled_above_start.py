@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.levels import median, noise
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import rate
 from tb_lossdiag.analysis.progress import below_baseline
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -72,6 +73,7 @@ class SettledAboveStart:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD202", "LD203", "LD523")
+    setting: ClassVar[str] = settings.RATE
 
     #: level of the last quarter over that of the first three records, 1; a warm-up ripple comes back below
     min_ratio: float = 1.5

@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.updates import estimated
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
@@ -77,6 +78,7 @@ class SlowConvergence:
         q.CLIP_MAX_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD106",)
+    setting: ClassVar[str] = settings.RATE
 
     #: per step, 1; a fifth of the usual 1e-3: a small classifier wins 1% in 800 steps there, and all of it with ten times more
     max_ratio: float = 2e-4

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few, value_in_force
 from tb_lossdiag.analysis.skipped import never_steps
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -72,6 +73,7 @@ class AmpStepSkips:
     reads: ClassVar[tuple[Quantity, ...]] = (q.AMP_SKIPPED,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.AMP_SCALE,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD523", "LD605")
+    setting: ClassVar[str] = settings.PRECISION
 
     #: share of steps, 1; a scaler that works skips one in two thousand
     max_share: float = 0.05

@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import column_in_force, too_few
 from tb_lossdiag.analysis.levels import Bools, median
 from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
+from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Floats, Steps
@@ -76,6 +77,7 @@ class GradientUnderflow:
         "LD523",
         "LD602",
     )
+    setting: ClassVar[str] = settings.PRECISION
 
     #: share of exact zeros, 1; half of the gradient is lost
     max_zero: float = 0.5
