@@ -104,13 +104,14 @@ class SummaryWriter(OpenWriter):
             ...     loss.backward()
             ...     writer.add_diagnostics(model, loss=loss, global_step=0)
         """
-        ours, guarded = self._diagnostics, self._diagnostics.guarded
+        ours = self._diagnostics
         more = model is not None or optimizer is not None or clip is not None or scaler is not None
-        more = more or extra is not None or walltime is not None or bool(name)
-        plain = loss is not None and phase == "train" and not more
-        if plain and guarded.seen("recording", ours.add_plain, loss, loss_terms, global_step):
+        more = more or loss is None or phase != "train"
+        more = more or extra is not None or walltime is not None or name != ""
+        if not more and ours.plain.take(loss, loss_terms, global_step):
             self._calls += 1
             return
+        guarded = ours.guarded
         if guarded.seen("recording", real) is False:  # losses without values
             return
         with unseen():

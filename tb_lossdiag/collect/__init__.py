@@ -13,5 +13,6 @@ In reading order:
 - `clips`: clips: the act, and what became of it
 - `state`: what is read of torch's objects
 - `guard`: keeps a failure of ours out of the user's training
+- `unrest`: what disturbs the calm of a training: who relies on nothing having happened looks at one number
 - `unseen`: keeps what is computed here out of the user's modes, caches and counters
 """

@@ -46,6 +46,7 @@ class Diagnostics:
 
     Attributes:
         told: how many losses were given, by phase.
+        plain: takes calls that give nothing but a loss.
         asked_at_end: who may have something to record yet.
     """
 
@@ -53,7 +54,7 @@ class Diagnostics:
         self.recorder, self._event_file = recorder, event_file
         self.guarded = Guard(recorder.say)
         recorder.write.attempt = self.guarded.door
-        self.clips = ClipLedger()
+        self.clips = ClipLedger(self.guarded.unrest)
         self.optimizers = Optimizers(self.guarded)
         self._hand = Outlet(recorder, event_file, self.guarded, self.optimizers)
         facts = ParameterFacts(self.optimizers, self.clips)
@@ -63,8 +64,8 @@ class Diagnostics:
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
-        self._plain = PlainLoss(self.host, self.watches, self._steps, self.by_hand)
         self.told = Counter[str]()
+        self.plain = PlainLoss(self.host, self.watches, self._steps, self.by_hand, self.told)
         self.asked_at_end: weakref.WeakSet[Any] = weakref.WeakSet()
 
     # --- what users call ---------------------------------------------------------------------------------------------
@@ -118,12 +119,6 @@ class Diagnostics:
         error = self.guarded.door("recording", self._given.refused, call, step, watches or [])
         if error is not None:
             raise error
-
-    def add_plain(self, loss: object, terms: object, step: object) -> bool:
-        """Take a call of the training that gives nothing else; False if it is not that simple."""
-        taken = self._plain.take(loss, terms, step)
-        self.told["train"] += taken
-        return taken
 
     def add(
         self, call: DiagnosticsCall, step: int | None, walltime: float | None, unnamed: int

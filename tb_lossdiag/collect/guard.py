@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tb_lossdiag.collect.unrest import Unrest
 from tb_lossdiag.collect.unseen import looked_at, unseen
 from tb_lossdiag.process.warn import warn
 
@@ -46,13 +47,18 @@ class Guard:
 
     Args:
         say: takes failures as facts, {"failed <collector>": message, "resumed <collector>": when}.
+
+    Attributes:
+        unrest: failures are some, and whatever else of the writer's parts is.
+        steps: so many were taken.
     """
 
     def __init__(self, say: Callable[[dict[str, str]], None]) -> None:
         self._say = say
         self._troubled: dict[str, _Trouble] = {}
         self._warned: set[str] = set()
-        self._steps = 0
+        self.steps = 0
+        self.unrest = Unrest()
 
     def __call__(self, collector: str, work: Callable[[], T]) -> T | None:
         """The result of a collector's work; None if it fails or rests."""
@@ -77,7 +83,7 @@ class Guard:
         try:
             return work(*given)
         except Exception as error:  # noqa: BLE001  (training must go on)
-            self._caught(collector, error)
+            self.caught(collector, error)
             return None
 
     def went(self, collector: str, work: Callable[..., object], *given: Any) -> bool:
@@ -85,7 +91,7 @@ class Guard:
         try:
             _hidden(work, *given)
         except Exception as error:  # noqa: BLE001  (training must go on)
-            self._caught(collector, error)
+            self.caught(collector, error)
             return False
         return True
 
@@ -107,21 +113,22 @@ class Guard:
 
     def step(self) -> None:
         """A step has been taken: who rests does so for one step less."""
-        self._steps += 1
+        self.steps += 1
 
     def rest(self, collector: str) -> float:
         """Steps that a collector still rests, 0 for one that works."""
         trouble = self._troubled.get(collector)
-        return 0.0 if trouble is None else max(trouble.until - self._steps, 0.0)
+        return 0.0 if trouble is None else max(trouble.until - self.steps, 0.0)
 
     def failed(self, collector: str, error: Exception) -> None:
         """Let a collector rest."""
+        self.unrest.stir()
         trouble = self._troubled.setdefault(collector, _Trouble())
-        if self._steps < trouble.until:  # a door, which does not rest: all is said
+        if self.steps < trouble.until:  # a door, which does not rest: all is said
             return
         rest = float(_GROWTH ** min(trouble.failures, _LONGEST))
         trouble.failures += 1
-        trouble.until = float("inf") if collector in _FOR_GOOD else self._steps + rest
+        trouble.until = float("inf") if collector in _FOR_GOOD else self.steps + rest
         trouble.well, trouble.tried = trouble.until + rest, False
         message = _words(error)
         if collector not in self._warned:
@@ -138,10 +145,11 @@ class Guard:
                 return None
             return work(*given)
         except Exception as error:  # noqa: BLE001  (training must go on)
-            self._caught(collector, error)
+            self.caught(collector, error)
             return None
 
-    def _caught(self, collector: str, error: Exception) -> None:
+    def caught(self, collector: str, error: Exception) -> None:
+        """Take an error of a collector that had no guard around it."""
         with contextlib.suppress(Exception):  # there is nothing left to tell it to
             self.failed(collector, error)
 
@@ -149,9 +157,9 @@ class Guard:
         trouble = self._troubled.get(collector)
         if trouble is None:
             return False
-        if self._steps < trouble.until:
+        if self.steps < trouble.until:
             return True
-        if self._steps >= trouble.well:
+        if self.steps >= trouble.well:
             del self._troubled[collector]
         if not trouble.tried:
             trouble.tried = True

@@ -35,7 +35,7 @@ _WRITING = frozenset({"FakeTensorMode", "ProxyTorchDispatchMode", "FunctionalTen
 
 def looked_at() -> bool:
     """Whether anything of the user's would see what is computed now."""
-    return bool(_overriding() or _dispatching() or _profiled())
+    return bool(_overriding() or _dispatching() or profiler._is_profiler_enabled)  # noqa: SLF001
 
 
 def unseen() -> AbstractContextManager[None]:
@@ -106,7 +106,7 @@ def _switch(stack: contextlib.ExitStack, switch: Callable[[bool], Any]) -> None:
 
 
 def _profiled() -> bool:
-    return bool(getattr(profiler, "_is_profiler_enabled", False))
+    return bool(profiler._is_profiler_enabled)  # noqa: SLF001
 
 
 def _forward() -> int:

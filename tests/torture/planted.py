@@ -76,6 +76,7 @@ DOORS = {
     *(f"collect.call.manual:Manual.{name}" for name in ("check_up", "decompose")),
     "collect.check_up.mode:Switchboard.__torch_function__",
     "collect.state.optimizers:_Heard.__call__",
+    "collect.call.plain_loss:PlainLoss.take",
     *(f"collect.watch.watch:Watch.{name}" for name in ("_begins", "ended")),
 }
 """Doors that are no methods of the writer."""

@@ -15,32 +15,30 @@ class Hold:
 
     A writer that continues a folder's run is told its steps by `add_diagnostics`: before a step, after it, now and then or never. What
     was written under a wrong number would undo records of earlier sessions.
+
+    Attributes:
+        over: whether the numbers stand.
     """
 
     def __init__(self) -> None:
         """No step has been taken."""
-        self._over = False
+        self.over = False
         self._steps, self._since = 0, 0.0
 
     @property
     def waits(self) -> bool:
         """Whether steps have been taken whose numbers may still change."""
-        return self._steps > 0 and not self._over
-
-    @property
-    def over(self) -> bool:
-        """Whether the numbers stand."""
-        return self._over
+        return self._steps > 0 and not self.over
 
     def end(self) -> None:
         """The numbers stand."""
-        self._over = True
+        self.over = True
 
     def step(self) -> None:
         """A step has been taken."""
-        if self._over:
+        if self.over:
             return
         now = time.monotonic()
         self._since = self._since if self._steps else now
         self._steps += 1
-        self._over = self._steps >= _STEPS or now - self._since > _SECONDS
+        self.over = self._steps >= _STEPS or now - self._since > _SECONDS

@@ -41,7 +41,7 @@ _TERM = {
 
 
 class LossBuffer:
-    """Values of the same columns at steps that do not fall; each step's wait on their device until `block`.
+    """Values of the same columns at steps that do not fall; each step's wait on their device until `take`.
 
     Args:
         columns: C names.
@@ -83,17 +83,31 @@ class LossBuffer:
         self._times.append(walltime)
         self._numbers += [n if isinstance(n, float) else n.clone() for n in numbers]
 
-    def block(self) -> FrameBlock:
-        """All of them, after one transfer."""
-        matrix = on_host(self._numbers).reshape(len(self), len(self.columns), -1)
+    def put_one(self, step: int, walltime: float, number: float) -> None:
+        """Take the only number of a step, which is on the host."""
+        if self._steps and self._steps[-1] == step:
+            self._steps.pop()
+            self._times.pop()
+            self._numbers.pop()
+        self._steps.append(step)
+        self._times.append(walltime)
+        self._numbers.append(number)
+
+    def clear(self) -> None:
+        """Nothing waits any more."""
+        self._steps, self._times, self._numbers = [], [], []
+
+    def take(self) -> FrameBlock:
+        """All of them, after one transfer; they wait no longer."""
+        steps, times, numbers = self._steps, self._times, self._numbers
+        self.clear()
+        matrix = on_host(numbers).reshape(len(steps), len(self.columns), -1)
         values = matrix[:, :, 0]
         weights = [matrix[:, :, i] for i in range(1, matrix.shape[2])]
         found = dict(
             zip(self._quantities, [values, _nonfinite(values), *weights], strict=True),
         )
-        return FrameBlock(
-            self.columns, np.array(self._steps, np.int64), np.array(self._times), found
-        )
+        return FrameBlock(self.columns, np.array(steps, np.int64), np.array(times), found)
 
 
 def on_host(numbers: Sequence[Number]) -> Floats:

@@ -130,10 +130,11 @@ class NormBuffer:
         self._norms.append(norms)
         self._rows.append(row)
 
-    def put_calm(self, norms: Tensor | list[float], row: CalmRow) -> None:
-        """The same of a step that is like the one before, on the host; as cheap as can be."""
+    def put_calm(self, norms: Tensor | list[float], row: CalmRow) -> bool:
+        """The same of a step that is like the one before, on the host; as cheap as can be. Whether there is no room for another one."""
         self._norms.append(norms)
         self._rows.append(row)
+        return len(self._rows) >= _CALM_ROWS or self._puts >= ROWS
 
     def reset(self, columns: tuple[str, ...]) -> None:
         """Begin anew with other columns; what waits still, because writing has failed, is lost."""

@@ -60,6 +60,7 @@ class Outlet:
         rows: steps of watched models.
         live: judges what was recorded, if that was asked for.
         tail: keeps what is not yet a record.
+        due: time of `time.perf_counter` after which what waits has waited long enough.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Outlet:
         self.live: Judge | None = None
         self._alarm: int | None = None
         self._appended = time.monotonic()
-        self._drained = time.perf_counter()
+        self.due = time.perf_counter() + _LONGEST
         self.tail = Tail(recorder.ahead, event_file)
         self._broken = self._was_broken = False
         self.check_rank()
@@ -85,7 +86,9 @@ class Outlet:
 
     def check_rank(self) -> None:
         """Only rank 0 writes, and no forked child; once silent, always."""
-        self._silent = self._silent or rank() > 0 or self._event_file.inherited
+        if not self._silent and (rank() > 0 or self._event_file.inherited):
+            self._silent = True
+            self._guarded.unrest.stir()
 
     def say(self, words: dict[str, str]) -> None:
         """Take facts in words."""
@@ -105,12 +108,8 @@ class Outlet:
         broken = self.waiting.broken and not self._was_broken
         if broken or self.waiting.full:
             self._end_holds()
-        if now or broken or self.waiting.full or self.late(time.perf_counter()):
+        if now or broken or self.waiting.full or time.perf_counter() > self.due:
             self.drain()
-
-    def late(self, now: float) -> bool:
-        """Whether what waits has waited long enough at this time of `time.perf_counter`."""
-        return now - self._drained > _LONGEST
 
     def drain(self, step: int | None = None) -> None:
         """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
@@ -187,7 +186,7 @@ class Outlet:
         if any(rows.hold.waits for rows in self.rows):
             return
         self._event_file.open()
-        self._drained = time.perf_counter()
+        self.due = time.perf_counter() + _LONGEST
         self._broken = False
         hands = self._hand_rows, self._hand_waiting
         handed = [self._guarded.door("writing", hand) for hand in hands]

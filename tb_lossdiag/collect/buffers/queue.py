@@ -46,13 +46,16 @@ class Queue:
 
     Attributes:
         broken: whether one of the losses is known to be no finite number; those on a device are not asked.
+        training: total losses of the training.
     """
 
     def __init__(self, guarded: Guard) -> None:
         self._guarded = guarded
         self.broken = False
         self._waiting: list[Observation] = []
-        self._lines: dict[tuple[str, tuple[str, ...] | None], LossBuffer] = {}
+        self.training = LossBuffer.total("train")
+        self._terms: dict[tuple[str, tuple[str, ...]], LossBuffer] = {}
+        self._validation = LossBuffer.total("validation")
         self._count = 0
 
     @property
@@ -72,8 +75,7 @@ class Queue:
 
     def put_loss(self, phase: str, step: int, walltime: float, loss: Number) -> None:
         """Take a total loss."""
-        key = phase, None
-        lines = self._lines.get(key) or self._lines.setdefault(key, LossBuffer.total(phase))
+        lines = self.training if phase == "train" else self._validation
         lines.put(step, walltime, (loss,))
         self.broken |= _broken(loss)
 
@@ -85,10 +87,15 @@ class Queue:
         terms: Mapping[str, tuple[Number, Number, float]],
     ) -> None:
         """Take loss terms, their weights and, of a training, whether they are attached."""
-        names = tuple(terms)
-        lines = self._lines.setdefault((phase, names), LossBuffer.terms(phase, names))
-        self.broken |= any(_broken(value) for value, *_ in terms.values())
-        lines.put(step, walltime, [n for term in terms.values() for n in term[: lines.depth]])
+        key = phase, tuple(terms)
+        lines = self._terms.get(key)
+        if lines is None:
+            lines = self._terms[key] = LossBuffer.terms(*key)
+        numbers: list[Number] = []
+        for term in terms.values():
+            self.broken |= _broken(term[0])
+            numbers += term[: lines.depth]
+        lines.put(step, walltime, numbers)
 
     def rename(self, rows: NormBuffer, new: Mapping[int, int]) -> None:
         """Steps of a watched model are others."""
@@ -98,13 +105,16 @@ class Queue:
 
     def drop(self) -> None:
         """Forget everything."""
-        self._waiting, self._lines, self._count, self.broken = [], {}, 0, False
+        self._waiting, self._terms, self._count, self.broken = [], {}, 0, False
+        self.training.clear()
+        self._validation.clear()
 
     def take_losses(self) -> Iterator[FrameBlock]:
         """Losses and terms; they wait no longer."""
-        lines, self._lines, self.broken = self._lines, {}, False
-        for (_, names), line in lines.items():
-            block = self._guarded("loss" if names is None else "loss term", line.block)
+        terms, self._terms, self.broken = self._terms, {}, False
+        both = [("loss", line) for line in (self.training, self._validation)]
+        for name, line in [*both, *(("loss term", line) for line in terms.values())]:
+            block = self._guarded(name, line.take) if len(line) else None
             if block is not None:
                 yield block
 

@@ -146,7 +146,7 @@ class Given:
         if call.clip is not None:
             for watch in watches:
                 if not self._guarded.went("clipping", watch.reported_clip, *call.clip):
-                    self._clips.missed.update(map(id, watch.parameters.tensors))
+                    self._clips.miss(watch.parameters.tensors)
         distant = any(watch.distant for watch in watches)
         if call.clip is not None or not (self._clips.empty or distant):
             self._add(made, "clipping", lambda: self._clipping(call))

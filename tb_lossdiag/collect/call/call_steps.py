@@ -74,7 +74,7 @@ class CallSteps:
         if step is not None:
             return self._named(watches, self._training(watches, step))
         for watch in watches:
-            watch.rows.hold.end()
+            watch.rows.hold.over = True
         return watches[0].step
 
     def _named(self, watches: Sequence[Watch], at: int) -> int:

@@ -48,6 +48,10 @@ class Manual:
         held, self._held = self._held, []
         return held
 
+    def _hold(self, samples: Sequence[Measurement]) -> None:
+        self._guarded.unrest.stir()
+        self._held += samples
+
     def check_up(self) -> CheckUpBlock:
         """A `with` block whose loss calls are observed."""
         return CheckUpBlock(self, self._guarded)
@@ -68,7 +72,7 @@ class Manual:
         calls.__exit__(*error)
         if calls.failure is not None:
             self._guarded.failed("check-up", calls.failure)
-        self._held += calls.samples()
+        self._hold(calls.samples())
         self._say(calls.facts())
 
     def loss_inputs(
@@ -145,7 +149,7 @@ class Manual:
         if isinstance(sample, str):
             self._say({"decompose": sample})
         else:
-            self._held.append(sample)
+            self._hold([sample])
         for watch in watches[:1]:
             watch.spent(start)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -29,41 +32,69 @@ class PlainLoss:
         watches: those of the writer.
         steps: finds the step of a call.
         by_hand: what users do by hand.
+        told: counts losses, by phase.
     """
 
-    def __init__(self, host: Host, watches: Watches, steps: CallSteps, by_hand: Manual) -> None:
+    def __init__(
+        self, host: Host, watches: Watches, steps: CallSteps, by_hand: Manual, told: Counter[str]
+    ) -> None:
         self._host, self._watches, self._steps = host, watches, steps
-        self._by_hand = by_hand
+        self._by_hand, self._told = by_hand, told
+        self._unrest, self._calm_at = host.guarded.unrest, -1
+        self._watch: Callable[[], Watch | None] = lambda: None
 
     def take(self, loss: object, terms: object, step: object) -> bool:
-        """Take a call of the training that gives nothing else; False if it is not that simple, and nothing is done."""
+        """Take a call of the training that gives nothing else; False if it is not that simple, or fails, and is to be taken the whole way."""
         start = time.perf_counter()
-        watch, host = self._watches.only(), self._host
-        if watch is None or not watch.plain or looked_at() or self._by_hand.waits:
+        try:
+            watch = self._watch()
+            if watch is None or self._calm_at != self._unrest.count:
+                watch = self._settled()
+            if watch is None or looked_at():
+                return False
+            number = _number(loss)
+            if number is None:
+                return False
+            if step is not None and not (type(step) is int and 0 <= step < _MOST):
+                return False
+            if not self._put(watch, number, terms, step):
+                return False
+            self._told["train"] += 1
+            watch.times.own += time.perf_counter() - start
+        except Exception as error:  # noqa: BLE001  (training must go on)
+            self._host.guarded.caught("loss", error)
             return False
-        if host.guarded.troubled or not host.clips.empty or host.silent:
-            return False
-        number = _number(loss)
-        given = None if terms is None else _terms(terms)
-        if number is None or (terms is not None and given is None):
-            return False
-        if step is not None and not (type(step) is int and 0 <= step < _MOST):
-            return False
-        host.guarded.seen("loss", self._put, watch, number, given, step)
-        watch.spent(start)
         return True
 
-    def _put(self, watch: Watch, number: float, terms: Terms | None, step: int | None) -> None:
+    def _settled(self) -> Watch | None:
+        """The watch that calls are of, as long as nothing happens; None where they are not that simple."""
+        watch, host = self._watches.only(), self._host
+        if watch is None or not watch.plain or self._by_hand.waits:
+            return None
+        if host.guarded.troubled or not host.clips.empty or host.silent:
+            return None
+        self._watch, self._calm_at = weakref.ref(watch), self._unrest.count
+        return watch
+
+    def _put(self, watch: Watch, number: float, terms: object, step: int | None) -> bool:
+        """Whether the terms are as simple, too."""
+        given = None if terms is None else _terms(terms)
+        if given is None and terms is not None:
+            return False
         outlet = self._host.outlet
-        at = self._steps.of_training([watch], step)
+        at = self._steps.of_training((watch,), step)
         if self._steps.went_back(at):
             self._host.guarded.door("writing", outlet.flush)
         now = time.time()
-        outlet.waiting.put_loss("train", at, now, number)
-        if terms is not None:
-            outlet.waiting.put_terms("train", at, now, terms)
-        if watch.rows.full or outlet.waiting.urgent or outlet.late(time.perf_counter()):
+        waiting = outlet.waiting
+        waiting.training.put_one(at, now, number)
+        broken = number - number != 0.0  # no finite one
+        if given is not None:
+            waiting.put_terms("train", at, now, given)
+        if broken or waiting.urgent or time.perf_counter() > outlet.due:
+            waiting.broken |= broken
             outlet.if_due(now=watch.rows.full)
+        return True
 
 
 def _number(value: object) -> float | None:

@@ -77,7 +77,7 @@ class Clipper:
                 "clipping", self._note_norm, given, total, bound, known, order
             )
             if not noted:
-                self._ledger.missed.update(map(id, given))
+                self._ledger.miss(given)
         return total
 
     def value(self, tensors: Iterable[Tensor] | Tensor, bound: float, foreach: bool | None) -> None:
@@ -88,7 +88,7 @@ class Clipper:
         torch_clip_value(given, bound, foreach)
         noted = self._guarded.door("clipping", self._note_value, given, bound, before, order)
         if not noted:
-            self._ledger.missed.update(map(id, given))
+            self._ledger.miss(given)
 
     def _note_norm(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from tb_lossdiag.collect.state.gradient_versions import GradientVersions, representatives
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import gather, is_whole, local
+from tb_lossdiag.collect.unrest import Unrest
 from tb_lossdiag.quantities import (
     CLIP_AFTER_STEP,
     CLIP_BEFORE_UNSCALE,
@@ -116,10 +117,14 @@ class ClipLedger:
     Attributes:
         clipped: ids of the parameters of the newest clip.
         missed: ids of parameters that were clipped without a note: what their norms were before is not known.
+
+    Args:
+        unrest: every clip is some.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unrest: Unrest | None = None) -> None:
         """Start empty."""
+        self._unrest = unrest or Unrest()
         self._calls: dict[str, ClipCall] = {}
         self._newest: dict[str, ClipCall] = {}
         self._counts: dict[str, int] = {}
@@ -154,6 +159,7 @@ class ClipLedger:
         scale: float = 1.0,
     ) -> None:
         """Remember a clip that has just been done, of gradients that carried this loss scale."""
+        self._unrest.stir()
         held = [parameter for parameter in parameters if parameter.grad is not None]
         column = self._column("clip" if after is None else "clip value", held)
         mark, ids = GradientVersions(representatives(held)), list(map(id, held))
@@ -167,6 +173,11 @@ class ClipLedger:
         self._counts[column] = self._counts.get(column, 0) + 1
         self.clipped = set(ids)
         self.missed.difference_update(ids)
+
+    def miss(self, parameters: Iterable[Tensor]) -> None:
+        """These were clipped without a note."""
+        self._unrest.stir()
+        self.missed.update(map(id, parameters))
 
     def norms_before(self, parameters: Sequence[Tensor]) -> Before | None:
         """Norms before the newest clip of these parameters, if their gradients are as it left them."""

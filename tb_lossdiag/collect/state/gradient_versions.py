@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -69,6 +70,66 @@ class GradientVersions:
         grad, version = self._seen[id(parameter)]
         now = parameter.grad
         return now is not None and now is grad() and now._version == version  # noqa: SLF001
+
+
+class EndVersions(GradientVersions):
+    """The same for the steps of one training that are alike: of the gradients remembered the first and the last stand for all.
+
+    Looking at two costs a fifth of looking at eight, and gradients that come and go together differ together.
+
+    Args:
+        parameters: in their order, all of which have a gradient after each of those steps.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        super().__init__(())
+        self._ids = frozenset(map(id, parameters))
+        self._first, self._last = weakref.ref(parameters[0]), weakref.ref(parameters[-1])
+        self._ends: tuple[Any, int, Any, int] = (lambda: None, -1, lambda: None, -1)
+
+    def __len__(self) -> int:
+        """Number of gradients remembered."""
+        return len(self._ids)
+
+    def take(self) -> bool:
+        """Remember the gradients as they are now; False if there is none any more."""
+        first, last = self._first(), self._last()
+        if first is None or last is None:
+            return False
+        begin, end = first.grad, last.grad
+        if begin is None or end is None:
+            return False
+        self._ends = weakref.ref(begin), begin._version, weakref.ref(end), end._version  # noqa: SLF001
+        return True
+
+    def knows(self, parameters: Iterable[Tensor]) -> bool:
+        """Whether one of these parameters was remembered with a gradient."""
+        return any(id(parameter) in self._ids for parameter in parameters)
+
+    def unchanged(self, parameters: Iterable[Tensor]) -> bool:
+        """Whether one of these parameters was remembered, and both gradients are the same still."""
+        return self.knows(parameters) and self._same_ends() == [True, True]
+
+    def renewed(self, parameter: Tensor) -> bool:
+        """Whether this one was remembered, and one of the two is another gradient now."""
+        return id(parameter) in self._ids and False in self._same_ends()
+
+    def outdated(self, parameters: Iterable[Tensor]) -> bool:
+        """Whether one of the two is another gradient than it was, or is gone and one of these parameters has one all the same."""
+        same = self._same_ends()
+        gone = same == [None, None]
+        return False in same or (gone and any(p.grad is not None for p in parameters))
+
+    def _same_ends(self) -> list[bool | None]:
+        """Whether each of the two is the same gradient as it was; None if there is none."""
+        first, last = self._first(), self._last()
+        begin = None if first is None else first.grad
+        end = None if last is None else last.grad
+        seen, version, seen_last, version_last = self._ends
+        return [
+            None if begin is None else begin is seen() and begin._version == version,  # noqa: SLF001
+            None if end is None else end is seen_last() and end._version == version_last,  # noqa: SLF001
+        ]
 
 
 def representatives(parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -12,7 +12,11 @@ from torch import Tensor
 
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.frameworks import hookable
-from tb_lossdiag.collect.state.gradient_versions import GradientVersions, representatives
+from tb_lossdiag.collect.state.gradient_versions import (
+    EndVersions,
+    GradientVersions,
+    representatives,
+)
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.rates import GroupRates, hyperparameter, rate_records, rates
 from tb_lossdiag.collect.state.tracing import untraced_hook
@@ -88,7 +92,7 @@ class Optimizers:
             optimizer.register_step_post_hook(untraced_hook(heard))
 
     def join(self, optimizer: Any, watch: Watching) -> bool:
-        """Let a watch be told of its steps by the hook that is there: one hook costs less than two. It has to call `note_step` then.
+        """Let a watch be told of its steps by the hook that is there: one hook costs less than two. It has to note steps then.
 
         Returns:
             Whether that can be done; one watch can.
@@ -111,12 +115,18 @@ class Optimizers:
         """It has ended a step that nobody watches."""
         self._guarded.door("optimizer", self.note_step, optimizer)
 
-    def note_step(self, optimizer: Any, some: Sequence[Tensor] = ()) -> None:
-        """Remember which gradients this step used; `some`: the optimizer's `some_parameters`, if they are known."""
+    def note_calm(self, optimizer: Any, ends: EndVersions) -> None:
+        """The same for a step that is like the one before, where two gradients tell."""
+        if len(self._optimizers) > 1 or not ends.take():
+            self.note_step(optimizer)
+            return
         self.steps += 1
-        mark = GradientVersions(some)
-        if not len(mark):
-            mark = _mark(optimizer)
+        self._used[id(optimizer)] = self._last[id(optimizer)] = ends
+
+    def note_step(self, optimizer: Any) -> None:
+        """Remember which gradients this step used."""
+        self.steps += 1
+        mark = _mark(optimizer)
         self._used[id(optimizer)] = self._last[id(optimizer)] = mark
         if len(self._optimizers) > 1:
             for other in self.alive():
@@ -201,15 +211,21 @@ def foreign(optimizer: Any, model: Parameters, name: str) -> list[Record]:
     return [Record(q, (name,), np.array([n], np.float32)) for q, n in counts.items()]
 
 
-def some_parameters(optimizer: Any) -> list[Tensor]:
-    """A few of each group."""
-    return [p for group in optimizer.param_groups for p in representatives(group["params"])]
+def ends_of(optimizer: Any) -> EndVersions | None:
+    """What remembers the gradients of an optimizer's steps that are alike, None while it has none."""
+    held = _some_with_gradient(optimizer)
+    return EndVersions(held) if held else None
 
 
 def _mark(optimizer: Any) -> GradientVersions:
+    return GradientVersions(_some_with_gradient(optimizer))
+
+
+def _some_with_gradient(optimizer: Any) -> list[Tensor]:
+    """A few of each group that have a gradient."""
     groups = [group["params"] for group in optimizer.param_groups]
-    held = [p for p in some_parameters(optimizer) if p.grad is not None]
-    return GradientVersions(held or _first_with_gradient(groups))
+    held = [p for group in groups for p in representatives(group) if p.grad is not None]
+    return held or _first_with_gradient(groups)
 
 
 def _first_with_gradient(groups: Sequence[Sequence[Tensor]]) -> list[Tensor]:

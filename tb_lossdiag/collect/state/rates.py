@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,9 +48,21 @@ class StepRates:
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
         self._known: list[tuple[Any, Any, Any, tuple[float, float, float]]] = []
+        self._raw: list[Any] = []
+        self._last: list[GroupRates] = []
 
     def now(self) -> list[GroupRates]:
-        """Of each group."""
+        """Of each group. The same list as before where all of it is what it was: it must not be changed."""
+        raw: list[Any] = []
+        for group in self._optimizer.param_groups:
+            get = group.get
+            raw += (get("lr"), get("momentum"), get("betas"), get("weight_decay"))
+        if len(raw) != len(self._raw) or not all(map(operator.is_, raw, self._raw)):
+            self._last = self._worked_out()
+            self._raw = raw if all(map(_stays, raw)) else []
+        return self._last
+
+    def _worked_out(self) -> list[GroupRates]:
         groups, known = self._optimizer.param_groups, self._known
         if len(known) != len(groups):
             known = self._known = [(self, self, self, (0.0, 0.0, 0.0))] * len(groups)
@@ -64,6 +77,12 @@ class StepRates:
         if all(type(one) in _FIXED for one in each):
             self._known[index] = momentum, betas, decay, (rest[0], rest[1], rest[2])
         return first, rest[0], rest[1], rest[2]
+
+
+def _stays(value: Any) -> bool:
+    """Whether it is what it is as long as it is the same object."""
+    kind = type(value)
+    return kind in _FIXED or (kind is tuple and all(type(one) in _FIXED for one in value))
 
 
 def _raw(group: dict[str, Any]) -> tuple[Any, Any, Any, Any]:

@@ -32,8 +32,10 @@ def untraced_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
     except ImportError:
         return wrapped
 
-    def plain(*given: Any) -> Any:
-        return hook(*given) if compiler() is None else wrapped(*given)
+    def plain(optimizer: Any, arguments: Any, named: Any) -> Any:
+        if compiler() is None:
+            return hook(optimizer, arguments, named)
+        return wrapped(optimizer, arguments, named)
 
     plain._torchdynamo_disable = True  # type: ignore[attr-defined]  # noqa: SLF001
     return plain if _passed_over(plain) else wrapped

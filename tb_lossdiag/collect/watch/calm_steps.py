@@ -1,7 +1,8 @@
 """The calm step: one that is like the step before. Of it only what differs from step to step is looked at, in as few operations as can be.
 
 In the midst of a training code is cold: what takes a microsecond in a loop of its own takes ten there. So whatever can be worked out
-once for many steps is, and anything unusual is left to the whole way of `steps`.
+once for many steps is, what can change between two steps is told by `unrest` instead of being asked for, and anything unusual is left
+to the whole way of `steps`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
-from tb_lossdiag.collect.state.optimizers import some_parameters
+from tb_lossdiag.collect.state.gradient_versions import EndVersions
+from tb_lossdiag.collect.state.optimizers import ends_of
 from tb_lossdiag.collect.unseen import looked_at
 from tb_lossdiag.collect.watch.gauge import Gauge, Norms
 from tb_lossdiag.collect.watch.host import Host
@@ -38,7 +40,7 @@ class Pattern(NamedTuple):
         empty: parameters without one.
         left: those with one that is left over, since they are frozen.
         trained: those with one, if some are frozen; else nobody looks.
-        some: of the optimizer's parameters, which stand for all of them.
+        ends: remember which gradients a step used.
     """
 
     gauge: Gauge | None
@@ -46,7 +48,7 @@ class Pattern(NamedTuple):
     empty: list[Tensor]
     left: list[Tensor]
     trained: Sequence[Tensor]
-    some: list[Tensor]
+    ends: EndVersions
 
     def holds(self) -> bool:
         """Whether the gradients that there are now are those, as far as the gauge does not see it."""
@@ -86,77 +88,71 @@ class CalmSteps:
     norms: Norms | None = None
     _kept: Pattern | None = None
     _kept_for: tuple[Any, bool] = (None, False)
-    _count: int = 0
+    _held: int = 0
+    _calm_at: int = -1
     _rest: int = 0
     _after: int = 1
+
+    def __post_init__(self) -> None:
+        """What is asked at every step is at hand."""
+        self._unrest = self.host.guarded.unrest
 
     def expect(self, taken: int) -> None:
         """So many steps were taken, the last not a calm one; the next may be."""
         self._rest -= 1
         if not self.possible or taken < _FIRST or self._rest >= 0 or not self._quiet():
             return
-        if self.every > 1:
-            self._count = held_count(self.optimizer)
-            some = some_parameters(self.optimizer)
-            self.pattern = Pattern(None, None, [], [], (), some)
-            return
-        if self._kept is None or self.stale:
+        self._calm_at = self.host.guarded.unrest.count
+        if self._kept is None or self._stale():
             self._kept_for = self.model.now, self.model.frozen
-            self._kept = self._found()
+            self._kept = self._found() if self.every == 1 else self._passed_by()
         self.pattern = self._kept
+        self._held = self.model.held if self.every == 1 else held_count(self.optimizer)
 
-    @property
-    def stale(self) -> bool:
+    def _stale(self) -> bool:
         """Whether the model's parameters are others than those that the pattern is of."""
         now, frozen = self._kept_for
         return now is not self.model.now or frozen is not self.model.frozen
 
-    def begin(self, taken: int) -> bool:
-        """The step after so many begins; whether it is a calm one, whose norms are known now."""
+    def begin(self, taken: int, arguments: Any, named: Any) -> bool:
+        """The step after so many begins, with these arguments; whether it is a calm one, whose norms are known now."""
         self.norms = None
         pattern = self.pattern
         if pattern is None:
             return False
-        if pattern.gauge is None:
-            return self._pass_by(taken)
+        held = 0
+        for group in self.optimizer.param_groups:
+            held += len(group["params"])
         if (
-            not looked_at()
-            and self.host.calm
-            and not self.counter.shared
-            and self.gradients.as_they_are
-            and not self.stale
-            and self.model.unchanged(self.optimizer)
-            and pattern.holds()
-        ):
-            self.norms = pattern.gauge.norms()
-            if self.norms is not None:
-                return True
-            pattern.gauge.over()
-        self._stir()
-        return False
-
-    def _pass_by(self, taken: int) -> bool:
-        """Whether nothing is to be seen of a step."""
-        if (
-            taken % self.every
+            self._calm_at == self._unrest.count
+            and held == self._held
+            and not named
+            and len(arguments) < 2  # noqa: PLR2004  (the optimizer itself)
+            and getattr(self.optimizer, "grad_scale", None) is None
             and not looked_at()
-            and self.host.calm
-            and not self.counter.shared
-            and self.gradients.as_they_are
-            and held_count(self.optimizer) == self._count
         ):
-            self.norms = []
-        else:
-            self.pattern = None
+            if pattern.gauge is None:
+                self.norms = [] if taken % self.every else None
+            elif not self.model.moved() and pattern.holds():
+                self.norms = pattern.gauge.norms()
+        if self.norms is None:
+            self._disappointed(pattern)
         return self.norms is not None
 
-    def end(self) -> tuple[Norms, Pattern]:
-        """The step has ended: its norms, and which gradients it had."""
-        assert self.norms is not None  # noqa: S101  (asked before)
-        assert self.pattern is not None  # noqa: S101
-        norms, self.norms = self.norms, None
+    def _disappointed(self, pattern: Pattern) -> None:
+        """It is not a calm one."""
+        if pattern.gauge is None:
+            self.pattern = None
+        else:
+            pattern.gauge.over()
+            self._stir()
+
+    def end(self) -> Pattern:
+        """The step has ended: which gradients it had."""
+        assert self.pattern is not None  # noqa: S101  (asked before)
+        self.norms = None
         self._after = 1
-        return norms, self.pattern
+        return self.pattern
 
     def look(self) -> None:
         """Now and then, before the gradients are over: whether they are of the same kind still."""
@@ -182,15 +178,21 @@ class CalmSteps:
         """Whether nothing is going on that needs more than norms."""
         rows, host = self.rows, self.host
         settled = rows.hold.over and not rows.provisional and not host.absent(rows)
-        return settled and host.calm and self.gradients.as_they_are
+        alone = not self.counter.shared  # has a number of its own
+        return settled and alone and host.calm and self.gradients.as_they_are
+
+    def _passed_by(self) -> Pattern | None:
+        """Of steps whose gradients nobody looks at."""
+        ends = ends_of(self.optimizer)
+        return None if ends is None else Pattern(None, None, [], [], (), ends)
 
     def _found(self) -> Pattern | None:
         """The pattern of the step that has just ended."""
         tensors = self.model.now.tensors
         having = [p for p in tensors if p.grad is not None]
         held = [p for p in having if p.requires_grad] if self.model.frozen else having
-        gauge = Gauge.of(held)
-        if gauge is None:
+        gauge, ends = Gauge.of(held), ends_of(self.optimizer)
+        if gauge is None or ends is None:
             self._stir()
             return None
         return Pattern(
@@ -199,5 +201,5 @@ class CalmSteps:
             [p for p in tensors if p.grad is None],
             [p for p in having if not p.requires_grad] if self.model.frozen else [],
             held if self.model.frozen else (),
-            some_parameters(self.optimizer),
+            ends,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ _ALIKE = 4
 """So many of a shape at least."""
 _CHUNK = 32_768
 """Elements that are joined at once, at most: below it PyTorch uses one thread, however many it may."""
+_gradient: Callable[[Tensor], Any] = operator.attrgetter("grad")
+_number: Callable[[Tensor], float] = Tensor.item
 
 Norms = list[float] | Tensor
 """Of the gradients in their order: numbers, or float32[n]."""
@@ -31,11 +34,14 @@ class Gauge:
 
     Args:
         held: parameters with a gradient; dense, of single precision, on the host.
+
+    Attributes:
+        kept: gradients of the step that goes on.
     """
 
     def __init__(self, held: Sequence[Tensor]) -> None:
         self._held = list(held)
-        self._kept: list[Any] = []
+        self.kept: list[Tensor] = []
         self._joined = None if len(held) <= _FEW else _Joined([p.shape for p in held])
 
     @classmethod
@@ -48,25 +54,25 @@ class Gauge:
     @property
     def usual(self) -> bool:
         """Whether the gradients of the step that goes on are of that kind still."""
-        return plain(self._kept)
+        return plain(self.kept)
 
     def norms(self) -> Norms | None:
         """Of the gradients as they are now, None where they are unusual: one is missing, tiny or not finite."""
-        grads = self._kept = [p.grad for p in self._held]
+        grads = self.kept = list(map(_gradient, self._held))
         try:
             if self._joined is not None:
                 return self._joined.norms(grads)
             each = torch._foreach_norm(grads)  # noqa: SLF001
         except (TypeError, RuntimeError):  # None among them; sparse, another shape, another type
             return None
-        values = [norm.item() for norm in each]
+        values = list(map(_number, each))
         total = sum(values)
         usual = min(values) >= SMALL and total - total == 0.0 and each[0].dtype is torch.float32
         return values if usual else None
 
     def over(self) -> None:
         """The step has ended: keep no gradient."""
-        self._kept = []
+        self.kept = []
 
 
 class _Joined:

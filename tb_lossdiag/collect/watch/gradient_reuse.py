@@ -10,7 +10,7 @@ from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.quantities import LOOKED_STEPS, REUSED_STEPS
 from tb_lossdiag.records import Record
 
-_EVERY = 7
+REUSE_EVERY = 7
 """Steps between two looks; odd, so that they fall on the first and on the second of two steps."""
 
 
@@ -29,7 +29,7 @@ class GradientReuse:
 
     def due(self, taken: int) -> bool:
         """Whether to look at the step that comes after so many."""
-        return taken % _EVERY == _EVERY - 1
+        return taken % REUSE_EVERY == REUSE_EVERY - 1
 
     def look(self) -> None:
         """Whether the step that begins uses gradients that a step before has used."""

@@ -61,18 +61,15 @@ class StepCounter:
         """Whether the user has ever named a step."""
         return self._previous is not None
 
-    @property
-    def coming(self) -> int:
-        """The number that the next step would get."""
-        return self.last + 1 if self._named is None else self._named
-
     def now(self, *, fresh: bool) -> int:
         """The step that is going on, or has just ended while no new gradient has come.
 
         Args:
             fresh: whether gradients have come since the last step.
         """
-        return self.coming if fresh or not self.begun else self.last
+        if not fresh and self.begun:
+            return self.last
+        return self.last + 1 if self._named is None else self._named
 
     def name(self, step: int, *, fresh: bool) -> Rename | None:
         """The user says which step it is.

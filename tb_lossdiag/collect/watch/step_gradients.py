@@ -62,6 +62,7 @@ class StepGradients:
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
+        self._host.guarded.unrest.stir()
         self._measure.reported_clip(total, max_norm)
 
     @property
@@ -69,12 +70,12 @@ class StepGradients:
         """Whether norms need no putting right: no scale, no clip that was only reported, none that was tiny."""
         return self._measure.as_they_are and not self._absent
 
-    def put_calm(self, norms: Norms, where: Any, step: int, taken: int, start: float) -> None:
-        """Hand over the norms of a calm step."""
+    def put_calm(self, norms: Norms, where: Any, step: int, taken: int, start: float) -> bool:
+        """Hand over the norms of a calm step; whether there is no room for another one."""
         seconds, own, count = self.times.take(start, taken)
-        named, now = self._counter.named, time.time()
-        row = step, now, seconds, own, where, None, self._rates.now(), count, named
-        self._rows.put_calm(norms, row)
+        named, rates = self._counter.named, self._rates.now()
+        row = step, time.time(), seconds, own, where, None, rates, count, named
+        return self._rows.put_calm(norms, row)
 
     def begin(self) -> None:
         """A step begins; nothing of it is known."""

@@ -7,15 +7,19 @@ import time
 
 
 class StepTimes:
-    """Adds up what recording takes between two rows, which may be several steps apart."""
+    """Adds up what recording takes between two rows, which may be several steps apart.
+
+    Attributes:
+        own: seconds that recording has taken since the last row.
+    """
 
     def __init__(self) -> None:
         """No step yet."""
-        self._own, self._ended, self._row = 0.0, math.nan, 0
+        self.own, self._ended, self._row = 0.0, math.nan, 0
 
     def spent(self, start: float) -> None:
         """Recording took the time since then (of `time.perf_counter`); the step's record says so."""
-        self._own += time.perf_counter() - start
+        self.own += time.perf_counter() - start
 
     def take(self, now: float, taken: int) -> tuple[float, float, int]:
         """A row is put at the end of the step after so many.
@@ -24,6 +28,6 @@ class StepTimes:
             Seconds of a step since the row before (NaN for the first), seconds of it that recording took, and how many steps that were.
         """
         count = taken + 1 - self._row
-        found = (now - self._ended) / count, self._own / count, count
-        self._own, self._ended, self._row = 0.0, now, taken + 1
+        found = (now - self._ended) / count, self.own / count, count
+        self.own, self._ended, self._row = 0.0, now, taken + 1
         return found

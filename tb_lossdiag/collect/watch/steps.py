@@ -15,6 +15,8 @@ from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.collect.watch import step_updates
 from tb_lossdiag.collect.watch.calm_steps import LOOK_EVERY, CalmSteps
 from tb_lossdiag.collect.watch.examiner import Examiner
+from tb_lossdiag.collect.watch.gauge import Norms
+from tb_lossdiag.collect.watch.gradient_reuse import REUSE_EVERY
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.optimizer_facts import OptimizerFacts
 from tb_lossdiag.collect.watch.reloads import Reloads
@@ -94,21 +96,19 @@ class WatchedSteps:
 
     def before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """The optimizer begins its step, with these arguments."""
-        if self.origin.left():
-            return
         start = time.perf_counter()
-        if len(arguments) > 1 or named or not self._calm.begin(self.taken):
-            self._before(optimizer, arguments, named)
-        else:
+        if self._calm.begin(self.taken, arguments, named):
             self.reloads.before_step()
-            if self._facts.reuse.due(self.taken):
+            if self.taken % REUSE_EVERY == REUSE_EVERY - 1:
                 self._host.guarded.quick("gradient", self._facts.reuse.look)
-        self.gradients.times.spent(start)
+        else:
+            self._before(optimizer, arguments, named)
+        self.gradients.times.own += time.perf_counter() - start
 
     def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """A step that is not a calm one begins."""
         self._calm.over()  # if the one before never ended
-        if not real():
+        if self.origin.left() or not real():
             return
         closure = _closure(optimizer, arguments, named)
         self._facts.beginning.step_begins(self.taken)
@@ -127,7 +127,7 @@ class WatchedSteps:
         calm = self._calm
         self._owed += 1  # until it has been counted, so that one failure shifts no later number
         if calm.norms is not None:
-            self._finish_calm(optimizer)
+            self._finish_calm(optimizer, calm.norms)
             return None
         if self.notes:
             self._host.guarded.door("optimizer", self._host.optimizers.note_step, optimizer)
@@ -177,29 +177,32 @@ class WatchedSteps:
         self._host.stepped(self._rows, now=bool(alarm))
         self.gradients.times.spent(start)
 
-    def _finish_calm(self, optimizer: Any) -> None:
+    def _finish_calm(self, optimizer: Any, norms: Norms) -> None:
         """Hand over what was seen of a calm step."""
         start = time.perf_counter()
-        norms, pattern = self._calm.end()
-        step, taken = self._count(), self.taken
+        pattern, host, taken, full = self._calm.end(), self._host, self.taken, False
+        step = self.counter.take() if self._owed == 1 else self._count()
+        self._owed = 0
         if self.notes:
-            self._host.optimizers.note_step(optimizer, pattern.some)
+            host.optimizers.note_calm(optimizer, pattern.ends)
         if pattern.gauge is not None:
-            self.gradients.put_calm(norms, pattern.where, step, taken, start)
+            full = self.gradients.put_calm(norms, pattern.where, step, taken, start)
         self.reloads.after_step()
         if taken % LOOK_EVERY == 0:
             self._calm.look()
-            self._host.guarded.door("layers", self._facts.sink, step)
+            host.guarded.door("layers", self._facts.sink, step)
         if pattern.gauge is not None:
-            pattern.gauge.over()
-        self.taken += 1
-        self._host.guarded.step()
-        if self._rows.full or self._host.outlet.late(start):
-            self._host.stepped(self._rows, now=False)
-        self.gradients.times.spent(start)
-        if self.examiner is not None and not self.examiner.waits(self.taken):
+            pattern.gauge.kept = []
+        self.taken = taken = taken + 1
+        host.guarded.steps += 1
+        if full or start > host.outlet.due:
+            host.stepped(self._rows, now=False)
+        self.gradients.times.own += time.perf_counter() - start
+        if self.examiner is not None and not self.examiner.waits(taken):
             self.begin_check_up()
-        self._interrupt()
+            self._interrupt()
+        elif taken % step_updates.EVERY == 0:
+            self._interrupt()
 
     def _count(self) -> int:
         """The number of the step that has just been taken."""

@@ -34,6 +34,9 @@ class Watch:
         options: what is observed.
         first: its first step, unless that is named.
         spread: compares data-parallel ranks, if there are several.
+
+    Attributes:
+        times: how long its steps take, and what of that recording takes.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Watch:
         self._asked = 0
         optimizer = subject.optimizer  # whose hooks keep the watch alive
         self._hooks = [optimizer.register_step_pre_hook(untraced_hook(self._begins))]
+        self.times = self._steps.gradients.times
         self._steps.notes = host.optimizers.join(optimizer, self)
         if not self._steps.notes:
             self._hooks.append(optimizer.register_step_post_hook(untraced_hook(self.ended)))
@@ -59,17 +63,24 @@ class Watch:
 
     def _begins(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """A step begins."""
-        self._host.guarded.seen("step", self._steps.before, optimizer, arguments, named)
+        try:
+            self._steps.before(optimizer, arguments, named)
+        except Exception as error:  # noqa: BLE001  (training must go on)
+            self._host.guarded.caught("step", error)
 
     def ended(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """A step has ended; may raise to stop the training."""
-        work = self._steps.after
-        stop = self._host.guarded.seen("step", work, optimizer, arguments, named)
+        try:
+            stop = self._steps.after(optimizer, arguments, named)
+        except Exception as error:  # noqa: BLE001  (training must go on)
+            self._host.guarded.caught("step", error)
+            return
         if stop is not None:
             raise stop
 
     def remove(self) -> None:
         """Stop observing; what was observed stays recorded."""
+        self._host.guarded.unrest.stir()
         hooks, self._hooks = self._hooks, []
         for hook in hooks:
             hook.remove()
@@ -127,7 +138,11 @@ class Watch:
         """The user says which step it is; see `StepCounter.name`."""
         self.rows.provisional = False
         self.rows.hold.end()
-        return self._steps.counter.name(step, fresh=self._host.optimizers.fresh(self._optimizer))
+        counter = self._steps.counter
+        rename = counter.name(step, fresh=self._host.optimizers.fresh(self._optimizer))
+        if counter.shared:
+            self._host.guarded.unrest.stir()
+        return rename
 
     @property
     def step(self) -> int:
@@ -184,7 +199,7 @@ class Watch:
 
     def spent(self, start: float) -> None:
         """Recording took the time since then (of `time.perf_counter`); the step's record says so."""
-        self._steps.gradients.times.spent(start)
+        self.times.spent(start)
 
     def called(self, step: int) -> None:
         """The training reports this step; if none was taken since it last did, its scaler may have skipped one."""

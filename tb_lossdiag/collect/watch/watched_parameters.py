@@ -23,12 +23,13 @@ class WatchedParameters:
     Attributes:
         now: as they were when they were last looked for.
         frozen: whether some of them were frozen then, beside others that were not.
+        held: how many the optimizer held then.
     """
 
     def __init__(self, model: nn.Module, found: Parameters, rows: NormBuffer, host: Host) -> None:
         self._model, self._rows, self._host = model, rows, host
         self._places = Places(model)
-        self._held = 0
+        self.held = 0
         self.now = found
         self.frozen = _frozen(found)
 
@@ -38,15 +39,15 @@ class WatchedParameters:
             self._host.guarded.door("gradient", self.reread)
         return self.now
 
-    def unchanged(self, optimizer: Any) -> bool:
-        """Whether neither the model nor its optimizer shows that they changed."""
-        return held_count(optimizer) == self._held and not self._places.changed()
+    def moved(self) -> bool:
+        """Whether the model shows that they changed."""
+        return self._places.changed()
 
     def follow(self, optimizer: Any) -> None:
         """Look for them anew if the model or its optimizer shows that they changed."""
         count = held_count(optimizer)
-        if count != self._held or self._places.changed():
-            self._held = count
+        if count != self.held or self._places.changed():
+            self.held = count
             self.reread()
 
     def reread(self) -> None:
@@ -62,7 +63,10 @@ class WatchedParameters:
             self._host.stepped(self._rows, now=True)
             self._rows.reset(found.names)
             self.now = found
-        self.frozen = _frozen(found)
+        frozen = _frozen(found)
+        if not same or frozen is not self.frozen:
+            self._host.guarded.unrest.stir()
+        self.frozen = frozen
 
 
 def held_count(optimizer: Any) -> int:

@@ -65,6 +65,7 @@ class Watches:
         spread = None
         if type(rows) is NormBuffer and (board := RankStore.of_group()) is not None:
             spread = RankDivergence(board, name, found, host.say)
+        host.guarded.unrest.stir()
         watch = Watch(rows, subject, found, host, options, first, spread)
         words = host.guarded("layers", lambda: precision(found.tensors, subject.optimizer))
         if words:
@@ -121,6 +122,7 @@ class Watches:
 
     def forget(self) -> None:
         """Their names are free again."""
+        self._host.guarded.unrest.stir()
         self._refs.clear()
         self._host.outlet.rows.clear()
 

@@ -9,7 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from tb_lossdiag.collect.state.gradient_versions import GradientVersions, representatives
+from tb_lossdiag.collect.state.gradient_versions import (
+    EndVersions,
+    GradientVersions,
+    representatives,
+)
 
 
 def parameters(count: int = 3) -> list[nn.Parameter]:
@@ -93,3 +97,67 @@ def test_few_stand_for_all_from_the_first_to_the_last() -> None:
     assert len(chosen) == 8
     assert (chosen[0], chosen[-1]) == (0, 99)
     assert chosen == sorted(set(chosen))
+
+
+def ends(those: list[nn.Parameter]) -> EndVersions:
+    """As they are now."""
+    made = EndVersions(those)
+    assert made.take()
+    return made
+
+
+def test_the_first_and_the_last_stand_for_all() -> None:
+    those = parameters()
+    seen = ends(those)
+    assert len(seen) == 3
+    for given in (those, those[1:2]):
+        assert seen.knows(given)
+        assert seen.unchanged(given)
+        assert not seen.outdated(given)
+    assert not any(map(seen.renewed, those))
+    backward(those)
+    assert all(map(seen.renewed, those))
+    assert seen.outdated(those)
+    assert not seen.unchanged(those[1:2])
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_one_of_the_two_that_changed_is_enough(place: int) -> None:
+    those = parameters()
+    seen = ends(those)
+    grad = those[place].grad
+    assert grad is not None
+    grad.mul_(2)
+    assert seen.renewed(those[0])
+    assert seen.outdated(those)
+    assert not seen.unchanged(those)
+
+
+def test_gradients_that_are_gone_are_no_new_ones() -> None:
+    those = parameters()
+    seen = ends(those)
+    for one in those:
+        one.grad = None
+    assert not seen.renewed(those[0])
+    assert not seen.outdated(those)
+    assert not seen.unchanged(those)
+    those[1].grad = torch.ones(2)
+    assert seen.outdated(those)
+
+
+def test_of_others_the_two_say_nothing() -> None:
+    those, others = parameters(), parameters()
+    seen = ends(those)
+    assert not seen.knows(others)
+    assert not seen.unchanged(others)
+    assert not seen.renewed(others[0])
+
+
+def test_what_has_no_gradient_cannot_be_taken() -> None:
+    those = parameters()
+    made = EndVersions(those)
+    those[-1].grad = None
+    assert not made.take()
+    del those
+    gc.collect()
+    assert not made.take()

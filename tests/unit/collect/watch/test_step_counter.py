@@ -15,7 +15,7 @@ def test_a_number_given_before_the_step_names_it() -> None:
     counter, taken = StepCounter(), []
     for step in (100, 101, 110):
         assert counter.name(step, fresh=True) is None
-        assert counter.coming == step
+        assert counter.now(fresh=True) == step
         taken.append(counter.take())
     assert taken == [100, 101, 110]
 
@@ -95,7 +95,7 @@ def test_a_number_given_twice_has_the_steps_between() -> None:
 
 def test_steps_go_on_from_what_the_folder_holds() -> None:
     counter = StepCounter(64)
-    assert counter.coming == 64
+    assert counter.now(fresh=True) == 64
     assert [counter.take() for _ in range(2)] == [64, 65]
     assert counter.name(65, fresh=False) is None
 
