@@ -65,6 +65,18 @@ class Layout:
         return {name for name in fed if name is not None}
 
 
+def head_alone(run: Run) -> bool:
+    """Whether all that is trained belongs to layers whose output is the model's, on top of parameters that are not.
+
+    Reads `PARAMETER_TRAINABLE`, `MODULE_KIND` and `MODULE_LAST`; False where they are not there.
+    """
+    if q.PARAMETER_TRAINABLE not in run or q.MODULE_KIND not in run:
+        return False
+    newest = _newest(run[q.PARAMETER_TRAINABLE])
+    trained = {name.rpartition(".")[0] for name, flag in newest.items() if flag == 1}
+    return bool(trained) and trained <= layout(run).last and 0 in newest.values()
+
+
 def model_of(column: str) -> str:
     """The watched model that a column belongs to: "" where there is one only."""
     return column.partition("/")[0] if "/" in column else ""

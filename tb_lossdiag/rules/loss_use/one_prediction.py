@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, LossCallSeries, calls
+from tb_lossdiag.analysis.modules import head_alone
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -43,12 +44,13 @@ class OnePrediction:
 
     How it decides: in each of the last `min_checks` check-ups, the newest at step `min_steps` or later, with `min_samples` samples or
     more, one class got at least `min_predicted` of the predictions and no class more than `max_majority` of the targets; the accuracy is
-    no more than `max_gain` above the most frequent class. Unit: share of the samples.
+    no more than `max_gain` above the most frequent class. An information where the last layer alone is trained. Unit: share of the samples.
 
     What to try first: compare the scores of two samples of different classes.
 
     Guards against: a class that is that frequent (LD509); the first steps, when most models give one answer; small batches; the judge of
-    two players (a call beside it of the same loss has one answer for all), who is to be at a loss in the end.
+    two players (a call beside it of the same loss has one answer for all), who is to be at a loss in the end; a head on a frozen trunk, which
+    does what it can with features that may hardly differ, and has nothing that could collapse.
 
     References: measured on programs after public reports: healthy ones have up to 0.66, collapsed ones 0.92 to 1.00.
     """
@@ -58,7 +60,14 @@ class OnePrediction:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One prediction for everything")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_PREDICTED_MAJORITY, q.CALL_MAJORITY)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_ACCURACY, q.CALL_SAMPLES)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_ACCURACY,
+        q.CALL_SAMPLES,
+        q.PARAMETER_TRAINABLE,
+        q.MODULE_KIND,
+        q.MODULE_LAST,
+        q.MODULE_FED_BY,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109")
 
     #: check-ups up to the newest; two may follow each other closely
@@ -88,7 +97,8 @@ class OnePrediction:
             last = np.zeros(len(known), bool)
             last[np.flatnonzero(known)[-self.min_checks :]] = True
             if call.steps[last][-1] >= self.min_steps and self._one(call)[last].all():
-                yield self._finding(call, last)
+                severity = Severity.INFO if head_alone(run) else self.severity
+                yield self._finding(call, last, severity)
         if not judged:
             needs = Text("at least {least} check-ups of a loss on classes")
             raise NotEnough(needs.format(least=self.min_checks))
@@ -106,7 +116,7 @@ class OnePrediction:
         found: Bools = one & (majority <= self.max_majority) & ~gained
         return found
 
-    def _finding(self, call: LossCallSeries, last: Bools) -> Finding:
+    def _finding(self, call: LossCallSeries, last: Bools, severity: Severity) -> Finding:
         predicted = float(call.of(q.CALL_PREDICTED_MAJORITY)[last].min())
         majority = float(np.median(call.of(q.CALL_MAJORITY)[last]))
         accuracy = call.typical(q.CALL_ACCURACY)
@@ -119,7 +129,7 @@ class OnePrediction:
         )
         evidence = call.evidence(q.CALL_PREDICTED_MAJORITY, last, predicted, self.min_predicted)
         numbers = {"predicted": predicted, "majority": majority}
-        return Finding(self.code, self.severity, call.name, (evidence,), message, _ADVICE, numbers)
+        return Finding(self.code, severity, call.name, (evidence,), message, _ADVICE, numbers)
 
 
 def _judges(call: LossCallSeries, others: list[LossCallSeries]) -> bool:

@@ -4,17 +4,22 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, the_finding
-from made.changes import changed, head
+from made.changes import changed, head, without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
+from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CALL_ACCURACY,
     CALL_MAJORITY,
     CALL_PREDICTED_MAJORITY,
     CALL_SAMPLES,
     LOSS,
+    MODULE_KIND,
+    PARAMETER_TRAINABLE,
+    Kind,
 )
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
@@ -91,6 +96,30 @@ def test_a_judge_of_two_players_may_be_at_a_loss() -> None:
     assert findings(RULE, beside(judge, 0.6))
     assert not findings(RULE, beside(judge, 1.0))
     assert findings(RULE, beside("cross_entropy", 1.0)), "classes have no two players"
+
+
+def trained(*flags: float) -> Run:
+    """Collapsed, with a trunk of two layers and a head, of whose weights those are trained."""
+    kinds = {"trunk.0": Kind.LINEAR, "trunk.1": Kind.RELU, "head": Kind.LINEAR}
+    names = ("trunk.0.weight", "head.weight", "head.bias")
+    return changed(with_modules(SICK, kinds), PARAMETER_TRAINABLE, np.array([flags]), names)
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (trained(0, 1, 1), Severity.INFO),
+        (trained(0, 0, 1), Severity.INFO),
+        (trained(1, 1, 1), Severity.WARNING),
+        (trained(1, 0, 0), Severity.WARNING),
+        (trained(0, 0, 0), Severity.WARNING),
+        (without(trained(0, 1, 1), MODULE_KIND), Severity.WARNING),
+        (without(trained(0, 1, 1), PARAMETER_TRAINABLE), Severity.WARNING),
+    ],
+)
+def test_a_head_alone_does_what_it_can(run: Run, severity: Severity) -> None:
+    """On a frozen trunk there is nothing to collapse."""
+    assert the_finding(RULE, run).severity is severity
 
 
 def test_whatever_explains_that_nothing_is_learned_explains_this() -> None:
