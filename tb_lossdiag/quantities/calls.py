@@ -130,6 +130,15 @@ least; 1 where all count the same."""
 CALL_MARGIN = Quantity("call_margin", "call_margin", Axis.CALL, "loss", hints.CALL, optional=True)
 """Of a triplet loss: the margin, which the loss is where all embeddings are one."""
 
+CALL_UNFIT = Quantity("call_unfit", "call_unfit", Axis.CALL, "1", hints.CALL, optional=True)
+"""Of a CTC loss: share of the sequences that have fewer frames than their symbols need, one for each and one between two alike."""
+
+CALL_UNTOLD = Quantity("call_untold", "call_told", Axis.CALL, "1", hints.CALL, optional=True)
+"""Share of the variance of a call's targets that no single number of what the model was given explains, times a factor: 0 where one of
+them is the answer. Of several targets of a sample the one that is told least."""
+CALL_TOLD_BY = Quantity("call_told_by", "call_told", Axis.CALL, "place", hints.CALL, optional=True)
+"""Place of the number that explains most, among those that the model was given of a sample."""
+
 LABEL_COUNT = Quantity("label_count", "label", Axis.LABEL, "samples", hints.CALL)
 """Targets of each class in the batch of a check-up, of the first class loss of the step; classes 0 to 99."""
 PREDICTED_COUNT = Quantity("predicted_count", "label", Axis.LABEL, "samples", hints.CALL)

@@ -168,6 +168,14 @@ def _several_at_once() -> World:
     return {"target": torch.rand(SIZE, CLASSES).round()}
 
 
+def _spoken() -> World:
+    return {
+        "targets": torch.randint(1, CLASSES, (SIZE, 6)),
+        "target_lengths": torch.randint(1, 7, (SIZE,)),
+        "input_lengths": torch.full((SIZE,), 5),
+    }
+
+
 def _sequences() -> World:
     lengths = {"input_lengths": torch.full((2,), 9), "target_lengths": torch.full((2,), 3)}
     return {**lengths, "outputs": torch.randn(9, 2, 5), "targets": torch.ones(2, 3).long()}
@@ -260,6 +268,10 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD519": {"": _embedded},
     "LD520": {"": _matched},
     "LD522": {"binary": _several_at_once},
+    "LD525": {"": _spoken},
+    "LD526": {
+        "": lambda: {"inputs": torch.randn(SIZE, 6, 8), "targets": torch.randn(SIZE, 1)},
+    },
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
     "LD514": {"tokens": _tokens},
     "LD516": {"tokens": _tokens},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
 from tb_lossdiag.rules.loss_use.embeddings_alike import EmbeddingsAlike
 from tb_lossdiag.rules.loss_use.logit_scale import LogitScale
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
 from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
+from tb_lossdiag.rules.loss_use.more_symbols_than_frames import MoreSymbolsThanFrames
 from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
 from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
@@ -40,5 +42,7 @@ RULES: tuple[Rule, ...] = (
     LogitScale(),
     WeightsLessEven(),
     OnePrediction(),
+    MoreSymbolsThanFrames(),
+    AnswerAmongInputs(),
     UniformCollapse(),
 )

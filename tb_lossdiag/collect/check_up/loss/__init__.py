@@ -17,6 +17,8 @@ In reading order:
 - `arrivals`: how often the same line's loss is backpropagated within one step, and how much of it
 - `padding`: how much of what is scored is padding
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
+- `frames`: whether the frames of each sequence are enough for its symbols
+- `told`: whether the answer stands in the question
 - `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences
 - `concentration`: how much of a loss its worst elements make
 """

@@ -14,12 +14,15 @@ from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_fact
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
+from tb_lossdiag.collect.check_up.loss.frames import frame_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
 from tb_lossdiag.collect.check_up.loss.outer import Outer
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
 from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site, script_line
+from tb_lossdiag.collect.check_up.model.inputs import series
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -67,11 +70,15 @@ class MeasuredCall:
 
 
 def measured(
-    call: LossCall, sight: Sight | None = None, given: Sequence[Tensor] = ()
+    call: LossCall,
+    sight: Sight | None = None,
+    given: Sequence[Tensor] = (),
+    values: Sequence[Tensor] = (),
 ) -> MeasuredCall:
-    """Take all facts of a call."""
+    """Take all facts of a call whose model was given these sequences and measured values."""
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given)}
+    facts |= {**frame_facts(call), **told_facts(call, values)}
     site = _BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()
     return MeasuredCall(call.name, facts, labels, made_by, call.node, site, sight, line)
@@ -111,7 +118,7 @@ class Calls:
         self.trained = Trained()
         self._outer = Outer()
         self._ahead = False
-        self.series: Callable[[], Tensor | None] = lambda: None
+        self.values: Callable[[], list[Tensor]] = list
         """What measured values the model was given."""
 
     def plain(self, call: FunctionCall) -> None:
@@ -148,8 +155,9 @@ class Calls:
         if sight is not None and sight.site in self._sites:
             self._again = [*self._again, sight][-_MOST:]
         elif sight is not None:
-            self._ahead |= ahead_of(call.target, self.series())
-            self.add(measured(call, sight, given))
+            values = self.values()
+            self._ahead |= ahead_of(call.target, series(values))
+            self.add(measured(call, sight, given, values))
 
     def add(self, call: MeasuredCall) -> None:
         """Keep a call; of too many, the newest."""

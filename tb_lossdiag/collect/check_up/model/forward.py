@@ -15,8 +15,8 @@ from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
 from tb_lossdiag.collect.check_up.model.inputs import (
     input_facts,
+    measured_values,
     sequences,
-    series,
     single_numbers,
     tensors_in,
 )
@@ -65,7 +65,7 @@ class Pass:
         running: how far batches lie from running statistics.
         closed: whether the model itself has returned.
         sequences: of whole numbers among its arguments, or looked up in its tables.
-        series: of measured values among them.
+        values: measured ones among them.
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
         numbers: single ones that the model itself returned, each of which may be its loss.
@@ -80,7 +80,7 @@ class Pass:
     running: RunningStatistics = field(default_factory=RunningStatistics)
     closed: bool = False
     sequences: list[Tensor] = field(default_factory=list)
-    series: Tensor | None = None
+    values: list[Tensor] = field(default_factory=list)
     arguments: Arguments | None = None
     samples: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
@@ -177,7 +177,7 @@ class Forwards:
         given, modes = input_facts(call.args), self.modes()
         self._pending = Pass(now(), modes, trace, given)
         self._pending.sequences = sequences(call.args)
-        self._pending.series = series(call.args)
+        self._pending.values = measured_values(call.args)
 
     def left(self, call: ModuleCall) -> None:
         """A call has returned."""
@@ -194,6 +194,7 @@ class Forwards:
         now.given = now.given or input_facts(call.kwargs)
         now.given |= _width(next(tensors_in(call.output), None))
         now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
+        now.values += measured_values(call.kwargs) if call.module is self._root else []
         now.closed = call.module is self._root
         now.samples = fingerprints((*tensors_in(call.args), *tensors_in(call.kwargs)))
         if now.closed:
@@ -249,10 +250,10 @@ class Forwards:
         """What the newest pass returned that may be the loss."""
         return [] if self._pending is None else self._pending.numbers
 
-    def series(self) -> Tensor | None:
-        """That of the newest pass."""
+    def values(self) -> list[Tensor]:
+        """Those of the newest pass."""
         newest = self._pending or self.confirmed
-        return None if newest is None else newest.series
+        return [] if newest is None else newest.values
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""

@@ -56,6 +56,11 @@ def single_numbers(given: Any) -> list[Tensor]:
     return [t for t in tensors_in(given) if t.dim() == 0 and t.is_floating_point()]
 
 
+def measured_values(given: Any) -> list[Tensor]:
+    """The real tensors that a model is given."""
+    return [t.detach() for t in tensors_in(given) if is_real(t)]
+
+
 def series(given: Any) -> Tensor | None:
     """The first series of measured values that a model is given, real[N, T] or real[N, T, F]; None without any."""
     found = (t for t in tensors_in(given) if is_real(t) and t.dim() in (_SEQUENCE, _SEQUENCE + 1))

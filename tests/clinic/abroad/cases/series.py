@@ -114,6 +114,21 @@ def three_quantiles_by_convolution(writer: SummaryWriter) -> None:
     forecast(writer, model, _quantiles, rate=1e-3)
 
 
+@patient(family="time series")
+def a_series_that_hardly_moves(writer: SummaryWriter) -> None:
+    """The next value is the last one but for a thousandth: no better forecast is known, and it is no answer."""
+    levels = torch.randn(600, 1, 1)
+    moves = 1e-3 * torch.randn(600, PAST + 1, 1).cumsum(1)
+    rows = levels + moves
+    model = nn.Sequential(nn.Flatten(), nn.Linear(PAST, 32), nn.ReLU(), nn.Linear(32, 1))
+
+    def of() -> Tensor:
+        part = rows[torch.randint(len(rows), (64,))]
+        return mse_loss(model(part[:, :-1]), part[:, -1])
+
+    train(writer, model, Adam(model.parameters(), lr=3e-3), of, 300)
+
+
 @patient(
     "LD718",
     family="time series",
@@ -141,7 +156,7 @@ def a_row_of_targets_for_a_column(writer: SummaryWriter) -> None:
 
 
 @patient(
-    NO_CODE,
+    "LD526",
     "LD514",
     family="time series",
     hard=True,

@@ -84,14 +84,25 @@ def symbols_are_heard_in_pairs_of_frames(writer: SummaryWriter) -> None:
     hear(writer, stride=2, forgiving=True)
 
 
-@patient("LD101", family="CTC", source="ypwhs/captcha_break issue 29, SeanNaren/warp-ctc issue 29")
+@patient(family="CTC")
+def a_sentence_now_and_then_is_too_fast(writer: SummaryWriter) -> None:
+    """Three frames are taken together: what repeats itself often does not fit, which is rare."""
+    hear(writer, stride=3, forgiving=True)
+
+
+@patient(
+    "LD525",
+    "LD101",
+    family="CTC",
+    source="ypwhs/captcha_break issue 29, SeanNaren/warp-ctc issue 29",
+)
 def fewer_frames_than_symbols(writer: SummaryWriter) -> None:
     """So many frames are taken together that long sentences do not fit: the loss is infinite."""
     hear(writer, stride=4)
 
 
 @patient(
-    NO_CODE,
+    "LD525",
     "LD114",
     "LD205",
     family="CTC",

@@ -136,9 +136,9 @@ def a_cell_that_is_empty(writer: SummaryWriter) -> None:
 
 
 @patient(
+    "LD526",
     "LD108",
     "LD107",
-    NO_CODE,
     family="tabular",
     hard=True,
     source="arXiv 2207.07048, section 2.1 (leakage)",

@@ -17,6 +17,8 @@ from helpers.check_up_driver import Seen, Watched, assert_nothing_installed, rea
 from tb_lossdiag import quantities as q
 from tb_lossdiag.collect.check_up import LossCalls, record_loss_inputs
 from tb_lossdiag.collect.check_up.loss.calls import Calls
+from tb_lossdiag.collect.check_up.loss.frames import frame_facts
+from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 
 
 @pytest.fixture(autouse=True)
@@ -582,3 +584,41 @@ def test_the_blank_is_nothing_that_is_spoken() -> None:
     assert share(torch.tensor([1, 2, 3, 4, 3]), torch.tensor([3, 2]), blank=3) == pytest.approx(
         2 / 5
     )
+
+
+def test_each_symbol_needs_a_frame_and_two_alike_one_between_them() -> None:
+    outputs, frames = _scores(4, 2, 5), torch.tensor([4, 3])
+
+    def share(symbols: Tensor, lengths: object, frames: object = frames) -> float | None:
+        said = outputs.log_softmax(2)
+        call = lambda: functional.ctc_loss(said, symbols, frames, lengths, zero_infinity=True)  # type: ignore[arg-type]  # noqa: E731
+        return _seen(call).get("call_unfit")
+
+    fits = torch.tensor([[1, 2, 1, 2], [3, 4, 3, 0]])
+    assert share(fits, torch.tensor([4, 3])) == 0
+    assert share(fits, (4, 4), (4, 4)) == 0
+    assert share(fits, torch.tensor([4, 4])) == 0.5
+    alike = torch.tensor([[1, 1, 2, 0], [3, 3, 3, 3]])
+    assert share(alike, torch.tensor([3, 2])) == 0
+    assert share(alike, torch.tensor([3, 3])) == 0.5
+    together = torch.tensor([1, 2, 1, 2, 3, 3, 4])
+    assert share(together, torch.tensor([4, 3])) == 0.5
+    assert share(together, (4, 3), (4, 4)) == 0
+    one = functional.ctc_loss(outputs[:, 0].log_softmax(1), fits[0], frames[0], torch.tensor(4))
+    assert float(one.detach()) > 0
+    alone = _seen(
+        lambda: functional.ctc_loss(
+            outputs[:, 0].log_softmax(1), fits[0], frames[0], torch.tensor(4)
+        )
+    )
+    assert alone["call_unfit"] == 0
+    other = _seen(lambda: functional.mse_loss(outputs * 1, torch.zeros(4, 2, 5)))
+    assert "call_unfit" not in other
+
+
+def test_symbols_that_are_fewer_than_their_lengths_say_are_not_counted() -> None:
+    lengths = {"input_lengths": torch.tensor([4, 4]), "target_lengths": torch.tensor([4, 4])}
+    call = LossCall("ctc_loss", _scores(4, 2, 5), torch.tensor([1, 2, 3]), options=lengths)
+    assert frame_facts(call) == {}
+    apart = {**lengths, "input_lengths": torch.tensor([4])}
+    assert frame_facts(LossCall("ctc_loss", call.input, _classes(4, 2, 4), options=apart)) == {}
