@@ -21,6 +21,7 @@ In reading order:
 - `non_finite`: where NaN and infinity came from: the first step at which each kind of value was broken
 - `parameters`: parameters by name and size: which are weights, which belong together; and what the optimizer does with them
 - `passes`: the backward passes of a step, as the check-ups saw them
+- `plateaus`: whether a loss never left the level that knowing nothing costs, and whether the training has had its time
 - `players`: two players, told by the names of their models and loss terms: who judges, who makes, what each one's loss and gradient do
 - `probes`: what probes of a copy of the model have said, or why there were none
 - `progress`: how far a run has come, for rules that ask whether a defect does harm

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,8 @@ class LossDoctor(_Callback):  # type: ignore[misc]
                 scheduler=schedulers.get(id(optimizer)),
                 name=name,
             )
+        if alone and pl_module.automatic_optimization:
+            self._recording.planned(_planned(trainer))
 
     @harmless
     def on_validation_end(self, trainer: Any, pl_module: nn.Module) -> None:
@@ -132,6 +136,14 @@ class LossDoctor(_Callback):  # type: ignore[misc]
 
 def _steps(trainer: Any) -> int:
     return int(trainer.global_step)
+
+
+def _planned(trainer: Any) -> int:
+    """Optimizer steps of the whole training; 0 where that is not known."""
+    steps = math.inf
+    with suppress(Exception):  # Lightning refuses to estimate where accumulation changes
+        steps = float(trainer.estimated_stepping_batches)
+    return int(steps) if math.isfinite(steps) else 0
 
 
 def _batches(trainer: Any) -> int:

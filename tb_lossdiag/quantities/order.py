@@ -98,6 +98,10 @@ THROWN_PASSES = Quantity(
 LEFT_NORM = Quantity("left_norm", "left", Axis.WATCH, "L2 norm", hints.CHECK_UP, optional=True)
 """Global norm of what was in `.grad` when a pass of another line began after another watched optimizer's step, where the last pass before that
 step had reached these parameters; 0 after a reset, and where it had not. Absent where nobody else made a step between passes."""
+EMPTY_CLIPS = Quantity(
+    "empty_clips", "empty_clips", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
+)
+"""Calls of torch's clip by norm between backward and step that were given no gradient at all. Absent where there never were any."""
 EVALUATED_TRAINING = Quantity(
     "evaluated_training", "evaluated", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
 )

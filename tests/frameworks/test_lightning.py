@@ -225,6 +225,8 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
         assert (run[GLOBAL_NORM].values > 0.06).any()  # as it was before the clip
     if name not in {"barebones", "fast_dev_run"}:
         assert len(run[VALIDATION_LOSS]) == 1
+    by_hand = "manual" in name  # the trainer does not know how often it steps
+    assert run.facts.get("planned steps") == (None if by_hand else str(steps))
     assert installed() == PLAIN
 
 

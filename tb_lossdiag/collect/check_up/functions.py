@@ -15,6 +15,7 @@ class Kind(Enum):
     SCALE = auto()
     CLAMP = auto()
     ZERO = auto()
+    EMPTY_CLIP = auto()
     UNSCALE = auto()
     ACTIVATION = auto()
     PLAIN = auto()
@@ -80,4 +81,5 @@ KINDS: dict[str, Kind] = {
     **{name: kind for kind, names in _IN_PLACE.items() for name in names.split()},
     **_losses(),
     "backward": Kind.BACKWARD,
+    "tensor": Kind.EMPTY_CLIP,  # the 0 that torch's clip makes itself, where it is given nothing
 }

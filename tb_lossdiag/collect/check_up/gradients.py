@@ -23,6 +23,7 @@ from tb_lossdiag.quantities import (
     CARRIED_NORM,
     CLIP_WHILE_SCALED,
     CLIPS_SEEN,
+    EMPTY_CLIPS,
     FIRST_BACKWARD_NORM,
     LATE_CLIPS,
     LATE_FACTOR,
@@ -79,6 +80,7 @@ class Gradients:
         self._cleared = False
         self._thrown = 0
         self._left = Left()
+        self._empty_clips = 0
         self.clip_line = ""
         self.backwards = 0
         self.unscalings = 0
@@ -106,6 +108,8 @@ class Gradients:
             self._unscaled = call.args[2].detach().clone()
             self._clean = True
             self.unscalings += 1
+        elif call.kind is Kind.EMPTY_CLIP:
+            self._empty_clips += bool(self.backwards)
         elif self._late:
             self._used.after_change(self._late)
             self._late = []
@@ -184,6 +188,7 @@ class Gradients:
             **({THROWN_PASSES: float(self._thrown)} if self.backwards > 1 else {}),
             PASSES_ALIKE: self._alike,
             **self._left.facts(),
+            **({EMPTY_CLIPS: float(self._empty_clips)} if self._empty_clips else {}),
             BACKPROPAGATED: self._trained,
             ZERO_GRADS: self._zero_grads(),
             CARRIED_NORM: math.nan if self._before is None else self._before.total,

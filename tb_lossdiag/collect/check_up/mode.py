@@ -178,6 +178,8 @@ class Switchboard(TorchFunctionMode):
             return None
         if kind is Kind.LOSS and getattr(functional, name, None) is not func:
             return None
+        if kind is Kind.EMPTY_CLIP and not _made_by(_CLIPS, 2):
+            return None
         return FunctionCall(kind, name, func, args, kwargs)
 
     def _give_up(self, error: Exception) -> None:
@@ -185,6 +187,14 @@ class Switchboard(TorchFunctionMode):
         for listener in self._listeners:
             with contextlib.suppress(Exception):
                 listener.failed(error)
+
+
+_CLIPS = "torch.nn.utils.clip_grad"
+
+
+def _made_by(module: str, above: int) -> bool:
+    """Whether it is this module that calls who calls whoever asks, `above` frames up."""
+    return sys._getframe(above + 1).f_globals.get("__name__") == module  # noqa: SLF001
 
 
 def observable() -> bool:

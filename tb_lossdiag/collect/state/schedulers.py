@@ -91,8 +91,13 @@ def full_rate(optimizer: Any) -> dict[str, str]:
     >>> scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
     >>> full_rate(optimizer)
     {'full rate': '0.5'}
+    >>> scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2.0, total_steps=10)
+    >>> full_rate(optimizer)
+    {'full rate': '2'}
     """
-    marks = [hyperparameter(g["initial_lr"]) for g in optimizer.param_groups if "initial_lr" in g]
+    groups = [group for group in optimizer.param_groups if "initial_lr" in group]
+    # A cycle begins at a part of its peak, and writes that into the group.
+    marks = [hyperparameter(group.get("max_lr", group["initial_lr"])) for group in groups]
     return {"full rate": f"{max(marks):g}"} if marks else {}
 
 

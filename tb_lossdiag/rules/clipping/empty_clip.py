@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.clips import ClipSeries, ledger
-from tb_lossdiag.analysis.columns import in_force, too_few
+from tb_lossdiag.analysis.columns import at_steps, columns, in_force, not_recorded, too_few
 from tb_lossdiag.analysis.parameters import gradient_norm
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -21,6 +21,9 @@ _MESSAGE = Text(
     "{all} found a norm of exactly 0 while the gradients' own norm was {norm} (median): the clip is given nothing, so max_norm = {max_norm} bounds nothing."
 )
 _ALL = Text("All {clips} clips")
+_SEEN = Text(
+    "In {checks} check-ups `clip_grad_norm_` was called with no gradient at all, while the gradients' own norm was {norm} (median), and nothing else clipped: the clip bounds nothing."
+)
 _LATER = Text("The first clip had gradients; all {clips} after it")
 _ADVICE = Text("""`model.parameters()` is a generator and gives its parameters once; so does `filter`. Kept in a variable that the optimizer or an earlier clip has used, it is
 empty when the clip gets it. Ask for it anew each time:
@@ -40,8 +43,9 @@ class EmptyClip:
 
     How it decides: the norm before clipping is exactly 0 in every clip of at least `min_records` records (that of the very first may have used up what
     all later ones are given), while the norm over all gradients is
-    above 0 in them. A warning if that norm exceeds `max_norm` in more than `min_over` of the records; else an information. Units: share of
-    records, 1.
+    above 0 in them. A warning if that norm exceeds `max_norm` in more than `min_over` of the records; else an information. Of clips that
+    nobody recorded: `min_check_ups` check-ups but for the first saw torch's clip by norm get nothing, in all of them, and no clip of these
+    gradients, which were not 0 (a warning). Units: share of records, 1.
 
     What to try first: hand the clip `model.parameters()`, not a variable that was iterated before.
 
@@ -55,21 +59,56 @@ class EmptyClip:
     name: ClassVar[str] = "empty-clip"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The clip is given no gradients")
-    reads: ClassVar[tuple[Quantity, ...]] = (
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
-        q.GRADIENT_NORM,
+        q.CLIP_CALLS,
+        q.CLIP_BOUND,
+        q.EMPTY_CLIPS,
+        q.CLIPS_SEEN,
+        q.BACKWARD_NORM,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CLIP_CALLS, q.CLIP_BOUND)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD203", "LD305")
 
     #: records; by then every batch has not been without a gradient by chance
     min_records: int = 10
     #: share of records, 1; now and then is chance
     min_over: float = 0.05
+    #: check-ups that saw an unrecorded clip
+    min_check_ups: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for a run all of whose clips are empty."""
+        if q.CLIP_GLOBAL_NORM in run:
+            yield from self._recorded(run)
+        elif q.EMPTY_CLIPS in run:
+            yield from self._seen(run)
+        else:
+            raise not_recorded(q.CLIP_GLOBAL_NORM, q.EMPTY_CLIPS)
+
+    def _seen(self, run: Run) -> Iterator[Finding]:
+        """Clips by torch's own function, seen in check-ups: every model that is clipped at all gets nothing."""
+        seen = [self._unclipped(run, each.column) for each in columns(run, q.BACKWARD_NORM)]
+        if not seen or min(map(len, seen)) < self.min_check_ups:
+            return
+        norm, steps = float(np.median(seen[0])), run[q.EMPTY_CLIPS].steps
+        message = _SEEN.format(checks=str(len(seen[0])), norm=short_number(norm))
+        column = run[q.EMPTY_CLIPS].columns[0]
+        evidence = Evidence(q.EMPTY_CLIPS.name, column, int(steps[0]), int(steps[-1]), None, norm)
+        advice = _ADVICE.format(max_norm="1.0")
+        yield Finding(self.code, self.severity, "", (evidence,), message, advice, {"norm": norm})
+
+    def _unclipped(self, run: Run, column: str) -> Doubles:
+        """Gradient norms of a model's check-ups after the first, if an empty clip stands in all of them and no other."""
+        steps = run[q.BACKWARD_NORM].steps[1:]
+        norms = at_steps(run, q.BACKWARD_NORM, steps, column, 0.0)
+        empty = at_steps(run, q.EMPTY_CLIPS, steps, column, 0.0) >= 1
+        others = at_steps(run, q.CLIPS_SEEN, steps, column, 0.0) >= 1
+        nothing = empty & ~others & (norms > 0)
+        return norms if nothing.all() else norms[:0]
+
+    def _recorded(self, run: Run) -> Iterator[Finding]:
         clips = ledger(run)
         if not clips or max(len(one) for one in clips) < self.min_records:
             raise too_few(self.min_records, Text("clips by norm"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
-from tb_lossdiag.analysis.rates import largest_rate, leading_group
+from tb_lossdiag.analysis.rates import largest_rate, leading_group, leap
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -28,9 +28,10 @@ class SchedulerMisuse:
     How it decides: the largest learning rate of all groups is below `max_dead` of its peak for at least `min_dead` of the steps up to
     the end. Or a plain cosine schedule came back above `min_return` of its peak `min_returns` times. Or the check-up saw
     `scheduler.step()` before the first `optimizer.step()` (an information). Or a rate that waits for a plateau was cut, from its first cut on and
-    `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before. Or the rate has risen from record to
-    record and, going on like this, will come to less than `min_warm` of the schedule's full rate by the planned end (where the framework
-    says how many steps are planned). Or there is a scheduler that was never stepped in `min_validations` validations. Unit: 1.
+    `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before. Or the rate has only risen, for
+    `min_risen` of the planned steps, and going on like this will come to less than `min_warm` of the schedule's full rate by their end (where
+    the framework says how many steps are planned). Or a schedule that only falls leapt from `max_low` of its peak or less to `min_back`
+    of it, once (an information, unless the loss rose `min_worse` times). Or there is a scheduler that was never stepped in `min_validations` validations. Unit: 1.
 
     What to try first: the schedule's length in the unit it is stepped in.
 
@@ -46,7 +47,9 @@ class SchedulerMisuse:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The schedule doesn't fit the loop")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS, q.LOSS, q.REPLACED_OPTIMIZERS,
+    )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
     setting: ClassVar[str] = settings.SCHEDULE
 
@@ -64,6 +67,14 @@ class SchedulerMisuse:
     min_fall: float = 0.05
     #: share of the full rate at the planned end, 1; a warm-up that takes half of the training still gets there
     min_warm: float = 0.5
+    #: share of the planned steps, 1; a warm-up along a cosine begins slowly
+    min_risen: float = 0.1
+    #: learning rate over its peak before a leap, 1; between the records of a coarse log any schedule moves
+    max_low: float = 0.3
+    #: learning rate over its peak after it, 1
+    min_back: float = 0.9
+    #: loss after the leap over that before, 1; of twenty records on either side
+    min_worse: float = 1.2
     #: validations; some loops validate several times in an epoch, few as often as that
     min_validations: int = 8
     #: records of the learning rate; fewer show no shape
@@ -82,6 +93,7 @@ class SchedulerMisuse:
                 self._never(run, steps, rates)
                 or self._needless(run, steps, rates)
                 or self._warming(run, steps, rates)
+                or self._set_back(run, steps, rates)
                 or self._dead(run, steps, rates)
                 or self._waves(run, steps, rates)
             )
@@ -107,7 +119,10 @@ class SchedulerMisuse:
     def _warming(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         """A warm-up that the training is too short for."""
         planned, full = (_fact(run, name) for name in ("planned steps", "full rate"))
-        if not (planned and full) or not (np.diff(rates) > 0).all():
+        risen = np.diff(rates)
+        if not (planned and full) or not (risen >= 0).all() or not risen.any():
+            return None
+        if np.ptp(steps) < self.min_risen * planned:
             return None
         pace = (rates[-1] - rates[0]) / (steps[-1] - steps[0])
         share = float(rates[-1] + pace * (planned - 1 - steps[-1])) / full
@@ -122,6 +137,26 @@ class SchedulerMisuse:
         numbers = {"share": share, "full": full}
         advice = words.SHORTER.format(planned=at["planned"])
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+    def _set_back(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        """A rate that was written over, by a schedule made anew."""
+        found = leap(run, (steps, rates), (self.max_low, self.min_back), self.min_records)
+        if found is None:
+            return None
+        harm = 0 < self.min_worse * found.before <= found.after
+        said = {name: short_number(getattr(found, name)) for name in ("before", "after")}
+        worse = words.WORSE.format(**said) if harm else words.SAME
+        message = words.SET_BACK.format(
+            low=short_number(found.low),
+            high=short_number(found.high),
+            at=str(found.step),
+            worse=worse,
+            scheduler=f"`{run.facts['scheduler']}`",
+        )
+        ends, bound = (found.step, int(steps[-1])), self.max_low * float(rates.max())
+        evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, found.high, bound)
+        severity = self.severity if harm else Severity.INFO
+        return Finding(self.code, severity, "", (evidence,), message, words.RESTORE)
 
     def _dead(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         alive = np.flatnonzero(rates >= self.max_dead * rates.max())

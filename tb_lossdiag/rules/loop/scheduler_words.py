@@ -22,6 +22,20 @@ WARMING = Text(
 NEVER = Text(
     "There is a {scheduler}, but its `step()` was never called: the learning rate is {rate} from step {first} to step {at}, over {validations} validations."
 )
+SET_BACK = Text(
+    "The learning rate had come down to {low}, and at step {at} it leapt back to {high}{worse}: a {scheduler} only falls, so it was made anew, or the rate was written over."
+)
+SAME = Text("")
+WORSE = Text(", and the loss rose from {before} to {after}")
+RESTORE = Text("""Making a schedule writes its first rate into the optimizer. Where a training is taken up again, make both first, then load both:
+
+```python
+saved = dict(optimizer=optimizer.state_dict(), scheduler=scheduler.state_dict())
+optimizer.load_state_dict(saved["optimizer"])
+scheduler.load_state_dict(saved["scheduler"])
+```
+
+A second round at the full rate, if it is meant, needs a second schedule that ends as low as the first.""")
 STEP = Text("""A scheduler does nothing by itself. Step it where its plan counts, once per epoch or once per batch:
 
 ```python

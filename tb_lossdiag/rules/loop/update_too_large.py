@@ -67,7 +67,7 @@ class UpdateTooLarge:
     the weight matrices. Above `max_ratio` for `min_records` records in a row (`min_exact` if the change was recorded); or above
     `max_ratio_in_trouble` for `min_in_trouble` (`min_records`) while the loss diverges, or varies widely and never falls. Or the loss
     ends no better than it began, and `min_exact` records were above `max_ratio` or the norms grew by `min_thrown`. Or the first `min_exact`
-    recorded changes come to `max_first` together, and the loss has lost less than `learned` of its start, or nobody knows. Unit: per step.
+    recorded changes come to `max_first` together, or the very first alone to `max_alone`, and the loss has lost less than `learned` of its start, or nobody knows. Unit: per step.
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
 
@@ -111,10 +111,11 @@ class UpdateTooLarge:
     settling: int = 20
     #: records in a row where each holds the applied change: they are rare, and exact
     min_exact: int = 3
-    #: sum of the first ratios, 1; healthy trainings had 0.02 to 0.25, two that learned nearly all had 0.5; where it reaches 1, the steps
     #: sum of the first ratios, 1; healthy trainings had 0.02 to 0.25, two that learned nearly all had 0.5, a greedy layer 0.86; where it
     #: reaches 1, the steps outweigh what was initialised or pretrained
     max_first: float = 1.0
+    #: the first ratio, 1; a step at right angles that is twice as large as the weights were has 0.89 of what they are after it
+    max_alone: float = 0.9
     #: share of the starting loss, 1; who has lost half of it got over such a beginning
     learned: float = 0.5
     #: median norm of a weight matrix over that of the first record, 1; digits networks that broke had 4 to 70, those that learned
@@ -171,7 +172,8 @@ class UpdateTooLarge:
         seen = updates.steps if lost is None else run[q.LOSS].steps
         if not updates.exact or apart or not self._had_time(seen, lost):
             return None
-        if not first.sum() >= self.max_first or (lost is not None and lost >= self.learned):
+        large = first.sum() >= self.max_first or first[0] >= self.max_alone
+        if not large or (lost is not None and lost >= self.learned):
             return None
         span = Span(0, self.min_exact - 1)
         layer, total = updates.most_moved(span), float(first.sum())

@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.analysis.early_fall import Level, fell, level_of, surely_not_below
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate, needs_records
 from tb_lossdiag.analysis.parameters import rate
+from tb_lossdiag.analysis.plateaus import eighths, margin_of, rate_is_spent
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -23,6 +24,12 @@ _MESSAGE = Text(
     "The loss began at {start} and its level over the last quarter is {end}: a change of {percent}% in {records} records{guess}."
 )
 _LN_2 = Text(", and {end} is ln 2, the loss of guessing between two classes")
+_NEAR_LN_2 = Text(
+    ", with a level within {percent}% of ln 2 throughout, the loss of guessing between two classes, and the learning rate is at the end of its schedule"
+)
+_MARGIN = Text(
+    "; `{call}` has never cost less than its margin, {margin}, by more than {percent}%: what it costs when all embeddings are one"
+)
 _CLASSES = Text(
     "; `{call}` costs {value}, no less than guessing between {classes} classes ({blind})"
 )
@@ -61,7 +68,8 @@ class NotLearning:
     than `max_noise` was won, and each must stand for many steps. A flat loss also counts, from whatever start, if in the check-ups of the
     second half its only loss call costs no less, within `guess_tolerance`, than guessing between all classes or than the best constant
     value (of classes: as much as their frequencies in the batch; with fewer than `min_checks`, the recorded loss counts if it was that call's value, in any unit, in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
-    times that. Unit: that of the loss.
+    times that. Where no eighth of the run lies more than `max_fall` below one of these, drift or not, it fires as well: ln 2, once the
+    learning rate is at the end of its schedule; and the margin of a triplet loss, unless the last eighth is the lowest. Unit: that of the loss.
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
 
@@ -90,6 +98,7 @@ class NotLearning:
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
+        q.CALL_MARGIN,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD118",)
 
@@ -122,11 +131,26 @@ class NotLearning:
         second, end = level_of(loss, quarter, half), level_of(loss, last, len(loss))
         apart = 3 * math.hypot(second.error, end.error)
         flat = abs(second.value - end.value) <= max(self.max_drift * loss.start, apart)
-        if not flat or not np.isfinite(end.value):
+        stuck = self._stuck(run, loss)
+        if not np.isfinite(end.value) or not (flat or stuck is not _NO_GUESS):
             return
-        guess = self._guess(run, loss, end)
+        guess = stuck if stuck is not _NO_GUESS else self._guess(run, loss, end)
         if guess is not _NO_GUESS or self._is_at_its_start(loss, end):
             yield self._finding(run, loss, end.value, guess)
+
+    def _stuck(self, run: Run, loss: Curve) -> Text:
+        """What a loss that may drift has never won anything of."""
+        percent, levels = short_number(100 * self.max_fall), eighths(loss)
+        triplets = margin_of(run, loss)
+        # A plateau that has begun to end lies lower than ever.
+        waits = levels[-1] > levels.min() >= (1 - self.max_fall) * (triplets or ("", 0.0))[1]
+        if triplets and waits:
+            margin = short_number(triplets[1])
+            return _MARGIN.format(call=triplets[0], margin=margin, percent=percent)
+        near = np.abs(levels / math.log(2) - 1).max() <= self.max_fall
+        if q.CALL_BASELINE not in run and near and rate_is_spent(run):
+            return _NEAR_LN_2.format(percent=percent)
+        return _NO_GUESS
 
     def _is_at_its_start(self, loss: Curve, end: Level) -> bool:
         if len(loss) < self.min_records and not surely_not_below(loss, end, self.max_noise):

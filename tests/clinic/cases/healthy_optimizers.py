@@ -139,3 +139,10 @@ def embedding_of_rare_words(writer: SummaryWriter) -> None:
     data = batches_of((words, labels), 800)
     optimizer = AdamW(model.parameters(), lr=0.01)
     fit(writer, model, optimizer, data, lambda x, y: cross_entropy(model(x), y))
+
+
+@case(family="MLP")
+def a_strong_decay_that_is_borne(writer: SummaryWriter) -> None:
+    """What decay alone would leave of the weights is a thirtieth; the gradients hold them up."""
+    model = mlp()
+    classify(writer, model, AdamW(model.parameters(), lr=3e-3, weight_decay=3.0), 400)

@@ -117,7 +117,7 @@ def descent_at_the_rate_of_adam(writer: SummaryWriter) -> None:
 
 @patient(
     "LD609",
-    NO_CODE,
+    "LD412",
     family="attention",
     source="Lightning-AI/lit-llama issue 254, autonomousvision/plant issue 3",
 )

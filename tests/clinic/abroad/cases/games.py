@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import torch
 from clinic.abroad import patient
-from clinic.case import NO_CODE
 from clinic.data import flat_digits
 from clinic.nets import discriminator, generator
 from torch import Tensor, nn
@@ -183,7 +182,7 @@ def what_is_shown_was_cut_off(writer: SummaryWriter) -> None:
 
 
 @patient(
-    NO_CODE,
+    "LD411",
     "LD709",
     family="adversarial",
     hard=True,

@@ -40,6 +40,29 @@ def _sgd(net: nn.Module, lr: float = 0.1) -> torch.optim.Optimizer:
     return torch.optim.SGD(net.parameters(), lr=lr)
 
 
+def test_a_clip_that_is_given_nothing() -> None:
+    """A generator is empty when it has been gone through; so is one of parameters without a gradient."""
+    net, seen = _net(), []
+    optimizer = _sgd(net)
+    watched = Watched(net, optimizer)
+    used_up = iter(list(net.parameters()))
+    for step in range(4):
+        optimizer.zero_grad()
+        torch.tensor(0.0)
+        _loss(net, step).backward()
+        torch.tensor(0.0)
+        clip_grad_norm_(net.parameters() if step == 3 else used_up, 1e9)
+        if step == 2:
+            clip_grad_norm_([], 1.0, foreach=False)
+        optimizer.step()
+        seen.append((watched.value(q.EMPTY_CLIPS), watched.value(q.CLIPS_SEEN)))
+    watched.end()
+    assert [clips for _, clips in seen] == [1, 0, 0, 1]
+    assert math.isnan(seen[0][0])
+    assert [empty for empty, _ in seen[1:3]] == [1, 2]
+    assert math.isnan(seen[3][0])
+
+
 def test_a_healthy_step() -> None:
     net = _net()
     optimizer = _sgd(net)

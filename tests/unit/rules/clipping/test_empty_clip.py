@@ -6,10 +6,18 @@ import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import changed, head, without
+from made.check_ups import with_check_up
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, GRADIENT_NORM
+from tb_lossdiag.quantities import (
+    BACKWARD_NORM,
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    CLIPS_SEEN,
+    EMPTY_CLIPS,
+    GRADIENT_NORM,
+)
 from tb_lossdiag.rules.clipping.empty_clip import EmptyClip
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -73,4 +81,45 @@ def test_not_evaluated_on_few_or_no_clips() -> None:
     used_up = empty(np.where(ROWS == 0, 1.0, 0.0))
     assert not findings(RULE, head(used_up, 10))
     assert findings(RULE, head(used_up, 11))
-    assert outcome(RULE, without(SICK, CLIP_GLOBAL_NORM)).missing == (CLIP_GLOBAL_NORM.name,)
+    unknown = outcome(RULE, without(SICK, CLIP_GLOBAL_NORM))
+    assert unknown.verdict is Verdict.NOT_EVALUATED
+    assert CLIP_GLOBAL_NORM.name in str(unknown.reason)
+
+
+def seen(empty: npt.ArrayLike, clips: npt.ArrayLike = 0.0, norms: npt.ArrayLike = 2.0) -> Run:
+    """Nobody recorded a clip; check-ups saw so many empty ones, and so many of these gradients."""
+    run = without(RUN, CLIP_GLOBAL_NORM, CLIP_MAX_NORM)
+    for quantity, values in ((EMPTY_CLIPS, empty), (CLIPS_SEEN, clips), (BACKWARD_NORM, norms)):
+        run = with_check_up(run, quantity, values)
+    return run
+
+
+CHECKS = np.arange(len(RUN[BACKWARD_NORM]))
+
+
+def test_an_unrecorded_clip_that_gets_nothing_in_any_check_up() -> None:
+    finding = the_finding(RULE, seen(1.0))
+    assert finding.severity is Severity.WARNING
+    assert f"In {len(CHECKS) - 1} check-ups" in finding.message.en
+    assert "own norm was 2 " in finding.message.en
+    assert findings(RULE, seen(np.where(CHECKS, 1.0, np.nan), clips=np.where(CHECKS, 0.0, 1.0)))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        seen(np.where(CHECKS == 3, np.nan, 1.0)),  # now and then nothing is to be clipped
+        seen(1.0, clips=np.where(CHECKS == 3, 1.0, 0.0)),  # another clip holds the gradients
+        seen(1.0, norms=np.where(CHECKS == 3, 0.0, 2.0)),
+        with_check_up(RUN, EMPTY_CLIPS, 1.0),  # a recorded one is judged by its records
+    ],
+)
+def test_clear_where_another_clip_acts_or_some_are_not_empty(run: Run) -> None:
+    assert not findings(RULE, run)
+
+
+def test_of_few_check_ups_nothing_is_said() -> None:
+    cut = [head(seen(1.0), records) for records in range(1, 200)]
+    counts = {len(run[BACKWARD_NORM]): bool(findings(RULE, run)) for run in cut}
+    assert counts[4]
+    assert not counts[3]

@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
-from made.changes import changed, head, without
+from made.changes import changed, head, with_loss, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SCALE, LEARNING_RATE, MOVES, SCHEDULER_EARLY, VALIDATION_LOSS
+from tb_lossdiag.quantities import (
+    AMP_SCALE,
+    LEARNING_RATE,
+    LOSS,
+    MOVES,
+    REPLACED_OPTIMIZERS,
+    SCHEDULER_EARLY,
+    VALIDATION_LOSS,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.run import Run
@@ -80,11 +89,59 @@ def test_a_warm_up_that_the_training_is_too_short_for() -> None:
         (warming("", 0.1), False),
         (warming("many", 0.1), False),
         (warming(200, 0), False),
-        (warming(200, 0.1, np.minimum(1e-5 * (1 + np.arange(200)), 1.9e-3)), False),
+        (warming(200, 0.1, np.r_[1e-5 * np.arange(1, 200), 1.9e-3]), False),
+        (warming(200, 0.1, 1e-5 * (1 + np.arange(200) // 22)), True),
+        (warming(200, 0.1, 1e-3), False),
+        (warming(1_990, 1.0), True),  # 199 steps were recorded
+        (warming(1_980, 1.0), True),
+        (warming(2_000, 1.0), False),
     ],
 )
 def test_a_warm_up_that_comes_to_its_end(run: Run, *, fires: bool) -> None:
     assert bool(findings(RULE, run)) is fires
+
+
+def leapt(
+    low: float = 0.01, high: float = 0.1, at: int = 100, worse: float = 1.5, name: str = "StepLR"
+) -> Run:
+    """A rate that falls, and leaps up; the loss is so many times what it was."""
+    rates = np.full(200, low)
+    rates[:20], rates[at:] = 0.1, high
+    loss = np.where(np.arange(200) < at, 1.0, worse)
+    return with_loss(rated(rates, name), loss)
+
+
+def test_a_schedule_that_was_made_anew() -> None:
+    finding = the_finding(RULE, leapt())
+    assert finding.severity is Severity.WARNING
+    assert "had come down to 0.01, and at step 100 it leapt back to 0.1" in finding.message.en
+    assert "the loss rose from 1 to 1.5" in finding.message.en
+    assert "a `StepLR` only falls" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("worse", "severity"), [(1.25, Severity.WARNING), (1.15, Severity.INFO), (-1, Severity.INFO)]
+)
+def test_a_leap_that_does_no_harm_is_worth_knowing(worse: float, severity: Severity) -> None:
+    assert the_finding(RULE, leapt(worse=worse)).severity is severity
+    assert the_finding(RULE, without(leapt(), LOSS)).severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        leapt(low=0.035),
+        leapt(high=0.085),
+        leapt(name="CosineAnnealingWarmRestarts"),
+        leapt(name="LambdaLR"),
+        leapt(at=185),
+        changed(leapt(), LEARNING_RATE, np.where(np.arange(200) < 100, 0.01, 0.1)),
+        changed(leapt(), LEARNING_RATE, np.where(np.arange(200) % 80 < 40, 0.1, 0.01)),
+        with_tables(leapt(), [table(REPLACED_OPTIMIZERS, np.array([100]), np.ones((1, 1)), ("",))]),
+    ],
+)
+def test_clear_where_a_leap_may_be_meant(run: Run) -> None:
+    assert not findings(RULE, run)
 
 
 def test_fires_on_a_cosine_that_comes_back_again_and_again() -> None:

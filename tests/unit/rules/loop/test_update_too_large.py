@@ -108,14 +108,15 @@ def test_large_first_steps_count_only_if_the_loss_never_gets_better() -> None:
     assert the_finding(RULE, broken).severity is Severity.ERROR
 
 
-def replaced(ratio: float, loss: npt.ArrayLike, apart: int = 1) -> Run:
-    """The first three recorded changes have this ratio each, the later ones are small; they lie so far apart."""
+def replaced(ratio: npt.ArrayLike, loss: npt.ArrayLike, apart: int = 1) -> Run:
+    """The first three recorded changes have this ratio, each or one by one, the later ones are small; they lie so far apart."""
     run = each_step(healthy_run(0))
     at = run[UPDATE_NORM].steps
     weights = run[PARAMETER_NORM].values[:1].astype(float)
     still = changed(run, PARAMETER_NORM, weights)
     steps = np.r_[np.arange(3) * apart, at[at > 3 * apart]]
-    ratios = np.where(np.arange(len(steps)) < 3, ratio, 1e-3)
+    ratios = np.full(len(steps), 1e-3)
+    ratios[:3] = ratio
     names = run[UPDATE_NORM].columns
     still = with_tables(still, [table(UPDATE_NORM, steps, ratios[:, None] * weights, names)])
     return with_loss(still, np.broadcast_to(loss, 200))
@@ -132,6 +133,14 @@ def test_first_steps_that_replace_the_weights_count_where_the_run_does_not_get_o
     assert "by a factor of 20" in finding.advice.en
     assert findings(RULE, replaced(0.34, SLOW))
     assert not findings(RULE, replaced(0.32, SLOW))
+
+
+def test_one_step_at_right_angles_that_leaves_nothing() -> None:
+    """What is measured is the norm after it, which is that of the step itself: the network is dead then, and moves no more."""
+    assert "by 0.92 times" in the_finding(RULE, replaced([0.92, 0, 0], SLOW)).message.en
+    assert not findings(RULE, replaced([0.88, 0, 0], SLOW))
+    assert not findings(RULE, replaced([0, 0.92, 0], SLOW))
+    assert not findings(RULE, replaced([0.92, 0, 0], np.linspace(1, 0.1, 200)))
 
 
 @pytest.mark.parametrize(("end", "expected"), [(0.45, 0), (0.55, 1)])

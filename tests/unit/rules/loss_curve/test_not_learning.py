@@ -7,11 +7,14 @@ import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, stuck, with_loss, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.logs import log, noisy
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
+    CALL_MARGIN,
     CALL_OUTPUTS,
     CALL_SAMPLES,
     CALL_VALUE,
@@ -19,6 +22,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     STEPS,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.not_learning import NotLearning
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -203,3 +207,45 @@ def test_few_records_of_a_loss_that_falls_or_is_noisy_are_no_proof(records: int,
     assert not findings(RULE, log(noisy(early, 0.05, seed), every=50))
     wild = noisy(np.linspace(1.0, 0.8, records), 0.4, seed)
     assert not findings(RULE, log(wild, every=50))
+
+
+def pairs(end: float, rate: float = 0.05, first: float = 1.0) -> Run:
+    """A loss that drifts from ln 2 to this share of it, without check-ups, and a rate that comes down to this share of its peak."""
+    levels = np.r_[np.full(50, first), np.linspace(1, end, 150)]
+    run = without(plain(np.log(2) * levels), CALL_VALUE, CALL_BASELINE)
+    return changed(run, LEARNING_RATE, np.linspace(1e-3, rate * 1e-3, 200))
+
+
+def test_a_drift_near_ln_2_has_won_nothing_once_the_schedule_has_ended() -> None:
+    finding = the_finding(RULE, pairs(0.985))
+    assert "within 2% of ln 2 throughout" in finding.message.en
+    assert not findings(RULE, pairs(0.985, rate=0.06))
+    assert not findings(RULE, pairs(0.975))
+    assert not findings(RULE, pairs(0.985, first=1.025))
+    assert not findings(RULE, without(pairs(0.985), LEARNING_RATE))
+
+
+def triplets(level: float, margin: float = 1.0, unit: float = 1.0, last: float = 1.0) -> Run:
+    """A triplet loss of this level for a while, above its margin later."""
+    values = np.r_[np.full(75, 1.0), np.full(75, level), np.full(50, 1.1)] * margin
+    values[-20:] *= last
+    run = with_loss(with_call(healthy_run(0), "triplet_margin_loss"), values)
+    at = run[CALL_VALUE].steps
+    value = unit * run[LOSS].at(at)[:, 0]
+    tables = [
+        table(CALL_VALUE, at, value[:, None], ("triplet_margin_loss",)),
+        table(CALL_MARGIN, at, np.full((len(at), 1), margin), ("triplet_margin_loss",)),
+    ]
+    return with_tables(run, tables)
+
+
+def test_a_triplet_loss_that_never_leaves_its_margin() -> None:
+    finding = the_finding(RULE, triplets(0.985, 0.3))
+    assert "has never cost less than its margin, 0.3, by more than 2%" in finding.message.en
+    assert not findings(RULE, triplets(0.975, 0.3))
+    assert not findings(RULE, triplets(0.985, unit=0.5))
+    assert not findings(RULE, triplets(1.0, last=0.9))
+    assert not findings(RULE, without(triplets(0.985), CALL_MARGIN))
+    other = with_call(triplets(0.985), "mse_loss")
+    two = {**triplets(0.985).tables, CALL_VALUE.name: other[CALL_VALUE]}
+    assert not findings(RULE, replace(other, tables={**other.tables, **two}))
