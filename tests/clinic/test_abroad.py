@@ -35,6 +35,15 @@ MODULES = (
     "speech",
     "tabular",
     "vision",
+    "sealed_beginners",
+    "sealed_schedules",
+    "sealed_targets",
+    "sealed_generators",
+    "sealed_sequences",
+    "sealed_policies",
+    "sealed_students",
+    "sealed_lightning",
+    "sealed_transformers",
 )
 """They need nothing beyond the development requirements."""
 

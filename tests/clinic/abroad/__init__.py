@@ -38,6 +38,10 @@ NEEDS = {
     "graphs": "torch_geometric",
     "keras_on_torch": "keras",
     "preferences": "trl",
+    "sealed_adapters": "peft",
+    "sealed_agents": "stable_baselines3",
+    "sealed_graphs": "torch_geometric",
+    "sealed_preferences": "trl",
 }
 """Of modules that need more than the development requirements, what else they need (`pip install .[abroad]`)."""
 
