@@ -63,6 +63,7 @@ class Run:
         facts: what does not vary and only words the advice, e.g. {"optimizer": "AdamW"}.
         reported: what was said of findings while the training ran, in that order.
         restarts: where it was taken up again, in that order.
+        closed: when its writer was closed last, in seconds since the epoch; None where that is not recorded.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Run:
     facts: Mapping[str, str] = field(default_factory=dict)
     reported: tuple[LiveReport, ...] = ()
     restarts: tuple[Restart, ...] = ()
+    closed: float | None = None
     _kept: dict[Any, tuple[tuple[Table, ...], Any]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

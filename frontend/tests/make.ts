@@ -67,6 +67,7 @@ export function makeRun(change: Partial<RunSummary> = {}): RunSummary {
     first_step: 0,
     last_step: 200,
     last_walltime: 1.79e9,
+    ended: false,
     period: 1,
     counts: { error: 1, warning: 0, info: 0 },
     outcomes: { findings: 1, clear: 11, "not evaluated": 2 },

@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
 import { scriptLineOf } from "../src/data/scriptLine";
 import { type Column, columnAt, Flag } from "../src/data/table";
+import type { RunSummary } from "../src/data/types";
 import { type Arrangement, rowsOf } from "../src/heat/rows";
-import { ago, hasEnded } from "../src/text/age";
+import { ago, lifeOf } from "../src/text/age";
 import { coefficientLine, readClip } from "../src/views/clipping/clip";
 import { evidenceLines, groupEvidence, thresholdLines } from "../src/views/findings/evidenceLines";
 import { barOf } from "../src/views/overview/Lanes";
 import { canStack, contributions, shares } from "../src/views/terms/decompose";
-import { makeFinding, makeMatrix, makeTable } from "./make";
+import { makeFinding, makeMatrix, makeRun, makeTable } from "./make";
 
 const TERMS = ["recon", "kl"];
 
@@ -183,11 +184,15 @@ test("ages are told in the largest unit that fits", () => {
   expect(ago(10, 10, "en")).toBeNull();
 });
 
-test("a run has ended when it is silent for many of its usual pauses", () => {
-  expect(hasEnded(1000, 1, 1060)).toBe(false);
-  expect(hasEnded(1000, 1, 1200)).toBe(true);
-  expect(hasEnded(1000, 60, 1200)).toBe(false);
-  expect(hasEnded(1000, null, 1121)).toBe(true);
+test("a run ended where its records say so; one that is silent for many of its usual pauses is that and no more", () => {
+  const life = (now: number, change: Partial<RunSummary> = {}, unknown = false) =>
+    lifeOf(makeRun({ last_walltime: 1000, period: 1, ended: false, ...change }), now, unknown);
+  expect(life(1060)).toBe("growing");
+  expect(life(1200)).toBe("silent");
+  expect(life(1200, { period: 60 })).toBe("growing");
+  expect(life(1121, { period: null })).toBe("silent");
+  expect(life(1200, {}, true)).toBe("unknown");
+  expect(life(1001, { ended: true })).toBe("ended");
 });
 
 test("a finding's line is the loss's, the clip's or the step's, as the report says it", () => {

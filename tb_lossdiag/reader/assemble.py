@@ -117,7 +117,14 @@ def assemble(name: str, sessions: Sequence[SessionData], damaged: int = 0) -> Ru
     if damaged := damaged + sum(map(_damaged, sessions)):
         facts["damaged"] = str(damaged)
     reported = tuple(_reported(sessions, history))
-    return Run(name, kept, facts, reported, history.restarts())
+    return Run(name, kept, facts, reported, history.restarts(), _closed(sessions))
+
+
+def _closed(sessions: Sequence[SessionData]) -> float | None:
+    """When the last of its writers that were closed was."""
+    facts = (fact for session in sessions for fact in session.facts)
+    times = [fact.closed.walltime for fact in facts if fact.WhichOneof("kind") == "closed"]
+    return max((time for time in times if np.isfinite(time)), default=None)
 
 
 def _damaged(session: SessionData) -> int:

@@ -22,6 +22,7 @@ from tb_lossdiag.wire.schema import (
     DESCRIBED,
     FACTS,
     FIRST_FACT,
+    Closed,
     Fact,
     Renumbered,
     Report,
@@ -159,6 +160,12 @@ class Journal:
             cleared=said.cleared,
         )
         self._fact(Fact(report=fact), said.walltime)
+
+    def close(self) -> None:
+        """Write that nothing more is to come, so that a reader can tell a run that ended from one that hangs."""
+        if self._session and not self._anew:
+            now = time.time()
+            self._fact(Fact(closed=Closed(walltime=now)), now)
 
     def known(self) -> list[Fact]:
         """What a reader who comes only now has to know of the session: its words and columns."""

@@ -129,6 +129,11 @@ class Recorder:
         self._windows.flush()
         self._journal.flush()
 
+    def close(self) -> None:
+        """Write everything, and that this was all."""
+        self.flush()
+        self._journal.close()
+
     def ahead(self, emit: Emit) -> None:
         """Emit what `flush` would write now, and change nothing."""
         ahead = copy.copy(self)

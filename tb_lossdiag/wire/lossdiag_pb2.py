@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftb_lossdiag/wire/lossdiag.proto\x12\x0btb_lossdiag\"5\n\x06Header\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\r\n\x05\x66rame\x18\x02 \x01(\t\x12\x0b\n\x03\x63rc\x18\x0f \x01(\x07\"\xe8\x01\n\x04\x46\x61\x63t\x12\'\n\x07session\x18\x01 \x01(\x0b\x32\x14.tb_lossdiag.SessionH\x00\x12\'\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x14.tb_lossdiag.ColumnsH\x00\x12#\n\x05words\x18\x03 \x01(\x0b\x32\x12.tb_lossdiag.WordsH\x00\x12%\n\x06report\x18\x04 \x01(\x0b\x32\x13.tb_lossdiag.ReportH\x00\x12-\n\nrenumbered\x18\x05 \x01(\x0b\x32\x17.tb_lossdiag.RenumberedH\x00\x12\x0b\n\x03\x63rc\x18\x0f \x01(\x07\x42\x06\n\x04kind\"\xca\x01\n\x07Session\x12\x12\n\nstart_step\x18\x01 \x01(\x03\x12,\n\x04seen\x18\x02 \x03(\x0b\x32\x1e.tb_lossdiag.Session.SeenEntry\x12\x18\n\x0bpurged_from\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nagain_from\x18\x04 \x01(\x03H\x01\x88\x01\x01\x1a+\n\tSeenEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_purged_fromB\r\n\x0b_again_from\";\n\nRenumbered\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\r\n\x05named\x18\x02 \x01(\x03\x12\x10\n\x08walltime\x18\x03 \x01(\x01\"P\n\x07\x43olumns\x12\r\n\x05\x66rame\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_shard\x18\x02 \x01(\r\x12\r\n\x05names\x18\x03 \x03(\t\x12\x12\n\nquantities\x18\x04 \x03(\t\"f\n\x05Words\x12.\n\x06values\x18\x01 \x03(\x0b\x32\x1e.tb_lossdiag.Words.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"j\n\x06Report\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x0f\n\x07\x63leared\x18\x04 \x01(\x08\x12\x0c\n\x04step\x18\x05 \x01(\x03\x12\x10\n\x08walltime\x18\x06 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftb_lossdiag/wire/lossdiag.proto\x12\x0btb_lossdiag\"5\n\x06Header\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\r\n\x05\x66rame\x18\x02 \x01(\t\x12\x0b\n\x03\x63rc\x18\x0f \x01(\x07\"\x8f\x02\n\x04\x46\x61\x63t\x12\'\n\x07session\x18\x01 \x01(\x0b\x32\x14.tb_lossdiag.SessionH\x00\x12\'\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x14.tb_lossdiag.ColumnsH\x00\x12#\n\x05words\x18\x03 \x01(\x0b\x32\x12.tb_lossdiag.WordsH\x00\x12%\n\x06report\x18\x04 \x01(\x0b\x32\x13.tb_lossdiag.ReportH\x00\x12-\n\nrenumbered\x18\x05 \x01(\x0b\x32\x17.tb_lossdiag.RenumberedH\x00\x12%\n\x06\x63losed\x18\x06 \x01(\x0b\x32\x13.tb_lossdiag.ClosedH\x00\x12\x0b\n\x03\x63rc\x18\x0f \x01(\x07\x42\x06\n\x04kind\"\xca\x01\n\x07Session\x12\x12\n\nstart_step\x18\x01 \x01(\x03\x12,\n\x04seen\x18\x02 \x03(\x0b\x32\x1e.tb_lossdiag.Session.SeenEntry\x12\x18\n\x0bpurged_from\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nagain_from\x18\x04 \x01(\x03H\x01\x88\x01\x01\x1a+\n\tSeenEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x0e\n\x0c_purged_fromB\r\n\x0b_again_from\";\n\nRenumbered\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\r\n\x05named\x18\x02 \x01(\x03\x12\x10\n\x08walltime\x18\x03 \x01(\x01\"P\n\x07\x43olumns\x12\r\n\x05\x66rame\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_shard\x18\x02 \x01(\r\x12\r\n\x05names\x18\x03 \x03(\t\x12\x12\n\nquantities\x18\x04 \x03(\t\"f\n\x05Words\x12.\n\x06values\x18\x01 \x03(\x0b\x32\x1e.tb_lossdiag.Words.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"j\n\x06Report\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x0f\n\x07\x63leared\x18\x04 \x01(\x08\x12\x0c\n\x04step\x18\x05 \x01(\x03\x12\x10\n\x08walltime\x18\x06 \x01(\x01\"\x1a\n\x06\x43losed\x12\x10\n\x08walltime\x18\x01 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -28,19 +28,21 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_HEADER']._serialized_start=48
   _globals['_HEADER']._serialized_end=101
   _globals['_FACT']._serialized_start=104
-  _globals['_FACT']._serialized_end=336
-  _globals['_SESSION']._serialized_start=339
-  _globals['_SESSION']._serialized_end=541
-  _globals['_SESSION_SEENENTRY']._serialized_start=467
-  _globals['_SESSION_SEENENTRY']._serialized_end=510
-  _globals['_RENUMBERED']._serialized_start=543
-  _globals['_RENUMBERED']._serialized_end=602
-  _globals['_COLUMNS']._serialized_start=604
-  _globals['_COLUMNS']._serialized_end=684
-  _globals['_WORDS']._serialized_start=686
-  _globals['_WORDS']._serialized_end=788
-  _globals['_WORDS_VALUESENTRY']._serialized_start=743
-  _globals['_WORDS_VALUESENTRY']._serialized_end=788
-  _globals['_REPORT']._serialized_start=790
-  _globals['_REPORT']._serialized_end=896
+  _globals['_FACT']._serialized_end=375
+  _globals['_SESSION']._serialized_start=378
+  _globals['_SESSION']._serialized_end=580
+  _globals['_SESSION_SEENENTRY']._serialized_start=506
+  _globals['_SESSION_SEENENTRY']._serialized_end=549
+  _globals['_RENUMBERED']._serialized_start=582
+  _globals['_RENUMBERED']._serialized_end=641
+  _globals['_COLUMNS']._serialized_start=643
+  _globals['_COLUMNS']._serialized_end=723
+  _globals['_WORDS']._serialized_start=725
+  _globals['_WORDS']._serialized_end=827
+  _globals['_WORDS_VALUESENTRY']._serialized_start=782
+  _globals['_WORDS_VALUESENTRY']._serialized_end=827
+  _globals['_REPORT']._serialized_start=829
+  _globals['_REPORT']._serialized_end=935
+  _globals['_CLOSED']._serialized_start=937
+  _globals['_CLOSED']._serialized_end=963
 # @@protoc_insertion_point(module_scope)

@@ -16,20 +16,22 @@ class Header(_message.Message):
     def __init__(self, version: _Optional[int] = ..., frame: _Optional[str] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class Fact(_message.Message):
-    __slots__ = ("session", "columns", "words", "report", "renumbered", "crc")
+    __slots__ = ("session", "columns", "words", "report", "renumbered", "closed", "crc")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     RENUMBERED_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
     CRC_FIELD_NUMBER: _ClassVar[int]
     session: Session
     columns: Columns
     words: Words
     report: Report
     renumbered: Renumbered
+    closed: Closed
     crc: int
-    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., renumbered: _Optional[_Union[Renumbered, _Mapping]] = ..., crc: _Optional[int] = ...) -> None: ...
+    def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ..., columns: _Optional[_Union[Columns, _Mapping]] = ..., words: _Optional[_Union[Words, _Mapping]] = ..., report: _Optional[_Union[Report, _Mapping]] = ..., renumbered: _Optional[_Union[Renumbered, _Mapping]] = ..., closed: _Optional[_Union[Closed, _Mapping]] = ..., crc: _Optional[int] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("start_step", "seen", "purged_from", "again_from")
@@ -100,3 +102,9 @@ class Report(_message.Message):
     step: int
     walltime: float
     def __init__(self, code: _Optional[str] = ..., subject: _Optional[str] = ..., severity: _Optional[str] = ..., cleared: bool = ..., step: _Optional[int] = ..., walltime: _Optional[float] = ...) -> None: ...
+
+class Closed(_message.Message):
+    __slots__ = ("walltime",)
+    WALLTIME_FIELD_NUMBER: _ClassVar[int]
+    walltime: float
+    def __init__(self, walltime: _Optional[float] = ...) -> None: ...

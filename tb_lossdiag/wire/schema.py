@@ -18,9 +18,18 @@ from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
 
 from tb_lossdiag.records import Floats
-from tb_lossdiag.wire.lossdiag_pb2 import Columns, Fact, Header, Renumbered, Report, Session, Words
+from tb_lossdiag.wire.lossdiag_pb2 import (
+    Closed,
+    Columns,
+    Fact,
+    Header,
+    Renumbered,
+    Report,
+    Session,
+    Words,
+)
 
-__all__ = ["Columns", "Fact", "Header", "Renumbered", "Report", "Session", "Words"]
+__all__ = ["Closed", "Columns", "Fact", "Header", "Renumbered", "Report", "Session", "Words"]
 
 PLUGIN = "lossdiag"
 VERSION = 2

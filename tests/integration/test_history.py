@@ -22,6 +22,8 @@ from tb_lossdiag.run import Restart, Run
 Case = Callable[[Path], None]
 Runs = dict[str, Run]
 CASES: dict[str, Case] = {}
+_OPEN: list[SummaryWriter] = []
+"""Writers that nobody closes, kept from being forgotten."""
 
 
 def case(make: Case) -> Case:
@@ -83,6 +85,33 @@ def resumed_where_it_ended(folder: Path) -> None:
     for part in (range(20), range(20, 40)):
         with SummaryWriter(folder) as writer:
             log(writer, part)
+
+
+@case
+def closed(folder: Path) -> None:
+    """A training that came to its end."""
+    with SummaryWriter(folder) as writer:
+        log(writer, range(3))
+
+
+@case
+def goes_on_after_closing(folder: Path) -> None:
+    """It was closed, and somebody records on."""
+    closed(folder)
+    time.sleep(0.01)
+    writer = SummaryWriter(folder)
+    log(writer, range(3, 5))
+    writer.flush()
+    _OPEN.append(writer)
+
+
+def test_a_run_is_closed_once_nothing_was_recorded_after_that(runs: Runs) -> None:
+    newest = {
+        name: runs[name].tables["loss"].walltimes[-1]
+        for name in ("closed", "goes_on_after_closing")
+    }
+    ended = {name: newest[name] <= (runs[name].closed or 0.0) for name in newest}
+    assert ended == {"closed": True, "goes_on_after_closing": False}
 
 
 def test_a_session_that_goes_on_undoes_nothing(runs: Runs) -> None:

@@ -22,6 +22,8 @@ export interface RunSummary {
   first_step: number | null;
   last_step: number | null;
   last_walltime: number | null;
+  /** Its writer was closed after all that it recorded. */
+  ended: boolean;
   /** Seconds between records, lately. */
   period: number | null;
   counts: Record<Severity, number>;

@@ -13,7 +13,7 @@ import { copyText } from "../parts/Copy";
 import { NamePick } from "../parts/NamePick";
 import { PlaceLink } from "../parts/PlaceLink";
 import { StatusChip } from "../parts/Status";
-import { ago, hasEnded, momentOf } from "../text/age";
+import { ago, lifeOf, momentOf } from "../text/age";
 import { Help } from "./Help";
 import { StepRange } from "./StepRange";
 import type { LiveRuns } from "./useRuns";
@@ -85,13 +85,11 @@ function Age({ run, skew, stale }: { run: RunSummary; skew: number; stale: boole
   const now = useNow(skew);
   if (run.last_walltime === null) return null;
   const age = ago(run.last_walltime, now, lang) ?? t("runs.ago.now");
-  // Whether it goes on is not known of an exported page, nor while the server does not answer.
-  const unknown = isExported() || stale;
-  const ended = unknown || hasEnded(run.last_walltime, run.period, now);
+  const life = lifeOf(run, now, isExported() || stale);
   return (
     <span class="muted age" title={momentOf(run.last_walltime, lang)}>
-      <span aria-hidden="true">{ended ? "○ " : "◉ "}</span>
-      {t(ended && !unknown ? "bar.ended" : "bar.growing", { age })}
+      <span aria-hidden="true">{life === "growing" ? "◉ " : "○ "}</span>
+      {t(`bar.${life}`, { age })}
     </span>
   );
 }

@@ -1,4 +1,5 @@
 /** How old data are, in words, and whether more are to be expected. */
+import type { RunSummary } from "../data/types";
 
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86400],
@@ -16,12 +17,18 @@ export function ago(walltime: number, now: number, lang: string): string | null 
   return new Intl.RelativeTimeFormat(lang).format(-Math.floor(seconds / size), unit);
 }
 
-/** A run that has been silent for this long, and for this many of its usual pauses, has ended or hangs. */
+/** A run that has been silent for this long, and for this many of its usual pauses, may hang or have been killed. */
 const SILENT_SECONDS = 120;
 const SILENT_PERIODS = 20;
 
-export function hasEnded(walltime: number, period: number | null, now: number): boolean {
-  return now - walltime > Math.max(SILENT_SECONDS, SILENT_PERIODS * (period ?? 0));
+export type Life = "growing" | "ended" | "silent" | "unknown";
+
+/** Whether a run goes on, as far as its records tell; unknown of an exported page, and while the server does not answer. */
+export function lifeOf(run: RunSummary, now: number, unknown: boolean): Life {
+  if (run.ended) return "ended";
+  if (unknown) return "unknown";
+  const silence = now - (run.last_walltime ?? now);
+  return silence > Math.max(SILENT_SECONDS, SILENT_PERIODS * (run.period ?? 0)) ? "silent" : "growing";
 }
 
 /** A moment in full, with the zone it is told in. */

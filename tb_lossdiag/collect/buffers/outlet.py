@@ -142,7 +142,7 @@ class Outlet:
         with np.errstate(all="ignore"):
             door("writing", self._drain, None)
             if not self.silent:
-                door("writing", self._recorder.flush)
+                door("writing", self._recorder.close)
         door("writing", self._event_file.commit)
         if self.live is not None and patience:
             door("live", self.live.last)

@@ -40,6 +40,18 @@ def test_a_time_that_is_none_is_left_out(times: list[float]) -> None:
     json.dumps(row, allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("closed", "ended"), [(None, False), (0.5, False), (1.0, True), (9.0, True)]
+)
+def test_a_run_ended_if_its_writer_was_closed_after_all_records(
+    closed: float | None, ended: bool
+) -> None:
+    run = Run(
+        "run", {LOSS.name: table(LOSS, [0, 1], [3.0, 2.0], walltimes=[0.0, 1.0])}, closed=closed
+    )
+    assert summary(run, Diagnosis("run", (), ()), "en")["ended"] is ended
+
+
 def rows(*settings: dict[str, str]) -> list[dict[str, object]]:
     return [{"status": "broken", "quantities": ["loss"], "settings": own} for own in settings]
 

@@ -216,3 +216,25 @@ def test_scalars_go_with_their_step_once() -> None:
     journal.add(0, 1.0, norms(a=1.0))
     journal.flush()
     assert out.scalars == [("loss/train", 0, 1.0)]
+
+
+def test_closing_is_a_fact_of_the_session_and_nothing_where_there_is_none() -> None:
+    out = Emitted()
+    journal = Journal(out)
+    journal.close()
+    assert not out.facts
+    journal.add(0, 1.0, losses(1.0))
+    journal.flush()
+    journal.close()
+    assert out.kinds()[-1] == "closed"
+    assert out.facts[-1][1].closed.walltime > 1.0
+
+
+def test_closing_is_not_said_in_a_session_that_lost_events() -> None:
+    out = Emitted()
+    journal = Journal(out)
+    journal.add(0, 1.0, losses(1.0))
+    journal.flush()
+    journal.restart()
+    journal.close()
+    assert "closed" not in out.kinds()

@@ -7,7 +7,7 @@ import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Loaded, Note } from "../../parts/States";
 import { StatusChip } from "../../parts/Status";
-import { ago, hasEnded, momentOf } from "../../text/age";
+import { ago, lifeOf, momentOf } from "../../text/age";
 import { formatInteger } from "../../text/numbers";
 import type { ViewProps } from "../context";
 import { Accepted } from "../findings/Accepted";
@@ -27,11 +27,10 @@ function About({ run, runs, stale }: Pick<ViewProps, "run" | "runs" | "stale">) 
   const time = timeOfDay(1000 * run.last_walltime, lang);
   const now = isExported() ? Date.now() / 1000 : runs.now;
   const age = ago(run.last_walltime, now, lang) ?? t("runs.ago.now");
-  // Whether a run grows is not known of an exported page, nor while the server does not answer.
-  const ended = isExported() || stale || hasEnded(run.last_walltime, run.period, now);
+  const life = lifeOf(run, now, isExported() || stale);
   return (
     <span class="muted" title={momentOf(run.last_walltime, lang)}>
-      {steps} · {t(ended ? "run.last" : "run.growing", { time, age })}
+      {steps} · {t(`run.${life}`, { time, age })}
     </span>
   );
 }
