@@ -3,7 +3,7 @@ import { rangeOf } from "../src/charts/Chart";
 import { digitsOf, lineOption, shortNames } from "../src/charts/lineOption";
 import { holesOf, stretchesOf } from "../src/charts/lineSeries";
 import { paletteOf } from "../src/charts/palette";
-import { lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
+import { type Line, lineOf, lineThrough, nonFiniteRanges, wantsLog } from "../src/charts/series";
 import { smoothed } from "../src/charts/smooth";
 import type { LineSpec } from "../src/charts/spec";
 import { withZoom } from "../src/charts/withZoom";
@@ -22,6 +22,7 @@ function spec(change: Partial<LineSpec> = {}): LineSpec {
     thresholds: [],
     deciding: [],
     log: false,
+    legend: true,
     stacked: false,
     bounds: undefined,
     extent: [0, 10],
@@ -274,13 +275,38 @@ test("an axis reaches as far as the threshold that was held against the curve", 
 
 test("the number of a point at the chart's edge stands beside it", () => {
   const deciding = [0, 10, 20].map((step) => ({ step, value: 1, label: "1" }));
-  const lines = [lineThrough("a", [0, 10, 20], [1, 1, 1])];
-  const drawn = series(lineOption(spec({ lines, deciding, extent: [0, 20] }))).at(-1);
-  expect(drawn.data.map(({ label }: { label: { position: string } }) => label.position)).toEqual([
-    "right",
-    "top",
-    "left",
-  ]);
+  const sides = (highest: number) => {
+    const lines = [lineThrough("a", [0, 10, 20], [1, 1, highest])];
+    const drawn = series(lineOption(spec({ lines, deciding, extent: [0, 20] }))).at(-1);
+    return drawn.data.map(({ label }: { label: { position: string } }) => label.position);
+  };
+  expect(sides(2)).toEqual(["right", "top", "left"]);
+  expect(sides(1)).toEqual(["right", "bottom", "left"]); // above it are the lanes of findings
+});
+
+test("the name of a hole stands above the curves, which leave it a line", () => {
+  const whole = lineThrough("a", [0, 10], [1, 2]);
+  const holed = { ...whole, nonFinite: [[8, 10]] as [number, number][] };
+  const top = (line: Line) => (lineOption(spec({ lines: [line] })).grid as { top: number }).top;
+  expect(top(holed)).toBe(top(whole) + 14);
+  const [[area]] = series(lineOption(spec({ lines: [holed] })))[0].markArea.data;
+  expect(area.label).toMatchObject({ position: ["100%", -14], align: "right" });
+});
+
+test("one legend may serve several charts, and a run's own colour is its line's", () => {
+  const lines = [lineThrough("a", [0, 1], [1, 2]), lineThrough("b", [0, 1], [2, 3])];
+  const own = lines.map((line, at) => ({ ...line, ink: at ? "#12b5cb" : "#425066" }));
+  const option = lineOption(spec({ lines: own, legend: false }));
+  expect((option.legend as { show: boolean }).show).toBe(false);
+  expect(series(option).map(({ color }) => color)).toEqual(["#425066", "#12b5cb"]);
+  expect((lineOption(spec({ lines })).legend as { show: boolean }).show).toBe(true);
+});
+
+test("names stand above the rows of a small map, as long as these are not too many", () => {
+  expect(layoutOf(20, []).above).toBe(false);
+  expect(layoutOf(61, [], true).above).toBe(false);
+  const layout = layoutOf(20, [], true);
+  expect(layout).toMatchObject({ above: true, height: 20 * 29 });
 });
 
 test("a threshold is drawn on a logarithmic axis, too", () => {

@@ -34,6 +34,13 @@ test("values are put in as they are", () => {
   expect(translate("zh-CN", "view.gradients")).toBe("梯度");
 });
 
+test("one of something is called so", () => {
+  expect(translate("en", "groups.runs", { count: 1 })).toBe("1 run");
+  expect(translate("en", "groups.runs", { count: "2" })).toBe("2 runs");
+  expect(translate("zh-CN", "groups.runs", { count: 1 })).toBe("1 个运行");
+  expect(translate("en", "gradients.layer", { layer: "[a/b]" })).toBe("Layer [a/b]");
+});
+
 test("the link decides about the language", () => {
   expect(pickLanguage("zh")).toBe("zh-CN");
   expect(pickLanguage("en-GB")).toBe("en");

@@ -24,6 +24,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
 from tb_lossdiag.report import document
 from tb_lossdiag.report.comparison import Judged, compare
+from tb_lossdiag.report.quantity_names import quantity_names
 from tb_lossdiag.run import Run
 from tb_lossdiag.wire.schema import readable
 
@@ -128,8 +129,9 @@ class Backend:
         return compare(Judged(*a, rules), Judged(*b, rules), language)
 
     def rules(self, language: str) -> Json:
-        """The rules that judge, with their thresholds."""
-        return document.rules(self.judging(), language)
+        """The rules that judge, with their thresholds, and what quantities are called."""
+        known = document.rules(self.judging(), language)
+        return {**known, "quantities": quantity_names(language)}
 
     def judging(self) -> Sequence[Rule]:
         """The rules that judge."""

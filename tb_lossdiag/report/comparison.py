@@ -10,6 +10,7 @@ from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.diagnosis.rule import Rule, short_number, thresholds
 from tb_lossdiag.report import document
 from tb_lossdiag.report.curve_differences import Parting, partings
+from tb_lossdiag.report.data_differences import data_differences
 from tb_lossdiag.report.findings import walk
 from tb_lossdiag.report.level_differences import level_differences
 from tb_lossdiag.report.settings import settings
@@ -117,7 +118,7 @@ def _facts(a: Judged, b: Judged) -> Iterator[Json]:
         left, right = mine.get(name, ""), others.get(name, "")
         if left != right:
             yield {"name": name, "a": left, "b": right}
-    for name, left, right in level_differences(a.run, b.run):
+    for name, left, right in (*data_differences(a.run, b.run), *level_differences(a.run, b.run)):
         yield {"name": name, "a": left, "b": right}
 
 

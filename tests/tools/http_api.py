@@ -12,6 +12,8 @@ _LONGEST = 90
 """Characters of a text."""
 _MOST = 6
 """Numbers or names of a list; of a list of objects the fullest one is shown."""
+_MANY = 24
+"""Entries of an object that is a list of words rather than a form."""
 _LEFT_OUT = "…"
 
 
@@ -33,10 +35,16 @@ def short(value: Any) -> Any:
     {'runs': [{'run': 'b', 'steps': [1, 2]}, '… 1 more'], 'columns': ['a', 'b', 'c', 'd', 'e', 'f', '… 2 more']}
     """
     if isinstance(value, Mapping):
-        return {key: short(inner) for key, inner in value.items()}
+        return _short_map({key: short(inner) for key, inner in value.items()})
     if isinstance(value, list):
         return _short_list(value)
     return _cut(value) if isinstance(value, str) else value
+
+
+def _short_map(value: dict[str, Any]) -> dict[str, Any]:
+    if len(value) <= _MANY:
+        return value
+    return {**dict(list(value.items())[:_MOST]), _LEFT_OUT: f"{len(value) - _MOST} more"}
 
 
 def _short_list(values: list[Any]) -> list[Any]:

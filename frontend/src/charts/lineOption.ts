@@ -1,5 +1,5 @@
 /** ECharts option of a line chart: a pure function from a spec to a plain object. */
-import { bandSeries, colourOf, laneSeries, lanesHeight, lineSeries, zeroSeries } from "./lineSeries";
+import { bandSeries, colourOf, haloOf, laneSeries, lineSeries, roomAbove, zeroSeries } from "./lineSeries";
 import { floorOf, type Line } from "./series";
 import type { LineSpec, Option } from "./spec";
 
@@ -78,7 +78,7 @@ function yAxis(spec: LineSpec, formatter: (value: number) => string): Option {
     ...axisBase(spec),
     name: spec.title,
     nameLocation: "end",
-    nameGap: 6 + lanesHeight(spec.marks),
+    nameGap: 6 + roomAbove(spec),
     nameTextStyle: { color: spec.palette.muted, align: "left", padding: [0, 0, 0, 4 - GUTTER], fontSize: 11 },
   };
   const labels = { color: spec.palette.text, hideOverlap: true, formatter };
@@ -131,17 +131,17 @@ function boundSeries(spec: LineSpec): Option {
   };
 }
 
-/** Beside a point where its number would lie on the chart's edge, else above it. */
-function sideOf(step: number, [first, last]: LineSpec["extent"]): string {
+/** Beside a point where its number would lie on the chart's edge, else above it, below it where it is the highest. */
+function sideOf(step: number, value: number, { extent: [first, last], lines }: LineSpec): string {
   const place = (step - first) / Math.max(1, last - first);
   if (place < 0.03) return "right";
-  return place > 0.97 ? "left" : "top";
+  if (place > 0.97) return "left";
+  return value < rangeOf(lines)[1] ? "top" : "bottom";
 }
 
 /** The points that a rule decided on, each with its number. */
 function decidingSeries(spec: LineSpec): Option {
   const color = spec.palette.severity.error;
-  const side = (step: number) => sideOf(step, spec.extent);
   return {
     type: "line",
     data: spec.deciding.map(({ step, value, label }) => ({
@@ -149,7 +149,8 @@ function decidingSeries(spec: LineSpec): Option {
       label: {
         ...{ show: true, formatter: label, color, fontSize: 11 },
         fontWeight: "bold",
-        position: side(step),
+        position: sideOf(step, value, spec),
+        ...haloOf(spec),
       },
     })),
     ...{ color, silent: true, z: 4, showSymbol: true, symbol: "circle", symbolSize: 8 },
@@ -204,7 +205,8 @@ export function lineOption(original: LineSpec): Option {
   const zeros = spec.log ? spec.lines.map((line, index) => zeroSeries(spec, line, index, floor)) : [];
   const drawn = spec.lines.map((line) => line.name);
   const lanes = laneSeries(spec);
-  const top = (drawn.length > 1 ? 26 : 4) + 16 + lanesHeight(spec.marks);
+  const named = spec.legend && drawn.length > 1;
+  const top = (named ? 26 : 4) + (spec.title === "" ? 4 : 16) + roomAbove(spec);
   return {
     animation: false,
     backgroundColor: "transparent",
@@ -212,7 +214,7 @@ export function lineOption(original: LineSpec): Option {
     // Fixed margins: charts under each other line up, and nothing is measured anew while zooming.
     grid: { left: GUTTER, right: MARGIN, top, bottom: 28, outerBoundsMode: "none" },
     legend: {
-      show: drawn.length > 1,
+      show: named,
       type: "scroll",
       top: 0,
       itemWidth: 18,

@@ -11,6 +11,8 @@ export function placeOf(line: Line | undefined, index: number): number {
 
 export function colourOf(spec: LineSpec, index: number): string {
   if (spec.lines[index]?.apart) return spec.palette.text;
+  const own = spec.lines[index]?.ink;
+  if (own) return own;
   const place = placeOf(spec.lines[index], index);
   return spec.palette.series[place % spec.palette.series.length] ?? spec.palette.text;
 }
@@ -53,10 +55,12 @@ function markArea(spec: LineSpec): Option {
         xAxis: first,
         name: name || spec.words.nonFinite,
         itemStyle: { color, opacity: 0.22, borderColor: color, borderWidth: 1 },
-        // Towards the middle of the chart, so that a hole at its edge keeps its name.
+        // Above the curves, and towards the middle of the chart, so that a hole at its edge keeps its name.
         label: {
           ...{ color, fontSize: 11, fontWeight: "bold" },
-          position: first > middle ? "insideTopRight" : "insideTopLeft",
+          ...(first > middle
+            ? { position: ["100%", -HOLE_NAME], align: "right" }
+            : { position: [0, -HOLE_NAME], align: "left" }),
         },
       },
       { xAxis: last },
@@ -75,9 +79,17 @@ interface LaneParams {
   coordSys: { x: number; y: number; width: number };
 }
 
-/** Height of all lanes of so many findings. */
-export function lanesHeight(marks: readonly unknown[]): number {
-  return marks.length === 0 ? 0 : UNDER + LANE * Math.min(MOST_LANES, marks.length);
+/** Height of the line above the curves in which holes have their names. */
+const HOLE_NAME = 14;
+
+function holesHeight(lines: readonly Line[]): number {
+  return lines.some(({ nonFinite }) => nonFinite.length > 0) ? HOLE_NAME : 0;
+}
+
+/** Height of what stands between the title and the curves: lanes of findings, names of holes. */
+export function roomAbove({ marks, lines }: Pick<LineSpec, "marks" | "lines">): number {
+  const lanes = marks.length === 0 ? 0 : UNDER + LANE * Math.min(MOST_LANES, marks.length);
+  return lanes + holesHeight(lines);
 }
 
 /** Findings, each in a lane of its own above the curves: tints behind them would add up to a colour that means nothing. */
@@ -85,11 +97,11 @@ export function laneSeries(spec: LineSpec): Option | null {
   const marks = spec.marks.slice(0, MOST_LANES);
   if (marks.length === 0) return null;
   const renderItem = ({ coordSys: { x, y, width } }: LaneParams, api: RenderApi) => {
-    const right = x + width;
+    const [right, under] = [x + width, UNDER + holesHeight(spec.lines)];
     const at = (step: number) => Math.min(right, Math.max(x, api.coord([step, 1])[0]));
     const children = marks.flatMap((mark, index): Option[] => {
       const fill = spec.palette.severity[mark.severity];
-      const top = y - UNDER - LANE * (marks.length - index);
+      const top = y - under - LANE * (marks.length - index);
       const [from, to] = [at(mark.first), at(mark.last)];
       if (api.coord([mark.last, 1])[0] < x || api.coord([mark.first, 1])[0] > right) return [];
       const bar = { x: from, y: top + 4, width: Math.max(3, to - from), height: 4 };
@@ -115,13 +127,20 @@ export function laneSeries(spec: LineSpec): Option | null {
   };
 }
 
+/** What lets words be told from a curve that passes behind them. */
+export function haloOf({ palette }: LineSpec): Option {
+  return { textBorderColor: palette.background, textBorderWidth: 3 };
+}
+
 /** From the chart's first to its last step: on a logarithmic axis ECharts draws no line that is given its height alone. */
 function boundLine(spec: LineSpec, { value, label }: LineSpec["thresholds"][number]): Option | Option[] {
   const color = spec.palette.severity.error;
+  // Where there is no point with a number of its own.
+  const late = spec.deciding.some(({ step }) => step > (spec.extent[0] + 3 * spec.extent[1]) / 4);
   const line = {
     yAxis: value,
     lineStyle: { color, type: "dashed", width: 1.5 },
-    label: { formatter: label, color, position: "insideEndTop" },
+    label: { formatter: label, color, position: late ? "insideStartTop" : "insideEndTop", ...haloOf(spec) },
   };
   const [first, last] = spec.extent;
   return spec.log

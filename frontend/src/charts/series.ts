@@ -5,6 +5,8 @@ export interface Line {
   name: string;
   /** Place in the palette, where it is not the line's place in the chart: a run has its colour in every chart. */
   colour?: number;
+  /** A colour of its own. */
+  ink?: string;
   /** Step and value; null leaves a gap, so that nothing unrecorded is interpolated. */
   points: [number, number | null][];
   /** Step, smallest, largest: only where a point stands for several different values. */

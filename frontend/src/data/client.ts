@@ -46,6 +46,11 @@ export async function getDiagnosis(run: string, lang: string, signal: AbortSigna
   return found;
 }
 
+/** The runs as TensorBoard itself lists them. */
+export async function getListed(signal: AbortSignal): Promise<string[]> {
+  return (await get("../../runs", {}, signal)).json();
+}
+
 /** Two runs side by side, as the server compares them. */
 export async function getComparison(
   a: string,

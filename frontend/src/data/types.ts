@@ -241,6 +241,8 @@ export interface Rule {
 export interface Rules {
   version: number;
   rules: Rule[];
+  /** What quantities are called, in the page's language. */
+  quantities: Record<string, string>;
 }
 
 /** The number behind a JSON value; null stays null. */

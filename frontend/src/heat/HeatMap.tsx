@@ -7,6 +7,7 @@ import type { Mark } from "../data/findings";
 import { Flag, type Matrix } from "../data/table";
 import type { Severity } from "../data/types";
 import type { Range } from "../data/zoom";
+import { useMedia } from "../host/media";
 import type { Theme } from "../host/theme";
 import { useText } from "../i18n";
 import { Keyboard } from "../parts/Keyboard";
@@ -65,7 +66,7 @@ function cellAt(chart: ECharts, [from, to]: Span, x: number, y: number): Cell | 
 const NO_BADGES: ReadonlyMap<string, Severity> = new Map();
 
 /** Everything the picture depends on, as the library's option. */
-export function useHeatOption(props: HeatProps) {
+export function useHeatOption(props: HeatProps, small = false) {
   const { whole, fine, rows, theme, selected, colours, marks, formatStep, badges = NO_BADGES } = props;
   const { domain, far } = props.range;
   const [first, last] = props.extent;
@@ -79,7 +80,7 @@ export function useHeatOption(props: HeatProps) {
     () => rows.reduce((most, row) => Math.max(most, titleOf(row, prefix).length + 2), 0),
     [rows, prefix],
   );
-  const layout = useMemo(() => layoutOf(rows.length, marks), [rows, marks]);
+  const layout = useMemo(() => layoutOf(rows.length, marks, small), [rows, marks, small]);
   return useMemo(() => {
     const palette = paletteOf(theme);
     const seen = rows.slice(top, bottom);
@@ -111,6 +112,7 @@ export function useHeatOption(props: HeatProps) {
     far,
     colours,
     marks,
+    layout,
     badges,
     rail,
     first,
@@ -186,7 +188,7 @@ function Tip({ hover, width, say }: { hover: Hover | null; width: number; say: H
 
 /** Listens to the pointer of each new chart, with the props as they are by then. */
 function useMouse(
-  latest: { current: HeatProps },
+  latest: { current: HeatProps & { layout: Layout } },
   chart: { current: ECharts | null },
   hover: (at: Hover | null) => void,
 ) {
@@ -205,21 +207,25 @@ function useMouse(
       if (cell) latest.current.open(cell);
     });
     followMouse(instance, () => {
-      const { rows, marks, extent, span, setSpan } = latest.current;
-      return { count: rows.length, layout: layoutOf(rows.length, marks), extent, span, setSpan };
+      const { rows, layout, extent, span, setSpan } = latest.current;
+      return { count: rows.length, layout, extent, span, setSpan };
     });
   }, []);
 }
 
+/** Below this width names beside the map would leave it too little. */
+const SMALL = "(max-width: 599px)";
+
 export function HeatMap(props: HeatProps) {
   const { whole, rows, extent, span, setSpan } = props;
-  const latest = useRef(props);
-  latest.current = props;
+  const small = useMedia(SMALL);
+  const layout = layoutOf(rows.length, props.marks, small);
+  const latest = useRef({ ...props, layout });
+  latest.current = { ...props, layout };
   const chart = useRef<ECharts | null>(null);
   const [cursor, setCursor] = useState<Cell | null>(null);
   const [hover, setHover] = useState<Hover | null>(null);
-  const layout = layoutOf(rows.length, props.marks);
-  const option = useHeatOption(props);
+  const option = useHeatOption(props, small);
   const board = useMemo<Board>(
     () => ({ steps: whole.firstStep, rows: rows.length, extent, anomalies: anomaliesOf(whole, rows) }),
     [whole, rows, extent],

@@ -155,6 +155,7 @@ function picture(spec: HeatSpec): Option {
       const outline = { x, y: y + spec.selected * rowHeight, width, height: rowHeight };
       const stroke = { fill: "none", stroke: spec.palette.text, lineWidth: 1.5 };
       const children: Option[] = [{ type: "image", style: { image, x, y, width, height } }];
+      if (spec.layout.above) children.push(...namesAbove(spec, frame));
       if (spec.selected >= 0) children.push({ type: "rect", shape: outline, style: stroke });
       children.push(...findingLanes(spec, frame), ...glyphs(spec, frame));
       return { type: "group", children };
@@ -165,14 +166,37 @@ function picture(spec: HeatSpec): Option {
 const LONGEST = 30;
 
 /** Long names keep their end: that is where layers differ. */
-export function shortName(name: string): string {
-  return name.length > LONGEST ? `…${name.slice(1 - LONGEST)}` : name;
+export function shortName(name: string, longest = LONGEST): string {
+  return name.length > longest ? `…${name.slice(1 - longest)}` : name;
+}
+
+/** The ink of a row's name. */
+function nameInk({ badges, palette }: HeatSpec, row: number): string {
+  const badge = badges[row];
+  return badge ? palette.severity[badge] : palette.text;
+}
+
+/** Names in a strip above each row's cells, where there is no room beside them. */
+function namesAbove(spec: HeatSpec, { x, y, width, height }: Frame): Option[] {
+  const fits = Math.floor(width / CHARACTER);
+  const rowHeight = height / spec.rows.length;
+  const strip = { x, width, height: STRIP };
+  return spec.rows.flatMap((name, row): Option[] => {
+    const top = y + row * rowHeight;
+    const text = { text: shortName(name, fits), x: x + 2, y: top + 1, fill: nameInk(spec, row) };
+    return [
+      { type: "rect", shape: { ...strip, y: top }, style: { fill: spec.palette.background } },
+      { type: "text", style: { ...text, font: "11px sans-serif" } },
+    ];
+  });
 }
 
 const CHARACTER = 6.2;
+const LANE_NAME = 42;
 
-/** Room for the longest name: letting the library measure all of them is what makes zooming slow. */
-function labelWidth(widest: number): number {
+/** Room for the longest name, or that of a lane; letting the library measure all of them is what makes zooming slow. */
+function labelWidth({ widest, layout, marks }: HeatSpec): number {
+  if (layout.above) return marks.length > 0 ? LANE_NAME : 8;
   return Math.ceil(16 + CHARACTER * Math.min(LONGEST, widest));
 }
 
@@ -198,11 +222,8 @@ function yAxis(spec: HeatSpec): Option {
     axisTick: { show: false },
     axisLine: { lineStyle: { color: spec.palette.muted } },
     axisLabel: {
-      ...{ formatter: shortName, fontSize: 11 },
-      color: (_: unknown, row: number) => {
-        const badge = spec.badges[row];
-        return badge ? spec.palette.severity[badge] : spec.palette.text;
-      },
+      ...{ show: !spec.layout.above, formatter: (name: string) => shortName(name), fontSize: 11 },
+      color: (_: unknown, row: number) => nameInk(spec, row),
       interval: (row: number) => spec.rows[row] !== "",
     },
   };
@@ -216,7 +237,12 @@ export function heatOption(spec: HeatSpec): Option {
     animation: false,
     backgroundColor: "transparent",
     grid: {
-      ...{ left: labelWidth(spec.widest), right: 36, top: spec.layout.top, bottom: AXIS_HEIGHT },
+      ...{
+        left: labelWidth(spec),
+        right: spec.layout.above ? 16 : 36,
+        top: spec.layout.top,
+        bottom: AXIS_HEIGHT,
+      },
       outerBoundsMode: "none",
     },
     xAxis: xAxis(spec, label),
@@ -234,6 +260,8 @@ export interface Layout {
   top: number;
   height: number;
   total: number;
+  /** Names stand above the rows' cells, not beside them. */
+  above: boolean;
 }
 
 function lanesOf(marks: readonly unknown[]): number {
@@ -244,9 +272,15 @@ const ROOMY = 24;
 const ROW = 16;
 const TALLEST = 430;
 
-/** Each row has room to be pointed at, more where there are few, within what a screen holds. */
-export function layoutOf(rows: number, marks: readonly unknown[]): Layout {
+/** A row with its name above it; more of them than this would be a page too long. */
+const STRIP = 13;
+const MOST_STRIPS = 60;
+
+/** Each row has room to be pointed at, more where there are few, within what a screen holds; a small one is scrolled. */
+export function layoutOf(rows: number, marks: readonly unknown[], small = false): Layout {
   const top = RAIL_HEIGHT + LANE * lanesOf(marks);
-  const height = Math.min(TALLEST, Math.max(rows * ROW, Math.min(rows, TALLEST / ROW / 2) * ROOMY, 72));
-  return { top, height, total: top + height + AXIS_HEIGHT };
+  const above = small && rows <= MOST_STRIPS;
+  const usual = Math.min(TALLEST, Math.max(rows * ROW, Math.min(rows, TALLEST / ROW / 2) * ROOMY, 72));
+  const height = above ? rows * (STRIP + ROW) : usual;
+  return { top, height, total: top + height + AXIS_HEIGHT, above };
 }

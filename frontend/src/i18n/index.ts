@@ -15,10 +15,14 @@ const WORDS: Record<Lang, Record<string, string>> = { en, "zh-CN": zh };
 /** The language in force; each component reads it, so a switch redraws all of them. */
 export const LangContext = createContext<Lang>("en");
 
-/** A text with its `{{fields}}` filled in; the key itself where there is none. The page renders text nodes only: nothing is escaped. */
+/**
+ * A text with its `{{fields}}` filled in; the key itself where there is none. "[run/runs]" is the first word for one, by the field
+ * `count`. The page renders text nodes only: nothing is escaped.
+ */
 export function translate(lang: Lang, key: Key, values: Values = {}): string {
   const text = WORDS[lang][key] ?? WORDS.en[key] ?? key;
-  return text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => String(values[name] ?? ""));
+  const counted = text.replace(/\[([^\]/]*)\/([^\]/]*)\]/g, Number(values.count) === 1 ? "$1" : "$2");
+  return counted.replace(/\{\{(\w+)\}\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
 export type T = (key: Key, values?: Values) => string;

@@ -38,6 +38,8 @@ export interface PlotProps {
   thresholds?: LineSpec["thresholds"];
   deciding?: LineSpec["deciding"];
   stacked?: boolean;
+  /** False where one legend serves several charts. */
+  legend?: boolean;
   percent?: boolean;
   /** The y range; with one there is no logarithmic axis. */
   bounds?: [number, number];
@@ -77,6 +79,7 @@ function tipOf(axis: OtherAxis & Partial<Pick<Format, "tip">>): (value: number) 
 function useSpec(props: PlotProps, log: boolean): LineSpec {
   const { t, lang } = useText();
   const { lines, theme, marks = NONE, thresholds = NONE, bounds, stacked = false, percent = false } = props;
+  const { legend = true } = props;
   const deciding = props.deciding ?? NONE;
   const clock = useContext(ClockContext);
   const [places] = usePlaces();
@@ -91,6 +94,7 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
       deciding,
       log,
       stacked,
+      legend,
       extent: [first, last],
       bounds,
       palette: paletteOf(theme),
@@ -104,7 +108,21 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
       },
     }),
     [
-      ...[lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang, props.axis],
+      ...[
+        lines,
+        marks,
+        thresholds,
+        log,
+        stacked,
+        legend,
+        percent,
+        first,
+        last,
+        bounds,
+        theme,
+        lang,
+        props.axis,
+      ],
       ...[props.title, props.label, deciding, clock, places],
     ],
   );

@@ -13,19 +13,17 @@ interface Props {
 export function NothingFound({ diagnosis, steps }: Props) {
   const { t, lang } = useText();
   if (diagnosis.status === "too early") {
-    return <Note>{t("causes.early", { steps: formatInteger(diagnosis.steps, lang) })}</Note>;
+    return <Note>{t("causes.early", { count: formatInteger(diagnosis.steps, lang) })}</Note>;
   }
   if (diagnosis.status === "too little recorded") return <Note>{t("causes.little")}</Note>;
   return (
-    <>
-      <Note>
-        {t("causes.none", {
-          steps: formatSteps(steps[0], steps[1], lang),
-          passed: countOutcomes(diagnosis, "clear"),
-          skipped: countOutcomes(diagnosis, "not evaluated"),
-        })}
-      </Note>
-      {diagnosis.status === "nothing found" ? <Note>{t("causes.few")}</Note> : null}
-    </>
+    <Note>
+      {t("causes.none", {
+        steps: formatSteps(steps[0], steps[1], lang),
+        passed: countOutcomes(diagnosis, "clear"),
+        skipped: countOutcomes(diagnosis, "not evaluated"),
+      })}{" "}
+      {diagnosis.status === "nothing found" ? t("causes.few") : null}
+    </Note>
   );
 }

@@ -12,6 +12,7 @@ import { type Go, usePlace } from "../host/place";
 import { useTheme } from "../host/theme";
 import { type Lang, LangContext, pickLanguage, translate, useText } from "../i18n";
 import { Loaded, Note, Skeleton } from "../parts/States";
+import { QuantityNames } from "../text/quantities";
 import { Activations } from "../views/activations/Activations";
 import { Clipping } from "../views/clipping/Clipping";
 import { Compare } from "../views/compare/Compare";
@@ -26,6 +27,7 @@ import { Empty } from "./Empty";
 import { useChosenRun, useRuns } from "./useRuns";
 
 const LINK_MS = 300;
+const NO_NAMES = {};
 
 const COMPONENTS: Record<View, ComponentType<ViewProps>> = {
   overview: Overview,
@@ -55,6 +57,7 @@ function Shown({ runs, run, place, go, diagnosis, stale }: ShownProps) {
     () => new Map((documents.value?.rules ?? []).map((rule) => [rule.code, rule])),
     [documents.value],
   );
+  const names = documents.value?.quantities ?? NO_NAMES;
   const clock = useClock(run);
   const view = place.view ?? "overview";
   const Component = COMPONENTS[view];
@@ -76,17 +79,19 @@ function Shown({ runs, run, place, go, diagnosis, stale }: ShownProps) {
   return (
     <main tabIndex={-1}>
       <ClockContext.Provider value={clock}>
-        <Component
-          key={`${view} ${run.run}`}
-          runs={runs}
-          run={run}
-          place={place}
-          go={go}
-          theme={theme}
-          diagnosis={diagnosis}
-          rules={rules}
-          stale={stale}
-        />
+        <QuantityNames.Provider value={names}>
+          <Component
+            key={`${view} ${run.run}`}
+            runs={runs}
+            run={run}
+            place={place}
+            go={go}
+            theme={theme}
+            diagnosis={diagnosis}
+            rules={rules}
+            stale={stale}
+          />
+        </QuantityNames.Provider>
       </ClockContext.Provider>
     </main>
   );

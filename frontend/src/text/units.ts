@@ -9,6 +9,8 @@ const WORDS: Record<string, Key> = {
   loss: "unit.loss",
   elements: "unit.elements",
   directions: "unit.directions",
+  share: "unit.share",
+  steps: "unit.steps",
 };
 
 /** A unit in the page's language. */

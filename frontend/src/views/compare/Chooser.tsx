@@ -5,8 +5,9 @@ import { useText } from "../../i18n";
 import { NamePick } from "../../parts/NamePick";
 import { StatusChip } from "../../parts/Status";
 import type { ViewProps } from "../context";
-import { LETTERS, MOST } from "./compared";
+import { MOST } from "./compared";
 import { partnersOf } from "./partners";
+import { RunLetter } from "./RunLegend";
 
 type Props = ViewProps & { chosen: RunSummary[] };
 
@@ -39,8 +40,7 @@ export function Chooser(props: Props) {
       <div class="controls">
         {chosen.map((entry, at) => (
           <span class="chosen" key={entry.run}>
-            <strong class={`run-colour run-colour-${at}`}>{LETTERS[at]}</strong> {entry.run}{" "}
-            <StatusChip status={entry.status} />{" "}
+            <RunLetter at={at} /> {entry.run} <StatusChip status={entry.status} />{" "}
             {at > 0 ? (
               <button
                 type="button"

@@ -19,8 +19,10 @@ import { AlignPick } from "./AlignPick";
 import { Chooser } from "./Chooser";
 import { CompareHeat } from "./CompareHeat";
 import { CompareTwo } from "./CompareTwo";
+import { RunColours, useRunColours } from "./colours";
 import { acrossRuns, differing, LETTERS, MOST, whereOf } from "./compared";
 import { FactsTable, Heads } from "./FactsTable";
+import { RunLegend } from "./RunLegend";
 import { RunsChart } from "./RunsChart";
 import { useAligned } from "./useAligned";
 
@@ -35,7 +37,8 @@ function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiag
       [t("runs.steps")]: formatInteger(entry.steps, lang),
       [t("runs.loss")]: formatValue(toNumber(entry.loss), lang),
     }));
-    return differing(diagnoses.map(({ facts }, at) => ({ ...facts, ...own[at] })));
+    const facts = differing(diagnoses.map((each, at) => ({ ...each.facts, ...own[at] })));
+    return facts.filter(([name]) => !/_lines?$/.test(name)); // they move with every line written above
   }, [chosen, diagnoses, lang]);
   return <FactsTable chosen={chosen} rows={rows} />;
 }
@@ -109,6 +112,7 @@ function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
         </>
       )}
       <AlignPick {...props} aligned={aligned} />
+      <RunLegend chosen={chosen} />
       <div class="panels">
         {curves.map((quantity) => (
           <RunsChart
@@ -134,12 +138,13 @@ export function Compare(props: ViewProps) {
     });
     return [run, ...others].slice(0, MOST);
   }, [place.cmp, run, runs]);
+  const colours = useRunColours(chosen, props.theme);
   const about = chosen.length > 1 ? JSON.stringify([lang, chosen.map((entry) => entry.run)]) : null;
   const diagnoses = useResource(about, chosen.map((entry) => entry.data_version).join(), (signal) =>
     Promise.all(chosen.map((entry) => getDiagnosis(entry.run, lang, signal))),
   );
   return (
-    <section>
+    <RunColours.Provider value={colours}>
       <h2>{t("view.compare")}</h2>
       <Chooser {...props} chosen={chosen} />
       {chosen.length < 2 ? (
@@ -149,6 +154,6 @@ export function Compare(props: ViewProps) {
           {(value) => <Drawn {...props} chosen={chosen} diagnoses={value} />}
         </Loaded>
       )}
-    </section>
+    </RunColours.Provider>
   );
 }

@@ -10,11 +10,13 @@ import { Legend } from "../../heat/Legend";
 import type { Colours } from "../../heat/lut";
 import { type Row, rowsOf } from "../../heat/rows";
 import { over } from "../../heat/scale";
+import { seenIn } from "../../heat/seen";
 import type { Span } from "../../heat/span";
 import { type ColourRange, useColourRange } from "../../heat/useColourRange";
 import { useSpan } from "../../heat/useSpan";
 import { useText } from "../../i18n";
 import { Note } from "../../parts/States";
+import { unitName } from "../../text/units";
 import type { ViewProps } from "../context";
 import { readCell } from "../layers/cells";
 import { RowRange } from "../layers/RowRange";
@@ -68,7 +70,7 @@ function One(props: OneProps) {
         point={setCell}
         open={({ row }) => go({ layer: rows[row]?.name ?? "" })}
       />
-      <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.hint")}</p>
+      <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.point")}</p>
     </section>
   );
 }
@@ -95,11 +97,15 @@ export function Side(props: Props) {
     domain,
     present.map(({ max }) => max),
   );
+  const seen = useMemo(
+    () => new Set(present.flatMap((matrix) => [...seenIn(matrix, range.domain, range.far)])),
+    [present, range.domain, range.far],
+  );
   const rows = useMemo(() => (present[0] ? rowsOf(present[0], PLAIN) : NO_ROWS), [present]);
   const [span, setSpan] = useSpan(rows);
   return (
     <>
-      <Legend {...{ range, unit }} colours="viridis" />
+      <Legend {...{ range, seen }} unit={unitName(unit, t)} colours="viridis" />
       <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
       <div class="panels">
         {matrices.map((matrix, at) => {

@@ -5,13 +5,14 @@ import { useResource } from "../../data/resource";
 import { type Comparison, type Finding, type Parting, type RunSummary, toNumber } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
-import { type Key, type T, useText } from "../../i18n";
+import { type Key, useText } from "../../i18n";
 import { Folded } from "../../parts/Folded";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Scroll } from "../../parts/Scroll";
 import { Loaded, Note } from "../../parts/States";
 import { SeverityMark } from "../../parts/Status";
 import { formatInteger, formatValue } from "../../text/numbers";
+import { useQuantityName } from "../../text/quantities";
 import { spanStart } from "../../text/spans";
 import { type About, aboutOf, LETTERS, partingFirst } from "./compared";
 import { FactsTable } from "./FactsTable";
@@ -86,17 +87,33 @@ function Findings({ found, ...props }: Props & { found: Comparison["findings"] }
   );
 }
 
-/** In words where the page has them. */
-function curveName(t: T, { quantity, column }: Parting): string {
-  const key = `stat.${quantity}` as Key;
-  const words = t(key);
-  const name = words === key ? quantity.replaceAll("_", " ") : words;
-  return column ? `${name} (${column})` : name;
+function useCurveName(): (curve: Parting) => string {
+  const name = useQuantityName();
+  return ({ quantity, column }) => (column ? `${name(quantity)} (${column})` : name(quantity));
 }
 
+/** Those that part; the others are folded. */
 function Curves({ curves }: { curves: Parting[] }) {
-  const { t, lang } = useText();
+  const { t } = useText();
   if (curves.length === 0) return <Note>{t("compare.noCurves")}</Note>;
+  const [parted, alike] = [true, false].map((yes) =>
+    curves.filter((each) => (each.parts_at !== null) === yes),
+  );
+  return (
+    <>
+      {parted?.length ? <CurveTable curves={partingFirst(parted)} /> : null}
+      {alike?.length ? (
+        <Folded title={t("compare.alike", { count: alike.length })}>
+          <CurveTable curves={alike} />
+        </Folded>
+      ) : null}
+    </>
+  );
+}
+
+function CurveTable({ curves }: { curves: Parting[] }) {
+  const { t, lang } = useText();
+  const curveName = useCurveName();
   const step = (value: number | null) => (value === null ? "–" : formatInteger(value, lang));
   return (
     <Scroll label={t("compare.curves")}>
@@ -113,7 +130,7 @@ function Curves({ curves }: { curves: Parting[] }) {
         <tbody>
           {curves.map((curve) => (
             <tr key={`${curve.quantity} ${curve.column}`}>
-              <th scope="row">{curveName(t, curve)}</th>
+              <th scope="row">{curveName(curve)}</th>
               <td>
                 {curve.first_difference === null ? t("compare.identical") : step(curve.first_difference)}
               </td>
@@ -135,16 +152,15 @@ function Curves({ curves }: { curves: Parting[] }) {
 /** The answer in a line: what came and went, and what went another way first. */
 function Verdict({ found }: { found: Comparison }) {
   const { t, lang } = useText();
+  const curveName = useCurveName();
   const { fixed, new: added, still } = found.findings;
   const [first, second] = partingFirst(found.curves);
   const at = (curve: Parting) => formatInteger(curve.parts_at, lang);
   return (
     <p class="note verdict">
       {t("compare.counts", { fixed: fixed.length, added: added.length, still: still.length })}{" "}
-      {first
-        ? t("compare.partFirst", { step: at(first), curve: curveName(t, first) })
-        : t("compare.partNever")}{" "}
-      {first && second ? t("compare.partNext", { step: at(second), curve: curveName(t, second) }) : null}
+      {first ? t("compare.partFirst", { step: at(first), curve: curveName(first) }) : t("compare.partNever")}{" "}
+      {first && second ? t("compare.partNext", { step: at(second), curve: curveName(second) }) : null}
     </p>
   );
 }

@@ -3,14 +3,16 @@ import type { RunSummary } from "../../data/types";
 import { type Key, useText } from "../../i18n";
 import { Scroll } from "../../parts/Scroll";
 import { Note } from "../../parts/States";
-import { factName, LETTERS } from "./compared";
+import { useQuantityName } from "../../text/quantities";
+import { factName } from "./compared";
+import { RunLetter } from "./RunLegend";
 
 export function Heads({ chosen }: { chosen: RunSummary[] }) {
   return (
     <>
       {chosen.map((entry, at) => (
         <th scope="col" key={entry.run}>
-          <span class={`run-colour run-colour-${at}`}>{LETTERS[at]}</span> {entry.run}
+          <RunLetter at={at} /> {entry.run}
         </th>
       ))}
     </>
@@ -26,9 +28,10 @@ interface Props {
 
 export function FactsTable({ chosen, rows, label }: Props) {
   const { t } = useText();
+  const nameOf = useQuantityName();
   const words = (part: string) => {
     const key = `fact.${part.replaceAll(" ", "_")}` as Key;
-    return t(key) === key ? null : t(key);
+    return t(key) === key ? (/^[a-z]+_/.test(part) ? nameOf(part) : null) : t(key);
   };
   if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
   return (

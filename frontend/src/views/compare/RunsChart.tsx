@@ -1,5 +1,5 @@
 /** One quantity of all compared runs in one chart: the same axes by construction. */
-import { useMemo } from "preact/hooks";
+import { useContext, useMemo } from "preact/hooks";
 import { type Line, lineOf } from "../../charts/series";
 import { warped } from "../../data/align";
 import { columnAt } from "../../data/table";
@@ -9,6 +9,7 @@ import type { Theme } from "../../host/theme";
 import { useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
 import { Loaded, Note } from "../../parts/States";
+import { RunColours } from "./colours";
 import { LETTERS } from "./compared";
 import type { Aligned } from "./useAligned";
 
@@ -23,6 +24,7 @@ interface Props {
 export function RunsChart({ chosen, aligned, theme, quantity, label }: Props) {
   const { t } = useText();
   const { alignment, extent, words } = aligned;
+  const colours = useContext(RunColours);
   const tables = useAcross(chosen, quantity, alignment);
   const lines = useMemo<Line[]>(
     () =>
@@ -30,9 +32,9 @@ export function RunsChart({ chosen, aligned, theme, quantity, label }: Props) {
         if (!table || table.columns.length === 0) return [];
         const placed = warped(table, alignment.warps?.[at]);
         const line = lineOf(`${LETTERS[at]} ${chosen[at]?.run ?? ""}`, columnAt(placed, 0));
-        return [{ ...line, colour: at }];
+        return [{ ...line, colour: at, ink: colours[at] ?? "" }];
       }),
-    [tables.value, alignment],
+    [tables.value, alignment, colours],
   );
   return (
     <section>
@@ -46,6 +48,8 @@ export function RunsChart({ chosen, aligned, theme, quantity, label }: Props) {
               {...{ lines, theme, label, extent }}
               about={chosen.map(({ run }) => run).join(" / ")}
               axis={words}
+              legend={false}
+              title=""
             />
           )
         }

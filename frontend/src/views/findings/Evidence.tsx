@@ -4,10 +4,11 @@ import type { Table } from "../../data/table";
 import { type Tables, useTables } from "../../data/tables";
 import { type Evidence, type Finding, type RunSummary, toNumber } from "../../data/types";
 import type { Theme } from "../../host/theme";
-import { type Key, type T, useText } from "../../i18n";
+import { type T, useText } from "../../i18n";
 import { Folded } from "../../parts/Folded";
 import { Loaded, Note } from "../../parts/States";
 import { formatValue } from "../../text/numbers";
+import { useQuantityName } from "../../text/quantities";
 import { decidingPoints, evidenceLines, groupEvidence, isDerived, thresholdLines } from "./evidenceLines";
 import { FindingPlot } from "./FindingPlot";
 import { JudgedPlot, judgedOf, plainName } from "./JudgedPlot";
@@ -16,13 +17,6 @@ interface Props {
   finding: Finding;
   run: RunSummary;
   theme: Theme;
-}
-
-/** What a quantity is called, in the page's language where it has a name there. */
-function nameOf(quantity: string, t: T): string {
-  const key = `stat.${quantity}`;
-  const name = t(key as Key);
-  return name === key ? quantity.replaceAll("_", " ") : name;
 }
 
 function sentence(entry: Evidence, t: T, lang: string): string | null {
@@ -35,6 +29,7 @@ function sentence(entry: Evidence, t: T, lang: string): string | null {
 
 function Readings({ entries }: { entries: Evidence[] }) {
   const { t, lang } = useText();
+  const nameOf = useQuantityName();
   return (
     <ul class="readings">
       {entries.map((entry) => {
@@ -42,7 +37,7 @@ function Readings({ entries }: { entries: Evidence[] }) {
         if (text === null) return null;
         return (
           <li key={`${entry.column}${entry.first_step}`}>
-            <code>{entry.column || entry.quantity}</code> {text}
+            {entry.column ? <code>{entry.column}</code> : nameOf(entry.quantity)} {text}
           </li>
         );
       })}
@@ -52,6 +47,7 @@ function Readings({ entries }: { entries: Evidence[] }) {
 
 function Plot({ finding, run, theme, table, entries }: Props & { table: Table; entries: Evidence[] }) {
   const { t, lang } = useText();
+  const nameOf = useQuantityName();
   const lines = useMemo(() => evidenceLines(table, entries), [table, entries]);
   const own = useMemo(() => entries.filter(({ judged }) => !judged), [entries]);
   const thresholds = useMemo(() => thresholdLines(own, lines, t, lang), [own, lines, lang]);
@@ -66,7 +62,7 @@ function Plot({ finding, run, theme, table, entries }: Props & { table: Table; e
         lines={lines}
         thresholds={thresholds}
         deciding={deciding}
-        name={nameOf(table.quantity, t)}
+        name={nameOf(table.quantity)}
         unit={table.unit}
         records={table.records}
       />
@@ -100,6 +96,7 @@ interface GroupProps {
 /** What was judged comes first, then the recorded curves; all but the first are folded, so that the fix stays on the first screen. */
 export function EvidenceCharts(props: Props) {
   const { t } = useText();
+  const nameOf = useQuantityName();
   const groups = useMemo(() => groupEvidence(props.finding.evidence), [props.finding]);
   const tables = useTables(
     props.run,
@@ -125,7 +122,7 @@ export function EvidenceCharts(props: Props) {
                 <Group key={quantity} {...props} quantity={quantity} entries={entries} tables={loaded} />
               );
               const open = index === 0 && !first;
-              return open ? group : <Folded title={nameOf(quantity, t)}>{group}</Folded>;
+              return open ? group : <Folded title={nameOf(quantity)}>{group}</Folded>;
             })
           }
         </Loaded>

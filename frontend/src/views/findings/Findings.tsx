@@ -83,7 +83,7 @@ function Both({ diagnosis, ...props }: ViewProps & { found: Shown }) {
     else if (finding) go({ f: idOf(finding), part: "" });
   };
   return (
-    <div class={`findings ${place.f ? "opened" : ""}`}>
+    <div class={`findings ${place.f ? "opened" : ""} ${all.length === 0 ? "none" : ""}`}>
       <div class="list">
         {all.length === 0 ? (
           <NothingFound diagnosis={props.found} steps={[run.first_step, run.last_step]} />
@@ -101,7 +101,12 @@ function Both({ diagnosis, ...props }: ViewProps & { found: Shown }) {
         <MutedList findings={all} mutes={mutes} change={setMutes} />
         <Accepted findings={props.found.suppressed} />
         <PastReports diagnosis={props.found} />
-        <Outcomes outcomes={found.outcomes} unlocks={found.unlocks} rules={props.rules} />
+        <Outcomes
+          outcomes={found.outcomes}
+          unlocks={found.unlocks}
+          rules={props.rules}
+          open={all.length === 0}
+        />
       </div>
       <OpenFinding finding={open} diagnosis={diagnosis} {...props}>
         {open ? (

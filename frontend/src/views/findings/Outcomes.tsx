@@ -11,6 +11,8 @@ interface Props {
   outcomes: Outcome[];
   unlocks: Unlock[];
   rules: Rules;
+  /** Whether the lists are shown at once. */
+  open?: boolean;
 }
 
 /** The families of rules by the first digit of their codes. */
@@ -124,28 +126,51 @@ function Reasons({ outcomes, rules }: { outcomes: Outcome[]; rules: Rules }) {
   );
 }
 
-function Kind(props: { title: Key; count: number; children: ComponentChildren }) {
+interface KindProps {
+  title: Key;
+  count: number;
+  /** What to do about them, in a line. */
+  hint?: ComponentChildren;
+  open?: boolean | undefined;
+  children: ComponentChildren;
+}
+
+function Kind(props: KindProps) {
   const { t } = useText();
   if (props.count === 0) return null;
   return (
-    <details class="outcomes">
-      <summary>{t(props.title, { count: props.count })}</summary>
+    <details class="outcomes" open={props.open}>
+      <summary>
+        {t(props.title, { count: props.count })} {props.hint}
+      </summary>
       {props.children}
     </details>
   );
 }
 
-export function Outcomes({ outcomes, unlocks, rules }: Props) {
+export function Outcomes({ outcomes, unlocks, rules, open }: Props) {
   const { t } = useText();
   const of = (kind: OutcomeKind) => outcomes.filter(({ outcome }) => outcome === kind);
+  const [first] = unlocks;
   const [passed, skipped, failed] = [of("clear"), of("not evaluated"), of("failed")];
   return (
     <>
-      <Kind title="findings.passed" count={passed.length}>
+      <Kind title="findings.passed" count={passed.length} open={open}>
         <p class="muted">{t("findings.lookedFor")}</p>
         <ByFamily outcomes={passed} rules={rules} />
       </Kind>
-      <Kind title="findings.skipped" count={skipped.length}>
+      <Kind
+        title="findings.skipped"
+        count={skipped.length}
+        open={open}
+        hint={
+          first ? (
+            <span class="muted">
+              <Sentence text={t("findings.unlock", { how: first.how, count: first.rules.length })} />
+            </span>
+          ) : null
+        }
+      >
         <ByWay outcomes={skipped} unlocks={unlocks} rules={rules} />
       </Kind>
       <Kind title="findings.failed" count={failed.length}>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { lineOf } from "../../charts/series";
 import { extentOf } from "../../data/extent";
-import { marksOf } from "../../data/findings";
+import { everyFinding, marksOf } from "../../data/findings";
 import { columnNamed, type Table } from "../../data/table";
 import { useColumn } from "../../data/tables";
 import type { Finding } from "../../data/types";
@@ -30,19 +30,30 @@ const OF_MODULE = [
 /** Update over weight: around a thousandth is the usual rule of thumb. */
 const RULE_OF_THUMB = 1e-3;
 
+/** The panel that shows a finding: that of the first quantity it names, or the first one there is. */
+export function panelOf(finding: Finding, panels: readonly string[]): string | undefined {
+  const named = everyFinding([finding]).flatMap(({ evidence }) => evidence.map(({ quantity }) => quantity));
+  return panels.find((panel) => named.includes(panel)) ?? panels[0];
+}
+
 type Props = ViewProps & {
   layer: string;
   /** A further panel. */
   children?: ComponentChildren;
 };
 
-function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; quantity: string }) {
+type PanelProps = Props & { quantity: string; panels: readonly string[] };
+
+function Drawn({ table, layer, quantity, panels, ...props }: PanelProps & { table: Table }) {
   const { t } = useText();
   const findings = props.diagnosis.value?.findings ?? NO_FINDINGS;
   const name = t(`stat.${quantity}` as Key);
   const column = columnNamed(table, layer);
   const lines = useMemo(() => (column ? [lineOf(name, column)] : []), [table, layer, name]);
-  const marks = useMemo(() => marksOf(findingsAbout(findings, layer)), [findings, layer]);
+  const marks = useMemo(() => {
+    const about = findingsAbout(findings, layer);
+    return marksOf(about.filter((finding) => panelOf(finding, panels) === quantity));
+  }, [findings, layer, panels.join()]);
   const thresholds = useMemo(
     () => (quantity === "update_ratio" ? [{ value: RULE_OF_THUMB, label: t("updates.thumb") }] : []),
     [quantity, name],
@@ -55,7 +66,7 @@ function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; qua
       thresholds={thresholds}
       theme={props.theme}
       label={`${name}: ${layer}`}
-      title={withUnit(name, table.unit, t)}
+      title=""
       about={props.run.run}
       extent={extentOf(props.run)}
       height={140}
@@ -65,7 +76,7 @@ function Drawn({ table, layer, quantity, ...props }: Props & { table: Table; qua
   );
 }
 
-function Quantity(props: Props & { quantity: string }) {
+function Quantity(props: PanelProps) {
   const { t } = useText();
   const { run, layer, quantity } = props;
   const table = useColumn(run, quantity, layer);
@@ -73,7 +84,7 @@ function Quantity(props: Props & { quantity: string }) {
   if (table.value === null) return null;
   return (
     <div>
-      <h4>{capital(t(`stat.${quantity}` as Key))}</h4>
+      <h4>{capital(withUnit(t(`stat.${quantity}` as Key), table.value?.unit ?? "", t))}</h4>
       <Loaded resource={table} what={quantity}>
         {(value) => (value ? <Drawn {...props} table={value} /> : null)}
       </Loaded>
@@ -109,7 +120,7 @@ export function LayerLine(props: Props) {
       </h3>
       <div class="panels">
         {wanted.map((quantity) => (
-          <Quantity key={quantity + layer} {...props} quantity={quantity} />
+          <Quantity key={quantity + layer} {...props} quantity={quantity} panels={wanted} />
         ))}
         {props.children}
       </div>

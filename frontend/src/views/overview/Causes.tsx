@@ -108,13 +108,16 @@ function Leading({ finding, clock, facts, place, go }: OneProps) {
 }
 
 function Further({ finding, clock, facts, place, go }: OneProps) {
-  const { t } = useText();
+  const { t, lang } = useText();
   const severity = severityOf(finding);
   return (
     <li>
       <details class={`further edge-${severity}`}>
         <summary>
-          <SeverityMark severity={severity} /> {finding.title}
+          <SeverityMark severity={severity} /> {finding.title}{" "}
+          <span class="muted">
+            {finding.code} · {spanStart(t, lang, finding.first_step, finding.last_step)}
+          </span>
         </summary>
         <Since finding={finding} clock={clock} facts={facts} />
         <p>

@@ -249,6 +249,7 @@ function TermPlot({ tables, terms, mode, choice, ...rest }: PlotProps) {
         {...rest}
         label={t("chart.of", { what: t("terms.heading"), which: t(`terms.${mode}`) })}
         height={300}
+        legend={false}
         stacked={mode === "share" || (mode === "stacked" && stackable)}
         percent={mode === "share"}
         {...(mode === "share" ? { bounds: WHOLE } : {})}
@@ -288,6 +289,8 @@ function GradientShares({
           about={run.run}
           extent={extentOf(run)}
           height={200}
+          legend={false}
+          title=""
           stacked
           percent
           bounds={WHOLE}
