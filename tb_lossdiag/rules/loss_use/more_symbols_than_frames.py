@@ -9,6 +9,7 @@ from typing import ClassVar
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Sighting, columns
 from tb_lossdiag.analysis.progress import broke
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
@@ -27,6 +28,8 @@ print(too_few.float().mean())
 
 - All of them nearly: the model takes too many frames together (strides, pooling); let it keep more, or ask for larger units (syllables, words).
 - Some: `input_lengths` must be those of the model's *output*; leave out recordings whose text is longer than what is said.""")
+
+_JUDGED = Text("share of the sequences that do not fit; their mean decides")
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,12 @@ class MoreSymbolsThanFrames:
             checks=str(len(each.steps)),
         )
         ends = int(each.steps[0]), int(each.steps[-1])
-        evidence = Evidence(q.CALL_UNFIT.name, each.column, *ends, share, self.min_share)
+        evidence = with_judged(
+            Evidence(q.CALL_UNFIT.name, each.column, *ends, share, self.min_share),
+            _JUDGED,
+            each.steps,
+            each.values,
+        )
         numbers = {"share": share}
         return Finding(
             self.code, self.severity, each.column, (evidence,), message, _ADVICE, numbers
