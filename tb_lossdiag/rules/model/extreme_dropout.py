@@ -23,6 +23,7 @@ _MESSAGE = Text(
 )
 _STUCK = Text(", and the loss has hardly fallen")
 _CONSTANT = Text(", and the answer is no better than a constant")
+_SEVERAL = Text("; one such layer may be meant, several hardly are")
 _HARMLESS = Text("")
 _ADVICE = Text("""`p` is the share that is left **out**: `Dropout(0.9)` keeps a tenth. Usual values are 0.1 to 0.5:
 
@@ -45,12 +46,13 @@ class ExtremeDropout:
 
     How it decides: of the elements that were not 0 before it, a dropout module sets at least `min_share` to 0, median over at least
     `min_checks` check-ups. What came before is known where a module fed it; else half of it is taken for zeros. A warning if the loss has
-    lost less than `min_fall` of its start, or its calls cost no less than the best constant answer; else an information. Unit: share.
+    lost less than `min_fall` of its start, or its calls cost no less than the best constant answer, or several layers leave out
+    `min_several` and the loss has not lost `min_learned` of its start; else an information. Unit: share.
 
     What to try first: `p=0.1`, or one minus the number if it was meant as a share to keep.
 
     Guards against: zeros of an activation before the dropout; dropout in eval(); wide inputs that are thinned on purpose, as in denoising,
-    which learn (information).
+    and small graphs with 0.8 in each layer, which learn (information).
 
     References: Srivastava et al. 2014, Dropout (JMLR 15), section 7.3: best between 0.4 and 0.8 of the units *kept*.
     """
@@ -79,6 +81,10 @@ class ExtremeDropout:
     min_checks: int = 3
     #: share of the starting loss, 1; less after a whole run is standing still
     min_fall: float = 0.2
+    #: share, 1; 0.8 is used on small graphs, 0.9 is what should have been kept
+    min_several: float = 0.85
+    #: share of the starting loss, 1; who has learned that much may do as they like
+    min_learned: float = 0.8
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all such layers."""
@@ -97,7 +103,7 @@ class ExtremeDropout:
 
     def _finding(self, run: Run, found: dict[str, float]) -> Finding:
         table = run[q.ZERO_SHARE]
-        harm = self._harm(run)
+        harm = self._harm(run, found)
         most = max(found, key=lambda name: found[name])
         message = _MESSAGE.format(
             names=", ".join(f"`{name}`" for name in found),
@@ -120,11 +126,16 @@ class ExtremeDropout:
         numbers = {"share": found[most]}
         return Finding(self.code, severity, most, evidence, message, _ADVICE, numbers)
 
-    def _harm(self, run: Run) -> Text:
+    def _harm(self, run: Run, found: dict[str, float]) -> Text:
         if below_baseline(run) is False:
             return _CONSTANT
         lost = fall(run)
-        return _STUCK if lost is not None and lost < self.min_fall else _HARMLESS
+        if lost is None or lost >= self.min_learned:
+            return _HARMLESS
+        if lost < self.min_fall:
+            return _STUCK
+        thick = [share for share in found.values() if share >= self.min_several]
+        return _SEVERAL if len(thick) > 1 else _HARMLESS
 
 
 _UNKNOWN = 0.5

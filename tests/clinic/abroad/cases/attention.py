@@ -144,6 +144,12 @@ def a_decoder_whose_head_is_its_embedding(writer: SummaryWriter) -> None:
 
 
 @patient(family="attention")
+def a_decoder_with_much_dropout(writer: SummaryWriter) -> None:
+    """Four tenths in each block, as papers do it that train on little."""
+    learn(writer, Decoder(Plan(dropout=0.4)))
+
+
+@patient(family="attention")
 def a_decoder_of_padded_rows(writer: SummaryWriter) -> None:
     """Padding is not scored."""
     rows, _ = padded(sentences(2000))

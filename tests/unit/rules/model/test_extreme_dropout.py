@@ -60,6 +60,32 @@ def test_worth_knowing_where_the_run_learns() -> None:
     assert the_finding(RULE, dropped(0.9, constant)).severity is Severity.WARNING
 
 
+def twice(share: float, end: float, layers: int = 2) -> Run:
+    """So many dropouts of this share, in a run whose loss ends there, from 1."""
+    curve = np.concatenate([np.geomspace(1, end, 150), np.full(50, end)])
+    run = with_call(with_loss(healthy_run(1), curve), "cross_entropy", value=1.0, baseline=2.3)
+    kinds = {f"{n}": Kind.DROPOUT if n % 2 else Kind.LINEAR for n in range(2 * layers + 1)}
+    zeros = [share if kind is Kind.DROPOUT else 0.0 for kind in kinds.values()]
+    return with_modules(run, kinds, zero_share=zeros)
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (twice(0.9, 0.5), Severity.WARNING),
+        (twice(0.9, 0.21), Severity.WARNING),
+        (twice(0.9, 0.19), Severity.INFO),
+        (twice(0.86, 0.5), Severity.WARNING),
+        (twice(0.84, 0.5), Severity.INFO),
+        (twice(0.9, 0.5, layers=1), Severity.INFO),
+        (without(twice(0.9, 0.5), LOSS), Severity.INFO),
+    ],
+)
+def test_several_such_layers_are_hardly_meant(run: Run, severity: Severity) -> None:
+    """One may be: a wide input that is thinned."""
+    assert the_finding(RULE, run).severity is severity
+
+
 def test_other_modules_may_be_sparse() -> None:
     assert not findings(RULE, dropped(0.95, kind=Kind.RELU))
 
