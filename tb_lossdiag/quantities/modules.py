@@ -66,3 +66,8 @@ MODULE_FED_BY = Quantity("module_fed_by", "module_layers", Axis.MODULE, "column"
 watched model; NaN where something else came between."""
 MODULE_LAST = Quantity("module_last", "module_layers", Axis.MODULE, "0 or 1", hints.ACTIVATIONS)
 """1 for the module whose output is the model's output."""
+
+ADAPTER_SCALE = Quantity(
+    "adapter_scale", "module_adapters", Axis.MODULE, "1", hints.ACTIVATIONS, optional=True
+)
+"""What the output of a low-rank adapter's last layer (`lora_B`) is multiplied by; recorded when it changes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tb_lossdiag.collect.check_up.model.adapters import adapter_scales
 from tb_lossdiag.collect.check_up.model.forward import Pass
 from tb_lossdiag.collect.check_up.model.repeats import Repeats
 from tb_lossdiag.collect.check_up.observation import CheckUpState
@@ -11,7 +12,7 @@ from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.processor import now
-from tb_lossdiag.quantities import CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
+from tb_lossdiag.quantities import ADAPTER_SCALE, CHECK_SECONDS, SCHEDULER_EARLY, WAIT_SECONDS
 
 
 class Outcome:
@@ -25,6 +26,7 @@ class Outcome:
         self._subject = subject
         self._layers: dict[str, Facts] = {}
         self._places: dict[str, int] = {}
+        self._scales: dict[str, float] = {}
         self._repeats = Repeats()
 
     def samples(self, seen: CheckUpState, *, functions: bool) -> list[Measurement]:
@@ -71,6 +73,10 @@ class Outcome:
         if layers and not _same(layers, self._layers):
             samples.append(to_sample(layers))
         self._layers = layers
+        scales = adapter_scales(self._subject.root())
+        if scales and scales != self._scales:
+            samples.append(to_sample({name(n): {ADAPTER_SCALE: s} for n, s in scales.items()}))
+        self._scales = scales
         return [sample for sample in samples if sample.tensors or sample.finish([])]
 
 

@@ -10,5 +10,6 @@ In reading order:
 - `inputs`: what a model is given
 - `repeats`: whether samples of a batch are the same, and whether the batch is the one before
 - `running`: how far the running statistics of batch normalisation lie from the batches
+- `adapters`: what the answers of low-rank adapters are multiplied by
 - `arguments`: what a model was given, and the same with other tensors
 """

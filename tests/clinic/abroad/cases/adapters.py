@@ -102,7 +102,14 @@ def an_adapter_loaded_for_inference(writer: SummaryWriter) -> None:
     fit(writer, model, dialect(), learning_rate=5e-3)
 
 
+@patient(family="PEFT")
+def lora_with_a_scale_of_eight(writer: SummaryWriter) -> None:
+    """An alpha of eight times the rank, and a smaller rate."""
+    fit(writer, lora(pretrained(), lora_alpha=64), dialect(), learning_rate=2e-3)
+
+
 @patient(
+    "LD633",
     "LD601",
     "LD102",
     "LD111",
