@@ -19,6 +19,7 @@ from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.rules.loss_use.compared_with_itself import among_itself, same_pair
 from tb_lossdiag.run import Run
 
 DISTANCES = (
@@ -51,17 +52,6 @@ Watch the spread itself, since the loss cannot tell:
 ```python
 print(torch.nn.functional.normalize(embeddings, dim=1).std(0).mean())  # near 1 / sqrt(width) where it is healthy
 ```""")
-_SAME = Text(
-    "`{call}` compares samples, and from the first check-up on {accuracy}% of its answers were right, with a largest likeness of {largest} in all {checks} of them: both sides of a pair are the same tensor."
-)
-_SAME_ADVICE = Text("""The right answer can be told without learning anything: a sample is always most like itself. Look at both sides of a pair:
-
-```python
-assert not torch.equal(first, second)  # two views, each with random changes of its own
-```
-
-- Two calls of the same random transformation, not one result used twice.
-- In a matrix of a batch with itself, the diagonal is no candidate unless it is the answer.""")
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,8 @@ class EmbeddingsAlike:
     at most `max_spread` of its own there. Looked at: the first input of losses of distances, the targets of squared errors, and, where no other
     loss call has targets, the modules that give the model's output, if they span `min_rank` directions at first. Or, in a
     cross-entropy in which each sample has an answer of its own, the accuracy is `min_right` from the first check-up on and the
-    largest input is the same within `same` in all check-ups, at least `min_seen`. Unit: 1.
+    largest input is the same within `same` in all check-ups, at least `min_seen`; or none of the answers is ever right and the largest input
+    is that same, in as many check-ups whose inputs vary by `min_apart` of it. Unit: 1.
 
     What to try first: print the standard deviation of normalised embeddings over a batch.
 
@@ -145,6 +136,8 @@ class EmbeddingsAlike:
     min_right: float = 0.95
     #: relative difference of the largest inputs, 1; float noise
     same: float = 1e-4
+    #: standard deviation of the inputs over the largest, 1; of an untrained network all likenesses are nearly the largest
+    min_apart: float = 0.02
     #: check-ups that all show the same largest input
     min_seen: int = 5
 
@@ -214,25 +207,20 @@ class EmbeddingsAlike:
         )
 
     def _with_itself(self, call: LossCallSeries) -> Iterator[Finding]:
-        right, largest = call.of(q.CALL_ACCURACY), call.of(q.CALL_INPUT_MAX)
-        known = np.isfinite(right) & np.isfinite(largest)
-        if known.sum() < self.min_seen or not (right[known] >= self.min_right).all():
-            return
-        at = float(largest[known][0])
-        if np.abs(largest[known] - at).max() > self.same * max(abs(at), 1.0):
-            return
-        accuracy = float(right[known].min())
-        message = _SAME.format(
-            call=call.name,
-            accuracy=short_number(100 * accuracy),
-            largest=short_number(at),
-            checks=str(int(known.sum())),
-        )
-        evidence = call.evidence(q.CALL_ACCURACY, known, accuracy, self.min_right)
-        numbers = {"accuracy": accuracy, "largest": at}
-        yield Finding(
-            self.code, self.severity, call.name, (evidence,), message, _SAME_ADVICE, numbers
-        )
+        for told in (
+            same_pair(call, self.min_seen, self.min_right, self.same),
+            among_itself(call, self.min_seen, self.min_apart, self.same),
+        ):
+            if told is not None:
+                yield Finding(
+                    self.code,
+                    self.severity,
+                    call.name,
+                    (told.evidence,),
+                    told.message,
+                    told.advice,
+                    told.numbers,
+                )
 
 
 _NEEDS = Text(

@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools, Span, level
+from tb_lossdiag.analysis.loss_calls import BINARY, calls_if_any
 from tb_lossdiag.analysis.players import FIRST, Curve, around, known_norms, players, start, summed
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
@@ -28,8 +29,9 @@ class AdversaryCollapse:
     How it decides: two watched models and a loss term of each (told by their names: D, discriminator, critic; G, generator). The level of one
     term, which is never negative, stays below `max_floor` of its start for the last `min_stretch` of the records or more, but for
     `max_escapes` of them, and over that stretch the other model's gradient norm is `min_change` times smaller, or larger, than before or at
-    the start, or its loss has risen to `min_rise` times its start. Or the judge's loss may be negative, and its size and the
-    maker's gradient norm have both grown `min_runaway` times, to `min_score` or more. Unit: 1.
+    the start, or its loss has risen to `min_rise` times its start. Or all losses seen are binary cross-entropies, and the term stays below
+    `max_sure` as long, whatever it began with, while the other's loss has risen as much, to `min_told` or more. Or the judge's loss may be
+    negative, and its size and the maker's gradient norm have both grown `min_runaway` times, to `min_score` or more. Unit: 1.
 
     What to try first: hold the winner back: learning rate, label smoothing, spectral normalisation.
 
@@ -45,7 +47,7 @@ class AdversaryCollapse:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One player has won")
     reads: ClassVar[tuple[Quantity, ...]] = (q.GLOBAL_NORM, q.LOSS_TERM)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE,)
     explains: ClassVar[tuple[str, ...]] = (
         "LD102", "LD103", "LD104", "LD201", "LD202", "LD401", "LD402", "LD406", "LD523", "LD602",
     )  # fmt: skip
@@ -62,6 +64,10 @@ class AdversaryCollapse:
     max_escapes: float = 0.1
     #: loss of the loser over its start, 1; a balanced one stays within a factor of 1.5
     min_rise: float = 2.0
+    #: cross-entropy, nats; a twentieth of what guessing costs twice, for a judge that had learned before its first record
+    max_sure: float = 0.07
+    #: cross-entropy, nats; who is given a chance of one in twenty is told
+    min_told: float = 3.0
     #: size of a critic's loss, and the gradient it gives, over their starts, 1; what is bounded or penalised stays within ten
     min_runaway: float = 30.0
     #: size of a critic's loss; with a slope of at most 1 it is a distance between pictures, and those lie within a hundred
@@ -111,6 +117,7 @@ class AdversaryCollapse:
         began = start(values)
         span = self._stretch(level(values, 5) <= self.max_floor * began)
         if began <= 0 or span is None:
+            yield from self._sure(run, curves, names)
             return
         first = int(steps[span.first])
         before, after = around(run, names.loser, first)
@@ -120,6 +127,17 @@ class AdversaryCollapse:
                 return
         rise = self._rise(other, first)
         if rise is not None:
+            yield outplayed(names, curves[0], span, rise, self.min_rise)
+
+    def _sure(self, run: Run, curves: tuple[Curve, Curve], names: Players) -> Iterator[Said]:
+        """A winner that was one before its first record, by cross-entropies, whose level means the same everywhere."""
+        (steps, values), other = curves
+        known = calls_if_any(run)
+        if not known or any(call.function not in BINARY for call in known):
+            return
+        span = self._stretch(level(values, 5) <= self.max_sure)
+        rise = None if span is None else self._rise(other, int(steps[span.first]))
+        if span is not None and rise is not None and rise[1] >= self.min_told:
             yield outplayed(names, curves[0], span, rise, self.min_rise)
 
     def _stretch(self, low: Bools) -> Span | None:

@@ -143,6 +143,33 @@ def test_pairs_that_differ_are_no_such_thing(facts: dict[str, float]) -> None:
     assert not findings_if_any(RULE, with_call(RUN, "cross_entropy", **{**VIEWS, **facts}))
 
 
+AMONG = {**VIEWS, "accuracy": 0.0, "input_std": 0.5}
+
+
+def test_a_sample_that_is_among_its_own_candidates() -> None:
+    finding = the_finding(RULE, with_call(RUN, "cross_entropy", **AMONG))
+    assert "in none of" in finding.message.en
+    assert "masked_fill" in finding.advice.en
+    early = np.where(np.arange(len(AT)) < 5, 0.01, 0.5)  # all likenesses are alike at first
+    few = np.where(np.arange(len(AT)) < len(AT) - 4, 0.09, 0.11)
+    assert findings(RULE, with_call(RUN, "cross_entropy", **{**AMONG, "input_std": early}))
+    assert not findings(RULE, with_call(RUN, "cross_entropy", **{**AMONG, "input_std": few}))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"accuracy": np.where(np.arange(len(AT)) == 3, 0.01, 0.0)},
+        {"input_max": np.linspace(4.998, 5.0, len(AT))},
+        {"input_std": 0.09},
+        {"input_std": np.nan},
+        {"outputs": 10},
+    ],
+)
+def test_samples_that_are_only_compared_with_others(facts: dict[str, npt.ArrayLike]) -> None:
+    assert not findings_if_any(RULE, with_call(RUN, "cross_entropy", **{**AMONG, **facts}))
+
+
 def test_too_little_is_not_judged() -> None:
     assert outcome(RULE, head(SICK, 3)).verdict is Verdict.NOT_EVALUATED
     bare = without(SICK, EFFECTIVE_RANK)

@@ -9,6 +9,7 @@ import pytest
 from helpers.rule_asserts import findings, findings_if_any, the_finding
 from made.changes import with_players
 from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM
 from tb_lossdiag.rules.model.adversary_collapse import AdversaryCollapse
@@ -96,6 +97,24 @@ def test_a_maker_that_is_told_each_time_has_lost_whatever_its_gradient() -> None
     assert not findings(RULE, played(LOW, np.where(RECORDS < 12, 0.6, 1.0)))
     assert not findings(RULE, played(LOW, np.where(RECORDS < 12, 0.3, -1.0)))
     assert not findings(RULE, played(np.full(200, 1.2), np.where(RECORDS < 12, 0.3, 1.0)))
+
+
+def sure(judge: float, maker: float, function: str = "binary_cross_entropy_with_logits") -> Run:
+    """A judge that had nearly won before its first record, and a maker that began at 1.5."""
+    run = played(np.full(200, judge), np.where(RECORDS < 12, 1.5, maker))
+    return with_call(run, function)
+
+
+def test_a_judge_that_had_learned_before_its_first_record() -> None:
+    """Ten turns each: what it begins with is no start."""
+    finding = the_finding(RULE, sure(0.065, 4.0))
+    assert finding.subject == "G"
+    assert "rose from 1.5 to 4" in finding.message.en
+    assert not findings(RULE, sure(0.075, 4.0))
+    assert findings(RULE, sure(0.065, 3.05))
+    assert not findings(RULE, sure(0.065, 2.95))
+    assert not findings(RULE, sure(0.065, 4.0, "mse_loss"))
+    assert not findings(RULE, played(np.full(200, 0.065), np.where(RECORDS < 12, 2.1, 4.0)))
 
 
 def test_a_strong_judge_is_fooled_now_and_then() -> None:
