@@ -133,6 +133,12 @@ CALL_MARGIN = Quantity("call_margin", "call_margin", Axis.CALL, "loss", hints.CA
 CALL_UNFIT = Quantity("call_unfit", "call_unfit", Axis.CALL, "1", hints.CALL, optional=True)
 """Of a CTC loss: share of the sequences that have fewer frames than their symbols need, one for each and one between two alike."""
 
+CALL_OWN_TARGET = Quantity(
+    "call_own_target", "call_own", Axis.CALL, "0 or 1", hints.CALL, optional=True
+)
+"""1 where a call's targets are given numbers plus a multiple of what the same parameters make that its input comes from, with a gradient.
+Absent where they never are."""
+
 CALL_UNTOLD = Quantity("call_untold", "call_told", Axis.CALL, "1", hints.CALL, optional=True)
 """Share of the variance of a call's targets that no single number of what the model was given explains, times a factor: 0 where one of
 them is the answer. Of several targets of a sample the one that is told least."""

@@ -272,6 +272,15 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD526": {
         "": lambda: {"inputs": torch.randn(SIZE, 6, 8), "targets": torch.randn(SIZE, 1)},
     },
+    "LD535": {
+        "": lambda: {
+            "target_network": nn.Linear(FEATURES, 4),
+            "after": torch.randn(SIZE, FEATURES),
+            "reward": torch.randn(SIZE),
+            "over": torch.zeros(SIZE),
+            "chosen": torch.randn(SIZE, requires_grad=True),
+        },
+    },
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
     "LD514": {"tokens": _tokens},
     "LD516": {"tokens": _tokens},

@@ -77,6 +77,11 @@ def source(made: Any) -> tuple[Source, str]:
     return Source.OTHER, operation(node)
 
 
+def past_reshaping(node: Any) -> Any:
+    """The first node behind it that does more than to reshape or cast; None at a leaf."""
+    return _past(node, _SAME_VALUES)
+
+
 def source_before(made: Any) -> Source | None:
     """Where a softmax, its logarithm or a sigmoid is this node: what made the numbers that it took; None else."""
     node = _past(made, _SAME_VALUES)

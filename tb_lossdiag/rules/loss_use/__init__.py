@@ -15,6 +15,7 @@ from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassificati
 from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
+from tb_lossdiag.rules.loss_use.own_target import OwnTarget
 from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
 from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
@@ -44,5 +45,6 @@ RULES: tuple[Rule, ...] = (
     OnePrediction(),
     MoreSymbolsThanFrames(),
     AnswerAmongInputs(),
+    OwnTarget(),
     UniformCollapse(),
 )

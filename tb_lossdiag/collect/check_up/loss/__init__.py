@@ -19,6 +19,7 @@ In reading order:
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `frames`: whether the frames of each sequence are enough for its symbols
 - `told`: whether the answer stands in the question
+- `bootstrap`: whether a call's targets are made by the very parameters that its input is, and carry a gradient back to them
 - `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences
 - `concentration`: how much of a loss its worst elements make
 """

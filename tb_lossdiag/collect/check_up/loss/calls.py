@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_facts
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
+from tb_lossdiag.collect.check_up.loss.bootstrap import bootstrap_facts
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.frames import frame_facts
@@ -78,7 +79,7 @@ def measured(
     """Take all facts of a call whose model was given these sequences and measured values."""
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given)}
-    facts |= {**frame_facts(call), **told_facts(call, values)}
+    facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
     site = _BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()
     return MeasuredCall(call.name, facts, labels, made_by, call.node, site, sight, line)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from clinic.abroad import patient
-from clinic.case import NO_CODE
 from clinic.data import flat_digits, friedman
 from clinic.nets import mlp
 from torch import Tensor, nn
@@ -283,7 +282,7 @@ def places_counted_along_the_sequence(writer: SummaryWriter) -> None:
     _first_number(writer, along=1)
 
 
-@patient(NO_CODE, family="Q-learning", source="datawhalechina/easy-rl pull request 117", hard=True)
+@patient("LD535", family="Q-learning", source="datawhalechina/easy-rl pull request 117", hard=True)
 def a_target_network_that_is_the_policy(writer: SummaryWriter) -> None:
     """One network under two names, and a gradient through what it is compared with."""
     policy = target = mlp(4, 64, 2)
