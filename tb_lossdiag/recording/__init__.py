@@ -9,6 +9,8 @@ In reading order:
 - `record_writer`: writes the record of a window: with the ordinary scalars that go with it, and what goes with the first one
 - `scalars`: the handful of ordinary scalars that go with a record, for stock dashboards
 - `journal`: turns records into the values of an event file: merges a step's records, keeps sessions, shards and column names
+- `pending`: a step that has not been written yet
+- `emit`: where a journal writes: whole values, or the bytes that they come to
 - `frame`: a frame in the session that goes on: its columns, its shards, and its records as the values of an event file
 - `event_file`: the event file: record checksums computed natively, and a file that outlives a disk that refuses it for a while
 - `spool`: items on their way to a file, in a thread of their own: a disk that takes none for a while is asked again

@@ -32,6 +32,7 @@ class Frame:
         known: the columns in their order.
         shard: number of the present one.
         count: records in it.
+        capacity: records that it may hold.
         last_step: of the newest record.
         coder: writes records as bytes,
         coded: those of this session and shard that have so many.
@@ -42,6 +43,7 @@ class Frame:
     known: tuple[str, ...] = ()
     shard: int = 0
     count: int = 0
+    capacity: int = SHARD
     last_step: int = -1
     coder: ValueCoder | None = None
     coded: tuple[str, int, int] = ("", 0, 0)
@@ -56,12 +58,13 @@ class Frame:
         if any(len(set(columns)) != len(columns) for columns in given):
             raise ValueError(f"{self.name}: a column name is given twice")
         new = [c for c in dict.fromkeys(itertools.chain(*given)) if c not in self.columns]
-        if self.count and (new or self.count >= self._capacity()):
+        if self.count and (new or self.count >= self.capacity):
             self.shard, self.count = self.shard + 1, 0
         if new:
             more = {c: len(self.columns) + i for i, c in enumerate(new)}
             self.columns = {**self.columns, **more}
             self.known = tuple(self.columns)
+            self.capacity = self._capacity()
         return bool(new)
 
     def described(self) -> Columns:
@@ -80,8 +83,8 @@ class Frame:
         return value
 
     def goes_on(self, part: FrameRecord, step: int) -> bool:
-        """Whether this part is a whole record that needs nothing to be said before it."""
-        usual = part.given is None and DESCRIBED <= self.count < self._capacity()
+        """Whether this part, the only one of its frame and step, is a record that needs nothing to be said before it."""
+        usual = DESCRIBED <= self.count < self.capacity
         return usual and step >= self.last_step and self._knows(part.columns)
 
     def encoded(self, session: str, part: FrameRecord, step: int, walltime: float) -> bytes:

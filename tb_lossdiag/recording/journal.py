@@ -8,13 +8,14 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
 
 from tensorboard.compat.proto import summary_pb2
 
+from tb_lossdiag.recording.emit import Emit, TakesBytes, takes_bytes
 from tb_lossdiag.recording.frame import Frame
 from tb_lossdiag.recording.past import Past
+from tb_lossdiag.recording.pending import Pending
 from tb_lossdiag.records import FrameRecord
 from tb_lossdiag.run import LiveReport
 from tb_lossdiag.wire.encoded import scalar_value
@@ -41,50 +42,6 @@ _SEAL = 4
 """Bytes of a payload's checksum."""
 
 
-class Emit(Protocol):
-    """Writes values as one event."""
-
-    def __call__(self, values: list[summary_pb2.Summary.Value], step: int, walltime: float) -> None:
-        """Write."""
-        ...
-
-
-class TakesBytes(Protocol):
-    """The same, where nobody needs to see the values."""
-
-    @property
-    def takes_bytes(self) -> bool:
-        """Whether that is so now."""
-        ...
-
-    def raw(self, summary: bytes, tags: tuple[str, ...], step: int, walltime: float) -> None:
-        """Write an event with this summary, whose values have these tags."""
-        ...
-
-
-def _takes_bytes(emit: Any) -> TakesBytes | None:
-    return emit if hasattr(emit, "raw") else None
-
-
-@dataclass
-class _Pending:
-    """The parts of a step that may still grow: by frame, in the order they came; later ones replace values of earlier ones."""
-
-    step: int
-    walltime: float = 0.0
-    frames: dict[str, list[FrameRecord]] = field(default_factory=dict)
-    scalars: dict[str, float] = field(default_factory=dict)
-
-    def put(self, part: FrameRecord) -> None:
-        """Add a part."""
-        self.frames.setdefault(part.frame, []).append(part)
-
-    def copy(self) -> _Pending:
-        """Another one that may be changed."""
-        frames = {name: list(parts) for name, parts in self.frames.items()}
-        return replace(self, frames=frames, scalars=dict(self.scalars))
-
-
 class Journal:
     """Orders records into sessions and shards.
 
@@ -100,12 +57,12 @@ class Journal:
 
     def __init__(self, emit: Emit, past: Past | None = None) -> None:
         self._emit = emit
-        self._raw = _takes_bytes(emit)
+        self._raw = takes_bytes(emit)
         self._past = past or Past()
         self._writer, self._moment = uuid.uuid4().hex[:8], self._past.moment
         self._renumbered: list[Renumbered] = []
-        self._pending: _Pending | None = None
-        self._written: _Pending | None = None
+        self._pending: Pending | None = None
+        self._written: Pending | None = None
         self._session = self._coming = self._begun = ""
         self._anew = self._opened = False
         self._again_from: int | None = None
@@ -126,7 +83,7 @@ class Journal:
         """Take parts of a step; they are written when another step begins or on `flush`."""
         if self._pending is not None and self._pending.step != step:
             self.flush()
-        pending = self._pending = self._pending or self._again(step) or _Pending(step)
+        pending = self._pending = self._pending or self._again(step) or Pending(step)
         pending.walltime = time.time() if walltime is None else walltime
         for part in parts:
             pending.put(part)
@@ -209,7 +166,8 @@ class Journal:
             return 0
         known = [(self._frames.get(part.frame), part) for part in parts]
         going = [(f, part) for f, part in known if f is not None and f.goes_on(part, step)]
-        if not going or len(going) < len(parts):
+        once = len({part.frame for part in parts}) == len(parts) == len(going)
+        if not going or not once:
             return 0
         try:
             self._write_bytes(raw, step, walltime, going, scalars)
@@ -232,9 +190,9 @@ class Journal:
         chunks += [scalar_value(tag, number) for tag, number in scalars.items()]
         self._say_changed(walltime)
         raw.raw(b"".join(chunks), (*tags, *map(readable, scalars)), step, walltime)
-        self._written = _Pending(step, walltime, {part.frame: [part] for _, part in parts})
+        self._written = Pending(step, walltime, {part.frame: [part] for _, part in parts})
 
-    def _write(self, pending: _Pending) -> int:
+    def _write(self, pending: Pending) -> int:
         if self._anew or self._goes_back(pending):
             self._begin(pending)
         values = [self._value(name, pending) for name in pending.frames]
@@ -248,17 +206,17 @@ class Journal:
         self._written = pending
         return sum(_OVERHEAD + len(value.tensor.tensor_content) for value in values)
 
-    def _again(self, step: int) -> _Pending | None:
+    def _again(self, step: int) -> Pending | None:
         """What was written last, if it was this very step."""
         return self._written if self._written is not None and self._written.step == step else None
 
-    def _goes_back(self, pending: _Pending) -> bool:
+    def _goes_back(self, pending: Pending) -> bool:
         frames = (self._frames.get(name) for name in pending.frames)
         return not self._session or any(
             frame is not None and pending.step < frame.last_step for frame in frames
         )
 
-    def _begin(self, pending: _Pending) -> None:
+    def _begin(self, pending: Pending) -> None:
         """Start a session. The first one says what the folder held when the writer opened."""
         session = Session(start_step=pending.step)
         if not self._opened:
@@ -290,7 +248,7 @@ class Journal:
             self._fact(Fact(renumbered=self._renumbered[0]), walltime)
             del self._renumbered[0]
 
-    def _value(self, name: str, pending: _Pending) -> summary_pb2.Summary.Value:
+    def _value(self, name: str, pending: Pending) -> summary_pb2.Summary.Value:
         frame = self._frames.setdefault(name, Frame(name))
         parts = pending.frames[name]
         if frame.extend(parts):

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tb_lossdiag.quantities import QUANTITIES, Quantity
-from tb_lossdiag.recording.journal import Emit, Journal
+from tb_lossdiag.recording.emit import Emit
+from tb_lossdiag.recording.journal import Journal
 from tb_lossdiag.recording.past import Past
 from tb_lossdiag.recording.record_writer import RecordWriter, Scalars
 from tb_lossdiag.recording.windows import Cadence, Windows

@@ -78,11 +78,11 @@ class StepMatrix:
     def take(self, until: int) -> tuple[Steps, Doubles, Floats]:
         """Steps int64[n], wall times float64[n] and values float32[n, K] up to a step, in order; they wait no longer."""
         self._last = None
-        keys = sorted(key for key in self._rows if key[0] <= until)
+        keys = sorted([key for key in self._rows if key[0] <= until])
         rows = np.array([self._rows[key] for key in keys], np.intp)
         steps = np.array([step for step, _ in keys], np.int64)
         times, values = self._times[rows], self._values[rows, : self.width]
-        later = sorted(key for key in self._rows if key[0] > until)
+        later = sorted([key for key in self._rows if key[0] > until])
         left = [self._rows[key] for key in later]
         self._values[: len(left)] = self._values[left]
         self._times[: len(left)] = self._times[left]
@@ -105,12 +105,23 @@ class StepMatrix:
         return self._last[1]
 
     def _found(self, block: FrameBlock) -> Places:
+        steps = block.steps
+        if (steps[1:] > steps[:-1]).all():  # none twice, as nearly always
+            return self._rows_of([(step, 0) for step in steps.tolist()])
         seen: dict[int, int] = {}
         rows = []
         for step in block.steps.tolist():
             count = seen[step] = seen.get(step, -1) + 1
             rows.append(self._rows.setdefault((step, count), len(self._rows)))
         return np.array(rows, np.intp)
+
+    def _rows_of(self, keys: list[tuple[int, int]]) -> Places:
+        first = len(self._rows)
+        if self._rows.keys().isdisjoint(keys):
+            rows = range(first, first + len(keys))
+            self._rows.update(zip(keys, rows, strict=True))
+            return np.arange(first, first + len(keys))
+        return np.array([self._rows.setdefault(key, len(self._rows)) for key in keys], np.intp)
 
     def _grow(self, rows: int) -> None:
         have, wide = self._values.shape

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
+from tb_lossdiag.recording.emit import Emit
 from tb_lossdiag.recording.event_file import EventFile
-from tb_lossdiag.recording.journal import Emit
 from tb_lossdiag.wire.framing import framed
 from tb_lossdiag.wire.leftover import VERSION, Event, series, tail_path
 from tb_lossdiag.wire.slots import MOST, Slots

@@ -112,6 +112,8 @@ class LossBuffer:
 
 def on_host(numbers: Sequence[Number]) -> Floats:
     """float32[n] of numbers and 0-d tensors, after one transfer for each device."""
+    if {*map(type, numbers)} == {float}:
+        return np.array(numbers, np.float32)
     tensors = [index for index, number in enumerate(numbers) if isinstance(number, Tensor)]
     values: Floats = np.array([0.0 if isinstance(n, Tensor) else n for n in numbers], np.float32)
     if tensors:

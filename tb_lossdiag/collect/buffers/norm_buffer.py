@@ -181,6 +181,9 @@ def _whole(row: StepInfo | CalmRow) -> StepInfo:
 
 def _matrix(mixed: Sequence[Tensor | list[float]], width: int) -> Floats:
     """float32[n, C]: the norms of n steps, each row's at its front, after one transfer; what is behind them means nothing."""
+    if {*map(type, mixed)} == {list} and {*map(len, mixed)} == {width}:
+        same: Floats = np.array(mixed, np.float32)
+        return same
     if all(type(row) is list or row.is_cpu for row in mixed):  # type: ignore[union-attr]
         found: Floats = np.zeros((len(mixed), width), np.float32)
         for place, row in zip(found, mixed, strict=True):
@@ -220,11 +223,19 @@ def _of_groups(
         count = len(rows[first].rates)
         if index == len(rows) or len(rows[index].rates) != count:
             part = slice(first, index)
-            values: Floats = np.array([row.rates for row in rows[part]], np.float32)
+            values = _rates(rows[part])
             if values.size:
                 by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
                 yield FrameBlock(columns(name, count), steps[part], times[part], by_quantity)
             first = index
+
+
+def _rates(rows: Sequence[StepInfo]) -> Floats:
+    """float32[n, groups, RATES]; most steps share the very list of their rates."""
+    distinct = {id(row.rates): row.rates for row in rows}
+    places = {key: place for place, key in enumerate(distinct)}
+    values: Floats = np.array(list(distinct.values()), np.float32)
+    return values[[places[id(row.rates)] for row in rows]]
 
 
 def _of_steps(rows: Sequence[StepInfo], norms: Floats, broken: Floats) -> dict[Quantity, Floats]:

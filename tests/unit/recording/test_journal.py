@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tensorboard.compat.proto import summary_pb2
 
 from helpers.emitted import Emitted
 from tb_lossdiag.quantities import (
@@ -17,7 +18,7 @@ from tb_lossdiag.recording.journal import Journal
 from tb_lossdiag.recording.past import Past
 from tb_lossdiag.records import FrameRecord, Record, frame_records
 from tb_lossdiag.run import LiveReport
-from tb_lossdiag.wire.schema import SHARD, SHARD_BYTES
+from tb_lossdiag.wire.schema import DESCRIBED, SHARD, SHARD_BYTES
 
 NAN = float("nan")
 
@@ -238,3 +239,48 @@ def test_closing_is_not_said_in_a_session_that_lost_events() -> None:
     journal.restart()
     journal.close()
     assert "closed" not in out.kinds()
+
+
+class Takes(Emitted):
+    """Takes bytes as well."""
+
+    takes_bytes = True
+
+    def raw(self, summary: bytes, tags: tuple[str, ...], step: int, walltime: float) -> None:
+        found = summary_pb2.Summary.FromString(summary)
+        assert tuple(value.tag for value in found.value) == tags
+        self.bytes = getattr(self, "bytes", 0) + 1
+        self(list(found.value), step, walltime)
+
+
+def begun(out: Emitted) -> Journal:
+    """A journal whose frames are described."""
+    journal = Journal(out)
+    for step in range(DESCRIBED):
+        journal.add(step, 1.0, [*norms(a=1.0, b=2.0), *losses(0.5)])
+        journal.flush()
+    return journal
+
+
+def test_frames_that_go_on_are_written_as_bytes_some_quantities_or_all() -> None:
+    out, plain = Takes(), Emitted()
+    journal, other = begun(out), begun(plain)
+    whole = FrameRecord("loss", ("",), np.array([[0.25, 0.0]], np.float32))
+    for step, parts in enumerate((norms(a=3.0, b=4.0), [whole], [whole, *norms(a=5.0, b=6.0)])):
+        assert journal.go_on(DESCRIBED + step, 2.0, parts, {"loss/train": 0.25})
+        other.add(DESCRIBED + step, 2.0, parts, {"loss/train": 0.25})
+        other.flush()
+    assert getattr(out, "bytes", 0) == 3
+    assert out.of(GRADIENT_NORM) == plain.of(GRADIENT_NORM)
+    assert out.of(LOSS) == plain.of(LOSS)
+    assert out.scalars == plain.scalars
+
+
+def test_what_is_not_that_simple_is_not_written_as_bytes() -> None:
+    journal, last = begun(Takes()), DESCRIBED - 1
+    both = frame_records([Record(q, ("a", "b"), np.ones(2, np.float32)) for q in (GRADIENT_NORM,)])
+    assert not journal.go_on(last, 2.0, both, {})  # a step that was written
+    assert not journal.go_on(last + 1, 2.0, [*both, *both], {})  # two parts of a frame
+    assert not journal.go_on(last + 1, 2.0, norms(a=1.0), {})  # other columns
+    assert not journal.go_on(last - 1, 2.0, both, {})  # it goes back
+    assert not begun(Emitted()).go_on(last + 1, 2.0, both, {})
