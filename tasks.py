@@ -70,6 +70,16 @@ LOWEST = (
 """What is run with the lowest versions: bytes, reports, recording, whole scripts."""
 BESIDE = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "jsonschema", "six")
 """What those tests themselves need, in any version; six is imported by TensorBoard 2.14, which does not ask for it."""
+OLDEST = (
+    "accelerate",
+    "ignite",
+    "keras",
+    "lightning",
+    "skorch",
+    "stable_baselines3",
+    "transformers",
+)
+"""Frameworks that are run with their oldest supported versions."""
 TORTURE = "7200"
 """Seconds that a torture test may take."""
 NODE_MAJOR = 20
@@ -355,6 +365,24 @@ def lowest(options: list[str]) -> None:
     run(python, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", *some)
 
 
+def oldest(options: list[str]) -> None:
+    """Run the tests of the frameworks with the oldest versions that are supported, in an environment of their own (options are pytest's)."""
+    place = ROOT / "build" / "oldest"
+    python = place / PYTHON.relative_to(VENV)
+    if not python.exists():
+        stage("oldest frameworks")
+        run(sys.executable, "-m", "venv", place)
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(
+        *pip, "--requirement", ROOT / "tests" / "oldest.txt", *BESIDE, "--editable", ".", quiet=True
+    )
+    stage("tests with the oldest frameworks")
+    # The oldest Transformers resumes under a torch of today only so.
+    os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
+    old = [f"tests/frameworks/test_{name}.py" for name in OLDEST]
+    run(python, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", *(options or old))
+
+
 def audit(_: list[str]) -> None:
     """Ask PyPI and npm for known vulnerabilities of what the lock files name; red if something shipped has one."""
     set_up("dev")
@@ -442,6 +470,7 @@ TASKS = {
         package,
         docs,
         lowest,
+        oldest,
         audit,
         clinic,
         screenshots,
