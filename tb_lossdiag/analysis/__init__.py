@@ -25,6 +25,7 @@ In reading order:
 - `players`: two players, told by the names of their models and loss terms: who judges, who makes, what each one's loss and gradient do
 - `probes`: what probes of a copy of the model have said, or why there were none
 - `progress`: how far a run has come, for rules that ask whether a defect does harm
+- `ranks`: what data-parallel ranks told each other, comparison by comparison
 - `rates`: the learning rate of a run as one number a step
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
 - `skipped`: steps that a GradScaler skipped

@@ -138,6 +138,8 @@ class Diagnostics:
         watches = self.watches.alive()
         with unseen():
             at = self._steps.of(call, watches, step, unnamed)
+        if call.phase == "train" and call.loss is not None and watches:
+            watches[0].lost(call.loss)
         if self.host.silent:
             self.by_hand.take()
             return None

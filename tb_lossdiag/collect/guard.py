@@ -111,6 +111,11 @@ class Guard:
         """Whether a collector has failed and is not well yet."""
         return bool(self._troubled)
 
+    @property
+    def failures(self) -> int:
+        """How many collectors have failed so far."""
+        return len(self._warned)
+
     def step(self) -> None:
         """A step has been taken: who rests does so for one step less."""
         self.steps += 1

@@ -22,6 +22,7 @@ from tb_lossdiag.quantities import (
     order,
     preflight,
     probes,
+    ranks,
 )
 from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
@@ -40,6 +41,7 @@ from tb_lossdiag.quantities.probes import *
 from tb_lossdiag.quantities.quantity import Axis as Axis
 from tb_lossdiag.quantities.quantity import Combine as Combine
 from tb_lossdiag.quantities.quantity import Quantity as Quantity
+from tb_lossdiag.quantities.ranks import *
 
 _RECORDED = tuple(
     value
@@ -56,6 +58,7 @@ _RECORDED = tuple(
         preflight,
         customs,
         histograms,
+        ranks,
     )
     for value in vars(module).values()
     if isinstance(value, Quantity)

@@ -14,6 +14,7 @@
 - `probed`: asks copies of a model as a check-up does
 - `rank_processes`: a process for each rank of a training
 - `rank_main`: what the ranks of sound trainings do
+- `laid_out_ranks`: one rank of trainings whose ranks are told apart, or hold parts of a model
 - `parting_ranks`: what ranks do that part ways
 - `written_runs`: runs written without training
 - `full_run`: a run in which every view of the tab has something to show

@@ -177,6 +177,7 @@ def changed(rank: Rank) -> None:
 
 def again(rank: Rank) -> None:
     """A second group, of processes of which one has watched more before."""
+    vars(settings)["PATIENCE"] = 30.0  # nothing averages, so the other rank may well come later
     if rank.number == 0:
         with SummaryWriter(rank.folder / "more") as writer:
             writer.watch(net(), optimizer_of(net()))

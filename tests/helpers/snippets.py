@@ -311,6 +311,8 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         }
     },
     "LD803": {"": _ranks},
+    "LD808": {"DistributedSampler": _ranks},
+    "LD809": {"DistributedSampler": _ranks},
     "LD901": {"checkpoint": lambda: {"checkpoint": {"step": 5}, "total": 10}},
 }
 """What else there is where an advice is about it: by code, and by what stands in the snippet."""

@@ -6,6 +6,7 @@
 - `loss_calls`: what check-ups see of loss calls and labels
 - `modules`: what they see of modules
 - `probes`: what probes of a copy of the model say
+- `ranks`: what eight ranks of it tell each other
 - `logs`: runs as plain logs leave them: a loss, perhaps a validation loss, and nothing else
 - `changes`: a run with something changed, and what can go wrong with it
 """

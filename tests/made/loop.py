@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from made.check_ups import check_up_records
+from made.ranks import rank_tables
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
     BACKWARD_NORM,
@@ -84,6 +85,7 @@ def loop_tables(seed: int, there: list[Table], optimizer: str) -> list[Table]:
         table(HELD_PARAMETERS, steps[:1], np.full(len(steps[:1]), 4.0)),
         table(RANK_PARAMETER_SPREAD, steps[some], np.zeros(len(some))),
         table(RANK_GRADIENT_SPREAD, steps[some], rng.random(len(some)) * 1e-6),
+        *rank_tables(seed, known, steps[some], seconds[some]),
     ]
 
 

@@ -88,6 +88,8 @@ class PlainLoss:
         now = time.time()
         waiting = outlet.waiting
         waiting.training.put_one(at, now, number)
+        if watch.talk is not None:
+            watch.talk.lost(number)
         broken = number - number != 0.0  # no finite one
         if given is not None:
             waiting.put_terms("train", at, now, given)

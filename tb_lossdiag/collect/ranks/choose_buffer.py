@@ -11,6 +11,7 @@ from torch import distributed, nn
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.ranks.agreement import Together
 from tb_lossdiag.collect.ranks.divergence import fingerprint
+from tb_lossdiag.collect.ranks.layout import flat, refused
 from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.ranks.step_sums import Slots
 from tb_lossdiag.collect.ranks.store import RankStore
@@ -35,10 +36,11 @@ def choose_buffer(
 ) -> NormBuffer:
     """Where the steps of a watched model wait: how depends on how its parameters are spread over ranks."""
     columns = parameters.names
-    if _flat(model) or any(hasattr(p, "ds_id") for p in parameters.tensors):
+    if flat(model, parameters):
         return _blind(name, columns, say, "sharded by FSDP1 or ZeRO-3: use fully_shard")
     if not any(map(is_distributed, parameters.tensors)):
-        return NormBuffer(name, columns)
+        reason = refused(parameters)
+        return _blind(name, columns, say, reason) if reason else NormBuffer(name, columns)
     if reason := _hindrance(parameters):
         return _blind(name, columns, say, reason)
     board = RankStore.of_group()
@@ -66,7 +68,3 @@ def _hindrance(parameters: Parameters) -> str:
 def _blind(name: str, columns: tuple[str, ...], say: Say, reason: str) -> NoNorms:
     say({"norms": f"not recorded, sharded model: {reason}"})
     return NoNorms(name, columns)
-
-
-def _flat(model: nn.Module) -> bool:
-    return any(type(m).__name__ == "FullyShardedDataParallel" for m in model.modules())

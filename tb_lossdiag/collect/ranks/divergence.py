@@ -1,4 +1,4 @@
-"""How far data-parallel ranks are apart: their norms, which should be the same on all, at sparse steps."""
+"""How far data-parallel ranks are apart: their norms, which should be the same on all, and what else each knows, at sparse steps."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
+from tb_lossdiag.collect.ranks.gathered import gathered
+from tb_lossdiag.collect.ranks.layout import Kind
+from tb_lossdiag.collect.ranks.share import SIZE, Share
 from tb_lossdiag.collect.ranks.store import RankStore, listed, tell, waited
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
@@ -25,6 +28,9 @@ _LONGEST = 512
 """Most steps between two comparisons."""
 _MOST = 64
 """Comparisons that wait for a slow rank; while so many do, none is added."""
+_NORMS = struct.Struct("<dd")
+_TAIL = _NORMS.size + SIZE
+"""Bytes of a word after the model's fingerprint."""
 _LONG = 30.0
 """Seconds after which it is worth a word that a rank has not been heard of."""
 
@@ -37,11 +43,18 @@ class RankDivergence:
         name: of the watched model.
         model: its parameters.
         say: takes facts.
+        kind: how its parameters lie over the ranks.
+
+    Attributes:
+        normless: whether the ranks hold different parts of the model, so that their norms say nothing of each other.
     """
 
-    def __init__(self, board: RankStore, name: str, model: Parameters, say: Say) -> None:
+    def __init__(
+        self, board: RankStore, name: str, model: Parameters, say: Say, kind: Kind
+    ) -> None:
         self._board, self._name, self._say = board, name, say
         self._model = fingerprint(model)
+        self.normless = kind is not Kind.REPLICATED
         self._off = self._told = self._heard = False
         self._waiting: deque[int] = deque()
         self._found: dict[int, list[bytes]] = {}
@@ -50,19 +63,26 @@ class RankDivergence:
 
     def due(self, taken: int) -> bool:
         """Whether ranks are compared in the step after so many: 0, 1, 2, 4 … 512, then every 512."""
-        if self._off or len(self._waiting) >= _MOST:
-            return False
-        return taken & (taken - 1) == 0 if taken < _LONGEST else not taken % _LONGEST
+        return self.ahead(taken) == 0
 
-    def give(self, taken: int, gradient: Tensor, weights: Tensor) -> Measurement:
+    def ahead(self, taken: int) -> float:
+        """So many steps after the one that comes after `taken` they are compared; infinite where they never are again."""
+        if self._off or len(self._waiting) >= _MOST:
+            return math.inf
+        if taken >= _LONGEST:
+            return -taken % _LONGEST
+        return (1 << (taken - 1).bit_length()) - taken if taken else 0
+
+    def give(self, taken: int, gradient: Tensor, weights: Tensor, share: Share) -> Measurement:
         """Give this rank's norms; a sample that is ready when all ranks have given theirs.
 
         Args:
             taken: steps taken so far.
             gradient: float[n], norms before clipping and after unscaling.
             weights: float[m], norms of the parameters before the step.
+            share: what else this rank knows of the steps since the last comparison.
         """
-        word = struct.pack("<dd", _total(gradient), _total(weights))
+        word = _NORMS.pack(_total(gradient), _total(weights)) + share.packed()
         self._board.post(_topic(taken), self._model + word)
         if self._board.rank:
             self._listen()
@@ -104,7 +124,7 @@ class RankDivergence:
             self._told = False
             self._say({"ranks": "compared"})
         self._found[taken] = words
-        if len({word[:-16] for word in words}) > 1:
+        if len({word[:-_TAIL] for word in words}) > 1:
             self._off = True
             self._say({"ranks": "not compared: they watch different models"})
             tell("the ranks watch different models: they are not compared")
@@ -118,7 +138,7 @@ class RankDivergence:
                 f"not compared since optimizer step {self._waiting[0]}, waited for {away}{advice}"
             )
             self._say({"ranks": words})
-            tell(f"the ranks are {words}")
+            self._tell(f"the ranks are {words}")
 
     def _listen(self, patience: float = _LONG) -> None:
         """On a rank that does not write: whether the one that writes watches too."""
@@ -126,16 +146,25 @@ class RankDivergence:
         late = time.monotonic() - self._since > patience
         if late and not self._heard and not self._told:
             self._told = True
-            tell("nothing is recorded: rank 0, which writes for all, has not called watch")
+            self._tell("nothing is recorded: rank 0, which writes for all, has not called watch")
+
+    def _tell(self, words: str) -> None:
+        """A warning; of a sharded model whoever adds up its norms tells the same."""
+        if not self.normless:
+            tell(words)
 
     def _records(self, taken: int) -> list[Record]:
         words = self._found.pop(taken, None)
         if words is None or self._off:
             return []
-        norms = np.array([struct.unpack("<dd", word[-16:]) for word in words])
+        norms = np.array([_NORMS.unpack_from(word, len(word) - _TAIL) for word in words])
+        found = gathered([Share.unpacked(word[-SIZE:]) for word in words], sharded=self.normless)
+        if not self.normless:
+            found[RANK_GRADIENT_SPREAD] = _spread(norms[:, 0])
+            found[RANK_PARAMETER_SPREAD] = _spread(norms[:, 1])
         return [
-            Record(quantity, (self._name,), np.array([_spread(norms[:, index])], np.float32))
-            for index, quantity in enumerate((RANK_GRADIENT_SPREAD, RANK_PARAMETER_SPREAD))
+            Record(quantity, (self._name,), np.array([value], np.float32))
+            for quantity, value in found.items()
         ]
 
 

@@ -7,6 +7,8 @@ In reading order:
 - `steps`: what is observed of every step of a watched optimizer, and in which order: once before it, once after it
 - `calm_steps`: the calm step: one that is like the step before. Of it only what differs from step to step is looked at, in as few operations as can be
 - `gauge`: norms of a fixed set of gradients on the host, in as few operations as can be: for steps that are like the one before
+- `glance`: a short look at some steps on every rank: when the model is called, what with, how many targets count
+- `rank_talk`: what a rank tells the others beside its norms: it listens to a few steps before they are compared, and to every loss
 - `host`: what a watch shares with the writer's other parts, and where it hands over what it saw
 - `watched_parameters`: the parameters of a watched model, as they are now: layers may be added, taken away or replaced while it trains
 - `step_gradients`: the gradients of an optimizer's steps: their norms, from before the step to the row that waits for its record

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer, StepInfo
 from tb_lossdiag.collect.check_up import Subject
-from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state.parameters import norms
 from tb_lossdiag.collect.state.rates import StepRates
@@ -20,6 +19,7 @@ from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.collect.watch.gauge import Norms
 from tb_lossdiag.collect.watch.gradient_norms import Measure
 from tb_lossdiag.collect.watch.host import Host
+from tb_lossdiag.collect.watch.rank_talk import RankTalk
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.step_times import StepTimes
 from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
@@ -35,7 +35,7 @@ class StepGradients:
         host: what the watch shares with the writer's other parts.
         every: steps between two looks.
         counter: numbers the steps.
-        spread: compares data-parallel ranks, if there are several.
+        talk: compares data-parallel ranks, if there are several.
 
     Attributes:
         times: how long the steps take.
@@ -49,10 +49,10 @@ class StepGradients:
         host: Host,
         every: int,
         counter: StepCounter,
-        spread: RankDivergence | None,
+        talk: RankTalk | None,
     ) -> None:
         self._rows, self._model, self._host, self._every = rows, model, host, every
-        self._optimizer, self._counter, self._spread = subject.optimizer, counter, spread
+        self._optimizer, self._counter, self._talk = subject.optimizer, counter, talk
         self.times = StepTimes()
         self._measure = Measure(subject.optimizer, subject.scaler, host.clips)
         self._absent = host.absent(rows)
@@ -83,7 +83,10 @@ class StepGradients:
 
     def measure(self, taken: int) -> None:
         """Norms of all gradients as the step after so many uses them, before clipping and after unscaling."""
-        compared = self._spread is not None and self._spread.due(taken)
+        compared = self._talk is not None and self._talk.due(taken)
+        if compared and self._talk is not None and self._talk.normless:
+            self._host.guarded("ranks", lambda: self._compare(taken, torch.zeros(0)))
+            compared = False
         if (taken % self._every or self._absent) and not compared:
             return
         if not self._rows.measures:
@@ -154,9 +157,9 @@ class StepGradients:
     # --- beside other ranks ------------------------------------------------------------------------------------------
 
     def _compare(self, taken: int, gradient: Tensor) -> None:
-        assert self._spread is not None  # noqa: S101  (asked before)
-        weights = norms(updates.kept(self._model.now.tensors))
-        sample = self._spread.give(taken, gradient, weights)
+        assert self._talk is not None  # noqa: S101  (asked before)
+        whole = () if self._talk.normless else updates.kept(self._model.now.tensors)
+        sample = self._talk.give(taken, gradient, norms(whole))
         step = self._counter.now(fresh=self._host.optimizers.fresh(self._optimizer))
         self._host.sink(self._rows, step, [sample], own=True)
 

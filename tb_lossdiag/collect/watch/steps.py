@@ -7,7 +7,6 @@ from typing import Any
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject
-from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.scaler import scale_watch
@@ -19,6 +18,7 @@ from tb_lossdiag.collect.watch.gauge import Norms
 from tb_lossdiag.collect.watch.gradient_reuse import REUSE_EVERY
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.optimizer_facts import OptimizerFacts
+from tb_lossdiag.collect.watch.rank_talk import RankTalk
 from tb_lossdiag.collect.watch.reloads import Reloads
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.step_gradients import StepGradients
@@ -36,7 +36,7 @@ class WatchedSteps:
         host: what the watch shares with the writer's other parts.
         options: what is observed.
         first: the first step, unless that is named.
-        spread: compares data-parallel ranks, if there are several.
+        talk: compares data-parallel ranks, if there are several.
 
     Attributes:
         taken: so many steps.
@@ -58,17 +58,15 @@ class WatchedSteps:
         host: Host,
         options: Options,
         first: int,
-        spread: RankDivergence | None,
+        talk: RankTalk | None,
     ) -> None:
-        self._rows, self._host, self._every = rows, host, options.every
+        self._rows, self._host, self._every, self._talk = rows, host, options.every, talk
         self.taken = self._owed = 0
         self.origin = Origin()
         self.counter, self.reloads = StepCounter(first), Reloads(subject.optimizer)
         self.scale = host.guarded("scaler", lambda: scale_watch(subject.scaler))
         self.parameters = held = WatchedParameters(subject.model, found, rows, host)
-        self.gradients = StepGradients(
-            rows, subject, held, host, options.every, self.counter, spread
-        )
+        self.gradients = StepGradients(rows, subject, held, host, options.every, self.counter, talk)
         self._updates = step_updates.StepUpdates(rows, held, host)
         self._facts = OptimizerFacts(rows, subject, held, host)
         self.examiner = None
@@ -81,7 +79,7 @@ class WatchedSteps:
             host,
             self.counter,
             self.gradients,
-            possible=type(rows) is NormBuffer and spread is None and self.scale is None,
+            possible=type(rows) is NormBuffer and talk is None and self.scale is None,
             every=options.every,
         )
         self.notes = False
@@ -91,6 +89,8 @@ class WatchedSteps:
         self._updates.forget()
         self._calm.interrupt()
         self._calm.over()
+        if self._talk is not None:
+            self._talk.rest()
         if self.examiner is not None:
             self.examiner.abandon()
 
@@ -245,7 +245,14 @@ class WatchedSteps:
         if self.examiner is not None:
             self._host.guarded.openly("probes", self.examiner.probe)
             self.examiner.begin(self.taken)
+        if self._talk is not None:
+            self._host.guarded("ranks", self._listen)
         self.gradients.times.spent(start)
+
+    def _listen(self) -> None:
+        """Look at the coming step for the other ranks, if it is time to."""
+        assert self._talk is not None  # noqa: S101  (asked before)
+        self._talk.coming(self.taken)
 
 
 def _closure(optimizer: Any, arguments: Any, named: Any) -> bool:

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.check_up import Subject
-from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.tracing import untraced_hook
+from tb_lossdiag.collect.state.transfer import Number
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.host import Host, Options
+from tb_lossdiag.collect.watch.rank_talk import RankTalk
 from tb_lossdiag.collect.watch.reloads import Reloads
 from tb_lossdiag.collect.watch.replacements import warn_of_turns
 from tb_lossdiag.collect.watch.step_counter import StepCounter
@@ -33,9 +34,10 @@ class Watch:
         host: what it shares with the writer's other parts.
         options: what is observed.
         first: its first step, unless that is named.
-        spread: compares data-parallel ranks, if there are several.
+        talk: compares data-parallel ranks, if there are several.
 
     Attributes:
+        talk: the same.
         times: how long its steps take, and what of that recording takes.
     """
 
@@ -47,11 +49,11 @@ class Watch:
         host: Host,
         options: Options,
         first: int,
-        spread: RankDivergence | None = None,
+        talk: RankTalk | None = None,
     ) -> None:
-        self.rows, self._host, self._options, self._spread = rows, host, options, spread
+        self.rows, self._host, self._options, self.talk = rows, host, options, talk
         self._model, self._optimizer = subject.model, subject.optimizer
-        self._steps = WatchedSteps(rows, subject, found, host, options, first, spread)
+        self._steps = WatchedSteps(rows, subject, found, host, options, first, talk)
         self._asked = 0
         optimizer = subject.optimizer  # whose hooks keep the watch alive
         self._hooks = [optimizer.register_step_pre_hook(untraced_hook(self._begins))]
@@ -94,8 +96,8 @@ class Watch:
         """No more steps come; other ranks may take so many seconds to say their part of the comparison."""
         if (scale := self._steps.scale) is not None:
             self._host.guarded("scaler", lambda: self._host.found(scale.rest()))
-        if (spread := self._spread) is not None:
-            self._host.guarded.door("ranks", spread.end, patience)
+        if self.talk is not None:
+            self._host.guarded.door("ranks", self.talk.end, patience)
 
     def __enter__(self) -> Watch:  # noqa: PYI034  (Self needs Python 3.11)
         """The watch itself."""
@@ -196,6 +198,11 @@ class Watch:
     def scaled(self) -> bool:
         """Whether a GradScaler calls the optimizer."""
         return self._steps.scale is not None
+
+    def lost(self, loss: Number) -> None:
+        """The training's loss on this rank."""
+        if self.talk is not None:
+            self.talk.lost(loss)
 
     def spent(self, start: float) -> None:
         """Recording took the time since then (of `time.perf_counter`); the step's record says so."""

@@ -8,16 +8,23 @@ from typing import Any
 
 from torch import nn
 
-from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject, clear
 from tb_lossdiag.collect.ranks.choose_buffer import choose_buffer
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
-from tb_lossdiag.collect.ranks.store import RankStore
-from tb_lossdiag.collect.state.parameters import parameters
+from tb_lossdiag.collect.ranks.layout import Kind, layout
+from tb_lossdiag.collect.ranks.store import RankStore, tell
+from tb_lossdiag.collect.state.parameters import Parameters, parameters
 from tb_lossdiag.collect.state.precision import precision
 from tb_lossdiag.collect.watch.host import Host, Options
+from tb_lossdiag.collect.watch.rank_talk import RankTalk
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.watch import Watch
+
+_UNLIKE = {
+    Kind.PARTED: "each computes with a part of every layer",
+    Kind.STAGED: "each rank has a stage of the pipeline",
+}
+"""How ranks lie that have nothing to compare."""
 
 
 class Watches:
@@ -62,11 +69,8 @@ class Watches:
         host, name = self._host, subject.name
         found = parameters(subject.model, name)
         rows = choose_buffer(name, found, subject.model, options.every, host.say)
-        spread = None
-        if type(rows) is NormBuffer and (board := RankStore.of_group()) is not None:
-            spread = RankDivergence(board, name, found, host.say)
         host.guarded.unrest.stir()
-        watch = Watch(rows, subject, found, host, options, first, spread)
+        watch = Watch(rows, subject, found, host, options, first, self._talk(subject, found))
         words = host.guarded("layers", lambda: precision(found.tensors, subject.optimizer))
         if words:
             host.say(words)
@@ -74,6 +78,21 @@ class Watches:
         self._refs.append(weakref.ref(watch))
         self._counters.append(watch.counter)
         return watch
+
+    def _talk(self, subject: Subject, found: Parameters) -> RankTalk | None:
+        """Compares the ranks; None with fewer than two, and where they do not train one model on data of their own."""
+        board = RankStore.of_group()
+        if board is None:
+            return None
+        kind = layout(found, subject.model)
+        if kind in _UNLIKE:
+            self._host.say({"ranks": f"not compared: {_UNLIKE[kind]}"})
+        if kind is Kind.STAGED and not board.rank:
+            tell(f"{_UNLIKE[kind]}, and rank 0, which writes, records its own alone")
+        if kind in _UNLIKE:
+            return None
+        spread = RankDivergence(board, subject.name, found, self._host.say, kind)
+        return RankTalk(spread, subject, self._host.guarded)
 
     def make_room(self, name: str, model: nn.Module, optimizer: Any, coming: int) -> bool:
         """End the watch that had this name, whose optimizer is no more, or gives way to this one; whether there was one.

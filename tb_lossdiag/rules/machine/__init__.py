@@ -8,7 +8,9 @@ from tb_lossdiag.rules.machine.gradient_underflow import GradientUnderflow
 from tb_lossdiag.rules.machine.input_starved import InputStarved
 from tb_lossdiag.rules.machine.loss_scale_collapse import LossScaleCollapse
 from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
+from tb_lossdiag.rules.machine.rank_loss_apart import RankLossApart
 from tb_lossdiag.rules.machine.repeated_data import RepeatedData
+from tb_lossdiag.rules.machine.slow_rank import SlowRank
 
 RULES: tuple[Rule, ...] = (
     AmpStepSkips(),
@@ -16,5 +18,7 @@ RULES: tuple[Rule, ...] = (
     RankDivergence(),
     InputStarved(),
     GradientUnderflow(),
+    SlowRank(),
+    RankLossApart(),
     RepeatedData(),
 )

@@ -9,12 +9,15 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.analysis.columns import Sighting, columns, not_recorded, too_few
+from tb_lossdiag.analysis.ranks import Comparisons, comparisons, model
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
+_HALF = 0.5
+"""Of the ranks: most of their batches change."""
 _BLANK = Text(
     "All samples of a batch were the same in each of {checks} check-ups, though their targets differ: the model's input{model} says nothing of them."
 )
@@ -23,6 +26,9 @@ _EQUAL = Text(
 )
 _AGAIN = Text(
     "Each of {checks} check-ups{model} saw the very same batch: this run trains on one batch alone."
+)
+_RANKS = Text(
+    "In each of {checks} comparisons{model} ranks trained on the same batch ({share} of the ranks, rank {rank} among them): more ranks, but not more data."
 )
 _BLANK_ADVICE = Text("""Look at what reaches the model:
 
@@ -46,6 +52,18 @@ for x, y in loader:  # not x, y = next(iter(loader)) in each step
     model(x)
 ```""")
 
+_RANKS_ADVICE = Text("""Give each rank its own share:
+
+```python
+sampler = torch.utils.data.DistributedSampler(dataset, shuffle=True)  # needs the process group
+loader = torch.utils.data.DataLoader(dataset, batch_size=64, sampler=sampler)
+for epoch in range(epochs):
+    sampler.set_epoch(epoch)
+```
+
+A stream (`IterableDataset`) has to skip what other ranks take, and what is drawn at random needs another seed on each rank:
+`torch.manual_seed(seed + rank)` once the model has been made. Where all ranks are to see the same (parts of one model, say), it is meant.""")
+
 
 @dataclass(frozen=True)
 class RepeatedData:
@@ -56,7 +74,8 @@ class RepeatedData:
 
     How it decides: in at least `min_checks` check-ups, all samples of a batch are equal in all arguments of the model while its targets
     vary (a warning); or a share of `min_equal` of them are copies (an information); or each batch is, sample by sample, that of the
-    check-up before (an information). Samples of fewer than 16 numbers are not compared. Unit: share of samples.
+    check-up before (an information). Or in each of as many comparisons of data-parallel ranks, the last batch of one rank is also another's, sample by sample
+    in any order, while batches change (a warning). Samples of fewer than 16 numbers are not compared. Unit: share of samples.
 
     What to try first: print a batch.
 
@@ -71,8 +90,12 @@ class RepeatedData:
     name: ClassVar[str] = "repeated-data"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The same data again")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.EQUAL_SAMPLES,)
+    reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.EQUAL_SAMPLES,
+        q.RANK_EQUAL_BATCHES,
+        q.RANK_EQUAL_RANK,
+        q.RANK_FRESH_BATCHES,
         q.BATCH_REPEATED,
         q.CALL_TARGET_STD,
         q.CALL_MAJORITY,
@@ -85,24 +108,44 @@ class RepeatedData:
     min_equal: float = 0.25
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield a finding per watched model, about the worst that is true of it."""
-        enough = False
-        for name, steps, shares in columns(run, q.EQUAL_SAMPLES):
-            if len(shares) < self.min_checks:
-                continue
-            enough = True
-            again = _again(run, name, steps)
-            if shares.min() >= 1 and _varied(run):
-                yield self._finding(
-                    Severity.WARNING, (_BLANK, _BLANK_ADVICE), name, (steps, shares)
-                )
-            elif len(again) + 1 >= self.min_checks and again.min() >= 1:
-                seen = steps, np.ones(len(steps))
-                yield self._finding(Severity.INFO, (_AGAIN, _AGAIN_ADVICE), name, seen)
-            elif np.median(shares) >= self.min_equal:
-                yield self._finding(Severity.INFO, (_EQUAL, _EQUAL_ADVICE), name, (steps, shares))
-        if not enough:
+        """Yield a finding per watched model about its ranks, and one about the worst that is true of its batches."""
+        if q.EQUAL_SAMPLES not in run and q.RANK_EQUAL_BATCHES not in run:
+            raise not_recorded(q.EQUAL_SAMPLES)
+        told = [t for t in comparisons(run, q.RANK_EQUAL_BATCHES) if len(t) >= self.min_checks]
+        seen = [s for s in columns(run, q.EQUAL_SAMPLES) if len(s.steps) >= self.min_checks]
+        if not told and not seen:
             raise too_few(self.min_checks, Text("check-ups of batches with samples to compare"))
+        for ranks in told:
+            yield from self._among_ranks(ranks)
+        for each in seen:
+            yield from self._among_samples(run, each)
+
+    def _among_samples(self, run: Run, each: Sighting) -> Iterator[Finding]:
+        name, steps, shares = each
+        again = _again(run, name, steps)
+        if shares.min() >= 1 and _varied(run):
+            yield self._finding(Severity.WARNING, (_BLANK, _BLANK_ADVICE), name, (steps, shares))
+        elif len(again) + 1 >= self.min_checks and again.min() >= 1:
+            ones = steps, np.ones(len(steps))
+            yield self._finding(Severity.INFO, (_AGAIN, _AGAIN_ADVICE), name, ones)
+        elif np.median(shares) >= self.min_equal:
+            yield self._finding(Severity.INFO, (_EQUAL, _EQUAL_ADVICE), name, (steps, shares))
+
+    def _among_ranks(self, seen: Comparisons) -> Iterator[Finding]:
+        shares, fresh = seen.of(q.RANK_EQUAL_BATCHES), seen.of(q.RANK_FRESH_BATCHES)
+        changing = np.nanmedian(fresh) if np.isfinite(fresh).any() else 0.0
+        if shares.min() <= 0 or changing <= _HALF:
+            return
+        share, rank = float(np.median(shares)), int(seen.of(q.RANK_EQUAL_RANK)[-1])
+        said = _RANKS.format(
+            checks=str(len(seen)), model=model(seen.column), share=f"{share:.0%}", rank=str(rank)
+        )
+        ends = int(seen.steps[0]), int(seen.steps[-1])
+        evidence = Evidence(q.RANK_EQUAL_BATCHES.name, seen.column, *ends, share, 0.0)
+        numbers = {"share": share, "checks": len(seen), "rank": rank}
+        yield Finding(
+            self.code, self.severity, seen.column, (evidence,), said, _RANKS_ADVICE, numbers
+        )
 
     def _finding(
         self, severity: Severity, texts: tuple[Text, Text], name: str, seen: tuple[Steps, Doubles]

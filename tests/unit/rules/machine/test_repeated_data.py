@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
+from made.changes import without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, judge
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import BATCH_REPEATED, CALL_TARGET_STD, EQUAL_SAMPLES
+from tb_lossdiag.quantities import (
+    BATCH_REPEATED,
+    CALL_TARGET_STD,
+    EQUAL_SAMPLES,
+    RANK_EQUAL_BATCHES,
+    RANK_EQUAL_RANK,
+    RANK_FRESH_BATCHES,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.machine.repeated_data import RepeatedData
 from tb_lossdiag.run import Run
@@ -20,7 +28,7 @@ RULE = RepeatedData()
 def repeating(equal: float, again: float = 0.0, checks: int = 5, spread: float = 1.0) -> Run:
     """So many samples of each batch were copies, and each batch was the one before or not."""
     run, steps = healthy_run(1), 2 ** np.arange(checks)
-    known = {n: t for n, t in run.tables.items() if t.quantity.frame != "call"}
+    known = {n: t for n, t in run.tables.items() if t.quantity.frame not in {"call", "ranks"}}
     repeated = np.full(checks, again)
     repeated[0] = np.nan
     tables = (
@@ -71,3 +79,48 @@ def test_targets_that_are_all_the_same_make_it_no_warning() -> None:
 
 def test_four_check_ups_are_too_few() -> None:
     assert judge(repeating(1.0, checks=4), RULE)[0].verdict is Verdict.NOT_EVALUATED
+
+
+def sharing(share: float, fresh: float = 1.0, checks: int = 5) -> Run:
+    """So many of the ranks had a batch of another's, and so many another one than before."""
+    run, steps = healthy_run(1), 2 ** np.arange(checks)
+    some = np.full(checks, share)
+    tables = (
+        table(RANK_EQUAL_BATCHES, steps, some),
+        table(RANK_EQUAL_RANK, steps, np.where(some > 0, 1.0, np.nan)),
+        table(RANK_FRESH_BATCHES, steps, np.full(checks, fresh)),
+    )
+    return replace(run, tables={**run.tables, **{t.quantity.name: t for t in tables}})
+
+
+def test_ranks_that_share_their_batches_are_a_warning() -> None:
+    finding = the_finding(RULE, sharing(0.25))
+    assert finding.severity is Severity.WARNING
+    assert "25% of the ranks, rank 1 among them" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [sharing(0.0), sharing(0.25, fresh=0.5), sharing(0.25, fresh=np.nan)],
+)
+def test_ranks_of_their_own_data_are_not(run: Run) -> None:
+    assert not findings(RULE, run)
+
+
+def test_four_comparisons_are_too_few() -> None:
+    assert judge(sharing(1.0, checks=4), RULE)[0].verdict is Verdict.NOT_EVALUATED
+
+
+def test_neither_samples_nor_ranks() -> None:
+    outcome = judge(without(sharing(1.0), RANK_EQUAL_BATCHES), RULE)[0]
+    assert outcome.verdict is Verdict.NOT_EVALUATED
+    assert outcome.reason is not None
+    assert "equal_samples" in outcome.reason.en
+
+
+def test_one_round_of_other_batches_clears_the_ranks() -> None:
+    run = sharing(0.25)
+    values = run.tables[RANK_EQUAL_BATCHES.name].values.copy()
+    values[2] = 0
+    found = replace(run.tables[RANK_EQUAL_BATCHES.name], values=values)
+    assert not findings(RULE, replace(run, tables={**run.tables, RANK_EQUAL_BATCHES.name: found}))
