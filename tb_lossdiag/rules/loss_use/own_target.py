@@ -56,7 +56,7 @@ class OwnTarget:
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OWN_TARGET,)
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD109")
 
-    #: check-ups
+    #: check-ups; the targets of one may be made otherwise
     min_checks: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:

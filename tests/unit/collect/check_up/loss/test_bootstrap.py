@@ -23,7 +23,8 @@ Made = Callable[[], Tensor]
 
 
 def chosen() -> Tensor:
-    return NET(BEFORE).gather(1, ACTION[:, None])[:, 0]
+    picked: Tensor = NET(BEFORE).gather(1, ACTION[:, None])[:, 0]
+    return picked
 
 
 def of(made: Tensor, target: Tensor, name: str = "mse_loss") -> bool:
