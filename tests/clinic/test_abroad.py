@@ -44,6 +44,7 @@ MODULES = (
     "sealed_students",
     "sealed_lightning",
     "sealed_transformers",
+    "sealed_second",
 )
 """They need nothing beyond the development requirements."""
 

@@ -42,6 +42,7 @@ NEEDS = {
     "sealed_agents": "stable_baselines3",
     "sealed_graphs": "torch_geometric",
     "sealed_preferences": "trl",
+    "sealed_second_models": "keras",
 }
 """Of modules that need more than the development requirements, what else they need (`pip install .[abroad]`)."""
 

@@ -33,4 +33,6 @@ sealed_adapters.py      PEFT
 sealed_preferences.py   TRL
 sealed_agents.py        Stable-Baselines3
 sealed_graphs.py        PyTorch Geometric
+sealed_second.py        a second lot, written when the first had been measured: loops by hand
+sealed_second_models.py the same: tasks, teachers, pooling, Keras 3
 """
