@@ -8,6 +8,7 @@ from typing import Any
 from tb_lossdiag.report import limits, live_reports, restarts
 from tb_lossdiag.report.findings import shown_number, steps, walk, worst
 from tb_lossdiag.report.plain import plain
+from tb_lossdiag.report.quantity_names import quantity_name
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -63,7 +64,7 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
 
 def _row(piece: Json, language: str) -> str:
     judged = piece["judged"]
-    what = prose(judged["name"]) if judged else piece["quantity"]
+    what = prose(judged["name"]) if judged else quantity_name(piece["quantity"], language)
     cells = (what, escape(piece["column"]), steps(piece, language))
     numbers = (
         "" if v is None else shown_number(v) for v in (piece["observed"], piece["threshold"])
@@ -88,11 +89,15 @@ def _past(run: Json, language: str) -> Iterator[str]:
 
 
 def _not_evaluated(run: Json, language: str) -> Iterator[str]:
-    """Rules that lack the same stand together."""
+    """Rules that the same would let judge, or that lack the same, stand together."""
+    ways = {code: way["how"] for way in run["unlocks"] for code in way["rules"]}
+    english = language.startswith("en")
     lacking: dict[str, list[str]] = {}
     for outcome in run["outcomes"]:
         if outcome["outcome"] in {"not evaluated", "failed"}:
-            lacking.setdefault(outcome["reason"], []).append(f"{outcome['code']} {outcome['name']}")
+            code = outcome["code"]
+            told = f"{code} {outcome['name']}" if english else code  # a rule's name is English
+            lacking.setdefault(ways.get(code, outcome["reason"]), []).append(told)
     if lacking:
         yield from (word("not evaluated here", language), "")
         for reason, rules in sorted(lacking.items(), key=lambda item: -len(item[1])):

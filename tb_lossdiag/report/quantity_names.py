@@ -8,6 +8,11 @@ from tb_lossdiag.diagnosis.text import Text
 
 _NAMES: Mapping[str, Text] = {
     "accuracy": Text("accuracy"),
+    "activation_abs_max": Text("largest activation"),
+    "activation_mean": Text("activation mean"),
+    "activation_nonfinite": Text("NaN and Inf activations"),
+    "activation_std": Text("activation standard deviation"),
+    "activation_variation": Text("variation over the batch"),
     "all_against_all": Text("samples compared all against all"),
     "amp_scale": Text("loss scale"),
     "amp_skipped": Text("steps that the scaler skipped"),
@@ -28,6 +33,7 @@ _NAMES: Mapping[str, Text] = {
     "clip_after_step": Text("clips after the step"),
     "clip_before_unscale": Text("clips before unscaling"),
     "clip_bound": Text("clips that changed the gradients"),
+    "clip_global_norm": Text("norm before clipping"),
     "clip_max_norm": Text("largest norm a clip lets pass"),
     "clip_nonfinite": Text("clips of NaN or Inf"),
     "clip_norm_after": Text("norm after clipping"),
@@ -36,6 +42,8 @@ _NAMES: Mapping[str, Text] = {
     "clips_seen": Text("clips that were seen"),
     "custom_agreement": Text("agreement of a function's gradients"),
     "custom_passed": Text("share of the gradient that a function hands on"),
+    "dead_share": Text("dead units"),
+    "effective_rank": Text("effective rank"),
     "equal_samples": Text("samples that equal another one"),
     "eval_input_max": Text("largest input in eval()"),
     "eval_input_mean": Text("mean of the inputs in eval()"),
@@ -44,7 +52,12 @@ _NAMES: Mapping[str, Text] = {
     "evaluated_training": Text("evaluated in train()"),
     "first_backward_norm": Text("gradient norm after the first backward pass"),
     "foreign_parameters": Text("parameters of the optimizer that are not the model's"),
+    "global_norm": Text("global gradient norm"),
+    "gradient_abs_max": Text("largest gradient element"),
     "gradient_nonfinite": Text("gradients that are NaN or infinite"),
+    "gradient_norm": Text("gradient norm"),
+    "gradient_share": Text("share of the global norm"),
+    "gradient_zero_share": Text("share of zero gradient elements"),
     "input_abs_max": Text("largest input"),
     "input_feature_range": Text("spread of the features' sizes"),
     "input_mean": Text("mean of the inputs"),
@@ -54,6 +67,7 @@ _NAMES: Mapping[str, Text] = {
     "learning_rate": Text("learning rate"),
     "left_norm": Text("gradient norm that another pass left"),
     "looked_steps": Text("steps looked at"),
+    "loss": Text("training loss"),
     "loss_term": Text("loss term"),
     "loss_term_attached": Text("loss term that has gradients"),
     "loss_weight": Text("weight of the loss term"),
@@ -64,6 +78,7 @@ _NAMES: Mapping[str, Text] = {
     "output_width": Text("outputs of the model"),
     "own_seconds": Text("time that recording took"),
     "parameter_decay": Text("weight decay of the parameter"),
+    "parameter_norm": Text("parameter norm"),
     "parameter_trainable": Text("whether the parameter is trained"),
     "passes_alike": Text("passes that reach the same parameters"),
     "preflight_eval": Text("loss of the batch learned by heart, in eval()"),
@@ -86,6 +101,7 @@ _NAMES: Mapping[str, Text] = {
     "root_training": Text("model in train()"),
     "running_scale": Text("batch against running statistics: scale"),
     "running_shift": Text("batch against running statistics: shift"),
+    "saturated_share": Text("saturated outputs"),
     "scheduler_early": Text("scheduler before the optimizer"),
     "step_norm": Text("gradient norm at the step"),
     "step_ratio_spread": Text("unequal scaling between backward and step"),
@@ -98,13 +114,22 @@ _NAMES: Mapping[str, Text] = {
     "unchanged_share": Text("share of parameters that a step left as they were"),
     "unregistered": Text("parameters that no module holds"),
     "unscale_factor": Text("factor of unscaling"),
+    "update_norm": Text("update norm"),
+    "update_ratio": Text("update-to-weight ratio"),
     "validation_accuracy": Text("validation accuracy"),
+    "validation_loss": Text("validation loss"),
     "validation_loss_term": Text("loss term in validation"),
     "validation_loss_weight": Text("weight of the loss term in validation"),
     "wait_seconds": Text("time waiting for data"),
     "weight_decay": Text("weight decay"),
     "zero_grads": Text("gradients were reset"),
+    "zero_share": Text("zero outputs"),
 }
+
+
+def quantity_name(name: str, language: str) -> str:
+    """What one of them is called, its own name in words where it has none here."""
+    return _NAMES[name].in_language(language) if name in _NAMES else name.replace("_", " ")
 
 
 def quantity_names(language: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report.document import entry
 from tb_lossdiag.report.live_reports import past
 from tb_lossdiag.report.markdown import markdown
+from tb_lossdiag.report.quantity_names import quantity_name
 from tb_lossdiag.report.text import show
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import LiveReport, Run
@@ -77,8 +78,8 @@ def test_a_cause_that_explains_nothing_says_nothing_of_it() -> None:
 def test_markdown_has_a_row_per_piece_of_evidence() -> None:
     said = markdown([document(RUN, SICK)])
     assert "head, steps 3 to 9\n" in said
-    assert "| loss |  | steps 3 to 9 | 7.25 | 2.5 |" in said
-    assert "| gradient_norm | head | step 3 | 0.125 |  |" in said
+    assert "| training loss |  | steps 3 to 9 | 7.25 | 2.5 |" in said
+    assert "| gradient norm | head | step 3 | 0.125 |  |" in said
     bare = document(RUN, SICK)
     bare["findings"][0]["evidence"] = []
     assert "| quantity |" not in markdown([bare])
@@ -153,6 +154,22 @@ def test_what_could_not_be_judged_is_listed_with_the_reason() -> None:
     run = document(RUN, Diagnosis("run", (), (lacking, Outcome("LD101", Verdict.CLEAR), found)))
     assert "rules: 1 with findings, 1 clear, 1 not evaluated" in terminal(run)
     assert "rules:" not in terminal(document(RUN, NOTHING))
+
+
+def test_a_markdown_report_is_in_one_language_and_names_what_would_let_rules_judge() -> None:
+    lacking = Outcome("LD401", Verdict.NOT_EVALUATED, reason=Text("loss_term not recorded: …"))
+    run = document(RUN, Diagnosis("run", SICK.causes, (lacking,)))
+    run["unlocks"] = [{"how": "pass loss_terms=", "rules": ["LD401"]}]
+    assert r"- pass loss\_terms=: LD401 term-dominance" in markdown([run])
+    chinese = markdown([run], "zh-CN")
+    assert "- pass loss\\_terms=: LD401\n" in chinese
+    assert "| 训练损失 |" in chinese
+    assert "| 梯度范数 | head |" in chinese
+
+
+def test_a_quantity_without_a_name_is_called_by_its_own() -> None:
+    assert quantity_name("call_value", "en") == "value of the loss call"
+    assert quantity_name("loss_nonfinite", "zh-CN") == "loss nonfinite"
 
 
 def test_a_run_without_a_judged_loss_says_so() -> None:
