@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from helpers.full_run import everything
 from helpers.hostile_names import NAMES, folder_name, write_hostile
-from helpers.plugin_frame import plugin_frame
+from helpers.plugin_frame import plugin_frame, settled
 from helpers.tensorboard_process import serving
 from helpers.written_runs import write_run
 from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PARAMETER_NORM
@@ -26,7 +26,7 @@ from tb_lossdiag.records import Table, table
 PLACE = Path(__file__).parents[2] / "build" / "gallery"
 WIDE, NARROW = (1440, 900), (420, 860)
 HOSTILE = f"hostile/0 {folder_name(NAMES['clears the screen'])}"
-_SETTLE = 4000
+_DRAWN = 1500
 """Milliseconds until charts that came into view are drawn."""
 
 
@@ -158,11 +158,12 @@ def shoot(browser: Browser, address: str, shot: Shot) -> None:
     )
     page.set_default_timeout(60_000)
     page.goto(f"{address}/#lossdiag{shot.keys}")
-    plugin_frame(page)
+    frame = plugin_frame(page)
+    settled(frame)
     if shot.theme == "dark":
         page.locator("app-header-dark-mode-toggle button").click()
         page.get_by_text("Dark", exact=False).last.click()
-    page.wait_for_timeout(_SETTLE)
+    page.wait_for_timeout(_DRAWN)
     page.screenshot(path=PLACE / f"{shot.name}.png")
     page.close()
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from browser import gallery
 
-from helpers.plugin_frame import plugin_frame
+from helpers.plugin_frame import plugin_frame, settled
 from helpers.tensorboard_process import serving
 from tb_lossdiag.cli import main as tb_lossdiag
 
@@ -38,10 +38,11 @@ SHOTS = {
 def shoot(browser: Browser, address: str, name: str, place: dict[str, str]) -> None:
     """Take one picture."""
     page = browser.new_page(viewport=SIZE, locale="en-US")  # type: ignore[arg-type]
+    page.set_default_timeout(60_000)
     keys = "".join(f"&p.lossdiag.{key}={value}" for key, value in place.items())
     page.goto(f"{address}/#lossdiag{keys}")
     frame = plugin_frame(page)
-    frame.wait_for_selector("main .skeleton", state="detached", timeout=60_000)
+    settled(frame)
     if name.endswith("dark"):
         page.locator("app-header-dark-mode-toggle button").click()
         page.get_by_text("Dark", exact=False).last.click()

@@ -14,6 +14,13 @@ def plugin_frame(page: Page) -> Frame:
     return frame
 
 
+def settled(frame: Frame) -> None:
+    """Wait until its view is there whole: headings and no place that is still empty."""
+    frame.wait_for_selector("main h2, main h3")
+    frame.wait_for_selector(".skeleton", state="detached")
+    frame.wait_for_timeout(300)
+
+
 def wait_until(frame: Frame, condition: str) -> None:
     """Ask until it holds, from here: Playwright's own waiting evaluates in the page, which its content policy refuses."""
     for _ in range(150):

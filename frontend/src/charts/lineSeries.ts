@@ -132,6 +132,11 @@ export function haloOf({ palette }: LineSpec): Option {
   return { textBorderColor: palette.background, textBorderWidth: 3 };
 }
 
+/** The largest value of these lines. */
+function highestOf(lines: readonly Line[]): number {
+  return Math.max(...lines.flatMap(({ peak, points }) => peak?.[1] ?? points.map(([, value]) => value ?? 0)));
+}
+
 /** From the chart's first to its last step: on a logarithmic axis ECharts draws no line that is given its height alone. */
 function boundLine(spec: LineSpec, { value, label }: LineSpec["thresholds"][number]): Option | Option[] {
   const color = spec.palette.severity.error;
@@ -140,7 +145,10 @@ function boundLine(spec: LineSpec, { value, label }: LineSpec["thresholds"][numb
   const line = {
     yAxis: value,
     lineStyle: { color, type: "dashed", width: 1.5 },
-    label: { formatter: label, color, position: late ? "insideStartTop" : "insideEndTop", ...haloOf(spec) },
+    label: {
+      ...{ formatter: label, color, ...haloOf(spec) },
+      position: `inside${late ? "Start" : "End"}${value < highestOf(spec.lines) ? "Top" : "Bottom"}`,
+    },
   };
   const [first, last] = spec.extent;
   return spec.log

@@ -169,7 +169,7 @@ def test_a_markdown_report_is_in_one_language_and_names_what_would_let_rules_jud
 
 def test_a_quantity_without_a_name_is_called_by_its_own() -> None:
     assert quantity_name("call_value", "en") == "value of the loss call"
-    assert quantity_name("loss_nonfinite", "zh-CN") == "loss nonfinite"
+    assert quantity_name("own_quantity", "zh-CN") == "own quantity"
 
 
 def test_a_run_without_a_judged_loss_says_so() -> None:
