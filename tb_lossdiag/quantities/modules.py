@@ -67,6 +67,11 @@ watched model; NaN where something else came between."""
 MODULE_LAST = Quantity("module_last", "module_layers", Axis.MODULE, "0 or 1", hints.ACTIVATIONS)
 """1 for the module whose output is the model's output."""
 
+ATTENTION_FOCUS = Quantity(
+    "attention_focus", "module_attention", Axis.MODULE, "1", hints.ACTIVATIONS, optional=True
+)
+"""How one-sided attention's weights are, mean over queries: 0 for equal weights on all that may be seen, 1 for a single one. A column is
+"<module it was called in>.scaled_dot_product_attention()", or ".softmax()" where a softmax over the last of three dimensions was written out."""
 ADAPTER_SCALE = Quantity(
     "adapter_scale", "module_adapters", Axis.MODULE, "1", hints.ACTIVATIONS, optional=True
 )

@@ -310,6 +310,9 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
             "fake": torch.randn(SIZE, FEATURES),
         }
     },
+    "LD725": {
+        "": lambda: {"query": torch.randn(SIZE, 2, 6, 8), "key": torch.randn(SIZE, 2, 6, 8)},
+    },
     "LD803": {"": _ranks},
     "LD808": {"DistributedSampler": _ranks},
     "LD809": {"DistributedSampler": _ranks},

@@ -18,6 +18,7 @@ class Kind(Enum):
     EMPTY_CLIP = auto()
     UNSCALE = auto()
     ACTIVATION = auto()
+    ATTENTION = auto()
     PLAIN = auto()
 
 
@@ -80,6 +81,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(_ACTIVATIONS.split(), Kind.ACTIVATION),
     **{name: kind for kind, names in _IN_PLACE.items() for name in names.split()},
     **_losses(),
+    "scaled_dot_product_attention": Kind.ATTENTION,
     "backward": Kind.BACKWARD,
     "tensor": Kind.EMPTY_CLIP,  # the 0 that torch's clip makes itself, where it is given nothing
 }

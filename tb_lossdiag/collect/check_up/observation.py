@@ -84,7 +84,7 @@ class CheckUpState:
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""
-        if call.kind is Kind.PLAIN:
+        if call.kind in (Kind.PLAIN, Kind.ATTENTION):
             return
         if call.kind is Kind.ACTIVATION:
             self._fed_by = self.forwards.feeder(call)
@@ -110,7 +110,11 @@ class CheckUpState:
             self._noted(call)
         elif call.kind is Kind.ACTIVATION:
             self.forwards.function(call, self._fed_by)
+            if call.name == "softmax":
+                self.forwards.attends(call)
             self._noted(call)
+        elif call.kind is Kind.ATTENTION:
+            self.forwards.attends(call)
         else:
             if call.kind is Kind.BACKWARD:
                 self.calls.passed()

@@ -73,6 +73,8 @@ class Outcome:
         if layers and not _same(layers, self._layers):
             samples.append(to_sample(layers))
         self._layers = layers
+        attention = {name(column): facts for column, facts in done.trace.attention.items()}
+        samples += [to_sample(attention)] if attention else []
         scales = adapter_scales(self._subject.root())
         if scales and scales != self._scales:
             samples.append(to_sample({name(n): {ADAPTER_SCALE: s} for n, s in scales.items()}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.model.activation_explosion import ActivationExplosion
 from tb_lossdiag.rules.model.adversary_collapse import AdversaryCollapse
+from tb_lossdiag.rules.model.attention_one_sided import AttentionOneSided
 from tb_lossdiag.rules.model.batchnorm_tiny_batch import BatchnormTinyBatch
 from tb_lossdiag.rules.model.collapsed_representation import CollapsedRepresentation
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
@@ -39,4 +40,5 @@ RULES: tuple[Rule, ...] = (
     IdenticalUnits(),
     MissingNormalisation(),
     NoPositions(),
+    AttentionOneSided(),
 )

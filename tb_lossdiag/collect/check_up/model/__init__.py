@@ -6,6 +6,7 @@ In reading order:
 - `hooks`: sees modules being called while a check-up runs; nothing is ever stored on the user's model
 - `trace`: the modules and activation functions of one forward pass: their order, what fed them, their statistics
 - `kinds`: what modules and activation functions do
+- `focus`: how much of its weight attention gives to single places
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
 - `repeats`: whether samples of a batch are the same, and whether the batch is the one before

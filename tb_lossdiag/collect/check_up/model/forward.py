@@ -241,6 +241,13 @@ class Forwards:
         path = "" if module is None else self._names[id(module)]
         now.trace.function(path, call.name.rstrip("_"), fed_by, call.result)
 
+    def attends(self, call: FunctionCall) -> None:
+        """Attention has returned, or a softmax that may be its."""
+        now = self._pending
+        if not self.enough and now is not None and now.trace is not None and not now.closed:
+            path = self._names[id(self._stack[-1][0])] if self._stack else ""
+            now.trace.attends(path, call)
+
     def sequences(self) -> list[Tensor]:
         """Those of the newest pass."""
         newest = self._pending or self.confirmed

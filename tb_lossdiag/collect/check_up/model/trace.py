@@ -10,11 +10,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import activations as of
 from tb_lossdiag.collect.check_up.model import kinds
+from tb_lossdiag.collect.check_up.model.focus import focus_of
 from tb_lossdiag.collect.check_up.model.inputs import tensors_in
 from tb_lossdiag.collect.check_up.values import Facts, is_real
 from tb_lossdiag.quantities import (
+    ATTENTION_FOCUS,
     EFFECTIVE_RANK,
     MODULE_FED_BY,
     MODULE_KIND,
@@ -24,6 +27,8 @@ from tb_lossdiag.quantities import (
 
 _AGAIN = 8
 """Columns of one activation function or shared activation module in one pass: a recurrent loop could call it a thousand times."""
+_ATTENTIONS = 64
+"""Layers whose weights are looked at."""
 _IMAGE = 4
 """Dimensions from which on dim 1 holds channels, where nothing says otherwise."""
 _UNIT_FIRST = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)  # noqa: SLF001
@@ -57,6 +62,8 @@ class Trace:
         self._index: dict[str, int] = {}
         self._made: dict[int, tuple[weakref.ref[Tensor], int, int]] = {}
         self._last: int | None = None
+        self.attention: dict[str, Facts] = {}
+        """How one-sided weights are, by column."""
 
     def maker(self, tensor: object) -> int | None:
         """Index of the column whose output this very tensor is, unwritten since."""
@@ -86,6 +93,13 @@ class Trace:
         self._remember(called, output)
         if column is not None and is_real(output):
             self._measure(column, output, kinds.function_range(name))
+
+    def attends(self, path: str, call: FunctionCall) -> None:
+        """Attention has returned, or a softmax that may be its, called in the module of this path; its first call counts."""
+        called = f"{path}.{call.name}()" if path else f"{call.name}()"
+        if called not in self.attention and len(self.attention) < _ATTENTIONS:
+            focus = focus_of(call)
+            self.attention |= {} if focus is None else {called: {ATTENTION_FOCUS: focus}}
 
     def close(self, output: Any) -> None:
         """The model has returned; the last of the columns that made a part of its output is the model's last."""

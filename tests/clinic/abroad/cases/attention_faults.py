@@ -60,7 +60,7 @@ def places_made_and_never_added(writer: SummaryWriter) -> None:
 
 
 @patient(
-    NO_CODE,
+    "LD725",
     family="attention",
     hard=True,
     source="PAIR-code/tiny-transformers issue 71, mlc-ai/mlc-llm PR 3426",
