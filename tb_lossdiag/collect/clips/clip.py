@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,8 +16,17 @@ from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state import scaler
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import is_distributed, norms
-from tb_lossdiag.collect.unseen import unseen
+from tb_lossdiag.collect.unseen import looked_at, unseen
 from tb_lossdiag.quantities import CLIP_EPSILON
+
+_SURELY = 1 - 1e-6
+"""Three roundings of single precision change less."""
+_SMALLEST = 5e-324
+_kind: Callable[[Tensor], object] = operator.attrgetter(
+    "dtype", "layout", "requires_grad", "is_cpu", "is_cuda"
+)
+_HOST = torch.float32, torch.strided, False, True, False
+_DEVICE = torch.float32, torch.strided, False, False, True
 
 
 class BeforeClip(NamedTuple):
@@ -26,7 +36,7 @@ class BeforeClip(NamedTuple):
         each: float[n], L2 norm of each; None if there is none.
         total: their norm; None where torch is to work it out.
         grads: the n gradients.
-        coefficient: what clips them where `total` is known.
+        coefficient: what clips them where `total` is known; None if that leaves them as they are.
     """
 
     each: Tensor | None
@@ -66,11 +76,11 @@ class Clipper:
         known = self._guarded.seen(  # where it does the clip's own work
             "clipping", _before, given, bound, kind, error_if_nonfinite, foreach
         )
-        if known is None or known.total is None or known.coefficient is None:
+        if known is None or known.total is None:
             total = torch_clip(given, bound, kind, error_if_nonfinite, foreach)
         else:
             total = known.total
-            with torch.no_grad():
+            if known.coefficient is not None:
                 torch._foreach_mul_(known.grads, known.coefficient)
         if kind == 2.0:  # noqa: PLR2004
             noted = self._guarded.door(
@@ -142,11 +152,21 @@ def _before(
     if not _shares_one_pass(grads, norm_type, foreach) or error_if_nonfinite:
         with unseen():
             return BeforeClip(norms(grads))
-    with torch.no_grad():
-        each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
-        total = torch.linalg.vector_norm(each, 2.0)
-        coefficient = torch.clamp(max_norm / (total + CLIP_EPSILON), max=1.0)
-    return BeforeClip(each, total, grads, coefficient)
+    each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
+    total = torch.linalg.vector_norm(each, 2.0)
+    if total.is_cpu and _leaves_all(total, max_norm):
+        return BeforeClip(each, total)
+    return BeforeClip(each, total, grads, torch.clamp(max_norm / (total + CLIP_EPSILON), max=1.0))
+
+
+def _leaves_all(total: Tensor, max_norm: float) -> bool:
+    """Whether the coefficient is 1 for certain, however it is rounded, and 1 leaves every number what it is.
+
+    It does not where numbers below 1e-38 are flushed to 0: there the smallest double is 0 as well.
+    """
+    if looked_at():
+        return False
+    return total.item() + 2 * CLIP_EPSILON < max_norm * _SURELY and _SMALLEST > 0.0
 
 
 def _value_norms(parameters: Sequence[Tensor]) -> Tensor:
@@ -159,17 +179,7 @@ def _value_norms(parameters: Sequence[Tensor]) -> Tensor:
 
 def _shares_one_pass(grads: Sequence[Tensor], norm_type: float, foreach: bool | None) -> bool:
     """Whether torch would take one fused pass too, so that the results agree to the last bit."""
-    first = grads[0]
-    device = first.device
-    return (
-        float(norm_type) == 2.0  # noqa: PLR2004
-        and foreach is None
-        and device.type in {"cpu", "cuda"}
-        and all(
-            type(grad) is Tensor
-            and grad.dtype is torch.float32
-            and grad.device == device
-            and not grad.is_sparse
-            for grad in grads
-        )
-    )
+    if norm_type != 2.0 or foreach is not None or {*map(type, grads)} != {Tensor}:  # noqa: PLR2004
+        return False
+    kinds = {*map(_kind, grads)}
+    return kinds == {_HOST} or (kinds == {_DEVICE} and len({grad.device for grad in grads}) == 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -48,8 +48,7 @@ class Order:
     before_unscale: float = UNKNOWN
 
 
-@dataclass(frozen=True)
-class ClipCall:
+class ClipCall(NamedTuple):
     """One clip that was done.
 
     Attributes:
@@ -86,7 +85,7 @@ class ClipBatch(NamedTuple):
     def with_norms(self, totals: Sequence[float]) -> list[Record]:
         """As records, with global norms that were not known when the clips were done."""
         known = zip(self.calls.items(), totals, strict=True)
-        calls = {name: replace(c, total=torch.tensor(t), known=True) for (name, c), t in known}
+        calls = {name: c._replace(total=torch.tensor(t), known=True) for (name, c), t in known}
         made = sample(calls, self.counts)
         return made.finish(gather(made.tensors))
 
@@ -129,6 +128,7 @@ class ClipLedger:
         self._newest: dict[str, ClipCall] = {}
         self._counts: dict[str, int] = {}
         self._columns: dict[tuple[str, int], str] = {}
+        self._ids: list[int] = []
         self.clipped: set[int] = set()
         self.missed: set[int] = set()
 
@@ -163,16 +163,20 @@ class ClipLedger:
         held = [parameter for parameter in parameters if parameter.grad is not None]
         column = self._column("clip" if after is None else "clip value", held)
         mark, ids = GradientVersions(representatives(held)), list(map(id, held))
+        if ids != self._ids or not self.clipped:
+            self._ids, self.clipped = ids, set(ids)
         if each is not None and scale != 1.0:
             each = each / scale
-        here, known = local(total.detach()), is_whole(total)
+        here, known = total.detach(), True
+        if type(total) is not Tensor:
+            here, known = local(here), is_whole(total)
         call = ClipCall(here, float(bound), after, order, each, ids, mark, known)
         self._calls[column] = call
         self._newest.pop(column, None)
         self._newest[column] = call
         self._counts[column] = self._counts.get(column, 0) + 1
-        self.clipped = set(ids)
-        self.missed.difference_update(ids)
+        if self.missed:
+            self.missed.difference_update(ids)
 
     def miss(self, parameters: Iterable[Tensor]) -> None:
         """These were clipped without a note."""
