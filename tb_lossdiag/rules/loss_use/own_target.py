@@ -52,8 +52,8 @@ class OwnTarget:
     name: ClassVar[str] = "own-target"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The targets are trained, too")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OWN_TARGET,)
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OWN_TARGET, q.CALL_VALUE)
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD109")
 
     #: check-ups; the targets of one may be made otherwise
