@@ -28,6 +28,7 @@ In reading order:
 - `ranks`: what data-parallel ranks told each other, comparison by comparison
 - `rates`: the learning rate of a run as one number a step
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
+- `signals`: curves of an agent's log: levels of their parts, and whether they still rise
 - `skipped`: steps that a GradScaler skipped
 - `relapse`: where a run was taken up again and its loss began anew
 - `spikes`: records far above what came just before, by robust statistics in the logarithm

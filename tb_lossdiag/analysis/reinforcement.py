@@ -29,13 +29,14 @@ _FEW = 3
 
 
 def is_reinforcement(run: Run) -> bool:
-    """Whether its terms or its own values are named as an agent's, or the values it is to predict move as returns do.
+    """Whether it logs a reward, its terms or its own values are named as an agent's, or the values it is to predict move as returns do.
 
     Reads `LOSS_TERM`, `EXTRA`, `CALL_TARGET_MEAN` and `CALL_TARGET_STD` if they are there.
     """
     terms, own = (_names(run, quantity) for quantity in (q.LOSS_TERM, q.EXTRA))
     both = all(any(pattern.search(name) for name in terms) for pattern in _PAIRS)
     rewarded = any(_REWARD.search(name) for name in own)
+    rewarded = rewarded or "agent" in run.facts
     named = both or rewarded or any(_AGENT.search(name) for name in terms)
     return named or any(targets_wander(run, call) for call in _value_calls(run))
 

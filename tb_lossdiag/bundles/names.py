@@ -42,6 +42,7 @@ _OUR_WORDS = (
     "tail",
     "planned steps",
     "rewards",
+    "agent",
     "thinned",
 )
 """Facts whose values are of our own making, or versions."""

@@ -23,7 +23,7 @@ from tb_lossdiag.run import Run
 GROUP = "tb_lossdiag.rules"
 SECONDS = 60.0
 """Most that the import of another package's rules may take: a cold disk and a big framework need a good part of it."""
-_CODE = re.compile(r"[A-Z][A-Z0-9]*\d{3}")
+_CODE = re.compile(r"[A-Z][A-Z0-9]*\d{3}|LDR\d{2}")
 _PARTS = ("code", "name", "severity", "title", "reads", "may_read", "explains", "check")
 
 

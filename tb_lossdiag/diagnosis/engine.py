@@ -102,6 +102,8 @@ _ONE_EACH = Text(
     "one loss of one model: each of the watched ones has its own, which is recorded as a term"
 )
 
+_NO_AGENT = Text("nothing here that it judges: no rewards or preferences are logged")
+
 
 def diagnose(run: Run, rules: Sequence[Rule]) -> Diagnosis:
     """Judge a run by these rules. A rule that raises is reported as failed; the others go on."""
@@ -147,6 +149,8 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     lacking = tuple(each.name for each in missing)
     if q.LOSS in missing and _one_each(run):
         return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _ONE_EACH, absent=True)
+    if _of_another_kind(run, missing):
+        return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _NO_AGENT, absent=True)
     names = ", ".join(lacking)
     unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
     how = "; ".join(dict.fromkeys(each.how for each in unseen if not _asked_for(run, each)))
@@ -159,6 +163,15 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
             names=names, checks=checks
         )
     return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, reason, absent=not unseen)
+
+
+def _of_another_kind(run: Run, missing: Sequence[Quantity]) -> bool:
+    """Whether a rule asks for what only an agent's log has, or only that of a preference tuning, and this run's has nothing of it."""
+    return any(
+        each in kind and not any(known in run for known in kind)
+        for each in missing
+        for kind in (q.AGENT, q.PREFERENCE)
+    )
 
 
 def _one_each(run: Run) -> bool:

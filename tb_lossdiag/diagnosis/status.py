@@ -21,7 +21,8 @@ _ENOUGH = 0.5
 """Share of the rules."""
 _OF_THE_CURVE = "LD1"
 """Who leaves these out, asks for no judgement of the loss."""
-_OF_THE_LOSS = (_OF_THE_CURVE, "LD5")
+_OF_AN_AGENT = "LDR"
+_OF_THE_LOSS = (_OF_THE_CURVE, "LD5", _OF_AN_AGENT)
 _OF_THE_RECORD = "LD9"
 """Those judge the record, not the training."""
 
@@ -36,7 +37,7 @@ def status(diagnosis: Diagnosis, steps: int) -> str:
     worst = diagnosis.worst
     if worst is not None and worst > Severity.INFO:
         return BROKEN if worst is Severity.ERROR else WARNING
-    asked = [each for each in diagnosis.outcomes if not each.code.startswith(_OF_THE_RECORD)]
+    asked = [each for each in diagnosis.outcomes if _concerns(each)]
     if steps < _FEW or not asked:
         return TOO_EARLY
     of_the_loss = [each for each in asked if each.code.startswith(_OF_THE_LOSS)]
@@ -45,6 +46,13 @@ def status(diagnosis: Diagnosis, steps: int) -> str:
         return TOO_LITTLE
     looked = sum(could_judge(each) or each.absent for each in asked)
     return HEALTHY if looked >= _ENOUGH * len(asked) else NOTHING_FOUND
+
+
+def _concerns(outcome: Outcome) -> bool:
+    """Whether a rule is of the training, and of its kind."""
+    if outcome.code.startswith(_OF_AN_AGENT):
+        return not outcome.absent
+    return not outcome.code.startswith(_OF_THE_RECORD)
 
 
 def could_judge(outcome: Outcome) -> bool:

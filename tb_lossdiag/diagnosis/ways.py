@@ -30,6 +30,8 @@ _WAYS = (
     Text("writer.watch(model, optimizer) with probes=True"),
     Text("writer.watch(model, optimizer) on every rank"),
     Text("record with tb_lossdiag.SummaryWriter"),
+    Text("log it as TRL, verl or Stable-Baselines3 do, or name your tag with --map"),
+    Text("log it as TRL's DPOTrainer does, or name your tag with --map"),
     Text(
         "clip with writer.clip_grad_norm_, and writer.watch(model, optimizer), or pass optimizer= to add_diagnostics"
     ),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from tb_lossdiag.quantities import (
+    agents,
     calls,
     clips,
     copies,
@@ -24,6 +25,7 @@ from tb_lossdiag.quantities import (
     probes,
     ranks,
 )
+from tb_lossdiag.quantities.agents import *
 from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.copies import *
@@ -59,6 +61,7 @@ _RECORDED = tuple(
         customs,
         histograms,
         ranks,
+        agents,
     )
     for value in vars(module).values()
     if isinstance(value, Quantity)

@@ -17,3 +17,5 @@ DECOMPOSE = "writer.decompose(terms, at=shared) before backward(), or watch(…,
 PREFLIGHT = "writer.preflight(model, batch, loss_fn, optimizer)"
 PROBES = "writer.watch(model, optimizer) with probes=True"
 RANKS = "writer.watch(model, optimizer) on every rank"
+AGENT = "log it as TRL, verl or Stable-Baselines3 do, or name your tag with --map"
+PREFERENCE = "log it as TRL's DPOTrainer does, or name your tag with --map"

@@ -6,6 +6,7 @@ In reading order:
 - `names`: the names of all runs, asked of a provider that may fail at one of them
 - `plan`: which scalars of a run are which quantity: decided from the tags alone, before anything is read
 - `styles`: under which tags training frameworks write their loss, learning rate and gradient norm
+- `agents`: under which tags reinforcement learning and preference tuning log what they do
 - `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
 - `series`: scalars that were read, as tables: resumes undone, totals summed, clocks aligned
 - `folder`: a folder of event files and logs, as a data provider gives them; nothing that lies in it may make reading give up

@@ -11,14 +11,16 @@ from tb_lossdiag.quantities import (
     BY_NAME,
     LOSS,
     LOSS_TERM,
+    REWARD,
     VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
     Axis,
     Quantity,
 )
+from tb_lossdiag.reader import agents
 from tb_lossdiag.reader.phases import Source
-from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Style, normalised
+from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Patterns, Style, normalised
 
 TagMap = Mapping[str, tuple[str, ...]]
 """The user's own tags: {"loss": ("my/tag",), "loss_term.kl": ("vae/kl",)}; of several tags the first that exists counts."""
@@ -69,6 +71,10 @@ class Plan:
         found = {*self.sources, *self.summed.values()}
         return bool(found & {LOSS, VALIDATION_LOSS})
 
+    def can_be_judged(self) -> bool:
+        """Whether there is a loss, or what an agent is rewarded with."""
+        return self.has_loss() or REWARD in self.sources
+
     def without(self, quantities: set[str]) -> Plan:
         """The plan less what is recorded already."""
         kept = {q: c for q, c in self.sources.items() if q.name not in quantities}
@@ -83,16 +89,16 @@ def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
         tags: see `phases.grouped`.
         mapped: what the user says; it wins.
     """
-    names: dict[str, Source] = {}
-    for tag in sorted(tags):
-        name = normalised(tag)
-        if _TELLING.search(name):
-            names.setdefault(name, tags[tag])
+    names = _named(tags, _TELLING)
     style = next((style for style in STYLES if style.applies(list(names))), ANY)
     sources = {**_styled(style, names)}
     for quantity, columns in _styled(ANY, names).items():
         sources.setdefault(quantity, columns)
+    for quantity, columns in _rewarded(tags).items():
+        sources.setdefault(quantity, columns)
     other = next((tag for tag in sorted(tags) if NO_DESCENT.fullmatch(normalised(tag))), "")
+    if REWARD in sources:
+        other = other or sources[REWARD][""].tag
     if other:
         sources = {q: c for q, c in sources.items() if q not in _COURSES}
     own = _own(tags, mapped)
@@ -103,6 +109,27 @@ def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
     summed = {q: total for q, total in terms.items() if q in sources and total not in sources}
     tokens = next((tag for tag in sorted(tags) if _LANGUAGE.search(normalised(tag))), "")
     return Plan(sources, style.name, summed, _optimizer(tags), frozenset(own), other, tokens)
+
+
+def _named(tags: Mapping[str, Source], telling: re.Pattern[str]) -> dict[str, Source]:
+    """Those tags that may mean something, as patterns are written."""
+    names: dict[str, Source] = {}
+    for tag in sorted(tags):
+        name = normalised(tag)
+        if telling.search(name):
+            names.setdefault(name, tags[tag])
+    return names
+
+
+def _rewarded(tags: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
+    """What an agent's log says of it, and what a preference tuning's does; nothing of others."""
+    names = _named(tags, agents.TELLING)
+    sign = _found(agents.SIGN, names)
+    return {
+        **sign,
+        **(_found(agents.AGENT, names) if sign else {}),
+        **_found(agents.PREFERENCE, names),
+    }
 
 
 def wanted(key: str) -> tuple[Quantity, str]:
@@ -152,9 +179,11 @@ def _others(
 
 
 def _styled(style: Style, names: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
-    found = {
-        quantity: _first(quantity, patterns, names) for quantity, patterns in style.tags.items()
-    }
+    return _found(style.tags, names)
+
+
+def _found(known: Patterns, names: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
+    found = {quantity: _first(quantity, patterns, names) for quantity, patterns in known.items()}
     return {quantity: columns for quantity, columns in found.items() if columns}
 
 

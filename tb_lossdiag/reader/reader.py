@@ -227,7 +227,7 @@ def _with(ours: Listing | None, run: str, found: ScalarRun | None) -> Listing | 
     if ours is not None:
         recorded = {q.name for tag in ours.tags for q in frame_quantities(tag.frame)}
         found = replace(found, plan=found.plan.without(recorded))
-    elif not found.plan.has_loss():
+    elif not found.plan.can_be_judged():
         return None
     if ours is not None and not found.plan.sources and found.runs <= {run}:
         return ours

@@ -156,7 +156,7 @@ class Scalars:
         without = {
             run: LeftOut(entry.runs, tuple(sorted(groups[run])[:_SHOWN]), entry.plan.no_descent)
             for run, entry in entries.items()
-            if not entry.plan.has_loss()
+            if not entry.plan.can_be_judged()
         }
         now = time.monotonic()
         return _CachedListing(alone, found, without, now + (now - began) / _SHARE)

@@ -14,6 +14,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     LOSS_TERM,
     LOSS_WEIGHT,
+    REWARD,
     VALIDATION_LOSS_TERM,
     VALIDATION_LOSS_WEIGHT,
     Quantity,
@@ -81,7 +82,8 @@ Read = Mapping[Source, Series]
 def with_scalars(run: Run, plan: Plan, read: Read) -> Run:
     """The run, with the quantities it lacks taken from scalars.
 
-    Facts: `source` "scalars" if nothing else is there, `scalars` which tag is what, `logged_by`, `thinned`, `placed_by_wall_time`.
+    Facts: `source` "scalars" if nothing else is there, `scalars` which tag is what, `logged_by`, `agent`, `thinned`,
+    `placed_by_wall_time`.
     """
     tables = {q: _joined(q, {c: read[s] for c, s in cs.items()}) for q, cs in plan.sources.items()}
     for terms, total in plan.summed.items():
@@ -186,6 +188,7 @@ def _facts(run: Run, plan: Plan, read: Read, moved: list[str]) -> dict[str, str]
         "logged_by": plan.style,
         "optimizer": plan.optimizer,
         "language": plan.language,
+        "agent": "rewarded" if REWARD in plan.sources else "",
         "thinned": ", ".join(thinned),
         "placed_by_wall_time": ", ".join(moved),
     }

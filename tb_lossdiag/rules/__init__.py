@@ -30,6 +30,7 @@ from tb_lossdiag.rules import (
     machine,
     model,
     record,
+    reinforcement,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -42,5 +43,6 @@ RULES: tuple[Rule, ...] = (
     *model.RULES,
     *machine.RULES,
     *record.RULES,
+    *reinforcement.RULES,
 )
 """All rules, by code."""

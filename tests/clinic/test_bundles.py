@@ -13,7 +13,7 @@ from tb_lossdiag.diagnosis.rule import Severity
 
 FOLDER = Path(__file__).parent / "bundles"
 BUNDLES = sorted(FOLDER.glob("*.lossdiag.npz"))
-_RIGHT = re.compile(r".+-(healthy|LD\d{3})\.lossdiag\.npz")
+_RIGHT = re.compile(r".+-(healthy|LD(?:\d{3}|R\d{2}))\.lossdiag\.npz")
 
 
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: path.name)

@@ -219,20 +219,31 @@ def test_check_says_which_runs_it_left_out_and_why(
 ) -> None:
     write(tmp_path / "good", {"loss": falling(100)})
     write(tmp_path / "strange", {"my_objective": falling(10), "accuracy": [0.5] * 10})
-    write(tmp_path / "rl", {"train/loss": falling(10), "train/reward": [1.0] * 10})
+    write(tmp_path / "gan", {"train/loss": falling(10), "D_loss": [1.0] * 10})
     assert main(["check", str(tmp_path), "--format", "json"]) == 0
     told = capsys.readouterr().err
     assert "strange" in told
     assert "--map loss=TAG" in told
     assert "my_objective" in told
-    assert "rl" in told
-    assert "train/reward" in told
+    assert "gan" in told
+    assert "D_loss" in told
     assert "good" not in told
 
 
-def test_a_folder_of_nothing_but_reinforcement_says_so(
+def test_a_folder_of_nothing_but_players_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(tmp_path / "rl", {"train/loss": falling(10), "train/reward": [1.0] * 10})
+    write(tmp_path / "gan", {"train/loss": falling(10), "D_loss": [1.0] * 10})
     assert main(["check", str(tmp_path)]) == 2
-    assert "train/reward" in capsys.readouterr().err
+    assert "D_loss" in capsys.readouterr().err
+
+
+def test_an_agents_log_is_judged_by_its_rewards_and_not_by_its_loss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "rl", {"train/loss": diverging(200), "train/reward": falling(200)})
+    assert main(["check", str(tmp_path), "--format", "json"]) != 1
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert run["facts"]["scalars"] == "reward=train/reward"
+    outcomes = {one["code"]: one for one in run["outcomes"]}
+    assert outcomes["LD102"]["outcome"] == "not evaluated"

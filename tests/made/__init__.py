@@ -8,5 +8,6 @@
 - `probes`: what probes of a copy of the model say
 - `ranks`: what eight ranks of it tell each other
 - `logs`: runs as plain logs leave them: a loss, perhaps a validation loss, and nothing else
+- `agents`: logs of agents and of preference tunings
 - `changes`: a run with something changed, and what can go wrong with it
 """

@@ -71,7 +71,9 @@ def test_json_says_every_name_as_it_is(document: Any) -> None:
     assert len(whole["findings"]) > 3
 
 
-OUR_LINKS = re.compile(r"\x1b\]8;(id=\d+)?;(https://[\w./-]+/rules/LD\d{3}\.html)?\x1b\\")
+OUR_LINKS = re.compile(
+    r"\x1b\]8;(id=\d+)?;(https://[\w./-]+/rules/LD(?:\d{3}|R\d{2})\.html)?\x1b\\"
+)
 """What a terminal opens where a code is pressed: the rule's page in the manual, and the end of such a link."""
 
 

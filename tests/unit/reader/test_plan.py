@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
 )
+from tb_lossdiag.reader import agents
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import _TELLING, Plan, TagMap, plan, wanted
 from tb_lossdiag.reader.styles import ANY, STYLES
@@ -304,3 +305,59 @@ def test_a_games_accuracy_is_none() -> None:
 )
 def test_tags_that_only_a_language_model_has_are_noted(tag: str, *, language: bool) -> None:
     assert bool(planned([tag, "train/loss"]).language) is language
+
+
+# --- agents ------------------------------------------------------------------------------------------------------------
+
+AGENTS = {
+    "TRL, GRPO": (
+        ["train/loss", "train/reward", "train/reward_std", "train/frac_reward_zero_std", "train/entropy", "train/kl",
+         "train/clip_ratio/region_mean", "train/clip_ratio/low_mean", "train/completions/mean_length", "train/grad_norm",
+         "train/completions/clipped_ratio", "train/rewards/format/mean", "train/rewards/format/std", "eval/reward"],
+        {"reward": "train/reward", "reward_std": "train/reward_std", "dead_groups": "train/frac_reward_zero_std",
+         "policy_entropy": "train/entropy", "reference_kl": "train/kl", "clipped_ratio": "train/clip_ratio/region_mean",
+         "clipped_low": "train/clip_ratio/low_mean", "answer_length": "train/completions/mean_length",
+         "truncated_share": "train/completions/clipped_ratio", "reward_term": "train/rewards/format/mean",
+         "held_out_score": "eval/reward", "global_norm": "train/grad_norm"},
+    ),
+    "verl": (
+        ["actor/entropy", "actor/pg_loss", "actor/pg_clipfrac", "actor/grad_norm", "actor/kl_loss", "actor/lr", "critic/score/mean",
+         "critic/rewards/mean", "critic/advantages/std", "critic/vf_explained_var", "critic/vf_loss", "response_length/mean",
+         "response_length/clip_ratio", "val-core/gsm8k/acc/mean@1", "perf/throughput"],
+        {"reward": "critic/score/mean", "policy_entropy": "actor/entropy", "clipped_ratio": "actor/pg_clipfrac",
+         "global_norm": "actor/grad_norm", "reference_kl": "actor/kl_loss", "learning_rate": "actor/lr",
+         "advantage_std": "critic/advantages/std", "explained_variance": "critic/vf_explained_var",
+         "value_loss": "critic/vf_loss", "answer_length": "response_length/mean",
+         "truncated_share": "response_length/clip_ratio", "held_out_score": "val-core/gsm8k/acc/mean@1"},
+    ),
+    "Stable-Baselines3": (
+        ["rollout/ep_rew_mean", "rollout/ep_len_mean", "train/clip_fraction", "train/explained_variance", "train/value_loss",
+         "train/loss", "train/entropy_loss", "train/approx_kl", "train/learning_rate", "eval/mean_reward"],
+        {"reward": "rollout/ep_rew_mean", "clipped_ratio": "train/clip_fraction", "value_loss": "train/value_loss",
+         "explained_variance": "train/explained_variance", "learning_rate": "train/learning_rate",
+         "held_out_score": "eval/mean_reward"},
+    ),
+    "TRL, DPO": (
+        ["train/loss", "train/rewards/chosen", "train/rewards/rejected", "train/rewards/margins",
+         "train/rewards/accuracies", "train/logps/chosen", "train/entropy"],
+        {"loss": "train/loss", "chosen_reward": "train/rewards/chosen", "rejected_reward": "train/rewards/rejected",
+         "reward_margin": "train/rewards/margins", "preference_accuracy": "train/rewards/accuracies",
+         "chosen_logp": "train/logps/chosen"},
+    ),
+    "a reward model, and others with an entropy": (
+        ["train/loss", "train/mean_reward", "train/entropy", "train/kl", "eval/accuracy"],
+        {"loss": "train/loss", "validation_accuracy": "eval/accuracy"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_agents_and_preference_tunings_log(name: str) -> None:
+    tags, expected = AGENTS[name]
+    assert chosen(planned(tags)) == expected
+
+
+def test_every_tag_of_an_agent_is_listed_for_the_patterns() -> None:
+    """Tags that hold none of the telling words are not looked at."""
+    found = {tag for tags, expected in AGENTS.values() for tag in expected.values()}
+    assert all(agents.TELLING.search(tag) or _TELLING.search(tag) for tag in found)

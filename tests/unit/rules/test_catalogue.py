@@ -44,7 +44,7 @@ def test_codes_are_unique_and_in_order() -> None:
 @each
 def test_keeps_the_contract_of_all_rules_and_is_named_as_ours_are(rule: Rule) -> None:
     assert_contract(rule)
-    assert re.fullmatch(r"LD\d{3}", rule.code)
+    assert re.fullmatch(r"LD(?:\d{3}|R\d{2})", rule.code)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
     assert type(rule).__module__.rpartition(".")[2] == rule.name.replace("-", "_")
     assert type(rule).__name__ == rule.name.title().replace("-", "")

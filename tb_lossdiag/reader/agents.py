@@ -1,0 +1,106 @@
+"""Under which tags reinforcement learning and preference tuning log what they do; see `styles` for how tags are compared.
+
+TRL (trl/trainer/grpo_trainer.py, dpo_trainer.py, its PPO), verl (verl/trainer/ppo/metric_utils.py), Stable-Baselines3 (common/, ppo/),
+OpenRLHF, RLlib, CleanRL. A tag of these counts only beside a reward, or beside the rewards of preferences: other trainings have an
+entropy and a divergence, too.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.reader.styles import Patterns
+
+_P = "(?:train(?:ing)?/)?"
+_V = "(?:val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)"
+_EPISODE = "(?:ep(?:isode)?|episodic)_(?:rew|reward|return)(?:_mean)?"
+_AGGREGATES = "chosen|rejected|margins?|accurac(?:y|ies)|mean|std|min|max|total"
+
+SIGN: Patterns = {
+    q.REWARD: (
+        f"{_P}reward",
+        f"{_P}critic/score/mean",
+        f"{_P}critic/rewards/mean",
+        f"{_P}rewards?[/_]mean",
+        f"{_P}objective/rlhf_reward",
+        f"(?:.*/)?{_EPISODE}",
+    ),
+}
+"""What tells an agent's log."""
+
+AGENT: Patterns = {
+    q.REWARD_STD: (f"{_P}rewards?[/_]std", f"{_P}critic/(?:score|rewards)/std"),
+    q.REWARD_TERM: (
+        f"{_P}rewards?/((?!(?:{_AGGREGATES})(?:/|$))[^/]+)/mean",
+        f"{_P}rewards?/((?!(?:{_AGGREGATES})(?:/|$))[^/]+)",
+    ),
+    q.HELD_OUT_SCORE: (
+        r"val_core/.+/(?:acc|reward|score)/(?:mean|best)@\d+(?:/mean)?",
+        f"{_V}/test_score(?:/.+)?",
+        f"{_V}[/_](?:mean_reward|reward|rewards?/mean|score|acc(?:uracy)?|pass@1|success_rate|{_EPISODE})",
+    ),
+    q.DEAD_GROUPS: (
+        f"{_P}frac_reward_zero_std",
+        "(?:.*/)?zero_var(?:iance)?_group_frac",
+        "(?:.*/)?frac_zero_std",
+    ),
+    q.ADVANTAGE_STD: (f"{_P}critic/advantages/std", "(?:.*/)?adv(?:antages?)?[/_]std"),
+    q.POLICY_ENTROPY: (
+        f"{_P}entropy",
+        f"{_P}actor/entropy(?:_loss)?",
+        f"{_P}objective/entropy",
+        f"{_P}(?:policy|losses)[/_]entropy(?:_avg)?",
+        f"{_P}entropy_mean",
+    ),
+    q.REFERENCE_KL: (
+        f"{_P}kl",
+        f"{_P}objective/kl",
+        f"{_P}actor/kl_loss",
+        f"{_P}critic/kl",
+        f"{_P}actor/reward_kl_penalty",
+        f"{_P}policy/kl",
+        f"{_P}kl_mean",
+    ),
+    q.CLIPPED_RATIO: (
+        f"{_P}clip_ratio/region_mean",
+        f"{_P}clip_ratio",
+        f"{_P}actor/pg_clipfrac",
+        f"{_P}(?:(?:policy|losses)/)?clip_?frac(?:tion|_avg)?",
+    ),
+    q.CLIPPED_LOW: (f"{_P}clip_ratio/low_mean",),
+    q.CLIPPED_HIGH: (f"{_P}clip_ratio/high_mean",),
+    q.ANSWER_LENGTH: (
+        f"{_P}completions/mean_length",
+        f"{_P}response_length/mean",
+        f"{_P}(?:completion|response)_len(?:gth)?(?:_mean)?",
+    ),
+    q.TRUNCATED_SHARE: (
+        f"{_P}completions/clipped_ratio",
+        f"{_P}response_length/clip_ratio",
+        f"{_P}(?:truncation|truncated)_(?:rate|ratio|frac)",
+    ),
+    q.REPETITION: ("(?:.*/)?repetition_(?:rate|frac|ratio)",),
+    q.EXPLAINED_VARIANCE: (
+        f"{_P}(?:losses/|value_)?explained_var(?:iance)?",
+        f"{_P}critic/vf_explained_var",
+        f"{_P}value/explained_var(?:iance)?",
+    ),
+    q.VALUE_LOSS: (f"{_P}(?:losses/)?value_loss", f"{_P}critic/vf_loss"),
+    q.GLOBAL_NORM: (f"{_P}(?:actor|policy)/grad_norm",),
+    q.LEARNING_RATE: (f"{_P}actor/lr",),
+}
+
+PREFERENCE: Patterns = {
+    q.CHOSEN_REWARD: (f"{_P}rewards/chosen",),
+    q.REJECTED_REWARD: (f"{_P}rewards/rejected",),
+    q.REWARD_MARGIN: (f"{_P}rewards/margins",),
+    q.PREFERENCE_ACCURACY: (f"{_P}rewards/accuracies",),
+    q.CHOSEN_LOGP: (f"{_P}logps/chosen",),
+    q.REJECTED_LOGP: (f"{_P}logps/rejected",),
+}
+
+TELLING = re.compile(
+    "rew|return|score|entropy|kl|clip|len|_rate|_ratio|_frac|explained|value|vf_|std|zero|logps|eval|val_core|test|grad_norm|/lr"
+)
+"""What every pattern here has in it."""

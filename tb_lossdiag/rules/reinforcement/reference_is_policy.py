@@ -1,0 +1,88 @@
+"""LDR22 reference-is-policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.signals import percent, signal
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "The margin between chosen and rejected answers is exactly 0 in {share}% of {records} records{loss}: {why}."
+)
+_LOSS = Text(", and the loss stays at {value}, the logarithm of 2")
+_SAME_MODEL = Text(
+    "so is the reward of the chosen ones, since the reference is the policy itself, or nothing is trained"
+)
+_SAME_ANSWER = Text("the reward of the chosen ones is not, so both answers of a pair are the same")
+_NOTHING = Text("")
+_ADVICE = Text("""Print one pair as the trainer has it, and whether two models are two.
+
+- The same answer twice: a column was taken for both, or a template cut both down to the same tokens.
+- `ref_model is model`, or an adapter that is active while the reference is asked: give the reference a copy of its own, or leave
+  `ref_model=None` with PEFT.
+- Nothing that is trained, or a `beta` of 0.""")
+
+
+@dataclass(frozen=True)
+class ReferenceIsPolicy:
+    """In a preference tuning the margin is exactly 0: there is nothing to learn from.
+
+    Why it matters: the loss is the logarithm of 2 and stays there, which looks like a slow beginning.
+
+    How it decides: the logged margin is exactly 0 in at least `min_share` of the records after the first. Whether the reward of the chosen answers is 0 as
+    well tells the two causes apart. Unit: share of records.
+
+    What to try first: print one pair, and compare both models.
+
+    Guards against: the first step, where policy and reference are equal by design.
+
+    References: Rafailov et al. 2023, Direct preference optimization (arXiv 2305.18290), equation 7; huggingface/trl issue 1311.
+    """
+
+    code: ClassVar[str] = "LDR22"
+    name: ClassVar[str] = "reference-is-policy"
+    severity: ClassVar[Severity] = Severity.ERROR
+    title: ClassVar[Text] = Text("Preferences teach nothing")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.REWARD_MARGIN, q.CHOSEN_REWARD)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD205", "LD602")
+
+    #: share of records, 1; a run that begins to learn late is another matter
+    min_share: float = 0.9
+    #: nats around the logarithm of 2
+    max_apart: float = 1e-3
+    #: records of the margin
+    min_records: int = 20
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for the run."""
+        seen = signal(run, q.REWARD_MARGIN, self.min_records)
+        chosen = signal(run, q.CHOSEN_REWARD, self.min_records)
+        share = float((seen.values[1:] == 0).mean())
+        if share < self.min_share:
+            return
+        same = bool((chosen.values[1:] == 0).mean() >= self.min_share)
+        message = _MESSAGE.format(
+            share=percent(share),
+            records=str(len(seen)),
+            loss=self._loss(run),
+            why=_SAME_MODEL if same else _SAME_ANSWER,
+        )
+        evidence = seen.seen(0.0, 0.0, 0.0)
+        yield Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, {"share": share})
+
+    def _loss(self, run: Run) -> Text:
+        if q.LOSS not in run:
+            return _NOTHING
+        value = float(np.nanmedian(run[q.LOSS].values))
+        near = abs(value - math.log(2)) <= self.max_apart
+        return _LOSS.format(value=short_number(value)) if near else _NOTHING

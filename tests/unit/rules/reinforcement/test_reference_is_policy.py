@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.agents import agent, ramp
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.records import table
+from tb_lossdiag.rules.reinforcement.reference_is_policy import ReferenceIsPolicy
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = ReferenceIsPolicy()
+
+
+def tuned(margin: npt.ArrayLike, chosen: npt.ArrayLike, loss: float = math.log(2)) -> Run:
+    """A preference tuning with this loss."""
+    run = agent(reward_margin=margin, chosen_reward=chosen)
+    losses = table(LOSS, np.arange(200), np.full(200, loss))
+    return Run("dpo", {**run.tables, "loss": losses}, {})
+
+
+SICK = tuned(0.0, 0.0)
+
+
+def test_one_model_and_one_answer_are_told_apart() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.ERROR
+    assert "loss stays at 0.693" in finding.message.en
+    assert "reference is the policy itself" in finding.message.en
+    assert (
+        "both answers of a pair are the same"
+        in the_finding(RULE, tuned(0.0, ramp(0, 1))).message.en
+    )
+
+
+def test_another_loss_is_not_named() -> None:
+    assert "logarithm" not in the_finding(RULE, tuned(0.0, 0.0, 0.7)).message.en
+    run = Run("r", {n: t for n, t in SICK.tables.items() if n != "loss"}, {})
+    assert "logarithm" not in the_finding(RULE, run).message.en
+
+
+@pytest.mark.parametrize(("zeros", "expected"), [(181, 1), (179, 0)])
+def test_both_sides_of_the_share(zeros: int, expected: int) -> None:
+    margins = np.where(np.arange(200) < zeros, 0.0, 0.1)
+    assert len(findings(RULE, tuned(margins, 0.0))) == expected
+
+
+def test_not_evaluated_on_few_records() -> None:
+    few = agent(19, reward_margin=0.0, chosen_reward=0.0)
+    assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.agents import agent, learning, ramp
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.rules.reinforcement.reward_eval_gap import RewardEvalGap
+from tb_lossdiag.testing import outcome
+
+RULE = RewardEvalGap()
+
+
+def held(lost: float, noise: float = 0.0) -> npt.NDArray[np.float64]:
+    """A score that gains 0.4 in ten evaluations and loses a share of it again."""
+    rise, fall = np.linspace(0.2, 0.6, 10), np.linspace(0.6, 0.6 - 0.4 * lost, 10)
+    return np.concatenate((rise, fall)) + np.random.default_rng(0).normal(0, noise, 20)
+
+
+SICK = agent(reward=learning(), held_out_score=held(0.8))
+
+
+def test_names_the_best_step() -> None:
+    finding = the_finding(RULE, SICK)
+    assert finding.severity is Severity.ERROR
+    assert "Since step 109 the held-out score has fallen" in finding.message.en
+    assert "step 109" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("lost", "severities"),
+    [(0.62, [Severity.ERROR]), (0.4, [Severity.WARNING]), (0.25, [])],
+)
+def test_both_sides_of_what_was_lost(lost: float, severities: list[Severity]) -> None:
+    found = findings(RULE, agent(reward=learning(), held_out_score=held(lost)))
+    assert [one.severity for one in found] == severities
+
+
+def test_what_falls_together_rises_together_or_is_noise() -> None:
+    assert not findings(RULE, agent(reward=0.5, held_out_score=held(0.8)))
+    assert not findings(RULE, agent(reward=learning(), held_out_score=learning(20)))
+    assert not findings(RULE, agent(reward=learning(), held_out_score=held(0.5, noise=0.3)))
+    assert not findings(RULE, agent(reward=ramp(0.2, 0.21), held_out_score=[0.5] * 20))
+
+
+def test_an_end_that_has_just_begun_to_fall() -> None:
+    late = [*np.linspace(0.2, 0.6, 19), 0.3]
+    assert not findings(RULE, agent(20, reward=learning(20), held_out_score=late))
+
+
+def test_not_evaluated_without_evaluations() -> None:
+    few = agent(reward=learning(), held_out_score=[0.5] * 7)
+    assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
