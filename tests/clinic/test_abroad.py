@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from clinic import abroad
+from clinic.abroad import first
 from clinic.abroad.report import figures, report, score, side_by_side
 from clinic.case import Case
 from clinic.report import report as report_at_home
@@ -147,6 +148,8 @@ def test_the_report_names_what_fails_and_the_readme_reads_it() -> None:
     both = side_by_side(report_at_home(VISITS), text)
     assert both["home"] == ["4", "75 %", "50 %", "25 %", "3", "1"]
     assert both["all"] == both["home"]
+    assert both["new"][:2] == [str(first.newest().faults), "40 %"]
+    assert "| second lot of that day (`sealed_second*`) | 9d68290 | 9 | 5 (56 %) | 8 | 0 |" in text
     assert both["without the hard ones"][1] == "100 %"
     assert (
         "- `dead` (1): Trains nothing. Wanted nothing; said the training ended (ValueError: no)."

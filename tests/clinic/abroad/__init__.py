@@ -3,6 +3,7 @@
 recipes.py  the README's one line for each framework
 corpora.py  a small language to learn, and its tokenizer
 loops.py    plain loops, for what has no framework
+first.py    what new programs came to when they were first measured
 report.py   what came of it, and the figures for the README
 cases/      the trainings, a module per library or field; each fault names the public report it was planted after
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from clinic.abroad import first
 from clinic.case import Case
 from clinic.report import figures as figures_at_home
 from clinic.score import Visits, named_anywhere, named_first, named_on_top
@@ -23,6 +24,11 @@ new programs take its place.
 """
 
 
+_NEW = """
+## Programs when they were new
+
+What a lot of new programs came to when it was first measured, before any rule was changed for it. Some of the 203 are in two lots.
+"""
 PARTS = ("all", "reporting", "without the hard ones")
 """Of the summary, in the README."""
 
@@ -76,6 +82,8 @@ def report(visits: Visits) -> str:
         "## Summary\n",
         f"{len({case.name for case, _ in visits})} trainings.\n",
         *_summary(visits),
+        _NEW,
+        *first.table(),
         "\n## What is missed or wrongly said\n",
         *_failures(wrong),
     ]
@@ -97,14 +105,25 @@ def figures(text: str) -> tuple[str, dict[str, list[str]], list[str]]:
 def side_by_side(home: str, abroad: str) -> dict[str, list[str]]:
     """Of both reports, for the README: faults, cause named, at top level, first, healthy runs, alarmed.
 
+    Beside them "new": what the newest lots came to when nobody had looked into them.
+
     A report of the clinic at home that was made before it said how often a cause is named at all has dashes there.
     """
     _, at_home, (named, top) = figures_at_home(home)
-    faults, first, _, healthy, errors, warnings, _ = at_home["all"]
+    faults, leading, _, healthy, errors, warnings, _ = at_home["all"]
     alarmed = str(int(errors) + int(warnings))
     _, rows, _ = figures(abroad)
     parts = {name: [_share(cell) for cell in rows[name][:6]] for name in PARTS}
-    return {"home": [faults, named, top, first, healthy, alarmed], **parts}
+    return {
+        "home": [faults, named, top, leading, healthy, alarmed],
+        **parts,
+        "new": _when_new(first.newest()),
+    }
+
+
+def _when_new(lot: first.Lot) -> list[str]:
+    shares = [_percent(found, lot.faults) for found in (lot.named, lot.top, lot.first)]
+    return [str(lot.faults), *shares, str(lot.healthy), str(lot.alarmed)]
 
 
 def _share(cell: str) -> str:
