@@ -318,3 +318,15 @@ test("a threshold is drawn on a logarithmic axis, too", () => {
   expect(chart.renderToSVGString()).toContain("threshold");
   chart.dispose();
 });
+
+test.each([2e-9, 400])("values around %s have the axis to themselves under a finding's lane", (size) => {
+  const lines = [lineThrough("a", [0, 10, 20], [size, 3 * size, 2 * size])];
+  const marks = [{ first: 0, last: 20, severity: "error" as const, label: "LD201" }];
+  const option = lineOption(spec({ lines, marks, extent: [0, 20] }));
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: 400, height: 200 });
+  chart.setOption({ animation: false, ...option });
+  const [, top = 0] = chart.convertFromPixel({ gridIndex: 0 }, [100, 41]) as number[];
+  expect(top).toBeGreaterThan(2 * size);
+  expect(top).toBeLessThan(5 * size);
+  chart.dispose();
+});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from playwright.sync_api import Frame, expect
 
 from helpers.canvas_pixels import columns_of, wait_for_colour
 from helpers.plugin_frame import wait_until
-from helpers.tensorboard_process import serving
+from helpers.tensorboard_process import get, serving
 from helpers.written_runs import write_run
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
@@ -27,8 +28,8 @@ from tb_lossdiag.records import Table, table
 Open = Callable[[str], Any]
 STEPS = 200
 NAN_RED = (214, 40, 40)
-RUN_A, RUN_B = (31, 111, 235), (179, 89, 0)
-"""The first two colours of runs."""
+TURN = [(66, 80, 102), (18, 181, 203), (229, 37, 146), (249, 171, 0)]
+"""The colours that TensorBoard gives runs in turn, the first of them."""
 ERROR, WARNING = (197, 34, 31), (154, 91, 0)
 LAYERS = [f"net.{block}.{part}.weight" for block in range(30) for part in ("fc1", "fc2")]
 
@@ -125,8 +126,10 @@ def test_a_curve_that_only_one_run_has_is_drawn_in_that_runs_colour(large: Any) 
     mark = "section.only-b"
     expect(section.last.locator("canvas").first).to_be_visible()
     section.last.evaluate("element => element.classList.add('only-b')")
-    assert wait_for_colour(frame, f"{mark} canvas", RUN_B)
-    assert columns_of(frame, f"{mark} canvas", RUN_A) == []
+    listed = json.loads(get(f"{large.address}/data/runs")[1])
+    a, b = (TURN[listed.index(run)] for run in ("a_fine", "fine_too"))
+    assert wait_for_colour(frame, f"{mark} canvas", b)
+    assert columns_of(frame, f"{mark} canvas", a) == []
 
 
 def test_no_finding_covers_another(open_tab: Open, everything: str) -> None:

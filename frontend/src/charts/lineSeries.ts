@@ -92,6 +92,12 @@ export function roomAbove({ marks, lines }: Pick<LineSpec, "marks" | "lines">): 
   return lanes + holesHeight(lines);
 }
 
+/** A value that the axis has anyway: lanes must not stretch it. */
+function anchorOf({ lines, log }: LineSpec): number {
+  const values = lines.flatMap(({ points }) => points.map(([, value]) => value));
+  return values.find((value) => value !== null && (!log || value > 0)) ?? 1;
+}
+
 /** Findings, each in a lane of its own above the curves: tints behind them would add up to a colour that means nothing. */
 export function laneSeries(spec: LineSpec): Option | null {
   const marks = spec.marks.slice(0, MOST_LANES);
@@ -121,7 +127,7 @@ export function laneSeries(spec: LineSpec): Option | null {
     type: "custom",
     silent: true,
     clip: false,
-    data: [[spec.extent[0], 1]],
+    data: [[spec.extent[0], anchorOf(spec)]],
     renderItem,
     tooltip: { show: false },
   };

@@ -19,7 +19,9 @@ export function unitName(unit: string, t: T): string {
   return key ? t(key) : unit;
 }
 
-/** Ratios have the unit 1, which nobody writes. */
+/** Ratios have the unit 1, which nobody writes; of data nobody knows the unit. */
+const UNSAID = ["", "1", "input", "target", "own"];
+
 export function withUnit(name: string, unit: string, t: T): string {
-  return unit === "" || unit === "1" || unit === name ? name : `${name} (${unitName(unit, t)})`;
+  return UNSAID.includes(unit) || unit === name ? name : `${name} (${unitName(unit, t)})`;
 }
