@@ -272,6 +272,13 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD526": {
         "": lambda: {"inputs": torch.randn(SIZE, 6, 8), "targets": torch.randn(SIZE, 1)},
     },
+    "LD413": {
+        "": lambda: {
+            "policy_loss": torch.randn(()),
+            "value_loss": torch.randn(()),
+            "entropy": torch.rand(SIZE),
+        },
+    },
     "LD535": {
         "": lambda: {
             "target_network": nn.Linear(FEATURES, 4),

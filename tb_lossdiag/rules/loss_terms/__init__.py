@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
+from tb_lossdiag.rules.loss_terms.certainty_rewarded import CertaintyRewarded
 from tb_lossdiag.rules.loss_terms.decay_eats_weights import DecayEatsWeights
 from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
 from tb_lossdiag.rules.loss_terms.logged_is_not_trained import LoggedIsNotTrained
@@ -29,4 +30,5 @@ RULES: tuple[Rule, ...] = (
     LoggedIsNotTrained(),
     PlayersAgree(),
     DecayEatsWeights(),
+    CertaintyRewarded(),
 )

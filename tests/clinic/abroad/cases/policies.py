@@ -243,7 +243,7 @@ def values_summed_over_the_rollout(writer: SummaryWriter) -> None:
     "LD401",
     "LDR16",
     "LDR02",
-    NO_CODE,
+    "LD413",
     family="reinforcement",
     hard=True,
     source="LuEE-C/PPO-Keras issue 4, pukkapies/dl-imperial-maths PR 8",
