@@ -18,15 +18,18 @@ series.py          forecasts
 tabular.py         tables, and distillation
 fresh_reports.py   reports that were looked for when the rules were done, and sound programs beside them
 
-Sealed, which nobody looks into (their right answers were committed before they were measured):
+Sealed until they had been measured, and opened then:
 
 sealed_beginners.py     first loops by hand
 sealed_schedules.py     rates that follow or count something
 sealed_targets.py       augmentation, smoothing, class weights, masks
 sealed_generators.py    autoencoders, two players, diffusion
+sealed_students.py      contrastive learning, distillation, tasks that are weighed, bfloat16
+
+Sealed, which nobody looks into (their right answers were committed before they were measured):
+
 sealed_sequences.py     series, words, speech
 sealed_policies.py      reinforcement by hand
-sealed_students.py      contrastive learning, distillation, tasks that are weighed, bfloat16
 sealed_lightning.py     Lightning
 sealed_transformers.py  Transformers' Trainer
 sealed_adapters.py      PEFT

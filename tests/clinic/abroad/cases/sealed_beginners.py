@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import train
 from clinic.case import NO_CODE
 from clinic.data import Samples, flat_digits, friedman, square_digits
@@ -46,13 +46,13 @@ def _epochs(
             step += 1
 
 
-@sealed("LD606", family="beginners", source="pytorch/pytorch issue 47175")
+@patient("LD606", family="beginners", source="pytorch/pytorch issue 47175")
 def reset_at_the_beginning_of_each_epoch(writer: SummaryWriter) -> None:
     """`zero_grad` stands before the inner loop instead of in it."""
     _epochs(writer, before_epoch=lambda o: o.zero_grad(), after_step=lambda _: None)
 
 
-@sealed(family="beginners")
+@patient(family="beginners")
 def reset_when_the_step_is_done(writer: SummaryWriter) -> None:
     """`zero_grad` stands after `step`, which is as good as before `backward`."""
     _epochs(writer, before_epoch=lambda _: None, after_step=lambda o: o.zero_grad())
@@ -78,14 +78,14 @@ def _looks(writer: SummaryWriter, model: nn.Module, epochs: int = 12) -> None:
         writer.add_diagnostics(loss=loss, phase="validation", global_step=step)
 
 
-@sealed("LD703", family="beginners", source="shubhamagarwal92/mmd issue 14")
+@patient("LD703", family="beginners", source="shubhamagarwal92/mmd issue 14")
 def in_eval_after_the_first_look(writer: SummaryWriter) -> None:
     """Dropout and batch normalisation train for one epoch, and are then left in `eval()`."""
     layers = (nn.Flatten(), nn.Linear(64, 128), nn.BatchNorm1d(128), nn.ReLU(), nn.Dropout(0.5))
     _looks(writer, nn.Sequential(*layers, nn.Linear(128, 10)))
 
 
-@sealed(family="beginners")
+@patient(family="beginners")
 def in_eval_where_nothing_depends_on_it(writer: SummaryWriter) -> None:
     """The same loop, with a model that does the same in both modes (tk-rusch/coRNN issue 1)."""
     _looks(writer, cnn())
@@ -102,7 +102,7 @@ class _Reader(nn.Module):
         return log_softmax(self.layers(x), dim=0)
 
 
-@sealed(
+@patient(
     "LD718",
     "LD501",
     family="beginners",
@@ -124,7 +124,7 @@ def likelihoods_of_a_column(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="beginners",
     source="ultralytics/yolov5 issue 2582, xuyxu/Deep-Clustering-Network issue 2",
@@ -161,7 +161,7 @@ def _fit(writer: SummaryWriter, model: nn.Module, optimizer: Any, steps: int = 3
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD722",
     family="beginners",
     source="pages.dogdog.run/machine_learning/weight_initialization.html",
@@ -174,7 +174,7 @@ def every_weight_begins_alike(writer: SummaryWriter) -> None:
     _fit(writer, model, Adam(model.parameters(), 1e-3))
 
 
-@sealed(family="beginners")
+@patient(family="beginners")
 def one_layer_that_begins_at_zero(writer: SummaryWriter) -> None:
     """A linear model has no symmetry to break, and may begin at 0 (jthickstun/pytorch_musicnet issue 4)."""
     model = nn.Linear(64, 10)
@@ -183,7 +183,7 @@ def one_layer_that_begins_at_zero(writer: SummaryWriter) -> None:
     _fit(writer, model, Adam(model.parameters(), 3e-3))
 
 
-@sealed("LD309", family="beginners", source="Cranial-XIX/FAMO issue 4")
+@patient("LD309", family="beginners", source="Cranial-XIX/FAMO issue 4")
 def clipped_before_there_is_a_gradient(writer: SummaryWriter) -> None:
     """`clip_grad_norm_` stands between `zero_grad` and `backward`; some targets are far out."""
     table = friedman()
@@ -200,7 +200,7 @@ def clipped_before_there_is_a_gradient(writer: SummaryWriter) -> None:
         optimizer.step()
 
 
-@sealed("LD101", "LD206", family="beginners", source="timeseriesAI/tsai issue 150")
+@patient("LD101", "LD206", family="beginners", source="timeseriesAI/tsai issue 150")
 def the_logarithm_of_a_negative_price(writer: SummaryWriter) -> None:
     """Squared logarithms of prices from a thousandth to a thousand; nothing keeps the answer above -1."""
     x = torch.distributions.StudentT(3.0).sample((1000, 8))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.diffusion import TIMES, Denoiser, noisy
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
@@ -38,7 +38,7 @@ def _vae(writer: SummaryWriter, divergence: Callable[[Code], Tensor], steps: int
     )  # fmt: skip
 
 
-@sealed("LD110", family="autoencoder", source="FluxML/model-zoo PR 147")
+@patient("LD110", family="autoencoder", source="FluxML/model-zoo PR 147")
 def a_divergence_that_likes_small_variances(writer: SummaryWriter) -> None:
     """The logarithm of the variance is added where it is to be subtracted: the loss falls without end."""
 
@@ -49,7 +49,7 @@ def a_divergence_that_likes_small_variances(writer: SummaryWriter) -> None:
     _vae(writer, wrong)
 
 
-@sealed("LD407", "LD401", "LD507", family="autoencoder", source="EDAPINENUT/GNTPP issue 4")
+@patient("LD407", "LD401", "LD507", family="autoencoder", source="EDAPINENUT/GNTPP issue 4")
 def a_divergence_summed_over_the_batch(writer: SummaryWriter) -> None:
     """`torch.sum` without `dim` adds up the divergence of all pictures, and the code goes silent."""
 
@@ -61,7 +61,7 @@ def a_divergence_summed_over_the_batch(writer: SummaryWriter) -> None:
     _vae(writer, wrong)
 
 
-@sealed(family="autoencoder")
+@patient(family="autoencoder")
 def a_divergence_with_its_minus(writer: SummaryWriter) -> None:
     """-0.5 of a sum that is itself negative, as it should be (pytorch/examples issue 824)."""
     _vae(writer, lambda code: code.divergence())
@@ -101,7 +101,7 @@ def _critic(writer: SummaryWriter, *, graph: bool, steps: int = 250) -> None:
         writer.add_diagnostics(loss_terms=terms, global_step=step)
 
 
-@sealed(
+@patient(
     "LD404",
     "LD208",
     family="adversarial",
@@ -113,13 +113,13 @@ def a_penalty_without_a_graph(writer: SummaryWriter) -> None:
     _critic(writer, graph=False)
 
 
-@sealed(family="adversarial")
+@patient(family="adversarial")
 def a_penalty_with_its_graph(writer: SummaryWriter) -> None:
     """The same with `create_graph=True`."""
     _critic(writer, graph=True)
 
 
-@sealed(family="adversarial")
+@patient(family="adversarial")
 def a_forgery_that_is_not_detached(writer: SummaryWriter) -> None:
     """The judge's loss leaves gradients in the forger, which resets them before its own (batsa003/videogan PR 1)."""
     images = flat_digits()[0].x
@@ -184,7 +184,7 @@ def _denoise(
     train(writer, model, optimizer, loss, steps, after=after, validate=validate)
 
 
-@sealed(
+@patient(
     "LD619",
     "LD623",
     family="diffusion",
@@ -195,13 +195,13 @@ def an_average_too_slow_for_the_training(writer: SummaryWriter) -> None:
     _denoise(writer, keep=0.9999, steps=300)
 
 
-@sealed(family="diffusion")
+@patient(family="diffusion")
 def an_average_as_fast_as_the_training(writer: SummaryWriter) -> None:
     """A decay of 0.98, which forgets the beginning in time."""
     _denoise(writer, keep=0.98, steps=300)
 
 
-@sealed(NO_CODE, family="diffusion", hard=True, source="Zhiyuan-R/Tiger-Diffusion issue 15")
+@patient(NO_CODE, family="diffusion", hard=True, source="Zhiyuan-R/Tiger-Diffusion issue 15")
 def each_picture_has_one_noise(writer: SummaryWriter) -> None:
     """Noise and time are drawn once per picture, before the training, and learned by heart."""
     _denoise(writer, fixed=True, rows=200, steps=350)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import train
 from clinic.data import flat_digits, square_digits
 from clinic.nets import cnn, mlp
@@ -42,19 +42,19 @@ def _plateau(writer: SummaryWriter, mode: Any) -> None:
         scheduler.step(float((answers.argmax(1) == held_out.y).float().mean()))
 
 
-@sealed("LD607", "LD602", "LD612", family="schedules", source="md-mohaiminul/ViS4mer issue 4")
+@patient("LD607", "LD602", "LD612", family="schedules", source="md-mohaiminul/ViS4mer issue 4")
 def the_rate_falls_while_the_accuracy_rises(writer: SummaryWriter) -> None:
     """`ReduceLROnPlateau` in its usual mode `min` is given an accuracy."""
     _plateau(writer, "min")
 
 
-@sealed(family="schedules")
+@patient(family="schedules")
 def the_rate_falls_when_the_accuracy_stays(writer: SummaryWriter) -> None:
     """The same in mode `max`."""
     _plateau(writer, "max")
 
 
-@sealed("LD625", "LD607", family="schedules", source="lucidrains/imagen-pytorch issue 71")
+@patient("LD625", "LD607", family="schedules", source="lucidrains/imagen-pytorch issue 71")
 def a_cosine_as_long_as_the_warm_up(writer: SummaryWriter) -> None:
     """`T_max` is given the steps of the warm-up, so the rate goes down and up all the time."""
     digits, held_out = flat_digits()

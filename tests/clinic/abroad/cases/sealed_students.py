@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
 from clinic.data import Samples, flat_digits, friedman, square_digits
 from clinic.nets import TwoTasks, cnn, mlp
@@ -31,13 +31,13 @@ def _match(writer: SummaryWriter, alike: Callable[[Tensor, Tensor], Tensor]) -> 
     train(writer, model, Adam(model.parameters(), 1e-3), loss, 400)
 
 
-@sealed("LD520", "LD519", family="contrastive", source="MichalBortkiewicz/JaxGCRL PR 64")
+@patient("LD520", "LD519", family="contrastive", source="MichalBortkiewicz/JaxGCRL PR 64")
 def one_norm_for_the_whole_batch(writer: SummaryWriter) -> None:
     """Cosines are divided by the norm of all rows together: logits are tiny, and all pairs look alike."""
     _match(writer, lambda a, b: (a / a.norm()) @ (b / b.norm()).T)
 
 
-@sealed(family="contrastive")
+@patient(family="contrastive")
 def one_norm_for_each_row(writer: SummaryWriter) -> None:
     """Cosines of rows, over a temperature."""
     _match(writer, lambda a, b: normalize(a) @ normalize(b).T / 0.1)
@@ -78,7 +78,7 @@ def _distil(writer: SummaryWriter, *, shuffled: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD514",
     family="distillation",
     also=("LD405",),
@@ -89,13 +89,13 @@ def the_teachers_answers_to_other_pictures(writer: SummaryWriter) -> None:
     _distil(writer, shuffled=True)
 
 
-@sealed(family="distillation")
+@patient(family="distillation")
 def the_teachers_answers_to_these_pictures(writer: SummaryWriter) -> None:
     """In the same order, over a temperature whose square is multiplied back."""
     _distil(writer, shuffled=False)
 
 
-@sealed(family="two tasks")
+@patient(family="two tasks")
 def tasks_that_weigh_themselves(writer: SummaryWriter) -> None:
     """Learned log-variances weigh two tasks: the loss goes below 0, and may (aharley/simple_bev issue 13)."""
     digits, _ = flat_digits()
@@ -114,7 +114,7 @@ def tasks_that_weigh_themselves(writer: SummaryWriter) -> None:
     train(writer, whole, Adam(whole.parameters(), 3e-3), losses, 500)
 
 
-@sealed(
+@patient(
     "LD611",
     family="bfloat16",
     source="tianweiy/CausVid issue 19, pytorch/xla issue 3167, hp-l33/AiM issue 10",
@@ -135,7 +135,7 @@ def weights_in_bfloat16(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(family="bfloat16")
+@patient(family="bfloat16")
 def a_forward_in_bfloat16(writer: SummaryWriter) -> None:
     """Weights in float32, and only the forward under `autocast` (pytorch/pytorch issue 120376)."""
     training, held_out = friedman().split(800)
@@ -153,7 +153,7 @@ def a_forward_in_bfloat16(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed("LD721", family="dropout", source="bonlime/keras-deeplab-v3-plus issue 4")
+@patient("LD721", family="dropout", source="bonlime/keras-deeplab-v3-plus issue 4")
 def nine_tenths_dropped(writer: SummaryWriter) -> None:
     """`keep_prob=0.9` of another library became `Dropout(0.9)`."""
     digits, held_out = square_digits()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
 from clinic.data import Samples, flat_digits, square_digits
@@ -41,13 +41,13 @@ def _mixup(writer: SummaryWriter, *, again: bool) -> None:
     )  # fmt: skip
 
 
-@sealed("LD514", family="augmentation", hard=True, source="xudonmao/VMT issue 1")
+@patient("LD514", family="augmentation", hard=True, source="xudonmao/VMT issue 1")
 def digits_and_classes_mixed_in_two_orders(writer: SummaryWriter) -> None:
     """Mixup draws one order for the pictures and another for the labels."""
     _mixup(writer, again=True)
 
 
-@sealed(family="augmentation")
+@patient(family="augmentation")
 def digits_and_classes_mixed_in_one_order(writer: SummaryWriter) -> None:
     """Mixup as it is meant: soft targets, and a loss that cannot reach 0."""
     _mixup(writer, again=False)
@@ -72,13 +72,13 @@ def _smoothed(writer: SummaryWriter, smooth: Callable[[Tensor], Tensor]) -> None
     )  # fmt: skip
 
 
-@sealed("LD506", family="label smoothing", source="eladhoffer/utils.pytorch issue 13")
+@patient("LD506", family="label smoothing", source="eladhoffer/utils.pytorch issue 13")
 def a_yes_that_is_smoothed_to_one_half(writer: SummaryWriter) -> None:
     """`target.add_(0.1).div_(2)` makes 0.55 of 1, and 0.05 of 0."""
     _smoothed(writer, lambda y: y.add_(0.1).div_(2.0))
 
 
-@sealed(family="label smoothing")
+@patient(family="label smoothing")
 def a_yes_that_is_smoothed_a_little(writer: SummaryWriter) -> None:
     """0.95 and 0.05."""
     _smoothed(writer, lambda y: y * 0.9 + 0.05)
@@ -103,13 +103,13 @@ def _rare(writer: SummaryWriter, weigh: Callable[[float], list[float]]) -> None:
     )  # fmt: skip
 
 
-@sealed("LD522", "LD509", family="class weights", source="amanshenoy/multilogue-net issue 21")
+@patient("LD522", "LD509", family="class weights", source="amanshenoy/multilogue-net issue 21")
 def the_weights_of_no_and_yes_change_places(writer: SummaryWriter) -> None:
     """`[1 / yes, 1 / no]` for classes that are no and yes, in this order: yes is never said."""
     _rare(writer, lambda yes: [1 / yes, 1 / (1 - yes)])
 
 
-@sealed(family="class weights")
+@patient(family="class weights")
 def the_weights_of_no_and_yes_in_place(writer: SummaryWriter) -> None:
     """`[1 / no, 1 / yes]`."""
     _rare(writer, lambda yes: [1 / (1 - yes), 1 / yes])
@@ -139,7 +139,7 @@ def _colours(writer: SummaryWriter, channels_first: Callable[[Tensor], Tensor]) 
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="pictures",
     hard=True,
@@ -150,7 +150,7 @@ def channels_reshaped_to_the_front(writer: SummaryWriter) -> None:
     _colours(writer, lambda x: x.reshape(-1, 3, 8, 8))
 
 
-@sealed(family="pictures")
+@patient(family="pictures")
 def channels_permuted_to_the_front(writer: SummaryWriter) -> None:
     """`permute`, as it is meant."""
     _colours(writer, lambda x: x.permute(0, 3, 1, 2))
@@ -202,7 +202,7 @@ def _segment(
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD514",
     family="segmentation",
     hard=True,
@@ -213,7 +213,7 @@ def picture_and_mask_turned_apart(writer: SummaryWriter) -> None:
     _segment(writer, cross_entropy, lambda x, y: (_turned(x), _turned(y)))
 
 
-@sealed(family="segmentation")
+@patient(family="segmentation")
 def picture_and_mask_turned_together(writer: SummaryWriter) -> None:
     """One draw for both."""
 
@@ -224,7 +224,7 @@ def picture_and_mask_turned_together(writer: SummaryWriter) -> None:
     _segment(writer, cross_entropy, both)
 
 
-@sealed(
+@patient(
     "LD515",
     "LD512",
     family="segmentation",
@@ -235,7 +235,7 @@ def the_ground_is_ignored(writer: SummaryWriter) -> None:
     _segment(writer, lambda scores, y: cross_entropy(scores, y, ignore_index=0))
 
 
-@sealed("LD404", family="segmentation", source="Lasagne/Recipes issue 99")
+@patient("LD404", family="segmentation", source="Lasagne/Recipes issue 99")
 def an_overlap_of_decisions(writer: SummaryWriter) -> None:
     """The dice term is made of `argmax`, through which no gradient goes."""
 
