@@ -109,7 +109,7 @@ class Gradients:
             self._clean = True
             self.unscalings += 1
         elif call.kind is Kind.EMPTY_CLIP:
-            self._empty_clips += bool(self.backwards)
+            self._empty_clips += 1
         elif self._late:
             self._used.after_change(self._late)
             self._late = []

@@ -32,7 +32,7 @@ empty when the clip gets it. Ask for it anew each time:
 writer.clip_grad_norm_(model.parameters(), max_norm={max_norm})
 ```
 
-Or keep a list. The norm is 0 as well where the clip is given another model's parameters, or comes after `zero_grad()`.""")
+Or keep a list. The norm is 0 as well where the clip is given another model's parameters, or stands before `backward()` or after `zero_grad()`: its place is between `backward()` and `step()`.""")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class EmptyClip:
         q.CLIPS_SEEN,
         q.BACKWARD_NORM,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD203", "LD305")
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD203", "LD305")
 
     #: records; by then every batch has not been without a gradient by chance
     min_records: int = 10

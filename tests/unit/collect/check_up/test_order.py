@@ -63,6 +63,21 @@ def test_a_clip_that_is_given_nothing() -> None:
     assert math.isnan(seen[3][0])
 
 
+def test_a_clip_before_there_is_a_gradient() -> None:
+    """Between `zero_grad` and `backward` a clip gets nothing either."""
+    net = _net()
+    optimizer = _sgd(net)
+    watched = Watched(net, optimizer)
+    for step in range(3):
+        optimizer.zero_grad()
+        clip_grad_norm_(net.parameters(), 1.0)
+        _loss(net, step).backward()
+        optimizer.step()
+    empty, clips = watched.value(q.EMPTY_CLIPS), watched.value(q.CLIPS_SEEN)
+    watched.end()
+    assert (empty, clips) == (1, 0)
+
+
 def test_a_healthy_step() -> None:
     net = _net()
     optimizer = _sgd(net)
