@@ -20,7 +20,7 @@ from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "What the adapters add is {times} times as large as the answers of the layers that they are beside, and {low} times or more in the last {checks} check-ups (median of {adapters} adapters; the answer of `{name}` is multiplied by {scale})."
+    "What the adapters add is {times} times as large as the answers of the layers that they are beside, and {low} times or more in the last {checks} check-ups (median of all adapters; the answer of `{name}` is multiplied by {scale})."
 )
 _ADVICE = Text("""An adapter corrects what the frozen layer says; here it shouts it down. The factor is `lora_alpha / r` (`lora_alpha / sqrt(r)` with `use_rslora=True`):
 
@@ -67,7 +67,7 @@ class AdapterDrowns:
         q.LEARNING_RATE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD107", "LD111", "LD202", "LD203", "LD301", "LD601", "LD608", "LD702", "LD704",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD107", "LD109", "LD111", "LD202", "LD203", "LD301", "LD523", "LD601", "LD608", "LD702", "LD704",
     )  # fmt: skip
 
     #: 1; adapters that learn another dialect add as much as there is, at most twice
@@ -98,7 +98,6 @@ class AdapterDrowns:
             times=_rounded(float(times[-1])),
             low=_rounded(float(last.min())),
             checks=str(len(last)),
-            adapters=str(len(shares)),
             name=name,
             scale=short_number(first_known(run, q.ADAPTER_SCALE, name)),
         )

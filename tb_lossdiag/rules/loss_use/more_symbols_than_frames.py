@@ -56,7 +56,7 @@ class MoreSymbolsThanFrames:
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_UNFIT, q.LOSS_NONFINITE)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD109", "LD202", "LD203", "LD205", "LD206", "LD602", "LD705",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD109", "LD202", "LD203", "LD205", "LD206", "LD523", "LD602", "LD705",
     )  # fmt: skip
 
     #: share of the sequences, 1; a data set has a few per cent of texts that do not belong to what is said

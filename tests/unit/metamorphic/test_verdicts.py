@@ -36,8 +36,8 @@ LOST = {
     ("LD112", "a thousand times the loss"): "how much a language model may cost at first is a number of its own",
     ("LD203", "half the records"): "the level before a jump takes 64 records, which two of the three jumps lack then",
     ("LD410", "half the records"): "it compares check-ups with the loss recorded at their very steps",
-    ("LD510", "ten times the inputs"): "a first layer with a tenth of the weights has brought its input to scale",
     ("LD539", "a thousand times the loss"): "what guessing costs is known in the loss's own unit",
+    ("LD633", "other names"): "an adapter and the layer beside it are told by the names that PEFT gives them",
     ("LD805", "a thousand times the loss"): "float16 numbers near 0 are no longer near 0",
 }  # fmt: skip
 """Where the records cannot tell any more, and why."""
