@@ -71,7 +71,7 @@ GUARD = ("__call__", "quick", "openly", "door", "seen", "went", "_unless_resting
 DOORS = {
     *(f"collect.guard:Guard.{name}" for name in GUARD),
     "collect.unseen:unseen",
-    *(f"collect.clips.clip:Clipper.{name}" for name in ("norm", "value")),
+    *(f"collect.clips.clip:Clipper.{name}" for name in ("norm", "value", "_quick")),
     *(f"collect.call.manual:CheckUpBlock.{name}" for name in ("__init__", "__enter__", "__exit__")),
     *(f"collect.call.manual:Manual.{name}" for name in ("check_up", "decompose")),
     "collect.check_up.mode:Switchboard.__torch_function__",

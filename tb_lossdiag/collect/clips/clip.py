@@ -72,6 +72,9 @@ class Clipper:
         """Clip by norm as torch does, and note it; the total norm before."""
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         bound, kind = float(max_norm), float(norm_type)
+        usual = kind == 2.0 and foreach is None and not error_if_nonfinite  # noqa: PLR2004
+        if usual and (done := self._quick(given, bound)) is not None:
+            return done
         order = self._guarded.door("clipping", self._order, given)
         known = self._guarded.seen(  # where it does the clip's own work
             "clipping", _before, given, bound, kind, error_if_nonfinite, foreach
@@ -89,6 +92,34 @@ class Clipper:
             if not noted:
                 self._ledger.miss(given)
         return total
+
+    def _quick(self, given: Sequence[Tensor], bound: float) -> Tensor | None:
+        """The same of gradients that are alike and on the host, where nobody looks on: as few calls as can be. None: nothing is done."""
+        try:
+            grads = _gradients(given)
+            if (
+                not grads
+                or self.scaler is not None
+                or looked_at()
+                or {*map(_kind, grads)} != {_HOST}
+            ):
+                return None
+            if {*map(type, grads)} != {Tensor}:
+                return None
+            found = _shared(grads, bound)
+            assert found.total is not None  # noqa: S101  (it is worked out here)
+            order = Order(self._optimizers.used(given))
+        except Exception as error:  # noqa: BLE001  (clipping must go on)
+            self._guarded.caught("clipping", error)
+            return None
+        if found.coefficient is not None:
+            torch._foreach_mul_(found.grads, found.coefficient)
+        try:
+            self._ledger.note(given, found.total, bound, each=found.each, order=order)
+        except Exception as error:  # noqa: BLE001  (what was clipped is clipped)
+            self._guarded.caught("clipping", error)
+            self._ledger.miss(given)
+        return found.total
 
     def value(self, tensors: Iterable[Tensor] | Tensor, bound: float, foreach: bool | None) -> None:
         """Clip by value as torch does, and note it."""
@@ -146,12 +177,21 @@ def _before(
     foreach: bool | None,
 ) -> BeforeClip:
     """What can be known before a clip by norm; nothing is changed."""
-    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    grads = _gradients(parameters)
     if not grads:
         return BeforeClip(None)
     if not _shares_one_pass(grads, norm_type, foreach) or error_if_nonfinite:
         with unseen():
             return BeforeClip(norms(grads))
+    return _shared(grads, max_norm)
+
+
+def _gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def _shared(grads: list[Tensor], max_norm: float) -> BeforeClip:
+    """The one pass that torch would take, too."""
     each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
     total = torch.linalg.vector_norm(each, 2.0)
     if total.is_cpu and _leaves_all(total, max_norm):
@@ -171,7 +211,7 @@ def _leaves_all(total: Tensor, max_norm: float) -> bool:
 
 def _value_norms(parameters: Sequence[Tensor]) -> Tensor:
     """float[n]: L2 norm of each gradient; NaN where ranks would have to add them up."""
-    grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    grads = _gradients(parameters)
     if any(map(is_distributed, grads)):
         return torch.full((1,), torch.nan)
     return norms(grads)

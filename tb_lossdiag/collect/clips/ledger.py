@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -35,8 +34,7 @@ from tb_lossdiag.records import Doubles, Floats, Record
 UNKNOWN = float("nan")
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What was seen of a clip's place in the loop; NaN = could not be seen.
 
     Attributes:

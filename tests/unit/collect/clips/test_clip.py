@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.profiler import profile
 
 from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger
@@ -126,3 +127,36 @@ def test_what_is_within_its_bound_is_not_touched_and_noted_all_the_same() -> Non
     assert not made._ledger.empty
     made.norm(those, 0.5, 2.0, False, None)
     assert grad._version > before
+
+
+class Failing(ClipLedger):
+    """Takes no note."""
+
+    def note(self, *_: object, **__: object) -> None:
+        raise RuntimeError("no note")
+
+
+class Strange(Optimizers):
+    """Cannot tell what was used."""
+
+    def used(self, _: object) -> float:
+        raise RuntimeError("no idea")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("optimizers", [Optimizers, Strange])
+def test_a_failure_of_ours_clips_once_and_says_so(optimizers: type[Optimizers]) -> None:
+    said: dict[str, str] = {}
+    guard, ledger = Guard(said.update), Failing()
+    those, others = held(drawn()), held(drawn())
+    total = Clipper(guard, ledger, optimizers(guard)).norm(those, 0.5, 2.0, False, None)
+    assert torch.equal(total, nn.utils.clip_grad_norm_(others, 0.5))
+    assert all(same(a.grad, b.grad) for a, b in zip(those, others, strict=True))
+    assert "failed clipping" in said
+    assert ledger.spoiled(those)
+
+
+@pytest.mark.parametrize("bound", [0.5, 1e9])
+def test_where_somebody_looks_on_it_is_torchs_as_well(bound: float) -> None:
+    with profile():
+        check(drawn, bound)
