@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.adapters import pretrained
 from clinic.abroad.cases.language import fit
 from clinic.abroad.corpora import EOS, PAD, SIZE, Examples, sentences
@@ -32,7 +32,7 @@ def _adapt(writer: SummaryWriter, **more: Any) -> None:
     fit(writer, model, data, learning_rate=5e-3, max_steps=100)
 
 
-@sealed(
+@patient(
     "LD603",
     "LD204",
     family="PEFT",
@@ -43,7 +43,7 @@ def a_new_head_that_stays_as_it_was_drawn(writer: SummaryWriter) -> None:
     _adapt(writer)
 
 
-@sealed(family="PEFT")
+@patient(family="PEFT")
 def a_new_head_that_is_trained(writer: SummaryWriter) -> None:
     """`modules_to_save=["score"]`."""
     _adapt(writer, modules_to_save=["score"])

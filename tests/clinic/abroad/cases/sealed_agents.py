@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.agents import Watching
 from clinic.abroad.recipes import folder
 from clinic.case import NO_CODE
@@ -49,7 +49,7 @@ def _learn(writer: SummaryWriter, algorithm: Any, reach: float, steps: int, **mo
     model.learn(steps, callback=Watching(folder(writer)), log_interval=1)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="Stable-Baselines3",
     source="hill-a/stable-baselines issue 637, DLR-RM/stable-baselines3 issue 389",
@@ -59,13 +59,13 @@ def a_lever_with_two_thousand_positions(writer: SummaryWriter) -> None:
     _learn(writer, PPO, 2000.0, 2560, n_steps=256, n_epochs=6, learning_rate=1e-3)
 
 
-@sealed(family="Stable-Baselines3")
+@patient(family="Stable-Baselines3")
 def a_lever_from_minus_one_to_one(writer: SummaryWriter) -> None:
     """The same lever, scaled."""
     _learn(writer, PPO, 1.0, 2560, n_steps=256, n_epochs=6, learning_rate=1e-3)
 
 
-@sealed(family="Stable-Baselines3")
+@patient(family="Stable-Baselines3")
 def a_lever_of_an_actor_and_a_critic(writer: SummaryWriter) -> None:
     """A2C, whose losses are noisy, on the scaled lever."""
     _learn(writer, A2C, 1.0, 2400, n_steps=20, learning_rate=3e-3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import train
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -57,13 +57,13 @@ def _classify(writer: SummaryWriter, pace: int) -> None:
     train(writer, model, Adam(model.parameters(), 5e-3), loss, 250)
 
 
-@sealed("LD718", family="PyTorch Geometric", source="phlippe/uvadlc_notebooks issue 5")
+@patient("LD718", family="PyTorch Geometric", source="phlippe/uvadlc_notebooks issue 5")
 def edges_that_lead_into_other_graphs(writer: SummaryWriter) -> None:
     """`edges[:, 0] * batch_size + edges[:, 1]`: nodes are counted on by graphs instead of by nodes."""
     _classify(writer, GRAPHS)
 
 
-@sealed(family="PyTorch Geometric")
+@patient(family="PyTorch Geometric")
 def edges_that_stay_in_their_graph(writer: SummaryWriter) -> None:
     """`edges[:, 0] * num_nodes + edges[:, 1]`."""
     _classify(writer, NODES)

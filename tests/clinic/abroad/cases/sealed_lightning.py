@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.lightning_loops import Game, fit
 from clinic.data import flat_digits, square_digits
 from pytorch_lightning import LightningModule
@@ -32,7 +32,7 @@ class _Truthful(Game):
         return forge, judge
 
 
-@sealed("LD208", "LD204", "LD605", family="Lightning", source="SunnerLi/RecycleGAN issue 2")
+@patient("LD208", "LD204", "LD605", family="Lightning", source="SunnerLi/RecycleGAN issue 2")
 def the_forger_is_judged_by_the_truth(writer: SummaryWriter) -> None:
     """The generator's adversarial loss is computed with real pictures: nothing of it reaches the generator."""
     fit(writer, _Truthful(5e-4), flat_digits()[0], max_epochs=12)
@@ -70,7 +70,7 @@ class _Thawing(LightningModule):
         self.log("val_loss", cross_entropy(self.head(self.trunk(batch[0])), batch[1]))
 
 
-@sealed(
+@patient(
     "LD603",
     family="Lightning",
     source="fastai/fastai issue 2133, skorch-dev/skorch issue 261",
@@ -81,7 +81,7 @@ def a_trunk_that_thaws_behind_the_optimizers_back(writer: SummaryWriter) -> None
     fit(writer, _Thawing(told=False), training, held_out=held_out, max_epochs=12)
 
 
-@sealed(family="Lightning")
+@patient(family="Lightning")
 def a_trunk_that_thaws_and_is_added(writer: SummaryWriter) -> None:
     """The same, and the trunk is added as a group of its own when it thaws."""
     training, held_out = square_digits()
@@ -114,7 +114,7 @@ class _ByHand(LightningModule):
         return loss
 
 
-@sealed(
+@patient(
     "LD628",
     "LD616",
     family="Lightning",
@@ -125,7 +125,7 @@ def three_of_four_batches_forgotten(writer: SummaryWriter) -> None:
     fit(writer, _ByHand(early=True), flat_digits()[0], max_epochs=20, size=32)
 
 
-@sealed(family="Lightning")
+@patient(family="Lightning")
 def four_batches_by_hand(writer: SummaryWriter) -> None:
     """`zero_grad` stands after the step, and the loss is divided."""
     fit(writer, _ByHand(early=False), flat_digits()[0], max_epochs=20, size=32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.policies import Actor, Grid, Rollout, roll
 from clinic.case import NO_CODE
 from clinic.nets import mlp
@@ -47,13 +47,13 @@ def _clipped(writer: SummaryWriter, *, watched: bool, rounds: int = 45) -> None:
             step += 1
 
 
-@sealed("LD404", "LD208", family="reinforcement", source="thu-ml/tianshou issue 742")
+@patient("LD404", "LD208", family="reinforcement", source="thu-ml/tianshou issue 742")
 def a_ratio_that_is_not_watched(writer: SummaryWriter) -> None:
     """The ratio of old and new likelihoods is computed under `no_grad`: the policy's term moves nothing."""
     _clipped(writer, watched=False)
 
 
-@sealed(family="reinforcement")
+@patient(family="reinforcement")
 def a_ratio_that_is_clipped(writer: SummaryWriter) -> None:
     """PPO as it is written in the paper."""
     _clipped(writer, watched=True)
@@ -87,13 +87,13 @@ def _reinforce(writer: SummaryWriter, *, averaged: bool, episodes: int = 250) ->
         optimizer.step()
 
 
-@sealed(NO_CODE, family="reinforcement", hard=True, source="Farama-Foundation/Gymnasium issue 1336")
+@patient(NO_CODE, family="reinforcement", hard=True, source="Farama-Foundation/Gymnasium issue 1336")
 def likelihoods_averaged_before_they_are_weighed(writer: SummaryWriter) -> None:
     """The mean of all likelihoods times the sum of all returns: which step was good is forgotten."""
     _reinforce(writer, averaged=True)
 
 
-@sealed(family="reinforcement")
+@patient(family="reinforcement")
 def likelihoods_weighed_by_what_followed(writer: SummaryWriter) -> None:
     """REINFORCE: the loss says little, and the reward rises."""
     _reinforce(writer, averaged=False)
@@ -123,7 +123,7 @@ def _lever(writer: SummaryWriter, sign: float, steps: int = 400) -> None:
         writer.add_scalar("rollout/reward", reward.mean(), step)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="reinforcement",
     source="KanishJebaMathewM/Truxify PR 11885",
@@ -133,13 +133,13 @@ def the_worst_action_is_looked_for(writer: SummaryWriter) -> None:
     _lever(writer, 1.0)
 
 
-@sealed(family="reinforcement")
+@patient(family="reinforcement")
 def the_best_action_is_looked_for(writer: SummaryWriter) -> None:
     """With its minus."""
     _lever(writer, -1.0)
 
 
-@sealed(family="reinforcement")
+@patient(family="reinforcement")
 def a_target_that_is_not_detached(writer: SummaryWriter) -> None:
     """The target network's gradients are nobody's: it is not in the optimizer (seungeunrho/minimalRL PR 41)."""
     net = mlp(2, 64, 64, 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.speech import SYMBOLS, Utterances
 from clinic.abroad.corpora import BOS, SIZE, sentences
 from clinic.abroad.loops import train
@@ -29,7 +29,7 @@ class _Both(nn.Module):
         return answer
 
 
-@sealed(
+@patient(
     "LD716",
     family="series",
     source="discuss.pytorch.org/t/one-layer-bilstm-is-not-learning/175731",
@@ -64,7 +64,7 @@ class _Direction(nn.Module):
         return kind
 
 
-@sealed(family="series")
+@patient(family="series")
 def a_whole_window_read_both_ways(writer: SummaryWriter) -> None:
     """Three kinds of waves told apart by a network that may see all of a window."""
     kind = torch.randint(0, 3, (600,))
@@ -106,13 +106,13 @@ def _sales(writer: SummaryWriter, *, same_unit: bool) -> None:
     )  # fmt: skip
 
 
-@sealed("LD626", family="series", source="Nixtla/neuralforecast PR 720")
+@patient("LD626", family="series", source="Nixtla/neuralforecast PR 720")
 def scaled_forecasts_held_against_sales(writer: SummaryWriter) -> None:
     """Validation compares scaled forecasts with values that nobody has scaled."""
     _sales(writer, same_unit=False)
 
 
-@sealed(family="series")
+@patient(family="series")
 def scaled_forecasts_held_against_scaled_sales(writer: SummaryWriter) -> None:
     """Both in the same unit."""
     _sales(writer, same_unit=True)
@@ -139,7 +139,7 @@ class _Translator(nn.Module):
         return scores
 
 
-@sealed(family="words")
+@patient(family="words")
 def what_is_written_is_shown_to_the_writer(writer: SummaryWriter) -> None:
     """Teacher forcing, as it is meant: in goes the answer without its end, out comes the answer without its beginning."""
     # jadore801120/attention-is-all-you-need-pytorch issue 123 and YueDongCS/EditNTS issue 9 took it for a fault.
@@ -172,7 +172,7 @@ class _Carried(nn.Module):
         return scores
 
 
-@sealed(family="words")
+@patient(family="words")
 def a_state_that_is_carried_on(writer: SummaryWriter) -> None:
     """Texts are read stretch by stretch, with the state of the stretch before (karpathy/char-rnn issue 78)."""
     texts = sentences(16, length=1601)
@@ -187,7 +187,7 @@ def a_state_that_is_carried_on(writer: SummaryWriter) -> None:
     train(writer, model, Adam(model.parameters(), 3e-3), loss, 200)
 
 
-@sealed(family="speech")
+@patient(family="speech")
 def blanks_first_and_symbols_later(writer: SummaryWriter) -> None:
     """CTC says nothing but blanks for a while, and then learns (cyprienruffino/CTCModel issue 12)."""
     layers = (nn.Conv1d(12, 48, 5, padding=2), nn.ReLU(), nn.Conv1d(48, SYMBOLS + 1, 3, padding=1))

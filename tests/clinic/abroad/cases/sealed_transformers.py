@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.language import bert, fit, gpt2, kinds
 from clinic.abroad.corpora import EOS, PAD, Examples, padded, sentences
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ def _ended(pad: int) -> tuple[Tensor, Tensor, Tensor]:
     return tokens, mask, tokens.masked_fill(tokens == pad, -100)
 
 
-@sealed(
+@patient(
     "LD515",
     family="Transformers",
     source="mlabonne/llm-course issue 33, huggingface/open-r1 PR 494, huggingface/trl PR 6357",
@@ -32,7 +32,7 @@ def the_end_is_taken_for_padding(writer: SummaryWriter) -> None:
     fit(writer, gpt2(), Examples(input_ids=tokens, attention_mask=mask, labels=labels))
 
 
-@sealed(family="Transformers")
+@patient(family="Transformers")
 def the_end_is_learned(writer: SummaryWriter) -> None:
     """Padding has a token of its own."""
     tokens, mask, labels = _ended(PAD)
@@ -50,7 +50,7 @@ class _Penalised(Trainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
 
-@sealed(family="Transformers")
+@patient(family="Transformers")
 def certainty_costs_a_little(writer: SummaryWriter) -> None:
     """A small penalty on certain answers, in `compute_loss`."""
     model = BertForSequenceClassification(bert(num_labels=4))
@@ -74,7 +74,7 @@ class _Pooled(nn.Module):
         return {"loss": cross_entropy(scores, labels), "logits": scores}
 
 
-@sealed(family="Transformers")
+@patient(family="Transformers")
 def a_mean_of_the_words_alone(writer: SummaryWriter) -> None:
     """A head of one's own over the masked mean, in a module that is no pretrained model."""
     tokens, mask = padded(sentences(1600))
