@@ -130,6 +130,17 @@ least; 1 where all count the same."""
 CALL_MARGIN = Quantity("call_margin", "call_margin", Axis.CALL, "loss", hints.CALL, optional=True)
 """Of a triplet loss: the margin, which the loss is where all embeddings are one."""
 
+CALL_IGNORED_CLASS = Quantity(
+    "call_ignored_class", "call_spared", Axis.CALL, "class", hints.CALL, optional=True
+)
+"""The target that counts for nothing, where it is one of the classes that are scored."""
+
+CALL_END_IGNORED = Quantity(
+    "call_end_ignored", "call_end", Axis.CALL, "1", hints.CALL, optional=True
+)
+"""Of a model that is asked for the next token: share of the ends of its sequences that no score is asked for, where the mask takes
+them for text and they are the very token that fills up what is no text. Absent where sequences do not end so."""
+
 CALL_UNFIT = Quantity("call_unfit", "call_unfit", Axis.CALL, "1", hints.CALL, optional=True)
 """Of a CTC loss: share of the sequences that have fewer frames than their symbols need, one for each and one between two alike."""
 

@@ -137,6 +137,11 @@ def _tokens() -> dict[str, Any]:
     return {"tokens": torch.randint(9, (SIZE, 6)), "model": nn.Embedding(9, 9)}
 
 
+def _ended() -> World:
+    tokens = torch.randint(9, (SIZE, 6))
+    return {"tokens": tokens, "attention_mask": torch.ones_like(tokens)}
+
+
 def _two_sets() -> World:
     return {"x_train": torch.randn(SIZE, FEATURES), "x_valid": torch.randn(SIZE, FEATURES)}
 
@@ -290,6 +295,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     },
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
     "LD514": {"tokens": _tokens},
+    "LD515": {"attention_mask": _ended},
     "LD516": {"tokens": _tokens},
     "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},

@@ -18,6 +18,8 @@ from tb_lossdiag.diagnosis.engine import diagnose
 from tb_lossdiag.quantities import (
     BATCH_REPEATED,
     CALL_ALIGNED,
+    CALL_END_IGNORED,
+    CALL_IGNORED_CLASS,
     CALL_PADDED,
     CALL_SHOWN,
     CALL_TARGET_AHEAD,
@@ -326,3 +328,70 @@ def test_few_numbers_are_no_samples(tmp_path: Path) -> None:
             model(torch.randint(2, (8, 3)).float()).sum().backward()
             optimizer.step()
     assert EQUAL_SAMPLES not in read(tmp_path)
+
+
+FILLING = 3
+
+
+def texts(filling: int = FILLING, kind: Any = torch.int64) -> tuple[Tensor, Tensor]:
+    """Texts of different lengths that end with a 3 and are filled up with `filling`, and the mask of what is text."""
+    data, length = torch.randint(4, VOCABULARY, (8, TIME)), torch.arange(10, 18)[:, None]
+    place = torch.arange(TIME)
+    data = torch.where(place == length, FILLING, torch.where(place > length, filling, data))
+    return data, (place <= length).to(kind)
+
+
+class Masked(Recurrent):
+    """The same, given a mask by name, as libraries do it."""
+
+    def forward(
+        self, tokens: Tensor, source: Tensor | None = None, *, mask: Tensor | None = None
+    ) -> Tensor:
+        scores: Tensor = super().forward(tokens, source)
+        return scores if mask is None else scores * 1
+
+
+def asked(folder: Path, *, filling: int, ignored: int, kind: Any) -> Run:
+    """A short training whose loss ignores one token, or what the mask leaves out."""
+    torch.manual_seed(0)
+    model: Any = Masked()
+    optimizer = torch.optim.Adam(model.parameters())
+    with SummaryWriter(folder) as writer:
+        writer.watch(model, optimizer)
+        for _ in range(12):
+            optimizer.zero_grad()
+            tokens, mask = texts(filling, kind)
+            scores = model(tokens, mask=mask)
+            labels = tokens.masked_fill(tokens == filling, -100)
+            labels = labels if ignored >= 0 else tokens.masked_fill(mask == 0, -100)
+            value = loss_of(scores[:, :-1], labels[:, 1:])
+            value.backward()
+            writer.add_diagnostics(loss=value)
+            optimizer.step()
+    return read(folder)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.float32])
+def test_an_end_that_is_taken_for_padding_is_seen(tmp_path: Path, kind: Any) -> None:
+    run = asked(tmp_path, filling=FILLING, ignored=FILLING, kind=kind)
+    assert set(run[CALL_END_IGNORED].values[:, 0].tolist()) == {1.0}
+
+
+def test_an_end_that_is_asked_for_is_seen(tmp_path: Path) -> None:
+    run = asked(tmp_path, filling=FILLING, ignored=-1, kind=torch.int64)
+    assert set(run[CALL_END_IGNORED].values[:, 0].tolist()) == {0.0}
+
+
+def test_padding_of_its_own_is_no_end(tmp_path: Path) -> None:
+    run = asked(tmp_path, filling=0, ignored=0, kind=torch.int64)
+    assert CALL_END_IGNORED not in run
+
+
+def test_an_ignored_class_is_noted_where_it_is_scored(tmp_path: Path) -> None:
+    def spared(model: nn.Module, data: Tensor) -> Tensor:
+        scores = model(data[:, :-2])
+        return cross_entropy(scores.flatten(0, 1), data[:, 1:-1].flatten(), ignore_index=5)
+
+    run = recorded(tmp_path / "spared", spared)
+    assert set(run[CALL_IGNORED_CLASS].values[:, 0].tolist()) == {5.0}
+    assert CALL_IGNORED_CLASS not in recorded(tmp_path / "all", next_token)

@@ -36,7 +36,7 @@ class CheckUpState:
         self._subject, self.with_calls = subject, with_calls
         self.calls = Calls()
         self.forwards = Forwards(subject.root(), activations=activations)
-        self.calls.values = self.forwards.values
+        self.calls.values, self.calls.masks = self.forwards.values, self.forwards.masks
         self.gradients = Gradients(subject)
         self.customs = Customs(subject)
         self._fed_by: int | None = None

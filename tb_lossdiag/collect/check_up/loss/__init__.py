@@ -16,6 +16,7 @@ In reading order:
 - `class_facts`: what a class loss tells: rows of scores against class indices or class probabilities
 - `arrivals`: how often the same line's loss is backpropagated within one step, and how much of it
 - `padding`: how much of what is scored is padding
+- `ends`: whether the end of a text is taken for padding
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `frames`: whether the frames of each sequence are enough for its symbols
 - `told`: whether the answer stands in the question

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.loss.ends import end_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.padding import padded
 from tb_lossdiag.collect.check_up.values import Facts
@@ -22,12 +23,13 @@ _ALL = 0.99
 """Share of targets that is all of them: a few may have been replaced on purpose."""
 
 
-def alignment_facts(call: LossCall, given: Sequence[Tensor]) -> Facts:
+def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> Facts:
     """How many targets could be compared with the tokens, and how many places ahead of them they lie; -1 for none.
 
     Args:
         call: a loss call of class indices.
         given: what `sequences` found in the model's arguments.
+        masks: of these arguments those that may be a mask.
     """
     target = call.target
     if target is None or not call.indexed:
@@ -44,6 +46,7 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor]) -> Facts:
         CALL_TARGET_AHEAD: float(ahead),
         CALL_PADDED: padded(rows, tokens, counted),
         **_shown(rows, tokens, counted),
+        **(end_facts(rows, tokens, counted, masks) if ahead == 1 else {}),
     }
 
 

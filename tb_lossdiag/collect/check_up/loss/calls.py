@@ -75,10 +75,11 @@ def measured(
     sight: Sight | None = None,
     given: Sequence[Tensor] = (),
     values: Sequence[Tensor] = (),
+    masks: Sequence[Tensor] = (),
 ) -> MeasuredCall:
-    """Take all facts of a call whose model was given these sequences and measured values."""
+    """Take all facts of a call whose model was given these sequences, measured values and masks."""
     facts, labels = loss_facts(call)
-    facts = {**facts, **alignment_facts(call, given)}
+    facts = {**facts, **alignment_facts(call, given, masks)}
     facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
     site = _BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()
@@ -121,6 +122,8 @@ class Calls:
         self._ahead = False
         self.values: Callable[[], list[Tensor]] = list
         """What measured values the model was given."""
+        self.masks: Callable[[], list[Tensor]] = list
+        """Which of its arguments may say yes or no of each place."""
 
     def plain(self, call: FunctionCall) -> None:
         """A plain operation has returned."""
@@ -158,7 +161,7 @@ class Calls:
         elif sight is not None:
             values = self.values()
             self._ahead |= ahead_of(call.target, series(values))
-            self.add(measured(call, sight, given, values))
+            self.add(measured(call, sight, given, values, self.masks()))
 
     def add(self, call: MeasuredCall) -> None:
         """Keep a call; of too many, the newest."""

@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import (
     CALL_ACCURACY,
     CALL_BASELINE,
     CALL_IGNORED,
+    CALL_IGNORED_CLASS,
     CALL_INVALID,
     CALL_MAJORITY,
     CALL_PREDICTED_MAJORITY,
@@ -102,9 +103,11 @@ def _indexed(
     call: LossCall, predicted: Tensor, target: Tensor, total: int, facts: Facts
 ) -> tuple[Facts, Labels | None]:
     classes = predicted.shape[1]
-    ignored = target == call.options.get("ignore_index", -100)
+    spared = call.options.get("ignore_index", -100)
+    ignored = target == spared
     outside = ((target < 0) | (target >= classes)) & ~ignored
     facts |= {CALL_IGNORED: ignored.float().mean(), CALL_INVALID: outside.float().mean()}
+    facts |= {CALL_IGNORED_CLASS: float(spared)} if 0 <= spared < classes else {}
     counted = ~(ignored | outside)
     predicted, target = predicted[counted], target[counted]
     if not len(target):

@@ -12,12 +12,13 @@ from tb_lossdiag.collect.check_up.loss.trained import Known, returned
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
-from tb_lossdiag.collect.check_up.model.hooks import ModuleCall
+from tb_lossdiag.collect.check_up.model.hooks import ModuleCall, keywords
 from tb_lossdiag.collect.check_up.model.inputs import (
     input_facts,
     measured_values,
     sequences,
     single_numbers,
+    tables,
     tensors_in,
 )
 from tb_lossdiag.collect.check_up.model.repeats import fingerprints
@@ -66,6 +67,7 @@ class Pass:
         closed: whether the model itself has returned.
         sequences: of whole numbers among its arguments, or looked up in its tables.
         values: measured ones among them.
+        masks: of two dimensions, named ones too: each may be a mask.
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
         numbers: single ones that the model itself returned, each of which may be its loss.
@@ -81,6 +83,7 @@ class Pass:
     closed: bool = False
     sequences: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
+    masks: list[Tensor] = field(default_factory=list)
     arguments: Arguments | None = None
     samples: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
@@ -178,6 +181,7 @@ class Forwards:
         self._pending = Pass(now(), modes, trace, given)
         self._pending.sequences = sequences(call.args)
         self._pending.values = measured_values(call.args)
+        self._pending.masks = tables((call.args, keywords(call.module)))
 
     def left(self, call: ModuleCall) -> None:
         """A call has returned."""
@@ -261,6 +265,11 @@ class Forwards:
         """Those of the newest pass."""
         newest = self._pending or self.confirmed
         return [] if newest is None else newest.values
+
+    def masks(self) -> list[Tensor]:
+        """Those of the newest pass."""
+        newest = self._pending or self.confirmed
+        return [] if newest is None else newest.masks
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""

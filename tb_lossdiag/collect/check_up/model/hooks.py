@@ -60,7 +60,7 @@ class ModuleListener(Fallible, Protocol):
         """A model is being exported, which no hook may see: it won't be told of more."""
 
 
-_NEAR = 6
+_NEAR = 12
 """Frames between a hook and what calls it."""
 _WITH_KWARGS = "with_kwargs" in inspect.signature(_global.register_module_forward_hook).parameters
 
@@ -171,7 +171,7 @@ class _Hooks:
             board.aside.pop()
             board.resume()
         listeners, training = self._here(), torch.is_grad_enabled()
-        kwargs, output = rest if len(rest) > 1 else (_keywords(module), *rest)
+        kwargs, output = rest if len(rest) > 1 else (keywords(module), *rest)
         for listener in listeners:
             back = listener.left if training else listener.answered
             quietly(listener, back, ModuleCall(module, args, kwargs, output))
@@ -184,8 +184,8 @@ class _Hooks:
                     listener.exported()
 
 
-def _keywords(module: nn.Module) -> dict[str, Any]:
-    """What a module is called with by name, where torch (before 2.3) does not tell hooks: they are in the frame that calls them."""
+def keywords(module: nn.Module) -> dict[str, Any]:
+    """What a module is being called with by name, where torch does not tell hooks: they are in the frame that calls them."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
     for _ in range(_NEAR):
         if frame is None:

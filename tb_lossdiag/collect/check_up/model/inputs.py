@@ -76,6 +76,11 @@ def sequences(given: Any) -> list[Tensor]:
     ]
 
 
+def tables(given: Any) -> list[Tensor]:
+    """The tensors of two dimensions that a model is given, each of which may be a mask of its sequences."""
+    return [t.detach() for t in tensors_in(given) if t.dim() == _SEQUENCE]
+
+
 def input_facts(given: Any) -> Facts:
     """Size and scale of the first tensor among a model's arguments; nothing if there is none."""
     first = next(tensors_in(given), None)

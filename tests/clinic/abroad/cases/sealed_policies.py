@@ -87,7 +87,9 @@ def _reinforce(writer: SummaryWriter, *, averaged: bool, episodes: int = 250) ->
         optimizer.step()
 
 
-@patient(NO_CODE, family="reinforcement", hard=True, source="Farama-Foundation/Gymnasium issue 1336")
+@patient(
+    NO_CODE, family="reinforcement", hard=True, source="Farama-Foundation/Gymnasium issue 1336"
+)
 def likelihoods_averaged_before_they_are_weighed(writer: SummaryWriter) -> None:
     """The mean of all likelihoods times the sum of all returns: which step was good is forgotten."""
     _reinforce(writer, averaged=True)
