@@ -66,13 +66,14 @@ def partings(a: Run, b: Run) -> list[Parting]:
     """One per common quantity and column; of quantities with a column per layer only the layer that parts first."""
     found = []
     for name, table in a.tables.items():
-        if name in b.tables and _comparable(table.quantity):
+        if name in b.tables and comparable(table.quantity):
             each = list(_columns(table, b.tables[name]))
             found += each if table.quantity.axis in _SINGLE else _earliest(each)
     return sorted(found, key=_order)
 
 
-def _comparable(quantity: Quantity) -> bool:
+def comparable(quantity: Quantity) -> bool:
+    """Whether it says something of the training, not of how it was recorded."""
     measured = quantity.unit != "s" and not quantity.frame.endswith("_window")
     about_training = quantity.name not in _COUNTS and quantity.name not in _ABOUT_THE_RECORD
     listed = quantity.axis in _SINGLE or quantity.name in _PER_LAYER
