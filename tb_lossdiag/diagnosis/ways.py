@@ -29,6 +29,7 @@ _WAYS = (
     Text("writer.preflight(model, batch, loss_fn, optimizer)"),
     Text("writer.watch(model, optimizer) with probes=True"),
     Text("writer.watch(model, optimizer) on every rank"),
+    Text("writer.watch(model, optimizer) on every rank, and loss= to add_diagnostics there"),
     Text("record with tb_lossdiag.SummaryWriter"),
     Text("log it as TRL, verl or Stable-Baselines3 do, or name your tag with --map"),
     Text("log it as TRL's DPOTrainer does, or name your tag with --map"),

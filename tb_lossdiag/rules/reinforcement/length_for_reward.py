@@ -15,7 +15,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Answers grew from {early} to {late} tokens, and the reward rose from {before} to {after} with them (rank correlation {agree}){held}."
+    "Answers grew from {early} to {late} tokens, and the reward rose from {before} to {after} with them{held}."
 )
 _HELD = Text("; the held-out score was {first} at first and is {last} now")
 _UNKNOWN = Text("; no held-out score is logged that could say whether they got better")
@@ -83,7 +83,6 @@ class LengthForReward:
             late=short_number(length.late),
             before=short_number(reward.early),
             after=short_number(reward.late),
-            agree=f"{agree:.2f}",
             held=_told(held),
         )
         severity = Severity.INFO if held is None else self.severity

@@ -54,7 +54,7 @@ class ReferenceIsPolicy:
     title: ClassVar[Text] = Text("Preferences teach nothing")
     reads: ClassVar[tuple[Quantity, ...]] = (q.REWARD_MARGIN, q.CHOSEN_REWARD)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD205", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD205", "LD523", "LD602")
 
     #: share of records, 1; a run that begins to learn late is another matter
     min_share: float = 0.9

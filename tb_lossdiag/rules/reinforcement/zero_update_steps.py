@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import row_at
 from tb_lossdiag.analysis.signals import percent, signal
 from tb_lossdiag.diagnosis.rule import Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
@@ -57,10 +58,11 @@ class ZeroUpdateSteps:
         """Yield one finding for the run."""
         seen = signal(run, q.GLOBAL_NORM, self.min_records)
         signal(run, q.REWARD, self.min_records)
-        share = float((seen.part(0.5, 1.0) == 0).mean())
+        begin = row_at(seen.steps, 0.5)
+        share = float((seen.values[begin:] == 0).mean())
         if share < self.min_share:
             return
         message = _MESSAGE.format(share=percent(share), records=str(len(seen)))
         severity = Severity.ERROR if share >= self.min_most else self.severity
-        evidence = seen.seen(0.5, 0.0, 0.0)
+        evidence = seen.seen(begin / len(seen), 0.0, 0.0)
         yield Finding(self.code, severity, "", (evidence,), message, _ADVICE, {"share": share})

@@ -39,6 +39,7 @@ NEEDS = {
     "graphs": "torch_geometric",
     "keras_on_torch": "keras",
     "preferences": "trl",
+    "rewarded": "trl",
     "sealed_adapters": "peft",
     "sealed_agents": "stable_baselines3",
     "sealed_graphs": "torch_geometric",

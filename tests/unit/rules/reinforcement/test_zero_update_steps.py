@@ -20,7 +20,7 @@ def zeros(of_ten: int) -> Run:
     return agent(global_norm=np.where((rows >= 100) & (rows % 10 < of_ten), 0.0, 1.0), reward=0.5)
 
 
-SICK = zeros(8)
+SICK = zeros(10)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,9 @@ def test_both_sides_of_the_share(of_ten: int, severities: list[Severity]) -> Non
 
 
 def test_says_how_many() -> None:
-    assert "exactly 0 in 80% of the last half of 200 records" in the_finding(RULE, SICK).message.en
+    assert (
+        "exactly 0 in 80% of the last half of 200 records" in the_finding(RULE, zeros(8)).message.en
+    )
 
 
 def test_not_evaluated_on_few_records() -> None:
