@@ -152,8 +152,9 @@ def test_a_sample_that_is_among_its_own_candidates() -> None:
     assert "masked_fill" in finding.advice.en
     early = np.where(np.arange(len(AT)) < 5, 0.01, 0.5)  # all likenesses are alike at first
     few = np.where(np.arange(len(AT)) < len(AT) - 4, 0.09, 0.11)
-    assert findings(RULE, with_call(RUN, "cross_entropy", **{**AMONG, "input_std": early}))
-    assert not findings(RULE, with_call(RUN, "cross_entropy", **{**AMONG, "input_std": few}))
+    among = with_call(RUN, "cross_entropy", **AMONG)
+    assert findings(RULE, with_call(among, "cross_entropy", input_std=early))
+    assert not findings(RULE, with_call(among, "cross_entropy", input_std=few))
 
 
 @pytest.mark.parametrize(
