@@ -5,12 +5,10 @@ Each docstring is what an agent is told of the tool.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from tb_lossdiag.checking.comparison import compare as compared
-from tb_lossdiag.checking.places import no_run
-from tb_lossdiag.checking.report import diagnose
+from tb_lossdiag.checking.report import diagnose, diagnose_run
 from tb_lossdiag.config import find
 from tb_lossdiag.config.extensions import failures
 from tb_lossdiag.diagnosis.rule import documentation, short_number, thresholds
@@ -57,11 +55,7 @@ class Tools:
         Args:
             run: a name as `runs` lists it.
         """
-        report = diagnose(self._logdir)
-        chosen = [entry for entry in report.document["runs"] if entry["run"] == run]
-        if not chosen:
-            raise ValueError(no_run(run, self._logdir, (one.name for one in report)))
-        return replace(report, document={**report.document, "runs": chosen}).to_markdown()
+        return diagnose_run(self._logdir, run).to_markdown()
 
     def explain(self, code: str) -> str:
         """Say what a rule looks at, when it speaks, what to try first and how false alarms are avoided.

@@ -72,7 +72,7 @@ class Known:
             return Asked()
         root = os.path.abspath(part.root)  # noqa: PTH100  (links stay as they are named)
         places = [os.path.relpath(place, part.root) for place in part.places]
-        text = repr((self._about, root, places, part.label, sorted(part.wanted)))
+        text = repr((self._about, root, places, part.label, part.title, sorted(part.wanted)))
         key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         try:
             return Asked(key, tuple(stamps(part.places)))

@@ -35,6 +35,7 @@ class Part:
         label: what their names begin with.
         wanted: those that are judged, empty for all.
         remote: where their files are, if not on this machine.
+        title: of the run that lies in the root itself, where it is the only one: its folder's name.
     """
 
     root: str
@@ -42,6 +43,7 @@ class Part:
     label: str = ""
     wanted: frozenset[str] = frozenset()
     remote: Remote | None = None
+    title: str = "."
 
     @property
     def name(self) -> str:
@@ -84,7 +86,9 @@ class Part:
         """A run's name among those of all places."""
         if is_address(self.label):
             return self.label if run == "." else f"{self.label}/{run}"
-        return normpath(join(self.label, run)) if self.label else run
+        if not self.label:
+            return self.title if run == "." else run
+        return normpath(join(self.label, run))
 
 
 def _stamps(places: Iterable[Path]) -> Iterator[Stamp]:

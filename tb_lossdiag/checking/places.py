@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from posixpath import basename
 
 from tb_lossdiag.checking.parts import Part
 from tb_lossdiag.reader import event_folders, family
@@ -55,12 +56,19 @@ class Place:
             families.setdefault(family(_name(folder, root)), []).append(folder)
         chosen = {family(name) for name in self.wanted} or set(families)
         self._require(families, root)
+        title = self._title(root) if set(families) == {"."} else "."
         for name in sorted(chosen):
-            yield self._part(root, families[name], there)
+            yield self._part(root, families[name], there, title)
 
-    def _part(self, root: Path, folders: list[Path], there: Remote | None) -> Part:
+    def _part(self, root: Path, folders: list[Path], there: Remote | None, title: str) -> Part:
         own = there and there.within(folders)
-        return Part(str(root), tuple(folders), self.label, self.wanted, own)
+        return Part(str(root), tuple(folders), self.label, self.wanted, own, title)
+
+    def _title(self, root: Path) -> str:
+        """What a place is called that is a run itself: TensorBoard has "." for it, which tells nobody which one."""
+        if is_address(self.path):
+            return basename(self.path.rstrip("/")) or "."
+        return root.expanduser().resolve().name or "."
 
     def _require(self, families: dict[str, list[Path]], root: Path) -> None:
         for run in sorted(self.wanted):

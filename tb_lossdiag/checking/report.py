@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from tb_lossdiag.checking import left_out, shown
 from tb_lossdiag.checking.check import Check, in_order
 from tb_lossdiag.checking.expected import unmet
 from tb_lossdiag.checking.found import JudgedRun, ReportedFinding
+from tb_lossdiag.checking.places import Place
 from tb_lossdiag.checking.places import places as meant
 from tb_lossdiag.checking.wishes import Codes, asked, naming, patterns
 from tb_lossdiag.report import baseline as known_findings
@@ -61,6 +62,10 @@ class Report(shown.Shown):
             KeyError: there is none of this name.
         """
         found = {one.name: one for one in self.runs}
+        if (
+            run == "." and len(found) == 1
+        ):  # as TensorBoard calls a run that lies in the folder itself
+            return self.runs[0]
         if run not in found:
             raise KeyError(f"no run {run!r}; there are: {', '.join(found)}")
         return found[run]
@@ -173,6 +178,24 @@ def diagnose(
     if baseline is not None:
         with naming("baseline", Path(baseline)):
             known_findings.mark(runs, known_findings.read(Path(baseline)))
+    return _reported(check, where, settings.language, runs)
+
+
+def diagnose_run(logdir: str, run: str) -> Report:
+    """Judge one run of a folder, by its name there, and read none of the others.
+
+    Raises:
+        OSError: the folder or the run cannot be read.
+        ValueError: there is no run of this name; the message says which there are.
+    """
+    (folder,) = meant([logdir])
+    where = [replace(folder, wanted=frozenset({run}))]
+    settings = asked((), (), None, None, None, None).settings(folder.path)
+    check = Check(where, settings)
+    return _reported(check, where, settings.language, in_order(list(check.entries())))
+
+
+def _reported(check: Check, where: Sequence[Place], language: str, runs: list[Json]) -> Report:
     logdir = where[0].folder if len(where) == 1 else ""
-    about = Context(check.rules, logdir, settings.language, __version__)
+    about = Context(check.rules, logdir, language, __version__)
     return Report(document.whole(runs), tuple(left_out.sentences(check.left_out)), about)

@@ -9,6 +9,7 @@ from typing import Any
 
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
@@ -18,8 +19,8 @@ from tb_lossdiag.writer import SummaryWriter
 class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
     """Records every optimizer that its `Accelerator` has prepared, and what is given to `accelerator.log`.
 
-    Observing begins with `accelerator.init_trackers`, or with the first `accelerator.log` after `prepare`, and ends with
-    `accelerator.end_training`.
+    Observing begins with `accelerator.init_trackers` or, where `prepare` comes after that, with the first `accelerator.log` or step, and ends
+    with `accelerator.end_training`.
 
     Args:
         logdir: folder of the run.
@@ -44,6 +45,7 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
         self._recording: Recording | None = None
         self._accelerator: Accelerator | None = None
         self._seen: set[int] = set()
+        self._late: Any = None
 
     @property
     def tracker(self) -> SummaryWriter | None:
@@ -59,6 +61,10 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
         self._recording = Recording(self._writer, self._options, framework="accelerate")
         self._accelerator = _accelerator(self)
         self._watch()
+        if (
+            not self._seen and self._late is None
+        ):  # nothing is prepared yet, and nobody tells when it is
+            self._late = register_optimizer_step_pre_hook(self._steps)
 
     @harmless
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
@@ -83,8 +89,17 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
                 self._writer.add_scalar(name, value, step)
 
     @harmless
+    def _steps(self, *_: Any) -> None:
+        """An optimizer begins a step, perhaps one that was prepared after `init_trackers`: it is watched from this very step on."""
+        if not self._seen:
+            self._watch()
+
+    @harmless
     def finish(self) -> None:
         """Write everything and stop observing."""
+        if self._late is not None:
+            self._late.remove()
+            self._late = None
         if self._recording is not None and self._writer is not None:
             self._recording.end()
             self._recording = None

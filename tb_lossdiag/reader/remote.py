@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from posixpath import basename
 from typing import Any
@@ -17,13 +18,15 @@ from typing import Any
 from tensorboard.backend.event_processing import io_wrapper
 
 from tb_lossdiag.process.caches import own_caches
-from tb_lossdiag.reader.remote_copy import RemoteFile, bring
+from tb_lossdiag.reader.remote_copy import RemoteFile, bring, make_room
 from tb_lossdiag.wire.leftover import is_tail
 
 _STAMPS = ("ETag", "md5Hash", "blob_id", "LastModified", "last_modified", "updated", "mtime")
 """What says that a file has changed, by the names that file systems have for it."""
 _EXTRA = "pip install 'tb-lossdiag[remote]', and what it needs for such addresses"
 _HERE = "file://"
+_MOST = 20 * 2**30
+"""Bytes of copies, unless `TB_LOSSDIAG_COPIES_MB` says otherwise; the one that is read may be larger."""
 
 
 def is_address(place: str) -> bool:
@@ -91,6 +94,7 @@ def listed(address: str) -> Remote:
         OSError: it cannot be listed; the message says why.
         ValueError: nothing installed understands such addresses.
     """
+    _tidy(address.rstrip("/"))
     with telling(address):
         system, path = _opened(address)
         system.invalidate_cache()
@@ -165,6 +169,19 @@ def _stays_inside(name: str) -> bool:
 
 def _folder(name: str) -> PurePosixPath:
     return PurePosixPath(name).parent
+
+
+@cache
+def _tidy(address: str) -> None:
+    """Make room among the copies before one is asked for, once in a process."""
+    home = _home(address)
+    make_room(home.parent, home, _most())
+
+
+def _most() -> int:
+    """Bytes that all copies may take, of what no longer is asked for."""
+    given = os.environ.get("TB_LOSSDIAG_COPIES_MB", "")
+    return int(given) * 2**20 if given.isdecimal() else _MOST
 
 
 def _home(address: str) -> Path:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename
@@ -14,6 +18,8 @@ from tb_lossdiag.wire.leftover import is_tail
 
 _BLOCK = 2**24
 """Bytes that are asked for at once."""
+_READ = 3600.0
+"""Seconds for which a copy stays, since another process may be reading it."""
 _OVERLAP = 2**12
 """Bytes of what is here already that must be there, too, for a file to have grown: events hold the time at which they were written."""
 
@@ -53,6 +59,31 @@ def bring(system: Any, files: Sequence[RemoteFile], copy: Path, stamps: Path) ->
         _remove_others(files, copy)
     for file in sorted(files, key=lambda file: (not is_tail(basename(file.name)), file.name)):
         _bring(system, file, copy / file.name, stamps / f"{file.name}.json")
+
+
+def make_room(copies: Path, kept: Path, most: int) -> None:
+    """Remove the copies of other folders, those first that were not asked for the longest, until all are no more than so many bytes.
+
+    Args:
+        copies: where they are, a folder each.
+        kept: the one that is being read.
+        most: bytes.
+    """
+    with suppress(OSError):
+        if kept.is_dir():
+            os.utime(kept)
+        found = {place: (place.stat().st_mtime, _size(place)) for place in copies.iterdir()}
+        total = sum(size for _, size in found.values())
+        for place, (_, size) in sorted(found.items(), key=lambda item: item[1]):
+            if total <= most:
+                return
+            if place != kept and time.time() - place.stat().st_mtime > _READ:
+                shutil.rmtree(place, ignore_errors=True)
+                total -= size
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _remove_others(files: Sequence[RemoteFile], copy: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tb_lossdiag.watching.gauges import HELP, PREFIX, points
@@ -32,11 +33,17 @@ def send(oversight: Oversight) -> Callable[[], None]:
         raise ValueError(f"--otel needs OpenTelemetry: {EXTRA}") from error
     provider = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
     meter = provider.get_meter("tb_lossdiag")
+    known: dict[str, list[Any]] = {}
+
+    def observed(_: Any, name: str) -> list[Any]:
+        if name == next(iter(HELP)):  # gauges are asked in this order: all of a round are made once
+            known.clear()
+            for point in points(oversight.runs, time.time()):
+                made = Observation(point.value, dict(point.labels))
+                known.setdefault(point.gauge, []).append(made)
+        return known.get(name, [])
+
     for name, text in HELP.items():
-
-        def observed(_: Any, name: str = name) -> list[Any]:
-            now = points(oversight.runs, time.time())
-            return [Observation(p.value, dict(p.labels)) for p in now if p.gauge == name]
-
-        meter.create_observable_gauge(PREFIX + name, [observed], description=text)
+        asked = partial(observed, name=name)
+        meter.create_observable_gauge(PREFIX + name, [asked], description=text)
     return lambda: provider.shutdown()  # noqa: PLW0108  (of no known type)

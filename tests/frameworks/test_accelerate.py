@@ -26,7 +26,9 @@ accelerate = pytest.importorskip("accelerate")
 STEPS = 16
 
 
-def trained(tracker: Any, *, late: bool = False, accumulate: int = 2) -> list[torch.Tensor]:
+def trained(
+    tracker: Any, *, late: bool = False, accumulate: int = 2, logs: bool = True
+) -> list[torch.Tensor]:
     accelerator = accelerate.Accelerator(
         cpu=True, gradient_accumulation_steps=accumulate, log_with=tracker
     )
@@ -41,7 +43,8 @@ def trained(tracker: Any, *, late: bool = False, accumulate: int = 2) -> list[to
     model, optimizer, loader, schedule = accelerator.prepare(model, optimizer, loader, schedule)
     if not late:
         accelerator.init_trackers("mine", config={"lr": 0.01})
-    accelerator.log({"started": 1.0}, step=0)
+    if logs:
+        accelerator.log({"started": 1.0}, step=0)
     for x, y in loader:
         with accelerator.accumulate(model):
             loss = cross_entropy(model(x), y)
@@ -51,9 +54,20 @@ def trained(tracker: Any, *, late: bool = False, accumulate: int = 2) -> list[to
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-    accelerator.log({"val_loss": 0.5}, step=STEPS)
+    if logs:
+        accelerator.log({"val_loss": 0.5}, step=STEPS)
     accelerator.end_training()
     return list(accelerator.unwrap_model(model).parameters())
+
+
+def test_what_is_prepared_after_the_trackers_is_watched_from_its_first_step(tmp_path: Path) -> None:
+    """Nobody calls `log`, so only the step itself tells; the weights are those of a training without us."""
+    from tb_lossdiag.integrations.accelerate import LossDoctorTracker  # noqa: PLC0415
+
+    ours = trained(LossDoctorTracker(tmp_path / "run"), late=True, logs=False)
+    assert read(tmp_path / "run")[GLOBAL_NORM].steps.tolist() == list(range(STEPS))
+    plain = trained(None, late=True, logs=False)
+    assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
 
 
 def session(tracker: Any, folder: Path, first: int, last: int) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from helpers.plain_scalars import diverging, falling, turning, write
+from tb_lossdiag.agents.tools import Tools
+from tb_lossdiag.checking.report import diagnose_run
 from tb_lossdiag.cli import main
 from tb_lossdiag.config import all_rules
 from tb_lossdiag.manual import CHAPTERS, llms
@@ -71,6 +73,16 @@ def test_an_agent_finds_the_sick_run_and_what_to_do(logdir: Path) -> None:
     for name in ("nobody", "outside"):
         assert answers[name].is_error, answers[name]
     assert "no run 'nobody'" in text(answers["nobody"])
+
+
+def test_one_run_is_judged_without_the_others(logdir: Path) -> None:
+    (judged,) = diagnose_run(str(logdir), "div")
+    assert judged.name == "div"
+    assert "LD102" in Tools(str(logdir)).check("div")
+    write(logdir.parent.parent / "elsewhere", {"train/loss": diverging(100)})
+    for name in ("nobody", "../../elsewhere", str(logdir / "div")):
+        with pytest.raises(ValueError, match="no run"):
+            Tools(str(logdir)).check(name)
 
 
 def test_without_the_package_the_extra_is_named(

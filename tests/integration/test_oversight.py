@@ -21,6 +21,7 @@ from tb_lossdiag.checking.places import Place
 from tb_lossdiag.cli import main
 from tb_lossdiag.config import Settings
 from tb_lossdiag.process.job import job
+from tb_lossdiag.watching import otel
 from tb_lossdiag.watching.gauges import points
 from tb_lossdiag.watching.oversight import Oversight
 
@@ -218,13 +219,21 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
 
 def test_opentelemetry_sends_the_gauges(
-    tmp_path: Path, collector: list[bytes], capsys: Capture
+    tmp_path: Path, collector: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("opentelemetry.sdk", reason="the extra `otel`")
     from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2  # noqa: PLC0415
 
+    rounds: list[float] = []
+
+    def counted(runs: Any, now: float) -> Any:
+        rounds.append(now)
+        return points(runs, now)
+
+    monkeypatch.setattr(otel, "points", counted)
     curve(tmp_path / "a", diverging(100))
     assert main(["watch", str(tmp_path), "--once", "--otel"]) == 1
+    assert len(rounds) == len(collector), "a round of gauges is made once"
     sent = metrics_service_pb2.ExportMetricsServiceRequest.FromString(collector[-1])
     metrics = {m.name: m for m in sent.resource_metrics[0].scope_metrics[0].metrics}
     (point,) = metrics["lossdiag_findings"].gauge.data_points

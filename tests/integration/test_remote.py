@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +22,9 @@ import tb_lossdiag
 from helpers.plain_scalars import diverging, falling, turning, write
 from helpers.tiny_trainings import record
 from tb_lossdiag.cli import main
+from tb_lossdiag.process.caches import own_caches
 from tb_lossdiag.reader.remote import listed
+from tb_lossdiag.reader.remote_copy import make_room
 
 Capture = pytest.CaptureFixture[str]
 
@@ -95,7 +99,7 @@ def test_runs_and_folders_by_their_names(logdir: Path, address: str, capsys: Cap
     names = {
         (address, "div"): ["div"],
         (address, "halves", "ours"): ["halves", "ours"],
-        (f"{address}/div/",): ["."],
+        (f"{address}/div/",): ["div"],
         (f"{address}/div", f"{address}/ours"): [f"{address}/div", f"{address}/ours"],
         (f"{address}/div", str(logdir / "div")): sorted([f"{address}/div", str(logdir / "div")]),
         ("--logdir_spec", f"a:{address}/div,b:{address}"): ["a", "b/div", "b/halves", "b/ours"],
@@ -264,3 +268,31 @@ def test_s3(logdir: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> N
         assert "s3://nobody/runs: " in judged(capsys, "s3://nobody/runs")
     finally:
         threaded.stop()
+
+
+def test_copies_take_no_more_than_they_may(tmp_path: Path) -> None:
+    """The one that was not asked for the longest goes first; one of the last hour, and the one that is read, stay."""
+    now = time.time()
+    for hours, name in enumerate(("reading", "fresh", "older", "oldest")):
+        (tmp_path / name / "files").mkdir(parents=True)
+        (tmp_path / name / "files" / "events").write_bytes(b"x" * 100)
+        os.utime(
+            tmp_path / name, (now, now - 3600 * max(hours - 1, 0) - 3600 * hours * (hours > 1))
+        )
+    make_room(tmp_path, tmp_path / "reading", 300)
+    assert {path.name for path in tmp_path.iterdir()} == {"reading", "fresh", "older"}
+    make_room(tmp_path, tmp_path / "reading", 10)
+    assert {path.name for path in tmp_path.iterdir()} == {"reading", "fresh"}
+
+
+def test_copies_of_other_folders_make_room(
+    logdir: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TB_LOSSDIAG_COPIES_MB", "0")
+    upload(logdir, address)
+    old = own_caches() / "copies" / "old"
+    old.mkdir(parents=True)
+    (old / "file").write_bytes(b"x")
+    os.utime(old, (0, 0))
+    listed(address)
+    assert not old.exists()
