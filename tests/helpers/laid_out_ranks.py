@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -22,6 +23,8 @@ from tb_lossdiag.collect.ranks import meeting
 STEPS = 40
 LONG = 130
 """Steps of which three comparisons cover sixteen and more."""
+DIES, RESUMED = 21, 16
+"""The step in which all ranks are killed, and that from which they go on."""
 LATE = 0.01
 """Seconds that one rank's data come later in each step."""
 BROKE = 100
@@ -54,13 +57,13 @@ def wide_net() -> nn.Sequential:
 def _trained(
     model: nn.Module,
     given: Callable[[int], tuple[Tensor, Tensor]],
-    steps: int,
+    steps: Iterable[int],
     writer: SummaryWriter | None,
 ) -> None:
     optimizer = optimizer_of(model)
     if writer is not None:
         writer.watch(model, optimizer)
-    for step in range(steps):
+    for step in steps:
         x, y = given(step)
         optimizer.zero_grad()
         loss = cross_entropy(model(x), y)
@@ -79,8 +82,8 @@ def _compared(
     """With and without being watched; the weights are the same to the last bit."""
     watched, plain = make(), make()
     with rank.writer() as writer:
-        _trained(watched, given, steps, writer)
-    _trained(plain, given, steps, None)
+        _trained(watched, given, range(steps), writer)
+    _trained(plain, given, range(steps), None)
     for ours, theirs in zip(watched.parameters(), plain.parameters(), strict=True):
         assert torch.equal(local(ours.detach()), local(theirs.detach()))
 
@@ -123,7 +126,7 @@ def _told_apart(rank: Rank, wrap: Callable[[nn.Sequential], nn.Module]) -> None:
         return x, y
 
     with rank.writer() as writer:
-        _trained(wrap(wide_net()), given, LONG, writer)
+        _trained(wrap(wide_net()), given, range(LONG), writer)
 
 
 def apart(rank: Rank) -> None:
@@ -151,11 +154,32 @@ def one_breaks(rank: Rank) -> None:
         return x, y
 
     with rank.writer() as writer:
-        _trained(replicated(wide_net()), given, LONG, writer)
+        _trained(replicated(wide_net()), given, range(LONG), writer)
+
+
+def _restarted(rank: Rank, first: int, last: int) -> SummaryWriter:
+    """Some steps of a run that two starts of all ranks share; nothing makes them wait for each other."""
+    writer, model = SummaryWriter(rank.folder / "restarted"), wide_net()
+    _trained(model, lambda step: wide_batch(step, rank.number), range(first, last), writer)
+    return writer
+
+
+def killed(rank: Rank) -> None:
+    """All ranks are, in the midst of it, as an elastic agent does when one has died."""
+    _restarted(rank, 0, DIES)
+    os._exit(0)
+
+
+def started_anew(rank: Rank) -> None:
+    """They go on from a checkpoint; one ends before the other."""
+    begin = time.monotonic()
+    _restarted(rank, RESUMED, STEPS - 3 * rank.number).close()
+    rank.say("closed", str(time.monotonic() - begin))
 
 
 _ALL = tensors_parallel, pipelined, apart, apart_sharded, same_batches, one_breaks
 TRAININGS = {each.__name__: each for each in _ALL}
+RESTARTS = {each.__name__: each for each in (killed, started_anew)}
 
 
 def main(number: int, size: int, folder: Path, trainings: Sequence[str]) -> None:
@@ -163,12 +187,12 @@ def main(number: int, size: int, folder: Path, trainings: Sequence[str]) -> None
     torch.set_num_threads(1)
     for module in (settings, meeting):  # sound ranks of a busy machine come late, but they come
         vars(module)["PATIENCE"] = 30.0
-    meet(number, size, folder / "meeting", patience=60)
+    meet(number, size, folder / f"meeting {trainings[0]}", patience=60)
     for training in trainings:
         rank = Rank(folder, training)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            TRAININGS[training](rank)
+            {**TRAININGS, **RESTARTS}[training](rank)
         words = [str(one.message) for one in told if "Loss Doctor" in str(one.message)]
         rank.say(f"told {training}", json.dumps(words))
         distributed.barrier()

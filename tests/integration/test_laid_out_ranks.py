@@ -34,6 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("laid out")
     with launching(laid_out_ranks.main) as launch:
         launch(place, 2, tuple(laid_out_ranks.TRAININGS))
+        for start in laid_out_ranks.RESTARTS:
+            launch(place, 2, (start,))
     return place
 
 
@@ -126,3 +128,16 @@ def test_of_a_pipeline_a_stage_is_recorded_and_the_rest_is_said(runs: Runs, fold
     (words,) = told(folder, "pipelined")
     assert "records its own alone" in words
     assert q.RANK_PARAMETER_SPREAD.name not in run.tables
+
+
+def test_ranks_that_are_started_anew_go_on_in_the_folder(runs: Runs, folder: Path) -> None:
+    """As an elastic agent starts them: other processes, another store. Nobody waits for the rank that ends before the other."""
+    run = runs("restarted")
+    assert run[q.LOSS].steps.tolist() == list(range(laid_out_ranks.STEPS))
+    again = [laid_out_ranks.RESUMED + step for step in (0, 1, 2, 4, 8, 16)]
+    compared = run[q.RANK_PARAMETER_SPREAD].steps.tolist()
+    assert set(compared) >= {*again, 0, 1, 2, 4, 8}
+    assert set(run[q.RANK_COUNT].values[:, 0]) == {2.0}
+    assert not [fact for fact in run.facts if fact.startswith("failed")]
+    seconds = [float((folder / f"closed {rank}").read_text()) for rank in range(2)]
+    assert max(seconds) < 30
