@@ -36,6 +36,7 @@ In reading order:
 - `trend`: whether few values rise or fall as a whole, whatever their scale and their outliers
 - `trouble`: whether a loss goes wrong in a way that steps of the wrong size explain
 - `updates`: how far a step moves the weights: exactly where that was recorded
+- `weighed`: whether a total follows its terms by other weights than those that were recorded
 - `weight_decay`: how hard weight decay pulls, and what it leaves of the weights
 - `weighted`: statistics of records that cover different numbers of steps: a record counts as often as it has steps
 """

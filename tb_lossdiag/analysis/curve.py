@@ -129,6 +129,12 @@ def needs_one_model(run: Run) -> None:
         )
 
 
+def is_of_one_model(run: Run) -> bool:
+    """Whether one model is watched and no agent learns; reads what `needs_one_model` reads."""
+    several = q.STEPS in run and len(run[q.STEPS].columns) > 1
+    return not several and not is_reinforcement(run)
+
+
 @dataclass(frozen=True)
 class Divergence:
     """A curve that ends far above its best level.

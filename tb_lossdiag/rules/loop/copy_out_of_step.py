@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Sighting, at_steps, columns, too_few
 from tb_lossdiag.analysis.contrastive import comparisons, first_is_right
+from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.loss_calls import BINARY, calls
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -31,6 +32,18 @@ with torch.no_grad():
 Look whether that line is reached at all (a condition on the step that never holds, an `update()` that nobody calls), and whether it is
 this copy that is updated. A reference that is to stay, as in preference tuning, is right as it is: accept the finding in
 `lossdiag.toml`.""")
+_LAGS = Text(
+    "A second network that is called beside {name} has moved by {share}% of what the trained one has by step {step}, and the validation loss is still {validation}, while the training loss fell from {start} to {train}: an average that is too slow for so few steps."
+)
+_LAGS_ADVICE = Text("""An average of decay d remembers 1 / (1 - d) steps: 0.9999 remembers ten thousand. What is validated then is still the beginning. Let the decay grow with the steps, or
+choose it by the length of the training:
+
+```python
+decay = min(0.9999, (1 + step) / (10 + step))
+with torch.no_grad():
+    for slow, fast in zip(target_model.parameters(), model.parameters()):
+        slow.lerp_(fast, 1 - decay)
+```""")
 _EQUAL = Text(
     "A second network has been the same as {name} in all {checks} check-ups up to step {step}, while both have moved by {percent}% of their size: it is a copy of the moment and no second opinion."
 )
@@ -42,6 +55,9 @@ if step % 100 == 0:
 ```
 
 An average with a decay of 0, or a `tau` of 1, is such a copy.""")
+
+_NEWEST = 3
+"""Validations; one may be a lucky one."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +71,14 @@ class CopyOutOfStep:
     check-ups (`min_apart` where they lie `apart` steps from each other) over `min_steps` steps (`min_compared` where samples are compared with
     keys) either it has not moved at all, though it began within `max_distance` of the trained one, or of what that began with; and the
     trained one has moved by at least `min_moved` of its size. Or it is exactly that one, and both move. A warning where the step has one
-    loss call, of targets that vary or of keys, which the copy must then have made; else an information. Unit: share of the parameters' norm.
+    loss call, of targets that vary or of keys, which the copy must then have made; else an information. Or it follows, but has moved by less than
+    `max_followed` of what the trained one has, and the validation loss has lost less than `max_shared` of what the training loss has, which
+    lost at least `min_learned` of its start (a warning). Unit: share of the parameters' norm.
 
     What to try first: print the distance between both networks before and after the line that updates the copy.
 
     Guards against: frozen teachers that differ from the start; references of preference tuning and penalties on the distance from a model's
-    beginning (an information); copies each few hundred steps; networks with fewer than four parameter tensors.
+    beginning (an information); copies each few hundred steps; slow targets, where the validation follows the training; networks with fewer than four parameter tensors.
 
     References: Mnih et al. 2015, Human-level control through deep reinforcement learning (Nature 518), target networks; Grill et al. 2020,
     BYOL (arXiv 2006.07733), table 5.
@@ -73,7 +91,7 @@ class CopyOutOfStep:
     reads: ClassVar[tuple[Quantity, ...]] = (q.COPY_DISTANCE, q.COPY_MOVED, q.ORIGINAL_MOVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX,
-        q.CALL_TARGET_UNIQUE, q.COPY_BEGAN,
+        q.CALL_TARGET_UNIQUE, q.COPY_BEGAN, q.LOSS, q.VALIDATION_LOSS,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD107", "LD108", "LD523")
 
@@ -91,6 +109,12 @@ class CopyOutOfStep:
     max_distance: float = 0.01
     #: share of the parameters' norm, 1; a target that lags by this is another function
     min_moved: float = 0.05
+    #: share of the trained one's way, 1; half of it is missing anyway where an average remembers as long as was trained
+    max_followed: float = 0.25
+    #: share of the training loss' fall, 1; what is validated is then rather the beginning
+    max_shared: float = 0.5
+    #: share of the starting loss, 1; before that much is won, nobody can say whether the other follows
+    min_learned: float = 0.3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per second network that is out of step."""
@@ -124,6 +148,23 @@ class CopyOutOfStep:
             yield self._finding(
                 copy, (_EQUAL, _EQUAL_ADVICE), (q.COPY_DISTANCE, 0.0, severity), gone
             )
+        elif 0 < moved[-1] < self.max_followed * gone and copy.values[-1] >= self.min_moved:
+            yield from self._lags(run, copy, float(moved[-1]), gone)
+
+    def _lags(self, run: Run, copy: Sighting, moved: float, gone: float) -> Iterator[Finding]:
+        """It follows from too far, and that shows in the validation."""
+        if q.LOSS not in run or q.VALIDATION_LOSS not in run:
+            return
+        train, validation = curve_of(run, q.LOSS), curve_of(run, q.VALIDATION_LOSS)
+        start, end = train.start, float(train.level[-1])
+        late = float(np.median(validation.values[-_NEWEST:]))
+        won = start - end
+        if not won >= self.min_learned * start > 0 or not start - late < self.max_shared * won:
+            return
+        words = {"validation": late, "start": start, "train": end, "share": 100 * moved / gone}
+        texts = _LAGS.format(**{k: short_number(v) for k, v in words.items()}), _LAGS_ADVICE
+        what = (q.COPY_MOVED, moved, self.severity)
+        yield self._finding(copy, texts, what, gone)
 
     def _finding(
         self,

@@ -44,8 +44,8 @@ class UpdateLostInRounding:
     How it decides: check-ups compare up to 256 elements of each float16 or bfloat16 parameter that the optimizer holds with what they were at
     the first check-up. Of those with a gradient at least `min_share` are unchanged in `min_checks` check-ups up to the newest, each at least
     `min_steps` steps later; or `min_never`, where in `min_since` check-ups over `min_steps` steps hardly any of what the first step left
-    has moved since (`max_moved` of it). An error from `most` on, an information where less is stuck and the loss has lost `learned` of its start.
-    Unit: share of elements.
+    has moved since (`max_moved` of it). An error from `most` on, unless the loss has lost `learned` of its start; an information where less is stuck and it has lost
+    `nearly_all`. Unit: share of elements.
 
     What to try first: float32 weights with autocast.
 
@@ -88,6 +88,8 @@ class UpdateLostInRounding:
     min_steps: int = 50
     #: share of the starting loss, 1; who has lost half of it moves enough
     learned: float = 0.5
+    #: the same; what is stuck cannot have mattered where hardly anything is left to learn
+    nearly_all: float = 0.9
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model."""
@@ -110,10 +112,10 @@ class UpdateLostInRounding:
         return len(share) >= self.min_since and bool(share.min() >= least)
 
     def _judge(self, run: Run, column: str, steps: Steps, newest: Doubles) -> Iterator[Finding]:
-        share, lost = float(newest.min()), fall(run)
-        learns = lost is not None and lost >= self.learned
-        severity = Severity.ERROR if share >= self.most and not learns else self.severity
-        severity = Severity.INFO if learns and share < self.most else severity
+        share, lost = float(newest.min()), fall(run) or 0.0
+        much = share >= self.most
+        severity = Severity.ERROR if much and lost < self.learned else self.severity
+        severity = Severity.INFO if lost >= self.nearly_all and not much else severity
         kind = run.facts.get("weights", "")
         words = {"percent": f"{100 * share:.0f}", "checks": str(len(newest))}
         words["steps"] = str(int(steps[-1]) - int(steps[0]))

@@ -9,10 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import not_recorded
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, function, made_for
 from tb_lossdiag.records import Floats, Steps
+from tb_lossdiag.rules.loss_curve.bottomless import bottomless, bottomless_finding
 from tb_lossdiag.run import Run
 
 _NEGATIVE = Text(
@@ -58,12 +60,14 @@ class UnboundedLoss:
     How it decides: a check-up saw a loss call return less than -`min_below` although the function is never negative for the
     inputs and targets it is made for (cross-entropies, squared and absolute errors, margins, divergences). Functions that may be
     negative, such as Poisson's, count if part of their targets is outside the domain. Or the total loss is a negative
-    multiple of the only loss call, the same within `max_difference` in all check-ups, at least `min_checks`. Unit: that of the loss.
+    multiple of the only loss call, the same within `max_difference` in all check-ups, at least `min_checks`. Or the loss of one model ends `min_times` as far
+    below zero as it began from it, and falls in the second and in the last third of the steps by no less than `min_pace` of what it
+    fell by in the one before (at least `min_records`; a warning). Unit: that of the loss.
 
     What to try first: map the targets into the function's domain; remove a wrong minus sign.
 
     Guards against: log-likelihoods of densities and reinforcement learning, whose losses may be negative (no verdict without the
-    function); rounding below zero; a term that is subtracted from others (only the whole loss counts).
+    function, unless they fall ever faster: a likelihood slows down); two players; rounding below zero; a term that is subtracted from others (only the whole loss counts).
 
     References: PyTorch documentation of the loss functions; Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM).
     """
@@ -72,14 +76,22 @@ class UnboundedLoss:
     name: ClassVar[str] = "unbounded-loss"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("The loss falls without a bound")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE,)
+    reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_VALUE,
         q.LOSS,
+        q.LOSS_TERM,
+        q.STEPS,
+        q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
         q.CALL_INVALID,
         q.CALL_TARGET_MIN,
         q.CALL_TARGET_MAX,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD608")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104", "LD401", "LD402", "LD407", "LD523", "LD608", "LD707",
+    )  # fmt: skip
 
     #: loss, absolute; far beyond what rounding leaves below zero
     min_below: float = 1e-4
@@ -87,9 +99,24 @@ class UnboundedLoss:
     max_difference: float = 1e-3
     #: check-ups; one equality could be chance
     min_checks: int = 2
+    #: end over start, 1; a likelihood of many pixels ends a few times as far below zero as it began above
+    min_times: float = 20.0
+    #: fall in a third of the steps over that in the third before, 1; what converges slows down
+    min_pace: float = 0.8
+    #: records; ten to a third
+    min_records: int = 30
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield a finding per call below zero, or one for a loss of the wrong sign."""
+        """Yield a finding per call below zero, or one for a loss of the wrong sign or without a bottom."""
+        fallen = bottomless(run, self.min_records, self.min_pace, self.min_times)
+        if fallen is not None:
+            yield bottomless_finding(self.code, run, fallen)
+            return
+        if q.CALL_VALUE not in run:
+            raise not_recorded(q.CALL_VALUE)
+        yield from self._calls(run)
+
+    def _calls(self, run: Run) -> Iterator[Finding]:
         table = run[q.CALL_VALUE]
         if not any(function(name) != "custom" for name in table.columns):
             raise NotEnough(Text("a call of one of PyTorch's loss functions"))

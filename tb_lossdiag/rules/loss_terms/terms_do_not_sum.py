@@ -12,6 +12,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import windowed
 from tb_lossdiag.analysis.levels import Bools, median
+from tb_lossdiag.analysis.weighed import other_weights
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Table
@@ -23,6 +24,9 @@ _MESSAGE = Text(
 _MISSING = Text("It equals the sum without `{term}`.")
 _UNWEIGHTED = Text("It equals the sum with weight 1 for `{term}`.")
 _SCALED = Text("It is {factor} times the sum throughout.")
+_WEIGHED = Text(
+    "It follows the terms all the same, by weights that change: a change of `{term}` counts {first} times what was recorded at first, and {last} times at the end."
+)
 _UNKNOWN = Text("No single term explains it.")
 _ADVICE = Text("""Build the total from the very terms that are recorded, then they cannot disagree:
 
@@ -39,6 +43,9 @@ _HINT_UNWEIGHTED = Text("As it stands the weight of `{term}` is reported, but no
 _HINT_SCALED = Text(
     "A constant factor is harmless: probably the total is divided by the accumulation steps. Record it before the division."
 )
+_HINT_WEIGHED = Text(
+    "Weights that are learned are meant to change. Record them with the terms, as they are applied, and what is added for them (logarithms of variances) as a term of its own."
+)
 _HINT_UNKNOWN = Text(
     "Look for a term that isn't recorded (a penalty inside the model) and for weights that changed after recording."
 )
@@ -53,11 +60,11 @@ class TermsDoNotSum:
     How it decides: |loss - sum of weight x term| is above `tolerance` of the larger of |loss| and the sum of |weight x term|, in more
     than `min_share` of at least `min_records` records, or above `rounding` where a sum without one term, or with its weight 1, leaves less
     than `exact` of it. A total that matches the sum without one term is an error, a constant
-    factor an information, anything else a warning. Dimensionless.
+    factor an information, and so is one that follows the terms by weights that change slowly; anything else is a warning. Dimensionless.
 
     What to try first: compute the total from the recorded terms.
 
-    Guards against: rounding (bfloat16 keeps 3 digits per term); weights that change between the steps of one record (not judged); a total divided by the accumulation steps; single records.
+    Guards against: rounding (bfloat16 keeps 3 digits per term); weights that change between the steps of one record (not judged); a total divided by the accumulation steps; weights that are learned; single records.
 
     References: IEEE 754 and bfloat16 (8 bits of mantissa); PyTorch, Automatic Mixed Precision examples, "Gradient accumulation".
     """
@@ -153,6 +160,11 @@ class TermsDoNotSum:
         middle = float(median(factor))
         if middle > 0 and float(median(np.abs(factor - middle))) < self.tolerance * middle:
             return Severity.INFO, _SCALED.format(factor=short_number(middle)), _HINT_SCALED, ""
+        other = other_weights(total, parts)
+        if other is not None:
+            words = {"first": short_number(other.first), "last": short_number(other.last)}
+            text = _WEIGHED.format(term=names[other.index], **words)
+            return Severity.INFO, text, _HINT_WEIGHED, ""
         return self.severity, _UNKNOWN, _HINT_UNKNOWN, ""
 
     def _finding(

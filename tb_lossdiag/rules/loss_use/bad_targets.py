@@ -28,6 +28,9 @@ _SORTED = Text(
     "In {checks} check-ups the batch held one class only, and not always the same: the data come sorted by class."
 )
 _SINGLE = Text("All targets given to `{call}` in {checks} check-ups were class {low}.")
+_SMOOTHED = Text(
+    "All targets given to `{call}` in {checks} check-ups are {low} or {high}: a smoothed yes that is hardly more than one half, or a no that is hardly less, says hardly anything."
+)
 _MEASURED = Text("""Cross-entropy takes classes or probabilities. These targets are measured values, so use a regression loss on a linear output:
 
 ```python
@@ -64,6 +67,11 @@ _SHUFFLE = Text("""Shuffle the training data; as it is, each stretch of batches 
 ```python
 loader = torch.utils.data.DataLoader(dataset, batch_size={samples}, shuffle=True)
 ```""")
+_SMOOTH = Text("""Smoothing by s leaves (1 - s) of the label and spreads s. Look at what it makes of 0 and of 1, also when it is done in place and so twice:
+
+```python
+smoothed = target * (1 - 0.1) + 0.1 / 2  # 0.05 and 0.95
+```""")
 _LOOK = Text("""Look at the labels as the loss gets them:
 
 ```python
@@ -71,6 +79,9 @@ print(torch.bincount(target.flatten()))
 ```
 
 A contrastive loss whose right answer is always the first logit is meant to be like this.""")
+
+_TWO = 2
+"""Values that labels of yes-or-no questions have, however they are smoothed."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +94,13 @@ class BadTargets:
     How it decides: any target in any check-up is NaN, a class that doesn't exist, a probability outside [0, 1], a negative count or
     the blank of a CTC loss (error); all targets of a check-up are ignored (warning); batches of at least `min_samples` targets hold one class each, in most
     check-ups and at least `min_checks`, and not all the same one (sorted data: a warning); or all of them hold the same (a warning,
-    or an information if it is class 0).
+    or an information if it is class 0); targets of yes-or-no questions are the same two values in all of at least `min_checks`, above 0 and below 1,
+    and one of them is within `min_apart` of one half (a warning).
 
     What to try first: assert the range of the targets; use a regression loss for measured values; shuffle.
 
     Guards against: padding given as `ignore_index`; discriminators, whose yes-or-no calls have one label each; contrastive losses,
-    whose right answer is always class 0 (information only); small batches.
+    whose right answer is always class 0 (information only); small batches; soft targets of many values, and those of 0 and something.
 
     References: PyTorch, `torch.nn.CrossEntropyLoss`, `torch.nn.BCELoss` (targets between 0 and 1); MoCo (He et al. 2020, labels of 0).
     """
@@ -105,6 +117,7 @@ class BadTargets:
         q.CALL_SAMPLES,
         q.CALL_OUTPUTS,
         q.CALL_TARGET_WHOLE,
+        q.CALL_TARGET_UNIQUE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD110", "LD202", "LD203", "LD206", "LD509", "LD523", "LD602", "LD608", "LD705",
@@ -114,6 +127,8 @@ class BadTargets:
     min_samples: int = 8
     #: check-ups; sorted data show one class in each
     min_checks: int = 3
+    #: distance of a label from one half, 1; who means 0.6 as a yes says no more than one half in five
+    min_apart: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding per call: the worst that its targets have."""
@@ -125,6 +140,8 @@ class BadTargets:
                 yield self._ignored(call, ignored)
             elif call.function in CLASSES:
                 yield from self._single(call)
+            elif call.function in BINARY:
+                yield from self._smoothed(call)
 
     def _invalid(
         self, call: LossCallSeries, invalid: np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -176,6 +193,21 @@ class BadTargets:
         severity = Severity.WARNING if sorted_data or classes[0] != 0 else Severity.INFO
         evidence = call.evidence(q.CALL_MAJORITY, hits, 1.0, 1.0)
         yield self._of(severity, evidence, (message, advice), {"classes": len(classes)})
+
+    def _smoothed(self, call: LossCallSeries) -> Iterator[Finding]:
+        low, high = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)
+        known = call.of(q.CALL_SAMPLES) >= self.min_samples
+        two = (call.of(q.CALL_TARGET_UNIQUE) == _TWO) & (low == low[0]) & (high == high[0])
+        if known.sum() < self.min_checks or not two[known].all() or not 0 < low[0] < high[0] < 1:
+            return
+        ends = np.array([low[0], high[0]])
+        if np.abs(ends - 0.5).min() >= self.min_apart:
+            return
+        words = {"low": _known(float(low[0])), "high": _known(float(high[0]))}
+        message = _SMOOTHED.format(call=call.name, checks=str(int(known.sum())), **words)
+        evidence = call.evidence(q.CALL_TARGET_MAX, known, float(high[0]), 0.5 + self.min_apart)
+        numbers = {"low": float(low[0]), "high": float(high[0])}
+        yield self._of(Severity.WARNING, evidence, (message, _SMOOTH), numbers)
 
     def _of(
         self,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
-from made.changes import changed
+from made.changes import changed, without
 from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.loss_calls import call_tables, healthy_call
@@ -22,7 +22,9 @@ from tb_lossdiag.quantities import (
     COPY_BEGAN,
     COPY_DISTANCE,
     COPY_MOVED,
+    LOSS,
     ORIGINAL_MOVED,
+    VALIDATION_LOSS,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.copy_out_of_step import CopyOutOfStep
@@ -119,6 +121,36 @@ def _seldom(*steps: int) -> Run:
 def test_fewer_check_ups_will_do_where_they_are_apart(steps: Sequence[int], judged: bool) -> None:
     verdict = outcome(RULE, _seldom(*steps)).verdict
     assert (verdict is not Verdict.NOT_EVALUATED) is judged
+
+
+def lagging(
+    *, follows: float = 0.05, validation: float = 2.2, falls: float = 0.2, gone: float = 0.3
+) -> Run:
+    """An average that has gone this share of the way, and what is validated by it, from 2.3 on."""
+    run = copied(GONE, np.linspace(0, follows * gone, 6), gone=gone)
+    run = changed(run, LOSS, np.linspace(2.3, falls, len(run[LOSS])))
+    return changed(run, VALIDATION_LOSS, np.linspace(2.3, validation, len(run[VALIDATION_LOSS])))
+
+
+def test_an_average_that_is_too_slow_shows_in_what_it_is_validated_by() -> None:
+    finding = the_finding(RULE, lagging())
+    assert finding.severity is Severity.WARNING
+    assert "has moved by 5% of what" in finding.message.en
+    assert "1 / (1 - d)" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lagging(follows=0.3),
+        lagging(validation=1.2),  # a slow target of a model that is validated itself
+        lagging(falls=1.7),  # nothing won yet
+        without(lagging(), VALIDATION_LOSS),
+        without(lagging(), LOSS),
+    ],
+)
+def test_clear_where_the_validation_follows(run: Run) -> None:
+    assert not findings(RULE, run)
 
 
 def test_too_few_steps_are_not_judged() -> None:

@@ -73,9 +73,12 @@ def test_what_the_first_step_left_needs_steps_to_move(last: int, expected: int) 
 
 
 def test_a_loss_that_falls_all_the_same_lessens_it() -> None:
-    learned = with_loss(healthy_run(1), falling(200))
-    assert the_finding(RULE, lost(0.6, learned)).severity is Severity.INFO
-    assert the_finding(RULE, lost(0.95, learned)).severity is Severity.WARNING
+    half = with_loss(healthy_run(1), falling(200))
+    assert the_finding(RULE, lost(0.6, half)).severity is Severity.WARNING
+    assert the_finding(RULE, lost(0.95, half)).severity is Severity.WARNING
+    nearly_all = with_loss(healthy_run(1), falling(200) - 0.45)
+    assert the_finding(RULE, lost(0.6, nearly_all)).severity is Severity.INFO
+    assert the_finding(RULE, lost(0.95, nearly_all)).severity is Severity.WARNING
 
 
 def test_what_moves_in_time_is_not_lost() -> None:

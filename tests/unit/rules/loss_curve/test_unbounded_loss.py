@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, the_finding
-from made.changes import changed, with_first_call, without
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
+from made.changes import changed, head, with_first_call, without
 from made.check_ups import check_up_records
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS, LOSS_TERM, STEPS
 from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -79,9 +81,55 @@ def test_evidence_is_where_it_is_negative() -> None:
 def test_not_evaluated_without_a_known_function() -> None:
     custom = as_call(with_first_call(RUN, 0.5, -3.0), "custom")
     assert outcome(RULE, custom).verdict is Verdict.NOT_EVALUATED
-    assert outcome(RULE, without(RUN, CALL_VALUE)).missing == (CALL_VALUE.name,)
+    unknown = outcome(RULE, without(RUN, CALL_VALUE))
+    assert unknown.verdict is Verdict.NOT_EVALUATED
+    assert CALL_VALUE.name in str(unknown.reason)
 
 
 def test_a_sequence_loss_is_never_negative() -> None:
     run = as_call(with_first_call(RUN, 0.5, -3.0), "ctc_loss")
     assert "last dimension" in the_finding(RULE, run).advice.en
+
+
+THIRDS = np.linspace(0, 1, 200)
+
+
+def fallen(shape: npt.ArrayLike) -> Run:
+    """Nobody saw a call, and the loss of one model goes like this."""
+    return without(changed(RUN, LOSS, shape), CALL_VALUE)
+
+
+def test_a_loss_that_falls_ever_faster_has_no_bottom() -> None:
+    run = fallen(2 - 50 * THIRDS**2)
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.WARNING
+    assert "no lowest value" in finding.message.en
+    assert "`ce` goes from" not in the_finding(RULE, without(run, LOSS_TERM)).message.en
+    assert "goes from" in finding.message.en
+    assert findings(RULE, fallen(2 - 50 * THIRDS))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        2 - 50 * (1 - np.exp(-5 * THIRDS)),  # a likelihood slows down
+        2 - 40 * THIRDS**2,  # not far
+        50 * THIRDS**2 + 2,
+        2 - 50 * np.where(THIRDS < 0.5, THIRDS, 0.5) * 2,
+        np.where(THIRDS > 0.9, np.nan, 2 - 50 * THIRDS**2)[:20].repeat(10),
+        np.where(np.arange(200) == 50, np.inf, 2 - 50 * THIRDS**2),
+    ],
+)
+def test_clear_where_a_loss_finds_its_bottom(shape: npt.ArrayLike) -> None:
+    assert not findings_if_any(RULE, fallen(shape))
+
+
+def test_clear_of_two_players_agents_and_few_records() -> None:
+    run = fallen(2 - 50 * THIRDS**2)
+    names = tuple(f"policy {index}" for index in range(len(run[LOSS_TERM].columns)))
+    assert not findings_if_any(RULE, changed(run, LOSS_TERM, run[LOSS_TERM].values, names))
+    assert not findings_if_any(RULE, head(run, 29))
+    assert findings_if_any(RULE, head(run, 200))
+    two = changed(run, STEPS, np.tile(run[STEPS].values, 2), ("a", "b"))
+    assert not findings_if_any(RULE, two)
+    assert not findings_if_any(RULE, without(run, LOSS))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
@@ -41,6 +42,35 @@ def test_a_constant_factor_is_worth_knowing() -> None:
 def test_an_unknown_difference_warns() -> None:
     wild = np.random.default_rng(0).uniform(2, 9, 200)
     assert the_finding(RULE, scaled(RUN, LOSS, wild)).severity is Severity.WARNING
+
+
+def weighed(factor: npt.ArrayLike, beside: npt.ArrayLike = 0.0) -> Run:
+    """The first term counts by this factor, and something else is added."""
+    parts = VALUES * RUN[LOSS_WEIGHT].values
+    own = np.asarray(factor) * parts[:, 0] + np.asarray(beside)
+    return changed(RUN, LOSS, own + parts[:, 1])
+
+
+GROWS = np.linspace(1, 1.4, len(VALUES))
+
+
+def test_weights_that_are_learned_are_an_information() -> None:
+    finding = the_finding(RULE, weighed(GROWS, -np.log(GROWS)))
+    assert finding.severity is Severity.INFO
+    assert "by weights that change" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        weighed(2.0, 100.0),  # constant: applied or reported wrongly
+        weighed(GROWS, np.random.default_rng(0).normal(0, 1, len(VALUES))),  # something else, too
+        weighed(-GROWS),
+        head(weighed(GROWS), 90),
+    ],
+)
+def test_other_sums_are_still_warned_of(run: Run) -> None:
+    assert the_finding(RULE, run).severity is Severity.WARNING
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -95,3 +95,34 @@ def test_the_blank_among_the_symbols() -> None:
     finding = the_finding(RULE, with_call(healthy_run(1), "ctc_loss", invalid=0.25))
     assert "25% of the symbols" in finding.message.en
     assert "blank=0" in finding.advice.en
+
+
+YES_OR_NO = "binary_cross_entropy_with_logits"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "fires"),
+    [(0.05, 0.55, True), (0.45, 0.95, True), (0.05, 0.65, False), (0.35, 0.95, False)],
+)
+def test_labels_that_smoothing_leaves_near_one_half(
+    low: float, high: float, *, fires: bool
+) -> None:
+    run = with_call(RUN, YES_OR_NO, target_min=low, target_max=high, target_whole=0.0)
+    found = findings(RULE, run)
+    assert bool(found) is fires
+    assert not found or (found[0].severity is Severity.WARNING and f"{low}" in found[0].message.en)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"target_unique": np.where(CHECKS == 2, 3, 2)},  # soft targets
+        {"target_max": np.where(CHECKS == 2, 0.56, 0.55)},
+        {"target_min": 0.0},  # a share of 0 and something
+        {"target_max": 1.0},
+        {"samples": 7},
+    ],
+)
+def test_clear_where_two_values_are_no_smoothing(facts: dict[str, float]) -> None:
+    smoothed = {"target_min": 0.45, "target_max": 0.55, "target_whole": 0.0}
+    assert not findings(RULE, with_call(RUN, YES_OR_NO, **{**smoothed, **facts}))
