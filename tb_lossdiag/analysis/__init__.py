@@ -32,6 +32,7 @@ In reading order:
 - `skipped`: steps that a GradScaler skipped
 - `relapse`: where a run was taken up again and its loss began anew
 - `spikes`: records far above what came just before, by robust statistics in the logarithm
+- `summed_terms`: which term of a loss is the sum over a batch that a loss call makes, and over how many samples
 - `terms`: loss terms by name and behaviour: which are penalties, which are divergences
 - `trend`: whether few values rise or fall as a whole, whatever their scale and their outliers
 - `trouble`: whether a loss goes wrong in a way that steps of the wrong size explain

@@ -11,6 +11,8 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import baselines
 from tb_lossdiag.analysis.levels import Bools, Span, covered, level, longest, median, noise, spans
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
+from tb_lossdiag.analysis.summed_terms import summed_over
 from tb_lossdiag.analysis.terms import is_penalty
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
@@ -24,6 +26,9 @@ _BY_GRADIENT = Text(
 )
 _STARVED = Text(
     ", while `{name}`, which is to be learned as well, doesn't improve ({before} before, {after} after)"
+)
+_SUMMED = Text(
+    ", and it is a sum over the {samples} samples of a batch: as a mean it would make up {less}%"
 )
 _NOTHING = Text("")
 _ADVICE = Text("""The optimizer sees almost only `{term}`. If the other terms are meant to be learned as well, bring the contributions to one order of magnitude; with the levels of this run:
@@ -60,7 +65,8 @@ class TermDominance:
     of non-zero weight. With `decompose` gradients decide: the share of the terms' gradient norms must be above `min_share` in
     at least `min_checks` decompositions in a row, which make up `min_stretch` of them. It is a warning if another term, whose weight is at least half as large and which varies from batch to
     batch, stays within `starved_change` of where it began; of any weight, where a loss over classes says that this is what guessing costs
-    (within `guess`). Else an information. Dimensionless.
+    (within `guess`). In reinforcement learning it is one as well where the term is the value of a loss call that sums over a batch of
+    `min_samples` or more, and as a mean would not be above `min_share`. Else an information. Dimensionless.
 
     What to try first: weights that bring the contributions to one order of magnitude.
 
@@ -76,7 +82,7 @@ class TermDominance:
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.TERM_GRADIENT_NORM, q.LOSS, q.STEPS, q.CALL_VALUE, q.CALL_BASELINE, q.CALL_OUTPUTS,
-        q.CALL_SAMPLES, q.CALL_SUMMED, q.CALL_IGNORED, q.CALL_MAJORITY,
+        q.CALL_SAMPLES, q.CALL_SUMMED, q.CALL_IGNORED, q.CALL_MAJORITY, q.EXTRA, q.CALL_TARGET_MEAN, q.CALL_TARGET_STD,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD523",)
 
@@ -94,6 +100,8 @@ class TermDominance:
     starved_change: float = 0.1
     #: noise from record to record over the level, 1; a penalty on the weights is smoother, a data term never is
     min_noise: float = 1e-3
+    #: samples; the sum over a few hardly differs from a mean
+    min_samples: float = 4
     #: relative distance from the loss of guessing, 1; a batch's noise
     guess: float = 0.05
 
@@ -178,14 +186,23 @@ class TermDominance:
         others = [n for n in value.columns if n != term]
         if not starved and all(is_penalty(n, value.column(n).astype(np.float64)) for n in others):
             return  # a main loss and what keeps it in bounds
-        message = _message(term, big, starved)
+        summed = self._summed(run, term, share)
+        message = _message(term, big, starved, summed)
         name, steps, shares = big.series
         piece = Evidence(q.LOSS_TERM.name, term, *ends, share, self.min_share)
         evidence = [with_judged(piece, name.format(term=term), steps, shares)]
         evidence += [Evidence(q.LOSS_TERM.name, name, *ends) for name, _, _ in starved[:1]]
-        severity = self.severity if starved else Severity.INFO
+        severity = self.severity if starved or summed is not _NOTHING else Severity.INFO
         advice = _ADVICE.format(term=term, weights=_weights(value, weight, span))
         yield Finding(self.code, severity, term, tuple(evidence), message, advice, {"share": share})
+
+    def _summed(self, run: Run, term: str, share: float) -> Text:
+        """Whether an agent's term dominates because it is a sum: the others of a policy's loss are means over the same samples."""
+        samples = summed_over(run, term) if is_reinforcement(run) else 1.0
+        less = share / samples / (share / samples + 1 - share)
+        if samples < self.min_samples or less > self.min_share:
+            return _NOTHING
+        return _SUMMED.format(samples=short_number(samples), less=f"{100 * less:.0f}")
 
     def _starved(
         self, terms: tuple[Table, Table], span: Span, big: int, guesses: Sequence[float]
@@ -215,9 +232,9 @@ def _guesses(run: Run) -> list[float]:
     return [b.uniform for b in baselines(run) if b.classes]
 
 
-def _message(term: str, big: _Big, starved: list[tuple[str, float, float]]) -> Text:
+def _message(term: str, big: _Big, starved: list[tuple[str, float, float]], summed: Text) -> Text:
     words = {"term": term, "percent": f"{100 * big.share:.1f}", "records": str(big.records)}
-    more = _NOTHING
+    more = summed
     if starved:
         name, before, after = starved[0]
         more = _STARVED.format(name=name, before=short_number(before), after=short_number(after))

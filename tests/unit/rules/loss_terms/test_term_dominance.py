@@ -5,12 +5,14 @@ import pytest
 
 from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, head, with_terms, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
+    CALL_VALUE,
     LOSS,
     LOSS_TERM,
     LOSS_WEIGHT,
@@ -151,3 +153,47 @@ def test_classes_of_a_small_weight_at_guessing_starve(run: Run, severity: Severi
     bare = without(run, CALL_BASELINE)
     assert the_finding(RULE, run).severity is severity
     assert the_finding(RULE, bare).severity is Severity.INFO
+
+
+def of_an_agent(
+    samples: float = 512,
+    summed: float = 1,
+    unit: float = 1.0,
+    share: float = 0.999,
+    name: str = "policy",
+) -> Run:
+    """A value loss that makes up so much of the loss, by a call over so many samples; the policy's own varies about nothing."""
+    value = 30 * np.geomspace(1, 2, 200)
+    policy = value * (1 - share) / share * np.where(np.arange(200) % 2, 1, -1)
+    names = ("value_loss", f"{name}_loss")
+    run = without(PLAIN, LOSS)
+    run = changed(run, LOSS_TERM, np.stack([value, policy], axis=1), names)
+    run = changed(run, LOSS_WEIGHT, np.ones((200, 2)), names)
+    run = with_call(with_tables(run, [PLAIN[LOSS]]), "mse_loss", samples=samples, summed=summed)
+    at = run[CALL_VALUE].steps
+    there = unit * run[LOSS_TERM].at(at, ("value_loss",))
+    return with_tables(run, [table(CALL_VALUE, at, there, ("mse_loss",))])
+
+
+def test_an_agents_term_that_is_a_sum_beside_means() -> None:
+    finding = the_finding(RULE, of_an_agent())
+    assert finding.severity is Severity.WARNING
+    assert (
+        "a sum over the 512 samples of a batch: as a mean it would make up 66%"
+        in finding.message.en
+    )
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        of_an_agent(summed=0),
+        of_an_agent(unit=0.5),
+        of_an_agent(samples=3),
+        of_an_agent(share=0.99995),  # as a mean it would still be nearly all
+        of_an_agent(name="main"),
+        without(of_an_agent(), CALL_VALUE),
+    ],
+)
+def test_a_large_term_that_is_no_sum_is_worth_knowing(run: Run) -> None:
+    assert the_finding(RULE, run).severity is Severity.INFO
