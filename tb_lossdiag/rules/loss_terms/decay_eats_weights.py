@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import too_few
-from tb_lossdiag.analysis.parameters import global_norm, sizes, weights
+from tb_lossdiag.analysis.parameters import global_norm
 from tb_lossdiag.analysis.progress import fall
 from tb_lossdiag.analysis.rates import largest_rate
 from tb_lossdiag.diagnosis import settings
@@ -38,7 +38,7 @@ _USUAL = 0.3
 
 
 class _Course(NamedTuple):
-    """Norm of the decayed weight matrices.
+    """Norm of the decayed parameters.
 
     Attributes:
         steps: int64[T].
@@ -59,7 +59,7 @@ class DecayEatsWeights:
 
     Why it matters: the network becomes one that answers nothing, whatever its gradients ask for, and the loss settles at what that costs.
 
-    How it decides: for optimizers that take the share learning rate x decay of each weight. The norm of all weight matrices with a decay
+    How it decides: for optimizers that take the share learning rate x decay of each weight. The norm of all parameters with a decay
     ends at `max_left` of what it began with or less; the shares of all steps alone explain that (exp(-sum) is at most `max_left`, too); and
     the loss has lost less than `learned` of its start. Unit: 1.
 
@@ -77,7 +77,6 @@ class DecayEatsWeights:
     title: ClassVar[Text] = Text("Weight decay leaves nothing of the weights")
     reads: ClassVar[tuple[Quantity, ...]] = (
         q.PARAMETER_NORM,
-        q.PARAMETER_SIZE,
         q.PARAMETER_DECAY,
         q.LEARNING_RATE,
         q.LOSS,
@@ -101,12 +100,12 @@ class DecayEatsWeights:
     min_records: int = 10
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield one finding for the weights of all matrices that are decayed."""
+        """Yield one finding for all parameters that are decayed."""
         if run.facts.get("optimizer", "") not in _SHARED:
             raise NotEnough(Text("an optimizer whose decay takes a share of the weights"))
         course = _decayed(run)
         if course is None or len(course.steps) < self.min_records:
-            raise too_few(self.min_records, Text("records of a weight matrix with weight decay"))
+            raise too_few(self.min_records, Text("records of a parameter with weight decay"))
         lost = fall(run)
         if lost is None:
             raise NotEnough(Text("a loss that tells how far the training has come"))
@@ -139,11 +138,10 @@ class DecayEatsWeights:
 
 
 def _decayed(run: Run) -> _Course | None:
-    """None without a weight matrix that is decayed and has a norm throughout."""
+    """None without a parameter that is decayed and has a norm throughout."""
     norm, decays = run[q.PARAMETER_NORM], run[q.PARAMETER_DECAY]
     known = decays.at(decays.steps[-1:], norm.columns)[0].astype(np.float64)
-    chosen = weights(norm.columns, sizes(run, norm.columns)) & (known > 0)
-    chosen &= np.isfinite(norm.values).all(axis=0) & (norm.values[0] > 0)
+    chosen = (known > 0) & np.isfinite(norm.values).all(axis=0) & (norm.values[0] > 0)
     if not chosen.any():
         return None
     rows = norm.values[:, chosen]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.loss_calls import calls_if_any
@@ -54,7 +56,7 @@ class OwnTarget:
     title: ClassVar[Text] = Text("The targets are trained, too")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OWN_TARGET, q.CALL_VALUE)
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD109", "LD523")
 
     #: check-ups; the targets of one may be made otherwise
     min_checks: int = 3
@@ -71,8 +73,9 @@ class OwnTarget:
         own = {each.column: each.steps for each in columns(run, q.CALL_OWN_TARGET)}
         for call in known:
             steps = own.get(call.name, call.steps[:0])
-            if len(steps) >= self.min_checks and len(steps) == len(call.steps):
-                ends, checks = (int(steps[0]), int(steps[-1])), str(len(steps))
+            if len(call.steps) >= self.min_checks and np.isin(call.steps, steps).all():
+                ends = int(call.steps[0]), int(call.steps[-1])
+                checks = str(len(call.steps))
                 evidence = Evidence(q.CALL_OWN_TARGET.name, call.name, *ends, 1.0, 0.0)
                 message = _MESSAGE.format(call=call.name, checks=checks)
                 yield Finding(self.code, self.severity, call.name, (evidence,), message, _ADVICE)
