@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -143,7 +145,7 @@ def test_pairs_that_differ_are_no_such_thing(facts: dict[str, float]) -> None:
     assert not findings_if_any(RULE, with_call(RUN, "cross_entropy", **{**VIEWS, **facts}))
 
 
-AMONG = {**VIEWS, "accuracy": 0.0, "input_std": 0.5}
+AMONG: dict[str, Any] = {**VIEWS, "accuracy": 0.0, "input_std": 0.5}
 
 
 def test_a_sample_that_is_among_its_own_candidates() -> None:
@@ -152,9 +154,9 @@ def test_a_sample_that_is_among_its_own_candidates() -> None:
     assert "masked_fill" in finding.advice.en
     early = np.where(np.arange(len(AT)) < 5, 0.01, 0.5)  # all likenesses are alike at first
     few = np.where(np.arange(len(AT)) < len(AT) - 4, 0.09, 0.11)
-    among = with_call(RUN, "cross_entropy", **AMONG)
-    assert findings(RULE, with_call(among, "cross_entropy", input_std=early))
-    assert not findings(RULE, with_call(among, "cross_entropy", input_std=few))
+    alike, apart = ({**AMONG, "input_std": spread} for spread in (early, few))
+    assert findings(RULE, with_call(RUN, "cross_entropy", **alike))
+    assert not findings(RULE, with_call(RUN, "cross_entropy", **apart))
 
 
 @pytest.mark.parametrize(
