@@ -76,15 +76,16 @@ class Prober:
         """As many of the probes that wait, in their order, as fit into the share of the time; they have the first pass in common.
 
         A short training affords one. Of a model that is trained on its own input shifted by one, the future is asked about first, unless
-        it is recurrent: such a one cannot see it, and mixes samples up where it takes the batch for time.
+        it is recurrent and reads forwards only: such a one cannot see it, and mixes samples up where it takes the batch for time.
         """
         left = _SHARE * steps / _PASS - self._forwards
         count = max(int(left) - 1, 0)
-        first = FutureLeak if ahead and not self._recurrent() else SampleLeak
+        first = FutureLeak if ahead and not self._reads_forwards() else SampleLeak
         return sorted(self._waiting, key=lambda probe: not isinstance(probe, first))[:count]
 
-    def _recurrent(self) -> bool:
-        return any(isinstance(module, nn.RNNBase) for module in self._subject.root().modules())
+    def _reads_forwards(self) -> bool:
+        recurrent = [m for m in self._subject.root().modules() if isinstance(m, nn.RNNBase)]
+        return bool(recurrent) and not any(m.bidirectional for m in recurrent)
 
     def run(self, steps: int, example: Example) -> Outcome:
         """Probe the model with what it was given in a step."""

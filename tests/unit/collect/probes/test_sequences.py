@@ -64,14 +64,20 @@ def test_what_sees_the_future(how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "recurrent", "future"),
-    [(True, False, True), (False, False, False), (True, True, False)],
+    ("ahead", "recurrent", "both", "future"),
+    [
+        (True, False, False, True),
+        (False, False, False, False),
+        (True, True, False, False),
+        (True, True, True, True),
+        (False, True, True, False),
+    ],
 )
 def test_a_short_training_is_asked_what_it_may_get_wrong(
-    *, ahead: bool, recurrent: bool, future: bool
+    *, ahead: bool, recurrent: bool, both: bool, future: bool
 ) -> None:
     """By step 128 there is time for one question."""
-    model: nn.Module = Rnn(both=False) if recurrent else Attends("missing")
+    model: nn.Module = Rnn(both=both) if recurrent else Attends("missing")
     shape = model(tokens).shape
     subject = Subject("", model, torch.optim.SGD(model.parameters(), 0.1))
     prober = Prober(subject)
