@@ -62,5 +62,9 @@ PARAMETER_ROLE = Quantity("parameter_role", "layers", _P, "Role", hints.MODEL)
 """A `Role`."""
 PARAMETER_DECAY = Quantity("parameter_decay", "layers", _P, "1", hints.OPTIMIZER, optional=True)
 """Weight decay of the parameter's group; NaN where no optimizer holds it or has none."""
+PARAMETER_FOREIGN = Quantity(
+    "parameter_foreign", "origin", _P, "0 or 1", hints.MODEL, optional=True
+)
+"""1 where the parameter lies in a module whose class an installed package other than torch defines. Absent where none does."""
 PARAMETER_CLIPPED = Quantity("parameter_clipped", "layers", _P, "0 or 1", hints.CLIP, optional=True)
 """1 where the newest clip included the parameter, 0 where not; NaN while no clip was seen."""

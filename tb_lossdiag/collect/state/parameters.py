@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,9 @@ from torch import Tensor, nn
 from tb_lossdiag.quantities import Role
 
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
+"""Folders that packages are installed into."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,21 @@ def roles(model: nn.Module) -> dict[int, Role]:
         for name, parameter in module.named_parameters(recurse=False):
             found[id(parameter)] = _role(module, name, parameter)
     return found
+
+
+def foreign(model: nn.Module) -> set[int]:
+    """Ids of the parameters that lie in a module of another package's class: what it computes beside the answer, nobody chose."""
+    libraries = [module for module in model.modules() if _installed(type(module).__module__)]
+    return {id(parameter) for module in libraries for parameter in module.parameters()}
+
+
+@lru_cache(maxsize=256)
+def _installed(name: str) -> bool:
+    """Whether a module of Python's is an installed package's, other than torch, whose layers stand in everybody's models."""
+    if name.partition(".")[0] == "torch":
+        return False
+    path = Path(getattr(sys.modules.get(name), "__file__", None) or "")
+    return not _PACKAGES.isdisjoint(path.parts)
 
 
 def _role(module: nn.Module, name: str, parameter: Tensor) -> Role:

@@ -9,8 +9,13 @@ from torch import nn
 
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.state.optimizers import Optimizers
-from tb_lossdiag.collect.state.parameters import Parameters, roles
-from tb_lossdiag.quantities import PARAMETER_CLIPPED, PARAMETER_ROLE, PARAMETER_SIZE
+from tb_lossdiag.collect.state.parameters import Parameters, foreign, roles
+from tb_lossdiag.quantities import (
+    PARAMETER_CLIPPED,
+    PARAMETER_FOREIGN,
+    PARAMETER_ROLE,
+    PARAMETER_SIZE,
+)
 from tb_lossdiag.records import Record
 
 
@@ -45,4 +50,11 @@ class ParameterFacts:
             ],
         }
         own = [Record(q, model.names, np.array(v, np.float32)) for q, v in values.items()]
-        return [*own, *self._optimizers.held(model)]
+        return [*own, *_origin(model, module), *self._optimizers.held(model)]
+
+
+def _origin(model: Parameters, module: nn.Module) -> list[Record]:
+    """Which are of a library's modules; nothing where none is."""
+    theirs = foreign(module)
+    flags = np.array([float(id(p) in theirs) for p in model.tensors], np.float32)
+    return [Record(PARAMETER_FOREIGN, model.names, flags)] if flags.any() else []

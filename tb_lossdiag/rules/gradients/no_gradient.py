@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns as known_columns
-from tb_lossdiag.analysis.columns import held
+from tb_lossdiag.analysis.columns import held, latest
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.parameters import compact, listed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
@@ -20,6 +20,9 @@ from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "{count} of {all} trainable parameters never had a gradient in {records} records: {names}."
+)
+_BESIDE = Text(
+    "{count} of {all} trainable parameters never had a gradient in {records} records: {names}. They belong to a library's module whose others learn, so this is likely a part of its answer that the loss does not use."
 )
 _FROZEN = Text("""
 - activation checkpointing over frozen layers: with `use_reentrant=True` a block whose input needs no gradient gives none to the adapters
@@ -52,7 +55,8 @@ class NoGradient:
     What to try first: look for `detach()`, `no_grad()` or an unused output between the module and the loss.
 
     Guards against: frozen parameters (`requires_grad=False`); copies that no optimizer holds (target networks, teachers, averages); branches that are used now and then; models trained in turns,
-    whose steps the other model doesn't take part in. All parameters are reported as one finding, whole modules by one name.
+    whose steps the other model doesn't take part in. An information where they are `max_beside` or less of all elements, in modules of a
+    library whose other parameters learn, and nothing is frozen: it computes more than the loss uses (a pooler, say). All parameters are reported as one finding, whole modules by one name.
 
     References: PyTorch, Autograd mechanics; DistributedDataParallel, `find_unused_parameters`.
     """
@@ -66,11 +70,18 @@ class NoGradient:
         q.GRADIENT_NONFINITE,
         q.PARAMETER_NORM,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.PARAMETER_TRAINABLE, q.PARAMETER_HELD)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.PARAMETER_TRAINABLE,
+        q.PARAMETER_HELD,
+        q.PARAMETER_FOREIGN,
+        q.PARAMETER_SIZE,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD602", "LD605")
 
     #: records in which others have a gradient; a branch that is used now and then shows up within that many
     min_records: int = 5
+    #: share of the elements, 1; BERT's pooler is half a per cent, of tiny ones a twentieth
+    max_beside: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding that names all parameters without a gradient."""
@@ -91,20 +102,29 @@ class NoGradient:
                 [str(name) for name in columns[without]],
                 known,
                 (int(steps[0]), int(steps[-1]), len(steps)),
-                some_frozen=_some_frozen(run),
+                (_some_frozen(run), self._beside(run, gradient, without)),
             )
+
+    def _beside(self, run: Run, gradient: Table, without: Bools) -> bool:
+        """Whether these are a small part of a library's modules, the rest of which is trained."""
+        if q.PARAMETER_FOREIGN not in run or q.PARAMETER_SIZE not in run or _some_frozen(run):
+            return False
+        names = [str(name) for name in gradient.columns]
+        theirs = latest(run[q.PARAMETER_FOREIGN], gradient.steps[-1:], names)[0] == 1
+        sizes = np.nan_to_num(latest(run[q.PARAMETER_SIZE], gradient.steps[-1:], names)[0])
+        share = sizes[without].sum() / max(sizes.sum(), 1)
+        return bool(theirs[without].all() and theirs[~without].any() and share <= self.max_beside)
 
     def _finding(
         self,
         names: list[str],
         trainable: list[str],
         window: tuple[int, int, int],
-        *,
-        some_frozen: bool,
+        known: tuple[bool, bool],
     ) -> Finding:
-        first, last, records = window
+        (first, last, records), (some_frozen, beside) = window, known
         patterns = compact(names, trainable)
-        message = _MESSAGE.format(
+        message = (_BESIDE if beside else _MESSAGE).format(
             count=str(len(names)),
             all=str(len(trainable)),
             records=str(records),
@@ -120,7 +140,8 @@ class NoGradient:
         evidence = tuple(Evidence(q.PARAMETER_NORM.name, name, first, last) for name in shown)
         subject = patterns[0] if len(patterns) == 1 else ""
         numbers = {"parameters": len(names), "trainable": len(trainable)}
-        return Finding(self.code, self.severity, subject, evidence, message, advice, numbers)
+        severity = Severity.INFO if beside else self.severity
+        return Finding(self.code, severity, subject, evidence, message, advice, numbers)
 
 
 def _required(run: Run, gradient: Table) -> Bools:

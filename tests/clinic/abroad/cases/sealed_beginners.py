@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from clinic.abroad import patient
 from clinic.abroad.loops import train
-from clinic.case import NO_CODE
 from clinic.data import Samples, flat_digits, friedman, square_digits
 from clinic.nets import cnn, mlp
 from torch import Tensor, nn
@@ -125,7 +124,7 @@ def likelihoods_of_a_column(writer: SummaryWriter) -> None:
 
 
 @patient(
-    NO_CODE,
+    "LD506",
     family="beginners",
     source="ultralytics/yolov5 issue 2582, xuyxu/Deep-Clustering-Network issue 2",
 )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tb_lossdiag.collect.state.parameters import nonfinite, norms, parameters, unwrapped
+from tb_lossdiag.collect.state.parameters import foreign, nonfinite, norms, parameters, unwrapped
 from tb_lossdiag.collect.state.transfer import gather, scalar
 
 
@@ -59,3 +59,22 @@ def test_losses_may_be_numbers_or_tensors_of_any_shape() -> None:
     assert float(scalar("loss", torch.tensor([1.0, 3.0]))) == 2.0
     assert float(scalar("loss", np.float32(0.5))) == 0.5
     assert float(scalar("loss", torch.tensor([[4]]))) == 4.0
+
+
+def test_what_lies_in_a_librarys_module_is_known() -> None:
+    class Own(nn.Module):
+        """A user's, with a head of torch's on a body of a package's."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = Library(nn.Linear(2, 2)), nn.Linear(2, 1)
+
+    class Library(nn.Sequential):
+        """As if numpy had it."""
+
+    Library.__module__ = "numpy.linalg"
+    model = Own()
+    assert foreign(model) == {id(p) for p in model.body.parameters()}
+    assert foreign(nn.Linear(2, 2)) == set()
+    Library.__module__ = "nowhere"
+    assert foreign(model) == set()

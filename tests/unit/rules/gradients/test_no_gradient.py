@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,14 +9,17 @@ from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, with_none_gradients, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
+    PARAMETER_FOREIGN,
     PARAMETER_HELD,
     PARAMETER_NORM,
+    PARAMETER_SIZE,
     PARAMETER_TRAINABLE,
 )
-from tb_lossdiag.records import Table
+from tb_lossdiag.records import Table, table
 from tb_lossdiag.rules.gradients.no_gradient import NoGradient
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -49,6 +54,34 @@ def test_adapters_in_frozen_layers_are_told_of_reentrant_checkpoints() -> None:
     beside = changed(run, PARAMETER_TRAINABLE, ~frozen[None, :])
     assert "use_reentrant=False" in the_finding(RULE, beside).advice.en
     assert "reentrant" not in the_finding(RULE, run).advice.en
+
+
+@pytest.mark.parametrize(
+    ("theirs", "size", "frozen", "severity"),
+    [
+        (["body.1", "body.2"], 10.0, [], Severity.INFO),
+        (["body.1"], 10.0, [], Severity.WARNING),  # all of it: cut off
+        (["body.2"], 10.0, [], Severity.WARNING),  # the user's own
+        (["body.1", "body.2"], 40.0, [], Severity.WARNING),  # a good part of it
+        (["body.1", "body.2"], 10.0, ["body.3"], Severity.WARNING),  # adapters, say
+    ],
+)
+def test_what_a_library_computes_beside_is_no_fault(
+    theirs: list[str], size: float, frozen: list[str], severity: Severity
+) -> None:
+    """A pooler whose output nobody uses."""
+    run = with_none_gradients(RUN, BRANCH)
+    columns = run[GRADIENT_NORM].columns
+    parts = np.array([name.rpartition(".")[0] for name in columns])
+    facts = {
+        PARAMETER_FOREIGN: np.isin(parts, theirs).astype(float),
+        PARAMETER_SIZE: np.where(np.isin(columns, BRANCH), size, 100.0),
+        PARAMETER_TRAINABLE: 1.0 - np.isin(parts, frozen),
+    }
+    made = {q.name: table(q, [0], row[None, :], columns) for q, row in facts.items()}
+    finding = the_finding(RULE, replace(run, tables={**run.tables, **made}))
+    assert finding.severity is severity
+    assert ("a library's module" in finding.message.en) is (severity is Severity.INFO)
 
 
 def test_a_frozen_parameter_is_not_this() -> None:
