@@ -3,6 +3,7 @@
 In reading order:
 
 - `activation_ranges`: what an activation at the end of a model can give
+- `added`: whether a term that was recorded without a path is a part of the loss without one
 - `attribution`: which loss term and which layer rose with the loss
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
 - `burden`: how much of the loss a penalty is, by values alone

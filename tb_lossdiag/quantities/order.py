@@ -101,7 +101,11 @@ step had reached these parameters; 0 after a reset, and where it had not. Absent
 EMPTY_CLIPS = Quantity(
     "empty_clips", "empty_clips", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
 )
-"""Calls of torch's clip by norm between backward and step that were given no gradient at all. Absent where there never were any."""
+"""Calls of torch's clip by norm before the step that were given no gradient at all. Absent where there never were any."""
+ATTACHED_ADDENDS = Quantity(
+    "attached_addends", "attached_addends", Axis.WATCH, "addends", hints.CHECK_UP, optional=True
+)
+"""Parts of the sum that the step's only `backward()` was called on which had a path, where others had none. Absent where none ever was without."""
 EVALUATED_TRAINING = Quantity(
     "evaluated_training", "evaluated", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
 )

@@ -18,6 +18,7 @@ _NAMES: Mapping[str, Text] = {
     "amp_scale": Text("loss scale"),
     "amp_skipped": Text("steps that the scaler skipped"),
     "answer_length": Text("length of the answers"),
+    "attached_addends": Text("parts of the loss with a path"),
     "backpropagated": Text("loss as it is backpropagated"),
     "backward_norm": Text("gradient norm after the last backward pass"),
     "backwards": Text("backward passes"),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.addends import attached_addends
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.left import Left
 from tb_lossdiag.collect.check_up.mode import FunctionCall, script_line
@@ -17,6 +18,7 @@ from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.used import Used, address
 from tb_lossdiag.collect.check_up.values import Facts, Value
 from tb_lossdiag.quantities import (
+    ATTACHED_ADDENDS,
     BACKPROPAGATED,
     BACKWARD_NORM,
     BACKWARDS,
@@ -81,6 +83,7 @@ class Gradients:
         self._thrown = 0
         self._left = Left()
         self._empty_clips = 0
+        self._addends = 0
         self.clip_line = ""
         self.backwards = 0
         self.unscalings = 0
@@ -89,6 +92,7 @@ class Gradients:
         """One of the watched kinds of functions is about to run."""
         if call.kind is Kind.BACKWARD:
             self._root = root_value(call)
+            self._addends = attached_addends(call.args[0] if call.args else None)
             self._left.begins(self._subject.held())
             self._before_backward()
         elif call.kind in (Kind.SCALE, Kind.CLAMP):
@@ -189,6 +193,7 @@ class Gradients:
             PASSES_ALIKE: self._alike,
             **self._left.facts(),
             **({EMPTY_CLIPS: float(self._empty_clips)} if self._empty_clips else {}),
+            **self._added(),
             BACKPROPAGATED: self._trained,
             ZERO_GRADS: self._zero_grads(),
             CARRIED_NORM: math.nan if self._before is None else self._before.total,
@@ -201,6 +206,11 @@ class Gradients:
                 self._clips.count > 0 and self._clips.before_unscale and self._scaled()
             ),
         }
+
+    def _added(self) -> Facts:
+        """Of the one pass of a step: another may bring what this one lacks."""
+        alone = self.backwards == 1 and self._addends
+        return {ATTACHED_ADDENDS: float(self._addends)} if alone else {}
 
     def _zero_grads(self) -> Value:
         if not self._used.existed:

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.added import is_added_without_path
 from tb_lossdiag.analysis.terms import term_fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -20,6 +21,9 @@ _ZERO = Text(
 )
 _CUT = Text(
     "The tensor given for `{term}` (weight {weight}, value {value}) had no path to the parameters in any of {records} records, while other terms had one."
+)
+_SUMMED = Text(
+    "{cut} The loss is the sum with it, and fewer parts of that sum have a path than there are terms: `{term}` is in the loss, and not trained."
 )
 _ADVICE = Text("""If the total contains this very tensor, `{term}` is reported and never trained. Look between the model's output and the term for `.detach()`, `.item()`, `.data`, `torch.no_grad()`, `torch.tensor(...)`, NumPy, or a function without a slope (`argmax`, `round`, comparisons).
 
@@ -39,8 +43,8 @@ class DetachedTerm:
     How it decides: a term with a weight other than 0 and a value other than 0. With `decompose`: the norm of its gradient is
     exactly 0 in all of at least `min_decompositions`, while another term has one. Otherwise: the tensor given for it has no
     path to the parameters in any of at least `min_records` records while that of another term has; it may have been detached
-    for recording only, so this is a warning if its level has not fallen by `improved` of its start, else an
-    information. Unit: L2 norm, records.
+    for recording only, so this is a warning if its level has not fallen by `improved` of its start, or if the loss is the sum with it and
+    `min_decompositions` check-ups see fewer parts of that sum with a path than there are terms; else an information. Unit: L2 norm, records.
 
     What to try first: look for `detach()`, `item()`, `no_grad()` and functions without a slope.
 
@@ -55,7 +59,12 @@ class DetachedTerm:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("A loss term is not connected")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM_ATTACHED, q.TERM_GRADIENT_NORM)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.LOSS_TERM_ATTACHED,
+        q.TERM_GRADIENT_NORM,
+        q.LOSS,
+        q.ATTACHED_ADDENDS,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD406", "LD523")
 
     #: decompositions; a path that depends on the batch shows up within that many
@@ -130,7 +139,9 @@ class DetachedTerm:
             "weight": short_number(typical[1]),
         }
         message = text.format(records=str(len(steps)), **words)
-        sure = text is _ZERO or not fall >= self.improved
+        added = text is _CUT and is_added_without_path(run, term, self.min_decompositions)
+        message = _SUMMED.format(cut=message, term=term) if added else message
+        sure = text is _ZERO or added or not fall >= self.improved
         evidence = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, 0.0)
         advice = _ADVICE.format(term=term, name=_identifier(term))
         severity = self.severity if sure else Severity.INFO

@@ -586,3 +586,22 @@ def test_two_optimizers_at_once() -> None:
     assert set(g.steps[1]["call_value"]) == {"binary_cross_entropy_with_logits"}
     assert g.value(q.UNCHANGED_SHARE) == d.value(q.UNCHANGED_SHARE) == 0
     assert set(g.steps[0]["activation_mean"]) == {"g/"}
+
+
+def test_what_a_loss_is_added_up_from() -> None:
+    """Only where one pass a step brings all there is."""
+    net, seen = _net(), []
+    optimizer = _sgd(net)
+    watched = Watched(net, optimizer)
+    for step in range(4):
+        optimizer.zero_grad()
+        loss = _loss(net, step)
+        (loss + loss.detach() if step else loss).backward()
+        if step == 3:
+            _loss(net, step).backward()
+        optimizer.step()
+        seen.append(watched.value(q.ATTACHED_ADDENDS))
+    watched.end()
+    assert seen[1:3] == [1, 1]
+    assert math.isnan(seen[0])
+    assert math.isnan(seen[3])

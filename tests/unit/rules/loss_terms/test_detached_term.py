@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, falling, head, with_terms, without
+from made.check_ups import with_check_up
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
+    ATTACHED_ADDENDS,
     LOSS,
     LOSS_TERM,
     LOSS_TERM_ATTACHED,
@@ -61,6 +66,41 @@ def test_a_tensor_without_a_path_that_does_not_improve_is_a_warning() -> None:
 def test_one_that_improves_was_detached_for_recording() -> None:
     both = with_terms(CUT, np.stack([falling(200), falling(200, seed=1)], axis=1))
     assert the_finding(RULE, both).severity is Severity.INFO
+
+
+def added(addends: npt.ArrayLike = 1.0, off: npt.ArrayLike = 0.0) -> Run:
+    """Both terms fall, the second without a path, and the loss is their sum, of which so many parts have one."""
+    both = with_terms(CUT, np.stack([falling(200), falling(200, seed=1)], axis=1))
+    parts = both[LOSS_TERM].values * both[LOSS_WEIGHT].values
+    return with_check_up(changed(both, LOSS, parts.sum(axis=1) + off), ATTACHED_ADDENDS, addends)
+
+
+def test_one_that_improves_and_is_a_part_of_the_loss_without_a_path() -> None:
+    finding = the_finding(RULE, added())
+    assert finding.severity is Severity.WARNING
+    assert "in the loss, and not trained" in finding.message.en
+
+
+CHECKS = np.arange(len(added()[ATTACHED_ADDENDS]))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        added(2.0),  # a constant beside both
+        added(np.where(CHECKS == 3, 2.0, 1.0)),
+        added(off=0.1),  # the sum without it, or with something else
+        without(added(), LOSS),
+        changed(added(), LOSS, np.nan),
+        changed(added(), ATTACHED_ADDENDS, np.ones((31, 2)), ("a", "b")),
+        replace(
+            added(),
+            tables={**added().tables, ATTACHED_ADDENDS.name: head(added(), 2)[ATTACHED_ADDENDS]},
+        ),
+    ],
+)
+def test_what_may_be_detached_for_recording_stays_an_information(run: Run) -> None:
+    assert the_finding(RULE, run).severity is Severity.INFO
 
 
 def test_what_has_a_gradient_is_connected() -> None:
