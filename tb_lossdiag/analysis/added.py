@@ -33,10 +33,8 @@ def is_added_without_path(run: Run, term: str, least: int) -> bool:
     parts = (values * weights).astype(np.float64)
     total = run[q.LOSS].at(seen.steps)[:, 0]
     scale = _EXACT * np.abs(parts).sum(axis=1)
-    own = parts[:, terms.columns.index(term)]
     with np.errstate(invalid="ignore"):
         summed = np.abs(total - parts.sum(axis=1)) <= scale
-        fewer = seen.values[:, 0] < (parts != 0).sum(axis=1)
-        known = ~np.isnan(total)
-        says = summed & fewer & (np.abs(own) > 10 * scale)
+        known = ~np.isnan(total) & (parts[:, terms.columns.index(term)] != 0)
+        says = summed & (seen.values[:, 0] < (parts != 0).sum(axis=1))
     return int(known.sum()) >= least and bool(says[known].all())
