@@ -106,6 +106,15 @@ ATTACHED_ADDENDS = Quantity(
     "attached_addends", "attached_addends", Axis.WATCH, "addends", hints.CHECK_UP, optional=True
 )
 """Parts of the sum that the step's only `backward()` was called on which had a path, where others had none. Absent where none ever was without."""
+EVAL_TARGET_MEAN = Quantity(
+    "eval_target_mean", "eval_target", Axis.WATCH, "target", hints.CHECK_UP, optional=True
+)
+"""Mean of the targets of the first distance (`mse_loss` and its like) that was taken without gradients before the step, after the model had been
+asked in eval(); where training calls the same function."""
+EVAL_TARGET_STD = Quantity(
+    "eval_target_std", "eval_target", Axis.WATCH, "target", hints.CHECK_UP, optional=True
+)
+"""Their standard deviation."""
 EVALUATED_TRAINING = Quantity(
     "evaluated_training", "evaluated", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
 )

@@ -88,6 +88,8 @@ _NAMES: Mapping[str, Text] = {
     "eval_input_max": Text("largest input in eval()"),
     "eval_input_mean": Text("mean of the inputs in eval()"),
     "eval_input_std": Text("standard deviation of the inputs in eval()"),
+    "eval_target_mean": Text("mean of the targets in validation"),
+    "eval_target_std": Text("standard deviation of the targets in validation"),
     "eval_modules": Text("modules in eval()"),
     "evaluated_training": Text("evaluated in train()"),
     "explained_variance": Text("explained variance of the value"),

@@ -142,6 +142,12 @@ def _ended() -> World:
     return {"tokens": tokens, "attention_mask": torch.ones_like(tokens)}
 
 
+def _two_answers() -> World:
+    """What two sets are compared with."""
+    width = {"x_valid": torch.randn(SIZE, FEATURES), "y_train": torch.randn(SIZE, 1)}
+    return {**width, "model": nn.Linear(FEATURES, 1), "y_valid": torch.randn(SIZE, 1)}
+
+
 def _two_sets() -> World:
     return {"x_train": torch.randn(SIZE, FEATURES), "x_valid": torch.randn(SIZE, FEATURES)}
 
@@ -303,7 +309,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD623": {"target_model": lambda: {"target_model": Net("tail"), "model": Net("tail")}},
-    "LD626": {"x_train": _two_sets},
+    "LD626": {"x_train": _two_sets, "y_train": _two_answers},
     "LD411": {
         "": lambda: {
             "discriminator": nn.Linear(FEATURES, 1),

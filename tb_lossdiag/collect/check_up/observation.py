@@ -19,7 +19,7 @@ from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.state.processor import now
-from tb_lossdiag.quantities import CLIP_LINE, STEP_LINE
+from tb_lossdiag.quantities import CLIP_LINE, EVAL_INPUT_MEAN, STEP_LINE
 
 
 class CheckUpState:
@@ -104,8 +104,7 @@ class CheckUpState:
     def after(self, call: FunctionCall) -> None:
         """It has returned."""
         if call.kind is Kind.LOSS:
-            if self.with_calls:
-                self.calls.after(call, self.forwards.sequences())
+            self._lost(call)
         elif call.kind is Kind.PLAIN:
             self._noted(call)
         elif call.kind is Kind.ACTIVATION:
@@ -120,6 +119,14 @@ class CheckUpState:
                 self.calls.passed()
                 self.customs.passed()
             self.gradients.after(call)
+
+    def _lost(self, call: FunctionCall) -> None:
+        """A loss function."""
+        if not self.with_calls:
+            return
+        if EVAL_INPUT_MEAN in self.forwards.evaluated:
+            self.calls.evaluated(call)
+        self.calls.after(call, self.forwards.sequences())
 
     def _noted(self, call: FunctionCall) -> None:
         """An operation that a loss may be written with."""

@@ -48,6 +48,7 @@ class Outcome:
         return {
             **facts,
             **seen.forwards.evaluated,
+            **seen.calls.targets.facts(),
             **self._repeats.facts(None if done is None else done.samples),
             **seen.gradients.facts(seen.at_step, seen=functions),
             **({} if seen.snapshot is None else seen.snapshot.facts()),

@@ -22,5 +22,6 @@ In reading order:
 - `told`: whether the answer stands in the question
 - `bootstrap`: whether a call's targets are made by the very parameters that its input is, and carry a gradient back to them
 - `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences
+- `evaluated`: what a validation compares the model's answers with, seen where it comes before a step that is looked at
 - `concentration`: how much of a loss its worst elements make
 """

@@ -14,6 +14,7 @@ from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_fact
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.bootstrap import bootstrap_facts
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
+from tb_lossdiag.collect.check_up.loss.evaluated import EvaluatedTargets
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.frames import frame_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
@@ -118,6 +119,8 @@ class Calls:
         self._tape = Tape()
         self._known: list[Known] = []
         self.trained = Trained()
+        self.targets = EvaluatedTargets()
+        """What a validation compared with."""
         self._outer = Outer()
         self._ahead = False
         self.values: Callable[[], list[Tensor]] = list
@@ -145,12 +148,18 @@ class Calls:
         self._outer.confirm(roots, self._tape)
         self._tape.end()
 
+    def evaluated(self, call: FunctionCall) -> None:
+        """A loss function has returned after the model was asked in eval()."""
+        if isinstance(call.result, Tensor) and not call.result.requires_grad:
+            self.targets.look(call)
+
     def after(self, call: FunctionCall, given: Sequence[Tensor] = ()) -> None:
         """A loss function has returned; a value without gradient is no training's. `given`: the sequences its model was given."""
         if not isinstance(call.result, Tensor) or not call.result.requires_grad:
             return
         seen = loss_call(call.name, call.function, call.args, call.kwargs, call.result)
         if seen is not None:
+            self.targets.trained(call, seen.target)
             self._known = [*self._known, *known(seen)][-_MOST:]
             self._sort(seen, Sight.of(seen, call_site(), call_path()), given)
 
