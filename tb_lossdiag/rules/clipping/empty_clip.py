@@ -69,7 +69,7 @@ class EmptyClip:
         q.CLIPS_SEEN,
         q.BACKWARD_NORM,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD203", "LD305")
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD203", "LD305", "LD523")
 
     #: records; by then every batch has not been without a gradient by chance
     min_records: int = 10
