@@ -59,6 +59,7 @@ def culprit(ranks: Doubles, hits: Bools) -> tuple[int, Bools]:
     >>> rank, which.tolist()
     (1, [True, False, False])
     """
+    hits = hits & np.isfinite(ranks)
     named = ranks[hits]
     if not len(named):
         return -1, hits

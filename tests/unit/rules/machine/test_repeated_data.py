@@ -28,7 +28,8 @@ RULE = RepeatedData()
 def repeating(equal: float, again: float = 0.0, checks: int = 5, spread: float = 1.0) -> Run:
     """So many samples of each batch were copies, and each batch was the one before or not."""
     run, steps = healthy_run(1), 2 ** np.arange(checks)
-    known = {n: t for n, t in run.tables.items() if t.quantity.frame not in {"call", "ranks"}}
+    ranks = RANK_EQUAL_BATCHES.name
+    known = {n: t for n, t in run.tables.items() if t.quantity.frame != "call" and n != ranks}
     repeated = np.full(checks, again)
     repeated[0] = np.nan
     tables = (

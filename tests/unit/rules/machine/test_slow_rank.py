@@ -66,6 +66,7 @@ def test_a_rank_that_waits_for_its_data_is_told_so() -> None:
         (told(0.4, rank=np.arange(len(AT), dtype=np.float64)), False),
         (told(np.where(AT >= 128, 0.4, 0.21)), False),
         (told(np.where(AT >= 64, 0.4, 0.21)), True),
+        (told(0.4, rank=np.nan), False),
         (told(np.where(AT < 16, 0.9, 0.21)), False),
     ],
 )
