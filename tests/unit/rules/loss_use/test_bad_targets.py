@@ -126,3 +126,8 @@ def test_labels_that_smoothing_leaves_near_one_half(
 def test_clear_where_two_values_are_no_smoothing(facts: dict[str, float]) -> None:
     smoothed = {"target_min": 0.45, "target_max": 0.55, "target_whole": 0.0}
     assert not findings(RULE, with_call(RUN, YES_OR_NO, **{**smoothed, **facts}))
+
+
+def test_two_values_of_a_measurement_are_what_they_are() -> None:
+    smoothed = {"target_min": 0.45, "target_max": 0.55, "target_unique": 2}
+    assert not findings(RULE, with_call(RUN, "mse_loss", **smoothed))
