@@ -10,7 +10,7 @@ from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_
 from tb_lossdiag.run import Run
 
 _BOTTOMLESS = Text(
-    "The loss fell from {start} to {end} over {records} records, by {late} in the last third of the steps after {before} in the one before it: it has no lowest value to converge to.{term}"
+    "The loss fell from {start} to {before} by two thirds of the steps, and on to {end} by the end, without slowing down: it has no lowest value to converge to.{term}"
 )
 _BY_TERM = Text(" `{term}` goes from {low} to {high}.")
 _BOTTOMLESS_ADVICE = Text("""Something in the loss pays for ever larger numbers. Look at each sign, above all of what is meant to be positive: a divergence, a penalty, a squared distance.
@@ -49,9 +49,8 @@ def bottomless_finding(code: str, run: Run, levels: list[float]) -> Finding:
     """The warning about a loss with these levels."""
     steps = run[q.LOSS].steps
     numbers = {"start": levels[0], "end": levels[-1]}
-    words = {**numbers, "before": levels[1] - levels[2], "late": levels[2] - levels[3]}
+    words = {**numbers, "before": levels[2]}
     message = _BOTTOMLESS.format(
-        records=str(len(steps)),
         term=_falling_term(run),
         **{name: short_number(value) for name, value in words.items()},
     )

@@ -108,18 +108,18 @@ class UnboundedLoss:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call below zero, or one for a loss of the wrong sign or without a bottom."""
+        found = list(self._calls(run)) if q.CALL_VALUE in run else []
+        yield from found
         fallen = bottomless(run, self.min_records, self.min_pace, self.min_times)
-        if fallen is not None:
+        if fallen is not None and not found:
             yield bottomless_finding(self.code, run, fallen)
-            return
-        if q.CALL_VALUE not in run:
+        elif q.CALL_VALUE not in run:
             raise not_recorded(q.CALL_VALUE)
-        yield from self._calls(run)
+        elif not any(function(name) != "custom" for name in run[q.CALL_VALUE].columns):
+            raise NotEnough(Text("a call of one of PyTorch's loss functions"))
 
     def _calls(self, run: Run) -> Iterator[Finding]:
         table = run[q.CALL_VALUE]
-        if not any(function(name) != "custom" for name in table.columns):
-            raise NotEnough(Text("a call of one of PyTorch's loss functions"))
         flipped = self._flipped(run)
         if flipped is not None:
             yield flipped

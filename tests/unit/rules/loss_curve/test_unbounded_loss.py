@@ -4,11 +4,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from claims.check import untrue
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import changed, head, with_first_call, without
 from made.check_ups import check_up_records
 from made.healthy import healthy_run
-from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.engine import Verdict, diagnose
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS, LOSS_TERM, STEPS
 from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
@@ -133,3 +134,13 @@ def test_clear_of_two_players_agents_and_few_records() -> None:
     two = changed(run, STEPS, np.tile(run[STEPS].values, 2), ("a", "b"))
     assert not findings_if_any(RULE, two)
     assert not findings_if_any(RULE, without(run, LOSS))
+
+
+def test_a_call_below_zero_says_more_than_the_curve() -> None:
+    run = changed(SICK, LOSS, 2 - 50 * THIRDS**2)
+    assert [each.severity for each in findings(RULE, run)] == [Severity.ERROR]
+
+
+def test_what_is_said_of_the_curve_stands_in_the_records() -> None:
+    run = fallen(2 - 50 * THIRDS**2)
+    assert not untrue(run, diagnose(run, [RULE]))
