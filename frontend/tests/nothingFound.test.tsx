@@ -21,3 +21,10 @@ test("what would unlock checks stands above those that were not evaluated", () =
   const { container } = render(<Outcomes outcomes={outcomes} unlocks={unlocks} rules={new Map()} />);
   expect(container.textContent).toContain("1 more with: pass loss_terms= to add_diagnostics");
 });
+
+test("rules of rewards are ours and stand in a family of their own", () => {
+  const outcomes = [{ ...makeDiagnosis().outcomes[0]!, code: "LDR13", outcome: "clear" as const }];
+  const { container } = render(<Outcomes outcomes={outcomes} unlocks={[]} rules={new Map()} />);
+  expect(container.textContent).toContain("Reinforcement and preference tuning");
+  expect(container.textContent).not.toContain("From other packages");
+});

@@ -26,6 +26,7 @@ const FAMILIES: Record<string, Key> = {
   7: "family.model",
   8: "family.machine",
   9: "family.record",
+  R: "family.reward",
 };
 
 /** What the check looks for, with the way to its page in the manual. */
