@@ -23,7 +23,7 @@ test("what would unlock checks stands above those that were not evaluated", () =
 });
 
 test("rules of rewards are ours and stand in a family of their own", () => {
-  const outcomes = [{ ...makeDiagnosis().outcomes[0]!, code: "LDR13", outcome: "clear" as const }];
+  const outcomes = makeDiagnosis().outcomes.map((one) => ({ ...one, code: "LDR13" }));
   const { container } = render(<Outcomes outcomes={outcomes} unlocks={[]} rules={new Map()} />);
   expect(container.textContent).toContain("Reinforcement and preference tuning");
   expect(container.textContent).not.toContain("From other packages");

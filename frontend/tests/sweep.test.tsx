@@ -127,6 +127,12 @@ function show(runs: RunSummary[], place: Place = {}) {
   return asked;
 }
 
+test("a group that has nothing in common names its runs", () => {
+  const causes = [cause("LD601", "warning")];
+  show([makeRun({ run: "first", causes }), makeRun({ run: "second", causes })], { group: "cause" });
+  expect(screen.getByText("first · second").className).toContain("group-traits");
+});
+
 test("many runs are grouped by cause, one click shows a group's runs", () => {
   show(sweep(40));
   expect(screen.getAllByRole("rowheader")).toHaveLength(2);

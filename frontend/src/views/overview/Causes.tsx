@@ -32,22 +32,22 @@ type OneProps = Pick<Props, "clock" | "place" | "go"> & {
   facts: RunDiagnosis["facts"];
 };
 
-/** "Steps 700 – 899 · since 21:41:07 · still happening · train.py:88, the loss · LD101". */
+/** "LD101 · Steps 700 – 899 · since 21:41:07 · still happening · train.py:88, the loss". */
 function Since({ finding, clock, facts }: Pick<OneProps, "finding" | "clock" | "facts">) {
   const { t, lang } = useText();
   const where = scriptLineOf(finding, facts);
   const time = clock ? timeOfDay(clock.at(finding.first_step), lang) : null;
   return (
     <p class="muted">
-      {spanStart(t, lang, finding.first_step, finding.last_step)}
+      {finding.code} · {spanStart(t, lang, finding.first_step, finding.last_step)}
       {time ? ` · ${t("causes.since", { time })}` : ""} ·{" "}
-      {t(finding.ongoing ? "findings.still" : "findings.stopped")} ·{" "}
+      {t(finding.ongoing ? "findings.still" : "findings.stopped")}
       {where ? (
         <>
-          <code>{where.line}</code> {t(`line.${where.what}`)} ·{" "}
+          {" "}
+          · <code>{where.line}</code> {t(`line.${where.what}`)}
         </>
       ) : null}
-      {finding.code}
     </p>
   );
 }

@@ -11,6 +11,9 @@ import type { Trait } from "./features";
 import type { Group, Grouping } from "./groups";
 import { COLUMNS } from "./runOrder";
 
+/** Runs that stand for a group which has nothing in common. */
+const NAMED = 5;
+
 interface Props {
   group: Group;
   by: Grouping;
@@ -125,7 +128,14 @@ export function GroupRow({ group, by, best, all, open, toggle, index, place, go 
           </span>
         </div>
         <div class="group-traits muted">
-          <Traits traits={group.traits} size={runs.length} all={all} />
+          {group.traits.length > 0 ? (
+            <Traits traits={group.traits} size={runs.length} all={all} />
+          ) : (
+            runs
+              .slice(0, NAMED)
+              .map(({ run }) => run)
+              .join(" · ")
+          )}
         </div>
       </th>
     </tr>
