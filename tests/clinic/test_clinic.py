@@ -74,6 +74,8 @@ def test_what_is_said_holds_against_the_records(results: Mapping[str, Result]) -
 TOLD_LESS = {
     ("some-targets-lack-their-decimal-point", "half the records"): "a spike of one step, which nobody looked at",
     ("the-teacher-is-too-soft", "a thousand times the loss"): "ln K is in the loss's own unit; that nothing is learned is said",
+    ("logits-carry-a-temperature-upside-down", "a thousand times the loss"): "when it came back only a loss in the call's unit can say",
+    ("so-45442843", "ten times the inputs"): "inputs of another size are LD510's own matter",
     ("tc-ips15-diverge", "half the records"): "ten steps until it is NaN: five records show no growth",
 }  # fmt: skip
 """Where other records of the same training cannot tell the same, and why."""

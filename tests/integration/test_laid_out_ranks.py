@@ -136,7 +136,7 @@ def test_ranks_that_are_started_anew_go_on_in_the_folder(runs: Runs, folder: Pat
     assert run[q.LOSS].steps.tolist() == list(range(laid_out_ranks.STEPS))
     again = [laid_out_ranks.RESUMED + step for step in (0, 1, 2, 4, 8, 16)]
     compared = run[q.RANK_PARAMETER_SPREAD].steps.tolist()
-    assert set(compared) >= {*again, 0, 1, 2, 4, 8}
+    assert set(compared) >= set(again)  # of the killed start what was known a second before its end
     assert set(run[q.RANK_COUNT].values[:, 0]) == {2.0}
     assert not [fact for fact in run.facts if fact.startswith("failed")]
     seconds = [float((folder / f"closed {rank}").read_text()) for rank in range(2)]

@@ -90,7 +90,7 @@ class Clipper:
                 "clipping", self._note_norm, given, total, bound, known, order
             )
             if not noted:
-                self._ledger.miss(given)
+                self._missed(given)
         return total
 
     def _quick(self, given: Sequence[Tensor], bound: float) -> Tensor | None:
@@ -118,8 +118,15 @@ class Clipper:
             self._ledger.note(given, found.total, bound, each=found.each, order=order)
         except Exception as error:  # noqa: BLE001  (what was clipped is clipped)
             self._guarded.caught("clipping", error)
-            self._ledger.miss(given)
+            self._missed(given)
         return found.total
+
+    def _missed(self, given: Sequence[Tensor]) -> None:
+        """What was clipped without a note is known, or not even that: the training goes on."""
+        try:
+            self._ledger.miss(given)
+        except Exception as error:  # noqa: BLE001
+            self._guarded.caught("clipping", error)
 
     def value(self, tensors: Iterable[Tensor] | Tensor, bound: float, foreach: bool | None) -> None:
         """Clip by value as torch does, and note it."""
@@ -129,7 +136,7 @@ class Clipper:
         torch_clip_value(given, bound, foreach)
         noted = self._guarded.door("clipping", self._note_value, given, bound, before, order)
         if not noted:
-            self._ledger.miss(given)
+            self._missed(given)
 
     def _note_norm(
         self,

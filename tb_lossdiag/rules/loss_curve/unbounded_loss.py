@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import not_recorded
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity, function, made_for
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.rules.loss_curve.bottomless import bottomless, bottomless_finding
@@ -49,6 +49,8 @@ _FLIP_ADVICE = Text("""Take the minus sign out, or check that this part is meant
 loss = criterion(model(inputs), targets)  # minimise: no minus sign
 loss.backward()
 ```""")
+
+_NEEDS = Text("a check-up that sees a call of one of PyTorch's loss functions: {how}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class UnboundedLoss:
         if fallen is not None and not found:
             yield bottomless_finding(self.code, run, fallen)
         elif q.CALL_VALUE not in run:
-            raise not_recorded(q.CALL_VALUE)
+            raise NotEnough(_NEEDS.format(how=said(q.CALL_VALUE.how)))
         elif not any(function(name) != "custom" for name in run[q.CALL_VALUE].columns):
             raise NotEnough(Text("a call of one of PyTorch's loss functions"))
 
