@@ -168,7 +168,7 @@ def large_net_for_a_hundred_patients(writer: SummaryWriter) -> None:
     fit(writer, model, optimizer, few.batches(500), mse_loss, validation=validation)
 
 
-@case("LD108", "LD107", family="regression")
+@case("LD526", "LD108", "LD107", family="regression")
 def a_column_knows_the_answer(writer: SummaryWriter) -> None:
     # Computed after the fact, it is there for the training set only.
     training, validation = diabetes().split(300)
