@@ -75,6 +75,7 @@ TOLD_LESS = {
     ("some-targets-lack-their-decimal-point", "half the records"): "a spike of one step, which nobody looked at",
     ("the-teacher-is-too-soft", "a thousand times the loss"): "ln K is in the loss's own unit; that nothing is learned is said",
     ("logits-carry-a-temperature-upside-down", "a thousand times the loss"): "when it came back only a loss in the call's unit can say",
+    ("logits-carry-a-temperature-upside-down", "half the records"): "when it came back is known no better than the records say",
     ("so-45442843", "ten times the inputs"): "inputs of another size are LD510's own matter",
     ("tc-ips15-diverge", "half the records"): "ten steps until it is NaN: five records show no growth",
 }  # fmt: skip
