@@ -123,9 +123,25 @@ def set_up(extra: str) -> None:
     if stamp.exists() and stamp.read_text() == _fingerprint():
         return
     stage(f"install tb-lossdiag[{extra}]")
-    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "--constraint", CONSTRAINTS, "--editable", f".[{extra}]", quiet=True)
+    _install(PYTHON, "--constraint", CONSTRAINTS, "--editable", f".[{extra}]")
     stamp.write_text(_fingerprint())
+
+
+def _install(python: Path, *what: str | Path) -> None:
+    """Install packages for this interpreter."""
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*pip, *what, quiet=True)
+
+
+def _set_up_aside(name: str, wanted: str) -> Path:
+    """The interpreter of a virtual environment in `build`, of this version."""
+    place = ROOT / "build" / name
+    python = place / PYTHON.relative_to(VENV)
+    if not python.exists():
+        base = shutil.which(wanted) or sys.exit(f"tasks: such old versions need {wanted}")
+        stage(f"environment of the {name} versions")
+        run(base, "-m", "venv", place)
+    return python
 
 
 def _fingerprint() -> str:
@@ -166,8 +182,7 @@ def set_up_fastai() -> None:
     if stamp.exists() and stamp.read_text() == told:
         return
     stage("install fastai's learner")
-    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
-    run(*pip, *FASTAI, quiet=True)
+    _install(PYTHON, "--no-deps", *FASTAI)
     stamp.write_text(told)
 
 
@@ -349,16 +364,10 @@ def lowest(options: list[str]) -> None:
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     asked = config["options"]["install_requires"] + config["options.extras_require"]["torch"]
     floors = [line.partition(";")[0].strip() for line in asked.split("\n") if ">=" in line]
-    place = ROOT / "build" / "lowest"
-    python = place / PYTHON.relative_to(VENV)
-    if not python.exists():
-        old = shutil.which("python3.10") or sys.exit("tasks: such old versions need python3.10")
-        stage("lowest versions")
-        run(old, "-m", "venv", place)
+    python = _set_up_aside("lowest", "python3.10")
     exact = [floor.replace(">=", "==") for floor in floors]
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, *exact, "setuptools<82", *BESIDE, quiet=True)
-    run(*pip, "--no-deps", "--editable", ".", quiet=True)
+    _install(python, *exact, "setuptools<82", *BESIDE)
+    _install(python, "--no-deps", "--editable", ".")
     stage("tests with the lowest versions")
     # Scalers of losses on a processor came with torch 2.3.
     some = options or ["-n", "0", "-k", "not scale", *LOWEST]
@@ -367,15 +376,8 @@ def lowest(options: list[str]) -> None:
 
 def oldest(options: list[str]) -> None:
     """Run the tests of the frameworks with the oldest versions that are supported, in an environment of their own (options are pytest's)."""
-    place = ROOT / "build" / "oldest"
-    python = place / PYTHON.relative_to(VENV)
-    if not python.exists():
-        stage("oldest frameworks")
-        run(sys.executable, "-m", "venv", place)
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(
-        *pip, "--requirement", ROOT / "tests" / "oldest.txt", *BESIDE, "--editable", ".", quiet=True
-    )
+    python = _set_up_aside("oldest", sys.executable)
+    _install(python, "--requirement", ROOT / "tests" / "oldest.txt", *BESIDE, "--editable", ".")
     stage("tests with the oldest frameworks")
     # The oldest Transformers resumes under a torch of today only so.
     os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"

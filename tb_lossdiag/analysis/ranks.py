@@ -69,6 +69,15 @@ def culprit(ranks: Doubles, hits: Bools) -> tuple[int, Bools]:
     return int(rank), which
 
 
+def lasting(which: Bools, least: int) -> bool:
+    """Whether it was so in so many comparisons, and in most of them.
+
+    >>> lasting(np.array([True, True, False]), 2)
+    True
+    """
+    return bool(which.sum() >= least and 2 * which.sum() > len(which))
+
+
 def model(column: str) -> str:
     """The watched model in words, "" for the only one."""
     return f" of `{column}`" if column else ""

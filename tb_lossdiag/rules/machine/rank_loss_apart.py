@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.ranks import Comparisons, comparisons, culprit
+from tb_lossdiag.analysis.ranks import Comparisons, comparisons, culprit, lasting
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -105,7 +105,7 @@ class RankLossApart:
 
     def _judge(self, late: Comparisons) -> Iterator[Finding]:
         rank, which = culprit(late.of(q.RANK_LOSS_WORST_RANK), self._apart(late))
-        if which.sum() >= self.min_checks and 2 * which.sum() > len(late):
+        if lasting(which, self.min_checks):
             yield self._finding(late, rank, which)
 
     def _apart(self, seen: Comparisons) -> Bools:

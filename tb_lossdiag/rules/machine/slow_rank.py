@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import too_few
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.ranks import Comparisons, comparisons, culprit, per_step
+from tb_lossdiag.analysis.ranks import Comparisons, comparisons, culprit, lasting, per_step
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -86,7 +86,7 @@ class SlowRank:
                 continue
             enough = True
             rank, which = culprit(late.of(q.RANK_SECONDS_WORST_RANK), self._slow(late))
-            if which.sum() >= self.min_checks and 2 * which.sum() > len(late):
+            if lasting(which, self.min_checks):
                 yield self._finding(late, rank, which)
         if not enough:
             raise too_few(self.min_checks, Text("comparisons of the ranks"))
