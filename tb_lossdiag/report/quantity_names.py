@@ -172,6 +172,7 @@ _NAMES: Mapping[str, Text] = {
     "rejected_reward": Text("reward of the rejected answers"),
     "repetition": Text("repetition in the answers"),
     "replaced_optimizers": Text("optimizers built anew"),
+    "state_taken_up": Text("optimizer resumed with its state"),
     "reused_steps": Text("steps with gradients used before"),
     "reward": Text("reward"),
     "reward_margin": Text("margin between chosen and rejected"),
