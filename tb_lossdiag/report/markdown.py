@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tb_lossdiag.diagnosis.quantity_names import quantity_name
 from tb_lossdiag.report import limits, live_reports, restarts
 from tb_lossdiag.report.findings import shown_number, steps, walk, worst
 from tb_lossdiag.report.plain import plain
-from tb_lossdiag.report.quantity_names import quantity_name
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]

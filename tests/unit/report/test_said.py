@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
+from tb_lossdiag.diagnosis.quantity_names import quantity_name
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report.document import entry
 from tb_lossdiag.report.live_reports import past
 from tb_lossdiag.report.markdown import markdown
-from tb_lossdiag.report.quantity_names import quantity_name
 from tb_lossdiag.report.text import show
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import LiveReport, Run
