@@ -27,6 +27,10 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
+NOTHING_HERE = "nothing here"
+"""How a rule is counted that looks at what this run has not: recording more would not let it judge."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one rule on one run.
@@ -37,7 +41,7 @@ class Outcome:
         missing: names of the quantities that were not recorded.
         reason: why it was not evaluated, or the error's last line.
         trace: traceback of a failed rule, for a bug report.
-        absent: it was not evaluated because check-ups looked and there was nothing of the kind.
+        absent: it was not evaluated because check-ups looked and there was nothing of the kind, or the run is of another kind.
     """
 
     code: str
