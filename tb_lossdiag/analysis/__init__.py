@@ -6,7 +6,6 @@ In reading order:
 - `added`: whether a term that was recorded without a path is a part of the loss without one
 - `attribution`: which loss term and which layer rose with the loss
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
-- `batches`: which rows of the data a step was taken with, in words
 - `burden`: how much of the loss a penalty is, by values alone
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
 - `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step
@@ -22,6 +21,7 @@ In reading order:
 - `modules`: the model's modules as the check-ups saw them: what each is, what feeds it, and how its facts run over time
 - `non_finite`: where NaN and infinity came from: the first step at which each kind of value was broken
 - `parameters`: parameters by name and size: which are weights, which belong together; and what the optimizer does with them
+- `pairing`: correlations of predictions and targets, as check-ups have recorded them, put together
 - `passes`: the backward passes of a step, as the check-ups saw them
 - `plateaus`: whether a loss never left the level that knowing nothing costs, and whether the training has had its time
 - `players`: two players, told by the names of their models and loss terms: who judges, who makes, what each one's loss and gradient do

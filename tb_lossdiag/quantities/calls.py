@@ -156,6 +156,38 @@ them is the answer. Of several targets of a sample the one that is told least.""
 CALL_TOLD_BY = Quantity("call_told_by", "call_told", Axis.CALL, "place", hints.CALL, optional=True)
 """Place of the number that explains most, among those that the model was given of a sample."""
 
+
+def _pairing(name: str) -> Quantity:
+    return Quantity(f"call_{name}", "call_paired", Axis.CALL, "1", hints.CALL, optional=True)
+
+
+CALL_PAIRED = _pairing("paired")
+"""Correlation of predictions with what sets a sample's target apart from another sample's: 0 where predictions have nothing to do with
+their own targets, 1 where they are right. Probabilities of classes, values of others; needs eight samples."""
+CALL_PAIRED_ERROR = _pairing("paired_error")
+"""Its standard error over the samples."""
+CALL_TURNED = _pairing("turned")
+"""Of pictures as targets: the same beside the target turned over (upside down, left to right, both) instead of another sample's, the way that
+tells least; absent where a picture is nearly the same turned over."""
+CALL_TURNED_ERROR = _pairing("turned_error")
+CALL_LESSER = _pairing("lesser")
+"""Where each target is a mixture of two classes: the same of one of them alone, of the two that which is told less."""
+CALL_LESSER_ERROR = _pairing("lesser_error")
+
+
+def _softened(name: str) -> Quantity:
+    return Quantity(f"call_{name}", "call_softened", Axis.CALL, "1", hints.CALL, optional=True)
+
+
+CALL_TEMPERATURE = _softened("temperature")
+"""Of a call that asks for probabilities of classes, beside one that names classes: by what number the scores that both were given were divided
+before, the temperature of a distillation. Absent where their scores are not the same."""
+CALL_AGREES = _softened("agrees")
+"""Correlation of the classes that were named with what sets a sample's probabilities apart from another sample's: 0 where the two have
+nothing to do with each other."""
+CALL_AGREES_ERROR = _softened("agrees_error")
+"""Its standard error over the samples."""
+
 LABEL_COUNT = Quantity("label_count", "label", Axis.LABEL, "samples", hints.CALL)
 """Targets of each class in the batch of a check-up, of the first class loss of the step; classes 0 to 99."""
 PREDICTED_COUNT = Quantity("predicted_count", "label", Axis.LABEL, "samples", hints.CALL)

@@ -13,7 +13,7 @@ export type Status =
   | "too little recorded"
   | "unreadable"
   | "reading";
-export type OutcomeKind = "findings" | "clear" | "not evaluated" | "nothing here" | "failed";
+export type OutcomeKind = "findings" | "clear" | "not evaluated" | "failed";
 
 export interface RunSummary {
   run: string;
@@ -134,9 +134,7 @@ export interface Finding {
 export interface Outcome {
   code: string;
   name: string;
-  outcome: Exclude<OutcomeKind, "nothing here">;
-  /** It looks at what this run has not: recording more would not let it judge. */
-  absent: boolean;
+  outcome: OutcomeKind;
   missing: string[];
   reason: string;
 }

@@ -10,6 +10,7 @@ from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
 from tb_lossdiag.rules.loss_terms.logged_is_not_trained import LoggedIsNotTrained
 from tb_lossdiag.rules.loss_terms.players_agree import PlayersAgree
 from tb_lossdiag.rules.loss_terms.regulariser_overwhelms import RegulariserOverwhelms
+from tb_lossdiag.rules.loss_terms.teacher_not_heard import TeacherNotHeard
 from tb_lossdiag.rules.loss_terms.term_collapse import TermCollapse
 from tb_lossdiag.rules.loss_terms.term_conflict import TermConflict
 from tb_lossdiag.rules.loss_terms.term_constant import TermConstant
@@ -31,4 +32,5 @@ RULES: tuple[Rule, ...] = (
     PlayersAgree(),
     DecayEatsWeights(),
     CertaintyRewarded(),
+    TeacherNotHeard(),
 )

@@ -22,6 +22,8 @@ from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBefor
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
 from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
+from tb_lossdiag.rules.loss_use.targets_of_others import TargetsOfOthers
+from tb_lossdiag.rules.loss_use.turned_apart import TurnedApart
 from tb_lossdiag.rules.loss_use.uniform_collapse import UniformCollapse
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
 from tb_lossdiag.rules.loss_use.weights_less_even import WeightsLessEven
@@ -49,4 +51,6 @@ RULES: tuple[Rule, ...] = (
     AnswerAmongInputs(),
     OwnTarget(),
     UniformCollapse(),
+    TargetsOfOthers(),
+    TurnedApart(),
 )

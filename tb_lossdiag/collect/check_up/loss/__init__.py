@@ -20,6 +20,8 @@ In reading order:
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `frames`: whether the frames of each sequence are enough for its symbols
 - `told`: whether the answer stands in the question
+- `pairing`: what predictions have to do with their own targets
+- `same_scores`: two losses of the same scores: how far one softens them, and whether both ask for the same
 - `bootstrap`: whether a call's targets are made by the very parameters that its input is, and carry a gradient back to them
 - `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences
 - `evaluated`: what a validation compares the model's answers with, seen where it comes before a step that is looked at

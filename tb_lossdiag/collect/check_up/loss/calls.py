@@ -19,7 +19,9 @@ from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.frames import frame_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
 from tb_lossdiag.collect.check_up.loss.outer import Outer
+from tb_lossdiag.collect.check_up.loss.pairing import pairing_facts
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
+from tb_lossdiag.collect.check_up.loss.same_scores import Question, question, softened_facts
 from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
@@ -59,6 +61,7 @@ class MeasuredCall:
         site: file and line of the call.
         sight: what tells it from other calls of that line.
         line: of the script, "train.py:12"; "" if there is none.
+        question: what was asked of class scores, for a loss of classes.
     """
 
     name: str
@@ -69,6 +72,7 @@ class MeasuredCall:
     site: tuple[str, int] = _BY_HAND
     sight: Sight | None = None
     line: str = ""
+    question: Question | None = None
 
 
 def measured(
@@ -82,9 +86,11 @@ def measured(
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given, masks)}
     facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
+    facts |= pairing_facts(call)
     site = _BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()
-    return MeasuredCall(call.name, facts, labels, made_by, call.node, site, sight, line)
+    asked = question(call)
+    return MeasuredCall(call.name, facts, labels, made_by, call.node, site, sight, line, asked)
 
 
 def record_loss_inputs(
@@ -241,7 +247,11 @@ class Calls:
         if not self._confirmed:
             return []
         named = self._named()
-        columns = {n: c.facts | self._arrivals.facts(c.site) for n, c in named.items()}
+        softened = softened_facts([(n, c.question) for n, c in named.items() if c.question])
+        columns = {
+            n: c.facts | self._arrivals.facts(c.site) | softened.get(n, {})
+            for n, c in named.items()
+        }
         labels = next((call.labels for call in self._confirmed if call.labels is not None), None)
         return (
             [to_sample(columns)] if labels is None else [to_sample(columns), _label_counts(labels)]

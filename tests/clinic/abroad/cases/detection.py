@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
-from clinic.case import NO_CODE
 from clinic.data import square_digits
 from torch import Tensor, nn
 from torch.nn.functional import (
@@ -181,7 +180,7 @@ def classes_counted_instead_of_scored(writer: SummaryWriter) -> None:
 @patient(
     "LD104",
     "LD108",
-    NO_CODE,
+    "LD545",
     family="detection",
     hard=True,
     source="facebookresearch/Detectron issue 632",

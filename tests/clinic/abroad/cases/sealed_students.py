@@ -79,7 +79,7 @@ def _distil(writer: SummaryWriter, *, shuffled: bool) -> None:
 
 
 @patient(
-    "LD514",
+    "LD545",
     family="distillation",
     also=("LD405",),
     source="haitongli/knowledge-distillation-pytorch PR 17",

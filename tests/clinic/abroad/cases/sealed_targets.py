@@ -41,7 +41,7 @@ def _mixup(writer: SummaryWriter, *, again: bool) -> None:
     )  # fmt: skip
 
 
-@patient("LD514", family="augmentation", hard=True, source="xudonmao/VMT issue 1")
+@patient("LD545", family="augmentation", hard=True, source="xudonmao/VMT issue 1")
 def digits_and_classes_mixed_in_two_orders(writer: SummaryWriter) -> None:
     """Mixup draws one order for the pictures and another for the labels."""
     _mixup(writer, again=True)
@@ -203,7 +203,7 @@ def _segment(
 
 
 @patient(
-    "LD514",
+    "LD546",
     family="segmentation",
     hard=True,
     source="thuanz123/realfill issue 4, fastai/fastai issue 245",

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
-from clinic.case import NO_CODE
 from clinic.data import flat_digits
 from clinic.nets import mlp
 from torch import Tensor, nn
@@ -209,7 +208,7 @@ def _softened_away(student: Tensor, taught: Tensor) -> Tensor:
 @patient(
     "LD401",
     "LD402",
-    NO_CODE,
+    "LD420",
     family="distillation",
     hard=True,
     source="IntelLabs/distiller issue 122, keras-team/keras-io issue 869",

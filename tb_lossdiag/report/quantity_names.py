@@ -1,8 +1,8 @@
-"""What quantities are called in words: those that findings give as evidence, those that a rule lacks, and those in which runs are compared."""
+"""What quantities are called in words: those that findings give as evidence, and those in which runs are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tb_lossdiag.diagnosis.text import Text
 
@@ -27,6 +27,7 @@ _NAMES: Mapping[str, Text] = {
     "batch_size": Text("batch size"),
     "beta2": Text("beta2"),
     "call_accuracy": Text("accuracy of the batch"),
+    "call_agrees": Text("agreement of two losses on their targets"),
     "call_arrived": Text("gradient that arrived at the loss call"),
     "call_baseline": Text("loss of the best constant answer"),
     "call_broadcast": Text("growth by broadcasting"),
@@ -36,10 +37,12 @@ _NAMES: Mapping[str, Text] = {
     "call_input_min": Text("smallest input of the loss"),
     "call_input_std": Text("standard deviation of the loss's input"),
     "call_invalid": Text("share of targets without a meaning"),
+    "call_lesser": Text("what is told of both classes of a mixture"),
     "call_majority": Text("share of the commonest class"),
     "call_margin": Text("margin of the loss"),
     "call_outputs": Text("outputs per sample"),
     "call_padded": Text("padding that is scored"),
+    "call_paired": Text("what predictions and their targets have in common"),
     "call_passes": Text("backward passes with the same loss call"),
     "call_pos_weight": Text("weight of positive answers"),
     "call_predicted_majority": Text("share of the most predicted class"),
@@ -55,8 +58,10 @@ _NAMES: Mapping[str, Text] = {
     "call_target_std": Text("standard deviation of the targets"),
     "call_target_unique": Text("different targets"),
     "call_target_whole": Text("share of targets that are whole numbers"),
+    "call_temperature": Text("temperature of the scores"),
     "call_token_spread": Text("spread of what one target counts"),
     "call_top_share": Text("share of the loss from its largest elements"),
+    "call_turned": Text("what predictions and targets have in common beyond these turned over"),
     "call_unfit": Text("share of sequences with too few frames"),
     "call_unit_share": Text("share of the loss's input in [0, 1]"),
     "call_value": Text("value of the loss call"),
@@ -172,7 +177,6 @@ _NAMES: Mapping[str, Text] = {
     "rejected_reward": Text("reward of the rejected answers"),
     "repetition": Text("repetition in the answers"),
     "replaced_optimizers": Text("optimizers built anew"),
-    "state_taken_up": Text("optimizer resumed with its state"),
     "reused_steps": Text("steps with gradients used before"),
     "reward": Text("reward"),
     "reward_margin": Text("margin between chosen and rejected"),
@@ -209,16 +213,6 @@ _NAMES: Mapping[str, Text] = {
     "zero_grads": Text("gradients were reset"),
     "zero_share": Text("zero outputs"),
 }
-
-
-def in_words(names: Sequence[str]) -> Text:
-    """Several after each other.
-
-    >>> in_words(["loss", "update_norm"]).en
-    'loss, update norm'
-    """
-    first, rest = _NAMES.get(names[0], Text(names[0].replace("_", " "))), names[1:]
-    return Text("{first}, {rest}").format(first=first, rest=in_words(rest)) if rest else first
 
 
 def quantity_name(name: str, language: str) -> str:

@@ -1,0 +1,106 @@
+"""LD546 turned-apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import too_few
+from tb_lossdiag.analysis.pairing import Correlation, correlations, paired, unknown
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "Targets of `{call}` fit as well when they are turned over: over {checks} check-ups predictions have {own} in common with their own targets beyond those of other samples, and {turned} (± {error}) beyond the same targets turned over."
+)
+_ADVICE = Text("""A random turn is drawn twice, once for the picture and once for its target. Draw it once for both:
+
+```python
+picture, mask = torch.rand(8, 3, 32, 32), torch.randint(2, (8, 32, 32))
+turn = torch.rand(len(picture)) < 0.5
+picture = torch.where(turn[:, None, None, None], picture.flip(-1), picture)
+mask = torch.where(turn[:, None, None], mask.flip(-1), mask)
+```
+
+torchvision's `transforms.v2` turns an image and its `tv_tensors.Mask` together when both are given in one call; with two calls, the generator
+must be put back in between. Where what is sought lies at random in pictures whose targets say nothing of left and right, it is right: accept
+the finding in `lossdiag.toml`.""")
+
+
+@dataclass(frozen=True)
+class TurnedApart:
+    """A picture and its target are turned over independently of each other.
+
+    Why it matters: the model learns the mean of what it should say and its mirror image. The loss falls to what that costs and stays there, and
+    the curve looks like that of a hard task.
+
+    How it decides: in at least `min_checks` check-ups predictions have `min_paired` or more in common with their own targets, beyond
+    those of other samples (a correlation); beyond the same targets turned over (upside down, left to right, both; the way that tells least) they have,
+    all these check-ups together, at most `max_share` of that, also where a standard error is added. Unit: 1.
+
+    What to try first: one draw for the picture and its target.
+
+    Guards against: the first steps, in which nothing is in common; pictures that are nearly the same turned over (not compared); small
+    batches, whose standard error is large.
+
+    References: torchvision, "Transforms v2: end-to-end object detection/segmentation example"; fastai issue 245.
+    """
+
+    code: ClassVar[str] = "LD546"
+    name: ClassVar[str] = "turned-apart"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("Pictures and their targets are turned apart")
+    reads: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_PAIRED,
+        q.CALL_PAIRED_ERROR,
+        q.CALL_TURNED,
+        q.CALL_TURNED_ERROR,
+    )
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD108", "LD109")
+
+    #: check-ups; of fewer chance has a say
+    min_checks: int = 3
+    #: correlation, 1; a model that has learned nothing yet has 0
+    min_paired: float = 0.3
+    #: of what predictions and their own targets have in common, 1; trained models had 0.55 to 1, with turns apart -0.2 to 0.3
+    max_share: float = 0.35
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield a finding per loss call whose targets fit as well turned over."""
+        own = paired(run)
+        turned = correlations(run, q.CALL_TURNED, q.CALL_TURNED_ERROR)
+        judged = False
+        for call, beyond in turned.items():
+            known = own.get(call, unknown(call)).at(beyond.steps)
+            learned = known.at(known.steps[known.values >= self.min_paired])
+            if len(learned) >= self.min_checks:
+                judged = True
+                yield from self._judged(learned, beyond.at(learned.steps))
+        if not judged:
+            raise too_few(
+                self.min_checks,
+                Text(
+                    "check-ups in which predictions have something to do with pictures as targets"
+                ),
+            )
+
+    def _judged(self, own: Correlation, beyond: Correlation) -> Iterator[Finding]:
+        (paired, _), (turned, error) = own.pooled(), beyond.pooled()
+        if turned + error > self.max_share * paired:
+            return
+        message = _MESSAGE.format(
+            call=own.call,
+            checks=short_number(len(own)),
+            own=short_number(paired),
+            turned=short_number(turned),
+            error=short_number(error),
+        )
+        ends = int(own.steps[0]), int(own.steps[-1])
+        bound = self.max_share * paired
+        evidence = Evidence(q.CALL_TURNED.name, own.call, *ends, turned, bound)
+        numbers = {"checks": len(own), "own": paired, "turned": turned, "error": error}
+        yield Finding(self.code, self.severity, own.call, (evidence,), message, _ADVICE, numbers)

@@ -1,0 +1,132 @@
+"""What predictions have to do with their own targets, with these turned over, and with both classes of a mixture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.loss.pairing import pairing_facts
+from tb_lossdiag.quantities import Quantity
+
+draw = torch.Generator().manual_seed(0)
+CLASSES = torch.randint(10, (256,), generator=draw)
+VALUES = torch.randn(256, 3, generator=draw)
+MASKS = torch.zeros(256, 8, 8, dtype=torch.int64)
+MASKS[torch.arange(256), torch.randint(4, (256,), generator=draw)] = 1  # a line in the upper half
+
+
+def fact(
+    said: Tensor, asked: Tensor | None, name: str = "mse_loss", of: Quantity = q.CALL_PAIRED,
+    **options: object,
+) -> float | None:  # fmt: skip
+    facts = pairing_facts(LossCall(name, said, asked, options=options))
+    return float(facts[of]) if of in facts else None
+
+
+def scores(classes: Tensor, sure: float = 20.0) -> Tensor:
+    return sure * one_hot(classes, 10).float()
+
+
+def test_what_is_right_has_all_in_common() -> None:
+    assert fact(scores(CLASSES), CLASSES, "cross_entropy") == pytest.approx(1, abs=0.1)
+    assert fact(scores(CLASSES).log_softmax(1), CLASSES, "nll_loss") == pytest.approx(1, abs=0.1)
+    assert fact(VALUES * 3 + 7, VALUES) == pytest.approx(1, abs=0.1)
+    yes = (VALUES > 0).float()
+    assert fact(40 * yes - 20, yes, "binary_cross_entropy_with_logits") == pytest.approx(1, abs=0.1)
+    soft = scores(CLASSES, 2.0).softmax(1)
+    assert fact(soft.log(), soft, "kl_div") == pytest.approx(1, abs=0.1)
+    assert fact(soft.log(), soft.log(), "kl_div", log_target=True) == pytest.approx(1, abs=0.1)
+
+
+def test_what_belongs_to_another_has_nothing() -> None:
+    wrong = torch.randperm(256, generator=draw)
+    for said, asked, name in (
+        (scores(CLASSES)[wrong], CLASSES, "cross_entropy"),
+        (VALUES[wrong], VALUES, "mse_loss"),
+    ):
+        found, error = (fact(said, asked, name, of) for of in (q.CALL_PAIRED, q.CALL_PAIRED_ERROR))
+        assert found is not None
+        assert error is not None
+        assert abs(found) < 3 * error < 0.25
+
+
+def test_what_counts_for_nothing_is_left_out() -> None:
+    ignored = CLASSES.clone()
+    ignored[::2] = -100
+    said = scores(CLASSES)
+    assert fact(said, ignored, "cross_entropy") == pytest.approx(1, abs=0.15)
+    said[::2] = scores(CLASSES.flip(0))[::2]
+    assert fact(said, ignored, "cross_entropy") == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "name"),
+    [
+        (VALUES, None, "mse_loss"),
+        (VALUES[:7], VALUES[:7], "mse_loss"),  # too few
+        (VALUES, VALUES[:, :1], "mse_loss"),
+        (VALUES, VALUES[:9], "mse_loss"),
+        (torch.ones(256, 3), VALUES, "mse_loss"),  # one answer for all
+        (VALUES, torch.ones(256, 3), "mse_loss"),  # as of a judge of forgeries
+        (torch.tensor(1.0), torch.tensor(1.0), "mse_loss"),
+        (VALUES.to(torch.complex64), VALUES, "mse_loss"),
+        (VALUES, VALUES.to(torch.complex64), "mse_loss"),
+        (VALUES[:, 0], CLASSES, "cross_entropy"),
+        (VALUES, VALUES, "ctc_loss"),
+        (VALUES * torch.nan, VALUES, "mse_loss"),
+    ],
+)
+def test_where_nothing_can_be_said(said: Tensor, asked: Tensor | None, name: str) -> None:
+    assert fact(said, asked, name) is None
+
+
+def test_a_picture_that_is_found_is_not_found_turned_over() -> None:
+    found = 20 * one_hot(MASKS, 2).movedim(-1, 1).float()
+    either = (found + found.flip(2)) / 2
+    for said, least, most in ((found, 0.7, 1.1), (either, -0.1, 0.1)):
+        turned = fact(said, MASKS, "cross_entropy", q.CALL_TURNED)
+        assert turned is not None
+        assert least < turned < most
+        assert (fact(said, MASKS, "cross_entropy") or 0) > 0.4
+    values = MASKS[:, None].float()
+    assert (fact(values, values, "mse_loss", q.CALL_TURNED) or 0) > 0.7
+
+
+def test_what_is_the_same_turned_over_is_not_compared() -> None:
+    column = torch.zeros(256, 1, 8, 8)
+    column[:, :, :, 3:5] = VALUES[:, :1, None, None]
+    assert fact(column, column, "mse_loss", q.CALL_TURNED) is None
+    small = torch.randn(256, 1, 3, 3, generator=draw)
+    assert fact(small, small, "mse_loss", q.CALL_TURNED) is None
+
+
+def mixed(share: float, order: Tensor) -> Tensor:
+    ones = one_hot(CLASSES, 10).float()
+    return share * ones + (1 - share) * ones[order]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_of_a_mixture_both_classes_are_said_or_one_is_not(share: float) -> None:
+    order, other = (torch.randperm(256, generator=draw) for _ in range(2))
+    for said, least, most in ((order, 0.7, 1.2), (other, -0.15, 0.15)):
+        logits = mixed(share, said).clamp_min(1e-4).log()
+        half = fact(logits, mixed(share, order), "cross_entropy", q.CALL_LESSER)
+        assert half is not None
+        assert least < half < most
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        one_hot(CLASSES, 10).float(),
+        0.9 * one_hot(CLASSES, 10) + 0.01,  # smoothed
+        mixed(0.95, torch.randperm(256, generator=draw)),  # hardly mixed
+        VALUES.repeat(1, 4)[:, :10],
+    ],
+)
+def test_what_is_no_mixture_is_not_halved(asked: Tensor) -> None:
+    assert fact(scores(CLASSES), asked, "cross_entropy", q.CALL_LESSER) is None
