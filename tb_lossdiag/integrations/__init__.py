@@ -13,6 +13,7 @@ In reading order:
 - `naming`: what several optimizers are called
 - `plain`: `tb_lossdiag.watch`, for a loop of one's own
 - `search`: which model an optimizer trains, and which scaler scales its loss, when nobody says
+- `loop_owner`: whose loop a training runs in, when nobody says
 - `first_step`: the first training step of a script, seen so that it can be tried on copies
 - `trial`: `tb-lossdiag run --preflight`: that step, tried before the training goes on
 - `script`: a script that knows nothing of us: `tb-lossdiag run`

@@ -141,7 +141,7 @@ class Recording:
         )
         self._forget_ended(watch)
         if self._framework:
-            self._say({"framework": self._framework})
+            self.owned_by(self._framework)
         if not self._watched:
             self._first, self._rounds, self._resumed = watch.step, 0, False
         held = parameters_of(optimizer)
@@ -153,6 +153,10 @@ class Recording:
         watched.hook = own.register_step_post_hook(lambda *_: stepped())
         self._watched.append(watched)
         self._evaluate(model)
+
+    def owned_by(self, framework: str) -> None:
+        """Say whose loop it is."""
+        self._say({"framework": framework})
 
     def planned(self, steps: int) -> None:
         """Say how many steps the training is to take, if that is known."""

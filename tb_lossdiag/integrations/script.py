@@ -19,6 +19,7 @@ from torch.utils import tensorboard
 
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.integrations.folders import fresh as new_folder
+from tb_lossdiag.integrations.loop_owner import loop_owner
 from tb_lossdiag.integrations.recording import Recording, harmless
 from tb_lossdiag.integrations.search import model_of, scaler_alive, unlike
 from tb_lossdiag.integrations.torch_clips import TorchClips
@@ -51,6 +52,7 @@ class Script:
         self._seen: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._names: list[str] = []
         self._recording: Recording | None = None
+        self._stepped = False
         self._writers: list[SummaryWriter] = []
         self._hooks: list[Any] = []
         self._undo: list[Callable[[], None]] = []
@@ -104,8 +106,16 @@ class Script:
         if optimizer not in self._seen:
             self._new.append(weakref.ref(optimizer))
             self._watch_new(None)
+        if self._recording is not None and not self._stepped:
+            self._stepped = True
+            self._tell_owner(self._recording)
         if self._trials is not None:
             harmless(self._trials.steps)(optimizer)
+
+    @harmless
+    def _tell_owner(self, recording: Recording) -> None:
+        if owner := loop_owner(sys._getframe()):  # noqa: SLF001  (as `inspect.currentframe`)
+            recording.owned_by(owner)
 
     def _watch_new(self, near: nn.Module | None) -> None:
         waiting, self._new[:] = [ref() for ref in self._new], []

@@ -142,6 +142,7 @@ def test_a_classifier(tmp_path: Path) -> None:
     for quantity in (GLOBAL_NORM, LOSS, CLIP_GLOBAL_NORM):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(30))
     assert "cross_entropy" in run.facts["loss_functions"]
+    assert "framework" not in run.facts
     lines = (tmp_path / "train.py").read_text().splitlines()
     for name, text in (
         ("loss_lines", "loss = cross"),
@@ -151,6 +152,46 @@ def test_a_classifier(tmp_path: Path) -> None:
         path, _, number = run.facts[name].removeprefix("cross_entropy at ").partition(":")
         assert path == "train.py"
         assert text in lines[int(number) - 1]
+
+
+OWNED = {
+    "transformers": """
+from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+config = BertConfig(
+    vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+)
+net = BertForSequenceClassification(config)
+data = [{"input_ids": torch.tensor([i % 8, 1]), "labels": i % 2} for i in range(16)]
+settings = TrainingArguments("out", use_cpu=True, max_steps=4, report_to=[], save_strategy="no")
+Trainer(net, settings, train_dataset=data).train()
+""",
+    "lightning": """
+import pytorch_lightning as lightning
+class Net(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+    def training_step(self, batch, _):
+        return cross_entropy(self.layer(batch), torch.zeros(len(batch), dtype=torch.long))
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+net = Net()
+trainer = lightning.Trainer(
+    max_steps=4, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+    enable_model_summary=False, accelerator="cpu",
+)
+trainer.fit(net, torch.utils.data.DataLoader(torch.randn(16, 4), 4))
+""",
+}
+
+
+@pytest.mark.parametrize("owner", OWNED)
+def test_a_script_that_leaves_its_loop_to_a_framework_says_to_which(
+    tmp_path: Path, owner: str
+) -> None:
+    (tmp_path / "train.py").write_text(HEAD + OWNED[owner])
+    python(tmp_path, "-m", "tb_lossdiag.cli", "run", "train.py")
+    assert read(tmp_path / "runs" / "run_1").facts["framework"] == owner
 
 
 def test_a_script_that_validates(tmp_path: Path) -> None:
