@@ -325,6 +325,29 @@ class SummaryWriter(OpenWriter):
         """
         self._diagnostics.clipper.value(parameters, clip_value, foreach)
 
+    def data(self, ids: Any) -> None:
+        """Say which rows of the data the coming step is taken with, so that a finding can name them.
+
+        Those of the last 512 steps are remembered, by reference; they are looked at and written only where a loss or gradient stops being
+        finite, the loss leaps, or a finding appears while the training runs. Call it where the batch is used: once for each step, or
+        for each of its parts. On several ranks those of the first are named.
+
+        Args:
+            ids: numbers or names of the rows: a list, an array, a tensor, or one of them alone.
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> x, rows = torch.ones(100, 2), torch.randperm(100)
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     for step, ids in enumerate(rows.split(20)):
+            ...         writer.data(ids)
+            ...         loss = model(x[ids]).square().mean()
+            ...         writer.add_diagnostics(loss=loss, global_step=step)
+        """
+        ours = self._diagnostics
+        ours.guarded.door("data", ours.data, ids)
+
     def check_up(self) -> CheckUpBlock:
         """Observe the loss calls inside a `with` block, where no `torch.optim` optimizer can be watched.
 

@@ -115,8 +115,15 @@ export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis 
     reported: [],
     restarts: [],
     outcomes: [
-      { code: "LD102", name: "loss-divergence", outcome: "clear", missing: [], reason: "" },
-      { code: "LD405", name: "term-conflict", outcome: "not evaluated", missing: ["loss_term"], reason: "" },
+      { code: "LD102", name: "loss-divergence", outcome: "clear", absent: false, missing: [], reason: "" },
+      {
+        code: "LD405",
+        name: "term-conflict",
+        outcome: "not evaluated",
+        absent: false,
+        missing: ["loss_term"],
+        reason: "",
+      },
     ],
     unlocks: [{ how: "pass loss_terms= to add_diagnostics", rules: ["LD405"] }],
     ...change,

@@ -22,6 +22,16 @@ test("what would unlock checks stands above those that were not evaluated", () =
   expect(container.textContent).toContain("1 more with: pass loss_terms= to add_diagnostics");
 });
 
+test("checks of what a run has not are counted apart", () => {
+  const outcomes = makeDiagnosis().outcomes.map((one) => ({
+    ...one,
+    absent: one.outcome === "not evaluated",
+  }));
+  const { container } = render(<Outcomes outcomes={outcomes} unlocks={[]} rules={new Map()} />);
+  expect(container.textContent).toContain("nothing of their kind here (1)");
+  expect(container.textContent).not.toContain("Not evaluated");
+});
+
 test("rules of rewards are ours and stand in a family of their own", () => {
   const outcomes = makeDiagnosis().outcomes.map((one) => ({ ...one, code: "LDR13" }));
   const { container } = render(<Outcomes outcomes={outcomes} unlocks={[]} rules={new Map()} />);

@@ -6,6 +6,7 @@ In reading order:
 - `added`: whether a term that was recorded without a path is a part of the loss without one
 - `attribution`: which loss term and which layer rose with the loss
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
+- `batches`: which rows of the data a step was taken with, in words
 - `burden`: how much of the loss a penalty is, by values alone
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
 - `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step

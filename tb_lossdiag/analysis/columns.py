@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
+from tb_lossdiag.diagnosis.quantity_names import in_words
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
@@ -191,7 +192,7 @@ def loss_broke_at(run: Run) -> float:
 
 def not_recorded(*quantities: Quantity) -> NotEnough:
     """None of these was recorded; one of them would do."""
-    names = ", ".join(quantity.name for quantity in quantities)
+    names = in_words([quantity.name for quantity in quantities])
     how = "; or ".join(dict.fromkeys(quantity.how for quantity in quantities))
     return NotEnough(Text("none of {names} recorded: {how}").format(names=names, how=said(how)))
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from tb_lossdiag.collect.buffers.outlet import Outlet
 from tb_lossdiag.collect.buffers.queue import Observation
+from tb_lossdiag.collect.call.batch_rows import BatchRows
 from tb_lossdiag.collect.call.call import DiagnosticsCall, Given
 from tb_lossdiag.collect.call.call_steps import CallSteps
 from tb_lossdiag.collect.call.manual import Manual
@@ -98,6 +99,20 @@ class Diagnostics:
         watch = self.watches.begin(subject, options, self._coming)
         self.clipper.scaler = scaler or self.clipper.scaler
         return watch
+
+    def data(self, ids: Any) -> None:
+        """The step that is coming is taken with these rows of the data."""
+        if self.host.silent:
+            return
+        rows = self._hand.rows_of_data
+        if rows is None:
+            ours = BatchRows(self._newest, self._hand.say)
+            rows = self._hand.rows_of_data = ours
+            self.recorder.heard = ours.reported
+        rows.take(ids)
+
+    def _newest(self) -> int:
+        return max(self.watches.last, self._steps.newest)
 
     def take(self, records: list[Record]) -> None:
         """Records of the coming step that are at hand."""

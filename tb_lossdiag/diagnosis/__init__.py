@@ -8,6 +8,7 @@ In reading order:
 - `engine`: runs the rules over a run and orders what they found: causes first, their symptoms folded inside
 - `status`: one word for a run, and what would let more rules judge it
 - `counted`: counts in words, the singular as it is said
+- `quantity_names`: what quantities are called in words
 - `ways`: how a quantity gets recorded, in the reader's language
 - `settings`: where a framework keeps what an advice would change in a loop of one's own
 - `foreign`: asks rules of other packages: on copies of the records, in seconds, and nothing that they say is taken unchecked

@@ -11,6 +11,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.diagnosis import foreign, settings
+from tb_lossdiag.diagnosis.quantity_names import in_words
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Rule, Severity, Text
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity, hints
@@ -26,6 +27,10 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
+NOTHING_HERE = "nothing here"
+"""How a rule is counted that looks at what this run has not: recording more would not let it judge."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one rule on one run.
@@ -36,7 +41,7 @@ class Outcome:
         missing: names of the quantities that were not recorded.
         reason: why it was not evaluated, or the error's last line.
         trace: traceback of a failed rule, for a bug report.
-        absent: it was not evaluated because check-ups looked and there was nothing of the kind.
+        absent: it was not evaluated because check-ups looked and there was nothing of the kind, or the run is of another kind.
     """
 
     code: str
@@ -151,7 +156,7 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
         return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _ONE_EACH, absent=True)
     if _of_another_kind(run, missing):
         return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _NO_AGENT, absent=True)
-    names = ", ".join(lacking)
+    names = in_words(lacking)
     unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
     how = "; ".join(dict.fromkeys(each.how for each in unseen if not _asked_for(run, each)))
     reason = Text("{names} not recorded: {how}").format(names=names, how=said(how))

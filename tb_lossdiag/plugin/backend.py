@@ -12,6 +12,7 @@ from tensorboard import errors
 
 from tb_lossdiag.analysis.derived import DERIVED, RANGES, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
+from tb_lossdiag.diagnosis.quantity_names import quantity_names
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.plugin.background import Background, Job
 from tb_lossdiag.plugin.cache import ByteCache, CachedRun, CachedRuns, Key, ReadRun
@@ -24,7 +25,6 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
 from tb_lossdiag.report import document
 from tb_lossdiag.report.comparison import Judged, compare
-from tb_lossdiag.report.quantity_names import quantity_names
 from tb_lossdiag.run import Run
 from tb_lossdiag.wire.schema import readable
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tb_lossdiag.analysis import derived
-from tb_lossdiag.diagnosis.engine import Diagnosis, Verdict
+from tb_lossdiag.diagnosis.engine import NOTHING_HERE, Diagnosis, Outcome, Verdict
 from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.diagnosis.status import status
 from tb_lossdiag.plugin.sparkline import sparkline
@@ -23,6 +23,7 @@ Json = dict[str, Any]
 _RECENT = 50
 
 
+_KINDS = (*(verdict.value for verdict in Verdict), NOTHING_HERE)
 _LONG = 80
 """Characters of a setting; longer ones are no settings to group runs by."""
 
@@ -30,7 +31,7 @@ _LONG = 80
 def summary(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule] = ()) -> Json:
     """Status, counts, range of steps, age, causes, what was set and what was recorded."""
     found = [cause.worst for cause in diagnosis.causes]
-    verdicts = [outcome.verdict for outcome in diagnosis.outcomes]
+    kinds = [_kind(outcome) for outcome in diagnosis.outcomes]
     newest = [float(table.walltimes[-1]) for table in run.tables.values() if len(table)]
     times = [time for time in newest if math.isfinite(time)]
     top = diagnosis.causes[0].finding.message.in_language(language) if diagnosis.causes else ""
@@ -43,7 +44,7 @@ def summary(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]
         "ended": run.closed is not None and max(times, default=0.0) <= run.closed,
         "period": _period(run),
         "counts": {severity.label: found.count(severity) for severity in Severity},
-        "outcomes": {verdict.value: verdicts.count(verdict) for verdict in Verdict},
+        "outcomes": {kind: kinds.count(kind) for kind in _KINDS},
         "top": top,
         "causes": _causes(diagnosis, language, rules),
         "settings": {name: value for name, value in settings(run) if len(value) <= _LONG},
@@ -51,6 +52,10 @@ def summary(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]
         "loss": document.json_number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
         "quantities": [*run.tables, *derived.available(run)],
     }
+
+
+def _kind(outcome: Outcome) -> str:
+    return NOTHING_HERE if outcome.absent else outcome.verdict.value
 
 
 def packed(rows: Sequence[Json]) -> Json:
@@ -86,7 +91,7 @@ def blank(status: str) -> Json:
         "ended": False,
         "period": None,
         "counts": {severity.label: 0 for severity in Severity},
-        "outcomes": {verdict.value: 0 for verdict in Verdict},
+        "outcomes": dict.fromkeys(_KINDS, 0),
         "top": "",
         "causes": [],
         "settings": {},

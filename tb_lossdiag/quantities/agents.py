@@ -28,8 +28,24 @@ ADVANTAGE_STD = _of("advantage_std")
 """Spread of the advantages over a batch."""
 POLICY_ENTROPY = _of("policy_entropy", "nat")
 """Entropy of the policy's choices, per token or action."""
+ENTROPY_LOSS = _of("entropy_loss", "nat")
+"""The entropy of an agent's actions, negative as it stands in the loss."""
+ACTION_SPREAD = _of("action_spread")
+"""Spread of the actions of a policy whose choices are numbers; such an entropy has neither a zero nor a largest value."""
 REFERENCE_KL = _of("reference_kl", "nat")
 """Divergence of the policy from its reference."""
+POLICY_KL = _of("policy_kl", "nat")
+"""Divergence of the policy from the one that made the answers, over all passes over them."""
+POLICY_RATIO = _of("policy_ratio")
+"""Mean of the ratio of both policies' probabilities, 1 in expectation."""
+ROLLOUT_KL = _of("rollout_kl", "nat")
+"""Divergence between the engine that makes the answers and the trainer, of what should be the same weights."""
+ROLLOUT_GAP = _of("rollout_gap", "nat")
+"""Mean distance between both one's log-probabilities of a token."""
+ROLLOUT_SAMPLES = _of("rollout_samples")
+"""Effective share of the samples once they are weighted for that difference."""
+ROLLOUT_PERPLEXITY = _of("rollout_perplexity")
+"""The trainer's perplexity of the answers over the engine's."""
 CLIPPED_RATIO = _of("clipped_ratio")
 """Share of tokens or actions whose probability ratio the trust region cut off."""
 CLIPPED_LOW = _of("clipped_low")
@@ -55,6 +71,10 @@ REWARD_MARGIN = _pair("reward_margin", "reward")
 """Mean difference between them."""
 PREFERENCE_ACCURACY = _pair("preference_accuracy")
 """Share of pairs that are told apart the right way round."""
+CHOSEN_LENGTH = _pair("chosen_length", "tokens")
+"""Mean length of the preferred answers."""
+REJECTED_LENGTH = _pair("rejected_length", "tokens")
+"""The same of the others."""
 CHOSEN_LOGP = _pair("chosen_logp", "nat")
 """Log-probability of the preferred answers."""
 REJECTED_LOGP = _pair("rejected_logp", "nat")

@@ -52,6 +52,11 @@ REPLACED_OPTIMIZERS = Quantity(
     "replaced_optimizers", "replaced", Axis.WATCH, "optimizers", hints.WATCH, optional=True
 )
 """Optimizers that this watch had before, each with state (momentum, averages) that the next one began without. Recorded when it changes."""
+STATE_TAKEN_UP = Quantity(
+    "state_taken_up", "taken_up", Axis.WATCH, "0 or 1", hints.WATCH, optional=True
+)
+"""Of a watch that begins after the training's first step, as one that was resumed: 1 if its optimizer had a state (averages) when its first step
+began, 0 if it had none and has one now. Recorded once."""
 REUSED_STEPS = Quantity("reused_steps", "reused", Axis.WATCH, "steps", hints.WATCH, optional=True)
 """Of the steps looked at so far, those whose gradients an earlier step of the same optimizer had used. Recorded when it grows."""
 LOOKED_STEPS = Quantity("looked_steps", "reused", Axis.WATCH, "steps", hints.WATCH, optional=True)

@@ -15,14 +15,14 @@ from tb_lossdiag.reader.styles import Patterns
 _P = "(?:train(?:ing)?/)?"
 _V = "(?:val(?:id(?:ation)?)?|eval(?:uation)?|test|dev)"
 _EPISODE = "(?:ep(?:isode)?|episodic)_(?:rew|reward|return)(?:_mean)?"
-_AGGREGATES = "chosen|rejected|margins?|accurac(?:y|ies)|mean|std|min|max|total"
+_AGGREGATES = "all|chosen|rejected|margins?|accurac(?:y|ies)|mean|std|min|max|total"
 
 SIGN: Patterns = {
     q.REWARD: (
         f"{_P}reward",
         f"{_P}critic/score/mean",
         f"{_P}critic/rewards/mean",
-        f"{_P}rewards?[/_]mean",
+        f"{_P}rewards?[/_](?:all/)?mean",
         f"{_P}objective/rlhf_reward",
         f"(?:.*/)?{_EPISODE}",
     ),
@@ -52,6 +52,28 @@ AGENT: Patterns = {
         f"{_P}objective/entropy",
         f"{_P}(?:policy|losses)[/_]entropy(?:_avg)?",
         f"{_P}entropy_mean",
+        # prime-rl
+        "entropy/(?:all/)?mean",
+    ),
+    # Stable-Baselines3 writes what it adds to the loss: minus the entropy; std is there where actions are numbers.
+    q.ENTROPY_LOSS: ("train/entropy_loss",),
+    q.ACTION_SPREAD: ("train/std",),
+    q.POLICY_KL: (
+        f"{_P}(?:losses/|policy/)?approx_?kl(?:_avg)?",
+        f"{_P}actor/ppo_kl",
+    ),
+    q.POLICY_RATIO: ("val/ratio", f"{_P}(?:policy|actor)/ratio(?:_mean)?"),
+    # verl/trainer/ppo/rollout_corr_helper.py, before that mismatch_helper.py; ms-swift; prime-rl; TRL with vLLM.
+    q.ROLLOUT_KL: (
+        f"{_P}(?:rollout_corr|rollout_correction|mismatch)/(?:mismatch_)?k3_kl",
+        f"{_P}mismatch_kl(?:/(?:all/)?mean)?",
+    ),
+    q.ROLLOUT_GAP: (f"{_P}sampling/sampling_logp_difference/mean",),
+    q.ROLLOUT_SAMPLES: (
+        f"{_P}(?:rollout_corr|rollout_correction|mismatch)/rollout_is_eff_sample_size",
+    ),
+    q.ROLLOUT_PERPLEXITY: (
+        f"{_P}(?:rollout_corr|rollout_correction|mismatch)/(?:mismatch_)?ppl_ratio",
     ),
     q.REFERENCE_KL: (
         f"{_P}kl",
@@ -87,8 +109,8 @@ AGENT: Patterns = {
         f"{_P}value/explained_var(?:iance)?",
     ),
     q.VALUE_LOSS: (f"{_P}(?:losses/)?value_loss", f"{_P}critic/vf_loss"),
-    q.GLOBAL_NORM: (f"{_P}(?:actor|policy)/grad_norm",),
-    q.LEARNING_RATE: (f"{_P}actor/lr",),
+    q.GLOBAL_NORM: (f"{_P}(?:actor|policy|optim)/grad_norm",),
+    q.LEARNING_RATE: (f"{_P}(?:actor|optim)/lr",),
 }
 
 PREFERENCE: Patterns = {
@@ -96,11 +118,13 @@ PREFERENCE: Patterns = {
     q.REJECTED_REWARD: (f"{_P}rewards/rejected",),
     q.REWARD_MARGIN: (f"{_P}rewards/margins",),
     q.PREFERENCE_ACCURACY: (f"{_P}rewards/accuracies",),
+    q.CHOSEN_LENGTH: (f"{_P}(?:lengths?|len)/chosen", f"{_P}chosen_len(?:gth)?s?"),
+    q.REJECTED_LENGTH: (f"{_P}(?:lengths?|len)/rejected", f"{_P}rejected_len(?:gth)?s?"),
     q.CHOSEN_LOGP: (f"{_P}logps/chosen",),
     q.REJECTED_LOGP: (f"{_P}logps/rejected",),
 }
 
 TELLING = re.compile(
-    "rew|return|score|entropy|kl|clip|len|_rate|_ratio|_frac|explained|value|vf_|std|zero|logps|eval|val_core|test|grad_norm|/lr"
+    "rew|return|score|entropy|kl|clip|len|_rate|_ratio|_frac|explained|value|vf_|std|zero|logp|/ratio|eval|val_core|test|grad_norm|/lr|ppl|eff_sample"
 )
 """What every pattern here has in it."""

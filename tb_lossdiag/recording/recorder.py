@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class Recorder:
 
     Attributes:
         write: writes the records.
+        heard: is told of what was said of a finding, too.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Recorder:
     ) -> None:
         self._journal = Journal(emit, past)
         self.write = RecordWriter(self._journal, scalars)
+        self.heard: Callable[[LiveReport], object] | None = None
         self._windows = Windows(self.write, cadence)
         self._open: dict[tuple[Quantity, tuple[str, ...]], Record] = {}
         self._step, self._walltime = -1, 0.0
@@ -119,6 +121,8 @@ class Recorder:
     def report(self, said: LiveReport) -> None:
         """Take what was said of a finding while the training runs."""
         self._journal.report(said)
+        if self.heard is not None:
+            self.heard(said)
 
     def known(self) -> list[Fact]:
         """What a reader who comes only now has to know."""

@@ -23,7 +23,6 @@ In reading order:
 - `curve_differences`: where the curves of two runs part: the first step at which their levels differ by more than noise explains
 - `level_differences`: at which levels two runs begin and end
 - `data_differences`: how the data of two runs differ, as far as check-ups saw them
-- `quantity_names`: what quantities are called in words
 - `comparison_text`: a comparison in words: for a terminal and as Markdown
 - `reference`: the rule reference as Markdown, from the same texts that the tab and `tb-lossdiag explain` show
 """

@@ -175,6 +175,7 @@ def _outcome(outcome: Outcome, language: str, named: Mapping[str, Rule]) -> Json
         "code": outcome.code,
         "name": rule.name if rule else "",
         "outcome": outcome.verdict.value,
+        "absent": outcome.absent,
         "missing": list(outcome.missing),
         "reason": outcome.reason.in_language(language) if outcome.reason else "",
     }

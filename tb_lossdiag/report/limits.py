@@ -21,7 +21,7 @@ def sentence(run: Json, language: str) -> str:
         return word("no loss", language)
     if run["status"] != words.NOTHING_FOUND:
         return ""
-    outcomes = [outcome["outcome"] for outcome in run["outcomes"]]
+    outcomes = [outcome["outcome"] for outcome in run["outcomes"] if not outcome["absent"]]
     judged = sum(outcome in _JUDGED for outcome in outcomes)
     return word(
         "judged by", language, judged=judged, all=len(outcomes), rest=len(outcomes) - judged

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tb_lossdiag.diagnosis.quantity_names import quantity_name
 from tb_lossdiag.report import limits, live_reports, restarts
 from tb_lossdiag.report.findings import shown_number, steps, walk, worst
 from tb_lossdiag.report.plain import plain
-from tb_lossdiag.report.quantity_names import quantity_name
 from tb_lossdiag.report.words import word
 
 Json = Mapping[str, Any]
@@ -97,12 +97,16 @@ def _not_evaluated(run: Json, language: str) -> Iterator[str]:
         if outcome["outcome"] in {"not evaluated", "failed"}:
             code = outcome["code"]
             told = f"{code} {outcome['name']}" if english else code  # a rule's name is English
-            lacking.setdefault(ways.get(code, outcome["reason"]), []).append(told)
+            lacking.setdefault(ways.get(code, _why(outcome, language)), []).append(told)
     if lacking:
         yield from (word("not evaluated here", language), "")
         for reason, rules in sorted(lacking.items(), key=lambda item: -len(item[1])):
             yield f"- {escape(reason)}: {', '.join(rules)}"
         yield ""
+
+
+def _why(outcome: Json, language: str) -> str:
+    return word("nothing of the kind", language) if outcome["absent"] else str(outcome["reason"])
 
 
 def prose(text: str) -> str:

@@ -21,11 +21,13 @@ from tb_lossdiag.quantities import (
     WEIGHT_DECAY,
     Quantity,
 )
+from tb_lossdiag.quantities.batches import BROKEN_BATCHES
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
 
-NO_SETTINGS = frozenset({LOSS_LINES, CLIP_LINE, STEP_LINE}) | JOB_FACTS
-"""Facts that set nothing: lines move with every line that is written above, a job has a number."""
+NO_SETTINGS = frozenset({LOSS_LINES, CLIP_LINE, STEP_LINE, BROKEN_BATCHES}) | JOB_FACTS
+"""Facts that set nothing: lines move with every line that is written above, a job has a number, batches are what
+broke."""
 _USUAL = (MOMENTUM, BETA2, WEIGHT_DECAY, CLIP_MAX_NORM, BATCH_SIZE)
 
 

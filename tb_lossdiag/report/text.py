@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from tb_lossdiag.diagnosis.engine import NOTHING_HERE
 from tb_lossdiag.report import limits, live_reports, restarts
 from tb_lossdiag.report.findings import shown_number, steps, worst
 from tb_lossdiag.report.plain import plain
@@ -43,6 +44,7 @@ _OUTCOMES = {
     "findings": "with findings",
     "clear": "clear",
     "not evaluated": "not evaluated",
+    NOTHING_HERE: "nothing here",
     "failed": "failed",
 }
 """What becomes of a rule, and the words for it beside a number."""
@@ -158,8 +160,12 @@ def _folded(finding: Json, language: str, depth: int = 0) -> Iterable[Text]:
         yield from _folded(symptom, language, depth + 1)
 
 
+def _kind(outcome: Json) -> str:
+    return NOTHING_HERE if outcome["absent"] else str(outcome["outcome"])
+
+
 def _checks(run: Json, language: str) -> Text:
-    counts = Counter(outcome["outcome"] for outcome in run["outcomes"])
+    counts = Counter(map(_kind, run["outcomes"]))
     parts = ", ".join(
         f"{counts[outcome]} {word(name, language)}"
         for outcome, name in _OUTCOMES.items()

@@ -25,6 +25,8 @@ _WORDS: Mapping[str, Text] = {
     "with findings": Text("with findings"),
     "clear": Text("clear"),
     "not evaluated": Text("not evaluated"),
+    "nothing here": Text("with nothing of their kind here"),
+    "nothing of the kind": Text("nothing of their kind here"),
     "failed": Text("failed"),
     "report": Text("Diagnosis of Loss Doctor"),
     "run": Text("run"),

@@ -1,9 +1,10 @@
-"""How many calls of Python and C recording adds to a step: `python tests/benchmark/calls.py [--store]`.
+"""How many calls of Python and C recording adds to a step: `python tests/benchmark/calls.py [--store] [--json]`.
 
 Time says little on a busy machine, least of all in continuous integration. The number of calls that a step makes is the same each time and
 on each machine, and most of what recording costs is calls: code in a training step is cold. Each figure is a ratio to the bare step's,
 `typical` of the median step, `all` of all steps, those in which something is written included. `--store` notes them in `stored.json`, which
-`tests/integration/test_costs.py` compares with.
+`tests/integration/test_costs.py` compares with; that asks for them with `--json`, in a process of their own: what else has gone on in a
+process may have left hooks, modes and garbage behind, whose calls would be counted.
 """
 
 from __future__ import annotations
@@ -106,6 +107,9 @@ def main() -> None:
     """Count, print, and store if that is asked for."""
     torch.set_num_threads(1)
     found = {letter: {way: ratios(letter, way) for way in some} for letter, some in COUNTED.items()}
+    if "--json" in sys.argv:
+        print(json.dumps(found))
+        return
     for letter, counted in found.items():
         for way, ratio in counted.items():
             print(f"{letter}  {way:24} typical {ratio['typical']:6.2f}  all {ratio['all']:6.2f}")

@@ -17,6 +17,7 @@ from torture.child import script, started
 
 from helpers.tiny_trainings import backward, read
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.process import sigterm
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.wire.leftover import is_tail
 
@@ -233,6 +234,8 @@ def test_lightning_ends_as_it_does_without_us(tmp_path: Path, when: str) -> None
 
 @pytest.fixture(autouse=True)
 def _theirs() -> Iterator[None]:
+    for left_open in list(sigterm._writers):  # in a test of another file
+        sigterm.let_go(left_open)
     before = signal.getsignal(signal.SIGTERM)
     yield
     assert signal.getsignal(signal.SIGTERM) is before

@@ -1,5 +1,5 @@
 /** Small questions about findings that several views ask. */
-import type { Finding, OutcomeKind, Report, Restart, RunDiagnosis, Severity } from "./types";
+import type { Finding, Outcome, OutcomeKind, Report, Restart, RunDiagnosis, Severity } from "./types";
 
 /** Identifies a finding in a link: stable as long as the rule finds the same thing at the same place. */
 export function idOf(finding: Finding): string {
@@ -73,8 +73,12 @@ export function pastReports({ findings, suppressed, reported }: RunDiagnosis): R
   return [...past.values()];
 }
 
+export function kindOf({ outcome, absent }: Outcome): OutcomeKind {
+  return absent ? "nothing here" : outcome;
+}
+
 export function countOutcomes(diagnosis: RunDiagnosis, kind: OutcomeKind): number {
-  return diagnosis.outcomes.filter(({ outcome }) => outcome === kind).length;
+  return diagnosis.outcomes.filter((outcome) => kindOf(outcome) === kind).length;
 }
 
 export interface Filter {

@@ -1,7 +1,7 @@
 /** Findings that were put aside in this browser, with the reason: kept by run, and followed by every view. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { recall, remember, remembered } from "../host/storage";
-import { idOf, severityOf } from "./findings";
+import { idOf, kindOf, severityOf } from "./findings";
 import type { CauseSummary, Finding, RunDiagnosis, RunSummary, Runs, Severity, Status } from "./types";
 
 /** Reasons by identifier. */
@@ -52,7 +52,7 @@ function statusWithout(
   if (status !== "broken" && status !== "warning") return status;
   if (severities.includes("error")) return "broken";
   if (severities.includes("warning")) return "warning";
-  const looked = (outcomes.clear ?? 0) + (outcomes.findings ?? 0);
+  const looked = (outcomes.clear ?? 0) + (outcomes.findings ?? 0) + (outcomes["nothing here"] ?? 0);
   return 2 * looked >= looked + (outcomes["not evaluated"] ?? 0) ? "healthy" : "nothing found";
 }
 
@@ -97,7 +97,10 @@ export function setAside(diagnosis: RunDiagnosis, mutes: Mutes): Shown {
   const muted = diagnosis.findings.filter(isAside);
   if (muted.length === 0) return { ...diagnosis, muted };
   const outcomes: RunSummary["outcomes"] = {};
-  for (const { outcome } of diagnosis.outcomes) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  for (const outcome of diagnosis.outcomes) {
+    const kind = kindOf(outcome);
+    outcomes[kind] = (outcomes[kind] ?? 0) + 1;
+  }
   return {
     ...diagnosis,
     findings,

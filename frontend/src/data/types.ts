@@ -13,7 +13,7 @@ export type Status =
   | "too little recorded"
   | "unreadable"
   | "reading";
-export type OutcomeKind = "findings" | "clear" | "not evaluated" | "failed";
+export type OutcomeKind = "findings" | "clear" | "not evaluated" | "nothing here" | "failed";
 
 export interface RunSummary {
   run: string;
@@ -134,7 +134,9 @@ export interface Finding {
 export interface Outcome {
   code: string;
   name: string;
-  outcome: OutcomeKind;
+  outcome: Exclude<OutcomeKind, "nothing here">;
+  /** It looks at what this run has not: recording more would not let it judge. */
+  absent: boolean;
   missing: string[];
   reason: string;
 }

@@ -1,5 +1,5 @@
 /** What the checks of one family say, before any curve: their findings, or how many of them found nothing. */
-import { everyFinding, idOf, severityOf } from "../data/findings";
+import { everyFinding, idOf, kindOf, severityOf } from "../data/findings";
 import type { Finding, RunDiagnosis } from "../data/types";
 import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
@@ -24,8 +24,9 @@ interface Props {
 function Passed({ diagnosis, family }: Pick<Props, "diagnosis" | "family">) {
   const { t } = useText();
   const checks = diagnosis.outcomes.filter(({ code }) => code.startsWith(family));
-  const passed = checks.filter(({ outcome }) => outcome === "clear").length;
-  const skipped = checks.filter(({ outcome }) => outcome === "not evaluated").length;
+  const [passed, skipped] = (["clear", "not evaluated"] as const).map(
+    (kind) => checks.filter((check) => kindOf(check) === kind).length,
+  ) as [number, number];
   if (passed === 0) return <p class="verdict muted">{t("verdict.none", { skipped })}</p>;
   return (
     <p class="verdict">

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -46,6 +46,18 @@ class Judge(Protocol):
         ...
 
 
+class RowsOfData(Protocol):
+    """Knows which rows of the data steps are taken with."""
+
+    def take(self, ids: Any) -> None:
+        """Take those of the step that is coming."""
+        ...
+
+    def look(self, block: FrameBlock) -> None:
+        """Say those of steps at which something broke, before their record is written."""
+        ...
+
+
 class Outlet:
     """Everything that waits, on its way to the recorder.
 
@@ -59,6 +71,7 @@ class Outlet:
         waiting: samples and losses.
         rows: steps of watched models.
         live: judges what was recorded, if that was asked for.
+        rows_of_data: knows which rows steps are taken with, if it was told.
         tail: keeps what is not yet a record.
         due: time of `time.perf_counter` after which what waits has waited long enough.
     """
@@ -72,6 +85,7 @@ class Outlet:
         self.rows: list[NormBuffer] = []
         self._silent = False
         self.live: Judge | None = None
+        self.rows_of_data: RowsOfData | None = None
         self._alarm: int | None = None
         self._appended = time.monotonic()
         self.due = time.perf_counter() + _LONGEST
@@ -203,6 +217,8 @@ class Outlet:
     def _hand(self, block: FrameBlock) -> int:
         """Several steps; the newest of them. The first that is not finite is news to who judges."""
         self._recorder.add(block)
+        if (rows := self.rows_of_data) is not None:
+            self._guarded("data", lambda: rows.look(block))
         self._broken |= any(_breaks(q.name, values) for q, values in block.values.items())
         if self.live is not None and self._alarm is None and self.live.calm:
             self._alarm = _first_broken(block)

@@ -36,6 +36,11 @@ class CallSteps:
         self._numbering = Numbering(renumbered)
         self._newest = -1
 
+    @property
+    def newest(self) -> int:
+        """The step of the newest call of the training, -1 without."""
+        return self._newest
+
     def coming(self, counted: int) -> int:
         """The first step of a watch that begins now, unless it is named: after all that this writer and earlier ones know of.
 

@@ -22,17 +22,24 @@ class OptimizerFacts:
         subject: the optimizer with its model.
         model: the model's parameters.
         host: what the watch shares with the writer's other parts.
+        resumed: whether it begins after the training's first step.
     """
 
     def __init__(
-        self, rows: NormBuffer, subject: Subject, model: WatchedParameters, host: Host
+        self,
+        rows: NormBuffer,
+        subject: Subject,
+        model: WatchedParameters,
+        host: Host,
+        *,
+        resumed: bool = False,
     ) -> None:
         self._rows, self._model, self._host = rows, model, host
         self._module, self._optimizer = subject.model, subject.optimizer
         self._scheduler = SchedulerSearch(subject.optimizer, subject.scheduler)
         self._held: list[Record] = []
         earlier = host.replacements.another(rows.name, subject.model)
-        self.beginning = Beginning(rows.name, subject.optimizer, earlier)
+        self.beginning = Beginning(rows.name, subject.optimizer, earlier, resumed=resumed)
         self.reuse = GradientReuse(rows.name, subject.optimizer, host.optimizers)
 
     def sink(self, step: int) -> None:

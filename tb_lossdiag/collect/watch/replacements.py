@@ -13,7 +13,7 @@ from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.tracing import untraced_hook
 from tb_lossdiag.process.warn import warn
-from tb_lossdiag.quantities import REPLACED_OPTIMIZERS
+from tb_lossdiag.quantities import REPLACED_OPTIMIZERS, STATE_TAKEN_UP, Quantity
 from tb_lossdiag.records import Record
 
 _TURNS = (
@@ -39,28 +39,36 @@ class Replacements:
 
 
 class Beginning:
-    """Whether an optimizer that took another's place began without its state.
+    """Whether an optimizer that goes on where another one stopped began without its state.
 
     Args:
         name: of the watched model.
         optimizer: its newest optimizer.
-        before: how many the model had before it.
+        before: how many the model had before it in this process.
+        resumed: whether it begins after the training's first step.
     """
 
-    def __init__(self, name: str, optimizer: Any, before: int) -> None:
+    def __init__(self, name: str, optimizer: Any, before: int, *, resumed: bool = False) -> None:
         self._name, self._optimizer, self._before = name, optimizer, before
+        self._resumed = resumed and not before
         self._empty = False
 
     def step_begins(self, taken: int) -> None:
         """A step comes after so many."""
-        self._empty = self._before > 0 and not taken and not self._optimizer.state
+        goes_on = self._before > 0 or self._resumed
+        self._empty = goes_on and not taken and not self._optimizer.state
 
     def news(self) -> list[Record]:
-        """After its first step: how many came before it, if it began with nothing and has state now."""
-        if not (self._empty and self._optimizer.state):
+        """After its first step: how many came before it, if it began with nothing and has state now; if it was resumed, whether it began with some."""
+        resumed, self._resumed = self._resumed, False
+        if not self._optimizer.state:
             return []
-        count = np.array([self._before], np.float32)
-        return [Record(REPLACED_OPTIMIZERS, (self._name,), count)]
+        if resumed:
+            return [self._record(STATE_TAKEN_UP, not self._empty)]
+        return [self._record(REPLACED_OPTIMIZERS, self._before)] if self._empty else []
+
+    def _record(self, quantity: Quantity, value: float) -> Record:
+        return Record(quantity, (self._name,), np.array([value], np.float32))
 
 
 def warn_of_turns(

@@ -68,7 +68,7 @@ class WatchedSteps:
         self.parameters = held = WatchedParameters(subject.model, found, rows, host)
         self.gradients = StepGradients(rows, subject, held, host, options.every, self.counter, talk)
         self._updates = step_updates.StepUpdates(rows, held, host)
-        self._facts = OptimizerFacts(rows, subject, held, host)
+        self._facts = OptimizerFacts(rows, subject, held, host, resumed=first > 0)
         self.examiner = None
         if options.check_up and not host.silent:
             self.examiner = Examiner(subject, host, options)

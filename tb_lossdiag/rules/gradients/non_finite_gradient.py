@@ -10,13 +10,14 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis import non_finite
+from tb_lossdiag.analysis.batches import batch_of
 from tb_lossdiag.analysis.non_finite import Broken
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The gradient of `{name}` was the first that was not finite, at step {step}; {count} of {all} parameters were hit there, and {records} of {total} records in all. {before}"
+    "The gradient of `{name}` was the first that was not finite, at step {step}; {count} of {all} parameters were hit there, and {records} of {total} records in all. {before}{batch}"
 )
 _FINITE = Text("The loss was finite at that step, so it was the backward pass that broke.")
 _NO_LOSS = Text("Whether the loss was finite then is not recorded.")
@@ -99,7 +100,7 @@ class NonFiniteGradient:
             "records": str(hit),
             "total": str(total),
         }
-        message = _MESSAGE.format(before=before, **words)
+        message = _MESSAGE.format(before=before, batch=batch_of(run, first.step), **words)
         last = int(table.steps[rows[-1]])
         evidence = Evidence(q.GRADIENT_NONFINITE.name, first.column, first.step, last)
         survived = non_finite.survives(run) and hit < self.max_survived * total

@@ -20,6 +20,7 @@ from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOp
 from tb_lossdiag.rules.loop.rate_repeats import RateRepeats
 from tb_lossdiag.rules.loop.running_statistics_off import RunningStatisticsOff
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
+from tb_lossdiag.rules.loop.state_not_resumed import StateNotResumed
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
 from tb_lossdiag.rules.loop.steps_taken_back import StepsTakenBack
 from tb_lossdiag.rules.loop.unregistered_parameters import UnregisteredParameters
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     ZeroLearningRate(),
     OptimizerMadeAnew(),
     GradientResetBeforeStep(),
+    StateNotResumed(),
     GradientUsedTwice(),
     RunningStatisticsOff(),
     CopyOutOfStep(),

@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.attribution import risen_layer, risen_term
+from tb_lossdiag.analysis.batches import batch_at_peak
 from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
@@ -25,7 +26,7 @@ from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The loss jumped out of its noise {often}. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}{renewed}"
+    "The loss jumped out of its noise {often}. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}{batch}{renewed}"
 )
 _BACK = Text("it was back after {steps}")
 _STAYS = Text("it has not come back")
@@ -88,6 +89,8 @@ class LossSpike:
     second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last.
     A jump where the run was resumed is told apart: a warning if at
     least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
+
+    Where the loop says which rows each step is taken with (`writer.data(ids)`), it names those of the highest jump.
 
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
@@ -234,7 +237,10 @@ class LossSpike:
             "times": short_number(float(values[spike.top] / spike.level)),
             "level": short_number(spike.level),
         }
-        return _MESSAGE.format(often=often(count), fate=fate, term=term, layer=layer, **words)
+        batch = batch_at_peak(run, step)
+        return _MESSAGE.format(
+            often=often(count), fate=fate, term=term, layer=layer, batch=batch, **words
+        )
 
 
 def _advice(run: Run, step: int, weights: bool) -> Text:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis import non_finite
+from tb_lossdiag.analysis.batches import batch_of
 from tb_lossdiag.diagnosis.counted import in_steps
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
@@ -17,7 +18,7 @@ from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The {what} was {value} at step {step}, and not finite in {steps}, in {bad} of {records} records ({share}%). {origin}"
+    "The {what} was {value} at step {step}, and not finite in {steps}, in {bad} of {records} records ({share}%). {origin}{batch}"
 )
 _BY_GRADIENT = Text(
     "Before that, at step {step}, the gradient of `{name}` was not finite: the update with it destroyed the weights."
@@ -86,7 +87,7 @@ class NonFiniteLoss:
 
     How it decides: any recorded loss or loss term that is NaN or infinite. The values are raw, never averaged. It names the
     first one, the term rather than the total when both break at the same step, and what was broken before it: a gradient, a
-    weight, an activation, or nothing. Unit: optimizer steps.
+    weight, an activation, or nothing; and the rows of that batch, where the loop says them (`writer.data(ids)`). Unit: optimizer steps.
 
     What to try first: look at the batch of that step, protect `log`, `sqrt` and divisions, then lower the learning rate.
 
@@ -147,6 +148,7 @@ class NonFiniteLoss:
         evidence = found.evidence
         what = _TERM.format(name=evidence.column) if evidence.column else _TOTAL
         origin, by_weight = _origin(run, evidence.first_step)
+        batch = batch_of(run, evidence.first_step)
         words = {
             "value": "Inf" if np.isinf(found.value) else "NaN",
             "step": str(evidence.first_step),
@@ -154,7 +156,9 @@ class NonFiniteLoss:
             "records": str(found.records[1]),
             "share": f"{100 * found.records[0] / found.records[1]:.1f}",
         }
-        message = _MESSAGE.format(what=what, origin=origin, steps=in_steps(found.hits), **words)
+        message = _MESSAGE.format(
+            what=what, origin=origin, batch=batch, steps=in_steps(found.hits), **words
+        )
         return Finding(
             self.code,
             Severity.WARNING if found.survived else self.severity,

@@ -110,3 +110,39 @@ def relu_before_the_classes(writer: SummaryWriter) -> None:
     training, _ = square_digits()
     model = nn.Sequential(*cnn(), nn.ReLU())
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+@case("LD103", family="regression", also=("LD508",))
+def one_batch_holds_another_units_targets(writer: SummaryWriter) -> None:
+    """Rows of one day came in grams instead of kilograms; the loop says which rows each step is taken with."""
+    data = friedman()
+    model = mlp(10, 32, 1)
+    optimizer = SGD(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    torch.manual_seed(2)
+    for step in range(400):
+        rows = torch.randint(len(data.x), (64,))
+        writer.data(rows)
+        x, y = data.x[rows], data.y[rows]
+        loss = mse_loss(model(x), 20 * y if step in {250, 300, 350} else y)
+        optimizer.zero_grad()
+        loss.backward()
+        writer.add_diagnostics(loss=loss, global_step=step)
+        optimizer.step()
+
+
+@case(family="regression")
+def rows_are_said_and_nothing_breaks(writer: SummaryWriter) -> None:
+    data = friedman()
+    model = mlp(10, 32, 1)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    torch.manual_seed(2)
+    for step in range(400):
+        rows = torch.randint(len(data.x), (64,))
+        writer.data(rows)
+        loss = mse_loss(model(data.x[rows]), data.y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        writer.add_diagnostics(loss=loss, global_step=step)
+        optimizer.step()

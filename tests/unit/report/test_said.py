@@ -10,12 +10,13 @@ import pytest
 from rich.console import Console
 
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed, Verdict
+from tb_lossdiag.diagnosis.quantity_names import quantity_name
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.report.document import entry
+from tb_lossdiag.report.limits import sentence
 from tb_lossdiag.report.live_reports import past
 from tb_lossdiag.report.markdown import markdown
-from tb_lossdiag.report.quantity_names import quantity_name
 from tb_lossdiag.report.text import show
 from tb_lossdiag.rules import RULES
 from tb_lossdiag.run import LiveReport, Run
@@ -154,6 +155,16 @@ def test_what_could_not_be_judged_is_listed_with_the_reason() -> None:
     run = document(RUN, Diagnosis("run", (), (lacking, Outcome("LD101", Verdict.CLEAR), found)))
     assert "rules: 1 with findings, 1 clear, 1 not evaluated" in terminal(run)
     assert "rules:" not in terminal(document(RUN, NOTHING))
+
+
+def test_what_this_run_has_not_is_no_lack_of_records() -> None:
+    verdict = Verdict.NOT_EVALUATED
+    lacking = Outcome("LD301", verdict, reason=Text("no clips"))
+    absent = [Outcome(code, verdict, reason=Text(code), absent=True) for code in ("LDR01", "LDR02")]
+    run = document(RUN, Diagnosis("run", (), (Outcome("LD101", Verdict.CLEAR), lacking, *absent)))
+    assert "1 clear, 1 not evaluated, 2 with nothing of their kind here" in terminal(run)
+    assert "- nothing of their kind here: LDR01 dead-groups, LDR02" in markdown([run])
+    assert "1 of 2 rules" in sentence({**run, "status": "nothing found"}, "en")
 
 
 def test_a_markdown_report_is_in_one_language_and_names_what_would_let_rules_judge() -> None:

@@ -120,8 +120,9 @@ class _OwnRun(Run):
 
 @sick
 def test_reads_what_it_declares(code: str) -> None:
-    rule, tables = by_code(code), _Watched(sick_run(code))
-    list(rule.check(_OwnRun("r", tables, sick_run(code).facts)))
+    rule, sick = by_code(code), sick_run(code)
+    tables = _Watched(sick)
+    list(rule.check(_OwnRun("r", tables, sick.facts, restarts=sick.restarts)))
     declared = {
         part.name
         for quantity in (*rule.reads, *rule.may_read)

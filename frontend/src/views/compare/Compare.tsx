@@ -38,7 +38,7 @@ function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiag
       [t("runs.loss")]: formatValue(toNumber(entry.loss), lang),
     }));
     const facts = differing(diagnoses.map((each, at) => ({ ...each.facts, ...own[at] })));
-    return facts.filter(([name]) => !/_lines?$/.test(name)); // they move with every line written above
+    return facts.filter(([name]) => !/_lines?$|^broken_batches$/.test(name)); // no settings
   }, [chosen, diagnoses, lang]);
   return <FactsTable chosen={chosen} rows={rows} />;
 }

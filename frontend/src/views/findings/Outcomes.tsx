@@ -1,6 +1,7 @@
 /** Checks that passed, could not be evaluated (by what is missing) or failed to run. "Passed" is earned, so it is listed. */
 import type { ComponentChildren } from "preact";
 import { manualLink } from "../../data/client";
+import { kindOf } from "../../data/findings";
 import type { Outcome, OutcomeKind, Rule, Unlock } from "../../data/types";
 import { type Key, useText } from "../../i18n";
 import { Sentence } from "../../parts/Markdown";
@@ -151,9 +152,10 @@ function Kind(props: KindProps) {
 
 export function Outcomes({ outcomes, unlocks, rules, open }: Props) {
   const { t } = useText();
-  const of = (kind: OutcomeKind) => outcomes.filter(({ outcome }) => outcome === kind);
+  const of = (kind: OutcomeKind) => outcomes.filter((outcome) => kindOf(outcome) === kind);
   const [first] = unlocks;
   const [passed, skipped, failed] = [of("clear"), of("not evaluated"), of("failed")];
+  const absent = of("nothing here");
   return (
     <>
       <Kind title="findings.passed" count={passed.length} open={open}>
@@ -173,6 +175,10 @@ export function Outcomes({ outcomes, unlocks, rules, open }: Props) {
         }
       >
         <ByWay outcomes={skipped} unlocks={unlocks} rules={rules} />
+      </Kind>
+      <Kind title="findings.absent" count={absent.length} open={open}>
+        <p class="muted">{t("findings.absentHint")}</p>
+        <ByFamily outcomes={absent} rules={rules} />
       </Kind>
       <Kind title="findings.failed" count={failed.length}>
         <Reasons outcomes={failed} rules={rules} />

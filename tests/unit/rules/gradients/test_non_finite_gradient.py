@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from tb_lossdiag.quantities import (
     NONFINITE_STEPS,
     PARAMETER_NORM,
 )
+from tb_lossdiag.quantities.batches import BROKEN_BATCHES, packed
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.non_finite_gradient import NonFiniteGradient
 from tb_lossdiag.rules.loss_curve.non_finite_loss import NonFiniteLoss
@@ -114,3 +117,10 @@ def test_evidence_is_from_the_first_to_the_last() -> None:
 def test_not_evaluated_without_gradients() -> None:
     result = outcome(RULE, without(RUN, GRADIENT_NONFINITE))
     assert result.verdict is Verdict.NOT_EVALUATED
+
+
+def test_names_the_rows_of_that_batch() -> None:
+    run = with_broken_gradients(RUN, 100)
+    step = the_finding(RULE, run).evidence[0].first_step
+    told = replace(run, facts={BROKEN_BATCHES: packed({step: "17, 93"})})
+    assert the_finding(RULE, told).message.en.endswith(f"step {step} held the rows `17, 93`.")

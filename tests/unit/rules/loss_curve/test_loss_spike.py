@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import COPY_DISTANCE, GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
+from tb_lossdiag.quantities.batches import BROKEN_BATCHES, packed
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_spike import LossSpike
 from tb_lossdiag.run import Restart, Run
@@ -230,3 +232,18 @@ def test_one_far_above_the_start_is_a_warning_though_it_comes_back() -> None:
     near[150] *= 30  # far out of its level, but below where the training began
     found = findings(RULE, with_loss(RUN, near))
     assert all(f.severity is Severity.INFO for f in found)
+
+
+def test_names_the_rows_of_the_step_where_the_loss_was_highest() -> None:
+    run = with_spikes(RUN, {120: 10.0})
+    record = run[LOSS].steps[120]
+    told = replace(
+        run, facts={BROKEN_BATCHES: packed({int(record) - 3: "x", int(record): "17, 93"})}
+    )
+    assert (
+        f"The batch of step {record} held the rows `17, 93`." in the_finding(RULE, told).message.en
+    )
+    lag = table(LOSS.highest_lag(), [record], [3.0])
+    windows = replace(told, tables={**told.tables, LOSS.highest_lag().name: lag})
+    assert f"of step {record - 3} held the rows `x`" in the_finding(RULE, windows).message.en
+    assert "rows" not in the_finding(RULE, run).message.en

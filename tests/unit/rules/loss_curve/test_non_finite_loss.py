@@ -21,6 +21,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     STEPS,
 )
+from tb_lossdiag.quantities.batches import BROKEN_BATCHES, packed
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.run import Run
@@ -154,3 +155,11 @@ def test_half_precision_weights_are_named_with_their_epsilon() -> None:
     assert "65504" in the_finding(RULE, broken_by_the_step(weights="float16")).message.en
     other = the_finding(RULE, broken_by_the_step(weights="bfloat16", epsilon="1e-08"))
     assert "float16" not in other.message.en + other.advice.en
+
+
+def test_names_the_rows_of_that_batch() -> None:
+    run = sick(np.nan, slice(150, None))
+    step = int(run[LOSS].steps[150])
+    told = replace(run, facts={BROKEN_BATCHES: packed({step: "a.png"})})
+    assert the_finding(RULE, told).message.en.endswith(f"step {step} held the rows `a.png`.")
+    assert "`a.png`" in the_finding(RULE, told).message.in_language("zh")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from tb_lossdiag.diagnosis.quantity_names import quantity_name, quantity_names
 from tb_lossdiag.quantities import QUANTITIES
 from tb_lossdiag.report.curve_differences import comparable
-from tb_lossdiag.report.quantity_names import quantity_name, quantity_names
 
 
 @pytest.mark.parametrize("name", [q.name for q in QUANTITIES if comparable(q)])

@@ -1,8 +1,8 @@
-"""What quantities are called in words: those that findings give as evidence, and those in which runs are compared."""
+"""What quantities are called in words: those that findings give as evidence, those that a rule lacks, and those in which runs are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tb_lossdiag.diagnosis.text import Text
 
@@ -177,6 +177,7 @@ _NAMES: Mapping[str, Text] = {
     "rejected_reward": Text("reward of the rejected answers"),
     "repetition": Text("repetition in the answers"),
     "replaced_optimizers": Text("optimizers built anew"),
+    "state_taken_up": Text("optimizer resumed with its state"),
     "reused_steps": Text("steps with gradients used before"),
     "reward": Text("reward"),
     "reward_margin": Text("margin between chosen and rejected"),
@@ -213,6 +214,16 @@ _NAMES: Mapping[str, Text] = {
     "zero_grads": Text("gradients were reset"),
     "zero_share": Text("zero outputs"),
 }
+
+
+def in_words(names: Sequence[str]) -> Text:
+    """Several after each other.
+
+    >>> in_words(["loss", "update_norm"]).en
+    'loss, update norm'
+    """
+    first, rest = _NAMES.get(names[0], Text(names[0].replace("_", " "))), names[1:]
+    return Text("{first}, {rest}").format(first=first, rest=in_words(rest)) if rest else first
 
 
 def quantity_name(name: str, language: str) -> str:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.rule_asserts import findings, the_finding
+from made.agents import agent, ramp
+from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.rules.reinforcement.margin_by_length import MarginByLength
+from tb_lossdiag.run import Run
+from tb_lossdiag.testing import outcome
+
+RULE = MarginByLength()
+
+
+def pairs(share: float, records: int = 200, seed: int = 0) -> Run:
+    """Margins that grow, and of whose swings a share is the difference of length."""
+    drawn = np.random.default_rng(seed)
+    difference, rest = drawn.normal(size=(2, records))
+    swing = share * difference + np.sqrt(1 - share**2) * rest
+    return agent(
+        records,
+        reward_margin=ramp(0.0, 5.0, records) + 0.3 * swing,
+        chosen_length=60 + 5 * difference,
+        rejected_length=50.0,
+    )
+
+
+SICK = pairs(0.9)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.9, 1), (-0.9, 1), (0.8, 1), (0.4, 0), (0.0, 0)])
+def test_both_sides_of_agreement(share: float, expected: int) -> None:
+    assert len(findings(RULE, pairs(share))) == expected
+
+
+def test_says_which_side() -> None:
+    assert "longer than the rejected ones by more" in the_finding(RULE, SICK).message.en
+    assert "shorter than the rejected" in the_finding(RULE, pairs(-0.9)).message.en
+
+
+def test_a_trend_of_both_is_no_agreement() -> None:
+    drawn = np.random.default_rng(1)
+    margins = ramp(0.0, 5.0) + drawn.normal(0, 0.1, 200)
+    lengths = ramp(50, 90) + drawn.normal(0, 3, 200)
+    run = agent(reward_margin=margins, chosen_length=lengths, rejected_length=50.0)
+    assert not findings(RULE, run)
+    equal = agent(reward_margin=margins, chosen_length=50.0, rejected_length=50.0)
+    assert not findings(RULE, equal)
+
+
+def test_few_records() -> None:
+    few = outcome(RULE, pairs(0.9, 49))
+    assert few.verdict is Verdict.NOT_EVALUATED
+    rare = agent(reward_margin=ramp(0, 5), chosen_length=ramp(1, 9, 40), rejected_length=5.0)
+    assert outcome(RULE, rare).verdict is Verdict.NOT_EVALUATED
