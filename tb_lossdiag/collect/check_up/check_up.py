@@ -68,6 +68,7 @@ class CheckUp:
         self._with_calls = calls
         self._now: CheckUpState | None = None
         self._board: Switchboard | None = None
+        self._aside = False  # the board is, while the optimizer steps
         self._outcome = Outcome(subject)
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
@@ -127,6 +128,8 @@ class CheckUp:
             closure: whether the step was given a closure, which makes the gradients itself.
         """
         self._guarded(lambda: self._before_step(closure), otherwise=None)
+        if self._board is not None and not closure and self._subject.steps_by_itself():
+            self._aside = self._board.suspend()
 
     def _before_step(self, closure: bool) -> None:
         if self._now is None:
@@ -175,9 +178,12 @@ class CheckUp:
         self._now = None
         HOOKS.remove(self)
         switchboard().leave_if_idle()
-        if self._board is not None:
-            self._board.remove(self)
-            self._board = None
+        board, self._board = self._board, None
+        aside, self._aside = self._aside, False
+        if board is not None:
+            board.remove(self)
+            if aside:
+                board.resume()
 
     def facts(self) -> dict[str, str]:
         """What the newest check-up saw, in words."""

@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.state.frameworks import bare
 from tb_lossdiag.collect.state.optimizers import parameters_of
 
+_WHEN = ("pre", "post")
 _WRAPPERS = frozenset({"DistributedDataParallel", "DataParallel"})
 
 
@@ -33,6 +35,15 @@ class Subject:
     def held(self) -> list[Tensor]:
         """The optimizer's parameters."""
         return parameters_of(self.optimizer)
+
+    def steps_by_itself(self) -> bool:
+        """Whether nothing but torch's own code runs in a step without a closure: none of its functions says anything of the training."""
+        optimizer = bare(self.optimizer)
+        tables = (getattr(optimizer, f"_optimizer_step_{when}_hooks", {}) for when in _WHEN)
+        hooks = [hook for table in tables for hook in table.values()]
+        return _within(type(optimizer), "torch.optim.") and all(
+            _within(hook, "tb_lossdiag.") for hook in hooks
+        )
 
     def trainable(self) -> list[Tensor]:
         """The model's trainable parameters."""
@@ -66,3 +77,8 @@ class Subject:
         flat = any(type(m).__name__ == "FullyShardedDataParallel" for m in self.model.modules())
         marks = ("to_local", "ds_id")
         return flat or any(hasattr(p, mark) for p in self.model.parameters() for mark in marks)
+
+
+def _within(made: Any, package: str) -> bool:
+    """Whether it was written there."""
+    return str(getattr(made, "__module__", "")).startswith(package)
