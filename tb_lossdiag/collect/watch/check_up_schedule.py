@@ -10,7 +10,12 @@ _SHARE = 0.005
 _VALIDATIONS = (2, 3, 5, 9, 17)
 """Validations after so many others whose next step is looked at on top of the others: what is called there alone is seen over a stretch."""
 _FIRST = 10
-"""Check-ups that are done whatever they cost, those after a validation not counted: the first steps say most."""
+"""Check-ups that need not keep to that, those after a validation not counted: the first steps say most."""
+_FREE, _EARLY = 0.5, 0.1
+"""Seconds that these may take in all, and the part of the time that is theirs besides. All ten of most models cost less."""
+_PIECE = 2.5e-4
+"""Seconds that a module or a parameter adds to a check-up, about. What a check-up costs is not known before steps without one have passed,
+and its first step is no measure: a loop loads its data then, and torch its libraries."""
 
 
 @dataclass
@@ -19,13 +24,16 @@ class Schedule:
 
     They never take more than a small share of the time, apart from the first few: where they would, some of these steps are left
     out, and later every second, fourth, eighth … of them is one. So the same training is looked at in the same steps, or in half
-    of them, however busy the machine is.
+    of them, however busy the machine is. The first few of a model of very many parts keep to a larger share.
 
     Attributes:
         longest: most steps between two, as long as they cost little.
+        pieces: modules and parameters of the largest model.
     """
 
     longest: int = 512
+    pieces: int = 0
+    _begun: float = 0.0
     _next: int = 0
     _done: int = 0
     _stretch: int = 1
@@ -47,12 +55,20 @@ class Schedule:
             return True
         if step < self._next:
             return False
-        if self._done - self._looks >= _FIRST and now < self._ended + self._pause:
+        if not self._affordable(step, now):
             self._leave_out(step)
             return False
         if self._stretch > 1 and now >= self._ended + 2 * self._pause:
             self._stretch //= 2
         return True
+
+    def _affordable(self, step: int, now: float) -> bool:
+        if self._done - self._looks >= _FIRST or step >= self.longest:
+            return now >= self._ended + self._pause
+        if not self._done:
+            self._begun = now
+            return True
+        return (self._done + 1) * self.pieces * _PIECE <= _FREE + _EARLY * (now - self._begun)
 
     def _leave_out(self, step: int) -> None:
         if step >= self.longest:

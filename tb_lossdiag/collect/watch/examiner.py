@@ -38,6 +38,9 @@ class Examiner:
         self._host = host
         self._rounds = rounds = host.rounds
         rounds.members += 1
+        model, schedule = subject.model, rounds.schedule
+        pieces = sum(1 for _ in model.modules()) + sum(1 for _ in model.parameters())
+        schedule.pieces = max(schedule.pieces, pieces)
         self._running = False
         self._joined = 0 if rounds.leader is not None else rounds.count
         self._before = rounds.taken  # a model's new optimizer does not begin the schedule anew

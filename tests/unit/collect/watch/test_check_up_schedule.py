@@ -7,9 +7,11 @@ import pytest
 from tb_lossdiag.collect.watch.check_up_schedule import Schedule
 
 
-def looked_at(steps: int, cost: float, seconds: float = 1e-3, busy: range = range(0)) -> list[int]:
+def looked_at(
+    steps: int, cost: float, seconds: float = 1e-3, busy: range = range(0), pieces: int = 12
+) -> list[int]:
     """Steps with a check-up of a training whose steps take `seconds`, ten times as long while the machine is busy."""
-    schedule, now, found = Schedule(), 0.0, []
+    schedule, now, found = Schedule(pieces=pieces), 0.0, []
     for step in range(steps):
         if schedule.due(step, now):
             found.append(step)
@@ -34,6 +36,24 @@ def test_what_costs_much_leaves_out_steps_of_the_same_row(cost: float) -> None:
     late = [step for step in found if step > 2_000]
     gaps = {b - a for a, b in itertools.pairwise(late)}
     assert all(gap & (gap - 1) == 0 for gap in gaps), "powers of two apart"
+
+
+def test_the_first_ten_of_a_usual_model_are_looked_at_whatever_the_clock_says() -> None:
+    assert looked_at(300, cost=30.0, pieces=200) == FREE[:10]
+
+
+@pytest.mark.parametrize(("pieces", "seconds"), [(700, 0.05), (2246, 0.07), (10_000, 0.3)])
+def test_very_many_pieces_are_looked_at_seldom_in_the_first_steps_too(
+    pieces: int, seconds: float
+) -> None:
+    cost = pieces * 2.5e-4
+    found = looked_at(1_000, cost, seconds, pieces=pieces)
+    assert found[0] == 0, "always: it says most"
+    assert set(found) < set(FREE)
+    for steps in (20, 100, 400, 1_000):
+        there = sum(step < steps for step in found)
+        assert there * cost <= max(cost, 0.5 + 0.11 * (steps * seconds + there * cost))
+    assert len(found) > 1
 
 
 def test_a_busy_machine_looks_at_the_same_steps_or_some_of_them() -> None:
