@@ -7,6 +7,7 @@ In reading order:
 - `attribution`: which loss term and which layer rose with the loss
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
 - `batches`: which rows of the data a step was taken with, in words
+- `bottomless`: a loss that falls ever faster, far below zero
 - `burden`: how much of the loss a penalty is, by values alone
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
 - `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step
@@ -31,6 +32,7 @@ In reading order:
 - `ranks`: what data-parallel ranks told each other, comparison by comparison
 - `rates`: the learning rate of a run as one number a step
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
+- `runaway`: weights whose norm has multiplied and goes on growing
 - `signals`: curves of an agent's log: levels of their parts, and whether they still rise
 - `skipped`: steps that a GradScaler skipped
 - `relapse`: where a run was taken up again and its loss began anew

@@ -9,25 +9,31 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.bottomless import bottomless
 from tb_lossdiag.analysis.columns import columns, too_few
-from tb_lossdiag.analysis.levels import Bools, level, median
-from tb_lossdiag.analysis.parameters import Family, family, global_norm, sizes, weights
-from tb_lossdiag.analysis.progress import broke, fall
+from tb_lossdiag.analysis.levels import level, median
+from tb_lossdiag.analysis.parameters import Family, family
+from tb_lossdiag.analysis.runaway import Bounds, Runaway, matrices, runaway
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles, Floats, Table
+from tb_lossdiag.records import Doubles, Floats
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The norm of all weights grew from {start} to {end}, {factor} times, and still grows; `{layer}` grew most ({layer_factor} times)."
+    "The norm of all weights grew from {start} to {end}, {factor} times, and still grows; `{layer}` grew most ({layer_factor} times).{pays}"
+)
+_PAYS = Text(
+    " The loss falls with them from {start} to {end}, without slowing down: it has no lowest value, and pays for ever larger weights."
 )
 _JUDGED = Text("norm of `{layer}` over what it began with")
 _ADVICE = Text("""{decay}
 
 - A learning rate that is too large throws weights outwards in the first steps: look at LD601, and begin with a warm-up.
-- A loss that rewards ever larger outputs (separable data under cross-entropy) needs label smoothing or an earlier stop.""")
+- A loss that rewards ever larger outputs (separable data under cross-entropy) needs label smoothing or an earlier stop.{paid}""")
+_PAID = Text("""
+- A loss without a lowest value is never done: look at its signs, above all of a decay or penalty written by hand, and hold what is meant to grow (a critic's scores, a margin) by a penalty on its slope, by clipped weights, or by a bound of its own.""")
 _NO_DECAY = Text("""Hold the weights back with weight decay:
 
 ```python
@@ -71,6 +77,7 @@ class WeightGrowth:
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
+        q.STEPS,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
     setting: ClassVar[str] = settings.DECAY
@@ -94,56 +101,43 @@ class WeightGrowth:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the growth of all weights."""
-        norm = run[q.PARAMETER_NORM]
-        elements = sizes(run, norm.columns)
-        chosen = weights(norm.columns, elements) & np.isfinite(elements)
-        chosen &= np.isfinite(norm.values).all(axis=0)
-        if len(norm) < self.min_records or not chosen.any():
+        if len(run[q.PARAMETER_NORM]) < self.min_records or not matrices(run).any():
             raise too_few(self.min_records, Text("records of a weight matrix's norm"))
-        lost = fall(run)
-        if lost is not None and lost >= self.learned and not broke(run):
-            return
-        values = norm.values.astype(np.float64)
-        chosen &= median(values[:3], axis=0) / np.sqrt(elements) >= self.min_start
-        chosen &= ~self._began_at_zero(run, norm)
-        if chosen.any():
-            yield from self._judge(run, values[:, chosen], elements[chosen], chosen)
+        grown = runaway(run, self._bounds())
+        if grown is not None:
+            yield self._finding(run, grown)
 
-    def _began_at_zero(self, run: Run, norm: Table) -> Bools:
-        """Matrices that are all first update: one step may already take them above `min_start`."""
-        if q.UPDATE_NORM not in run:
-            return np.zeros(len(norm.columns), bool)
-        first = run[q.UPDATE_NORM].at(norm.steps[:1], norm.columns)[0].astype(np.float64)
-        same: Bools = np.abs(norm.values[0] - first) <= self.max_difference * first
-        return same
+    def _bounds(self) -> Bounds:
+        return Bounds(
+            self.min_growth,
+            self.min_rms,
+            self.min_start,
+            self.max_difference,
+            self.min_rise,
+            self.min_pace,
+            self.learned,
+            self.min_records,
+        )
 
-    def _judge(
-        self, run: Run, values: Doubles, elements: Doubles, chosen: Bools
-    ) -> Iterator[Finding]:
-        norm = run[q.PARAMETER_NORM]
-        total = level(global_norm(values.astype(np.float32)), 3)
-        start, end = float(total[2]), float(total[-1])
-        rms = end / float(np.sqrt(elements.sum()))
-        before = float(total[-(len(total) // 4) - 1])
-        rising = end >= (1 + self.min_rise) * before
-        rising &= 4 * (end - before) >= self.min_pace * (end - start)
-        if not start > 0 or end < self.min_growth * start or rms < self.min_rms or not rising:
-            return
-        each = median(values[-3:], axis=0) / median(values[:3], axis=0)
-        names = [n for n, ok in zip(norm.columns, chosen, strict=True) if ok]
-        layer = names[int(np.argmax(each))]
-        numbers = {"start": start, "end": end, "factor": end / start}
-        numbers["layer_factor"] = float(each.max())
+    def _finding(self, run: Run, grown: Runaway) -> Finding:
+        norm, layer = run[q.PARAMETER_NORM], grown.layer
+        numbers = {"start": grown.start, "end": grown.end, "factor": grown.end / grown.start}
+        numbers["layer_factor"] = grown.times
         words = {key: short_number(value) for key, value in numbers.items()}
         ends = int(norm.steps[0]), int(norm.steps[-1])
         evidence = with_judged(
-            Evidence(q.PARAMETER_NORM.name, layer, *ends, float(each.max()), self.min_growth),
+            Evidence(q.PARAMETER_NORM.name, layer, *ends, grown.times, self.min_growth),
             _JUDGED.format(layer=layer),
             norm.steps,
             _over_start(norm.column(layer)),
         )
-        message = _MESSAGE.format(layer=layer, **words)
-        yield Finding(self.code, self.severity, "", (evidence,), message, _advice(run), numbers)
+        levels = bottomless(run)
+        pays = Text("")
+        if levels is not None:
+            pays = _PAYS.format(start=short_number(levels[0]), end=short_number(levels[-1]))
+        message = _MESSAGE.format(layer=layer, pays=pays, **words)
+        advice = _advice(run, paid=_PAID if levels is not None else Text(""))
+        return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
 
 
 def _over_start(norms: Floats) -> Doubles:
@@ -151,7 +145,7 @@ def _over_start(norms: Floats) -> Doubles:
     return level(norms.astype(np.float64), 3) / float(median(norms[:3].astype(np.float64)))
 
 
-def _advice(run: Run) -> Text:
+def _advice(run: Run, paid: Text) -> Text:
     decays = [float(each.values[-1]) for each in columns(run, q.WEIGHT_DECAY) if len(each.values)]
     now = max(decays, default=0.0)
     if now > 0:
@@ -160,4 +154,4 @@ def _advice(run: Run) -> Text:
         decay = _NO_DECAY.format(optimizer="SGD", decay="5e-4")
     else:
         decay = _NO_DECAY.format(optimizer="AdamW", decay="0.01")
-    return _ADVICE.format(decay=decay)
+    return _ADVICE.format(decay=decay, paid=paid)

@@ -9,12 +9,14 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.bottomless import bottomless
 from tb_lossdiag.analysis.levels import median
+from tb_lossdiag.analysis.runaway import Bounds, runaway
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity, function, made_for
 from tb_lossdiag.records import Floats, Steps
-from tb_lossdiag.rules.loss_curve.bottomless import bottomless, bottomless_finding
+from tb_lossdiag.rules.loss_curve.bottomless import bottomless_finding
 from tb_lossdiag.run import Run
 
 _NEGATIVE = Text(
@@ -69,7 +71,8 @@ class UnboundedLoss:
     What to try first: map the targets into the function's domain; remove a wrong minus sign.
 
     Guards against: log-likelihoods of densities and reinforcement learning, whose losses may be negative (no verdict without the
-    function, unless they fall ever faster: a likelihood slows down); two players; rounding below zero; a term that is subtracted from others (only the whole loss counts).
+    function, unless they fall ever faster: a likelihood slows down); two players; rounding below zero; a term that is subtracted from others (only the whole loss counts);
+    a curve that falls because all weights run away, as a critic's without a leash does: LD608 says so.
 
     References: PyTorch documentation of the loss functions; Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM).
     """
@@ -90,6 +93,10 @@ class UnboundedLoss:
         q.CALL_INVALID,
         q.CALL_TARGET_MIN,
         q.CALL_TARGET_MAX,
+        q.PARAMETER_NORM,
+        q.PARAMETER_SIZE,
+        q.UPDATE_NORM,
+        q.LOSS_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD401", "LD402", "LD407", "LD523", "LD608", "LD707",
@@ -114,7 +121,8 @@ class UnboundedLoss:
         yield from found
         fallen = bottomless(run, self.min_records, self.min_pace, self.min_times)
         if fallen is not None and not found:
-            yield bottomless_finding(self.code, run, fallen)
+            if runaway(run, Bounds()) is None:
+                yield bottomless_finding(self.code, run, fallen)
         elif q.CALL_VALUE not in run:
             raise NotEnough(_NEEDS.format(how=said(q.CALL_VALUE.how)))
         elif not any(function(name) != "custom" for name in run[q.CALL_VALUE].columns):

@@ -6,9 +6,17 @@ import pytest
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, optimized_by, stuck, with_loss, without
 from made.healthy import healthy_run
-from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import LOSS_NONFINITE, PARAMETER_NORM, UPDATE_NORM, WEIGHT_DECAY
+from tb_lossdiag.analysis.runaway import Bounds
+from tb_lossdiag.diagnosis.engine import Verdict, diagnose
+from tb_lossdiag.quantities import (
+    CALL_VALUE,
+    LOSS_NONFINITE,
+    PARAMETER_NORM,
+    UPDATE_NORM,
+    WEIGHT_DECAY,
+)
 from tb_lossdiag.rules.loop.weight_growth import WeightGrowth
+from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
 
@@ -96,3 +104,31 @@ def test_not_evaluated_on_few_or_no_norms() -> None:
     assert outcome(RULE, head(growing(20), 9)).verdict is Verdict.NOT_EVALUATED
     missing = outcome(RULE, without(growing(20), PARAMETER_NORM)).missing
     assert missing == (PARAMETER_NORM.name,)
+
+
+FALL = 2 - 50 * np.linspace(0, 1, 200) ** 2
+
+
+def test_says_so_where_the_loss_has_no_bottom_and_pays_for_it() -> None:
+    """A critic without a leash: the loss falls because all weights grow, and would for ever."""
+    run = without(with_loss(growing(20), FALL), CALL_VALUE)
+    finding = the_finding(RULE, run)
+    assert "pays for ever larger weights" in finding.message.en
+    assert "slope" in finding.advice.en
+    (cause,) = diagnose(run, [UnboundedLoss(), RULE]).causes
+    assert cause.finding.code == "LD608"
+    settling = with_loss(growing(20), 2 - 50 * np.sqrt(np.linspace(0, 1, 200)))
+    assert "pays" not in the_finding(RULE, settling).message.en
+
+
+@pytest.mark.parametrize("factor", [2.0, 9.5])
+def test_a_loss_without_a_bottom_is_the_cause_where_weights_hardly_grow(factor: float) -> None:
+    run = without(with_loss(growing(factor), FALL), CALL_VALUE)
+    (cause,) = diagnose(run, [UnboundedLoss(), RULE]).causes
+    assert cause.finding.code == "LD110"
+    unknown = without(without(with_loss(growing(20), FALL), CALL_VALUE), PARAMETER_NORM)
+    assert [c.finding.code for c in diagnose(unknown, [UnboundedLoss(), RULE]).causes] == ["LD110"]
+
+
+def test_both_rules_know_a_runaway_by_the_same_bounds() -> None:
+    assert RULE._bounds() == Bounds()

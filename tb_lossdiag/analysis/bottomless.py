@@ -1,0 +1,32 @@
+"""A loss that falls ever faster, far below zero."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.curve import curve_of, is_of_one_model
+from tb_lossdiag.run import Run
+
+
+def bottomless(
+    run: Run, least: int = 30, pace: float = 0.8, times: float = 20.0
+) -> list[float] | None:
+    """Levels of one model's loss at the start and after each third of the steps, if it has no bottom.
+
+    Args:
+        run: the run; `LOSS`, `STEPS` and what `is_reinforcement` reads are read if they are there.
+        least: records; this and what follows as LD110 documents it.
+        pace: fall in a third of the steps over that in the third before.
+        times: how far below zero it must end, over its start.
+    """
+    if q.LOSS not in run or not is_of_one_model(run):
+        return None
+    loss = curve_of(run, q.LOSS)
+    if len(loss) < least or not np.isfinite(loss.values).all():
+        return None
+    rows = [loss.row(1 / 3), loss.row(2 / 3), -1]
+    levels = [loss.start, *(float(loss.level[row]) for row in rows)]
+    first, before, late = -np.diff(levels)
+    faster = first > 0 and before >= pace * first and late >= pace * before
+    return levels if faster and -levels[-1] >= times * abs(levels[0]) else None
