@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,11 +51,11 @@ class IdenticalUnits:
 
     How it decides: in a trained weight matrix at least `min_share` of the rows (one per unit; 32 of them are compared) have another row
     from which no element differs by more than a thousandth of the root mean square, in every check-up, and in at least `min_checks`.
-    Or all its elements and its gradient are exactly 0 in each of at least `min_records` records, while others have one. Unit: share of rows.
+    Or all elements and the gradient of what something is multiplied by are exactly 0 in each of at least `min_records` records, while others have one. Unit: share of rows.
 
     What to try first: random initial weights.
 
-    Guards against: matrices that begin at 0 and part with their first steps; embeddings, whose rows wait for their token; frozen matrices;
+    Guards against: matrices that begin at 0 and part with their first steps; biases, which are added and may stay at 0; embeddings, whose rows wait for their token; frozen matrices;
     matrices with one element a row.
 
     References: Goodfellow et al. 2016, Deep Learning, 8.4 (initial parameters must break the symmetry between units); Glorot and Bengio
@@ -95,7 +95,7 @@ class IdenticalUnits:
         """Yield one finding for all such matrices."""
         table = run[q.TWIN_SHARE]
         needs_check_ups(table, self.min_checks)
-        rows_of_tokens = _embeddings(run)
+        rows_of_tokens = _of_role(run, Role.EMBEDDING)
         found = [
             name
             for name in table.columns
@@ -103,9 +103,8 @@ class IdenticalUnits:
         ]
         if found:
             yield self._finding(table, found)
-        nothing = [
-            name for name in table.columns if name not in rows_of_tokens and self._zero(run, name)
-        ]
+        factors = _factors(run, table.columns)
+        nothing = [name for name in factors if self._zero(run, name)]
         if nothing and (run.highest(q.GRADIENT_NORM).values > 0).any():
             yield self._nothing(run, nothing)
 
@@ -176,10 +175,14 @@ def _named(names: list[str]) -> Text:
     return _MORE.format(names=some, count=str(len(names) - _NAMED))
 
 
-def _embeddings(run: Run) -> set[str]:
+def _factors(run: Run, names: Sequence[str]) -> list[str]:
+    """Of these parameters, those that something is multiplied by: no tokens, and no biases, which may stay 0 and harm nothing."""
+    others = _of_role(run, Role.EMBEDDING, Role.BIAS, Role.NORM)
+    return [name for name in names if name not in others and "bias" not in name.rpartition(".")[2]]
+
+
+def _of_role(run: Run, *roles: Role) -> set[str]:
     if q.PARAMETER_ROLE not in run:
         return set()
     table = run[q.PARAMETER_ROLE]
-    return {
-        name for name in table.columns if len(table) and table.column(name)[-1] == Role.EMBEDDING
-    }
+    return {name for name in table.columns if len(table) and table.column(name)[-1] in roles}

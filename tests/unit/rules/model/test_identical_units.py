@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -95,6 +97,19 @@ def _zero(records: int, weight: float = 0.0, gradient: float = 0.0, other: float
 def test_names_matrices_that_stay_0() -> None:
     finding = the_finding(RULE, _zero(6))
     assert "In `0.weight` all weights are exactly 0 in all 6 records" in finding.message.en
+
+
+@pytest.mark.parametrize("role", [Role.BIAS, Role.NORM, Role.EMBEDDING])
+def test_what_is_added_or_looked_up_may_stay_at_0(role: Role) -> None:
+    """Biases begin at 0, and have no gradient behind dead units or where it underflows: others' findings."""
+    run = _zero(6)
+    roles = table(PARAMETER_ROLE, AT[:1], np.full((1, 2), role), NAMES[:2])
+    assert not findings(RULE, with_tables(run, [roles]))
+    named = replace(run[PARAMETER_NORM], columns=("0.in_proj_bias", "2.weight"))
+    gradients = replace(run[GRADIENT_NORM], columns=named.columns)
+    twins = replace(run[TWIN_SHARE], columns=(*named.columns, NAMES[2]))
+    unknown = without(with_tables(run, [named, gradients, twins]), PARAMETER_ROLE)
+    assert not findings(RULE, unknown)
 
 
 @pytest.mark.parametrize(
