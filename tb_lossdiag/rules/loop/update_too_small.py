@@ -10,8 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import held, not_recorded
-from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.curve import Curve, curve_of, is_of_one_model
+from tb_lossdiag.analysis.early_fall import fell, level_of
 from tb_lossdiag.analysis.levels import Bools, Span, median, spans
+from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.updates import Updates, estimated, exact, growth
 from tb_lossdiag.diagnosis import settings
@@ -22,8 +24,10 @@ from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has hardly fallen ({percent}% of its start)."
+    "A step moves the typical weight matrix by{most} {ratio} of its norm (around 1e-3 is usual), in {records} records, while the loss has hardly fallen ({percent}% of its start).{all}"
 )
+_ALL = Text(" All {steps} steps together take it no further than {travel}%.")
+_NO_MORE = Text("")
 _MOST = Text(" at most")
 _JUDGED = Text("update over norm, of the typical weight matrix")
 _ADVICE = Text("""{rate}
@@ -55,8 +59,9 @@ class UpdateTooSmall:
     How it decides: the update-to-weight ratio per weight matrix, from the applied change where that was recorded; else an upper
     estimate from the optimizer's formula: SGD lr x gradient norm x clip coefficient / (1 - momentum) / parameter norm; Adam's kind lr x sqrt(elements) / parameter norm, less
     where the gradient is below Adam's epsilon. Its median over the matrices is below `min_ratio` for `min_records` records in a row
-    over `min_steps` steps, which make up `min_stretch` of the run, while the loss has lost less than `learned` of its start. Unit:
-    per step.
+    over `min_steps` steps, which make up `min_stretch` of the run, while the loss has lost less than `learned` of its start. Or its mean times the steps, at least
+    `min_long`, stays below `max_travel`: one after the other, in whatever direction, they took the weights nowhere, and the loss ends where it began, as far as its noise
+    tells. Unit: per step.
 
     What to try first: a learning rate ten times as large, again and again.
 
@@ -82,6 +87,11 @@ class UpdateTooSmall:
         q.MOMENTUM,
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
+        q.STEPS,
+        q.LOSS_TERM,
+        q.EXTRA,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD109", "LD523")
     setting: ClassVar[str] = settings.RATE
@@ -98,6 +108,14 @@ class UpdateTooSmall:
     max_growth: float = 3.0
     #: share of the starting loss, 1; who has won a tenth is getting somewhere
     learned: float = 0.1
+    #: norm of the weights, 1; a training takes them a tenth of that and more, and noise alone ten times this bound within a thousand usual steps
+    max_travel: float = 0.01
+    #: steps; fewer are no training yet
+    min_long: int = 500
+    #: share of the starting loss, 1; a smaller fall is none, as in LD104
+    max_fall: float = 0.02
+    #: share of the starting loss that noise may excuse, 1; as in LD104
+    max_noise: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the longest stretch of small steps."""
@@ -121,6 +139,26 @@ class UpdateTooSmall:
         if span and long and fall[-1] < self.learned and not self._thrown(run):
             seen = float(median(ratio[span.records])), float(fall[span.last])
             yield self._finding(run, updates, span, seen)
+        elif bool((moved & (fall < self.learned)).all()) and not self._thrown(run):
+            yield from self._nowhere(run, updates, loss)
+
+    def _nowhere(self, run: Run, updates: Updates, loss: Curve) -> Iterator[Finding]:
+        """The finding that all steps together went nowhere, and the loss is where it was."""
+        ratio, length = median(updates.ratios, axis=1), int(np.ptp(updates.steps))
+        known = np.flatnonzero(np.isfinite(ratio))
+        travel = float(ratio[known].mean()) * length
+        if length < self.min_long - 1 or travel >= self.max_travel or not is_of_one_model(run):
+            return
+        end = level_of(loss, loss.row(0.75), len(loss))
+        if loss.may_be_negative or fell(loss, end, self.max_fall, self.max_noise):
+            return
+        needs_beginning(loss)
+        needs_full_rate(run, loss)
+        percent = short_number(float(f"{100 * travel:.1g}"))
+        words = _ALL.format(steps=str(length), travel=percent)
+        typical = float(np.median(ratio[known])), float(loss.fall_at(updates.steps[-1:])[0])
+        span = Span(int(known[0]), int(known[-1]))
+        yield self._finding(run, updates, span, typical, words)
 
     def _thrown(self, run: Run) -> bool:
         """Whether large steps broke the run before: a dead network's steps are small, but not the cause."""
@@ -128,7 +166,12 @@ class UpdateTooSmall:
         return grown is not None and grown.end >= self.max_growth * grown.start
 
     def _finding(
-        self, run: Run, updates: Updates, span: Span, seen: tuple[float, float]
+        self,
+        run: Run,
+        updates: Updates,
+        span: Span,
+        seen: tuple[float, float],
+        together: Text = _NO_MORE,
     ) -> Finding:
         typical, fall = seen
         ends = span.ends(updates.steps)
@@ -138,7 +181,7 @@ class UpdateTooSmall:
         ratio = median(updates.ratios, axis=1)
         words = {"ratio": short_number(typical), "records": str(span.size)}
         words["percent"] = short_number(100 * max(fall, 0.0))
-        message = _MESSAGE.format(most=most, **words)
+        message = _MESSAGE.format(most=most, all=together, **words)
         piece = Evidence(updates.source.name, layer, *ends, typical, self.min_ratio)
         evidence = [with_judged(piece, _JUDGED, updates.steps, ratio)]
         if q.LEARNING_RATE in run:

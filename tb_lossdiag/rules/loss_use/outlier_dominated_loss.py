@@ -49,7 +49,7 @@ class OutlierDominatedLoss:
     What to try first: look at those samples; then the Huber loss.
 
     Guards against: small batches (the expected share grows as they shrink); outputs of more than `max_outputs` elements such as images
-    and heat maps, where few elements matter by design; single check-ups; rewards that are rare by design.
+    and heat maps, where few elements matter by design, unless a target is `min_far` off and `min_filled` shows that the others are no background (a sensor's series); single check-ups; rewards that are rare by design.
 
     References: Huber 1964, "Robust estimation of a location parameter"; Hastie, Tibshirani and Friedman 2009, section 10.6.
     """
@@ -60,7 +60,8 @@ class OutlierDominatedLoss:
     title: ClassVar[Text] = Text("Outliers dominate the loss")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_TOP_SHARE, q.CALL_TOP_EXPECTED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.CALL_OUTPUTS, q.CALL_TARGET_MEAN, q.CALL_TARGET_STD, q.LOSS_TERM, q.EXTRA,
+        q.CALL_OUTPUTS, q.CALL_TARGET_MEAN, q.CALL_TARGET_STD, q.CALL_TARGET_MIN,
+        q.CALL_TARGET_MAX, q.LOSS_TERM, q.EXTRA,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD103",
@@ -78,6 +79,10 @@ class OutlierDominatedLoss:
     min_factor: float = 3.0
     #: elements of the output per sample; more are a picture, not a measurement
     max_outputs: int = 16
+    #: standard deviations between a target and the mean, 1; beyond, a series of any length has outliers
+    min_far: float = 10.0
+    #: what the mean lies above the lowest and below the highest target, in standard deviations, multiplied, 1; exactly 1 where there are two values, 2 for blobs on a background
+    min_filled: float = 5.0
     #: check-ups; fewer are no sample of the batches
     min_checks: int = 4
     #: check-ups with such a share; one or two may be chance
@@ -100,11 +105,20 @@ class OutlierDominatedLoss:
             )
         for call in found:
             share, expected = call.of(q.CALL_TOP_SHARE), call.of(q.CALL_TOP_EXPECTED)
-            known = ~np.isnan(share) & ~(call.of(q.CALL_OUTPUTS) > self.max_outputs)
+            picture = (call.of(q.CALL_OUTPUTS) > self.max_outputs) & ~self._far_off(call)
+            known = ~np.isnan(share) & ~picture
             hits = (share >= self.min_share) & (share >= self.min_factor * expected)
             count = (hits & known).sum()
             if count >= max(self.min_hits, self.min_often * known.sum()):
                 yield self._finding(call, hits & known, known)
+
+    def _far_off(self, call: LossCallSeries) -> Bools:
+        """bool[N]: whether a target lies far off the others, and these are no background of one value."""
+        mean, std = call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD)
+        below = (mean - call.of(q.CALL_TARGET_MIN)) / std
+        above = (call.of(q.CALL_TARGET_MAX) - mean) / std
+        far: Bools = (np.fmax(below, above) >= self.min_far) & (below * above >= self.min_filled)
+        return far
 
     def _finding(self, call: LossCallSeries, hits: Bools, known: Bools) -> Finding:
         share = float(np.median(call.of(q.CALL_TOP_SHARE)[hits]))

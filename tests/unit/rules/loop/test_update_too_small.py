@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from claims.check import untrue
 from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, each_step, head, optimized_by, stuck, without
 from made.healthy import healthy_run
-from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.engine import Verdict, diagnose
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NORM,
     LEARNING_RATE,
+    LOSS,
+    LOSS_NONFINITE,
     MOMENTUM,
     PARAMETER_NORM,
     UPDATE_NORM,
@@ -132,3 +137,41 @@ def test_the_recorded_change_needs_no_rate() -> None:
     assert [piece.quantity for piece in finding.evidence] == [UPDATE_NORM.name]
     assert finding.advice.en != the_finding(RULE, recorded(9e-6)).advice.en
     assert not findings(RULE, without(recorded(0.0), LEARNING_RATE))
+
+
+def long(lr: float, fall: float = 0.0, every: int = 4, records: int = 200) -> Run:
+    """So many records, `every` steps apart, of a ratio of `lr` and a noisy loss that falls by this share of it."""
+    run = head(sick("SGD", lr), records)
+    noise = np.random.default_rng(0).normal(0, 0.02, records)
+    run = changed(run, LOSS, 2.3 * (1 - fall * np.linspace(0, 1, records) + noise))
+    run = without(run, *(each for each in (LOSS_NONFINITE,) if each in run))
+    apart = {
+        name: replace(each, steps=every * (each.steps // 10)) for name, each in run.tables.items()
+    }
+    return replace(run, tables=apart)
+
+
+def test_all_steps_together_that_went_nowhere_are_too_small() -> None:
+    """800 steps of 1.2e-5 of the weights: none below the bound, and a hundredth of the way all the same."""
+    finding = the_finding(RULE, long(1.2e-5))
+    assert "All 796 steps together take it no further than 1%" in finding.message.en
+    assert not findings(RULE, long(1.3e-5))  # 1.03 %
+    assert not findings(RULE, long(1.2e-5, every=2))  # 398 steps
+    assert not untrue(long(1.2e-5), diagnose(long(1.2e-5), [RULE]))
+
+
+def test_small_steps_that_bring_something_are_none() -> None:
+    assert findings(RULE, long(1.2e-5, fall=0.005))
+    assert not findings(RULE, long(1.2e-5, fall=0.06))
+    below = long(1.2e-5)
+    assert not findings(RULE, changed(below, LOSS, below[LOSS].values - 2.3))
+
+
+def test_nothing_is_said_of_agents_warm_ups_and_what_was_resumed() -> None:
+    run = long(1.2e-5)
+    rising = np.full(200, 1.2e-5) * np.linspace(0.01, 1.99, 200)
+    warm = outcome(RULE, changed(run, LEARNING_RATE, rising))
+    assert warm.verdict is Verdict.NOT_EVALUATED
+    assert not findings(RULE, replace(run, facts={**run.facts, "agent": "PPO"}))
+    late = {name: replace(each, steps=each.steps + 9000) for name, each in run.tables.items()}
+    assert outcome(RULE, replace(run, tables=late)).verdict is Verdict.NOT_EVALUATED

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
-from made.changes import changed
+from made.changes import changed, without
 from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import CALL_TOP_SHARE, EXTRA, LOSS
+from tb_lossdiag.quantities import CALL_TARGET_MAX, CALL_TOP_SHARE, EXTRA, LOSS
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
+from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
 
 RULE = OutlierDominatedLoss()
@@ -42,6 +44,32 @@ def test_images_and_single_batches_are_not_this() -> None:
     assert not findings(RULE, with_call(RUN, "mse_loss", top_share=0.8, outputs=17))
     some = np.where(CHECKS < 4, 0.8, 0.1)
     assert not findings(RULE, with_call(RUN, "mse_loss", top_share=some))
+
+
+def series(values: npt.ArrayLike) -> Run:
+    """A call whose many outputs have such targets, with most of the loss in its worst hundredth."""
+    targets = np.asarray(values, np.float64)
+    ends = {"target_min": targets.min(), "target_max": targets.max()}
+    moments = {"target_mean": targets.mean(), "target_std": targets.std()}
+    return with_call(RUN, "mse_loss", top_share=0.9, outputs=40, **ends, **moments)
+
+
+def test_a_long_series_may_have_outliers_too() -> None:
+    waves = np.sin(np.arange(1280))
+    assert findings(RULE, series(np.r_[waves, 60, 60]))
+    assert findings(RULE, series(np.r_[waves, -60, -60]))
+    assert findings(RULE, series(np.r_[waves, 10.0]))  # 13 standard deviations
+    assert not findings(RULE, series(np.r_[waves, 7.0]))  # 9.5
+    flat = without(series(np.r_[waves, 60]), CALL_TARGET_MAX)
+    assert not findings(RULE, flat)
+
+
+def test_pictures_and_heat_maps_have_a_background() -> None:
+    across = np.linspace(-3, 3, 9)
+    blob = np.exp(-(across[:, None] ** 2 + across[None] ** 2)).ravel()
+    for few in (np.r_[np.zeros(4000), np.ones(4)], np.r_[np.zeros(12000), blob]):
+        assert (few.max() - few.mean()) / few.std() > RULE.min_far
+        assert not findings(RULE, series(few))
 
 
 def test_what_is_rarer_than_one_in_a_batch_is_not_in_every_batch() -> None:
