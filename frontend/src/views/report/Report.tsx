@@ -1,4 +1,5 @@
 /** The diagnosis as a file: the very texts of the command line, of this run or of all. */
+import type { Ref } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { getReport, REPORT_FORMATS, type ReportFormat, reportLink } from "../../data/client";
 import { useResource } from "../../data/resource";
@@ -12,24 +13,16 @@ const SCOPES = ["one", "all"] as const;
 const LONGEST = 100_000;
 
 /** The report as it will be saved: it runs nothing, so it needs no more than a frame without rights. */
-function Page({ html }: { html: string }) {
+function Page({ html, frame }: { html: string; frame: Ref<HTMLIFrameElement> }) {
   const { t } = useText();
-  const frame = useRef<HTMLIFrameElement>(null);
   return (
-    <>
-      <p>
-        <button type="button" onClick={() => frame.current?.contentWindow?.print()}>
-          {t("report.print")}
-        </button>
-      </p>
-      <iframe
-        ref={frame}
-        class="report-page"
-        title={t("report.heading")}
-        sandbox="allow-same-origin allow-modals"
-        srcdoc={html}
-      />
-    </>
+    <iframe
+      ref={frame}
+      class="report-page"
+      title={t("report.heading")}
+      sandbox="allow-same-origin allow-modals"
+      srcdoc={html}
+    />
   );
 }
 
@@ -38,6 +31,7 @@ export function Report({ run }: ViewProps) {
   const [format, setFormat] = useState<ReportFormat>("html");
   const [scope, setScope] = useState<(typeof SCOPES)[number]>("one");
   const name = scope === "one" ? run.run : undefined;
+  const frame = useRef<HTMLIFrameElement>(null);
   const about = JSON.stringify([name, format, lang]);
   const text = useResource(about, run.data_version, (signal) => getReport(name, format, lang, signal));
   return (
@@ -64,11 +58,16 @@ export function Report({ run }: ViewProps) {
             {t("report.save", { format: t(`report.${option}`) })}
           </a>
         ))}
+        {format === "html" ? (
+          <button type="button" onClick={() => frame.current?.contentWindow?.print()}>
+            {t("report.print")}
+          </button>
+        ) : null}
       </div>
       <Loaded resource={text} what={t("report.heading")}>
         {(value) =>
           format === "html" ? (
-            <Page html={value} />
+            <Page html={value} frame={frame} />
           ) : (
             <>
               {value.length > LONGEST ? <p class="muted">{t("report.cut")}</p> : null}
