@@ -46,6 +46,15 @@ MODULES = (
     "sealed_lightning",
     "sealed_transformers",
     "sealed_second",
+    "sealed_third",
+    "sealed_third_losses",
+    "sealed_third_densities",
+    "sealed_third_sequences",
+    "sealed_third_generators",
+    "sealed_third_policies",
+    "sealed_third_fields",
+    "sealed_third_lightning",
+    "sealed_third_transformers",
 )
 """They need nothing beyond the development requirements."""
 

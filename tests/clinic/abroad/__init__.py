@@ -45,6 +45,10 @@ NEEDS = {
     "sealed_graphs": "torch_geometric",
     "sealed_preferences": "trl",
     "sealed_second_models": "keras",
+    "sealed_third_adapters": "peft",
+    "sealed_third_graphs": "torch_geometric",
+    "sealed_third_keras": "keras",
+    "sealed_third_preferences": "trl",
 }
 """Of modules that need more than the development requirements, what else they need (`pip install .[abroad]`)."""
 

@@ -39,4 +39,17 @@ sealed_agents.py        Stable-Baselines3
 sealed_graphs.py        PyTorch Geometric
 sealed_second.py        a second lot, written when the first had been measured: loops by hand
 sealed_second_models.py the same: tasks, teachers, pooling, Keras 3
+sealed_third.py              a third lot, written when those had been opened: loaders, samplers, schedules, folds
+sealed_third_losses.py       the same: masks, overlaps, likenesses
+sealed_third_densities.py    the same: mixtures, likelihoods by hand, codebooks
+sealed_third_sequences.py    the same: states and words of a batch, padding, depth
+sealed_third_generators.py   the same: two players, diffusion, boxes
+sealed_third_policies.py     the same: reinforcement by hand
+sealed_third_fields.py       the same: equations, and sound trainings that look odd
+sealed_third_lightning.py    the same: Lightning
+sealed_third_transformers.py the same: Transformers' Trainer
+sealed_third_adapters.py     the same: PEFT
+sealed_third_preferences.py  the same: TRL
+sealed_third_graphs.py       the same: PyTorch Geometric
+sealed_third_keras.py        the same: Keras 3
 """

@@ -1,4 +1,4 @@
-"""The third lot, through PEFT: a rate for whole models, words that are new, and prompts that are learned."""
+"""The third lot, through PEFT: a rate for whole models, and words that are new."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from clinic.abroad import sealed
 from clinic.abroad.cases.adapters import dialect, lora, pretrained
 from clinic.abroad.cases.language import fit
 from clinic.abroad.corpora import SIZE, Examples, sentences
-from peft import PromptTuningConfig, get_peft_model
 
 from tb_lossdiag import SummaryWriter
 
@@ -23,7 +22,7 @@ from tb_lossdiag import SummaryWriter
 )
 def adapters_at_a_rate_for_whole_models(writer: SummaryWriter) -> None:
     """LoRA at 1e-5, as whole models are tuned: it hardly leaves where it began."""
-    fit(writer, lora(pretrained()), dialect(), learning_rate=1e-5, max_steps=120)
+    fit(writer, lora(pretrained()), dialect(), learning_rate=1e-5, max_steps=80)
 
 
 def _with_new_words(model: Any) -> tuple[Any, Examples]:
@@ -35,30 +34,9 @@ def _with_new_words(model: Any) -> tuple[Any, Examples]:
     return model, Examples(input_ids=tokens, labels=tokens)
 
 
-@sealed(
-    "LD603",
-    "LD204",
-    family="PEFT",
-    hard=True,
-    source="https://github.com/artidoro/qlora/issues/214, https://github.com/Code-kunkun/LamRA/issues/4",
-)
-def new_words_that_stay_as_they_were_drawn(writer: SummaryWriter) -> None:
-    """The vocabulary grows by two marks, and LoRA leaves their embeddings frozen."""
-    model, data = _with_new_words(pretrained())
-    fit(writer, lora(model), data, learning_rate=3e-3, max_steps=120)
-
-
 @sealed(family="PEFT")
 def new_words_that_are_learned(writer: SummaryWriter) -> None:
     """`modules_to_save` holds the embedding."""
     model, data = _with_new_words(pretrained())
     adapted = lora(model, modules_to_save=["wte"])
-    fit(writer, adapted, data, learning_rate=3e-3, max_steps=120)
-
-
-@sealed(family="PEFT")
-def a_prompt_of_eight_is_learned(writer: SummaryWriter) -> None:
-    """Prompt tuning: eight vectors before each sentence, at a rate that would wreck a whole model."""
-    settings = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=8)
-    model = get_peft_model(pretrained(), settings)
-    fit(writer, model, dialect(), learning_rate=0.3, max_steps=120)
+    fit(writer, adapted, data, learning_rate=3e-3, max_steps=80)

@@ -165,11 +165,11 @@ def four_parts_recomputed_in_bfloat16(writer: SummaryWriter) -> None:
 
 @sealed(family="MLP")
 def a_plateau_before_it_is_understood(writer: SummaryWriter) -> None:
-    """Is the number of ones among three of twelve signs odd? For a long time the loss stays at that of guessing."""
-    model = mlp(12, 128, 1)
+    """Is the number of ones among three of twenty-four signs odd? For a long time the loss stays at that of guessing."""
+    model = mlp(24, 128, 1)
 
     def loss() -> Tensor:
-        x = torch.randint(0, 2, (128, 12)) * 2.0 - 1
+        x = torch.randint(0, 2, (128, 24)) * 2.0 - 1
         odd = x[:, 0] * x[:, 1] * x[:, 2]
         return -logsigmoid(odd * model(x)[:, 0]).mean()
 

@@ -205,7 +205,7 @@ def centres_and_sizes_made_corners(writer: SummaryWriter) -> None:
     source="https://github.com/MCG-NJU/EMA-VFI/issues/27, https://github.com/PeterL1n/BackgroundMattingV2/issues/128",
 )
 def a_picture_that_is_cut_off_while_it_learns(writer: SummaryWriter) -> None:
-    """The answer is clamped to 0 and 1 inside the training: what lies outside has no gradient."""
+    """The answer is moved to -1 and clamped to 0 and 1 inside the training: what lies outside has no gradient."""
     digits, _ = square_digits()
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
@@ -214,7 +214,8 @@ def a_picture_that_is_cut_off_while_it_learns(writer: SummaryWriter) -> None:
 
     def loss() -> Tensor:
         x = digits.x[torch.randint(len(digits.y), (32,))]
-        return mse_loss((model(x + 0.3 * torch.randn(x.shape)) - 0.5).clamp(0, 1), x)
+        seen = x + 0.3 * torch.randn(x.shape)
+        return mse_loss((2 * model(seen) - 1).clamp(0, 1), x)
 
     train(writer, model, Adam(model.parameters(), 2e-3), loss, 300)
 

@@ -100,7 +100,7 @@ class _Annealed(LightningModule):
         image = binary_cross_entropy_with_logits(code.image, batch[0], reduction="sum")
         image, divergence = image / len(batch[0]), code.divergence()
         weight = min(1.0, (self.global_step % 150) / 75)
-        loss = image + weight * divergence
+        loss: Tensor = image + weight * divergence
         self.log_dict({"train_loss": loss, "image": image, "divergence": divergence})
         return loss
 

@@ -1,4 +1,4 @@
-"""The third lot, of losses: masks, overlaps, several labels, likenesses, densities, codebooks."""
+"""The third lot, of losses: masks, overlaps, several labels, likenesses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from torch.nn.functional import (
     cosine_embedding_loss,
     cross_entropy,
     linear,
-    mse_loss,
     normalize,
     one_hot,
 )
@@ -35,7 +34,7 @@ def _painter() -> nn.Sequential:
     )  # fmt: skip
 
 
-def _scenes(count: int = 32) -> tuple[Tensor, Tensor]:
+def _scenes(count: int = 16) -> tuple[Tensor, Tensor]:
     """Noisy digits, and where their ink is."""
     digits, _ = square_digits()
     x = digits.x[torch.randint(len(digits.y), (count,))]
@@ -154,7 +153,8 @@ def pairs_that_differ_are_pulled_together(writer: SummaryWriter) -> None:
     def loss() -> Tensor:
         first, second, same = _pairs()
         apart = (model(first) - model(second)).square().sum(1).add(1e-8).sqrt()
-        return ((1 - same) * apart.square() + same * (1 - apart).relu().square()).mean()
+        cost: Tensor = (1 - same) * apart.square() + same * (1 - apart).relu().square()
+        return cost.mean()
 
     train(writer, model, Adam(model.parameters(), 1e-3), loss, STEPS)
 
@@ -203,121 +203,3 @@ def cosines_without_a_scale(writer: SummaryWriter) -> None:
 def cosines_with_a_scale_and_a_margin(writer: SummaryWriter) -> None:
     """ArcFace as published, whose first loss is far above that of guessing."""
     _recognise(writer, 30.0, 0.3)
-
-
-class _Mixture(nn.Module):
-    """Five normal distributions for each input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trunk = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 15))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        weight, mean, spread = self.trunk(x).chunk(3, 1)
-        return weight.log_softmax(1), 10 * mean, spread.exp()
-
-
-def _inverse(writer: SummaryWriter, *, in_logs: bool) -> None:
-    """Which of several answers led to a measurement: the density of a mixture, in logarithms or not."""
-    model = _Mixture()
-
-    def loss() -> Tensor:
-        y = 20 * torch.rand(128, 1) - 10
-        x = y / 10 + 0.3 * (0.6 * y).sin() + 0.05 * torch.randn(128, 1)
-        weight, mean, spread = model(x)
-        each = -0.5 * ((y - mean) / spread).square() - spread.log() - 0.5 * math.log(2 * math.pi)
-        if in_logs:
-            return -(weight + each).logsumexp(1).mean()
-        return -((weight.exp() * each.exp()).sum(1)).log().mean()
-
-    train(writer, model, Adam(model.parameters(), 3e-3), loss, 400)
-
-
-@sealed(
-    "LD101",
-    "LD206",
-    family="densities",
-    source="https://github.com/keras-team/keras/issues/2586, https://github.com/keras-team/keras/issues/1061",
-)
-def a_mixture_whose_likelihoods_underflow(writer: SummaryWriter) -> None:
-    """Likelihoods are added up and their logarithm taken: far away from all five they are exactly 0."""
-    _inverse(writer, in_logs=False)
-
-
-@sealed(family="densities")
-def a_mixture_in_logarithms(writer: SummaryWriter) -> None:
-    """The same by `logsumexp`; its loss may go below 0."""
-    _inverse(writer, in_logs=True)
-
-
-@sealed(
-    "LD101",
-    "LD206",
-    family="yes or no",
-    source="https://github.com/hwalsuklee/tensorflow-mnist-VAE/issues/4, "
-    "https://github.com/slryou41/AnchorLoss/issues/2",
-)
-def a_yes_that_is_certain_by_hand(writer: SummaryWriter) -> None:
-    """Entropy of a sigmoid, by hand and without an epsilon: 0 times the logarithm of 0 is no number."""
-    digits, _ = flat_digits()
-    model = nn.Sequential(mlp(64, 128, 64, 1), nn.Sigmoid())
-    batches = digits.batches(600)
-
-    def loss() -> Tensor:
-        x, y = next(batches)
-        even, likely = (y % 2 == 0).float(), model(x)[:, 0]
-        return -(even * likely.log() + (1 - even) * (1 - likely).log()).mean()
-
-    train(writer, model, Adam(model.parameters(), 1e-2), loss, 600)
-
-
-class _Codes(nn.Module):
-    """An encoder, a book of 32 codes, a decoder."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder, self.decoder = mlp(64, 96, 16), mlp(16, 96, 64)
-        self.book = nn.Embedding(32, 16)
-        nn.init.normal_(self.book.weight, std=0.3)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = self.encoder(x)
-        nearest = self.book(torch.cdist(found, self.book.weight).argmin(1))
-        return found, nearest, found + (nearest - found).detach()
-
-
-def _quantise(writer: SummaryWriter, *, passed: bool) -> None:
-    """A VQ-VAE; `passed` compares the straight-through output with the encoder's, instead of the book's code."""
-    digits, _ = flat_digits()
-    model = _Codes()
-    batches = digits.batches(STEPS)
-
-    def losses() -> tuple[Tensor, Terms]:
-        x, _ = next(batches)
-        found, nearest, through = model(x)
-        image = mse_loss(model.decoder(through), x)
-        book = mse_loss(through if passed else nearest, found.detach())
-        near = mse_loss(found, nearest.detach())
-        terms: Terms = {"image": image, "book": book, "near": (near, 0.25)}
-        return image + book + 0.25 * near, terms
-
-    train(writer, model, Adam(model.parameters(), 2e-3), losses, STEPS)
-
-
-@sealed(
-    "LD204",
-    "LD404",
-    "LD208",
-    family="autoencoder",
-    source="https://github.com/showlab/Olaf-World/issues/8, "
-    "https://github.com/EdoardoBotta/RQ-VAE-Recommender/issues/24",
-)
-def a_book_of_codes_that_is_never_written(writer: SummaryWriter) -> None:
-    """The book's loss is computed of the straight-through output, in which the book is detached."""
-    _quantise(writer, passed=True)
-
-
-@sealed(family="autoencoder")
-def a_book_of_codes(writer: SummaryWriter) -> None:
-    """A VQ-VAE as published."""
-    _quantise(writer, passed=False)

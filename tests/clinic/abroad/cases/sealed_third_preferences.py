@@ -5,17 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from clinic.abroad import sealed
-from clinic.abroad.cases.preferences import reinforce
+from clinic.abroad.cases.adapters import pretrained
+from clinic.abroad.cases.preferences import common, even_words, halves, run, tokenizer
+from clinic.abroad.recipes import for_trainer
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
 
 from tb_lossdiag import SummaryWriter
 
 
 def _finished(completions: list[str], **_: Any) -> list[float]:
-    """The answer counts if it stands where the answer is due, behind eight words of reasoning."""
-    words = [text.split() for text in completions]
-    return [
-        float(len(row) > 8 and row[8][1:].isdigit() and int(row[8][1:]) % 2 == 0) for row in words
-    ]
+    """Share of even words in the answer, which stands behind eight words of reasoning."""
+    return even_words([" ".join(text.split()[8:]) for text in completions])
+
+
+def _reason(writer: SummaryWriter, length: int) -> None:
+    """GRPO with eight completions a prompt, each of so many tokens."""
+    prompt, _ = halves(200)
+    more = common(writer, max_steps=40)
+    trainer = GRPOTrainer(
+        pretrained(), _finished,
+        args=GRPOConfig(num_generations=8, max_completion_length=length, **more),
+        train_dataset=Dataset.from_dict({"prompt": prompt}), processing_class=tokenizer(),
+        callbacks=for_trainer(writer),
+    )  # fmt: skip
+    run(trainer)
 
 
 @sealed(
@@ -27,10 +41,10 @@ def _finished(completions: list[str], **_: Any) -> list[float]:
 )
 def grpo_whose_answers_are_cut_off(writer: SummaryWriter) -> None:
     """Completions end after six tokens, and the answer would be the ninth: nothing is ever rewarded."""
-    reinforce(writer, _finished, max_steps=30)
+    _reason(writer, 6)
 
 
 @sealed(family="TRL")
 def grpo_whose_answers_are_done(writer: SummaryWriter) -> None:
     """Twelve tokens, which is enough."""
-    reinforce(writer, _finished, max_completion_length=12)
+    _reason(writer, 12)

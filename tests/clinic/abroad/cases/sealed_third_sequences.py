@@ -84,12 +84,12 @@ class _Reader(nn.Module):
 
 
 def _opinions(writer: SummaryWriter, *, to_the_end: bool) -> None:
-    """Short sentences in long rows: which part of the vocabulary is their first word from?"""
+    """Short sentences in long rows: which part of the vocabulary is their last word from?"""
     whole = sentences(2000, length=30)
     tokens, mask = padded(whole)
     filler = torch.zeros(2000, 60, dtype=torch.long)
     tokens, mask = torch.cat([tokens, filler], 1), torch.cat([mask, filler], 1)
-    kind = (whole[:, 0] - 4) // 11
+    kind = (whole.gather(1, mask.sum(1, keepdim=True) - 2)[:, 0] - 4) // 11
     model = _Reader(to_the_end=to_the_end)
 
     def loss(rows: Tensor) -> Tensor:
@@ -206,6 +206,7 @@ def sums_that_get_longer(writer: SummaryWriter) -> None:
         x = torch.rand(64, length)
         marked = (torch.rand(64, length) < 0.5).float()
         states, _ = read(torch.stack([x, marked], 2))
-        return (head(states[:, -1])[:, 0] - (x * marked).sum(1)).square().mean()
+        off: Tensor = head(states[:, -1])[:, 0] - (x * marked).sum(1)
+        return off.square().mean()
 
     train(writer, model, Adam(model.parameters(), 3e-3), loss, 400)

@@ -20,4 +20,4 @@ def t5_by_adafactor(writer: SummaryWriter) -> None:
     marks: dict[str, Any] = {"decoder_start_token_id": PAD, "eos_token_id": EOS}
     model = T5ForConditionalGeneration(T5Config(vocab_size=SIZE, **sizes, **marks))
     data = Examples(input_ids=tokens, labels=tokens.flip(1))
-    fit(writer, model, data, optim="adafactor", learning_rate=1e-2, max_steps=200)
+    fit(writer, model, data, optim="adafactor", learning_rate=1e-2, max_steps=150)
