@@ -93,7 +93,7 @@ class Run:
         """The same run with these quantities alone."""
         names = {name for quantity in quantities for name in _with_extremes(quantity)}
         tables = {name: t for name, t in self.tables.items() if name in names}
-        some = Run(self.name, tables, self.facts, restarts=self.restarts)
+        some = Run(self.name, tables, self.facts, restarts=self.restarts, closed=self.closed)
         object.__setattr__(some, "_kept", self._kept)
         return some
 

@@ -46,6 +46,10 @@ class SchedulerSearch:
         self._over, self._one = True, _reference(one)
         return type(one).__name__
 
+    def one(self) -> Any:
+        """The scheduler, as far as it is known and lives."""
+        return self._one()
+
     def moves(self) -> dict[str, str]:
         """Whether its `step()` has ever been called, in words, where that is known and not said yet."""
         one = self._one()

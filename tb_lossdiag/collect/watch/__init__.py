@@ -23,6 +23,7 @@ In reading order:
 - `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
 - `optimizer_facts`: what holds for a watched optimizer and varies seldom: its scheduler, whose parameters it holds, what it uses again and began with
 - `gradient_reuse`: how often an optimizer's step uses the very gradients that a step before has used
+- `schedule_pace`: how far a schedule has come beside its optimizer, and after how many calls it is over
 - `replacements`: optimizers that take the place of others: how often a model gets a new one, and whether it begins with nothing
 - `step_counter`: which step an optimizer step is, by the numbers the user gives, in whatever order the two come
 - `numbering`: one count of steps out of the numbers that users give, which may begin again each epoch

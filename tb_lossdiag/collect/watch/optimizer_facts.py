@@ -10,6 +10,7 @@ from tb_lossdiag.collect.state.schedulers import SchedulerSearch, full_rate
 from tb_lossdiag.collect.watch.gradient_reuse import GradientReuse
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.replacements import Beginning
+from tb_lossdiag.collect.watch.schedule_pace import SchedulePace
 from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 from tb_lossdiag.records import Record
 
@@ -37,20 +38,26 @@ class OptimizerFacts:
         self._rows, self._model, self._host = rows, model, host
         self._module, self._optimizer = subject.model, subject.optimizer
         self._scheduler = SchedulerSearch(subject.optimizer, subject.scheduler)
+        self._pace = SchedulePace(rows.name, self._scheduler.one)
         self._held: list[Record] = []
         earlier = host.replacements.another(rows.name, subject.model)
         self.beginning = Beginning(rows.name, subject.optimizer, earlier, resumed=resumed)
         self.reuse = GradientReuse(rows.name, subject.optimizer, host.optimizers)
 
-    def sink(self, step: int) -> None:
-        """A step has been taken: hand over what has changed, of the parameters as well."""
+    def sink(self, step: int, taken: int) -> None:
+        """A step has been taken, after so many others: hand over what has changed, of the parameters as well."""
         self._model.reread()
         self._host.layers(self._rows, self._model.now, self._module, step)
         if name := self._scheduler.found(self._optimizer):
             self._host.say({"scheduler": name, **full_rate(self._optimizer)})
         if moves := self._scheduler.moves():
             self._host.say(moves)
-        for news in (self._foreign(), self.reuse.news(), self.beginning.news()):
+        for news in (
+            self._foreign(),
+            self.reuse.news(),
+            self.beginning.news(),
+            self._pace.news(taken),
+        ):
             if news:
                 self._sink(step, news)
 

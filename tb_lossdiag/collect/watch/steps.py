@@ -164,7 +164,7 @@ class WatchedSteps:
         step = self._count()
         self._rows.provisional = self.counter.provisional
         if self.taken % step_updates.EVERY == 0:
-            door("layers", self._facts.sink, step)
+            door("layers", self._facts.sink, step, self.taken)
         alarm = door("gradient", self.gradients.put, step, self.taken, start)
         self._updates.after_step(step)
         if self.examiner is not None:
@@ -190,7 +190,7 @@ class WatchedSteps:
         self.reloads.after_step()
         if taken % LOOK_EVERY == 0:
             self._calm.look()
-            host.guarded.door("layers", self._facts.sink, step)
+            host.guarded.door("layers", self._facts.sink, step, taken)
         if pattern.gauge is not None:
             pattern.gauge.kept = []
         self.taken = taken = taken + 1

@@ -19,6 +19,7 @@ from tb_lossdiag.rules.loop.optimizer_made_anew import OptimizerMadeAnew
 from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.loop.rate_repeats import RateRepeats
 from tb_lossdiag.rules.loop.running_statistics_off import RunningStatisticsOff
+from tb_lossdiag.rules.loop.schedule_speed import ScheduleSpeed
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
 from tb_lossdiag.rules.loop.state_not_resumed import StateNotResumed
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     EverythingFrozen(),
     UpdateLostInRounding(),
     ZeroLearningRate(),
+    ScheduleSpeed(),
     OptimizerMadeAnew(),
     GradientResetBeforeStep(),
     StateNotResumed(),

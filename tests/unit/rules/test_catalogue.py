@@ -122,7 +122,7 @@ class _OwnRun(Run):
 def test_reads_what_it_declares(code: str) -> None:
     rule, sick = by_code(code), sick_run(code)
     tables = _Watched(sick)
-    list(rule.check(_OwnRun("r", tables, sick.facts, restarts=sick.restarts)))
+    list(rule.check(_OwnRun("r", tables, sick.facts, restarts=sick.restarts, closed=sick.closed)))
     declared = {
         part.name
         for quantity in (*rule.reads, *rule.may_read)
