@@ -110,6 +110,7 @@ _NAMES: Mapping[str, Text] = {
     "held_out_score": Text("score on held-out data"),
     "input_abs_max": Text("largest input"),
     "input_feature_range": Text("spread of the features' sizes"),
+    "input_interleaved": Text("likeness of input numbers a turn of channels apart"),
     "input_mean": Text("mean of the inputs"),
     "input_std": Text("standard deviation of the inputs"),
     "label_count": Text("targets of each class"),

@@ -119,6 +119,12 @@ EVALUATED_TRAINING = Quantity(
     "evaluated_training", "evaluated", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
 )
 """Where the model was called without gradients before the step: 1 if it was in train() every time, with modules that care; else 0."""
+INPUT_INTERLEAVED = Quantity(
+    "input_interleaved", "input_layout", Axis.WATCH, "1", hints.CHECK_UP, optional=True
+)
+"""Of pictures of three or four channels: correlation of numbers that lie as many places apart along memory as there are channels, less the
+largest one of nearer numbers or of channels at the same place. Above 0 where channels lie in turn: pixels were reshaped, not permuted."""
+
 ALL_AGAINST_ALL = Quantity(
     "all_against_all", "outer", Axis.RUN, "samples", hints.CHECK_UP, optional=True
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
+from tb_lossdiag.rules.loss_use.channels_reshaped import ChannelsReshaped
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
 from tb_lossdiag.rules.loss_use.embeddings_alike import EmbeddingsAlike
 from tb_lossdiag.rules.loss_use.logit_scale import LogitScale
@@ -53,4 +54,5 @@ RULES: tuple[Rule, ...] = (
     UniformCollapse(),
     TargetsOfOthers(),
     TurnedApart(),
+    ChannelsReshaped(),
 )

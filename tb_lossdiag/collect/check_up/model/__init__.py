@@ -9,6 +9,7 @@ In reading order:
 - `focus`: how much of its weight attention gives to single places
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
+- `interleaved`: whether pictures whose channels come last were given another shape instead of another order
 - `repeats`: whether samples of a batch are the same, and whether the batch is the one before
 - `running`: how far the running statistics of batch normalisation lie from the batches
 - `adapters`: what the answers of low-rank adapters are multiplied by

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.model.interleaved import interleaved_facts
 from tb_lossdiag.collect.check_up.values import Facts, Value, is_real, rows, wide
 from tb_lossdiag.quantities import (
     BATCH_SIZE,
@@ -87,7 +88,7 @@ def input_facts(given: Any) -> Facts:
     if first is None:
         return {}
     size: Facts = {BATCH_SIZE: float(first.shape[0]) if first.dim() else 1.0}
-    return size | _scale(first) if is_real(first) else size
+    return size | _scale(first) | interleaved_facts(first) if is_real(first) else size
 
 
 def _scale(tensor: Tensor) -> Facts:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
-from clinic.case import NO_CODE
 from clinic.data import Samples, flat_digits, square_digits
 from clinic.nets import cnn, mlp
 from torch import Tensor, nn
@@ -140,7 +139,7 @@ def _colours(writer: SummaryWriter, channels_first: Callable[[Tensor], Tensor]) 
 
 
 @patient(
-    NO_CODE,
+    "LD547",
     family="pictures",
     hard=True,
     source="Selen-Suyue/DensePolicy2D issue 3, jeya-maria-jose/TransWeather issue 2",
