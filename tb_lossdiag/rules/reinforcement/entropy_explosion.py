@@ -13,7 +13,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The entropy of the policy rose from {early} to {end} nats and rises still, while {what} falls, from {best} to {now} over the second half: answers turn into noise."
+    "The entropy of the policy rose from {early} to {end} nats while {what} fell from {best} to {now}: answers turn into noise."
 )
 _HELD, _REWARD = Text("the held-out score"), Text("the reward")
 _ADVICE = Text("""Read twenty answers of now: words without a sentence show it at once. Go back to a checkpoint from before the rise.
@@ -29,14 +29,13 @@ class EntropyExplosion:
 
     Why it matters: what is drawn nearly at random is rarely rewarded, and what was learned before is lost with it.
 
-    How it decides: the level of the last tenth is at least `min_growth` times that of the first tenth and at least `min_entropy` nats, the second
-    half rises beyond chance (Mann and Kendall), and over the second half the held-out score, or else the reward, falls beyond chance.
-    Unit: nats per token or action.
+    How it decides: the level of the last tenth is at least `min_growth` times that of the first tenth, or `min_rise` nats above it, and at least `min_entropy` nats; over the
+    second half or over the whole run the held-out score, or else the reward, falls beyond chance (Mann and Kendall). Unit: nats per token or action.
 
     What to try first: take the entropy bonus away.
 
     Guards against: a clip that is higher above than below, under which entropy rises and settles below about a nat; a rise during which the score
-    rises; the first steps of a policy that was nearly certain; actions that are numbers.
+    does not fall; the first steps of a policy that was nearly certain; actions that are numbers.
 
     References: rllm-org/rllm issue 116 (below 1 is fine, 2 was not); verl-project/verl pull request 781 (a bonus of 0.001); Cui et al. 2025, The Entropy
     Mechanism of Reinforcement Learning for Reasoning Language Models (arXiv 2505.22617).
@@ -52,6 +51,8 @@ class EntropyExplosion:
 
     #: times the first level, 1; sampling settles before that under a high upper bound
     min_growth: float = 3.0
+    #: nats; at every word 4.5 times as many choices
+    min_rise: float = 1.5
     #: nats; runs that settled below it learned on
     min_entropy: float = 1.0
     #: records of the entropy
@@ -63,11 +64,13 @@ class EntropyExplosion:
         """Yield one finding for the run."""
         seen = signal(run, q.POLICY_ENTROPY, self.min_records)
         signal(run, q.REWARD, self.min_records)
-        least = max(self.min_growth * max(seen.early, 0.0), self.min_entropy)
+        early = max(seen.early, 0.0)
+        least = max(min(self.min_growth * early, early + self.min_rise), self.min_entropy)
         gained = score(run, self.min_evaluations)
-        if seen.end < least or not rises(seen.part(0.5, 1.0)) or not rises(-gained.part(0.5, 1.0)):
+        late = rises(-gained.part(0.5, 1.0))
+        if seen.end < least or not (late or rises(-gained.values)):
             return
-        best = gained.level(0.5, 0.6)
+        best = gained.level(0.5, 0.6) if late else gained.early
         message = _MESSAGE.format(
             early=short_number(seen.early),
             end=short_number(seen.end),

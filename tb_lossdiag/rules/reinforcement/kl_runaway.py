@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.signals import is_flat, rises, signal
+from tb_lossdiag.analysis.signals import is_flat, rises, score, signal
 from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -23,6 +23,9 @@ _ADVICE = Text("""Read twenty answers of now beside those of the reference: a re
 - A smaller learning rate; fewer passes over the same answers.
 - Go on from the last checkpoint whose held-out score was good.""")
 
+_EVALUATIONS = 8
+"""Of a held-out score, from which it is asked instead of the reward."""
+
 
 @dataclass(frozen=True)
 class KlRunaway:
@@ -30,12 +33,13 @@ class KlRunaway:
 
     Why it matters: beyond some distance the reward goes on rising while answers get worse, and other abilities are lost.
 
-    How it decides: the level of the last tenth is at least `min_ratio` of that of the first tenth and at least `min_kl` nats, the second half rises
-    beyond chance, and the score does not rise over it. From `min_most` nats on it is an error, and a rising reward is no excuse. Unit: nats per token.
+    How it decides: the level of the last tenth is at least `min_ratio` of that of the first tenth, or of the first record where that is less, and at least
+    `min_kl` nats, the second half rises beyond chance, and the score does not rise over it. From `min_most` nats on it is an error, and a rising reward is no
+    excuse; it need not rise any more there, if the score has not risen over the whole run. Unit: nats per token.
 
     What to try first: weigh the divergence more, or lower the rate.
 
-    Guards against: a divergence that grows with the reward and stays small; a run without a reference, which logs none or 0.
+    Guards against: a divergence that grows with the reward and stays small; one that settles while the reward has risen; a run without a reference, which logs none or 0.
 
     References: Gao et al. 2022, Scaling laws for reward model overoptimization (arXiv 2210.10760); Stiennon et al. 2020, Learning to summarize
     from human feedback (arXiv 2009.01325), figure 5; huggingface/trl issue 3015.
@@ -62,11 +66,12 @@ class KlRunaway:
         """Yield one finding for the run."""
         seen = signal(run, q.REFERENCE_KL, self.min_records)
         signal(run, q.REWARD, self.min_records)
-        early, end = max(seen.early, 0.0), seen.end
-        if end < max(self.min_ratio * early, self.min_kl) or not rises(seen.part(0.5, 1.0)):
-            return
+        early, end = max(min(seen.early, float(seen.values[0])), 0.0), seen.end
         flat, most = is_flat(run), end >= self.min_most
-        if not flat and not most:
+        if end < max(self.min_ratio * early, self.min_kl) or not (flat or most):
+            return
+        there = most and not rises(score(run, _EVALUATIONS).values)
+        if not there and not rises(seen.part(0.5, 1.0)):
             return
         message = _MESSAGE.format(
             early=short_number(early), end=short_number(end), flat=_FLAT if flat else _NOTHING

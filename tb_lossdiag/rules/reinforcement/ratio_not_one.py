@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.signals import Signal, percent, signal
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _APART = Text("{what} at step {step} {why}: two passes of one policy do not agree on what it said.")
@@ -90,23 +91,23 @@ class RatioNotOne:
             yield from (each for each in found if each is not None)
 
     def _still(self, run: Run, known: list[Signal]) -> tuple[int, Text] | None:
-        """The last step up to which nothing can have moved, and why; None where it is not known."""
+        """How many steps after the first of such records nothing can have moved, and why; None where it is not known."""
         if known and q.LEARNING_RATE in run:
             table = run[q.LEARNING_RATE]
             moves = (table.values != 0).any(axis=1)
             count = int(np.argmax(moves)) if moves.any() else len(moves)
-            if count:
-                return int(table.steps[count - 1]), _STILL
+            if count and _alike(table.steps, known[0].steps):
+                return int(table.steps[count - 1] - table.steps[0]), _STILL
         if known and self.passes == 1:
-            return min(int(each.steps[0]) for each in known), _FIRST
+            return 0, _FIRST
         return None
 
-    def _moved(self, seen: Signal, until: int, why: Text) -> Finding | None:
+    def _moved(self, seen: Signal, span: int, why: Text) -> Finding | None:
         """What moved although it cannot."""
-        early = np.abs(seen.values[seen.steps <= until])
+        early = np.abs(seen.values[seen.steps <= seen.steps[0] + span])
         divergence = seen.quantity is q.POLICY_KL
         least = self.max_kl if divergence else self.max_clipped
-        if not len(early) or float(np.median(early)) <= least:
+        if float(np.median(early)) <= least:
             return None
         row = int(np.argmax(early))
         value = float(early[row])
@@ -126,3 +127,12 @@ class RatioNotOne:
         bound = self.max_factor if value > 1 else 1 / self.max_factor
         evidence = seen.evidence(0.0, 1.0, bound)
         yield Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, {"ratio": value})
+
+
+def _alike(rates: Steps, log: Steps) -> bool:
+    """Whether rates and log begin with records of as many steps each, so that the first of one belongs to the first of the other.
+
+    Trainers log a step under the number of the next one, so numbers need not be equal; a record over ten steps is not at rest because
+    the first of them was.
+    """
+    return bool(len(rates) == 1 or len(log) == 1 or rates[1] - rates[0] >= log[1] - log[0])

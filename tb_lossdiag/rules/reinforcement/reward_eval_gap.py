@@ -13,11 +13,13 @@ from tb_lossdiag.analysis.levels import level, noise
 from tb_lossdiag.analysis.signals import gain, percent, rises, signal
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Since step {best_step} the held-out score has fallen from {best} to {end}, {lost}% of what it had gained, while the reward rose from {before} to {after}: the reward is being won in another way than by the task."
+    "Since step {best_step} the held-out score has fallen from {best} to {end}, {lost}% of {of}, while the reward rose from {before} to {after}: the reward is being won in another way than by the task."
 )
+_GAINED, _BEGAN = Text("what it had gained"), Text("what it was at first")
 _ADVICE = Text("""Keep the checkpoint of step {best_step}. Then read answers with a high reward and a wrong result: they show how it is won.
 
 - A grader with a hole: make it stricter, add cases that it must refuse.
@@ -32,8 +34,10 @@ class RewardEvalGap:
     Why it matters: what is optimised is no longer what is wanted; the reward alone cannot show it.
 
     How it decides: the held-out score, as a median of three evaluations, lost since its best at least `min_lost` of what it had gained since its start
-    (a warning) or `min_most` (an error), both beyond its noise; it does not rise over that time, and the reward rises over it beyond chance and noise. Unit:
-    share of the gain.
+    (a warning) or `min_most` (an error), both beyond its noise; where it never gained that much, the same shares of what it was at first, and it must fall over
+    the whole run beyond chance. It does not rise over that time, and the reward rises over it beyond chance and noise, or has risen so over the run
+    and does not fall over it. Unit: share of the gain, or of
+    the first level.
 
     What to try first: keep the best checkpoint, and read what is rewarded now.
 
@@ -50,7 +54,7 @@ class RewardEvalGap:
     title: ClassVar[Text] = Text("The reward rises, the held-out score falls")
     reads: ClassVar[tuple[Quantity, ...]] = (q.REWARD, q.HELD_OUT_SCORE)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LDR19",)
+    explains: ClassVar[tuple[str, ...]] = ("LDR13", "LDR19")
 
     #: share of what had been gained, 1
     min_lost: float = 0.3
@@ -74,24 +78,36 @@ class RewardEvalGap:
         since = int(held.steps[place])
         later = reward.values[reward.steps >= since]
         beyond = self.min_noise * noise(held.values)
-        falls = lost >= self.min_lost * gained and min(gained, lost) > beyond
+        never = gained <= beyond and rises(-held.values)
+        whole = abs(best) if never else gained
+        falls = lost >= self.min_lost * whole and (lost if never else min(gained, lost)) > beyond
         if not falls or rises(held.values[place:]):
             return
-        if len(later) < self.min_records // 2 or not rises(later) or gain(later) <= noise(later):
+        if len(later) < self.min_records // 2:
             return
+        if not _grows(later):
+            if not _grows(reward.values) or rises(-later):
+                return
+            later = reward.values
         width = max(len(later) // 10, 1)
         message = _MESSAGE.format(
             best_step=str(since),
             best=short_number(best),
             end=short_number(end),
-            lost=percent(lost / gained),
+            lost=percent(lost / whole),
+            of=_BEGAN if never else _GAINED,
             before=short_number(float(np.median(later[:width]))),
             after=short_number(float(np.median(later[-width:]))),
         )
-        severity = Severity.ERROR if lost >= self.min_most * gained else self.severity
+        severity = Severity.ERROR if lost >= self.min_most * whole else self.severity
         evidence = Evidence(
             q.HELD_OUT_SCORE.name, held.column, since, int(held.steps[-1]), end, best
         )
-        numbers = {"best_step": since, "lost": lost / gained}
+        numbers = {"best_step": since, "lost": lost / whole}
         advice = _ADVICE.format(best_step=str(since))
         yield Finding(self.code, severity, "", (evidence,), message, advice, numbers)
+
+
+def _grows(values: Doubles) -> bool:
+    """Whether they rise beyond chance and by more than their noise."""
+    return rises(values) and gain(values) > noise(values)

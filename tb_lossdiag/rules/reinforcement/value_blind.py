@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.signals import is_flat, signal
+from tb_lossdiag.analysis.signals import is_flat, score, signal
 from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -16,6 +16,7 @@ _MESSAGE = Text(
     "Over the last quarter of {records} records the critic explains {late} of the variance of the returns (1 is all, 0 none){why}: advantages are as noisy as without it."
 )
 _FLAT = Text(", and the reward stands still")
+_BELOW = Text(", and the reward is no higher than it was at first")
 _LOSS = Text(", and its loss rose from {early} to {end}")
 _ADVICE = Text("""The critic cannot predict what it is trained on.
 
@@ -23,6 +24,9 @@ _ADVICE = Text("""The critic cannot predict what it is trained on.
 - Its own learning rate or a larger `vf_coef`; more passes for it than for the policy.
 - It shares its body with the policy: give it one of its own.
 - Look at `gamma` and at how episodes end: a time limit that counts as a failure cannot be predicted.""")
+
+_EVALUATIONS = 8
+"""Of a held-out score, from which it is asked instead of the reward."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class ValueBlind:
     Why it matters: advantages are then returns less a constant, and the policy learns from noise.
 
     How it decides: the median of the explained variance over the last quarter is at most `max_explained`, and either the score does not rise over
-    the second half or the critic's loss ends at least `min_growth` times as high as it began. Unit: share of the variance.
+    the second half, or ends no higher than it began, or the critic's loss ends at least `min_growth` times as high as it began. Unit: share of the variance.
 
     What to try first: scale the rewards.
 
@@ -49,7 +53,7 @@ class ValueBlind:
     title: ClassVar[Text] = Text("The critic explains nothing")
     reads: ClassVar[tuple[Quantity, ...]] = (q.EXPLAINED_VARIANCE, q.REWARD)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.VALUE_LOSS, q.HELD_OUT_SCORE)
-    explains: ClassVar[tuple[str, ...]] = ("LDR19",)
+    explains: ClassVar[tuple[str, ...]] = ("LDR16", "LDR19")
 
     #: share of the variance, 1; nothing, give or take a batch's noise
     max_explained: float = 0.05
@@ -65,7 +69,9 @@ class ValueBlind:
         late = seen.late
         if late > self.max_explained:
             return
-        why = _FLAT if is_flat(run) else self._rose(run)
+        gained = score(run, _EVALUATIONS)
+        below = _BELOW if gained.end <= gained.early else self._rose(run)
+        why = _FLAT if is_flat(run) else below
         if why is None:
             return
         message = _MESSAGE.format(records=str(len(seen)), late=short_number(late), why=why)

@@ -40,6 +40,7 @@ NEEDS = {
     "keras_on_torch": "keras",
     "preferences": "trl",
     "rewarded": "trl",
+    "rewards_astray": "trl",
     "sealed_adapters": "peft",
     "sealed_agents": "stable_baselines3",
     "sealed_graphs": "torch_geometric",

@@ -145,3 +145,28 @@ def a_target_that_is_never_copied(writer: SummaryWriter) -> None:
 def a_policy_that_jumps(writer: SummaryWriter) -> None:
     """A rate of 0.3 and no clip of the gradient."""
     learn(writer, A2C, 4000, learning_rate=0.3, max_grad_norm=1e9)
+
+
+@patient("LDR16", family="Stable-Baselines3", source="DLR-RM/stable-baselines3 issue 2240")
+def a_bonus_that_keeps_the_policy_at_chance(writer: SummaryWriter) -> None:
+    """The same bonus over twice as many updates."""
+    learn(writer, PPO, 5120, ent_coef=5.0, **{**PPO_SIZES, "n_steps": 128})
+
+
+@patient(
+    "LDR15",
+    also=("LDR16",),
+    family="Stable-Baselines3",
+    source="DLR-RM/stable-baselines3 issue 2240",
+)
+def rewards_of_a_thousand_in_a_plain_log(writer: SummaryWriter) -> None:
+    """Nobody watches: Stable-Baselines3's own values alone tell that the critic explains nothing."""
+    model = PPO(
+        "MlpPolicy",
+        TransformReward(gymnasium.make("CartPole-v1"), lambda value: 1000 * float(value)),
+        seed=torch.initial_seed(),
+        device="cpu",
+        **{**PPO_SIZES, "n_steps": 128},
+    )
+    model.set_logger(Logger(None, [Scalars(writer)]))
+    model.learn(5120, log_interval=1)

@@ -39,3 +39,11 @@ def test_a_divergence_that_was_there_that_stays_or_that_is_none() -> None:
     assert not findings(RULE, agent(reference_kl=0.0, reward=0.5))
     few = agent(19, reference_kl=0.0, reward=0.5)
     assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize(("there", "expected"), [(2.1, 1), (1.9, 0)])
+def test_both_sides_of_one_that_ran_at_once_and_gained_nothing(there: float, expected: int) -> None:
+    """It begins at 0, as a policy that is its reference does, and is there before the first tenth is over."""
+    at_once = np.concatenate((np.linspace(0.0, there, 8), np.full(192, there)))
+    assert len(findings(RULE, agent(reference_kl=at_once, reward=0.5))) == expected
+    assert not findings(RULE, agent(reference_kl=at_once, reward=learning(until=0.3)))

@@ -26,7 +26,7 @@ def test_says_since_when() -> None:
     assert finding.severity is Severity.INFO
     assert "Since step 62 at least 98% of the pairs are told apart" in finding.message.en
     assert "for 69% of the run" in finding.message.en
-    always = agent(preference_accuracy=1.0, reward_margin=ramp(0.0, 20.0))
+    always = agent(preference_accuracy=1.0, reward_margin=ramp(3.0, 20.0))
     assert "Since step 0 " in the_finding(RULE, always).message.en
 
 
@@ -37,7 +37,8 @@ def test_says_since_when() -> None:
         (142, 1.0, 20.0, 0),
         (60, 0.981, 20.0, 1),
         (60, 0.979, 20.0, 0),
-        (60, 1.0, 3.2, 1),
+        (60, 1.0, 4.4, 1),
+        (60, 1.0, 4.0, 0),
         (60, 1.0, 2.9, 0),
     ],
 )
@@ -48,10 +49,15 @@ def test_both_sides_of_span_accuracy_and_margin(
     assert len(findings(RULE, run)) == expected
 
 
-def test_a_margin_that_settles() -> None:
-    settled = np.concatenate((ramp(0.0, 6.0, 60), ramp(6.0, 7.0, 140)))
-    assert not findings(RULE, agent(preference_accuracy=told_apart(60), reward_margin=settled))
-    level = np.concatenate((ramp(0.0, 6.0, 60), np.full(140, 6.0)))
-    assert not findings(RULE, agent(preference_accuracy=told_apart(60), reward_margin=level))
+@pytest.mark.parametrize(("last", "expected"), [(7.4, 1), (6.9, 0), (6.0, 0)])
+def test_both_sides_of_what_it_still_grows(last: float, expected: int) -> None:
+    margins = np.concatenate((ramp(0.0, 6.0, 60), ramp(6.0, last, 140)))
+    run = agent(preference_accuracy=told_apart(60), reward_margin=margins)
+    assert len(findings(RULE, run)) == expected
+
+
+def test_few_or_rare_records() -> None:
     few = agent(19, preference_accuracy=1.0, reward_margin=5.0)
     assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
+    rare = agent(preference_accuracy=1.0, reward_margin=ramp(0.0, 3.1, 20))
+    assert not findings(RULE, rare)

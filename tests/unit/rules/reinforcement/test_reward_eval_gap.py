@@ -39,6 +39,30 @@ def test_both_sides_of_what_was_lost(lost: float, severities: list[Severity]) ->
     assert [one.severity for one in found] == severities
 
 
+@pytest.mark.parametrize(
+    ("end", "severities"),
+    [(0.3, [Severity.ERROR]), (0.5, [Severity.WARNING]), (0.61, []), (0.8, [])],
+)
+def test_both_sides_of_a_score_that_never_gained(end: float, severities: list[Severity]) -> None:
+    """It was cheated from the beginning."""
+    found = findings(RULE, agent(reward=learning(), held_out_score=np.linspace(0.8, end, 20)))
+    assert [one.severity for one in found] == severities
+    assert all("% of what it was at first" in one.message.en for one in found)
+
+
+def test_a_score_that_falls_from_its_very_first_level() -> None:
+    score = [0.5, 0.8, 0.8, *np.linspace(0.79, 0.2, 17)]
+    assert len(findings(RULE, agent(reward=learning(), held_out_score=score))) == 1
+
+
+def test_a_reward_that_is_full_before_the_score_falls() -> None:
+    full = learning(until=0.3)
+    message = the_finding(RULE, agent(reward=full, held_out_score=held(0.8))).message.en
+    assert "while the reward rose from 0.2" in message
+    fallen = np.concatenate((full[:100], ramp(0.8, 0.5, 100)))
+    assert not findings(RULE, agent(reward=fallen, held_out_score=held(0.8)))
+
+
 def test_what_falls_together_rises_together_or_is_noise() -> None:
     assert not findings(RULE, agent(reward=0.5, held_out_score=held(0.8)))
     assert not findings(RULE, agent(reward=learning(), held_out_score=learning(20)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings
-from made.agents import agent, learning
+from made.agents import agent, learning, ramp
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.rules.reinforcement.value_blind import ValueBlind
 from tb_lossdiag.testing import outcome
@@ -27,6 +27,14 @@ def test_a_critic_that_gets_worse_while_the_agent_learns(loss: float, expected: 
     found = findings(RULE, run)
     assert len(found) == expected
     assert all("its loss rose from 1 to 2.2" in one.message.en for one in found)
+
+
+@pytest.mark.parametrize(("end", "expected"), [(0.59, 1), (0.65, 0)])
+def test_an_agent_that_only_recovers(end: float, expected: int) -> None:
+    fallen = np.concatenate((ramp(0.62, 0.2, 100), ramp(0.2, end, 100)))
+    found = findings(RULE, agent(explained_variance=0.0, reward=fallen))
+    assert len(found) == expected
+    assert all("no higher than it was at first" in one.message.en for one in found)
 
 
 def test_a_late_critic_of_an_agent_that_learns() -> None:
