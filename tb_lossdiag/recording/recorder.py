@@ -95,6 +95,16 @@ class Recorder:
         self._newest[series] = int(block.steps[-1])
         self._windows.add(block)
 
+    def extend(self, block: FrameBlock) -> None:
+        """Take several steps of a frame, of which the last may be given again, as in `take`."""
+        steps, times, last = block.steps.tolist(), block.walltimes.tolist(), len(block.steps) - 1
+        for index in dict.fromkeys((0, last)):
+            if index and last > 1:
+                self.settle()
+                self.add(_between(block))
+            given = [Record(q, block.columns, rows[index]) for q, rows in block.values.items()]
+            self.take(steps[index], times[index], given)
+
     def settle(self) -> None:
         """End the step that `take` was given last: nothing will be replaced in it any more."""
         found, self._open = self._open, {}
@@ -156,3 +166,9 @@ class Recorder:
             self.flush()
             self._journal.went_back(step)
             self._newest = {}
+
+
+def _between(block: FrameBlock) -> FrameBlock:
+    """All but the first and the last step."""
+    values = {quantity: rows[1:-1] for quantity, rows in block.values.items()}
+    return FrameBlock(block.columns, block.steps[1:-1], block.walltimes[1:-1], values)

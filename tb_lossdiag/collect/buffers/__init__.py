@@ -4,6 +4,7 @@ In reading order:
 
 - `norm_buffer`: rows of gradient norms that wait on their device: one per step, one transfer for many
 - `loss_buffer`: losses and their terms, step by step until they are handed on together; and the user's own values
+- `clip_buffer`: clips, step by step until they are handed on together
 - `hold`: keeps a watched model's first steps back until their numbers are known
 - `rename`: the numbers of steps that were buffered before their own were known
 - `queue`: what has been observed and waits, partly on its device, until it is handed to the recorder

@@ -13,7 +13,6 @@ from torch import Tensor
 from tb_lossdiag.collect.buffers.hold import Hold
 from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.clips.ledger import ClipBatch
-from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.rates import RATES, GroupRates, columns
 from tb_lossdiag.collect.state.small_norms import Suspects
 from tb_lossdiag.quantities import (
@@ -109,9 +108,9 @@ class NormBuffer:
     def step_ended(self) -> None:
         """A step that was looked at has ended."""
 
-    def clipped(self, clips: ClipBatch) -> Measurement | None:
-        """The clips of the step that was put last as a sample, None if they are to come with `apart`."""
-        return clips.sample()
+    def clipped(self, clips: ClipBatch) -> ClipBatch | None:
+        """The clips of the step that was put last, None if they are to come with `apart`."""
+        return clips
 
     def end(self, patience: float) -> None:
         """No more steps come; other ranks may take so many seconds to say their part."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
+from tb_lossdiag.collect.buffers.clip_buffer import ClipBuffer
 from tb_lossdiag.collect.buffers.loss_buffer import LossBuffer
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.clips.ledger import ClipBatch
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import Number, gather
@@ -53,6 +55,7 @@ class Queue:
         self._guarded = guarded
         self.broken = False
         self._waiting: list[Observation] = []
+        self._clips = ClipBuffer()
         self.training = LossBuffer.total("train")
         self._terms: dict[tuple[str, tuple[str, ...]], LossBuffer] = {}
         self._validation = LossBuffer.total("validation")
@@ -71,6 +74,11 @@ class Queue:
     def put(self, waiting: Observation) -> None:
         """Take samples."""
         self._waiting.append(waiting)
+        self._count += 1
+
+    def put_clips(self, step: int, walltime: float, clips: ClipBatch, watch: NormBuffer) -> None:
+        """Take the clips of a watched model's step."""
+        self._clips.put(step, walltime, clips, watch)
         self._count += 1
 
     def put_loss(self, phase: str, step: int, walltime: float, loss: Number) -> None:
@@ -99,6 +107,7 @@ class Queue:
 
     def rename(self, rows: NormBuffer, new: Mapping[int, int]) -> None:
         """Steps of a watched model are others."""
+        self._clips.rename(rows, new)
         for one in self._waiting:
             if one.watch is rows:
                 one.step = new.get(one.step, one.step)
@@ -106,6 +115,7 @@ class Queue:
     def drop(self) -> None:
         """Forget everything."""
         self._waiting, self._terms, self._count, self.broken = [], {}, 0, False
+        self._clips.clear()
         self.training.clear()
         self._validation.clear()
 
@@ -117,6 +127,10 @@ class Queue:
             block = self._guarded(name, line.take) if len(line) else None
             if block is not None:
                 yield block
+
+    def take_clips(self) -> list[FrameBlock]:
+        """Clips of watched steps; they wait no longer."""
+        return self._guarded("clipping", self._clips.take) or []
 
     def take(self) -> Iterator[tuple[Observation, list[Record]]]:
         """Everything else with its records, after one transfer; it waits no longer, unless it waits for other ranks."""

@@ -69,6 +69,10 @@ class ClipCall(NamedTuple):
     mark: GradientVersions
     known: bool = True
 
+    def left(self) -> Tensor:
+        """`after`, or what stands for it."""
+        return self.total if self.after is None else self.after
+
 
 class ClipBatch(NamedTuple):
     """The newest clip of each set of parameters, by column name, and how many there were of each."""
@@ -217,24 +221,30 @@ class ClipLedger:
 
 def sample(calls: dict[str, ClipCall], counts: Sequence[int]) -> Measurement:
     """Clip calls by column name, and how many there were of each, as a sample."""
-    names = tuple(calls)
-    after = [call.total if call.after is None else call.after for call in calls.values()]
-    kinds = np.array([(call.after is None, call.known) for call in calls.values()])
-    fixed = {
-        CLIP_MAX_NORM: [call.bound for call in calls.values()],
-        CLIP_CALLS: counts,
-        CLIP_AFTER_STEP: [call.order.after_step for call in calls.values()],
-        CLIP_BEFORE_UNSCALE: [call.order.before_unscale for call in calls.values()],
-        CLIP_PARAMETERS: [len(call.held) or UNKNOWN for call in calls.values()],
-    }
+    names, done = tuple(calls), list(calls.values())
 
     def finish(arrays: Sequence[Floats]) -> list[Record]:
-        values = np.concatenate(arrays).astype(np.float64)
-        measured = _measured(values[: len(names)], values[len(names) :], kinds, fixed)
-        everything = {**fixed, **measured}
-        return [Record(q, names, np.array(v, np.float32)) for q, v in everything.items()]
+        values = np.concatenate(arrays)
+        found = known(done, counts, values[: len(names)], values[len(names) :])
+        return [Record(quantity, names, row) for quantity, row in found.items()]
 
-    return Measurement([*(call.total for call in calls.values()), *after], finish)
+    return Measurement([*(call.total for call in done), *map(ClipCall.left, done)], finish)
+
+
+def known(
+    calls: Sequence[ClipCall], counts: Sequence[int], total: Floats, after: Floats
+) -> dict[Quantity, Floats]:
+    """float32[n] by quantity: of n clips of so many calls each, and norms before and after them that are on the host now."""
+    kinds = np.array([(call.after is None, call.known) for call in calls])
+    fixed: dict[Quantity, Sequence[float]] = {
+        CLIP_MAX_NORM: [call.bound for call in calls],
+        CLIP_CALLS: counts,
+        CLIP_AFTER_STEP: [call.order.after_step for call in calls],
+        CLIP_BEFORE_UNSCALE: [call.order.before_unscale for call in calls],
+        CLIP_PARAMETERS: [len(call.held) or UNKNOWN for call in calls],
+    }
+    measured = _measured(total.astype(np.float64), after.astype(np.float64), kinds, fixed)
+    return {q: np.array(v, np.float32) for q, v in {**fixed, **measured}.items()}
 
 
 def _measured(

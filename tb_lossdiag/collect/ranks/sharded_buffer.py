@@ -21,7 +21,6 @@ from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.clips.ledger import ClipBatch
 from tb_lossdiag.collect.ranks.agreement import Together
 from tb_lossdiag.collect.ranks.step_sums import PLACES, ROUND, Slots, apart, givers, nothing
-from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Floats, FrameBlock, Record
 
@@ -101,7 +100,7 @@ class ShardedNormBuffer(NormBuffer):
             self.slots.fill(self._slot, PLACES[quantity], where, norms)
             self._filled[self._slot].also[quantity] = where
 
-    def clipped(self, clips: ClipBatch) -> Measurement | None:
+    def clipped(self, clips: ClipBatch) -> ClipBatch | None:
         """Take the clips of the step that was put last: their norms too are known when all ranks have added up."""
         if (step := self._filled.get(self._slot)) is None:
             return super().clipped(clips)

@@ -11,7 +11,7 @@ from torch import nn
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.buffers.outlet import Outlet
 from tb_lossdiag.collect.buffers.queue import Observation
-from tb_lossdiag.collect.clips.ledger import ClipLedger
+from tb_lossdiag.collect.clips.ledger import ClipBatch, ClipLedger
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -70,6 +70,11 @@ class Host:
         if not self.outlet.silent:
             named = [("step", sample) for sample in samples]
             self.outlet.waiting.put(Observation(step, time.time(), named, own, watch))
+
+    def clipped(self, watch: NormBuffer, step: int, clips: ClipBatch | None) -> None:
+        """Take the clips of a step."""
+        if clips is not None and not self.outlet.silent:
+            self.outlet.waiting.put_clips(step, time.time(), clips, watch)
 
     def found(self, records: Iterable[tuple[int, Record]]) -> None:
         """Take records that belong to steps which no optimizer takes."""

@@ -229,8 +229,7 @@ class WatchedSteps:
 
     def _sink_clips(self, step: int) -> None:
         if (clips := self._host.clips.take()) is not None:
-            sample = self._rows.clipped(clips)
-            self._host.sink(self._rows, step, [sample] if sample else [], own=False)
+            self._host.clipped(self._rows, step, self._rows.clipped(clips))
         self._host.clips.used(self.parameters.now.tensors)
 
     def _judge(self) -> Exception | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from helpers.emitted import Emitted
 from tb_lossdiag.quantities import (
@@ -46,6 +47,23 @@ def test_a_step_grows_until_another_comes() -> None:
     assert out.of(LOSS_NONFINITE) == [(0, [0.0])]
     made.flush()
     assert out.of(LOSS) == [(0, [2.0]), (1, [1.0])]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+@pytest.mark.parametrize("window", [1, 3])
+def test_many_steps_at_once_are_those_one_by_one(window: int, count: int) -> None:
+    (single, apart), (several, together) = recorder(window), recorder(window)
+    block = losses(list(range(5, 5 + count)), [float(value) for value in range(count)])
+    for made in (single, several):
+        made.take(5, 5.0, [one(LOSS, 9.0), one(GRADIENT_NORM, 1.0, columns=("a",))])
+    several.extend(block)
+    for step, value in zip(block.steps.tolist(), block.values[LOSS][:, 0].tolist(), strict=True):
+        single.take(step, float(step), [one(LOSS, value), one(LOSS_NONFINITE, 0.0)])
+    for made in (single, several):
+        made.take(4 + count, 1.0, [one(LOSS, 7.0)])  # the last is given again
+        made.flush()
+    for quantity in (LOSS, LOSS_NONFINITE, GRADIENT_NORM, LOSS.highest()):
+        assert together.of(quantity) == apart.of(quantity)
 
 
 def test_what_is_not_summed_up_keeps_its_step_whatever_the_window() -> None:
