@@ -141,6 +141,9 @@ CALL_END_IGNORED = Quantity(
 """Of a model that is asked for the next token: share of the ends of its sequences that no score is asked for, where the mask takes
 them for text and they are the very token that fills up what is no text. Absent where sequences do not end so."""
 
+CALL_UNASKED = Quantity("call_unasked", "call_unasked", Axis.CALL, "1", hints.CALL, optional=True)
+"""Of a model that is given tokens: share of its sequences of which no target counts."""
+
 CALL_UNFIT = Quantity("call_unfit", "call_unfit", Axis.CALL, "1", hints.CALL, optional=True)
 """Of a CTC loss: share of the sequences that have fewer frames than their symbols need, one for each and one between two alike."""
 

@@ -303,6 +303,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         },
     },
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
+    "LD512": {"labels": lambda: {"labels": torch.full((2, 3), -100)}},
     "LD514": {"tokens": _tokens},
     "LD515": {"attention_mask": _ended},
     "LD516": {"tokens": _tokens},

@@ -14,6 +14,7 @@ from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.rules.loss_use.more_symbols_than_frames import MoreSymbolsThanFrames
 from tb_lossdiag.rules.loss_use.mse_for_classification import MseForClassification
 from tb_lossdiag.rules.loss_use.never_asked_for import NeverAskedFor
+from tb_lossdiag.rules.loss_use.nothing_asked import NothingAsked
 from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     ClassImbalance(),
     UnscaledData(),
     OutputRangeMismatch(),
+    NothingAsked(),
     TargetsMisaligned(),
     NeverAskedFor(),
     LossOnPadding(),

@@ -92,7 +92,7 @@ class BadTargets:
     loss fall below zero without bound; a batch in which all is ignored gives NaN.
 
     How it decides: any target in any check-up is NaN, a class that doesn't exist, a probability outside [0, 1], a negative count or
-    the blank of a CTC loss (error); all targets of a check-up are ignored (warning); batches of at least `min_samples` targets hold one class each, in most
+    the blank of a CTC loss (error); all targets of a check-up are ignored (a warning, an error if it is so in all of at least `min_checks`); batches of at least `min_samples` targets hold one class each, in most
     check-ups and at least `min_checks`, and not all the same one (sorted data: a warning); or all of them hold the same (a warning,
     or an information if it is class 0); targets of yes-or-no questions are the same two values in all of at least `min_checks`, above 0 and below 1,
     and one of them is within `min_apart` of one half (a warning).
@@ -109,9 +109,10 @@ class BadTargets:
     name: ClassVar[str] = "bad-targets"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Targets the loss can't use")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_TARGET_MIN, q.CALL_TARGET_MAX)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INVALID,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.CALL_INVALID,
+        q.CALL_TARGET_MIN,
+        q.CALL_TARGET_MAX,
         q.CALL_IGNORED,
         q.CALL_MAJORITY,
         q.CALL_SAMPLES,
@@ -120,7 +121,7 @@ class BadTargets:
         q.CALL_TARGET_UNIQUE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD110", "LD202", "LD203", "LD206", "LD509", "LD523", "LD602", "LD608", "LD705",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD110", "LD202", "LD203", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705",
     )  # fmt: skip
 
     #: samples; four of one class in a batch of four is chance
@@ -172,7 +173,9 @@ class BadTargets:
         hits, known = ignored >= 1, ~np.isnan(ignored)
         message = _IGNORED.format(call=call.name, **counts(hits, known))
         evidence = call.evidence(q.CALL_IGNORED, hits, 1.0, 1.0)
-        return self._of(Severity.WARNING, evidence, (message, _SKIP), {})
+        never = hits[known].all() and hits.sum() >= self.min_checks
+        severity = self.severity if never else Severity.WARNING
+        return self._of(severity, evidence, (message, _SKIP), {})
 
     def _single(self, call: LossCallSeries) -> Iterator[Finding]:
         majority = call.of(q.CALL_MAJORITY)

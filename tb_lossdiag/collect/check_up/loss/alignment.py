@@ -10,7 +10,13 @@ from tb_lossdiag.collect.check_up.loss.ends import end_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.padding import padded
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.quantities import CALL_ALIGNED, CALL_PADDED, CALL_SHOWN, CALL_TARGET_AHEAD
+from tb_lossdiag.quantities import (
+    CALL_ALIGNED,
+    CALL_PADDED,
+    CALL_SHOWN,
+    CALL_TARGET_AHEAD,
+    CALL_UNASKED,
+)
 
 _AHEAD = (0, 1, 2)
 """Places that a target may lie ahead of the input it belongs to."""
@@ -45,6 +51,7 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Ten
         CALL_ALIGNED: float(compared),
         CALL_TARGET_AHEAD: float(ahead),
         CALL_PADDED: padded(rows, tokens, counted),
+        CALL_UNASKED: 1 - counted.any(1).float().mean(),
         **_shown(rows, tokens, counted),
         **(end_facts(rows, tokens, counted, masks) if ahead == 1 else {}),
     }

@@ -259,3 +259,44 @@ def layers_in_a_plain_list(writer: SummaryWriter) -> None:
 def a_rate_fifty_times_too_high(writer: SummaryWriter) -> None:
     """The recipe's rate with two zeros lost."""
     fit(writer, gpt2(), language(), learning_rate=0.1, max_grad_norm=0.0)
+
+
+def _answers(starts: Tensor, length: int) -> Examples:
+    """Texts of which all from such a place on is to be learned, as far as they are kept."""
+    tokens = sentences(2000, length=48)
+    labels = tokens.masked_fill(torch.arange(48) < starts, -100)
+    return Examples(input_ids=tokens[:, :length], labels=labels[:, :length])
+
+
+def _starts(cut_off: float) -> Tensor:
+    """Answers that begin in the middle, and such a share of them behind what is kept."""
+    return torch.where(torch.rand(2000, 1) < cut_off, 40, 20)
+
+
+@patient(family="Transformers")
+def answers_of_one_word(writer: SummaryWriter) -> None:
+    """Of each text only the last word is asked for."""
+    fit(writer, gpt2(), _answers(torch.full((2000, 1), 47), 48), learning_rate=3e-3)
+
+
+@patient(family="Transformers")
+def a_few_answers_are_cut_off(writer: SummaryWriter) -> None:
+    """One question in ten is as long as what is kept."""
+    fit(writer, gpt2(), _answers(_starts(0.1), 40))
+
+
+@patient(
+    "LD512",
+    family="Transformers",
+    source="huggingface/trl pull request 6320, unslothai/unsloth issue 1128",
+)
+def most_answers_are_cut_off(writer: SummaryWriter) -> None:
+    """Two questions in three are as long as what is kept."""
+    fit(writer, gpt2(), _answers(_starts(2 / 3), 40))
+
+
+@patient("LD506", family="Transformers", source="unslothai/unsloth issue 2900")
+def no_answer_is_found(writer: SummaryWriter) -> None:
+    """What marks the begin of an answer stands in no text, so all labels are ignored."""
+    tokens = sentences(2000)
+    fit(writer, gpt2(), Examples(input_ids=tokens, labels=torch.full_like(tokens, -100)))

@@ -9,7 +9,7 @@ from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_INVALID, CALL_TARGET_MIN, LOSS
+from tb_lossdiag.quantities import CALL_INVALID, CALL_TARGET_MAX, CALL_TARGET_MIN, LOSS
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.testing import outcome
 
@@ -88,7 +88,13 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 
 
 def test_not_evaluated_without_targets() -> None:
-    assert outcome(RULE, without(RUN, CALL_TARGET_MIN)).missing == (CALL_TARGET_MIN.name,)
+    assert outcome(RULE, without(RUN, CALL_INVALID)).missing == (CALL_INVALID.name,)
+
+
+def test_a_training_that_never_asks_for_anything_has_no_range_of_targets() -> None:
+    ignored = with_call(RUN, "cross_entropy", ignored=1.0, target_min=np.nan, target_max=np.nan)
+    for run in (ignored, without(ignored, CALL_TARGET_MIN, CALL_TARGET_MAX)):
+        assert the_finding(RULE, run).severity is Severity.ERROR
 
 
 def test_the_blank_among_the_symbols() -> None:
