@@ -157,11 +157,22 @@ def test_the_report_names_what_fails_and_the_readme_reads_it() -> None:
     both = side_by_side(report_at_home(VISITS), text)
     assert both["home"] == ["4", "75 %", "50 %", "25 %", "3", "1"]
     assert both["all"] == both["home"]
-    assert both["new"][:2] == [str(first.newest().faults), "40 %"]
+    assert both["new, 2026-11-29, first two lots"][:2] == ["47", "40 %"]
+    assert both["new, 2026-11-30, third lot"] == ["38", "45 %", "37 %", "37 %", "29", "3"]
     assert "| second lot of that day (`sealed_second*`) | 9d68290 | 9 | 5 (56 %) | 8 | 0 |" in text
+    assert (
+        "| third lot, of 2026-11-30 (`sealed_third*`) | cf471f4 | 38 | 17 (45 %) | 29 | 3 |" in text
+    )
     assert both["without the hard ones"][1] == "100 %"
     assert (
         "- `dead` (1): Trains nothing. Wanted nothing; said the training ended (ValueError: no)."
         in text
     )
     assert "| missed (hard) | MLP |" in text
+
+
+def test_a_lot_that_keeps_what_it_missed_keeps_all_of_it() -> None:
+    for lot in first.LOTS:
+        if lot.missed:
+            assert len(lot.missed) == lot.faults - lot.named
+            assert len(lot.wrongly) == lot.alarmed

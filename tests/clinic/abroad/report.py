@@ -84,6 +84,7 @@ def report(visits: Visits) -> str:
         *_summary(visits),
         _NEW,
         *first.table(),
+        *first.misses(),
         "\n## What is missed or wrongly said\n",
         *_failures(wrong),
     ]
@@ -105,7 +106,7 @@ def figures(text: str) -> tuple[str, dict[str, list[str]], list[str]]:
 def side_by_side(home: str, abroad: str) -> dict[str, list[str]]:
     """Of both reports, for the README: faults, cause named, at top level, first, healthy runs, alarmed.
 
-    Beside them "new": what the newest lots came to when nobody had looked into them.
+    Beside them "new" and a day: what the lots that were measured then came to when nobody had looked into them.
 
     A report of the clinic at home that was made before it said how often a cause is named at all has dashes there.
     """
@@ -117,7 +118,7 @@ def side_by_side(home: str, abroad: str) -> dict[str, list[str]]:
     return {
         "home": [faults, named, top, leading, healthy, alarmed],
         **parts,
-        "new": _when_new(first.newest()),
+        **{f"new, {day}": _when_new(lot) for day, lot in first.newest().items()},
     }
 
 
