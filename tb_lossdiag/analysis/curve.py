@@ -18,6 +18,8 @@ from tb_lossdiag.run import Run
 
 _FIRST = 3
 """Records whose median is the start: one alone may be an unlucky batch, more would hide a quick fall."""
+_THIRDS = 9
+"""Records of which each third has a median."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,15 @@ class Divergence:
     end: float
 
 
+def _comes_back(loss: Curve, since: int) -> bool:
+    """Whether the newest records since then are half of what they were a window before: the level may still hold a peak."""
+    newest = loss.values[since:][-max(_THIRDS, loss.width) :]
+    if len(newest) < _THIRDS:
+        return False
+    first, _, last = (float(np.median(part)) for part in np.array_split(newest, 3))
+    return last < first / 2
+
+
 def divergence(loss: Curve, factor: float, least: int, regained: float) -> Divergence | None:
     """How the loss runs away, if it does.
 
@@ -176,6 +187,8 @@ def divergence(loss: Curve, factor: float, least: int, regained: float) -> Diver
         return None
     above = spans(loss.level >= factor * best, least)
     if not above or above[-1].last != len(loss) - 1 or above[-1].first < lowest:
+        return None
+    if _comes_back(loss, above[-1].first):
         return None
     fell = loss.start - best > max(before, 0.1 * best)
     peak = float(loss.level[lowest:].max())

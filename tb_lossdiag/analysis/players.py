@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -75,3 +76,19 @@ def around(run: Run, model: str, step: int) -> tuple[float, float]:
 def start(values: Doubles) -> float:
     """Median of the first records; NaN without one."""
     return float(np.median(values[:FIRST])) if len(values) else float("nan")
+
+
+def turned_round(run: Run) -> bool:
+    """Whether a custom function hands on the opposite of its gradient, so that one loss holds two players.
+
+    Reads `CUSTOM_AGREEMENT` and `CUSTOM_NESTED` if they are there.
+    """
+    if q.CUSTOM_AGREEMENT not in run or q.CUSTOM_NESTED not in run:
+        return False
+    cosines, nested = (run.highest(each).values for each in (q.CUSTOM_AGREEMENT, q.CUSTOM_NESTED))
+    odd = median(nested, axis=0) % 2 == 1  # a second one on the way turns it back
+    return bool((odd & (median(cosines, axis=0) <= _OPPOSITE)).any())
+
+
+_OPPOSITE = -0.99
+"""Cosine; an exact opposite is -1 but for rounding."""

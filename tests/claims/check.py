@@ -103,7 +103,9 @@ class Told:
             yield f"{judged.name.en}: nothing stands at {sorted(missing)[:3]}"
         if piece.observed is None or not min(judged.values) - _ROUNDED <= piece.observed:
             yield f"{judged.name.en}: {piece.observed} lies below all of it"
-        elif not piece.observed <= max(judged.values) * (1 + _ROUNDED) + _ROUNDED:
+        elif not piece.observed - _ROUNDED <= max(judged.values) + _ROUNDED * abs(
+            max(judged.values)
+        ):
             yield f"{judged.name.en}: {piece.observed} lies above all of it"
 
     def _languages(self) -> Iterator[str]:

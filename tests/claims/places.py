@@ -40,7 +40,7 @@ _PATTERNS = (
     (Kind.COUNT, rf"\b(?:Of|all|None of the|None of|every) {N}"),
     (Kind.WORKED_OUT, rf"times {N}, which|clip coefficient of {N}|acts like {N}|above 0 is {N}"),
     (Kind.WORKED_OUT, rf"fall below {N}[^;]*guessing costs {N}|its exponential \({N}\)|multiplied by {N}(?: at one time and by {N})?"),
-    (Kind.WORKED_OUT, rf"which gives {N} to (?:{N}|⟪\d+⟫)|{N} s in all|guessing[^;]*\({N}\)|input \({N}\)|(?:correlation of neighbours|noise scale is about|batch) {N}"),
+    (Kind.WORKED_OUT, rf"which gives {N} to (?:{N}|⟪\d+⟫)|{N} s in all|guessing[^;]*\({N}\)|input \({N}\)|among {N} actions|policy is {N} nats|(?:correlation of neighbours|noise scale is about|batch) {N}"),
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family
+from tb_lossdiag.analysis.players import turned_round
 from tb_lossdiag.analysis.reinforcement import targets_are_renewed
 from tb_lossdiag.analysis.relapse import LOAD, Relapse, relapse
 from tb_lossdiag.analysis.spikes import baseline, grouped
@@ -34,6 +35,10 @@ _OPEN = Text("the run ends before one can say whether it comes back")
 _RENEWED = Text(
     " The values that it compares with are made anew during the training, and a loss may leap with them."
 )
+_TURNED = Text(
+    " A function turns gradients round: where one part of a model plays against another, their loss swings."
+)
+_NONE = Text("")
 _ADVICE = Text("""{kind}
 
 - Look at the batch of step {step}: labels, lengths, values out of range. The same batch at a healthy checkpoint tells data from weights.
@@ -86,7 +91,7 @@ class LossSpike:
     not come back below `recovered` times the level within `patience` records, if one is at least `violent` times the level and
     exceeds the start of the training, or if at least `min_spikes` either last
     `lasting` records or exceed that start; else an information. An information, too, if what it compares with are values that a
-    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last.
+    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training.
     A jump where the run was resumed is told apart: a warning if at
     least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
 
@@ -95,7 +100,7 @@ class LossSpike:
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
     Guards against: noise, which is a factor of the loss and compared in the logarithm; a hard sample once the loss is near zero;
-    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; losses below zero and games of several models (not evaluated).
+    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; gradient reversal, whose two sides swing; losses below zero and games of several models (not evaluated).
 
     References: OLMo-core, `SkipStepOptimizer` (6 deviations over 128 steps); Zhang et al. 2022, OPT-175B (arXiv 2205.01068),
     section 2.5; Takase et al. 2023, Spike No More (arXiv 2312.16903).
@@ -117,6 +122,8 @@ class LossSpike:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.COPY_DISTANCE,
+        q.CUSTOM_AGREEMENT,
+        q.CUSTOM_NESTED,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
     setting: ClassVar[str] = settings.CLIP
@@ -199,12 +206,12 @@ class LossSpike:
         worst = max(spikes, key=lambda s: values[s.top] / s.level)
         lost = [s for s in spikes if self._lost(s, len(values))]
         harmful = [s for s in spikes if s.span.size >= self.lasting or values[s.top] >= start]
-        renewed = targets_are_renewed(run)
+        excuse = _excuse(run)
         violent = any(values[s.top] >= max(start, self.violent * s.level) for s in spikes)
-        severe = (bool(lost) or violent or len(harmful) >= self.min_spikes) and not renewed
+        severe = (bool(lost) or violent or len(harmful) >= self.min_spikes) and excuse is _NONE
         shown = lost[0] if lost else worst
         told = self._message(run, steps, values, shown, (len(spikes), bool(lost)))
-        message = told.format(renewed=_RENEWED if renewed else Text(""))
+        message = told.format(renewed=excuse)
         numbers = {"spikes": len(spikes), "peak": float(values[shown.top]), "level": shown.level}
         ends = [(steps[s.span.first], steps[s.span.last]) for s in (shown, *spikes)]
         pieces = [Evidence(q.LOSS.name, "", *e) for e in dict.fromkeys(ends[1:]) if e != ends[0]][
@@ -241,6 +248,13 @@ class LossSpike:
         return _MESSAGE.format(
             often=often(count), fate=fate, term=term, layer=layer, batch=batch, **words
         )
+
+
+def _excuse(run: Run) -> Text:
+    """What makes a loss leap without harm, in words; `_NONE` where nothing does."""
+    if targets_are_renewed(run):
+        return _RENEWED
+    return _TURNED if turned_round(run) else _NONE
 
 
 def _advice(run: Run, step: int, weights: bool) -> Text:

@@ -104,6 +104,19 @@ def test_clear_when_it_comes_back() -> None:
     assert not findings(RULE, with_loss(healthy_run(0), hump))
 
 
+@pytest.mark.parametrize(("last", "fires"), [(0.5, True), (0.42, False)])
+def test_clear_while_the_newest_records_come_back(last: float, *, fires: bool) -> None:
+    """Two players in one loss swing: a peak shorter than two windows of the level still holds it up."""
+    rng = np.random.default_rng(0)
+    loss = np.geomspace(3, 0.5, 300)
+    loss[270:285], loss[285:] = 1.5, 4 * np.geomspace(1, last, 15) ** 1.25
+    run = head(healthy_run(1), 2)
+    steps = np.arange(300)
+    made = table(LOSS, steps, (loss * np.exp(rng.normal(0, 0.02, 300)))[:, None], ("",))
+    run = replace(run, tables={LOSS.name: made})
+    assert bool(findings(RULE, run)) is fires
+
+
 def test_clear_when_a_loss_near_zero_doubles() -> None:
     near = np.concatenate((np.geomspace(1, 1e-5, 100), np.linspace(1e-5, 5e-5, 100)))
     assert not findings(RULE, with_loss(healthy_run(0), near))

@@ -13,7 +13,16 @@ from made.logs import log, noisy
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import COPY_DISTANCE, GRADIENT_NORM, LOSS, LOSS_TERM, LOSS_WEIGHT, STEPS
+from tb_lossdiag.quantities import (
+    COPY_DISTANCE,
+    CUSTOM_AGREEMENT,
+    CUSTOM_NESTED,
+    GRADIENT_NORM,
+    LOSS,
+    LOSS_TERM,
+    LOSS_WEIGHT,
+    STEPS,
+)
 from tb_lossdiag.quantities.batches import BROKEN_BATCHES, packed
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_spike import LossSpike
@@ -80,6 +89,27 @@ def test_values_that_the_training_itself_renews_leap_with_them(sick: Run) -> Non
     assert leaps.severity is Severity.INFO
     assert "made anew" in leaps.message.en
     assert the_finding(RULE, _with_copy(_of_values(sick, 0.0))).severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("cosine", "nested", "severity"),
+    [
+        (-1.0, 1, Severity.INFO),
+        (-0.98, 1, Severity.WARNING),
+        (-1.0, 2, Severity.WARNING),  # turned back: LD630's matter, and no game
+        (1.0, 1, Severity.WARNING),
+    ],
+)
+def test_two_sides_of_a_reversed_gradient_swing(
+    cosine: float, nested: int, severity: Severity
+) -> None:
+    names = ("straight", "turned")
+    agreement = table(CUSTOM_AGREEMENT, [0, 8, 16], [[np.nan, cosine]] * 3, names)
+    passes = table(CUSTOM_NESTED, [0, 8, 16], [[1.0, nested]] * 3, names)
+    tables = {**SICK.tables, CUSTOM_AGREEMENT.name: agreement, CUSTOM_NESTED.name: passes}
+    finding = the_finding(RULE, replace(SICK, tables=tables))
+    assert finding.severity is severity
+    assert ("turns gradients round" in finding.message.en) is (severity is Severity.INFO)
 
 
 def test_classes_beside_a_second_network_are_no_values() -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, the_finding
+from helpers.rule_asserts import findings, findings_if_any, the_finding
 from made.agents import agent, learning, ramp
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.rules.reinforcement.policy_uniform import PolicyUniform
@@ -45,5 +45,36 @@ def test_an_agent_that_gains_that_decides_or_whose_actions_are_numbers() -> None
     numbers = agent(policy_entropy=FOUR, action_spread=1.0, reward=0.5)
     assert outcome(RULE, numbers).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, agent(reward=0.5)).verdict is Verdict.NOT_EVALUATED
-    few = agent(29, policy_entropy=FOUR, reward=0.5)
-    assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize(("records", "judged"), [(15, True), (14, False)])
+def test_few_records_suffice_where_each_is_chance(records: int, *, judged: bool) -> None:
+    few = outcome(RULE, agent(records, policy_entropy=FOUR, reward=0.5))
+    assert few.verdict is (Verdict.FINDINGS if judged else Verdict.NOT_EVALUATED)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "gain", "verdict"),
+    [
+        (0.992, 0.45, Verdict.FINDINGS),
+        (0.988, 0.45, Verdict.NOT_EVALUATED),
+        (0.992, 0.60, Verdict.NOT_EVALUATED),  # it leans to the right side already
+    ],
+)
+def test_a_policy_that_never_left_chance_may_be_lucky(
+    lowest: float, gain: float, verdict: Verdict
+) -> None:
+    entropy = np.full(20, FOUR)
+    entropy[12] *= lowest
+    rewards = 20 * (1 + gain * np.minimum(np.arange(20) / 17, 1))
+    rewards[:5], rewards[-5:] = 20, 20 * (1 + gain)
+    run = agent(20, policy_entropy=entropy, reward=rewards)
+    assert outcome(RULE, run).verdict is verdict
+    assert all("hardly gained" in found.message.en for found in findings_if_any(RULE, run))
+
+
+def test_one_dip_of_many_records_is_asked_for_the_score() -> None:
+    entropy = np.full(40, FOUR)
+    entropy[12] *= 0.98
+    assert findings(RULE, agent(40, policy_entropy=entropy, reward=0.5))
+    assert not findings(RULE, agent(40, policy_entropy=entropy, reward=learning(40)))
