@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import train
 from clinic.case import NO_CODE
 from clinic.data import Batch, Samples, flat_digits, friedman, rare_digits, square_digits
@@ -47,7 +47,7 @@ def _classify(
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD809",
     also=("LD107", "LD108"),
     family="loaders",
@@ -60,7 +60,7 @@ def the_first_batch_again_and_again(writer: SummaryWriter) -> None:
     _classify(writer, lambda: tuple(next(iter(loader))), held_out)
 
 
-@sealed(
+@patient(
     "LD809",
     also=("LD107", "LD108"),
     family="loaders",
@@ -92,19 +92,19 @@ def _balanced(writer: SummaryWriter, *, twice: bool) -> None:
     _classify(writer, lambda: tuple(next(batches)), seen, weight, classes=2)
 
 
-@sealed("LD522", family="class weights", source="https://github.com/FGA-DIKU/BONSAI/issues/352")
+@patient("LD522", family="class weights", source="https://github.com/FGA-DIKU/BONSAI/issues/352")
 def balanced_by_the_sampler_and_by_the_loss(writer: SummaryWriter) -> None:
     """Batches hold as many of both classes, and the loss counts the rare one 25 times."""
     _balanced(writer, twice=True)
 
 
-@sealed(family="class weights")
+@patient(family="class weights")
 def balanced_by_the_sampler(writer: SummaryWriter) -> None:
     """Batches hold as many of both classes."""
     _balanced(writer, twice=False)
 
 
-@sealed(
+@patient(
     "LD602",
     "LD109",
     "LD607",
@@ -129,7 +129,7 @@ def a_rate_multiplied_by_itself(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD607",
     "LD602",
     "LD109",
@@ -157,7 +157,7 @@ def a_plateau_of_five_batches(writer: SummaryWriter) -> None:
             writer.add_diagnostics(loss=held, phase="validation", global_step=step)
 
 
-@sealed(
+@patient(
     "LD622",
     family="normalisation",
     source="https://github.com/eriklindernoren/PyTorch-YOLOv3/issues/230, "
@@ -183,7 +183,7 @@ def statistics_of_the_last_batch(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="dropout",
     hard=True,
@@ -205,7 +205,7 @@ def dropout_behind_the_answer(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD601",
     "LD202",
     "LD102",
@@ -228,7 +228,7 @@ def scaled_and_never_unscaled(writer: SummaryWriter) -> None:
         optimizer.step()
 
 
-@sealed(
+@patient(
     "LD108",
     family="labels",
     source="https://github.com/uzh-rpg/rpg_event_representation_learning/issues/2, "
@@ -249,7 +249,7 @@ def _folds(data: Samples, count: int) -> Iterator[tuple[Samples, Samples]]:
         yield Samples(data.x[~out], data.y[~out]), Samples(data.x[out], data.y[out])
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="leakage",
     hard=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.adapters import dialect, lora, pretrained
 from clinic.abroad.cases.language import fit
 from clinic.abroad.corpora import SIZE, Examples, sentences
@@ -13,7 +13,7 @@ from clinic.abroad.corpora import SIZE, Examples, sentences
 from tb_lossdiag import SummaryWriter
 
 
-@sealed(
+@patient(
     "LD602",
     "LD109",
     "LD104",
@@ -34,7 +34,7 @@ def _with_new_words(model: Any) -> tuple[Any, Examples]:
     return model, Examples(input_ids=tokens, labels=tokens)
 
 
-@sealed(family="PEFT")
+@patient(family="PEFT")
 def new_words_that_are_learned(writer: SummaryWriter) -> None:
     """`modules_to_save` holds the embedding."""
     model, data = _with_new_words(pretrained())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
 from clinic.data import flat_digits
 from clinic.nets import mlp
@@ -46,7 +46,7 @@ def _inverse(writer: SummaryWriter, *, in_logs: bool) -> None:
     train(writer, model, Adam(model.parameters(), 1e-2), loss, 400)
 
 
-@sealed(
+@patient(
     "LD101",
     "LD206",
     family="densities",
@@ -57,13 +57,13 @@ def a_mixture_whose_likelihoods_underflow(writer: SummaryWriter) -> None:
     _inverse(writer, in_logs=False)
 
 
-@sealed(family="densities")
+@patient(family="densities")
 def a_mixture_in_logarithms(writer: SummaryWriter) -> None:
     """The same by `logsumexp`; its loss may go below 0."""
     _inverse(writer, in_logs=True)
 
 
-@sealed(
+@patient(
     "LD101",
     "LD206",
     family="yes or no",
@@ -119,7 +119,7 @@ def _quantise(writer: SummaryWriter, *, passed: bool) -> None:
     train(writer, model, Adam(model.parameters(), 2e-3), losses, 500)
 
 
-@sealed(
+@patient(
     "LD204",
     "LD404",
     "LD208",
@@ -132,7 +132,7 @@ def a_book_of_codes_that_is_never_written(writer: SummaryWriter) -> None:
     _quantise(writer, passed=True)
 
 
-@sealed(family="autoencoder")
+@patient(family="autoencoder")
 def a_book_of_codes(writer: SummaryWriter) -> None:
     """A VQ-VAE as published."""
     _quantise(writer, passed=False)

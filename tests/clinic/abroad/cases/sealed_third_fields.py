@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from clinic.abroad.loops import Terms, train
 from clinic.data import digit_rows, flat_digits, square_digits
@@ -39,7 +39,7 @@ def _equation(writer: SummaryWriter, span: float) -> None:
     train(writer, model, Adam(model.parameters(), 3e-3), losses, 500)
 
 
-@sealed(
+@patient(
     "LD510",
     "LD702",
     family="equations",
@@ -51,13 +51,13 @@ def an_equation_over_two_thousand_metres(writer: SummaryWriter) -> None:
     _equation(writer, 2048.0)
 
 
-@sealed(family="equations")
+@patient(family="equations")
 def an_equation_over_two(writer: SummaryWriter) -> None:
     """The same equation from 0 to 2: a loss made of derivatives alone."""
     _equation(writer, 2.0)
 
 
-@sealed(family="words")
+@patient(family="words")
 def meanings_of_words(writer: SummaryWriter) -> None:
     """word2vec: sparse gradients, five random words against each neighbour."""
     tokens = sentences(1000)
@@ -77,7 +77,7 @@ def meanings_of_words(writer: SummaryWriter) -> None:
     train(writer, model, SparseAdam(list(model.parameters()), 1e-2), loss, 400)
 
 
-@sealed(family="MLP")
+@patient(family="MLP")
 def twice_forward_for_each_step(writer: SummaryWriter) -> None:
     """Sharpness-aware: climb a little, take the gradient there, go back, and step with it."""
     digits, held_out = flat_digits()
@@ -107,7 +107,7 @@ def twice_forward_for_each_step(writer: SummaryWriter) -> None:
             writer.add_diagnostics(loss=held, phase="validation", global_step=step)
 
 
-@sealed(family="CNN")
+@patient(family="CNN")
 def weights_averaged_at_a_high_rate(writer: SummaryWriter) -> None:
     """Stochastic weight averaging: the rate stays high at the end, and the average is validated."""
     digits, held_out = square_digits()
@@ -134,7 +134,7 @@ def weights_averaged_at_a_high_rate(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(family="transformer")
+@patient(family="transformer")
 def four_parts_recomputed_in_bfloat16(writer: SummaryWriter) -> None:
     """Checkpointed blocks under autocast, four parts of a batch to a step, each divided by four."""
     digits, _ = digit_rows()
@@ -163,7 +163,7 @@ def four_parts_recomputed_in_bfloat16(writer: SummaryWriter) -> None:
         optimizer.step()
 
 
-@sealed(family="MLP")
+@patient(family="MLP")
 def a_plateau_before_it_is_understood(writer: SummaryWriter) -> None:
     """Is the number of ones among three of twenty-four signs odd? For a long time the loss stays at that of guessing."""
     model = mlp(24, 128, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.diffusion import TIMES, Denoiser, noisy
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
@@ -61,7 +61,7 @@ def _adam(model: nn.Module, rate: float) -> Adam:
     return Adam(model.parameters(), rate, betas=(0.5, 0.999))
 
 
-@sealed(
+@patient(
     "LD603",
     "LD605",
     "LD631",
@@ -75,7 +75,7 @@ def the_judge_moves_by_the_makers_optimizer(writer: SummaryWriter) -> None:
     _game(writer, nn.Tanh(), (ours, ours), maker, judge)
 
 
-@sealed(
+@patient(
     "LD511",
     "LD709",
     family="adversarial",
@@ -87,7 +87,7 @@ def a_maker_that_knows_no_black(writer: SummaryWriter) -> None:
     _game(writer, nn.Sigmoid(), (_adam(maker, 1e-3), _adam(judge, 1e-3)), maker, judge)
 
 
-@sealed(family="adversarial")
+@patient(family="adversarial")
 def a_maker_that_knows_black_and_white(writer: SummaryWriter) -> None:
     """`tanh`, one-sided smoothing, a slower judge, and an average of the maker."""
     maker, judge = mlp(16, 64, 64), discriminator()
@@ -116,7 +116,7 @@ def _codes(scale: float) -> Tensor:
     return scale * (codes - codes.mean(0)) / codes.std(0)
 
 
-@sealed(
+@patient(
     "LD510",
     family="diffusion",
     source="https://github.com/bghira/SimpleTuner/pull/1560, "
@@ -127,13 +127,13 @@ def codes_that_are_never_scaled(writer: SummaryWriter) -> None:
     _diffuse(writer, _codes(15.0))
 
 
-@sealed(family="diffusion")
+@patient(family="diffusion")
 def codes_that_are_scaled(writer: SummaryWriter) -> None:
     """The same codes, multiplied by their factor."""
     _diffuse(writer, _codes(1.0))
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="diffusion",
     hard=True,
@@ -178,7 +178,7 @@ def _box(writer: SummaryWriter, *, centred: bool) -> None:
     train(writer, model, Adam(model.parameters(), 1e-3), losses, 400)
 
 
-@sealed(
+@patient(
     "LD205",
     "LD406",
     family="boxes",
@@ -191,13 +191,13 @@ def centres_and_sizes_taken_for_corners(writer: SummaryWriter) -> None:
     _box(writer, centred=False)
 
 
-@sealed(family="boxes")
+@patient(family="boxes")
 def centres_and_sizes_made_corners(writer: SummaryWriter) -> None:
     """The same, converted before."""
     _box(writer, centred=True)
 
 
-@sealed(
+@patient(
     "LD205",
     "LD511",
     "LD705",
@@ -220,7 +220,7 @@ def a_picture_that_is_cut_off_while_it_learns(writer: SummaryWriter) -> None:
     train(writer, model, Adam(model.parameters(), 2e-3), loss, 300)
 
 
-@sealed(family="pictures")
+@patient(family="pictures")
 def noise_learned_from_noise(writer: SummaryWriter) -> None:
     """Targets are noisy as well (Noise2Noise): the loss soon stays at what their noise costs."""
     digits, _ = square_digits()

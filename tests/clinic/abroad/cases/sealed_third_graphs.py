@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.graphs import Convolutions, communities
 from clinic.abroad.loops import train
 from torch import Tensor
@@ -44,7 +44,7 @@ def _links(writer: SummaryWriter, *, apart: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD526",
     "LD108",
     "LD107",
@@ -57,7 +57,7 @@ def links_that_carry_their_own_answer(writer: SummaryWriter) -> None:
     _links(writer, apart=False)
 
 
-@sealed(family="PyTorch Geometric")
+@patient(family="PyTorch Geometric")
 def links_that_are_hidden_while_asked_for(writer: SummaryWriter) -> None:
     """Links are asked for that carry no messages."""
     _links(writer, apart=True)

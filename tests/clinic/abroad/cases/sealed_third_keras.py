@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, padded, sentences
 from clinic.abroad.loops import train
 from torch import Tensor
@@ -42,7 +42,7 @@ def _tag(writer: SummaryWriter, *, masked: bool) -> None:
     train(writer, model, Adam(model.parameters(), 2e-3), loss, 80)
 
 
-@sealed(
+@patient(
     "LD516",
     "LD509",
     "LD523",
@@ -54,7 +54,7 @@ def keras_tags_padding(writer: SummaryWriter) -> None:
     _tag(writer, masked=False)
 
 
-@sealed(family="Keras 3")
+@patient(family="Keras 3")
 def keras_tags_words_alone(writer: SummaryWriter) -> None:
     """`ignore_class=0`."""
     _tag(writer, masked=True)

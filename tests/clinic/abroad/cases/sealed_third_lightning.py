@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.lightning_loops import Classifier, fit
 from clinic.data import flat_digits, square_digits
 from clinic.nets import VAE, cnn
@@ -55,7 +55,7 @@ class _Tuned(LightningModule):
         return Adam(self.parameters(), 1e-3)
 
 
-@sealed(
+@patient(
     "LD703",
     family="Lightning",
     source="https://github.com/Lightning-AI/pytorch-lightning/issues/20105, "
@@ -66,7 +66,7 @@ def a_trunk_that_came_in_eval(writer: SummaryWriter) -> None:
     fit(writer, _Tuned(told=False), flat_digits()[0], max_epochs=10)
 
 
-@sealed(family="Lightning")
+@patient(family="Lightning")
 def a_trunk_that_is_put_in_train(writer: SummaryWriter) -> None:
     """`self.train()` when the training starts."""
     fit(writer, _Tuned(told=True), flat_digits()[0], max_epochs=10)
@@ -81,7 +81,7 @@ def _on_a_plateau(module: nn.Module) -> Any:
     }
 
 
-@sealed(family="Lightning")
+@patient(family="Lightning")
 def the_rate_falls_when_nothing_is_gained(writer: SummaryWriter) -> None:
     """`ReduceLROnPlateau` on the validation loss, once an epoch."""
     training, held_out = square_digits()
@@ -108,7 +108,7 @@ class _Annealed(LightningModule):
         return Adam(self.parameters(), 2e-3)
 
 
-@sealed(family="Lightning")
+@patient(family="Lightning")
 def a_divergence_annealed_in_cycles(writer: SummaryWriter) -> None:
     """The loss rises while the divergence's weight does, and falls back when it begins anew."""
     fit(writer, _Annealed(), flat_digits()[0], max_epochs=14)

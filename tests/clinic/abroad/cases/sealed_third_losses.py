@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
 from clinic.data import flat_digits, square_digits
@@ -41,7 +41,7 @@ def _scenes(count: int = 16) -> tuple[Tensor, Tensor]:
     return x + 0.3 * torch.randn(x.shape), (x > 0.4).float()
 
 
-@sealed(
+@patient(
     "LD506",
     "LD110",
     family="segmentation",
@@ -65,7 +65,7 @@ def _overlap(likely: Tensor, mask: Tensor) -> Tensor:
     return 1 - ((2 * both + 1) / (likely.sum((1, 2, 3)) + mask.sum((1, 2, 3)) + 1)).mean()
 
 
-@sealed(
+@patient(
     "LD503",
     "LD110",
     family="segmentation",
@@ -82,7 +82,7 @@ def an_overlap_of_raw_scores(writer: SummaryWriter) -> None:
     train(writer, model, Adam(model.parameters(), 1e-3), loss, STEPS)
 
 
-@sealed(family="segmentation")
+@patient(family="segmentation")
 def an_overlap_beside_an_entropy(writer: SummaryWriter) -> None:
     """Dice of likelihoods and the entropy of scores, half and half."""
     model = _painter()
@@ -97,7 +97,7 @@ def an_overlap_beside_an_entropy(writer: SummaryWriter) -> None:
     train(writer, model, Adam(model.parameters(), 2e-3), losses, STEPS)
 
 
-@sealed("LD506", family="several labels", source="https://github.com/agemagician/Ankh/pull/29")
+@patient("LD506", family="several labels", source="https://github.com/agemagician/Ankh/pull/29")
 def several_labels_for_one_class(writer: SummaryWriter) -> None:
     """Rows with several ones are given to `cross_entropy`, which shares a single one out."""
     seen = torch.randn(6, 12)
@@ -122,7 +122,7 @@ def _pairs() -> tuple[Tensor, Tensor, Tensor]:
     return digits.x[first], digits.x[second], same
 
 
-@sealed(
+@patient(
     "LD506",
     "LD519",
     "LD539",
@@ -140,7 +140,7 @@ def unlike_pairs_with_a_nought(writer: SummaryWriter) -> None:
     train(writer, model, Adam(model.parameters(), 1e-3), loss, STEPS)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="metric learning",
     hard=True,
@@ -188,7 +188,7 @@ def _recognise(writer: SummaryWriter, scale: float, margin: float) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD520",
     family="metric learning",
     source="https://github.com/ronghuaiyang/arcface-pytorch/issues/38, "
@@ -199,7 +199,7 @@ def cosines_without_a_scale(writer: SummaryWriter) -> None:
     _recognise(writer, 1.0, 0.0)
 
 
-@sealed(family="metric learning")
+@patient(family="metric learning")
 def cosines_with_a_scale_and_a_margin(writer: SummaryWriter) -> None:
     """ArcFace as published, whose first loss is far above that of guessing."""
     _recognise(writer, 30.0, 0.3)

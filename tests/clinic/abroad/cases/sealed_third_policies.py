@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.policies import Grid
 from clinic.case import NO_CODE
 from clinic.nets import mlp
@@ -42,7 +42,7 @@ def _lever(writer: SummaryWriter, *, twice: bool, noise: float) -> None:
         optimizer.step()
 
 
-@sealed(
+@patient(
     "LD501",
     family="reinforcement",
     source="https://github.com/ekapolc/RL_course_2019/pull/6, https://github.com/rlworkgroup/garage/pull/1357",
@@ -52,7 +52,7 @@ def likelihoods_taken_for_scores(writer: SummaryWriter) -> None:
     _lever(writer, twice=True, noise=0.0)
 
 
-@sealed(family="reinforcement")
+@patient(family="reinforcement")
 def rewards_that_are_mostly_noise(writer: SummaryWriter) -> None:
     """The same from scores, with rewards whose noise is as large as what they say."""
     _lever(writer, twice=False, noise=1.0)
@@ -90,7 +90,7 @@ def _values(writer: SummaryWriter, *, index: bool) -> None:
             aim.load_state_dict(net.state_dict())
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="reinforcement",
     hard=True,
@@ -127,7 +127,7 @@ def _steer(writer: SummaryWriter, unit: float) -> None:
         ours.step()
 
 
-@sealed(
+@patient(
     "LD702",
     "LD510",
     family="reinforcement",
@@ -138,7 +138,7 @@ def an_actor_that_steers_to_the_stop(writer: SummaryWriter) -> None:
     _steer(writer, 300.0)
 
 
-@sealed(family="reinforcement")
+@patient(family="reinforcement")
 def an_actor_and_a_critic_that_steer(writer: SummaryWriter) -> None:
     """The same with states from -1 to 1."""
     _steer(writer, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.adapters import pretrained
 from clinic.abroad.cases.preferences import common, even_words, halves, run, tokenizer
 from clinic.abroad.recipes import for_trainer
@@ -32,7 +32,7 @@ def _reason(writer: SummaryWriter, length: int) -> None:
     run(trainer)
 
 
-@sealed(
+@patient(
     "LDR09",
     "LDR01",
     "LDR13",
@@ -44,7 +44,7 @@ def grpo_whose_answers_are_cut_off(writer: SummaryWriter) -> None:
     _reason(writer, 6)
 
 
-@sealed(family="TRL")
+@patient(family="TRL")
 def grpo_whose_answers_are_done(writer: SummaryWriter) -> None:
     """Twelve tokens, which is enough."""
     _reason(writer, 12)

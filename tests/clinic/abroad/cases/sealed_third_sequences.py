@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, padded, sentences
 from clinic.abroad.loops import train
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ def _ends(writer: SummaryWriter, *, viewed: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD718",
     family="words",
     source="https://github.com/graykode/nlp-tutorial/issues/38, "
@@ -60,7 +60,7 @@ def states_of_two_directions_viewed_as_rows(writer: SummaryWriter) -> None:
     _ends(writer, viewed=True)
 
 
-@sealed(family="words")
+@patient(family="words")
 def states_of_two_directions_side_by_side(writer: SummaryWriter) -> None:
     """The same, transposed before."""
     _ends(writer, viewed=False)
@@ -102,7 +102,7 @@ def _opinions(writer: SummaryWriter, *, to_the_end: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD720",
     "LD104",
     "LD516",
@@ -115,13 +115,13 @@ def the_last_step_is_padding(writer: SummaryWriter) -> None:
     _opinions(writer, to_the_end=True)
 
 
-@sealed(family="words")
+@patient(family="words")
 def the_last_word_is_looked_up(writer: SummaryWriter) -> None:
     """The state behind the last word of each row."""
     _opinions(writer, to_the_end=False)
 
 
-@sealed(
+@patient(
     "LD514",
     "LD104",
     family="words",
@@ -175,7 +175,7 @@ def _climb(writer: SummaryWriter, factor: Callable[[int], float]) -> None:
     train(writer, model, optimizer, loss, 250, scheduler=LambdaLR(optimizer, factor))
 
 
-@sealed(
+@patient(
     "LD601",
     "LD201",
     "LD705",
@@ -188,13 +188,13 @@ def sixteen_layers_without_a_warm_up(writer: SummaryWriter) -> None:
     _climb(writer, lambda _: 1.0)
 
 
-@sealed(family="transformer")
+@patient(family="transformer")
 def sixteen_layers_with_a_warm_up(writer: SummaryWriter) -> None:
     """A hundred steps up to a quarter of that rate."""
     _climb(writer, lambda step: 0.25 * min(1.0, (step + 1) / 100))
 
 
-@sealed(family="series")
+@patient(family="series")
 def sums_that_get_longer(writer: SummaryWriter) -> None:
     """A curriculum: a net adds up marked numbers of rows that grow, and its loss rises with each lesson."""
     read, head = nn.GRU(2, 32, batch_first=True), nn.Linear(32, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.language import fit
 from clinic.abroad.corpora import EOS, PAD, SIZE, Examples, sentences
 from transformers import T5Config, T5ForConditionalGeneration
@@ -12,7 +12,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from tb_lossdiag import SummaryWriter
 
 
-@sealed(family="Transformers")
+@patient(family="Transformers")
 def t5_by_adafactor(writer: SummaryWriter) -> None:
     """T5 with Adafactor, as its authors train it."""
     tokens = sentences(3000, length=10)
