@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import not_recorded
+from tb_lossdiag.analysis.columns import at_steps, not_recorded
 from tb_lossdiag.analysis.pairing import Correlation, correlations, paired
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Steps
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _CONTRADICT = Text(
@@ -52,13 +54,15 @@ class TargetsOfOthers:
     How it decides: of what two things have in common check-ups record a correlation beyond other samples of the batch, and its standard
     error. Over at least `min_checks` check-ups it is nearer to 0 than `max_share`, and than twice that with two standard errors added, (1) in the newer half, between
     classes that are named and probabilities that another loss asks of the same scores; (2) between predictions and one of the two classes of mixed targets, of which the lesser
-    counts 0.15 or more, while it is `min_learned` or more with the whole in one of them; (3) between predictions and the targets of one loss call in the newest check-ups, in a
-    training of `min_steps` or more, while in another call of the same check-ups it is `min_learned` in most of them. Unit: 1.
+    counts 0.15 or more, while it is `min_learned` or more with the whole in one of them; (3) between predictions and the classes that one loss call names in the newest check-ups, in a
+    training of `min_steps` or more, while in a call of another line it is `min_learned` in most of them and the first one's
+    mean counts at least `min_weight` of what the other's does. Unit: 1.
 
     What to try first: print a few inputs beside their targets.
 
     Guards against: models that have learned nothing at all (LD104); the first steps; teachers that know little but something, or learn beside the student; label
-    smoothing; mixtures of which one part is hardly there.
+    smoothing; mixtures of which one part is hardly there,
+    also as two losses of one answer; numbers that no input foretells.
 
     References: Zhang et al. 2018, mixup (arXiv 1710.09412), section 3; Hinton et al. 2015 (arXiv 1503.02531).
     """
@@ -70,6 +74,7 @@ class TargetsOfOthers:
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_PAIRED, q.CALL_PAIRED_ERROR, q.CALL_LESSER, q.CALL_LESSER_ERROR, q.CALL_AGREES, q.CALL_AGREES_ERROR,
+        q.CALL_ARRIVED, q.CALL_SAMPLES, q.CALL_SUMMED, q.CALL_TARGET_INDEX,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD108", "LD109", "LD401", "LD405", "LD523", "LD705",
@@ -81,6 +86,8 @@ class TargetsOfOthers:
     max_share: float = 0.1
     #: correlation, 1; healthy ones end at 0.6 to 1
     min_learned: float = 0.5
+    #: of what the other call counts, 1; one that is to count little may stay unlearned
+    min_weight: float = 0.3
     #: steps; earlier one loss may only be slower than another
     min_steps: int = 100
 
@@ -96,7 +103,7 @@ class TargetsOfOthers:
             yield self._finding(each, q.CALL_AGREES, _CONTRADICT, _ADVICE, {})
         if not apart:
             yield from self._halves(run, own)
-            yield from self._never(own)
+            yield from self._never(run, own)
 
     def _nothing(self, found: Correlation) -> bool:
         if len(found) < self.min_checks:
@@ -113,18 +120,33 @@ class TargetsOfOthers:
             if later is not None and self._nothing(later):
                 yield self._finding(later, q.CALL_LESSER, _HALF, _ONCE, _best(known, learned))
 
-    def _never(self, own: Mapping[str, Correlation]) -> Iterator[Finding]:
+    def _never(self, run: Run, own: Mapping[str, Correlation]) -> Iterator[Finding]:
         for call, each in own.items():
             newest = each.last(self.min_checks)
-            if not self._nothing(newest) or newest.steps[-1] < self.min_steps:
+            classes = bool(np.all(at_steps(run, q.CALL_TARGET_INDEX, newest.steps, call) == 1))
+            if not (classes and self._nothing(newest) and newest.steps[-1] >= self.min_steps):
                 continue
             for other, beside in own.items():
                 known = beside.at(newest.steps)
                 learned = known.steps[known.values >= self.min_learned]
-                if 2 * len(learned) >= self.min_checks and other != call:
+                heard = self._heard(run, (call, other), newest.steps)
+                if heard and 2 * len(learned) >= self.min_checks and other != call:
                     words = {**_best(known, learned), "other": other}
                     yield self._finding(newest, q.CALL_PAIRED, _NEVER, _ADVICE, words)
                     break
+
+    def _heard(self, run: Run, both: tuple[str, str], steps: Steps) -> bool:
+        """Whether the first call is meant to be learned as well, by what it counts beside the other; where that is not known, it is.
+
+        Two calls of one line are taken for two parts of one answer.
+        """
+        if _line(run, both[0]) == _line(run, both[1]) != "":
+            return False
+        one, other = (_weight(run, call, steps) for call in both)
+        known = np.isfinite(one) & np.isfinite(other)
+        return not known.any() or bool(
+            np.median(one[known]) >= self.min_weight * np.median(other[known])
+        )
 
     def _finding(
         self, found: Correlation, of: Quantity, text: Text, advice: Text, more: Mapping[str, str]
@@ -136,6 +158,19 @@ class TargetsOfOthers:
         evidence = Evidence(of.name, found.call, *ends, mean, self.max_share)
         numbers = {"checks": len(found), "share": mean, "error": error}
         return Finding(self.code, self.severity, found.call, (evidence,), message, advice, numbers)
+
+
+def _line(run: Run, call: str) -> str:
+    """Where in the script it is."""
+    parts = (part.partition(" at ") for part in run.facts.get(q.LOSS_LINES, "").split(q.LINES))
+    return next((line for name, _, line in parts if name == call), "")
+
+
+def _weight(run: Run, call: str, steps: Steps) -> Doubles:
+    """float64[len(steps)]: what the mean over a call's samples counts."""
+    samples = at_steps(run, q.CALL_SAMPLES, steps, call)
+    summed = at_steps(run, q.CALL_SUMMED, steps, call, 0.0) == 1
+    return at_steps(run, q.CALL_ARRIVED, steps, call) * np.where(summed, samples, 1.0)
 
 
 def _best(known: Correlation, steps: Steps) -> dict[str, str]:

@@ -96,7 +96,8 @@ class _Line:
         facts: Facts = {CALL_PASSES: float(len(self.passes))}
         if self.arrived:
             facts[CALL_ARRIVED] = torch.stack(self.arrived).min()
-        if len(self.counted) > 1:
+        # Several calls of one pass are parts of one question, such as both classes of a mixture.
+        if len(self.counted) == len(self.passes) > 1:
             counted = torch.stack(self.counted).abs()
             facts[CALL_TOKEN_SPREAD] = counted.max() / counted.min()
         return facts

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,8 +36,11 @@ def _kind(
 
 
 def learning(found: dict[str, Sequence[float]], of: float = 0.06) -> Run:
-    """Predictions of these calls have so much to do with their targets."""
-    return with_tables(RUN, _kind(q.CALL_PAIRED, q.CALL_PAIRED_ERROR, found, of))
+    """Predictions of these calls, of which cross-entropies name classes, have so much to do with their targets."""
+    made = _kind(q.CALL_PAIRED, q.CALL_PAIRED_ERROR, found, of)
+    steps, calls = made[0].steps, tuple(found)
+    named = np.tile([float(call.startswith("cross_entropy")) for call in calls], (len(steps), 1))
+    return with_tables(RUN, [*made, table(q.CALL_TARGET_INDEX, steps, named, calls)])
 
 
 def taught(agrees: Sequence[float], of: float = 0.06) -> Run:
@@ -108,11 +112,45 @@ def test_one_loss_of_two_that_has_nothing_to_do_with_its_targets() -> None:
         {"cross_entropy": (*NOTHING[:4], 0.3, 0.4), "mse_loss": LEARNED},  # it is slower
         {"cross_entropy": NOTHING, "mse_loss": (0.0, 0.1, 0.1, 0.3, 0.4, 0.6)},
         {"cross_entropy": NOTHING},  # LD104 says it
+        {"mse_loss": NOTHING, "cross_entropy": LEARNED},  # a number may be noise
         {"cross_entropy": NOTHING[:3], "mse_loss": LEARNED[:3]},
     ],
 )
 def test_losses_that_are_learned_or_all_are_not(found: dict[str, Sequence[float]]) -> None:
     assert not findings(RULE, learning(found))
+
+
+@pytest.mark.parametrize(
+    ("arrived", "summed", "fires"),
+    [
+        ((0.5, 0.5), (0, 0), True),
+        ((0.2, 0.8), (0, 0), False),  # the lesser part of a mixture
+        ((1 / 64, 1.0), (1, 0), True),  # a sum that was divided by hand
+        ((1 / 64, 1 / 64), (1, 1), True),
+        ((1 / 64, 1.0), (0, 0), False),
+        ((np.nan, 1.0), (0, 0), True),
+    ],
+)
+def test_what_counts_little_may_stay_unlearned(
+    arrived: tuple[float, float], summed: tuple[int, int], fires: bool
+) -> None:
+    run = learning({"cross_entropy": NOTHING, "mse_loss": LEARNED})
+    facts = (
+        (q.CALL_ARRIVED, arrived),
+        (q.CALL_SUMMED, summed),
+        (q.CALL_SAMPLES, (64, 64)),
+    )
+    calls, steps = ("cross_entropy", "mse_loss"), np.array(AT)
+    made = [table(of, steps, np.tile(values, (len(AT), 1)), calls) for of, values in facts]
+    assert bool(findings(RULE, with_tables(run, made))) is fires
+
+
+@pytest.mark.parametrize(("line", "fires"), [("train.py:8", False), ("train.py:9", True)])
+def test_two_losses_of_one_line_are_parts_of_one_answer(line: str, fires: bool) -> None:
+    run = learning({"cross_entropy": LEARNED, "cross_entropy 2": NOTHING})
+    lines = f"cross_entropy at train.py:8; cross_entropy 2 at {line}"
+    there = replace(run, facts={**run.facts, q.LOSS_LINES: lines})
+    assert bool(findings(RULE, there)) is fires
 
 
 def test_the_first_steps_say_nothing() -> None:

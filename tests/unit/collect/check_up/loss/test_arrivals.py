@@ -205,3 +205,17 @@ def test_targets_that_count_unequally() -> None:
     assert _spread("mean") == pytest.approx(8)
     assert _spread("mean", alike=True) == pytest.approx(1)
     assert math.isnan(_spread("sum")), "over a number of the loop's own, which is theirs"
+
+
+def test_both_classes_of_a_mixture_are_one_question() -> None:
+    """Two losses of one line in one pass, weighed 0.9 and 0.1, are no parts of a step."""
+    torch.manual_seed(0)
+    net = nn.ModuleDict({"body": nn.Linear(4, 8), "a": nn.Linear(8, 3)})
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    watched = Watched(net, optimizer)
+    scores = _scores(net)
+    one, other = (cross_entropy(scores, _labels()) for _ in range(2))
+    (0.9 * one + 0.1 * other).backward()
+    optimizer.step()
+    watched.end()
+    assert math.isnan(watched.value(q.CALL_TOKEN_SPREAD, column="cross_entropy"))
