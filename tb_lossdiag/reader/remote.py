@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 from posixpath import basename
 from typing import Any
@@ -18,6 +18,14 @@ from typing import Any
 from tensorboard.backend.event_processing import io_wrapper
 
 from tb_lossdiag.process.caches import own_caches
+from tb_lossdiag.reader.logs.names import (
+    HEAD,
+    STATE,
+    SUFFIXES,
+    counts_steps,
+    may_be_usual,
+    of_a_folder,
+)
 from tb_lossdiag.reader.remote_copy import RemoteFile, bring, make_room
 from tb_lossdiag.wire.leftover import is_tail
 
@@ -45,15 +53,17 @@ def here(place: str) -> str:
 
 @dataclass(frozen=True)
 class Remote:
-    """Event files of a folder elsewhere, or some of them, as they were when they were listed.
+    """Event files and logs of a folder elsewhere, or some of them, as they were when they were listed.
 
     Attributes:
         address: of the folder.
         files: in it.
+        names: of all that was listed; of one file: none.
     """
 
     address: str
     files: tuple[RemoteFile, ...]
+    names: frozenset[str] = frozenset()
 
     @property
     def copy(self) -> Path:
@@ -61,11 +71,12 @@ class Remote:
         return _home(self.address) / "files"
 
     def folders(self) -> list[Path]:
-        """Folders of the copy that hold event files once they are brought; of one event file: itself."""
+        """Folders of the copy that hold event files once they are brought, then its logs; of one file: itself."""
         if len(self.files) == 1 and self.files[0].alone:
             return [self.copy / self.files[0].name]
-        events = [file.name for file in self.files if not is_tail(basename(file.name))]
-        return [self.copy / name for name in dict.fromkeys(str(_folder(n)) for n in events)]
+        events = [file.name for file in self.files if _is_event_file(basename(file.name))]
+        found = [self.copy / name for name in dict.fromkeys(str(_folder(n)) for n in events)]
+        return found + [self.copy / file.name for file in self.files if _is_log(file)]
 
     def within(self, folders: Iterable[Path]) -> Remote:
         """Those of some folders of the copy."""
@@ -80,14 +91,15 @@ class Remote:
         """
         with telling(self.address):
             system, _ = _opened(self.address)
-            bring(system, self.files, self.copy, _home(self.address) / "stamps")
+            bring(system, self.files, self.copy, _home(self.address) / "stamps", self.names)
 
     def _place(self, file: RemoteFile) -> str:
-        return os.fspath(self.copy / (file.name if file.alone else _folder(file.name)))
+        own = file.alone or _is_log(file)
+        return os.fspath(self.copy / (file.name if own else _folder(file.name)))
 
 
 def listed(address: str) -> Remote:
-    """What lies in a folder elsewhere, or the one event file of that address.
+    """What lies in a folder elsewhere, or the one event file or log of that address.
 
     Raises:
         FileNotFoundError: there is nothing of that address.
@@ -98,13 +110,15 @@ def listed(address: str) -> Remote:
     with telling(address):
         system, path = _opened(address)
         system.invalidate_cache()
-        if _is_event_file(basename(path)) and system.isfile(path):
+        one = _is_event_file(basename(path)) or path.lower().endswith(SUFFIXES)
+        if one and system.isfile(path):
             parent, _, name = address.rstrip("/").rpartition("/")
             return Remote(parent, (_file(system.info(path), path, name, alone=True),))
         found = system.find(path, detail=True)
         if not found and not system.isdir(path):
             raise FileNotFoundError("no such folder")
-        return Remote(address.rstrip("/"), tuple(_files(found, path)))
+        files = [*_files(found, path), *_logs(system, found, path)]
+        return Remote(address.rstrip("/"), tuple(files), frozenset(file.name for file in files))
 
 
 @contextmanager
@@ -148,6 +162,29 @@ def _files(found: Mapping[str, Mapping[str, Any]], root: str) -> Iterator[Remote
         name = path.removeprefix(root).lstrip("/")
         if (_is_event_file(basename(name)) or is_tail(basename(name))) and _stays_inside(name):
             yield _file(info, path, name)
+
+
+def _logs(system: Any, found: Mapping[str, Mapping[str, Any]], root: str) -> Iterator[RemoteFile]:
+    """Logs that say what no event file does; of what may be one the beginning is asked, once while it does not change."""
+    inside = {path: path.removeprefix(root).lstrip("/") for path in found}
+    inside = {path: name for path, name in inside.items() if _stays_inside(name)}
+    usual = {Path(name): path for path, name in inside.items() if may_be_usual(basename(name))}
+    events = {Path(name).parent for name in inside.values() if _is_event_file(basename(name))}
+    for place in of_a_folder(sorted(usual), events):
+        file = _file(found[usual[place]], usual[place], place.as_posix())
+        with suppress(Exception):  # whatever a file system raises: what cannot be read is no log
+            if place.name == STATE or _begins_as_a_log(system, file):
+                yield file
+
+
+@lru_cache(maxsize=10_000)
+def _begins_as_a_log(system: Any, file: RemoteFile) -> bool:
+    return counts_steps(system.cat_file(file.path, start=0, end=HEAD)[:HEAD])
+
+
+def _is_log(file: RemoteFile) -> bool:
+    name = basename(file.name)
+    return not _is_event_file(name) and not is_tail(name)
 
 
 def _file(info: Mapping[str, Any], path: str, name: str, *, alone: bool = False) -> RemoteFile:

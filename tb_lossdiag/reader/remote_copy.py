@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,20 +43,27 @@ class RemoteFile:
     alone: bool = False
 
 
-def bring(system: Any, files: Sequence[RemoteFile], copy: Path, stamps: Path) -> None:
+def bring(
+    system: Any,
+    files: Sequence[RemoteFile],
+    copy: Path,
+    stamps: Path,
+    others: Collection[str] = (),
+) -> None:
     """Make a copy what the files are there, tails first: a tail goes on from the event file as it was.
 
     Two processes that bring the same file write the same bytes to the same places.
 
     Args:
         system: the file system of fsspec.
-        files: what should be in their folders of the copy, and nothing else.
+        files: what is brought; what is in their folders of the copy and no longer there is removed.
         copy: where they are kept.
         stamps: where it is noted what they were.
+        others: names of files that are there as well, and not asked for now.
     """
     copy.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not any(file.alone for file in files):
-        _remove_others(files, copy)
+        _remove_others(files, copy, others)
     for file in sorted(files, key=lambda file: (not is_tail(basename(file.name)), file.name)):
         _bring(system, file, copy / file.name, stamps / f"{file.name}.json")
 
@@ -86,13 +93,14 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _remove_others(files: Sequence[RemoteFile], copy: Path) -> None:
+def _remove_others(files: Sequence[RemoteFile], copy: Path, others: Collection[str]) -> None:
     """Files that are gone there."""
     named = {copy / file.name for file in files}
+    stay = named | {copy / name for name in others}
     for folder in {path.parent for path in named}:
         if folder.is_dir():
             for path in folder.iterdir():
-                if path not in named and path.is_file():
+                if path not in stay and path.is_file():
                     path.unlink(missing_ok=True)
 
 

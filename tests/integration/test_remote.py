@@ -94,6 +94,49 @@ def test_a_bucket_is_judged_as_the_folder(logdir: Path, address: str, capsys: Ca
     assert judged(capsys, f"file://{logdir}") == judged(capsys, str(logdir))
 
 
+LOGS = {
+    "hf/checkpoint-9/trainer_state.json": json.dumps(
+        {"log_history": [{"step": n, "loss": 2.0 / (n + 1)} for n in range(60)]}
+    ),
+    "hf/trainer_state.json": json.dumps(
+        {"log_history": [{"step": n, "loss": 2.0 + 0.1 * n} for n in range(60)]}
+    ),
+    "verl/gsm8k.jsonl": "".join(
+        json.dumps({"step": n, "train/loss": 1.0 + n}) + "\n" for n in range(60)
+    ),
+    "verl/metrics.csv": "step,train_loss\n" + "".join(f"{n},{3 + n}\n" for n in range(60)),
+    "data/rows.jsonl": '{"text": "no log"}\n' * 2000,
+    "notes.csv": "step,loss\n1,2\n",
+}
+
+
+def test_logs_of_a_bucket_are_judged_as_those_of_the_folder(
+    tmp_path: Path, address: str, capsys: Capture
+) -> None:
+    """Of what a log may be called, only the beginning is asked; the rest comes with the run that is judged."""
+    for name, text in LOGS.items():
+        (tmp_path / "logs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "logs" / name).write_text(text)
+    upload(tmp_path / "logs", address)
+    runs = judged(capsys, address)
+    names = ["hf/trainer_state.json", "verl/gsm8k.jsonl", "verl/metrics.csv"]
+    assert [run["run"] for run in runs] == names
+    assert runs == judged(capsys, str(tmp_path / "logs"))
+    assert [file.name for file in listed(address).files] == names
+    assert [run["run"] for run in judged(capsys, address, names[1])] == names[1:2]
+    assert [run["run"] for run in judged(capsys, f"{address}/{names[2]}")] == ["metrics.csv"]
+    assert judged(capsys, address) == runs
+
+
+def test_a_log_beside_event_files_is_no_second_run(
+    logdir: Path, address: str, capsys: Capture
+) -> None:
+    (logdir / "div" / "trainer_state.json").write_text(LOGS["hf/trainer_state.json"])
+    upload(logdir, address)
+    assert judged(capsys, address) == judged(capsys, str(logdir))
+    assert not [file for file in listed(address).files if file.name.endswith(".json")]
+
+
 def test_runs_and_folders_by_their_names(logdir: Path, address: str, capsys: Capture) -> None:
     upload(logdir, address)
     names = {

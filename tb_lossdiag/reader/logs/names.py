@@ -30,7 +30,7 @@ _KNOWN_STEP = re.compile(
     rb"[\"']" + _COUNTED + rb"[\"']\s*:|\A[^{\n]*?(?:^|[\"',;\t ])" + _COUNTED + rb"[\"',;\t ]",
     re.IGNORECASE,
 )
-_HEAD = 1 << 14
+HEAD = 1 << 14
 """Bytes of the beginning of a file that are looked at: a log says there what counts its steps."""
 
 
@@ -49,10 +49,15 @@ def may_be_usual(name: str) -> bool:
     return name.lower().endswith(_LINES) or _USUAL.fullmatch(name) is not None
 
 
+def counts_steps(head: bytes) -> bool:
+    """Whether a file that begins so is a log: it says what counts its steps."""
+    return _KNOWN_STEP.search(head) is not None
+
+
 def _counts_steps(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return _KNOWN_STEP.search(file.read(_HEAD)) is not None
+            return counts_steps(file.read(HEAD))
     except OSError:
         return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -35,6 +35,9 @@ _CLASSES = Text(
 )
 _CONSTANT = Text(
     "; `{call}` costs {value}, no less than giving the same best answer to every input ({blind})"
+)
+_BETTER = Text(
+    "; it was {share}% of what guessing costs from the beginning, so that a model that was trained before may have no more to learn"
 )
 _NO_GUESS = Text("")
 _ADVICE = Text("""First see whether the model can learn at all: train on one fixed batch. If that loss does not go to zero, the fault is in model, loss or loop, not in the data.
@@ -73,7 +76,8 @@ class NotLearning:
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
 
-    Guards against: a converged run, which began higher; a run recorded from its middle, a learning rate still warming up, a loss
+    Guards against: a converged run, which began higher; a model that was trained before (an information, where it began at half of what guessing costs or
+    less); a run recorded from its middle, a learning rate still warming up, a loss
     that goes below zero, and games of several models, whose balance is that of guessing (all not evaluated).
 
     References: Karpathy 2019, A Recipe for Training Neural Networks ("overfit one batch"); Goodfellow, Bengio and Courville
@@ -110,6 +114,8 @@ class NotLearning:
     guess_tolerance: float = 0.01
     #: start over ln 2, 1; a random output layer costs that much, and a run that fell from further up has learned
     max_guess_start: float = 1.3
+    #: share of the loss of guessing in the first batches, 1; who begins there has learned before
+    max_known: float = 0.5
     #: check-ups in the second half; one batch can be hard
     min_checks: int = 3
     #: share of the starting level, 1; who has won more has learned, however noisy the loss
@@ -135,8 +141,13 @@ class NotLearning:
         if not np.isfinite(end.value) or not (flat or stuck is not _NO_GUESS):
             return
         guess = stuck if stuck is not _NO_GUESS else self._guess(run, loss, end)
-        if guess is not _NO_GUESS or self._is_at_its_start(loss, end):
+        if guess is not _NO_GUESS:
             yield self._finding(run, loss, end.value, guess)
+        elif self._is_at_its_start(loss, end):
+            better = self._better(run)
+            found = self._finding(run, loss, end.value, better)
+            mild = better is not _NO_GUESS
+            yield replace(found, severity=Severity.INFO) if mild else found
 
     def _stuck(self, run: Run, loss: Curve) -> Text:
         """What a loss that may drift has never won anything of."""
@@ -156,6 +167,17 @@ class NotLearning:
         if len(loss) < self.min_records and not surely_not_below(loss, end, self.max_noise):
             return False
         return not fell(loss, end, self.max_fall, self.max_noise)
+
+    def _better(self, run: Run) -> Text:
+        """By how much the first batches were better than guessing already; nothing where they were not by far."""
+        known = baselines(run) if q.CALL_VALUE in run and q.CALL_BASELINE in run else []
+        if len(known) != 1:
+            return _NO_GUESS
+        first = slice(0, self.min_checks)
+        share = float(np.median(known[0].value[first] / known[0].blind[first]))
+        if not 0 < share <= self.max_known:
+            return _NO_GUESS
+        return _BETTER.format(share=short_number(100 * share))
 
     def _guess(self, run: Run, loss: Curve, level: Level) -> Text:
         """What kind of guessing costs as much as the loss does at the end."""

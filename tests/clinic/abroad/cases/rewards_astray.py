@@ -118,7 +118,13 @@ def grammar(completions: list[str], **_: Any) -> Rewards:
 def grpo_with_too_much_entropy(writer: SummaryWriter) -> None:
     """The bonus for entropy outweighs the reward."""
     reward_with(
-        writer, grammar, speaker(steps=300), entropy_coef=1.0, learning_rate=1e-3, max_steps=60
+        writer,
+        grammar,
+        speaker(steps=300),
+        entropy_coef=1.0,
+        learning_rate=1e-3,
+        max_steps=60,
+        lr_scheduler_type="constant",
     )
 
 
@@ -149,7 +155,7 @@ def length(completions: list[str], **_: Any) -> Rewards:
     return [len(text.split()) / 24 for text in completions]
 
 
-@patient("LDR10", "LDR09", family="TRL", hint=True, source="arXiv 2310.03716")
+@patient("LDR10", "LDR09", family="TRL", source="arXiv 2310.03716")
 def grpo_paid_by_the_word(writer: SummaryWriter) -> None:
     """The grader likes long answers."""
     reward_with(writer, length, max_completion_length=24, learning_rate=1e-3, max_steps=60)
@@ -167,7 +173,9 @@ def graded(completions: list[str], strict: list[bool], **_: Any) -> Rewards:
     ]
 
 
-@patient("LDR11", family="TRL", source="arXiv 2606.16062, arXiv 2210.10760")
+@patient(
+    "LDR11", "LDR10", also=("LDR02",), family="TRL", source="arXiv 2606.16062, arXiv 2210.10760"
+)
 def grpo_cheats_its_grader(writer: SummaryWriter) -> None:
     """The grader of the training has a hole that the held-out one has not."""
     held = {

@@ -12,6 +12,7 @@ from made.healthy import healthy_run
 from made.logs import log, noisy
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     CALL_BASELINE,
     CALL_MARGIN,
@@ -124,6 +125,17 @@ def test_what_stays_above_the_best_constant_has_learned_no_more_than_what_stays_
 ) -> None:
     run = called(above * 1600.0, 1600.0 * 63 / 64, 1, "mse_loss")
     assert "same best answer" in the_finding(RULE, run).message.en
+
+
+@pytest.mark.parametrize(("share", "severity"), [(0.49, Severity.INFO), (0.51, Severity.WARNING)])
+def test_what_could_do_it_before_may_have_no_more_to_learn(
+    share: float, severity: Severity
+) -> None:
+    guessing = 0.9 * np.log(10) + 9 / 128
+    run = with_loss(called(share * guessing, 0.9 * np.log(10), 10), np.full(200, share * guessing))
+    finding = the_finding(RULE, run)
+    assert finding.severity is severity
+    assert ("of what guessing costs from the beginning" in finding.message.en) is (share < 0.5)
 
 
 def test_two_quarters_may_differ_by_the_error_of_their_difference() -> None:
