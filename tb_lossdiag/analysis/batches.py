@@ -19,7 +19,7 @@ def batch_of(run: Run, step: int) -> Text:
     return _ROWS.format(step=str(step), rows=rows) if rows else _UNKNOWN
 
 
-def batch_at_peak(run: Run, step: int) -> Text:
-    """The same of the step at which the loss was highest within the record of a step. Reads `LOSS`."""
+def exact_step(run: Run, step: int) -> int:
+    """The step at which the loss was highest within the record of a step. Reads `LOSS`."""
     row = int(np.searchsorted(run[LOSS].steps, step))
-    return batch_of(run, run.highest_step(LOSS, row, 0))
+    return run.highest_step(LOSS, row, 0)

@@ -11,6 +11,7 @@ from functools import cache
 
 from tb_lossdiag.quantities import (
     agents,
+    breaks,
     calls,
     clips,
     copies,
@@ -26,6 +27,7 @@ from tb_lossdiag.quantities import (
     ranks,
 )
 from tb_lossdiag.quantities.agents import *
+from tb_lossdiag.quantities.breaks import *
 from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.copies import *
@@ -62,9 +64,10 @@ _RECORDED = tuple(
         histograms,
         ranks,
         agents,
+        breaks,
     )
     for value in vars(module).values()
-    if isinstance(value, Quantity)
+    if isinstance(value, Quantity) and (module is not breaks or value.frame.startswith("break_"))
 )
 """Each is written once, as a constant of its module; their order there is the wire's."""
 _EXTREMES = tuple(

@@ -1,5 +1,8 @@
 """How a quantity gets recorded: the clauses a user reads when a rule misses one."""
 
+BREAK = (
+    "nothing to do: kept where a loss leaps or stops being finite while records cover several steps"
+)
 MODEL = "writer.watch(model, optimizer), or pass the model to add_diagnostics after backward()"
 LOSS = "pass loss= to add_diagnostics"
 TERMS = "pass loss_terms= to add_diagnostics"

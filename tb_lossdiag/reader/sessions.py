@@ -224,8 +224,8 @@ def _frame(session: SessionData, parts: Sequence[tuple[Tag, Shard]]) -> _Frame:
 
 
 def family(frame: str) -> str:
-    """The frame that a window's extremes go with, or the frame itself."""
-    return frame.removesuffix("_window")
+    """The frame that a window's extremes go with, or the single steps around a break; or the frame itself."""
+    return frame.removesuffix("_window").removeprefix("break_")
 
 
 def _shared(one: _Session, other: _Session) -> int:

@@ -4,6 +4,7 @@ In reading order:
 
 - `recorder`: where everything observed comes together: steps become windows, windows become records in the event file
 - `windows`: sums up the steps of a window into one record, so that nothing is lost but the steps in between
+- `latest`: the latest steps as they were, before windows sum them up: written where something breaks
 - `step_matrix`: steps that wait to be summed up, as one matrix: a row per step, a column per series (quantity of a column)
 - `window_sums`: what the rows of windows come to, for all series at once: last, mean, sum, extremes
 - `record_writer`: writes the record of a window: with the ordinary scalars that go with it, and what goes with the first one

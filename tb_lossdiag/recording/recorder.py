@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -122,6 +122,10 @@ class Recorder:
             self.settle()
         self._windows.advance(until)
 
+    def broke(self, steps: Sequence[int]) -> None:
+        """Something broke in steps that windows have summed up: those around them are kept one by one."""
+        self._windows.broke(steps)
+
     def cut(self, until: int) -> None:
         """Write the window that has begun, as far as step `until`, although it is not full."""
         if self._step <= until:
@@ -165,6 +169,7 @@ class Recorder:
             self.cut(step - 1)
             self.flush()
             self._journal.went_back(step)
+            self._windows.forget()
             self._newest = {}
 
 

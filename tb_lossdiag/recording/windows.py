@@ -7,13 +7,14 @@ value are kept, so that one spike, clip, NaN or skipped step in a million leaves
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from tb_lossdiag.quantities import STEPS
+from tb_lossdiag.recording.latest import LatestSteps
 from tb_lossdiag.recording.step_matrix import StepMatrix
 from tb_lossdiag.recording.window_sums import Bools, Sums, summed
 from tb_lossdiag.recording.window_sums import places as rule_places
@@ -107,12 +108,14 @@ class Windows:
         self._own: list[tuple[int, float, list[Record]]] = []
         self._begun: Sums | None = None
         self._rules = rule_places([])
+        self._latest = LatestSteps()
 
     def ahead(self, write: Write) -> Windows:
         """Windows that stand where these do, and write what these would write, with `write`."""
         ahead = copy.copy(self)
         ahead._write, ahead.cadence = write, copy.copy(self.cadence)  # noqa: SLF001
         ahead._sheet, ahead._own = self._sheet.copy(), list(self._own)  # noqa: SLF001
+        ahead._latest = LatestSteps()  # noqa: SLF001
         return ahead
 
     def add(self, block: FrameBlock) -> None:
@@ -126,6 +129,8 @@ class Windows:
     def advance(self, until: int) -> None:
         """Write every window that is complete and ends no later than `until`."""
         steps, times, values = self._sheet.take(until)
+        if self.cadence.window > 1 and len(steps) and not self.cadence.every:
+            self._latest.keep(steps, times, values)
         while len(steps):
             ends = self._ends(steps, values)
             if not len(ends):
@@ -134,6 +139,14 @@ class Windows:
             used = self._close(summed(steps, times, values, ends), ends)
             steps, times, values = steps[used:], times[used:], values[used:]
         self._write_own(until)
+
+    def broke(self, steps: Sequence[int]) -> None:
+        """Something broke there: where a record covers several steps, those around it are written one by one as well."""
+        self._own += self._latest.singles(self._sheet.layouts, steps)
+
+    def forget(self) -> None:
+        """The training goes on elsewhere."""
+        self._latest.forget()
 
     def flush(self, until: int = NEVER) -> None:
         """Write everything up to a step, the window that has begun included."""

@@ -75,6 +75,7 @@ def partings(a: Run, b: Run) -> list[Parting]:
 def comparable(quantity: Quantity) -> bool:
     """Whether it says something of the training, not of how it was recorded."""
     measured = quantity.unit != "s" and not quantity.frame.endswith("_window")
+    measured &= not quantity.frame.startswith("break_")
     about_training = quantity.name not in _COUNTS and quantity.name not in _ABOUT_THE_RECORD
     listed = quantity.axis in _SINGLE or quantity.name in _PER_LAYER
     return measured and about_training and listed

@@ -13,6 +13,7 @@ from torch.nn.functional import mse_loss
 
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.quantities import BREAK_LOSS
 from tb_lossdiag.quantities.batches import BROKEN_BATCHES, rows_of
 from tb_lossdiag.run import Run
 
@@ -144,3 +145,22 @@ def test_what_cannot_be_named_costs_the_training_nothing(
     train(tmp_path, lambda _: [Odd()])
     assert not said(read(tmp_path))
     assert sum("data collector" in str(w.message) for w in recwarn) == 1
+
+
+def test_a_quick_training_keeps_the_steps_around_a_leap_one_by_one(tmp_path: Path) -> None:
+    """Its records cover several steps each: of the leap and what came before it all are kept, of the rest none."""
+    torch.manual_seed(0)
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.watch(model, optimizer, check_up=False, probes=False)
+        writer._recorder.cadence.window = 16
+        for step in range(700):
+            loss = (model(torch.ones(1, 2)) - 2.0).square().mean() * (100 if step == 500 else 1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            writer.add_diagnostics(loss=loss)
+    kept = read(tmp_path)[BREAK_LOSS]
+    assert {*range(452, 501)} <= set(kept.steps.tolist()) <= {*range(452, 517)}
+    assert int(kept.steps[np.argmax(kept.values)]) == 500

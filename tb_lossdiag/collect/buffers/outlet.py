@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tb_lossdiag.collect.buffers.broken_steps import BrokenSteps
 from tb_lossdiag.collect.buffers.norm_buffer import ROWS, NormBuffer
 from tb_lossdiag.collect.buffers.queue import Queue
 from tb_lossdiag.collect.guard import Guard
@@ -53,7 +54,7 @@ class RowsOfData(Protocol):
         """Take those of the step that is coming."""
         ...
 
-    def look(self, block: FrameBlock) -> None:
+    def tell(self, steps: Iterable[int]) -> None:
         """Say those of steps at which something broke, before their record is written."""
         ...
 
@@ -86,6 +87,8 @@ class Outlet:
         self._silent = False
         self.live: Judge | None = None
         self.rows_of_data: RowsOfData | None = None
+        self._breaks = BrokenSteps()
+        self._broke: list[int] = []
         self._alarm: int | None = None
         self._appended = time.monotonic()
         self.due = time.perf_counter() + _LONGEST
@@ -210,6 +213,9 @@ class Outlet:
         pending = self._pending()
         until = (newest if pending is None else min(newest, pending)) - 1
         self._recorder.advance(until)
+        if self._broke and self._broke[-1] <= until:
+            broke, self._broke = self._broke, []
+            self._recorder.broke(broke)
         if self._alarm is not None and self._alarm <= until:
             self._alarm = None
             self._recorder.cut(until)  # it is judged before its window would end
@@ -217,12 +223,19 @@ class Outlet:
     def _hand(self, block: FrameBlock) -> int:
         """Several steps; the newest of them. The first that is not finite is news to who judges."""
         self._recorder.add(block)
-        if (rows := self.rows_of_data) is not None:
-            self._guarded("data", lambda: rows.look(block))
+        if self.rows_of_data is not None or self._recorder.cadence.window > 1:
+            self._guarded("data", lambda: self._look(block))
         self._broken |= any(_breaks(q.name, values) for q, values in block.values.items())
         if self.live is not None and self._alarm is None and self.live.calm:
             self._alarm = _first_broken(block)
         return int(block.steps[-1])
+
+    def _look(self, block: FrameBlock) -> None:
+        """Look for what broke among steps that are handed on: records say of several no more than their extremes."""
+        steps = self._breaks.among(block)
+        self._broke += steps
+        if steps and self.rows_of_data is not None:
+            self.rows_of_data.tell(steps)
 
     def _hand_blocks(self, blocks: Iterable[FrameBlock]) -> int:
         """Such blocks; the newest of their steps, -1 without one. One that fails costs none of the others."""

@@ -7,7 +7,6 @@ In reading order:
 - `arguments`: checks of what users pass to `add_diagnostics`; every error names the argument
 - `call_steps`: which step a call of `add_diagnostics` is of: as the user numbers it, or as steps are counted
 - `batch_rows`: which rows of the data the newest steps were taken with; said of those at which something broke
-- `broken_steps`: at which steps something broke, as far as it shows before anything is judged: no number any more, or a loss far above its level
 - `manual`: what users ask for themselves: check-ups of a hand-written loop, custom losses, decompositions of the loss
 - `decompose`: what each term of the loss asks of the parameters: gradient norms and the angles between them
 """

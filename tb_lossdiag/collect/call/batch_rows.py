@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tb_lossdiag.collect.call.broken_steps import BrokenSteps
 from tb_lossdiag.quantities.batches import BROKEN_BATCHES, packed
-from tb_lossdiag.records import FrameBlock
 from tb_lossdiag.run import LiveReport
 
 _STEPS = 512
@@ -54,7 +52,6 @@ class BatchRows:
 
     def __init__(self, newest: Callable[[], int], say: Callable[[dict[str, str]], None]) -> None:
         self._newest, self._say = newest, say
-        self._broken = BrokenSteps()
         self._ring: deque[_Batch] = deque(maxlen=_STEPS)
         self._said: dict[int, str] = {}
 
@@ -72,16 +69,13 @@ class BatchRows:
             last.until = now
         self._ring.append(_Batch(now, [given]))
 
-    def look(self, block: FrameBlock) -> None:
-        """Say the rows of the steps that are broken in what is handed on."""
-        self._tell(self._broken.among(block))
-
     def reported(self, said: LiveReport) -> None:
         """Something was found while the training runs."""
         if not said.cleared and said.severity != "info":
-            self._tell([said.step])
+            self.tell([said.step])
 
-    def _tell(self, steps: Iterable[int]) -> None:
+    def tell(self, steps: Iterable[int]) -> None:
+        """Say the rows of these steps."""
         new = {
             step: rows for step in steps if step not in self._said and (rows := self._rows(step))
         }

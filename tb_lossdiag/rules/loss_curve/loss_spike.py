@@ -9,8 +9,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.attribution import risen_layer, risen_term
-from tb_lossdiag.analysis.batches import batch_at_peak
+from tb_lossdiag.analysis.attribution import risen_earlier, risen_layer, risen_term
+from tb_lossdiag.analysis.batches import batch_of, exact_step
 from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
@@ -27,7 +27,7 @@ from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The loss jumped out of its noise {often}. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}{batch}{renewed}"
+    "The loss jumped out of its noise {often}. The highest jump, at step {step}, reached {peak}, {times} times the level before ({level}); {fate}.{term}{layer}{earlier}{batch}{renewed}"
 )
 _BACK = Text("it was back after {steps}")
 _STAYS = Text("it has not come back")
@@ -96,6 +96,7 @@ class LossSpike:
     least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
 
     Where the loop says which rows each step is taken with (`writer.data(ids)`), it names those of the highest jump.
+    Around a jump single steps are kept, also where a record covers many: a gradient that had risen before the loss did is named.
 
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
@@ -115,6 +116,7 @@ class LossSpike:
         q.LOSS_TERM,
         q.LOSS_WEIGHT,
         q.GRADIENT_NORM,
+        q.BREAK_GRADIENT_NORM,
         q.CLIP_GLOBAL_NORM,
         q.STEPS,
         q.VALIDATION_LOSS,
@@ -244,10 +246,10 @@ class LossSpike:
             "times": short_number(float(values[spike.top] / spike.level)),
             "level": short_number(spike.level),
         }
-        batch = batch_at_peak(run, step)
-        return _MESSAGE.format(
-            often=often(count), fate=fate, term=term, layer=layer, batch=batch, **words
-        )
+        exact = exact_step(run, step)
+        seen_at = {"earlier": risen_earlier(run, exact), "batch": batch_of(run, exact)}
+        parts = {"fate": fate, "term": term, "layer": layer, **seen_at}
+        return _MESSAGE.format(often=often(count), **parts, **words)
 
 
 def _excuse(run: Run) -> Text:

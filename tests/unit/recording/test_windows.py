@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tb_lossdiag.quantities import (
+    BREAK_GRADIENT_NORM,
+    BREAK_LOSS,
     CLIP_BOUND,
     CLIP_GLOBAL_NORM,
     GRADIENT_NORM,
@@ -227,3 +229,50 @@ def test_the_step_of_the_largest_is_exact_however_large_steps_are(first: int) ->
     ((step, values),) = written.records
     assert step == first + 303
     assert step - int(values["loss_max_lag"][0]) == first + 301
+
+
+def test_around_a_break_single_steps_are_kept() -> None:
+    made, written = windows(8)
+    losses = [[float(step)] for step in range(200)]
+    made.add(rows(list(range(200)), loss=losses))
+    made.advance(199)
+    assert not written.of(BREAK_LOSS)
+    made.broke([100])
+    made.broke([100, 105])
+    made.flush()
+    assert written.of(BREAK_LOSS) == [(step, losses[step]) for step in range(52, 121)]
+
+
+def test_single_steps_are_kept_of_windows_alone() -> None:
+    made, written = windows(1)
+    made.add(rows([0, 1], loss=[[1.0], [2.0]]))
+    made.advance(1)
+    made.broke([1])
+    made.flush()
+    assert not written.of(BREAK_LOSS)
+
+
+def test_of_steps_long_gone_none_is_left() -> None:
+    made, written = windows(4)
+    for step in range(300):
+        made.add(rows([step], ("a", "b"), gradient_norm=[[1.0, 2.0]]))
+        made.advance(step)
+    made.broke([100])
+    made.broke([299])
+    made.forget()
+    made.broke([299])
+    made.flush()
+    steps = [step for step, _ in written.of(BREAK_GRADIENT_NORM)]
+    assert steps == list(range(251, 300))
+
+
+def test_columns_that_came_later_are_unknown_before() -> None:
+    made, written = windows(4)
+    made.add(rows([0, 1], ("a",), gradient_norm=[[1.0], [1.0]]))
+    made.advance(1)
+    made.add(rows([2, 3], ("a", "b"), gradient_norm=[[1.0, 2.0], [1.0, 2.0]]))
+    made.advance(3)
+    made.broke([3])
+    made.flush()
+    first, *_, last = written.of(BREAK_GRADIENT_NORM)
+    assert (first[0], np.isnan(first[1][1]), last) == (0, True, (3, [1.0, 2.0]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tb_lossdiag.collect.call.broken_steps import BrokenSteps
+from tb_lossdiag.collect.buffers.broken_steps import BrokenSteps
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, LOSS, LOSS_NONFINITE
 from tb_lossdiag.records import FrameBlock
 
