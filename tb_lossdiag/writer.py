@@ -396,6 +396,29 @@ class SummaryWriter(OpenWriter):
             "check-up", lambda: look(ours.watches.alive(), input, target, value, kind)
         )
 
+    def record_router(self, layer: str, counts: Any) -> None:
+        """Say how many tokens each expert of a mixture got; looked at in check-ups, like routers that choose with `topk`.
+
+        Args:
+            layer: name of the router.
+            counts: a number for each expert.
+
+        Example:
+            >>> import tempfile, torch, tb_lossdiag
+            >>> model = torch.nn.Linear(2, 1)
+            >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            >>> with tb_lossdiag.SummaryWriter(tempfile.mkdtemp()) as writer:
+            ...     _ = writer.watch(model, optimizer)
+            ...     model(torch.ones(4, 2)).sum().backward()
+            ...     writer.record_router("layers.0", [12, 3, 9, 8])
+            ...     _ = optimizer.step()
+            ...     writer.add_diagnostics(loss=1.0)
+        """
+        ours = self._diagnostics
+        ours.guarded.door(
+            "check-up", lambda: ours.by_hand.router(ours.watches.alive(), str(layer), counts)
+        )
+
     def decompose(self, terms: Mapping[str, Any], *, at: Any = None) -> None:
         """Record the gradient norm of every loss term and the cosines between them; call it before `backward()`.
 

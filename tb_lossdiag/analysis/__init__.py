@@ -17,6 +17,7 @@ In reading order:
 - `early_fall`: whether a loss ended below where it began, as far as its noise lets one say
 - `given_up`: what a penalty's fall has cost, by values alone: a data term given up again, or weights that are gone
 - `inputs`: the models' inputs as the check-ups saw them
+- `inside`: what check-ups saw inside a model, column by column: attention, routers
 - `levels`: stretches of records, and levels that single records cannot move
 - `loss_calls`: loss calls as the check-ups saw them
 - `maturity`: whether a run has been recorded long enough to be judged as a whole

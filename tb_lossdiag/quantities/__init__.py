@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
     customs,
     gradients,
     histograms,
+    inside,
     loop,
     losses,
     modules,
@@ -34,6 +35,7 @@ from tb_lossdiag.quantities.copies import *
 from tb_lossdiag.quantities.customs import *
 from tb_lossdiag.quantities.gradients import *
 from tb_lossdiag.quantities.histograms import *
+from tb_lossdiag.quantities.inside import *
 from tb_lossdiag.quantities.lines import *
 from tb_lossdiag.quantities.loop import *
 from tb_lossdiag.quantities.loss_functions import *
@@ -65,6 +67,7 @@ _RECORDED = tuple(
         ranks,
         agents,
         breaks,
+        inside,
     )
     for value in vars(module).values()
     if isinstance(value, Quantity) and (module is not breaks or value.frame.startswith("break_"))

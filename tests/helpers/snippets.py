@@ -246,6 +246,16 @@ def _decoded() -> World:
     return {"tokenizer": Tokenizer, "inputs": {"input_ids": ids, "labels": ids}}
 
 
+def _routed() -> World:
+    """Tokens that a router has sent to two of eight experts each."""
+    probabilities = torch.randn(SIZE, 8, requires_grad=True).softmax(-1)
+    return {
+        "experts": 8,
+        "probabilities": probabilities,
+        "chosen": probabilities.topk(2).indices,
+    }
+
+
 SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD106": {"(targets - mean)": lambda: {"targets": torch.randn(SIZE, CLASSES)}},
     "LD107": {"": lambda: {"validation_loss": 1.0, "best": 2.0}},
@@ -333,6 +343,15 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
             "fake": torch.randn(SIZE, FEATURES),
         }
     },
+    "LD710": {
+        "": lambda: {
+            "query": torch.randn(2, 4, 8, 16),
+            "key": torch.randn(2, 4, 8, 16),
+        }
+    },
+    "LD712": {"": _several_at_once},
+    "LD713": {"": _routed},
+    "LD715": {"": _routed},
     "LD725": {
         "": lambda: {"query": torch.randn(SIZE, 2, 6, 8), "key": torch.randn(SIZE, 2, 6, 8)},
     },

@@ -18,6 +18,8 @@ from tb_lossdiag.collect.call.decompose import (
     decompose,
 )
 from tb_lossdiag.collect.check_up import LossCalls, clear, record_loss_inputs
+from tb_lossdiag.collect.check_up.model.routers import load_facts
+from tb_lossdiag.collect.check_up.values import to_sample
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.unseen import unseen
@@ -103,6 +105,15 @@ class Manual:
             call = record_loss_inputs(given, target, value, kind)
             for listener in listeners:
                 listener.add(call)
+
+    def router(self, watches: Sequence[Watch], layer: str, counts: Any) -> None:
+        """Tokens went to experts like this; looked at while a check-up is going on."""
+        if any(w.examiner is not None and w.examiner.running for w in watches):
+            self._guarded("check-up", lambda: self._router(layer, counts))
+
+    def _router(self, layer: str, counts: Any) -> None:
+        if facts := load_facts(counts):
+            self._hold([to_sample({layer: facts})])
 
     def decompose(
         self, watches: Sequence[Watch] | None, terms: Mapping[str, Any], at: object

@@ -19,6 +19,7 @@ class Kind(Enum):
     UNSCALE = auto()
     ACTIVATION = auto()
     ATTENTION = auto()
+    ROUTER = auto()
     PLAIN = auto()
 
 
@@ -82,6 +83,7 @@ KINDS: dict[str, Kind] = {
     **{name: kind for kind, names in _IN_PLACE.items() for name in names.split()},
     **_losses(),
     "scaled_dot_product_attention": Kind.ATTENTION,
+    "topk": Kind.ROUTER,
     "backward": Kind.BACKWARD,
     "tensor": Kind.EMPTY_CLIP,  # the 0 that torch's clip makes itself, where it is given nothing
 }

@@ -84,7 +84,7 @@ class CheckUpState:
 
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""
-        if call.kind in (Kind.PLAIN, Kind.ATTENTION):
+        if call.kind in (Kind.PLAIN, Kind.ATTENTION, Kind.ROUTER):
             return
         if call.kind is Kind.ACTIVATION:
             self._fed_by = self.forwards.feeder(call)
@@ -114,6 +114,8 @@ class CheckUpState:
             self._noted(call)
         elif call.kind is Kind.ATTENTION:
             self.forwards.attends(call)
+        elif call.kind is Kind.ROUTER:
+            self.forwards.routes(call)
         else:
             if call.kind is Kind.BACKWARD:
                 self.calls.passed()

@@ -74,8 +74,9 @@ class Outcome:
         if layers and not _same(layers, self._layers):
             samples.append(to_sample(layers))
         self._layers = layers
-        attention = {name(column): facts for column, facts in done.trace.attention.items()}
-        samples += [to_sample(attention)] if attention else []
+        for seen_inside in (done.trace.attention, done.trace.routers):
+            inside = {name(column): facts for column, facts in seen_inside.items()}
+            samples += [to_sample(inside)] if inside else []
         scales = adapter_scales(self._subject.root())
         if scales and scales != self._scales:
             samples.append(to_sample({name(n): {ADAPTER_SCALE: s} for n, s in scales.items()}))

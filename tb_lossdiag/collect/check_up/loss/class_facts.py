@@ -17,6 +17,8 @@ from tb_lossdiag.quantities import (
     CALL_IGNORED,
     CALL_IGNORED_CLASS,
     CALL_INVALID,
+    CALL_LOG_NORM,
+    CALL_LOG_NORM_SQUARE,
     CALL_MAJORITY,
     CALL_PREDICTED_MAJORITY,
     CALL_ROW_EXP_ERROR,
@@ -58,6 +60,8 @@ def class_facts(call: LossCall) -> tuple[Facts, Labels | None]:
         call.input.detach(), call.target.detach(), indexed=call.indexed
     )
     facts = row_facts(predicted)
+    if call.name == "cross_entropy":
+        facts |= norm_facts(predicted)
     if call.indexed:
         return _indexed(call, predicted, target, total, facts)
     return _probable(call, predicted, target, total, facts)
@@ -90,6 +94,12 @@ def row_facts(rows: Tensor) -> Facts:
         CALL_ROW_SUM_ERROR: (rows.sum(1) - 1).abs().max(),
         CALL_ROW_EXP_ERROR: (rows.exp().sum(1) - 1).abs().max(),
     }
+
+
+def norm_facts(logits: Tensor) -> Facts:
+    """How far logits are from log-probabilities."""
+    norms = logits.logsumexp(1)
+    return {CALL_LOG_NORM: norms.mean(), CALL_LOG_NORM_SQUARE: norms.square().mean()}
 
 
 def one_hot_share(target: Tensor) -> Value:

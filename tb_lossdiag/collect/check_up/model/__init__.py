@@ -6,7 +6,8 @@ In reading order:
 - `hooks`: sees modules being called while a check-up runs; nothing is ever stored on the user's model
 - `trace`: the modules and activation functions of one forward pass: their order, what fed them, their statistics
 - `kinds`: what modules and activation functions do
-- `focus`: how much of its weight attention gives to single places
+- `focus`: how attention looks: how large its scores are, and how much of its weight it gives to single places
+- `routers`: which experts a router chooses
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
 - `interleaved`: whether pictures whose channels come last were given another shape instead of another order

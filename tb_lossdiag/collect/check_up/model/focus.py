@@ -1,4 +1,4 @@
-"""How much of its weight attention gives to single places."""
+"""How attention looks: how large its scores are, and how much of its weight it gives to single places."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.mode import FunctionCall
-from tb_lossdiag.collect.check_up.values import Value, is_real, rows, scattered, wide
+from tb_lossdiag.collect.check_up.values import Facts, is_real, rows, scattered, wide
+from tb_lossdiag.quantities import ATTENTION_ENTROPY, ATTENTION_FOCUS, ATTENTION_SCORE
 
 _FEWEST = 4
 """Places that can be seen; of fewer, much weight on one says nothing."""
@@ -21,18 +22,35 @@ _BATCHED = 3
 """Dimensions from which on a softmax over the last one may be attention's."""
 
 
-def focus_of(call: FunctionCall) -> Value | None:
-    """Mean over queries of how one-sided their weights are: 0 for equal ones, 1 for a single one; None where it is no attention."""
+def attention_facts(call: FunctionCall) -> Facts:
+    """How large the scores of attention are and how its weights are spread; nothing where it is no attention."""
     scores = _of_softmax(call) if call.name == "softmax" else _of_attention(call)
     if scores is None or not is_real(scores) or not _FEWEST <= scores.shape[-1] <= _PLACES:
-        return None
+        return {}
     some = wide(rows(scores.detach().reshape(-1, scores.shape[-1]), _ROWS))
     seen = some > _MASKED
+    return {
+        ATTENTION_FOCUS: _one_sided(some, seen),
+        ATTENTION_SCORE: some.masked_fill(~seen, 0.0).abs().max(),
+        ATTENTION_ENTROPY: _spread(some[:, 1:], seen[:, 1:]),
+    }
+
+
+def _one_sided(scores: Tensor, seen: Tensor) -> Tensor:
+    """Mean over queries of how one-sided their weights are: 0 for equal ones, 1 for a single one."""
     count = seen.sum(-1)
-    weights = some.masked_fill(~seen, -math.inf).softmax(-1)
+    weights = scores.masked_fill(~seen, -math.inf).softmax(-1)
     even = 1 / count
     one_sided = (weights.square().sum(-1) - even) / (1 - even)
     return torch.where(count >= _FEWEST, one_sided, math.nan).nanmean()
+
+
+def _spread(scores: Tensor, seen: Tensor) -> Tensor:
+    """Mean over queries of the entropy of their weights, over that of equal ones."""
+    count = seen.sum(-1)
+    weights = scores.masked_fill(~seen, -math.inf).softmax(-1)
+    entropy = torch.special.entr(weights).sum(-1) / count.clamp_min(2).log()
+    return torch.where(count >= _FEWEST, entropy, math.nan).nanmean()
 
 
 def _of_softmax(call: FunctionCall) -> Tensor | None:

@@ -252,6 +252,14 @@ class Forwards:
             path = self._names[id(self._stack[-1][0])] if self._stack else ""
             now.trace.attends(path, call)
 
+    def routes(self, call: FunctionCall) -> None:
+        """The largest of some values were chosen: a router's, perhaps."""
+        now = self._pending
+        if not self.enough and now is not None and now.trace is not None and not now.closed:
+            around = [module for module, _ in self._stack[-2:]]
+            path = self._names[id(around[-1])] if around else ""
+            now.trace.routes(path, call, around)
+
     def sequences(self) -> list[Tensor]:
         """Those of the newest pass."""
         newest = self._pending or self.confirmed

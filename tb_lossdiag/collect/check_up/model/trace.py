@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import activations as of
 from tb_lossdiag.collect.check_up.model import kinds
-from tb_lossdiag.collect.check_up.model.focus import focus_of
+from tb_lossdiag.collect.check_up.model.focus import attention_facts
 from tb_lossdiag.collect.check_up.model.inputs import tensors_in
+from tb_lossdiag.collect.check_up.model.routers import router_facts
 from tb_lossdiag.collect.check_up.values import Facts, is_real
 from tb_lossdiag.quantities import (
-    ATTENTION_FOCUS,
     EFFECTIVE_RANK,
     MODULE_FED_BY,
     MODULE_KIND,
@@ -63,7 +63,9 @@ class Trace:
         self._made: dict[int, tuple[weakref.ref[Tensor], int, int]] = {}
         self._last: int | None = None
         self.attention: dict[str, Facts] = {}
-        """How one-sided weights are, by column."""
+        """How attention looks, by column."""
+        self.routers: dict[str, Facts] = {}
+        """Which experts are chosen, by column."""
 
     def maker(self, tensor: object) -> int | None:
         """Index of the column whose output this very tensor is, unwritten since."""
@@ -98,8 +100,15 @@ class Trace:
         """Attention has returned, or a softmax that may be its, called in the module of this path; its first call counts."""
         called = f"{path}.{call.name}()" if path else f"{call.name}()"
         if called not in self.attention and len(self.attention) < _ATTENTIONS:
-            focus = focus_of(call)
-            self.attention |= {} if focus is None else {called: {ATTENTION_FOCUS: focus}}
+            facts = attention_facts(call)
+            self.attention |= {called: facts} if facts else {}
+
+    def routes(self, path: str, call: FunctionCall, around: Sequence[nn.Module]) -> None:
+        """The largest of some values have been chosen in the module of this path; its first call counts."""
+        called = f"{path}.{call.name}()" if path else f"{call.name}()"
+        if called not in self.routers and len(self.routers) < _ATTENTIONS:
+            facts = router_facts(call, around)
+            self.routers |= {called: facts} if facts else {}
 
     def close(self, output: Any) -> None:
         """The model has returned; the last of the columns that made a part of its output is the model's last."""

@@ -13,7 +13,8 @@ from torch.nn import functional
 from helpers.check_up_driver import Watched
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.mode import FunctionCall
-from tb_lossdiag.collect.check_up.model.focus import focus_of
+from tb_lossdiag.collect.check_up.model.focus import attention_facts
+from tb_lossdiag.quantities import ATTENTION_ENTROPY, ATTENTION_FOCUS, ATTENTION_SCORE
 
 draw = torch.Generator().manual_seed(0)
 QUERY, KEY = (torch.randn(3, 2, 10, 16, generator=draw) for _ in range(2))
@@ -23,7 +24,7 @@ SCORES = QUERY @ KEY.transpose(-2, -1) / 4
 def of_softmax(*args: Any, **kwargs: Any) -> float | None:
     """What is seen of a softmax."""
     call = FunctionCall(Kind.ACTIVATION, "softmax", functional.softmax, args, kwargs)
-    value = focus_of(call)
+    value = attention_facts(call).get(ATTENTION_FOCUS)
     return None if value is None else float(value)
 
 
@@ -31,8 +32,34 @@ def of_attention(*args: Any, **kwargs: Any) -> float | None:
     """What is seen of torch's own attention."""
     function = functional.scaled_dot_product_attention
     call = FunctionCall(Kind.ATTENTION, function.__name__, function, args, kwargs)
-    value = focus_of(call)
+    value = attention_facts(call).get(ATTENTION_FOCUS)
     return None if value is None else float(value)
+
+
+def inside(scores: Tensor) -> tuple[float, float]:
+    """Largest score and entropy of what is seen of a softmax of these."""
+    call = FunctionCall(Kind.ACTIVATION, "softmax", functional.softmax, (scores, -1), {})
+    facts = attention_facts(call)
+    return float(facts[ATTENTION_SCORE]), float(facts[ATTENTION_ENTROPY])
+
+
+def test_scores_that_are_masked_are_not_large() -> None:
+    largest = float(SCORES.abs().max())
+    assert inside(SCORES)[0] == pytest.approx(largest)
+    later = torch.ones(10, 10, dtype=torch.bool).triu(1)
+    hidden = SCORES.masked_fill(later, -1e9)
+    assert inside(hidden)[0] == pytest.approx(float(SCORES[..., ~later].abs().max()))
+    assert inside(5000 * SCORES.relu())[0] == pytest.approx(5000 * float(SCORES.max()), rel=1e-5)
+
+
+def test_entropy_leaves_the_first_place_out() -> None:
+    even, one = torch.zeros(2, 2, 10, 10), torch.zeros(2, 2, 10, 10)
+    assert inside(even)[1] == pytest.approx(1)
+    one[..., 3] = 100
+    assert inside(one)[1] == pytest.approx(0, abs=1e-5)
+    sink = even.clone()
+    sink[..., 0] = 100
+    assert inside(sink)[1] == pytest.approx(1)
 
 
 def plainly(scores: Tensor) -> float:

@@ -1,0 +1,77 @@
+"""Which experts a router chooses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tb_lossdiag.collect.check_up.mode import FunctionCall
+from tb_lossdiag.collect.check_up.values import Facts, is_real
+from tb_lossdiag.quantities import (
+    ROUTER_ENTROPY,
+    ROUTER_EXPERTS,
+    ROUTER_IDLE,
+    ROUTER_MOST,
+    ROUTER_PER_EXPERT,
+)
+
+_FEWEST, _MOST = 4, 512
+"""Experts; of fewer there is little to say, more are no experts."""
+_DIMENSIONS = (2, 3)
+"""Of what a router is given: tokens and experts, or samples, tokens and experts."""
+_MATRICES = 3
+"""Dimensions of a parameter that holds a matrix for each expert."""
+_IDLE = 0.01
+
+
+def router_facts(call: FunctionCall, around: Sequence[nn.Module]) -> Facts:
+    """How tokens are spread over experts; nothing where the module that chooses has none.
+
+    Args:
+        call: of `topk`, which has returned.
+        around: the modules that are under way there: who chooses, and who called that one.
+    """
+    given, chosen = call.args[0] if call.args else None, getattr(call.result, "indices", None)
+    if not is_real(given) or not isinstance(chosen, Tensor) or given.dim() not in _DIMENSIONS:
+        return {}
+    count = given.shape[-1]
+    along = call.kwargs.get("dim", call.args[2] if len(call.args) > 2 else -1)  # noqa: PLR2004
+    fits = _FEWEST <= count <= _MOST and chosen.shape[-1] < count and along in (-1, given.dim() - 1)
+    if not fits or not any(_holds(part, count) for part in _near(around)):
+        return {}
+    return load_facts(torch.bincount(chosen.detach().reshape(-1).cpu(), minlength=count))
+
+
+def load_facts(counts: Any) -> Facts:
+    """The same of numbers of tokens, one for each expert."""
+    load = torch.as_tensor(counts).detach().double().cpu().reshape(-1)
+    fair = float(load.mean())
+    if len(load) < _FEWEST or not 0 < fair < math.inf or bool((load < 0).any()):
+        return {}
+    shares = load / load.sum()
+    return {
+        ROUTER_EXPERTS: float(len(load)),
+        ROUTER_PER_EXPERT: fair,
+        ROUTER_MOST: float(load.max()) / fair,
+        ROUTER_IDLE: float((load < _IDLE * fair).double().mean()),
+        ROUTER_ENTROPY: float(torch.special.entr(shares).sum()) / math.log(len(load)),
+    }
+
+
+def _near(around: Sequence[nn.Module]) -> Iterator[nn.Module]:
+    """These modules and what they hold."""
+    for module in around:
+        yield module
+        yield from module.children()
+
+
+def _holds(module: nn.Module, count: int) -> bool:
+    """Whether it has so many experts: modules in a list, or matrices in one parameter."""
+    if isinstance(module, nn.ModuleList) and len(module) == count:
+        return True
+    own = module.parameters(recurse=False)
+    return any(p.dim() >= _MATRICES and p.shape[0] == count for p in own)

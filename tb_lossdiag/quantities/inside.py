@@ -1,0 +1,35 @@
+"""Inside transformers: scores of attention, choices of routers, the size of output logits; one record per check-up, never combined.
+
+Columns of attention and routers are called as `ATTENTION_FOCUS` says: the module in which the function was called, and the function.
+"""
+
+from __future__ import annotations
+
+from tb_lossdiag.quantities import hints
+from tb_lossdiag.quantities.quantity import Axis, Quantity
+
+
+def _of(name: str, frame: str, axis: Axis, unit: str, how: str) -> Quantity:
+    return Quantity(name, frame, axis, unit, how, optional=True)
+
+
+ATTENTION_SCORE = _of("attention_score", "module_scores", Axis.MODULE, "1", hints.ACTIVATIONS)
+"""Largest absolute score that the softmax of attention was given, of some queries; places that are masked left out."""
+ATTENTION_ENTROPY = _of("attention_entropy", "module_scores", Axis.MODULE, "1", hints.ACTIVATIONS)
+"""Entropy of attention's weights over that of equal ones, mean over queries; the first place left out, since many heads rest there."""
+
+ROUTER_EXPERTS = _of("router_experts", "router", Axis.MODULE, "experts", hints.ROUTER)
+"""Experts that a router chooses among. A column is "<module that it was called in>.topk()", or the name given to `record_router`."""
+ROUTER_PER_EXPERT = _of("router_per_expert", "router", Axis.MODULE, "tokens", hints.ROUTER)
+"""Tokens that an expert would get if all got the same."""
+ROUTER_MOST = _of("router_most", "router", Axis.MODULE, "1", hints.ROUTER)
+"""Tokens of the busiest expert, over what it would get if all got the same."""
+ROUTER_IDLE = _of("router_idle", "router", Axis.MODULE, "1", hints.ROUTER)
+"""Share of the experts that get less than a hundredth of that."""
+ROUTER_ENTROPY = _of("router_entropy", "router", Axis.MODULE, "1", hints.ROUTER)
+"""Entropy of the experts' shares of the tokens over that of equal ones."""
+
+CALL_LOG_NORM = _of("call_log_norm", "call_norm", Axis.CALL, "nats", hints.CALL)
+"""Mean logarithm of the sum of a row's exponentials: what is taken from every logit to make log-probabilities of them."""
+CALL_LOG_NORM_SQUARE = _of("call_log_norm_square", "call_norm", Axis.CALL, "nats²", hints.CALL)
+"""Mean of its square: what a z-loss is made of."""

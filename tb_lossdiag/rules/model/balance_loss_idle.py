@@ -1,0 +1,95 @@
+"""LD715 balance-loss-idle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.inside import Seen, seen
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
+from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.run import Run
+
+_MESSAGE = Text(
+    "The balancing loss `{term}` does not react to the load: it stays at {value}, while the busiest expert of `{name}` gets {least} to {most} times its fair share."
+)
+_ADVICE = Text("""What follows the load is the product of two things, expert by expert: the share of tokens that each got, which has no gradient, and the mean probability that the router gave it, which has one. A mean taken over experts first, or a shape that broadcasts, makes it a constant:
+
+```python
+fractions = torch.bincount(chosen.flatten(), minlength=experts) / chosen.numel()
+balance = experts * (fractions * probabilities.mean(0)).sum()
+```
+
+It is 1 where all get the same, and as large as the number of experts where one gets all.""")
+_BALANCE = re.compile(r"aux|balanc|load|router|moe", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class BalanceLossIdle:
+    """A mixture's balancing loss stays the same, whatever the load of the experts.
+
+    Why it matters: it looks as if balance were taken care of, and nothing is.
+
+    How it decides: a loss term with balance, load, router, moe or aux in its name stays within `max_change` of its median over at least `min_records` records
+    (their middle nine tenths), while the load of a router's busiest expert varies by at least `min_load_change` over `min_checks` check-ups or more. Unit: that of the term.
+
+    What to try first: compute it by hand for one batch in which an expert gets all.
+
+    Guards against: loads that stay the same; terms of other meanings; few records.
+
+    References: Fedus et al. 2021, Switch Transformers (arXiv 2101.03961), equation 4.
+    """
+
+    code: ClassVar[str] = "LD715"
+    name: ClassVar[str] = "balance-loss-idle"
+    severity: ClassVar[Severity] = Severity.WARNING
+    title: ClassVar[Text] = Text("The balancing loss does not react")
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.ROUTER_MOST)
+    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD407", "LD713", "LD714")
+
+    #: share of the median, 1
+    max_change: float = 0.01
+    #: largest over smallest load less 1, 1
+    min_load_change: float = 0.2
+    #: records
+    min_records: int = 20
+    #: check-ups
+    min_checks: int = 5
+
+    def check(self, run: Run) -> Iterator[Finding]:
+        """Yield one finding for each such term."""
+        terms = [t for t in seen(run, q.LOSS_TERM, self.min_records) if _BALANCE.search(t.name)]
+        routers = list(seen(run, q.ROUTER_MOST, self.min_checks))
+        if not terms or not routers:
+            needs = Text("a balancing term of the loss, and {count} check-ups of a router")
+            raise NotEnough(needs.format(count=str(self.min_checks)))
+        busiest = max(routers, key=lambda each: each.values.max() / each.values.min())
+        if busiest.values.max() < (1 + self.min_load_change) * busiest.values.min():
+            return
+        for term in terms:
+            if self._idle(term):
+                yield self._finding(term, busiest)
+
+    def _idle(self, term: Seen) -> bool:
+        low, middle, high = np.quantile(term.values, [0.05, 0.5, 0.95])
+        return bool(high - low <= self.max_change * abs(middle))
+
+    def _finding(self, term: Seen, router: Seen) -> Finding:
+        value = float(np.median(term.values))
+        message = _MESSAGE.format(
+            term=term.name,
+            value=short_number(value),
+            name=router.name,
+            least=short_number(float(router.values.min())),
+            most=short_number(float(router.values.max())),
+        )
+        ends = int(term.steps[0]), int(term.steps[-1])
+        evidence = Evidence(q.LOSS_TERM.name, term.name, *ends, value)
+        numbers = {"value": value}
+        return Finding(self.code, self.severity, term.name, (evidence,), message, _ADVICE, numbers)
