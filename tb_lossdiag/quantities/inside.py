@@ -31,5 +31,5 @@ ROUTER_ENTROPY = _of("router_entropy", "router", Axis.MODULE, "1", hints.ROUTER)
 
 CALL_LOG_NORM = _of("call_log_norm", "call_norm", Axis.CALL, "nats", hints.CALL)
 """Mean logarithm of the sum of a row's exponentials: what is taken from every logit to make log-probabilities of them."""
-CALL_LOG_NORM_SQUARE = _of("call_log_norm_square", "call_norm", Axis.CALL, "nats²", hints.CALL)
-"""Mean of its square: what a z-loss is made of."""
+CALL_LOG_NORM_SIZE = _of("call_log_norm_size", "call_norm", Axis.CALL, "nats", hints.CALL)
+"""Its root mean square over rows; of the square a z-loss is made."""

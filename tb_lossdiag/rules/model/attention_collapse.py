@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
+from tb_lossdiag.analysis.curve import Curve, curve
 from tb_lossdiag.analysis.inside import Seen, seen
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
@@ -52,9 +52,9 @@ class AttentionCollapse:
 
     #: share of the largest entropy, 1; untrained layers have 0.9 and more
     min_before: float = 0.3
-    #: share of the largest entropy, 1
+    #: share of the largest entropy, 1; next to all weight is on one place
     max_after: float = 0.05
-    #: check-ups
+    #: check-ups; of fewer a single one decides
     min_checks: int = 3
     #: share of the level before, 1; who learns on falls below it
     min_progress: float = 0.95
@@ -63,7 +63,6 @@ class AttentionCollapse:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the layer that fell lowest."""
-        needs_one_model(run)
         layers = list(seen(run, q.ATTENTION_ENTROPY, self.min_checks + 1))
         if not layers:
             needs = Text("{count} check-ups of layers of attention")
@@ -97,8 +96,8 @@ class AttentionCollapse:
         step, end = int(layer.steps[at]), int(layer.steps[-1])
         message = _MESSAGE.format(
             name=layer.name,
-            before=f"{100 * before:.0f} %",
-            after=f"{100 * float(layer.values[at:].max()):.1f} %",
+            before=f"{100 * before:.0f}%",
+            after=f"{100 * float(layer.values[at:].max()):.1f}%",
             step=str(step),
         )
         evidence = Evidence(q.ATTENTION_ENTROPY.name, layer.name, step, end, after, self.max_after)

@@ -15,7 +15,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The scores of attention grow without a stop: the largest of `{name}` was {first} at step {begin} and {last} at step {step}, in {count} of {all} layers more than {bound}."
+    "The scores of attention grow without a stop: the largest of `{name}` was {first} at step {begin}, and reached {last} at step {step}; in {count} of {all} layers it is more than {bound}."
 )
 _ADVICE = Text("""A softmax of such scores is all on one place, has no slope, and the next step may throw it to another one; half precision cannot tell them apart any more. Normalise queries and keys of each head, which bounds the scores by the root of its width:
 
@@ -59,7 +59,7 @@ class AttentionLogitGrowth:
     severe_score: float = 10000.0
     #: times the median of the first three check-ups, 1
     min_growth: float = 4.0
-    #: check-ups
+    #: check-ups; of fewer a single one decides
     min_checks: int = 4
 
     def check(self, run: Run) -> Iterator[Finding]:

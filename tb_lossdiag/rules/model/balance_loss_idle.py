@@ -53,13 +53,13 @@ class BalanceLossIdle:
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD407", "LD713", "LD714")
 
-    #: share of the median, 1
+    #: share of the median, 1; float32 keeps a constant to a millionth
     max_change: float = 0.01
     #: largest over smallest load less 1, 1
     min_load_change: float = 0.2
-    #: records
+    #: records; of fewer a calm stretch decides
     min_records: int = 20
-    #: check-ups
+    #: check-ups; of fewer a single one decides
     min_checks: int = 5
 
     def check(self, run: Run) -> Iterator[Finding]:

@@ -56,15 +56,15 @@ class ExpertImbalance:
         q.ROUTER_PER_EXPERT,
     )
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD205",)
 
     #: times the fair share, 1
     max_ratio: float = 3.0
     #: share of the run, 1; routers settle in their first steps
     early: float = 0.05
-    #: steps
+    #: steps; in short runs a share of them is nothing
     min_step: int = 10
-    #: check-ups
+    #: check-ups; of fewer a single one decides
     min_checks: int = 3
     #: experts; of four, three times the fair share is nearly all there is
     min_experts: float = 8.0

@@ -49,7 +49,7 @@ class OutputLogitDrift:
     name: ClassVar[str] = "output-logit-drift"
     severity: ClassVar[Severity] = Severity.INFO
     title: ClassVar[Text] = Text("Output logits drift")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_LOG_NORM_SQUARE, q.CALL_OUTPUTS)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_LOG_NORM_SIZE, q.CALL_OUTPUTS)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -57,14 +57,14 @@ class OutputLogitDrift:
     min_norm: float = 25.0
     #: times the median of the first three check-ups, 1
     min_growth: float = 2.0
-    #: check-ups
+    #: check-ups; of fewer a single one decides
     min_checks: int = 4
     #: classes; vocabularies have more, whose logits grow with what they know fewer
     min_classes: float = 256.0
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for each loss call."""
-        calls = list(seen(run, q.CALL_LOG_NORM_SQUARE, self.min_checks))
+        calls = list(seen(run, q.CALL_LOG_NORM_SIZE, self.min_checks))
         known = {c.name: float(np.median(c.values)) for c in seen(run, q.CALL_OUTPUTS, 1)}
         large = [call for call in calls if known.get(call.name, 0.0) >= self.min_classes]
         if not large:
@@ -72,9 +72,8 @@ class OutputLogitDrift:
             wanted = {"count": str(self.min_checks), "classes": short_number(self.min_classes)}
             raise NotEnough(needs.format(**wanted))
         for call in large:
-            norms = call._replace(values=np.sqrt(call.values))
-            if self._drifts(norms):
-                yield self._finding(norms, known[call.name])
+            if self._drifts(call):
+                yield self._finding(call, known[call.name])
 
     def _drifts(self, call: Seen) -> bool:
         first = float(np.median(call.values[:3]))
@@ -91,7 +90,7 @@ class OutputLogitDrift:
             step=str(step),
             even=short_number(float(np.log(classes))),
         )
-        bound = self.min_norm**2
-        evidence = Evidence(q.CALL_LOG_NORM_SQUARE.name, call.name, begin, step, last**2, bound)
+        bound = self.min_norm
+        evidence = Evidence(q.CALL_LOG_NORM_SIZE.name, call.name, begin, step, last, bound)
         numbers = {"norm": last}
         return Finding(self.code, self.severity, call.name, (evidence,), message, _ADVICE, numbers)

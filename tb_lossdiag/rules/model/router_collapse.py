@@ -15,7 +15,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Experts stand idle: {share} % of those of `{name}` get no tokens, or next to none, in all {checks} check-ups since step {step}; so it is in {count} of {all} routers."
+    "Experts stand idle: {share}% of those of `{name}` get no tokens, or next to none, in all {checks} check-ups since step {step}; so it is in {count} of {all} routers."
 )
 _ADVICE = Text("""An expert without tokens has no gradient, so it will not come back by itself.
 
@@ -46,17 +46,17 @@ class RouterCollapse:
     title: ClassVar[Text] = Text("Experts stand idle")
     reads: ClassVar[tuple[Quantity, ...]] = (q.ROUTER_IDLE, q.ROUTER_PER_EXPERT)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD713",)
+    explains: ClassVar[tuple[str, ...]] = ("LD205", "LD713")
 
-    #: share of the experts, 1
+    #: share of the experts, 1; chance leaves none without tokens
     max_idle: float = 0.25
-    #: share of the experts, 1
+    #: share of the experts, 1; chance leaves none without tokens
     severe_idle: float = 0.5
     #: share of the run, 1; routers settle in their first steps
     early: float = 0.05
-    #: steps
+    #: steps; in short runs a share of them is nothing
     min_step: int = 10
-    #: check-ups
+    #: check-ups; of fewer a single one decides
     min_checks: int = 3
     #: tokens; of sixteen that are due, none comes by chance once in nine million
     min_tokens: float = 16.0

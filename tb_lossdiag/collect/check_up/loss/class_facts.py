@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import (
     CALL_IGNORED_CLASS,
     CALL_INVALID,
     CALL_LOG_NORM,
-    CALL_LOG_NORM_SQUARE,
+    CALL_LOG_NORM_SIZE,
     CALL_MAJORITY,
     CALL_PREDICTED_MAJORITY,
     CALL_ROW_EXP_ERROR,
@@ -99,7 +99,7 @@ def row_facts(rows: Tensor) -> Facts:
 def norm_facts(logits: Tensor) -> Facts:
     """How far logits are from log-probabilities."""
     norms = logits.logsumexp(1)
-    return {CALL_LOG_NORM: norms.mean(), CALL_LOG_NORM_SQUARE: norms.square().mean()}
+    return {CALL_LOG_NORM: norms.mean(), CALL_LOG_NORM_SIZE: norms.square().mean().sqrt()}
 
 
 def one_hot_share(target: Tensor) -> Value:

@@ -39,7 +39,7 @@ SICK = run_of(FALLS)
 def test_names_the_layer_and_since_when() -> None:
     finding = the_finding(RULE, SICK)
     assert finding.subject == "0.softmax()"
-    assert f"and 2.0 % from step {EVERY[4]} on" in finding.message.en
+    assert f"and 2.0% from step {EVERY[4]} on" in finding.message.en
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def test_names_the_layer_and_how_far_it_came() -> None:
     finding = the_finding(RULE, SICK)
     assert finding.severity is Severity.WARNING
     assert finding.subject == LAYERS[0]
-    assert "was 5 at step 0 and" in finding.message.en
-    assert "in 1 of 2 layers" in finding.message.en
+    assert "was 5 at step 0, and" in finding.message.en
+    assert "in 1 of 2 layers it is" in finding.message.en
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_LOG_NORM_SQUARE, CALL_OUTPUTS
+from tb_lossdiag.quantities import CALL_LOG_NORM_SIZE, CALL_OUTPUTS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.output_logit_drift import OutputLogitDrift
 from tb_lossdiag.run import Run
@@ -23,7 +23,7 @@ CALL = ("cross_entropy",)
 def norms(values: Sequence[float], classes: float = 32000.0) -> Run:
     """A run whose logits need this to be normalised, check-up by check-up."""
     steps = 10 * np.arange(len(values))
-    squares = table(CALL_LOG_NORM_SQUARE, steps, np.square(values), CALL)
+    squares = table(CALL_LOG_NORM_SIZE, steps, values, CALL)
     outputs = table(CALL_OUTPUTS, steps, np.full(len(values), classes), CALL)
     return with_tables(healthy_run(1), [squares, outputs])
 

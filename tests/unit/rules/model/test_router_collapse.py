@@ -39,7 +39,7 @@ SICK = idle(0.75)
 def test_says_how_many_and_where() -> None:
     finding = the_finding(RULE, SICK)
     assert finding.severity is Severity.ERROR
-    assert "75 % of those of `0.gate.topk()`" in finding.message.en
+    assert "75% of those of `0.gate.topk()`" in finding.message.en
     assert "in 1 of 2 routers" in finding.message.en
 
 

@@ -1,0 +1,193 @@
+"""What goes wrong inside transformers and mixtures of experts, and what looks like it."""
+
+from __future__ import annotations
+
+import torch
+from clinic.case import case
+from clinic.data import digit_rows, flat_digits
+from clinic.loops import fit
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+from torch.optim import Adam, AdamW, Optimizer
+
+from tb_lossdiag import SummaryWriter
+
+
+class Mixture(nn.Module):
+    """A classifier whose middle is a mixture: two of eight experts for each sample."""
+
+    def __init__(self, bias: float = 0.0) -> None:
+        """The first experts are preferred by `bias` at the beginning."""
+        super().__init__()
+        self.inner, self.head = nn.Linear(64, 32), nn.Linear(32, 10)
+        self.router = nn.Linear(32, 8)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32)) for _ in range(8)
+        )
+        with torch.no_grad():
+            self.router.bias[:2] += bias
+        self.balance = self.forgotten = torch.zeros(())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        hidden = self.inner(x).relu()
+        probabilities = self.router(hidden).softmax(-1)
+        weights, chosen = probabilities.topk(2, dim=-1)
+        shares = torch.bincount(chosen.flatten(), minlength=8) / chosen.numel()
+        self.balance = 8 * (shares * probabilities.mean(0)).sum()
+        self.forgotten = 8 * (shares.mean() * probabilities.mean(0)).sum()
+        out = hidden
+        for index, expert in enumerate(self.experts):
+            weight = (weights * (chosen == index)).sum(-1, keepdim=True)
+            out = out + weight * expert(hidden)
+        said: Tensor = self.head(out)
+        return said
+
+
+def _mixture(writer: SummaryWriter, model: Mixture, weight: float, *, follows: bool = True) -> None:
+    """Train it; `follows`: the balancing term depends on the load."""
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for x, y in flat_digits()[0].batches(300, 128):
+        fit_ = cross_entropy(model(x), y)
+        balance = model.balance if follows else model.forgotten
+        loss = fit_ + weight * balance
+        optimizer.zero_grad()
+        loss.backward()
+        writer.add_diagnostics(loss=loss, loss_terms={"fit": fit_, "balance": (balance, weight)})
+        optimizer.step()
+
+
+@case("LD714", family="transformer")
+def two_experts_get_everything(writer: SummaryWriter) -> None:
+    """The router's bias came out of another model, whose first two experts were the good ones."""
+    _mixture(writer, Mixture(bias=8.0), weight=0.0)
+
+
+@case("LD715", "LD714", family="transformer", also=("LD713", "LD407"))
+def a_balancing_loss_over_the_wrong_axis(writer: SummaryWriter) -> None:
+    _mixture(writer, Mixture(bias=1.5), weight=0.01, follows=False)
+
+
+@case("LD713", "LD714", family="transformer", also=("LD205",))
+def a_balancing_loss_that_is_too_weak(writer: SummaryWriter) -> None:
+    _mixture(writer, Mixture(), weight=0.001)
+
+
+@case(family="transformer")
+def experts_that_are_balanced(writer: SummaryWriter) -> None:
+    _mixture(writer, Mixture(), weight=0.2)
+
+
+@case(family="transformer")
+def experts_that_come_into_balance(writer: SummaryWriter) -> None:
+    """It begins uneven, and the balancing loss does what it is for."""
+    _mixture(writer, Mixture(bias=1.0), weight=0.1)
+
+
+@case(family="MLP")
+def the_best_five_of_its_answers(writer: SummaryWriter) -> None:
+    """The model chooses with topk, and it is no router: it keeps the largest of its features."""
+
+    class Sparse(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(64, 64), nn.Linear(64, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.inner(x).relu()
+            kept = torch.zeros_like(hidden).scatter(-1, hidden.topk(16, -1).indices, 1.0)
+            said: Tensor = self.head(hidden * kept)
+            return said
+
+    model = Sparse()
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), flat_digits()[0].batches(300, 128))
+
+
+class Reader(nn.Module):
+    """Rows of a picture, read by attention of its own making."""
+
+    def __init__(self, *, norm: bool) -> None:
+        super().__init__()
+        self.into, self.head = nn.Linear(8, 32), nn.Linear(32, 10)
+        self.places = nn.Parameter(0.1 * torch.randn(8, 32))
+        self.layers = nn.ModuleList(nn.Linear(32, 96) for _ in range(2))
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        hidden = self.into(x) + self.places
+        for layer in self.layers:
+            parts = layer(hidden).unflatten(-1, (3, 4, 8)).permute(2, 0, 3, 1, 4)
+            query, key, value = parts
+            if self.norm:
+                query, key = (nn.functional.rms_norm(each, (8,)) for each in (query, key))
+            out = scaled_dot_product_attention(query, key, value)
+            hidden = hidden + out.transpose(1, 2).flatten(2)
+        said: Tensor = self.head(hidden.mean(1))
+        return said
+
+
+def _reader(writer: SummaryWriter, rate: float, *, norm: bool) -> None:
+    model = Reader(norm=norm)
+    fit(writer, model, AdamW(model.parameters(), lr=rate), digit_rows()[0].batches(400, 128))
+
+
+@case("LD601", "LD710", family="transformer", also=("LD102", "LD711"))
+def attention_without_a_norm_at_a_high_rate(writer: SummaryWriter) -> None:
+    _reader(writer, 0.3, norm=False)
+
+
+@case(family="transformer")
+def attention_at_a_usual_rate(writer: SummaryWriter) -> None:
+    _reader(writer, 2e-3, norm=False)
+
+
+@case(family="transformer")
+def attention_with_normalised_queries_and_keys(writer: SummaryWriter) -> None:
+    _reader(writer, 2e-3, norm=True)
+
+
+class Words(nn.Module):
+    """Guesses the next of 300 words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Embedding(300, 32), nn.Linear(32, 64), nn.ReLU())
+        self.head = nn.Linear(64, 300)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        said: Tensor = self.head(self.body(x))
+        return said
+
+
+def _words(writer: SummaryWriter, pull: float) -> None:
+    """Train it, with a term that raises or holds what all logits have in common."""
+    model = Words()
+    optimizer: Optimizer = AdamW(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    generator = torch.Generator().manual_seed(1)
+    order = torch.randperm(300, generator=generator)
+    for _ in range(400):
+        x = torch.randint(300, (128,), generator=generator)
+        noise = torch.randint(300, (128,), generator=generator)
+        y = torch.where(torch.rand(128, generator=generator) < 0.3, noise, order[x])
+        logits = model(x)
+        loss = cross_entropy(logits, y)
+        term = -pull * logits.mean() if pull > 0 else 1e-4 * logits.logsumexp(-1).square().mean()
+        optimizer.zero_grad()
+        (loss + term).backward()
+        writer.add_diagnostics(loss=loss)
+        optimizer.step()
+
+
+@case("LD712", "LD601", family="MLP", hint=True, also=("LD202", "LD102"))
+def logits_are_pushed_up_together(writer: SummaryWriter) -> None:
+    """A term that was to keep answers from being too sure raises all logits: a cross-entropy does not mind."""
+    _words(writer, 0.4)
+
+
+@case(family="MLP")
+def logits_that_a_small_penalty_holds(writer: SummaryWriter) -> None:
+    _words(writer, 0.0)
