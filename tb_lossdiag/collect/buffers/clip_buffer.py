@@ -14,7 +14,7 @@ from tb_lossdiag.collect.clips.ledger import ClipBatch, known
 from tb_lossdiag.records import Floats, FrameBlock
 
 
-class _Step(NamedTuple):
+class ClippedStep(NamedTuple):
     """The clips of a step.
 
     Attributes:
@@ -34,7 +34,7 @@ class ClipBuffer:
     """Steps with clips that have not been handed on; their norms wait on their device."""
 
     def __init__(self) -> None:
-        self._steps: list[_Step] = []
+        self._steps: list[ClippedStep] = []
 
     def __len__(self) -> int:
         """Steps that wait."""
@@ -42,7 +42,7 @@ class ClipBuffer:
 
     def put(self, step: int, walltime: float, clips: ClipBatch, watch: NormBuffer) -> None:
         """Take a step's clips."""
-        self._steps.append(_Step(step, walltime, clips, watch))
+        self._steps.append(ClippedStep(step, walltime, clips, watch))
 
     def rename(self, rows: NormBuffer, new: Mapping[int, int]) -> None:
         """Steps of a watched model are others."""
@@ -55,18 +55,22 @@ class ClipBuffer:
         """Nothing waits any more."""
         self._steps = []
 
+    def apart(self) -> list[ClippedStep]:
+        """All of them one by one; they wait no longer."""
+        steps, self._steps = self._steps, []
+        return steps
+
     def take(self) -> list[FrameBlock]:
         """All of them, after one transfer; they wait no longer. Each block is of the same clips at steps that rise."""
-        steps, self._steps = self._steps, []
-        alike: dict[tuple[str, ...], list[_Step]] = {}
-        for one in steps:
+        alike: dict[tuple[str, ...], list[ClippedStep]] = {}
+        for one in self.apart():
             alike.setdefault(tuple(one.clips.calls), []).append(one)
         return [_block(c, run) for c, some in alike.items() for run in _rising(some)]
 
 
-def _rising(steps: Sequence[_Step]) -> Iterator[list[_Step]]:
+def _rising(steps: Sequence[ClippedStep]) -> Iterator[list[ClippedStep]]:
     """Parts in which steps rise; of a step that is given again and again, the last counts."""
-    run: list[_Step] = []
+    run: list[ClippedStep] = []
     for one in steps:
         if run and one.step < run[-1].step:
             yield run
@@ -77,7 +81,7 @@ def _rising(steps: Sequence[_Step]) -> Iterator[list[_Step]]:
     yield run
 
 
-def _block(columns: tuple[str, ...], steps: Sequence[_Step]) -> FrameBlock:
+def _block(columns: tuple[str, ...], steps: Sequence[ClippedStep]) -> FrameBlock:
     calls = [call for one in steps for call in one.clips.calls.values()]
     counts = [count for one in steps for count in one.clips.counts]
     total = _numbers([call.total for call in calls])

@@ -254,15 +254,15 @@ class Outlet:
     def _hand_waiting(self) -> int:
         """Everything else; the newest step of it, -1 without one."""
         newest = self._hand_blocks(self.waiting.take_losses())
-        for block in self.waiting.take_clips():
-            newest = max(newest, int(block.steps[-1]))
-            self._broken |= any(_breaks(q.name, values) for q, values in block.values.items())
-            self._guarded.door("writing", self._recorder.extend, block)
         for observed, records in self.waiting.take():
             newest = max(newest, observed.step)
             self._broken |= any(_breaks(r.quantity.name, r.values) for r in records)
             take = self._recorder.at if observed.own else self._recorder.take
             self._guarded.door("writing", take, observed.step, observed.walltime, records)
+        for block in self.waiting.take_clips():
+            newest = max(newest, int(block.steps[-1]))
+            self._broken |= any(_breaks(q.name, values) for q, values in block.values.items())
+            self._guarded.door("writing", self._recorder.extend, block)
         return newest
 
     def _drop(self) -> None:

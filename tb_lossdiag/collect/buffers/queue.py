@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tb_lossdiag.collect.buffers.clip_buffer import ClipBuffer
+from tb_lossdiag.collect.buffers.clip_buffer import ClipBuffer, ClippedStep
 from tb_lossdiag.collect.buffers.loss_buffer import LossBuffer
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.clips.ledger import ClipBatch
@@ -17,6 +17,8 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import Number, gather
 from tb_lossdiag.records import FrameBlock, Record
 
+CLIPPING = "clipping"
+"""The collector of clips."""
 _MOST = 256
 """Observations that wait, at most."""
 
@@ -73,6 +75,8 @@ class Queue:
 
     def put(self, waiting: Observation) -> None:
         """Take samples."""
+        if len(self._clips) and any(name == CLIPPING for name, _ in waiting.samples):
+            self._waiting += map(_observed, self._clips.apart())  # they come before
         self._waiting.append(waiting)
         self._count += 1
 
@@ -129,8 +133,8 @@ class Queue:
                 yield block
 
     def take_clips(self) -> list[FrameBlock]:
-        """Clips of watched steps; they wait no longer."""
-        return self._guarded("clipping", self._clips.take) or []
+        """Clips of watched steps that come after all that `take` gives of clips; they wait no longer."""
+        return self._guarded(CLIPPING, self._clips.take) or []
 
     def take(self) -> Iterator[tuple[Observation, list[Record]]]:
         """Everything else with its records, after one transfer; it waits no longer, unless it waits for other ranks."""
@@ -156,6 +160,11 @@ class Queue:
 
     def _finished(self, name: str, sample: Measurement, parts: Sequence[object]) -> list[Record]:
         return self._guarded(name, lambda: sample.finish(parts)) or []  # type: ignore[arg-type]
+
+
+def _observed(clipped: ClippedStep) -> Observation:
+    samples = [(CLIPPING, clipped.clips.sample())]
+    return Observation(clipped.step, clipped.walltime, samples, watch=clipped.watch)
 
 
 def _broken(number: Number) -> bool:

@@ -41,6 +41,7 @@ class PlainLoss:
         self._host, self._watches, self._steps = host, watches, steps
         self._by_hand, self._told = by_hand, told
         self._unrest, self._calm_at = host.guarded.unrest, -1
+        self._clips = host.clips
         self._watch: Callable[[], Watch | None] = lambda: None
 
     def take(self, loss: object, terms: object, step: object) -> bool:
@@ -48,7 +49,7 @@ class PlainLoss:
         start = time.perf_counter()
         try:
             watch = self._watch()
-            if watch is None or self._calm_at != self._unrest.count:
+            if watch is None or self._calm_at != self._unrest.count or self._clips.calls:
                 watch = self._settled()
             if watch is None or looked_at():
                 return False

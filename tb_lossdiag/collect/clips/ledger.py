@@ -116,17 +116,20 @@ class ClipLedger:
     """Clip calls since the last record, the newest for each clipped set of parameters.
 
     Attributes:
+        calls: those since the last record, by column.
+        agreed: ids of parameters whose clip is no unrest, as long as it is a step's only one: each step has it.
         clipped: ids of the parameters of the newest clip.
         missed: ids of parameters that were clipped without a note: what their norms were before is not known.
 
     Args:
-        unrest: every clip is some.
+        unrest: every clip is some, but the one that was agreed on.
     """
 
     def __init__(self, unrest: Unrest | None = None) -> None:
         """Start empty."""
         self._unrest = unrest or Unrest()
-        self._calls: dict[str, ClipCall] = {}
+        self.calls: dict[str, ClipCall] = {}
+        self.agreed: list[int] | None = None
         self._newest: dict[str, ClipCall] = {}
         self._counts: dict[str, int] = {}
         self._columns: dict[tuple[str, int], str] = {}
@@ -137,12 +140,25 @@ class ClipLedger:
     @property
     def empty(self) -> bool:
         """Whether there was no call since the last record."""
-        return not self._calls
+        return not self.calls
 
     @property
     def quiet(self) -> bool:
         """Whether no clip matters to norms that are taken now."""
-        return not (self._calls or self._newest or self.missed)
+        return not (self.calls or self._newest or self.missed)
+
+    @property
+    def steady(self) -> ClipCall | None:
+        """The newest clip by norm, where there is no other, and all of its norms are known."""
+        if self.calls or self.missed or len(self._newest) != 1:
+            return None
+        (call,) = self._newest.values()
+        return call if call.after is None and call.each is not None and call.known else None
+
+    @property
+    def only(self) -> ClipCall | None:
+        """The clip since the last record, if it is one."""
+        return next(iter(self.calls.values())) if len(self.calls) == 1 else None
 
     @property
     def knows_norms(self) -> bool:
@@ -161,10 +177,11 @@ class ClipLedger:
         scale: float = 1.0,
     ) -> None:
         """Remember a clip that has just been done, of gradients that carried this loss scale."""
-        self._unrest.stir()
         held = [parameter for parameter in parameters if parameter.grad is not None]
         column = self._column("clip" if after is None else "clip value", held)
         mark, ids = GradientVersions(representatives(held)), list(map(id, held))
+        if ids != self.agreed or self.calls or after is not None:
+            self._unrest.stir()
         if ids != self._ids or not self.clipped:
             self._ids, self.clipped = ids, set(ids)
         if each is not None and scale != 1.0:
@@ -173,7 +190,7 @@ class ClipLedger:
         if type(total) is not Tensor:
             here, known = local(here), is_whole(total)
         call = ClipCall(here, float(bound), after, order, each, ids, mark, known)
-        self._calls[column] = call
+        self.calls[column] = call
         self._newest.pop(column, None)
         self._newest[column] = call
         self._counts[column] = self._counts.get(column, 0) + 1
@@ -205,10 +222,10 @@ class ClipLedger:
 
     def take(self) -> ClipBatch | None:
         """The calls, and forget them; None if there were none."""
-        if not self._calls:
+        if not self.calls:
             return None
-        calls, counts = self._calls, self._counts
-        self._calls, self._counts = {}, {}
+        calls, counts = self.calls, self._counts
+        self.calls, self._counts = {}, {}
         return ClipBatch(calls, list(counts.values()))
 
     def _column(self, kind: str, held: Sequence[Tensor]) -> str:

@@ -86,6 +86,8 @@ class CalmSteps:
     every: int
     pattern: Pattern | None = None
     norms: Norms | None = None
+    _clipped: bool = False
+    _ends: Sequence[Tensor] = ()
     _kept: Pattern | None = None
     _kept_for: tuple[Any, bool] = (None, False)
     _held: int = 0
@@ -106,8 +108,23 @@ class CalmSteps:
         if self._kept is None or self._stale():
             self._kept_for = self.model.now, self.model.frozen
             self._kept = self._found() if self.every == 1 else self._passed_by()
-        self.pattern = self._kept
+        self.pattern = self._kept if self._agree(self._kept) else None
         self._held = self.model.held if self.every == 1 else held_count(self.optimizer)
+
+    def _agree(self, pattern: Pattern | None) -> bool:
+        """Agree on the clip that each step has, or that none has one; whether steps with it can be calm."""
+        clips = self.host.clips
+        clips.agreed, self._clipped = None, False
+        if pattern is None or clips.quiet:
+            return True
+        call = clips.steady
+        if pattern.gauge is None or call is None:
+            return False
+        held = pattern.gauge.held
+        if call.held != list(map(id, held)):
+            return False
+        clips.agreed, self._clipped, self._ends = call.held, True, (held[0], held[-1])
+        return True
 
     def _stale(self) -> bool:
         """Whether the model's parameters are others than those that the pattern is of."""
@@ -134,10 +151,23 @@ class CalmSteps:
             if pattern.gauge is None:
                 self.norms = [] if taken % self.every else None
             elif not self.model.moved() and pattern.holds():
-                self.norms = pattern.gauge.norms()
+                gauge = pattern.gauge
+                self.norms = self._before_clip(gauge) if self._clipped else gauge.norms()
         if self.norms is None:
             self._disappointed(pattern)
         return self.norms is not None
+
+    def _before_clip(self, gauge: Gauge) -> Norms | None:
+        """Norms as the step's clip found them, None if it had none, or the gradients are not as it left them."""
+        call = self.host.clips.only
+        if call is None or call.each is None or not call.mark.unchanged(self._ends):
+            return None
+        return gauge.known(call.each)
+
+    def sink_clip(self, step: int) -> None:
+        """Hand over the clip of the calm step that has ended, if it had one."""
+        if self._clipped:
+            self.host.clipped(self.rows, step, self.host.clips.take())
 
     def _disappointed(self, pattern: Pattern) -> None:
         """It is not a calm one."""

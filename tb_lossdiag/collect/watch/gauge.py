@@ -36,11 +36,12 @@ class Gauge:
         held: parameters with a gradient; dense, of single precision, on the host.
 
     Attributes:
+        held: those parameters.
         kept: gradients of the step that goes on.
     """
 
     def __init__(self, held: Sequence[Tensor]) -> None:
-        self._held = list(held)
+        self.held = list(held)
         self.kept: list[Tensor] = []
         self._joined = None if len(held) <= _FEW else _Joined([p.shape for p in held])
 
@@ -58,7 +59,7 @@ class Gauge:
 
     def norms(self) -> Norms | None:
         """Of the gradients as they are now, None where they are unusual: one is missing, tiny or not finite."""
-        grads = self.kept = list(map(_gradient, self._held))
+        grads = self.kept = list(map(_gradient, self.held))
         try:
             if self._joined is not None:
                 return self._joined.norms(grads)
@@ -69,6 +70,16 @@ class Gauge:
         total = sum(values)
         usual = min(values) >= SMALL and total - total == 0.0 and each[0].dtype is torch.float32
         return values if usual else None
+
+    def known(self, each: Tensor) -> Norms | None:
+        """Norms that somebody else has taken of these gradients, None where they are unusual."""
+        self.kept = list(map(_gradient, self.held))
+        if each.dtype is not torch.float32 or len(each) != len(self.held):
+            return None
+        if self._joined is not None:
+            return each if _usual(each.min().item(), each.sum().item()) else None
+        values: list[float] = each.tolist()
+        return values if _usual(min(values), sum(values)) else None
 
     def over(self) -> None:
         """The step has ended: keep no gradient."""
@@ -109,6 +120,11 @@ class _Joined:
         total = row.sum().item()
         usual = row.min().item() >= SMALL and total - total == 0.0
         return row[self._back] if usual else None
+
+
+def _usual(least: float, total: float) -> bool:
+    """Whether no norm is tiny, and all are finite."""
+    return least >= SMALL and total - total == 0.0
 
 
 def _divided(shapes: Sequence[torch.Size]) -> tuple[list[int], list[list[int]]]:

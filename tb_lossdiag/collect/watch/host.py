@@ -52,8 +52,8 @@ class Host:
 
     @property
     def calm(self) -> bool:
-        """Whether all works, nothing was clipped and nobody judges: a step needs nothing but its norms."""
-        return not self.guarded.troubled and self.outlet.live is None and self.clips.quiet
+        """Whether all works and nobody judges: a step needs nothing but its norms and its clip."""
+        return not self.guarded.troubled and self.outlet.live is None
 
     def absent(self, rows: NormBuffer) -> bool:
         """Whether nothing of a watched model is needed of this rank: another one writes, and no sums are taken over all."""

@@ -187,6 +187,7 @@ class WatchedSteps:
             host.optimizers.note_calm(optimizer, pattern.ends)
         if pattern.gauge is not None:
             full = self.gradients.put_calm(norms, pattern.where, step, taken, start)
+            self._calm.sink_clip(step)
         self.reloads.after_step()
         if taken % LOOK_EVERY == 0:
             self._calm.look()

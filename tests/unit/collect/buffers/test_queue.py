@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
-from tb_lossdiag.collect.buffers.queue import Observation, Queue
+from tb_lossdiag.collect.buffers.queue import CLIPPING, Observation, Queue
+from tb_lossdiag.collect.clips.ledger import ClipBatch, ClipLedger, Order
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import Number
@@ -43,6 +44,30 @@ def observed(step: int, *samples: tuple[str, Measurement]) -> Observation:
 
 def taken(made: Queue) -> list[tuple[int, list[float]]]:
     return [(one.step, [float(r.values[0]) for r in records]) for one, records in made.take()]
+
+
+def test_clips_of_steps_come_before_those_of_a_later_call() -> None:
+    """Of one series a step that falls would mean that the training went back."""
+    made, _ = queue()
+    rows, ledger, one = NormBuffer("", ("a",)), ClipLedger(), torch.nn.Parameter(torch.zeros(1))
+
+    def clip(step: int) -> ClipBatch:
+        one.grad = torch.ones(1)
+        ledger.note([one], torch.tensor(step), 1.0, each=None, order=Order())
+        found = ledger.take()
+        assert found is not None
+        return found
+
+    for step in (0, 1):
+        made.put_clips(step, 1.0, clip(step), rows)
+    made.put(observed(1, ("a", sample(1.0))))
+    made.put(observed(2, (CLIPPING, clip(2).sample())))
+    for step in (3, 4):
+        made.put_clips(step, 1.0, clip(step), rows)
+    assert [step for step, _ in taken(made)] == [1, 0, 1, 2]
+    (block,) = made.take_clips()
+    assert block.steps.tolist() == [3, 4]
+    assert made.take_clips() == []
 
 
 def test_samples_come_out_in_their_order_once() -> None:
