@@ -12,6 +12,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Span, noise, spans
+from tb_lossdiag.analysis.loss_calls import CLASSES, calls_if_any
 from tb_lossdiag.analysis.trend import rising
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -54,7 +55,9 @@ class Overfitting:
     What to try first: keep the checkpoint of the best step, then more data, regularisation, a smaller model.
 
     Guards against: a noisy validation point, a noisy first one; a model that had learned before its first validation; a rise that
-    is small beside what was won since the start; a divergence, where the training loss rises too; losses below zero (not evaluated).
+    is small beside what was won since the start; a divergence, where the training loss rises too; losses below zero (not evaluated);
+    classes that the training had begun to tell apart by the first validation, below `max_taught` of what guessing costs, while no
+    validation was ever below it: those are other classes, or other data (LD108), since nothing can be forgotten that never was known.
 
     References: Prechelt 1998, Early Stopping, But When?; Mann 1945, Nonparametric Tests Against Trend; Goodfellow, Bengio and Courville 2016, Deep Learning, section 7.8.
     """
@@ -64,7 +67,7 @@ class Overfitting:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The model overfits")
     reads: ClassVar[tuple[Quantity, ...]] = (q.VALIDATION_LOSS, q.LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OUTPUTS, q.CALL_TARGET_INDEX)
     explains: ClassVar[tuple[str, ...]] = ("LD108",)
 
     #: relative to the best level, 1; Prechelt's generalisation loss GL between 5% and 20%
@@ -85,6 +88,8 @@ class Overfitting:
     max_won: float = 0.1
     #: first validation loss over the loss that the training began with, 1, and its inverse; more is another scale, less has learned
     max_first: float = 1.5
+    #: training loss at the first validation over that of guessing, 1; what is learned by heart takes many rounds to get there
+    max_taught: float = 0.9
     #: validation records of the whole run; fewer show no turn
     min_run: int = 6
 
@@ -94,6 +99,8 @@ class Overfitting:
         for loss, least in ((validation, self.min_run), (train, self.min_run)):
             loss.needs_positive()
             loss.needs(least)
+        if self._is_other_data(run, validation, train):
+            return
         best = int(np.argmin(validation.level))
         then, now = _level_at(train, validation.steps[best]), float(train.level[-1])
         turn = self._turn(validation, best)
@@ -106,6 +113,17 @@ class Overfitting:
             span = Span(0, len(validation) - 1)
             then = _level_at(train, validation.steps[0])
             yield self._finding(_NEVER, validation, (0, span), (then, now))
+
+    def _is_other_data(self, run: Run, validation: Curve, train: Curve) -> bool:
+        """Whether classes that the training tells apart were never told apart in the validation."""
+        asked = calls_if_any(run)
+        if len(asked) != 1 or asked[0].function not in CLASSES:
+            return False
+        if asked[0].typical(q.CALL_TARGET_INDEX) != 1:
+            return False
+        guess = math.log(asked[0].typical(q.CALL_OUTPUTS))
+        taught = _level_at(train, validation.steps[0]) <= self.max_taught * guess
+        return taught and float(validation.values.min()) > guess
 
     def _turn(self, loss: Curve, best: int) -> Span | None:
         """The records far above the best level up to the end."""

@@ -7,6 +7,7 @@ from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, with_loss, with_overfitting, without
 from made.healthy import healthy_run
 from made.logs import log, noisy
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import VALIDATION_LOSS
 from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
@@ -109,3 +110,22 @@ def test_a_validation_that_had_learned_before_its_first_record_is_no_such_case(s
 def test_a_first_value_in_much_noise_proves_nothing(seed: int) -> None:
     train = np.geomspace(0.69, 0.5, 10)
     assert not findings(RULE, log(train, noisy(np.linspace(0.69, 0.6, 10), 0.15, seed)))
+
+
+@pytest.mark.parametrize(
+    ("best", "then", "function", "index", "fires"),
+    [
+        (2.31, 1.9, "cross_entropy", 1, False),
+        (2.29, 1.9, "cross_entropy", 1, True),  # it was known once
+        (2.31, 2.1, "cross_entropy", 1, True),  # learned by heart, slowly
+        (2.31, 1.9, "mse_loss", 1, True),
+        (2.31, 1.9, "cross_entropy", 0, True),
+    ],
+)
+def test_classes_that_were_never_told_apart_are_other_ones(
+    best: float, then: float, function: str, index: int, *, fires: bool
+) -> None:
+    run = with_loss(healthy_run(0), np.geomspace(then, 0.1, 200))
+    rising = changed(run, VALIDATION_LOSS, np.linspace(best, 8.0, 20))
+    run = with_call(rising, function, outputs=10.0, target_index=index)
+    assert bool(findings(RULE, run)) is fires
