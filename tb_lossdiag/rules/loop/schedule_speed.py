@@ -89,7 +89,7 @@ class ScheduleSpeed:
 
     What to try first: one `scheduler.step()` per `optimizer.step()`, and a length in steps.
 
-    Guards against: schedules that are moved per batch and planned in batches; trainings that were ended early; a GradScaler's skipped steps; warm-ups, and
+    Guards against: schedules that are moved per batch and planned in batches; trainings that were ended early; epochs of a few steps; a GradScaler's skipped steps; warm-ups, and
     schedules without an end.
 
     References: huggingface/transformers pull request 24088; huggingface/accelerate issue 1382; sthalles/SimCLR issue 8.
@@ -114,8 +114,8 @@ class ScheduleSpeed:
     min_pace: float = 1.5
     #: of the plan; whoever goes on that long beyond its end with such a pace did not plan to
     min_over: float = 1.25
-    #: calls per step; an epoch has at least two steps
-    max_pace: float = 0.5
+    #: calls per step; with short epochs a plan of epochs that is ended early has as many calls as there were steps by chance
+    max_pace: float = 0.1
     #: of the plan
     max_share: float = 0.5
     #: share of the steps; the last batches of epochs, and an end a little early

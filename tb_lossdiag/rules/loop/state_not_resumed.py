@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, value_in_force
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import noise
+from tb_lossdiag.analysis.rates import largest_rate
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -43,6 +44,7 @@ class StateNotResumed:
     How it decides: another writer took up the run, the watched optimizer had no state when its first step began and has one after it, though the
     run had been trained before with one of this name. The weights were taken along: the median loss of the `min_after` records after it lies
     below the start by `max_lost` or more of what that of the `min_before` records before does, which is more than `min_noise` times the noise.
+    An information where the learning rate goes on neither from what it was nor from what the run began with (within `near`): another phase, on purpose.
 
     What to try first: `optimizer.load_state_dict`.
 
@@ -57,7 +59,7 @@ class StateNotResumed:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The optimizer was resumed without its state")
     reads: ClassVar[tuple[Quantity, ...]] = (q.STATE_TAKEN_UP, q.LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEPS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEPS, q.LEARNING_RATE)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD203", "LD613")
 
     #: records of the loss before; fewer have no level
@@ -68,6 +70,8 @@ class StateNotResumed:
     max_lost: float = 0.5
     #: times the noise from record to record that the loss had fallen
     min_noise: float = 4.0
+    #: times; a schedule moves its rate little from one step to the next
+    near: float = 1.5
     #: steps between the first record of the session and what is known of its optimizer, for records every few steps
     max_late: int = 50
 
@@ -109,6 +113,18 @@ class StateNotResumed:
         """Whether the watch of this name made steps before."""
         return q.STEPS in run and np.isfinite(value_in_force(run, q.STEPS, begins - 1, name))
 
+    def _severity(self, run: Run, begins: int) -> Severity:
+        """An information where another rate says that another phase was meant."""
+        if q.LEARNING_RATE not in run:
+            return self.severity
+        steps, rates = largest_rate(run)
+        at = int(np.searchsorted(steps, begins))
+        if not 0 < at < len(rates):
+            return self.severity
+        now, low, high = rates[at], 1 / self.near, self.near
+        goes_on = any(low * r <= now <= high * r for r in (rates[at - 1], rates[0]))
+        return self.severity if goes_on else Severity.INFO
+
     def _finding(
         self, run: Run, curve: Curve, found: tuple[str, int], levels: tuple[float, float]
     ) -> Finding:
@@ -122,4 +138,5 @@ class StateNotResumed:
         )
         evidence = Evidence(q.STATE_TAKEN_UP.name, name, begins, begins, 0.0, 1.0)
         numbers = {"before": before, "after": after}
-        return Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)
+        severity = self._severity(run, begins)
+        return Finding(self.code, severity, name, (evidence,), message, _ADVICE, numbers)

@@ -17,7 +17,9 @@ _STOP, _END = 200, 400
 Make = Callable[[nn.Module], Optimizer]
 
 
-def _resume(writer: SummaryWriter, make: Make, *, whole: bool) -> None:
+def _resume(
+    writer: SummaryWriter, make: Make, *, whole: bool = False, then: Make | None = None
+) -> None:
     """Stop in the middle, and go on with a model and an optimizer that are made anew; `whole`: both get their state."""
     training, _ = flat_digits()
     batches = training.batches(_END)
@@ -37,7 +39,7 @@ def _resume(writer: SummaryWriter, make: Make, *, whole: bool) -> None:
     writer.close()
     again = mlp(64, 64, 10)
     again.load_state_dict(model.state_dict())
-    anew = make(again)
+    anew = (then or make)(again)
     if whole:
         anew.load_state_dict(optimizer.state_dict())
     with SummaryWriter(writer.log_dir) as second:
@@ -46,12 +48,12 @@ def _resume(writer: SummaryWriter, make: Make, *, whole: bool) -> None:
 
 @case("LD619", family="MLP", source="Lightning-AI/pytorch-lightning issue 2613")
 def resumed_with_the_weights_alone(writer: SummaryWriter) -> None:
-    _resume(writer, lambda model: Adam(model.parameters(), lr=1e-3), whole=False)
+    _resume(writer, lambda model: Adam(model.parameters(), lr=1e-3))
 
 
 @case("LD619", family="MLP", source="CSAILVision/places365 issue 78")
 def resumed_without_momentum(writer: SummaryWriter) -> None:
-    _resume(writer, lambda model: SGD(model.parameters(), lr=0.05, momentum=0.9), whole=False)
+    _resume(writer, lambda model: SGD(model.parameters(), lr=0.05, momentum=0.9))
 
 
 @case(family="MLP")
@@ -61,4 +63,12 @@ def resumed_with_everything(writer: SummaryWriter) -> None:
 
 @case(family="MLP")
 def resumed_by_an_optimizer_without_state(writer: SummaryWriter) -> None:
-    _resume(writer, lambda model: SGD(model.parameters(), lr=0.1), whole=False)
+    _resume(writer, lambda model: SGD(model.parameters(), lr=0.1))
+
+
+@case(family="MLP")
+def resumed_for_a_second_phase(writer: SummaryWriter) -> None:
+    def tuned(model: nn.Module) -> Optimizer:
+        return Adam(model.parameters(), lr=1e-4)
+
+    _resume(writer, lambda model: Adam(model.parameters(), lr=1e-3), then=tuned)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
-from made.changes import falling, with_loss, without
+from made.changes import changed, falling, with_loss, without
 from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import LOSS, STATE_TAKEN_UP, STEPS
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import LEARNING_RATE, LOSS, STATE_TAKEN_UP, STEPS
 from tb_lossdiag.records import Doubles, table
 from tb_lossdiag.rules.loop.state_not_resumed import StateNotResumed
 from tb_lossdiag.run import Restart, Run
@@ -86,3 +87,26 @@ def test_the_first_restart_that_lost_it_is_told() -> None:
     made = with_tables(LEARNED, [table(STATE_TAKEN_UP, places, [[1.0], [0.0]], [""])])
     restarts = tuple(Restart(step, 0.0, "resumed") for step in places)
     assert f"step {places[1]} " in the_finding(RULE, replace(made, restarts=restarts)).message.en
+
+
+def rated(before: float, after_it: float) -> Run:
+    """It began with a rate of 0.1, and was resumed where it was so and so much."""
+    rates = np.where(SICK[LEARNING_RATE].steps < AT, before, after_it)
+    rates[0] = 0.1
+    return changed(SICK, LEARNING_RATE, rates[:, None])
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (rated(0.01, 0.0149), Severity.WARNING),
+        (rated(0.01, 0.0067), Severity.WARNING),
+        (rated(0.01, 0.1), Severity.WARNING),  # the scheduler was forgotten as well
+        (rated(0.01, 0.0151), Severity.INFO),  # another phase
+        (rated(0.01, 0.0066), Severity.INFO),
+        (without(SICK, LEARNING_RATE), Severity.WARNING),
+        (with_tables(SICK, [table(LEARNING_RATE, [AT], [[0.1]], [""])]), Severity.WARNING),
+    ],
+)
+def test_another_rate_is_another_phase(run: Run, severity: Severity) -> None:
+    assert the_finding(RULE, run).severity is severity
