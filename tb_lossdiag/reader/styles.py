@@ -118,6 +118,27 @@ STYLES = (
             GLOBAL_NORM: ("grad_norm",),
         },
     ),
+    # nemo/lightning and its Megatron models (reduced_train_loss; train_loss is one rank's); Lightning's counters.
+    Style(
+        "NeMo",
+        {
+            LOSS: ("reduced_train_loss",),
+            VALIDATION_LOSS: ("val_loss", "validation_loss"),
+            LEARNING_RATE: ("lr",),
+            GLOBAL_NORM: ("grad_norm", "gradient_norm"),
+        },
+    ),
+    # coqui-ai/Trainer, trainer/logging/tensorboard_logger.py; older ones put the model's name in front. Models of several
+    # optimizers write loss_0, loss_1: players, none of which is the loss.
+    Style(
+        "Coqui",
+        {
+            LOSS: (r"(?:\w+_)?trainiterstats/loss", r"(?:\w+_)?trainepochstats/avg_loss"),
+            VALIDATION_LOSS: (r"(?:\w+_)?evalstats/avg_loss",),
+            LEARNING_RATE: (r"(?:\w+_)?trainiterstats/current_lr(?:_(\d+))?",),
+            GLOBAL_NORM: (r"(?:\w+_)?trainiterstats/grad_norm",),
+        },
+    ),
     # torchtitan/components/metrics.py and validate.py.
     Style(
         "torchtitan",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_curve.accuracy_stands_still import AccuracyStandsStill
+from tb_lossdiag.rules.loss_curve.epoch_boundary_jump import EpochBoundaryJump
 from tb_lossdiag.rules.loss_curve.generalisation_gap import GeneralisationGap
 from tb_lossdiag.rules.loss_curve.initial_loss_off import InitialLossOff
 from tb_lossdiag.rules.loss_curve.loss_above_chance import LossAboveChance
@@ -32,5 +33,6 @@ RULES: tuple[Rule, ...] = (
     SettledAboveStart(),
     LossAboveChance(),
     LossExactlyZero(),
+    EpochBoundaryJump(),
     AccuracyStandsStill(),
 )
