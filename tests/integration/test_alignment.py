@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import cross_entropy, mse_loss, nll_loss
 
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
@@ -27,6 +27,7 @@ from tb_lossdiag.quantities import (
 )
 from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
+from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.run import Run
 
 VOCABULARY, TIME = 40, 24
@@ -246,6 +247,27 @@ def tags_of_padding(model: nn.Module, data: Tensor) -> Tensor:
     return tagged(model, ends(data))
 
 
+def masked_by_hand(model: nn.Module, data: Tensor, *, left_out: bool) -> Tensor:
+    """As Keras does it: where nothing is asked scores are 0, so that likelihoods are 0 / 0, and these losses are left out."""
+    tokens = ends(data)
+    asked, tags = tokens != 0, tokens % 7
+    likely = model(tokens).softmax(2)
+    likely = likely.where(asked[..., None], 0) if left_out else likely
+    likely = (likely / likely.sum(2, keepdim=True)).clip(1e-7, 1 - 1e-7)
+    losses = nll_loss(likely.log().movedim(2, 1), tags, reduction="none")
+    return losses.where(asked, 0).sum() / asked.sum() if left_out else losses.mean()
+
+
+def words_alone_by_hand(model: nn.Module, data: Tensor) -> Tensor:
+    """What has no likelihoods is not scored."""
+    return masked_by_hand(model, data, left_out=True)
+
+
+def all_by_hand(model: nn.Module, data: Tensor) -> Tensor:
+    """The same with padding."""
+    return masked_by_hand(model, data, left_out=False)
+
+
 def one_tag_at_the_end(model: nn.Module, data: Tensor) -> Tensor:
     """What is not named at the end of each sentence has one tag, but the words are words."""
     return loss_of(model(data), (data % 7).where(torch.arange(TIME) < TIME // 2, 0))
@@ -261,6 +283,8 @@ def one_tag_at_the_end(model: nn.Module, data: Tensor) -> Tensor:
         (padding_scored_but_for_the_last, 0.4),
         (words_alone_but_for_the_last, 0.0),
         (padding_left_out, 0.0),
+        (words_alone_by_hand, 0.0),
+        (all_by_hand, 0.4),
         (next_token, 0.0),
         (one_tag_at_the_end, 0.0),
     ],
@@ -269,6 +293,7 @@ def test_padding_that_is_scored(tmp_path: Path, loss: Losses, share: float) -> N
     run = recorded(tmp_path, loss)
     assert float(np.median(run[CALL_PADDED].values)) == pytest.approx(share, abs=0.15)
     assert bool(diagnose(run, [LossOnPadding()]).causes) is (share > 0)
+    assert not diagnose(run, [ConstantOutput()]).causes
 
 
 class Seen(nn.Module):

@@ -92,7 +92,7 @@ def is_real(value: Any) -> TypeGuard[Tensor]:
 
 
 def variation(tensor: Tensor, limit: int) -> Value:
-    """Standard deviation over the batch (mean over units) over root mean square; NaN below two samples.
+    """Standard deviation over the batch (mean over units) over root mean square; NaN below two samples or among values that are not finite.
 
     Args:
         tensor: real[N, ...].
@@ -108,4 +108,4 @@ def variation(tensor: Tensor, limit: int) -> Value:
     some = wide(rows(samples, max(1, limit // samples.shape[0]), dim=1))
     # Equal samples may differ by rounding of the mean; that is no variation.
     spread = some.std(0, correction=0).mean()
-    return torch.where(spread > 0, spread / some.square().mean().sqrt(), 0.0)
+    return torch.where(spread == 0, 0.0, spread / some.square().mean().sqrt())

@@ -37,7 +37,7 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Ten
         given: what `sequences` found in the model's arguments.
         masks: of these arguments those that may be a mask.
     """
-    target = call.target
+    target = call.answered.target
     if target is None or not call.indexed:
         return {}
     ignored = call.options.get("ignore_index", -100)

@@ -47,6 +47,7 @@ _MANY = 1000
 
 def loss_facts(call: LossCall) -> tuple[Facts, Labels | None]:
     """All facts of a call, and the labels' frequencies for a class loss."""
+    call = call.answered
     facts = _form(call) | _input(call) | _target(call) | _margin(call)
     if call.target is None or call.input.is_complex():
         return facts, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -91,6 +91,23 @@ class LossCall:
         if self.name not in CLASS_LOSSES or not isinstance(weight, Tensor) or weight.dim() != 1:
             return None
         return weight.detach().double().cpu()
+
+    @property
+    def answered(self) -> LossCall:
+        """The same, with targets ignored that no class has a number for.
+
+        Who masks scores and divides by their sum has NaN there, and leaves these losses out afterwards.
+        """
+        target = self.target
+        if target is None or not self.indexed or self.options.get("reduction") != "none":
+            return self
+        if self.input.dim() != target.dim() + 1:
+            return self
+        blank = self.input.detach().isnan().all(1)
+        if blank.all() or not blank.any():
+            return self
+        ignored = self.options.get("ignore_index", -100)
+        return replace(self, target=target.long().masked_fill(blank, ignored))
 
     def each(self, predicted: Tensor, target: Tensor) -> Tensor | None:
         """The same function without reduction, of other tensors; None where it has no such form."""
