@@ -10,7 +10,6 @@ VALIDATION = 'call add_diagnostics(loss=…, phase="validation")'
 ACCURACY = 'writer.add_scalar("train/accuracy", …) or "val/accuracy"'
 CLIP = "clip with writer.clip_grad_norm_ or pass clip=(total_norm, max_norm)"
 OPTIMIZER = "writer.watch(model, optimizer), or pass optimizer= to add_diagnostics"
-SCHEDULE = "writer.watch(model, optimizer, scheduler=scheduler)"
 SCALER = "pass scaler= to writer.watch or add_diagnostics"
 EXTRA = "pass extra= to add_diagnostics"
 WATCH = "writer.watch(model, optimizer)"

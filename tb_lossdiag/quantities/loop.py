@@ -45,15 +45,15 @@ AMP_SKIPPED = Quantity(
 """Steps the GradScaler skipped, from the fall of its scale: at the step taken next, or where `add_diagnostics` was called before that."""
 
 SCHEDULE_LENGTH = Quantity(
-    "schedule_length", "schedule", Axis.WATCH, "calls", hints.SCHEDULE, optional=True
+    "schedule_length", "schedule", Axis.WATCH, "calls", hints.WATCH, optional=True
 )
 """Calls of `step()` after which a schedule that falls is over, where its class says so. Recorded after ever more steps: twice as many each time."""
 SCHEDULE_CALLS = Quantity(
-    "schedule_calls", "schedule", Axis.WATCH, "calls", hints.SCHEDULE, optional=True
+    "schedule_calls", "schedule", Axis.WATCH, "calls", hints.WATCH, optional=True
 )
 """Calls that there have been by then, those before a checkpoint included."""
 SCHEDULE_STEPS = Quantity(
-    "schedule_steps", "schedule", Axis.WATCH, "steps", hints.SCHEDULE, optional=True
+    "schedule_steps", "schedule", Axis.WATCH, "steps", hints.WATCH, optional=True
 )
 """Steps of the optimizer that there have been by then since its watch began."""
 

@@ -99,15 +99,14 @@ class ScheduleSpeed:
     name: ClassVar[str] = "schedule-speed"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The schedule runs too fast or too slow")
-    reads: ClassVar[tuple[Quantity, ...]] = (
+    reads: ClassVar[tuple[Quantity, ...]] = (q.STEPS, q.LEARNING_RATE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
         q.SCHEDULE_LENGTH,
         q.SCHEDULE_CALLS,
         q.SCHEDULE_STEPS,
-        q.STEPS,
-        q.LEARNING_RATE,
+        q.BACKWARDS,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.BACKWARDS,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD602", "LD605", "LD607")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605", "LD607")
     setting: ClassVar[str] = settings.SCHEDULE
 
     #: calls per step; a scaler that skips a step in three comes to that
@@ -136,7 +135,8 @@ class ScheduleSpeed:
                 yield self._finding(run, name, course, message)
 
     def _names(self, run: Run) -> tuple[str, ...]:
-        return run[q.SCHEDULE_LENGTH].columns
+        known = all(each in run for each in (q.SCHEDULE_LENGTH, q.SCHEDULE_CALLS, q.SCHEDULE_STEPS))
+        return run[q.SCHEDULE_LENGTH].columns if known else ()
 
     def _course(self, run: Run, name: str) -> _Course | None:
         lengths, calls, steps = (

@@ -58,8 +58,8 @@ class StateNotResumed:
     name: ClassVar[str] = "state-not-resumed"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The optimizer was resumed without its state")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.STATE_TAKEN_UP, q.LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.STEPS, q.LEARNING_RATE)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.STATE_TAKEN_UP, q.STEPS, q.LEARNING_RATE)
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD203", "LD613")
 
     #: records of the loss before; fewer have no level
