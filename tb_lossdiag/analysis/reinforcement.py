@@ -50,6 +50,18 @@ def targets_are_renewed(run: Run) -> bool:
     return bool(known) and (q.COPY_DISTANCE in run or any(_drift(run, call) for call in known))
 
 
+def follows_a_copy(run: Run) -> bool:
+    """Whether all that is compared are values beside a second network that may make them: the loss begins near 0, where that knows nothing yet.
+
+    An average that is only validated makes none. Reads `COPY_DISTANCE`, `VALIDATION_LOSS`, `CALL_TARGET_MEAN` and `CALL_TARGET_STD`
+    if they are there.
+    """
+    known = _value_calls(run)
+    if q.COPY_DISTANCE not in run or q.VALIDATION_LOSS in run or not known:
+        return False
+    return len(known) == len(run[q.CALL_TARGET_MEAN].columns)
+
+
 def _drift(run: Run, call: str) -> bool:
     """Whether the targets of the last check-ups lie elsewhere than those of the first."""
     if q.CALL_TARGET_STD not in run:

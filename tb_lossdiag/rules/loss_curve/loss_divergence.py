@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import below_baseline
+from tb_lossdiag.analysis.reinforcement import follows_a_copy
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
@@ -30,6 +31,9 @@ _OTHER_DATA = Text(
 )
 _OTHER_TARGETS = Text(
     " The targets are not what they were then: their standard deviation went from {before} to {after}, and such a loss grows with its square."
+)
+_OF_A_COPY = Text(
+    " It compares with values beside a second network: where that makes them, they are easy to follow as long as it knows nothing."
 )
 _NOTHING = Text("")
 _EARLY = 10
@@ -66,7 +70,7 @@ class LossDivergence:
     each, for a quarter of these), isn't falling, and gives back at least `regained` of what had been won and more than 3 times
     the noise from record to record. It is an information if the standard deviation of the model's inputs differs by more than
     `max_change` between the check-ups at the best level and at the end, or the loss is less than `factor` times the best level for
-    each unit of its targets' variance. A loss that rose from the start and never fell is one
+    each unit of its targets' variance, or all that is compared are values beside a second network, and it ends at no more than `max_regrown` times its start. A loss that rose from the start and never fell is one
     if it ends at `at_peak` of its highest level or more, and no loss call is below its best constant answer. Unit: that of the
     loss.
 
@@ -97,6 +101,7 @@ class LossDivergence:
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
+        q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD103", "LD104", "LD105", "LD118", "LD523")
     setting: ClassVar[str] = settings.RATE
@@ -113,6 +118,8 @@ class LossDivergence:
     at_peak: float = 0.9
     #: relative change of the inputs' standard deviation, 1; batches of one kind of data differ by a tenth
     max_change: float = 0.2
+    #: end over start, 1; what a second network makes up at first costs little to follow, and several times that once it knows something
+    max_regrown: float = 10.0
     #: records where each stands for an epoch, or for ten steps and more; a quarter of them must be above then
     min_sparse: int = 12
 
@@ -143,6 +150,9 @@ class LossDivergence:
         data = self._other_data(run, found.best_step)
         if data is _NOTHING:
             data = self._other_targets(run, found.best_step, ratio)
+        near = found.end <= self.max_regrown * curve_of(run, q.LOSS).start
+        if data is _NOTHING and near and follows_a_copy(run):
+            data = _OF_A_COPY
         message = Text("{message}{data}").format(message=message, data=data)
         severity = self.severity if data is _NOTHING else Severity.INFO
         bound = self.factor * found.best

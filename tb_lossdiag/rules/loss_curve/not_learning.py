@@ -16,7 +16,8 @@ from tb_lossdiag.analysis.early_fall import Level, fell, level_of, surely_not_be
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate, needs_records
 from tb_lossdiag.analysis.parameters import rate
 from tb_lossdiag.analysis.plateaus import eighths, margin_of, rate_is_spent
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.analysis.reinforcement import follows_a_copy
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -54,6 +55,9 @@ for step in range(200):
 - Loss: do targets still belong to their inputs after shuffling, and does the loss take logits or probabilities?
 - Learning rate{rate}: try 10 times more and 10 times less.""")
 
+_OF_A_COPY = Text(
+    "a loss that measures progress: values that a second network makes become harder to follow as it learns"
+)
 _SAME = 1e-3
 """Relative difference of a call's value and the recorded loss: float32 and bfloat16 round."""
 
@@ -78,7 +82,7 @@ class NotLearning:
 
     Guards against: a converged run, which began higher; a model that was trained before (an information, where it began at half of what guessing costs or
     less); a run recorded from its middle, a learning rate still warming up, a loss
-    that goes below zero, and games of several models, whose balance is that of guessing (all not evaluated).
+    that goes below zero, values beside a second network, which may make them, and games of several models, whose balance is that of guessing (all not evaluated).
 
     References: Karpathy 2019, A Recipe for Training Neural Networks ("overfit one batch"); Goodfellow, Bengio and Courville
     2016, Deep Learning, section 11.5.
@@ -103,6 +107,7 @@ class NotLearning:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.CALL_MARGIN,
+        q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD118",)
 
@@ -128,6 +133,8 @@ class NotLearning:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the loss has stayed at its start, or at that of guessing."""
         needs_one_model(run)
+        if follows_a_copy(run):
+            raise NotEnough(_OF_A_COPY)
         loss = curve_of(run, q.LOSS)
         loss.needs_positive()
         needs_records(run, loss, self.min_records, self.min_sparse)

@@ -11,8 +11,18 @@ from made.healthy import healthy_run
 from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_TARGET_STD, CALL_VALUE, EXTRA, INPUT_STD, LOSS, STEPS
-from tb_lossdiag.records import table
+from tb_lossdiag.quantities import (
+    CALL_TARGET_MEAN,
+    CALL_TARGET_STD,
+    CALL_VALUE,
+    COPY_DISTANCE,
+    EXTRA,
+    INPUT_STD,
+    LOSS,
+    STEPS,
+    VALIDATION_LOSS,
+)
+from tb_lossdiag.records import Table, table
 from tb_lossdiag.rules.loss_curve.loss_divergence import LossDivergence
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -168,3 +178,34 @@ def test_targets_that_were_seen_on_one_side_only_tell_nothing() -> None:
         made = table(CALL_TARGET_STD, steps, np.full((len(steps), 1), 9.0), ["mse_loss"])
         seen = replace(run, tables={**run.tables, CALL_TARGET_STD.name: made})
         assert the_finding(RULE, seen).severity is Severity.ERROR
+
+
+def _beside_a_copy(run: Run, call: str = "mse_loss") -> Run:
+    steps = run[LOSS].steps[:3]
+    means = table(CALL_TARGET_MEAN, steps, np.zeros((3, 1)), (call,))
+    spreads = table(CALL_TARGET_STD, steps, np.ones((3, 1)), (call,))
+    copy = table(COPY_DISTANCE, steps, np.full((3, 1), 0.1), ("",))
+    made = {each.quantity.name: each for each in (means, spreads, copy)}
+    tables = {**run.tables, **made}
+    return replace(run, tables={n: t for n, t in tables.items() if n != VALIDATION_LOSS.name})
+
+
+def test_values_that_a_second_network_makes_are_easy_at_first() -> None:
+    falls = np.r_[np.geomspace(1, 0.03, 60), np.geomspace(0.03, 1, 60)]
+    near, gross = (with_loss(healthy_run(0), np.r_[falls, np.full(80, end)]) for end in (5, 12))
+    finding = the_finding(RULE, _beside_a_copy(near))
+    assert finding.severity is Severity.INFO
+    assert "second network" in finding.message.en
+    for other in (
+        near,
+        _beside_a_copy(gross),
+        _beside_a_copy(near, "cross_entropy"),  # a mean teacher's student learns labels
+        replace(
+            near, tables={**_beside_a_copy(near).tables, VALIDATION_LOSS.name: _held_out(near)}
+        ),
+    ):
+        assert the_finding(RULE, other).severity is Severity.ERROR
+
+
+def _held_out(run: Run) -> Table:
+    return table(VALIDATION_LOSS, run[LOSS].steps[:3], np.ones((3, 1)), ("",))

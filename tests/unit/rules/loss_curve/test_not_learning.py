@@ -18,10 +18,14 @@ from tb_lossdiag.quantities import (
     CALL_MARGIN,
     CALL_OUTPUTS,
     CALL_SAMPLES,
+    CALL_TARGET_MEAN,
+    CALL_TARGET_STD,
     CALL_VALUE,
+    COPY_DISTANCE,
     LEARNING_RATE,
     LOSS,
     STEPS,
+    VALIDATION_LOSS,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.not_learning import NotLearning
@@ -261,3 +265,18 @@ def test_a_triplet_loss_that_never_leaves_its_margin() -> None:
     other = with_call(triplets(0.985), "mse_loss")
     two = {**triplets(0.985).tables, CALL_VALUE.name: other[CALL_VALUE]}
     assert not findings(RULE, replace(other, tables={**other.tables, **two}))
+
+
+def test_values_beside_a_second_network_measure_no_progress() -> None:
+    sick = without(SICK, *(each for each in (VALIDATION_LOSS,) if each in SICK))
+    steps = sick[LOSS].steps[:3]
+    spreads = table(CALL_TARGET_STD, steps, np.ones((3, 1)), ("mse_loss",))
+    means = table(CALL_TARGET_MEAN, steps, np.zeros((3, 1)), ("mse_loss",))
+    copy = table(COPY_DISTANCE, steps, np.full((3, 1), 0.1), ("",))
+    made = {each.quantity.name: each for each in (means, spreads, copy)}
+    tables = {**sick.tables, **made}
+    beside = outcome(RULE, replace(sick, tables=tables))
+    assert beside.verdict is Verdict.NOT_EVALUATED
+    assert outcome(RULE, without(replace(sick, tables=tables), COPY_DISTANCE)).verdict is (
+        Verdict.FINDINGS
+    )
