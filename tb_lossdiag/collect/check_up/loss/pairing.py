@@ -92,12 +92,15 @@ def _of_classes(call: LossCall, said: Tensor, asked: Tensor) -> tuple[Tensor, Te
 
 def shared(said: Tensor, asked: Tensor, others: Tensor) -> tuple[Tensor, Tensor, float] | None:
     """(correlation of what is said with what sets targets apart from others, its standard error, how far these are apart)."""
-    apart = (asked - others).flatten(1)
-    spread, distance = said.square().flatten(1).sum(1).mean(), apart.square().sum(1).mean() / 2
+    apart = (asked - others).reshape(len(asked), -1)
+    spread, distance = (
+        said.square().reshape(len(said), -1).sum(1).mean(),
+        apart.square().sum(1).mean() / 2,
+    )
     scale = (spread * distance).sqrt()
     if not bool(scale > 0) or not bool(scale.isfinite()):
         return None
-    each = (said.flatten(1) * apart).sum(1) / scale
+    each = (said.reshape(len(said), -1) * apart).sum(1) / scale
     return each.mean(), each.std() / math.sqrt(len(each)), float(distance)
 
 

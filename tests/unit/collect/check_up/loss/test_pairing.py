@@ -130,3 +130,11 @@ def test_of_a_mixture_both_classes_are_said_or_one_is_not(share: float) -> None:
 )
 def test_what_is_no_mixture_is_not_halved(asked: Tensor) -> None:
     assert fact(scores(CLASSES), asked, "cross_entropy", q.CALL_LESSER) is None
+
+
+def test_one_value_a_sample_needs_no_second_axis() -> None:
+    """What an agent's network says of the actions that were taken, and what followed: (N,) and (N,)."""
+    values = VALUES[:, 0]
+    for name in ("mse_loss", "smooth_l1_loss"):
+        assert fact(values * 3 + 7, values, name) == pytest.approx(1, abs=0.1)
+    assert fact(values.roll(1), values) == pytest.approx(0, abs=0.2)
