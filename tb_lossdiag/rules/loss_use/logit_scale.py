@@ -12,9 +12,9 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Before, in_force
 from tb_lossdiag.analysis.contrastive import comparisons
-from tb_lossdiag.analysis.loss_calls import LossCallSeries
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
-from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
@@ -25,6 +25,8 @@ _ROUNDING = 1.02
 """Times what a bound allows; a recorded value and a step may lie between."""
 _CLIP = 100.0
 """Where CLIP and those after it stop the scale."""
+_OTHERS = (Source.TANH, Source.SIGMOID, Source.RELU, Source.SOFTMAX, Source.LOG_SOFTMAX)
+"""What keeps scores within such bounds as well, and has rules of its own."""
 
 _FLAT = Text(
     "The likenesses that `{call}` compares reach {largest} at most: with cosines of that scale its loss among {classes} candidates cannot fall below {floor}, where guessing costs {guess}."
@@ -92,12 +94,15 @@ class LogitScale:
     parameters that is named as a scale or temperature began between `low_log` and ln 100, and the largest input never
     exceeds it and reaches half of it, though its exponential would be far more, and the lowest loss is `min_floor` of ln C. Or
     its exponential (its inverse, for one below 0.1) is beyond `max_scale`, with an input beyond 100; or its logarithm moved by `max_step`
-    a step in the first `min_checks` records of steps and by `max_travel` altogether. Unit: 1.
+    a step in the first `min_checks` records of steps and by `max_travel` altogether. Or the scores of a classifier never left -1 to 1, reach
+    `min_reach` without growing by more than `max_growth` in the last `min_bound` check-ups, and `min_right` of its answers are right there
+    though its loss is still `min_left` of ln C, and such scores allow no less than `min_allowed` of it. Unit: 1.
 
     What to try first: print the scale and the largest logit.
 
     Guards against: a temperature of 0.5, and of 1 with hundreds of candidates; scales at their clamp of 100; learned scales
-    that are used as they are and begin at 10 or more; masked candidates; distances, which have no bound.
+    that are used as they are and begin at 10 or more; masked candidates; distances, which have no bound; scores of a classifier that are
+    still growing, or of few classes.
 
     References: Radford et al. 2021, CLIP (arXiv 2103.00020), section 2.5; Chen et al. 2020, SimCLR (arXiv 2002.05709), table 5.
     """
@@ -109,7 +114,7 @@ class LogitScale:
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_INPUT_MAX, q.CALL_INPUT_MIN)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX, q.CALL_TARGET_UNIQUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
-        q.PARAMETER_SIZE, q.PARAMETER_NORM, q.UPDATE_NORM,
+        q.PARAMETER_SIZE, q.PARAMETER_NORM, q.UPDATE_NORM, q.CALL_SOURCE, q.CALL_ACCURACY, q.CALL_VALUE,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD523")
 
@@ -127,20 +132,52 @@ class LogitScale:
     max_travel: float = 1.6
     #: check-ups up to the newest, and records of steps from the first on
     min_checks: int = 3
+    #: check-ups up to the newest of a classifier; scores without a bound grow on from one to the next
+    min_bound: int = 5
+    #: largest score; whoever is right goes to the end of the cosines
+    min_reach: float = 0.85
+    #: largest score over the smallest such, 1; batches differ by a tenth
+    max_growth: float = 1.15
+    #: share of the answers, 1; one that is right so often and hardly sure is kept from it
+    min_right: float = 0.8
+    #: loss over that of guessing, 1; with scores of any size that many right answers leave a third or less
+    min_left: float = 0.5
+    #: lowest loss that cosines allow over that of guessing, 1; 0.35 with ten classes
+    min_allowed: float = 0.3
     #: steps; embeddings begin alike
     min_steps: int = 50
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding: for the learned scale, or for a comparison that is flat."""
         compared = [c for c in comparisons(run) if len(c.steps) > self.min_checks]
-        if not compared:
+        asked = [c for c in calls_if_any(run, ("cross_entropy",)) if self._asks(c)]
+        classified = [c for c in asked if self._bound(c)]
+        if not compared and not classified:
             needs = Text("at least {least} check-ups of a cross-entropy between samples")
             raise NotEnough(needs.format(least=str(self.min_checks + 1)))
         scales = [scale for call in compared[:1] for scale in _scales(run, call)]
         judged = (self._learned(run, scale) for scale in scales)
         found = [finding for finding in judged if finding is not None]
         found += [finding for call in compared for finding in self._flat(call)]
+        found += [self._flatly(call, _reach(call)[-self.min_bound :]) for call in classified]
         yield from found[:1]
+
+    def _asks(self, call: LossCallSeries) -> bool:
+        """Whether it asks for one of so many classes that cosines say too little of them, often enough."""
+        classes, enough = call.typical(q.CALL_OUTPUTS), len(call.steps) > self.min_bound
+        indices = call.typical(q.CALL_TARGET_INDEX) == 1 and classes > 1
+        return enough and indices and _floor(2.0, classes) >= self.min_allowed * np.log(classes)
+
+    def _bound(self, call: LossCallSeries) -> bool:
+        """Whether the scores are right and nothing lets them say so."""
+        reach, late = _reach(call), slice(-self.min_bound, None)
+        last = reach[late]
+        still = last.min() >= self.min_reach and last.max() <= self.max_growth * last.min()
+        if not (still and reach.max() <= 1 + 1e-3) or call.made_by(*_OTHERS).any():
+            return False
+        left = np.median(call.of(q.CALL_VALUE)[late]) / np.log(call.typical(q.CALL_OUTPUTS))
+        right = np.median(call.of(q.CALL_ACCURACY)[late])
+        return bool(left >= self.min_left and right >= self.min_right)
 
     def _flat(self, call: LossCallSeries) -> Iterator[Finding]:
         recent = slice(-self.min_checks, None)
@@ -149,9 +186,14 @@ class LogitScale:
         size = np.where(low > _MASK, np.maximum(high, -low), np.where(high > 0, high, np.nan))
         classes, largest = call.typical(q.CALL_OUTPUTS), float(np.max(size))
         guess, floor = float(np.log(classes)), _floor(2 * largest, classes)
-        if not floor >= self.max_floor * guess or call.steps[-1] < self.min_steps:
-            return
-        last = call.steps >= call.steps[-self.min_checks]
+        if floor >= self.max_floor * guess and call.steps[-1] >= self.min_steps:
+            yield self._flatly(call, size)
+
+    def _flatly(self, call: LossCallSeries, size: Doubles) -> Finding:
+        """Likenesses of this size in the last check-ups are too small for so many candidates."""
+        classes, largest = call.typical(q.CALL_OUTPUTS), float(np.max(size))
+        guess, floor = float(np.log(classes)), _floor(2 * largest, classes)
+        last = call.steps >= call.steps[-len(size)]
         message = _FLAT.format(
             call=call.name,
             largest=short_number(largest),
@@ -161,7 +203,7 @@ class LogitScale:
         )
         evidence = call.evidence(q.CALL_INPUT_MAX, last, largest)
         numbers = {"largest": largest, "floor": floor, "guess": guess}
-        yield Finding(
+        return Finding(
             self.code, self.severity, call.name, (evidence,), message, _FLAT_ADVICE, numbers
         )
 
@@ -220,6 +262,12 @@ class LogitScale:
 def _floor(width: float, classes: float) -> float:
     """The lowest cross-entropy of a row whose right score is so far above all others; NaN where that isn't known."""
     return float(np.log1p((classes - 1) * np.exp(-width)))
+
+
+def _reach(call: LossCallSeries) -> Doubles:
+    """float64[N]: size of the largest score, or of the most negative one."""
+    size: Doubles = np.maximum(np.abs(call.of(q.CALL_INPUT_MAX)), np.abs(call.of(q.CALL_INPUT_MIN)))
+    return size
 
 
 def _factor(scale: _Scale) -> Doubles:

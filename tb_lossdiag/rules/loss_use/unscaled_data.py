@@ -57,6 +57,10 @@ Targets that span orders of magnitude are better learned as their logarithm.""")
 
 _BYTE = 255.0
 """The largest number that a pixel is stored as."""
+_SIGMAS = 5.0
+"""Of the mean of so many numbers; both bounds are asked of every check-up."""
+_ROUNDING = 0.01
+"""What a sample of very many leaves."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,13 @@ class UnscaledData:
     kill ReLUs; targets of hundreds keep the output layer busy for thousands of steps.
 
     How it decides: |mean| or standard deviation of the model's first input, or of the targets of a regression loss, above `max_scale` in
-    most check-ups; or both of the input below `min_scale`, in a run that stands still; or standard deviations of the input's features that differ by more than `max_feature_range`. A warning if it does
-    harm: the first loss at least `min_first_loss` times that of the best constant answer, a loss that fell by less than `min_fall`, or
-    one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Of an input whose largest
-    value is exactly 255 the loss must have fallen by `min_pixel_fall`, for such are pixels that were forgotten. Else an information.
+    most check-ups (of the input, above `max_noised` where the targets are noise of mean 0 and standard deviation 1, `min_noise` numbers of
+    it in each of `min_checks` check-ups or more); or both of the input below `min_scale`, in a run that stands still; or standard
+    deviations of the input's features that differ by more than `max_feature_range`. A warning if it does harm: the first loss at least
+    `min_first_loss` times that of the best constant answer (`min_noised_loss` where noise is asked for), a loss that fell by less than
+    `min_fall`, or one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Of an input
+    whose largest value is exactly 255 the loss must have fallen by `min_pixel_fall`, for such are pixels that were forgotten. Else an
+    information.
 
     What to try first: standardise with the mean and standard deviation of the training set.
 
@@ -92,6 +99,8 @@ class UnscaledData:
         q.INPUT_ABS_MAX,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
+        q.CALL_SAMPLES,
+        q.CALL_OUTPUTS,
         q.CALL_TOP_SHARE,
         q.CALL_VALUE,
         q.CALL_BASELINE,
@@ -115,6 +124,14 @@ class UnscaledData:
 
     #: |mean| or standard deviation, unit of the data; pixels of 0 to 255 lie above it, standardised and 0-to-1 data far below
     max_scale: float = 50.0
+    #: standard deviation of the noise; data scaled for it lie around 1, and the codes of autoencoders that were not at 5 to 20
+    max_noised: float = 3.0
+    #: numbers in a check-up; that many of anything else lie nowhere so near 0 and 1 in every batch
+    min_noise: int = 1024
+    #: check-ups, in each of which the targets must be such
+    min_checks: int = 3
+    #: first loss over that of the best constant answer, 1; what guesses noise from scaled data begins between 1 and 2
+    min_noised_loss: float = 5.0
     #: |mean| and standard deviation, unit of the data; sound waves and daily returns lie above it, pixels divided by 255 twice below
     min_scale: float = 0.005
     #: largest over smallest standard deviation of the features, 1; rare one-hot columns reach a hundred
@@ -143,19 +160,31 @@ class UnscaledData:
                     how=said(q.INPUT_STD.how)
                 )
             )
-        harm = self._harm(run)
+        noised = any(self._is_noise(call) for call in regression)
+        harm = self._harm(run, self.min_noised_loss if noised else self.min_first_loss)
+        most = self.max_noised if noised else self.max_scale
         for name in run[q.INPUT_STD].columns if q.INPUT_STD in run else ():
-            yield from self._input(run, name, harm)
+            yield from self._input(run, name, harm, most)
         for call in regression:
             yield from self._target(call, harm)
 
-    def _harm(self, run: Run) -> Text | None:
+    def _is_noise(self, call: LossCallSeries) -> bool:
+        """Whether the targets are drawn anew for each step, of mean 0 and standard deviation 1."""
+        size = call.of(q.CALL_SAMPLES) * call.of(q.CALL_OUTPUTS)
+        error = np.maximum(_SIGMAS / np.sqrt(np.maximum(size, 1.0)), _ROUNDING)
+        apart = np.maximum(
+            np.abs(call.of(q.CALL_TARGET_MEAN)), np.abs(call.of(q.CALL_TARGET_STD) - 1) * 2**0.5
+        )
+        enough = len(size) >= self.min_checks and bool((size >= self.min_noise).all())
+        return enough and bool((apart <= error).all())
+
+    def _harm(self, run: Run, least: float) -> Text | None:
         if broke(run):
             return _BROKE
         for call in calls_if_any(run):
             times = call.of(q.CALL_VALUE)[:1] / call.of(q.CALL_BASELINE)[:1]
             first = float(times[0]) if len(times) else 0.0
-            if self.min_first_loss <= first < np.inf:
+            if least <= first < np.inf:
                 return _OFF.format(times=short_number(float(f"{first:.2g}")))
         lost = fall(run)
         if lost is not None and lost < self.min_fall:
@@ -165,7 +194,7 @@ class UnscaledData:
             return _CLIPPED.format(share=short_number(float(f"{left:.2g}")))
         return None
 
-    def _input(self, run: Run, name: str, harm: Text | None) -> Iterator[Finding]:
+    def _input(self, run: Run, name: str, harm: Text | None, most: float) -> Iterator[Finding]:
         table = run[q.INPUT_STD]
         std = table.column(name).astype(np.float64)
         mean = fact(run, q.INPUT_MEAN, table.steps, name)
@@ -175,12 +204,12 @@ class UnscaledData:
         unscaled = not scaled_within(run, name, self.min_first_layer, self.max_first_layer)
         # What shrinks the large is no help to the small.
         stuck = harm is _STUCK and not scaled_within(run, name, 0.0)
-        large = (size > self.max_scale) & known & unscaled
+        large = (size > most) & known & unscaled
         tiny = (size < self.min_scale) & (size > 0) & known & stuck
         uneven = np.isfinite(ratio) & (ratio > self.max_feature_range) & unscaled
         what = Text(" `{name}`").format(name=name) if name else Text("")
         for hits, text, quantity, bound in (
-            (large, _INPUT, q.INPUT_STD, self.max_scale),
+            (large, _INPUT, q.INPUT_STD, most),
             (tiny, _TINY_INPUT, q.INPUT_STD, self.min_scale),
             (uneven, _FEATURES, q.INPUT_FEATURE_RANGE, self.max_feature_range),
         ):

@@ -16,6 +16,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     PARAMETER_SIZE,
     UPDATE_NORM,
+    Source,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.logit_scale import LogitScale
@@ -144,3 +145,34 @@ def test_too_little_is_not_judged() -> None:
     assert outcome(RULE, RUN).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(SICK, CALL_INPUT_MAX)).missing == (CALL_INPUT_MAX.name,)
     assert findings(RULE, without(SICK, PARAMETER_NORM))
+
+
+RIGHT = {
+    "outputs": 10, "target_index": 1, "target_unique": 10, "target_max": 9, "input_max": 0.95, "input_min": -0.6,
+    "accuracy": 0.97, "value": 1.45, "source": int(Source.OTHER),
+}  # fmt: skip
+
+
+def test_a_classifier_of_cosines_cannot_say_how_sure_it_is() -> None:
+    finding = the_finding(RULE, with_call(RUN, "cross_entropy", **RIGHT))
+    assert "reach 0.95 at most" in finding.message.en
+    assert "cannot fall below 0.853, where guessing costs 2.3" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"input_max": 1.01},
+        {"input_min": -1.2},
+        {"input_max": 0.8},  # not yet at their end
+        {"input_max": np.r_[np.full(len(AT) - 2, 0.86), 1.0, 1.0]},  # growing
+        {"accuracy": 0.75},
+        {"value": 1.1},  # sure enough
+        {"outputs": 6},
+        {"outputs": 1},
+        {"source": int(Source.TANH)},  # LD511
+        {"target_index": 0},
+    ],
+)
+def test_scores_of_a_classifier_that_are_right(facts: dict[str, npt.ArrayLike]) -> None:
+    assert not findings_if_any(RULE, with_call(RUN, "cross_entropy", **{**RIGHT, **facts}))

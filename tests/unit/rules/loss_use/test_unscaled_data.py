@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import alarms, findings_if_any, first_evidence, the_finding
@@ -175,3 +176,34 @@ def test_evidence_is_the_input() -> None:
 
 def test_not_evaluated_when_neither_input_nor_targets_were_seen() -> None:
     assert outcome(RULE, without(STUCK, INPUT_STD)).verdict is Verdict.NOT_EVALUATED
+
+
+NOISE = {"samples": 64, "outputs": 64, "target_mean": 0.01, "target_std": 0.99, "baseline": 0.98}
+
+
+def noised(std: float, **facts: npt.ArrayLike) -> Run:
+    """Asked for the noise that was added to data of this spread."""
+    run = with_check_up(with_check_up(WELL, INPUT_MEAN, 0.0), INPUT_STD, std)
+    return with_call(run, "mse_loss", **{**NOISE, "value": 6.0, **facts})
+
+
+def test_data_that_the_noise_does_not_hide() -> None:
+    finding = the_finding(RULE, noised(10.0))
+    assert finding.severity is Severity.WARNING
+    assert "standard deviation 10" in finding.message.en
+    assert alarms(RULE, noised(3.1))
+    assert not findings_if_any(RULE, noised(2.9))
+    assert the_finding(RULE, noised(10.0, value=4.8)).severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"target_mean": 0.09},  # of 4096 numbers
+        {"target_std": 1.06},
+        {"target_std": np.r_[np.full(len(check_steps(WELL[LOSS].steps)) - 1, 1.0), 1.1]},
+        {"outputs": 15.0},
+    ],
+)
+def test_targets_that_are_no_noise(facts: dict[str, npt.ArrayLike]) -> None:
+    assert not findings_if_any(RULE, noised(10.0, **facts))
