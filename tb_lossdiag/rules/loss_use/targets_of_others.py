@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import at_steps, not_recorded
+from tb_lossdiag.analysis.columns import at_steps, columns, not_recorded
 from tb_lossdiag.analysis.pairing import Correlation, correlations, paired
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -34,6 +34,8 @@ for index in range(4):
 
 Answers that were written down for later must be found by the sample's own number, not by the place in a shuffled loader; a list of inputs and
 one of targets must be sorted and shuffled together; grids and maps must not be shifted against each other.""")
+_DROWNED = 0.05
+"""Share of what all loss calls add to the loss, below which one is drowned by the others."""
 _ONCE = Text("""Draw one order for inputs and targets:
 
 ```python
@@ -74,7 +76,7 @@ class TargetsOfOthers:
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_PAIRED, q.CALL_PAIRED_ERROR, q.CALL_LESSER, q.CALL_LESSER_ERROR, q.CALL_AGREES, q.CALL_AGREES_ERROR,
-        q.CALL_ARRIVED, q.CALL_SAMPLES, q.CALL_SUMMED, q.CALL_TARGET_INDEX,
+        q.CALL_ARRIVED, q.CALL_SAMPLES, q.CALL_SUMMED, q.CALL_TARGET_INDEX, q.CALL_VALUE,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD108", "LD109", "LD401", "LD405", "LD523", "LD705",
@@ -124,7 +126,8 @@ class TargetsOfOthers:
         for call, each in own.items():
             newest = each.last(self.min_checks)
             classes = bool(np.all(at_steps(run, q.CALL_TARGET_INDEX, newest.steps, call) == 1))
-            if not (classes and self._nothing(newest) and newest.steps[-1] >= self.min_steps):
+            late = newest.steps[-1] >= self.min_steps
+            if not (classes and late and self._nothing(newest)) or _drowned(run, call, list(own)):
                 continue
             for other, beside in own.items():
                 known = beside.at(newest.steps)
@@ -158,6 +161,19 @@ class TargetsOfOthers:
         evidence = Evidence(of.name, found.call, *ends, mean, self.max_share)
         numbers = {"checks": len(found), "share": mean, "error": error}
         return Finding(self.code, self.severity, found.call, (evidence,), message, advice, numbers)
+
+
+def _drowned(run: Run, call: str, others: list[str]) -> bool:
+    """Whether another loss is nearly all that is trained: LD401 says so, and why this one is not learned."""
+    parts = np.array([_part(run, each) for each in (call, *others)])
+    return bool(parts[0] < _DROWNED * np.nansum(parts[1:]))
+
+
+def _part(run: Run, call: str) -> float:
+    """What the newest value of a call adds to the loss; NaN where that is not known."""
+    for _, steps, values in (each for each in columns(run, q.CALL_VALUE) if each.column == call):
+        return float((np.abs(values) * at_steps(run, q.CALL_ARRIVED, steps, call))[-1])
+    return float("nan")
 
 
 def _line(run: Run, call: str) -> str:

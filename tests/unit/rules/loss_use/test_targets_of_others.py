@@ -153,6 +153,15 @@ def test_two_losses_of_one_line_are_parts_of_one_answer(line: str, fires: bool) 
     assert bool(findings(RULE, there)) is fires
 
 
+@pytest.mark.parametrize(("value", "fires"), [(30.0, True), (60.0, False)])
+def test_a_loss_that_another_one_drowns_is_that_ones_matter(value: float, fires: bool) -> None:
+    run = learning({"cross_entropy": NOTHING, "mse_loss": LEARNED})
+    calls, steps = ("cross_entropy", "mse_loss"), np.array(AT)
+    facts = ((q.CALL_VALUE, (2.3, value)), (q.CALL_ARRIVED, (1.0, 1.0)))
+    made = [table(of, steps, np.tile(each, (len(AT), 1)), calls) for of, each in facts]
+    assert bool(findings(RULE, with_tables(run, made))) is fires
+
+
 def test_the_first_steps_say_nothing() -> None:
     young = RULE.__class__(min_steps=129)
     assert not findings(young, learning({"cross_entropy": NOTHING, "mse_loss": LEARNED}))
