@@ -54,7 +54,7 @@ class ChannelsReshaped:
     title: ClassVar[Text] = Text("Pixels and colours were torn apart")
     reads: ClassVar[tuple[Quantity, ...]] = (q.INPUT_INTERLEAVED,)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD107", "LD108", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD107", "LD108", "LD109", "LD523")
 
     #: check-ups; of fewer chance has a say
     min_checks: int = 4

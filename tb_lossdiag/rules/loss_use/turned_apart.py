@@ -60,7 +60,7 @@ class TurnedApart:
         q.CALL_TURNED_ERROR,
     )
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD108", "LD109")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD108", "LD109", "LD523")
 
     #: check-ups; of fewer chance has a say
     min_checks: int = 3

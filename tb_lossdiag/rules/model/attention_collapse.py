@@ -48,7 +48,7 @@ class AttentionCollapse:
     title: ClassVar[Text] = Text("Attention collapses onto single places")
     reads: ClassVar[tuple[Quantity, ...]] = (q.ATTENTION_ENTROPY, q.LOSS)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD104", "LD105")
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD104", "LD105", "LD523")
 
     #: share of the largest entropy, 1; untrained layers have 0.9 and more
     min_before: float = 0.3

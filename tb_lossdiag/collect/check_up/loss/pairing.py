@@ -57,7 +57,7 @@ def _pair(call: LossCall) -> tuple[Tensor, Tensor] | None:
     if asked is None or asked.is_complex() or not said.is_floating_point() or said.dim() < 1:
         return None
     asked = asked.detach()
-    if len(asked) != len(said) or asked.device != said.device:
+    if not asked.dim() or len(asked) != len(said) or asked.device != said.device:
         return None
     limit = _LOOKED_AT // max(math.prod(said.shape[1:]), 1)
     said, asked = wide(rows(said, limit)), rows(asked, limit)
