@@ -11,6 +11,7 @@ from tb_lossdiag.rules.machine.rank_divergence import RankDivergence
 from tb_lossdiag.rules.machine.rank_loss_apart import RankLossApart
 from tb_lossdiag.rules.machine.repeated_data import RepeatedData
 from tb_lossdiag.rules.machine.slow_rank import SlowRank
+from tb_lossdiag.rules.machine.throughput_rot import ThroughputRot
 
 RULES: tuple[Rule, ...] = (
     AmpStepSkips(),
@@ -21,4 +22,5 @@ RULES: tuple[Rule, ...] = (
     SlowRank(),
     RankLossApart(),
     RepeatedData(),
+    ThroughputRot(),
 )

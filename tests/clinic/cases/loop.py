@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import torch
 from clinic.case import case
 from clinic.data import Samples, digit_rows, flat_digits, square_digits, waves
@@ -138,3 +141,28 @@ def normalisation_is_frozen_after_validation(writer: SummaryWriter) -> None:
 @case("LD703", family="transformer", also=("LD107",))
 def attention_without_its_dropout(writer: SummaryWriter) -> None:
     _stays_in_eval(writer, Transformer(dropout=0.2), digit_rows(), 200)
+
+
+@case("LD811", family="MLP", hint=True, thresholds=("LD811.min_seconds=1",))
+def all_losses_so_far_are_sent_at_every_step(writer: SummaryWriter) -> None:
+    """A service far away takes its time for each number, and is sent all of them again and again."""
+    _sends(writer, lambda step: step)
+
+
+@case(family="MLP", thresholds=("LD811.min_seconds=1",))
+def the_newest_losses_are_sent_at_every_step(writer: SummaryWriter) -> None:
+    _sends(writer, lambda step: min(step, 20))
+
+
+def _sends(writer: SummaryWriter, numbers: Callable[[int], int]) -> None:
+    """A classifier whose loop waits for so many numbers to be taken."""
+    model = mlp(64, 16, 10)
+    optimizer = SGD(model.parameters(), lr=0.05)
+    writer.watch(model, optimizer, probes=False)
+    for step, (x, y) in enumerate(flat_digits()[0].batches(200, 64)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        time.sleep(3e-4 * numbers(step))
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss)
