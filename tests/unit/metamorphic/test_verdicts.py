@@ -34,6 +34,7 @@ LOST = {
     ("LD105", "half the records"): "a swing of two steps shows nothing to who looks at every second one",
     ("LD111", "half the records"): "the break lies between two records, and half of them show a gentler one",
     ("LD112", "a thousand times the loss"): "how much a language model may cost at first is a number of its own",
+    ("LD115", "a quick machine"): "where records stand for ever more steps, no number of them is a period",
     ("LD203", "half the records"): "the level before a jump takes 64 records, which two of the three jumps lack then",
     ("LD410", "half the records"): "it compares check-ups with the loss recorded at their very steps",
     ("LD539", "a thousand times the loss"): "what guessing costs is known in the loss's own unit",
