@@ -278,7 +278,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     },
     "LD504": {"": _flat_targets},
     "LD505": {"argmax": _several_at_once, "target > 0": _one_number},
-    "LD506": {"mse": _one_number, "ctc_loss": _sequences},
+    "LD506": {"mse": _one_number, "ctc_loss": _sequences, "target.float()": _several_at_once},
     "LD507": {"": _one_number},
     "LD508": {"": _one_number},
     "LD509": {"pos_weight": _one_number, "0.526": _two_classes, "0.06, 5.7": _twenty_classes},
@@ -317,7 +317,16 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD514": {"tokens": _tokens},
     "LD515": {"attention_mask": _ended},
     "LD516": {"tokens": _tokens},
-    "LD607": {"ReduceLROnPlateau": lambda: {"validation_loss": 1.0}},
+    "LD607": {
+        "ReduceLROnPlateau": lambda: {"validation_loss": 1.0},
+        "validate(": lambda: {
+            "train_one_epoch": lambda *_: None,
+            "validate": lambda _: 1.0,
+            "scheduler": torch.optim.lr_scheduler.ReduceLROnPlateau(
+                torch.optim.SGD([nn.Parameter(torch.ones(1))], 0.1)
+            ),
+        },
+    },
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD623": {"target_model": lambda: {"target_model": Net("tail"), "model": Net("tail")}},
     "LD626": {"x_train": _two_sets, "y_train": _two_answers},

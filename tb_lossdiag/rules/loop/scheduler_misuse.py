@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.rates import largest_rate, leading_group, leap
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
@@ -36,7 +37,8 @@ class SchedulerMisuse:
     What to try first: the schedule's length in the unit it is stepped in.
 
     Guards against: the tail of a cosine, linear or polynomial decay to 0, which is far shorter; cycles and warm restarts, which are
-    other classes; a rate that waits for a plateau (an information); a GradScaler's skipped first step;
+    other classes; a rate that waits for a plateau (an information, unless it was cut `max_hasty` times for each validation and `min_left` of
+    the loss is left: it waits for single batches); a GradScaler's skipped first step;
     a first epoch in which a schedule per epoch has nothing to do yet (several validations).
 
     References: PyTorch, "How to adjust learning rate"; Loshchilov and Hutter 2017 (arXiv 1608.03983).
@@ -65,6 +67,10 @@ class SchedulerMisuse:
     min_cuts: int = 2
     #: fall of the validation loss from one cut to the next, 1; an accuracy may stand still while its loss still falls a little
     min_fall: float = 0.05
+    #: cuts for each validation; who waits for validations cuts at most once for each
+    max_hasty: float = 2.0
+    #: share of the loss at the start that is left, 1; who has learned may rest
+    min_left: float = 0.6
     #: share of the full rate at the planned end, 1; a warm-up that takes half of the training still gets there
     min_warm: float = 0.5
     #: share of the planned steps, 1; a warm-up along a cosine begins slowly
@@ -173,9 +179,27 @@ class SchedulerMisuse:
         }
         ends = int(steps[last + 1]), int(steps[-1])
         numbers = {"tail": float(tail), "peak": float(rates.max())}
-        plateau = run.facts.get("scheduler", "") == "ReduceLROnPlateau"
-        severity = Severity.INFO if plateau else self.severity
-        return self._finding(run, severity, (ends, words.DEAD.format(**said)), numbers, words.DECAY)
+        dead = words.DEAD.format(**said)
+        if run.facts.get("scheduler", "") != "ReduceLROnPlateau":
+            return self._finding(run, self.severity, (ends, dead), numbers, words.DECAY)
+        hasty = self._hasty(run, steps[: last + 2], rates[: last + 2])
+        if hasty is None:
+            return self._finding(run, Severity.INFO, (ends, dead), numbers, words.DECAY)
+        message = words.DEAD_TOO_SOON.format(dead=dead, **hasty)
+        found = self._finding(run, self.severity, (ends, message), numbers, Text(""))
+        return replace(found, advice=words.PLATEAU)
+
+    def _hasty(self, run: Run, steps: Steps, rates: Doubles) -> dict[str, str] | None:
+        """Cuts and validations up to where the rate is dead, if cuts are many more and little was learned; else None."""
+        if q.VALIDATION_LOSS not in run or q.LOSS not in run:
+            return None
+        cuts = int((rates[1:] < rates[:-1] * (1 - 1e-6)).sum())
+        validations = int((run[q.VALIDATION_LOSS].steps <= steps[-1]).sum())
+        loss = curve_of(run, q.LOSS)
+        left = len(loss) > 0 and loss.start > 0 and loss.level[-1] >= self.min_left * loss.start
+        if not left or validations < self.min_cuts or cuts < self.max_hasty * validations:
+            return None
+        return {"cuts": str(cuts), "validations": str(validations)}
 
     def _needless(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         """A plateau's rate that is cut while the loss falls: its scheduler takes better for worse."""

@@ -7,6 +7,9 @@ from tb_lossdiag.diagnosis.rule import Text
 DEAD = Text(
     "The learning rate fell from {peak} to {low} by step {at} and did not come back, it ends at {end}: in the last {percent}% of the run steps are next to nothing."
 )
+DEAD_TOO_SOON = Text(
+    "{dead} It was cut {cuts} times while the run was validated {validations} times, so it waits for single batches, whose losses differ by chance, and most of the loss at the start is left."
+)
 WAVES = Text(
     "The learning rate of a cosine schedule came back up {returns} times, to {peak}: the schedule is stepped far beyond its length."
 )
@@ -27,6 +30,15 @@ SET_BACK = Text(
 )
 SAME = Text("")
 WORSE = Text(", and the loss rose from {before} to {after}")
+PLATEAU = Text("""Step it with a loss that says how far the training is, once for each validation:
+
+```python
+for epoch in range(epochs):
+    train_one_epoch(model, optimizer)
+    scheduler.step(validate(model))  # not scheduler.step(loss) after each batch
+```
+
+`min_lr=` keeps the rate from coming to nothing.""")
 RESTORE = Text("""Making a schedule writes its first rate into the optimizer. Where a training is taken up again, make both first, then load both:
 
 ```python

@@ -31,6 +31,21 @@ _SINGLE = Text("All targets given to `{call}` in {checks} check-ups were class {
 _SMOOTHED = Text(
     "All targets given to `{call}` in {checks} check-ups are {low} or {high}: a smoothed yes that is hardly more than one half, or a no that is hardly less, says hardly anything."
 )
+_SEVERAL = Text(
+    "The targets given to `{call}` in {checks} check-ups are {ones} ones a row: it takes them for likelihoods that add up to 1, and shares out one answer among several that are right."
+)
+_LABELS = Text("""Several labels that may all be right are as many questions of yes or no:
+
+```python
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
+```
+
+Where one answer is to be shared out among them, say so: `target / target.sum(1, keepdim=True)`.""")
+_SIGNS = Text("""This loss takes 1 and -1; of a 0 it learns nothing:
+
+```python
+target = 2 * target - 1  # 0 and 1 become -1 and 1
+```""")
 _MEASURED = Text("""Cross-entropy takes classes or probabilities. These targets are measured values, so use a regression loss on a linear output:
 
 ```python
@@ -80,6 +95,7 @@ print(torch.bincount(target.flatten()))
 
 A contrastive loss whose right answer is always the first logit is meant to be like this.""")
 
+_SIGNED = ("cosine_embedding_loss", "margin_ranking_loss", "hinge_embedding_loss", "soft_margin_loss")  # fmt: skip
 _TWO = 2
 """Values that labels of yes-or-no questions have, however they are smoothed."""
 
@@ -95,7 +111,8 @@ class BadTargets:
     the blank of a CTC loss (error); all targets of a check-up are ignored (a warning, an error if it is so in all of at least `min_checks`); batches of at least `min_samples` targets hold one class each, in most
     check-ups and at least `min_checks`, and not all the same one (sorted data: a warning); or all of them hold the same (a warning,
     or an information if it is class 0); targets of yes-or-no questions are the same two values in all of at least `min_checks`, above 0 and below 1,
-    and one of them is within `min_apart` of one half (a warning).
+    and one of them is within `min_apart` of one half (a warning); or the likelihoods that `cross_entropy` is given are ones and zeros
+    in all of as many, with `min_ones` ones a row or more on average (a warning). Losses that take 1 and -1 are given 0 and no -1 (an error).
 
     What to try first: assert the range of the targets; use a regression loss for measured values; shuffle.
 
@@ -119,9 +136,11 @@ class BadTargets:
         q.CALL_OUTPUTS,
         q.CALL_TARGET_WHOLE,
         q.CALL_TARGET_UNIQUE,
+        q.CALL_TARGET_MEAN,
+        q.CALL_TARGET_INDEX,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD110", "LD202", "LD203", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD110", "LD202", "LD203", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705",
     )  # fmt: skip
 
     #: samples; four of one class in a batch of four is chance
@@ -130,6 +149,8 @@ class BadTargets:
     min_checks: int = 3
     #: distance of a label from one half, 1; who means 0.6 as a yes says no more than one half in five
     min_apart: float = 0.1
+    #: ones a row, 1; with fewer, few rows have more than one
+    min_ones: float = 1.2
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding per call: the worst that its targets have."""
@@ -141,6 +162,7 @@ class BadTargets:
                 yield self._ignored(call, ignored)
             elif call.function in CLASSES:
                 yield from self._single(call)
+                yield from self._several(call)
             elif call.function in BINARY:
                 yield from self._smoothed(call)
 
@@ -164,6 +186,7 @@ class BadTargets:
         most = 'float("inf")' if call.function not in (*BINARY, *CLASSES) else most
         advice = _MEASURED if measured else _RANGE.format(low="0", high=most)
         advice = _UNBLANK if spoken else advice
+        advice = _SIGNS if call.function in _SIGNED and np.isfinite(low) else advice
         evidence = call.evidence(q.CALL_INVALID, hits, worst, 0.0)
         return self._of(self.severity, evidence, (message, advice), {"invalid": worst})
 
@@ -196,6 +219,25 @@ class BadTargets:
         severity = Severity.WARNING if sorted_data or classes[0] != 0 else Severity.INFO
         evidence = call.evidence(q.CALL_MAJORITY, hits, 1.0, 1.0)
         yield self._of(severity, evidence, (message, advice), {"classes": len(classes)})
+
+    def _several(self, call: LossCallSeries) -> Iterator[Finding]:
+        """Zeros and ones for `cross_entropy`, of which a row has several."""
+        low, high = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)
+        ones = call.of(q.CALL_TARGET_MEAN) * call.of(q.CALL_OUTPUTS)
+        known = ~np.isnan(ones) & (call.of(q.CALL_TARGET_INDEX) == 0)
+        hits = known & (low == 0) & (high == 1) & (call.of(q.CALL_TARGET_UNIQUE) == _TWO)
+        hits &= ones >= self.min_ones
+        if (
+            call.function != "cross_entropy"
+            or known.sum() < self.min_checks
+            or not hits[known].all()
+        ):
+            return
+        each = float(np.median(ones[hits]))
+        words = {"checks": str(int(hits.sum())), "ones": short_number(each)}
+        message = _SEVERAL.format(call=call.name, **words)
+        evidence = call.evidence(q.CALL_TARGET_MEAN, hits)
+        yield self._of(Severity.WARNING, evidence, (message, _LABELS), {"ones": each})
 
     def _smoothed(self, call: LossCallSeries) -> Iterator[Finding]:
         low, high = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)

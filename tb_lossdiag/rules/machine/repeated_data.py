@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.by_heart import by_heart
 from tb_lossdiag.analysis.columns import Sighting, columns, not_recorded, too_few
 from tb_lossdiag.analysis.ranks import Comparisons, comparisons, model
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
@@ -26,6 +27,9 @@ _EQUAL = Text(
 )
 _AGAIN = Text(
     "Each of {checks} check-ups{model} saw the very same batch: this run trains on one batch alone."
+)
+_HEART = Text(
+    " It has learned this by heart: the training loss went on falling while that of the validation won nothing more."
 )
 _RANKS = Text(
     "In each of {checks} comparisons{model} ranks trained on the same batch ({share} of the ranks, rank {rank} among them): more ranks, but not more data."
@@ -74,7 +78,8 @@ class RepeatedData:
 
     How it decides: in at least `min_checks` check-ups, all samples of a batch are equal in all arguments of the model while its targets
     vary (a warning); or a share of `min_equal` of them are copies (an information); or each batch is, sample by sample, that of the
-    check-up before (an information). Or in each of as many comparisons of data-parallel ranks, the last batch of one rank is also another's, sample by sample
+    check-up before (an information). The last two are a warning where what was seen is learned by heart: in the second half of the run the
+    validation loss won nothing, and the training loss halved, to less than a tenth of it; of copies, if they are `min_pool` of the batch. Or in each of as many comparisons of data-parallel ranks, the last batch of one rank is also another's, sample by sample
     in any order, while batches change (a warning). Samples of fewer than 16 numbers are not compared. Unit: share of samples.
 
     What to try first: print a batch.
@@ -99,6 +104,8 @@ class RepeatedData:
         q.BATCH_REPEATED,
         q.CALL_TARGET_STD,
         q.CALL_MAJORITY,
+        q.LOSS,
+        q.VALIDATION_LOSS,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD705", "LD107", "LD108", "LD523")
 
@@ -106,6 +113,8 @@ class RepeatedData:
     min_checks: int = 5
     #: share of samples that are copies
     min_equal: float = 0.25
+    #: share of samples that are copies; half are, where a batch is drawn from three fifths of its size in samples
+    min_pool: float = 0.5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model about its ranks, and one about the worst that is true of its batches."""
@@ -127,9 +136,15 @@ class RepeatedData:
             yield self._finding(Severity.WARNING, (_BLANK, _BLANK_ADVICE), name, (steps, shares))
         elif len(again) + 1 >= self.min_checks and again.min() >= 1:
             ones = steps, np.ones(len(steps))
-            yield self._finding(Severity.INFO, (_AGAIN, _AGAIN_ADVICE), name, ones)
-        elif np.median(shares) >= self.min_equal:
-            yield self._finding(Severity.INFO, (_EQUAL, _EQUAL_ADVICE), name, (steps, shares))
+            severity = self._severity(run, 1.0)
+            yield self._finding(severity, (_AGAIN, _AGAIN_ADVICE), name, ones)
+        elif (share := float(np.median(shares))) >= self.min_equal:
+            severity = self._severity(run, share)
+            yield self._finding(severity, (_EQUAL, _EQUAL_ADVICE), name, (steps, shares))
+
+    def _severity(self, run: Run, share: float) -> Severity:
+        """A warning where so few samples are seen that the model knows them by heart."""
+        return self.severity if share >= self.min_pool and by_heart(run) else Severity.INFO
 
     def _among_ranks(self, seen: Comparisons) -> Iterator[Finding]:
         shares, fresh = seen.of(q.RANK_EQUAL_BATCHES), seen.of(q.RANK_FRESH_BATCHES)
@@ -157,6 +172,8 @@ class RepeatedData:
             model=f" `{name}`" if name else "",
             share=f"{share:.0%}",
         )
+        if severity is self.severity and message is not _BLANK:
+            said = Text("{said}{heart}").format(said=said, heart=_HEART)
         again = message is _AGAIN
         quantity, bound = (q.BATCH_REPEATED, 1.0) if again else (q.EQUAL_SAMPLES, self.min_equal)
         ends = int(steps[0]), int(steps[-1])

@@ -35,6 +35,10 @@ _EVEN = 0.5
 """From which target on the label counts as a 1."""
 _BENT = {"smooth_l1_loss": "beta", "huber_loss": "delta"}
 """Where each turns from a square to a straight line."""
+_SIGNED = frozenset(
+    {"cosine_embedding_loss", "margin_ranking_loss", "hinge_embedding_loss", "soft_margin_loss"}
+)
+"""What they take is 1 and -1."""
 _RESIDUAL = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
 _LARGE = 2**24
 """Elements beyond which the loss isn't computed again by element."""
@@ -78,6 +82,9 @@ def _invalid(call: LossCall, target: Tensor) -> Tensor:
         wrong = ~(target <= SLACK)
     if call.name == "poisson_nll_loss":
         wrong = ~(target >= 0)
+    if call.name in _SIGNED:
+        # Beside -1 a 0 is a tie; without one it was meant for it.
+        wrong = wrong | ((target == 0) & ~(target < 0).any())
     return wrong.float().mean()
 
 

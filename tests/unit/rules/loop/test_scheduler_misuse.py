@@ -199,6 +199,38 @@ def test_a_cut_after_a_plateau_is_what_it_is_for(run: Run, says: bool) -> None:
     assert any("lowest value so far" in one.message.en for one in findings(RULE, run)) is says
 
 
+def cut_by_batches(every: int, validations: int, left: float) -> Run:
+    """A rate that is halved so often until it is next to nothing, by half time; validations up to there, and what is left of the loss."""
+    run = rated(0.1 * 0.5 ** np.minimum(np.arange(200) // every, 16), "ReduceLROnPlateau")
+    run = with_loss(run, np.linspace(2.0, 2.0 * left, 200))
+    steps = run[LEARNING_RATE].steps
+    dead = int(np.argmax(run[LEARNING_RATE].values[:, 0] < 1e-5))
+    at = np.linspace(0, steps[dead], validations).astype(int)
+    held = table(VALIDATION_LOSS, at, np.full(validations, 2.0))
+    return replace(run, tables={**run.tables, VALIDATION_LOSS.name: held})
+
+
+def test_a_plateau_of_single_batches_is_a_warning() -> None:
+    finding = the_finding(RULE, cut_by_batches(6, 7, 0.7))
+    assert finding.severity is Severity.WARNING
+    assert "cut 14 times while the run was validated 7 times" in finding.message.en
+    assert "not scheduler.step(loss)" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        cut_by_batches(6, 8, 0.7),  # as often as validations may
+        cut_by_batches(6, 7, 0.5),  # it has learned
+        cut_by_batches(6, 1, 0.7),
+        without(cut_by_batches(6, 7, 0.7), VALIDATION_LOSS),
+        without(cut_by_batches(6, 7, 0.7), LOSS),
+    ],
+)
+def test_a_plateau_of_validations_stays_an_information(run: Run) -> None:
+    assert the_finding(RULE, run).severity is Severity.INFO
+
+
 def test_not_evaluated_on_few_or_no_rates() -> None:
     assert outcome(RULE, head(healthy_run(1), 19)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, without(healthy_run(1), LEARNING_RATE)).missing == (LEARNING_RATE.name,)

@@ -11,6 +11,7 @@ from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import CALL_INVALID, CALL_TARGET_MAX, CALL_TARGET_MIN, LOSS
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
+from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
 
 RULE = BadTargets()
@@ -137,3 +138,39 @@ def test_clear_where_two_values_are_no_smoothing(facts: dict[str, float]) -> Non
 def test_two_values_of_a_measurement_are_what_they_are() -> None:
     smoothed = {"target_min": 0.45, "target_max": 0.55, "target_unique": 2}
     assert not findings(RULE, with_call(RUN, "mse_loss", **smoothed))
+
+
+def ones(each: float, **other: float) -> Run:
+    """Ten classes, and so many ones a row."""
+    facts = {"target_index": 0, "target_min": 0, "target_max": 1, "target_unique": 2}
+    return with_call(RUN, "cross_entropy", **{**facts, "target_mean": each / 10, **other})
+
+
+def test_several_labels_are_no_likelihoods() -> None:
+    finding = the_finding(RULE, ones(3.0))
+    assert finding.severity is Severity.WARNING
+    assert "are 3 ones a row" in finding.message.en
+    assert "binary_cross_entropy_with_logits" in finding.advice.en
+    assert findings(RULE, ones(1.21))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ones(1.0),
+        ones(1.19),
+        ones(3.0, target_index=1),
+        ones(3.0, target_unique=5),  # shared out
+        ones(3.0, target_max=0.5),
+        ones(3.0, target_min=0.01),
+    ],
+)
+def test_likelihoods_and_classes_are_not_several_labels(run: Run) -> None:
+    assert not findings_if_any(RULE, run)
+
+
+def test_a_nought_where_a_minus_one_is_meant() -> None:
+    run = with_call(RUN, "soft_margin_loss", invalid=0.5, target_min=0, target_max=1)
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.ERROR
+    assert "2 * target - 1" in finding.advice.en

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
-from made.changes import without
+from made.changes import falling, with_loss, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, judge
 from tb_lossdiag.diagnosis.rule import Severity
@@ -14,9 +14,11 @@ from tb_lossdiag.quantities import (
     BATCH_REPEATED,
     CALL_TARGET_STD,
     EQUAL_SAMPLES,
+    LOSS,
     RANK_EQUAL_BATCHES,
     RANK_EQUAL_RANK,
     RANK_FRESH_BATCHES,
+    VALIDATION_LOSS,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.machine.repeated_data import RepeatedData
@@ -53,6 +55,42 @@ def test_one_batch_again_and_again_is_an_information() -> None:
     finding = the_finding(RULE, repeating(0.0, again=1.0))
     assert finding.severity is Severity.INFO
     assert "the very same batch" in finding.message.en
+
+
+def validated(run: Run, train: float, late: float, records: int = 12) -> Run:
+    """The training loss falls to so much, the validation loss to 1 at half time and to `late` of that at the end."""
+    losses = np.geomspace(2.0, train, len(falling(200)))
+    run, end = with_loss(run, losses), int(run.tables["loss"].steps[-1])
+    half = records // 2
+    held = np.concatenate((np.linspace(2.0, 1.0, half), np.linspace(1.0, late, records - half)))
+    at = np.linspace(0, end, records).astype(int)
+    return replace(
+        run, tables={**run.tables, VALIDATION_LOSS.name: table(VALIDATION_LOSS, at, held)}
+    )
+
+
+@pytest.mark.parametrize("run", [repeating(0.0, again=1.0), repeating(0.6)])
+def test_what_is_learned_by_heart_is_a_warning(run: Run) -> None:
+    finding = the_finding(RULE, validated(run, 0.01, 1.05))
+    assert finding.severity is Severity.WARNING
+    assert "by heart" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        validated(repeating(0.0, again=1.0), 0.01, 0.9),  # still won
+        validated(repeating(0.0, again=1.0), 0.2, 1.05),  # not far below
+        validated(repeating(0.0, again=1.0), 0.01, 1.05, records=5),
+        validated(repeating(0.49), 0.01, 1.05),
+        with_loss(validated(repeating(0.0, again=1.0), 0.01, 1.05), -np.ones(200)),
+        without(validated(repeating(0.0, again=1.0), 0.01, 1.05), LOSS),
+    ],
+)
+def test_what_may_be_meant_stays_an_information(run: Run) -> None:
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.INFO
+    assert "by heart" not in finding.message.en
 
 
 def test_copies_are_an_information() -> None:
@@ -116,7 +154,7 @@ def test_neither_samples_nor_ranks() -> None:
     outcome = judge(without(sharing(1.0), RANK_EQUAL_BATCHES), RULE)[0]
     assert outcome.verdict is Verdict.NOT_EVALUATED
     assert outcome.reason is not None
-    assert "equal_samples" in outcome.reason.en
+    assert "samples that equal another one" in outcome.reason.en
 
 
 def test_one_round_of_other_batches_clears_the_ranks() -> None:

@@ -337,6 +337,22 @@ def test_divergence(log_target: bool) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("targets", "share"),
+    [([1, 1, 0, 0], 0.5), ([1, -1, 0, 0], 0.0), ([1, -1, 1, 1], 0.0), ([1, 1, 1, 1], 0.0)],
+)
+def test_losses_of_signs_take_no_nought_for_a_minus(targets: list[int], share: float) -> None:
+    """Beside -1 it is a tie."""
+    given = torch.tensor(targets).float()
+    losses: tuple[Callable[[], Tensor], ...] = (
+        lambda: functional.cosine_embedding_loss(_scores(4, 3), _scores(4, 3, seed=1), given),
+        lambda: functional.margin_ranking_loss(_scores(4), _scores(4, seed=1), given),
+        lambda: functional.hinge_embedding_loss(_scores(4), given),
+        lambda: functional.soft_margin_loss(_scores(4), given),
+    )
+    assert [_seen(loss)["call_invalid"] for loss in losses] == 4 * [share]
+
+
 def test_other_losses_have_the_generic_facts() -> None:
     a, b = _scores(10, 4), _scores(10, 4, seed=1)
     columns = _columns(
