@@ -74,7 +74,7 @@ class UnscaledData:
     most check-ups (of the input, above `max_noised` where the targets are noise of mean 0 and standard deviation 1, `min_noise` numbers of
     it in each of `min_checks` check-ups or more); or both of the input below `min_scale`, in a run that stands still; or standard
     deviations of the input's features that differ by more than `max_feature_range`. A warning if it does harm: the first loss at least
-    `min_first_loss` times that of the best constant answer (`min_noised_loss` where noise is asked for), a loss that fell by less than
+    `min_first_loss` times that of the best constant answer (where noise is asked for: `min_noised_loss`, and nothing else), a loss that fell by less than
     `min_fall`, or one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Of an input
     whose largest value is exactly 255 the loss must have fallen by `min_pixel_fall`, for such are pixels that were forgotten. Else an
     information.
@@ -161,10 +161,14 @@ class UnscaledData:
                 )
             )
         noised = any(self._is_noise(call) for call in regression)
-        harm = self._harm(run, self.min_noised_loss if noised else self.min_first_loss)
-        most = self.max_noised if noised else self.max_scale
+        harm = self._harm(run)
         for name in run[q.INPUT_STD].columns if q.INPUT_STD in run else ():
-            yield from self._input(run, name, harm, most)
+            found = list(self._input(run, name, harm, self.max_scale))
+            if noised and not found:
+                # A loss that stands still says little of such data: the tuning of one who has learned does so, too.
+                off = self._off(run, self.min_noised_loss)
+                found = list(self._input(run, name, off, self.max_noised))
+            yield from found
         for call in regression:
             yield from self._target(call, harm)
 
@@ -178,14 +182,21 @@ class UnscaledData:
         enough = len(size) >= self.min_checks and bool((size >= self.min_noise).all())
         return enough and bool((apart <= error).all())
 
-    def _harm(self, run: Run, least: float) -> Text | None:
-        if broke(run):
-            return _BROKE
+    def _off(self, run: Run, least: float) -> Text | None:
+        """How far above a constant answer the first loss was, from so many times on."""
         for call in calls_if_any(run):
             times = call.of(q.CALL_VALUE)[:1] / call.of(q.CALL_BASELINE)[:1]
             first = float(times[0]) if len(times) else 0.0
             if least <= first < np.inf:
                 return _OFF.format(times=short_number(float(f"{first:.2g}")))
+        return None
+
+    def _harm(self, run: Run) -> Text | None:
+        if broke(run):
+            return _BROKE
+        off = self._off(run, self.min_first_loss)
+        if off is not None:
+            return off
         lost = fall(run)
         if lost is not None and lost < self.min_fall:
             return _STUCK

@@ -194,6 +194,8 @@ def test_data_that_the_noise_does_not_hide() -> None:
     assert alarms(RULE, noised(3.1))
     assert not findings_if_any(RULE, noised(2.9))
     assert the_finding(RULE, noised(10.0, value=4.8)).severity is Severity.INFO
+    tuned = with_loss(noised(10.0, value=1.0), np.full(200, 0.4))
+    assert the_finding(RULE, tuned).severity is Severity.INFO
 
 
 @pytest.mark.parametrize(
