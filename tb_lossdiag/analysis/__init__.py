@@ -19,6 +19,7 @@ In reading order:
 - `given_up`: what a penalty's fall has cost, by values alone: a data term given up again, or weights that are gone
 - `inputs`: the models' inputs as the check-ups saw them
 - `inside`: what check-ups saw inside a model, column by column: attention, routers
+- `lessons`: whether leaps of a loss come from what is learned and not from the weights
 - `levels`: stretches of records, and levels that single records cannot move
 - `loss_calls`: loss calls as the check-ups saw them
 - `maturity`: whether a run has been recorded long enough to be judged as a whole

@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.attribution import risen_earlier, risen_layer, risen_term
 from tb_lossdiag.analysis.batches import batch_of, exact_step
 from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
+from tb_lossdiag.analysis.lessons import lessons
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family
@@ -37,6 +38,9 @@ _RENEWED = Text(
 )
 _TURNED = Text(
     " A function turns gradients round: where one part of a model plays against another, their loss swings."
+)
+_LESSONS = Text(
+    " It leaps at equal distances, to a level that is then learned: what the model is given changes there, as in a curriculum, or in data that come sorted."
 )
 _NONE = Text("")
 _ADVICE = Text("""{kind}
@@ -91,7 +95,7 @@ class LossSpike:
     not come back below `recovered` times the level within `patience` records, if one is at least `violent` times the level and
     exceeds the start of the training, or if at least `min_spikes` either last
     `lasting` records or exceed that start; else an information. An information, too, if what it compares with are values that a
-    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training.
+    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training; or if three leaps or more come at equal distances, and what each leaps to is learned before the next, as in a curriculum.
     A jump where the run was resumed is told apart: a warning if at
     least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
 
@@ -208,7 +212,8 @@ class LossSpike:
         worst = max(spikes, key=lambda s: values[s.top] / s.level)
         lost = [s for s in spikes if self._lost(s, len(values))]
         harmful = [s for s in spikes if s.span.size >= self.lasting or values[s.top] >= start]
-        excuse = _excuse(run)
+        learned = lessons(values, [s.span.first for s in spikes])
+        excuse = _LESSONS if learned else _excuse(run)
         violent = any(values[s.top] >= max(start, self.violent * s.level) for s in spikes)
         severe = (bool(lost) or violent or len(harmful) >= self.min_spikes) and excuse is _NONE
         shown = lost[0] if lost else worst

@@ -277,3 +277,24 @@ def test_names_the_rows_of_the_step_where_the_loss_was_highest() -> None:
     windows = replace(told, tables={**told.tables, LOSS.highest_lag().name: lag})
     assert f"of step {record - 3} held the rows `x`" in the_finding(RULE, windows).message.en
     assert "rows" not in the_finding(RULE, run).message.en
+
+
+def lesson_losses(lasts: float, shift: int = 0) -> Run:
+    """Five lessons of forty records; in each later one the loss leaps fourfold and falls, over so many records."""
+    lesson = np.maximum(np.exp(-np.arange(40) / lasts), 0.15)
+    values = np.concatenate((lesson, 0.6 * np.tile(lesson, 4)))
+    values = np.concatenate((values[:120], np.full(shift, values[119]), values[120:]))[:200]
+    return with_loss(RUN, values * np.exp(np.random.default_rng(0).normal(0, 0.05, 200)))
+
+
+def test_lessons_that_grow_harder_are_no_harm() -> None:
+    finding = the_finding(RULE, lesson_losses(20))
+    assert finding.severity is Severity.INFO
+    assert "as in a curriculum" in finding.message.en
+
+
+@pytest.mark.parametrize("run", [with_spikes(RUN, {80: 20.0, 100: 20.0, 120: 20.0}), lesson_losses(20, shift=9), SICK, with_spikes(RUN, {80: 3.0, 120: 3.0, 160: 3.0}, width=4)])  # fmt: skip
+def test_leaps_without_a_plan_or_a_lesson_are(run: Run) -> None:
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.WARNING
+    assert "curriculum" not in finding.message.en
