@@ -17,7 +17,7 @@ from tb_lossdiag.records import Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The loss jumps {way} {jumps} times, every {period} steps, the first time at step {step} by {size}: it keeps time with something of the loop, such as the beginning of an epoch."
+    "The loss jumps {way} {jumps} times, every {period} steps, the first time at step {step} from {before} to {after}: it keeps time with something of the loop, such as the beginning of an epoch."
 )
 _UP, _DOWN = Text("up"), Text("down")
 _ADVICE = Text("""Look what the loop does every {period} steps.
@@ -102,13 +102,14 @@ class EpochBoundaryJump:
     def _found(self, loss: Curve, rows: Steps, way: int) -> Finding:
         steps = loss.steps[rows]
         period, first = int(np.median(np.diff(steps))), int(rows[0])
-        size = abs(float(loss.values[first] - loss.values[first - 1]))
+        before, after = (short_number(float(loss.values[row])) for row in (first - 1, first))
         message = _MESSAGE.format(
             way=_UP if way > 0 else _DOWN,
             jumps=str(len(rows)),
             period=str(period),
             step=str(int(steps[0])),
-            size=short_number(size),
+            before=before,
+            after=after,
         )
         ends = int(steps[0]), int(steps[-1])
         seen = Evidence(q.LOSS.name, "", *ends)

@@ -20,6 +20,7 @@ WITHOUT_SERIES = {
     "LD522": "shares of classes, counted over all check-ups",
     "LD902": "a number of records",
     "LD904": "a number of records",
+    "LDR24": "a correlation over three quarters of the run: one number",
     "LD545": "a mean over check-ups: one is mostly noise",
     "LD546": "a mean over check-ups: one is mostly noise",
 }
