@@ -63,6 +63,7 @@ def _trained(
     optimizer = optimizer_of(model)
     if writer is not None:
         writer.watch(model, optimizer)
+    distributed.barrier()  # a rank that is over before another has called watch is compared with nobody, and says so
     for step in steps:
         x, y = given(step)
         optimizer.zero_grad()
