@@ -57,9 +57,7 @@ def a_trainer_resumes(writer: SummaryWriter) -> None:
     resume(writer, lr_scheduler_type="cosine", warmup_steps=10)
 
 
-@patient(
-    "LD619", family="Transformers", source="rwth-i6/returnn issue 1445, unitaryai/detoxify issue 45"
-)
+@patient("LD619", family="Transformers", source="unitaryai/detoxify issue 45")
 def a_checkpoint_without_its_optimizer(writer: SummaryWriter) -> None:
     """The file was left out to save room: the Trainer goes on without a word."""
     resume(writer, lost="optimizer.pt", lr_scheduler_type="cosine", warmup_steps=10)
