@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Sighting, columns, too_few
 from tb_lossdiag.analysis.trend import rising
+from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
@@ -19,6 +20,7 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "Steps get slower and slower: from {first} s in the first half to {last} s at the end, {times} times as much (medians), and not in a single stretch."
 )
+_JUDGED = Text("time of a step without that of recording")
 _ADVICE = Text("""Something grows from step to step. Look for what is kept:
 
 - A list of losses or outputs that still have their graph: append `loss.item()` or `loss.detach()`, not `loss`.
@@ -115,7 +117,8 @@ class ThroughputRot:
         )
         ends = int(seen.steps[0]), int(seen.steps[-1])
         bound = self.min_growth * first
-        evidence = Evidence(q.STEP_SECONDS.name, seen.column, *ends, last, bound)
+        piece = Evidence(q.STEP_SECONDS.name, seen.column, *ends, last, bound)
+        evidence = with_judged(piece, _JUDGED, seen.steps, seen.values, "s")
         numbers = {"growth": last / first}
         return Finding(
             self.code, self.severity, seen.column, (evidence,), message, _ADVICE, numbers
