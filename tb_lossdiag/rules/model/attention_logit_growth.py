@@ -53,9 +53,9 @@ class AttentionLogitGrowth:
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD711")
 
-    #: 1; scores of healthy trained models are below a hundred or two
+    #: 1; bfloat16 has steps of 4 there, by which a softmax tells places apart fifty to one
     min_score: float = 1000.0
-    #: 1; a training whose scores exceeded it diverged, says Wortsman's figure 1
+    #: 1; ten times that, where bfloat16 has steps of 64
     severe_score: float = 10000.0
     #: times the median of the first three check-ups, 1
     min_growth: float = 4.0

@@ -43,7 +43,7 @@ class ExpertImbalance:
     Guards against: the first steps; fewer than `min_experts` experts; batches in which an expert's fair share is below `min_tokens`, whose counts scatter.
 
     References: Fedus et al. 2021, Switch Transformers (arXiv 2101.03961), section 2.2; Wang et al. 2024, Auxiliary-Loss-Free Load Balancing (arXiv
-    2408.15664), where balanced routers exceed the fair share by 0.04, those of a weak loss by 0.5 to 0.7.
+    2408.15664), which measures load like this.
     """
 
     code: ClassVar[str] = "LD713"
