@@ -189,7 +189,7 @@ def _looked_for(run: Run, quantity: Quantity) -> bool:
     """Whether check-ups would have recorded it, had there been anything of the kind: no batch normalisation, no such loss call."""
     if quantity.how == hints.ACTIVATIONS:
         return q.CHECK_SECONDS in run and q.ACTIVATION_MEAN in run
-    return q.CHECK_SECONDS in run and quantity.how in {hints.CALL, hints.CHECK_UP}
+    return q.CHECK_SECONDS in run and quantity.how in {hints.CALL, hints.CHECK_UP, hints.ROUTER}
 
 
 def _asked_for(run: Run, quantity: Quantity) -> bool:

@@ -26,6 +26,12 @@ _WAYS = (
         "writer.watch(model, optimizer) with check_up=True, or `with writer.check_up():` around forward and backward"
     ),
     Text("writer.decompose(terms, at=shared) before backward(), or watch(…, decompose=N)"),
+    Text(
+        "writer.record_router(layer, counts), or writer.watch(model, optimizer), whose check-ups see a router's topk"
+    ),
+    Text(
+        "nothing to do: kept where a loss leaps or stops being finite while records cover several steps"
+    ),
     Text("writer.preflight(model, batch, loss_fn, optimizer)"),
     Text("writer.watch(model, optimizer) with probes=True"),
     Text("writer.watch(model, optimizer) on every rank"),

@@ -16,7 +16,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The balancing loss `{term}` does not react to the load: it stays at {value}, while the busiest expert of `{name}` gets {least} to {most} times its fair share."
+    "The balancing loss `{term}` does not react to the load: it stays at {value}, while the load of the busiest expert of `{name}` lies between {least} and {most} (1: its fair share)."
 )
 _ADVICE = Text("""What follows the load is the product of two things, expert by expert: the share of tokens that each got, which has no gradient, and the mean probability that the router gave it, which has one. A mean taken over experts first, or a shape that broadcasts, makes it a constant:
 
