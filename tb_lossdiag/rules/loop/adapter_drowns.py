@@ -67,7 +67,7 @@ class AdapterDrowns:
         q.LEARNING_RATE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD107", "LD109", "LD111", "LD202", "LD203", "LD301", "LD523", "LD601", "LD608", "LD702", "LD704",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD107", "LD109", "LD111", "LD202", "LD203", "LD301", "LD523", "LD601", "LD608", "LD702", "LD704", "LD710", "LD711", "LD712",
     )  # fmt: skip
 
     #: 1; adapters that learn another dialect add as much as there is, at most twice

@@ -99,7 +99,7 @@ class UpdateTooLarge:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD111", "LD202", "LD203", "LD205", "LD306", "LD523", "LD608", "LD701", "LD702", "LD704", "LD705", "LD802", "LDR02", "LDR04", "LDR06", "LDR13", "LDR20",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD111", "LD202", "LD203", "LD205", "LD306", "LD523", "LD608", "LD701", "LD702", "LD704", "LD705", "LD710", "LD711", "LD712", "LD802", "LDR02", "LDR04", "LDR06", "LDR13", "LDR20",
     )  # fmt: skip
     setting: ClassVar[str] = settings.RATE
 

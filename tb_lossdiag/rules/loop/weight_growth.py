@@ -79,7 +79,7 @@ class WeightGrowth:
         q.CALL_TARGET_STD,
         q.STEPS,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704")
+    explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704", "LD710", "LD712")
     setting: ClassVar[str] = settings.DECAY
 
     #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold

@@ -119,7 +119,7 @@ class UnscaledData:
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD201", "LD202", "LD203", "LD205", "LD301", "LD508", "LD523",
-        "LD601", "LD602", "LD701", "LD702", "LD704", "LD705", "LD722", "LD725", "LDR15", "LDR16",
+        "LD601", "LD602", "LD701", "LD702", "LD704", "LD705", "LD710", "LD711", "LD712", "LD722", "LD725", "LDR15", "LDR16",
     )  # fmt: skip
 
     #: |mean| or standard deviation, unit of the data; pixels of 0 to 255 lie above it, standardised and 0-to-1 data far below

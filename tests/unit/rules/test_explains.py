@@ -45,6 +45,8 @@ def _finding(code: str) -> Finding:
         ("LD511", ("LD701",)),  # the dead ReLU is the output itself
         ("LD601", ("LD103", "LD105", "LD205", "LD702", "LD704", "LD705")),
         ("LD205", ("LD106",)),  # the first loss stays where nothing moves
+        ("LD633", ("LD203", "LD710")),  # adapters multiplied a thousandfold score what they look at
+        ("LD601", ("LD710", "LD711", "LD712")),
         ("LD610", ("LD208",)),
         ("LD705", ("LD106",)),
         ("LD701", ("LD205",)),
