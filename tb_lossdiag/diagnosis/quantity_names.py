@@ -241,7 +241,7 @@ def in_words(names: Sequence[str]) -> Text:
     """Several after each other.
 
     >>> in_words(["loss", "update_norm"]).en
-    'loss, update norm'
+    'training loss, update norm'
     """
     first, rest = _NAMES.get(names[0], Text(names[0].replace("_", " "))), names[1:]
     return Text("{first}, {rest}").format(first=first, rest=in_words(rest)) if rest else first
