@@ -66,7 +66,9 @@ class AttentionOneSided:
         q.MODULE_FED_BY,
         q.MODULE_LAST,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD523", "LD705", "LD710", "LD711")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD104", "LD105", "LD109", "LD201", "LD523", "LD705", "LD710", "LD711",
+    )  # fmt: skip
 
     #: 1; usual initial weights make 0.001 to 0.15, scores that were not divided by the root of 64 make 0.4
     min_focus: float = 0.5
