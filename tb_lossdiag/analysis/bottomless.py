@@ -8,9 +8,12 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve_of, is_of_one_model
 from tb_lossdiag.run import Run
 
+LEAST, PACE, TIMES = 30, 0.8, 20.0
+"""Bounds that LD110 begins with, and explains: records, pace, times."""
+
 
 def bottomless(
-    run: Run, least: int = 30, pace: float = 0.8, times: float = 20.0
+    run: Run, least: int = LEAST, pace: float = PACE, times: float = TIMES
 ) -> list[float] | None:
     """Levels of one model's loss at the start and after each third of the steps, if it has no bottom.
 

@@ -37,6 +37,11 @@ def seen(run: Run, quantity: Quantity, least: int, since: int | None = None) -> 
             yield Seen(name, table.steps[there], values[there])
 
 
+def typical(run: Run, quantity: Quantity, least: float) -> set[str]:
+    """The columns in which a quantity is at least so large, as a rule."""
+    return {each.name for each in seen(run, quantity, 1) if np.median(each.values) >= least}
+
+
 def settled(run: Run, share: float, least: int) -> int:
     """The step from which on a run is no longer in its first part: a share of its steps, or so many."""
     first, last = run.first_step() or 0, run.last_step() or 0

@@ -77,8 +77,8 @@ export function kindOf({ outcome, absent }: Outcome): OutcomeKind {
   return absent ? "nothing here" : outcome;
 }
 
-export function countOutcomes(diagnosis: RunDiagnosis, kind: OutcomeKind): number {
-  return diagnosis.outcomes.filter((outcome) => kindOf(outcome) === kind).length;
+export function countOutcomes(outcomes: readonly Outcome[], kind: OutcomeKind): number {
+  return outcomes.filter((outcome) => kindOf(outcome) === kind).length;
 }
 
 export interface Filter {

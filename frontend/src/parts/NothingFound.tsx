@@ -20,8 +20,8 @@ export function NothingFound({ diagnosis, steps }: Props) {
     <Note>
       {t("causes.none", {
         steps: formatSteps(steps[0], steps[1], lang),
-        passed: countOutcomes(diagnosis, "clear"),
-        skipped: countOutcomes(diagnosis, "not evaluated"),
+        passed: countOutcomes(diagnosis.outcomes, "clear"),
+        skipped: countOutcomes(diagnosis.outcomes, "not evaluated"),
       })}{" "}
       {diagnosis.status === "nothing found" ? t("causes.few") : null}
     </Note>

@@ -1,5 +1,5 @@
 /** What the checks of one family say, before any curve: their findings, or how many of them found nothing. */
-import { everyFinding, idOf, kindOf, severityOf } from "../data/findings";
+import { countOutcomes, everyFinding, idOf, severityOf } from "../data/findings";
 import type { Finding, RunDiagnosis } from "../data/types";
 import type { Place } from "../host/hash";
 import type { Go } from "../host/place";
@@ -24,9 +24,8 @@ interface Props {
 function Passed({ diagnosis, family }: Pick<Props, "diagnosis" | "family">) {
   const { t } = useText();
   const checks = diagnosis.outcomes.filter(({ code }) => code.startsWith(family));
-  const [passed, skipped] = (["clear", "not evaluated"] as const).map(
-    (kind) => checks.filter((check) => kindOf(check) === kind).length,
-  ) as [number, number];
+  const passed = countOutcomes(checks, "clear");
+  const skipped = countOutcomes(checks, "not evaluated");
   if (passed === 0) return <p class="verdict muted">{t("verdict.none", { skipped })}</p>;
   return (
     <p class="verdict">

@@ -83,21 +83,21 @@ class WeightGrowth:
     setting: ClassVar[str] = settings.DECAY
 
     #: last norm over first, 1; trainings from the usual initialisations grow one- to threefold
-    min_growth: float = 10.0
+    min_growth: float = Bounds.growth
     #: root mean square of the weights in the end, 1; small weights may grow tenfold and still be small
-    min_rms: float = 0.3
+    min_rms: float = Bounds.rms
     #: root mean square of a matrix at the start, 1; below, it was initialised to grow
-    min_start: float = 1e-3
+    min_start: float = Bounds.start
     #: relative difference between a matrix after its first step and that step, 1; rounding
-    max_difference: float = 1e-3
+    max_difference: float = Bounds.difference
     #: growth of the norm over the last quarter of the records, 1; more than noise
-    min_rise: float = 0.05
+    min_rise: float = Bounds.rise
     #: rise per record in the last quarter over that of the whole run, 1; a random walk keeps 0.54, what goes towards a goal slows down
-    min_pace: float = 0.5
+    min_pace: float = Bounds.pace
     #: share of the starting loss, 1; weights that grow while most of it is lost go where the data want them
-    learned: float = 0.8
+    learned: float = Bounds.learned
     #: records; fewer show no trend
-    min_records: int = 10
+    min_records: int = Bounds.records
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the growth of all weights."""

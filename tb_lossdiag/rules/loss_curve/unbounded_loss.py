@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.bottomless import bottomless
+from tb_lossdiag.analysis.bottomless import LEAST, PACE, TIMES, bottomless
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.analysis.runaway import Bounds, runaway
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
@@ -109,11 +109,11 @@ class UnboundedLoss:
     #: check-ups; one equality could be chance
     min_checks: int = 2
     #: end over start, 1; a likelihood of many pixels ends a few times as far below zero as it began above
-    min_times: float = 20.0
+    min_times: float = TIMES
     #: fall in a third of the steps over that in the third before, 1; what converges slows down
-    min_pace: float = 0.8
+    min_pace: float = PACE
     #: records; ten to a third
-    min_records: int = 30
+    min_records: int = LEAST
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call below zero, or one for a loss of the wrong sign or without a bottom."""

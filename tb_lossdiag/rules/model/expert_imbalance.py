@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.inside import Seen, seen, settled
+from tb_lossdiag.analysis.inside import Seen, seen, settled, typical
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -74,8 +74,8 @@ class ExpertImbalance:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all routers."""
         since = settled(run, self.early, self.min_step)
-        large = _typical(run, q.ROUTER_EXPERTS, self.min_experts)
-        large &= _typical(run, q.ROUTER_PER_EXPERT, self.min_tokens)
+        large = typical(run, q.ROUTER_EXPERTS, self.min_experts)
+        large &= typical(run, q.ROUTER_PER_EXPERT, self.min_tokens)
         routers = [
             each for each in seen(run, q.ROUTER_MOST, self.min_checks, since) if each.name in large
         ]
@@ -103,8 +103,3 @@ class ExpertImbalance:
         severity = self.severity if 2 * len(uneven) >= count else Severity.INFO
         numbers = {"ratio": most}
         return Finding(self.code, severity, worst.name, (evidence,), message, _ADVICE, numbers)
-
-
-def _typical(run: Run, quantity: Quantity, least: float) -> set[str]:
-    """Routers of which a quantity is at least so large, as a rule."""
-    return {each.name for each in seen(run, quantity, 1) if np.median(each.values) >= least}

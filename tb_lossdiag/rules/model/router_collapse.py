@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.inside import Seen, seen, settled
+from tb_lossdiag.analysis.inside import Seen, seen, settled, typical
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -64,11 +62,9 @@ class RouterCollapse:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all routers."""
         since = settled(run, self.early, self.min_step)
-        due = {each.name: np.median(each.values) for each in seen(run, q.ROUTER_PER_EXPERT, 1)}
+        due = typical(run, q.ROUTER_PER_EXPERT, self.min_tokens)
         routers = [
-            each
-            for each in seen(run, q.ROUTER_IDLE, self.min_checks, since)
-            if due.get(each.name, 0.0) >= self.min_tokens
+            each for each in seen(run, q.ROUTER_IDLE, self.min_checks, since) if each.name in due
         ]
         if not routers:
             needs = Text("{count} check-ups of a router with {tokens} tokens for each expert")
