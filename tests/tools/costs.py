@@ -20,15 +20,13 @@ PAGES = {
 MEASURED = ROOT / "tests" / "benchmark" / "measured.json"
 Known = Mapping[str, Mapping[str, Any]]
 OURS = "watch, loss"
-ADDED = {
+WAYS = {
     OURS: ("`watch`: all gradients and the loss", "`watch`：所有梯度与损失"),
     "defaults": ("`watch` at its defaults: check-ups, too", "`watch`，默认设置：另有抽查"),
     "torch's clip": (
         "torch's own `clip_grad_norm_`, for comparison",
         "作为对照：torch 自己的 `clip_grad_norm_`",
     ),
-}
-TIMES = {
     "trackio, norms": ("trackio, a dictionary of all norms", "trackio，所有范数的字典"),
     "naive .item() loop": (
         "a loop of `norm().item()` and `add_scalar`",
@@ -51,7 +49,6 @@ _HEADS = (
 )
 _WITHIN = ("within noise", "在噪声之内")
 _NONE = "–"
-_TIMES = ("{} times as much", "{} 倍")
 
 
 def table(known: Known, language: str) -> str:
@@ -64,11 +61,8 @@ def table(known: Known, language: str) -> str:
 
 
 def _rows(columns: tuple[Mapping[str, Any], ...], place: int) -> Iterator[str]:
-    for way, names in ADDED.items():
+    for way, names in WAYS.items():
         cells = (_added(column[way], place) if way in column else _NONE for column in columns)
-        yield f"| {names[place]} | {' | '.join(cells)} |"
-    for way, names in TIMES.items():
-        cells = (_times(column, way, place) if way in column else _NONE for column in columns)
         yield f"| {names[place]} | {' | '.join(cells)} |"
 
 
@@ -76,12 +70,7 @@ def _added(cost: Mapping[str, float], place: int) -> str:
     share = 100 * cost["share"]
     if abs(cost["share"]) < cost["noise"]:
         return _WITHIN[place]
-    return f"{share:+.0f} %" if abs(share) >= 10 else f"{share:+.1f} %"
-
-
-def _times(column: Mapping[str, Any], way: str, place: int) -> str:
-    times = column[way]["share"] / column[OURS]["share"]
-    return _TIMES[place].format(f"{times:.0f}" if times >= 10 else f"{times:.1f}")
+    return f"{share:+,.0f} %" if abs(share) >= 10 else f"{share:+.1f} %"
 
 
 def _step(milliseconds: float) -> str:
