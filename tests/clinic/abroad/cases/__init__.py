@@ -52,4 +52,12 @@ sealed_third_adapters.py     the same: PEFT
 sealed_third_preferences.py  the same: TRL
 sealed_third_graphs.py       the same: PyTorch Geometric
 sealed_third_keras.py        the same: Keras 3
+sealed_fourth.py             a fourth lot, written when the third had been opened: losses and labels
+sealed_fourth_loops.py       the same: first loops, schedules, tables, averages
+sealed_fourth_words.py       the same: masks of padding, masked words, adapters
+sealed_fourth_graphs.py      the same: graphs, shops, clients that are averaged
+sealed_fourth_scenes.py      the same: segmentation, boxes, sounds, forecasts
+sealed_fourth_makers.py      the same: two players, divergences, flows, codebooks
+sealed_fourth_agents.py      the same: reinforcement by hand
+sealed_fourth_frames.py      the same: Lightning, skorch, Accelerate, likenesses, domains
 """
