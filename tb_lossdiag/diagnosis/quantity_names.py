@@ -19,6 +19,8 @@ _NAMES: Mapping[str, Text] = {
     "amp_scale": Text("loss scale"),
     "amp_skipped": Text("steps that the scaler skipped"),
     "answer_length": Text("length of the answers"),
+    "asleep_dropouts": Text("dropout in parts in eval()"),
+    "asleep_modules": Text("modules in parts in eval()"),
     "attached_addends": Text("parts of the loss with a path"),
     "attention_entropy": Text("entropy of attention's weights"),
     "attention_score": Text("largest score of attention"),

@@ -51,6 +51,11 @@ UNREGISTERED = _seen("unregistered", "tensors")
 and are what they were when a check-up first saw them. Absent where there never were any."""
 EVAL_MODULES = _seen("eval_modules", "modules")
 """Dropout and normalisation modules with parameters or statistics that were in eval() during the forward pass."""
+ASLEEP_MODULES = _seen("asleep_modules", "modules")
+"""Of `EVAL_MODULES`, those within a part of the model that is in eval() as a whole, though the model is not and the optimizer holds weights
+of that part, which was called with gradients on."""
+ASLEEP_DROPOUTS = _seen("asleep_dropouts", "modules")
+"""Of these, dropout."""
 MODE_MODULES = _seen("mode_modules", "modules")
 """Dropout and normalisation modules of the model: those that care about train() and eval()."""
 ROOT_TRAINING = _seen("root_training", "0 or 1")

@@ -9,6 +9,7 @@ import numpy as np
 from tb_lossdiag.diagnosis.rule import short_number
 from tb_lossdiag.process.job import JOB_FACTS
 from tb_lossdiag.quantities import (
+    ASLEEP_PARTS,
     BATCH_SIZE,
     BETA2,
     CLIP_LINE,
@@ -25,7 +26,9 @@ from tb_lossdiag.quantities.batches import BROKEN_BATCHES
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
 
-NO_SETTINGS = frozenset({LOSS_LINES, CLIP_LINE, STEP_LINE, BROKEN_BATCHES}) | JOB_FACTS
+NO_SETTINGS = (
+    frozenset({ASLEEP_PARTS, LOSS_LINES, CLIP_LINE, STEP_LINE, BROKEN_BATCHES}) | JOB_FACTS
+)
 """Facts that set nothing: lines move with every line that is written above, a job has a number, batches are what
 broke."""
 _USUAL = (MOMENTUM, BETA2, WEIGHT_DECAY, CLIP_MAX_NORM, BATCH_SIZE)

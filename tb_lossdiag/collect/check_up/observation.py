@@ -19,7 +19,7 @@ from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.unchanged import UnchangedShare
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.state.processor import now
-from tb_lossdiag.quantities import CLIP_LINE, EVAL_INPUT_MEAN, STEP_LINE
+from tb_lossdiag.quantities import ASLEEP_PARTS, CLIP_LINE, EVAL_INPUT_MEAN, LINES, STEP_LINE
 
 
 class CheckUpState:
@@ -35,7 +35,7 @@ class CheckUpState:
         self.began = now()
         self._subject, self.with_calls = subject, with_calls
         self.calls = Calls()
-        self.forwards = Forwards(subject.root(), activations=activations)
+        self.forwards = Forwards(subject.root(), activations=activations, held=subject.held())
         self.calls.values, self.calls.masks = self.forwards.values, self.forwards.masks
         self.gradients = Gradients(subject)
         self.customs = Customs(subject)
@@ -68,6 +68,8 @@ class CheckUpState:
     def lines(self) -> dict[str, str]:
         """Where the script clips and steps."""
         found = {CLIP_LINE: self.gradients.clip_line, STEP_LINE: self._step_line}
+        if self.forwards.confirmed:
+            found[ASLEEP_PARTS] = LINES.join(self.forwards.confirmed.asleep.names())
         return {name: line for name, line in found.items() if line}
 
     def claimed(self, others: Sequence[torch.Tensor]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +17,17 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "The model{model} was in eval() in {checks} check-ups while it was trained, since step {first} at the latest: its {modules} dropout and normalisation modules don't do what they do in training."
 )
+_PART = Text(
+    "The model{model} was in train(), and its part `{part}` in eval() while it was trained, in {checks} check-ups since step {first} at the latest: {modules} dropout and normalisation modules in it don't do what they do in training."
+)
+_PART_ADVICE = Text("""A part from a library comes in eval(), and a framework that calls `train()` once, or only on what it made itself, leaves it so. Where
+the training begins:
+
+```python
+model.train()  # all parts, also those that were loaded
+```
+
+If only its normalisation is to keep its statistics, put only those layers into eval() after it.""")
 _ADVICE = Text("""Call `train()` where the training part begins, not once before the loop; validation leaves the model in eval():
 
 ```python
@@ -40,12 +51,14 @@ class EvalModeTraining:
     after initialisation are those of no data at all.
 
     How it decides: during the forward pass `model.training` was False and all its dropout and normalisation modules were in eval, in at
-    least `min_checks` check-ups in a row up to the newest. Unit: check-ups.
+    least `min_checks` check-ups in a row up to the newest. Or the model was in train(), and a part of it with modules of its own was in
+    eval() as a whole, though the optimizer holds more of it than normalisation and it was called with gradients on: a warning if dropout
+    is among what is off, an information if it is normalisation alone, whose statistics may be meant to stay. Unit: check-ups.
 
     What to try first: `model.train()` at the beginning of every training epoch.
 
     Guards against: models in which the mode changes nothing; frozen normalisation layers in a model that is in train(); modules that
-    are switched one by one.
+    are switched one by one; a frozen part, a teacher or a judge that another optimizer trains, which belong in eval().
 
     References: PyTorch, `torch.nn.Module.eval`, Autograd mechanics, "Evaluation Mode"; UMLAUT (Schoop et al. 2021) on missing dropout.
     """
@@ -55,7 +68,7 @@ class EvalModeTraining:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Trained in eval mode")
     reads: ClassVar[tuple[Quantity, ...]] = (q.EVAL_MODULES, q.MODE_MODULES, q.ROOT_TRAINING)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.ASLEEP_DROPOUTS, q.ASLEEP_MODULES)
     explains: ClassVar[tuple[str, ...]] = (
         "LD102", "LD104", "LD105", "LD107", "LD108", "LD202", "LD523", "LD601", "LD704",
     )  # fmt: skip
@@ -83,22 +96,49 @@ class EvalModeTraining:
             span = last_span(seen, asleep, self.min_checks)
             if span is not None:
                 steps = off.steps[known[:, index]][span.records]
-                yield self._finding(name, (int(steps[0]), int(steps[-1])), span.size, modules)
+                at = _When(
+                    name, int(steps[0]), int(steps[-1]), span.size, float(np.nanmax(modules))
+                )
+                yield self._finding(q.EVAL_MODULES, at, _MESSAGE.format(**at.words()), _ADVICE)
+        yield from self._parts(run)
 
-    def _finding(
-        self,
-        name: str,
-        ends: tuple[int, int],
-        checks: int,
-        modules: np.ndarray[tuple[int], np.dtype[np.float32]],
-    ) -> Finding:
-        count = float(np.nanmax(modules))
-        message = _MESSAGE.format(
-            model=f" `{name}` " if name else "",
-            checks=str(checks),
-            first=str(ends[0]),
-            modules=short_number(count),
-        )
-        evidence = Evidence(q.EVAL_MODULES.name, name, *ends, count, 0.0)
-        numbers = {"modules": count, "checks": checks}
-        return Finding(self.code, self.severity, name, (evidence,), message, _ADVICE, numbers)
+    def _parts(self, run: Run) -> Iterator[Finding]:
+        """A finding per model of which a part is trained in eval mode."""
+        if q.ASLEEP_MODULES not in run or q.ASLEEP_DROPOUTS not in run:
+            return
+        modules, dropouts = run.aligned(q.ASLEEP_MODULES, q.ASLEEP_DROPOUTS)
+        part = run.facts.get(q.ASLEEP_PARTS, "").replace(q.LINES, ", ")
+        for index, name in enumerate(modules.columns):
+            off = modules.values[:, index]
+            span = last_span(off, off > 0, self.min_checks)
+            if span is not None:
+                steps = modules.steps[~np.isnan(off)][span.records]
+                at = _When(name, int(steps[0]), int(steps[-1]), span.size, float(np.nanmax(off)))
+                drops = np.nanmax(dropouts.values[:, index]) > 0
+                message = _PART.format(**at.words(), part=part)
+                found = self._finding(q.ASLEEP_MODULES, at, message, _PART_ADVICE)
+                yield found if drops else replace(found, severity=Severity.INFO)
+
+    def _finding(self, quantity: Quantity, at: _When, message: Text, advice: Text) -> Finding:
+        evidence = Evidence(quantity.name, at.model, at.first, at.last, at.modules, 0.0)
+        numbers = {"modules": at.modules, "checks": at.checks}
+        return Finding(self.code, self.severity, at.model, (evidence,), message, advice, numbers)
+
+
+@dataclass(frozen=True)
+class _When:
+    """A model's check-ups in eval mode, and how many modules that concerns."""
+
+    model: str
+    first: int
+    last: int
+    checks: int
+    modules: float
+
+    def words(self) -> dict[str, str]:
+        return {
+            "model": f" `{self.model}` " if self.model else "",
+            "checks": str(self.checks),
+            "first": str(self.first),
+            "modules": short_number(self.modules),
+        }

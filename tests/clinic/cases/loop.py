@@ -10,7 +10,7 @@ from clinic.case import case
 from clinic.data import Samples, digit_rows, flat_digits, square_digits, waves
 from clinic.loops import Loss, fit
 from clinic.nets import Recurrent, Transformer, cnn, mlp
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import SGD, Adam, Optimizer
 
@@ -141,6 +141,56 @@ def normalisation_is_frozen_after_validation(writer: SummaryWriter) -> None:
 @case("LD703", family="transformer", also=("LD107",))
 def attention_without_its_dropout(writer: SummaryWriter) -> None:
     _stays_in_eval(writer, Transformer(dropout=0.2), digit_rows(), 200)
+
+
+class _Tuned(nn.Module):
+    """A head of its own over a trunk that was loaded, in `eval()` as libraries hand it over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = (nn.Linear(64, 96), nn.BatchNorm1d(96), nn.ReLU(), nn.Dropout(0.4))
+        self.trunk, self.head = nn.Sequential(*layers), nn.Linear(96, 10)
+        digits = flat_digits()[0]
+        with torch.no_grad():
+            for x, _ in digits.batches(60, 64):
+                self.trunk(x)  # its statistics
+        self.trunk.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.trunk(x))
+        return scores
+
+
+def _tunes(writer: SummaryWriter, model: _Tuned) -> None:
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(flat_digits()[0].batches(250, 64)):
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        writer.add_diagnostics(loss=loss, global_step=step)
+        optimizer.step()
+
+
+@case("LD703", family="MLP")
+def a_loaded_trunk_is_tuned_in_eval(writer: SummaryWriter) -> None:
+    _tunes(writer, _Tuned())
+
+
+@case(family="MLP")
+def a_loaded_trunk_gives_features_in_eval(writer: SummaryWriter) -> None:
+    """It is frozen, and the optimizer was given all parameters."""
+    model = _Tuned()
+    model.trunk.requires_grad_(requires_grad=False)
+    _tunes(writer, model)
+
+
+@case(family="MLP")
+def a_loaded_trunk_keeps_its_statistics(writer: SummaryWriter) -> None:
+    """Its normalisation alone stays in eval()."""
+    model = _Tuned().train()
+    model.trunk[1].eval()
+    _tunes(writer, model)
 
 
 @case("LD811", family="MLP", hint=True, thresholds=("LD811.min_seconds=1",))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from tb_lossdiag.collect.check_up.loss.trained import Known, returned
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
+from tb_lossdiag.collect.check_up.model.asleep import Asleep
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall, keywords
 from tb_lossdiag.collect.check_up.model.inputs import (
     input_facts,
@@ -59,6 +60,7 @@ class Pass:
     Attributes:
         began: when its first module was called.
         modes: train() and eval() as they were then.
+        asleep: parts of the model in eval() that are trained.
         given: facts of its input.
         trace: its modules; None where activations are not asked for.
         made: sequence numbers of the graph nodes of what it returned.
@@ -75,6 +77,7 @@ class Pass:
 
     began: Moment
     modes: Facts
+    asleep: Asleep
     trace: Trace | None
     given: Facts = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
@@ -98,6 +101,7 @@ class Pass:
         values = self.batch_norm_values
         return {
             **self.modes,
+            **self.asleep.facts(),
             **self.given,
             **({} if values is None else {BATCH_NORM_VALUES: values}),
             **self.running.facts(),
@@ -107,8 +111,8 @@ class Pass:
 class Forwards:
     """Keeps the newest pass until a backward pass says whether it was for training."""
 
-    def __init__(self, root: nn.Module, *, activations: bool) -> None:
-        self._root = root
+    def __init__(self, root: nn.Module, *, activations: bool, held: Sequence[Tensor] = ()) -> None:
+        self._root, self._held = root, held
         self._activations = activations
         # Parametrisations compute weights; they are no layers.
         named = {m: n for n, m in root.named_modules() if "parametrizations" not in n.split(".")}
@@ -164,6 +168,8 @@ class Forwards:
         if self._pending and self._pending.trace and id(call.module) in self._leaves:
             fed_by = self._pending.trace.maker(next(tensors_in(call.args), None))
         self._stack.append((call.module, fed_by))
+        if self._pending is not None:
+            self._pending.asleep.called(call.module)
         if isinstance(call.module, nn.Embedding) and self._pending is not None:
             self._pending.look_up(call.args)
         if isinstance(call.module, nn.modules.batchnorm._BatchNorm) and call.module.training:  # noqa: SLF001
@@ -178,7 +184,7 @@ class Forwards:
         self._was_training = self._root.training
         trace = Trace(self._ranked) if self._activations else None
         given, modes = input_facts(call.args), self.modes()
-        self._pending = Pass(now(), modes, trace, given)
+        self._pending = Pass(now(), modes, Asleep(self._root, self._held), trace, given)
         self._pending.sequences = sequences(call.args)
         self._pending.values = measured_values(call.args)
         self._pending.masks = tables((call.args, keywords(call.module)))

@@ -299,6 +299,53 @@ def test_train_mode_and_frozen_statistics() -> None:
     assert watched.value(q.ROOT_TRAINING) == 1
 
 
+class _Tuned(nn.Module):
+    """A head over a part that came in eval()."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = _modes().eval()
+        self.head = nn.Linear(2, 2)
+        self.grad = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.set_grad_enabled(self.grad):
+            seen = self.trunk(x)
+        output: Tensor = self.head(seen)
+        return output
+
+
+def _asleep(net: _Tuned, *trained: nn.Module) -> tuple[float, float]:
+    held = [p for module in trained or (net,) for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(held, lr=0.1)
+    watched = Watched(net, optimizer)
+    net(torch.randn(6, 4)).pow(2).mean().backward()
+    optimizer.step()
+    watched.end()
+    return watched.value(q.ASLEEP_MODULES), watched.value(q.ASLEEP_DROPOUTS)
+
+
+def test_a_part_that_is_trained_in_eval() -> None:
+    assert _asleep(_Tuned()) == (2, 1)
+    assert _asleep(_Tuned().train()) == (0, 0)
+
+
+def test_a_part_that_nobody_trains_may_be_in_eval() -> None:
+    frozen, apart, without = _Tuned(), _Tuned(), _Tuned()
+    frozen.trunk.requires_grad_(requires_grad=False)
+    without.grad = False
+    assert _asleep(frozen) == (0, 0)
+    assert _asleep(apart, apart.head) == (0, 0)
+    assert _asleep(without) == (0, 0)
+
+
+def test_layers_that_are_switched_off_by_themselves_are_no_part_in_eval() -> None:
+    net = _Tuned().train()
+    for module in (net.trunk[1], net.trunk[2]):
+        module.eval()
+    assert _asleep(net) == (0, 0)
+
+
 def test_batch_normalisation_over_few_values() -> None:
     assert _trained(_modes(), torch.randn(3, 4)).value(q.BATCH_NORM_VALUES) == 3
     images = nn.Sequential(nn.BatchNorm2d(2), nn.MaxPool2d(4), nn.BatchNorm2d(2))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,7 +11,16 @@ from made.changes import without
 from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import EVAL_MODULES, LOSS, MODE_MODULES, ROOT_TRAINING
+from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.quantities import (
+    ASLEEP_DROPOUTS,
+    ASLEEP_MODULES,
+    ASLEEP_PARTS,
+    EVAL_MODULES,
+    LOSS,
+    MODE_MODULES,
+    ROOT_TRAINING,
+)
 from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -56,6 +67,31 @@ def test_a_mode_without_effect_is_not_this() -> None:
 def test_one_check_up_or_one_long_past_is_not_this() -> None:
     assert not findings(RULE, modes(np.where(len(AT) - 1 == CHECKS, 4, 0), len(AT) - 1 > CHECKS))
     assert not findings(RULE, modes(np.where(CHECKS < 5, 4, 0), CHECKS >= 5))
+
+
+def part_asleep(modules: npt.ArrayLike, dropouts: npt.ArrayLike) -> Run:
+    run = with_check_up(modes(modules, 1), ASLEEP_MODULES, modules)
+    run = with_check_up(run, ASLEEP_DROPOUTS, dropouts)
+    return replace(run, facts={**run.facts, ASLEEP_PARTS: "trunk; neck"})
+
+
+def test_a_part_with_dropout_that_is_trained_in_eval_is_named() -> None:
+    finding = the_finding(RULE, part_asleep(3, 1))
+    assert finding.severity is Severity.WARNING
+    assert "`trunk, neck`" in finding.message.en
+    assert "3 dropout and normalisation modules" in finding.message.en
+    assert first_evidence(RULE, part_asleep(3, 1)).quantity == ASLEEP_MODULES.name
+
+
+def test_a_part_of_normalisation_may_keep_its_statistics_on_purpose() -> None:
+    assert the_finding(RULE, part_asleep(3, 0)).severity is Severity.INFO
+
+
+def test_a_part_that_was_asleep_once_or_long_ago_is_not_this() -> None:
+    last = np.where(len(AT) - 1 == CHECKS, 3, 0)
+    early = np.where(CHECKS < 5, 3, 0)
+    assert not findings(RULE, part_asleep(last, last))
+    assert not findings(RULE, part_asleep(early, early))
 
 
 def test_not_evaluated_when_the_forward_pass_was_not_seen() -> None:
