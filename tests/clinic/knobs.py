@@ -247,3 +247,23 @@ def penalty_leaves_nothing_of_the_weights(writer: SummaryWriter, times: float) -
 
     optimizer = Adam(model.parameters(), lr=1e-3)
     fit_terms(writer, model, optimizer, training.batches(400), terms)
+
+
+@knob("LD201")
+def deep_weights_are_small(writer: SummaryWriter, times: float) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, *[32] * 7, 10, activation=nn.Sigmoid)
+    with torch.no_grad():
+        for layer in linears(model)[1:]:
+            layer.weight.div_(times)
+    fit(writer, model, SGD(model.parameters(), lr=0.1), training.batches(300))
+
+
+@knob("LD704", "LD101", "LD102")
+def each_layer_enlarges(writer: SummaryWriter, times: float) -> None:
+    training, _ = flat_digits()
+    model = mlp(64, 64, 64, 64, 64, 10)
+    with torch.no_grad():
+        for layer in linears(model):
+            layer.weight.mul_(12 * times)
+    fit(writer, model, SGD(model.parameters(), lr=1e-3), training.batches(200))
