@@ -15,6 +15,7 @@ from helpers.rule_asserts import findings_if_any
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import BACKWARD_NORM, LEFT_NORM
+from tb_lossdiag.rules.loop.gradients_of_another import GradientsOfAnother
 from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
 from tb_lossdiag.run import Run
 
@@ -115,6 +116,45 @@ def test_players_may_share_the_line_of_their_passes(tmp_path: Path) -> None:
     share, looks = _left(_in_turns(tmp_path / "before", whole=True), "D")
     assert looks > 3
     assert share == 0
+
+
+def _of_three(folder: Path, *, reset: bool) -> Run:
+    """Soft actor-critic: the policy's loss reaches the critic, then the entropy's weight has a step of its own."""
+    torch.manual_seed(0)
+    actor, critic, weight = nn.Linear(4, 2), nn.Linear(2, 1), nn.Linear(1, 1)
+    models = {"critic": critic, "actor": actor, "weight": weight}
+    steps = {name: torch.optim.Adam(model.parameters()) for name, model in models.items()}
+    with SummaryWriter(folder) as writer:
+        for name, model in models.items():
+            writer.watch(model, steps[name], name=name)
+        for step in range(STEPS):
+            loss = mse_loss(critic(torch.randn(32, 2)), torch.randn(32, 1))
+            if reset:
+                steps["critic"].zero_grad()
+            loss.backward()
+            steps["critic"].step()
+            if not reset:
+                steps["critic"].zero_grad()
+            steps["actor"].zero_grad()
+            (-critic(actor(torch.randn(32, 4))).mean()).backward()
+            steps["actor"].step()
+            steps["weight"].zero_grad()
+            weight(torch.randn(8, 1)).mean().backward()
+            steps["weight"].step()
+            writer.add_diagnostics(loss=loss, global_step=step)
+    return read(folder)
+
+
+def test_a_third_ones_pass_adds_to_nothing(tmp_path: Path) -> None:
+    """It comes after what the policy left, and before the reset."""
+    share, looks = _left(_of_three(tmp_path / "reset", reset=True), "critic")
+    assert looks > 3
+    assert share == 0
+    run = _of_three(tmp_path / "left", reset=False)
+    share, looks = _left(run, "critic")
+    assert looks > 3
+    assert share > 0.1
+    assert findings_if_any(GradientsOfAnother(), run)
 
 
 def test_nothing_reaches_the_maker(tmp_path: Path) -> None:

@@ -33,12 +33,13 @@ class MissingNormalisation:
     Why it matters: scales multiply from layer to layer; without something that brings them back, deep stacks learn late or not at all.
 
     How it decides: a watched model has at least `min_layers` linear and convolution modules and none that normalises (by its kind or its
-    name), and the loss has not lost `learned` of its start. An information. Unit: modules.
+    name, or as a weight or spectral norm on a layer), and the loss has not lost `learned` of its start. Where `min_known` of the layers are
+    seen to be fed by the one before, through modules alone, the longest such chain must have that many. An information. Unit: modules.
 
     What to try first: a normalisation in every block.
 
     Guards against: stacks that learn all the same; normalisations of one's own, as far as their names tell; recurrent and attention
-    modules, which bring their own scale (not evaluated).
+    modules, which bring their own scale (not evaluated); many short stacks side by side, as in a flow's couplings, and residual blocks.
 
     References: Ioffe and Szegedy 2015 (arXiv 1502.03167); Zhang et al. 2019, Fixup (arXiv 1901.09321): what it takes without.
     """
@@ -51,6 +52,7 @@ class MissingNormalisation:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.MODULE_FED_BY,
         q.MODULE_LAST,
+        q.PARAMETER_NORM,
         q.LOSS,
         q.LOSS_NONFINITE,
         q.LOSS_TERM,
@@ -65,6 +67,8 @@ class MissingNormalisation:
 
     #: modules; a dozen He-initialised layers with ReLU still train
     min_layers: int = 10
+    #: share of the layers, 1; fewer are known to feed each other where activations are functions, and then nothing is known of the others
+    min_known: float = 1 / 3
     #: share of the starting loss, 1
     learned: float = 0.5
 
@@ -73,6 +77,7 @@ class MissingNormalisation:
         deep = [(each, _layers(each)) for each in layout(run).models()]
         deep = [(each, layers) for each, layers in deep if len(layers) >= self.min_layers]
         deep = [(each, layers) for each, layers in deep if not _brings_scale(each)]
+        deep = [(each, layers) for each, layers in deep if self._follow(each, layers)]
         if not deep:
             raise NotEnough(
                 Text("a model of {least} linear or convolution layers and more").format(
@@ -83,13 +88,25 @@ class MissingNormalisation:
             return
         step = int(run[q.MODULE_KIND].steps[-1])
         for modules, layers in deep:
-            if not _normalises(modules):
+            if not _normalises(modules) and not _reparametrised(run, layers):
                 evidence = Evidence(q.MODULE_KIND.name, layers[0], step, step)
                 message = _MESSAGE.format(count=str(len(layers)))
                 numbers = {"layers": len(layers)}
                 yield Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, numbers)
 
+    def _follow(self, modules: Layout, layers: list[str]) -> bool:
+        """Whether that many layers stand behind each other, as far as anybody knows."""
+        between = set(Kind) - set(WEIGHTED)
+        sources = {name: modules.source(name, between) for name in layers}
+        chain: dict[str, int] = {}
+        for name in layers:  # in the order of their calls: the source comes first
+            chain[name] = 1 + chain.get(sources[name] or "", 0)
+        known = sum(length > 1 for length in chain.values())
+        return known < self.min_known * len(layers) or max(chain.values()) >= self.min_layers
 
+
+_REPARAMETRISED = re.compile(r"\.(weight_g|weight_orig|parametrizations\.weight\.original\d?)$")
+"""What torch's weight and spectral norms call the parameters that they make a layer's weight of."""
 _NAMES = re.compile(r"(^|[^a-z])(norm\w*|\w*norm|ln\d*|bn\d*|gn\d*)([^a-z]|$)", re.IGNORECASE)
 
 
@@ -105,3 +122,10 @@ def _normalises(modules: Layout) -> bool:
     return any(
         kind is Kind.NORMALISATION or _NAMES.search(name) for name, kind in modules.kinds.items()
     )
+
+
+def _reparametrised(run: Run, layers: list[str]) -> bool:
+    """Whether the weight of any of these layers is made anew at each call, with a norm of its own."""
+    known = run[q.PARAMETER_NORM].columns if q.PARAMETER_NORM in run else ()
+    found = (_REPARAMETRISED.search(name) for name in known)
+    return bool({hit.string[: hit.start()] for hit in found if hit} & set(layers))

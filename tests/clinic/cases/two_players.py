@@ -94,6 +94,50 @@ def actor_and_critic_in_turns(writer: SummaryWriter) -> None:
     _pursuit(writer, reset_first=True)
 
 
+def _soft_pursuit(writer: SummaryWriter, *, reset: bool) -> None:
+    """The same with an entropy, whose weight has an optimizer of its own and its step right after the actor's."""
+    actor, critic, weight = mlp(2, 32, 2), mlp(4, 32, 1), nn.Linear(1, 1, bias=False)
+    steps = {
+        name: Adam(model.parameters(), lr=1e-3)
+        for name, model in {"critic": critic, "actor": actor, "weight": weight}.items()
+    }
+    for name, model in {"critic": critic, "actor": actor, "weight": weight}.items():
+        writer.watch(model, steps[name], name=name)
+    for step in range(500):
+        place, noise = torch.randn(64, 2), 0.3 * torch.randn(64, 2)
+        tried = actor(place).detach() + noise
+        value = mse_loss(
+            critic(torch.cat([place, tried], 1)), -(place - tried).square().sum(1, keepdim=True)
+        )
+        if reset:
+            steps["critic"].zero_grad()
+        value.backward()
+        steps["critic"].step()
+        if not reset:
+            steps["critic"].zero_grad()
+        steps["actor"].zero_grad()
+        policy = -critic(torch.cat([place, actor(place) + noise], 1)).mean()
+        policy.backward()
+        steps["actor"].step()
+        steps["weight"].zero_grad()
+        spread = noise.square().mean().view(1, 1)
+        entropy = (weight(torch.ones(1, 1)).exp() * (spread - 0.1).detach()).mean()
+        entropy.backward()
+        steps["weight"].step()
+        writer.add_diagnostics(loss_terms={"value": value, "policy": policy}, global_step=step)
+
+
+@case(family="RL")
+def three_optimizers_that_reset_before_their_passes(writer: SummaryWriter) -> None:
+    """As in minimalRL's sac.py: the pass for the entropy's weight comes between what the actor left in the critic and the reset."""
+    _soft_pursuit(writer, reset=True)
+
+
+@case("LD631", family="RL")
+def three_optimizers_and_a_reset_too_early(writer: SummaryWriter) -> None:
+    _soft_pursuit(writer, reset=False)
+
+
 @case(family="multi-task")
 def the_head_steps_seldom(writer: SummaryWriter) -> None:
     """Two optimizers of one loss, of which one adds up four passes on purpose."""

@@ -29,6 +29,8 @@ _SEQUENCE = 2
 _SHORTEST = 8
 """Places of a series."""
 """Dimensions of a batch of sequences."""
+_MOSTLY = 0.5
+"""Share of the samples from which on a feature rests; what has one unit and no such value rests in none."""
 _CONSTANT = 1e-6
 """A feature whose standard deviation is below this share of its mean differs by rounding only."""
 
@@ -103,12 +105,26 @@ def _scale(tensor: Tensor) -> Facts:
 
 
 def _feature_range(values: Tensor) -> Value:
-    """Largest over smallest non-zero standard deviation of a feature."""
+    """Largest over smallest non-zero spread of a feature."""
     if values.dim() < 2 or values.shape[0] < 2:  # noqa: PLR2004  (needs two samples and a dimension of features)
         return math.nan
     dim = 1 if values.dim() >= _IMAGE else -1
     features = rows(values, _SAMPLES).movedim(dim, -1).flatten(0, -2)
     std, mean = torch.std_mean(features, dim=0, correction=0)
     varies = std > _CONSTANT * mean.abs()
-    smallest = torch.where(varies, std, math.inf).min()
-    return torch.where(varies.any(), std.max() / smallest, math.nan)
+    spread = _when_there(features, std)
+    smallest = torch.where(varies, spread, math.inf).min()
+    return torch.where(varies.any(), torch.where(varies, spread, 0.0).max() / smallest, math.nan)
+
+
+def _when_there(features: Tensor, std: Tensor) -> Tensor:
+    """Standard deviation of each feature; of one that mostly rests at an end of its range, how far it is from there when it is not.
+
+    How seldom a pixel at the border or a word is there says nothing of its unit, and would otherwise count like one: a pixel that one
+    picture of a batch has in its faintest shade.
+    """
+    low, high = torch.aminmax(features, dim=0)
+    at_low, at_high = ((features == end).float().mean(0) for end in (low, high))
+    rest, share = torch.where(at_low >= at_high, low, high), torch.maximum(at_low, at_high)
+    away = (features - rest).square().mean(0) / (1 - share)
+    return torch.where((share > _MOSTLY) & (share < 1), away.sqrt(), std)

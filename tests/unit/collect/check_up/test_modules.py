@@ -261,6 +261,25 @@ def test_the_range_of_features() -> None:
     assert watched.value(q.INPUT_FEATURE_RANGE) == pytest.approx(stds.max() / stds.min(), rel=1e-4)
 
 
+@pytest.mark.parametrize("paper", [0.0, 1.0])
+def test_how_seldom_a_feature_is_there_is_no_unit(paper: float) -> None:
+    """Pixels of digits: the corner has the faintest shade in one picture of 200; its spread is 1,000 times smaller than the middle's."""
+    x = (torch.arange(800).reshape(200, 4) * 7 % 256).float() / 255
+    x[:, 2] = 0.0
+    x[77, 2] = 1 / 255
+    x = (x - paper).abs()
+    watched = _trained(nn.Linear(4, 2), x)
+    stds = x.numpy().std(0)
+    assert stds[:2].max() / stds[2] > 1000
+    assert watched.value(q.INPUT_FEATURE_RANGE) == pytest.approx(
+        stds[[0, 1, 3]].max() * 255, rel=1e-3
+    )
+    x = (x - paper).abs()
+    x[:, 3] = (torch.arange(200) % 5 == 0) * 3000.0  # an amount that is mostly nothing
+    watched = _trained(nn.Linear(4, 2), x)
+    assert watched.value(q.INPUT_FEATURE_RANGE) > 5000
+
+
 def test_tokens_have_a_number_and_no_scale() -> None:
     watched = _trained(
         nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2)), torch.randint(0, 10, (7, 5))

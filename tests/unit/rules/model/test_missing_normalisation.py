@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, the_finding
 from made.changes import falling, stuck, with_loss
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import Kind
+from tb_lossdiag.quantities import MODULE_FED_BY, PARAMETER_NORM, Kind
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.missing_normalisation import MissingNormalisation
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -50,6 +56,37 @@ def test_both_sides_of_the_depth() -> None:
 )
 def test_normalisations_by_kind_and_by_name(name: str, kind: Kind, expected: int) -> None:
     assert len(findings(RULE, stack(12, {name: kind}))) == expected
+
+
+def _fed(run: Run, feeders: list[float]) -> Run:
+    return with_tables(run, [replace(run[MODULE_FED_BY], values=np.array([feeders]))])
+
+
+@pytest.mark.parametrize(("length", "expected"), [(3, 0), (9, 0), (10, 1), (12, 1)])
+def test_short_stacks_side_by_side_are_none(length: int, expected: int) -> None:
+    """A flow's couplings: each scales and moves what it is given by what two short stacks say."""
+    feeders = [math.nan if index % (2 * length) == 0 else index - 1 for index in range(2 * 12)]
+    assert len(findings_if_any(RULE, _fed(SICK, feeders))) == expected
+
+
+def test_layers_of_which_nobody_knows_what_feeds_them_count_together() -> None:
+    """Activations are functions: module by module nothing is handed on as it was."""
+    assert findings(RULE, _fed(SICK, [math.nan] * 24))
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("0.weight_g", 0),
+        ("4.parametrizations.weight.original0", 0),
+        ("4.weight_orig", 0),
+        ("4.weight", 1),
+        ("elsewhere.weight_g", 1),
+    ],
+)
+def test_norms_on_a_weight_are_normalisations(column: str, expected: int) -> None:
+    norm = table(PARAMETER_NORM, np.arange(3), np.ones((3, 1)), [column])
+    assert len(findings(RULE, with_tables(SICK, [norm]))) == expected
 
 
 def test_stacks_that_learn_and_attention_are_left_alone() -> None:
