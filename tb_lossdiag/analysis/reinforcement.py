@@ -29,7 +29,7 @@ _FEW = 3
 
 
 def is_reinforcement(run: Run) -> bool:
-    """Whether it logs a reward, its terms or its own values are named as an agent's, or the values it is to predict move as returns do.
+    """Whether it has an environment to act in, logs a reward, its terms or its own values are named as an agent's, or the values it is to predict move as returns do.
 
     Reads `LOSS_TERM`, `EXTRA`, `CALL_TARGET_MEAN` and `CALL_TARGET_STD` if they are there.
     """

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
+from tb_lossdiag.collect.state.alive import alive
 from tb_lossdiag.collect.state.optimizers import parameters_of
-
-T = TypeVar("T")
-
-
-def alive(kind: type[T]) -> Iterator[T]:
-    """The objects of a class that exist, without asking what claims to be one."""
-    for found in gc.get_objects():
-        if issubclass(type(found), kind):
-            yield found
 
 
 def holds(module: nn.Module, wanted: set[int]) -> bool:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from helpers.tiny_trainings import read
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     GLOBAL_NORM,
@@ -266,6 +267,21 @@ def test_parameters_that_no_one_model_holds(tmp_path: Path) -> None:
         "Decoder_1.bias",
         "parameter_4",
     }
+
+
+def test_who_acts_in_an_environment_is_an_agent(tmp_path: Path) -> None:
+    """A policy gradient by hand: neither a name nor a loss function tells, and its loss need not fall."""
+    trained(tmp_path, "import gymnasium\nenv = gymnasium.make('CartPole-v1')\n" + CLASSIFIER)
+    run = read(tmp_path / "runs" / "run_1")
+    assert run.facts["agent"] == "acts in an environment of gymnasium"
+    assert is_reinforcement(run)
+
+
+def test_to_import_an_environment_is_not_to_act(tmp_path: Path) -> None:
+    trained(tmp_path, "import gymnasium\n" + CLASSIFIER)
+    run = read(tmp_path / "runs" / "run_1")
+    assert "agent" not in run.facts
+    assert not is_reinforcement(run)
 
 
 def test_plain_tensors_are_refused_in_words(tmp_path: Path) -> None:

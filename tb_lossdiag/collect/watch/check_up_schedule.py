@@ -118,6 +118,7 @@ class Rounds:
         count: check-ups so far.
         taken: steps that the leader has taken.
         members: models that have been watched.
+        looked_around: whether what there is beside them has been looked at, which is done once.
     """
 
     def __init__(self) -> None:
@@ -125,6 +126,7 @@ class Rounds:
         self.schedule = Schedule()
         self._leader: weakref.ref[object] | None = None
         self.count = self.taken = self.members = 0
+        self.looked_around = False
 
     @property
     def leader(self) -> object:

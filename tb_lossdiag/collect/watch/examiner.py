@@ -10,6 +10,7 @@ from tb_lossdiag.collect.check_up import CheckUp, Example, MeasuredCall, Subject
 from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.values import to_sample
 from tb_lossdiag.collect.probes import Prober
+from tb_lossdiag.collect.state.alive import environment
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
@@ -109,7 +110,17 @@ class Examiner:
         samples += self._host.guarded("element", lambda: self._parameters(model)) or []
         samples += self._host.guarded("histogram", lambda: self._spread(model)) or []
         self._host.sink(rows, step, samples, own=True)
+        self._look_around()
         self._finish(max(time.perf_counter() - self._ended - self._bare, 0.0))
+
+    def _look_around(self) -> None:
+        """Tell once whether the training acts: whoever takes a step by then has an environment, or has none."""
+        rounds = self._host.rounds
+        if rounds.looked_around:
+            return
+        rounds.looked_around = True
+        if where := self._host.guarded("surroundings", environment):
+            self._host.say({"agent": f"acts in an environment of {where}"})
 
     def probe(self) -> None:
         """Ask copies of the model, if this check-up was to. The user's own functions run, so nothing of ours stands around it."""
