@@ -122,7 +122,8 @@ def diagnose(run: Run, rules: Sequence[Rule]) -> Diagnosis:
 def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
     """Outcome and findings of one rule."""
     missing = [quantity for quantity in rule.reads if quantity not in run]
-    if missing:
+    # A rule may name quantities any of which it can judge by instead.
+    if missing and not any(quantity in run for quantity in getattr(rule, "instead", ())):
         return _not_recorded(run, rule, missing), []
     try:
         found = _asked(rule, run.restricted((*rule.reads, *rule.may_read)))

@@ -210,6 +210,7 @@ _NAMES: Mapping[str, Text] = {
     "schedule_length": Text("length of the schedule"),
     "schedule_steps": Text("steps of the scheduler's optimizer"),
     "scheduler_early": Text("scheduler before the optimizer"),
+    "softmax_twice": Text("classes of a softmax of a softmax"),
     "state_taken_up": Text("optimizer resumed with its state"),
     "step_norm": Text("gradient norm at the step"),
     "step_ratio_spread": Text("unequal scaling between backward and step"),

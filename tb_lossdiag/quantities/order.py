@@ -134,6 +134,10 @@ ALL_AGAINST_ALL = Quantity(
     "all_against_all", "outer", Axis.RUN, "samples", hints.CHECK_UP, optional=True
 )
 """N where the loss was made from (N, N) numbers that came of one column (N, 1) and one row (N,) of different memory."""
+SOFTMAX_TWICE = Quantity(
+    "softmax_twice", "normalised", Axis.RUN, "classes", hints.CHECK_UP, optional=True
+)
+"""Classes of a softmax (log-softmax, logsumexp) that was taken of another softmax's result on the way to the loss. Absent where none was."""
 OUTPUT_WIDTH = Quantity(
     "output_width", "output", Axis.WATCH, "outputs", hints.CHECK_UP, optional=True
 )

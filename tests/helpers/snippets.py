@@ -271,6 +271,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD501": {"nll": lambda: {"log_probabilities": torch.randn(SIZE, 10).log_softmax(1)}},
     "LD502": {"": _several_at_once},
     "LD503": {
+        "likely * target": lambda: {"target": torch.rand(SIZE, CLASSES).round()},
         "binary": _several_at_once,
         "kl_div": lambda: {"target": torch.randn(SIZE, CLASSES).softmax(1)},
         "ctc_loss": _sequences,

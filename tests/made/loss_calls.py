@@ -38,6 +38,10 @@ _HEALTHY: Mapping[str, Facts] = {
         "call_source": Source.SIGMOID, "call_unit_share": 1.0, "call_input_min": 0.02, "call_input_max": 0.97,
         "call_input_mean": 0.5, "call_input_std": 0.3, "call_target_max": 1, "call_majority": 0.6, "call_baseline": 0.67,
     },
+    "dice_loss": {
+        "call_source": Source.SIGMOID, "call_unit_share": 1.0, "call_input_min": 0.02, "call_input_max": 0.97,
+        "call_input_mean": 0.5, "call_input_std": 0.3, "call_target_max": 1, "call_majority": 0.6, "call_baseline": np.nan,
+    },
     "mse_loss": {
         **_LOGITS, "call_target_min": -2.5, "call_target_max": 3.0, "call_target_mean": 0.1, "call_target_std": 1.0,
         "call_target_whole": 0.0, "call_target_unique": 64, "call_target_one_hot": np.nan, "call_majority": np.nan,

@@ -55,7 +55,14 @@ _POISSON = Text("""Say which of both the model puts out. As the logarithm of the
 loss = torch.nn.functional.poisson_nll_loss(log_rate, target)  # nothing after the last layer
 # a rate that is positive already, from softplus or exp: poisson_nll_loss(rate, target, log_input=False)
 ```""")
+_DICE = Text("""An overlap counts how much of the mask is covered, so it takes what lies between 0 and 1; raw outputs can make it any number:
+
+```python
+likely = logits.sigmoid()  # one mask; of several classes, logits.softmax(dim=1)
+loss = 1 - 2 * (likely * target).sum() / (likely.sum() + target.sum())
+```""")
 _ADVICE = {
+    "dice_loss": _DICE,
     "nll_loss": _NLL,
     "kl_div": _KL,
     "ctc_loss": _CTC,
@@ -80,7 +87,8 @@ class LogitsIntoProbabilityLoss:
 
     How it decides: in most check-ups, and at least `min_checks`, a loss of log-probabilities (`nll_loss`, `kl_div`, `ctc_loss`) gets
     values above 0, none below 0, or what comes straight from a softmax; or, except `kl_div`, rows whose exponentials don't sum to 1
-    (error above `min_row_error`); `binary_cross_entropy` gets values outside [0, 1]; `poisson_nll_loss` gets rates below 0, or, as
+    (error above `min_row_error`); `binary_cross_entropy`, or an overlap with a mask (Dice, Jaccard: told from its value), gets values
+    outside [0, 1]; `poisson_nll_loss` gets rates below 0, or, as
     logarithms, the output of a softplus, exponential or softmax. A log-softmax over another dimension than the classes shows the same
     way and is named.
 
@@ -88,7 +96,7 @@ class LogitsIntoProbabilityLoss:
 
     Guards against: log-softmax in half precision; log(p + epsilon), whose rows sum to nearly 1; `kl_div` over whatever dimension.
 
-    References: PyTorch, `torch.nn.NLLLoss`, `torch.nn.KLDivLoss`, `torch.nn.BCELoss`; UMLAUT (Schoop et al. 2021), "missing softmax
+    References: PyTorch, `torch.nn.NLLLoss`, `torch.nn.KLDivLoss`, `torch.nn.BCELoss`; Milletari et al. 2016 (Dice); UMLAUT (Schoop et al. 2021), "missing softmax
     layer before loss".
     """
 

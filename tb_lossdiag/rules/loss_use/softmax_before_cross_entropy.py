@@ -10,8 +10,9 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.activation_ranges import cross_entropy_floor
+from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, counts, mostly
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, calls_if_any, counts, mostly
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Form, Quantity, Source, of_form
 from tb_lossdiag.run import Run
@@ -21,6 +22,9 @@ _MESSAGE = Text(
 )
 _TWICE_MESSAGE = Text(
     "The log-probabilities that `{call}` was given in {count} of {checks} check-ups come from a softmax of probabilities: softmax was applied twice, so no probability can come near 1."
+)
+_ON_THE_WAY = Text(
+    "On the way to the loss a softmax over {classes} classes was taken of another softmax's result, in {checks} check-ups up to step {step}: {classes} numbers between 0 and 1 are weak logits, so none can become more than 2.72 times as likely as another."
 )
 _LOG_MESSAGE = Text(
     "`{call}` was given log-probabilities in {count} of {checks} check-ups. It applies log-softmax again, which changes nothing but costs time."
@@ -40,6 +44,15 @@ _TWICE_ADVICE = Text("""Apply softmax once. Where the loss takes log-probabiliti
 logits = model(x)  # no softmax at the end of the model
 loss = torch.nn.functional.nll_loss(logits.log_softmax(dim=1), target)
 ```""")
+_WAY_ADVICE = Text("""Say of which kind the numbers are; a distribution of torch takes either, by its name:
+
+```python
+scores = model(x)  # nothing after the last layer
+choice = torch.distributions.Categorical(logits=scores)
+choice = torch.distributions.Categorical(probs=scores.softmax(dim=-1))  # the same
+```
+
+A model that ends in a softmax goes with `probs=`.""")
 _LOG_ADVICE = Text("""Either give `cross_entropy` the raw outputs, or keep the log-softmax and use
 
 ```python
@@ -56,7 +69,9 @@ class SoftmaxBeforeCrossEntropy:
 
     How it decides: the input of `cross_entropy` lies in [0, 1], and it comes from a softmax (seen in the autograd graph, once is
     enough) or all its rows sum to 1 within `max_row_error` in at least `min_checks` check-ups; in most check-ups either way.
-    Or a loss of log-probabilities gets the log-softmax of a softmax's output (both seen in the graph).
+    Or a loss of log-probabilities gets the log-softmax of a softmax's output (both seen in the graph). Or, in as many check-ups, what is
+    backpropagated is made of a softmax, log-softmax or logsumexp of a softmax's very result over the same dimension, as
+    `Categorical(logits=probabilities)` is.
     Log-probabilities into `cross_entropy` are an information only: log-softmax of them is the same again.
 
     What to try first: remove the softmax from the model; `cross_entropy` takes logits.
@@ -79,7 +94,9 @@ class SoftmaxBeforeCrossEntropy:
         q.CALL_OUTPUTS,
         q.CALL_ROW_SUM_ERROR,
         q.CALL_ROW_EXP_ERROR,
+        q.SOFTMAX_TWICE,
     )
+    instead: ClassVar[tuple[Quantity, ...]] = (q.SOFTMAX_TWICE,)
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD523", "LD602", "LD701", "LD704", "LD705", "LD707", "LD722",
     )  # fmt: skip
@@ -91,7 +108,10 @@ class SoftmaxBeforeCrossEntropy:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call that is given probabilities or log-probabilities."""
-        for call in calls(run, ("cross_entropy", *of_form(Form.LOG_PROBABILITIES))):
+        found = list(self._on_the_way(run))
+        yield from found
+        judged = calls_if_any if found else calls
+        for call in judged(run, ("cross_entropy", *of_form(Form.LOG_PROBABILITIES))):
             if call.function != "cross_entropy":
                 yield from self._twice(call)
                 continue
@@ -126,6 +146,20 @@ class SoftmaxBeforeCrossEntropy:
         numbers = {"classes": classes, "floor": floor}
         evidence = call.evidence(q.CALL_INPUT_MAX, hits, high, 1.0)
         return self._of(self.severity, evidence, (message, _ADVICE), numbers)
+
+    def _on_the_way(self, run: Run) -> Iterator[Finding]:
+        """Where no loss function of torch is called; with one, its call says more."""
+        if calls_if_any(run, ("cross_entropy", *of_form(Form.LOG_PROBABILITIES))):
+            return
+        for column, steps, seen in columns(run, q.SOFTMAX_TWICE):
+            if len(steps) >= self.min_checks:
+                classes, ends = float(np.median(seen)), (int(steps[0]), int(steps[-1]))
+                message = _ON_THE_WAY.format(
+                    classes=short_number(classes), checks=str(len(steps)), step=str(ends[1])
+                )
+                evidence = Evidence(q.SOFTMAX_TWICE.name, column, *ends, classes)
+                numbers = {"classes": classes}
+                yield self._of(self.severity, evidence, (message, _WAY_ADVICE), numbers)
 
     def _twice(self, call: LossCallSeries) -> Iterator[Finding]:
         known = ~np.isnan(call.of(q.CALL_SOURCE))

@@ -25,6 +25,7 @@ from tb_lossdiag.collect.check_up.loss.same_scores import Question, question, so
 from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
+from tb_lossdiag.collect.check_up.loss.twice import softmax_of_softmax
 from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site, script_line
 from tb_lossdiag.collect.check_up.model.inputs import series
 from tb_lossdiag.collect.check_up.source import node_id, source
@@ -38,6 +39,7 @@ from tb_lossdiag.quantities import (
     LINES,
     LOSS_LINES,
     PREDICTED_COUNT,
+    SOFTMAX_TWICE,
 )
 from tb_lossdiag.records import Floats, Record
 
@@ -128,6 +130,7 @@ class Calls:
         self.targets = EvaluatedTargets()
         """What a validation compared with."""
         self._outer = Outer()
+        self._twice = 0
         self._ahead = False
         self.values: Callable[[], list[Tensor]] = list
         """What measured values the model was given."""
@@ -152,6 +155,7 @@ class Calls:
             for call, site in recognised(self._tape, roots):
                 self._sort(call, Sight.of(call, site))
         self._outer.confirm(roots, self._tape)
+        self._twice = self._twice or softmax_of_softmax(roots, self._tape)
         self._tape.end()
 
     def evaluated(self, call: FunctionCall) -> None:
@@ -231,7 +235,7 @@ class Calls:
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites, self._again = [], set(), []
-        self._arrivals, self._outer = Arrivals(), Outer()
+        self._arrivals, self._outer, self._twice = Arrivals(), Outer(), 0
         self._tape.clear()
         self.trained = Trained()
 
@@ -240,8 +244,8 @@ class Calls:
         return [*self._crossed(), *self._columns()]
 
     def _crossed(self) -> list[Measurement]:
-        samples = self._outer.samples
-        return [to_sample({"": {ALL_AGAINST_ALL: float(samples)}})] if samples else []
+        found = {ALL_AGAINST_ALL: self._outer.samples, SOFTMAX_TWICE: self._twice}
+        return [to_sample({"": {quantity: float(n)}}) for quantity, n in found.items() if n]
 
     def _columns(self) -> list[Measurement]:
         if not self._confirmed:

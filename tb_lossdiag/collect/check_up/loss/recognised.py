@@ -20,9 +20,10 @@ from tb_lossdiag.collect.check_up.loss.written_elements import (
     divergence,
     poisson,
 )
+from tb_lossdiag.collect.check_up.loss.written_overlap import overlap
 from tb_lossdiag.collect.check_up.source import found
 
-_KNOWN = (distance, binary, poisson, divergence, cross_entropy)
+_KNOWN = (distance, binary, poisson, divergence, cross_entropy, overlap)
 _SCALING = ("mul", "div")
 _TERMS = 32
 """Single numbers that a loss is looked for in."""

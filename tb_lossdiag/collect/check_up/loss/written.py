@@ -18,7 +18,7 @@ class Written:
     """What it was.
 
     Attributes:
-        name: the function of `torch.nn.functional` that it equals.
+        name: the function of `torch.nn.functional` that it equals, "dice_loss" for an overlap, which has none.
         predicted: its input.
         target: its target.
         reduction: "mean", "sum" or "batchmean".
@@ -40,7 +40,7 @@ class Written:
             end: the operation that made its value.
             made: graph node of its input.
         """
-        function = self.function or getattr(functional, self.name)
+        function = self.function or getattr(functional, self.name, None)
         if "weight" in self.options:
             function = None
         return LossCall(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Categorical
 from torch.nn.functional import mse_loss
 
 from helpers.check_up_driver import Watched, assert_nothing_installed
@@ -118,3 +119,50 @@ def test_all_against_all(loss: Made) -> None:
 @pytest.mark.parametrize("loss", APART.values(), ids=APART)
 def test_apart(loss: Made) -> None:
     assert math.isnan(_crossed(loss))
+
+
+TWICE: dict[str, Made] = {
+    "a distribution of probabilities taken for scores": lambda out, y: (
+        -(Categorical(logits=out.softmax(1)).log_prob(y) * y).mean()
+    ),
+    "by hand": lambda out, y: -(out.softmax(-1).log_softmax(-1)[range(N), y] * y).mean(),
+    "through a clamp": lambda out, y: (
+        -(out.softmax(1).clamp_min(1e-6).log_softmax(1)[range(N), y] * y).mean()
+    ),
+}
+ONCE: dict[str, Made] = {
+    "a distribution of scores": lambda out, y: -(Categorical(logits=out).log_prob(y) * y).mean(),
+    "a distribution of probabilities": lambda out, y: (
+        -(Categorical(probs=out.softmax(1)).log_prob(y) * y).mean()
+    ),
+    "a temperature is another question": lambda out, y: (
+        -((out.softmax(1) / 0.1).log_softmax(1)[range(N), y] * y).mean()
+    ),
+    "over another dimension": lambda out, y: (
+        -(out.softmax(0).log_softmax(1)[range(N), y] * y).mean()
+    ),
+    "looked at and not used": lambda out, y: (
+        -(out.log_softmax(1)[range(N), y] * y).mean()
+        + 0 * float(out.softmax(1).logsumexp(1).detach().sum())
+    ),
+}
+
+
+def _twice(loss: Made) -> float:
+    model = nn.Linear(4, 5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    watched = Watched(model, optimizer)
+    loss(model(torch.randn(N, 4)), torch.randint(0, 5, (N,))).backward()
+    optimizer.step()
+    watched.end()
+    return watched.value(q.SOFTMAX_TWICE, column="")
+
+
+@pytest.mark.parametrize("loss", TWICE.values(), ids=TWICE)
+def test_a_softmax_of_a_softmax(loss: Made) -> None:
+    assert _twice(loss) == 5
+
+
+@pytest.mark.parametrize("loss", ONCE.values(), ids=ONCE)
+def test_a_softmax_alone(loss: Made) -> None:
+    assert math.isnan(_twice(loss))

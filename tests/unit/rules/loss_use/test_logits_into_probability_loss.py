@@ -94,3 +94,10 @@ def test_a_poisson_loss_is_told_whether_it_gets_the_rate_or_its_logarithm() -> N
 def test_a_call_whose_recorded_form_is_another_is_left_alone() -> None:
     run = with_call(RUN, "nll_loss", source=Source.LINEAR, row_exp_error=60.0, form=Form.SCORES)
     assert not findings(RULE, run)
+
+
+def test_an_overlap_with_a_mask_takes_what_lies_between_0_and_1() -> None:
+    raw = with_call(RUN, "dice_loss", unit_share=0.4, input_min=-9.0, input_max=7.0)
+    assert "`dice_loss` expects probabilities" in the_finding(RULE, raw).message.en
+    likely = with_call(RUN, "dice_loss", unit_share=1.0, input_min=0.0, input_max=1.0)
+    assert not findings(RULE, likely)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
-from made.check_ups import check_steps
+from made.changes import without
+from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, Source
+from tb_lossdiag.quantities import CALL_INPUT_MAX, LOSS, QUANTITIES, SOFTMAX_TWICE, Axis, Source
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -99,3 +101,25 @@ def test_fires_on_a_log_softmax_of_probabilities(function: str) -> None:
     twice = with_call(RUN, function, source_before=Source.SOFTMAX)
     assert "twice" in the_finding(RULE, twice).message.en
     assert not findings(RULE, with_call(RUN, function, source_before=Source.LINEAR))
+
+
+def on_the_way(checks: int) -> Run:
+    """A policy's run: no loss function is called."""
+    steps = check_steps(RUN[LOSS].steps)[:checks]
+    bare = without(RUN, *(known for known in QUANTITIES if known.axis is Axis.CALL))
+    return with_tables(bare, [table(SOFTMAX_TWICE, steps, np.full(checks, 5.0))])
+
+
+def test_fires_where_no_loss_function_of_torch_is_called() -> None:
+    finding = the_finding(RULE, on_the_way(3))
+    assert "softmax over 5 classes" in finding.message.en
+    assert finding.evidence[0].quantity == SOFTMAX_TWICE.name
+
+
+def test_once_is_no_habit() -> None:
+    assert not findings_if_any(RULE, on_the_way(1))
+
+
+def test_a_call_of_a_loss_function_says_more() -> None:
+    both = with_tables(SICK, [on_the_way(3)[SOFTMAX_TWICE]])
+    assert "`cross_entropy` was given probabilities" in the_finding(RULE, both).message.en

@@ -266,6 +266,49 @@ def test_sequences_have_their_classes_at_the_end() -> None:
     assert (facts["call_samples"], facts["call_outputs"]) == (4, 3)
 
 
+_DRAWN = (_VALUES > 4).float().reshape(5, 3, 12)
+"""Masks of three classes of five samples."""
+
+
+def _dice(p: Tensor, y: Tensor, *dims: int, eps: float = 1.0) -> Tensor:
+    both, sums = (p * y).sum(dims), p.sum(dims) + y.sum(dims)
+    return (2.0 * both + eps) / (sums + eps)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda p, y: 1 - _dice(p, y, 0, 1, 2),
+        lambda p, y: 1 - _dice(p, y, 1, 2).mean(),
+        lambda p, y: (1.0 - _dice(p, y, 2, eps=1e-5)).mean(),
+        lambda p, y: -_dice(p, y, 0, 2).mean(),
+        lambda p, y: 1 - _dice(p.reshape(5, -1), y.reshape(5, -1), 1, eps=1e-6).mean(),
+        lambda p, y: 1 - _dice(p.reshape(-1), y.reshape(-1), 0),
+        lambda p, y: 1 - 2 * (p * y).sum() / (p.square().sum() + y.square().sum() + 1e-7),
+        lambda p, y: 1 - ((p * y).sum() + 1) / (p.sum() + y.sum() - (p * y).sum() + 1),
+        lambda p, y: 0.5 * (1 - _dice(p, y, 0, 1, 2)) + 0.1 * p.exp().mean(),
+    ],
+)
+def test_overlaps_with_a_mask(written: Loss) -> None:
+    likely = _columns(lambda: written(_scores(5, 3, 12).sigmoid(), _DRAWN))
+    assert list(likely) == ["dice_loss"]
+    assert likely["dice_loss"]["call_unit_share"] == 1
+    raw = _columns(lambda: written(_scores(5, 3, 12) * 3, _DRAWN))
+    assert raw["dice_loss"]["call_unit_share"] < 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda p, y: (p * y).sum() / y.sum(),  # a masked mean
+        lambda p, y: 1 - (p * y).sum() / (p.norm() * y.norm()),  # an angle
+        lambda p, y: 1 - (2 * (p * y).sum() + 1) / (p.sum() + 3 * y.sum() + 1),
+    ],
+)
+def test_other_ratios_are_no_overlap(written: Loss) -> None:
+    assert not _columns(lambda: written(_scores(5, 3, 12).sigmoid(), _DRAWN))
+
+
 def _changed_in_place() -> Tensor:
     p, y = _scores(60, 3) * 1, _VALUES.clone()
     loss = ((p - y) ** 2).mean()

@@ -1,0 +1,58 @@
+"""Losses of overlap that were written with plain operations: Dice's, with or without squares, and Jaccard's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from tb_lossdiag.collect.check_up.loss.pieces import Expression
+from tb_lossdiag.collect.check_up.loss.written import Written
+from tb_lossdiag.collect.check_up.values import wide
+
+_SMOOTHING = 4
+"""Different numbers of the expression that are tried as what keeps the ratio finite."""
+_LARGEST = 2.0
+
+
+def overlap(loss: Expression) -> Written | None:
+    """1 - 2 Σ p y / (Σ p + Σ y): of all elements together, of each sample, of each class, or of each class of each sample."""
+    if "div" not in loss.names:
+        return None
+    for predicted, target in loss.pairs():
+        p, y = wide(predicted.tensor), wide(target.tensor)
+        if p.shape != y.shape or p.dim() == 0 or p.numel() == 1 or not _mask(y):
+            continue
+        for score in _scores(loss, p, y):
+            # A sum of overlaps, or its negative, is a loss as well as what is left to 1.
+            if loss.equals(1 - score) or loss.equals(-score):
+                return Written("dice_loss", predicted, target.tensor, "mean")
+    return None
+
+
+def _mask(y: Tensor) -> bool:
+    return float(y.min()) >= 0 and 0 < float(y.max()) <= 1
+
+
+def _scores(loss: Expression, p: Tensor, y: Tensor) -> Iterator[float]:
+    """What the overlap comes to, in each way that is in use."""
+    small = [n for n in dict.fromkeys(map(abs, loss.numbers)) if 0 < n <= _LARGEST]
+    smoothing = [0.0, *small[:_SMOOTHING]]
+    for dims in _spans(p.dim()):
+        both, ones, given = ((p * y).sum(dims).cpu(), p.sum(dims).cpu(), y.sum(dims).cpu())
+        squares = p.square().sum(dims).cpu() + y.square().sum(dims).cpu()
+        for above in smoothing:
+            for below in dict.fromkeys((above, *smoothing)):
+                yield float(((2 * both + above) / (ones + given + below)).mean())
+                yield float(((2 * both + above) / (squares + below)).mean())
+                yield float(((both + above) / (ones + given - both + below)).mean())
+
+
+def _spans(dims: int) -> Iterator[tuple[int, ...]]:
+    """Dimensions that are added up: all; those of a sample; those of a class; those of a class of a sample."""
+    yield tuple(range(dims))
+    if dims > 1:
+        yield tuple(range(1, dims))
+        yield tuple(d for d in range(dims) if d != 1)
+    if dims > 2:  # noqa: PLR2004
+        yield tuple(range(2, dims))
