@@ -27,6 +27,8 @@ _V = "(?:val(?:id(?:ation)?)?|eval(?:uation)?|dev)"
 _RATE = "(?:lr|learning_rate)"
 _ACC = "(?:(?:(?:sparse_)?categorical_|binary_|mean_|multiclass_?)?acc(?:uracy)?|(?:acc(?:uracy)?_?)?top_?1|acc@?1)"
 _YOLO_TERMS = "(box|cls|dfl|obj|seg|pose|kobj)_loss"
+_MEGATRON_TERMS = r"((?:(?:seq|global)_)?load_balancing_loss|z_loss|mtp_\d+_loss)"
+"""What routers and the prediction of further tokens add, as megatron/core/transformer writes it: before its coefficient, so no weight is known."""
 
 Patterns = Mapping[Quantity, tuple[str, ...]]
 
@@ -113,6 +115,7 @@ STYLES = (
         "Megatron-LM",
         {
             LOSS: ("lm_loss",),
+            LOSS_TERM: (_MEGATRON_TERMS,),
             VALIDATION_LOSS: ("lm_loss_validation",),
             LEARNING_RATE: ("learning_rate",),
             GLOBAL_NORM: ("grad_norm",),
@@ -123,6 +126,7 @@ STYLES = (
         "NeMo",
         {
             LOSS: ("reduced_train_loss",),
+            LOSS_TERM: (_MEGATRON_TERMS,),
             VALIDATION_LOSS: ("val_loss", "validation_loss"),
             LEARNING_RATE: ("lr",),
             GLOBAL_NORM: ("grad_norm", "gradient_norm"),

@@ -51,6 +51,10 @@ MEGATRON = [
     "lm loss", "lm loss vs samples", "lm loss validation", "lm loss validation ppl", "learning-rate",
     "learning-rate vs samples", "grad-norm", "grad-norm vs samples", "loss-scale",
 ]  # fmt: skip
+EXPERTS = [
+    "load_balancing_loss", "load_balancing_loss vs samples", "seq_load_balancing_loss", "z_loss", "mtp_1 loss",
+    "moe/load_balancing_loss_layer_0", "moe/load_balancing_loss_layer_1",
+]  # fmt: skip
 
 CASES = {
     "transformers": (TRANSFORMERS, {"loss": "train/loss", "validation_loss": "eval/loss", "learning_rate": "train/learning_rate", "global_norm": "train/grad_norm"}),
@@ -60,8 +64,10 @@ CASES = {
     "torchtune": (["loss", "lr", "tokens_per_second_per_gpu", "grad_norm"], {"loss": "loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
     "torchtitan": (["loss_metrics/global_avg_loss", "loss_metrics/global_max_loss", "grad_norm", "lr", "validation_metrics/loss"], {"loss": "loss_metrics/global_avg_loss", "validation_loss": "validation_metrics/loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
     "megatron": (MEGATRON, {"loss": "lm loss", "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
+    "megatron, experts": ([*MEGATRON, *EXPERTS], {"loss": "lm loss", "loss_term": ["load_balancing_loss", "mtp_1 loss", "seq_load_balancing_loss", "z_loss"], "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
     "detectron2": (DETECTRON2, {"loss": "total_loss", "loss_term": ["loss_box_reg", "loss_cls", "loss_rpn_cls"], "learning_rate": "lr"}),
     "nemo": (["reduced_train_loss", "train_step_timing", "lr", "grad_norm", "val_loss", "consumed_samples"], {"loss": "reduced_train_loss", "validation_loss": "val_loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
+    "nemo, experts": (["reduced_train_loss", "lr", "grad_norm", *EXPERTS], {"loss": "reduced_train_loss", "loss_term": ["load_balancing_loss", "mtp_1 loss", "seq_load_balancing_loss", "z_loss"], "learning_rate": "lr", "global_norm": "grad_norm"}),
     "coqui": (["TrainIterStats/loss", "TrainIterStats/current_lr", "TrainIterStats/grad_norm", "TrainIterStats/loader_time", "TrainEpochStats/avg_loss", "EvalStats/avg_loss", "EvalStats/avg_loader_time"], {"loss": "TrainIterStats/loss", "validation_loss": "EvalStats/avg_loss", "learning_rate": "TrainIterStats/current_lr", "global_norm": "TrainIterStats/grad_norm"}),
     "coqui, with the model's name": (["tacotron2_TrainIterStats/loss", "tacotron2_EvalStats/avg_loss"], {"loss": "tacotron2_TrainIterStats/loss", "validation_loss": "tacotron2_EvalStats/avg_loss"}),
     "diffusers": (["train_loss", "lr", "step_loss"], {"loss": "train_loss", "learning_rate": "lr"}),
@@ -79,6 +85,13 @@ def test_frameworks_are_recognised(case: str) -> None:
     tags, expected = CASES[case]
     assert chosen(planned(tags)) == expected
     assert chosen(planned(reversed(tags))) == expected
+
+
+def test_what_balances_experts_keeps_its_name_and_is_no_sum() -> None:
+    found = planned([*MEGATRON, *EXPERTS])
+    names = ["load_balancing_loss", "mtp_1_loss", "seq_load_balancing_loss", "z_loss"]
+    assert list(found.sources[LOSS_TERM]) == names
+    assert not found.summed
 
 
 def test_yolo_writes_terms_and_no_total() -> None:
