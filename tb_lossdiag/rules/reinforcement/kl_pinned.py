@@ -37,7 +37,8 @@ class KlPinned:
 
     Guards against: a run without a reference, which logs no divergence or exactly 0; a task that is learned with hardly a change.
 
-    References: Ouyang et al. 2022, Training language models to follow instructions (arXiv 2203.02155), the penalty of a divergence.
+    References: Ouyang et al. 2022, Training language models to follow instructions with human feedback (arXiv 2203.02155), which takes a penalty per token
+    for the divergence from the supervised model off the reward.
     """
 
     code: ClassVar[str] = "LDR05"

@@ -41,8 +41,8 @@ class MarginByLength:
     Guards against: a margin and a length that both grow over the run, which says nothing; pairs of equal length; few records. Sums over tokens make
     longer pairs swing more, so it is an information.
 
-    References: Singhal et al. 2023, A long way to go (arXiv 2310.03716); Park et al. 2024, Disentangling length from quality in direct preference
-    optimization (arXiv 2403.19159).
+    References: Singhal et al. 2023, A long way to go: investigating length correlations in RLHF (arXiv 2310.03716), on rewards that a model of preferences
+    gives; Park et al. 2024, Disentangling length from quality in direct preference optimization (arXiv 2403.19159), on the margins themselves.
     """
 
     code: ClassVar[str] = "LDR24"
