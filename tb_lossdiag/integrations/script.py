@@ -30,6 +30,7 @@ NOTHING = (
     "no optimizer of torch.optim has taken a step in this process, so there is nothing to see "
     "(an optimizer of a framework's own, or training in another process, is not looked at)"
 )
+PLAIN = "an optimizer of plain tensors is not watched; make them nn.Parameter"
 
 
 class Script:
@@ -42,6 +43,9 @@ class Script:
         logdir: folder of the run; None: the script's own, or a new one in "runs".
         options: arguments of `SummaryWriter.watch`.
         trials: tries the first step on copies; None: nothing is tried.
+
+    Attributes:
+        plain: whether there was an optimizer of plain tensors, which no model holds.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Script:
         self._new: list[weakref.ref[Optimizer]] = []
         self._seen: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._names: list[str] = []
+        self.plain = False
         self._recording: Recording | None = None
         self._stepped = False
         self._writers: list[SummaryWriter] = []
@@ -127,7 +132,8 @@ class Script:
     @harmless
     def _watch(self, optimizer: Optimizer, near: nn.Module | None, *, alone: bool) -> None:
         if not any(isinstance(p, nn.Parameter) for p in parameters_of(optimizer)):
-            raise TypeError("an optimizer of plain tensors is not watched; make them nn.Parameter")
+            self.plain = True
+            return
         model = model_of(optimizer, near)
         name = "" if alone else unlike(self._names, type(model).__name__)
         self._names.append(name)
@@ -216,5 +222,8 @@ def _of_the_script(error: BaseException, path: str) -> Any:
 
 def _say(script: Script) -> None:
     folder = script.folder
-    words = f"recorded in {folder}; see tb-lossdiag check {folder}" if folder else NOTHING
+    nothing = PLAIN if script.plain else NOTHING
+    words = f"recorded in {folder}; see tb-lossdiag check {folder}" if folder else nothing
+    if folder and script.plain:
+        print(f"Loss Doctor: {PLAIN}", file=sys.stderr)  # noqa: T201
     print(f"Loss Doctor: {words}", file=sys.stderr)  # noqa: T201

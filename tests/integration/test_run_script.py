@@ -284,10 +284,29 @@ def test_to_import_an_environment_is_not_to_act(tmp_path: Path) -> None:
     assert not is_reinforcement(run)
 
 
+SCALAR = """
+adam = torch.optim.Adam([weight])
+for _ in range(3):
+    adam.zero_grad()
+    weight.exp().sum().backward()
+    adam.step()
+"""
+
+
 def test_plain_tensors_are_refused_in_words(tmp_path: Path) -> None:
     said = trained(tmp_path, TENSORS)
-    assert "an optimizer of plain tensors is not watched; make them nn.Parameter" in said
+    assert said.count("an optimizer of plain tensors is not watched; make them nn.Parameter") == 1
+    assert "Warning" not in said
+    assert "has taken a step" not in said, "it has"
     assert not (tmp_path / "runs").exists()
+
+
+def test_plain_tensors_beside_a_model_are_told_once(tmp_path: Path) -> None:
+    """As the entropy's weight of soft actor-critic."""
+    said = trained(tmp_path, CLASSIFIER + "weight = torch.zeros(1, requires_grad=True)\n" + SCALAR)
+    assert said.count("an optimizer of plain tensors is not watched; make them nn.Parameter") == 1
+    assert "Warning" not in said
+    assert said.endswith("recorded in runs/run_1; see tb-lossdiag check runs/run_1\n")
 
 
 def test_two_players_have_their_names(tmp_path: Path) -> None:

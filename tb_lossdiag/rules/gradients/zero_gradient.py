@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -49,6 +50,14 @@ module.register_forward_hook(lambda m, i, o: activation.update(out=o.detach()))
 model(inputs)
 print(activation["out"].abs().mean(), (activation["out"] > 0).float().mean())
 ```""")
+_ONE_STEP_ADVICE = Text("""A recurrent layer uses {names} from its second step on, and the loss reads the output of its first step alone:
+
+- of a bidirectional layer `output[:, -1]` holds the forward direction after the whole sequence, but the backward one after the last token
+  alone. Take the final states, which both have: `torch.cat([h_n[-2], h_n[-1]], dim=1)`; or the mean of `output` over all steps;
+- `output[:, 0]` is the forward direction after the first token: see which dimension is time (`batch_first`);
+- sequences of one step need no recurrent layer.""")
+_ONE_STEP = re.compile(r"\bweight_hh_l\d+(_reverse)?$")
+"""What torch's recurrent layers call the weights between one step and the next."""
 _ALL_ADVICE = Text("""The output is constant for the loss. Usual reasons, in this order:
 
 - a softmax over a single output: it is 1 whatever comes in. Use `BCEWithLogitsLoss` on the raw output, or no activation for regression;
@@ -182,8 +191,7 @@ class ZeroGradient:
             names=listed(patterns),
             percent=f"{100 * idle:.0f}",
         )
-        module = names[0].rpartition(".")[0]
-        some = _SOME_ADVICE.format(names=listed(patterns, 2), module=module)
+        some = _some_advice(names, listed(patterns, 2))
         advice = {_ALL: _ALL_ADVICE, _IDLE: _IDLE_ADVICE}.get(text, some)
         shown = names[:1] if all_of_them else _one_each(patterns, names)
         evidence = tuple(Evidence(q.GRADIENT_NORM.name, name, *ends, 0.0, 0.0) for name in shown)
@@ -191,6 +199,12 @@ class ZeroGradient:
         severity = Severity.ERROR if text is _ALL else self.severity
         numbers = {"parameters": len(names), "records": span.size}
         return Finding(self.code, severity, subject, evidence, message, advice, numbers)
+
+
+def _some_advice(names: list[str], shown: str) -> Text:
+    if all(_ONE_STEP.search(name) for name in names):
+        return _ONE_STEP_ADVICE.format(names=shown)
+    return _SOME_ADVICE.format(names=shown, module=names[0].rpartition(".")[0])
 
 
 def _steps(records: Steps) -> Steps:

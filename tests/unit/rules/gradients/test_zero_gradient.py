@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,25 @@ def test_fires_once_for_whole_modules() -> None:
     assert finding.severity is Severity.WARNING
     assert finding.subject == "body.1.*"
     assert 'model.get_submodule("body.1")' in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["lstm.weight_hh_l0_reverse"], True),
+        (["encoder.rnn.weight_hh_l1", "encoder.rnn.weight_hh_l1_reverse"], True),
+        (["lstm.weight_hh_l0_reverse", "head.weight"], False),
+        (["lstm.weight_ih_l0_reverse"], False),
+    ],
+)
+def test_a_recurrent_layer_that_is_read_after_one_step(names: list[str], expected: bool) -> None:
+    """`output[:, -1]` of a bidirectional layer: the backward direction has seen the last token alone."""
+    known = RUN[GRADIENT_NORM]
+    named = replace(known, columns=(*names, *known.columns[len(names) :]))
+    run = replace(RUN, tables={**RUN.tables, GRADIENT_NORM.name: named})
+    finding = the_finding(RULE, with_zero_gradients(run, slice(0, len(names))))
+    assert ("output[:, -1]" in finding.advice.en) is expected
+    assert ("dead" in finding.advice.en) is not expected
 
 
 def test_all_of_them_are_an_error_while_not_learned() -> None:

@@ -152,6 +152,9 @@ def test_who_has_lost_half_of_it_got_over_the_first_steps(end: float, expected: 
 def test_first_steps_of_a_loss_that_tells_nothing() -> None:
     unknown = replaced(0.5, np.linspace(1e-3, -1e-3, 200))
     assert "lost only" not in the_finding(RULE, unknown).message.en
+    assert the_finding(RULE, unknown).severity is Severity.INFO
+    alone = replaced([0.92, 0, 0], np.linspace(1e-3, -1e-3, 200))
+    assert the_finding(RULE, alone).severity is Severity.WARNING
     assert findings(RULE, head(unknown, 6))
     assert not findings(RULE, head(unknown, 5))
 
