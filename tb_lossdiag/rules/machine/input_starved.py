@@ -17,7 +17,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Between two steps, {percent}% of the time ({wait} s of {step} s, median of {records} check-ups) passes before the forward pass begins: the model waits for data."
+    "Between two steps, {percent}% of the time ({wait} s of {step} s, median of {records} check-ups) passes before the forward pass begins: the model waits, for data or for what else the loop does there."
 )
 _JUDGED = Text("wait for data, as a share of the typical step")
 _ADVICE = Text("""Load the next batches while the model works on this one:
