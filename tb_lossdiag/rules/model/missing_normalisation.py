@@ -98,11 +98,18 @@ class MissingNormalisation:
         """Whether that many layers stand behind each other, as far as anybody knows."""
         between = set(Kind) - set(WEIGHTED)
         sources = {name: modules.source(name, between) for name in layers}
-        chain: dict[str, int] = {}
-        for name in layers:  # in the order of their calls: the source comes first
-            chain[name] = 1 + chain.get(sources[name] or "", 0)
-        known = sum(length > 1 for length in chain.values())
-        return known < self.min_known * len(layers) or max(chain.values()) >= self.min_layers
+        known = sum(source is not None for source in sources.values())
+        deepest = max(_depth(name, sources) for name in layers)
+        return known < self.min_known * len(layers) or deepest >= self.min_layers
+
+
+def _depth(name: str | None, sources: dict[str, str | None]) -> int:
+    """How many layers stand behind each other up to this one; a layer that is called again counts once."""
+    seen: set[str] = set()
+    while name is not None and name not in seen:
+        seen.add(name)
+        name = sources.get(name)
+    return len(seen)
 
 
 _REPARAMETRISED = re.compile(r"\.(weight_g|weight_orig|parametrizations\.weight\.original\d?)$")
