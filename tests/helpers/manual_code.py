@@ -20,6 +20,7 @@ from tb_lossdiag.cli import main
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# ([\w.]+\.py)\n")
 _CODE = re.compile(r"\b[A-Z]{2}\d{3}\b")
+_VARIABLE = re.compile(r"[A-Z_]+=")
 ELSEWHERE = ("pip", "tensorboard", "torchrun", "accelerate", "ssh", "srun", "git", "echo", "which")
 """Commands that start servers, install, or need another machine."""
 
@@ -91,6 +92,8 @@ class Reader:
 
     def _type(self, words: list[str], *, sick: bool) -> None:
         """A check finds something where the page shows what, and only there."""
+        while _VARIABLE.match(words[0]):  # set for a command that runs elsewhere
+            words = words[1:]
         command, *rest = words
         if command == "tb-lossdiag" and rest[0] != "docs":
             assert main(rest) == (sick and rest[0] == "check"), shlex.join(words)
