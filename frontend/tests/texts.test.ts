@@ -9,7 +9,7 @@ import { translate } from "../src/i18n";
 import { csv } from "../src/text/csv";
 import { sectionsOf } from "../src/text/sections";
 import { visible } from "../src/text/visible";
-import { acrossRuns, differing, whereOf } from "../src/views/compare/compared";
+import { acrossRuns, differing, whereOf, worstFirst } from "../src/views/compare/compared";
 import { cosinesOf } from "../src/views/terms/Conflict";
 import { makeDiagnosis, makeFinding, makeTable } from "./make";
 
@@ -118,6 +118,14 @@ test("a cause of one run that is a symptom in another is in both", () => {
     ["LD102", "all"],
     ["LD601", "one"],
   ]);
+});
+
+test("what came and went is told worst first", () => {
+  const [note, error, warning, second] = (["info", "error", "warning", "error"] as const).map(
+    (severity, at) => ({ at, finding: makeFinding({ severity }) }),
+  );
+  const told = worstFirst([note, error, warning, second].filter((each) => each !== undefined));
+  expect(told.map(({ at }) => at)).toEqual([1, 3, 2, 0]);
 });
 
 test("only facts that differ are shown, missing ones as missing", () => {

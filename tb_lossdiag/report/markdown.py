@@ -101,7 +101,7 @@ def _not_evaluated(run: Json, language: str) -> Iterator[str]:
     if lacking:
         yield from (word("not evaluated here", language), "")
         for reason, rules in sorted(lacking.items(), key=lambda item: -len(item[1])):
-            yield f"- {escape(reason)}: {', '.join(rules)}"
+            yield f"- {prose(reason)}: {', '.join(rules)}"
         yield ""
 
 

@@ -78,7 +78,7 @@ def _rows(place: int, run: Json, language: str) -> Iterator[str]:
         count = str(run["steps"]) if first else ""
         grade = worst(cause) if cause else ""
         what = f"{cause['code']} {html.escape(cause['title'])}" if cause else "–"
-        where = steps(cause, language) if cause else ""
+        where = steps(cause, language) if cause else "–"
         yield (
             f'<tr><th scope="row">{name}</th><td class="{run["status"].split()[0]}">{state}</td>'
             f'<td>{count}</td><td class="{grade}">{what}</td><td>{where}</td></tr>'

@@ -69,3 +69,10 @@ def test_rules_that_lack_the_same_stand_together() -> None:
     text = page([entry(WELL)])
     open_ = text.partition("Not evaluated")[2]
     assert re.search(r"<li>[^<]*(<code>.*?</code>[^<]*)*: LD\d+ [\w-]+, LD\d+ ", open_)
+
+
+def test_what_would_let_rules_judge_is_code_and_no_cell_is_empty() -> None:
+    text = page([entry(WELL, "well")])
+    assert "<code>with writer.check_up():</code>" in text
+    assert "`" not in text
+    assert "<td></td>" not in text

@@ -14,7 +14,7 @@ import { SeverityMark } from "../../parts/Status";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { useQuantityName } from "../../text/quantities";
 import { spanStart } from "../../text/spans";
-import { type About, aboutOf, LETTERS, partingFirst } from "./compared";
+import { type About, aboutOf, LETTERS, partingFirst, worstFirst } from "./compared";
 import { FactsTable } from "./FactsTable";
 
 interface Props {
@@ -37,7 +37,7 @@ function Entries({ title, entries, chosen, place, go }: Props & { title: Key; en
     <>
       <h3>{t(title, { count: entries.length })}</h3>
       <ul>
-        {entries.map(({ finding, at, why }) => (
+        {worstFirst(entries).map(({ finding, at, why }) => (
           <li key={`${at} ${finding.code} ${finding.subject}`}>
             <PlaceLink
               place={place}
@@ -47,7 +47,9 @@ function Entries({ title, entries, chosen, place, go }: Props & { title: Key; en
               <SeverityMark severity={finding.severity} /> {finding.code} {finding.title}
             </PlaceLink>{" "}
             <span class="muted">
-              {finding.subject} {LETTERS[at]}, {spanStart(t, lang, finding.first_step, finding.last_step)}
+              {[finding.subject, LETTERS[at], spanStart(t, lang, finding.first_step, finding.last_step)]
+                .filter(Boolean)
+                .join(" · ")}
             </span>
             {why ? <div class="muted">{why}</div> : null}
           </li>

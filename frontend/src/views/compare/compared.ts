@@ -1,6 +1,7 @@
 /** What two to four runs have in common and where they differ. */
 import { everyFinding } from "../../data/findings";
 import type { Finding, Parting, RunDiagnosis } from "../../data/types";
+import { SEVERITIES } from "../../parts/Status";
 
 /** What the runs are called for short. */
 export const LETTERS = ["A", "B", "C", "D"] as const;
@@ -72,4 +73,10 @@ export function partingFirst(curves: readonly Parting[]): Parting[] {
   const parted = curves.filter(({ parts_at }) => parts_at !== null);
   const set = ({ quantity }: Parting) => Number(!SET.includes(quantity));
   return parted.sort((a, b) => (a.parts_at ?? 0) - (b.parts_at ?? 0) || set(a) - set(b));
+}
+
+/** Errors before notes; those of one severity stay in their order. */
+export function worstFirst<T extends { finding: Pick<Finding, "severity"> }>(entries: readonly T[]): T[] {
+  const rank = ({ finding }: T) => SEVERITIES.indexOf(finding.severity);
+  return [...entries].sort((a, b) => rank(a) - rank(b));
 }
