@@ -70,7 +70,36 @@ _THIRD_WRONGLY = (
     "keras-tags-words-alone",
     "sums-that-get-longer",
 )
+_FOURTH_MISSED = (
+    "a-class-weight-for-both-answers",
+    "a-decay-that-is-written-over",
+    "a-layer-made-in-forward",
+    "a-log-variance-that-is-never-negative",
+    "a-mean-over-the-padding",
+    "a-moving-mean-that-looks-ahead",
+    "a-ratio-to-itself",
+    "a-readout-over-features",
+    "a-temperature-for-the-others-alone",
+    "an-advantage-between-two-scales",
+    "an-end-forgotten-too-late",
+    "clients-keep-their-statistics",
+    "labels-shuffled-alone",
+    "negatives-that-were-bought",
+    "nodes-of-the-test-in-the-loss",
+    "pictures-flipped-without-their-masks",
+    "the-best-weights-by-reference",
+    "the-focus-of-a-mean",
+    "uncertainty-that-costs-nothing",
+    "words-that-were-never-masked",
+)
+_FOURTH_WRONGLY = (
+    "a-mean-over-the-words",
+    "a-penalty-with-a-graph",
+    "a-reversal-that-reverses",
+    "clients-that-are-averaged",
+)
 _FIRST, _SECOND = "2026-11-29, first two lots", "2026-11-30, third lot"
+_THIRD = "2026-11-30, fourth lot"
 LOTS = (
     Lot("75 faults, before any rule was changed for them", "f168f63", 75, 33, 33, 31, 48, 4),
     Lot("the half of 203 that was sealed until 2026-11-29", "9e665a2", 64, 41, 40, 40, 41, 1),
@@ -91,6 +120,19 @@ LOTS = (
         _SECOND,
         _THIRD_MISSED,
         _THIRD_WRONGLY,
+    ),
+    Lot(
+        "fourth lot, of 2026-11-30 (`sealed_fourth*`)",
+        "69c3b5ed",
+        37,
+        17,
+        17,
+        16,
+        36,
+        4,
+        _THIRD,
+        _FOURTH_MISSED,
+        _FOURTH_WRONGLY,
     ),
 )
 
