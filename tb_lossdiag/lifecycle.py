@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -80,6 +81,31 @@ class OpenWriter(FileSummaryWriter):
         elif self._closed:
             self._diagnostics.begin_again()
             self._begin()
+
+    def add_scalar(
+        self,
+        tag: str,
+        scalar_value: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+        new_style: bool = False,
+        double_precision: bool = False,
+    ) -> None:
+        """As torch's."""
+        self._diagnostics.guarded.door("check-up", self._diagnostics.scalar, tag)
+        super().add_scalar(tag, scalar_value, global_step, walltime, new_style, double_precision)
+
+    def add_scalars(
+        self,
+        main_tag: str,
+        tag_scalar_dict: Mapping[str, Any],
+        global_step: Any = None,
+        walltime: float | None = None,
+    ) -> None:
+        """As torch's, which writes each value to a folder of its own."""
+        for tag in tag_scalar_dict:
+            self._diagnostics.guarded.door("check-up", self._diagnostics.scalar, tag)
+        super().add_scalars(main_tag, tag_scalar_dict, global_step, walltime)
 
     def flush(self) -> None:
         """Write everything recorded so far to the event file."""

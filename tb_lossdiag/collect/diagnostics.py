@@ -15,6 +15,7 @@ from tb_lossdiag.collect.buffers.queue import Observation
 from tb_lossdiag.collect.call.batch_rows import BatchRows
 from tb_lossdiag.collect.call.call import DiagnosticsCall, Given
 from tb_lossdiag.collect.call.call_steps import CallSteps
+from tb_lossdiag.collect.call.evaluation_tags import tells_of_evaluation
 from tb_lossdiag.collect.call.manual import Manual
 from tb_lossdiag.collect.call.plain_loss import PlainLoss
 from tb_lossdiag.collect.check_up import Subject
@@ -170,6 +171,11 @@ class Diagnostics:
         """The loop has evaluated the model since the newest step."""
         call = DiagnosticsCall.checked("validation", None, None, loss, None, None, None, None, "")
         self.guarded.seen("recording", self.add, call, None, None, 0)
+
+    def scalar(self, tag: str) -> None:
+        """An ordinary scalar is written; one of a validation tells where the next can be seen."""
+        if self.watches.alive() and tells_of_evaluation(tag):
+            self.host.rounds.schedule.validated(self.host.rounds.taken)
 
     def _take(self, call: DiagnosticsCall, watches: Sequence[Watch], at: int, now: float) -> None:
         """What a call gives waits for its step's record; a part that fails costs none of the others."""

@@ -216,3 +216,60 @@ def _sends(writer: SummaryWriter, numbers: Callable[[int], int]) -> None:
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss)
+
+
+def _logged_by_hand(
+    writer: SummaryWriter, *, switched: bool = True, scale: float = 1.0, pair: bool = False
+) -> None:
+    """Epochs that are validated and written as ordinary scalars, as tutorials do; nothing is said to us but the model."""
+    training, held_out = flat_digits()
+    layers = (nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.4), nn.Linear(64, 10))
+    model = nn.Sequential(*layers)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(training.batches(280)):
+        model.train()
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        if not pair:
+            writer.add_scalar("Loss/train", loss.item(), step)
+        if step % 20 == 19:
+            model.train(not switched)
+            with torch.no_grad():
+                worth = cross_entropy(model(held_out.x * scale), held_out.y).item()
+            if pair:
+                writer.add_scalars("Loss", {"train": loss.item(), "val": worth}, step)
+            else:
+                writer.add_scalar("Loss/val", worth, step)
+
+
+@case("LD627", family="MLP")
+def validated_in_train_mode_and_logged_by_hand(writer: SummaryWriter) -> None:
+    """`model.eval()` is forgotten, and the validation loss is an ordinary scalar."""
+    _logged_by_hand(writer, switched=False)
+
+
+@case("LD626", family="MLP")
+def validated_on_raw_pictures_and_logged_by_hand(writer: SummaryWriter) -> None:
+    """Training divides by 16, the validation does not."""
+    _logged_by_hand(writer, scale=16.0)
+
+
+@case("LD626", family="MLP")
+def validated_on_raw_pictures_and_logged_in_pairs(writer: SummaryWriter) -> None:
+    """The same, with `add_scalars`."""
+    _logged_by_hand(writer, scale=16.0, pair=True)
+
+
+@case(family="MLP")
+def validated_as_it_should_be_and_logged_by_hand(writer: SummaryWriter) -> None:
+    """In eval(), with inputs of the training's scale."""
+    _logged_by_hand(writer)
+
+
+@case(family="MLP")
+def validated_as_it_should_be_and_logged_in_pairs(writer: SummaryWriter) -> None:
+    """The same, with `add_scalars`."""
+    _logged_by_hand(writer, pair=True)
