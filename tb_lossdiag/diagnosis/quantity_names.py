@@ -70,6 +70,7 @@ _NAMES: Mapping[str, Text] = {
     "call_top_share": Text("share of the loss from its largest elements"),
     "call_turned": Text("what predictions and targets have in common beyond these turned over"),
     "call_unasked": Text("share of sequences without a target"),
+    "call_dropped": Text("share of answers that a factor made 0"),
     "call_unfit": Text("share of sequences with too few frames"),
     "call_unit_share": Text("share of the loss's input in [0, 1]"),
     "call_value": Text("value of the loss call"),

@@ -147,6 +147,10 @@ CALL_UNASKED = Quantity("call_unasked", "call_unasked", Axis.CALL, "1", hints.CA
 CALL_UNFIT = Quantity("call_unfit", "call_unfit", Axis.CALL, "1", hints.CALL, optional=True)
 """Of a CTC loss: share of the sequences that have fewer frames than their symbols need, one for each and one between two alike."""
 
+CALL_DROPPED = Quantity("call_dropped", "call_dropped", Axis.CALL, "1", hints.CALL, optional=True)
+"""Share of a call's predictions that a factor made exactly 0, as dropout does, behind a linear layer or where the others have both signs. What is masked on both
+sides, padding and classes that are shut out do not count."""
+
 CALL_OWN_TARGET = Quantity(
     "call_own_target", "call_own", Axis.CALL, "0 or 1", hints.CALL, optional=True
 )

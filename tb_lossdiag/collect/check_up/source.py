@@ -54,6 +54,8 @@ _SOURCES = {
 _SCALING = ["Div", "Mul", "Add", "Clamp", "ClampMin", "ClampMax"]
 """What a hand-made normalisation does to its outputs before it takes their logarithm."""
 _NORMALISING = ("Softmax", "SafeSoftmax", "LogSoftmax", "Sigmoid")
+_PRODUCTS = ("Mul", "NativeDropout")
+"""What dropout leaves in the graph: a factor of 0 here and there, or a node of its own on accelerators."""
 _FAR = 32
 """Nodes to walk at most."""
 
@@ -80,6 +82,14 @@ def source(made: Any) -> tuple[Source, str]:
 def past_reshaping(node: Any) -> Any:
     """The first node behind it that does more than to reshape or cast; None at a leaf."""
     return _past(node, _SAME_VALUES)
+
+
+def multiplied(made: Any) -> Source | None:
+    """Where a product or a dropout is this node: what made the numbers that were multiplied; None else."""
+    node = _past(made, _SAME_VALUES)
+    if node is None or operation(node) not in _PRODUCTS:
+        return None
+    return source(_first(node))[0]
 
 
 def source_before(made: Any) -> Source | None:

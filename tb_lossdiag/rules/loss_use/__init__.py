@@ -7,6 +7,7 @@ from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.rules.loss_use.channels_reshaped import ChannelsReshaped
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
+from tb_lossdiag.rules.loss_use.dropout_on_the_answer import DropoutOnTheAnswer
 from tb_lossdiag.rules.loss_use.embeddings_alike import EmbeddingsAlike
 from tb_lossdiag.rules.loss_use.logit_scale import LogitScale
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
@@ -52,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     OnePrediction(),
     MoreSymbolsThanFrames(),
     AnswerAmongInputs(),
+    DropoutOnTheAnswer(),
     OwnTarget(),
     UniformCollapse(),
     TargetsOfOthers(),

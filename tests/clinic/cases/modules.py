@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from clinic.case import case
-from clinic.data import digit_rows, flat_digits, friedman, square_digits
+from clinic.data import Samples, digit_rows, flat_digits, friedman, square_digits
 from clinic.loops import fit
 from clinic.nets import Recurrent, Transformer, cnn, discriminator, generator, linears, mlp
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, dropout, mse_loss
 from torch.optim import SGD, Adam
 
 from tb_lossdiag import SummaryWriter
@@ -198,3 +198,66 @@ def dropout_of_seven_tenths(writer: SummaryWriter) -> None:
     training, _ = flat_digits()
     model = _thinned(0.7)
     fit(writer, model, Adam(model.parameters(), lr=3e-3), training.batches(600))
+
+
+class _Forgetful(nn.Module):
+    """An answer of which a function leaves out a part; or the layer before it."""
+
+    def __init__(self, outputs: int, *, late: bool) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(64 if outputs > 1 else 10, 64), nn.Linear(64, outputs)
+        self.late = late
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.body(x).relu()
+        if self.late:
+            return dropout(self.head(hidden), 0.2, self.training)
+        answers: Tensor = self.head(dropout(hidden, 0.2, self.training)) * 0.5
+        return answers
+
+
+@case("LD726", family="MLP")
+def a_function_leaves_out_scores(writer: SummaryWriter) -> None:
+    """Dropout is called behind the last layer of a classification."""
+    training, _ = flat_digits()
+    model = _Forgetful(10, late=True)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+@case("LD726", family="MLP")
+def a_function_leaves_out_measurements(writer: SummaryWriter) -> None:
+    """Of a regression whose targets are far from 0."""
+    model = _Forgetful(1, late=True)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    fit(writer, model, optimizer, friedman().batches(400), mse_loss)
+
+
+@case(family="MLP")
+def a_function_leaves_out_what_is_hidden(writer: SummaryWriter) -> None:
+    """Dropout before the last layer, whose answer is scaled."""
+    training, _ = flat_digits()
+    model = _Forgetful(10, late=False)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+@case(family="MLP")
+def answers_under_a_mask(writer: SummaryWriter) -> None:
+    """Some answers are not known: prediction and target are both multiplied by 0 there."""
+    model, data = mlp(10, 64, 64, 1), friedman()
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    known = (torch.rand(len(data.x), 1) < 0.7).float()
+    masked = Samples(torch.cat([data.x, known], 1), data.y)
+
+    def loss_of(answers: Tensor, y: Tensor) -> Tensor:
+        return mse_loss(answers, y * (answers.detach() != 0))
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, x: Tensor) -> Tensor:
+            answers: Tensor = self.inner(x[:, :10]) * x[:, 10:]
+            return answers
+
+    fit(writer, Masked(), optimizer, masked.batches(400), loss_of)

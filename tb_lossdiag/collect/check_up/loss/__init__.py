@@ -19,6 +19,7 @@ In reading order:
 - `ends`: whether the end of a text is taken for padding
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `frames`: whether the frames of each sequence are enough for its symbols
+- `dropped`: whether dropout stands between a model's answer and its loss
 - `told`: whether the answer stands in the question
 - `pairing`: what predictions have to do with their own targets
 - `same_scores`: two losses of the same scores: how far one softens them, and whether both ask for the same

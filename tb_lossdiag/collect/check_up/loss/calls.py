@@ -14,6 +14,7 @@ from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_fact
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.bootstrap import bootstrap_facts
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
+from tb_lossdiag.collect.check_up.loss.dropped import dropped_facts
 from tb_lossdiag.collect.check_up.loss.evaluated import EvaluatedTargets
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.frames import frame_facts
@@ -88,7 +89,7 @@ def measured(
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given, masks)}
     facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
-    facts |= pairing_facts(call)
+    facts |= {**pairing_facts(call), **dropped_facts(call)}
     site = _BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()
     asked = question(call)
