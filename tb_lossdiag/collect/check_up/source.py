@@ -54,8 +54,8 @@ _SOURCES = {
 _SCALING = ["Div", "Mul", "Add", "Clamp", "ClampMin", "ClampMax"]
 """What a hand-made normalisation does to its outputs before it takes their logarithm."""
 _NORMALISING = ("Softmax", "SafeSoftmax", "LogSoftmax", "Sigmoid")
-_PRODUCTS = ("Mul", "NativeDropout")
-"""What dropout leaves in the graph: a factor of 0 here and there, or a node of its own on accelerators."""
+_SAMPLED = 65_536
+"""Elements of a factor that are looked at."""
 _FAR = 32
 """Nodes to walk at most."""
 
@@ -84,12 +84,27 @@ def past_reshaping(node: Any) -> Any:
     return _past(node, _SAME_VALUES)
 
 
-def multiplied(made: Any) -> Source | None:
-    """Where a product or a dropout is this node: what made the numbers that were multiplied; None else."""
+def dropped(made: Any) -> Source | None:
+    """Where dropout is this node: what made the numbers of which some were left out; None else.
+
+    It has a node of its own on accelerators. Elsewhere it is a product with a factor that is 0 here and one number above 1 there, which no
+    mask (0 and 1) and no gate is.
+    """
     node = _past(made, _SAME_VALUES)
-    if node is None or operation(node) not in _PRODUCTS:
+    if node is None:
         return None
-    return source(_first(node))[0]
+    by_itself = operation(node) == "NativeDropout"
+    drops = by_itself or (operation(node) == "Mul" and _makes_up(getattr(node, "_saved_other", None)))
+    return source(_first(node))[0] if drops else None
+
+
+def _makes_up(factor: Any) -> bool:
+    """Whether a factor leaves some numbers out and enlarges all others alike."""
+    if not isinstance(factor, Tensor) or factor.requires_grad or factor.numel() < 2:  # noqa: PLR2004
+        return False
+    some = factor.detach().reshape(-1)[:_SAMPLED]
+    largest = some.max()
+    return bool((largest > 1) & ((some == 0) | (some == largest)).all() & (some == 0).any())
 
 
 def source_before(made: Any) -> Source | None:

@@ -16,7 +16,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "{percent}% of the answers that `{call}` is given are exactly 0, a factor of 0 behind the model's last layer ({checks} check-ups): dropout stands between the answer and the loss."
+    "{percent}% of the answers that `{call}` is given are exactly 0, left out behind the model's last layer ({checks} check-ups): dropout stands between the answer and the loss."
 )
 _ADVICE = Text("""Dropout belongs between layers; nothing comes between the last one and the loss:
 
@@ -38,12 +38,13 @@ class DropoutOnTheAnswer:
     A regression can't get below the share of its targets' spread that this costs, a classification is asked for classes whose score is gone,
     and both teach the model to hedge.
 
-    How it decides: in at least `min_checks` check-ups and in most of them, a factor behind the model's last operation (autograd graph) made
-    predictions exactly 0, behind a linear layer or while others are negative and positive; over all check-ups at least `min_share` of them. Unit: share of the answers.
+    How it decides: in at least `min_checks` check-ups and in most of them, dropout behind the model's last operation (autograd graph: a
+    node of its own, or a factor that is 0 here and one number above 1 there) made predictions exactly 0, behind a linear layer or while others
+    are negative and positive; over all check-ups at least `min_share` of them. Unit: share of the answers.
 
     What to try first: take the dropout behind the last layer away.
 
-    Guards against: an output that ends in a ReLU; answers and targets under one mask; padding and classes that are shut out, which are
+    Guards against: an output that ends in a ReLU; masks of 0 and 1, gates; answers and targets under one mask; padding and classes that are shut out, which are
     0 in whole rows or columns; embeddings with dropout that are compared with each other, which are no answers.
 
     References: deepchem/deepchem issue 303; Srivastava et al. 2014, Dropout (JMLR 15), section 4; Li et al. 2019, Understanding the Disharmony Between Dropout and Batch

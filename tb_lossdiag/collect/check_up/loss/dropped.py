@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.loss_call import CLASS_LOSSES, LossCall
-from tb_lossdiag.collect.check_up.source import multiplied
+from tb_lossdiag.collect.check_up.source import dropped
 from tb_lossdiag.collect.check_up.values import Facts, rows
 from tb_lossdiag.quantities import CALL_DROPPED, Source
 
@@ -18,7 +18,7 @@ _FEWEST = 8
 
 
 def dropped_facts(call: LossCall) -> Facts:
-    """Share of a call's predictions that a factor has made exactly 0, behind a linear layer or where the others have both signs.
+    """Share of a call's predictions that dropout has made exactly 0, behind a linear layer or where the others have both signs.
 
     Targets of 0 do not count, for a mask is laid over both; nor do rows and columns of which all is 0, for padding and classes that are
     shut out look so.
@@ -29,7 +29,7 @@ def dropped_facts(call: LossCall) -> Facts:
     given = call.input.detach()
     if given.numel() < _FEWEST or not given.dim():
         return {}
-    made = multiplied(call.made)
+    made = dropped(call.made)
     if made is None:
         return {CALL_DROPPED: 0.0}
     # A layer's own numbers are not 0; others may be, but hardly between negative and positive ones.

@@ -62,6 +62,11 @@ def test_masks_are_not() -> None:
     assert share(functional.mse_loss, _answers(5) * some, target * some) == 0
     classes = torch.randint(0, 2, (ROWS,))
     assert share(functional.cross_entropy, _answers(5) * shut, classes) == 0
+    # Actions that each state of its own shuts out, and a gate that makes most of a count 0.
+    assert share(functional.cross_entropy, _answers(5) * some, classes) == 0
+    gate = (_answers(5) + 0.5).relu()
+    assert share(functional.mse_loss, _answers(5) * gate, target) == 0
+    assert share(functional.mse_loss, _answers(5) * (2 * gate.detach()), target) == 0
 
 
 def test_answers_of_one_sign_are_known_by_their_layer() -> None:
