@@ -294,7 +294,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD520": {"": _matched},
     "LD522": {"binary": _several_at_once},
     "LD525": {"": _spoken},
-    "LD726": {"": lambda: {**_sizes(), "body": nn.Identity()}},
+    "LD548": {"": lambda: {**_sizes(), "body": nn.Identity()}},
     "LD526": {
         "": lambda: {"inputs": torch.randn(SIZE, 6, 8), "targets": torch.randn(SIZE, 1)},
     },

@@ -94,7 +94,9 @@ def dropped(made: Any) -> Source | None:
     if node is None:
         return None
     by_itself = operation(node) == "NativeDropout"
-    drops = by_itself or (operation(node) == "Mul" and _makes_up(getattr(node, "_saved_other", None)))
+    drops = by_itself or (
+        operation(node) == "Mul" and _makes_up(getattr(node, "_saved_other", None))
+    )
     return source(_first(node))[0] if drops else None
 
 

@@ -53,10 +53,10 @@ RULES: tuple[Rule, ...] = (
     OnePrediction(),
     MoreSymbolsThanFrames(),
     AnswerAmongInputs(),
-    DropoutOnTheAnswer(),
     OwnTarget(),
     UniformCollapse(),
     TargetsOfOthers(),
     TurnedApart(),
     ChannelsReshaped(),
+    DropoutOnTheAnswer(),
 )

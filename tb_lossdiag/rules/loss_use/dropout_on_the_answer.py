@@ -1,4 +1,4 @@
-"""LD726 dropout-on-the-answer."""
+"""LD548 dropout-on-the-answer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DropoutOnTheAnswer:
     Normalization by Variance Shift (arXiv 1801.05134).
     """
 
-    code: ClassVar[str] = "LD726"
+    code: ClassVar[str] = "LD548"
     name: ClassVar[str] = "dropout-on-the-answer"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Dropout on the model's answer")
@@ -63,7 +63,7 @@ class DropoutOnTheAnswer:
 
     #: share of the answers, 1; the smallest rate that is used for dropout is about 0.05, and rounding makes none
     min_share: float = 0.03
-    #: check-ups
+    #: check-ups; what is done once may be a look at something
     min_checks: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:

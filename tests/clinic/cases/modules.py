@@ -216,7 +216,7 @@ class _Forgetful(nn.Module):
         return answers
 
 
-@case("LD726", family="MLP")
+@case("LD548", family="MLP")
 def a_function_leaves_out_scores(writer: SummaryWriter) -> None:
     """Dropout is called behind the last layer of a classification."""
     training, _ = flat_digits()
@@ -224,7 +224,7 @@ def a_function_leaves_out_scores(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
 
 
-@case("LD726", family="MLP")
+@case("LD548", family="MLP")
 def a_function_leaves_out_measurements(writer: SummaryWriter) -> None:
     """Of a regression whose targets are far from 0."""
     model = _Forgetful(1, late=True)

@@ -184,7 +184,7 @@ def statistics_of_the_last_batch(writer: SummaryWriter) -> None:
 
 
 @patient(
-    "LD726",
+    "LD548",
     family="dropout",
     hard=True,
     source="https://github.com/deepchem/deepchem/issues/303, https://github.com/maddin79/darch/issues/12",
