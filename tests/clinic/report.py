@@ -18,7 +18,7 @@ from clinic.score import (
 
 HEAD = """# The clinic: what Loss Doctor says about real trainings
 
-Made by `python3 tasks.py clinic --report`; do not edit. Every training runs for real, with every seed, is read back from its event
+Made by `python3 tasks.py clinic --report`; do not edit. Every training runs for real, with {seeds}, is read back from its event
 file and judged by all rules. A fault counts as found when the first warning or error is an expected one. Thresholds may be tuned on
 the calibration half only; which case is in which half is decided by a hash of its name.
 """
@@ -46,8 +46,9 @@ def _whole(cell: str) -> str:
 def report(visits: Visits) -> str:
     """The whole report."""
     trainings = f"{len({case.name for case, _ in visits})} trainings.\n"
+    seeds = max((result.seed for _, result in visits), default=0) + 1
     parts = [
-        HEAD,
+        HEAD.format(seeds="one seed" if seeds == 1 else f"{seeds} seeds"),
         "## Summary\n",
         trainings,
         *_summary(visits),
