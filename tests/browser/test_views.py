@@ -219,7 +219,7 @@ def test_two_runs_are_compared(made: Any) -> None:
     expect(frame.get_by_text("Pick a second run.")).to_be_visible()
     other.fill("healthy")
     gone = frame.get_by_role("listitem").filter(has_text="LD302")
-    expect(gone).to_contain_text("A, ")
+    expect(gone).to_contain_text("clip · A · ")
     expect(frame.get_by_role("heading", name="Where the curves part")).to_be_visible()
     expect(frame.locator("tr", has_text="optimizer")).to_contain_text("AdamW")
     frame.get_by_label("View", exact=True).select_option("ratio")

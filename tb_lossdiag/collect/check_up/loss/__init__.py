@@ -6,10 +6,12 @@ In reading order:
 - `loss_call`: one call of a loss function
 - `tape`: what plain operations have done since the last backward pass
 - `outer`: a column against a row: numbers of all samples against those of all others
+- `twice`: a softmax whose result is normalised once more, on the way to the loss
 - `pieces`: the parts of a written-out loss
 - `written`: a loss that was recognised in plain operations
 - `written_elements`: losses by element that were written with plain operations
 - `written_classes`: cross-entropies that were written with plain operations
+- `written_overlap`: losses of overlap that were written with plain operations: Dice's, with or without squares, and Jaccard's
 - `recognised`: losses that were written with plain operations, found in what a backward pass starts from
 - `trained`: what a step's loss is, said so that the same can be known where nothing is trained
 - `facts`: what the call of a loss function tells, by value

@@ -6,6 +6,7 @@ In reading order:
 - `hooks`: sees modules being called while a check-up runs; nothing is ever stored on the user's model
 - `trace`: the modules and activation functions of one forward pass: their order, what fed them, their statistics
 - `kinds`: what modules and activation functions do
+- `asleep`: parts of a model that are trained while they are in eval()
 - `focus`: how attention looks: how large its scores are, and how much of its weight it gives to single places
 - `routers`: which experts a router chooses
 - `activations`: statistics of one activation
