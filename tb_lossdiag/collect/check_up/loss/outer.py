@@ -36,14 +36,11 @@ class Outer:
     def confirm(self, roots: Sequence[Tensor], tape: Tape) -> None:
         """A backward pass begins: is such a result part of what it starts from?"""
         places = {tensor.data_ptr(): len(tensor) for tensor in self._made}
-        front = [made for root in roots if (made := tape.made(root)) is not None] if places else []
-        seen: set[int] = set()
-        while front and len(seen) < _STEPS and not self.samples:
-            made = front.pop()
-            if id(made) not in seen:
-                seen.add(id(made))
-                self.samples = next(filter(None, _sizes(made, places)), 0)
-                front.extend(each.made_by for each in made.operands if each.made_by is not None)
+        if places and not self.samples:
+            found = (
+                size for made in tape.leading_to(roots, _STEPS) for size in _sizes(made, places)
+            )
+            self.samples = next(filter(None, found), 0)
 
 
 def _sizes(made: Operation, places: dict[int, int]) -> list[int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation
+from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation, leading_to
 from tb_lossdiag.collect.check_up.values import wide
 
 _MOST = 48
@@ -47,7 +47,7 @@ class Expression:
     def __init__(self, end: Operation) -> None:
         self.end = end
         self.value = float(end.result.tensor)
-        self.operations = list(_operations(end))
+        self.operations = list(leading_to([end], _MOST))
         self.names = {operation.name for operation in self.operations}
         self.numbers = [n for operation in self.operations for n in operation.numbers]
         dtypes = {operation.result.tensor.dtype for operation in self.operations}
@@ -84,20 +84,6 @@ class Expression:
                 one, other = product.operands
                 if one.grad is not other.grad and one.intact and other.intact:
                     yield (one, other) if one.grad else (other, one)
-
-
-def _operations(end: Operation) -> Iterator[Operation]:
-    front, seen = [end], {id(end)}
-    for _ in range(_MOST):
-        if not front:
-            return
-        operation = front.pop(0)
-        yield operation
-        for operand in operation.operands:
-            made = operand.made_by
-            if made is not None and id(made) not in seen:
-                seen.add(id(made))
-                front.append(made)
 
 
 def origin(operand: Operand, through: tuple[str, ...]) -> tuple[Operand, float]:

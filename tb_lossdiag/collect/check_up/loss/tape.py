@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,12 +112,32 @@ class Tape:
         known, operation = self._made.get(id(tensor), (None, None))
         return operation if known is not None and known() is tensor else None
 
+    def leading_to(self, roots: Sequence[Tensor], most: int) -> Iterator[Operation]:
+        """What these tensors were computed with, the nearest first, each once; `most` in all."""
+        return leading_to(filter(None, map(self.made, roots)), most)
+
     def _operand(self, tensor: Tensor) -> Operand:
         return _operand(tensor, self.made(tensor))
 
     def clear(self) -> None:
         """Forget all."""
         self._made, self._elements, self._ended = OrderedDict(), 0, False
+
+
+def leading_to(ends: Iterable[Operation], most: int) -> Iterator[Operation]:
+    """These operations and those before them, the nearest first, each once; `most` in all."""
+    front = deque(ends)
+    seen = set(map(id, front))
+    for _ in range(most):
+        if not front:
+            return
+        operation = front.popleft()
+        yield operation
+        for operand in operation.operands:
+            made = operand.made_by
+            if made is not None and id(made) not in seen:
+                seen.add(id(made))
+                front.append(made)
 
 
 def _operand(tensor: Tensor, made_by: Operation | None) -> Operand:

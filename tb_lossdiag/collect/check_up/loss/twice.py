@@ -17,16 +17,7 @@ _STEPS = 256
 
 def softmax_of_softmax(roots: Sequence[Tensor], tape: Tape) -> int:
     """Classes of a softmax that is taken of the result of another, over the same dimension; 0 without one."""
-    front = [made for root in roots if (made := tape.made(root)) is not None]
-    seen: set[int] = set()
-    while front and len(seen) < _STEPS:
-        made = front.pop(0)
-        if id(made) not in seen:
-            seen.add(id(made))
-            if classes := _twice(made):
-                return classes
-            front.extend(each.made_by for each in made.operands if each.made_by is not None)
-    return 0
+    return next(filter(None, map(_twice, tape.leading_to(roots, _STEPS))), 0)
 
 
 def _twice(made: Operation) -> int:
