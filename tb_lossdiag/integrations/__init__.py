@@ -6,6 +6,7 @@ In reading order:
 - `evaluation`: one evaluation: the loss of a model in `eval()`, as whoever wrote the loop computes it
 - `evaluations`: the validation losses of a loop that tells nobody
 - `torch_clips`: clips by torch's own functions
+- `watched`: an optimizer that is watched in somebody else's loop, and what was backpropagated for it
 - `recording`: a training that is recorded from outside: writer, watches, losses
 - `folders`: where a run goes when nobody says
 - `counting`: the number of a step where a framework counts batches only

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from tb_lossdiag.collect.check_up.call_site import call_path
 from tb_lossdiag.collect.check_up.loss.trained import Trained
-from tb_lossdiag.collect.check_up.mode import call_path
 from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.integrations.evaluation import Evaluation, two_levels

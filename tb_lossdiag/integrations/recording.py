@@ -12,16 +12,13 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
-from tb_lossdiag.collect.check_up.loss.trained import Trained
-from tb_lossdiag.collect.diagnostics import Diagnostics
 from tb_lossdiag.collect.state.frameworks import bare, scaler_of
-from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.integrations.backward import BackwardLoss
 from tb_lossdiag.integrations.counting import taken
-from tb_lossdiag.integrations.evaluations import Evaluations
 from tb_lossdiag.integrations.torch_clips import TorchClips
+from tb_lossdiag.integrations.watched import Watched
 from tb_lossdiag.live import TrainingStopped
 from tb_lossdiag.process.warn import warn
 from tb_lossdiag.quantities import BESIDE
@@ -32,52 +29,6 @@ T = TypeVar("T")
 
 _OF_THE_LOOP = {"self", "model", "optimizer", "scaler", "scheduler", "name"}
 """Arguments of `watch` that the integration knows itself."""
-
-
-class _Watched:
-    """An optimizer that is watched, and what was backpropagated for it.
-
-    Args:
-        name: of the watch, "" where there is one only.
-        optimizer: torch's own.
-        watch: the writer's.
-        losses: what was backpropagated.
-        clips: sends its clips through the writer.
-    """
-
-    def __init__(
-        self, name: str, optimizer: Any, watch: Watch, losses: BackwardLoss, clips: TorchClips
-    ) -> None:
-        self.name, self.optimizer, self.watch = name, optimizer, watch
-        self.losses, self._clips = losses, clips
-        self.hook: Any = None
-        self._evaluations: Evaluations | None = None
-
-    def evaluate(self, model: nn.Module, ours: Diagnostics) -> None:
-        """Take validation losses from the loop's own evaluations, too."""
-        watch = weakref.ref(self.watch)
-        self._evaluations = Evaluations(
-            inner(model), lambda: _trained(watch()), self.losses.scale, ours
-        )
-        self.losses.begins = self._evaluations.before
-
-    def evaluate_no_more(self) -> None:
-        """Leave the loop's evaluations alone."""
-        if self._evaluations is not None:
-            self._evaluations.close()
-        self._evaluations = self.losses.begins = None
-
-    def remove(self) -> None:
-        """Stop observing."""
-        self.let_go()
-        self.watch.remove()
-
-    def let_go(self) -> None:
-        """Stop listening beside the watch, which goes on or has ended."""
-        self.evaluate_no_more()
-        self.hook.remove()
-        self.losses.close()
-        self._clips.close()
 
 
 _newest: weakref.WeakValueDictionary[str, Recording] = weakref.WeakValueDictionary()
@@ -109,7 +60,7 @@ class Recording:
     ) -> None:
         self._framework = framework
         self.writer, self._options, self._step = writer, dict(options or {}), step
-        self._watched: list[_Watched] = []
+        self._watched: list[Watched] = []
         self._round: dict[str, list[Tensor]] = {}
         self._first = self._rounds = 0
         self._resumed = False
@@ -147,7 +98,7 @@ class Recording:
         held = parameters_of(optimizer)
         losses = BackwardLoss(held, loss_scaler or scaler or scaler_of(optimizer))
         own = bare(optimizer)
-        watched = _Watched(name, own, watch, losses, TorchClips(self.writer, held))
+        watched = Watched(name, own, watch, losses, TorchClips(self.writer, held))
         # After the step: a closure's losses come while it runs.
         stepped = harmless(functools.partial(self._stepped, watched))
         watched.hook = own.register_step_post_hook(lambda *_: stepped())
@@ -197,7 +148,7 @@ class Recording:
                 watched.let_go()
         self._watched = [w for w in self._watched if w.watch is not newest and w.watch.active]
 
-    def _stepped(self, watched: _Watched) -> None:
+    def _stepped(self, watched: Watched) -> None:
         """An optimizer has taken a step: its loss is known."""
         if not watched.watch.active:  # the writer was closed
             watched.remove()
@@ -256,12 +207,6 @@ def _succeed(recording: Recording) -> None:
     if before is not None and before.writer is not recording.writer:
         before.close()
     _newest[folder] = recording
-
-
-def _trained(watch: Watch | None) -> Trained | None:
-    """What the loss of a watched model is, as its newest check-up saw it."""
-    examiner = watch.examiner if watch is not None and watch.active else None
-    return None if examiner is None else examiner.trained
 
 
 def _same(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:

@@ -14,5 +14,6 @@ In reading order:
 - `configuration`: the configuration beside the runs, as the command line reads it; edited, it counts from the next request
 - `summary`: one run as a row of the overview
 - `sparkline`: a curve as a word, for that row
+- `table_answer`: a table of a run as bytes: what was recorded, or what is derived from it
 - `table_bytes`: tables as bytes, thinned so that no spike is lost: every bucket keeps its extremes and what was not a number
 """

@@ -10,7 +10,6 @@ from typing import Any
 
 from tensorboard import errors
 
-from tb_lossdiag.analysis.derived import DERIVED, RANGES, available
 from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.diagnosis.quantity_names import quantity_names
 from tb_lossdiag.diagnosis.rule import Rule
@@ -20,7 +19,7 @@ from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.query import TablePart, Where
 from tb_lossdiag.plugin.quiet import Folder, Quiet
 from tb_lossdiag.plugin.summary import blank, packed, summary
-from tb_lossdiag.plugin.table_bytes import WindowedTable, encode
+from tb_lossdiag.plugin.table_answer import encoded
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.reader import DAMAGED, Listing, run_names
 from tb_lossdiag.report import document
@@ -142,7 +141,7 @@ class Backend:
         listing = _known(self._listings(where), run)
         question = (where.experiment_id, run, listing.version, quantity.name, part)
         return self._answers.get(
-            question, lambda: _encoded(self._read(where, listing).run, quantity, part)
+            question, lambda: encoded(self._read(where, listing).run, quantity, part)
         )
 
     def _listings(self, where: Where) -> Mapping[str, Listing]:
@@ -275,27 +274,3 @@ def _known(listings: Mapping[str, Listing], run: str) -> Listing:
     if run not in listings:
         raise errors.NotFoundError(f"run: {run[:200]!r} has nothing to judge")
     return listings[run]
-
-
-def _encoded(run: Run, quantity: Quantity, part: TablePart) -> bytes:
-    windowed = _windowed(run, quantity)
-    count = len(windowed.table.columns)
-    if any(index >= count for index in part.columns):
-        raise errors.InvalidArgumentError(f"columns: {quantity.name} has only {count}")
-    chosen = windowed.only(part.columns) if part.columns else windowed
-    return encode(chosen, part.window, part.planes)
-
-
-def _windowed(run: Run, quantity: Quantity) -> WindowedTable:
-    if quantity.name in available(run):
-        table, ranges = DERIVED[quantity.name][2](run), RANGES.get(quantity.name)
-        return (
-            WindowedTable.plain(table)
-            if ranges is None
-            else WindowedTable.ranging(table, *ranges(run))
-        )
-    if quantity not in run:
-        raise errors.NotFoundError(
-            f"{quantity.name} was not recorded in run {run.name[:200]!r}: {quantity.how}"
-        )
-    return WindowedTable.of(run, quantity)

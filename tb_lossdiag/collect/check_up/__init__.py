@@ -7,6 +7,7 @@ In reading order:
 - `check_up`: the check-up: observes one training step, from the end of the step before to the end of this one
 - `subject`: what a check-up looks at
 - `mode`: sees calls of torch functions while a check-up runs, and passes every one through unchanged
+- `call_site`: where in the user's code a call comes from
 - `functions`: which torch functions a check-up looks at, by name
 - `observation`: what one check-up under way knows, and takes of the calls that it sees
 - `outcome`: what a check-up hands over: the facts of its step, its loss calls and its modules, as samples

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.addends import attached_addends
+from tb_lossdiag.collect.check_up.call_site import script_line
 from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.left import Left
-from tb_lossdiag.collect.check_up.mode import FunctionCall, script_line
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.norms import Norms, gradient_norms
 from tb_lossdiag.collect.check_up.root_value import root_value
 from tb_lossdiag.collect.check_up.subject import Subject

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.mode import call_path
+from tb_lossdiag.collect.check_up.call_site import call_path
 from tb_lossdiag.collect.check_up.norms import gradient_norms
 from tb_lossdiag.collect.check_up.values import Facts, Value
 from tb_lossdiag.quantities import LEFT_NORM

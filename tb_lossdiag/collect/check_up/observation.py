@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
+from tb_lossdiag.collect.check_up.call_site import script_line
 from tb_lossdiag.collect.check_up.customs import Customs
 from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.gradients import Gradients
 from tb_lossdiag.collect.check_up.loss.calls import Calls
-from tb_lossdiag.collect.check_up.mode import FunctionCall, script_line
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model.forward import Forwards
 from tb_lossdiag.collect.check_up.norms import Norms, gradient_norms
 from tb_lossdiag.collect.check_up.source import reached

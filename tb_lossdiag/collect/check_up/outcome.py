@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tb_lossdiag.collect.check_up.model.adapters import adapter_scales
-from tb_lossdiag.collect.check_up.model.forward import Pass
+from tb_lossdiag.collect.check_up.model.forward_pass import Pass
 from tb_lossdiag.collect.check_up.model.repeats import Repeats
 from tb_lossdiag.collect.check_up.observation import CheckUpState
 from tb_lossdiag.collect.check_up.subject import Subject

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.call_site import call_path, call_site, script_line
 from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_facts
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.bootstrap import bootstrap_facts
@@ -27,7 +28,7 @@ from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
 from tb_lossdiag.collect.check_up.loss.twice import softmax_of_softmax
-from tb_lossdiag.collect.check_up.mode import FunctionCall, call_path, call_site, script_line
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model.inputs import series
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample

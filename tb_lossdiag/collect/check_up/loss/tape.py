@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.check_up.call_site import call_site
 from tb_lossdiag.collect.check_up.functions import PLAIN
-from tb_lossdiag.collect.check_up.mode import FunctionCall, call_site
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.source import node_id
 
 _MOST = 256

@@ -3,6 +3,7 @@
 In reading order:
 
 - `forward`: forward passes of the watched model: which one was for training, and what it was like
+- `forward_pass`: one of them with gradients on: what is known of it
 - `hooks`: sees modules being called while a check-up runs; nothing is ever stored on the user's model
 - `trace`: the modules and activation functions of one forward pass: their order, what fed them, their statistics
 - `kinds`: what modules and activation functions do

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,6 +11,7 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
 from tb_lossdiag.collect.check_up.model.asleep import Asleep
+from tb_lossdiag.collect.check_up.model.forward_pass import Pass
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall, keywords
 from tb_lossdiag.collect.check_up.model.inputs import (
     input_facts,
@@ -23,13 +22,11 @@ from tb_lossdiag.collect.check_up.model.inputs import (
     tensors_in,
 )
 from tb_lossdiag.collect.check_up.model.repeats import fingerprints
-from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.collect.check_up.values import Facts, is_real
-from tb_lossdiag.collect.state.processor import Moment, now
+from tb_lossdiag.collect.state.processor import now
 from tb_lossdiag.quantities import (
-    BATCH_NORM_VALUES,
     EVAL_INPUT_MAX,
     EVAL_INPUT_MEAN,
     EVAL_INPUT_STD,
@@ -44,68 +41,11 @@ from tb_lossdiag.quantities import (
     Kind,
 )
 
-_SEQUENCES = 8
-"""Sequences of a pass that are kept until its loss is known."""
 _EVALUATED = {INPUT_MEAN: EVAL_INPUT_MEAN, INPUT_STD: EVAL_INPUT_STD, INPUT_ABS_MAX: EVAL_INPUT_MAX}
 """What is kept of an evaluation's input."""
 _TABLE = 2
 _RANKED = 8
 """Modules whose effective rank is taken."""
-
-
-@dataclass
-class Pass:
-    """One forward pass with gradients on.
-
-    Attributes:
-        began: when its first module was called.
-        modes: train() and eval() as they were then.
-        asleep: parts of the model in eval() that are trained.
-        given: facts of its input.
-        trace: its modules; None where activations are not asked for.
-        made: sequence numbers of the graph nodes of what it returned.
-        batch_norm_values: fewest values per channel of a batch normalisation so far.
-        running: how far batches lie from running statistics.
-        closed: whether the model itself has returned.
-        sequences: of whole numbers among its arguments, or looked up in its tables.
-        values: measured ones among them.
-        masks: of two dimensions, named ones too: each may be a mask.
-        arguments: what the model was given, if they are asked for.
-        samples: a number for each sample of the batch, made of all that belongs to it.
-        numbers: single ones that the model itself returned, each of which may be its loss.
-    """
-
-    began: Moment
-    modes: Facts
-    asleep: Asleep
-    trace: Trace | None
-    given: Facts = field(default_factory=dict)
-    made: set[int] = field(default_factory=set)
-    batch_norm_values: float | None = None
-    running: RunningStatistics = field(default_factory=RunningStatistics)
-    closed: bool = False
-    sequences: list[Tensor] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
-    masks: list[Tensor] = field(default_factory=list)
-    arguments: Arguments | None = None
-    samples: Tensor | None = None
-    numbers: list[Known] = field(default_factory=list)
-
-    def look_up(self, args: Any) -> None:
-        """A table is asked for these: keyword arguments of the model are seen nowhere else before it returns."""
-        new = [t for t in sequences(args) if all(t is not known for known in self.sequences)]
-        self.sequences = [*self.sequences, *new][:_SEQUENCES]
-
-    def facts(self) -> Facts:
-        """What order.py names of a forward pass."""
-        values = self.batch_norm_values
-        return {
-            **self.modes,
-            **self.asleep.facts(),
-            **self.given,
-            **({} if values is None else {BATCH_NORM_VALUES: values}),
-            **self.running.facts(),
-        }
 
 
 class Forwards:
