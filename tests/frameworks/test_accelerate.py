@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers.tiny_trainings import read
+from tb_lossdiag.collect.probes.copies import copied
+from tb_lossdiag.collect.probes.survey import survey
 from tb_lossdiag.quantities import (
     CLIP_GLOBAL_NORM,
     GLOBAL_NORM,
@@ -122,3 +125,25 @@ def test_a_training_is_recorded_and_not_changed(
     assert 0.9 < run[LOSS].values[0, 0] < 1.4  # ln 3, whatever the accumulation
     assert run[VALIDATION_LOSS].values.tolist() == [[0.5]]
     assert run.facts["scheduler"] == "CosineAnnealingLR"
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """Accelerate remembers for the process in which precision it began."""
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("anew")
+def test_a_model_that_was_prepared_for_sixteen_bits_can_be_copied() -> None:
+    """Its `forward` is replaced by one that holds functions within functions; the copy answers what it answers."""
+    model = accelerate.Accelerator(cpu=True, mixed_precision="bf16").prepare(nn.Linear(20, 3))
+    found = survey(model)
+    assert not found.obstacle
+    new, _ = copied(model, found)
+    x = torch.randn(4, 20)
+    assert torch.equal(new(x), model(x))
+    with torch.no_grad():
+        next(new.parameters()).zero_()
+    assert not torch.equal(new(x), model(x))

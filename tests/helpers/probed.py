@@ -26,7 +26,7 @@ def asked(probe: Probe, model: nn.Module, *args: Any, ahead: bool = True, **kwar
     shapes = tuple(t.shape for t in tensors_in(model(*args, **kwargs)) if is_real(t) and t.dim())
     facts: Facts = {}
     for _ in range(2):
-        with untouched() as generators, unchanged(model) as surroundings:
+        with untouched() as generators, unchanged(list(model.modules())) as surroundings:
             given = Arguments(args, kwargs, shapes)
             facts = probe.run(Session(model, found, given, (generators, surroundings), ahead=ahead))
         if probe.done:

@@ -17,6 +17,8 @@ In reading order:
 - `passes`: one forward pass of a copy
 - `survey`: what a model holds, and what stands in the way of a copy
 - `copies`: a copy without hooks
+- `closures`: functions that modules hold, made anew for a copy
+- `outside`: models that its code finds by a global name
 - `generators`: the states of all random number generators
 - `surroundings`: what a model's code may change beside the model
 - `memory`: how much memory is free

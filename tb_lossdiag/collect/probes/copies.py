@@ -7,11 +7,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.probes.closures import Rebinding
 from tb_lossdiag.collect.probes.survey import HOOKS, Survey
 
 
-def copied(root: nn.Module, found: Survey) -> nn.Module:
-    """The copy: tensors are detached clones without gradients, hooks are left out.
+def copied(root: nn.Module, found: Survey) -> tuple[nn.Module, list[tuple[str, nn.Module]]]:
+    """(the copy, (name, module) of all of its modules): tensors are detached clones without gradients, hooks are left out.
+
+    Modules that are not registered have the name of the place where they are.
 
     Args:
         root: the model.
@@ -19,11 +22,16 @@ def copied(root: nn.Module, found: Survey) -> nn.Module:
     """
     ordinary = {i: t for i, t in found.tensors.items() if _ordinary(t)}
     memo: dict[int, Any] = {**found.shared, **{i: _clone(t) for i, t in ordinary.items()}}
-    for module in root.modules():
+    for _, module in found.modules:
         memo |= {id(vars(module)[n]): type(vars(module)[n])() for n in HOOKS if n in vars(module)}
     new = copy.deepcopy(root, memo)
+    rebinding = Rebinding(memo)
+    for module, name in found.functions:
+        vars(memo[id(module)])[name] = rebinding.copied(vars(module)[name])
     new.eval()
-    return new
+    registered = {id(module) for module in root.modules()}
+    others = [(path, memo[id(m)]) for path, m in found.modules if id(m) not in registered]
+    return new, [*new.named_modules(), *others]
 
 
 def _ordinary(tensor: Tensor) -> bool:

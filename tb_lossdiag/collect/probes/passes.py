@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -38,9 +38,9 @@ def answer(root: nn.Module, found: Survey, given: Arguments, meetings: Meetings)
     """
     try:
         with torch.no_grad(), _quiet(), undispatched(), _modes_apart():
-            new = copied(root, found)
+            new, modules = copied(root, found)
             before = _buffers(new)
-            with _told(new, meetings), cast(given), meetings:
+            with _told(modules, meetings), cast(given), meetings:
                 output = new(*given.args, **given.kwargs)
             meetings.remembers = _buffers(new) != before
     except Exception as error:  # a user's forward may raise anything
@@ -54,17 +54,17 @@ def _buffers(model: nn.Module) -> list[tuple[str, int, int]]:
 
 
 @contextlib.contextmanager
-def _told(new: nn.Module, meetings: Meetings) -> Iterator[None]:
+def _told(modules: Sequence[tuple[str, nn.Module]], meetings: Meetings) -> Iterator[None]:
     """Calls of the copy's modules go past all hooks, its own and process-wide ones, and are told to `meetings`.
 
     `nn.Module.__call__` asks the instance for `_call_impl` first.
     """
-    for name, module in new.named_modules():
+    for name, module in modules:
         vars(module)["_call_impl"] = functools.partial(meetings.call, name, module)
     try:
         yield
     finally:  # else a ring of references would keep the copy until the collector comes by
-        for module in new.modules():
+        for _, module in modules:
             vars(module).pop("_call_impl", None)
 
 

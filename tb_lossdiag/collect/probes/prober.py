@@ -132,7 +132,10 @@ class Prober:
             self._skip(Unprobed.LARGE, outcome)
             self._attempted(self._waiting)
         else:
-            with untouched() as generators, unchanged(root) as surroundings:
+            with (
+                untouched() as generators,
+                unchanged([module for _, module in found.modules]) as surroundings,
+            ):
                 session = Session(root, found, given, (generators, surroundings), ahead=ahead)
                 self._each(probes, session, outcome)
             self._forwards += session.forwards

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import types
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,9 @@ _CONTAINERS = (list, OrderedDict, dict, set, deque)
 
 
 @contextlib.contextmanager
-def unchanged(root: nn.Module) -> Iterator[Callable[[], None]]:
+def unchanged(modules: Sequence[nn.Module]) -> Iterator[Callable[[], None]]:
     """What the forward pass of a copy counts or collects outside of it is undone; gives what undoes it in between."""
-    undo = [_content(value) for value in _values(root)] + list(_names(root))
+    undo = [_content(value) for value in _values(modules)] + list(_names(modules))
 
     def restore() -> None:
         for each in undo:
@@ -36,21 +36,22 @@ def unchanged(root: nn.Module) -> Iterator[Callable[[], None]]:
         restore()
 
 
-def _classes(root: nn.Module) -> list[type]:
-    kinds = {kind: None for module in root.modules() for kind in type(module).__mro__}
+def _classes(modules: Sequence[nn.Module]) -> list[type]:
+    kinds = {kind: None for module in modules for kind in type(module).__mro__}
     return [kind for kind in kinds if not f"{kind.__module__}.".startswith(_LIBRARIES)]
 
 
-def _functions(root: nn.Module) -> list[types.FunctionType]:
-    """Functions of the classes, and those that they call by name."""
-    members = (v for kind in _classes(root) for v in vars(kind).values())
+def functions(modules: Sequence[nn.Module]) -> list[types.FunctionType]:
+    """Functions of the classes and those that are attributes of the modules, and those that they call by name."""
+    members = [v for kind in _classes(modules) for v in vars(kind).values()]
+    members += [v for m in modules for v in vars(m).values() if isinstance(v, types.FunctionType)]
     waiting = deque(f for member in members if (f := _function(member)) is not None)
     found: dict[int, types.FunctionType] = {}
     while waiting and len(found) < _MOST:
         function = waiting.popleft()
         if id(function) not in found:
             found[id(function)] = function
-            waiting.extend(v for _, v in _globals(function) if isinstance(v, types.FunctionType))
+            waiting.extend(v for _, v in variables(function) if isinstance(v, types.FunctionType))
     return list(found.values())
 
 
@@ -59,19 +60,29 @@ def _function(member: Any) -> types.FunctionType | None:
     return inner if isinstance(inner, types.FunctionType) else None
 
 
-def _globals(function: types.FunctionType) -> list[tuple[str, Any]]:
+def variables(function: types.FunctionType) -> list[tuple[str, Any]]:
+    """Global variables whose names stand in a function; some of them may be names of attributes there."""
     known = function.__globals__
     if f"{known.get('__name__', '')}.".startswith(_LIBRARIES):
         return []
-    return [(name, known[name]) for name in function.__code__.co_names if name in known]
+    names = (name for code in codes(function.__code__) for name in code.co_names)
+    return [(name, known[name]) for name in names if name in known]
 
 
-def _values(root: nn.Module) -> list[Any]:
+def codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """A function's code, and that of the functions within it."""
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from codes(inner)
+
+
+def _values(modules: Sequence[nn.Module]) -> list[Any]:
     """What holds something that could be changed in place."""
-    functions = _functions(root)
-    found = [v for kind in _classes(root) for v in vars(kind).values()]
-    found += [v for function in functions for _, v in _globals(function)]
-    found += [_held(cell) for function in functions for cell in function.__closure__ or ()]
+    called = functions(modules)
+    found = [v for kind in _classes(modules) for v in vars(kind).values()]
+    found += [v for function in called for _, v in variables(function)]
+    found += [_held(cell) for function in called for cell in function.__closure__ or ()]
     return list({id(value): value for value in found}.values())
 
 
@@ -82,13 +93,13 @@ def _held(cell: types.CellType) -> Any:
         return None
 
 
-def _names(root: nn.Module) -> Iterator[Callable[[], None]]:
+def _names(modules: Sequence[nn.Module]) -> Iterator[Callable[[], None]]:
     """Names that could be given another value."""
-    for kind in _classes(root):
+    for kind in _classes(modules):
         plain = {n: v for n, v in vars(kind).items() if not n.startswith("__") and not callable(v)}
         yield _attributes(kind, plain)
-    for function in _functions(root):
-        yield _variables(function.__globals__, dict(_globals(function)))
+    for function in functions(modules):
+        yield _variables(function.__globals__, dict(variables(function)))
         for cell in function.__closure__ or ():
             yield _cell(cell, _held(cell))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import logging
 import random
 import threading
 import types
@@ -12,21 +11,17 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.probes.closures import PLAIN, harmless, reached
+from tb_lossdiag.collect.probes.outside import outside
+
 _MOST = 100_000
 """Objects that are looked at."""
-_PLAIN = (
-    type(None), bool, int, float, complex, str, bytes, type, range, slice, Enum, types.EllipsisType, types.BuiltinFunctionType,
-    torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, torch.Generator, np.generic, np.dtype,
-    np.random.Generator, np.random.RandomState, logging.Logger, random.Random,
-)  # fmt: skip
-"""What holds nothing else, or is copied as a whole."""
 _HELD = (
     io.IOBase, weakref.ref, types.GeneratorType, types.CoroutineType, torch.optim.Optimizer, torch.utils.data.DataLoader,
     type(threading.Lock()), type(threading.RLock()), threading.Thread, torch.utils.hooks.RemovableHandle,
@@ -48,6 +43,8 @@ class Survey:
         tensors: all tensors, by id.
         draws: whether there is a random number generator among it.
         shared: what a copy may share: Python's modules.
+        modules: (where it is, module) of all; also those in lists, and those that only functions hold.
+        functions: attributes of modules that are functions which hold some of it, in the order in which they were found.
     """
 
     bytes: int = 0
@@ -55,6 +52,8 @@ class Survey:
     tensors: dict[int, Tensor] = field(default_factory=dict)
     shared: dict[int, Any] = field(default_factory=dict)
     draws: bool = False
+    modules: list[tuple[str, nn.Module]] = field(default_factory=list)
+    functions: list[tuple[nn.Module, str]] = field(default_factory=list)
 
 
 def survey(root: nn.Module) -> Survey:
@@ -65,13 +64,14 @@ def survey(root: nn.Module) -> Survey:
     while waiting and not found.obstacle:
         path, value = waiting.popleft()
         found.draws |= isinstance(value, _DRAWS)
-        if isinstance(value, _PLAIN) or id(value) in known:
+        if isinstance(value, PLAIN) or id(value) in known:
             continue
         known.add(id(value))
         if len(known) > _MOST:
             found.obstacle = f"more than {_MOST} objects"
         else:
             waiting.extend(_look(path, value, found))
+    found.obstacle = found.obstacle or outside([module for _, module in found.modules])
     return found
 
 
@@ -88,41 +88,32 @@ def _look(path: str, value: Any, found: Survey) -> Iterator[tuple[str, Any]]:
         found.shared[id(value)] = value
     elif (why := _obstacle(value)) is not None:
         found.obstacle = f"`{path}` is {why}"
+    elif isinstance(value, nn.Module):
+        found.modules.append((path, value))
+        yield from _held_by(path, value, found)
     elif not isinstance(value, types.FunctionType):
         yield from _parts(path, value)
+
+
+def _held_by(path: str, module: nn.Module, found: Survey) -> Iterator[tuple[str, Any]]:
+    """What a module holds; functions among its attributes are made anew in a copy, so it is asked what those hold."""
+    for name, part in _attributes(module).items():
+        own = isinstance(part, types.FunctionType) and vars(module).get(name) is part
+        if own and not harmless(part):
+            found.functions.append((module, name))
+            yield from ((f"{path}.{name}", held) for held in reached(part))
+        else:
+            yield f"{path}.{name}", part
 
 
 def _obstacle(value: Any) -> str | None:
     """Why it cannot be copied, or None."""
     if isinstance(value, types.FunctionType):
-        shared = any(not _harmless(held) for held in captured(value))
-        return "a function that holds what the model works with" if shared else None
+        return None if harmless(value) else "a function that holds what the model works with"
     if isinstance(value, torch.jit.ScriptModule):
         return "compiled"
     held = isinstance(value, _HELD) or hasattr(type(value), "__del__")
     return f"a {type(value).__name__}" if held else None
-
-
-def captured(function: types.FunctionType) -> list[Any]:
-    """What a function holds: a copy of it holds the very same."""
-    cells = [cell.cell_contents for cell in function.__closure__ or () if _full(cell)]
-    return [*cells, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-
-
-def _full(cell: types.CellType) -> bool:
-    try:
-        return cell.cell_contents is not None
-    except ValueError:  # empty
-        return False
-
-
-def _harmless(value: Any, deep: int = 4) -> bool:
-    """Whether sharing it shares nothing of the model."""
-    if isinstance(value, types.FunctionType):
-        return deep > 0 and all(_harmless(held, deep - 1) for held in captured(value))
-    if isinstance(value, tuple):
-        return deep > 0 and all(_harmless(held, deep - 1) for held in value)
-    return isinstance(value, (*_PLAIN, torch.amp.autocast_mode.autocast, types.ModuleType))
 
 
 def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:

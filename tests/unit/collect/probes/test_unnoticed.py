@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import random
 import threading
+import types
 from collections import OrderedDict, UserDict
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -181,7 +184,7 @@ class Writes(Base):
 
 
 class Lambda(Base):
-    """A function that holds the model: a copy's would run the model's own layers."""
+    """Functions that hold the model: a copy of them by reference would run the model's own layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -190,6 +193,109 @@ class Lambda(Base):
 
     def between(self, hidden: Tensor) -> Tensor:
         answer: Tensor = self.function(hidden)
+        return answer
+
+
+class Parted(Base):
+    """As a well-known small GPT: the parts lie in a table, and a function calls them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: Any = nn.ModuleDict({"up": nn.Linear(8, 16), "down": nn.Linear(16, 8)})
+        m = self.parts
+        self.function: Any = lambda h: m["down"](torch.tanh(m["up"](h)))
+
+    def between(self, hidden: Tensor) -> Tensor:
+        answer: Tensor = self.function(hidden)
+        return hidden + answer
+
+
+class Around:
+    """An object around a function, as Accelerate's that makes outputs float32."""
+
+    def __init__(self, function: Any) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+
+def _calling(around: Around) -> Any:
+    def forward(*args: Any) -> Any:
+        return around(*args)
+
+    return forward
+
+
+class Wrapped(Base):
+    """Its forward is replaced by a method whose function holds such an object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forward: Any = types.MethodType(_calling(Around(Base.forward)), self)
+
+
+class Counting(Base):
+    """Functions that hold functions, variables that they change, defaults, and a layer that is registered nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        times, hidden_layer, log = 0, nn.BatchNorm1d(8), [0]
+        self.apart = [hidden_layer]
+
+        def inner(h: Tensor, norm: nn.Module = hidden_layer, *, scale: Any = self.layer) -> Tensor:
+            nonlocal times
+            times += 1
+            log.append(times)
+            made: Tensor = norm(h) * (1 + 0.1 * times) + scale.weight.mean()
+            return made
+
+        def outer(h: Tensor, again: bool = True) -> Tensor:
+            return outer(inner(h), again=False) if again else h + len(log)
+
+        self.function: Any = outer
+
+    def between(self, hidden: Tensor) -> Tensor:
+        answer: Tensor = self.function(hidden)
+        return answer
+
+
+class Global(Base):
+    """Its function finds the model by a global name."""
+
+    def __init__(self) -> None:
+        global net  # noqa: PLW0603
+        super().__init__()
+        net = self.head
+        self.function: Any = lambda h: h + net(h).mean()
+
+    def between(self, hidden: Tensor) -> Tensor:
+        answer: Tensor = self.function(hidden)
+        return answer
+
+
+net: Any = None
+norm = nn.BatchNorm1d(8)
+
+
+class Elsewhere(Base):
+    """A layer with a state that does not belong to it."""
+
+    def between(self, hidden: Tensor) -> Tensor:
+        answer: Tensor = norm(hidden)
+        return answer
+
+
+class Listed(Base):
+    """Functions in a list are not made anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions = [lambda h: self.layer.weight.mean() * h]
+
+    def between(self, hidden: Tensor) -> Tensor:
+        answer: Tensor = self.functions[0](hidden)
         return answer
 
 
@@ -220,9 +326,22 @@ class Given(Base):
         return {"logits": answer, "hidden": (answer * 2, None), "flag": flag}
 
 
-KINDS = (Base, Drops, Draws, Counts, DrawsElsewhere, Checkpointed, Remembers, Queue, Looks)
+KINDS = (
+    Base,
+    Drops,
+    Draws,
+    Counts,
+    DrawsElsewhere,
+    Checkpointed,
+    Remembers,
+    Queue,
+    Looks,
+    Lambda,
+    Parted,
+    Wrapped,
+)
 """Those that are probed."""
-HELD = (Uncopyable, Locks, Writes, Lambda, Raises)
+HELD = (Uncopyable, Locks, Writes, Global, Elsewhere, Listed, Raises)
 """Those that are not."""
 
 
@@ -241,6 +360,7 @@ def train(kind: type[nn.Module], folder: Path, *, probes: bool, hook: Any = None
     chance.bit_generator.state = np.random.default_rng(0).bit_generator.state
     dice.seed(0)
     coin.manual_seed(0)
+    norm.reset_running_stats()
     calls.clear()
     Counts.rows.clear()
     model = kind()
@@ -261,7 +381,11 @@ def train(kind: type[nn.Module], folder: Path, *, probes: bool, hook: Any = None
     grads = [p.grad for p in model.parameters()]
     modes = [module.training for module in model.modules()]
     others = chance.random(), dice.random(), torch.rand(1, generator=coin)
-    return [model.state_dict(), counted, total, len(calls), *draws, *others, grads, modes]
+    apart = [m.state_dict() for m in (copy.deepcopy(norm), *getattr(model, "apart", []))]
+    return [
+        *(model.state_dict(), apart, counted, total, len(calls)),
+        *(*draws, *others, grads, modes),
+    ]
 
 
 def _answer(model: nn.Module, x: Tensor) -> Tensor:
@@ -274,7 +398,7 @@ def _answer(model: nn.Module, x: Tensor) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *HELD, Given])
+@pytest.mark.parametrize("kind", [*KINDS, *HELD, Counting, Given])
 def test_a_training_notices_nothing(kind: type[nn.Module], tmp_path: Path) -> None:
     with_them = train(kind, tmp_path / "a", probes=True)
     without = train(kind, tmp_path / "b", probes=False)
@@ -301,6 +425,14 @@ def test_it_was_probed(kind: type[nn.Module], tmp_path: Path) -> None:
     assert kind is Queue or PROBE_SKIPPED not in run or np.isnan(run[PROBE_SKIPPED].values).all()
 
 
+def test_functions_that_hold_functions_are_made_anew(tmp_path: Path) -> None:
+    """A layer that is registered nowhere stays in train mode in eval(), in the copy as in the model."""
+    train(Counting, tmp_path, probes=True)
+    run = read(tmp_path)
+    assert PROBE_SKIPPED not in run or np.isnan(run[PROBE_SKIPPED].values).all()
+    assert run[PROBE_NOISE].values[-1, 0] == 0
+
+
 @pytest.mark.parametrize("kind", HELD)
 def test_it_is_said_why_not(kind: type[nn.Module], tmp_path: Path) -> None:
     train(kind, tmp_path, probes=True)
@@ -311,7 +443,9 @@ def test_it_is_said_why_not(kind: type[nn.Module], tmp_path: Path) -> None:
         Uncopyable: "there is one of me",
         Locks: "`model.lock` is a lock",
         Writes: "`model.out` is a TextIOWrapper",
-        Lambda: "`model.function` is a function that holds",
+        Global: "`net` is a global name",
+        Elsewhere: "`norm` is a global name",
+        Listed: "`model.functions[…]` is a function that holds",
         Raises: "only for training",
     }
     assert words[kind] in run.facts["not probed"]  # type: ignore[index]
