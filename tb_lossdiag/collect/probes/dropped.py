@@ -1,4 +1,4 @@
-"""Calls of dropout that drop in eval() because nobody told them the mode."""
+"""Calls of dropout that drop in eval() because nobody told them the mode, or a module that eval() cannot reach."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import ast
 import linecache
 import sys
 import textwrap
+from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
+from torch import nn
 from torch.nn import functional
+from torch.nn.modules.dropout import _DropoutNd as _Dropout
 
 _TOLD = 3
 """Positional arguments of `dropout` that tell it the mode."""
@@ -27,13 +30,28 @@ def forgotten(name: str, args: Any, kwargs: Any) -> bool:
     return call is not None and _silent(call)
 
 
-def _call(name: str) -> ast.Call | None:
-    """The caller's expression."""
+def stranger(kwargs: Any, known: Collection[int]) -> nn.Module | None:
+    """The module of dropout that makes this call, where it is none of those that are known, and drops something."""
+    if not kwargs.get("training", False) or not kwargs.get("p", 0.0):
+        return None
+    frame = _caller()
+    module = frame.f_locals.get("self") if frame is not None else None
+    return module if isinstance(module, _Dropout) and id(module) not in known else None
+
+
+def _caller() -> FrameType | None:
+    """What called the function of torch that is running."""
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001
     while frame is not None and frame.f_code.co_filename != functional.__file__:
         frame = frame.f_back
     while frame is not None and frame.f_code.co_filename == functional.__file__:
         frame = frame.f_back
+    return frame
+
+
+def _call(name: str) -> ast.Call | None:
+    """The caller's expression."""
+    frame = _caller()
     if frame is None or f"{frame.f_globals.get('__name__', '')}.".startswith("torch."):
         return None
     try:

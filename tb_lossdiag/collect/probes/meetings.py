@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from tb_lossdiag.collect.check_up.model.inputs import tensors_in
 from tb_lossdiag.collect.check_up.values import is_real
-from tb_lossdiag.collect.probes.dropped import forgotten
+from tb_lossdiag.collect.probes.dropped import forgotten, stranger
 from tb_lossdiag.quantities import Mixing
 
 _SOFTMAX = frozenset({"softmax", "log_softmax", "softmin", "gumbel_softmax"})
@@ -55,7 +56,7 @@ class Meetings(TorchFunctionMode):
 
     Attributes:
         calls: those that have returned, in that order.
-        forgotten: calls of dropout that drop because nobody told them the mode.
+        modules: the ids of those that belong to the copy.
         remembers: whether the pass changed a buffer, although in eval(): a memory of what it was given.
     """
 
@@ -65,8 +66,15 @@ class Meetings(TorchFunctionMode):
         self._size, self._dim = size, dim
         self._stack: list[ModuleStep] = []
         self.calls: list[ModuleStep] = []
-        self.forgotten = 0
+        self.modules: set[int] = set()
+        self._untold = 0
+        self._strangers: list[weakref.ref[nn.Module]] = []
         self.remembers = False
+
+    @property
+    def forgotten(self) -> int:
+        """Calls of dropout that drop because nobody told them the mode, or by modules that were made in the pass and are gone."""
+        return self._untold + sum(each() is None for each in self._strangers)
 
     def call(self, name: str, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Call a module of the copy."""
@@ -91,7 +99,9 @@ class Meetings(TorchFunctionMode):
         result = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         if "dropout" in name or name == "scaled_dot_product_attention":
-            self.forgotten += forgotten(name, args, kwargs)
+            self._untold += forgotten(name, args, kwargs)
+            if (module := stranger(kwargs, self.modules)) is not None:
+                self._strangers.append(weakref.ref(module))
         if self._size and self._stack:
             self._note(name, _mark(name, args, kwargs, result, self._size))
         return result

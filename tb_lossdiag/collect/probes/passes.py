@@ -59,6 +59,7 @@ def _told(modules: Sequence[tuple[str, nn.Module]], meetings: Meetings) -> Itera
 
     `nn.Module.__call__` asks the instance for `_call_impl` first.
     """
+    meetings.modules = {id(module) for _, module in modules}
     for name, module in modules:
         vars(module)["_call_impl"] = functools.partial(meetings.call, name, module)
     try:

@@ -14,9 +14,9 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "In eval() the model gives two answers to the same input, {noise} of their spread apart: {calls} calls of dropout per pass were not told that the training is over."
+    "In eval() the model gives two answers to the same input, {noise} of their spread apart: dropout that is not told of the mode goes on, in {calls} calls per pass."
 )
-_ADVICE = Text("""The function drops unless it is told not to; the module knows the mode by itself:
+_ADVICE = Text("""The function drops unless it is told not to; the module knows the mode by itself, if it is made in `__init__`, where `eval()` reaches it:
 
 ```python
 dropped = torch.nn.functional.dropout(output, 0.1, training=model.training)
@@ -34,9 +34,9 @@ class NoiseInEval:
 
     How it decides: a copy of the model in eval() is given the same input twice, with different random numbers; the outputs differ by more than
     `max_noise` of their standard deviation, and dropout was called as a function without its argument `training` (or
-    `scaled_dot_product_attention` with a `dropout_p` above 0). Unit: 1.
+    `scaled_dot_product_attention` with a `dropout_p` above 0), or by an `nn.Dropout` that was made in that very pass. Unit: 1.
 
-    What to try first: `training=self.training`, or `nn.Dropout`.
+    What to try first: `training=self.training`, or an `nn.Dropout` that is made in `__init__`.
 
     Guards against: models that draw on purpose (variational ones, diffusion, policies); dropout that is told to go on; float rounding.
 

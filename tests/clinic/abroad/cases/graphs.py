@@ -35,14 +35,18 @@ def communities(size: int = 60) -> Data:
 class Convolutions(nn.Module):
     """So many graph convolutions with ReLU and dropout between."""
 
-    def __init__(self, depth: int = 2, kind: Any = GCNConv, width: int = 32) -> None:
+    def __init__(
+        self, depth: int = 2, kind: Any = GCNConv, width: int = 32, *, told: bool = True
+    ) -> None:
         super().__init__()
+        self.told = told
         sizes = [16, *[width] * (depth - 1), CLASSES]
         self.layers = nn.ModuleList(kind(before, after) for before, after in pairwise(sizes))
 
     def forward(self, x: Tensor, edges: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
-            x = dropout(layer(x, edges).relu(), 0.3, self.training)
+            x = layer(x, edges).relu()
+            x = dropout(x, 0.3, training=self.training) if self.told else dropout(x, 0.3)
         answer: Tensor = self.layers[-1](x, edges)
         return answer
 
@@ -69,6 +73,22 @@ def classify_nodes(writer: SummaryWriter, model: nn.Module, steps: int = 200) ->
 def two_convolutions_over_communities(writer: SummaryWriter) -> None:
     """Full-batch training: the same input at each step."""
     classify_nodes(writer, Convolutions(), steps=120)
+
+
+@patient(
+    "LD719",
+    family="PyTorch Geometric",
+    source="deepchem/deepchem issue 5092, facebookresearch/DME issue 3",
+)
+def communities_that_are_dropped_for_ever(writer: SummaryWriter) -> None:
+    """Dropout as a function that is not told the mode; an epoch is a step, and there are 200."""
+    classify_nodes(writer, Convolutions(told=False))
+
+
+@patient(family="PyTorch Geometric")
+def communities_that_are_dropped_in_training(writer: SummaryWriter) -> None:
+    """The same, told."""
+    classify_nodes(writer, Convolutions())
 
 
 @patient(family="PyTorch Geometric")

@@ -38,9 +38,9 @@ class _Attention(nn.Module):
 
 
 class _Block(nn.Module):
-    """The parts of its second half lie in a table, which a function calls; `told`: dropout there knows the mode."""
+    """The parts of its second half lie in a table, which a function calls; it drops as a function, or by a module made there."""
 
-    def __init__(self, *, causal: bool, told: bool = True) -> None:
+    def __init__(self, *, causal: bool, drops: str = "") -> None:
         super().__init__()
         self.first, self.second = nn.LayerNorm(_WIDTH), nn.LayerNorm(_WIDTH)
         self.attention = _Attention(causal=causal)
@@ -49,8 +49,10 @@ class _Block(nn.Module):
         )
         self.parts = m
         self.half: Any = lambda h: m.down(m.act(m.up(h)))
-        if not told:
+        if drops == "function":
             self.half = lambda h: dropout(m.down(m.act(m.up(h))), 0.2)
+        elif drops == "module":
+            self.half = lambda h: nn.Dropout(0.2)(m.down(m.act(m.up(h))))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(self.first(x))
@@ -61,7 +63,7 @@ class _Block(nn.Module):
 class _Names(nn.Module):
     """A small GPT over letters that knows its own loss."""
 
-    def __init__(self, **how: bool) -> None:
+    def __init__(self, **how: Any) -> None:
         super().__init__()
         self.letters, self.places = nn.Embedding(_LETTERS, _WIDTH), nn.Embedding(_PLACES, _WIDTH)
         self.blocks = nn.ModuleList(_Block(**how) for _ in range(2))
@@ -90,7 +92,7 @@ def _words(count: int) -> tuple[Tensor, Tensor]:
     return x, y.where(places <= ends, torch.full_like(y, _NONE))
 
 
-def _learn(writer: SummaryWriter, **how: bool) -> None:
+def _learn(writer: SummaryWriter, **how: Any) -> None:
     (x, y), model = _words(3000), _Names(**how)
 
     def loss() -> Tensor:
@@ -110,7 +112,17 @@ def names_that_see_their_ends(writer: SummaryWriter) -> None:
 @patient("LD719", family="attention", source=_SOURCE)
 def a_function_that_never_stops_dropping(writer: SummaryWriter) -> None:
     """Dropout within a function that the model holds, which knows no mode."""
-    _learn(writer, causal=True, told=False)
+    _learn(writer, causal=True, drops="function")
+
+
+@patient(
+    "LD719",
+    family="attention",
+    source="yangze0930/NTS-Net issue 14, Linardos/SalEMA issue 6",
+)
+def a_dropout_made_for_each_pass(writer: SummaryWriter) -> None:
+    """`nn.Dropout(0.2)(x)` within the forward pass: eval() reaches no module that does not exist yet."""
+    _learn(writer, causal=True, drops="module")
 
 
 @patient(family="attention", source=_SOURCE)

@@ -140,6 +140,9 @@ def test_whether_the_start_reaches_the_end(model: nn.Module, reaches: bool) -> N
     assert (number(asked(ShortReach(), model, tokens)[PROBE_REACH]) > 0) is reaches
 
 
+elsewhere = nn.Dropout(0.5)
+
+
 class Noisy(nn.Module):
     """A layer, and what a case does with its output."""
 
@@ -172,6 +175,18 @@ class Noisy(nn.Module):
         dropped: Tensor = self.drop(h)
         return dropped
 
+    def made_here(self, h: Tensor) -> Tensor:
+        dropped: Tensor = nn.Dropout(0.5)(h)
+        return dropped
+
+    def made_here_and_told(self, h: Tensor) -> Tensor:
+        dropped: Tensor = nn.Dropout(0.5).train(self.training)(h)
+        return dropped
+
+    def made_elsewhere(self, h: Tensor) -> Tensor:
+        dropped: Tensor = elsewhere(h)
+        return dropped
+
     def meant(self, h: Tensor) -> Tensor:
         return F.dropout(h, 0.5, training=True)
 
@@ -188,6 +203,9 @@ class Noisy(nn.Module):
         ("told", False, 0),
         ("told_by_place", False, 0),
         ("module", False, 0),
+        ("made_here", True, 1),
+        ("made_here_and_told", False, 0),
+        ("made_elsewhere", True, 0),
         ("meant", True, 0),
         ("drawn", True, 0),
     ],
