@@ -2,7 +2,7 @@
 
 Time says little on a busy machine, least of all in continuous integration. The number of calls that a step makes is the same each time and
 on each machine, and most of what recording costs is calls: code in a training step is cold. Each figure is a ratio to the bare step's,
-`typical` of the median step, `all` of all steps, those in which something is written included. `--store` notes them in `stored.json`, which
+`typical` of the median step, `all` of all steps, those in which something is written included (where the clock does not decide what is). `--store` notes them in `stored.json`, which
 `tests/integration/test_costs.py` compares with; that asks for them with `--json`, in a process of their own: what else has gone on in a
 process may have left hooks, modes and garbage behind, whose calls would be counted.
 """
@@ -27,7 +27,17 @@ from benchmark.workloads import Workload, many, mlp
 PLACE = Path(__file__).with_name("stored.json")
 STEPS = {"A": 300, "C": 10}
 COUNTED = {
-    "A": ("watch", "watch, loss", "watch, loss, two terms", "every=100", "writer's clip"),
+    "A": (
+        "watch",
+        "watch, loss",
+        "watch, loss, two terms",
+        "watch, loss, numbered",
+        "watch, loss, scaler",
+        "watch, loss, scaler off",
+        "watch, loss, judged live",
+        "every=100",
+        "writer's clip",
+    ),
     "C": ("watch, loss",),
 }
 TOLERANCE = {"typical": 0.15, "all": 0.6}
@@ -37,30 +47,33 @@ written more often where counting makes steps slow."""
 
 def ratios(letter: str, way: str) -> dict[str, float]:
     """Calls of a step with a way of recording, in those of the bare step."""
-    work = _work(letter)
+    work = _work(letter, way)
     with tempfile.TemporaryDirectory() as folder:
         made = ways(folder)[way](work)
 
         def step() -> None:
             loss = work.backward()
             made.before(loss)
-            work.optimizer.step()
+            work.step()
             made.after(loss)
 
         for _ in range(STEPS[letter]):
             step()
         counts = [calls(step) for _ in range(STEPS[letter])]
         made.close()
-    alone = _bare(_work(letter), clips=way.startswith("writer's"))
-    return {
-        "typical": round(statistics.median(counts) / alone, 3),
-        "all": round(statistics.fmean(counts) / alone, 3),
-    }
+    alone = _bare(_work(letter, way), clips=way.startswith("writer's"))
+    typical = {"typical": round(statistics.median(counts) / alone, 3)}
+    if way.endswith("live"):  # when it is judged depends on the clock
+        return typical
+    return {**typical, "all": round(statistics.fmean(counts) / alone, 3)}
 
 
-def _work(letter: str) -> Workload:
+def _work(letter: str, way: str) -> Workload:
     torch.manual_seed(0)
-    return {"A": mlp, "C": many}[letter]()
+    work = {"A": mlp, "C": many}[letter]()
+    if "scaler" in way:
+        work.scaler = torch.amp.GradScaler("cpu", enabled=not way.endswith("off"))
+    return work
 
 
 def ways(folder: str) -> Mapping[str, Make]:
@@ -69,6 +82,10 @@ def ways(folder: str) -> Mapping[str, Make]:
         "watch": watched(folder, loss=False, **PLAIN),
         "watch, loss": watched(folder, **PLAIN),
         "watch, loss, two terms": watched(folder, terms=True, **PLAIN),
+        "watch, loss, numbered": watched(folder, numbered=True, **PLAIN),
+        "watch, loss, scaler": watched(folder, **PLAIN),
+        "watch, loss, scaler off": watched(folder, **PLAIN),
+        "watch, loss, judged live": watched(folder, on_finding=lambda _: None, **PLAIN),
         "every=100": watched(folder, every=100, **PLAIN),
         "writer's clip": writer_clips(folder, watch=False),
     }
@@ -96,7 +113,7 @@ def _bare(work: Workload, *, clips: bool) -> float:
 
     def step() -> None:
         look(work.backward())
-        work.optimizer.step()
+        work.step()
 
     for _ in range(3):
         step()
@@ -112,7 +129,8 @@ def main() -> None:
         return
     for letter, counted in found.items():
         for way, ratio in counted.items():
-            print(f"{letter}  {way:24} typical {ratio['typical']:6.2f}  all {ratio['all']:6.2f}")
+            shown = "  ".join(f"{kind} {value:6.2f}" for kind, value in ratio.items())
+            print(f"{letter}  {way:24} {shown}")
     if "--store" in sys.argv:
         PLACE.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 

@@ -113,7 +113,7 @@ def _steps(work: Workload, before: Look, after: Look, count: int) -> float:
     for _ in range(count):
         loss = work.backward()
         before(loss)
-        work.optimizer.step()
+        work.step()
         after(loss)
     return (time.process_time() - begin) / count
 

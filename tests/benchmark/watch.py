@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,25 @@ PLAIN: dict[str, Any] = {"check_up": False, "activations": False}
 CLIPS = ("torch's clip", "writer's clip", "writer's clip, watched")
 
 
-def watched(folder: str, *, loss: bool = True, terms: bool = False, **options: Any) -> Make:
+def watched(
+    folder: str,
+    *,
+    loss: bool = True,
+    terms: bool = False,
+    numbered: bool = False,
+    **options: Any,
+) -> Make:
     """Every step observed."""
 
     def make(work: Workload) -> Way:
         writer = SummaryWriter(tempfile.mkdtemp(dir=folder))
-        writer.watch(work.model, work.optimizer, **options)
+        writer.watch(work.model, work.optimizer, scaler=work.scaler, **options)
+        numbers = count()
 
         def before(value: Tensor) -> None:
             parts = {"a": value.detach(), "b": (value.detach(), 0.5)} if terms else None
-            writer.add_diagnostics(loss=value, loss_terms=parts)
+            step = next(numbers) if numbered else None
+            writer.add_diagnostics(loss=value, loss_terms=parts, global_step=step)
 
         return Way(before if loss else nothing, close=writer.close)
 

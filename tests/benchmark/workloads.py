@@ -24,6 +24,7 @@ class Workload:
         losses: forward passes, each on a batch of its own.
         stretch: steps that are timed in a row.
         warm: steps until recording has found its pace.
+        scaler: scales its losses, None without.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Workload:
     losses: Sequence[Callable[[], Tensor]]
     stretch: int
     warm: int
+    scaler: torch.amp.GradScaler | None = None
 
     @property
     def letter(self) -> str:
@@ -46,8 +48,17 @@ class Workload:
         """Forward and backward pass on the next batch."""
         self.optimizer.zero_grad()
         loss = next(self._next)()
-        loss.backward()
+        scaled = loss if self.scaler is None else self.scaler.scale(loss)
+        scaled.backward()
         return loss
+
+    def step(self) -> None:
+        """The optimizer's step, by the scaler if there is one."""
+        if self.scaler is None:
+            self.optimizer.step()
+            return
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
 
 class Block(nn.Module):
