@@ -36,13 +36,21 @@ class Loop:
         self.watch: Watch | None = None
         self.writer: SummaryWriter | None = None
         self.around: AbstractContextManager[Any] | None = None
+        self.scaler: Any = None
 
     def backward(self) -> torch.Tensor:
         self.optimizer.zero_grad()
         loss: torch.Tensor = (self.net(self.data) - 1).square().mean()
         if loss.requires_grad:
-            loss.backward()
+            (loss if self.scaler is None else self.scaler.scale(loss)).backward()
         return loss
+
+    def step(self) -> None:
+        if self.scaler is None:
+            self.optimizer.step()
+            return
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
 
 class Passing(TorchDispatchMode):
@@ -236,7 +244,56 @@ def no_longer_watched(loop: Loop, step: int) -> None:
     loop.writer.add_diagnostics(loss=0.5)
 
 
+def scaled(loop: Loop, step: int) -> None:
+    assert loop.writer is not None
+    loop.writer.add_diagnostics(loss=0.5)
+
+
+def scaled_off(loop: Loop, step: int) -> None:
+    scaled(loop, step)
+
+
+def scaled_and_named(loop: Loop, step: int) -> None:
+    assert loop.writer is not None
+    loop.writer.add_diagnostics(loss=0.5, global_step=2 * step)
+
+
+def scaled_and_overflowing(loop: Loop, step: int) -> None:
+    """Some steps are skipped, after some the scale grows; not every step is told of."""
+    if step in (30, 31, 32, 44, 58):
+        loop.net[0].weight.grad[0, 0] = float("inf")
+    if step % 3:
+        scaled(loop, step)
+
+
+def scaled_and_clipped(loop: Loop, step: int) -> None:
+    """Unscaled before it, or not: those steps are not as the others."""
+    assert loop.writer is not None
+    scaled(loop, step)
+    if step % 17 != 12:
+        loop.scaler.unscale_(loop.optimizer)
+    loop.writer.clip_grad_norm_(loop.net.parameters(), 0.1)
+
+
+def scaled_but_stepped_alone(loop: Loop, step: int) -> None:
+    """Now and then with gradients that carry their scale."""
+    if step % 10 == 4:
+        loop.optimizer.step()
+        loop.backward()
+
+
+SCALED: dict[Any, dict[str, Any]] = {
+    scaled: {},
+    scaled_off: {"enabled": False},
+    scaled_and_named: {},
+    scaled_and_overflowing: {},
+    scaled_and_clipped: {"growth_interval": 1000},
+    scaled_but_stepped_alone: {"init_scale": 2.0, "growth_interval": 1000},
+}
+"""What the scaler is like in these."""
+
 EVENTS = (
+    *SCALED,
     nothing,
     frozen_for_a_while,
     left_over,
@@ -266,7 +323,13 @@ EVENTS = (
 
 NEVER = {shared_numbers, clipped_in_part}
 """Whose steps are never calm."""
-SELDOM = {*NEVER, clipped_each, clipped_otherwise_now_and_then, clipped_and_frozen}
+SELDOM = {
+    *NEVER,
+    clipped_each,
+    clipped_otherwise_now_and_then,
+    clipped_and_frozen,
+    scaled_and_clipped,
+}
 """Nor those of these where only some steps are looked at."""
 
 
@@ -274,18 +337,23 @@ def train(
     folder: Path, event: Event, *, wide: bool, every: int = 1
 ) -> tuple[Run, list[torch.Tensor]]:
     loop = Loop(wide)
+    if event in SCALED:
+        kind = {"init_scale": 256.0, "growth_interval": 11, **SCALED[event]}
+        loop.scaler = torch.amp.GradScaler("cpu", **kind)
     with SummaryWriter(folder) as writer:
         loop.writer = writer
-        loop.watch = writer.watch(loop.net, loop.optimizer, check_up=False, every=every)
+        loop.watch = writer.watch(
+            loop.net, loop.optimizer, scaler=loop.scaler, check_up=False, every=every
+        )
         loop.watch.rows.hold.end()
         for step in range(STEPS):
             loop.backward()
             event(loop, step)
             if loop.around is None:
-                loop.optimizer.step()
+                loop.step()
                 continue
             with loop.around:
-                loop.optimizer.step()
+                loop.step()
             loop.around = None
     return read(folder), [p.detach() for p in loop.net.parameters()]
 

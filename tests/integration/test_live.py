@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from helpers.tiny_trainings import read
 from tb_lossdiag import LiveFinding, SummaryWriter, TrainingStopped
 from tb_lossdiag.cli import main
+from tb_lossdiag.collect.watch.calm_steps import CalmSteps
 from tb_lossdiag.collect.watch.step_gradients import StepGradients
 
 NAN = float("nan")
@@ -67,12 +68,12 @@ class Training:
             self.take(cross_entropy(self.model(x * NAN if step == broken else x), y), late=late)
         return self
 
-    def take(self, loss: Tensor, *, late: bool = False) -> None:
+    def take(self, loss: Tensor, *, late: bool = False, said: bool = True) -> None:
         self.optimizer.zero_grad()
         loss.backward()
         if late:
             self.optimizer.step()
-        self.writer.add_diagnostics(loss=loss, global_step=self.step)
+        self.writer.add_diagnostics(loss=loss if said else NAN, global_step=self.step)
         if not late:
             self.optimizer.step()
 
@@ -86,6 +87,30 @@ def test_a_nan_is_said_within_one_record(tmp_path: Path, broken: int, late: bool
     assert at == broken + 1
     assert said.step == broken
     assert f"NaN at step {broken}" in said.finding.message.en
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_loss_that_is_no_number_is_said_although_the_steps_are_calm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    calm = list[int]()
+    plain = CalmSteps.end
+
+    def counted(self: CalmSteps) -> Any:
+        calm.append(training.step)
+        return plain(self)
+
+    monkeypatch.setattr(CalmSteps, "end", counted)
+    with SummaryWriter(tmp_path) as writer:
+        training = Training(writer, check_up=False)
+        writer._recorder.cadence.window = 1000
+        for step, x, y in batches(range(120)):
+            training.step = step
+            training.take(cross_entropy(training.model(x), y), late=late, said=step != 100)
+    assert len(calm) > 80
+    ((at, found),) = training.of("LD101")
+    assert at == 101
+    assert "step 100" in found.finding.message.en
 
 
 def test_a_nan_ends_a_window_that_has_grown(tmp_path: Path) -> None:

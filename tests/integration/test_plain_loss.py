@@ -13,6 +13,7 @@ import torch
 from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.collect.call.plain_loss import PlainLoss
+from tb_lossdiag.quantities import AMP_SKIPPED
 from tb_lossdiag.run import Run
 
 STEPS = 30
@@ -71,6 +72,25 @@ def train(folder: Path, give: Give, *, after: bool) -> Run:
     return read(folder)
 
 
+def amp_train(folder: Path, *, named: bool) -> Run:
+    """A scaler skips some steps, and not every call comes at a step."""
+    net = model()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=6)
+    with SummaryWriter(folder) as writer:
+        writer.watch(net, optimizer, scaler=scaler, check_up=False)
+        for step in range(STEPS):
+            backward(net, step)
+            for parameter in net.parameters():
+                if parameter.grad is not None:
+                    parameter.grad *= float(scaler.scale(torch.ones(()))) * (1 if step % 5 else NAN)
+            scaler.step(optimizer)
+            scaler.update()
+            if step % 7 != 3:
+                writer.add_diagnostics(loss=1.0, **({"global_step": step} if named else {}))
+    return read(folder)
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("given", GIVEN)
 def test_records_are_those_of_the_whole_way(
@@ -88,6 +108,22 @@ def test_records_are_those_of_the_whole_way(
     assert any(taken) == (given not in {"a whole number", "several elements", "terms"})
     monkeypatch.setattr(PlainLoss, "take", lambda *_: False)
     expected = train(tmp_path / "whole", GIVEN[given], after=after)
+    assert_alike(found, expected)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_steps_that_a_scaler_skips_are_those_of_the_whole_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    found = amp_train(tmp_path / "plain", named=named)
+    monkeypatch.setattr(PlainLoss, "take", lambda *_: False)
+    expected = amp_train(tmp_path / "whole", named=named)
+    assert_alike(found, expected)
+    assert np.nansum(found[AMP_SKIPPED].values) == STEPS / 5
+
+
+def assert_alike(found: Run, expected: Run) -> None:
+    """All records, but for the clock's, are the same."""
     assert found.tables.keys() == expected.tables.keys()
     for name, table in expected.tables.items():
         assert found.tables[name].columns == table.columns, name

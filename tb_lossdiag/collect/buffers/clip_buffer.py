@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -12,6 +12,18 @@ from tb_lossdiag.collect.buffers.loss_buffer import on_host
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.clips.ledger import ClipBatch, known
 from tb_lossdiag.records import Floats, FrameBlock
+
+
+class Numbered(Protocol):
+    """Belongs to a step."""
+
+    @property
+    def step(self) -> int:
+        """Its number."""
+        ...
+
+
+S = TypeVar("S", bound=Numbered)
 
 
 class ClippedStep(NamedTuple):
@@ -65,12 +77,12 @@ class ClipBuffer:
         alike: dict[tuple[str, ...], list[ClippedStep]] = {}
         for one in self.apart():
             alike.setdefault(tuple(one.clips.calls), []).append(one)
-        return [_block(c, run) for c, some in alike.items() for run in _rising(some)]
+        return [_block(c, run) for c, some in alike.items() for run in rising(some)]
 
 
-def _rising(steps: Sequence[ClippedStep]) -> Iterator[list[ClippedStep]]:
+def rising(steps: Sequence[S]) -> Iterator[list[S]]:
     """Parts in which steps rise; of a step that is given again and again, the last counts."""
-    run: list[ClippedStep] = []
+    run: list[S] = []
     for one in steps:
         if run and one.step < run[-1].step:
             yield run
@@ -78,7 +90,8 @@ def _rising(steps: Sequence[ClippedStep]) -> Iterator[list[ClippedStep]]:
         if run and one.step == run[-1].step:
             run.pop()
         run.append(one)
-    yield run
+    if run:
+        yield run
 
 
 def _block(columns: tuple[str, ...], steps: Sequence[ClippedStep]) -> FrameBlock:

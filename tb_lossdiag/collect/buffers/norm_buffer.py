@@ -29,7 +29,7 @@ from tb_lossdiag.records import Doubles, Floats, FrameBlock, Record, Steps
 
 ROWS = 64
 """Steps between two transfers, at most,"""
-_CALM_ROWS = 256
+CALM_ROWS = 256
 """and steps between two hand-overs where most are on the host already: what comes over together costs less."""
 
 
@@ -76,6 +76,7 @@ class NormBuffer:
         provisional: whether the numbers of the newest steps may still change, so that it is better to wait.
         hold: whether those of the first ones may.
         suspects: columns to be measured scaled, where norms are not at hand.
+        most: steps between two hand-overs.
     """
 
     name: str
@@ -83,6 +84,7 @@ class NormBuffer:
     provisional: bool = field(default=False, kw_only=True)
     hold: Hold = field(default_factory=Hold, kw_only=True)
     suspects: Suspects = field(default_factory=Suspects, kw_only=True)
+    most: int = field(default=CALM_ROWS, kw_only=True)
     _norms: list[Tensor | list[float]] = field(default_factory=list)
     _rows: list[StepInfo | CalmRow] = field(default_factory=list)
     _puts: int = 0
@@ -121,7 +123,7 @@ class NormBuffer:
     @property
     def full(self) -> bool:
         """Whether there is no room for another step."""
-        return self._puts >= ROWS or len(self._rows) >= _CALM_ROWS
+        return self._puts >= ROWS or len(self._rows) >= self.most
 
     def put(self, norms: Tensor, row: StepInfo) -> None:
         """Take the norms float[n] of a step's gradients; nothing leaves the device."""
@@ -133,7 +135,7 @@ class NormBuffer:
         """The same of a step that is like the one before, on the host; as cheap as can be. Whether there is no room for another one."""
         self._norms.append(norms)
         self._rows.append(row)
-        return len(self._rows) >= _CALM_ROWS or self._puts >= ROWS
+        return len(self._rows) >= self.most or self._puts >= ROWS
 
     def reset(self, columns: tuple[str, ...]) -> None:
         """Begin anew with other columns; what waits still, because writing has failed, is lost."""

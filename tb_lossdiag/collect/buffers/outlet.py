@@ -75,6 +75,7 @@ class Outlet:
         rows_of_data: knows which rows steps are taken with, if it was told.
         tail: keeps what is not yet a record.
         due: time of `time.perf_counter` after which what waits has waited long enough.
+        news: whether something was handed over that was not judged yet, where somebody judges.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Outlet:
         self.rows: list[NormBuffer] = []
         self._silent = False
         self.live: Judge | None = None
+        self.news = False
         self.rows_of_data: RowsOfData | None = None
         self._breaks = BrokenSteps()
         self._broke: list[int] = []
@@ -127,6 +129,13 @@ class Outlet:
             self._end_holds()
         if now or broken or self.waiting.full or time.perf_counter() > self.due:
             self.drain()
+
+    def judge(self) -> Exception | None:
+        """Judge what was recorded, if that was asked for and it is time; what is to be raised to stop the training."""
+        self.news = self._alarm is not None  # which is to be written at the next step
+        if self.live is not None and not self.silent:
+            return self._guarded.seen("live", self.live.judge)
+        return None
 
     def drain(self, step: int | None = None) -> None:
         """Hand over what waits, and write what is complete: steps before the newest one, or before `step`."""
@@ -219,6 +228,7 @@ class Outlet:
         if self._alarm is not None and self._alarm <= until:
             self._alarm = None
             self._recorder.cut(until)  # it is judged before its window would end
+        self.news = self.live is not None
 
     def _hand(self, block: FrameBlock) -> int:
         """Several steps; the newest of them. The first that is not finite is news to who judges."""
@@ -259,7 +269,7 @@ class Outlet:
             self._broken |= any(_breaks(r.quantity.name, r.values) for r in records)
             take = self._recorder.at if observed.own else self._recorder.take
             self._guarded.door("writing", take, observed.step, observed.walltime, records)
-        for block in self.waiting.take_clips():
+        for block in self.waiting.take_blocks():
             newest = max(newest, int(block.steps[-1]))
             self._broken |= any(_breaks(q.name, values) for q, values in block.values.items())
             self._guarded.door("writing", self._recorder.extend, block)

@@ -11,14 +11,18 @@ import torch
 from tb_lossdiag.collect.buffers.clip_buffer import ClipBuffer, ClippedStep
 from tb_lossdiag.collect.buffers.loss_buffer import LossBuffer
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.buffers.scale_buffer import ScaleBuffer, ScaledStep
 from tb_lossdiag.collect.clips.ledger import ClipBatch
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.scaler import Scale
 from tb_lossdiag.collect.state.transfer import Number, gather
 from tb_lossdiag.records import FrameBlock, Record
 
 CLIPPING = "clipping"
 """The collector of clips."""
+SCALER = "scaler"
+"""The collector of loss scales."""
 _MOST = 256
 """Observations that wait, at most."""
 
@@ -57,7 +61,7 @@ class Queue:
         self._guarded = guarded
         self.broken = False
         self._waiting: list[Observation] = []
-        self._clips = ClipBuffer()
+        self._clips, self._scales = ClipBuffer(), ScaleBuffer()
         self.training = LossBuffer.total("train")
         self._terms: dict[tuple[str, tuple[str, ...]], LossBuffer] = {}
         self._validation = LossBuffer.total("validation")
@@ -77,8 +81,14 @@ class Queue:
         """Take samples."""
         if len(self._clips) and any(name == CLIPPING for name, _ in waiting.samples):
             self._waiting += map(_observed, self._clips.apart())  # they come before
+        if len(self._scales) and any(name == SCALER for name, _ in waiting.samples):
+            self._waiting += map(_told, self._scales.apart())
         self._waiting.append(waiting)
         self._count += 1
+
+    def put_scale(self, step: int, walltime: float, scale: Scale, watch: NormBuffer) -> None:
+        """Take the loss scale of a watched model's step."""
+        self._scales.put(step, walltime, scale, watch)
 
     def put_clips(self, step: int, walltime: float, clips: ClipBatch, watch: NormBuffer) -> None:
         """Take the clips of a watched model's step."""
@@ -112,6 +122,7 @@ class Queue:
     def rename(self, rows: NormBuffer, new: Mapping[int, int]) -> None:
         """Steps of a watched model are others."""
         self._clips.rename(rows, new)
+        self._scales.rename(rows, new)
         for one in self._waiting:
             if one.watch is rows:
                 one.step = new.get(one.step, one.step)
@@ -120,6 +131,7 @@ class Queue:
         """Forget everything."""
         self._waiting, self._terms, self._count, self.broken = [], {}, 0, False
         self._clips.clear()
+        self._scales.clear()
         self.training.clear()
         self._validation.clear()
 
@@ -132,9 +144,11 @@ class Queue:
             if block is not None:
                 yield block
 
-    def take_clips(self) -> list[FrameBlock]:
-        """Clips of watched steps that come after all that `take` gives of clips; they wait no longer."""
-        return self._guarded(CLIPPING, self._clips.take) or []
+    def take_blocks(self) -> list[FrameBlock]:
+        """Clips and loss scales of watched steps that come after all that `take` gives of them; they wait no longer."""
+        clips = self._guarded(CLIPPING, self._clips.take) if len(self._clips) else None
+        scales = self._guarded(SCALER, self._scales.take) if len(self._scales) else None
+        return [*(clips or ()), *(scales or ())]
 
     def take(self) -> Iterator[tuple[Observation, list[Record]]]:
         """Everything else with its records, after one transfer; it waits no longer, unless it waits for other ranks."""
@@ -165,6 +179,12 @@ class Queue:
 def _observed(clipped: ClippedStep) -> Observation:
     samples = [(CLIPPING, clipped.clips.sample())]
     return Observation(clipped.step, clipped.walltime, samples, watch=clipped.watch)
+
+
+def _told(scaled: ScaledStep) -> Observation:
+    records = scaled.scale.records()
+    samples = [(SCALER, Measurement([], lambda _: records))]
+    return Observation(scaled.step, scaled.walltime, samples, watch=scaled.watch)
 
 
 def _broken(number: Number) -> bool:

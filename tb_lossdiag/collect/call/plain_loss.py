@@ -86,6 +86,8 @@ class PlainLoss:
         at = self._steps.of_training((watch,), step)
         if self._steps.went_back(at):
             self._host.guarded.door("writing", outlet.flush)
+        if watch.scaled:
+            self._host.guarded("scaler", lambda: watch.called(at))
         now = time.time()
         waiting = outlet.waiting
         waiting.training.put_one(at, now, number)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import AMP_SCALE, AMP_SKIPPED, Quantity
 from tb_lossdiag.records import Record
+
+_UNSCALED = frozenset({"UNSCALED", "STEPPED"})
+"""Stages of an optimizer whose gradients carry no scale any more."""
+_NONE: dict[int, Any] = {}
 
 
 def is_unscaled(scaler: Any, optimizers: Sequence[Any]) -> bool:
@@ -20,7 +24,7 @@ def is_unscaled(scaler: Any, optimizers: Sequence[Any]) -> bool:
     states = getattr(scaler, "_per_optimizer_states", {})
     some = [states[id(o)] for o in optimizers if id(o) in states] if optimizers else states.values()
     stages = [state["stage"].name for state in some]
-    return any(stage in {"UNSCALED", "STEPPED"} for stage in stages)
+    return any(stage in _UNSCALED for stage in stages)
 
 
 def loss_scale(scaler: Any, optimizers: Sequence[Any]) -> float:
@@ -32,6 +36,28 @@ def scale(scaler: Any) -> Measurement:
     """The loss scale alone, where steps are not watched or none is taken."""
     records = [_one(AMP_SCALE, float(scaler.get_scale()))]
     return Measurement([], lambda _: records)
+
+
+def steps_unscaled(scaler: Any, optimizer: Any) -> bool:
+    """Whether an optimizer that this enabled scaler calls steps with gradients that carry no scale; `is_unscaled` in fewer calls."""
+    state = getattr(scaler, "_per_optimizer_states", _NONE).get(id(optimizer))
+    return state is not None and state["stage"].name in _UNSCALED
+
+
+class Scale(NamedTuple):
+    """What a step by a scaler has of it.
+
+    Attributes:
+        scale: the loss scale.
+        skipped: steps that were skipped since the last one that was taken.
+    """
+
+    scale: float
+    skipped: int
+
+    def records(self) -> list[Record]:
+        """As records."""
+        return [_one(AMP_SCALE, self.scale), _one(AMP_SKIPPED, self.skipped)]
 
 
 class ScaleWatch:
@@ -47,18 +73,18 @@ class ScaleWatch:
         self._expected = float(scaler.get_scale())
         self._waiting: tuple[int, int] | None = None
 
-    def records(self) -> list[Record]:
-        """Scale now, and steps skipped since the last step that was taken; call it inside one, before `scaler.update()`."""
+    def step(self) -> Scale | None:
+        """Scale now, and steps skipped since the last step that was taken; call it inside one, before `scaler.update()`. None without scaling."""
         state = self.scaler.state_dict()
         if not state:  # scaling is off
-            return []
+            return None
         scale = state["scale"]
         skipped = skips(self._expected, scale, state["backoff_factor"])
         grows = state["_growth_tracker"] + 1 >= state["growth_interval"]
         self._expected = scale * state["growth_factor"] if grows else scale
         _, before = self._waiting or (0, 0)
         self._waiting = None
-        return [_one(AMP_SCALE, scale), _one(AMP_SKIPPED, skipped + before)]
+        return Scale(scale, skipped + before)
 
     def call(self, step: int) -> Iterator[tuple[int, Record]]:
         """Scale now, and what is known to be skipped, with its step, where none was taken since the last call: no hook of such a one runs."""

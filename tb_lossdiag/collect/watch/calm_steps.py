@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.buffers.norm_buffer import CALM_ROWS, ROWS, NormBuffer
 from tb_lossdiag.collect.state.gradient_versions import EndVersions
 from tb_lossdiag.collect.state.optimizers import ends_of
+from tb_lossdiag.collect.state.scaler import steps_unscaled
 from tb_lossdiag.collect.unseen import looked_at
 from tb_lossdiag.collect.watch.gauge import Gauge, Norms
 from tb_lossdiag.collect.watch.host import Host
@@ -72,6 +73,7 @@ class CalmSteps:
         gradients: of the other steps.
         possible: whether there can be calm steps at all.
         every: steps between two looks at the gradients; those between are passed by.
+        scaler: the GradScaler that calls the optimizer, None without.
         pattern: of the gradients of the coming step, if it may be a calm one.
         norms: of the step that goes on, if it is one; none of one that is passed by.
     """
@@ -84,9 +86,11 @@ class CalmSteps:
     gradients: StepGradients
     possible: bool
     every: int
+    scaler: Any = None
     pattern: Pattern | None = None
     norms: Norms | None = None
     _clipped: bool = False
+    _scaled: bool = False
     _ends: Sequence[Tensor] = ()
     _kept: Pattern | None = None
     _kept_for: tuple[Any, bool] = (None, False)
@@ -105,6 +109,9 @@ class CalmSteps:
         if not self.possible or taken < _FIRST or self._rest >= 0 or not self._quiet():
             return
         self._calm_at = self.host.guarded.unrest.count
+        judged = self.host.outlet.live is not None
+        self.rows.most = ROWS if judged else CALM_ROWS  # news of fast steps is not to wait
+        self._scaled = self.scaler is not None and self.scaler.is_enabled()
         if self._kept is None or self._stale():
             self._kept_for = self.model.now, self.model.frozen
             self._kept = self._found() if self.every == 1 else self._passed_by()
@@ -150,6 +157,8 @@ class CalmSteps:
         ):
             if pattern.gauge is None:
                 self.norms = [] if taken % self.every else None
+            elif self._scaled and not steps_unscaled(self.scaler, self.optimizer):
+                pass
             elif not self.model.moved() and pattern.holds():
                 gauge = pattern.gauge
                 self.norms = self._before_clip(gauge) if self._clipped else gauge.norms()
@@ -209,7 +218,7 @@ class CalmSteps:
         rows, host = self.rows, self.host
         settled = rows.hold.over and not rows.provisional and not host.absent(rows)
         alone = not self.counter.shared  # has a number of its own
-        return settled and alone and host.calm and self.gradients.as_they_are
+        return settled and alone and not host.guarded.troubled and self.gradients.as_they_are
 
     def _passed_by(self) -> Pattern | None:
         """Of steps whose gradients nobody looks at."""

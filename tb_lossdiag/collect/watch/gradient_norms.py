@@ -41,8 +41,11 @@ class Measure:
 
     @property
     def as_they_are(self) -> bool:
-        """Whether norms are those of the gradients as they are, and none was tiny when they were last looked at."""
-        unscaled = self._scaler is None and getattr(self._optimizer, "grad_scale", None) is None
+        """Whether norms are those of the gradients as they are, and none was tiny when they were last looked at.
+
+        What a GradScaler has left on them is for others to ask.
+        """
+        unscaled = getattr(self._optimizer, "grad_scale", None) is None
         return unscaled and self._factor is None and not self._zeros.known
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:

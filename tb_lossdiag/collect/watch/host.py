@@ -17,6 +17,7 @@ from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import Parameters
+from tb_lossdiag.collect.state.scaler import Scale
 from tb_lossdiag.collect.watch.check_up_schedule import Rounds
 from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
 from tb_lossdiag.collect.watch.replacements import Replacements
@@ -50,11 +51,6 @@ class Host:
         """Whether another rank writes, or the process that this one was forked from."""
         return self.outlet.silent
 
-    @property
-    def calm(self) -> bool:
-        """Whether all works and nobody judges: a step needs nothing but its norms and its clip."""
-        return not self.guarded.troubled and self.outlet.live is None
-
     def absent(self, rows: NormBuffer) -> bool:
         """Whether nothing of a watched model is needed of this rank: another one writes, and no sums are taken over all."""
         return self.silent and not isinstance(rows, ShardedNormBuffer)
@@ -75,6 +71,11 @@ class Host:
         """Take the clips of a step."""
         if clips is not None and not self.outlet.silent:
             self.outlet.waiting.put_clips(step, time.time(), clips, watch)
+
+    def scaled(self, watch: NormBuffer, step: int, scale: Scale | None) -> None:
+        """Take the loss scale of a step."""
+        if scale is not None and not self.outlet.silent:
+            self.outlet.waiting.put_scale(step, time.time(), scale, watch)
 
     def found(self, records: Iterable[tuple[int, Record]]) -> None:
         """Take records that belong to steps which no optimizer takes."""
@@ -98,9 +99,7 @@ class Host:
 
     def judge(self) -> Exception | None:
         """Judge what was recorded, if that was asked for and it is time; what is to be raised to stop the training."""
-        if self.outlet.live is not None and not self.outlet.silent:
-            return self.guarded.seen("live", self.outlet.live.judge)
-        return None
+        return self.outlet.judge()
 
 
 def _known(record: Record) -> Measurement:

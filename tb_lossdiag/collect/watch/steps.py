@@ -7,7 +7,6 @@ from typing import Any
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject
-from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.scaler import scale_watch
 from tb_lossdiag.collect.unseen import real
@@ -79,8 +78,9 @@ class WatchedSteps:
             host,
             self.counter,
             self.gradients,
-            possible=type(rows) is NormBuffer and talk is None and self.scale is None,
+            possible=type(rows) is NormBuffer and talk is None,
             every=options.every,
+            scaler=subject.scaler,
         )
         self.notes = False
 
@@ -127,8 +127,7 @@ class WatchedSteps:
         calm = self._calm
         self._owed += 1  # until it has been counted, so that one failure shifts no later number
         if calm.norms is not None:
-            self._finish_calm(optimizer, calm.norms)
-            return None
+            return self._finish_calm(optimizer, calm.norms)
         if self.notes:
             self._host.guarded.door("optimizer", self._host.optimizers.note_step, optimizer)
         if self.origin.left():
@@ -177,10 +176,11 @@ class WatchedSteps:
         self._host.stepped(self._rows, now=bool(alarm))
         self.gradients.times.spent(start)
 
-    def _finish_calm(self, optimizer: Any, norms: Norms) -> None:
-        """Hand over what was seen of a calm step."""
+    def _finish_calm(self, optimizer: Any, norms: Norms) -> Exception | None:
+        """Hand over what was seen of a calm step; what is to be raised to stop the training."""
         start = time.perf_counter()
         pattern, host, taken, full = self._calm.end(), self._host, self.taken, False
+        stop: Exception | None = None
         step = self.counter.take() if self._owed == 1 else self._count()
         self._owed = 0
         if self.notes:
@@ -188,6 +188,8 @@ class WatchedSteps:
         if pattern.gauge is not None:
             full = self.gradients.put_calm(norms, pattern.where, step, taken, start)
             self._calm.sink_clip(step)
+        if self.scale is not None:
+            host.guarded.door("scaler", self._sink_scale, step)
         self.reloads.after_step()
         if taken % LOOK_EVERY == 0:
             self._calm.look()
@@ -196,14 +198,20 @@ class WatchedSteps:
             pattern.gauge.kept = []
         self.taken = taken = taken + 1
         host.guarded.steps += 1
-        if full or start > host.outlet.due:
+        if full or start > host.outlet.due or host.outlet.news:
             host.stepped(self._rows, now=False)
+            stop = host.judge()  # nothing is news before it is handed over
         self.gradients.times.own += time.perf_counter() - start
-        if self.examiner is not None and not self.examiner.waits(taken):
+        examined = stop is None and self.examiner is not None and not self.examiner.waits(taken)
+        if examined or taken % step_updates.EVERY == 0:
+            self._look_closer(examined=examined)
+        return stop
+
+    def _look_closer(self, *, examined: bool) -> None:
+        """After a calm step: the next one may be one of those of which more is seen."""
+        if examined:
             self.begin_check_up()
-            self._interrupt()
-        elif taken % step_updates.EVERY == 0:
-            self._interrupt()
+        self._interrupt()
 
     def _count(self) -> int:
         """The number of the step that has just been taken."""
@@ -225,8 +233,7 @@ class WatchedSteps:
 
     def _sink_scale(self, step: int) -> None:
         assert self.scale is not None  # noqa: S101  (asked before)
-        records = self.scale.records()
-        self._host.sink(self._rows, step, [Measurement([], lambda _: records)], own=False)
+        self._host.scaled(self._rows, step, self.scale.step())
 
     def _sink_clips(self, step: int) -> None:
         if (clips := self._host.clips.take()) is not None:

@@ -182,8 +182,8 @@ class Watch:
 
     @property
     def plain(self) -> bool:
-        """Whether a loss given for it is only to be kept: nothing is to be decomposed, no scaler may have skipped a step."""
-        return self._steps.scale is None and not self._options.decompose
+        """Whether a loss given for it is only to be kept: nothing is to be decomposed."""
+        return not self._options.decompose
 
     @property
     def distant(self) -> bool:

@@ -9,12 +9,20 @@ import pytest
 import torch
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
-from tb_lossdiag.collect.buffers.queue import CLIPPING, Observation, Queue
+from tb_lossdiag.collect.buffers.queue import CLIPPING, SCALER, Observation, Queue
 from tb_lossdiag.collect.clips.ledger import ClipBatch, ClipLedger, Order
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.scaler import Scale
 from tb_lossdiag.collect.state.transfer import Number
-from tb_lossdiag.quantities import EXTRA, LOSS, LOSS_TERM, LOSS_TERM_ATTACHED, LOSS_WEIGHT
+from tb_lossdiag.quantities import (
+    AMP_SCALE,
+    EXTRA,
+    LOSS,
+    LOSS_TERM,
+    LOSS_TERM_ATTACHED,
+    LOSS_WEIGHT,
+)
 from tb_lossdiag.records import Floats, Record
 
 NAN = float("nan")
@@ -65,9 +73,28 @@ def test_clips_of_steps_come_before_those_of_a_later_call() -> None:
     for step in (3, 4):
         made.put_clips(step, 1.0, clip(step), rows)
     assert [step for step, _ in taken(made)] == [1, 0, 1, 2]
-    (block,) = made.take_clips()
+    (block,) = made.take_blocks()
     assert block.steps.tolist() == [3, 4]
-    assert made.take_clips() == []
+    assert made.take_blocks() == []
+
+
+def test_scales_of_steps_come_before_those_of_a_later_call_and_take_its_numbers() -> None:
+    made, _ = queue()
+    rows = NormBuffer("", ("a",))
+    for step in (0, 1):
+        made.put_scale(step, 1.0, Scale(8.0, step), rows)
+    skipped = Scale(4.0, 1).records()
+    made.put(observed(2, (SCALER, Measurement([], lambda _: skipped))))
+    for step in (3, 4):
+        made.put_scale(step, 1.0, Scale(4.0, 0), rows)
+    made.rename(rows, {1: 9, 4: 5})
+    assert taken(made) == [(0, [8.0, 0.0]), (9, [8.0, 1.0]), (2, [4.0, 1.0])]
+    (block,) = made.take_blocks()
+    assert block.steps.tolist() == [3, 5]
+    assert block.values[AMP_SCALE].tolist() == [[4.0], [4.0]]
+    made.put_scale(6, 1.0, Scale(4.0, 0), rows)
+    made.drop()
+    assert made.take_blocks() == []
 
 
 def test_samples_come_out_in_their_order_once() -> None:
