@@ -28,8 +28,6 @@ _FIRST = 4
 """Steps that are never calm."""
 _LONGEST = 256
 """Steps, at most, before calm ones are expected again after one that was not: 1, 2, 4 … while they come no more."""
-LOOK_EVERY = 20
-"""Steps between two looks at what kind the gradients are."""
 
 
 class Pattern(NamedTuple):
@@ -76,6 +74,7 @@ class CalmSteps:
         scaler: the GradScaler that calls the optimizer, None without.
         pattern: of the gradients of the coming step, if it may be a calm one.
         norms: of the step that goes on, if it is one; none of one that is passed by.
+        clipped: whether each of these steps has a clip.
     """
 
     rows: NormBuffer
@@ -89,7 +88,7 @@ class CalmSteps:
     scaler: Any = None
     pattern: Pattern | None = None
     norms: Norms | None = None
-    _clipped: bool = False
+    clipped: bool = False
     _scaled: bool = False
     _ends: Sequence[Tensor] = ()
     _kept: Pattern | None = None
@@ -121,16 +120,18 @@ class CalmSteps:
     def _agree(self, pattern: Pattern | None) -> bool:
         """Agree on the clip that each step has, or that none has one; whether steps with it can be calm."""
         clips = self.host.clips
-        clips.agreed, self._clipped = None, False
+        clips.agreed, self.clipped = None, False
         if pattern is None or clips.quiet:
             return True
         call = clips.steady
-        if pattern.gauge is None or call is None:
+        if call is None:
             return False
-        held = pattern.gauge.held
-        if call.held != list(map(id, held)):
-            return False
-        clips.agreed, self._clipped, self._ends = call.held, True, (held[0], held[-1])
+        if pattern.gauge is not None:
+            held = pattern.gauge.held
+            if call.held != list(map(id, held)):
+                return False
+            self._ends = held[0], held[-1]
+        clips.agreed, self.clipped = call.held, True
         return True
 
     def _stale(self) -> bool:
@@ -161,7 +162,7 @@ class CalmSteps:
                 pass
             elif not self.model.moved() and pattern.holds():
                 gauge = pattern.gauge
-                self.norms = self._before_clip(gauge) if self._clipped else gauge.norms()
+                self.norms = self._before_clip(gauge) if self.clipped else gauge.norms()
         if self.norms is None:
             self._disappointed(pattern)
         return self.norms is not None
@@ -175,7 +176,7 @@ class CalmSteps:
 
     def sink_clip(self, step: int) -> None:
         """Hand over the clip of the calm step that has ended, if it had one."""
-        if self._clipped:
+        if self.clipped:
             self.host.clipped(self.rows, step, self.host.clips.take())
 
     def _disappointed(self, pattern: Pattern) -> None:

@@ -10,8 +10,8 @@ from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.quantities import LOOKED_STEPS, REUSED_STEPS
 from tb_lossdiag.records import Record
 
-REUSE_EVERY = 7
-"""Steps between two looks; odd, so that they fall on the first and on the second of two steps."""
+_REUSE_EVERY = 7
+"""Steps between two looks, at least; odd, so that they fall on the first and on the second of two steps."""
 
 
 class GradientReuse:
@@ -21,15 +21,20 @@ class GradientReuse:
         name: of the watched model.
         optimizer: its optimizer.
         optimizers: know which gradients each one's last step has used.
+        every: steps between two looks at the gradients.
+
+    Attributes:
+        apart: steps between two looks at whether they are used again.
     """
 
-    def __init__(self, name: str, optimizer: Any, optimizers: Optimizers) -> None:
+    def __init__(self, name: str, optimizer: Any, optimizers: Optimizers, every: int = 1) -> None:
+        self.apart = max(_REUSE_EVERY, every | 1)
         self._name, self._optimizer, self._optimizers = name, optimizer, optimizers
         self._looked = self._reused = self._said = 0
 
     def due(self, taken: int) -> bool:
         """Whether to look at the step that comes after so many."""
-        return taken % REUSE_EVERY == REUSE_EVERY - 1
+        return taken % self.apart == self.apart - 1
 
     def look(self) -> None:
         """Whether the step that begins uses gradients that a step before has used."""

@@ -23,6 +23,7 @@ class OptimizerFacts:
         subject: the optimizer with its model.
         model: the model's parameters.
         host: what the watch shares with the writer's other parts.
+        every: steps between two looks at the gradients.
         resumed: whether it begins after the training's first step.
     """
 
@@ -32,6 +33,7 @@ class OptimizerFacts:
         subject: Subject,
         model: WatchedParameters,
         host: Host,
+        every: int = 1,
         *,
         resumed: bool = False,
     ) -> None:
@@ -42,7 +44,7 @@ class OptimizerFacts:
         self._held: list[Record] = []
         earlier = host.replacements.another(rows.name, subject.model)
         self.beginning = Beginning(rows.name, subject.optimizer, earlier, resumed=resumed)
-        self.reuse = GradientReuse(rows.name, subject.optimizer, host.optimizers)
+        self.reuse = GradientReuse(rows.name, subject.optimizer, host.optimizers, every)
 
     def sink(self, step: int, taken: int) -> None:
         """A step has been taken, after so many others: hand over what has changed, of the parameters as well."""

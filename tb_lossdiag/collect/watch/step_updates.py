@@ -15,7 +15,7 @@ from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
 
 EVERY = 20
-"""Steps between two looks at what a step changes: each costs about six passes over the parameters."""
+"""Steps between two looks at what a step changes, at least: each costs about six passes over the parameters."""
 _FIRST = 3
 """Steps that are looked at whatever their number: the first say most."""
 _FREE, _SHARE = 0.05, 0.005
@@ -30,10 +30,17 @@ class StepUpdates:
         rows: where steps wait.
         model: the watched model's parameters.
         host: what the watch shares with the writer's other parts.
+        every: steps between two looks at the gradients.
+
+    Attributes:
+        apart: steps between two looks, which fall on steps whose gradients are looked at.
     """
 
-    def __init__(self, rows: NormBuffer, model: WatchedParameters, host: Host) -> None:
+    def __init__(
+        self, rows: NormBuffer, model: WatchedParameters, host: Host, every: int = 1
+    ) -> None:
         self._rows, self._model, self._host = rows, model, host
+        self.apart = -(-EVERY // every) * every
         self._absent = host.absent(rows)
         self._snapshot: updates.Snapshot | None = None
         self._spent, self._began = 0.0, time.perf_counter()
@@ -43,7 +50,7 @@ class StepUpdates:
         """Whether the step that comes after so many is looked at."""
         if taken < _FIRST:
             return True
-        return taken % EVERY == 0 and (self._together or self._affordable())
+        return taken % self.apart == 0 and (self._together or self._affordable())
 
     def _affordable(self) -> bool:
         """Whether looks have kept to their part of the time. Ranks that add up what they see must not differ in it."""

@@ -10,17 +10,16 @@ from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.scaler import scale_watch
 from tb_lossdiag.collect.unseen import real
-from tb_lossdiag.collect.watch import step_updates
-from tb_lossdiag.collect.watch.calm_steps import LOOK_EVERY, CalmSteps
+from tb_lossdiag.collect.watch.calm_steps import CalmSteps
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.gauge import Norms
-from tb_lossdiag.collect.watch.gradient_reuse import REUSE_EVERY
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.optimizer_facts import OptimizerFacts
 from tb_lossdiag.collect.watch.rank_talk import RankTalk
 from tb_lossdiag.collect.watch.reloads import Reloads
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.step_gradients import StepGradients
+from tb_lossdiag.collect.watch.step_updates import StepUpdates
 from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 from tb_lossdiag.process.forks import Origin
 
@@ -66,8 +65,10 @@ class WatchedSteps:
         self.scale = host.guarded("scaler", lambda: scale_watch(subject.scaler))
         self.parameters = held = WatchedParameters(subject.model, found, rows, host)
         self.gradients = StepGradients(rows, subject, held, host, options.every, self.counter, talk)
-        self._updates = step_updates.StepUpdates(rows, held, host)
-        self._facts = OptimizerFacts(rows, subject, held, host, resumed=first > 0)
+        self._updates = StepUpdates(rows, held, host, options.every)
+        self._seldom = self._updates.apart  # what varies seldom is looked at with them
+        self._facts = OptimizerFacts(rows, subject, held, host, options.every, resumed=first > 0)
+        self._reuse = self._facts.reuse
         self.examiner = None
         if options.check_up and not host.silent:
             self.examiner = Examiner(subject, host, options)
@@ -99,8 +100,8 @@ class WatchedSteps:
         start = time.perf_counter()
         if self._calm.begin(self.taken, arguments, named):
             self.reloads.before_step()
-            if self.taken % REUSE_EVERY == REUSE_EVERY - 1:
-                self._host.guarded.quick("gradient", self._facts.reuse.look)
+            if self.taken % self._reuse.apart == self._reuse.apart - 1:
+                self._host.guarded.quick("gradient", self._reuse.look)
         else:
             self._before(optimizer, arguments, named)
         self.gradients.times.own += time.perf_counter() - start
@@ -116,8 +117,8 @@ class WatchedSteps:
         self.reloads.before_step()
         if not closure:
             self._host.guarded.quick("gradient", self.gradients.measure, self.taken)
-            if self._facts.reuse.due(self.taken):
-                self._host.guarded.quick("gradient", self._facts.reuse.look)
+            if self._reuse.due(self.taken):
+                self._host.guarded.quick("gradient", self._reuse.look)
         if self.examiner is not None:
             self.examiner.before_step(closure=closure)
         self._updates.before_step(self.taken)
@@ -162,7 +163,7 @@ class WatchedSteps:
         door = self._host.guarded.door
         step = self._count()
         self._rows.provisional = self.counter.provisional
-        if self.taken % step_updates.EVERY == 0:
+        if self.taken % self._seldom == 0:
             door("layers", self._facts.sink, step, self.taken)
         alarm = door("gradient", self.gradients.put, step, self.taken, start)
         self._updates.after_step(step)
@@ -187,11 +188,10 @@ class WatchedSteps:
             host.optimizers.note_calm(optimizer, pattern.ends)
         if pattern.gauge is not None:
             full = self.gradients.put_calm(norms, pattern.where, step, taken, start)
-            self._calm.sink_clip(step)
-        if self.scale is not None:
-            host.guarded.door("scaler", self._sink_scale, step)
+        if self._calm.clipped or self.scale is not None:
+            self._sink_around(step)
         self.reloads.after_step()
-        if taken % LOOK_EVERY == 0:
+        if taken % self._seldom == 0:
             self._calm.look()
             host.guarded.door("layers", self._facts.sink, step, taken)
         if pattern.gauge is not None:
@@ -203,9 +203,15 @@ class WatchedSteps:
             stop = host.judge()  # nothing is news before it is handed over
         self.gradients.times.own += time.perf_counter() - start
         examined = stop is None and self.examiner is not None and not self.examiner.waits(taken)
-        if examined or taken % step_updates.EVERY == 0:
+        if examined or taken % self._seldom == 0:
             self._look_closer(examined=examined)
         return stop
+
+    def _sink_around(self, step: int) -> None:
+        """Hand over the clip and the loss scale of a calm step."""
+        self._calm.sink_clip(step)
+        if self.scale is not None:
+            self._host.guarded.door("scaler", self._sink_scale, step)
 
     def _look_closer(self, *, examined: bool) -> None:
         """After a calm step: the next one may be one of those of which more is seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -37,10 +38,11 @@ def test_a_step_with_old_gradients_counts_and_is_said_once() -> None:
     assert reuse.news() == []
 
 
-def test_looks_fall_on_odd_and_on_even_steps() -> None:
+@pytest.mark.parametrize(("every", "apart"), [(1, 7), (6, 7), (10, 11), (11, 11), (100, 101)])
+def test_looks_fall_on_odd_and_on_even_steps(every: int, apart: int) -> None:
     net = nn.Linear(2, 1)
     optimizers = Optimizers(Guard(lambda _: None))
-    reuse = GradientReuse("", torch.optim.SGD(net.parameters(), lr=0.1), optimizers)
-    due = [taken for taken in range(60) if reuse.due(taken)]
+    reuse = GradientReuse("", torch.optim.SGD(net.parameters(), lr=0.1), optimizers, every)
+    due = [taken for taken in range(600) if reuse.due(taken)]
     assert {taken % 2 for taken in due} == {0, 1}
-    assert len(due) == 60 // 7
+    assert len(due) == 600 // apart

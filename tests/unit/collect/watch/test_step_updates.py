@@ -25,7 +25,7 @@ class Clock:
 
 
 def looked_at(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, cost: float, step: float
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, cost: float, step: float, every: int = 1
 ) -> list[int]:
     """Steps of 2,000 that are looked at, each of which takes so long, when a look costs so much."""
     net = nn.Linear(2, 1)
@@ -33,7 +33,7 @@ def looked_at(
         host = writer._diagnostics.host
         found, rows = parameters(net), NormBuffer("", ("weight", "bias"))
         clock = Clock(monkeypatch)
-        updates = StepUpdates(rows, WatchedParameters(net, found, rows, host), host)
+        updates = StepUpdates(rows, WatchedParameters(net, found, rows, host), host, every)
         take, seen = StepUpdates._take, []
 
         def costly(self: StepUpdates) -> None:
@@ -55,6 +55,14 @@ def test_a_small_model_is_looked_at_in_every_twentieth_step(
 ) -> None:
     seen = looked_at(tmp_path, monkeypatch, 0.0003, 0.001)
     assert seen == [0, 1, 2, *range(20, 2000, 20)]
+
+
+@pytest.mark.parametrize(("every", "apart"), [(7, 21), (20, 20), (100, 100)])
+def test_where_some_steps_are_looked_at_it_is_one_of_them(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, every: int, apart: int
+) -> None:
+    seen = looked_at(tmp_path, monkeypatch, 0.0003, 0.001, every)
+    assert seen == [0, 1, 2, *range(apart, 2000, apart)]
 
 
 def test_a_large_one_for_a_part_of_the_time(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
