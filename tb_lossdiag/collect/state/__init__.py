@@ -3,6 +3,7 @@
 In reading order:
 
 - `alive`: the objects that exist: of a class, and whether the training acts in an environment
+- `device_clock`: when a device has come so far: moments of its own clock, noted without waiting for it
 - `frameworks`: the optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's
 - `gradient_versions`: recognises gradients that have not changed
 - `measurement`: what a collector hands over: tensors still on their device, and how to read them once they are on the host

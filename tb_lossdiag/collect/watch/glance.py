@@ -15,8 +15,8 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall, switchboard
 from tb_lossdiag.collect.check_up.model.hooks import HOOKS, ModuleCall
 from tb_lossdiag.collect.check_up.model.inputs import tensors_in
 from tb_lossdiag.collect.check_up.model.repeats import fingerprints
+from tb_lossdiag.collect.state.device_clock import Mark, between
 from tb_lossdiag.collect.state.models import inner
-from tb_lossdiag.collect.state.processor import Moment, now
 
 _IGNORED, _PLACE = -100, 4
 """What class losses ignore unless they are told otherwise, and which argument tells them."""
@@ -27,15 +27,13 @@ class Glance:
 
     Args:
         model: as the loop calls it.
-        on_device: whether it computes on an accelerator whose clock tells.
+        mark: notes moments of the device that it computes on.
         failed: told of a failure; no more is seen.
     """
 
-    def __init__(
-        self, model: nn.Module, on_device: bool, failed: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, model: nn.Module, mark: Mark, failed: Callable[[Exception], None]) -> None:
         self._outer, self._inner, self._failed = model, inner(model), failed
-        self._mark: Callable[[], Any] = _event if on_device else now
+        self._mark = mark
         self._ended: Any = None
         self._entered: Any = None
         self._whole = self._over = False
@@ -63,8 +61,8 @@ class Glance:
         pairs, self._pairs = self._pairs, []
         if not pairs:
             return math.nan, math.nan
-        waits = [_between(ended, entered) for ended, entered, _ in pairs]
-        passes = [_between(entered, left) for _, entered, left in pairs]
+        waits = [between(ended, entered) for ended, entered, _ in pairs]
+        passes = [between(entered, left) for _, entered, left in pairs]
         return statistics.median(waits), statistics.median(passes)
 
     def batch(self) -> tuple[float, float, float]:
@@ -131,16 +129,3 @@ def _counted(call: FunctionCall, target: Tensor) -> Tensor:
     given = call.args[_PLACE] if len(call.args) > _PLACE else _IGNORED
     counts: Tensor = target != call.kwargs.get("ignore_index", given)
     return counts.sum()
-
-
-def _event() -> Any:
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
-
-
-def _between(first: Any, second: Any) -> float:
-    if isinstance(first, Moment):
-        return float(second.since(first))
-    second.synchronize()
-    return float(first.elapsed_time(second)) / 1e3

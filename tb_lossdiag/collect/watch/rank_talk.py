@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.share import Losses, Share
+from tb_lossdiag.collect.state.device_clock import marks
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import Number
 from tb_lossdiag.collect.watch.glance import Glance
@@ -25,15 +27,25 @@ class RankTalk:
         spread: compares them.
         subject: the model.
         guarded: switches failing collectors off.
+        say: takes facts in words.
     """
 
-    def __init__(self, spread: RankDivergence, subject: Subject, guarded: Guard) -> None:
+    def __init__(
+        self,
+        spread: RankDivergence,
+        subject: Subject,
+        guarded: Guard,
+        say: Callable[[dict[str, str]], None],
+    ) -> None:
         self._spread, self._guarded = spread, guarded
         self._losses, self._since = Losses(), 0
-        device = next(subject.model.parameters()).device.type
+        device = next(subject.model.parameters()).device
         self._glance: Glance | None = None
-        if not subject.compiled() and device in ("cpu", "cuda"):
-            self._glance = Glance(subject.model, device == "cuda", self._broke)
+        if not subject.compiled():
+            if (mark := marks(device)) is not None:
+                self._glance = Glance(subject.model, mark, self._broke)
+            else:
+                say({"times of ranks": f"not compared: PyTorch gives no clock of {device.type}"})
         self.normless = spread.normless
 
     def due(self, taken: int) -> bool:

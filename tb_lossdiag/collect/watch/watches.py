@@ -92,7 +92,7 @@ class Watches:
         if kind in _UNLIKE:
             return None
         spread = RankDivergence(board, subject.name, found, self._host.say, kind)
-        return RankTalk(spread, subject, self._host.guarded)
+        return RankTalk(spread, subject, self._host.guarded, self._host.say)
 
     def make_room(self, name: str, model: nn.Module, optimizer: Any, coming: int) -> bool:
         """End the watch that had this name, whose optimizer is no more, or gives way to this one; whether there was one.
