@@ -50,6 +50,7 @@ class Diagnostics:
         told: how many losses were given, by phase.
         plain: takes calls that give nothing but a loss.
         asked_at_end: who may have something to record yet.
+        listening: who listens beside the watches, until the writer closes.
     """
 
     def __init__(self, recorder: Recorder, event_file: EventFile, first: int = 0) -> None:
@@ -69,6 +70,7 @@ class Diagnostics:
         self.told = Counter[str]()
         self.plain = PlainLoss(self.host, self.watches, self._steps, self.by_hand, self.told)
         self.asked_at_end: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.listening: weakref.WeakSet[Any] = weakref.WeakSet()
 
     # --- what users call ---------------------------------------------------------------------------------------------
 
@@ -242,6 +244,8 @@ class Diagnostics:
         end = time.monotonic() + patience
         for one in tuple(self.asked_at_end):
             self.guarded.door("recording", one.settle)
+        for listener in tuple(self.listening):
+            self.guarded.door("recording", listener.let_go)
         self.watches.end(end)
         self.guarded.seen("writing", self._hand.close, max(end - time.monotonic(), patience / 10))
         self.watches.remove()

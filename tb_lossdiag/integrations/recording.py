@@ -65,6 +65,7 @@ class Recording:
         self._first = self._rounds = 0
         self._resumed = False
         self._told, self._evaluations = self._losses_told(), evaluations
+        writer._diagnostics.listening.add(self)  # noqa: SLF001
         _succeed(self)
 
     def watch(
@@ -136,10 +137,14 @@ class Recording:
 
     def close(self) -> None:
         """Watch no more, write everything and close the writer, which waits for what other ranks know of the last steps."""
-        for watched in self._watched:
-            watched.let_go()
-        self._watched, self._round = [], {}
+        self.let_go()
         self.writer.close()
+
+    def let_go(self) -> None:
+        """The writer closes: stop listening beside its watches, so that torch's functions are its own again."""
+        watched, self._watched, self._round = self._watched, [], {}
+        for one in watched:
+            one.let_go()
 
     def _forget_ended(self, newest: Watch) -> None:
         """A model's new optimizer has taken the place of the one before, or the writer was closed meanwhile."""

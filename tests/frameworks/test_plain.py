@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 import weakref
 from collections.abc import Callable
 from copy import deepcopy
@@ -114,6 +115,32 @@ def of_vectors(model: nn.Module, optimizer: Any, losses: Losses) -> None:
         optimizer.zero_grad()
         model(x).backward(torch.ones(16, 3))
         optimizer.step()
+
+
+def test_torchs_functions_are_its_own_again_when_the_last_writer_closes(tmp_path: Path) -> None:
+    """Although models and optimizers live on, and nobody collects garbage."""
+    models = [net() for _ in range(2)]
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for model in models]
+    writers = [
+        tb_lossdiag.watch(model, optimizer, tmp_path / str(index))
+        for index, (model, optimizer) in enumerate(zip(models, optimizers, strict=True))
+    ]
+    gc.disable()
+    try:
+        for model, optimizer in zip(models, optimizers, strict=True):
+            plain(model, optimizer, [])
+        writers[0].close()
+        assert not any(map(operator.is_, installed(), PLAIN))
+        plain(models[1], optimizers[1], [])
+        writers[1].close()
+        assert installed() == PLAIN
+    finally:
+        gc.enable()
+    assert [len(read(tmp_path / name)[LOSS].steps) for name in "01"] == [STEPS, 2 * STEPS]
+    with tb_lossdiag.watch(models[0], optimizers[0], tmp_path / "0"):
+        plain(models[0], optimizers[0], [])
+    assert len(read(tmp_path / "0")[LOSS].steps) == 2 * STEPS
+    assert installed() == PLAIN
 
 
 @pytest.mark.parametrize(
