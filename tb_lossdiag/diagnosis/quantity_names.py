@@ -111,6 +111,7 @@ _NAMES: Mapping[str, Text] = {
     "explained_variance": Text("explained variance of the value"),
     "extra": Text("own value"),
     "first_backward_norm": Text("gradient norm after the first backward pass"),
+    "focus_of_mean": Text("samples of a focal factor's mean"),
     "foreign_parameters": Text("parameters of the optimizer that are not the model's"),
     "global_norm": Text("global gradient norm"),
     "gradient_abs_max": Text("largest gradient element"),

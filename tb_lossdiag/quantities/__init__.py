@@ -14,6 +14,7 @@ from tb_lossdiag.quantities import (
     breaks,
     calls,
     clips,
+    composed,
     copies,
     customs,
     gradients,
@@ -31,6 +32,7 @@ from tb_lossdiag.quantities.agents import *
 from tb_lossdiag.quantities.breaks import *
 from tb_lossdiag.quantities.calls import *
 from tb_lossdiag.quantities.clips import *
+from tb_lossdiag.quantities.composed import *
 from tb_lossdiag.quantities.copies import *
 from tb_lossdiag.quantities.customs import *
 from tb_lossdiag.quantities.gradients import *
@@ -68,6 +70,7 @@ _RECORDED = tuple(
         agents,
         breaks,
         inside,
+        composed,
     )
     for value in vars(module).values()
     if isinstance(value, Quantity) and (module is not breaks or value.frame.startswith("break_"))

@@ -9,6 +9,7 @@ from tb_lossdiag.rules.loss_use.channels_reshaped import ChannelsReshaped
 from tb_lossdiag.rules.loss_use.class_imbalance import ClassImbalance
 from tb_lossdiag.rules.loss_use.dropout_on_the_answer import DropoutOnTheAnswer
 from tb_lossdiag.rules.loss_use.embeddings_alike import EmbeddingsAlike
+from tb_lossdiag.rules.loss_use.focus_of_mean import FocusOfMean
 from tb_lossdiag.rules.loss_use.logit_scale import LogitScale
 from tb_lossdiag.rules.loss_use.logits_into_probability_loss import LogitsIntoProbabilityLoss
 from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
@@ -53,6 +54,7 @@ RULES: tuple[Rule, ...] = (
     OnePrediction(),
     MoreSymbolsThanFrames(),
     AnswerAmongInputs(),
+    FocusOfMean(),
     OwnTarget(),
     UniformCollapse(),
     TargetsOfOthers(),

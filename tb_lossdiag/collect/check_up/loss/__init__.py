@@ -7,6 +7,8 @@ In reading order:
 - `tape`: what plain operations have done since the last backward pass
 - `outer`: a column against a row: numbers of all samples against those of all others
 - `twice`: a softmax whose result is normalised once more, on the way to the loss
+- `focal_mean`: a focal factor that was made of a batch's mean
+- `composed`: what a step's losses were made of that no loss function shows
 - `pieces`: the parts of a written-out loss
 - `written`: a loss that was recognised in plain operations
 - `written_elements`: losses by element that were written with plain operations

@@ -15,6 +15,7 @@ from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_fact
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.bootstrap import bootstrap_facts
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
+from tb_lossdiag.collect.check_up.loss.composed import Composed
 from tb_lossdiag.collect.check_up.loss.dropped import dropped_facts
 from tb_lossdiag.collect.check_up.loss.evaluated import EvaluatedTargets
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
@@ -132,6 +133,7 @@ class Calls:
         self.targets = EvaluatedTargets()
         """What a validation compared with."""
         self._outer = Outer()
+        self._composed = Composed()
         self._twice = 0
         self._ahead = False
         self.values: Callable[[], list[Tensor]] = list
@@ -158,6 +160,7 @@ class Calls:
                 self._sort(call, Sight.of(call, site))
         self._outer.confirm(roots, self._tape)
         self._twice = self._twice or softmax_of_softmax(roots, self._tape)
+        self._composed.look(roots, self._tape)
         self._tape.end()
 
     def evaluated(self, call: FunctionCall) -> None:
@@ -181,6 +184,7 @@ class Calls:
             self._again = [*self._again, sight][-_MOST:]
         elif sight is not None:
             values = self.values()
+            self._composed.called(call)
             self._ahead |= ahead_of(call.target, series(values))
             self.add(measured(call, sight, given, values, self.masks()))
 
@@ -238,6 +242,7 @@ class Calls:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites, self._again = [], set(), []
         self._arrivals, self._outer, self._twice = Arrivals(), Outer(), 0
+        self._composed = Composed()
         self._tape.clear()
         self.trained = Trained()
 
@@ -246,8 +251,12 @@ class Calls:
         return [*self._crossed(), *self._columns()]
 
     def _crossed(self) -> list[Measurement]:
-        found = {ALL_AGAINST_ALL: self._outer.samples, SOFTMAX_TWICE: self._twice}
-        return [to_sample({"": {quantity: float(n)}}) for quantity, n in found.items() if n]
+        counted = {ALL_AGAINST_ALL: self._outer.samples, SOFTMAX_TWICE: self._twice}
+        found = {quantity: float(n) for quantity, n in counted.items() if n}
+        return [
+            to_sample({"": {quantity: value}})
+            for quantity, value in (found | self._composed.facts()).items()
+        ]
 
     def _columns(self) -> list[Measurement]:
         if not self._confirmed:

@@ -141,6 +141,11 @@ def leading_to(ends: Iterable[Operation], most: int) -> Iterator[Operation]:
                 front.append(made)
 
 
+def behind(operand: Operand) -> list[Operation]:
+    """What an operand was computed with, the nearest first."""
+    return list(leading_to([] if operand.made_by is None else [operand.made_by], _MOST))
+
+
 def _operand(tensor: Tensor, made_by: Operation | None) -> Operand:
     kept = tensor.detach()
     # A sum of losses is often added to in place; its single number costs nothing to copy.

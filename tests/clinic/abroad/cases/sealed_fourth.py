@@ -57,7 +57,7 @@ def _rare(writer: SummaryWriter, focal: nn.Module) -> None:
 
 
 @sealed(
-    NO_CODE,
+    "LD530",
     family="focal loss",
     hard=True,
     also=("LD509",),
