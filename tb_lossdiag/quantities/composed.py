@@ -15,3 +15,12 @@ def _of(name: str, unit: str) -> Quantity:
 
 FOCUS_OF_MEAN = _of("focus_of_mean", "samples")
 """Samples of a class loss whose mean was multiplied with what was made of exp(-mean), as a focal loss does it with each sample's."""
+RATIO_TO_ITSELF = _of("ratio_to_itself", "0 or 1")
+"""Of a probability ratio that is clamped around one, where actions of an earlier check-up come again and the policy thinks otherwise of them
+now: 1 if the ratio is one for all of them, 0 if not."""
+SCALES_APART = _of("scales_apart", "1")
+"""Where a policy's likelihoods are weighed with exactly a times a critic's targets less b times its answers: a / b, 1 where both are in one
+scale. Absent where the weights are something else."""
+PADDING_CENTRED = _of("padding_centred", "standard deviations")
+"""Where weights of a loss that a mask is laid over were centred over all places, and one number stands where none counts: the mean of those that
+count, in their standard deviations; 0 where the padding changed nothing."""

@@ -305,6 +305,9 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
             "entropy": torch.rand(SIZE),
         },
     },
+    "LD531": {
+        "": lambda: {"actor": nn.Linear(FEATURES, 3), "seen": torch.randn(SIZE, FEATURES)},
+    },
     "LD535": {
         "": lambda: {
             "target_network": nn.Linear(FEATURES, 4),

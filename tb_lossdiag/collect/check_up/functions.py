@@ -74,6 +74,8 @@ _SPELLINGS = {
     "where": "where",
     "view": "view reshape flatten squeeze unsqueeze permute transpose contiguous float double to type",
     "sqrt": "sqrt",
+    "min": "min minimum",
+    "max": "max maximum",
 }
 PLAIN = {spelling: name for name, all_ in _SPELLINGS.items() for spelling in all_.split()}
 """Operations that a loss may be written with, by all their spellings."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tb_lossdiag.collect.check_up.loss.ratio import Ratios
 from tb_lossdiag.collect.check_up.model.adapters import adapter_scales
 from tb_lossdiag.collect.check_up.model.forward_pass import Pass
 from tb_lossdiag.collect.check_up.model.repeats import Repeats
@@ -28,15 +29,22 @@ class Outcome:
         self._places: dict[str, int] = {}
         self._scales: dict[str, float] = {}
         self._repeats = Repeats()
+        self._ratios = Ratios()
 
     def samples(self, seen: CheckUpState, *, functions: bool) -> list[Measurement]:
         """All that a check-up saw; `functions`: whether it saw calls of torch functions."""
         return [
             to_sample({self._subject.name: self._order(seen, functions=functions)}),
             *(seen.calls.samples() if seen.with_calls else []),
+            *self._between(seen),
             *seen.customs.samples(self._subject.column),
             *self._modules(seen),
         ]
+
+    def _between(self, seen: CheckUpState) -> list[Measurement]:
+        """What a check-up's losses say beside those of the one before."""
+        facts = self._ratios.facts(seen.calls.composed.ratio)
+        return [to_sample({"": facts})] if facts else []
 
     def _order(self, seen: CheckUpState, *, functions: bool) -> Facts:
         done = seen.forwards.confirmed

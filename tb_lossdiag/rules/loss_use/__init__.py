@@ -21,6 +21,7 @@ from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.rules.loss_use.own_target import OwnTarget
+from tb_lossdiag.rules.loss_use.ratio_to_itself import RatioToItself
 from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
 from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
@@ -55,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     MoreSymbolsThanFrames(),
     AnswerAmongInputs(),
     FocusOfMean(),
+    RatioToItself(),
     OwnTarget(),
     UniformCollapse(),
     TargetsOfOthers(),

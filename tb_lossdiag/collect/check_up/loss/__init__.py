@@ -8,6 +8,8 @@ In reading order:
 - `outer`: a column against a row: numbers of all samples against those of all others
 - `twice`: a softmax whose result is normalised once more, on the way to the loss
 - `focal_mean`: a focal factor that was made of a batch's mean
+- `ratio`: the ratio of what a policy thinks of actions now and before, and whether it is one where the policy has moved since
+- `weights`: whether a policy's weights compare a critic's answers and targets in one scale, and whether padding was centred with them
 - `composed`: what a step's losses were made of that no loss function shows
 - `pieces`: the parts of a written-out loss
 - `written`: a loss that was recognised in plain operations

@@ -133,7 +133,8 @@ class Calls:
         self.targets = EvaluatedTargets()
         """What a validation compared with."""
         self._outer = Outer()
-        self._composed = Composed()
+        self.composed = Composed()
+        """What its losses were made of."""
         self._twice = 0
         self._ahead = False
         self.values: Callable[[], list[Tensor]] = list
@@ -160,7 +161,7 @@ class Calls:
                 self._sort(call, Sight.of(call, site))
         self._outer.confirm(roots, self._tape)
         self._twice = self._twice or softmax_of_softmax(roots, self._tape)
-        self._composed.look(roots, self._tape)
+        self.composed.look(roots, self._tape)
         self._tape.end()
 
     def evaluated(self, call: FunctionCall) -> None:
@@ -184,7 +185,7 @@ class Calls:
             self._again = [*self._again, sight][-_MOST:]
         elif sight is not None:
             values = self.values()
-            self._composed.called(call)
+            self.composed.called(call)
             self._ahead |= ahead_of(call.target, series(values))
             self.add(measured(call, sight, given, values, self.masks()))
 
@@ -242,7 +243,7 @@ class Calls:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites, self._again = [], set(), []
         self._arrivals, self._outer, self._twice = Arrivals(), Outer(), 0
-        self._composed = Composed()
+        self.composed = Composed()
         self._tape.clear()
         self.trained = Trained()
 
@@ -255,7 +256,7 @@ class Calls:
         found = {quantity: float(n) for quantity, n in counted.items() if n}
         return [
             to_sample({"": {quantity: value}})
-            for quantity, value in (found | self._composed.facts()).items()
+            for quantity, value in (found | self.composed.facts()).items()
         ]
 
     def _columns(self) -> list[Measurement]:

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_in_mean
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.loss.ratio import Ratio, clamped_ratio
 from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.weights import (
+    Answers,
+    critic,
+    padding_centred,
+    scales_apart,
+    weights,
+)
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.quantities import FOCUS_OF_MEAN
+from tb_lossdiag.quantities import FOCUS_OF_MEAN, PADDING_CENTRED, SCALES_APART
 
 _MOST = 256
 """Operations of a loss that are looked through."""
+_KEPT = 4
 
 
 class Composed:
-    """Looks through the operations of each backward pass of a step."""
+    """Looks through the operations of each backward pass of a step.
+
+    Attributes:
+        ratio: a policy's, in the first pass that has one.
+    """
 
     def __init__(self) -> None:
+        self.ratio: Ratio | None = None
         self._means: dict[int, int] = {}
+        self._weights: list[Tensor] = []
+        self._critics: list[Answers] = []
         self._found: Facts = {}
 
     def called(self, call: LossCall) -> None:
@@ -28,6 +45,8 @@ class Composed:
         samples = samples_in_mean(call)
         if samples and call.node is not None:
             self._means[call.node] = samples
+        if len(self._critics) < _KEPT and (answers := critic(call)) is not None:
+            self._critics.append(answers)
 
     def look(self, roots: Sequence[Tensor], tape: Tape) -> None:
         """A backward pass begins.
@@ -39,7 +58,14 @@ class Composed:
         operations = list(tape.leading_to(roots, _MOST))
         if samples := focused_mean(operations, self._means):
             self._found.setdefault(FOCUS_OF_MEAN, float(samples))
+        self.ratio = self.ratio or clamped_ratio(operations)
+        weighing = list(islice(weights(operations), _KEPT))
+        # Copies, since the critic's loss may come in a pass of its own.
+        self._weights = [*self._weights, *(each.clone() for each in weighing)][:_KEPT]
+        if (shift := padding_centred(operations, weighing)) is not None:
+            self._found.setdefault(PADDING_CENTRED, shift)
 
     def facts(self) -> Facts:
         """What they showed."""
-        return self._found
+        apart = scales_apart(self._weights, self._critics)
+        return self._found if apart is None else {**self._found, SCALES_APART: apart}

@@ -147,7 +147,7 @@ def _ppo(writer: SummaryWriter, *, stale: bool) -> None:
 
 
 @sealed(
-    NO_CODE,
+    "LD531",
     family="PPO",
     hard=True,
     source="https://github.com/abhisheksuran/Reinforcement_Learning/issues/4, https://github.com/AI4Finance-Foundation/ElegantRL/issues/243",

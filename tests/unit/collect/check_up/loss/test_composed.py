@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Normal
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from helpers.check_up_driver import Watched, assert_nothing_installed
@@ -73,3 +74,84 @@ def test_a_focal_factor_of_the_mean(loss: Made) -> None:
 @pytest.mark.parametrize("loss", OF_EACH.values(), ids=OF_EACH)
 def test_a_focal_factor_of_each(loss: Made) -> None:
     assert math.isnan(_seen(q.FOCUS_OF_MEAN, loss))
+
+
+Draw = Callable[[Tensor], Distribution]
+
+
+def _drawn(draw: Draw, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Actions, the logarithms of their probabilities, and what they were worth."""
+    policy = draw(out)
+    actions = policy.sample()
+    return actions, policy.log_prob(actions), torch.randn(N)
+
+
+def _passes(
+    draw: Draw,
+    *,
+    stale: bool,
+    anew: bool = False,
+    rate: float = 0.05,
+    part: int = N,
+    bound: float = 0.2,
+) -> list[float]:
+    """Passes over the same actions (`anew`: over others each time), `part` of them at a time; what is seen in each."""
+    torch.manual_seed(0)
+    model, seen = nn.Linear(4, 3), torch.randn(N, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    watched = Watched(model, optimizer)
+    rollout = _drawn(draw, model(seen).detach())
+    for turn in range(4):
+        if turn and anew:
+            rollout = _drawn(draw, model(seen).detach())
+        actions, before, gain = rollout
+        rows = torch.randperm(N)[:part] if part < N else torch.arange(N)
+        now = draw(model(seen[rows])).log_prob(actions[rows])
+        ratio = (now - (before[rows] if stale else now.detach())).exp()
+        weight = gain[rows] if ratio.dim() == 1 else gain[rows, None]
+        loss = -torch.min(ratio * weight, ratio.clamp(1 - bound, 1 + bound) * weight).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    watched.end()
+    steps = range(len(watched.steps))
+    return [watched.value(q.RATIO_TO_ITSELF, step, column="") for step in steps]
+
+
+def _chosen(out: Tensor) -> Distribution:
+    return Categorical(logits=out)
+
+
+def _measured(out: Tensor) -> Distribution:
+    return Normal(out, 0.5)
+
+
+@pytest.mark.parametrize("draw", [_chosen, _measured])
+def test_a_ratio_over_the_same_actions(draw: Draw) -> None:
+    assert _passes(draw, stale=False) == pytest.approx([math.nan, 1, 1, 1], nan_ok=True)
+    assert _passes(draw, stale=True) == pytest.approx([math.nan, 0, 0, 0], nan_ok=True)
+
+
+def test_real_actions_are_known_among_others() -> None:
+    seen = _passes(_measured, stale=False, part=N // 2)
+    assert seen == pytest.approx([math.nan, 1, 1, 1], nan_ok=True)
+
+
+@pytest.mark.parametrize("draw", [_chosen, _measured])
+def test_actions_that_are_used_once_tell_nothing(draw: Draw) -> None:
+    assert all(map(math.isnan, _passes(draw, stale=False, anew=True)))
+
+
+def test_a_policy_that_does_not_move_tells_nothing() -> None:
+    assert all(map(math.isnan, _passes(_chosen, stale=False, rate=0.0)))
+
+
+def test_a_policy_that_is_certain_draws_the_same_again() -> None:
+    def certain(out: Tensor) -> Distribution:
+        return Categorical(logits=out + torch.tensor([40.0, 0, 0]))
+
+    assert all(map(math.isnan, _passes(certain, stale=False)))
+
+
+def test_a_clamp_that_is_no_trust_region_tells_nothing() -> None:
+    assert all(map(math.isnan, _passes(_chosen, stale=False, bound=2.0)))
