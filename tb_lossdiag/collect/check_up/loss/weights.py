@@ -1,5 +1,4 @@
-"""Numbers that weigh a policy's likelihoods: whether they compare a critic's answers with its targets in one scale, and whether they were
-centred over places that do not count."""
+"""Numbers that weigh a policy's likelihoods: whether a critic's answers and targets have one scale in them, and which places they were centred over."""
 
 from __future__ import annotations
 
@@ -90,8 +89,10 @@ def _ratio(weight: Tensor, one: Answers) -> float | None:
 
 
 def padding_centred(operations: Sequence[Operation], weighing: Sequence[Tensor]) -> float | None:
-    """Mean of the weights that count, in their standard deviations, where all weights together were centred and one number stands where none
-    counts; None where a mask says nothing of the kind."""
+    """Mean of the weights that count, in their standard deviations, where all together were centred and one number stands for all that do not.
+
+    None where a mask says nothing of the kind.
+    """
     masks = list(_masks(operations))
     pairs = product(weighing[:_KEPT], masks[:_KEPT])
     found = (_shifted(weight, mask) for weight, mask in pairs if weight.shape == mask.shape)
