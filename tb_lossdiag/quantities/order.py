@@ -142,3 +142,14 @@ OUTPUT_WIDTH = Quantity(
     "output_width", "output", Axis.WATCH, "outputs", hints.CHECK_UP, optional=True
 )
 """Numbers that the model returns for each sample, where it returns real[N, K] first."""
+
+BATCH_NUMBER = Quantity(
+    "batch_number", "batch", Axis.WATCH, "24 bits", hints.CHECK_UP, optional=True
+)
+"""A number made of all that the model was given, the same for the same batch: whole, below 2^24. NaN where samples are smaller than 16 numbers."""
+EPOCH_BATCHES = Quantity(
+    "epoch_batches", "epoch", Axis.RUN, "batches", hints.CHECK_UP, optional=True
+)
+"""Batches that the DataLoader gives which the training is in the middle of. Recorded once, where a run is resumed, and only if there is one."""
+EPOCH_TAKEN = Quantity("epoch_taken", "epoch", Axis.RUN, "batches", hints.CHECK_UP, optional=True)
+"""Of these, so many have been taken."""

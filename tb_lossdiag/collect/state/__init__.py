@@ -6,6 +6,7 @@ In reading order:
 - `device_clock`: when a device has come so far: moments of its own clock, noted without waiting for it
 - `frameworks`: the optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's
 - `gradient_versions`: recognises gradients that have not changed
+- `loaders`: where in its epoch a loop is, as far as torch's DataLoader tells
 - `measurement`: what a collector hands over: tensors still on their device, and how to read them once they are on the host
 - `models`: which model it is that was given, and whether another one has its names
 - `optimizers`: what optimizers hold and how fast they go; and which gradients a step has already used

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import CheckUp, Example, MeasuredCall, Subject, clear
 from tb_lossdiag.collect.check_up.loss.trained import Trained
-from tb_lossdiag.collect.check_up.values import to_sample
+from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.probes import Prober
 from tb_lossdiag.collect.state.alive import environment
+from tb_lossdiag.collect.state.loaders import place_in_epoch
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
@@ -28,9 +29,12 @@ class Examiner:
         subject: what is watched.
         host: what it shares with the writer's other parts, rounds with the other watched models.
         options: what is looked at.
+        resumed: whether the training was under way before.
     """
 
-    def __init__(self, subject: Subject, host: Host, options: Options) -> None:
+    def __init__(
+        self, subject: Subject, host: Host, options: Options, *, resumed: bool = False
+    ) -> None:
         self._check_up = CheckUp(subject, activations=options.activations)
         self._name = subject.name
         self._prober = Prober(subject) if options.probes else None
@@ -42,7 +46,7 @@ class Examiner:
         model, schedule = subject.model, rounds.schedule
         pieces = sum(1 for _ in model.modules()) + sum(1 for _ in model.parameters())
         schedule.pieces = max(schedule.pieces, pieces)
-        self._running = False
+        self._running, self._resumed = False, resumed
         self._joined = 0 if rounds.leader is not None else rounds.count
         self._before = rounds.taken  # a model's new optimizer does not begin the schedule anew
         self._taken = 0
@@ -109,6 +113,7 @@ class Examiner:
             self._example = rows, step, example
         samples += self._host.guarded("element", lambda: self._parameters(model)) or []
         samples += self._host.guarded("histogram", lambda: self._spread(model)) or []
+        samples += self._host.guarded("loader", self._place) or []
         self._host.sink(rows, step, samples, own=True)
         self._look_around()
         self._finish(max(time.perf_counter() - self._ended - self._bare, 0.0))
@@ -173,6 +178,12 @@ class Examiner:
         seen = [updates.elements(model.names, model.tensors)]
         alike = twins(model.names, model.tensors)
         return seen if alike is None else [*seen, alike]
+
+    def _place(self) -> list[Measurement]:
+        """In the first check-up after a resume: where in its epoch the loop is."""
+        resumed, self._resumed = self._resumed, False
+        facts: Facts = {**place_in_epoch()} if resumed else {}
+        return [to_sample({"": facts})] if facts else []
 
     def _spread(self, model: Parameters) -> list[Measurement]:
         found = self._histograms.take(self._taken, model.names, model.tensors)

@@ -71,7 +71,7 @@ class WatchedSteps:
         self._reuse = self._facts.reuse
         self.examiner = None
         if options.check_up and not host.silent:
-            self.examiner = Examiner(subject, host, options)
+            self.examiner = Examiner(subject, host, options, resumed=first > 0)
         self._calm = CalmSteps(
             rows,
             subject.optimizer,

@@ -1,4 +1,4 @@
-"""Whether samples of a batch are the same, and whether the batch is the one before."""
+"""Whether samples of a batch are the same, whether the batch is the one before, and a number by which it is known again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.values import Facts, Value
-from tb_lossdiag.quantities import BATCH_REPEATED, EQUAL_SAMPLES
+from tb_lossdiag.quantities import BATCH_NUMBER, BATCH_REPEATED, EQUAL_SAMPLES
 
 _FEWEST = 16
 """Numbers of a sample; of fewer, two samples may well be the same."""
 _SAME = 1e-12
 """Of two sums of the same numbers: more than rounding."""
+_BITS = 24
+"""That a number in a record holds."""
+_LOWEST = 40
+"""The last bit of a sum that is looked at: those below may be rounding. Those before the last 24 may be what all batches have in common."""
 
 
 def fingerprints(given: Iterable[Tensor]) -> Tensor | None:
@@ -44,7 +48,11 @@ class Repeats:
         if now is None:
             return {}
         before, self._before = self._before, now
-        return {EQUAL_SAMPLES: _equal(now), BATCH_REPEATED: _repeated(before, now)}
+        return {
+            EQUAL_SAMPLES: _equal(now),
+            BATCH_REPEATED: _repeated(before, now),
+            BATCH_NUMBER: _number(now),
+        }
 
 
 def _equal(samples: Tensor) -> Value:
@@ -59,3 +67,11 @@ def _repeated(before: Tensor | None, now: Tensor) -> Value:
     if before.shape != now.shape or before.device != now.device:
         return 0.0
     return ((before - now).abs() <= _SAME * now.abs()).all().float()
+
+
+def _number(samples: Tensor) -> Value:
+    """The last bits of the samples' sum that rounding leaves alone."""
+    total = samples.sum()
+    if total.dtype is not torch.float64:  # which a record holds whole
+        return total
+    return (torch.frexp(total).mantissa * 2.0**_LOWEST).floor().remainder(2.0**_BITS)
