@@ -15,7 +15,8 @@ _FREE, _EARLY = 0.5, 0.1
 """Seconds that these may take in all, and the part of the time that is theirs besides. All ten of most models cost less."""
 _PIECE = 2.5e-4
 """Seconds that a module or a parameter adds to a check-up, about. What a check-up costs is not known before steps without one have passed,
-and its first step is no measure: a loop loads its data then, and torch its libraries."""
+and its first step is no measure: a loop loads its data then, and torch its libraries. What the others took of the processor counts where it
+is more than that, as with activations of gigabytes: the wall's clock would let a busy machine decide."""
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Schedule:
 
     They never take more than a small share of the time, apart from the first few: where they would, some of these steps are left
     out, and later every second, fourth, eighth … of them is one. So the same training is looked at in the same steps, or in half
-    of them, however busy the machine is. The first few of a model of very many parts keep to a larger share.
+    of them, however busy the machine is. The first few of a model of very many or very large parts keep to a larger share.
 
     Attributes:
         longest: most steps between two, as long as they cost little.
@@ -43,6 +44,8 @@ class Schedule:
     _validations: int = 0
     _expected: int = -1
     _looks: int = 0
+    _worked: float = 0.0
+    _newest: float = 0.0
 
     def due(self, step: int, now: float) -> bool:
         """Whether the step that comes is one of them.
@@ -68,7 +71,8 @@ class Schedule:
         if not self._done:
             self._begun = now
             return True
-        return (self._done + 1) * self.pieces * _PIECE <= _FREE + _EARLY * (now - self._begun)
+        expected = max((self._done + 1) * self.pieces * _PIECE, self._worked + self._newest)
+        return expected <= _FREE + _EARLY * (now - self._begun)
 
     def _leave_out(self, step: int) -> None:
         if step >= self.longest:
@@ -93,8 +97,11 @@ class Schedule:
         self._looks += 1
         return True
 
-    def done(self, step: int, cost: float, now: float) -> None:
-        """One was done at this step, and cost that many seconds."""
+    def done(self, step: int, cost: float, now: float, worked: float = 0.0) -> None:
+        """One was done at this step, and cost that many seconds, so many of them of the processor."""
+        if self._done:
+            self._newest = worked
+            self._worked += worked
         self._done += 1
         self._next = self._after(step)
         self._ended, self._pause = now, cost / _SHARE

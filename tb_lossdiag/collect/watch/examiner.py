@@ -50,7 +50,7 @@ class Examiner:
         self._joined = 0 if rounds.leader is not None else rounds.count
         self._before = rounds.taken  # a model's new optimizer does not begin the schedule anew
         self._taken = 0
-        self._bare = 0.0
+        self._bare = self._worked = 0.0
         self._ended = time.perf_counter()
 
     def begin(self, taken: int) -> None:
@@ -75,6 +75,7 @@ class Examiner:
         return True
 
     def _begin(self) -> None:
+        self._worked = time.thread_time()
         keep = self._prober is not None and self._prober.due(self._taken)
         self._running = self._check_up.begin(keep=keep)
         if not self._running:
@@ -171,7 +172,8 @@ class Examiner:
 
     def _finish(self, cost: float) -> None:
         if self._rounds.leader is self:
-            self._rounds.schedule.done(self._taken, cost, time.perf_counter())
+            worked = max(time.thread_time() - self._worked - self._bare, 0.0)
+            self._rounds.schedule.done(self._taken, cost, time.perf_counter(), worked)
         self._tell()
 
     def _parameters(self, model: Parameters) -> list[Measurement]:

@@ -8,7 +8,12 @@ from tb_lossdiag.collect.watch.check_up_schedule import Schedule
 
 
 def looked_at(
-    steps: int, cost: float, seconds: float = 1e-3, busy: range = range(0), pieces: int = 12
+    steps: int,
+    cost: float,
+    seconds: float = 1e-3,
+    busy: range = range(0),
+    pieces: int = 12,
+    worked: float = 0.0,
 ) -> list[int]:
     """Steps with a check-up of a training whose steps take `seconds`, ten times as long while the machine is busy."""
     schedule, now, found = Schedule(pieces=pieces), 0.0, []
@@ -16,7 +21,7 @@ def looked_at(
         if schedule.due(step, now):
             found.append(step)
             now += cost
-            schedule.done(step, cost, now)
+            schedule.done(step, cost, now, worked)
         now += seconds * (10 if step in busy else 1)
     return found
 
@@ -54,6 +59,21 @@ def test_very_many_pieces_are_looked_at_seldom_in_the_first_steps_too(
         there = sum(step < steps for step in found)
         assert there * cost <= max(cost, 0.5 + 0.11 * (steps * seconds + there * cost))
     assert len(found) > 1
+
+
+def test_few_pieces_that_take_the_processor_long_keep_to_the_same_part() -> None:
+    """The first one does not count: libraries are loaded in it."""
+    found = looked_at(1_000, 3.0, 0.1, pieces=12, worked=3.0)
+    assert found[:2] == [0, 1]
+    assert set(found) < set(FREE)
+    for steps in (20, 100, 400):
+        there = sum(step < steps for step in found)
+        assert there * 3.0 <= 2 * 3.0 + 0.5 + 0.11 * (steps * 0.1 + there * 3.0)
+
+
+def test_a_few_hundredths_of_a_second_each_are_free() -> None:
+    """Ten of a small model: a training of a second needs them as much as a long one."""
+    assert looked_at(300, 0.03, pieces=12, worked=0.03) == FREE[:10]
 
 
 def test_a_busy_machine_looks_at_the_same_steps_or_some_of_them() -> None:
