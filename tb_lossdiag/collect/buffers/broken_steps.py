@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tb_lossdiag.quantities import LOSS, QUANTITIES
-from tb_lossdiag.records import Floats, FrameBlock
+from tb_lossdiag.records import Doubles, Floats, FrameBlock
 
 Bools = npt.NDArray[np.bool_]
 
@@ -64,10 +64,17 @@ class BrokenSteps:
     def _bound(self) -> float:
         """What a loss must reach to be one; infinity where nothing can be said."""
         before = np.array(self._losses)
-        level = float(np.median(before)) if len(before) >= _FEWEST else 0.0
+        level = _median(before) if len(before) >= _FEWEST else 0.0
         if level <= 0:
             return np.inf
         self._start = self._start or level
         logs = np.log(before[before > 0] / level)
-        spread = np.exp(_DEVIATIONS * _NORMAL * float(np.median(np.abs(logs))))
+        spread = np.exp(_DEVIATIONS * _NORMAL * _median(np.abs(logs)))
         return max(level * max(_FACTOR, float(spread)), level + _RISE * self._start)
+
+
+def _median(values: Doubles) -> float:
+    """`np.median` of a few numbers, at a tenth of its cost."""
+    ordered = np.sort(values)
+    half = len(ordered) // 2
+    return float(ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2)

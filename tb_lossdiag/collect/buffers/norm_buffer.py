@@ -219,16 +219,15 @@ def _of_groups(
     name: str, rows: Sequence[StepInfo], steps: Steps, times: Doubles
 ) -> Iterator[FrameBlock]:
     """The rates of all steps; a block begins where the number of groups changes."""
-    first = 0
-    for index in range(1, len(rows) + 1):
-        count = len(rows[first].rates)
-        if index == len(rows) or len(rows[index].rates) != count:
-            part = slice(first, index)
-            values = _rates(rows[part])
-            if values.size:
-                by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
-                yield FrameBlock(columns(name, count), steps[part], times[part], by_quantity)
-            first = index
+    counts = np.array([len(row.rates) for row in rows])
+    ends = [*(np.flatnonzero(counts[1:] != counts[:-1]) + 1).tolist(), len(rows)]
+    for first, end in zip([0, *ends[:-1]], ends, strict=True):
+        part = slice(first, end)
+        values = _rates(rows[part])
+        if values.size:
+            by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
+            names = columns(name, int(counts[first]))
+            yield FrameBlock(names, steps[part], times[part], by_quantity)
 
 
 def _rates(rows: Sequence[StepInfo]) -> Floats:

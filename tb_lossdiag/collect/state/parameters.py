@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -21,6 +21,9 @@ WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoin
 
 _PACKAGES = frozenset({"site-packages", "dist-packages"})
 """Folders that packages are installed into."""
+
+_parameters_of: Callable[[nn.Module], Any] = operator.attrgetter("_parameters")
+_modules_of: Callable[[nn.Module], Any] = operator.attrgetter("_modules")
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,10 @@ class Places:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        kept: list[Any] = [d for m in model.modules() for d in (m._parameters, m._modules)]  # noqa: SLF001
-        self._live = [d.values() for d in kept if isinstance(d, dict) and d]
+        self._modules = list(model.modules())
+        self._kept = self._dictionaries()
+        self._sizes = self._lengths()
+        self._live = [d.values() for d in self._kept if isinstance(d, dict) and d]
         self._end = (object(),)
         self._were = [*chain.from_iterable(self._live), *self._end]
 
@@ -66,6 +71,18 @@ class Places:
         """Whether anything stands where something else stood."""
         now = chain(chain.from_iterable(self._live), self._end)
         return not all(map(operator.is_, now, self._were))
+
+    def stand(self) -> bool:
+        """Whether the model has the very modules and parameters that it had; additions are seen, too, and what costs more to see than `changed`."""
+        if self.changed() or self._lengths() != self._sizes:
+            return False
+        return all(map(operator.is_, self._dictionaries(), self._kept))
+
+    def _dictionaries(self) -> list[Any]:
+        return [*map(_parameters_of, self._modules), *map(_modules_of, self._modules)]
+
+    def _lengths(self) -> list[int]:
+        return list(map(len, self._kept))
 
 
 def roles(model: nn.Module) -> dict[int, Role]:

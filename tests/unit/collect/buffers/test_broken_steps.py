@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tb_lossdiag.collect.buffers.broken_steps import BrokenSteps
+from tb_lossdiag.collect.buffers.broken_steps import BrokenSteps, _median
 from tb_lossdiag.quantities import GRADIENT_NONFINITE, LOSS, LOSS_NONFINITE
 from tb_lossdiag.records import FrameBlock
 
@@ -66,3 +66,9 @@ def test_gradients_count_too() -> None:
     values = np.array([[0, 0], [0, 3]], np.float32)
     gradients = FrameBlock(("a", "b"), np.arange(2), np.zeros(2), {GRADIENT_NONFINITE: values})
     assert BrokenSteps().among(gradients) == [1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 64])
+def test_the_middle_is_that_of_numpy(count: int) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    assert _median(values) == float(np.median(values))

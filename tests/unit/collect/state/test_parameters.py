@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tb_lossdiag.collect.state.parameters import foreign, nonfinite, norms, parameters, unwrapped
+from tb_lossdiag.collect.state.parameters import (
+    Places,
+    foreign,
+    nonfinite,
+    norms,
+    parameters,
+    unwrapped,
+)
 from tb_lossdiag.collect.state.transfer import gather, scalar
 
 
@@ -35,6 +44,39 @@ def test_sparse_gradients_sum_their_duplicates_first() -> None:
     dense = float(table.weight.grad.to_dense().norm())
     assert float(norms([table.weight.grad])[0]) == pytest.approx(dense)
     assert nonfinite(table.weight.grad) == 0
+
+
+class Late(nn.Module):
+    """A module that has nothing in it yet."""
+
+
+def other_dictionary(net: nn.Sequential) -> None:
+    net[0]._parameters = dict(net[0]._parameters)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: net.append(nn.Linear(2, 2)),
+        lambda net: net.__setitem__(0, nn.Linear(2, 2)),
+        lambda net: setattr(net[0], "weight", nn.Parameter(torch.zeros(2, 2))),
+        lambda net: setattr(net[0], "bias", None),
+        lambda net: setattr(net[1], "scale", nn.Parameter(torch.zeros(2))),
+        lambda net: setattr(net[1], "inner", nn.Linear(2, 2)),
+        other_dictionary,
+    ],
+)
+def test_a_model_stands_until_a_module_or_parameter_comes_goes_or_is_replaced(change: Any) -> None:
+    net = nn.Sequential(nn.Linear(2, 2), Late())
+    places = Places(net)
+    assert places.stand()
+    for parameter in net.parameters():
+        parameter.data.add_(1.0)
+    net.requires_grad_(False)
+    assert places.stand()
+    change(net)
+    assert not places.stand()
+    assert Places(net).stand()
 
 
 def test_tied_weights_count_once() -> None:
