@@ -1,127 +1,28 @@
 /** The loss taken apart: what the checks say, then stacked, as shares, as lines, before and after weights; what each term asks of the parameters. */
 import { useMemo, useState } from "preact/hooks";
-import { type Line, lineOf, lineThrough } from "../../charts/series";
 import { extentOf } from "../../data/extent";
 import { marksOf } from "../../data/findings";
 import { columnAt, type Table } from "../../data/table";
 import { type Tables, useTables } from "../../data/tables";
-import type { Finding } from "../../data/types";
-import { type T, useText } from "../../i18n";
-import { CodeBlock } from "../../parts/Copy";
-import { LinePlot } from "../../parts/LinePlot";
+import { useText } from "../../i18n";
 import { Switch } from "../../parts/Pick";
 import { Loaded, Missing, Note } from "../../parts/States";
 import { findingsOf, Verdict } from "../../parts/Verdict";
 import { formatPercent } from "../../text/numbers";
 import type { ViewProps } from "../context";
-import { Conflict } from "./Conflict";
-import { canStack, contributions, type Decomposition, plain, shares, weightedColumns } from "./decompose";
+import { contributions, type Decomposition } from "./decompose";
+import { MODES, type Mode, modeFor } from "./modes";
+import { TermGradients } from "./TermGradients";
 import { TermPicker } from "./TermPicker";
-import { bySize, inOrder, MOST, type Sized, sumOf, sumOverLoss } from "./together";
-
-const MODES = ["stacked", "share", "lines", "values"] as const;
-const WHOLE: [number, number] = [0, 1];
-type Mode = (typeof MODES)[number];
+import { TermPlot } from "./TermPlot";
+import type { Choice } from "./termLines";
+import { bySize, MOST, type Sized, sumOverLoss } from "./together";
 
 const QUANTITIES = ["loss_term", "loss_weight", "term_gradient_norm", "term_cosine", "loss"] as const;
 const NO_FINDINGS: never[] = [];
 const FAMILY = "LD4";
-/** Where each finding of this view is seen: a term that is all, and one that has gone, which a stack hides. */
-const SEEN_IN: [Mode, readonly string[]][] = [
-  ["share", ["term-dominance", "regulariser-overwhelms"]],
-  ["lines", ["term-collapse", "term-constant", "detached-term"]],
-];
-
-/** The picture in which the worst finding can be seen. */
-export function modeFor(findings: readonly Finding[]): Mode {
-  for (const { name } of findings) {
-    const found = SEEN_IN.find(([, names]) => names.includes(name));
-    if (found) return found[0];
-  }
-  return "stacked";
-}
-
 /** Sum of the terms and recorded loss differ by less: what single precision and a mean over steps leave. */
 const SAME = 0.01;
-
-/** What is drawn: which terms have a line of their own, and whether the others have one together. */
-interface Choice {
-  sized: Sized[];
-  shown: ReadonlySet<string>;
-  rest: boolean;
-}
-
-function withRest(parts: Decomposition, { sized, shown, rest }: Choice, t: T): Decomposition {
-  const names = sized.map(({ name }) => name);
-  const own = inOrder(
-    parts,
-    names.filter((name) => shown.has(name)),
-  );
-  const others = inOrder(
-    parts,
-    names.filter((name) => !shown.has(name)),
-  );
-  const count = others.terms.length;
-  if (!rest || count === 0) return own;
-  return { ...own, terms: [...own.terms, sumOf(others, t("terms.rest", { count }))] };
-}
-
-/** A term has its colour, which is its place by size, in every picture; the rest has the last one. */
-function coloured(lines: Line[], sized: Sized[]): Line[] {
-  const places = new Map(sized.map(({ name }, at) => [name, at < MOST ? at : at + 1]));
-  return lines.map((line) => ({ ...line, colour: places.get(line.name) ?? MOST }));
-}
-
-function linesOf({ steps, terms }: Decomposition, sized: Sized[]): Line[] {
-  return coloured(
-    terms.map(({ name, values }) => lineThrough(name, steps, values)),
-    sized,
-  );
-}
-
-interface Chosen {
-  lines: Line[];
-  /** False where a term is negative in view. */
-  stackable: boolean;
-}
-
-/** Terms as lines of their own with all that their points stand for; the rest is a sum, of which extremes are not known. */
-function ownLines(terms: Table, weights: Table | undefined, mode: Mode, choice: Choice, t: T): Line[] {
-  const raw = terms.columns.map((_, index) => columnAt(terms, index));
-  const columns = mode === "values" ? raw : weightedColumns(terms, weights);
-  const named = new Map(columns.map((column) => [column.name, column]));
-  const own = choice.sized.flatMap(({ name }) => {
-    const column = choice.shown.has(name) ? named.get(name) : undefined;
-    return column ? [lineOf(name, column)] : [];
-  });
-  if (mode === "values") return coloured(own, choice.sized);
-  const parts = withRest(contributions(terms, weights), choice, t);
-  const rest = parts.terms
-    .slice(own.length)
-    .map(({ name, values }) => lineThrough(name, parts.steps, values));
-  return coloured([...own, ...rest], choice.sized);
-}
-
-function useLines(tables: Tables, terms: Table, mode: Mode, choice: Choice): Chosen {
-  const { t, lang } = useText();
-  const weights = tables.get("loss_weight");
-  const { sized, shown, rest } = choice;
-  return useMemo(() => {
-    const parts = withRest(contributions(terms, weights), choice, t);
-    const stackable = canStack(parts);
-    if (mode === "share") {
-      const whole = shares(contributions(terms, weights));
-      return { lines: linesOf(withRest(whole, choice, t), sized), stackable };
-    }
-    if (mode !== "stacked" || !stackable) {
-      return { lines: ownLines(terms, weights, mode, choice, t), stackable };
-    }
-    const loss = tables.get("loss");
-    const total = loss && loss.columns.length > 0 ? [lineOf(t("terms.total"), columnAt(loss, 0))] : [];
-    const apart = total.map((line) => ({ ...line, apart: true, nonFinite: [] }));
-    return { lines: [...linesOf(parts, sized), ...apart], stackable };
-  }, [tables, terms, weights, mode, sized, shown, rest, lang]);
-}
 
 /** The largest terms each, the others together, unless somebody chose otherwise. */
 function useChoice(sized: Sized[]): [Choice, (name: string) => void, (rest: boolean) => void] {
@@ -191,112 +92,8 @@ function Drawn(props: ViewProps & { tables: Tables; terms: Table }) {
         <Note>{t("terms.one")}</Note>
       )}
       <TermPlot {...{ tables, terms, mode, choice, marks, theme }} about={run.run} extent={extentOf(run)} />
-      <Gradients tables={tables} sized={sized} run={run} theme={theme} />
+      <TermGradients tables={tables} sized={sized} run={run} theme={theme} />
     </>
-  );
-}
-
-/** What has to be written to have the gradients of each term. */
-const DECOMPOSE = `terms = {"recon": recon, "kl": 0.1 * kl}
-writer.decompose(terms, at=shared)  # before loss.backward(); shared: the last layer that all terms pass`;
-
-/** What each term asks of the parameters, and whether they agree; said once how to have it where it was not recorded. */
-function Gradients({
-  tables,
-  sized,
-  run,
-  theme,
-}: Pick<ViewProps, "run" | "theme"> & { tables: Tables; sized: Sized[] }) {
-  const { t } = useText();
-  const [norms, cosines] = [tables.get("term_gradient_norm"), tables.get("term_cosine")];
-  if (!norms && !cosines) {
-    return (
-      <section>
-        <h3>{t("conflict.heading")}</h3>
-        <Missing quantity="term_cosine" />
-        <CodeBlock text={DECOMPOSE} />
-      </section>
-    );
-  }
-  return (
-    <>
-      <GradientShares table={norms} sized={sized} run={run} theme={theme} />
-      <Conflict table={cosines} run={run} theme={theme} />
-    </>
-  );
-}
-
-interface PlotProps {
-  tables: Tables;
-  terms: Table;
-  mode: Mode;
-  choice: Choice;
-  marks: ReturnType<typeof marksOf>;
-  theme: ViewProps["theme"];
-  about: string;
-  extent: readonly [number, number];
-}
-
-function TermPlot({ tables, terms, mode, choice, ...rest }: PlotProps) {
-  const { t } = useText();
-  const { lines, stackable } = useLines(tables, terms, mode, choice);
-  return (
-    <>
-      {mode === "stacked" && !stackable ? <Note>{t("terms.refused")}</Note> : null}
-      <LinePlot
-        key={mode}
-        lines={lines}
-        {...rest}
-        label={t("chart.of", { what: t("terms.heading"), which: t(`terms.${mode}`) })}
-        height={300}
-        legend={false}
-        stacked={mode === "share" || (mode === "stacked" && stackable)}
-        percent={mode === "share"}
-        {...(mode === "share" ? { bounds: WHOLE } : {})}
-        records={terms.records}
-      />
-    </>
-  );
-}
-
-/** What the optimizer sees of each term. */
-function GradientShares({
-  table,
-  sized,
-  run,
-  theme,
-}: Pick<ViewProps, "run" | "theme"> & { table: Table | undefined; sized: Sized[] }) {
-  const { t, lang } = useText();
-  const lines = useMemo(() => {
-    if (!table) return [];
-    const parts = shares(plain(table));
-    // A term keeps the colour that it has in the loss.
-    const known = new Set(sized.map(({ name }) => name));
-    const all = [...sized, ...bySize(parts).filter(({ name }) => !known.has(name))];
-    const first = new Set(all.slice(0, MOST).map(({ name }) => name));
-    return linesOf(withRest(parts, { sized: all, shown: first, rest: true }, t), all);
-  }, [table, sized, lang]);
-  return (
-    <section>
-      <h3>{t("terms.gradientShare")}</h3>
-      {lines.length === 0 ? (
-        <Missing quantity="term_gradient_norm" />
-      ) : (
-        <LinePlot
-          lines={lines}
-          theme={theme}
-          label={t("terms.gradientShare")}
-          about={run.run}
-          extent={extentOf(run)}
-          height={200}
-          legend={false}
-          title=""
-          stacked
-          percent
-          bounds={WHOLE}
-        />
-      )}
-    </section>
   );
 }
 
