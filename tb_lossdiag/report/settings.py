@@ -42,7 +42,8 @@ def settings(run: Run) -> Iterator[tuple[str, str]]:
         for name, values in _columns(run, quantity):
             yield f"{name}, usual", short_number(float(np.median(values)))
     if PARAMETER_SIZE in run:
-        yield "parameters", short_number(float(np.nansum(run[PARAMETER_SIZE].values[-1])))
+        sizes = run[PARAMETER_SIZE].values[-1]
+        yield "parameters", f"{np.nansum(sizes, dtype=np.float64):.0f}"
 
 
 def _scheduled(run: Run, quantity: Quantity) -> Iterator[tuple[str, str]]:

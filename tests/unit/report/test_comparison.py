@@ -144,6 +144,18 @@ def test_without_sizes_parameters_are_not_counted() -> None:
     assert names["parameters"]["a"] != ""
 
 
+def test_models_that_differ_by_few_of_their_parameters_differ() -> None:
+    sizes = WELL[PARAMETER_SIZE]
+
+    def sized(more: float) -> Run:
+        values = np.zeros_like(sizes.values)
+        values[:, 0] = 1_100_000 + more
+        return replace(WELL, tables={**WELL.tables, "parameter_size": replace(sizes, values=values)})
+
+    rows = {row["name"]: row for row in compare(judged(sized(0)), judged(sized(512)))["facts"]}
+    assert (rows["parameters"]["a"], rows["parameters"]["b"]) == ("1100000", "1100512")
+
+
 def test_levels_that_differ_are_rows() -> None:
     values = WELL[LOSS].values[:, 0] * 10
     rows = compare(judged(WELL), judged(with_loss(WELL, values)))["facts"]
