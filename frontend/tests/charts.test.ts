@@ -22,7 +22,6 @@ function spec(change: Partial<LineSpec> = {}): LineSpec {
     thresholds: [],
     deciding: [],
     log: false,
-    legend: true,
     stacked: false,
     bounds: undefined,
     extent: [0, 10],
@@ -188,7 +187,7 @@ test("the heat map names its rows and outlines the chosen one", () => {
   expect(shortName("a".repeat(40))).toHaveLength(30);
 });
 
-test("long names are cut in the legend, and stay different", () => {
+test("long names are cut above a chart, and stay different", () => {
   const [a = "", b = ""] = shortNames(["x".repeat(10_000), `y${"x".repeat(10_000)}`]);
   expect(a.length).toBeLessThan(60);
   expect(b).not.toBe(a);
@@ -293,13 +292,11 @@ test("the name of a hole stands above the curves, which leave it a line", () => 
   expect(area.label).toMatchObject({ position: ["100%", -14], align: "right" });
 });
 
-test("one legend may serve several charts, and a run's own colour is its line's", () => {
+test("a run's own colour is its line's", () => {
   const lines = [lineThrough("a", [0, 1], [1, 2]), lineThrough("b", [0, 1], [2, 3])];
   const own = lines.map((line, at) => ({ ...line, ink: at ? "#12b5cb" : "#425066" }));
-  const option = lineOption(spec({ lines: own, legend: false }));
-  expect((option.legend as { show: boolean }).show).toBe(false);
+  const option = lineOption(spec({ lines: own }));
   expect(series(option).map(({ color }) => color)).toEqual(["#425066", "#12b5cb"]);
-  expect((lineOption(spec({ lines })).legend as { show: boolean }).show).toBe(true);
 });
 
 test("names stand above the rows of a small map, as long as these are not too many", () => {

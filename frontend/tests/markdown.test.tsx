@@ -1,4 +1,4 @@
-import { cleanup, render } from "@testing-library/preact";
+import { cleanup, fireEvent, render, screen } from "@testing-library/preact";
 import { afterEach, expect, test } from "vitest";
 import { Markdown } from "../src/parts/Markdown";
 import { parseInline, parseMarkdown } from "../src/text/markdown";
@@ -53,4 +53,22 @@ test("hostile text stays text", () => {
   expect(container.querySelector("img, script, a, b")).toBeNull();
   expect(container.textContent).toContain('<img src=x onerror="alert(1)">');
   expect(container.textContent).toContain("<script>alert(1)</script>");
+});
+
+test("a long line of code is folded in its middle, what follows it is not", () => {
+  const names = Array.from({ length: 60 }, (_, at) => `("term ${at}", (term_${at}, 0.5))`);
+  const code = `terms = [${names}]\nloss.backward()`;
+  const { container } = render(<Markdown source={`Build it so:\n\n\`\`\`python\n${code}\n\`\`\``} />);
+  const shown = () => container.querySelector("pre")?.textContent ?? "";
+  expect(shown().length).toBeLessThan(260);
+  expect(shown()).toMatch(/^terms = .*term_0.* … .*term_59, 0.5\)\)\]\nloss.backward\(\)$/);
+  fireEvent.click(screen.getByRole("button", { name: "Show all of it" }));
+  expect(shown()).toBe(code);
+  expect(screen.queryByRole("button", { name: "Show all of it" })).toBeNull();
+});
+
+test("a short code is shown as it is", () => {
+  const { container } = render(<Markdown source={"```python\nloss.backward()\n```"} />);
+  expect(container.querySelector("pre")?.textContent).toBe("loss.backward()");
+  expect(screen.getAllByRole("button").length).toBe(1);
 });

@@ -19,7 +19,7 @@ test("a run without findings says how far that carries", () => {
 test("what would unlock checks stands above those that were not evaluated", () => {
   const { outcomes, unlocks } = makeDiagnosis();
   const { container } = render(<Outcomes outcomes={outcomes} unlocks={unlocks} rules={new Map()} />);
-  expect(container.textContent).toContain("1 more with: pass loss_terms= to add_diagnostics");
+  expect(container.textContent).toContain("For one of them: pass loss_terms= to add_diagnostics");
 });
 
 test("checks of what a run has not are counted apart", () => {

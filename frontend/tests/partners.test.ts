@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Parting } from "../src/data/types";
-import { aboutOf, partingFirst } from "../src/views/compare/compared";
+import { aboutOf, factValue, partingFirst } from "../src/views/compare/compared";
 import { partnersOf } from "../src/views/compare/partners";
 import { makeRun } from "./make";
 
@@ -28,6 +28,14 @@ test("a fact is a setting, a level or a threshold", () => {
   expect(["optimizer", "loss, last quarter", "LD104.max_fall", "loss"].map(aboutOf)).toEqual([
     ...["settings", "levels", "rules", "settings"],
   ]);
+});
+
+test("measured numbers of a comparison are grouped, names made of digits are not", () => {
+  const told = (name: string) => factValue(name, "106496", "en");
+  const measured = ["parameters", "last step", "batch_size, usual", "loss, last quarter", "LD601.records"];
+  expect(measured.map(told)).toEqual(measured.map(() => "106,496"));
+  expect(["seed", "git_commit"].map(told)).toEqual(["106496", "106496"]);
+  expect(factValue("parameters", "", "en")).toBe("–");
 });
 
 test("what parts first comes first, what never does is left out", () => {

@@ -33,7 +33,7 @@ test("what nobody sees is spelled out, but for what is meant", () => {
 
 test("an SVG holds no character that XML has none for", () => {
   const palette = paletteOf("light");
-  const option = { grid: [{ top: 0 }], xAxis: {}, yAxis: {}, series: [], legend: {} };
+  const option = { grid: [{ top: 0 }], xAxis: {}, yAxis: {}, series: [] };
   const range: [number, number] = [0, 1];
   const svg = svgOf({
     option,

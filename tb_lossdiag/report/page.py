@@ -25,11 +25,12 @@ _WORST_FIRST = (
 _OUTSIDE = ("html_inline", "html_block", "image", "link", "autolink")
 """What names from elsewhere must not make a page do: run, load, lead somewhere."""
 _STYLE = """
-:root { color-scheme: light dark; --line: #8885; --soft: #8881; --error: #c5221f; --warning: #9a5b00; }
-@media (prefers-color-scheme: dark) { :root { --error: #ff8f88; --warning: #ffb74d; } }
+:root { color-scheme: light dark; --line: #8885; --soft: #8881;
+  --error: light-dark(#c5221f, #ff8f88); --warning: light-dark(#9a5b00, #ffb74d); }
 body { font: 15px/1.5 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: .6rem 0; }
-th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; min-width: 4.6em; }
+@media (max-width: 40rem) { body { margin: .5rem auto; padding: 0 .5rem; } th, td { padding: .2rem .3rem; } table { font-size: .85em; } }
 pre { background: var(--soft); padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, Menlo, Consolas, "Noto Sans Mono CJK SC", monospace; font-size: .9em; }
 h1 { font-size: 1.5rem; } article h1 { font-size: 1.2rem; border-top: 2px solid var(--line); padding-top: 1rem; }

@@ -201,6 +201,7 @@ def test_hostile_names_are_text_in_every_view(hostile: Any, view: str) -> None:
 def test_hostile_names_stay_text_in_what_is_saved(hostile: Any) -> None:
     frame = hostile.open(view="gradients")
     saved = {}
+    frame.locator(".legend .menu > summary").click()
     for kind in ("SVG", "CSV"):
         with hostile.page.expect_download() as download:
             frame.get_by_role("button", name=f"Save as {kind}").first.click()

@@ -29,12 +29,6 @@ VIEWS = [
 ]
 
 
-@pytest.fixture
-def made(open_tab: Open, everything: str) -> Any:
-    """A tab on the runs that have everything."""
-    return open_tab(everything)
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_view_is_accessible(made: Any, theme: str) -> None:
     frame = made.open(run="sick", cmp="healthy")
@@ -180,6 +174,7 @@ def test_pictures_and_numbers_can_be_saved(made: Any) -> None:
     frame = made.open(run="sick", view="gradients")
     settle(frame)
     saved = {}
+    frame.locator(".legend .menu > summary").click()
     for kind in ("PNG", "SVG", "CSV"):
         with made.page.expect_download() as download:
             frame.get_by_role("button", name=f"Save as {kind}").first.click()
@@ -233,6 +228,17 @@ def test_the_report_is_shown_and_saved(made: Any) -> None:
     with made.page.expect_download() as download:
         frame.get_by_role("link", name="Save CSV").click()
     assert b"LD302" in Path(download.value.path()).read_bytes()
+
+
+def test_the_report_has_the_theme_of_the_tab(made: Any) -> None:
+    frame = made.open(run="sick", view="report")
+    report = frame.locator("iframe.report-page")
+    expect(report.content_frame.locator("html")).to_have_css("color-scheme", "light")
+    made.page.locator("app-header-dark-mode-toggle button").click()
+    made.page.locator("[role=menuitem]", has_text="Dark").click()
+    page = report.content_frame.locator("html")
+    expect(page).to_have_css("color-scheme", "dark")
+    expect(report.content_frame.locator(".error").first).to_have_css("color", "rgb(255, 143, 136)")
 
 
 def test_a_hidden_tab_asks_nothing_and_looks_again_when_shown(made: Any) -> None:

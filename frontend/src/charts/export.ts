@@ -21,8 +21,39 @@ export interface Sheet {
   zoom: Range | null;
   /** What its colours mean, where they are values. */
   scale?: { low: string; high: string; colours: string[] };
+  /** Its lines, where there are several. */
+  names?: { name: string; colour: string }[];
   /** As in `Chart`. */
   tail?: number;
+}
+
+const LINE = 18;
+const SWATCH = 16;
+
+/** About as wide as it is drawn: letters of Chinese are twice as wide as others. */
+function widthOf(text: string): number {
+  return [...text].reduce((sum, letter) => sum + (letter > "\u2e80" ? 12 : 6.6), 0);
+}
+
+/** The names of the lines under the heading, in as many rows as they need. */
+function nameTitles({ names = [], palette }: Sheet): { titles: Option[]; height: number } {
+  let [left, top] = [8, TITLE - 6];
+  const titles = names.flatMap(({ name, colour }) => {
+    const width = SWATCH + widthOf(name) + 14;
+    if (left > 8 && left + width > WIDTH) [left, top] = [8, top + LINE];
+    const at = left;
+    left += width;
+    const style = (color: string) => ({ color, fontSize: 12, fontWeight: "normal" });
+    return [
+      { text: "▬", left: at, top, padding: 0, textStyle: style(colour) },
+      { text: name, left: at + SWATCH, top, padding: 0, textStyle: style(palette.text) },
+    ];
+  });
+  return { titles, height: names.length > 0 ? top + LINE - (TITLE - 6) : 0 };
+}
+
+function heightOf(sheet: Sheet): number {
+  return sheet.height + TITLE + nameTitles(sheet).height;
 }
 
 /** Room at the right for the largest value, and the bar's half width. */
@@ -47,23 +78,25 @@ function scaleTitles({ scale, palette }: Sheet): Option[] {
 function titled(sheet: Sheet): Option {
   const { option, palette, title, extent, zoom, tail } = sheet;
   const grids = [option.grid].flat() as Option[];
-  const lower = (at: unknown) => (typeof at === "number" ? at + TITLE : TITLE);
+  const names = nameTitles(sheet);
+  const down = TITLE + names.height;
+  const lower = (at: unknown) => (typeof at === "number" ? at + down : down);
   return {
     ...withZoom(option, zoom, extent, tail),
     backgroundColor: palette.background,
     title: [
       { text: title, left: 8, top: 6, textStyle: { color: palette.text, fontSize: 13 } },
       ...scaleTitles(sheet),
+      ...names.titles,
     ],
     grid: grids.map((grid) => ({ ...grid, top: lower(grid.top) })),
-    legend: { ...(option.legend as Option), top: TITLE - 8 },
   };
 }
 
 /** Data address of a PNG with twice the screen's density. */
 export function pngOf(sheet: Sheet): string {
   const host = document.createElement("div");
-  const chart = init(host, null, { width: WIDTH, height: sheet.height + TITLE });
+  const chart = init(host, null, { width: WIDTH, height: heightOf(sheet) });
   try {
     chart.setOption(titled(sheet));
     return chart.getDataURL({ type: "png", pixelRatio: 2, backgroundColor: sheet.palette.background });
@@ -74,7 +107,7 @@ export function pngOf(sheet: Sheet): string {
 
 /** SVG text; user's names in it are escaped by the library, but for control characters, which XML cannot hold at all. */
 export function svgOf(sheet: Sheet): string {
-  const size = { width: WIDTH, height: sheet.height + TITLE };
+  const size = { width: WIDTH, height: heightOf(sheet) };
   const chart = init(null, null, { renderer: "svg", ssr: true, ...size });
   try {
     chart.setOption(titled(sheet));

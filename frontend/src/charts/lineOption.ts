@@ -1,5 +1,5 @@
 /** ECharts option of a line chart: a pure function from a spec to a plain object. */
-import { bandSeries, colourOf, haloOf, laneSeries, lineSeries, roomAbove, zeroSeries } from "./lineSeries";
+import { bandSeries, haloOf, laneSeries, lineSeries, roomAbove, zeroSeries } from "./lineSeries";
 import { floorOf, type Line } from "./series";
 import type { LineSpec, Option } from "./spec";
 
@@ -110,7 +110,7 @@ function tooltip(spec: LineSpec, write: (value: number) => string): Option {
 
 const LONGEST_NAME = 48;
 
-/** Names short enough for a legend; those that would be the same are numbered. */
+/** Names short enough to stand above a chart; those that would be the same are numbered. */
 export function shortNames(names: string[]): string[] {
   const seen = new Map<string, number>();
   return names.map((name) => {
@@ -203,31 +203,14 @@ export function lineOption(original: LineSpec): Option {
   const bands = spec.stacked ? [] : spec.lines.map((line, index) => bandSeries(spec, line, index, floor));
   const lines = spec.lines.map((line, index) => lineSeries(spec, line, index));
   const zeros = spec.log ? spec.lines.map((line, index) => zeroSeries(spec, line, index, floor)) : [];
-  const drawn = spec.lines.map((line) => line.name);
   const lanes = laneSeries(spec);
-  const named = spec.legend && drawn.length > 1;
-  const top = (named ? 26 : 4) + (spec.title === "" ? 4 : 16) + roomAbove(spec);
+  const top = 4 + (spec.title === "" ? 4 : 16) + roomAbove(spec);
   return {
     animation: false,
     backgroundColor: "transparent",
     color: spec.palette.series,
     // Fixed margins: charts under each other line up, and nothing is measured anew while zooming.
     grid: { left: GUTTER, right: MARGIN, top, bottom: 28, outerBoundsMode: "none" },
-    legend: {
-      show: named,
-      type: "scroll",
-      top: 0,
-      itemWidth: 18,
-      itemHeight: 4,
-      data: drawn.map((name, index) => ({
-        name,
-        icon: "rect",
-        itemStyle: { color: colourOf(spec, index) },
-      })),
-      textStyle: { color: spec.palette.text },
-      pageTextStyle: { color: spec.palette.text },
-      pageIconColor: spec.palette.text,
-    },
     tooltip: tooltip(spec, write),
     xAxis: xAxis(spec),
     yAxis: yAxis(spec, write),

@@ -39,8 +39,6 @@ export interface LineSpec {
   deciding: { step: number; value: number; label: string }[];
   log: boolean;
   stacked: boolean;
-  /** Whether lines are named above the chart: not where one legend serves several. */
-  legend: boolean;
   /** First and last step of the axis. */
   extent: Range;
   /** The y range, for quantities that have natural ends. */

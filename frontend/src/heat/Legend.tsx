@@ -1,4 +1,5 @@
 /** Colour bar and the looks that are not numbers on it. */
+import type { ComponentChildren } from "preact";
 import { useText } from "../i18n";
 import { formatValue } from "../text/numbers";
 import { ColourBar } from "./ColourBar";
@@ -14,6 +15,8 @@ interface Props {
   colours: Colours;
   /** The looks that occur; without them all are explained. */
   seen?: Seen;
+  /** What stands at the end of the line. */
+  children?: ComponentChildren;
 }
 
 /** What a chosen range means, and the way back to the one found in the data. */
@@ -30,7 +33,7 @@ function Chosen({ range }: { range: ColourRange }) {
   );
 }
 
-export function Legend({ range, unit, colours, seen }: Props) {
+export function Legend({ range, unit, colours, seen, children }: Props) {
   const { t, lang } = useText();
   const [low, high] = range.domain;
   return (
@@ -63,6 +66,7 @@ export function Legend({ range, unit, colours, seen }: Props) {
           <span class="severity-warning">▲</span> {t("heat.spike")}
         </span>
       )}
+      {children}
     </div>
   );
 }

@@ -268,8 +268,10 @@ function lanesOf(marks: readonly unknown[]): number {
   return Math.min(MOST_LANES, marks.length);
 }
 
-const ROOMY = 24;
+const ROOMY = 36;
 const ROW = 16;
+/** Few rows grow until they fill so much, many are squeezed into the tallest map. */
+const FILLED = 320;
 const TALLEST = 430;
 
 /** A row with its name above it; more of them than this would be a page too long. */
@@ -280,7 +282,7 @@ const MOST_STRIPS = 60;
 export function layoutOf(rows: number, marks: readonly unknown[], small = false): Layout {
   const top = RAIL_HEIGHT + LANE * lanesOf(marks);
   const above = small && rows <= MOST_STRIPS;
-  const usual = Math.min(TALLEST, Math.max(rows * ROW, Math.min(rows, TALLEST / ROW / 2) * ROOMY, 72));
+  const usual = Math.min(TALLEST, Math.max(rows * ROW, Math.min(rows * ROOMY, FILLED), 72));
   const height = above ? rows * (STRIP + ROW) : usual;
   return { top, height, total: top + height + AXIS_HEIGHT, above };
 }

@@ -27,11 +27,22 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
+/** A line of so many characters is a list of data: its start and its end say what it is. */
+const [LONG, START, END] = [240, 120, 60];
+
+function shortened(text: string): string {
+  const short = (line: string) =>
+    line.length > LONG ? `${line.slice(0, START)} … ${line.slice(-END)}` : line;
+  return text.split("\n").map(short).join("\n");
+}
+
 /** What is copied may land in a terminal: names in it must not bring control characters along. */
 export function CodeBlock({ text: written }: { text: string }) {
   const text = visible(written, "\n\t");
   const { t } = useText();
   const [state, setState] = useState<"copy" | "done" | "failed">("copy");
+  const [whole, setWhole] = useState(false);
+  const short = shortened(text);
   const copy = async () => setState((await copyText(text)) ? "done" : "failed");
   return (
     <div class="code">
@@ -39,8 +50,13 @@ export function CodeBlock({ text: written }: { text: string }) {
         {t(`copy.${state}`)}
       </button>
       <pre>
-        <code>{text}</code>
+        <code>{whole ? text : short}</code>
       </pre>
+      {short !== text && !whole ? (
+        <button type="button" class="unfold" onClick={() => setWhole(true)}>
+          {t("copy.whole")}
+        </button>
+      ) : null}
     </div>
   );
 }

@@ -1,11 +1,12 @@
 /** A line chart with what belongs to it: keys and words, the switch of the axis, exports, the numbers as a table. */
-import { useContext, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useContext, useMemo, useRef, useState } from "preact/hooks";
 import { Chart } from "../charts/Chart";
 import { describeLines, sayStep } from "../charts/describe";
 import { followDrag } from "../charts/drag";
 import { rowsOfLines } from "../charts/export";
 import type { Board, Cursor } from "../charts/keys";
-import { lineOption } from "../charts/lineOption";
+import { lineOption, shortNames } from "../charts/lineOption";
+import { colourOf } from "../charts/lineSeries";
 import { paletteOf } from "../charts/palette";
 import { type Line, wantsLog } from "../charts/series";
 import { smoothed } from "../charts/smooth";
@@ -14,12 +15,14 @@ import { ClockContext, type RunClock, timeOfDay } from "../data/clock";
 import type { Mark } from "../data/findings";
 import { type Places, usePlaces, useSmoothing } from "../data/reading";
 import { currentZoom, type Range } from "../data/zoom";
+import { useEscape } from "../host/escape";
 import type { Theme } from "../host/theme";
 import { type T, useText } from "../i18n";
 import { formatDuration, formatInteger, formatPercent, formatValue } from "../text/numbers";
 import type { ECharts } from "../vendor";
 import { Export } from "./Export";
 import { Keyboard } from "./Keyboard";
+import { LineNames } from "./LineNames";
 import { NumberTable, sampleSteps } from "./NumberTable";
 import { PlotMenu } from "./PlotMenu";
 
@@ -52,6 +55,7 @@ export interface PlotProps {
 }
 
 const NONE: never[] = [];
+const NOTHING: ReadonlySet<string> = new Set();
 
 /** Steps by their number, or called by their time; they stay where they are either way. */
 function stepAxis(
@@ -79,7 +83,6 @@ function tipOf(axis: OtherAxis & Partial<Pick<Format, "tip">>): (value: number) 
 function useSpec(props: PlotProps, log: boolean): LineSpec {
   const { t, lang } = useText();
   const { lines, theme, marks = NONE, thresholds = NONE, bounds, stacked = false, percent = false } = props;
-  const { legend = true } = props;
   const deciding = props.deciding ?? NONE;
   const clock = useContext(ClockContext);
   const [places] = usePlaces();
@@ -94,7 +97,6 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
       deciding,
       log,
       stacked,
-      legend,
       extent: [first, last],
       bounds,
       palette: paletteOf(theme),
@@ -108,21 +110,7 @@ function useSpec(props: PlotProps, log: boolean): LineSpec {
       },
     }),
     [
-      ...[
-        lines,
-        marks,
-        thresholds,
-        log,
-        stacked,
-        legend,
-        percent,
-        first,
-        last,
-        bounds,
-        theme,
-        lang,
-        props.axis,
-      ],
+      ...[lines, marks, thresholds, log, stacked, percent, first, last, bounds, theme, lang, props.axis],
       ...[props.title, props.label, deciding, clock, places],
     ],
   );
@@ -150,50 +138,56 @@ function Notes({ props, drawn }: { props: PlotProps; drawn: number }) {
   return <span>{t("chart.thinned", numbers)}</span>;
 }
 
+/** What is drawn, with names as they are written: short, and different from each other. */
+function namesOf(spec: LineSpec): { name: string; colour: string }[] {
+  const names = shortNames(spec.lines.map(({ name }) => name));
+  return names.length > 1 ? names.map((name, at) => ({ name, colour: colourOf(spec, at) })) : [];
+}
+
 function SavePlot(props: PlotProps & { option: Option; spec: LineSpec; height: number }) {
   const { about, label, lines, option, spec, height } = props;
   const [from, to] = currentZoom() ?? spec.extent;
   const steps = `${spec.format.step(Math.ceil(from))} – ${spec.format.step(Math.floor(to))}`;
   const sheet = () => ({
     ...{ option, height, palette: spec.palette, extent: spec.extent, zoom: currentZoom() },
+    names: namesOf(spec),
     title: `${label} · ${about} · ${steps}`,
   });
   const rows = () => rowsOfLines(about, lines, props.axis?.name);
   return <Export name={[about, label]} sheet={sheet} rows={rows} />;
 }
 
-/** Whether the chart fills the page, which Escape ends. */
-function useWide(): [boolean, (wide: boolean) => void] {
-  const [wide, setWide] = useState(false);
-  // Before the page is painted: a key pressed as soon as the chart is large must not be lost.
-  useLayoutEffect(() => {
-    if (!wide) return undefined;
-    const press = (event: KeyboardEvent) => {
-      if (event.key === "Escape") setWide(false);
-    };
-    document.addEventListener("keydown", press);
-    return () => document.removeEventListener("keydown", press);
-  }, [wide]);
-  return [wide, setWide];
-}
-
-/** The lines as they are drawn: smoothed if somebody chose so, and where that makes sense. */
+/** Each line in its colour, whatever else is drawn; smoothed if somebody chose so, and where that makes sense. */
 function useLines({ lines, stacked }: PlotProps): { lines: Line[]; weight: number } {
   const [chosen] = useSmoothing();
   const weight = stacked ? 0 : chosen;
-  return { lines: useMemo(() => lines.map((line) => smoothed(line, weight)), [lines, weight]), weight };
+  const drawn = useMemo(
+    () => lines.map((line, at) => smoothed({ colour: at, ...line }, weight)),
+    [lines, weight],
+  );
+  return { lines: drawn, weight };
 }
 
-/** Room for the caption of a chart that fills the page. */
-const CAPTION = 80;
+/** Which lines somebody left out, by their written names, and the lines that stay. */
+function useChosen(lines: Line[]) {
+  const [hidden, hide] = useState<ReadonlySet<string>>(NOTHING);
+  const names = useMemo(() => shortNames(lines.map(({ name }) => name)), [lines]);
+  const shown = useMemo(() => lines.filter((_, at) => !hidden.has(names[at] ?? "")), [lines, names, hidden]);
+  return { hidden, hide, names, shown };
+}
+
+/** Room for the caption of a chart that fills the page, and for a line of names. */
+const [CAPTION, NAMES] = [80, 24];
 
 export function LinePlot(props: PlotProps) {
   const { lines, label, stacked = false, startLog = false } = props;
   const { t, lang } = useText();
   const [choice, setChoice] = useState<boolean | null>(null);
   const [tabled, setTabled] = useState(false);
-  const [wide, setWide] = useWide();
-  const height = wide ? window.innerHeight - CAPTION : (props.height ?? 220);
+  const [wide, setWide] = useState(false);
+  useEscape(wide, () => setWide(false));
+  const named = lines.length > 1 && props.legend !== false;
+  const height = (wide ? window.innerHeight - CAPTION : (props.height ?? 220)) - (named ? NAMES : 0);
   const chart = useRef<ECharts | null>(null);
   const negative = useMemo(
     () => lines.some((line) => line.points.some(([, y]) => y !== null && y < 0)),
@@ -202,7 +196,8 @@ export function LinePlot(props: PlotProps) {
   const possible = !stacked && !props.bounds && !negative;
   const log = possible && (choice ?? (startLog || wantsLog(lines)));
   const drawn = useLines(props);
-  const spec = useSpec({ ...props, lines: drawn.lines }, log);
+  const chosen = useChosen(drawn.lines);
+  const spec = useSpec({ ...props, lines: chosen.shown }, log);
   const option = useMemo(() => lineOption(spec), [spec]);
   const board = useMemo(() => boardOf(lines, spec.extent), [lines, spec.extent]);
   const summary = useMemo(() => describeLines(lines, spec.format, t, lang), [lines, spec]);
@@ -215,6 +210,7 @@ export function LinePlot(props: PlotProps) {
   };
   return (
     <figure class={wide ? "plot wide" : "plot"}>
+      {named ? <LineNames spec={{ ...spec, lines: drawn.lines }} {...chosen} /> : null}
       <Keyboard
         label={label}
         summary={summary}

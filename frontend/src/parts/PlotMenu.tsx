@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { PLACES, usePlaces, useSmoothing } from "../data/reading";
 import { useText } from "../i18n";
+import { Menu } from "./Menu";
 import { Pick } from "./Pick";
 
 interface Props {
@@ -57,26 +58,21 @@ export function PlotMenu(props: Props) {
   const { log, setLog, smooth, times, tabled, setTabled, wide, setWide } = props;
   const { t } = useText();
   return (
-    <details class="menu">
-      <summary aria-label={t("chart.menu")} title={t("chart.menu")}>
-        ⋯
-      </summary>
-      <div>
-        {log === null ? null : (
-          <label>
-            <input type="checkbox" checked={log} onChange={() => setLog(!log)} /> {t("chart.log")}
-          </label>
-        )}
-        {smooth ? <Smoothing /> : null}
-        {times ? <Places /> : null}
-        <button type="button" aria-pressed={tabled} onClick={() => setTabled(!tabled)}>
-          {t("chart.table")}
-        </button>
-        <button type="button" aria-pressed={wide} onClick={() => setWide(!wide)}>
-          {t("chart.wide")}
-        </button>
-        {props.children}
-      </div>
-    </details>
+    <Menu label={t("chart.menu")}>
+      {log === null ? null : (
+        <label>
+          <input type="checkbox" checked={log} onChange={() => setLog(!log)} /> {t("chart.log")}
+        </label>
+      )}
+      {smooth ? <Smoothing /> : null}
+      {times ? <Places /> : null}
+      <button type="button" aria-pressed={tabled} onClick={() => setTabled(!tabled)}>
+        {t("chart.table")}
+      </button>
+      <button type="button" aria-pressed={wide} onClick={() => setWide(!wide)}>
+        {t("chart.wide")}
+      </button>
+      {props.children}
+    </Menu>
   );
 }

@@ -26,7 +26,7 @@ function Passed({ diagnosis, family }: Pick<Props, "diagnosis" | "family">) {
   const checks = diagnosis.outcomes.filter(({ code }) => code.startsWith(family));
   const passed = countOutcomes(checks, "clear");
   const skipped = countOutcomes(checks, "not evaluated");
-  if (passed === 0) return <p class="verdict muted">{t("verdict.none", { skipped })}</p>;
+  if (passed === 0) return <p class="verdict muted">{t("verdict.none", { count: skipped })}</p>;
   return (
     <p class="verdict">
       <span class="status-healthy" aria-hidden="true">

@@ -10,6 +10,7 @@ import { remember } from "../host/storage";
 import { hostWindow } from "../host/window";
 import { useText } from "../i18n";
 import { copyText } from "../parts/Copy";
+import { Menu } from "../parts/Menu";
 import { NamePick } from "../parts/NamePick";
 import { PlaceLink } from "../parts/PlaceLink";
 import { StatusChip } from "../parts/Status";
@@ -128,7 +129,7 @@ function Views({ causes, place, go }: Pick<Props, "causes" | "place" | "go">) {
   useEffect(() => {
     const current = nav.current?.querySelector<HTMLElement>("[aria-current]");
     if (nav.current && current) nav.current.scrollLeft = current.offsetLeft - nav.current.clientWidth / 3;
-  }, [place.view]);
+  }, [place.view, causes]); // their number makes the line longer
   return (
     <nav aria-label={t("bar.views")} ref={nav}>
       {VIEWS.map((view) => (
@@ -193,16 +194,11 @@ export function Bar({ runs, run, causes, place, go }: Props) {
           </>
         ) : null}
         {narrow ? (
-          <details class="bar-menu">
-            <summary aria-label={t("bar.more")} title={t("bar.more")}>
-              ⋯
-            </summary>
-            <div>
-              {there && small ? <StepRange run={there.run} /> : null}
-              <Freshness runs={runs} run={run} />
-              <Rest {...{ run, place, go }} />
-            </div>
-          </details>
+          <Menu label={t("bar.more")} class="bar-menu">
+            {there && small ? <StepRange run={there.run} /> : null}
+            <Freshness runs={runs} run={run} />
+            <Rest {...{ run, place, go }} />
+          </Menu>
         ) : (
           <Freshness runs={runs} run={run} />
         )}

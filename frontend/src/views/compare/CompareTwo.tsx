@@ -14,7 +14,7 @@ import { SeverityMark } from "../../parts/Status";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { useQuantityName } from "../../text/quantities";
 import { spanStart } from "../../text/spans";
-import { type About, aboutOf, LETTERS, partingFirst, worstFirst } from "./compared";
+import { type About, aboutOf, factValue, LETTERS, partingFirst, worstFirst } from "./compared";
 import { FactsTable } from "./FactsTable";
 
 interface Props {
@@ -169,11 +169,14 @@ function Verdict({ found }: { found: Comparison }) {
 
 /** What was set differently, then at which levels the curves are; thresholds of rules are folded. */
 function Facts({ chosen, facts }: Pick<Props, "chosen"> & { facts: Comparison["facts"] }) {
-  const { t } = useText();
+  const { t, lang } = useText();
   const rows = (about: About) =>
     facts
       .filter(({ name }) => aboutOf(name) === about)
-      .map(({ name, a, b }): [string, string[]] => [name, [a || "–", b || "–"]]);
+      .map(({ name, a, b }): [string, string[]] => [
+        name,
+        [factValue(name, a, lang), factValue(name, b, lang)],
+      ]);
   const [levels, rules] = [rows("levels"), rows("rules")];
   return (
     <>

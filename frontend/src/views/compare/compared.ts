@@ -2,6 +2,7 @@
 import { everyFinding } from "../../data/findings";
 import type { Finding, Parting, RunDiagnosis } from "../../data/types";
 import { SEVERITIES } from "../../parts/Status";
+import { formatInteger } from "../../text/numbers";
 
 /** What the runs are called for short. */
 export const LETTERS = ["A", "B", "C", "D"] as const;
@@ -56,6 +57,12 @@ export type About = "settings" | "levels" | "rules";
 export function aboutOf(name: string): About {
   if (name === "recorded" || /^[A-Z]+\d+\.\w/.test(name)) return "rules";
   return /, (first records|last quarter)$/.test(name) ? "levels" : "settings";
+}
+
+/** A fact's value as numbers are written on the page; digits of a name, a seed or a commit are no number. */
+export function factValue(name: string, value: string, lang: string): string {
+  const measured = aboutOf(name) !== "settings" || /^(parameters|last step)$|, \w+$/.test(name);
+  return measured && /^-?\d+$/.test(value) ? formatInteger(Number(value), lang) : value || "–";
 }
 
 /** What somebody set: of what parts at the same step it comes before what followed. */

@@ -7,6 +7,7 @@ import { everyFinding, marksOf } from "../../data/findings";
 import { columnNamed, type Table } from "../../data/table";
 import { useColumn } from "../../data/tables";
 import type { Finding } from "../../data/types";
+import { useEscape } from "../../host/escape";
 import { type Key, useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
 import { PlaceLink } from "../../parts/PlaceLink";
@@ -105,10 +106,20 @@ function useInView(layer: string) {
   return section;
 }
 
+/** Escape closes it and gives the focus back to what it was opened from. */
+function useClosing(go: Props["go"]) {
+  const opener = useRef(document.activeElement);
+  useEscape(true, () => {
+    go({ layer: "" });
+    if (opener.current instanceof HTMLElement) opener.current.focus();
+  });
+}
+
 export function LayerLine(props: Props) {
   const { t } = useText();
   const { run, layer } = props;
   const section = useInView(layer);
+  useClosing(props.go);
   const wanted = [...OF_PARAMETER, ...OF_MODULE].filter((quantity) => run.quantities.includes(quantity));
   return (
     <section class="layer" aria-label={t("gradients.layer", { layer })} ref={section}>

@@ -18,6 +18,7 @@ import { useColourRange } from "../../heat/useColourRange";
 import { useSpan } from "../../heat/useSpan";
 import { recall, remember } from "../../host/storage";
 import { useText } from "../../i18n";
+import { Menu } from "../../parts/Menu";
 import { Pick } from "../../parts/Pick";
 import { Note } from "../../parts/States";
 import { formatInteger } from "../../text/numbers";
@@ -211,7 +212,17 @@ function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props &
   );
   return (
     <div>
-      <Legend range={range} unit={unit} colours={colours} seen={seen} />
+      <Legend range={range} unit={unit} colours={colours} seen={seen}>
+        <Menu label={t("chart.menu")}>
+          <SaveHeat
+            heat={heat}
+            run={props.run.run}
+            heading={props.heading}
+            domain={range.domain}
+            unit={unit}
+          />
+        </Menu>
+      </Legend>
       <p class={cell ? "readout" : "readout muted"}>{cell ? say(cell) : t("gradients.point")}</p>
       <HeatMap key={rows.length} {...heat} />
       <p class="muted">
@@ -219,7 +230,6 @@ function Shown({ heat, range, unit, cell, tabled, setTabled, ...props }: Props &
         {t("gradients.hint")}
       </p>
       <RowRange rows={rows.length} span={span} reset={() => setSpan(null)} />
-      <SaveHeat heat={heat} run={props.run.run} heading={props.heading} domain={range.domain} unit={unit} />
       <MatrixTable
         matrix={props.whole}
         rows={rows}

@@ -1,8 +1,9 @@
 /** The diagnosis as a file: the very texts of the command line, of this run or of all. */
-import type { Ref } from "preact";
-import { useRef, useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { getReport, REPORT_FORMATS, type ReportFormat, reportLink } from "../../data/client";
 import { useResource } from "../../data/resource";
+import type { Theme } from "../../host/theme";
 import { useText } from "../../i18n";
 import { CodeBlock } from "../../parts/Copy";
 import { Pick } from "../../parts/Pick";
@@ -12,21 +13,42 @@ import type { ViewProps } from "../context";
 const SCOPES = ["one", "all"] as const;
 const LONGEST = 100_000;
 
-/** The report as it will be saved: it runs nothing, so it needs no more than a frame without rights. */
-function Page({ html, frame }: { html: string; frame: Ref<HTMLIFrameElement> }) {
+interface PageProps {
+  html: string;
+  theme: Theme;
+  frame: RefObject<HTMLIFrameElement | null>;
+}
+
+/** Whether the focus is in the frame: the style sheet is not told, the window is. */
+function useFocused(frame: RefObject<HTMLIFrameElement | null>): boolean {
+  const [focused, setFocused] = useState(false);
+  useEffect(() => {
+    const look = () => setFocused(document.activeElement === frame.current);
+    const events = ["blur", "focus"] as const;
+    for (const event of events) window.addEventListener(event, look);
+    return () => {
+      for (const event of events) window.removeEventListener(event, look);
+    };
+  }, []);
+  return focused;
+}
+
+/** The report as it will be saved: it runs nothing, so it needs no more than a frame without rights. On screen it has the tab's theme. */
+function Page({ html, theme, frame }: PageProps) {
   const { t } = useText();
+  const themed = `<style>@media screen { :root { color-scheme: ${theme} } }</style></head>`;
   return (
     <iframe
       ref={frame}
-      class="report-page"
+      class={useFocused(frame) ? "report-page focused" : "report-page"}
       title={t("report.heading")}
       sandbox="allow-same-origin allow-modals"
-      srcdoc={html}
+      srcdoc={html.replace("</head>", themed)}
     />
   );
 }
 
-export function Report({ run }: ViewProps) {
+export function Report({ run, theme }: ViewProps) {
   const { t, lang } = useText();
   const [format, setFormat] = useState<ReportFormat>("html");
   const [scope, setScope] = useState<(typeof SCOPES)[number]>("one");
@@ -67,7 +89,7 @@ export function Report({ run }: ViewProps) {
       <Loaded resource={text} what={t("report.heading")}>
         {(value) =>
           format === "html" ? (
-            <Page html={value} frame={frame} />
+            <Page html={value} theme={theme} frame={frame} />
           ) : (
             <>
               {value.length > LONGEST ? <p class="muted">{t("report.cut")}</p> : null}
