@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, expect, sync_playwright
 
+from helpers.edge_runs import write_edges
 from helpers.full_run import write_everything
 from helpers.plugin_frame import plugin_frame
 from helpers.tensorboard_process import serving
@@ -78,6 +79,15 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield base
 
 
+@pytest.fixture(scope="session")
+def edges_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """TensorBoard on runs at the edges."""
+    logdir = tmp_path_factory.mktemp("edges")
+    write_edges(logdir)
+    with serving(str(logdir), strict=True) as base:
+        yield base
+
+
 def note(tab: Tab, message: ConsoleMessage) -> None:
     """Keep an error of the console; TensorBoard's own page misses its fonts under a path prefix."""
     if message.type == "error" and "/font-roboto/" not in message.location["url"]:
@@ -124,3 +134,17 @@ def open_tab(
 def tab(open_tab: Callable[[str], Tab], address: str) -> Tab:
     """A tab on the demo's runs."""
     return open_tab(address)
+
+
+@pytest.fixture
+def made(open_tab: Callable[[str], Tab], everything: str) -> Tab:
+    """A tab on the runs that have everything."""
+    return open_tab(everything)
+
+
+@pytest.fixture
+def edges(open_tab: Callable[[str], Tab], edges_address: str) -> Tab:
+    """A tab of a usual screen's size on runs at the edges."""
+    tab = open_tab(edges_address)
+    tab.page.set_viewport_size({"width": 1440, "height": 900})
+    return tab

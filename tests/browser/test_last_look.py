@@ -38,12 +38,6 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield base
 
 
-@pytest.fixture
-def made(open_tab: Open, everything: str) -> Any:
-    """A tab on the runs that have everything."""
-    return open_tab(everything)
-
-
 def test_a_run_that_was_closed_ended_and_of_a_silent_one_no_more_is_said(
     open_tab: Open, lives: str
 ) -> None:

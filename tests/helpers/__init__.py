@@ -18,6 +18,7 @@
 - `parting_ranks`: what ranks do that part ways
 - `written_runs`: runs written without training
 - `full_run`: a run in which every view of the tab has something to show
+- `edge_runs`: runs at the edges: many terms, long names, tiny values
 - `sweeps`: a sweep whose faults follow from what was set
 - `plain_scalars`: event files as frameworks write them
 - `damaged_files`: event files taken apart, damaged and put together again

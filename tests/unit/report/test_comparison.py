@@ -150,7 +150,9 @@ def test_models_that_differ_by_few_of_their_parameters_differ() -> None:
     def sized(more: float) -> Run:
         values = np.zeros_like(sizes.values)
         values[:, 0] = 1_100_000 + more
-        return replace(WELL, tables={**WELL.tables, "parameter_size": replace(sizes, values=values)})
+        return replace(
+            WELL, tables={**WELL.tables, "parameter_size": replace(sizes, values=values)}
+        )
 
     rows = {row["name"]: row for row in compare(judged(sized(0)), judged(sized(512)))["facts"]}
     assert (rows["parameters"]["a"], rows["parameters"]["b"]) == ("1100000", "1100512")
