@@ -26,7 +26,7 @@ _NOUNS = (
     "records|validations|check-ups|decompositions|clips|steps|parameters|tensors|layers|modules|classes|units|biases|embeddings|pairs|"
     "elements|values|targets|numbers|matrices|gradients|others|of them|in all(?![^.,;])"
 )
-NOUN = rf"(?!(?:by|at|of its|from|to|below|s) )(?:[a-z-]+ ){{0,4}}?(?:(?:{_NOUNS})\b|time\(s\)|step\(s\))"
+NOUN = rf"(?!(?:by|at|of its|from|to|below|where|s) )(?:[a-z-]+ ){{0,4}}?(?:(?:{_NOUNS})\b|time\(s\)|step\(s\))"
 """A countable noun with its adjectives."""
 _PATTERNS = (
     (Kind.STEP, rf"\bsteps? {N}(?: (?:to|and) {N})?"),
