@@ -52,6 +52,14 @@ TWIN_SHARE = Quantity("twin_share", "twins", _P, "1", hints.CHECK_UP, optional=T
 """Share of a trainable weight matrix's rows (up to 32 of them, 64 elements of each) that another row equals, to a thousandth of their root
 mean square; NaN for what has fewer than 3 rows or 2 elements a row, or is 0. One record per check-up."""
 
+SECOND_MOMENT_ROOT = Quantity(
+    "second_moment_root", "denominator", _P, "gradient", hints.CHECK_UP, optional=True
+)
+"""Median of the root of the second moments by which an optimizer divides its steps (corrected for their beginning at 0), of 256 elements of a
+weight matrix; those that never had a gradient left out. One record per check-up."""
+EPSILON = Quantity("epsilon", "denominator", _P, "gradient", hints.CHECK_UP, optional=True)
+"""What the optimizer adds to that root."""
+
 PARAMETER_SIZE = Quantity("parameter_size", "layers", _P, "elements", hints.MODEL)
 """Number of elements of the parameter; recorded once per session, and again when the set of parameters changes."""
 PARAMETER_HELD = Quantity("parameter_held", "layers", _P, "0 or 1", hints.OPTIMIZER, optional=True)

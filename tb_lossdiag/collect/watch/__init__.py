@@ -19,6 +19,7 @@ In reading order:
 - `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them
 - `updates`: what a step changes: the parameters before and after it
 - `twins`: which weight matrices have rows that are copies of each other
+- `denominators`: what an Adam-like optimizer divides its steps by: the root of its second moments, and the epsilon beside it
 - `histograms`: how the elements of each gradient are spread: histograms of their sizes, as often as a small part of the file can hold them
 - `parameter_facts`: what holds for parameters and varies seldom: size, role, who holds them, whether they are trained and clipped
 - `optimizer_facts`: what holds for a watched optimizer and varies seldom: its scheduler, whose parameters it holds, what it uses again and began with

@@ -15,6 +15,7 @@ from tb_lossdiag.collect.state.loaders import place_in_epoch
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
+from tb_lossdiag.collect.watch.denominators import denominators
 from tb_lossdiag.collect.watch.histograms import Histograms
 from tb_lossdiag.collect.watch.host import Host, Options
 from tb_lossdiag.collect.watch.twins import twins
@@ -37,6 +38,7 @@ class Examiner:
     ) -> None:
         self._check_up = CheckUp(subject, activations=options.activations)
         self._name = subject.name
+        self._optimizer = subject.optimizer
         self._prober = Prober(subject) if options.probes else None
         self._example: tuple[NormBuffer, int, Example] | None = None
         self._histograms = Histograms()
@@ -113,6 +115,7 @@ class Examiner:
         if (example := self._check_up.example()) is not None:
             self._example = rows, step, example
         samples += self._host.guarded("element", lambda: self._parameters(model)) or []
+        samples += self._host.guarded("denominator", lambda: self._divided(model)) or []
         samples += self._host.guarded("histogram", lambda: self._spread(model)) or []
         samples += self._host.guarded("loader", self._place) or []
         self._host.sink(rows, step, samples, own=True)
@@ -186,6 +189,10 @@ class Examiner:
         resumed, self._resumed = self._resumed, False
         facts: Facts = {**place_in_epoch()} if resumed else {}
         return [to_sample({"": facts})] if facts else []
+
+    def _divided(self, model: Parameters) -> list[Measurement]:
+        found = denominators(self._optimizer, model.names, model.tensors)
+        return [] if found is None else [found]
 
     def _spread(self, model: Parameters) -> list[Measurement]:
         found = self._histograms.take(self._taken, model.names, model.tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.gradients.epsilon_dominates import EpsilonDominates
 from tb_lossdiag.rules.gradients.exploding_gradient import ExplodingGradient
 from tb_lossdiag.rules.gradients.gradient_noise import GradientNoise
 from tb_lossdiag.rules.gradients.gradient_spike import GradientSpike
@@ -21,4 +22,5 @@ RULES: tuple[Rule, ...] = (
     NonFiniteGradient(),
     GradientNoise(),
     LossWithoutPath(),
+    EpsilonDominates(),
 )
