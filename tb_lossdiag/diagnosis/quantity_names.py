@@ -228,6 +228,7 @@ _NAMES: Mapping[str, Text] = {
     "term_cosine": Text("cosine between the gradients of two terms"),
     "term_gradient_norm": Text("gradient norm of the loss term"),
     "thrown_passes": Text("backward passes thrown away"),
+    "tie_cosine": Text("cosine between tied weights"),
     "truncated_share": Text("share of answers cut off"),
     "twin_share": Text("share of rows that equal another one"),
     "unchanged_share": Text("share of parameters that a step left as they were"),

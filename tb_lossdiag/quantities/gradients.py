@@ -60,6 +60,10 @@ weight matrix; those that never had a gradient left out. One record per check-up
 EPSILON = Quantity("epsilon", "denominator", _P, "gradient", hints.CHECK_UP, optional=True)
 """What the optimizer adds to that root."""
 
+TIE_COSINE = Quantity("tie_cosine", "ties", _P, "1", hints.CHECK_UP, optional=True)
+"""Cosine between a weight matrix and the one that it was tied to when the model was first looked at, or that the model's config ties it to; 1 while both
+are one tensor. Absent where nothing is tied. One record per check-up."""
+
 PARAMETER_SIZE = Quantity("parameter_size", "layers", _P, "elements", hints.MODEL)
 """Number of elements of the parameter; recorded once per session, and again when the set of parameters changes."""
 PARAMETER_HELD = Quantity("parameter_held", "layers", _P, "0 or 1", hints.OPTIMIZER, optional=True)

@@ -256,6 +256,14 @@ def _routed() -> World:
     }
 
 
+def _speaker() -> nn.Module:
+    """A model with an embedding and a head that could be one."""
+    model = nn.Module()
+    model.embedding, model.head = nn.Embedding(CLASSES, 8), nn.Linear(8, CLASSES, bias=False)
+    model.tie_weights = lambda: None  # type: ignore[assignment]
+    return model
+
+
 SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD106": {"(targets - mean)": lambda: {"targets": torch.randn(SIZE, CLASSES)}},
     "LD107": {"": lambda: {"validation_loss": 1.0, "best": 2.0}},
@@ -298,6 +306,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD526": {
         "": lambda: {"inputs": torch.randn(SIZE, 6, 8), "targets": torch.randn(SIZE, 1)},
     },
+    "LD620": {"": lambda: {"model": _speaker()}},
     "LD413": {
         "": lambda: {
             "policy_loss": torch.randn(()),

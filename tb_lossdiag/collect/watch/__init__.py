@@ -18,6 +18,7 @@ In reading order:
 - `check_up_schedule`: when the costlier things are looked at: often at first, then ever more seldom
 - `gradient_norms`: norms of gradients before clipping and after unscaling: as a watched model's step uses them, or as a call finds them
 - `updates`: what a step changes: the parameters before and after it
+- `ties`: weights that are meant to be one tensor: those that are when a model is first looked at, and those of a model that says so in its config
 - `twins`: which weight matrices have rows that are copies of each other
 - `denominators`: what an Adam-like optimizer divides its steps by: the root of its second moments, and the epsilon beside it
 - `histograms`: how the elements of each gradient are spread: histograms of their sizes, as often as a small part of the file can hold them

@@ -18,6 +18,7 @@ from tb_lossdiag.collect.watch import updates
 from tb_lossdiag.collect.watch.denominators import denominators
 from tb_lossdiag.collect.watch.histograms import Histograms
 from tb_lossdiag.collect.watch.host import Host, Options
+from tb_lossdiag.collect.watch.ties import Ties
 from tb_lossdiag.collect.watch.twins import twins
 
 _NAME = "check-up"
@@ -39,6 +40,7 @@ class Examiner:
         self._check_up = CheckUp(subject, activations=options.activations)
         self._name = subject.name
         self._optimizer = subject.optimizer
+        self._ties = host.guarded("tie", lambda: Ties(subject.root()))
         self._prober = Prober(subject) if options.probes else None
         self._example: tuple[NormBuffer, int, Example] | None = None
         self._histograms = Histograms()
@@ -116,6 +118,7 @@ class Examiner:
             self._example = rows, step, example
         samples += self._host.guarded("element", lambda: self._parameters(model)) or []
         samples += self._host.guarded("denominator", lambda: self._divided(model)) or []
+        samples += self._host.guarded("tie", lambda: self._tied(model)) or []
         samples += self._host.guarded("histogram", lambda: self._spread(model)) or []
         samples += self._host.guarded("loader", self._place) or []
         self._host.sink(rows, step, samples, own=True)
@@ -193,6 +196,13 @@ class Examiner:
     def _divided(self, model: Parameters) -> list[Measurement]:
         found = denominators(self._optimizer, model.names, model.tensors)
         return [] if found is None else [found]
+
+    def _tied(self, model: Parameters) -> list[Measurement]:
+        found = None if self._ties is None else self._ties.measured(model)
+        if self._ties is None or found is None:
+            return []
+        self._host.say(self._ties.words())
+        return [found]
 
     def _spread(self, model: Parameters) -> list[Measurement]:
         found = self._histograms.take(self._taken, model.names, model.tensors)

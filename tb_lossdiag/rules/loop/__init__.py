@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loop.adapter_drowns import AdapterDrowns
+from tb_lossdiag.rules.loop.broken_tie import BrokenTie
 from tb_lossdiag.rules.loop.copy_out_of_step import CopyOutOfStep
 from tb_lossdiag.rules.loop.custom_gradient import CustomGradient
 from tb_lossdiag.rules.loop.evaluation_inputs_differ import EvaluationInputsDiffer
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     OptimizerMadeAnew(),
     GradientResetBeforeStep(),
     StateNotResumed(),
+    BrokenTie(),
     GradientUsedTwice(),
     RunningStatisticsOff(),
     CopyOutOfStep(),
