@@ -39,7 +39,7 @@ In reading order:
 - `seen_again`: batches that a resumed run was given as it had been at its beginning, and whether an epoch may have begun there
 - `signals`: curves of an agent's log: levels of their parts, and whether they still rise
 - `skipped`: steps that a GradScaler skipped
-- `relapse`: where a run was taken up again and its loss began anew
+- `relapse`: where a run was taken up again and its loss began anew or stepped up
 - `spikes`: records far above what came just before, by robust statistics in the logarithm
 - `summed_terms`: which term of a loss is the sum over a batch that a loss call makes, and over how many samples
 - `terms`: loss terms by name and behaviour: which are penalties, which are divergences

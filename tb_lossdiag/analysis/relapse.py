@@ -1,4 +1,4 @@
-"""Where a run was taken up again and its loss began anew: what had been learned was not taken along."""
+"""Where a run was taken up again and its loss began anew or stepped up: what had been learned was not taken along, or not all of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tb_lossdiag.analysis.curve import Curve
 from tb_lossdiag.analysis.levels import Span, noise
 from tb_lossdiag.diagnosis.rule import Text, short_number
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Restart
 
 _KINDS = {"resumed", "went back"}
 """Numbers that begin again may be another training in the same folder, as of folds and stages."""
 _BEFORE, _AFTER = 32, 3
 """Records on either side whose median is the level there."""
+_PAST = 512
+"""Records before in which a rise may have been seen as well."""
 _LEAST = 8
 """Records before; fewer have learned nothing that could be lost."""
 _ERRORS = 4.0
@@ -63,6 +67,40 @@ class Relapse(NamedTuple):
             start=short_number(curve.start),
             lost=f"{100 * min(self.lost, 1):.0f}",
         )
+
+
+class Step(NamedTuple):
+    """The level of a loss on either side of a restart.
+
+    Attributes:
+        step: at which the run was taken up again.
+        first: index of the first record after it.
+        before: median of so many records before.
+        after: that of as many from there on.
+        usual: the largest rise of such a median from one stretch to the next before; 0 where none rose.
+        medians: steps and values of the medians on either side.
+    """
+
+    step: int
+    first: int
+    before: float
+    after: float
+    usual: float
+    medians: tuple[Steps, Doubles]
+
+
+def step_up(curve: Curve, step: int, records: int) -> Step | None:
+    """The levels on both sides of a step; None with too few records."""
+    first = int(np.searchsorted(curve.steps, step))
+    past, rest = curve.values[max(0, first - _PAST) : first], curve.values[first:]
+    if len(past) < records or len(rest) < records:
+        return None
+    levels = np.median(sliding_window_view(past, records), axis=1)
+    rises = levels[records:] - levels[:-records]
+    before, after = float(levels[-1]), float(np.median(rest[:records]))
+    places = curve.steps[[first - 1, first + records - 1]]
+    medians = places, np.array([before, after])
+    return Step(step, first, before, after, float(rises.max(initial=0.0)), medians)
 
 
 def relapse(

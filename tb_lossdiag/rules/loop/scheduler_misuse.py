@@ -52,7 +52,7 @@ class SchedulerMisuse:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS, q.LOSS, q.REPLACED_OPTIMIZERS,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD113", "LD523", "LD602", "LD605")
     setting: ClassVar[str] = settings.SCHEDULE
 
     #: learning rate over its peak, 1; three tenfold drops of a usual step schedule stay above

@@ -60,7 +60,7 @@ class StateNotResumed:
     title: ClassVar[Text] = Text("The optimizer was resumed without its state")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.STATE_TAKEN_UP, q.STEPS, q.LEARNING_RATE)
-    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD203", "LD613")
+    explains: ClassVar[tuple[str, ...]] = ("LD103", "LD113", "LD203", "LD613")
 
     #: records of the loss before; fewer have no level
     min_before: int = 8

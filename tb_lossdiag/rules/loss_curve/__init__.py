@@ -15,6 +15,7 @@ from tb_lossdiag.rules.loss_curve.loss_spike import LossSpike
 from tb_lossdiag.rules.loss_curve.non_finite_loss import NonFiniteLoss
 from tb_lossdiag.rules.loss_curve.not_learning import NotLearning
 from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
+from tb_lossdiag.rules.loss_curve.resume_discontinuity import ResumeDiscontinuity
 from tb_lossdiag.rules.loss_curve.settled_above_start import SettledAboveStart
 from tb_lossdiag.rules.loss_curve.slow_convergence import SlowConvergence
 from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     UnboundedLoss(),
     SettledAboveStart(),
     LossAboveChance(),
+    ResumeDiscontinuity(),
     LossExactlyZero(),
     EpochBoundaryJump(),
     AccuracyStandsStill(),
