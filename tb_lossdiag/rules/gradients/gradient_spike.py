@@ -10,13 +10,13 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Span, median
-from tb_lossdiag.analysis.parameters import Family, family, listed, table_norm
+from tb_lossdiag.analysis.parameters import Family, embeddings, family, listed, table_norm
 from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_are_renewed
 from tb_lossdiag.analysis.spikes import Jumps, grouped, suspects
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.counted import often
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
-from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.quantities import Quantity, Role
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.run import Run
 
@@ -32,6 +32,9 @@ _ADVICE = Text("""{where}
 - {family}""")
 _LOCAL = Text(
     "Only {names} jumped: look at what these layers alone see (a rare token, an empty mask, a division by something small)."
+)
+_EMBEDDING = Text(
+    "Only {names} jumped, where the input enters: rare tokens, or an embedding whose gradient is far larger than that of the other layers. Let a part of it through, `h = 0.1 * h + 0.9 * h.detach()` after the embedding, or clip the embedding's group alone."
 )
 _GLOBAL = Text(
     "Most layers jumped together, so the cause lies at the loss: one extreme sample or target."
@@ -69,13 +72,16 @@ class GradientSpike:
     and at least `min_start` times the median of the run's first `first` records. Jumps of neighbouring records are one. From
     `min_spikes` jumps on that no clip took away it is a warning, else an information. Dimensionless.
 
+    Where only embeddings jump, and normalisation layers beside them, it says so: their gradient can be let through in part.
+
     What to try first: look at the batch; clip the global norm.
 
     Guards against: absolute bounds; gradients that are small and wild because the loss is near zero (the start is the
     measure); gradients that are 0 now and then, as in embeddings; growth that stays (LD202); agents, and values that a second network makes or that lie
     elsewhere in the end, whose targets jump with what is learned (an information).
 
-    References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level).
+    References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level); Zeng et al. 2022, GLM-130B (arXiv
+    2210.02414) on spikes that begin in the embedding.
     """
 
     code: ClassVar[str] = "LD203"
@@ -86,6 +92,7 @@ class GradientSpike:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
+        q.PARAMETER_ROLE,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
@@ -200,7 +207,17 @@ def _clipped(run: Run, steps: Steps) -> bool:
 def _advice(run: Run, names: list[str], seen: tuple[int, float, bool]) -> Text:
     step, bound, harmful = seen
     many = len(names) > len(run[q.GRADIENT_NORM].columns) / 2
-    where = _GLOBAL if many else _LOCAL.format(names=listed(names, 3))
+    few = _EMBEDDING if _where_the_input_enters(run, names) else _LOCAL
+    where = _GLOBAL if many else few.format(names=listed(names, 3))
     guard = _CLIP.format(bound=short_number(float(f"{bound:.1g}"))) if harmful else _CLIPS
     kind = _FAMILIES[family(run)]
     return _ADVICE.format(where=where, step=step, guard=guard, family=kind)
+
+
+def _where_the_input_enters(run: Run, names: list[str]) -> bool:
+    """Whether these are embeddings, and normalisation layers beside them at most."""
+    found = embeddings(run, names)
+    rest = [name for name, is_one in zip(names, found, strict=True) if not is_one]
+    return bool(found.any()) and all(
+        (run[q.PARAMETER_ROLE].column(name) == Role.NORM).any() for name in rest
+    )

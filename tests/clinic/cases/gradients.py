@@ -61,6 +61,26 @@ def returns_with_a_heavy_tail(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(500), _heavy_tailed)
 
 
+@case(
+    "LD203",
+    family="RNN",
+    source="Zeng et al. 2022, GLM-130B, on spikes that begin in the embedding",
+)
+def rare_words_weigh_a_hundredfold(writer: SummaryWriter) -> None:
+    embedding = nn.Embedding(60, 16)
+    model = nn.Sequential(embedding, nn.Flatten(), mlp(128, 32, 4))
+    embedding.weight.register_hook(lambda g: g * 200 if torch.rand(()) < 0.02 else g)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step in range(500):
+        words = torch.randint(60, (64, 8))
+        optimizer.zero_grad()
+        loss = cross_entropy(model(words), words[:, 0] % 4)
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
 class _Unused(nn.Module):
     """Two branches, of which `forward` forgets one."""
 

@@ -7,11 +7,19 @@ import pytest
 
 from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, optimized_by, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CLIP_GLOBAL_NORM, CLIP_MAX_NORM, EXTRA, GRADIENT_NORM
+from tb_lossdiag.quantities import (
+    CLIP_GLOBAL_NORM,
+    CLIP_MAX_NORM,
+    EXTRA,
+    GRADIENT_NORM,
+    PARAMETER_ROLE,
+    Role,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.gradient_spike import GradientSpike
 from tb_lossdiag.run import Run
@@ -62,6 +70,26 @@ def test_names_the_layers_that_jumped() -> None:
     assert "Only `body.1.weight` jumped" in finding.advice.en
     everywhere = the_finding(RULE, with_gradient_spikes(RUN, {120: 100.0}))
     assert "Most layers jumped together" in everywhere.advice.en
+
+
+@pytest.mark.parametrize(
+    ("roles", "embedded"),
+    [
+        ((Role.EMBEDDING, Role.WEIGHT), True),
+        ((Role.EMBEDDING, Role.NORM), True),
+        ((Role.NORM, Role.NORM), False),
+        ((Role.WEIGHT, Role.EMBEDDING), False),
+    ],
+)
+def test_where_only_the_embedding_jumps_it_says_so(
+    roles: tuple[Role, Role], embedded: bool
+) -> None:
+    run = with_gradient_spikes(RUN, THREE, slice(0, 1 if Role.WEIGHT is roles[1] else 2))
+    columns = run[GRADIENT_NORM].columns
+    known = np.array([[*roles, *[Role.WEIGHT] * (len(columns) - 2)]], float)
+    run = with_tables(run, [table(PARAMETER_ROLE, [0], known, columns)])
+    advice = the_finding(RULE, run).advice.en
+    assert ("where the input enters" in advice) is embedded
 
 
 @pytest.mark.parametrize("seed", range(20))
