@@ -26,9 +26,6 @@ sealed_schedules.py     rates that follow or count something
 sealed_targets.py       augmentation, smoothing, class weights, masks
 sealed_generators.py    autoencoders, two players, diffusion
 sealed_students.py      contrastive learning, distillation, tasks that are weighed, bfloat16
-
-Sealed, which nobody looks into (their right answers were committed before they were measured):
-
 sealed_sequences.py     series, words, speech
 sealed_policies.py      reinforcement by hand
 sealed_lightning.py     Lightning
@@ -37,8 +34,6 @@ sealed_adapters.py      PEFT
 sealed_preferences.py   TRL
 sealed_agents.py        Stable-Baselines3
 sealed_graphs.py        PyTorch Geometric
-sealed_second.py        a second lot, written when the first had been measured: loops by hand
-sealed_second_models.py the same: tasks, teachers, pooling, Keras 3
 sealed_third.py              a third lot, written when those had been opened: loaders, samplers, schedules, folds
 sealed_third_losses.py       the same: masks, overlaps, likenesses
 sealed_third_densities.py    the same: mixtures, likelihoods by hand, codebooks
@@ -60,4 +55,9 @@ sealed_fourth_scenes.py      the same: segmentation, boxes, sounds, forecasts
 sealed_fourth_makers.py      the same: two players, divergences, flows, codebooks
 sealed_fourth_agents.py      the same: reinforcement by hand
 sealed_fourth_frames.py      the same: Lightning, skorch, Accelerate, likenesses, domains
+
+Sealed, which nobody looks into (their right answers were committed before they were measured):
+
+sealed_second.py        a second lot, written when the first had been measured: loops by hand
+sealed_second_models.py the same: tasks, teachers, pooling, Keras 3
 """

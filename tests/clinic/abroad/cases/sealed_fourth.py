@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
 from clinic.data import Samples, diabetes, flat_digits, friedman, rare_digits
@@ -56,7 +56,7 @@ def _rare(writer: SummaryWriter, focal: nn.Module) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD530",
     family="focal loss",
     hard=True,
@@ -68,7 +68,7 @@ def the_focus_of_a_mean(writer: SummaryWriter) -> None:
     _rare(writer, _Focal(2.0, "mean"))
 
 
-@sealed(family="focal loss")
+@patient(family="focal loss")
 def the_focus_of_each_sample(writer: SummaryWriter) -> None:
     """The same as it is meant."""
     _rare(writer, _Focal(2.0, "none"))
@@ -97,7 +97,7 @@ def _tags(writer: SummaryWriter, *, positive: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD509",
     "LD522",
     "LD523",
@@ -110,13 +110,13 @@ def a_class_weight_for_both_answers(writer: SummaryWriter) -> None:
     _tags(writer, positive=False)
 
 
-@sealed(family="tags", also=("LD107", "LD108"))
+@patient(family="tags", also=("LD107", "LD108"))
 def a_weight_for_the_rare_answer(writer: SummaryWriter) -> None:
     """The same by `pos_weight=`."""
     _tags(writer, positive=True)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="early stopping",
     hard=True,
@@ -177,7 +177,7 @@ def _two_tasks(writer: SummaryWriter, *, logs: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD402",
     "LD110",
     "LD401",
@@ -191,7 +191,7 @@ def uncertainty_that_costs_nothing(writer: SummaryWriter) -> None:
     _two_tasks(writer, logs=False)
 
 
-@sealed(family="tasks")
+@patient(family="tasks")
 def uncertainty_that_has_its_price(writer: SummaryWriter) -> None:
     """The same with the log variances: the loss becomes negative, as it may."""
     _two_tasks(writer, logs=True)
@@ -215,7 +215,7 @@ def _quantiles(writer: SummaryWriter, sign: float) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD110",
     family="quantiles",
     source="https://github.com/scikit-learn/scikit-learn/issues/8087, https://github.com/scikit-learn/scikit-learn/issues/6076",
@@ -225,7 +225,7 @@ def quantiles_with_a_plus_for_a_minus(writer: SummaryWriter) -> None:
     _quantiles(writer, 1.0)
 
 
-@sealed(family="quantiles")
+@patient(family="quantiles")
 def three_quantiles(writer: SummaryWriter) -> None:
     """The same as it is meant."""
     _quantiles(writer, -1.0)
@@ -257,7 +257,7 @@ def _student(writer: SummaryWriter, distil: Any, *, steps: int = STEPS) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD404",
     "LD406",
     "LD420",
@@ -274,7 +274,7 @@ def the_teacher_against_itself(writer: SummaryWriter) -> None:
     )
 
 
-@sealed(
+@patient(
     "LD503",
     "LD420",
     "LD413",
@@ -291,7 +291,7 @@ def a_divergence_from_no_logarithm(writer: SummaryWriter) -> None:
     )
 
 
-@sealed(family="distillation")
+@patient(family="distillation")
 def a_student_of_warm_answers(writer: SummaryWriter) -> None:
     """The usual distillation: temperature four, times its square."""
     _student(

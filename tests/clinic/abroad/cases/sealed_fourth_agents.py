@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from clinic.nets import mlp
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ def _q(writer: SummaryWriter, *, in_time: bool) -> None:
             target.load_state_dict(model.state_dict())
 
 
-@sealed(
+@patient(
     "LD102",
     "LD111",
     "LD712",
@@ -77,7 +77,7 @@ def an_end_forgotten_too_late(writer: SummaryWriter) -> None:
     _q(writer, in_time=False)
 
 
-@sealed(family="Q-learning")
+@patient(family="Q-learning")
 def an_end_that_ends(writer: SummaryWriter) -> None:
     """The same in the right order."""
     _q(writer, in_time=True)
@@ -146,7 +146,7 @@ def _ppo(writer: SummaryWriter, *, stale: bool) -> None:
             optimizer.step()
 
 
-@sealed(
+@patient(
     "LD531",
     family="PPO",
     hard=True,
@@ -157,7 +157,7 @@ def a_ratio_to_itself(writer: SummaryWriter) -> None:
     _ppo(writer, stale=False)
 
 
-@sealed(family="PPO")
+@patient(family="PPO")
 def four_passes_over_a_walk(writer: SummaryWriter) -> None:
     """The same as it is meant."""
     _ppo(writer, stale=True)
@@ -202,7 +202,7 @@ def _normed(writer: SummaryWriter, *, undone: bool) -> None:
         optimizer.step()
 
 
-@sealed(
+@patient(
     "LDR15",
     NO_CODE,
     family="actor-critic",
@@ -214,7 +214,7 @@ def an_advantage_between_two_scales(writer: SummaryWriter) -> None:
     _normed(writer, undone=False)
 
 
-@sealed(family="actor-critic")
+@patient(family="actor-critic")
 def an_advantage_in_one_scale(writer: SummaryWriter) -> None:
     """The same with the scale undone."""
     _normed(writer, undone=True)
@@ -243,7 +243,7 @@ def _lines(writer: SummaryWriter, *, masked: bool) -> None:
         optimizer.step()
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="policies of words",
     hard=True,
@@ -254,7 +254,7 @@ def a_mean_over_the_padding(writer: SummaryWriter) -> None:
     _lines(writer, masked=False)
 
 
-@sealed(family="policies of words")
+@patient(family="policies of words")
 def a_mean_over_the_words(writer: SummaryWriter) -> None:
     """The same with the mask in the mean."""
     _lines(writer, masked=True)

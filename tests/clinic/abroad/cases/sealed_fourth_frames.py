@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.lightning_loops import fit
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
@@ -49,7 +49,7 @@ class _Finetuned(LightningModule):
         return Adam([p for p in self.parameters() if p.requires_grad], lr=1e-3)
 
 
-@sealed(
+@patient(
     "LD603",
     family="Lightning",
     source="https://github.com/luxonis/luxonis-train/pull/358",
@@ -65,7 +65,7 @@ def unfrozen_and_in_no_optimizer(writer: SummaryWriter) -> None:
     )
 
 
-@sealed(family="Lightning")
+@patient(family="Lightning")
 def unfrozen_and_added(writer: SummaryWriter) -> None:
     """The same with `add_param_group`."""
     fit(
@@ -105,7 +105,7 @@ def _skorch(writer: SummaryWriter, last: nn.Module) -> None:
     net.fit(digits.x.numpy(), digits.y.numpy())
 
 
-@sealed(
+@patient(
     "LD503",
     "LD101",
     "LD206",
@@ -117,13 +117,13 @@ def a_logarithm_of_a_logarithm(writer: SummaryWriter) -> None:
     _skorch(writer, nn.LogSoftmax(-1))
 
 
-@sealed(family="skorch")
+@patient(family="skorch")
 def a_logarithm_of_probabilities(writer: SummaryWriter) -> None:
     """The module ends in a softmax, as skorch asks for."""
     _skorch(writer, nn.Softmax(-1))
 
 
-@sealed(family="Accelerate")
+@patient(family="Accelerate")
 def four_batches_for_a_step(writer: SummaryWriter) -> None:
     """`accelerator.accumulate` over four small batches, clipped when they are all there."""
     from accelerate import Accelerator  # noqa: PLC0415
@@ -183,7 +183,7 @@ def _alike(writer: SummaryWriter, *, learnt: bool) -> None:
     train(writer, model, Adam(model.parameters(), 1e-3), loss, 300)
 
 
-@sealed(
+@patient(
     "LD519",
     "LD520",
     "LD112",
@@ -197,7 +197,7 @@ def a_temperature_for_the_others_alone(writer: SummaryWriter) -> None:
     _alike(writer, learnt=False)
 
 
-@sealed(family="likeness")
+@patient(family="likeness")
 def a_temperature_that_is_learnt(writer: SummaryWriter) -> None:
     """As CLIP has it: one scale for all, learnt, of both directions."""
     _alike(writer, learnt=True)
@@ -250,7 +250,7 @@ def _adapted(writer: SummaryWriter, gamma: float) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD411",
     NO_CODE,
     "LD630",
@@ -263,7 +263,7 @@ def a_reversal_reversed(writer: SummaryWriter) -> None:
     _adapted(writer, -10.0)
 
 
-@sealed(family="domains")
+@patient(family="domains")
 def a_reversal_that_reverses(writer: SummaryWriter) -> None:
     """The same with gamma 10: the domain's loss stays near chance, as it should."""
     _adapted(writer, 10.0)

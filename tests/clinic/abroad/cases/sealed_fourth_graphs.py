@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import train
 from clinic.case import NO_CODE
 from clinic.data import Samples, flat_digits
@@ -57,7 +57,7 @@ def _graphs(writer: SummaryWriter, axis: int) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     NO_CODE,
     "LD547",
     family="graphs",
@@ -69,7 +69,7 @@ def a_readout_over_features(writer: SummaryWriter) -> None:
     _graphs(writer, 2)
 
 
-@sealed(family="graphs")
+@patient(family="graphs")
 def a_readout_over_nodes(writer: SummaryWriter) -> None:
     """The same over nodes."""
     _graphs(writer, 1)
@@ -116,7 +116,7 @@ def _nodes(writer: SummaryWriter, *, masked: bool) -> None:
             writer.add_diagnostics(loss=val, phase="validation", global_step=epoch)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="graphs",
     hard=True,
@@ -127,7 +127,7 @@ def nodes_of_the_test_in_the_loss(writer: SummaryWriter) -> None:
     _nodes(writer, masked=False)
 
 
-@sealed(family="graphs", also=("LD107", "LD108"))
+@patient(family="graphs", also=("LD107", "LD108"))
 def sixty_nodes_of_four_hundred(writer: SummaryWriter) -> None:
     """The same with the mask: all steps see one batch, as this kind of training does."""
     _nodes(writer, masked=True)
@@ -171,7 +171,7 @@ def _shop(writer: SummaryWriter, *, sigmoid: bool, verified: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD101",
     "LD206",
     "LD503",
@@ -184,7 +184,7 @@ def a_rank_without_a_sigmoid(writer: SummaryWriter) -> None:
     _shop(writer, sigmoid=False, verified=True)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="recommendation",
     hard=True,
@@ -195,7 +195,7 @@ def negatives_that_were_bought(writer: SummaryWriter) -> None:
     _shop(writer, sigmoid=True, verified=False)
 
 
-@sealed(family="recommendation")
+@patient(family="recommendation")
 def negatives_that_were_not_bought(writer: SummaryWriter) -> None:
     """The same with a look at what was bought."""
     _shop(writer, sigmoid=True, verified=True)
@@ -265,7 +265,7 @@ def _added(model: nn.Module, copies: Iterable[nn.Module]) -> None:
                 kept.add_(theirs / 4)
 
 
-@sealed(
+@patient(
     "LD622",
     "LD626",
     family="clients",
@@ -277,7 +277,7 @@ def clients_keep_their_statistics(writer: SummaryWriter) -> None:
     _federate(writer, _normed(), _parameters_only)
 
 
-@sealed(
+@patient(
     "LD632",
     "LD608",
     "LD102",
@@ -293,7 +293,7 @@ def a_sum_that_begins_where_it_ended(writer: SummaryWriter) -> None:
     _federate(writer, mlp(64, 64, 10), _added)
 
 
-@sealed(family="clients")
+@patient(family="clients")
 def clients_that_are_averaged(writer: SummaryWriter) -> None:
     """FedAvg with all of the state: a saw-tooth, as clients drift and are called back."""
     _federate(writer, _normed(), _all_of_them)

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import train
 from clinic.data import Samples, diabetes, flat_digits
 from clinic.nets import mlp
@@ -51,7 +51,7 @@ def _classify(writer: SummaryWriter, model: nn.Module, digits: Samples, **more: 
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD624",
     "LD603",
     "LD104",
@@ -64,7 +64,7 @@ def a_layer_made_in_forward(writer: SummaryWriter) -> None:
     _classify(writer, _Forgetful(), flat_digits()[0])
 
 
-@sealed(
+@patient(
     "LD514",
     "LD104",
     "LD112",
@@ -80,7 +80,7 @@ def labels_shuffled_alone(writer: SummaryWriter) -> None:
     _classify(writer, mlp(64, 96, 10), Samples(digits.x, digits.y[torch.randperm(len(digits.y))]))
 
 
-@sealed(
+@patient(
     "LD510",
     "LD104",
     "LD109",
@@ -100,7 +100,7 @@ def divided_by_255_twice(writer: SummaryWriter) -> None:
     )
 
 
-@sealed(
+@patient(
     "LD607",
     "LD613",
     "LD625",
@@ -120,7 +120,7 @@ def a_cosine_of_epochs_and_batches(writer: SummaryWriter) -> None:
     )
 
 
-@sealed(family="schedules")
+@patient(family="schedules")
 def warm_restarts_that_are_meant(writer: SummaryWriter) -> None:
     """SGDR: cycles of 40, 80 and 160 steps."""
     model = mlp(64, 96, 10)
@@ -131,7 +131,7 @@ def warm_restarts_that_are_meant(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD703",
     "LD501",
     "LD702",
@@ -159,7 +159,7 @@ def a_colleague_s_classifier(writer: SummaryWriter) -> None:
         optimizer.step()
 
 
-@sealed(family="tables")
+@patient(family="tables")
 def heavy_decay_for_few_patients(writer: SummaryWriter) -> None:
     """AdamW with a decay of 0.3 on 350 rows: without it the net learns them by heart."""
     data, held_out = diabetes().split(350)
@@ -175,7 +175,7 @@ def heavy_decay_for_few_patients(writer: SummaryWriter) -> None:
     )  # fmt: skip
 
 
-@sealed(family="tables")
+@patient(family="tables")
 def four_rows_at_a_time(writer: SummaryWriter) -> None:
     """Tiny batches of targets half of which is noise: the loss jumps about, and the fit is right."""
     data = diabetes()
@@ -188,7 +188,7 @@ def four_rows_at_a_time(writer: SummaryWriter) -> None:
     train(writer, model, SGD(model.parameters(), 5e-3), loss, 500)
 
 
-@sealed(family="averages")
+@patient(family="averages")
 def an_average_that_is_validated(writer: SummaryWriter) -> None:
     """A running average of the weights, 0.98, is what is looked at."""
     digits, held_out = flat_digits()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
 from clinic.data import flat_digits
@@ -26,7 +26,7 @@ def _penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return (apart**2).mean()
 
 
-@sealed(family="two players")
+@patient(family="two players")
 def a_penalty_with_a_graph(writer: SummaryWriter) -> None:
     """WGAN-GP as it is meant, a step of the critic for one of the maker."""
     digits, _ = flat_digits()
@@ -84,7 +84,7 @@ def _pictures(writer: SummaryWriter, weight: float, *, mean: bool) -> None:
     train(writer, model, Adam(model.parameters(), 2e-3), losses, 400, validate=validate)
 
 
-@sealed(
+@patient(
     "LD407",
     "LD401",
     "LD402",
@@ -98,7 +98,7 @@ def a_mean_of_pixels_and_a_sum_of_codes(writer: SummaryWriter) -> None:
     _pictures(writer, 1.0, mean=True)
 
 
-@sealed(family="autoencoders")
+@patient(family="autoencoders")
 def a_divergence_that_is_let_in(writer: SummaryWriter) -> None:
     """Both are sums, and the divergence's weight grows from zero to one over 200 steps: the loss rises meanwhile."""
     _pictures(writer, 1.0, mean=False)
@@ -118,7 +118,7 @@ class _Softened(nn.Module):
         return self.decoder(z), mu, log_var
 
 
-@sealed(
+@patient(
     "LD511",
     NO_CODE,
     family="autoencoders",
@@ -172,7 +172,7 @@ def _density(writer: SummaryWriter, sign: float) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD110",
     "LD101",
     "LD102",
@@ -186,7 +186,7 @@ def a_determinant_with_the_other_sign(writer: SummaryWriter) -> None:
     _density(writer, -1.0)
 
 
-@sealed(family="flows")
+@patient(family="flows")
 def a_likelihood_above_one(writer: SummaryWriter) -> None:
     """The same with its sign: the negative log likelihood goes below zero, and should."""
     _density(writer, 1.0)
@@ -207,7 +207,7 @@ class _Ema:
                 kept.sub_(self.decay * (kept - now))
 
 
-@sealed(
+@patient(
     "LD623",
     NO_CODE,
     family="diffusion",
@@ -262,13 +262,13 @@ def _coded(writer: SummaryWriter, *, even: bool) -> None:
     )  # fmt: skip
 
 
-@sealed("LD404", family="codebooks", source="https://github.com/wds1996/GNPR-SID/issues/2")
+@patient("LD404", family="codebooks", source="https://github.com/wds1996/GNPR-SID/issues/2")
 def a_count_that_cannot_be_learnt(writer: SummaryWriter) -> None:
     """A term asks for even use of the codes, made of `argmin` and `bincount`: no gradient comes from it."""
     _coded(writer, even=True)
 
 
-@sealed(family="codebooks")
+@patient(family="codebooks")
 def codes_as_they_come(writer: SummaryWriter) -> None:
     """The same without that term."""
     _coded(writer, even=False)

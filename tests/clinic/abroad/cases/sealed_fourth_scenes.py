@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
 from clinic.case import NO_CODE
 from clinic.data import friedman
@@ -55,7 +55,7 @@ def _masks(writer: SummaryWriter, *, both: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD514",
     NO_CODE,
     family="segmentation",
@@ -67,7 +67,7 @@ def pictures_flipped_without_their_masks(writer: SummaryWriter) -> None:
     _masks(writer, both=False)
 
 
-@sealed(family="segmentation")
+@patient(family="segmentation")
 def pictures_flipped_with_their_masks(writer: SummaryWriter) -> None:
     """The same for both."""
     _masks(writer, both=True)
@@ -85,7 +85,7 @@ def _overlap(a: Tensor, b: Tensor) -> Tensor:
     return both / (areas[0] + areas[1] - both + 1e-6)
 
 
-@sealed(family="detection")
+@patient(family="detection")
 def centres_made_to_corners(writer: SummaryWriter) -> None:
     """One box of each picture, by an overlap of corners and a distance of centres and sizes."""
     pictures, boxes = _scene(1200)
@@ -146,7 +146,7 @@ def _denoise(writer: SummaryWriter, eps: float) -> None:
     train(writer, model, Adam(model.parameters(), 2e-3), loss, 200)
 
 
-@sealed(
+@patient(
     "LD101",
     "LD206",
     family="sound",
@@ -157,13 +157,13 @@ def a_logarithm_of_silence(writer: SummaryWriter) -> None:
     _denoise(writer, 0.0)
 
 
-@sealed(family="sound")
+@patient(family="sound")
 def a_logarithm_of_almost_silence(writer: SummaryWriter) -> None:
     """The same with an epsilon."""
     _denoise(writer, 1e-4)
 
 
-@sealed(family="sound")
+@patient(family="sound")
 def tones_with_bands_left_out(writer: SummaryWriter) -> None:
     """SpecAugment: bands of frequency and time are set to zero in training, so that it stays the harder one."""
     wave, kind = _tones(1000)
@@ -207,7 +207,7 @@ def _forecast(writer: SummaryWriter, *, centred: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD526",
     "LD716",
     NO_CODE,
@@ -220,13 +220,13 @@ def a_moving_mean_that_looks_ahead(writer: SummaryWriter) -> None:
     _forecast(writer, centred=True)
 
 
-@sealed(family="forecasts")
+@patient(family="forecasts")
 def a_moving_mean_that_looks_back(writer: SummaryWriter) -> None:
     """The same of the past alone: most of what is left is noise."""
     _forecast(writer, centred=False)
 
 
-@sealed(family="curricula")
+@patient(family="curricula")
 def harder_rows_from_step_to_step(writer: SummaryWriter) -> None:
     """First the rows near the mean, then further ones: the loss rises while more is learnt."""
     data, held_out = friedman(2000).split(1700)

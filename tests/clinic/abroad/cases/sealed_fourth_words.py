@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.language import bert, fit
 from clinic.abroad.corpora import MASK, SIZE, Examples, padded, sentences
 from clinic.abroad.loops import train
@@ -52,7 +52,7 @@ def _read(writer: SummaryWriter, *, inverted: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD104",
     "LD112",
     "LD516",
@@ -67,7 +67,7 @@ def words_ignored_and_padding_read(writer: SummaryWriter) -> None:
     _read(writer, inverted=True)
 
 
-@sealed(family="padding")
+@patient(family="padding")
 def words_read_and_padding_ignored(writer: SummaryWriter) -> None:
     """The same with the mask turned about."""
     _read(writer, inverted=False)
@@ -84,7 +84,7 @@ def _masked_words(writer: SummaryWriter, *, alone: bool) -> None:
     fit(writer, BertForMaskedLM(bert()), data, held_out=held_out, max_steps=250, learning_rate=3e-3)
 
 
-@sealed(
+@patient(
     "LD526",
     "LD516",
     "LD535",
@@ -98,13 +98,13 @@ def words_that_were_never_masked(writer: SummaryWriter) -> None:
     _masked_words(writer, alone=False)
 
 
-@sealed(family="Transformers")
+@patient(family="Transformers")
 def words_that_were_masked(writer: SummaryWriter) -> None:
     """The same with labels of the masked words alone."""
     _masked_words(writer, alone=True)
 
 
-@sealed(family="Transformers")
+@patient(family="Transformers")
 def a_trunk_that_stays_as_it_is(writer: SummaryWriter) -> None:
     """A BERT whose trunk is frozen, and a head of two classes: a probe, which learns what a probe can."""
     tokens = sentences(1500, length=12)
@@ -176,7 +176,7 @@ def _adapt(writer: SummaryWriter, *, zeros: bool) -> None:
     )  # fmt: skip
 
 
-@sealed(
+@patient(
     "LD205",
     "LD104",
     "LD605",
@@ -189,7 +189,7 @@ def an_adapter_of_two_zeros(writer: SummaryWriter) -> None:
     _adapt(writer, zeros=True)
 
 
-@sealed(family="adapters")
+@patient(family="adapters")
 def an_adapter_of_one_zero(writer: SummaryWriter) -> None:
     """The same, of which one begins at random."""
     _adapt(writer, zeros=False)
