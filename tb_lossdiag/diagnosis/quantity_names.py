@@ -137,6 +137,7 @@ _NAMES: Mapping[str, Text] = {
     "looked_steps": Text("steps looked at"),
     "loss": Text("training loss"),
     "loss_nonfinite": Text("losses that are NaN or infinite"),
+    "loss_of_another": Text("steps with terms of another loss"),
     "loss_term": Text("loss term"),
     "loss_term_attached": Text("loss term that has gradients"),
     "loss_term_nonfinite": Text("loss terms that are NaN or infinite"),

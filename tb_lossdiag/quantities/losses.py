@@ -52,6 +52,17 @@ LOSS_TERM_ATTACHED = Quantity(
 )
 """1 where the tensor given for the term has a path to parameters, 0 where not (it may have been detached for logging only),
 NaN for plain numbers."""
+LOSS_OF_ANOTHER = Quantity(
+    "loss_of_another",
+    "loss_of_another",
+    Axis.RUN,
+    "steps",
+    hints.TERMS,
+    combine=_SUM,
+    optional=True,
+)
+"""Steps of which two losses were given, the later one without all of the terms that came before it: those are no parts of the loss that
+stands, as where two players take turns. Absent where there is none."""
 
 TERM_GRADIENT_NORM = Quantity(
     "term_gradient_norm", "term_gradient", Axis.TERM, "L2 norm", hints.DECOMPOSE

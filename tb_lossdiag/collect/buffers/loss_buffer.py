@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -46,10 +46,15 @@ class LossBuffer:
     Args:
         columns: C names.
         quantities: what the values are, how many are not finite and, if there are weights, those and what else belongs to a term.
+
+    Attributes:
+        replaced: is told of a step and time at which another first number is given again.
     """
 
     def __init__(self, columns: tuple[str, ...], quantities: Sequence[Quantity]) -> None:
         self.columns, self._quantities = columns, quantities
+        self.replaced: Callable[[int, float], object] = lambda _, __: None
+        self._newest = -1
         self._steps: list[int] = []
         self._times: list[float] = []
         self._numbers: list[Number] = []
@@ -75,23 +80,31 @@ class LossBuffer:
 
     def put(self, step: int, walltime: float, numbers: Sequence[Number]) -> None:
         """Take a step's numbers. A step given again replaces what it had; a tensor may change afterwards."""
-        if self._steps and self._steps[-1] == step:
-            self._steps.pop()
-            self._times.pop()
-            del self._numbers[-len(numbers) :]
+        if self._newest == step:
+            self._replace(step, walltime, numbers)
+        self._newest = step
         self._steps.append(step)
         self._times.append(walltime)
         self._numbers += [n if isinstance(n, float) else n.clone() for n in numbers]
 
     def put_one(self, step: int, walltime: float, number: float) -> None:
         """Take the only number of a step, which is on the host."""
-        if self._steps and self._steps[-1] == step:
-            self._steps.pop()
-            self._times.pop()
-            self._numbers.pop()
+        if self._newest == step:
+            self._replace(step, walltime, (number,))
+        self._newest = step
         self._steps.append(step)
         self._times.append(walltime)
         self._numbers.append(number)
+
+    def _replace(self, step: int, walltime: float, numbers: Sequence[Number]) -> None:
+        """The newest step's numbers, unless they have been taken, are no longer its own."""
+        old = self._numbers[-len(numbers)] if self._steps else None
+        if type(old) is Tensor or old != numbers[0]:  # what is on a device is not waited for
+            self.replaced(step, walltime)
+        if self._steps:
+            self._steps.pop()
+            self._times.pop()
+            del self._numbers[-len(numbers) :]
 
     def clear(self) -> None:
         """Nothing waits any more."""

@@ -10,6 +10,7 @@ import torch
 
 from tb_lossdiag.collect.buffers.clip_buffer import ClipBuffer, ClippedStep
 from tb_lossdiag.collect.buffers.loss_buffer import LossBuffer
+from tb_lossdiag.collect.buffers.mixed_steps import MixedSteps
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.buffers.scale_buffer import ScaleBuffer, ScaledStep
 from tb_lossdiag.collect.clips.ledger import ClipBatch
@@ -63,6 +64,8 @@ class Queue:
         self._waiting: list[Observation] = []
         self._clips, self._scales = ClipBuffer(), ScaleBuffer()
         self.training = LossBuffer.total("train")
+        self._mixed = MixedSteps()
+        self.training.replaced = self._mixed.replaced
         self._terms: dict[tuple[str, tuple[str, ...]], LossBuffer] = {}
         self._validation = LossBuffer.total("validation")
         self._count = 0
@@ -110,6 +113,8 @@ class Queue:
     ) -> None:
         """Take loss terms, their weights and, of a training, whether they are attached."""
         key = phase, tuple(terms)
+        if phase == "train":
+            self._mixed.given(step, terms)
         lines = self._terms.get(key)
         if lines is None:
             lines = self._terms[key] = LossBuffer.terms(*key)
@@ -132,6 +137,7 @@ class Queue:
         self._waiting, self._terms, self._count, self.broken = [], {}, 0, False
         self._clips.clear()
         self._scales.clear()
+        self._mixed.take()
         self.training.clear()
         self._validation.clear()
 
@@ -143,6 +149,8 @@ class Queue:
             block = self._guarded(name, line.take) if len(line) else None
             if block is not None:
                 yield block
+        if (mixed := self._mixed.take()) is not None:
+            yield mixed
 
     def take_blocks(self) -> list[FrameBlock]:
         """Clips and loss scales of watched steps that come after all that `take` gives of them; they wait no longer."""

@@ -64,7 +64,8 @@ class TermsDoNotSum:
 
     What to try first: compute the total from the recorded terms.
 
-    Guards against: rounding (bfloat16 keeps 3 digits per term); weights that change between the steps of one record (not judged); a total divided by the accumulation steps; weights that are learned; single records.
+    Guards against: rounding (bfloat16 keeps 3 digits per term); two losses of a step, each with terms of its own, as two players have them
+    (not judged); weights that change between the steps of one record (not judged); a total divided by the accumulation steps; weights that are learned; single records.
 
     References: IEEE 754 and bfloat16 (8 bits of mantissa); PyTorch, Automatic Mixed Precision examples, "Gradient accumulation".
     """
@@ -74,7 +75,7 @@ class TermsDoNotSum:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The terms do not add up to the loss")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.LOSS_TERM, q.LOSS_WEIGHT)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_OF_ANOTHER,)
     explains: ClassVar[tuple[str, ...]] = ("LD204",)
 
     #: relative difference, 1; bfloat16 rounds by 0.4%, twice: in the term and in the sum
@@ -97,10 +98,11 @@ class TermsDoNotSum:
             0.0  # not computed, because not wanted
         )
         good = np.isfinite(total) & np.isfinite(parts).all(axis=1) & ~_blurred(run, value, weight)
+        good &= ~_of_another(run, value)
         if good.sum() < self.min_records:
             least = self.min_records
             raise NotEnough(
-                Text("at least {least} steps with the loss and all its terms").format(least=least)
+                Text("at least {least} steps with one loss and all its terms").format(least=least)
             )
         total, parts = total[good], parts[good]
         wrong = self._differs(total, parts) | self._another_is_exact(
@@ -207,6 +209,15 @@ def _blurred(run: Run, value: Table, weight: Table) -> Bools:
     )
     blurred: Bools = several & (change > 0)
     return blurred
+
+
+def _of_another(run: Run, value: Table) -> Bools:
+    """bool[T]: records with a step whose terms are those of another loss than the one that stands."""
+    found = np.zeros(len(value), bool)
+    if q.LOSS_OF_ANOTHER in run:
+        rows = np.searchsorted(value.steps, run[q.LOSS_OF_ANOTHER].steps)
+        found[rows[rows < len(found)]] = True
+    return found
 
 
 def _identifier(name: str) -> str:

@@ -60,6 +60,46 @@ def maker_wants_to_be_found_out(writer: SummaryWriter) -> None:
     _game(writer, _NO, steps=700)
 
 
+def _turns(writer: SummaryWriter, *, judge_last: bool, forgotten: float = 0.0) -> None:
+    """Each player gives its own loss and its own terms at a step, as two calls; the judge's penalty may be left out of its loss."""
+    maker, judge = mlp(8, 32, 2), mlp(2, 32, 1, activation=lambda: nn.LeakyReLU(0.2))
+    making, judging = (Adam(n.parameters(), lr=1e-3, betas=(0.5, 0.9)) for n in (maker, judge))
+    for step in range(400):
+        made = maker(torch.randn(64, 8))
+        judging.zero_grad()
+        real = binary_cross_entropy_with_logits(judge(_ring()), _YES)
+        fake = binary_cross_entropy_with_logits(judge(made.detach()), _NO)
+        size = judge(made.detach()).square().mean()
+        judged = real + fake + 0.5 * size * (1 - forgotten)
+        judged.backward()
+        terms = {"real": real, "fake": fake, "size": (size, 0.5)}
+        judging.step()
+        making.zero_grad()
+        fooled = binary_cross_entropy_with_logits(judge(made), _YES)
+        near = (made.square().sum(1) - 1).square().mean()
+        (fooled + 0.1 * near).backward()
+        making.step()
+        of_maker = None if judge_last else {"fooled": fooled, "near": (near, 0.1)}
+        calls = [(judged, terms), (fooled + 0.1 * near, of_maker)]
+        for loss, parts in reversed(calls) if judge_last else calls:
+            writer.add_diagnostics(loss=loss, loss_terms=parts, global_step=step)
+
+
+@case(family="GAN")
+def each_player_says_its_own_terms(writer: SummaryWriter) -> None:
+    _turns(writer, judge_last=False)
+
+
+@case(family="GAN")
+def the_judge_says_its_terms_last(writer: SummaryWriter) -> None:
+    _turns(writer, judge_last=True)
+
+
+@case("LD403", family="GAN")
+def the_judge_forgets_a_term(writer: SummaryWriter) -> None:
+    _turns(writer, judge_last=True, forgotten=1.0)
+
+
 def _pursuit(writer: SummaryWriter, *, reset_first: bool) -> None:
     """An actor moves towards a place, a critic learns what its moves are worth."""
     actor, critic = mlp(2, 32, 2), mlp(4, 32, 1)

@@ -19,6 +19,7 @@ from tb_lossdiag.quantities import (
     AMP_SCALE,
     EXTRA,
     LOSS,
+    LOSS_OF_ANOTHER,
     LOSS_TERM,
     LOSS_TERM_ATTACHED,
     LOSS_WEIGHT,
@@ -171,6 +172,35 @@ def test_a_loss_that_is_no_number_is_noticed_until_it_is_taken(loss: float) -> N
         seen.append(made.broken)
     assert seen == [False, True, False, True, False]
     assert not list(made.take_losses())
+
+
+def _mixed(*calls: tuple[float | torch.Tensor, str], taken_between: bool = False) -> list[int]:
+    """Steps 3 and 4, each with these losses and the names of their terms: which of them keep terms that are not of the last loss."""
+    made, _ = queue()
+    blocks = []
+    for step in (3, 4):
+        for loss, names in calls:
+            made.put_loss("train", step, 0.0, loss)
+            if names:
+                made.put_terms("train", step, 0.0, {name: (1.0, 1.0, 1.0) for name in names})
+            if taken_between:
+                blocks += list(made.take_losses())
+    found = [b for b in [*blocks, *made.take_losses()] if LOSS_OF_ANOTHER in b.values]
+    return [step for block in found for step in block.steps.tolist()]
+
+
+def test_terms_of_a_loss_that_another_one_replaced_are_told() -> None:
+    assert _mixed((2.0, "ab"), (1.0, "")) == [3, 4]
+    assert _mixed((2.0, "ab"), (torch.tensor(1.0), "")) == [3, 4]
+    assert _mixed((2.0, "ab"), (1.0, "cd")) == [3, 4]
+    assert _mixed((2.0, "ab"), (1.0, ""), taken_between=True) == [3, 4]
+
+
+def test_terms_of_the_loss_that_stands_are_its_own() -> None:
+    assert _mixed((2.0, "ab")) == []
+    assert _mixed((1.0, ""), (2.0, "ab")) == []
+    assert _mixed((2.0, "ab"), (1.0, "ab")) == []
+    assert _mixed((2.0, "ab"), (2.0, "")) == []  # said twice
 
 
 def test_steps_of_a_watched_model_get_other_numbers_and_no_others_do() -> None:

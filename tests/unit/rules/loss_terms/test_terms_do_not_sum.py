@@ -6,10 +6,11 @@ import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, scaled, without
+from made.check_ups import with_tables
 from made.healthy import TERMS, healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT
+from tb_lossdiag.quantities import LOSS, LOSS_OF_ANOTHER, LOSS_TERM, LOSS_WEIGHT
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.terms_do_not_sum import TermsDoNotSum
 from tb_lossdiag.run import Run
@@ -119,6 +120,21 @@ def test_a_weight_that_changes_within_a_window_is_not_judged() -> None:
     ]
     windowed = Run("w", {**run.tables, **{p.quantity.name: p for p in parts}}, run.facts)
     assert not findings(TermsDoNotSum(min_share=0.3, tolerance=0.005), windowed)
+
+
+@pytest.mark.parametrize(("mixed", "judged"), [(200, False), (196, False), (195, True)])
+def test_terms_of_a_loss_that_another_one_replaced_are_not_judged(
+    mixed: int, judged: bool
+) -> None:
+    steps = RUN[LOSS].steps[:mixed]
+    found = outcome(RULE, with_tables(SICK, [table(LOSS_OF_ANOTHER, steps, np.ones(mixed))]))
+    assert (found.verdict is Verdict.FINDINGS) == judged
+    assert (found.verdict is Verdict.NOT_EVALUATED) != judged
+
+
+def test_a_record_of_many_steps_is_left_out_for_one_of_them() -> None:
+    between = table(LOSS_OF_ANOTHER, RUN[LOSS].steps[1:199] - 1, np.ones(198))
+    assert outcome(RULE, with_tables(SICK, [between])).verdict is Verdict.NOT_EVALUATED
 
 
 def test_evidence_is_the_total_and_its_window() -> None:
