@@ -44,6 +44,7 @@ _OUR_WORDS = (
     "rewards",
     "agent",
     "thinned",
+    "weights move",
 )
 """Facts whose values are of our own making, or versions."""
 _OTHERS = ("optimizer", "scheduler")

@@ -20,6 +20,7 @@ from tb_lossdiag.quantities import (
     GRADIENT_ZERO_SHARE,
     HELD_PARAMETERS,
     LOSS_TERM_ATTACHED,
+    MOVED_BY_ANOTHER,
     OWN_SECONDS,
     STEP_SECONDS,
     STEPS,
@@ -133,3 +134,23 @@ def test_gradients_written_by_hand_count_where_no_parameter_requires_one(tmp_pat
             parameter.grad = torch.ones_like(parameter)
         optimizer.step()
     assert np.isfinite(read(tmp_path)[GRADIENT_NORM].values).all()
+
+
+@pytest.mark.parametrize(
+    ("trained", "said"), [("another", True), ("none", False), ("watched", False)]
+)
+def test_weights_that_change_while_the_optimizer_rests_are_told(
+    tmp_path: Path, trained: str, said: bool
+) -> None:
+    net = nn.Linear(3, 2)
+    ours, theirs = (torch.optim.SGD(net.parameters(), lr=0.1) for _ in range(2))
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(net, ours)
+        for step in range(12):
+            net(torch.ones(1, 3)).sum().backward()
+            writer.add_diagnostics(loss=1.0, global_step=step)
+            if trained == "another":
+                theirs.step()
+            elif trained == "watched":
+                ours.step()
+    assert (MOVED_BY_ANOTHER in read(tmp_path).facts) == said

@@ -9,6 +9,10 @@ from tb_lossdiag.collect.call.call import DiagnosticsCall
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.watch.numbering import Numbering
 from tb_lossdiag.collect.watch.watch import Watch
+from tb_lossdiag.quantities import MOVED_BY_ANOTHER
+
+_OFTEN = 10
+"""Calls between which weights changed; more than checkpoints and averages that are loaded before a training begins."""
 
 
 class CallSteps:
@@ -92,9 +96,16 @@ class CallSteps:
     def _training(self, watches: Sequence[Watch], step: int) -> int:
         """The step of a call of the training that the user numbers so."""
         loads = [watch.reloads.take() for watch in watches]
+        if None in loads:
+            self._touched(watches)
         loaded = True in loads or (None if None in loads or not loads else False)
         coming = max((watch.step for watch in watches), default=0)
         return self._numbering.training(step, loaded=loaded, coming=coming)
+
+    def _touched(self, watches: Sequence[Watch]) -> None:
+        """Something else has changed a watched model's weights; if that goes on while its optimizer rests, it is another one that trains."""
+        if any(watch.rests and watch.reloads.touches == _OFTEN for watch in watches):
+            self._outlet.say({MOVED_BY_ANOTHER: "without a step"})
 
     def _count(self, call: DiagnosticsCall, watches: Sequence[Watch], unnamed: int) -> int:
         if watches:

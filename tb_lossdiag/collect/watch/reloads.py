@@ -13,10 +13,14 @@ class Reloads:
 
     Args:
         optimizer: a `torch.optim.Optimizer`.
+
+    Attributes:
+        touches: how often the weight was found changed by something else than its steps.
     """
 
     def __init__(self, optimizer: Any) -> None:
         self._loaded = self._touched = False
+        self.touches = 0
         self._weight: Tensor | None = next(
             (weight for group in optimizer.param_groups for weight in group["params"]), None
         )
@@ -46,5 +50,6 @@ class Reloads:
         loaded, touched = self._loaded, self._touched
         self._loaded = self._touched = False
         if touched:
+            self.touches += 1
             self.after_step()
         return True if loaded else None if touched else False

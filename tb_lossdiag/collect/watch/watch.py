@@ -162,6 +162,11 @@ class Watch:
         return self._steps.reloads
 
     @property
+    def rests(self) -> bool:
+        """Whether its optimizer has made no step."""
+        return not self._steps.taken
+
+    @property
     def examiner(self) -> Examiner | None:
         """Its check-ups, None without."""
         return self._steps.examiner

@@ -22,6 +22,9 @@ _MESSAGE = Text(
 _NEVER = Text(
     "The loss was reported {records} times, from step {first} to {end}, and the watched optimizer has made no step at all: nothing is trained by it."
 )
+_ANOTHER = Text(
+    "The loss was reported {records} times, from step {first} to {end}, and the watched optimizer has made no step at all: the weights change by something else, of which no gradients and updates are recorded."
+)
 _NEVER_ADVICE = Text("""`optimizer.step()` is not reached, or it is another optimizer's. A scheduler's `step()` changes the learning rate only:
 
 ```python
@@ -50,7 +53,8 @@ class StepsNotSeen:
     Why it matters: gradients, updates and check-ups end there, and the rest of the training is judged by its loss alone.
 
     How it decides: after the last step of all watched optimizers at least `min_records` losses of the training are recorded, which reach over
-    `min_share` of the run's steps; or an optimizer is watched, so many losses are recorded, and there was no step at all. Unit: records; share of steps.
+    `min_share` of the run's steps; or an optimizer is watched, so many losses are recorded, and there was no step at all; that is an
+    information where the weights change all the same, as where each client of a federation has an optimizer of its own. Unit: records; share of steps.
 
     What to try first: watch the optimizer that trains now.
 
@@ -82,7 +86,7 @@ class StepsNotSeen:
             if not self._watched_in_vain(run):
                 raise not_recorded(q.STEPS)
             if len(loss) >= self.min_records:
-                yield self._never(loss.steps)
+                yield self._never(run, loss.steps)
             return
         steps = run[q.STEPS].steps
         if not len(steps) or not len(loss):
@@ -106,9 +110,12 @@ class StepsNotSeen:
         taken = (q.GRADIENT_NORM, q.LEARNING_RATE, q.AMP_SKIPPED, q.CHECK_SECONDS)
         return "optimizer" in run.facts and not any(each in run for each in taken)
 
-    def _never(self, steps: Steps) -> Finding:
+    def _never(self, run: Run, steps: Steps) -> Finding:
         first, end, count = int(steps[0]), int(steps[-1]), len(steps)
-        message = _NEVER.format(records=str(count), first=str(first), end=str(end))
+        moved = q.MOVED_BY_ANOTHER in run.facts
+        text, severity = (_ANOTHER, Severity.INFO) if moved else (_NEVER, self.severity)
+        message = text.format(records=str(count), first=str(first), end=str(end))
         evidence = Evidence(q.LOSS.name, "", first, end, float(count))
         numbers = {"records": count, "share": 1.0}
-        return Finding(self.code, self.severity, "", (evidence,), message, _NEVER_ADVICE, numbers)
+        advice = _ADVICE if moved else _NEVER_ADVICE
+        return Finding(self.code, severity, "", (evidence,), message, advice, numbers)

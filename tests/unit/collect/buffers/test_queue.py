@@ -182,7 +182,7 @@ def _mixed(*calls: tuple[float | torch.Tensor, str], taken_between: bool = False
         for loss, names in calls:
             made.put_loss("train", step, 0.0, loss)
             if names:
-                made.put_terms("train", step, 0.0, {name: (1.0, 1.0, 1.0) for name in names})
+                made.put_terms("train", step, 0.0, dict.fromkeys(names, (1.0, 1.0, 1.0)))
             if taken_between:
                 blocks += list(made.take_losses())
     found = [b for b in [*blocks, *made.take_losses()] if LOSS_OF_ANOTHER in b.values]

@@ -50,6 +50,20 @@ def test_it_is_seen_before_and_after_the_next_step() -> None:
         assert model == [False, None, False]
 
 
+def test_changes_by_others_are_counted_and_steps_are_none() -> None:
+    training = Training()
+    other = torch.optim.SGD(training.net.parameters(), lr=0.1)
+    for _ in range(3):
+        training.step()
+        training.reloads.take()
+    assert not training.reloads.touches
+    for _ in range(3):
+        other.step()
+        training.reloads.take()
+        training.reloads.take()
+    assert training.reloads.touches == 3
+
+
 def test_the_optimizer_can_still_be_copied_and_pickled() -> None:
     training = Training()
     copy.deepcopy(training.optimizer).step()

@@ -123,9 +123,7 @@ def test_a_weight_that_changes_within_a_window_is_not_judged() -> None:
 
 
 @pytest.mark.parametrize(("mixed", "judged"), [(200, False), (196, False), (195, True)])
-def test_terms_of_a_loss_that_another_one_replaced_are_not_judged(
-    mixed: int, judged: bool
-) -> None:
+def test_terms_of_a_loss_that_another_one_replaced_are_not_judged(mixed: int, judged: bool) -> None:
     steps = RUN[LOSS].steps[:mixed]
     found = outcome(RULE, with_tables(SICK, [table(LOSS_OF_ANOTHER, steps, np.ones(mixed))]))
     assert (found.verdict is Verdict.FINDINGS) == judged

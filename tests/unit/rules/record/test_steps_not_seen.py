@@ -11,7 +11,15 @@ from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SKIPPED, CHECK_SECONDS, LEARNING_RATE, LOSS, STEPS, Quantity
+from tb_lossdiag.quantities import (
+    AMP_SKIPPED,
+    CHECK_SECONDS,
+    LEARNING_RATE,
+    LOSS,
+    MOVED_BY_ANOTHER,
+    STEPS,
+    Quantity,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.record.steps_not_seen import StepsNotSeen
 from tb_lossdiag.run import Run
@@ -76,6 +84,15 @@ def test_an_optimizer_that_never_steps() -> None:
     assert "reported 50 times" in finding.message.en
     assert "no step at all" in finding.message.en
     assert not findings(RULE, _never(49))
+
+
+def test_weights_that_change_all_the_same_are_an_information() -> None:
+    run = _never(50)
+    moved = replace(run, facts={**run.facts, MOVED_BY_ANOTHER: "without a step"})
+    finding = the_finding(RULE, moved)
+    assert finding.severity is Severity.INFO
+    assert "weights change by something else" in finding.message.en
+    assert "Watch the one that does" in finding.advice.en
 
 
 @pytest.mark.parametrize("run", [
