@@ -6,6 +6,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import first_known
+from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.modules import SHAPING, layout
 from tb_lossdiag.quantities import Kind, Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -17,6 +18,24 @@ def fact(run: Run, quantity: Quantity, steps: Steps, model: str) -> Doubles:
     if quantity not in run:
         return np.full(len(steps), np.nan)
     return run[quantity].at(steps, [model])[:, 0].astype(np.float64)
+
+
+def all_alike(run: Run, steps: Steps, model: str | None = None) -> Bools:
+    """bool[N]: whether all samples of a batch were the same in all that the model was given: then one answer for all is right.
+
+    Args:
+        run: its `EQUAL_SAMPLES` are looked at if they are there.
+        steps: of check-ups.
+        model: the watched model; None for every one that was called.
+    """
+    if q.EQUAL_SAMPLES not in run:
+        return np.zeros(len(steps), bool)
+    table = run[q.EQUAL_SAMPLES]
+    names = table.columns if model is None else (model,)
+    shares = table.at(steps, names).astype(np.float64)
+    known = ~np.isnan(shares)
+    alike: Bools = (known.sum(axis=1) > 0) & ((known & (shares < 1)).sum(axis=1) == 0)
+    return alike
 
 
 _SURE = 0.4

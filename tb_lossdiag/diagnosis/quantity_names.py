@@ -36,6 +36,7 @@ _NAMES: Mapping[str, Text] = {
     "call_agrees": Text("agreement of two losses on their targets"),
     "call_arrived": Text("gradient that arrived at the loss call"),
     "call_baseline": Text("loss of the best constant answer"),
+    "call_by_place": Text("correlation of targets with their place"),
     "call_broadcast": Text("growth by broadcasting"),
     "call_ignored": Text("share of ignored targets"),
     "call_input_max": Text("largest input of the loss"),

@@ -162,6 +162,11 @@ CALL_UNTOLD = Quantity("call_untold", "call_told", Axis.CALL, "1", hints.CALL, o
 them is the answer. Of several targets of a sample the one that is told least."""
 CALL_TOLD_BY = Quantity("call_told_by", "call_told", Axis.CALL, "place", hints.CALL, optional=True)
 """Place of the number that explains most, among those that the model was given of a sample."""
+CALL_BY_PLACE = Quantity(
+    "call_by_place", "call_by_place", Axis.CALL, "1", hints.CALL, optional=True
+)
+"""Correlation of those targets with their place in the batch: the very same in each batch where a loop makes them by place, as 0 for what is
+real and 1 for what is made."""
 
 
 def _pairing(name: str) -> Quantity:

@@ -47,7 +47,8 @@ class AnswerAmongInputs:
     What to try first: see where the window ends, and when each column is known.
 
     Guards against: autoencoders, whose targets are as many as their inputs; inputs of one number; forecasts of a series that hardly moves;
-    a rare yes that happens to agree with a rare feature; values of reinforcement learning.
+    a rare yes that happens to agree with a rare feature; targets that a loop makes by their place in the batch, the very same for other
+    samples (0 for one source and 1 for the other, which a pixel at the border may tell); values of reinforcement learning.
 
     References: Kapoor and Narayanan 2022, Leakage and the Reproducibility Crisis in ML-based Science (arXiv 2207.07048), section 2.
     """
@@ -60,6 +61,8 @@ class AnswerAmongInputs:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_UNTOLD,
         q.CALL_TOLD_BY,
+        q.CALL_BY_PLACE,
+        q.INPUT_MEAN,
         q.LOSS,
         q.LOSS_TERM,
         q.EXTRA,
@@ -80,7 +83,8 @@ class AnswerAmongInputs:
         judged = False
         for seen in columns(run, q.CALL_UNTOLD):
             judged |= len(seen.steps) >= self.min_checks
-            if len(seen.steps) >= self.min_checks and seen.values.max() <= self.max_left:
+            told = len(seen.steps) >= self.min_checks and seen.values.max() <= self.max_left
+            if told and not _made_by_place(run, seen):
                 yield from self._same(run, seen)
         if not judged:
             raise too_few(self.min_checks, Text("check-ups of a model of numbers with few targets"))
@@ -101,3 +105,19 @@ class AnswerAmongInputs:
         advice = _ADVICE.format(place=short_number(float(place)))
         numbers = {"left": left, "place": float(place)}
         yield Finding(self.code, self.severity, seen.column, (evidence,), message, advice, numbers)
+
+
+def _made_by_place(run: Run, seen: Sighting) -> bool:
+    """Whether the targets are the same, place by place, in batches that are not: they say of which source a sample is, not what it is like."""
+    order = at_steps(run, q.CALL_BY_PLACE, seen.steps, seen.column)
+    if not np.isfinite(order).all() or np.ptp(order) > _SAME:
+        return False
+    if q.INPUT_MEAN not in run:
+        return False
+    means = run[q.INPUT_MEAN].at(seen.steps).astype(np.float64)
+    known = means[:, ~np.isnan(means).any(axis=0)]
+    return bool((known != known[:1]).any())
+
+
+_SAME = 1e-6
+"""Difference of correlations; float32 rounds by 1e-7."""

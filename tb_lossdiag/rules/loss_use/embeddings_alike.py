@@ -12,9 +12,10 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import SQUARED
 from tb_lossdiag.analysis.columns import first_finite
 from tb_lossdiag.analysis.contrastive import comparisons
+from tb_lossdiag.analysis.inputs import all_alike
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
-from tb_lossdiag.analysis.modules import layout
+from tb_lossdiag.analysis.modules import layout, model_of
 from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -64,6 +65,7 @@ class _Course:
         steps: int64[N].
         variation: float64[N] standard deviation over the batch over the size.
         spread: float64[N] standard deviation over the batch.
+        asked_alike: bool[N] whether the model was given the same sample all over.
     """
 
     quantity: Quantity
@@ -71,6 +73,7 @@ class _Course:
     steps: Steps
     variation: Doubles
     spread: Doubles
+    asked_alike: Bools
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class EmbeddingsAlike:
     What to try first: print the standard deviation of normalised embeddings over a batch.
 
     Guards against: networks whose answers hardly vary at the start and come apart later; values that are nearly constant because the
-    targets are large (their deviation grows); reinforcement learning; models with few outputs.
+    targets are large (their deviation grows); batches of one and the same sample; reinforcement learning; models with few outputs.
 
     References: Chen and He 2021, SimSiam (arXiv 2011.10566), figure 2; Grill et al. 2020, BYOL (arXiv 2006.07733), table 5; Hermans et al.
     2017 (arXiv 1703.07737), appendix on collapse. Measured: collapsed ones end at 0.0001 to 0.03, healthy ones at 0.1 to 0.9.
@@ -106,7 +109,7 @@ class EmbeddingsAlike:
         q.CALL_VARIATION, q.CALL_INPUT_MEAN, q.CALL_INPUT_STD, q.CALL_INPUT_MAX, q.CALL_ACCURACY, q.CALL_SAMPLES,
         q.CALL_OUTPUTS, q.CALL_TARGET_INDEX, q.CALL_TARGET_UNIQUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
         q.CALL_TARGET_MEAN, q.CALL_TARGET_STD, q.CALL_BASELINE, q.ACTIVATION_VARIATION, q.ACTIVATION_MEAN,
-        q.ACTIVATION_STD, q.EFFECTIVE_RANK, q.MODULE_FED_BY, q.MODULE_KIND, q.MODULE_LAST, q.LOSS_TERM, q.EXTRA,
+        q.ACTIVATION_STD, q.EFFECTIVE_RANK, q.MODULE_FED_BY, q.MODULE_KIND, q.MODULE_LAST, q.LOSS_TERM, q.EXTRA, q.EQUAL_SAMPLES,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
@@ -170,15 +173,20 @@ class EmbeddingsAlike:
             )
             steps = run[q.ACTIVATION_VARIATION].steps
             spread = variation * np.hypot(mean, std)
-            yield _Course(q.ACTIVATION_VARIATION, name, steps, variation, spread)
+            asked = all_alike(run, steps, model_of(name))
+            yield _Course(q.ACTIVATION_VARIATION, name, steps, variation, spread, asked)
 
     def _collapsed(self, course: _Course) -> Iterator[Finding]:
-        known: Bools = np.isfinite(course.variation) & np.isfinite(course.spread)
+        known: Bools = (
+            np.isfinite(course.variation) & np.isfinite(course.spread) & ~course.asked_alike
+        )
         variation, spread, steps = (
             course.variation[known],
             course.spread[known],
             course.steps[known],
         )
+        if len(variation) <= self.min_checks:
+            return
         last = slice(-self.min_checks, None)
         end = float(np.median(variation[last]))
         bound = min(self.max_variation, self.max_share * float(variation[0]))
@@ -231,12 +239,15 @@ _NEEDS = Text(
 def _of_calls(run: Run) -> Iterator[_Course]:
     """First inputs of distances, and the targets of squared errors, which a model may make itself."""
     for call in calls_if_any(run):
+        asked = all_alike(run, call.steps)
         if call.function in DISTANCES:
             variation = call.of(q.CALL_VARIATION)
             size = np.hypot(call.of(q.CALL_INPUT_MEAN), call.of(q.CALL_INPUT_STD))
-            yield _Course(q.CALL_VARIATION, call.name, call.steps, variation, variation * size)
+            yield _Course(
+                q.CALL_VARIATION, call.name, call.steps, variation, variation * size, asked
+            )
         elif call.function in SQUARED and call.typical(q.CALL_OUTPUTS) > 1:
             spread = np.sqrt(np.maximum(call.of(q.CALL_BASELINE), 0))
             size = np.hypot(call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD))
             variation = spread / np.maximum(size, 1e-30)
-            yield _Course(q.CALL_BASELINE, call.name, call.steps, variation, spread)
+            yield _Course(q.CALL_BASELINE, call.name, call.steps, variation, spread, asked)

@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.inputs import all_alike
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
-from tb_lossdiag.analysis.modules import last_span, layout, there
+from tb_lossdiag.analysis.modules import last_span, layout, model_of, there
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
@@ -47,7 +48,7 @@ class ConstantOutput:
     What to try first: compare two samples layer by layer.
 
     Guards against: deep networks at the start, whose outputs hardly differ until they learn; output layers that begin at 0; targets
-    that hardly vary themselves (1000 and 1001); outputs that are infinite; batches of one.
+    that hardly vary themselves (1000 and 1001); outputs that are infinite; batches of one, and, where no loss call asks for different answers, of one and the same sample.
 
     References: Lu et al. 2020, "Dying ReLU and initialization" (arXiv 1903.06733, a dead network is a constant); Karpathy 2019, "A
     recipe for training neural networks".
@@ -64,6 +65,7 @@ class ConstantOutput:
         q.CALL_INPUT_MAX,
         q.CALL_TARGET_STD,
         q.CALL_TARGET_MEAN,
+        q.EQUAL_SAMPLES,
         q.ACTIVATION_VARIATION,
         q.ACTIVATION_ABS_MAX,
         q.MODULE_FED_BY,
@@ -101,6 +103,7 @@ class ConstantOutput:
             for name in sorted(layout(run).last):
                 sizes = _module_sizes(run, name, table.steps)
                 values = _sound(table.column(name).astype(np.float64), sizes)
+                values = np.where(all_alike(run, table.steps, model_of(name)), np.nan, values)
                 enough = max(enough, int(there(values).sum()))
                 bound = np.full(len(values), self.max_variation)
                 yield from self._constant(

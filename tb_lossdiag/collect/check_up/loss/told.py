@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.values import Facts, rows
-from tb_lossdiag.quantities import CALL_TOLD_BY, CALL_UNTOLD
+from tb_lossdiag.quantities import CALL_BY_PLACE, CALL_TOLD_BY, CALL_UNTOLD
 
 _FEWEST = 16
 """Samples; in fewer a column may agree by chance."""
@@ -21,7 +21,7 @@ _TWO = 2
 
 
 def told_facts(call: LossCall, given: Sequence[Tensor]) -> Facts:
-    """Share of a target's variance that no single number of the input explains, and which number explains most.
+    """Share of a target's variance that no single number of the input explains, which number explains most, and how targets follow their place.
 
     Of several targets the one that is told least. Nothing where there is too little to tell, or where the input is a single number:
     what is a straight line of that may be the task.
@@ -42,7 +42,13 @@ def told_facts(call: LossCall, given: Sequence[Tensor]) -> Facts:
     shared = (wanted.T @ told).square() / (size[:, None] * sizes)
     left, places = (1 - shared.nan_to_num(0.0)).min(1)
     least = left.argmax()
-    return {CALL_UNTOLD: left[least].clamp_min(0.0), CALL_TOLD_BY: places[least].float()}
+    order = _centred(torch.arange(len(wanted), device=wanted.device))
+    along = (wanted[:, least] @ order) / (size[least] * order.square().sum()).sqrt()
+    return {
+        CALL_UNTOLD: left[least].clamp_min(0.0),
+        CALL_TOLD_BY: places[least].float(),
+        CALL_BY_PLACE: along,
+    }
 
 
 def _targets(call: LossCall) -> Tensor | None:

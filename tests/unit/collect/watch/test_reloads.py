@@ -56,12 +56,13 @@ def test_changes_by_others_are_counted_and_steps_are_none() -> None:
     for _ in range(3):
         training.step()
         training.reloads.take()
-    assert not training.reloads.touches
+    counts = [training.reloads.touches]
     for _ in range(3):
         other.step()
         training.reloads.take()
         training.reloads.take()
-    assert training.reloads.touches == 3
+        counts.append(training.reloads.touches)
+    assert counts == [0, 1, 2, 3]
 
 
 def test_the_optimizer_can_still_be_copied_and_pickled() -> None:

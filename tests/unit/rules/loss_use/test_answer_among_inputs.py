@@ -10,7 +10,7 @@ from helpers.rule_asserts import findings, the_finding
 from made.changes import changed
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import CALL_TOLD_BY, CALL_UNTOLD, EXTRA
+from tb_lossdiag.quantities import CALL_BY_PLACE, CALL_TOLD_BY, CALL_UNTOLD, EXTRA, INPUT_MEAN
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
 from tb_lossdiag.run import Run
@@ -28,6 +28,32 @@ def told(left: Sequence[float], places: Sequence[float] | float = 31.0) -> Run:
         table(CALL_TOLD_BY, steps, by[:, None], call),
     ]
     return replace(run, tables={**run.tables, **{each.quantity.name: each for each in made}})
+
+
+def placed(run: Run, order: Sequence[float], means: Sequence[float]) -> Run:
+    """The same whose targets follow their place so, in batches of these means."""
+    steps = run[CALL_UNTOLD].steps
+    made = [
+        table(CALL_BY_PLACE, steps, np.array(order)[:, None], ("mse_loss",)),
+        table(INPUT_MEAN, steps, np.array(means)[:, None]),
+    ]
+    return replace(run, tables={**run.tables, **{each.quantity.name: each for each in made}})
+
+
+def test_targets_that_a_loop_makes_by_place_are_no_leak() -> None:
+    always, other = [0.866] * 4, [0.1, 0.2, 0.1, 0.3]
+    assert not findings(RULE, placed(SICK, always, other))
+    assert findings(RULE, placed(SICK, [0.1, -0.2, 0.0, 0.1], other))
+    assert findings(RULE, placed(SICK, [0.866, 0.866, 0.866, 0.865], other))
+
+
+def test_one_batch_all_over_has_the_same_targets_and_says_nothing_of_places() -> None:
+    assert findings(RULE, placed(SICK, [0.866] * 4, [0.1] * 4))
+    only = placed(SICK, [0.866] * 4, [np.nan] * 4)
+    assert findings(RULE, only)
+    assert findings(
+        RULE, replace(only, tables={n: t for n, t in only.tables.items() if n != INPUT_MEAN.name})
+    )
 
 
 SICK = told([0.0, 1e-13, 0.0, 0.0])

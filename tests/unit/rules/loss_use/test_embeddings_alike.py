@@ -8,7 +8,7 @@ import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import changed, head, with_terms, without
-from made.check_ups import check_steps, with_check_up
+from made.check_ups import check_steps, with_check_up, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from made.modules import with_modules
@@ -17,11 +17,13 @@ from tb_lossdiag.quantities import (
     ACTIVATION_VARIATION,
     CALL_VALUE,
     EFFECTIVE_RANK,
+    EQUAL_SAMPLES,
     LOSS,
     LOSS_TERM,
     MODULE_LAST,
     Kind,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.embeddings_alike import EmbeddingsAlike
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -41,6 +43,19 @@ def course(*end: float, start: float = 0.4) -> npt.NDArray[np.float64]:
     values = np.geomspace(start, end[0], len(AT))
     values[-len(end) :] = end
     return values
+
+
+@pytest.mark.parametrize(("equal", "fires"), [(1.0, False), (0.98, True)])
+def test_samples_that_are_all_the_same_are_one_point(equal: float, fires: bool) -> None:
+    alike = table(EQUAL_SAMPLES, AT, np.full(len(AT), equal))
+    assert bool(findings_if_any(RULE, with_tables(SICK, [alike]))) == fires
+
+
+def test_a_few_batches_of_one_sample_do_not_hide_the_others() -> None:
+    shares = np.where(np.arange(len(AT)) == 2, 1.0, 0.0)
+    assert findings(RULE, with_tables(SICK, [table(EQUAL_SAMPLES, AT, shares)]))
+    most = np.where(np.arange(len(AT)) < len(AT) - 3, 1.0, 0.0)
+    assert not findings(RULE, with_tables(SICK, [table(EQUAL_SAMPLES, AT, most)]))
 
 
 def silent(run: Run) -> Run:

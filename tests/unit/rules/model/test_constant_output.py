@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
-from made.check_ups import check_steps
+from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from made.modules import with_modules
@@ -16,9 +16,11 @@ from tb_lossdiag.quantities import (
     ACTIVATION_ABS_MAX,
     ACTIVATION_VARIATION,
     CALL_VARIATION,
+    EQUAL_SAMPLES,
     LOSS,
     Kind,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -48,6 +50,16 @@ def test_falls_back_on_the_output_module() -> None:
     assert (evidence.quantity, evidence.column) == (ACTIVATION_VARIATION.name, "2")
     hidden = with_modules(without_calls(RUN), kinds, activation_variation=[0.5, 0.0, 0.5])
     assert not findings(RULE, hidden)
+
+
+@pytest.mark.parametrize(("equal", "fires"), [(1.0, False), (0.98, True)])
+def test_one_answer_for_samples_that_are_all_the_same(equal: float, fires: bool) -> None:
+    kinds = {"0": Kind.LINEAR, "1": Kind.RELU, "2": Kind.LINEAR}
+    same = with_modules(without_calls(RUN), kinds, activation_variation=[0.5, 0.5, 0.0])
+    alike = [table(EQUAL_SAMPLES, AT, np.full(len(AT), equal))]
+    assert bool(findings_if_any(RULE, with_tables(same, alike))) == fires
+    asked = with_tables(SICK, alike)  # for different answers
+    assert findings(RULE, asked)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -46,6 +46,16 @@ def test_a_number_that_is_the_answer(target: Tensor) -> None:
     assert place(target) == 7
 
 
+def test_how_targets_follow_their_place() -> None:
+    halves = (torch.arange(64) >= 32).float()
+    given = torch.cat([NUMBERS, 0.3 * halves[:, None]], 1)
+    facts = told_facts(LossCall("mse_loss", torch.zeros(64, 1), halves), (given,))
+    assert float(facts[q.CALL_TOLD_BY]) == 12
+    assert float(facts[q.CALL_BY_PLACE]) == pytest.approx(0.866, abs=1e-3)
+    facts = told_facts(LossCall("mse_loss", torch.zeros(64, 1), NUMBERS[:, 3]), (NUMBERS,))
+    assert abs(float(facts[q.CALL_BY_PLACE])) < 0.4
+
+
 def test_numbers_that_are_no_answer() -> None:
     near = NUMBERS[:, 7] + 1e-3 * torch.randn(64, generator=draw)
     assert 1e-7 < (asked(near) or 0) < 1e-5
