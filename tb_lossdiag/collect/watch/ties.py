@@ -80,7 +80,9 @@ def _named(model: nn.Module, name: str) -> Tensor | None:
 
 def _declared(model: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """Embeddings of a model of Transformers that its config declares to be one."""
-    if not getattr(getattr(model, "config", None), "tie_word_embeddings", False):
+    config, declared = getattr(model, "config", None), getattr(model, "_tied_weights_keys", None)
+    # The config's default says so of each model; the class says which of its own are tied at all.
+    if not (declared and getattr(config, "tie_word_embeddings", False)):
         return
     ends = [getattr(model, f"get_{end}_embeddings", None) for end in ("input", "output")]
     weights = [getattr(end(), "weight", None) for end in ends if callable(end)]

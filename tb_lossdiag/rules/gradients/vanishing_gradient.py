@@ -107,7 +107,7 @@ class VanishingGradient:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD705")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD210", "LD523", "LD602", "LD705")
 
     #: ratio of ratios, 1; a new head on a trained backbone reaches 100, recurrent nets 250 in their first steps, three sigmoid layers
     #: between small weights 600, five 1000 and more

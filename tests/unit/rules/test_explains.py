@@ -21,6 +21,7 @@ def _finding(code: str) -> Finding:
     [
         ("LD101", ("LD205", "LD705")),  # NaN in a ReLU gives gradients of 0
         ("LD201", ("LD705",)),  # what vanishes on the way back carries nothing on the way there
+        ("LD201", ("LD210",)),  # most layers of a deep one have gradients below any epsilon
         ("LD202", ("LD306", "LD802")),
         ("LD204", ("LD602",)),  # the typical matrix is one that never moves
         ("LD206", ("LD205", "LD304", "LD705", "LD802")),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -24,6 +24,8 @@ class Speaker(nn.Module):
 
 class Declared(Speaker):
     """Says as Transformers' models do what is tied."""
+
+    _tied_weights_keys: ClassVar[list[str]] = ["head.weight"]
 
     def __init__(self, *, tied: bool, declares: bool = True) -> None:
         super().__init__(tied=tied)
@@ -85,6 +87,12 @@ def test_a_config_may_say_what_is_tied() -> None:
     assert cosine(Ties(whole), whole) == 1
     free = Declared(tied=False, declares=False)
     assert math.isnan(cosine(Ties(free), free))
+
+
+def test_a_config_alone_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Declared, "_tied_weights_keys", None)
+    model = Declared(tied=False)
+    assert math.isnan(cosine(Ties(model), model))
 
 
 def test_a_declared_model_without_a_head_is_not_tied(monkeypatch: pytest.MonkeyPatch) -> None:
