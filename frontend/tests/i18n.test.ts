@@ -32,6 +32,8 @@ test("every key is used", () => {
 test("values are put in as they are", () => {
   expect(translate("en", "gradients.layer", { layer: "<b>&" })).toBe("Layer <b>&");
   expect(translate("zh-CN", "view.gradients")).toBe("梯度");
+  expect(translate("en", "groups.runs", { count: 1000 })).toBe("1,000 runs");
+  expect(translate("en", "gradients.layer", { layer: "1000" })).toBe("Layer 1000");
 });
 
 test("one of something is called so", () => {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { readMutes, writeMutes } from "../src/data/mutes";
-import { factName } from "../src/views/compare/compared";
+import { factName } from "../src/text/facts";
 import { suppressBlock } from "../src/views/findings/Mute";
 import { makeFinding } from "./make";
 

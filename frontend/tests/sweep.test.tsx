@@ -76,6 +76,23 @@ test("a note leads no group, and a run that is being read is in the last one", (
   expect(grouped(runs, "cause").map(({ key }) => key)).toEqual(["LD601", "healthy", "reading"]);
 });
 
+test("runs that are being read say nothing of what others have in common", () => {
+  const unread = sweep(9).map((run) => ({ ...run, status: "reading" as const, causes: [], settings: {} }));
+  const [bad] = grouped([...sweep(), ...unread.slice(10)], "cause");
+  expect(bad?.traits[0]).toEqual({ features: ["lr=10.0"], here: 10, all: 10 });
+});
+
+test("what was recorded of a group is told in words", () => {
+  const runs = sweep().map((run, at) => ({
+    ...run,
+    run: `run ${String.fromCharCode(97 + at)}`,
+    settings: { "learning_rate[group 0], highest": run.status === "broken" ? "10" : "0.1" },
+  }));
+  const place: Place = { group: "cause" };
+  render(<RunsTable runs={makeRuns({ runs })} selected="" place={place} go={() => {}} />);
+  expect(screen.getByText(/^every learning rate · group 0 · highest 10 \(15\)$/)).toBeTruthy();
+});
+
 test("the best run is healthy and has the lowest loss that is a number", () => {
   expect(bestOf(sweep())?.run).toBe("sweep/lr=0.1_opt=sgd_seed=0");
   expect(bestOf([makeRun({ status: "healthy", loss: "NaN" }), makeRun({ loss: 0 })])).toBe(undefined);

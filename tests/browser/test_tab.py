@@ -106,6 +106,17 @@ def test_the_theme_follows_tensorboards_switch(tab: Any) -> None:
     wait_until(frame, f"{color} !== {light!r}")
 
 
+def test_the_theme_is_followed_where_no_run_is_shown(
+    open_tab: Open, serve: Serve, tmp_path: Path
+) -> None:
+    tab = open_tab(serve(tmp_path))
+    frame = tab.open()
+    expect(frame.get_by_text("tb-lossdiag demo")).to_be_visible()
+    tab.page.locator("app-header-dark-mode-toggle button").click()
+    tab.page.locator("[role=menuitem]", has_text="Dark").click()
+    expect(frame.locator("html")).to_have_attribute("data-theme", "dark")
+
+
 def test_moving_through_findings_with_the_keyboard(tab: Any) -> None:
     frame = tab.open(run="deep_sigmoid", view="findings")
     frame.locator("[aria-label='List of findings'] a").first.focus()

@@ -2,6 +2,7 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { recall } from "../host/storage";
+import { formatInteger } from "../text/numbers";
 import en from "./en.json";
 import zh from "./zh-CN.json";
 
@@ -17,12 +18,14 @@ export const LangContext = createContext<Lang>("en");
 
 /**
  * A text with its `{{fields}}` filled in; the key itself where there is none. "[run/runs]" is the first word for one, by the field
- * `count`. The page renders text nodes only: nothing is escaped.
+ * `count`. Whole numbers are grouped. The page renders text nodes only: nothing is escaped.
  */
 export function translate(lang: Lang, key: Key, values: Values = {}): string {
   const text = WORDS[lang][key] ?? WORDS.en[key] ?? key;
   const counted = text.replace(/\[([^\]/]*)\/([^\]/]*)\]/g, Number(values.count) === 1 ? "$1" : "$2");
-  return counted.replace(/\{\{(\w+)\}\}/g, (_, name: string) => String(values[name] ?? ""));
+  const told = (value: string | number | undefined) =>
+    typeof value === "number" && Number.isInteger(value) ? formatInteger(value, lang) : String(value ?? "");
+  return counted.replace(/\{\{(\w+)\}\}/g, (_, name: string) => told(values[name]));
 }
 
 export type T = (key: Key, values?: Values) => string;

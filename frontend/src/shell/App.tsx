@@ -9,7 +9,7 @@ import type { RunSummary, Runs } from "../data/types";
 import { currentAxis, onZoom, setZoom } from "../data/zoom";
 import { type Place, readRange, type View, writeRange } from "../host/hash";
 import { type Go, usePlace } from "../host/place";
-import { useTheme } from "../host/theme";
+import { type Theme, useTheme } from "../host/theme";
 import { type Lang, LangContext, pickLanguage, translate, useText } from "../i18n";
 import { Loaded, Note, Skeleton } from "../parts/States";
 import { QuantityNames } from "../text/quantities";
@@ -47,11 +47,11 @@ interface ShownProps {
   go: Go;
   diagnosis: Resource<Diagnosed>;
   stale: boolean;
+  theme: Theme;
 }
 
-function Shown({ runs, run, place, go, diagnosis, stale }: ShownProps) {
+function Shown({ runs, run, place, go, diagnosis, stale, theme }: ShownProps) {
   const { lang } = useText();
-  const theme = useTheme();
   const documents = useResource(lang, "", (signal) => getRules(lang, signal));
   const rules = useMemo(
     () => new Map((documents.value?.rules ?? []).map((rule) => [rule.code, rule])),
@@ -126,6 +126,7 @@ function useLinkedZoom(place: Place, go: Go): void {
 export function App() {
   const [place, go] = usePlace();
   const lang = pickLanguage(place.lang);
+  const theme = useTheme();
   const held = useRuns(lang, place.run);
   const shown = useShownRuns(held.value);
   const runs = { ...held, value: shown };
@@ -151,6 +152,7 @@ export function App() {
               go={go}
               diagnosis={diagnosis}
               stale={held.error !== undefined}
+              theme={theme}
             />
           ) : (
             <main tabIndex={-1}>

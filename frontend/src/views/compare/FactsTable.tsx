@@ -1,10 +1,9 @@
 /** What was set differently in compared runs: a row per fact, a column per run. */
 import type { RunSummary } from "../../data/types";
-import { type Key, useText } from "../../i18n";
+import { useText } from "../../i18n";
 import { Scroll } from "../../parts/Scroll";
 import { Note } from "../../parts/States";
-import { useQuantityName } from "../../text/quantities";
-import { factName } from "./compared";
+import { useFactName } from "../../text/facts";
 import { RunLetter } from "./RunLegend";
 
 export function Heads({ chosen }: { chosen: RunSummary[] }) {
@@ -28,11 +27,7 @@ interface Props {
 
 export function FactsTable({ chosen, rows, label }: Props) {
   const { t } = useText();
-  const nameOf = useQuantityName();
-  const words = (part: string) => {
-    const key = `fact.${part.replaceAll(" ", "_")}` as Key;
-    return t(key) === key ? (/^[a-z]+_/.test(part) ? nameOf(part) : null) : t(key);
-  };
+  const factName = useFactName();
   if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
   return (
     <Scroll label={label ?? t("compare.fact")}>
@@ -46,7 +41,7 @@ export function FactsTable({ chosen, rows, label }: Props) {
         <tbody>
           {rows.map(([name, values]) => (
             <tr key={name}>
-              <th scope="row">{factName(name, words)}</th>
+              <th scope="row">{factName(name)}</th>
               {values.map((value, at) => (
                 <td key={chosen[at]?.run}>{value}</td>
               ))}

@@ -68,13 +68,6 @@ export function factValue(name: string, value: string, lang: string): string {
 /** What somebody set: of what parts at the same step it comes before what followed. */
 const SET = ["learning_rate", "momentum", "beta2", "weight_decay", "clip_max_norm", "batch_size"];
 
-/** A fact's name in words, as far as the page has them: "learning_rate[group 0], highest". */
-export function factName(name: string, words: (part: string) => string | null): string {
-  const [, base = name, column = "", when = ""] = /^([\w ]+)(\[.*\])?(?:, ([\w ]+))?$/.exec(name) ?? [];
-  const told = [words(base) ?? base, column.slice(1, -1), when && (words(when) ?? when)];
-  return told.filter(Boolean).join(" · ");
-}
-
 /** The curves that part, the first of them first: what went another way first is nearest to the cause. */
 export function partingFirst(curves: readonly Parting[]): Parting[] {
   const parted = curves.filter(({ parts_at }) => parts_at !== null);

@@ -6,6 +6,7 @@ import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { SeverityMark, StatusChip } from "../../parts/Status";
+import { useFactName } from "../../text/facts";
 import { formatInteger, formatSteps, formatValue } from "../../text/numbers";
 import type { Trait } from "./features";
 import type { Group, Grouping } from "./groups";
@@ -32,10 +33,16 @@ interface Props {
 function Traits({ traits, size, all }: { traits: Trait[]; size: number; all: number }) {
   const { t, lang } = useText();
   const number = (value: number) => formatInteger(value, lang);
+  const factName = useFactName();
+  // A part of a name stands as its owner wrote it, what was recorded in words.
+  const told = (feature: string) => {
+    const [, name, value] = /^(.+?): (.*)$/.exec(feature) ?? [];
+    return name && value !== undefined ? `${factName(name)} ${value}` : feature;
+  };
   return (
     <>
       {traits.map(({ features, here, all: holders }) => {
-        const what = features.join(" + ");
+        const what = features.map(told).join(" + ");
         const numbers = { what, here: number(here), all: number(holders) };
         const others = number(holders - here);
         return (

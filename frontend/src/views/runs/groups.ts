@@ -80,7 +80,8 @@ const RANK: Record<Severity, number> = { error: 3, warning: 2, info: 1 };
 
 /** The worst group first, of equally bad ones the largest; what is still being read comes last. */
 export function grouped(runs: readonly RunSummary[], by: Grouping): Group[] {
-  const features = new Features(runs);
+  // What was set for a run that is still being read is not known, so it tells nothing from the others.
+  const features = new Features(runs.filter(({ status }) => status !== "reading"));
   const members = new Map<string, RunSummary[]>();
   for (const run of runs) {
     const key = keyOf(run, by);
