@@ -212,6 +212,7 @@ _NAMES: Mapping[str, Text] = {
     "root_training": Text("model in train()"),
     "router_idle": Text("share of idle experts"),
     "router_most": Text("load of the busiest expert"),
+    "running_momentum": Text("momentum of running statistics"),
     "running_scale": Text("batch against running statistics: scale"),
     "running_shift": Text("batch against running statistics: shift"),
     "saturated_share": Text("saturated outputs"),

@@ -67,6 +67,8 @@ RUNNING_SHIFT = _seen("running_shift", "standard deviations")
 median over channels, the largest of the first eight modules in train() that had 16 values per channel."""
 RUNNING_SCALE = _seen("running_scale", "1")
 """The same of the running standard deviation: the larger of it and the batch's over the smaller."""
+RUNNING_MOMENTUM = _seen("running_momentum", "1")
+"""Largest momentum of these modules: how much of what is remembered the newest batch replaces."""
 SCHEDULER_EARLY = _seen("scheduler_early", "0 or 1")
 """1 if `scheduler.step()` came before the first `optimizer.step()`."""
 WAIT_SECONDS = _seen("wait_seconds", "s")

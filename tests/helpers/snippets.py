@@ -355,6 +355,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD627": {"": lambda: {"validate": lambda _: None}},
     "LD703": {"": lambda: {"train_one_epoch": lambda *_: None, "validate": lambda _: None}},
     "LD706": {"": _sizes},
+    "LD727": {"": _sizes},
     "LD707": {"": lambda: {"features": torch.randn(SIZE, FEATURES)}},
     "LD708": {"": _sizes},
     "LD709": {

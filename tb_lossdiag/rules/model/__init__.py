@@ -27,6 +27,7 @@ from tb_lossdiag.rules.model.router_collapse import RouterCollapse
 from tb_lossdiag.rules.model.sample_leak import SampleLeak
 from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
 from tb_lossdiag.rules.model.short_reach import ShortReach
+from tb_lossdiag.rules.model.statistics_of_one_batch import StatisticsOfOneBatch
 
 RULES: tuple[Rule, ...] = (
     DeadRelu(),
@@ -53,4 +54,5 @@ RULES: tuple[Rule, ...] = (
     MissingNormalisation(),
     NoPositions(),
     AttentionOneSided(),
+    StatisticsOfOneBatch(),
 )

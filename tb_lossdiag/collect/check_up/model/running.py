@@ -1,4 +1,4 @@
-"""How far the running statistics of batch normalisation, which `eval()` uses, lie from the batches that `train()` uses."""
+"""How far the running statistics of batch normalisation, which `eval()` uses, lie from the batches that `train()` uses, and how fast they follow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.values import Facts, rows, wide
-from tb_lossdiag.quantities import RUNNING_SCALE, RUNNING_SHIFT
+from tb_lossdiag.quantities import RUNNING_MOMENTUM, RUNNING_SCALE, RUNNING_SHIFT
 
 _MODULES = 8
 _VALUES = 16
@@ -21,12 +21,15 @@ class RunningStatistics:
     def __init__(self) -> None:
         self._shift: list[Tensor] = []
         self._scale: list[Tensor] = []
+        self._momentum: list[float] = []
 
     def compare(self, module: nn.Module, given: Tensor) -> None:
         """A module in train() is given this, real[N, C, ...]."""
         mean, var = (getattr(module, name, None) for name in ("running_mean", "running_var"))
         if len(self._shift) >= _MODULES or mean is None or var is None:
             return
+        momentum = getattr(module, "momentum", None)  # None: the mean of all batches so far
+        self._momentum += [] if momentum is None else [float(momentum)]
         if not given.is_floating_point() or given.numel() < _VALUES * given.shape[1]:
             return
         values = wide(rows(given.detach(), _SAMPLED)).movedim(1, 0).flatten(1)
@@ -38,9 +41,10 @@ class RunningStatistics:
 
     def facts(self) -> Facts:
         """The largest of each."""
+        momentum: Facts = {RUNNING_MOMENTUM: max(self._momentum)} if self._momentum else {}
         if not self._shift:
-            return {}
-        return {
+            return momentum
+        return momentum | {
             RUNNING_SHIFT: torch.stack(self._shift).max(),
             RUNNING_SCALE: torch.stack(self._scale).max(),
         }

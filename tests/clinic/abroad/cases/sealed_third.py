@@ -158,6 +158,7 @@ def a_plateau_of_five_batches(writer: SummaryWriter) -> None:
 
 
 @patient(
+    "LD727",
     "LD622",
     family="normalisation",
     source="https://github.com/eriklindernoren/PyTorch-YOLOv3/issues/230, "

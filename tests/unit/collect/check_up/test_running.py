@@ -51,3 +51,14 @@ def test_statistics_that_fit_are_near_and_equal() -> None:
 def test_nothing_where_nothing_is_remembered_or_little_is_given(norm: nn.Module) -> None:
     few = 15 if getattr(norm, "running_mean", None) is not None else 64
     assert math.isnan(_seen(norm, torch.randn(few, 3))[0])
+
+
+@pytest.mark.parametrize(("momentum", "seen"), [(0.99, 0.99), (0.1, 0.1), (None, math.nan)])
+def test_how_fast_they_follow(momentum: float | None, seen: float) -> None:
+    model = nn.Sequential(nn.BatchNorm1d(3, momentum=momentum), nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    watched = Watched(model, optimizer)
+    model(torch.randn(8, 3)).square().mean().backward()
+    optimizer.step()
+    watched.end()
+    assert watched.value(q.RUNNING_MOMENTUM) == pytest.approx(seen, nan_ok=True)
