@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import value_in_force
 from tb_lossdiag.analysis.modules import last_span
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -19,6 +20,9 @@ _MESSAGE = Text(
 )
 _PART = Text(
     "The model{model} was in train(), and its part `{part}` in eval() while it was trained, in {checks} check-ups since step {first} at the latest: {modules} dropout and normalisation modules in it don't do what they do in training."
+)
+_BUT = Text(
+    "The model{model} was in eval() while it was trained, all but a part of it, in {checks} check-ups since step {first} at the latest: {modules} dropout and normalisation modules of layers that the optimizer trains don't do what they do in training."
 )
 _PART_ADVICE = Text("""A part from a library comes in eval(), and a framework that calls `train()` once, or only on what it made itself, leaves it so. Where
 the training begins:
@@ -51,8 +55,8 @@ class EvalModeTraining:
     after initialisation are those of no data at all.
 
     How it decides: during the forward pass `model.training` was False and all its dropout and normalisation modules were in eval, in at
-    least `min_checks` check-ups in a row up to the newest. Or the model was in train(), and a part of it with modules of its own was in
-    eval() as a whole, though the optimizer holds more of it than normalisation and it was called with gradients on: a warning if dropout
+    least `min_checks` check-ups in a row up to the newest. Or a part of it with modules of its own was in eval() as a whole, or its own
+    layers were and a part was not, though the optimizer holds more of it than normalisation and it was called with gradients on: a warning if dropout
     is among what is off, an information if it is normalisation alone, whose statistics may be meant to stay. Unit: check-ups.
 
     What to try first: `model.train()` at the beginning of every training epoch.
@@ -100,29 +104,38 @@ class EvalModeTraining:
                     name, int(steps[0]), int(steps[-1]), span.size, float(np.nanmax(modules))
                 )
                 yield self._finding(q.EVAL_MODULES, at, _MESSAGE.format(**at.words()), _ADVICE)
-        yield from self._parts(run)
+            else:
+                yield from self._parts(run, name)
 
-    def _parts(self, run: Run) -> Iterator[Finding]:
-        """A finding per model of which a part is trained in eval mode."""
+    def _parts(self, run: Run, name: str) -> Iterator[Finding]:
+        """A finding if a part of the model is trained in eval mode."""
         if q.ASLEEP_MODULES not in run or q.ASLEEP_DROPOUTS not in run:
             return
         modules, dropouts = run.aligned(q.ASLEEP_MODULES, q.ASLEEP_DROPOUTS)
-        part = run.facts.get(q.ASLEEP_PARTS, "").replace(q.LINES, ", ")
-        for index, name in enumerate(modules.columns):
-            off = modules.values[:, index]
-            span = last_span(off, off > 0, self.min_checks)
-            if span is not None:
-                steps = modules.steps[~np.isnan(off)][span.records]
-                at = _When(name, int(steps[0]), int(steps[-1]), span.size, float(np.nanmax(off)))
-                drops = np.nanmax(dropouts.values[:, index]) > 0
-                message = _PART.format(**at.words(), part=part)
-                found = self._finding(q.ASLEEP_MODULES, at, message, _PART_ADVICE)
-                yield found if drops else replace(found, severity=Severity.INFO)
+        if name not in modules.columns:
+            return
+        index = modules.columns.index(name)
+        off = modules.values[:, index]
+        span = last_span(off, off > 0, self.min_checks)
+        if span is not None:
+            steps = modules.steps[~np.isnan(off)][span.records]
+            at = _When(name, int(steps[0]), int(steps[-1]), span.size, float(np.nanmax(off)))
+            drops = np.nanmax(dropouts.values[:, index]) > 0
+            found = self._finding(q.ASLEEP_MODULES, at, _of_part(run, at), _PART_ADVICE)
+            yield found if drops else replace(found, severity=Severity.INFO)
 
     def _finding(self, quantity: Quantity, at: _When, message: Text, advice: Text) -> Finding:
         evidence = Evidence(quantity.name, at.model, at.first, at.last, at.modules, 0.0)
         numbers = {"modules": at.modules, "checks": at.checks}
         return Finding(self.code, self.severity, at.model, (evidence,), message, advice, numbers)
+
+
+def _of_part(run: Run, at: _When) -> Text:
+    """What was in eval(), in words."""
+    parts = [each for each in run.facts.get(q.ASLEEP_PARTS, "").split(q.LINES) if each]
+    if value_in_force(run, q.ROOT_TRAINING, at.last, at.model) == 0:
+        return _BUT.format(**at.words())
+    return _PART.format(**at.words(), part=", ".join(parts))
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ class _Tuned(nn.Module):
         return scores
 
 
-def _tunes(writer: SummaryWriter, model: _Tuned) -> None:
+def _tunes(writer: SummaryWriter, model: nn.Module) -> None:
     optimizer = Adam(model.parameters(), lr=1e-3)
     writer.watch(model, optimizer)
     for step, (x, y) in enumerate(flat_digits()[0].batches(250, 64)):
@@ -190,6 +190,37 @@ def a_loaded_trunk_keeps_its_statistics(writer: SummaryWriter) -> None:
     """Its normalisation alone stays in eval()."""
     model = _Tuned().train()
     model.trunk[1].eval()
+    _tunes(writer, model)
+
+
+class _Whole(nn.Module):
+    """Layers of its own under a head that drops as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(64, 96), nn.BatchNorm1d(96)
+        self.drop = nn.Dropout(0.4)
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(96, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.drop(self.norm(self.first(x)).relu()))
+        return scores
+
+
+@case("LD703", family="MLP")
+def the_head_alone_is_put_in_train(writer: SummaryWriter) -> None:
+    """After a validation nobody puts the whole model back, and all of it is trained."""
+    model = _Whole().eval()
+    model.head.train()
+    _tunes(writer, model)
+
+
+@case(family="MLP")
+def a_head_is_probed_over_a_model_in_eval(writer: SummaryWriter) -> None:
+    """All but the head is frozen, and so in eval()."""
+    model = _Whole().eval()
+    model.requires_grad_(requires_grad=False)
+    model.head.requires_grad_().train()
     _tunes(writer, model)
 
 

@@ -15,7 +15,7 @@ _NAMED = 3
 
 
 class Asleep:
-    """Which parts of a model in train() are in eval() as a whole, and what in them was called with gradients on.
+    """Which parts of a model are in eval() as a whole, and what in them was called with gradients on.
 
     A layer that is switched off by itself is meant so, as normalisation is that keeps its statistics; so is a part whose weights nobody
     trains.
@@ -26,12 +26,11 @@ class Asleep:
     """
 
     def __init__(self, root: nn.Module, held: Iterable[Tensor]) -> None:
-        parts = dict(_asleep(root, "", {id(p) for p in held})) if root.training else {}
         self._part = {
             id(m): name
-            for name, part in parts.items()
-            for m in part.modules()
-            if cares_about_mode(m)
+            for name, modules in _parts(root, {id(p) for p in held})
+            for m in modules
+            if cares_about_mode(m) and not m.training
         }
         self._called: dict[int, nn.Module] = {}
 
@@ -41,7 +40,7 @@ class Asleep:
             self._called[id(module)] = module
 
     def names(self) -> list[str]:
-        """Of the parts of which something was called."""
+        """Of the parts of which something was called; "" is the model itself, in eval() but for parts of it."""
         return list(dict.fromkeys(self._part[key] for key in self._called))[:_NAMED]
 
     def facts(self) -> Facts:
@@ -50,21 +49,31 @@ class Asleep:
         return {ASLEEP_MODULES: float(len(self._called)), ASLEEP_DROPOUTS: float(dropouts)}
 
 
+def _parts(root: nn.Module, held: Collection[int]) -> Iterator[tuple[str, list[nn.Module]]]:
+    """Each with its modules; of a model in eval() also its own layers, which nobody has switched off one by one."""
+    if not root.training:
+        own = [m for m in root.children() if not m.training and next(m.children(), None) is None]
+        if _trained(own, held):
+            yield "", own
+    for name, part in _asleep(root, "", held):
+        yield name, list(part.modules())
+
+
 def _asleep(module: nn.Module, name: str, held: Collection[int]) -> Iterator[tuple[str, nn.Module]]:
     """The outermost ones: modules with modules of their own, of which the optimizer holds more than normalisation."""
     for child_name, child in module.named_children():
         path = f"{name}.{child_name}" if name else child_name
         if child.training or cares_about_mode(child):
             yield from _asleep(child, path, held)
-        elif next(child.children(), None) is not None and _trained(child, held):
+        elif next(child.children(), None) is not None and _trained(child.modules(), held):
             yield path, child
 
 
-def _trained(part: nn.Module, held: Collection[int]) -> bool:
+def _trained(modules: Iterable[nn.Module], held: Collection[int]) -> bool:
     return any(
         parameter.requires_grad and id(parameter) in held
-        for module in part.modules()
-        if not _normalises(module)
+        for module in modules
+        if not module.training and not _normalises(module)
         for parameter in module.parameters(recurse=False)
     )
 

@@ -334,7 +334,7 @@ class _Tuned(nn.Module):
         return output
 
 
-def _asleep(net: _Tuned, *trained: nn.Module) -> tuple[float, float]:
+def _asleep(net: nn.Module, *trained: nn.Module) -> tuple[float, float]:
     held = [p for module in trained or (net,) for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(held, lr=0.1)
     watched = Watched(net, optimizer)
@@ -347,6 +347,32 @@ def _asleep(net: _Tuned, *trained: nn.Module) -> tuple[float, float]:
 def test_a_part_that_is_trained_in_eval() -> None:
     assert _asleep(_Tuned()) == (2, 1)
     assert _asleep(_Tuned().train()) == (0, 0)
+
+
+class _Topped(nn.Module):
+    """Layers of its own, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+        self.drop, self.head = nn.Dropout(0.1), nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.head(self.drop(self.norm(self.first(x))))
+        return output
+
+
+def test_a_model_in_eval_whose_head_alone_is_in_train() -> None:
+    net, frozen, apart = _Topped().eval(), _Topped().eval(), _Topped().eval()
+    for each in (net, frozen, apart):
+        each.head.train()
+    frozen.first.requires_grad_(requires_grad=False)
+    assert _asleep(net) == (2, 1)
+    assert _asleep(frozen) == (0, 0)
+    assert _asleep(apart, apart.head) == (0, 0)
+    tuned = _Tuned().eval()
+    tuned.head.train()
+    assert _asleep(tuned) == (2, 1)
 
 
 def test_a_part_that_nobody_trains_may_be_in_eval() -> None:

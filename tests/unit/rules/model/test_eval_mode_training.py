@@ -69,8 +69,8 @@ def test_one_check_up_or_one_long_past_is_not_this() -> None:
     assert not findings(RULE, modes(np.where(CHECKS < 5, 4, 0), CHECKS >= 5))
 
 
-def part_asleep(modules: npt.ArrayLike, dropouts: npt.ArrayLike) -> Run:
-    run = with_check_up(modes(modules, 1), ASLEEP_MODULES, modules)
+def part_asleep(modules: npt.ArrayLike, dropouts: npt.ArrayLike, root: float = 1) -> Run:
+    run = with_check_up(modes(modules, root), ASLEEP_MODULES, modules)
     run = with_check_up(run, ASLEEP_DROPOUTS, dropouts)
     return replace(run, facts={**run.facts, ASLEEP_PARTS: "trunk; neck"})
 
@@ -81,6 +81,17 @@ def test_a_part_with_dropout_that_is_trained_in_eval_is_named() -> None:
     assert "`trunk, neck`" in finding.message.en
     assert "3 dropout and normalisation modules" in finding.message.en
     assert first_evidence(RULE, part_asleep(3, 1)).quantity == ASLEEP_MODULES.name
+
+
+def test_a_model_in_eval_but_for_a_part_is_named() -> None:
+    finding = the_finding(RULE, part_asleep(3, 1, root=0))
+    assert finding.severity is Severity.WARNING
+    assert "in eval() while it was trained, all but a part of it" in finding.message.en
+    assert "3 dropout and normalisation modules" in finding.message.en
+
+
+def test_a_model_in_eval_as_a_whole_is_said_once() -> None:
+    assert first_evidence(RULE, part_asleep(4, 1, root=0)).quantity == EVAL_MODULES.name
 
 
 def test_a_part_of_normalisation_may_keep_its_statistics_on_purpose() -> None:
