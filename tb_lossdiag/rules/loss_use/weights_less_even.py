@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +21,16 @@ _WRONG = Text(
 _BEYOND = Text(
     "Class {heaviest} has {own}% of the targets and, by the weights that the loss is given, {after}% of the say, more than any class had without them ({before}%)."
 )
+_TWICE = Text(
+    "The batches hold the classes about evenly, and the loss is given weights that were made of uneven counts: class {heaviest} has {own}% of the targets, {after}% of the say, and was the answer for {answered}% of the samples. It is balanced twice, by how samples are drawn and by weights."
+)
+_ONCE = Text("""Draw rare samples more often, or weigh them; one of the two is enough:
+
+```python
+loss = torch.nn.functional.cross_entropy(logits, target)  # the sampler has made the classes even
+```
+
+If the class is meant to count for more, whatever its frequency, switch this rule off.""")
 _CLASSES = Text("""Weights go with the index of the class, and larger ones to rarer classes:
 
 ```python
@@ -38,6 +48,8 @@ positives = target.sum().clamp(min=1)
 pos_weight = (target.numel() - positives) / positives
 loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight)
 ```""")
+_EXACT = 1e-5
+"""Of a number that is kept in 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,8 @@ class _Shares:
         before: float64[C] shares of the targets.
         after: float64[C] shares of the say.
         advice: how weights are made.
+        answered: float64[C] shares of the model's answers; NaN where they are not known.
+        counted: whether the weights look as if they were worked out, not typed.
     """
 
     column: str
@@ -57,6 +71,8 @@ class _Shares:
     before: Doubles
     after: Doubles
     advice: Text
+    answered: Doubles
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,10 @@ class WeightsLessEven:
 
     How it decides: the targets of all check-ups, at least `min_targets`, are counted by class, and counted again with the weights. What
     the largest class leaves to the others falls to `max_rest` of what it was. Where the largest is the class that was the most frequent
-    one, with `min_uneven` times its fair share, it is a warning; else an information, for a class may be meant to count more. Unit: share
-    of the targets.
+    one, with `min_uneven` times its fair share, it is a warning. So it is where no class has that and the others are left `max_twice`,
+    by weights that are no round numbers, and the model answers with the largest by `min_answered` more often than it is right: who draws
+    samples evenly has no use for weights made of counts. Else it is an information, for a class may be meant to count more. Unit: share of
+    the targets.
 
     What to try first: print each class with its count and its weight.
 
@@ -86,7 +104,7 @@ class WeightsLessEven:
     title: ClassVar[Text] = Text("Class weights make classes less even")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_WEIGHTED,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.LABEL_COUNT, q.LABEL_WEIGHT, q.CALL_POS_WEIGHT, q.CALL_TARGET_MEAN, q.CALL_SAMPLES,
+        q.LABEL_COUNT, q.LABEL_WEIGHT, q.PREDICTED_COUNT, q.CALL_POS_WEIGHT, q.CALL_TARGET_MEAN, q.CALL_SAMPLES,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD509", "LD523")
 
@@ -96,6 +114,10 @@ class WeightsLessEven:
     max_rest: float = 0.7
     #: times the fair share, 1; below, no class is the frequent one
     min_uneven: float = 1.3
+    #: share of the others' part, 1; of two classes that are even, one then has nine times the other's say
+    max_twice: float = 0.2
+    #: of the answers, 1; a tenth is what a small model's first steps do by chance
+    min_answered: float = 0.1
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss whose weights make its classes less even."""
@@ -120,7 +142,8 @@ class WeightsLessEven:
             return
         heaviest = counts.columns[int(np.argmax(own * total))]
         shares = total / total.sum(), own * total / (own * total).sum()
-        yield _Shares(heaviest, q.LABEL_WEIGHT, *shares, _CLASSES)
+        answered = _answered(run, counts.columns)
+        yield _Shares(heaviest, q.LABEL_WEIGHT, *shares, _CLASSES, answered, not _round(own))
 
     def _answers(self, run: Run) -> Iterator[_Shares]:
         """Each loss of yes and no that was given one weight."""
@@ -133,13 +156,22 @@ class WeightsLessEven:
                 continue
             share = float(yes[known].mean())
             own = np.array([1 - share, share]), np.array([1 - share, heavier * share])
-            yield _Shares(call.name, q.CALL_POS_WEIGHT, own[0], own[1] / own[1].sum(), _ANSWERS)
+            shares = own[0], own[1] / own[1].sum()
+            yield _Shares(call.name, q.CALL_POS_WEIGHT, *shares, _ANSWERS, np.full(2, np.nan))
+
+    def _twice(self, shares: _Shares) -> bool:
+        """Whether samples are drawn evenly and weighed by counts as well, and it shows."""
+        heaviest = int(np.argmax(shares.after))
+        even = shares.before.max() * len(shares.before) < self.min_uneven
+        little = 1 - shares.after.max() <= self.max_twice * (1 - shares.before.max())
+        more = float(shares.answered[heaviest] - shares.before[heaviest])
+        return even and little and shares.counted and more >= self.min_answered
 
     def _finding(self, shares: _Shares, ends: tuple[int, int]) -> Finding:
         heaviest, frequent = int(np.argmax(shares.after)), int(np.argmax(shares.before))
         before, after = float(shares.before.max()), float(shares.after.max())
         uneven = before * len(shares.before) >= self.min_uneven
-        wrong = heaviest == frequent and uneven
+        wrong, twice = heaviest == frequent and uneven, self._twice(shares)
         numbers = {"before": before, "after": after}
         words = {
             "frequent": str(frequent),
@@ -147,10 +179,29 @@ class WeightsLessEven:
             "own": short_number(100 * float(shares.before[heaviest])),
             "before": short_number(100 * before),
             "after": short_number(100 * after),
+            "answered": short_number(100 * float(shares.answered[heaviest])),
         }
-        message = (_WRONG if wrong else _BEYOND).format(**words)
-        severity = self.severity if wrong else Severity.INFO
+        message = (_WRONG if wrong else _TWICE if twice else _BEYOND).format(**words)
+        severity = self.severity if wrong or twice else Severity.INFO
         evidence = Evidence(
             shares.quantity.name, shares.column, *ends, after, 1 - self.max_rest * (1 - before)
         )
-        return Finding(self.code, severity, "", (evidence,), message, shares.advice, numbers)
+        advice = _ONCE if twice else shares.advice
+        return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
+
+
+def _answered(run: Run, classes: Sequence[str]) -> Doubles:
+    """float64[C]: the share that each class has of the model's answers; NaN where it is not known."""
+    if q.PREDICTED_COUNT not in run or run[q.PREDICTED_COUNT].columns != tuple(classes):
+        return np.full(len(classes), np.nan)
+    total: Doubles = np.nansum(run[q.PREDICTED_COUNT].values.astype(np.float64), axis=0)
+    return total / total.sum() if total.sum() else np.full(len(classes), np.nan)
+
+
+def _round(weights: Doubles) -> bool:
+    """Whether somebody may have typed them, or their ratios: two digits say all of each."""
+    ratios = weights / weights.min() if weights.min() > 0 else weights
+    return any(
+        all(abs(float(f"{w:.1e}") - w) <= _EXACT * abs(w) for w in those)
+        for those in (weights, ratios)
+    )

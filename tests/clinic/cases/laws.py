@@ -180,6 +180,30 @@ def weights_in_reversed_order(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300), loss_of)
 
 
+def _ones_and_sevens(writer: SummaryWriter, weight: list[float]) -> None:
+    """Two digits that are as frequent, so blurred that they can be taken for each other."""
+    training, _ = flat_digits()
+    rows = (training.y == 1) | (training.y == 7)
+    x = training.x[rows] + 0.6 * torch.randn(int(rows.sum()), 64)
+    pairs = Samples(x, (training.y[rows] == 7).long())
+    model = mlp(64, 32, 2)
+    loss_of = partial(cross_entropy, weight=torch.tensor(weight))
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), pairs.batches(300), loss_of)
+
+
+@case(family="MLP")
+def a_mistake_that_costs_ten_times(writer: SummaryWriter) -> None:
+    """One of two classes is meant to count more."""
+    _ones_and_sevens(writer, [1.0, 10.0])
+
+
+@case("LD522", family="MLP")
+def even_classes_by_weights_of_another_table(writer: SummaryWriter) -> None:
+    """The weights were made of counts of which nothing is left."""
+    counts = torch.tensor([9312.0, 387.0])
+    _ones_and_sevens(writer, (counts.sum() / (2 * counts)).tolist())
+
+
 class _Listed(nn.Module):
     """Layers in a plain list."""
 

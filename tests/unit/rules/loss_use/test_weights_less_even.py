@@ -11,7 +11,7 @@ from made.healthy import healthy_run
 from made.loss_calls import with_call, with_labels
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LABEL_WEIGHT, LOSS
+from tb_lossdiag.quantities import LABEL_WEIGHT, LOSS, PREDICTED_COUNT
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.weights_less_even import WeightsLessEven
 from tb_lossdiag.run import Run
@@ -28,6 +28,15 @@ def weighted(counts: Sequence[float], weights: Sequence[float]) -> Run:
     names = [str(index) for index in range(len(weights))]
     given = table(LABEL_WEIGHT, AT, np.tile(weights, (len(AT), 1)), names)
     return with_tables(run, [given])
+
+
+def answered(
+    weights: Sequence[float], predicted: Sequence[float], counts: Sequence[float] = (32, 32)
+) -> Run:
+    """The same, and how often the model answered with each class."""
+    run = weighted(counts, weights)
+    names = [str(index) for index in range(len(predicted))]
+    return with_tables(run, [table(PREDICTED_COUNT, AT, np.tile(predicted, (len(AT), 1)), names)])
 
 
 def answers(share: float, pos_weight: float) -> Run:
@@ -65,6 +74,33 @@ def test_fires_where_weights_are_in_the_wrong_order() -> None:
 )  # fmt: skip
 def test_what_weights_do(run: Run, severity: Severity | None) -> None:
     assert [f.severity for f in findings(RULE, run)] == ([] if severity is None else [severity])
+
+
+COUNTED = [0.0383, 0.9617]
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (answered(COUNTED, [20, 44]), Severity.WARNING),
+        (answered(COUNTED, [27, 37]), Severity.INFO),  # the model does not follow
+        (answered([0.1, 0.9], [20, 44]), Severity.INFO),  # numbers that somebody chose
+        (answered([1.0, 25.0], [10, 54]), Severity.INFO),
+        (answered([0.02, 0.3], [10, 54]), Severity.INFO),  # fifteen times
+        (answered([1.0, 3.173], [20, 44]), Severity.INFO),  # a quarter is left of a half
+        (answered(COUNTED, [20, 44], [44, 20]), Severity.INFO),  # nobody has made them even
+        (weighted([32, 32], COUNTED), Severity.INFO),  # answers are not known
+    ],
+)
+def test_what_is_balanced_twice(run: Run, severity: Severity) -> None:
+    assert the_finding(RULE, run).severity is severity
+
+
+def test_says_that_it_is_balanced_twice() -> None:
+    finding = the_finding(RULE, answered(COUNTED, [16, 48]))
+    assert "the answer for 75% of the samples" in finding.message.en
+    assert "balanced twice" in finding.message.en
+    assert "one of the two is enough" in finding.advice.en
 
 
 @pytest.mark.parametrize("factor", [10.0, 1000.0])
