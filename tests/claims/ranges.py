@@ -94,6 +94,14 @@ def _derived(run: Run, asked: set[Quantity]) -> Iterator[Range]:
         gradient = run[q.GRADIENT_NORM]
         weights = latest(run[q.PARAMETER_NORM], gradient.steps, gradient.columns)
         yield from _columns("relative gradient", gradient, gradient.values / weights)
+    if {q.CALL_TARGET_MEAN, q.CALL_OUTPUTS} <= asked:
+        yield from _ones(run)
+
+
+def _ones(run: Run) -> Iterator[Range]:
+    """Ones in each row of targets that are zeros and ones."""
+    mean, outputs = run.aligned(q.CALL_TARGET_MEAN, q.CALL_OUTPUTS)
+    yield from _columns("ones", mean, mean.values.astype(np.float64) * outputs.values)
 
 
 def _updates(run: Run, asked: set[Quantity]) -> Iterator[Range]:

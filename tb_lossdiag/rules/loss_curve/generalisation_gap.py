@@ -21,7 +21,7 @@ _GAP = Text(
     "From step {first} on the validation loss stays far above the training loss ({validation} against {train} at the end): {percent}% of the starting loss lies between them."
 )
 _UNTRAINED = Text(
-    "From the first validation on, at step {first}, the validation loss is worse than that of the untrained model ({validation} against {start} at the start) and does not follow the training loss, which fell to {train}."
+    "From the first validation on, at step {first}, the validation loss is worse than the training loss was at the start ({validation} against {start}) and does not follow it, while the training loss fell to {train}."
 )
 _INVERTED = Text(
     "From step {first} on the training loss stays far above the validation loss ({train} against {validation} at the end): {percent}% of the starting loss lies between them."

@@ -32,7 +32,7 @@ _SMOOTHED = Text(
     "All targets given to `{call}` in {checks} check-ups are {low} or {high}: a smoothed yes that is hardly more than one half, or a no that is hardly less, says hardly anything."
 )
 _SEVERAL = Text(
-    "The targets given to `{call}` in {checks} check-ups are {ones} ones a row: it takes them for likelihoods that add up to 1, and shares out one answer among several that are right."
+    "The targets given to `{call}` in {checks} check-ups are zeros and ones, {ones} ones a row on average: it takes them for likelihoods that add up to 1, and shares out one answer among several that are right."
 )
 _LABELS = Text("""Several labels that may all be right are as many questions of yes or no:
 

@@ -149,7 +149,7 @@ def ones(each: float, **other: float) -> Run:
 def test_several_labels_are_no_likelihoods() -> None:
     finding = the_finding(RULE, ones(3.0))
     assert finding.severity is Severity.WARNING
-    assert "are 3 ones a row" in finding.message.en
+    assert "3 ones a row on average" in finding.message.en
     assert "binary_cross_entropy_with_logits" in finding.advice.en
     assert findings(RULE, ones(1.21))
 
