@@ -11,7 +11,7 @@ from clinic.loops import fit
 from clinic.nets import Recurrent, Transformer, cnn, mlp
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
-from torch.optim import SGD, Adam
+from torch.optim import SGD, Adam, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR
 
 from tb_lossdiag import SummaryWriter
@@ -191,7 +191,7 @@ def decay_with_the_wrong_sign(writer: SummaryWriter) -> None:
 def decay_of_norms_and_biases(writer: SummaryWriter) -> None:
     training, _ = square_digits()
     model = nn.Sequential(nn.BatchNorm2d(1), *cnn())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
+    optimizer = AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     fit(writer, model, optimizer, training.batches(300))
 
 
@@ -210,3 +210,33 @@ def everything_is_frozen_but_the_input(writer: SummaryWriter) -> None:
     optimizer = Adam(model.parameters(), lr=1e-3)
     batches = ((x.requires_grad_(), (y % 2).float().unsqueeze(1)) for x, y in training.batches(300))
     fit(writer, model, optimizer, batches, binary_cross_entropy_with_logits)
+
+
+def _decays(writer: SummaryWriter, share: float) -> None:
+    """AdamW takes this share of each weight in each step."""
+    model, rate = mlp(64, 64, 64, 10), 1e-2
+    optimizer = AdamW(model.parameters(), lr=rate, weight_decay=share / rate)
+    fit(writer, model, optimizer, flat_digits()[0].batches(250))
+
+
+@case("LD412", family="MLP")
+def a_fifth_of_the_weights_goes_in_each_step(writer: SummaryWriter) -> None:
+    _decays(writer, 0.2)
+
+
+@case("LD412", family="MLP")
+def the_weights_go_whole_in_each_step(writer: SummaryWriter) -> None:
+    """Nothing is left that could fall."""
+    _decays(writer, 1.5)
+
+
+@case("LD412", family="MLP")
+def the_weights_are_turned_round_in_each_step(writer: SummaryWriter) -> None:
+    """And get larger by it."""
+    _decays(writer, 20.0)
+
+
+@case(family="MLP")
+def a_hundredth_of_the_weights_goes_in_each_step(writer: SummaryWriter) -> None:
+    """Much, and it learns all the same."""
+    _decays(writer, 0.01)

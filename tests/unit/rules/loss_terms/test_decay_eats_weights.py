@@ -68,6 +68,39 @@ def test_fires_within_its_bounds(run: Run, *, fires: bool) -> None:
     assert bool(findings(RULE, run)) is fires
 
 
+def gross(share: float, loss: float = 2.3) -> Run:
+    """Weights of which each step takes this share: they are as large as one step makes them, throughout."""
+    return changed(eaten(left=1.0, loss=loss), PARAMETER_DECAY, share / 0.01)
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (gross(0.11), "takes 11% of every weight in each step: what is learned is gone"),
+        (gross(0.9), "takes 90% of every weight"),
+        (gross(1.01, loss=0.1), "all of every weight in each step, and more"),
+        (gross(1.9), "all of every weight in each step, and more"),
+        (gross(20.0), "more than twice of what there is"),
+    ],
+)
+def test_the_grosser_the_louder(run: Run, words: str) -> None:
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.ERROR
+    assert words in finding.message.en
+
+
+@pytest.mark.parametrize("run", [gross(0.09), gross(0.5, loss=0.9), gross(0.0)])
+def test_a_step_may_take_less_or_learn(run: Run) -> None:
+    assert outcome(RULE, run).verdict is not Verdict.FINDINGS
+
+
+def test_weights_that_are_infinite_in_the_end_hide_nothing() -> None:
+    run = gross(20.0)
+    norms = run[PARAMETER_NORM].values.copy()
+    norms[-3:] = np.inf
+    assert findings(RULE, changed(run, PARAMETER_NORM, norms))
+
+
 def test_the_rate_is_added_up_over_a_schedule() -> None:
     """A rate that falls to 0 takes half as much."""
     falling = np.linspace(0.02, 0, len(RUN[LEARNING_RATE]))
