@@ -28,7 +28,7 @@ def remembered(
     momentum: float = 0.99, shift: float = 0.3, values: float = 64.0, jumps: float = 0.2
 ) -> Run:
     """Batch normalisation of this momentum; validations that fall and jump by this share."""
-    run, steps = healthy_run(1), np.arange(24, 400, 25)
+    run, steps = healthy_run(1), np.arange(11, 200, 12)
     signs = np.random.default_rng(0).standard_normal(len(steps))
     losses = np.exp(-np.arange(len(steps)) / 10 + jumps * signs)
     validation = table(VALIDATION_LOSS, steps, losses[:, None], ("",))
