@@ -177,10 +177,11 @@ test("the page speaks Chinese when asked", async () => {
 });
 
 test("a run read from plain scalars says so, and what TensorBoard left out", async () => {
-  const facts = { source: "scalars", scalars: "loss: train/loss", thinned: "loss" };
+  const facts = { source: "scalars", scalars: "loss: train/loss", thinned: "loss", unread: "my/own" };
   serve({ runs: makeRuns(), diagnosis: makeDiagnosis({ facts }) });
   render(<App />);
   expect(await screen.findByText(/Read from plain scalars \(loss: train\/loss\)/)).toBeTruthy();
+  expect(screen.getByText(/nobody knows these scalars: my\/own\./)).toBeTruthy();
   expect(screen.getByText(/kept only a sample of: loss\./)).toBeTruthy();
 });
 

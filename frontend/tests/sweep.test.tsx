@@ -181,8 +181,8 @@ test("a state's count lists only its runs, and again all of them", () => {
 
 test("runs that are not judged are named with the reason", () => {
   const left_out = [
-    { run: "acc", tags: ["accuracy"], no_descent: "" },
-    { run: "gan", tags: ["loss_d"], no_descent: "loss_g" },
+    { run: "acc", tags: ["accuracy"], more: 2, perhaps: "my/cost", no_descent: "" },
+    { run: "gan", tags: ["loss_d"], more: 0, perhaps: "", no_descent: "loss_g" },
   ];
   render(
     <RunsTable
@@ -193,6 +193,7 @@ test("runs that are not judged are named with the reason", () => {
     />,
   );
   expect(screen.getByText("Not judged (3)")).toBeTruthy();
-  expect(screen.getByText(/it has accuracy/)).toBeTruthy();
+  expect(screen.getByText(/it has accuracy and 2 more/)).toBeTruthy();
+  expect(screen.getByText(/--map loss=my\/cost/)).toBeTruthy();
   expect(screen.getByText(/beside loss_g/)).toBeTruthy();
 });

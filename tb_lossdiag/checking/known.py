@@ -151,7 +151,10 @@ def _spelled(judged: Judged, asked: Asked) -> bytes:
         TypeError: it is no plain data.
         ValueError: it would not be the same again.
     """
-    left = {run: [sorted(e.runs), e.tags, e.no_descent] for run, e in judged.left_out.items()}
+    left = {
+        run: [sorted(e.runs), e.tags, e.no_descent, e.more, e.perhaps]
+        for run, e in judged.left_out.items()
+    }
     content = {
         "key": asked.key,
         "stamps": asked.stamps,
@@ -171,8 +174,8 @@ def _judged(content: dict[str, Any], asked: Asked) -> Judged | None:
     if content["key"] != asked.key or [tuple(s) for s in content["stamps"]] != [*asked.stamps]:
         return None
     left = {
-        run: LeftOut(frozenset(runs), tuple(tags), no_descent)
-        for run, (runs, tags, no_descent) in content["left_out"].items()
+        run: LeftOut(frozenset(runs), tuple(tags), *others)
+        for run, (runs, tags, *others) in content["left_out"].items()
     }
     used = frozenset(content["used"])
     return Judged(tuple(content["entries"]), left, used, content["measures"])

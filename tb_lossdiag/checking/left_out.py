@@ -41,5 +41,7 @@ def sentences(left: Mapping[str, LeftOut]) -> list[str]:
 def _why(entry: LeftOut) -> str:
     if entry.no_descent:
         return f"a loss beside {flat(entry.no_descent)} measures no progress (--map loss=TAG judges it all the same)"
-    tags = ", ".join(flat(tag) for tag in entry.tags)
-    return f"no scalar that is known as a loss (it has {tags}): --map loss=TAG names one"
+    more = f" and {entry.more} more" if entry.more else ""
+    tags = ", ".join(flat(tag) for tag in entry.tags) + more
+    named = flat(entry.perhaps) or "TAG"
+    return f"no scalar that is known as a loss (it has {tags}): --map loss={named} names one"

@@ -10,6 +10,7 @@ In reading order:
 - `counted`: counts in words, the singular as it is said
 - `quantity_names`: what quantities are called in words
 - `ways`: how a quantity gets recorded, in the reader's language
+- `mapping`: what a run lacks that one of its own scalars may be
 - `settings`: where a framework keeps what an advice would change in a loop of one's own
 - `foreign`: asks rules of other packages: on copies of the records, in seconds, and nothing that they say is taken unchecked
 - `timed`: work of other packages that gets some seconds and no more

@@ -108,7 +108,13 @@ class Backend:
         return {
             "without_data": sorted(known - parts - {*left}),
             "left_out": [
-                {"run": readable(run), "tags": list(entry.tags), "no_descent": entry.no_descent}
+                {
+                    "run": readable(run),
+                    "tags": list(entry.tags),
+                    "more": entry.more,
+                    "perhaps": entry.perhaps,
+                    "no_descent": entry.no_descent,
+                }
                 for run, entry in left.items()
             ],
         }

@@ -8,6 +8,7 @@ In reading order:
 - `styles`: under which tags training frameworks write their loss, learning rate and gradient norm
 - `agents`: under which tags reinforcement learning and preference tuning log what they do
 - `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
+- `unread`: scalars of a run that nobody knows, and what each may be
 - `series`: scalars that were read, as tables: resumes undone, totals summed, clocks aligned
 - `folder`: a folder of event files and logs, as a data provider gives them; nothing that lies in it may make reading give up
 - `remote`: folders that are not on this machine, through fsspec: listed there, and their files kept here as a copy

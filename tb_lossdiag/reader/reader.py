@@ -165,7 +165,7 @@ class Reader:
         run = assemble(listing.run, _sessions(kept, listing), self._lost(listing))
         if listing.scalars is not None:
             read = self._scalars.read(listing.scalars, context, experiment_id)
-            run = with_scalars(run, listing.scalars.plan, read)
+            run = with_scalars(run, listing.scalars.plan, read, listing.scalars.unread())
         if not run.tables and "damaged" in run.facts:
             raise ValueError(f"nothing is left: {run.facts['damaged']} values or more are damaged")
         kept.run, kept.version = run, listing.version

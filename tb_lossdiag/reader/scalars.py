@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tensorboard.context import RequestContext
@@ -14,10 +14,12 @@ from tensorboard.data.provider import RunTagFilter
 
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.curves import PLUGIN_NAME
+from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.reader.logs.names import is_log_run
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import Plan, TagMap, plan, require_known
 from tb_lossdiag.reader.series import Series
+from tb_lossdiag.reader.unread import facts, ordered, resembling
 from tb_lossdiag.visible import visible
 
 logger = logging.getLogger(__name__)
@@ -43,16 +45,22 @@ class ScalarRun:
         plan: what they mean.
         stamps: where each series ends; changes when something is written.
         runs: TensorBoard's runs it is made of.
+        tags: all that it has, with phases in front.
     """
 
     plan: Plan
     stamps: Mapping[Source, Stamp]
     runs: frozenset[str]
+    tags: Mapping[str, Source] = field(default_factory=dict)
 
     @property
     def times(self) -> list[str]:
         """Wall times, spelled, of the ends of its series."""
         return [time for _, time in self.stamps.values()]
+
+    def unread(self) -> dict[str, str]:
+        """Facts about scalars that nobody knows. Not for each listing: there may be thousands."""
+        return facts(self.tags, self.plan)
 
 
 @dataclass(frozen=True)
@@ -61,13 +69,24 @@ class LeftOut:
 
     Attributes:
         runs: TensorBoard's runs it is made of.
-        tags: some of its tags.
+        tags: some of its tags, those first that may be the loss.
         no_descent: the tag that says that its loss measures no progress, else "".
+        more: tags that are not named here.
+        perhaps: the tag that may be the loss by what it is called, else "".
     """
 
     runs: frozenset[str]
     tags: tuple[str, ...]
     no_descent: str
+    more: int = 0
+    perhaps: str = ""
+
+    @classmethod
+    def of(cls, entry: ScalarRun, tags: Collection[str]) -> LeftOut:
+        """A run with these tags."""
+        first = ordered(tags)[:_SHOWN]
+        more = len(tags) - len(first)
+        return cls(entry.runs, tuple(first), entry.plan.no_descent, more, resembling(LOSS, tags))
 
 
 @dataclass
@@ -154,7 +173,7 @@ class Scalars:
         entries = {run: _found(tags, listed, self._mapped) for run, tags in groups.items()}
         found = {run: entry for run, entry in entries.items() if entry.plan.sources}
         without = {
-            run: LeftOut(entry.runs, tuple(sorted(groups[run])[:_SHOWN]), entry.plan.no_descent)
+            run: LeftOut.of(entry, groups[run])
             for run, entry in entries.items()
             if not entry.plan.can_be_judged()
         }
@@ -220,7 +239,7 @@ class Scalars:
 def _found(tags: Mapping[str, Source], listed: Mapping[str, Any], mapped: TagMap) -> ScalarRun:
     chosen = plan(tags, mapped)
     stamps = {source: _stamp(listed[source.run][source.tag]) for source in chosen.series()}
-    return ScalarRun(chosen, stamps, frozenset(source.run for source in tags.values()))
+    return ScalarRun(chosen, stamps, frozenset(source.run for source in tags.values()), tags)
 
 
 def _stamp(entry: Any) -> Stamp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from tb_lossdiag.reader.plan import Plan
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
 from tb_lossdiag.run import Run
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 _WEIGHTS = {LOSS_TERM: LOSS_WEIGHT, VALIDATION_LOSS_TERM: VALIDATION_LOSS_WEIGHT}
 _CLOCKS = 2.0
 """Last steps this many times apart, although both were written to the end, count different things (epochs and steps)."""
@@ -79,11 +81,17 @@ class Series:
 Read = Mapping[Source, Series]
 
 
-def with_scalars(run: Run, plan: Plan, read: Read) -> Run:
+def with_scalars(run: Run, plan: Plan, read: Read, unread: Mapping[str, str] = _NONE) -> Run:
     """The run, with the quantities it lacks taken from scalars.
 
     Facts: `source` "scalars" if nothing else is there, `scalars` which tag is what, `logged_by`, `agent`, `thinned`,
     `placed_by_wall_time`.
+
+    Args:
+        run: what we recorded ourselves, if anything.
+        plan: which scalar is what.
+        read: these scalars.
+        unread: facts about the others, for a run of nothing but scalars.
     """
     tables = {q: _joined(q, {c: read[s] for c, s in cs.items()}) for q, cs in plan.sources.items()}
     for terms, total in plan.summed.items():
@@ -93,6 +101,7 @@ def with_scalars(run: Run, plan: Plan, read: Read) -> Run:
     moved = _aligned(new, run.tables.get(LOSS.name) or new.get(LOSS.name))
     counted = dict(_counted(table) for table in new.values() if table.quantity.nonfinite)
     facts, damaged = _facts(run, plan, read, moved), _damaged(run, read)
+    facts |= {} if run.tables else unread
     return replace(
         run, tables={**counted, **new, **run.tables}, facts={**facts, **run.facts, **damaged}
     )

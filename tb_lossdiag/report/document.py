@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tb_lossdiag.diagnosis import mapping
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis, Outcome, Suppressed
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Judged, Rule, documentation, thresholds
 from tb_lossdiag.diagnosis.status import status, unlocks
@@ -51,10 +52,7 @@ def entry(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]) 
         "reported": live_reports.moments(run),
         "restarts": restarts(run),
         "outcomes": [_outcome(outcome, language, named) for outcome in diagnosis.outcomes],
-        "unlocks": [
-            {"how": said(how, run.facts).in_language(language), "rules": list(codes)}
-            for how, codes in unlocks(diagnosis.outcomes).items()
-        ],
+        "unlocks": list(_unlocks(run, diagnosis.outcomes, language)),
     }
 
 
@@ -121,6 +119,15 @@ def _rule(rule: Rule, language: str) -> Json:
         "explains": list(rule.explains),
         "thresholds": {name: json_number(value) for name, value in thresholds(rule).items()},
     }
+
+
+def _unlocks(run: Run, outcomes: Sequence[Outcome], language: str) -> Iterator[Json]:
+    """A scalar that is there already and only wants naming comes before what would have to be recorded."""
+    mapped = mapping.unlocks(outcomes, run.facts)
+    done = {code for _, codes in mapped for code in codes}
+    others = unlocks(outcome for outcome in outcomes if outcome.code not in done).items()
+    for how, codes in (*mapped, *((said(how, run.facts), codes) for how, codes in others)):
+        yield {"how": how.in_language(language), "rules": list(codes)}
 
 
 def _suppressed(taken: Suppressed, run: Run, language: str, named: Mapping[str, Rule]) -> Json:

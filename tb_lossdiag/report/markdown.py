@@ -29,6 +29,8 @@ def _run(run: Json, language: str) -> Iterator[str]:
     if run["facts"].get("source") == "scalars":
         scalars = escape(run["facts"].get("scalars", ""))
         yield from (word("from scalars", language, scalars=scalars), "")
+    if unread := run["facts"].get("unread"):
+        yield from (word("unread", language, tags=escape(unread)), "")
     if thinned := run["facts"].get("thinned"):
         yield from (word("thinned", language, names=escape(thinned)), "")
     if damaged := run["facts"].get("damaged"):

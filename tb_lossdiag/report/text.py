@@ -92,6 +92,8 @@ def _notes(run: Json, language: str) -> Iterable[str]:
         yield limit
     if facts.get("source") == "scalars":
         yield word("from scalars", language, scalars=facts.get("scalars", ""))
+    if unread := facts.get("unread"):
+        yield word("unread", language, tags=unread)
     if thinned := facts.get("thinned"):
         yield word("thinned", language, names=thinned)
     if damaged := facts.get("damaged"):

@@ -53,6 +53,9 @@ _WORDS: Mapping[str, Text] = {
     "from scalars": Text(
         "read from plain scalars ({scalars}); record with tb_lossdiag.SummaryWriter for gradients, clipping and updates"
     ),
+    "unread": Text(
+        "not read, since nobody knows these scalars: {tags}; --map learning_rate=TAG (or loss, validation_loss, global_norm …) says what one is"
+    ),
     "live": Text("reported live: {moments}"),
     "live appeared": Text("at step {step}"),
     "live cleared": Text("cleared at step {step}"),

@@ -223,11 +223,24 @@ def test_check_says_which_runs_it_left_out_and_why(
     assert main(["check", str(tmp_path), "--format", "json"]) == 0
     told = capsys.readouterr().err
     assert "strange" in told
-    assert "--map loss=TAG" in told
-    assert "my_objective" in told
+    assert "--map loss=my_objective" in told
     assert "gan" in told
     assert "D_loss" in told
     assert "good" not in told
+
+
+def test_check_names_what_it_did_not_read_and_the_option_that_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    curves = {"loss": falling(100), "cfg/learningrate": [1e-3] * 100, "speed": [3.0] * 100}
+    write(tmp_path / "run", curves)
+    assert main(["check", str(tmp_path), "--no-config"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "nobody knows these scalars: cfg/learningrate;" in told
+    assert "--map learning_rate=cfg/learningrate, if that scalar is the learning rate" in told
+    option = "learning_rate=cfg/learningrate"
+    assert main(["check", str(tmp_path), "--no-config", "--map", option]) == 0
+    assert "nobody knows" not in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_folder_of_nothing_but_players_says_so(

@@ -52,8 +52,12 @@ export interface CauseSummary {
 /** A run of TensorBoard's with scalars of which none is known as a loss that should fall. */
 export interface LeftOut {
   run: string;
-  /** Some of its tags. */
+  /** Some of its tags, those first that may be the loss. */
   tags: string[];
+  /** Tags that are not named here. */
+  more: number;
+  /** The tag that may be the loss by what it is called, else "". */
+  perhaps: string;
   /** The tag that says that its loss measures no progress, else "". */
   no_descent: string;
 }

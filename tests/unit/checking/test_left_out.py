@@ -27,6 +27,13 @@ def test_what_has_no_loss_is_said_to_have_none() -> None:
     assert "it has acc, reward" in sentences({"a": UNKNOWN})[0]
 
 
+def test_what_may_be_the_loss_is_named_with_its_option() -> None:
+    left = LeftOut(frozenset({"a"}), ("my/objective", "acc"), "", more=3, perhaps="my/objective")
+    (told,) = sentences({"a": left})
+    assert "it has my/objective, acc and 3 more" in told
+    assert told.endswith("--map loss=my/objective names one")
+
+
 def test_of_many_five_are_named() -> None:
     said = sentences({f"run {number}": UNKNOWN for number in range(7)})
     assert (len(said), said[-1]) == (6, "not judged: 2 more runs")

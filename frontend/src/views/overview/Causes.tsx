@@ -139,6 +139,7 @@ function Origin({ facts }: { facts: RunDiagnosis["facts"] }) {
       {facts.source === "scalars" ? (
         <Note>{t("causes.fromScalars", { scalars: String(facts.scalars ?? "") })}</Note>
       ) : null}
+      {facts.unread ? <Note>{t("causes.unread", { tags: String(facts.unread) })}</Note> : null}
       {facts.thinned ? <Note>{t("causes.thinned", { names: String(facts.thinned) })}</Note> : null}
     </>
   );
