@@ -12,9 +12,9 @@ from typing import Any
 from tensorboard.context import RequestContext
 from tensorboard.data.provider import RunTagFilter
 
+from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.reader.bounds import DAMAGED
 from tb_lossdiag.reader.curves import PLUGIN_NAME
-from tb_lossdiag.quantities import LOSS
 from tb_lossdiag.reader.logs.names import is_log_run
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import Plan, TagMap, plan, require_known

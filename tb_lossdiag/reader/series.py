@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -20,11 +20,12 @@ from tb_lossdiag.quantities import (
     VALIDATION_LOSS_WEIGHT,
     Quantity,
 )
+from tb_lossdiag.reader import again
 from tb_lossdiag.reader.bounds import countable, plausible
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.plan import Plan
 from tb_lossdiag.records import Doubles, Floats, Steps, Table
-from tb_lossdiag.run import Run
+from tb_lossdiag.run import Restart, Run
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _WEIGHTS = {LOSS_TERM: LOSS_WEIGHT, VALIDATION_LOSS_TERM: VALIDATION_LOSS_WEIGHT}
@@ -44,6 +45,7 @@ class Series:
         values: float32[T].
         thinned: whether TensorBoard kept only a sample of it.
         damaged: values that were none.
+        restarts: where its steps went back.
     """
 
     steps: Steps
@@ -51,6 +53,7 @@ class Series:
     values: Floats
     thinned: bool = False
     damaged: int = 0
+    restarts: tuple[Restart, ...] = ()
 
     @classmethod
     def of(cls, data: Sequence[Any] | None, limit: int) -> Series:
@@ -75,7 +78,21 @@ class Series:
             values = np.array([datum.value for datum in good], np.float64).astype(np.float32)
         full = 0 < limit <= len(data)
         wrong = len(data) - len(good) + int((~countable(steps)).sum())
-        return cls(steps[stands], times[stands], values[stands], thinned=full, damaged=wrong)
+        back = again.restarts(steps[countable(steps)], times[countable(steps)])
+        return cls(steps[stands], times[stands], values[stands], full, wrong, back)
+
+    @property
+    def written(self) -> again.Written:
+        """What was written when."""
+        return self.steps, self.walltimes
+
+    def of_the_same(self, restarts: Iterable[Restart]) -> Series:
+        """Without what was written before the training that it belongs to went back, and lies after that."""
+        kept = again.stands(self.steps, self.walltimes, restarts)
+        if kept.all():
+            return self
+        parts = self.steps[kept], self.walltimes[kept], self.values[kept]
+        return replace(self, steps=parts[0], walltimes=parts[1], values=parts[2])
 
 
 Read = Mapping[Source, Series]
@@ -93,6 +110,8 @@ def with_scalars(run: Run, plan: Plan, read: Read, unread: Mapping[str, str] = _
         read: these scalars.
         unread: facts about the others, for a run of nothing but scalars.
     """
+    back = run.restarts if run.tables else _restarts(plan, read)
+    read = {source: series.of_the_same(back) for source, series in read.items()}
     tables = {q: _joined(q, {c: read[s] for c, s in cs.items()}) for q, cs in plan.sources.items()}
     for terms, total in plan.summed.items():
         tables[total] = _total(tables[terms], total)
@@ -103,8 +122,22 @@ def with_scalars(run: Run, plan: Plan, read: Read, unread: Mapping[str, str] = _
     facts, damaged = _facts(run, plan, read, moved), _damaged(run, read)
     facts |= {} if run.tables else unread
     return replace(
-        run, tables={**counted, **new, **run.tables}, facts={**facts, **run.facts, **damaged}
+        run,
+        tables={**counted, **new, **run.tables},
+        facts={**facts, **run.facts, **damaged},
+        restarts=back,
     )
+
+
+def _restarts(plan: Plan, read: Read) -> tuple[Restart, ...]:
+    """Where the training went back, by its loss, or by what has most records without one."""
+    columns = plan.sources.get(LOSS) or plan.sources.get(REWARD) or {}
+    telling = [read[source] for source in columns.values()] or [*read.values()]
+    loss = max(telling, key=lambda series: len(series.steps), default=None)
+    if loss is None or loss.restarts:
+        return loss.restarts if loss else ()
+    found = (again.hidden(loss.written, other.written) for other in read.values())
+    return tuple(filter(None, found))[:1]
 
 
 def _joined(quantity: Quantity, columns: Mapping[str, Series]) -> Table:
@@ -189,7 +222,8 @@ def _placed(table: Table, loss: Table) -> Table | None:
 
 def _facts(run: Run, plan: Plan, read: Read, moved: list[str]) -> dict[str, str]:
     used = {q: c for q, c in plan.sources.items() if q.name not in run.tables}
-    tags = [f"{_named(q, c)}={source.tag}" for q, cs in used.items() for c, source in cs.items()]
+    given = [(_named(q, c), s) for q, cs in used.items() for c, s in cs.items()]
+    tags = [f"{name}={source.tag}" for name, source in given if len(read[source].steps)]
     thinned = [q.name for q, cs in used.items() if any(read[s].thinned for s in cs.values())]
     facts = {
         "source": "" if run.tables else "scalars",

@@ -27,9 +27,7 @@ _HELD_OUT = re.compile(
     r"(?:.*[/_.])?(?:val|valid|validation|eval|evaluation|dev|test|held_?out|holdout)(?:[/_.].*)?"
 )
 _AS_LOSS = re.compile(rf"(?:.*[/_.])?{_LOSS}(?:[/_.](?:mean|avg|total|step|epoch))?")
-_AS_RATE = re.compile(
-    r"(?:.*[/_.])?(?:lr|lrs|learning_?rates?|step_?size)(?:[/_.]?\d+|[/_.]\w+)?"
-)
+_AS_RATE = re.compile(r"(?:.*[/_.])?(?:lr|lrs|learning_?rates?|step_?size)(?:[/_.]?\d+|[/_.]\w+)?")
 _AS_NORM = re.compile(
     r"(?:.*[/_.])?g(?:rad(?:ient)?s?)?_?(?:l2_?)?(?:norm|magnitude|l2|len(?:gth)?)(?:[/_.](?:total|global|all|mean|l2|2))?"
 )

@@ -11,8 +11,9 @@ from integration.loaders import LOADERS, Open
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
+from torch.utils.tensorboard import SummaryWriter as TorchWriter
 
-from helpers.plain_scalars import FRAMEWORKS, WELL, diverging, falling, turning, write
+from helpers.plain_scalars import FRAMEWORKS, START, WELL, diverging, falling, turning, write
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.cli import main
 from tb_lossdiag.diagnosis.engine import diagnose
@@ -241,6 +242,33 @@ def test_check_names_what_it_did_not_read_and_the_option_that_would(
     option = "learning_rate=cfg/learningrate"
     assert main(["check", str(tmp_path), "--no-config", "--map", option]) == 0
     assert "nobody knows" not in " ".join(capsys.readouterr().out.split())
+
+
+def train_twice(folder: Path) -> None:
+    """Two trainings into one folder, of which the first overfits and the second is young."""
+    write(folder, {"train/loss": falling(600, 2.5, 0.05), "val/loss": turning(600)})
+    with TorchWriter(str(folder)) as writer:
+        for step, value in enumerate(falling(300, 2.5, 0.4)):
+            writer.add_scalar("train/loss", value, step, walltime=START + 10_000 + step)
+
+
+def test_no_loader_gives_a_training_the_validation_of_the_one_before(
+    loader: Open, tmp_path: Path
+) -> None:
+    train_twice(tmp_path / "run")
+    (run,) = read_all(Reader(loader(str(tmp_path)))).values()
+    assert (len(run[LOSS]), VALIDATION_LOSS in run) == (300, False)
+
+
+def test_a_second_training_in_the_folder_is_said_and_not_judged_by_the_firsts_validation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_twice(tmp_path / "run")
+    assert main(["check", str(tmp_path), "--no-config", "--format", "json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (run["steps"], run["facts"]["scalars"]) == (300, "loss=train/loss")
+    (restart,) = run["restarts"]
+    assert (restart["kind"], restart["step"], restart["undone"]) == ("went back", 0, 600)
 
 
 def test_a_folder_of_nothing_but_players_says_so(

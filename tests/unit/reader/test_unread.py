@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from unit.reader.test_plan import CASES
 
 from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS, Quantity
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.plan import plan
 from tb_lossdiag.reader.unread import facts, ordered, resembling
-from unit.reader.test_plan import CASES
 
 
 def said(tags: Iterable[str], **mapped: tuple[str, ...]) -> dict[str, str]:
