@@ -26,6 +26,16 @@ def _run(run: Json, language: str) -> Iterator[str]:
         yield from (escape(problem), "")
     if limit := limits.sentence(run, language):
         yield from (limit, "")
+    yield from _notes(run, language)
+    for finding in run["findings"]:
+        yield from _finding(finding, language)
+    yield from _accepted(run, language)
+    yield from _past(run, language)
+    yield from _not_evaluated(run, language)
+
+
+def _notes(run: Json, language: str) -> Iterator[str]:
+    """Where the numbers come from, when they are not ours or not of one session."""
     if run["facts"].get("source") == "scalars":
         scalars = escape(run["facts"].get("scalars", ""))
         yield from (word("from scalars", language, scalars=scalars), "")
@@ -37,11 +47,6 @@ def _run(run: Json, language: str) -> Iterator[str]:
         yield from (word("damaged", language, count=escape(damaged)), "")
     if told := restarts.sentence(run, language):
         yield from (told, "")
-    for finding in run["findings"]:
-        yield from _finding(finding, language)
-    yield from _accepted(run, language)
-    yield from _past(run, language)
-    yield from _not_evaluated(run, language)
 
 
 def _finding(finding: Json, language: str) -> Iterator[str]:

@@ -6,7 +6,11 @@ function Why({ left }: { left: LeftOut }) {
   const { t } = useText();
   if (left.no_descent) return <>{t("leftOut.noDescent", { tag: left.no_descent })}</>;
   const tags = left.tags.join(", ");
-  return <>{left.more > 0 ? t("leftOut.noLossOfMany", { tags, more: left.more }) : t("leftOut.noLoss", { tags })}</>;
+  return (
+    <>
+      {left.more > 0 ? t("leftOut.noLossOfMany", { tags, more: left.more }) : t("leftOut.noLoss", { tags })}
+    </>
+  );
 }
 
 export function LeftOutRuns({ runs }: { runs: Pick<Runs, "left_out" | "without_data"> }) {
