@@ -21,7 +21,7 @@ from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.integrations.watched import Watched
 from tb_lossdiag.live import TrainingStopped
 from tb_lossdiag.process.warn import warn
-from tb_lossdiag.quantities import BESIDE
+from tb_lossdiag.quantities import ANSWERS_ONLY, BESIDE
 from tb_lossdiag.writer import SummaryWriter
 
 P = ParamSpec("P")
@@ -114,6 +114,10 @@ class Recording:
         """Say how many steps the training is to take, if that is known."""
         if steps > 0:
             self._say({"planned steps": str(steps)})
+
+    def answers_only(self) -> None:
+        """Say that the trainer was asked to score answers and no questions."""
+        self._say({ANSWERS_ONLY: "yes"})
 
     def rewarded(self) -> None:
         """Say that the loop logs a reward: what it trains is an agent."""

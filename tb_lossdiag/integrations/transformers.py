@@ -15,6 +15,8 @@ from tb_lossdiag.integrations.folders import fresh, taken_up
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
 from tb_lossdiag.writer import SummaryWriter
 
+_OF_ANSWERS = ("completion_only_loss", "assistant_only_loss")
+
 
 class LossDoctor(TensorBoardCallback):  # type: ignore[misc]
     """Records a `Trainer`: every step's loss as it is backpropagated, gradients, clips, check-ups, and what the trainer logs.
@@ -57,6 +59,9 @@ class LossDoctor(TensorBoardCallback):  # type: ignore[misc]
             kwargs["model"], kwargs["optimizer"], scheduler=kwargs.get("lr_scheduler")
         )
         self._recording.planned(state.max_steps)
+        # TRL's SFTConfig; None where the kind of the data decides.
+        if any(getattr(args, each, None) is True for each in _OF_ANSWERS):
+            self._recording.answers_only()
 
     @harmless
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

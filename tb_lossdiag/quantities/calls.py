@@ -144,6 +144,27 @@ them for text and they are the very token that fills up what is no text. Absent 
 CALL_UNASKED = Quantity("call_unasked", "call_unasked", Axis.CALL, "1", hints.CALL, optional=True)
 """Of a model that is given tokens: share of its sequences of which no target counts."""
 
+ANSWERS_ONLY = "answers only"
+"""Fact: the trainer was asked to score answers and no questions."""
+CALL_QUESTION = Quantity(
+    "call_question", "call_question", Axis.CALL, "1", hints.CALL, optional=True
+)
+"""Of a model that is asked for the next token, and whose sequences are all of one form (the same begin, what differs, words that all have, what
+differs again): share of the targets that count which stand before the last of these, the answer."""
+
+
+def _sequence(name: str) -> Quantity:
+    return Quantity(f"call_{name}", "call_sequences", Axis.CALL, "1", hints.CALL, optional=True)
+
+
+CALL_WORST_LEVEL = _sequence("worst_level")
+"""Of a model that is asked for the next token: mean loss of the sequence of the batch that costs most, over the logarithm of the number of
+classes, which guessing costs. Needs four sequences of four targets."""
+CALL_OTHERS_LEVEL = _sequence("others_level")
+"""The same of the other sequences, their median."""
+CALL_WORST_SHARE = _sequence("worst_share")
+"""Share of the batch's loss that comes from that sequence."""
+
 CALL_UNFIT = Quantity("call_unfit", "call_unfit", Axis.CALL, "1", hints.CALL, optional=True)
 """Of a CTC loss: share of the sequences that have fewer frames than their symbols need, one for each and one between two alike."""
 

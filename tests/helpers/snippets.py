@@ -327,6 +327,22 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         },
     },
     "LD604": {"": lambda: {"build_model": lambda: nn.Linear(FEATURES, 1)}},
+    "LD513": {
+        "tokens.clone()": lambda: {"tokens": torch.randint(1, 40, (4, 20))},
+        "completion_mask": lambda: {
+            "batch": {
+                "input_ids": torch.randint(1, 40, (4, 20)),
+                "completion_mask": torch.ones(4, 20),
+            }
+        },
+    },
+    "LD518": {
+        "": lambda: {
+            "scores": torch.randn(4, 20, 40),
+            "labels": torch.randint(40, (4, 20)),
+            "rows": torch.arange(4),
+        }
+    },
     "LD512": {"labels": lambda: {"labels": torch.full((2, 3), -100)}},
     "LD514": {"tokens": _tokens},
     "LD515": {"attention_mask": _ended},

@@ -21,7 +21,9 @@ from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.rules.loss_use.own_target import OwnTarget
+from tb_lossdiag.rules.loss_use.questions_scored import QuestionsScored
 from tb_lossdiag.rules.loss_use.ratio_to_itself import RatioToItself
+from tb_lossdiag.rules.loss_use.sequences_like_noise import SequencesLikeNoise
 from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
 from tb_lossdiag.rules.loss_use.softmax_before_cross_entropy import SoftmaxBeforeCrossEntropy
 from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
@@ -63,4 +65,6 @@ RULES: tuple[Rule, ...] = (
     TurnedApart(),
     ChannelsReshaped(),
     DropoutOnTheAnswer(),
+    QuestionsScored(),
+    SequencesLikeNoise(),
 )

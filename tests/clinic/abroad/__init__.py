@@ -39,6 +39,7 @@ NEEDS = {
     "graphs": "torch_geometric",
     "keras_on_torch": "keras",
     "preferences": "trl",
+    "questions": "trl",
     "rewarded": "trl",
     "rewards_astray": "trl",
     "sealed_adapters": "peft",

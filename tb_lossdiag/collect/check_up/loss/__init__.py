@@ -23,6 +23,9 @@ In reading order:
 - `arrivals`: how often the same line's loss is backpropagated within one step, and how much of it
 - `padding`: how much of what is scored is padding
 - `ends`: whether the end of a text is taken for padding
+- `questions`: how much of what is scored stands in questions, where sequences are questions with answers
+- `labels`: labels that a model is given, where no loss function can be seen
+- `worst`: which sequence of a batch costs most
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `frames`: whether the frames of each sequence are enough for its symbols
 - `dropped`: whether dropout stands between a model's answer and its loss

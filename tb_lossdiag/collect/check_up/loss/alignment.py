@@ -9,6 +9,8 @@ from torch import Tensor
 from tb_lossdiag.collect.check_up.loss.ends import end_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.padding import padded
+from tb_lossdiag.collect.check_up.loss.questions import question_facts
+from tb_lossdiag.collect.check_up.loss.worst import worst_facts
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.quantities import (
     CALL_ALIGNED,
@@ -53,7 +55,17 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Ten
         CALL_PADDED: padded(rows, tokens, counted),
         CALL_UNASKED: 1 - counted.any(1).float().mean(),
         **_shown(rows, tokens, counted),
-        **(end_facts(rows, tokens, counted, masks) if ahead == 1 else {}),
+        **(_of_next_tokens(call, rows, tokens, masks) if ahead == 1 else {}),
+    }
+
+
+def _of_next_tokens(call: LossCall, rows: Tensor, tokens: Tensor, masks: Sequence[Tensor]) -> Facts:
+    """What only a model has that is asked for the next token."""
+    counted = rows != call.options.get("ignore_index", -100)
+    return {
+        **end_facts(rows, tokens, counted, masks),
+        **question_facts(tokens, counted),
+        **worst_facts(call, counted),
     }
 
 

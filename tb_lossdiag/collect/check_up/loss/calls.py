@@ -20,6 +20,7 @@ from tb_lossdiag.collect.check_up.loss.dropped import dropped_facts
 from tb_lossdiag.collect.check_up.loss.evaluated import EvaluatedTargets
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.frames import frame_facts
+from tb_lossdiag.collect.check_up.loss.labels import COLUMN, label_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
 from tb_lossdiag.collect.check_up.loss.outer import Outer
 from tb_lossdiag.collect.check_up.loss.pairing import pairing_facts
@@ -137,6 +138,9 @@ class Calls:
         """What its losses were made of."""
         self._twice = 0
         self._ahead = False
+        self._fused_seen = False
+        self.sequences: Callable[[], list[Tensor]] = list
+        """What sequences of whole numbers it was given."""
         self.values: Callable[[], list[Tensor]] = list
         """What measured values the model was given."""
         self.masks: Callable[[], list[Tensor]] = list
@@ -159,10 +163,20 @@ class Calls:
         if all(call.site != _BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
                 self._sort(call, Sight.of(call, site))
+        self._fused()
         self._outer.confirm(roots, self._tape)
         self._twice = self._twice or softmax_of_softmax(roots, self._tape)
         self.composed.look(roots, self._tape)
         self._tape.end()
+
+    def _fused(self) -> None:
+        """Where no loss was seen at all, what can be told of the labels that the model was given."""
+        if self._pending or self._confirmed or self._fused_seen:
+            return
+        facts = label_facts(self.sequences(), self.masks())
+        self._fused_seen = bool(facts)
+        if facts:
+            self.add(MeasuredCall(COLUMN, facts))
 
     def evaluated(self, call: FunctionCall) -> None:
         """A loss function has returned after the model was asked in eval()."""
@@ -283,12 +297,13 @@ class Calls:
 
     def facts(self) -> dict[str, str]:
         """Names of the functions, and of the operations that made their inputs."""
-        if not self._confirmed:
+        seen = [call.name for call in self._confirmed if call.name != COLUMN]
+        if not seen:
             return {}
         sources = {f"{call.name}: {call.made_by}": None for call in self._confirmed if call.made_by}
         lines = [f"{name} at {call.line}" for name, call in self._named().items() if call.line]
         return {
-            "loss_functions": ", ".join(dict.fromkeys(call.name for call in self._confirmed)),
+            "loss_functions": ", ".join(dict.fromkeys(seen)),
             **({"loss_sources": ", ".join(sources)} if sources else {}),
             **({LOSS_LINES: LINES.join(lines)} if lines else {}),
         }

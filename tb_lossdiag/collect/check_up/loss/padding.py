@@ -21,8 +21,8 @@ def padded(rows: Tensor, tokens: Tensor, counted: Tensor) -> Value:
     """
     width = rows.shape[1]
     rows = _carried_on(rows, counted)
-    ends = _end(rows) & _end(tokens)[:, -width:]
-    begins = _end(rows.flip(1)).flip(1) & _end(tokens.flip(1)).flip(1)[:, :width]
+    ends = ending(rows) & ending(tokens)[:, -width:]
+    begins = ending(rows.flip(1)).flip(1) & ending(tokens.flip(1)).flip(1)[:, :width]
     counts = [(side & counted).sum() for side in (ends, begins)]
     return torch.maximum(*counts) / counted.sum().clamp_min(1)
 
@@ -36,7 +36,7 @@ def _carried_on(rows: Tensor, counted: Tensor) -> Tensor:
     return rows[:, torch.arange(width, device=rows.device).clamp(int(places[0]), int(places[-1]))]
 
 
-def _end(rows: Tensor) -> Tensor:
+def ending(rows: Tensor) -> Tensor:
     """bool[N, T]: the constant end of each sequence, where its value is that of the longest one."""
     last = rows[:, -1:]
     tail = (rows == last).flip(1).cumprod(1).flip(1).bool()

@@ -5,6 +5,7 @@ vision.py          Transformers' Trainer: ViT from configuration
 attention.py       transformers written by hand
 attention_faults.py   the same, each with one fault inside
 preferences.py     TRL: SFT, DPO, GRPO, reward models
+questions.py       TRL: SFT on questions with answers
 rewarded.py        TRL: GRPO and DPO, by what the trainer logs of them
 adapters.py        PEFT: LoRA, DoRA
 lightning_loops.py Lightning: automatic and manual optimization

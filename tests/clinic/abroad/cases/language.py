@@ -300,3 +300,34 @@ def no_answer_is_found(writer: SummaryWriter) -> None:
     """What marks the begin of an answer stands in no text, so all labels are ignored."""
     tokens = sentences(2000)
     fit(writer, gpt2(), Examples(input_ids=tokens, labels=torch.full_like(tokens, -100)))
+
+
+def with_noise(share: float, count: int = 2000) -> Examples:
+    """The language, and among its sentences a share that is no language at all."""
+    tokens = sentences(count)
+    draw = torch.Generator().manual_seed(5)
+    noise = torch.randint(4, SIZE, tokens.shape, generator=draw)
+    odd = torch.rand(count, 1, generator=draw) < share
+    mixed = torch.where(odd, noise, tokens)
+    return Examples(input_ids=mixed, labels=mixed)
+
+
+@patient(
+    "LD518",
+    family="Transformers",
+    hint=True,
+    source="arXiv 2501.00656, huggingface/nanotron pull request 332",
+)
+def gpt2_meets_sequences_of_noise(writer: SummaryWriter) -> None:
+    """Six sequences of a hundred are made of random tokens."""
+    fit(writer, gpt2(), with_noise(0.06), max_steps=300)
+
+
+@patient(family="Transformers")
+def gpt2_learns_two_hundred_sentences_by_heart_of_which_some_are_harder(
+    writer: SummaryWriter,
+) -> None:
+    """A tenth of the sentences follow another grammar, and most cost next to nothing at the end."""
+    tokens = sentences(200)
+    turned = torch.where(torch.arange(200)[:, None] % 10 == 0, tokens.flip(1), tokens)
+    fit(writer, gpt2(), Examples(input_ids=turned, labels=turned), max_steps=300)
