@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.signals import gain, percent, signal
+from tb_lossdiag.analysis.signals import Signal, percent, signal
 from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -29,8 +29,8 @@ class BothFall:
 
     Why it matters: the loss only sees the difference; probability that leaves both goes to answers that nobody preferred.
 
-    How it decides: the implicit reward of the chosen answers falls by at least `min_fall` (beta times nats) from the first to the last tenth and falls
-    over the run (Theil and Sen), while the margin grows. It is a warning where it falls at least `min_share` as far as that of the rejected ones, else an
+    How it decides: the implicit reward of the chosen answers falls by at least `min_fall` (beta times nats) from the first to the last tenth, at
+    least `min_kept` of how far down it had been in any tenth, its second half is at least `min_kept` of that lower, and the margin grows. It is a warning where it falls at least `min_share` as far as that of the rejected ones, else an
     information. Unit: implicit reward.
 
     What to try first: add the likelihood of the chosen answers to the loss.
@@ -53,6 +53,8 @@ class BothFall:
     min_fall: float = 1.0
     #: share of the rejected answers' fall, 1
     min_share: float = 0.5
+    #: share of the deepest fall, 1; what comes back by half and more was a passage
+    min_kept: float = 0.5
     #: records of the rewards
     min_records: int = 20
 
@@ -61,7 +63,7 @@ class BothFall:
         chosen = signal(run, q.CHOSEN_REWARD, self.min_records)
         other = signal(run, q.REJECTED_REWARD, self.min_records)
         fall, others = chosen.early - chosen.end, other.early - other.end
-        if fall < self.min_fall or gain(chosen.values) >= 0 or others <= fall:
+        if fall < self.min_fall or not self._stays(chosen, fall) or others <= fall:
             return
         message = _MESSAGE.format(
             early=short_number(chosen.early),
@@ -74,3 +76,9 @@ class BothFall:
         evidence = chosen.evidence(0.0, 0.1, chosen.early - self.min_fall)
         numbers = {"fall": fall, "others": others}
         yield Finding(self.code, severity, "", (evidence,), message, _ADVICE, numbers)
+
+    def _stays(self, chosen: Signal, fall: float) -> bool:
+        """Whether most of how far down it ever was is left at the end, and most of that came before the second half's middle."""
+        deepest = chosen.early - min(chosen.level(part / 10, (part + 1) / 10) for part in range(10))
+        late = chosen.early - chosen.level(0.5, 1.0)
+        return min(fall / deepest, late / fall) >= self.min_kept

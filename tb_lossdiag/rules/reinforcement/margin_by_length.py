@@ -34,7 +34,8 @@ class MarginByLength:
     Why it matters: the model learns to write more, whatever it writes, and judges who like length do not see it.
 
     How it decides: over the last three quarters of the run, what the margin of each record has above the median of those around it goes along with what the
-    difference of mean lengths has (Spearman), by at least `min_agree` either way. Unit: rank correlation.
+    difference of mean lengths has (Spearman), by at least `min_agree` (`min_opposed` the other way), and `min_errors` standard errors of chance (1 over the root of the
+    records). Unit: rank correlation.
 
     What to try first: look at how many chosen answers are the longer ones.
 
@@ -57,8 +58,12 @@ class MarginByLength:
     may_read: ClassVar[tuple[Quantity, ...]] = ()
     explains: ClassVar[tuple[str, ...]] = ()
 
-    #: rank correlation, 1; of 40 records chance alone gives 0.6 less than once in ten thousand
-    min_agree: float = 0.6
+    #: rank correlation, 1; where length decides, means over 16 pairs show 0.45 to 0.7, where it says nothing 0.1 at most
+    min_agree: float = 0.4
+    #: rank correlation, 1; rejected answers are pushed down token by token, which shows -0.2 to -0.35 where length says nothing
+    min_opposed: float = 0.6
+    #: standard errors of chance, 1; that much comes by chance once in fifteen thousand runs
+    min_errors: float = 4.0
     #: records with margin and both lengths
     min_records: int = 50
 
@@ -75,14 +80,17 @@ class MarginByLength:
         )
         late = slice(len(shared) // 4, None)
         agree = ranks_agree(_above(margins)[late], _above(longer - shorter)[late])
-        if abs(agree) < self.min_agree:
+        count = len(shared) - len(shared) // 4
+        least = self.min_agree if agree > 0 else self.min_opposed
+        bound = max(least, self.min_errors / np.sqrt(count - 1))
+        if abs(agree) < bound:
             return
         message = _MESSAGE.format(
             side=_LONGER if agree > 0 else _SHORTER,
             agree=short_number(abs(agree)),
-            records=str(len(shared) - len(shared) // 4),
+            records=str(count),
         )
-        evidence = margin.seen(0.25, agree, float(np.copysign(self.min_agree, agree)))
+        evidence = margin.seen(0.25, agree, float(np.copysign(bound, agree)))
         yield Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, {"agree": agree})
 
 

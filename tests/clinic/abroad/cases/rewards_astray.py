@@ -262,13 +262,19 @@ def dpo_long_after_all_pairs_are_told_apart(writer: SummaryWriter) -> None:
     )
 
 
+def cuts(count: int) -> list[list[int]]:
+    """Lengths of both answers of each pair, drawn alike."""
+    drawn = torch.Generator().manual_seed(11)
+    made: list[list[int]] = torch.randint(1, 9, (2, count), generator=drawn).tolist()
+    return made
+
+
 @patient("LDR24", "LDR23", family="TRL", hint=True, source="arXiv 2310.03716, arXiv 2403.19159")
 def dpo_that_prefers_length(writer: SummaryWriter) -> None:
     """The judge has chosen the longer answer of two of one kind, most of the time."""
-    drawn = torch.Generator().manual_seed(11)
     good, _ = tails()
     other = good[1:] + good[:1]
-    cut = torch.randint(1, 9, (2, len(good)), generator=drawn).tolist()
+    cut = cuts(len(good))
     pairs = [
         (" " + " ".join(a.split()[:m]), " " + " ".join(b.split()[:n]))
         for a, b, m, n in zip(good, other, *cut, strict=True)
@@ -276,4 +282,16 @@ def dpo_that_prefers_length(writer: SummaryWriter) -> None:
     ordered = [sorted(pair, key=len, reverse=True) for pair in pairs]
     prefer_measured(
         writer, [p[0] for p in ordered], [p[1] for p in ordered], max_steps=120, learning_rate=1e-3
+    )
+
+
+@patient("LDR23", family="TRL", hint=True, source="arXiv 2310.03716, arXiv 2403.19159")
+def dpo_whose_lengths_say_nothing(writer: SummaryWriter) -> None:
+    """Grammar against noise, both of any length: pairs are told apart, and length has no part in it."""
+    pairs = [
+        (" " + " ".join(a.split()[:m]), " " + " ".join(b.split()[:n]))
+        for a, b, m, n in zip(*tails(), *cuts(800), strict=True)
+    ]
+    prefer_measured(
+        writer, [p[0] for p in pairs], [p[1] for p in pairs], max_steps=120, learning_rate=1e-3
     )

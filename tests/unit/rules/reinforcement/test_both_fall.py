@@ -30,6 +30,14 @@ def test_both_sides_of_fall_and_share(
     assert [one.severity for one in findings(RULE, run)] == severities
 
 
+@pytest.mark.parametrize(("end", "expected"), [(-2.1, 1), (-1.2, 1), (-0.9, 0)])
+def test_a_fall_at_once_that_stays_is_one_and_what_comes_back_is_none(
+    end: float, expected: int
+) -> None:
+    chosen = np.concatenate((ramp(0.0, 0.0, 20), ramp(-2.2, end, 180)))
+    assert len(findings(RULE, agent(chosen_reward=chosen, rejected_reward=ramp(0, -5)))) == expected
+
+
 def test_says_how_far_both_fell() -> None:
     message = the_finding(RULE, SICK).message.en
     assert "fell from -0.239 to -4.76, 63% as far" in message

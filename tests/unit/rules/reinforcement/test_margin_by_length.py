@@ -29,9 +29,25 @@ def pairs(share: float, records: int = 200, seed: int = 0) -> Run:
 SICK = pairs(0.9)
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.9, 1), (-0.9, 1), (0.8, 1), (0.4, 0), (0.0, 0)])
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.9, 1), (-0.9, 1), (0.6, 1), (0.3, 0), (-0.5, 0), (0.0, 0)]
+)
 def test_both_sides_of_agreement(share: float, expected: int) -> None:
     assert len(findings(RULE, pairs(share))) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_few_records_more_is_asked(seed: int) -> None:
+    assert len(findings(RULE, pairs(0.55, 600, seed))) == 1
+    assert not findings(RULE, pairs(0.0, 50, seed))
+    assert len(findings(RULE, pairs(0.95, 50, seed))) == 1
+
+
+def test_the_bound_is_four_errors_of_chance() -> None:
+    (piece,) = the_finding(RULE, pairs(0.95, 50)).evidence
+    assert piece.threshold == pytest.approx(4 / np.sqrt(38 - 1))
+    (piece,) = the_finding(RULE, pairs(0.9, 400)).evidence
+    assert piece.threshold == pytest.approx(0.4)
 
 
 def test_says_which_side() -> None:
