@@ -52,6 +52,8 @@ def facts(tags: Mapping[str, Source], plan: Plan) -> dict[str, str]:
     if not lacking or not names:
         return {}
     perhaps = {quantity: tag for quantity in lacking if (tag := resembling(quantity, names))}
+    if not perhaps and lacking == [q.GLOBAL_NORM]:  # what is left is metrics of somebody's own
+        return {}
     first = [*perhaps.values(), *(tag for tag in names if tag not in perhaps.values())]
     found = {
         "unread": _some(first),

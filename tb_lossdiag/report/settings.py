@@ -26,8 +26,11 @@ from tb_lossdiag.quantities.batches import BROKEN_BATCHES
 from tb_lossdiag.records import Floats
 from tb_lossdiag.run import Run
 
+_UNREAD = ("unread", "perhaps")
+"""Facts about scalars that are not read."""
 NO_SETTINGS = (
-    frozenset({ASLEEP_PARTS, LOSS_LINES, CLIP_LINE, STEP_LINE, BROKEN_BATCHES}) | JOB_FACTS
+    frozenset({ASLEEP_PARTS, LOSS_LINES, CLIP_LINE, STEP_LINE, BROKEN_BATCHES, *_UNREAD})
+    | JOB_FACTS
 )
 """Facts that set nothing: lines move with every line that is written above, a job has a number, batches are what
 broke."""

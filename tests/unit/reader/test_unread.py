@@ -31,6 +31,11 @@ def test_where_rules_lack_nothing_that_a_scalar_gives_nothing_is_said() -> None:
     assert said(["train/loss", "val/loss", "lr", "grad_norm", "f1", "my_own"]) == {}
 
 
+def test_metrics_of_a_run_that_lacks_no_more_than_a_norm_are_left_alone() -> None:
+    assert said(["train/loss", "val/loss", "lr", "metrics/mAP50"]) == {}
+    assert "unread" in said(["train/loss", "val/loss", "lr", "metrics/mAP50", "my/gradnorm"])
+
+
 def test_what_is_known_or_of_no_use_is_not_called_unread() -> None:
     assert said(["train/loss", "train_loss_epoch", "train/epoch", "eval/runtime", "gpu/mem"]) == {}
     assert said(["train/loss", "lr-AdamW", "lr-AdamW-momentum", "train/total_flos"]) == {}

@@ -48,9 +48,9 @@ def test_a_late_critic_of_an_agent_that_learns() -> None:
     [(9e-4, 0.66, 1), (2e-3, 0.66, 0), (1e-5, 0.64, 0), (-1e-5, 0.69, 1)],
 )
 def test_a_reward_that_rises_by_chance(explained: float, entropy: float, expected: int) -> None:
-    rising = {"reward": ramp(22.0, 24.0), "policy_entropy": ramp(0.69, entropy)}
-    found = findings(RULE, agent(explained_variance=explained, **rising))
+    reward, moved = ramp(22.0, 24.0), ramp(0.69, entropy)
+    found = findings(RULE, agent(explained_variance=explained, reward=reward, policy_entropy=moved))
     assert len(found) == expected
     assert all("as undecided as at first" in one.message.en for one in found)
-    loss = {"reward": ramp(22.0, 24.0), "entropy_loss": ramp(-0.69, -entropy)}
-    assert len(findings(RULE, agent(explained_variance=explained, **loss))) == expected
+    negated = agent(explained_variance=explained, reward=reward, entropy_loss=-moved)
+    assert len(findings(RULE, negated)) == expected
