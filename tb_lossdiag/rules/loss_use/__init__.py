@@ -48,9 +48,11 @@ RULES: tuple[Rule, ...] = (
     UnscaledData(),
     OutputRangeMismatch(),
     NothingAsked(),
+    QuestionsScored(),
     TargetsMisaligned(),
     NeverAskedFor(),
     LossOnPadding(),
+    SequencesLikeNoise(),
     EmbeddingsAlike(),
     LogitScale(),
     WeightsLessEven(),
@@ -65,6 +67,4 @@ RULES: tuple[Rule, ...] = (
     TurnedApart(),
     ChannelsReshaped(),
     DropoutOnTheAnswer(),
-    QuestionsScored(),
-    SequencesLikeNoise(),
 )
