@@ -17,6 +17,7 @@ from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.integrations.backward import BackwardLoss
 from tb_lossdiag.integrations.counting import taken
+from tb_lossdiag.integrations.objective import FACT
 from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.integrations.watched import Watched
 from tb_lossdiag.live import TrainingStopped
@@ -114,6 +115,11 @@ class Recording:
         """Say how many steps the training is to take, if that is known."""
         if steps > 0:
             self._say({"planned steps": str(steps)})
+
+    def optimizes(self, objective: str) -> None:
+        """Say what is optimized, if that is known."""
+        if objective:
+            self._say({FACT: objective})
 
     def answers_only(self) -> None:
         """Say that the trainer was asked to score answers and no questions."""

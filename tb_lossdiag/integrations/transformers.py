@@ -12,6 +12,7 @@ from transformers.integrations.integration_utils import (
 )
 
 from tb_lossdiag.integrations.folders import fresh, taken_up
+from tb_lossdiag.integrations.objective import objective
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
 from tb_lossdiag.writer import SummaryWriter
 
@@ -59,6 +60,7 @@ class LossDoctor(TensorBoardCallback):  # type: ignore[misc]
             kwargs["model"], kwargs["optimizer"], scheduler=kwargs.get("lr_scheduler")
         )
         self._recording.planned(state.max_steps)
+        self._recording.optimizes(objective(args))
         # TRL's SFTConfig; None where the kind of the data decides.
         if any(getattr(args, each, None) is True for each in _OF_ANSWERS):
             self._recording.answers_only()

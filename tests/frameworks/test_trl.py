@@ -124,3 +124,5 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE, CLIP_GLOBAL_NORM):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(STEPS))
     np.testing.assert_allclose(run[LOSS].values.mean(), said, rtol=1e-3, atol=1e-6)
+    assert ("objective" in run.facts) == (name in {"DPO", "GRPO"})
+    assert name != "GRPO" or "loss_type=" in run.facts["objective"]
