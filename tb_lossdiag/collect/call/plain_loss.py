@@ -83,13 +83,16 @@ class PlainLoss:
         if given is None and terms is not None:
             return False
         outlet = self._host.outlet
-        at = self._steps.of_training((watch,), step)
+        if step is None:
+            watch.rows.hold.over = True
+            at = watch.step
+        else:
+            at = self._steps.of_training((watch,), step)
         if self._steps.went_back(at):
             self._host.guarded.door("writing", outlet.flush)
         if watch.scaled:
             self._host.guarded("scaler", lambda: watch.called(at))
-        now = time.time()
-        waiting = outlet.waiting
+        now, waiting = time.time(), outlet.waiting
         waiting.training.put_one(at, now, number)
         if watch.talk is not None:
             watch.talk.lost(number)

@@ -111,8 +111,14 @@ class EndVersions(GradientVersions):
         return self.knows(parameters) and self._same_ends() == [True, True]
 
     def renewed(self, parameter: Tensor) -> bool:
-        """Whether this one was remembered, and one of the two is another gradient now."""
-        return id(parameter) in self._ids and False in self._same_ends()
+        """Whether this one was remembered, and one of the two is another gradient now; the first one tells, nearly always."""
+        if id(parameter) not in self._ids:
+            return False
+        first, ends = self._first(), self._ends
+        begin = None if first is None else first.grad
+        if begin is not None and (begin is not ends[0]() or begin._version != ends[1]):  # noqa: SLF001
+            return True
+        return False in self._same_ends()
 
     def outdated(self, parameters: Iterable[Tensor]) -> bool:
         """Whether one of the two is another gradient than it was, or is gone and one of these parameters has one all the same."""

@@ -40,6 +40,7 @@ class Pattern(NamedTuple):
         left: those with one that is left over, since they are frozen.
         trained: those with one, if some are frozen; else nobody looks.
         ends: remember which gradients a step used.
+        simple: whether all have one and none is frozen, so that there is nothing to look at.
     """
 
     gauge: Gauge | None
@@ -48,6 +49,7 @@ class Pattern(NamedTuple):
     left: list[Tensor]
     trained: Sequence[Tensor]
     ends: EndVersions
+    simple: bool
 
     def holds(self) -> bool:
         """Whether the gradients that there are now are those, as far as the gauge does not see it."""
@@ -160,12 +162,14 @@ class CalmSteps:
                 self.norms = [] if taken % self.every else None
             elif self._scaled and not steps_unscaled(self.scaler, self.optimizer):
                 pass
-            elif not self.model.moved() and pattern.holds():
+            elif not self.model.places.changed() and (pattern.simple or pattern.holds()):
                 gauge = pattern.gauge
                 self.norms = self._before_clip(gauge) if self.clipped else gauge.norms()
         if self.norms is None:
             self._disappointed(pattern)
-        return self.norms is not None
+            return False
+        self._after = 1
+        return True
 
     def _before_clip(self, gauge: Gauge) -> Norms | None:
         """Norms as the step's clip found them, None if it had none, or the gradients are not as it left them."""
@@ -191,7 +195,6 @@ class CalmSteps:
         """The step has ended: which gradients it had."""
         assert self.pattern is not None  # noqa: S101  (asked before)
         self.norms = None
-        self._after = 1
         return self.pattern
 
     def look(self) -> None:
@@ -224,7 +227,7 @@ class CalmSteps:
     def _passed_by(self) -> Pattern | None:
         """Of steps whose gradients nobody looks at."""
         ends = ends_of(self.optimizer)
-        return None if ends is None else Pattern(None, None, [], [], (), ends)
+        return None if ends is None else Pattern(None, None, [], [], (), ends, simple=True)
 
     def _found(self) -> Pattern | None:
         """The pattern of the step that has just ended."""
@@ -235,11 +238,13 @@ class CalmSteps:
         if gauge is None or ends is None:
             self._stir()
             return None
+        every = len(held) == len(tensors)
         return Pattern(
             gauge,
-            None if len(held) == len(tensors) else places_of(tensors, held),
+            None if every else places_of(tensors, held),
             [p for p in tensors if p.grad is None],
             [p for p in having if not p.requires_grad] if self.model.frozen else [],
             held if self.model.frozen else (),
             ends,
+            simple=every and not self.model.frozen,
         )

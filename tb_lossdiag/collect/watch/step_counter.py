@@ -14,11 +14,16 @@ class StepCounter:
 
     Args:
         first: the first step, unless it is named.
+
+    Attributes:
+        last: the newest step.
+        begun: whether one was taken.
+        named: whether the user has ever named a step.
     """
 
     def __init__(self, first: int = 0) -> None:
         self.last = first - 1
-        self.begun = False
+        self.begun = self.named = False
         self._first = first
         self._named: int | None = None
         self._previous: int | None = None
@@ -56,11 +61,6 @@ class StepCounter:
         """Whether the newest steps wait for the number that they share."""
         return self._shared and self._since > 0
 
-    @property
-    def named(self) -> bool:
-        """Whether the user has ever named a step."""
-        return self._previous is not None
-
     def now(self, *, fresh: bool) -> int:
         """The step that is going on, or has just ended while no new gradient has come.
 
@@ -82,7 +82,7 @@ class StepCounter:
             What to call steps that have been counted already, None if they keep their numbers.
         """
         since, previous = self._since, self._previous
-        self._since, self._previous = 0, step
+        self._since, self._previous, self.named = 0, step, True
         if since == 0:
             self._named = step
             return None

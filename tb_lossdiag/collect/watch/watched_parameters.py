@@ -25,35 +25,32 @@ class WatchedParameters:
         now: as they were when they were last looked for.
         frozen: whether some of them were frozen then, beside others that were not.
         held: how many the optimizer held then.
+        places: tell whether the model shows that they changed.
     """
 
     def __init__(self, model: nn.Module, found: Parameters, rows: NormBuffer, host: Host) -> None:
         self._model, self._rows, self._host = model, rows, host
-        self._places = Places(model)
+        self.places = Places(model)
         self.held = 0
         self.now = found
         self.frozen = _frozen(found)
 
     def current(self) -> Parameters:
         """As they are now."""
-        if self._places.changed():
+        if self.places.changed():
             self._host.guarded.door("gradient", self.reread)
         return self.now
-
-    def moved(self) -> bool:
-        """Whether the model shows that they changed."""
-        return self._places.changed()
 
     def follow(self, optimizer: Any) -> None:
         """Look for them anew if the model or its optimizer shows that they changed."""
         count = held_count(optimizer)
-        if count != self.held or self._places.changed():
+        if count != self.held or self.places.changed():
             self.held = count
             self.reread()
 
     def reread(self) -> None:
         """Look for parameters that came, went or were replaced, or are trained no more."""
-        same = self._places.stand() or self._search()
+        same = self.places.stand() or self._search()
         frozen = _frozen(self.now)
         if not same or frozen is not self.frozen:
             self._host.guarded.unrest.stir()
@@ -61,7 +58,7 @@ class WatchedParameters:
 
     def _search(self) -> bool:
         """Go through the model, which costs 10 µs a module; whether its parameters are what they were."""
-        found, self._places = parameters(self._model, self._rows.name), Places(self._model)
+        found, self.places = parameters(self._model, self._rows.name), Places(self._model)
         known = self.now.tensors
         if len(found.tensors) == len(known) and all(map(operator.is_, found.tensors, known)):
             return True
