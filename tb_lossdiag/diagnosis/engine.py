@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 import numpy as np
 
@@ -155,28 +156,36 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     lacking = tuple(each.name for each in missing)
     if q.LOSS in missing and _one_each(run):
         return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _ONE_EACH, absent=True)
-    if _of_another_kind(run, missing):
+    if _of_another_kind(run, lacking):
         return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _NO_AGENT, absent=True)
-    names = in_words(lacking)
     unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
     how = "; ".join(dict.fromkeys(each.how for each in unseen if not _asked_for(run, each)))
-    reason = Text("{names} not recorded: {how}").format(names=names, how=said(how))
-    if unseen and not how:
-        reason = Text("{names} not there, though a model is watched").format(names=names)
+    reason = _lacks(lacking, how)
     if not unseen:
         checks = len(run[q.CHECK_SECONDS])
         reason = Text("nothing here that it judges: {names} in none of {checks} check-ups").format(
-            names=names, checks=checks
+            names=in_words(lacking), checks=checks
         )
     return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, reason, absent=not unseen)
 
 
-def _of_another_kind(run: Run, missing: Sequence[Quantity]) -> bool:
-    """Whether a rule asks for what only an agent's log has, or only that of a preference tuning, and this run's has nothing of it."""
+@lru_cache(maxsize=2048)
+def _lacks(names: tuple[str, ...], how: str) -> Text:
+    """Why a rule cannot judge, once for all runs that lack the same: most rules do, of most runs."""
+    if not how:
+        return Text("{names} not there, though a model is watched").format(names=in_words(names))
+    return Text("{names} not recorded: {how}").format(names=in_words(names), how=said(how))
+
+
+_KINDS = tuple((frozenset(each.name for each in kind), kind) for kind in (q.AGENT, q.PREFERENCE))
+"""What only an agent's log has, or only that of a preference tuning."""
+
+
+def _of_another_kind(run: Run, lacking: Sequence[str]) -> bool:
+    """Whether a rule asks for what only such a log has, and this run's has nothing of it."""
     return any(
-        each in kind and not any(known in run for known in kind)
-        for each in missing
-        for kind in (q.AGENT, q.PREFERENCE)
+        not names.isdisjoint(lacking) and not any(known in run for known in kind)
+        for names, kind in _KINDS
     )
 
 

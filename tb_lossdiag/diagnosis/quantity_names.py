@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from tb_lossdiag.diagnosis.text import Text
 
@@ -262,8 +263,13 @@ def in_words(names: Sequence[str]) -> Text:
     >>> in_words(["loss", "update_norm"]).en
     'training loss, update norm'
     """
+    return _in_words(tuple(names))
+
+
+@lru_cache(maxsize=2048)
+def _in_words(names: tuple[str, ...]) -> Text:
     first, rest = _NAMES.get(names[0], Text(names[0].replace("_", " "))), names[1:]
-    return Text("{first}, {rest}").format(first=first, rest=in_words(rest)) if rest else first
+    return Text("{first}, {rest}").format(first=first, rest=_in_words(rest)) if rest else first
 
 
 def quantity_name(name: str, language: str) -> str:

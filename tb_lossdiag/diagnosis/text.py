@@ -9,7 +9,7 @@ from __future__ import annotations
 import gettext
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -44,7 +44,7 @@ class Text:
         >>> Text("{count} of {what}").format(count=3, what=Text("clips")).en
         '3 of clips'
         """
-        return replace(self, values={**(self.values or {}), **values})
+        return Text(self.template, {**(self.values or {}), **values})
 
     def in_language(self, language: str) -> str:
         """The text for a language tag such as "en", "zh" or "zh-CN"; English where there is no translation.
