@@ -85,5 +85,8 @@ def _medians(held: Sequence[_Held]) -> Tensor:
     device = held[0].moments.device
     rows = [pad(h.moments.to(device), (0, _LOOKED_AT - len(h.moments))) for h in held]
     roots = torch.stack(rows).sqrt()
-    corrected = [torch.as_tensor(h.corrected, dtype=torch.float32).to(device) for h in held]
-    return roots.where(roots > 0, torch.nan).nanmedian(1).values / torch.stack(corrected).sqrt()
+    corrected = [torch.as_tensor(h.corrected, dtype=torch.float32) for h in held]
+    if len({one.device for one in corrected}) > 1:
+        corrected = [one.to(device) for one in corrected]
+    scale = torch.stack(corrected).to(device).sqrt()  # the host's counts of steps in one transfer
+    return roots.where(roots > 0, torch.nan).nanmedian(1).values / scale
