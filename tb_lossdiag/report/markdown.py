@@ -20,7 +20,8 @@ def markdown(runs: Iterable[Json], language: str = "en") -> str:
 
 
 def _run(run: Json, language: str) -> Iterator[str]:
-    yield f"# {escape(run['run'])}: {word(run['status'], language)}"
+    state = word(run["status"], language)
+    yield "# " + word("colon", language, what=escape(run["run"]), words=state)
     yield ""
     if problem := run.get("problem"):
         yield from (escape(problem), "")
@@ -50,12 +51,11 @@ def _notes(run: Json, language: str) -> Iterator[str]:
 
 
 def _finding(finding: Json, language: str) -> Iterator[str]:
-    known = f", {word('known', language)}" if finding.get("known") else ""
-    severity = word(worst(finding), language)
-    yield f"## {finding['code']} {escape(finding['title'])} ({severity}{known})"
-    subject = f"{escape(finding['subject'])}, " if finding["subject"] else ""
+    yield "## " + _title(finding, language)
+    where = (escape(finding["subject"]), steps(finding, language))
     live = live_reports.sentence(finding["reported"], language)
-    yield from ("", f"{subject}{steps(finding, language)}{f'; {live}' if live else ''}", "")
+    told = word("list", language).join(filter(None, where))
+    yield from ("", f"{told}{f'; {live}' if live else ''}", "")
     yield from (prose(finding["message"]), "")
     if finding["evidence"]:
         names = ("quantity", "column", "at", "observed", "bound")
@@ -65,8 +65,17 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
         yield ""
     yield from (finding["advice"], "")
     for symptom in walk(finding["explains"]):
-        yield f"- {word('explains', language)} {symptom['code']}: {prose(symptom['message'])}"
+        what = f"{word('explains', language)} {symptom['code']}"
+        yield "- " + word("colon", language, what=what, words=prose(symptom["message"]))
     yield ""
+
+
+def _title(finding: Json, language: str) -> str:
+    """As in "LD101 The loss is NaN or infinite (error, in the baseline)"."""
+    names = (worst(finding), "known") if finding.get("known") else (worst(finding),)
+    aside = word("list", language).join(word(name, language) for name in names)
+    what = f"{finding['code']} {escape(finding['title'])}"
+    return word("aside", language, what=what, words=aside)
 
 
 def _row(piece: Json, language: str) -> str:
@@ -84,7 +93,8 @@ def _accepted(run: Json, language: str) -> Iterator[str]:
         yield from (word("accepted here", language), "")
         for finding in run["suppressed"]:
             message, reason = prose(finding["message"]), escape(finding["reason"])
-            yield f"- {finding['code']}: {message} ({reason})"
+            told = word("aside", language, what=message, words=reason)
+            yield "- " + word("colon", language, what=finding["code"], words=told)
         yield ""
 
 
@@ -108,7 +118,8 @@ def _not_evaluated(run: Json, language: str) -> Iterator[str]:
     if lacking:
         yield from (word("not evaluated here", language), "")
         for reason, rules in sorted(lacking.items(), key=lambda item: -len(item[1])):
-            yield f"- {prose(reason)}: {', '.join(rules)}"
+            named = word("list", language).join(rules)
+            yield "- " + word("colon", language, what=prose(reason), words=named)
         yield ""
 
 

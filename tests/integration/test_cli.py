@@ -54,7 +54,7 @@ def test_json_is_one_document(logdir: Path, capsys: Capture) -> None:
 
 def test_markdown_has_a_heading_per_run(logdir: Path, capsys: Capture) -> None:
     main(["check", str(logdir), "--format", "markdown", "--lang", "zh-CN"])
-    assert "# nan: 严重故障" in capsys.readouterr().out
+    assert "# nan：严重故障" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -173,9 +173,17 @@ def test_a_markdown_report_is_in_one_language_and_names_what_would_let_rules_jud
     run["unlocks"] = [{"how": "pass loss_terms=", "rules": ["LD401"]}]
     assert r"- pass loss\_terms=: LD401 term-dominance" in markdown([run])
     chinese = markdown([run], "zh-CN")
-    assert "- pass loss\\_terms=: LD401\n" in chinese
+    assert "- pass loss\\_terms=：LD401\n" in chinese
     assert "| 训练损失 |" in chinese
     assert "| 梯度范数 | head |" in chinese
+
+
+def test_a_chinese_report_has_chinese_marks() -> None:
+    told = markdown([document(RUN, SICK)], "zh-CN")
+    assert told.startswith("# run：")
+    assert "（错误）\n" in told
+    assert "\nhead，第 3 到 9 步\n" in told
+    assert "LD203：The message" in told
 
 
 def test_a_quantity_without_a_name_is_called_by_its_own() -> None:

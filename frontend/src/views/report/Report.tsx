@@ -36,14 +36,14 @@ function useFocused(frame: RefObject<HTMLIFrameElement | null>): boolean {
 /** The report as it will be saved: it runs nothing, so it needs no more than a frame without rights. On screen it has the tab's theme. */
 function Page({ html, theme, frame }: PageProps) {
   const { t } = useText();
-  const themed = `<style>@media screen { :root { color-scheme: ${theme} } }</style></head>`;
+  const themed = `@media screen { :root { color-scheme: ${theme} } }</style>`;
   return (
     <iframe
       ref={frame}
       class={useFocused(frame) ? "report-page focused" : "report-page"}
       title={t("report.heading")}
       sandbox="allow-same-origin allow-modals"
-      srcdoc={html.replace("</head>", themed)}
+      srcdoc={html.replace("</style>", themed)}
     />
   );
 }
