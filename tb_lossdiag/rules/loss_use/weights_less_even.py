@@ -199,9 +199,9 @@ def _answered(run: Run, classes: Sequence[str]) -> Doubles:
 
 
 def _round(weights: Doubles) -> bool:
-    """Whether somebody may have typed them, or their ratios: two digits say all of each."""
+    """Whether somebody may have typed them, or their ratios: three digits say all of each."""
     ratios = weights / weights.min() if weights.min() > 0 else weights
     return any(
-        all(abs(float(f"{w:.1e}") - w) <= _EXACT * abs(w) for w in those)
+        all(abs(float(f"{w:.2e}") - w) <= _EXACT * abs(w) for w in those)
         for those in (weights, ratios)
     )

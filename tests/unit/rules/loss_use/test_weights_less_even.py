@@ -85,6 +85,7 @@ COUNTED = [0.0383, 0.9617]
         (answered(COUNTED, [20, 44]), Severity.WARNING),
         (answered(COUNTED, [27, 37]), Severity.INFO),  # the model does not follow
         (answered([0.1, 0.9], [20, 44]), Severity.INFO),  # numbers that somebody chose
+        (answered([0.065, 0.935], [20, 44]), Severity.INFO),
         (answered([1.0, 25.0], [10, 54]), Severity.INFO),
         (answered([0.02, 0.3], [10, 54]), Severity.INFO),  # fifteen times
         (answered([1.0, 3.173], [20, 44]), Severity.INFO),  # a quarter is left of a half
