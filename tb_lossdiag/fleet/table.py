@@ -72,7 +72,7 @@ def write(path: str, runs: Iterable[Json], measures: Mapping[str, Json], package
         raise ValueError(f"--format parquet needs pyarrow: {EXTRA}") from error
     about = {"tb_lossdiag.schema": str(VERSION), "tb_lossdiag.version": package}
     schema = _schema(pa).with_metadata(about)
-    rows = [_row(run, measures.get(run["run"], {})) for run in map(plain, runs)]
+    rows = [_row(run, measures.get(run["run"], {})) for run in runs]
     fresh = Path(f"{path}.part")
     parquet.write_table(pa.Table.from_pylist(rows, schema=schema), fresh)
     fresh.replace(path)
@@ -93,16 +93,16 @@ def _schema(pa: Any) -> Any:
 
 
 def _row(run: Json, measured: Json) -> dict[str, Any]:
-    """One run; what was not recorded is null."""
+    """One run; what was not recorded is null. Of its document only what stands here is spelled out: all of it would be half of the work."""
     times = {name: measured.get(name) for name in ("begun", "newest")}
     return {
         **{name: measured.get(name) for name in _RUN if _RUN[name] == "float64"},
-        **{name: run[name] for name in ("run", "status", "steps")},
+        **{name: plain(run[name], name) for name in ("run", "status", "steps")},
         **{name: None if t is None else int(t * _MICRO) for name, t in times.items()},
-        "problem": run.get("problem", ""),
-        "settings": list({**run["facts"], **measured.get("settings", {})}.items()),
+        "problem": plain(run.get("problem", ""), "problem"),
+        "settings": list({**plain(run["facts"]), **measured.get("settings", {})}.items()),
         "findings": list(_findings(run["findings"], "")),
-        "outcomes": [(outcome["code"], outcome["outcome"]) for outcome in run["outcomes"]],
+        "outcomes": [(plain(outcome["code"]), outcome["outcome"]) for outcome in run["outcomes"]],
     }
 
 
@@ -110,8 +110,8 @@ def _findings(findings: Iterable[Json], cause: str) -> Iterator[dict[str, Any]]:
     """Causes, each followed by what it explains."""
     for finding in findings:
         yield {
-            **{name: finding[name] for name in _FINDING if name in finding},
-            "explained_by": cause,
+            **{name: plain(finding[name], name) for name in _FINDING if name in finding},
+            "explained_by": plain(cause),
             "known": finding.get("known", False),
         }
         yield from _findings(finding["explains"], finding["code"])
