@@ -199,6 +199,7 @@ _NAMES: Mapping[str, Text] = {
     "rank_troubled": Text("ranks where recording failed"),
     "rank_troubled_first": Text("first rank where recording failed"),
     "ratio_to_itself": Text("a policy's ratio that is one over actions that come again"),
+    "redrawn": Text("parameters that the forward pass draws anew"),
     "reference_kl": Text("divergence from the reference"),
     "rejected_length": Text("length of the rejected answers"),
     "rejected_logp": Text("log-probability of the rejected answers"),

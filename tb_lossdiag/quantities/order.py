@@ -98,6 +98,9 @@ BATCH_REPEATED = _seen("batch_repeated", "0 or 1")
 STUCK_SHARE = Quantity("stuck_share", "rounding", Axis.WATCH, "1", hints.CHECK_UP, optional=True)
 """Of the looked-at elements of half-precision parameters with a gradient, the share that has still the value of the first check-up."""
 
+REDRAWN = Quantity("redrawn", "redrawn", Axis.WATCH, "tensors", hints.CHECK_UP, optional=True)
+"""Parameters of nobody that the forward pass made itself, for what trained layers hand on, and that had a gradient: those of the check-up before
+are gone, and these have other values. Absent where there never were any."""
 THROWN_PASSES = Quantity(
     "thrown_passes", "passes", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
 )

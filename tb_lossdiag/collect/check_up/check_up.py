@@ -224,7 +224,7 @@ class CheckUp:
         if self._now is not None:
             self._copies.called(call.module)
             if self._now.forwards.inside:
-                self._strangers.called(call.module)
+                self._strangers.called(call.module, call.args)
             self._now.forwards.entered(call)
 
     def left(self, call: ModuleCall) -> None:

@@ -18,6 +18,23 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "In the last check-up, at step {step}, {count} parameter tensors took part in the model's forward pass that neither the model nor its optimizer holds ({kinds}): gradients arrive at them, and they have not changed in {steps} steps."
 )
+_REDRAWN = Text(
+    "In the last check-up, at step {step}, {count} parameter tensors were made in the model's forward pass itself ({kinds}): gradients arrive at them, and by the check-up before there had been others, with other values."
+)
+_REDRAWN_ADVICE = Text("""A layer that is made in `forward` is drawn anew at each call: what it passes on changes at random, and nobody trains it. Make it once:
+
+```python
+class Body(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = torch.nn.Linear(8, 8)  # not in forward()
+
+    def forward(self, x):
+        return self.hidden(x)
+```
+
+Where its size is only known from the first batch, `torch.nn.LazyLinear(8)` waits for it. If it is to be random, say so:
+`module.requires_grad_(False)`.""")
 _ADVICE = Text("""Modules in a plain list or dict are not the model's: `parameters()`, `to()`, `state_dict()` and `train()` pass them by. Register them:
 
 ```python
@@ -41,11 +58,13 @@ class UnregisteredParameters:
 
     How it decides: at check-ups, the parameters of each module that is called inside of the model's forward pass are compared with the
     model's and the optimizer's. Others that require a gradient, have one, and are the same as when they were first seen: at least one
-    in each of the last `min_checks` check-ups. Unit: tensors.
+    in each of the last `min_checks` check-ups. Or others, behind a trained layer, that have a gradient while those of the check-up before
+    are gone, with other values: as many. Unit: tensors.
 
     What to try first: `nn.ModuleList` and `nn.ModuleDict` in place of lists and dicts.
 
-    Guards against: modules of another optimizer, which change; frozen ones; modules that are called beside the model, such as a loss
+    Guards against: modules of another optimizer, which change; frozen ones; layers made anew that begin with the same values each time, as
+    a normalisation does; random convolutions of the input, which augment it; copies of the model that learn within a step; modules that are called beside the model, such as a loss
     network.
 
     References: PyTorch, `nn.ModuleList`: modules in it are properly registered, and visible by all Module methods.
@@ -56,7 +75,7 @@ class UnregisteredParameters:
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Parts of the model that nobody trains")
     reads: ClassVar[tuple[Quantity, ...]] = (q.UNREGISTERED,)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.REDRAWN,)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD523")
 
     #: check-ups; in one, another optimizer's parameters may not have been stepped yet
@@ -69,6 +88,9 @@ class UnregisteredParameters:
             judged |= len(steps) >= self.min_checks
             if len(steps) >= self.min_checks and np.all(counts[-self.min_checks :] > 0):
                 yield self._finding(run, column, steps, counts)
+        for column, steps, counts in columns(run, q.REDRAWN):
+            if len(steps) >= self.min_checks and np.all(counts[-self.min_checks :] > 0):
+                yield self._drawn_anew(run, column, steps, counts)
         if not judged:
             raise too_few(self.min_checks, Text("check-ups that see parameters of nobody"))
 
@@ -83,3 +105,12 @@ class UnregisteredParameters:
         evidence = Evidence(q.UNREGISTERED.name, column, *ends, float(counts[-1]), 0.0)
         numbers = {"tensors": float(counts[-1])}
         return Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)
+
+    def _drawn_anew(self, run: Run, column: str, steps: Steps, counts: Doubles) -> Finding:
+        ends, count = (int(steps[0]), int(steps[-1])), float(counts[-1])
+        kinds = run.facts.get("unregistered") or "?"
+        message = _REDRAWN.format(step=str(ends[1]), count=short_number(count), kinds=kinds)
+        evidence = Evidence(q.REDRAWN.name, column, *ends, count, 0.0)
+        numbers = {"tensors": count}
+        advice = _REDRAWN_ADVICE
+        return Finding(self.code, self.severity, column, (evidence,), message, advice, numbers)

@@ -227,6 +227,77 @@ def layers_in_a_plain_list(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
 
 
+class _Making(nn.Module):
+    """Makes something between its layers at each call."""
+
+    def __init__(self, make: Callable[[nn.Module], nn.Module]) -> None:
+        super().__init__()
+        self.first, self.middle, self.last = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+        self.make = make
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.last(torch.relu(self.make(self.middle)(torch.relu(self.first(x)))))
+        return made
+
+
+def _making(writer: SummaryWriter, make: Callable[[nn.Module], nn.Module]) -> None:
+    training, _ = flat_digits()
+    model = _Making(make)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
+
+
+@case("LD624", family="MLP")
+def layers_drawn_at_each_call(writer: SummaryWriter) -> None:
+    _making(writer, lambda _: nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)))
+
+
+@case(family="MLP")
+def normalised_by_a_layer_made_in_forward(writer: SummaryWriter) -> None:
+    """`nn.LayerNorm(x.shape[1:])(x)`: its ones and noughts are the same each time."""
+    _making(writer, lambda middle: nn.Sequential(middle, nn.LayerNorm(64)))
+
+
+class _Augmented(nn.Module):
+    """A random convolution before the model's own layers, drawn at each call, as RandConv has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn, self.rest = nn.Conv2d(1, 1, 3, padding=1, bias=False), mlp(64, 64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            drawn = torch.randn(1, 1, 3, 3) / 6
+            drawn[0, 0, 1, 1] += 1
+            self.drawn.weight = nn.Parameter(drawn)
+            x = self.drawn(x.view(-1, 1, 8, 8)).flatten(1)
+        answer: Tensor = self.rest(x)
+        return answer
+
+
+@case(family="MLP")
+def a_random_convolution_of_the_input(writer: SummaryWriter) -> None:
+    """The optimizer holds what is to be trained."""
+    training, _ = flat_digits()
+    model = _Augmented()
+    fit(writer, model, Adam(model.rest.parameters(), lr=1e-3), training.batches(300))
+
+
+@case(family="MLP")
+def a_copy_that_learns_within_forward(writer: SummaryWriter) -> None:
+    """First-order meta-learning: a copy of a layer takes a step of its own in each forward pass."""
+
+    def learnt(middle: nn.Module) -> nn.Module:
+        own = copy.deepcopy(middle)
+        inner = SGD(own.parameters(), lr=0.01)
+        with torch.enable_grad():
+            own(torch.randn(8, 64)).square().mean().backward()
+        inner.step()
+        inner.zero_grad()
+        return nn.Sequential(own, middle)
+
+    _making(writer, learnt)
+
+
 @case("LD625", family="MLP", also=("LD103", "LD105"))
 def schedule_made_anew_each_epoch(writer: SummaryWriter) -> None:
     """One cycle, meant for the training, in a function that trains one epoch."""

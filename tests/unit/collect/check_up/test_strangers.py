@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -30,6 +31,82 @@ class _Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = self.hidden[0](self.first(x))
         return made
+
+
+class _Maker(nn.Module):
+    """Makes a module at each call."""
+
+    def __init__(self, make: Callable[[nn.Module], nn.Module]) -> None:
+        super().__init__()
+        self.first, self.make = nn.Linear(4, 4), make
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.make(self.first)(self.first(x))
+        return made
+
+
+def _redrawn(make: Callable[[nn.Module], nn.Module]) -> float:
+    return _redrawn_by(_Maker(make))
+
+
+def _redrawn_by(model: nn.Module) -> float:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watched = Watched(model, optimizer)
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = model(torch.randn(8, 4)).square().mean()
+        loss.backward()
+        optimizer.step()
+    watched.end()
+    return watched.value(q.REDRAWN)
+
+
+def _learner(first: nn.Module) -> nn.Module:
+    """A copy that takes a step of its own."""
+    copied = copy.deepcopy(first)
+    copied(torch.ones(2, 4)).sum().backward()
+    return copied
+
+
+KEPT = nn.Linear(4, 4)
+
+
+def test_a_layer_made_in_the_forward_pass_is_drawn_anew() -> None:
+    assert _redrawn(lambda _: nn.Linear(4, 4)) == 2
+    assert _redrawn(lambda _: nn.Linear(4, 4, bias=False)) == 1
+
+
+class _Augmented(nn.Module):
+    """Draws a convolution of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.first(nn.Linear(4, 4)(x))
+        return made
+
+
+def test_what_is_drawn_for_the_input_augments_it() -> None:
+    assert math.isnan(_redrawn_by(_Augmented()))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda _: nn.LayerNorm(4),
+        lambda _: nn.Linear(4, 4).requires_grad_(requires_grad=False),
+        lambda _: nn.ReLU(),
+        lambda _: KEPT,
+        copy.deepcopy,
+        _learner,
+    ],
+)
+def test_what_begins_alike_is_frozen_kept_or_a_copy_is_not(
+    make: Callable[[nn.Module], nn.Module],
+) -> None:
+    assert math.isnan(_redrawn(make))
 
 
 def _seen(

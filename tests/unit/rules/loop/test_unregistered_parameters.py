@@ -11,7 +11,7 @@ from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import UNREGISTERED
+from tb_lossdiag.quantities import REDRAWN, UNREGISTERED
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.unregistered_parameters import UnregisteredParameters
 from tb_lossdiag.run import Run
@@ -42,6 +42,21 @@ def test_fires_where_parts_are_in_a_plain_list() -> None:
 )
 def test_the_bounds(counts: Sequence[float], fires: bool) -> None:
     assert bool(findings(RULE, counted(*counts))) is fires
+
+
+def redrawn(*counts: float) -> Run:
+    """So many made anew."""
+    return with_tables(
+        counted(*[0] * len(counts)), [table(REDRAWN, 2 ** np.arange(len(counts)), counts)]
+    )
+
+
+def test_layers_that_the_forward_pass_makes() -> None:
+    finding = the_finding(RULE, redrawn(0, 2, 2, 2, 2))
+    assert "2 parameter tensors were made in the model's forward pass itself" in finding.message.en
+    assert "not in forward()" in finding.advice.en
+    assert not findings(RULE, redrawn(0, 2, 2, 0, 2))
+    assert not findings(RULE, redrawn(2, 2, 2, 2, 0))
 
 
 def test_few_check_ups_are_not_judged() -> None:
