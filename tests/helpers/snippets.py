@@ -317,6 +317,19 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD531": {
         "": lambda: {"actor": nn.Linear(FEATURES, 3), "seen": torch.randn(SIZE, FEATURES)},
     },
+    "LD532": {
+        "": lambda: {
+            "critic": nn.Linear(FEATURES, 1),
+            "seen": torch.randn(SIZE, FEATURES),
+            "returns": torch.randn(SIZE),
+        },
+    },
+    "LD533": {
+        "": lambda: {
+            "advantages": torch.randn(4, 6),
+            "mask": (torch.arange(6) < 4).float().expand(4, 6),
+        },
+    },
     "LD535": {
         "": lambda: {
             "target_network": nn.Linear(FEATURES, 4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
+from tb_lossdiag.rules.loss_use.advantage_of_two_scales import AdvantageOfTwoScales
 from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.rules.loss_use.channels_reshaped import ChannelsReshaped
@@ -22,6 +23,7 @@ from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLo
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.rules.loss_use.own_target import OwnTarget
 from tb_lossdiag.rules.loss_use.questions_scored import QuestionsScored
+from tb_lossdiag.rules.loss_use.padding_centred import PaddingCentred
 from tb_lossdiag.rules.loss_use.ratio_to_itself import RatioToItself
 from tb_lossdiag.rules.loss_use.sequences_like_noise import SequencesLikeNoise
 from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
@@ -61,6 +63,8 @@ RULES: tuple[Rule, ...] = (
     AnswerAmongInputs(),
     FocusOfMean(),
     RatioToItself(),
+    AdvantageOfTwoScales(),
+    PaddingCentred(),
     OwnTarget(),
     UniformCollapse(),
     TargetsOfOthers(),

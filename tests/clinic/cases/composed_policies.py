@@ -125,3 +125,86 @@ def answers_of_one_use(writer: SummaryWriter) -> None:
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+def _served(writer: SummaryWriter, *, undone: bool) -> None:
+    """Which of six offers a guest takes, paid in cents; a judge of its own, in hundreds, with an optimizer of its own."""
+    choose, judge = nn.Linear(8, 6), nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+    worth = 100 * torch.randn(8, 6)
+    of_choose, of_judge = SGD(choose.parameters(), lr=0.002), Adam(judge.parameters(), lr=1e-2)
+    writer.watch(choose, of_choose, name="choose")
+    writer.watch(judge, of_judge, name="judge")
+    for step in range(250):
+        guests = torch.randn(200, 8)
+        offers = Categorical(logits=choose(guests))
+        offer = offers.sample()
+        paid = (guests @ worth).gather(1, offer[:, None])[:, 0] + 50 * torch.randn(200)
+        judged = judge(guests).squeeze(1)
+        expected = judged.detach() * 100 if undone else judged.detach()
+        policy = -torch.mean(offers.log_prob(offer) * (paid - expected))
+        value = ((judged - paid / 100) ** 2).mean()
+        of_choose.zero_grad()
+        of_judge.zero_grad()
+        (policy + value).backward()
+        of_choose.step()
+        of_judge.step()
+        writer.add_diagnostics(loss=policy + value, global_step=step)
+
+
+@case("LD532", family="policies")
+def cents_less_hundreds(writer: SummaryWriter) -> None:
+    """The judge answers in hundreds, and what was paid is in cents."""
+    _served(writer, undone=False)
+
+
+@case(family="policies")
+def hundreds_less_hundreds(writer: SummaryWriter) -> None:
+    """The same in one unit."""
+    _served(writer, undone=True)
+
+
+def _verses(writer: SummaryWriter, way: str) -> None:
+    """Lines of several lengths; what a word is worth is centred in one of three ways."""
+    words = nn.GRU(6, 32, batch_first=True)
+    say = nn.Linear(32, 7)
+    model = nn.ModuleList([words, say])
+    optimizer = Adam(model.parameters(), lr=2e-3)
+    writer.watch(model, optimizer)
+    for step in range(150):
+        asked = torch.randn(24, 20, 6)
+        there = torch.arange(20) < torch.randint(4, 15, (24, 1))
+        scores = say(words(asked)[0]).log_softmax(-1)
+        said = Categorical(logits=scores.detach()).sample()
+        worth = (2.0 + (said == asked[..., 0].sign().add(2)).float()) * there
+        if way == "places":
+            weight = (worth - worth.mean()) / worth.std()
+        elif way == "words":
+            mean = worth.sum() / there.sum()
+            weight = (worth - mean) / worth[there].std()
+        else:
+            line = worth.sum(1, keepdim=True) / there.sum(1, keepdim=True)
+            weight = ((line - line.mean()) / line.std()).expand(24, 20)
+        told = scores.gather(-1, said.unsqueeze(-1)).squeeze(-1)
+        loss = torch.sum(-told * weight * there) / there.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD533", family="policies")
+def verses_centred_with_what_is_blank(writer: SummaryWriter) -> None:
+    """Half of all places are blank, and count in the mean."""
+    _verses(writer, "places")
+
+
+@case(family="policies")
+def verses_centred_by_their_words(writer: SummaryWriter) -> None:
+    """The mean is of words."""
+    _verses(writer, "words")
+
+
+@case(family="policies")
+def verses_centred_by_line(writer: SummaryWriter) -> None:
+    """One weight for each line, centred over lines."""
+    _verses(writer, "lines")

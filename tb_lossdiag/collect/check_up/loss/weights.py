@@ -1,4 +1,4 @@
-"""Numbers that weigh a policy's likelihoods: whether a critic's answers and targets have one scale in them, and which places they were centred over."""
+"""Numbers that weigh a policy's likelihoods: in how many scales they are, and what they were centred over."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ _PAIR = 2
 _ALIKE = 0.98
 """Correlation of targets and answers from which on it can't be told which of them something was made of."""
 _ROUNDING = 1e-4
-"""Of the weights' deviation: what is no straight sum of both is more than that."""
-_SHARE = 0.05
-"""Of the weights' deviation: what the critic's answers must make of it."""
+"""Of the weights' deviation."""
+_EXACT = 3e-5
+"""Of it: what is no straight sum of both is more than that."""
+_SHARE = 1e-3
+"""Of it: what the critic's answers must make of it. Their factor is then known to a sixth."""
 
 
 class Answers(NamedTuple):
@@ -83,15 +85,15 @@ def _ratio(weight: Tensor, one: Answers) -> float | None:
     whole = tt * aa - ta.square()
     a = (aa * (made @ target) - ta * (made @ answer)) / whole
     b = (ta * (made @ target) - tt * (made @ answer)) / whole
-    exact = (made - a * target + b * answer).norm() <= _ROUNDING * size
+    exact = (made - a * target + b * answer).norm() <= _EXACT * size
     told = (a * b > 0) & (b.abs() * aa.sqrt() >= _SHARE * size)
     return float(a / b) if bool(exact & told) else None
 
 
 def padding_centred(operations: Sequence[Operation], weighing: Sequence[Tensor]) -> float | None:
-    """Mean of the weights that count, in their standard deviations, where all together were centred and one number stands for all that do not.
+    """Mean of the weights that count, in their standard deviations, where they were centred together with padding; None where they were not.
 
-    None where a mask says nothing of the kind.
+    All weights then have a mean of 0, and where a mask says that none counts all are one number.
     """
     masks = list(_masks(operations))
     pairs = product(weighing[:_KEPT], masks[:_KEPT])

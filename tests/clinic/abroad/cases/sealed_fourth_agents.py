@@ -203,8 +203,8 @@ def _normed(writer: SummaryWriter, *, undone: bool) -> None:
 
 
 @patient(
+    "LD532",
     "LDR15",
-    NO_CODE,
     family="actor-critic",
     hard=True,
     source="https://github.com/marlbenchmark/on-policy/pull/13",
@@ -244,7 +244,7 @@ def _lines(writer: SummaryWriter, *, masked: bool) -> None:
 
 
 @patient(
-    NO_CODE,
+    "LD533",
     family="policies of words",
     hard=True,
     source="https://github.com/NovaSky-AI/SkyRL/issues/1305",
