@@ -253,6 +253,7 @@ _NAMES: Mapping[str, Text] = {
     "validation_loss_term": Text("loss term in validation"),
     "validation_loss_weight": Text("weight of the loss term in validation"),
     "value_loss": Text("loss of the value"),
+    "variance_floored": Text("share of log variances at their floor"),
     "wait_seconds": Text("time waiting for data"),
     "weight_decay": Text("weight decay"),
     "zero_grads": Text("gradients were reset"),

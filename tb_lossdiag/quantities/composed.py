@@ -24,3 +24,6 @@ scale. Absent where the weights are something else."""
 PADDING_CENTRED = _of("padding_centred", "standard deviations")
 """Where weights of a loss that a mask is laid over were centred over all places, and one number stands where none counts: the mean of those that
 count, in their standard deviations; 0 where the padding changed nothing."""
+VARIANCE_FLOORED = _of("variance_floored", "1")
+"""Of numbers behind a softplus or a ReLU that stand in a loss as the logarithm of a variance does: share of those below 0.1, where the deviation
+is its smallest possible one."""

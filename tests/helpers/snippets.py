@@ -330,6 +330,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
             "mask": (torch.arange(6) < 4).float().expand(4, 6),
         },
     },
+    "LD534": {"": lambda: {"encoder": nn.Linear(FEATURES, 6)}},
     "LD535": {
         "": lambda: {
             "target_network": nn.Linear(FEATURES, 4),

@@ -67,6 +67,7 @@ _SPELLINGS = {
     "log_softmax": "log_softmax",
     "log_sigmoid": "log_sigmoid logsigmoid",
     "softplus": "softplus",
+    "relu": "relu",
     "sigmoid": "sigmoid",
     "softmax": "softmax",
     "gather": "gather",

@@ -22,8 +22,8 @@ from tb_lossdiag.rules.loss_use.one_prediction import OnePrediction
 from tb_lossdiag.rules.loss_use.outlier_dominated_loss import OutlierDominatedLoss
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.rules.loss_use.own_target import OwnTarget
-from tb_lossdiag.rules.loss_use.questions_scored import QuestionsScored
 from tb_lossdiag.rules.loss_use.padding_centred import PaddingCentred
+from tb_lossdiag.rules.loss_use.questions_scored import QuestionsScored
 from tb_lossdiag.rules.loss_use.ratio_to_itself import RatioToItself
 from tb_lossdiag.rules.loss_use.sequences_like_noise import SequencesLikeNoise
 from tb_lossdiag.rules.loss_use.sigmoid_before_bce_with_logits import SigmoidBeforeBceWithLogits
@@ -35,6 +35,7 @@ from tb_lossdiag.rules.loss_use.targets_of_others import TargetsOfOthers
 from tb_lossdiag.rules.loss_use.turned_apart import TurnedApart
 from tb_lossdiag.rules.loss_use.uniform_collapse import UniformCollapse
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
+from tb_lossdiag.rules.loss_use.variance_floor import VarianceFloor
 from tb_lossdiag.rules.loss_use.weights_less_even import WeightsLessEven
 
 RULES: tuple[Rule, ...] = (
@@ -65,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     RatioToItself(),
     AdvantageOfTwoScales(),
     PaddingCentred(),
+    VarianceFloor(),
     OwnTarget(),
     UniformCollapse(),
     TargetsOfOthers(),

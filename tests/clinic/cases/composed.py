@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from clinic.case import case
 from clinic.data import flat_digits, square_digits
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, relu, softplus
 from torch.optim import SGD, Adam, AdamW
 
 from tb_lossdiag import SummaryWriter
@@ -108,3 +111,79 @@ def two_questions_weighed_by_their_variance(writer: SummaryWriter) -> None:
         loss.sum().backward()
         writer.add_diagnostics(loss=loss.sum(), global_step=step)
         optimizer.step()
+
+
+def _measured(writer: SummaryWriter, bound: Callable[[Tensor], Tensor], noise: float) -> None:
+    """A forecast of a wave with how far it may be off, by a likelihood of one's own."""
+    own = nn.ParameterDict({
+        "first": torch.randn(1, 40), "bias": torch.randn(40), "last": 0.1 * torch.randn(40, 2)
+    })  # fmt: skip
+    optimizer = Adam(own.parameters(), lr=1e-2)
+    writer.watch(own, optimizer)
+    for step in range(400):
+        x = 6 * torch.rand(128, 1) - 3
+        y = torch.sin(x[:, 0]) + noise * torch.randn(128)
+        said = (x @ own["first"] + own["bias"]).sin() @ own["last"]
+        log_variance = bound(said[:, 1])
+        loss = 0.5 * (log_variance + (y - said[:, 0]) ** 2 / log_variance.exp()).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD534", family="likelihood")
+def a_forecast_that_is_never_sure(writer: SummaryWriter) -> None:
+    """The log variance goes through a ReLU, and the noise is a fifth."""
+    _measured(writer, relu, 0.2)
+
+
+@case(family="likelihood")
+def a_forecast_that_may_be_sure(writer: SummaryWriter) -> None:
+    """The same without it."""
+    _measured(writer, lambda log: log, 0.2)
+
+
+@case(family="likelihood")
+def a_forecast_of_what_is_mostly_noise(writer: SummaryWriter) -> None:
+    """A softplus, and noise of three: the bound is never met."""
+    _measured(writer, softplus, 3.0)
+
+
+def _folded(writer: SummaryWriter, spread_of: Callable[[Tensor], Tensor]) -> None:
+    """Digits through a code of six numbers, which distributions of torch compare with the prior."""
+    inner, code = nn.Linear(64, 48), nn.Linear(48, 12)
+    wide, last = nn.Linear(6, 48), nn.Linear(48, 64)
+    model = nn.ModuleList([inner, code, wide, last])
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    for step, (x, _) in enumerate(flat_digits()[0].batches(400)):
+        mean, raw = code(inner(x).tanh()).split(6, 1)
+        seen = Normal(mean, spread_of(raw))
+        drawn = last(wide(seen.rsample()).tanh())
+        off = binary_cross_entropy_with_logits(drawn, x, reduction="none").sum(1).mean()
+        apart = kl_divergence(seen, Normal(torch.zeros(6), torch.ones(6))).sum(1).mean()
+        optimizer.zero_grad()
+        (off + apart).backward()
+        writer.add_diagnostics(
+            loss=off + apart, loss_terms={"off": off, "apart": apart}, global_step=step
+        )
+        optimizer.step()
+
+
+@case("LD534", family="autoencoder")
+def a_code_that_is_never_sure(writer: SummaryWriter) -> None:
+    """Half of a softplus under the exponential."""
+    _folded(writer, lambda raw: torch.exp(softplus(raw) / 2))
+
+
+@case(family="autoencoder")
+def a_code_whose_spread_is_a_softplus(writer: SummaryWriter) -> None:
+    """The softplus is the deviation itself."""
+    _folded(writer, lambda raw: softplus(raw) + 1e-4)
+
+
+@case(family="autoencoder")
+def a_code_whose_log_spread_is_clamped(writer: SummaryWriter) -> None:
+    """Between -8 and 4."""
+    _folded(writer, lambda raw: torch.exp(raw.clamp(-8, 4) / 2))

@@ -11,6 +11,7 @@ from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_i
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.ratio import Ratio, clamped_ratio
 from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.variance_floor import floored_share
 from tb_lossdiag.collect.check_up.loss.weights import (
     Answers,
     critic,
@@ -19,7 +20,7 @@ from tb_lossdiag.collect.check_up.loss.weights import (
     weights,
 )
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.quantities import FOCUS_OF_MEAN, PADDING_CENTRED, SCALES_APART
+from tb_lossdiag.quantities import FOCUS_OF_MEAN, PADDING_CENTRED, SCALES_APART, VARIANCE_FLOORED
 
 _MOST = 256
 """Operations of a loss that are looked through."""
@@ -59,6 +60,8 @@ class Composed:
         if samples := focused_mean(operations, self._means):
             self._found.setdefault(FOCUS_OF_MEAN, float(samples))
         self.ratio = self.ratio or clamped_ratio(operations)
+        if (floored := floored_share(operations)) is not None:
+            self._found.setdefault(VARIANCE_FLOORED, floored)
         weighing = list(islice(weights(operations), _KEPT))
         # Copies, since the critic's loss may come in a pass of its own.
         self._weights = [*self._weights, *(each.clone() for each in weighing)][:_KEPT]

@@ -119,8 +119,8 @@ class _Softened(nn.Module):
 
 
 @patient(
+    "LD534",
     "LD511",
-    NO_CODE,
     family="autoencoders",
     hard=True,
     source="https://github.com/wohlert/semi-supervised-pytorch/issues/16",

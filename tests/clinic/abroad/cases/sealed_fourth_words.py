@@ -85,6 +85,7 @@ def _masked_words(writer: SummaryWriter, *, alone: bool) -> None:
 
 
 @patient(
+    "LD514",
     "LD526",
     "LD516",
     "LD535",
