@@ -64,9 +64,9 @@ def moves_as_they_were_drawn(writer: SummaryWriter) -> None:
 
 def _table(writer: SummaryWriter, *, passes: int, stored: bool) -> None:
     """A table of preferences for 40 places and five doors; a ratio of probabilities, not of their logarithms."""
-    table = nn.ParameterDict({"preferences": 0.01 * torch.randn(40, 5)})
+    table = nn.ParameterDict({"preferences": 0.3 * torch.randn(40, 5)})
     right = torch.randint(5, (40,))
-    optimizer = SGD(table.parameters(), lr=8.0)
+    optimizer = SGD(table.parameters(), lr=3.0)
     writer.watch(table, optimizer)
     step = 0
     for _ in range(300 // passes):
@@ -131,7 +131,7 @@ def _served(writer: SummaryWriter, *, undone: bool) -> None:
     """Which of six offers a guest takes, paid in cents; a judge of its own, in hundreds, with an optimizer of its own."""
     choose, judge = nn.Linear(8, 6), nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
     worth = 100 * torch.randn(8, 6)
-    of_choose, of_judge = SGD(choose.parameters(), lr=0.002), Adam(judge.parameters(), lr=1e-2)
+    of_choose, of_judge = SGD(choose.parameters(), lr=0.0003), Adam(judge.parameters(), lr=1e-2)
     writer.watch(choose, of_choose, name="choose")
     writer.watch(judge, of_judge, name="judge")
     for step in range(250):
