@@ -55,7 +55,7 @@ def preflight(
         arguments(batch).tensors()
         with (
             untouched() as restore,
-            unchanged(model) as undo,
+            unchanged(list(model.modules())) as undo,
             tempfile.TemporaryDirectory() as place,
         ):
 

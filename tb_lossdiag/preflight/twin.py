@@ -56,7 +56,7 @@ def _module(model: nn.Module) -> nn.Module:
     if found.obstacle:
         raise Uncopyable(found.obstacle)
     try:
-        new = copied(model, found)
+        new, _ = copied(model, found)
     except Exception as error:  # whatever a `__deepcopy__` of the user's raises
         raise Uncopyable(f"{type(error).__name__}: {error}") from error
     for old, module in zip(model.modules(), new.modules(), strict=True):
