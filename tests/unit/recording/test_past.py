@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from torch.utils.tensorboard import SummaryWriter as PlainWriter
@@ -91,6 +91,9 @@ def test_damage_costs_what_is_damaged(tmp_path: Path) -> None:
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.integers(0, 300))
 def test_records_are_found_from_any_byte_on(written: list[bytes], cut: int) -> None:
+    assume(
+        bytes(8) not in written
+    )  # with its checksum it is the head of an empty record; no event is such
     ends = list(itertools.accumulate(len(framed(data)) for data in written))
     begins = [0, *ends[:-1]]
     data = b"".join(map(framed, written))

@@ -156,6 +156,7 @@ def test_a_failure_of_ours_clips_once_and_says_so(optimizers: type[Optimizers]) 
     assert ledger.spoiled(those)
 
 
+@pytest.mark.filterwarnings("ignore:.*Profiler clears events")  # torch 2.12 says so once
 @pytest.mark.parametrize("bound", [0.5, 1e9])
 def test_where_somebody_looks_on_it_is_torchs_as_well(bound: float) -> None:
     with profile():
