@@ -13,6 +13,8 @@ _FIRST = 10
 """Check-ups that need not keep to that, those after a validation not counted: the first steps say most."""
 _FREE, _EARLY = 0.5, 0.1
 """Seconds that these may take in all, and the part of the time that is theirs besides. All ten of most models cost less."""
+_BUSY = 4
+"""How many times longer the processor takes where others fill its caches: what it took for small models must not decide."""
 _PIECE = 2.5e-4
 """Seconds that a module or a parameter adds to a check-up, about. What a check-up costs is not known before steps without one have passed,
 and its first step is no measure: a loop loads its data then, and torch its libraries. What the others took of the processor counts where it
@@ -71,8 +73,9 @@ class Schedule:
         if not self._done:
             self._begun = now
             return True
-        expected = max((self._done + 1) * self.pieces * _PIECE, self._worked + self._newest)
-        return expected <= _FREE + _EARLY * (now - self._begun)
+        share = _EARLY * (now - self._begun)
+        parts = (self._done + 1) * self.pieces * _PIECE <= _FREE + share
+        return parts and self._worked + self._newest <= _BUSY * _FREE + share
 
     def _leave_out(self, step: int) -> None:
         if step >= self.longest:

@@ -57,7 +57,7 @@ class AdvantageOfTwoScales:
     title: ClassVar[Text] = Text("Returns less values in another scale")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (q.SCALES_APART,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LDR15", "LDR19", "LDR20")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LDR15", "LDR19", "LDR20")
 
     #: a / b, 1; rounding moves it by a sixth at most, and a third of the returns' spread that is left in is small beside their noise
     min_factor: float = 1.5

@@ -53,7 +53,7 @@ class VarianceFloor:
     title: ClassVar[Text] = Text("A log variance that can't be negative")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (q.VARIANCE_FLOORED,)
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD402", "LD407", "LD511")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD402", "LD407", "LD511", "LD523")
 
     #: share of the numbers, 1; a quarter of them would be smaller
     min_share: float = 0.25

@@ -19,7 +19,7 @@ SICK = noisy(0.02, 2)
 
 
 def test_counts_the_calls() -> None:
-    assert "2 calls of dropout" in the_finding(RULE, SICK).message.en
+    assert "in 2 calls per pass" in the_finding(RULE, SICK).message.en
 
 
 @pytest.mark.parametrize(
