@@ -5,6 +5,7 @@ In reading order:
 - `norm_buffer`: rows of gradient norms that wait on their device: one per step, one transfer for many
 - `loss_buffer`: losses and their terms, step by step until they are handed on together; and the user's own values
 - `mixed_steps`: steps whose terms belong to a loss that another one has replaced
+- `step_buffer`: what waits step by step until it is handed on together
 - `clip_buffer`: clips, step by step until they are handed on together
 - `scale_buffer`: loss scales, step by step until they are handed on together
 - `hold`: keeps a watched model's first steps back until their numbers are known

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from tb_lossdiag.collect.buffers.loss_buffer import on_host
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
+from tb_lossdiag.collect.buffers.step_buffer import StepBuffer, rising
 from tb_lossdiag.collect.clips.ledger import ClipBatch, known
 from tb_lossdiag.records import Floats, FrameBlock
-
-
-class Numbered(Protocol):
-    """Belongs to a step."""
-
-    @property
-    def step(self) -> int:
-        """Its number."""
-        ...
-
-
-S = TypeVar("S", bound=Numbered)
 
 
 class ClippedStep(NamedTuple):
@@ -42,35 +31,12 @@ class ClippedStep(NamedTuple):
     watch: NormBuffer
 
 
-class ClipBuffer:
+class ClipBuffer(StepBuffer[ClippedStep]):
     """Steps with clips that have not been handed on; their norms wait on their device."""
-
-    def __init__(self) -> None:
-        self._steps: list[ClippedStep] = []
-
-    def __len__(self) -> int:
-        """Steps that wait."""
-        return len(self._steps)
 
     def put(self, step: int, walltime: float, clips: ClipBatch, watch: NormBuffer) -> None:
         """Take a step's clips."""
         self._steps.append(ClippedStep(step, walltime, clips, watch))
-
-    def rename(self, rows: NormBuffer, new: Mapping[int, int]) -> None:
-        """Steps of a watched model are others."""
-        self._steps = [
-            one._replace(step=new.get(one.step, one.step)) if one.watch is rows else one
-            for one in self._steps
-        ]
-
-    def clear(self) -> None:
-        """Nothing waits any more."""
-        self._steps = []
-
-    def apart(self) -> list[ClippedStep]:
-        """All of them one by one; they wait no longer."""
-        steps, self._steps = self._steps, []
-        return steps
 
     def take(self) -> list[FrameBlock]:
         """All of them, after one transfer; they wait no longer. Each block is of the same clips at steps that rise."""
@@ -78,20 +44,6 @@ class ClipBuffer:
         for one in self.apart():
             alike.setdefault(tuple(one.clips.calls), []).append(one)
         return [_block(c, run) for c, some in alike.items() for run in rising(some)]
-
-
-def rising(steps: Sequence[S]) -> Iterator[list[S]]:
-    """Parts in which steps rise; of a step that is given again and again, the last counts."""
-    run: list[S] = []
-    for one in steps:
-        if run and one.step < run[-1].step:
-            yield run
-            run = []
-        if run and one.step == run[-1].step:
-            run.pop()
-        run.append(one)
-    if run:
-        yield run
 
 
 def _block(columns: tuple[str, ...], steps: Sequence[ClippedStep]) -> FrameBlock:

@@ -22,28 +22,24 @@ from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.frames import frame_facts
 from tb_lossdiag.collect.check_up.loss.labels import COLUMN, label_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
-from tb_lossdiag.collect.check_up.loss.outer import Outer
 from tb_lossdiag.collect.check_up.loss.pairing import pairing_facts
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.same_scores import Question, question, softened_facts
 from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
-from tb_lossdiag.collect.check_up.loss.twice import softmax_of_softmax
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model.inputs import series
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import (
-    ALL_AGAINST_ALL,
     CALL_TARGET_AHEAD,
     LABEL_COUNT,
     LABEL_WEIGHT,
     LINES,
     LOSS_LINES,
     PREDICTED_COUNT,
-    SOFTMAX_TWICE,
 )
 from tb_lossdiag.records import Floats, Record
 
@@ -133,10 +129,8 @@ class Calls:
         self.trained = Trained()
         self.targets = EvaluatedTargets()
         """What a validation compared with."""
-        self._outer = Outer()
         self.composed = Composed()
         """What its losses were made of."""
-        self._twice = 0
         self._ahead = False
         self._fused_seen = False
         self.sequences: Callable[[], list[Tensor]] = list
@@ -149,7 +143,7 @@ class Calls:
     def plain(self, call: FunctionCall) -> None:
         """A plain operation has returned."""
         self._tape.note(call)
-        self._outer.note(call)
+        self.composed.plain(call)
 
     def backward(self, roots: list[Tensor], returned: Sequence[Known] = ()) -> None:
         """A backward pass begins: read the losses that were written with plain operations.
@@ -164,8 +158,6 @@ class Calls:
             for call, site in recognised(self._tape, roots):
                 self._sort(call, Sight.of(call, site))
         self._fused()
-        self._outer.confirm(roots, self._tape)
-        self._twice = self._twice or softmax_of_softmax(roots, self._tape)
         self.composed.look(roots, self._tape)
         self._tape.end()
 
@@ -256,22 +248,14 @@ class Calls:
     def claimed(self) -> None:
         """Another optimizer's step used these calls' gradients: they are not for this one."""
         self._confirmed, self._sites, self._again = [], set(), []
-        self._arrivals, self._outer, self._twice = Arrivals(), Outer(), 0
-        self.composed = Composed()
+        self._arrivals, self.composed = Arrivals(), Composed()
         self._tape.clear()
         self.trained = Trained()
 
     def samples(self) -> list[Measurement]:
         """The confirmed calls, "name", "name 2" …, and the class frequencies of the first that has them."""
-        return [*self._crossed(), *self._columns()]
-
-    def _crossed(self) -> list[Measurement]:
-        counted = {ALL_AGAINST_ALL: self._outer.samples, SOFTMAX_TWICE: self._twice}
-        found = {quantity: float(n) for quantity, n in counted.items() if n}
-        return [
-            to_sample({"": {quantity: value}})
-            for quantity, value in (found | self.composed.facts()).items()
-        ]
+        composed = [to_sample({"": {q: value}}) for q, value in self.composed.facts().items()]
+        return [*composed, *self._columns()]
 
     def _columns(self) -> list[Measurement]:
         if not self._confirmed:

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_in_mean
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.loss.outer import Outer
 from tb_lossdiag.collect.check_up.loss.ratio import Ratio, clamped_ratio
 from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.twice import softmax_of_softmax
 from tb_lossdiag.collect.check_up.loss.variance_floor import floored_share
 from tb_lossdiag.collect.check_up.loss.weights import (
     Answers,
@@ -19,8 +21,16 @@ from tb_lossdiag.collect.check_up.loss.weights import (
     scales_apart,
     weights,
 )
+from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.quantities import FOCUS_OF_MEAN, PADDING_CENTRED, SCALES_APART, VARIANCE_FLOORED
+from tb_lossdiag.quantities import (
+    ALL_AGAINST_ALL,
+    FOCUS_OF_MEAN,
+    PADDING_CENTRED,
+    SCALES_APART,
+    SOFTMAX_TWICE,
+    VARIANCE_FLOORED,
+)
 
 _MOST = 256
 """Operations of a loss that are looked through."""
@@ -36,10 +46,15 @@ class Composed:
 
     def __init__(self) -> None:
         self.ratio: Ratio | None = None
+        self._outer, self._twice = Outer(), 0
         self._means: dict[int, int] = {}
         self._weights: list[Tensor] = []
         self._critics: list[Answers] = []
         self._found: Facts = {}
+
+    def plain(self, call: FunctionCall) -> None:
+        """A plain operation has returned."""
+        self._outer.note(call)
 
     def called(self, call: LossCall) -> None:
         """A loss function was called, or one was recognised in plain operations."""
@@ -57,6 +72,8 @@ class Composed:
             tape: what that was computed with.
         """
         operations = list(tape.leading_to(roots, _MOST))
+        self._outer.confirm(operations)
+        self._twice = self._twice or softmax_of_softmax(operations)
         if samples := focused_mean(operations, self._means):
             self._found.setdefault(FOCUS_OF_MEAN, float(samples))
         self.ratio = self.ratio or clamped_ratio(operations)
@@ -70,5 +87,7 @@ class Composed:
 
     def facts(self) -> Facts:
         """What they showed."""
+        counted = {ALL_AGAINST_ALL: self._outer.samples, SOFTMAX_TWICE: self._twice}
+        found: Facts = {quantity: float(n) for quantity, n in counted.items() if n}
         apart = scales_apart(self._weights, self._critics)
-        return self._found if apart is None else {**self._found, SCALES_APART: apart}
+        return found | self._found | ({} if apart is None else {SCALES_APART: apart})

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.functions import PLAIN
-from tb_lossdiag.collect.check_up.loss.tape import Operation, Tape
+from tb_lossdiag.collect.check_up.loss.tape import Operation
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 
 _OPERATIONS = ("sub", "rsub", "mul", "div")
 """Sums of a column and a row are how distances of all to all are written."""
 _FEWEST, _LARGEST = 3, 2048
 _KEPT = 8
-_STEPS = 256
-"""Operations of the loss that are looked through."""
 _COLUMN = 2
 
 
@@ -33,13 +31,11 @@ class Outer:
         if not self.samples and type(result) is Tensor and _square(result) and _crossed(call):
             self._made = [*self._made, result.detach()][-_KEPT:]
 
-    def confirm(self, roots: Sequence[Tensor], tape: Tape) -> None:
+    def confirm(self, operations: Iterable[Operation]) -> None:
         """A backward pass begins: is such a result part of what it starts from?"""
         places = {tensor.data_ptr(): len(tensor) for tensor in self._made}
         if places and not self.samples:
-            found = (
-                size for made in tape.leading_to(roots, _STEPS) for size in _sizes(made, places)
-            )
+            found = (size for made in operations for size in _sizes(made, places))
             self.samples = next(filter(None, found), 0)
 
 

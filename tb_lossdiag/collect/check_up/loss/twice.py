@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor
+from collections.abc import Iterable
 
 from tb_lossdiag.collect.check_up.loss.pieces import origin
-from tb_lossdiag.collect.check_up.loss.tape import Operation, Tape
+from tb_lossdiag.collect.check_up.loss.tape import Operation
 
 _NORMALISERS = ("softmax", "log_softmax", "logsumexp")
 """`torch.distributions.Categorical(logits=…)` takes off the logsumexp."""
-_STEPS = 256
-"""Operations of the loss that are looked through."""
 
 
-def softmax_of_softmax(roots: Sequence[Tensor], tape: Tape) -> int:
+def softmax_of_softmax(operations: Iterable[Operation]) -> int:
     """Classes of a softmax that is taken of the result of another, over the same dimension; 0 without one."""
-    return next(filter(None, map(_twice, tape.leading_to(roots, _STEPS))), 0)
+    return next(filter(None, map(_twice, operations)), 0)
 
 
 def _twice(made: Operation) -> int:
