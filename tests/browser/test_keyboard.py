@@ -8,17 +8,8 @@ import pytest
 from playwright.sync_api import Frame, expect
 
 from helpers.axe import settle
+from helpers.plugin_frame import VIEWS
 
-VIEWS = [
-    "overview",
-    "findings",
-    "gradients",
-    "terms",
-    "clipping",
-    "activations",
-    "compare",
-    "report",
-]
 WHERE = """() => {
   const at = document.activeElement;
   const {top, bottom, left, right} = at.getBoundingClientRect();

@@ -14,19 +14,9 @@ import pytest
 from playwright.sync_api import expect
 
 from helpers.axe import faults, settle
-from helpers.plugin_frame import wait_until
+from helpers.plugin_frame import VIEWS, wait_until
 
 Open = Callable[[str], Any]
-VIEWS = [
-    "overview",
-    "findings",
-    "gradients",
-    "terms",
-    "clipping",
-    "activations",
-    "compare",
-    "report",
-]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

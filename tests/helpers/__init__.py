@@ -24,6 +24,7 @@
 - `damaged_files`: event files taken apart, damaged and put together again
 - `mutations`: mutations of event files, of bytes and of what they say
 - `evil_folders`: log folders that nobody means to write
+- `buckets`: a folder brought into a bucket, and what `check` says of one
 - `hostile_names`: names that want a page, a terminal or a file to do something else
 - `tensorboard_process`: a real TensorBoard on a folder
 - `plugin_frame`: the plugin's frame in an open TensorBoard, and waiting in it

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from playwright.sync_api import Frame, Page
 
+VIEWS = [
+    "overview",
+    "findings",
+    "gradients",
+    "terms",
+    "clipping",
+    "activations",
+    "compare",
+    "report",
+]
+"""What the tab can show, in its order."""
+
 
 def plugin_frame(page: Page) -> Frame:
     """The frame, once it shows its title."""

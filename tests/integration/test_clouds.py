@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 import fsspec
 import pytest
 
+from helpers.buckets import judged, upload
 from helpers.plain_scalars import diverging, falling, write
 from helpers.tiny_trainings import record
-from tb_lossdiag.cli import main
 
 Capture = pytest.CaptureFixture[str]
 
@@ -36,19 +36,6 @@ def logdir(tmp_path: Path) -> Path:
     record(tmp_path / "runs" / "ours", range(60))
     write(tmp_path / "runs" / "deep" / "er" / "div", {"train/loss": diverging(100)})
     return tmp_path / "runs"
-
-
-def upload(logdir: Path, address: str) -> None:
-    system, root = fsspec.core.url_to_fs(address)
-    for path in logdir.rglob("*"):
-        if path.is_file():
-            system.pipe_file(f"{root}/{path.relative_to(logdir).as_posix()}", path.read_bytes())
-
-
-def judged(capsys: Capture, *arguments: str) -> Any:
-    main(["check", *arguments, "--format", "json"])
-    said = capsys.readouterr()
-    return json.loads(said.out)["runs"] if said.out else said.err
 
 
 def holds(logdir: Path, capsys: Capture, scheme: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 import tb_lossdiag
+from helpers.buckets import judged, upload
 from helpers.plain_scalars import diverging, falling, turning, write
 from helpers.tiny_trainings import record
 from tb_lossdiag.cli import main
@@ -73,19 +74,6 @@ def logdir(tmp_path: Path) -> Path:
     write(tmp_path / "runs" / "halves" / "train", {"epoch_loss": falling(60)})
     write(tmp_path / "runs" / "halves" / "validation", {"epoch_loss": turning(60)})
     return tmp_path / "runs"
-
-
-def upload(logdir: Path, address: str) -> None:
-    system, root = fsspec.core.url_to_fs(address)
-    for path in logdir.rglob("*"):
-        if path.is_file():
-            system.pipe_file(f"{root}/{path.relative_to(logdir).as_posix()}", path.read_bytes())
-
-
-def judged(capsys: Capture, *arguments: str) -> Any:
-    main(["check", *arguments, "--format", "json"])
-    said = capsys.readouterr()
-    return json.loads(said.out)["runs"] if said.out else said.err
 
 
 def test_a_bucket_is_judged_as_the_folder(logdir: Path, address: str, capsys: Capture) -> None:
