@@ -120,21 +120,31 @@ def needs_progress(run: Run) -> None:
 
 
 def needs_one_model(run: Run) -> None:
-    """Raise `NotEnough` where several models are watched, or an agent learns: one player's loss rises and stays by design.
+    """Raise `NotEnough` where several models are watched, take turns, or an agent learns: one player's loss rises and stays by design.
 
-    Reads `STEPS` and what `needs_progress` reads, which the rule that asks must declare.
+    Reads `STEPS`, `LOSS_OF_ANOTHER` and what `needs_progress` reads, which the rule that asks must declare.
     """
     needs_progress(run)
-    if q.STEPS in run and len(run[q.STEPS].columns) > 1:
+    if _of_several(run):
         raise NotEnough(
             Text("a run of one model: the losses of several may hold each other up, as in a GAN")
         )
 
 
 def is_of_one_model(run: Run) -> bool:
-    """Whether one model is watched and no agent learns; reads what `needs_one_model` reads."""
-    several = q.STEPS in run and len(run[q.STEPS].columns) > 1
-    return not several and not is_reinforcement(run)
+    """Whether one model is trained and no agent learns; reads what `needs_one_model` reads."""
+    return not _of_several(run) and not is_reinforcement(run)
+
+
+def _of_several(run: Run) -> bool:
+    """Whether several models are watched, or most losses stand where another one with terms of its own was given for the step."""
+    if q.STEPS in run and len(run[q.STEPS].columns) > 1:
+        return True
+    if q.LOSS_OF_ANOTHER not in run or q.LOSS not in run:
+        return False
+    steps = run[q.LOSS].steps  # each stands for all since the one before
+    mixed = np.unique(np.searchsorted(steps, run[q.LOSS_OF_ANOTHER].steps))
+    return 2 * int((mixed < len(steps)).sum()) > len(steps)
 
 
 @dataclass(frozen=True)

@@ -60,26 +60,33 @@ class Updates:
         return self.columns[int(np.argmax(np.nan_to_num(each, nan=-1.0)))]
 
 
-def exact(run: Run) -> Updates | None:
+def exact(run: Run, *, usual: bool = False) -> Updates | None:
     """Norm of the applied change over the newest norm of the weights; None if it was not recorded.
 
-    Zero-initialised matrices are left out until they have grown, and then compared with a usual norm until they have that.
+    Zero-initialised matrices are left out until they have grown, and then compared with a usual norm until they have that; with `usual`
+    all are.
     """
     if q.UPDATE_NORM not in run or q.PARAMETER_NORM not in run:
         return None
     update, norm = run[q.UPDATE_NORM], run[q.PARAMETER_NORM]
     known = record_in_force(norm.steps, update.steps) >= 0
-    newest = in_force(norm.at(norm.steps, update.columns), norm.steps, update.steps[known])
-    weight = newest.astype(np.float64)
+    norms = norm.at(norm.steps, update.columns)
+    weight = in_force(norms, norm.steps, update.steps[known]).astype(np.float64)
     elements = sizes(run, update.columns)
     chosen = weights(update.columns, elements)
-    ratios = update.values[known] / np.fmax(
-        weight, usual_norms(norm.at(norm.steps, update.columns), elements, lone=lone(run))
-    )
+    norms[:1] = _before(norms[:1], update.at(norm.steps[:1]))
+    least = usual_norms(norms, elements, lone=usual or lone(run))
+    ratios = update.values[known] / np.fmax(weight, least)
     tiny = weight / np.sqrt(np.nan_to_num(elements, nan=1.0)) < _TINY
     ratios[~np.isfinite(ratios) | tiny] = np.nan
     names = tuple(name for name, ok in zip(update.columns, chosen, strict=True) if ok)
     return Updates(update.steps[known], names, ratios[:, chosen], q.UPDATE_NORM)
+
+
+def _before(norm: npt.NDArray[Any], change: npt.NDArray[Any]) -> Doubles:
+    """Norms before a change at right angles, as that of weights drawn at random is; as they are where no change is known."""
+    square = norm.astype(np.float64) ** 2 - np.nan_to_num(change, nan=0.0) ** 2
+    return np.sqrt(np.maximum(square, 0))
 
 
 def measured(run: Run) -> Updates:

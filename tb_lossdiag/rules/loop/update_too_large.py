@@ -14,7 +14,7 @@ from tb_lossdiag.analysis.levels import Span, longest, median
 from tb_lossdiag.analysis.parameters import Family, family, rate
 from tb_lossdiag.analysis.progress import fall
 from tb_lossdiag.analysis.trouble import jumps, never_fell
-from tb_lossdiag.analysis.updates import Updates, best, growth
+from tb_lossdiag.analysis.updates import Updates, best, exact, growth
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
@@ -167,7 +167,10 @@ class UpdateTooLarge:
 
     def _replaced(self, run: Run, updates: Updates, ratio: Doubles) -> Finding | None:
         """First steps that left little of what the weights were, in a run that has not got over it."""
-        first, lost = ratio[: self.min_exact], fall(run)
+        lost = fall(run)
+        if lost is None and (usual := exact(run, usual=True)) is not None:
+            ratio = median(usual.ratios, axis=1)
+        first = ratio[: self.min_exact]
         apart = np.ptp(updates.steps[: self.min_exact]) >= self.settling
         seen = updates.steps if lost is None else run[q.LOSS].steps
         if not updates.exact or apart or not self._had_time(seen, lost):

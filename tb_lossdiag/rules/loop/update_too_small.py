@@ -88,6 +88,7 @@ class UpdateTooSmall:
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,

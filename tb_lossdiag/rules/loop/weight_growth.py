@@ -78,6 +78,7 @@ class WeightGrowth:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD101", "LD702", "LD704", "LD710", "LD712")
     setting: ClassVar[str] = settings.DECAY

@@ -66,6 +66,7 @@ class AccuracyStandsStill:
         q.VALIDATION_LOSS,
         q.LEARNING_RATE,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,

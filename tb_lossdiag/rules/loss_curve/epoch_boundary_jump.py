@@ -54,6 +54,7 @@ class EpochBoundaryJump:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LEARNING_RATE,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,

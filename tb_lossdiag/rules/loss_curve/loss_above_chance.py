@@ -65,6 +65,7 @@ class LossAboveChance:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_VALUE,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,

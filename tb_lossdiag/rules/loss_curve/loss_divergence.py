@@ -93,6 +93,7 @@ class LossDivergence:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LEARNING_RATE,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.INPUT_STD,
         q.VALIDATION_LOSS,
         q.CALL_VALUE,

@@ -62,6 +62,7 @@ class LossExactlyZero:
         q.GLOBAL_NORM,
         q.GRADIENT_NORM,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,

@@ -85,6 +85,7 @@ class LossOscillation:
         q.PARAMETER_TRAINABLE,
         q.VALIDATION_LOSS,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.LEARNING_RATE,
         q.GRADIENT_NORM,
         q.PARAMETER_NORM,

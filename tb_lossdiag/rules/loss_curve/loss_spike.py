@@ -123,6 +123,7 @@ class LossSpike:
         q.BREAK_GRADIENT_NORM,
         q.CLIP_GLOBAL_NORM,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.VALIDATION_LOSS,
         q.EXTRA,
         q.CALL_TARGET_MEAN,

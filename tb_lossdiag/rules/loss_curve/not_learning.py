@@ -101,6 +101,7 @@ class NotLearning:
         q.CALL_SAMPLES,
         q.CALL_SUMMED,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.VALIDATION_LOSS,
         q.LOSS_TERM,
         q.EXTRA,

@@ -69,6 +69,7 @@ class ResumeDiscontinuity:
         q.INPUT_MEAN,
         q.INPUT_STD,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,

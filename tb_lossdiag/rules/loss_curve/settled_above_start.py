@@ -64,6 +64,7 @@ class SettledAboveStart:
         q.LEARNING_RATE,
         q.VALIDATION_LOSS,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.INPUT_STD,
         q.CALL_VALUE,
         q.CALL_BASELINE,

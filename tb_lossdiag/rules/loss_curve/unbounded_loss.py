@@ -87,6 +87,7 @@ class UnboundedLoss:
         q.LOSS,
         q.LOSS_TERM,
         q.STEPS,
+        q.LOSS_OF_ANOTHER,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,

@@ -24,6 +24,7 @@ from tb_lossdiag.quantities import (
     COPY_DISTANCE,
     LEARNING_RATE,
     LOSS,
+    LOSS_OF_ANOTHER,
     STEPS,
     VALIDATION_LOSS,
 )
@@ -280,3 +281,11 @@ def test_values_beside_a_second_network_measure_no_progress() -> None:
     assert outcome(RULE, without(replace(sick, tables=tables), COPY_DISTANCE)).verdict is (
         Verdict.FINDINGS
     )
+
+
+@pytest.mark.parametrize(("mixed", "judged"), [(200, False), (101, False), (100, True)])
+def test_losses_of_players_that_take_turns_are_no_curve(mixed: int, judged: bool) -> None:
+    steps = SICK[LOSS].steps[:mixed]
+    turns = with_tables(SICK, [table(LOSS_OF_ANOTHER, steps, np.ones(mixed))])
+    assert (outcome(RULE, turns).verdict is Verdict.FINDINGS) == judged
+    assert (outcome(RULE, turns).verdict is Verdict.NOT_EVALUATED) != judged
