@@ -74,8 +74,8 @@ def exact(run: Run, *, usual: bool = False) -> Updates | None:
     weight = in_force(norms, norm.steps, update.steps[known]).astype(np.float64)
     elements = sizes(run, update.columns)
     chosen = weights(update.columns, elements)
-    norms[:1] = _before(norms[:1], update.at(norm.steps[:1]))
-    least = usual_norms(norms, elements, lone=usual or lone(run))
+    born = np.r_[_before(norms[:1], update.at(norm.steps[:1])), norms[1:]]
+    least = usual_norms(born, elements, lone=usual or lone(run))
     ratios = update.values[known] / np.fmax(weight, least)
     tiny = weight / np.sqrt(np.nan_to_num(elements, nan=1.0)) < _TINY
     ratios[~np.isfinite(ratios) | tiny] = np.nan
@@ -86,7 +86,8 @@ def exact(run: Run, *, usual: bool = False) -> Updates | None:
 def _before(norm: npt.NDArray[Any], change: npt.NDArray[Any]) -> Doubles:
     """Norms before a change at right angles, as that of weights drawn at random is; as they are where no change is known."""
     square = norm.astype(np.float64) ** 2 - np.nan_to_num(change, nan=0.0) ** 2
-    return np.sqrt(np.maximum(square, 0))
+    before: Doubles = np.sqrt(np.maximum(square, 0))
+    return before
 
 
 def measured(run: Run) -> Updates:

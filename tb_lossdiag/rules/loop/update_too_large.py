@@ -72,7 +72,8 @@ class UpdateTooLarge:
     What to try first: a learning rate smaller by the factor given, with a warm-up.
 
     Guards against: large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); weights that
-    begin at nothing, as those of adapters and gates (compared with a usual initialisation until they are larger), and a head alone on frozen layers; biases and normalisation scales; single jumps. The lower bound doesn't see steps at right angles to the weights.
+    begin at nothing, as those of adapters and gates (compared with a usual initialisation until they are larger; so are all first steps where
+    the loss tells nothing), and a head alone on frozen layers; biases and normalisation scales; single jumps. The lower bound doesn't see steps at right angles to the weights.
 
     References: Karpathy 2022, Building makemore part 3 (update-to-data ratio around 1e-3); Amazon SageMaker Debugger,
     WeightUpdateRatio.

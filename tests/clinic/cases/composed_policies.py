@@ -62,11 +62,13 @@ def moves_as_they_were_drawn(writer: SummaryWriter) -> None:
     _reach(writer, stored=True)
 
 
-def _table(writer: SummaryWriter, *, passes: int, stored: bool) -> None:
+def _table(
+    writer: SummaryWriter, *, passes: int, stored: bool, start: float = 0.3, rate: float = 3.0
+) -> None:
     """A table of preferences for 40 places and five doors; a ratio of probabilities, not of their logarithms."""
-    table = nn.ParameterDict({"preferences": 0.3 * torch.randn(40, 5)})
+    table = nn.ParameterDict({"preferences": start * torch.randn(40, 5)})
     right = torch.randint(5, (40,))
-    optimizer = SGD(table.parameters(), lr=3.0)
+    optimizer = SGD(table.parameters(), lr=rate)
     writer.watch(table, optimizer)
     step = 0
     for _ in range(300 // passes):
@@ -103,6 +105,18 @@ def doors_that_are_used_once(writer: SummaryWriter) -> None:
 def doors_as_they_were_chosen(writer: SummaryWriter) -> None:
     """Six passes, against the probabilities of when they were chosen."""
     _table(writer, passes=6, stored=True)
+
+
+@case(family="policies")
+def doors_that_begin_alike(writer: SummaryWriter) -> None:
+    """Preferences of hardly anything, beside which the first steps are large: there is nothing that they could spoil."""
+    _table(writer, passes=1, stored=True, start=0.01, rate=8.0)
+
+
+@case(family="policies")
+def doors_that_are_learned_in_a_few_steps(writer: SummaryWriter) -> None:
+    """Preferences that are small beside a usual initialisation, and steps of several times their size."""
+    _table(writer, passes=6, stored=True, start=0.05, rate=8.0)
 
 
 @case(family="policies")

@@ -108,11 +108,17 @@ def test_large_first_steps_count_only_if_the_loss_never_gets_better() -> None:
     assert the_finding(RULE, broken).severity is Severity.ERROR
 
 
-def replaced(ratio: npt.ArrayLike, loss: npt.ArrayLike, apart: int = 1) -> Run:
-    """The first three recorded changes have this ratio, each or one by one, the later ones are small; they lie so far apart."""
+def replaced(
+    ratio: npt.ArrayLike, loss: npt.ArrayLike, apart: int = 1, norm: float = np.nan
+) -> Run:
+    """The first three recorded changes have this ratio, each or one by one, the later ones are small; they lie so far apart.
+
+    Every weight matrix has this norm, if any (8 is usual for 4096 elements).
+    """
     run = each_step(healthy_run(0))
     at = run[UPDATE_NORM].steps
-    weights = run[PARAMETER_NORM].values[:1].astype(float)
+    own = run[PARAMETER_NORM].values[:1].astype(float)
+    weights = own if np.isnan(norm) else np.full_like(own, norm)
     still = changed(run, PARAMETER_NORM, weights)
     steps = np.r_[np.arange(3) * apart, at[at > 3 * apart]]
     ratios = np.full(len(steps), 1e-3)
@@ -150,13 +156,29 @@ def test_who_has_lost_half_of_it_got_over_the_first_steps(end: float, expected: 
 
 
 def test_first_steps_of_a_loss_that_tells_nothing() -> None:
-    unknown = replaced(0.5, np.linspace(1e-3, -1e-3, 200))
+    untold = np.linspace(1e-3, -1e-3, 200)
+    unknown = replaced(0.5, untold, norm=8.0)
     assert "lost only" not in the_finding(RULE, unknown).message.en
     assert the_finding(RULE, unknown).severity is Severity.INFO
-    alone = replaced([0.92, 0, 0], np.linspace(1e-3, -1e-3, 200))
+    alone = replaced([0.92, 0, 0], untold, norm=8.0)
     assert the_finding(RULE, alone).severity is Severity.WARNING
     assert findings(RULE, head(unknown, 6))
     assert not findings(RULE, head(unknown, 5))
+
+
+def test_first_steps_that_are_large_beside_small_weights_alone() -> None:
+    """A table that begins at 0.05 has no scale that a step could spoil, unless the loss says so."""
+    untold = np.linspace(1e-3, -1e-3, 200)
+    assert not findings(RULE, replaced([0.92, 0, 0], untold, norm=3.0))
+    assert findings(RULE, replaced([0.92, 0, 0], untold, norm=9.0))
+    assert findings(RULE, replaced([0.92, 0, 0], SLOW, norm=3.0))
+
+
+def test_what_began_at_nothing_is_told_from_its_first_record_that_holds_a_step() -> None:
+    """Norm 0.6 before a step of 1.2 at right angles: 1.34 after it, which no longer looks like nothing."""
+    run = replaced([1.2 / 1.34, 0.4, 0.2], SLOW, norm=1.34)
+    assert not findings(RULE, run)
+    assert findings(RULE, replaced([1.0 / 1.34, 0.4, 0.2], SLOW, norm=1.34))
 
 
 @pytest.mark.parametrize(("apart", "expected"), [(9, 1), (10, 0)])
