@@ -7,6 +7,7 @@ In reading order:
 - `aside`: what other packages print goes to standard error meanwhile
 - `parts`: what is judged at once: runs that may be halves of one training, read together, so that a big folder is read in pieces
 - `known`: verdicts of earlier checks, kept where the user's system keeps what can be made again: runs that have not changed are not read again
+- `kept`: the verdicts on a folder's runs as one file: of a run that has not changed nothing is read but its line
 - `workers`: who judges: this process, several where there is enough to do for longer than they take to start, or an executor's
 - `check`: all parts, in their order
 - `left_out`: what lies in a folder and is not judged, and why: silence would read as health

@@ -14,6 +14,9 @@ from tb_lossdiag.checking.workers import Workers
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import LeftOut
 
+_SCREEN = 50
+"""Runs that are listed by name: more of them nobody looks through."""
+
 
 class Check:
     """Judges what lies in some places.
@@ -24,9 +27,10 @@ class Check:
         jobs: processes; 0 for one per processor, None for several where that is worth it.
         executor: who judges the parts, instead of processes of ours. Its workers read the places by the same names.
         known: whether verdicts on runs that have not changed may be those of an earlier check.
+        lately_first: of more runs than a screen shows, begin with those that were written last: they are waited for.
 
     Attributes:
-        parts: what is judged at once.
+        parts: what is judged at once, in that order.
         left_out: runs that were not judged so far, and why.
         measures: of each run that was judged so far, by its name.
 
@@ -43,10 +47,13 @@ class Check:
         executor: Executor | None = None,
         *,
         known: bool = False,
+        lately_first: bool = False,
     ) -> None:
         """Look where the runs are; nothing is read yet."""
         self.rules = Policy.of(settings).rules
         self.parts = [part for place in places for part in place.parts()]
+        if lately_first and len(self.parts) > _SCREEN:
+            self.parts.sort(key=Part.newest, reverse=True)
         self.left_out: dict[str, LeftOut] = {}
         self.measures: dict[str, Json] = {}
         self._where = ", ".join(place.path for place in places)
@@ -74,6 +81,16 @@ class Check:
         left_out.require_use(self._used, mapped, option)
 
     def _judged(self) -> Iterator[Judged]:
+        try:
+            yield from self._each()
+        except BaseException:
+            self._known.write(
+                complete=False
+            )  # an hour's work must not be lost with its last minute
+            raise
+        self._known.write(complete=True)
+
+    def _each(self) -> Iterator[Judged]:
         waiting: deque[tuple[Part, Asked, Judged | Future[Judged]]] = deque()
         with Workers(self._jobs, len(self.parts), self._executor) as workers:
             for part in self.parts:
@@ -86,7 +103,6 @@ class Check:
                     yield self._taken(*waiting.popleft())
             while waiting:
                 yield self._taken(*waiting.popleft())
-        self._known.tidy()
 
     def _taken(self, part: Part, asked: Asked, answer: Judged | Future[Judged]) -> Judged:
         if isinstance(answer, Judged):

@@ -6,11 +6,9 @@ A verdict holds for the very files, settings and program that it was made of. Wh
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 import time
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,22 +18,24 @@ from typing import Any
 
 import numpy as np
 
+from tb_lossdiag.checking.kept import BROKEN, Kept
 from tb_lossdiag.checking.parts import Judged, Part
 from tb_lossdiag.config import Settings
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.foreign import own
 from tb_lossdiag.diagnosis.rule import Rule
-from tb_lossdiag.process.caches import own_caches, whole
-from tb_lossdiag.reader import LeftOut
+from tb_lossdiag.process.caches import own_caches
 from tb_lossdiag.reader.stamps import Stamp, newest, stamps
 
 OFF = "TB_LOSSDIAG_NO_CACHE"
 """Environment variable that keeps verdicts from being kept, if it is set to anything."""
-_FORMAT = 1
+_FORMAT = 2
 _SETTLED = 2.0
 """Seconds since a file was written; before, it may be written again at the same time as its clock has it (FAT counts in twos)."""
 _MOST = 64 * 2**20
-"""Bytes of all verdicts; above it, those that were not asked for the longest are dropped."""
+"""Bytes of all verdicts; above it, those on folders that were not asked for the longest are dropped."""
+_OFTEN, _SHARE = 15.0, 20.0
+"""Seconds of judging that a kill may cost; and how much longer than writing took, at least, nothing is written again."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class Asked:
     """What a verdict would have to be of.
 
     Attributes:
-        key: of the runs, the settings and the program.
+        about: the folder, the settings and the program.
+        name: of the runs in that folder.
         stamps: of the files; nothing where it is not kept.
     """
 
-    key: str = ""
+    about: str = ""
+    name: str = ""
     stamps: tuple[Stamp, ...] = ()
 
 
@@ -63,19 +65,21 @@ class Known:
     def __init__(self, settings: Settings, rules: Sequence[Rule], *, wanted: bool) -> None:
         usable = wanted and not os.environ.get(OFF) and all(map(own, rules))
         self._folder = _folder() if usable else None
-        self._about = repr((_FORMAT, sys.version, np.__version__, _program(), settings))
-        self._put = False
+        self._about = ""
+        if self._folder is not None:
+            self._about = repr((_FORMAT, sys.version, np.__version__, _program(), settings))
+        self._files: dict[str, Kept] = {}
+        self._written = time.monotonic()
 
     def asked(self, part: Part) -> Asked:
         """What a verdict on these runs must be of."""
         if self._folder is None or part.remote is not None:
             return Asked()
         root = os.path.abspath(part.root)  # noqa: PTH100  (links stay as they are named)
-        places = [os.path.relpath(place, part.root) for place in part.places]
-        text = repr((self._about, root, places, part.label, part.title, sorted(part.wanted)))
-        key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        about = self._key(root, part.label, part.wanted)
+        name = repr(([os.path.relpath(place, part.root) for place in part.places], part.title))
         try:
-            return Asked(key, tuple(stamps(part.places)))
+            return Asked(about, name, tuple(stamps(part.places)))
         except (OSError, ValueError):
             return Asked()
 
@@ -83,16 +87,7 @@ class Known:
         """The verdict, if there is one of these very files."""
         if not asked.stamps:
             return None
-        path = self._path(asked)
-        try:
-            found = json.loads(zlib.decompress(path.read_bytes()))
-            judged = _judged(found, asked)
-        except (OSError, zlib.error, ValueError, LookupError, TypeError, AttributeError):
-            return None
-        if judged is not None:
-            with suppress(OSError):
-                os.utime(path)
-        return judged
+        return self._file(asked.about).verdict(asked.name, asked.stamps)
 
     def keep(self, part: Part, asked: Asked, judged: Judged) -> None:
         """Keep a verdict, if the files are still what they were before they were read, and have been so for a while."""
@@ -100,21 +95,34 @@ class Known:
             return
         if self.asked(part) != asked or time.time() - newest(asked.stamps) < _SETTLED:
             return
-        with suppress(OSError, TypeError, ValueError):
-            spelled = _spelled(judged, asked)
-            with whole(self._path(asked)) as file:
-                file.write(spelled)
-            self._put = True
+        with suppress(TypeError, ValueError):
+            self._file(asked.about).put(asked.name, asked.stamps, judged)
+        if time.monotonic() - self._written > _OFTEN:
+            self.write(complete=False)
 
-    def tidy(self) -> None:
-        """Make room, if something was put here."""
-        if self._put and self._folder is not None:
-            with suppress(OSError):
+    def write(self, *, complete: bool) -> None:
+        """Write what is new, and make room for it.
+
+        Args:
+            complete: all runs were asked for.
+        """
+        began = time.monotonic()
+        with suppress(*BROKEN):
+            changed = [file.write(complete=complete) for file in self._files.values()]
+            if any(changed) and self._folder is not None:
                 _trim(self._folder, _MOST)
+        now = time.monotonic()
+        self._written = now + _SHARE * (now - began)
 
-    def _path(self, asked: Asked) -> Path:
+    def _key(self, root: str, label: str, wanted: frozenset[str]) -> str:
+        text = repr((self._about, root, label, sorted(wanted)))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _file(self, about: str) -> Kept:
         assert self._folder is not None  # noqa: S101  (else there are no stamps)
-        return self._folder / asked.key[:40]
+        if about not in self._files:
+            self._files[about] = Kept(self._folder / about[:40], about)
+        return self._files[about]
 
 
 def _folder() -> Path | None:
@@ -142,43 +150,6 @@ def _lasts(entry: dict[str, Any]) -> bool:
     """Whether a run would be judged so again: a disk may be back, and there may be memory enough for a rule."""
     failed = (outcome["outcome"] == Verdict.FAILED.value for outcome in entry["outcomes"])
     return entry["status"] != "unreadable" and not any(failed)
-
-
-def _spelled(judged: Judged, asked: Asked) -> bytes:
-    """A verdict as bytes.
-
-    Raises:
-        TypeError: it is no plain data.
-        ValueError: it would not be the same again.
-    """
-    left = {
-        run: [sorted(e.runs), e.tags, e.no_descent, e.more, e.perhaps]
-        for run, e in judged.left_out.items()
-    }
-    content = {
-        "key": asked.key,
-        "stamps": asked.stamps,
-        "entries": judged.entries,
-        "left_out": left,
-        "used": sorted(judged.used),
-        "measures": judged.measures,
-    }
-    text = json.dumps(content, allow_nan=False)
-    if _judged(json.loads(text), asked) != judged:
-        raise ValueError("not plain data")
-    return zlib.compress(text.encode(), 1)
-
-
-def _judged(content: dict[str, Any], asked: Asked) -> Judged | None:
-    """The verdict that is spelled here; None if it is of other files."""
-    if content["key"] != asked.key or [tuple(s) for s in content["stamps"]] != [*asked.stamps]:
-        return None
-    left = {
-        run: LeftOut(frozenset(runs), tuple(tags), *others)
-        for run, (runs, tags, *others) in content["left_out"].items()
-    }
-    used = frozenset(content["used"])
-    return Judged(tuple(content["entries"]), left, used, content["measures"])
 
 
 def _trim(folder: Path, most: int) -> None:

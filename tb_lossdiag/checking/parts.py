@@ -17,7 +17,7 @@ from tb_lossdiag.checking.aside import stdout_aside
 from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.reader import LeftOut, Listing, Reader, Scalars, open_folder
 from tb_lossdiag.reader.remote import Remote, is_address
-from tb_lossdiag.reader.stamps import Stamp, stamps
+from tb_lossdiag.reader.stamps import Stamp, newest, stamps
 from tb_lossdiag.report import document
 from tb_lossdiag.report.measures import measures
 from tb_lossdiag.wire.leftover import is_tail
@@ -68,6 +68,10 @@ class Part:
         if self.remote is not None:
             return frozenset(self.remote.files)
         return frozenset(_stamps(self.places))
+
+    def newest(self) -> float:
+        """When one of their files was written last, in seconds since 1970; 0 for files elsewhere, whose clocks are anybody's."""
+        return 0.0 if self.remote is not None else newest(_stamps(self.places))
 
     def is_open(self) -> bool:
         """Whether a writer has not closed one of them: its tail file lies there until then."""

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from importlib import import_module
 
 from tb_lossdiag import __version__
-from tb_lossdiag.cli import (
-    bundle,
-    check,
-    compare,
-    completion,
-    demo,
-    docs,
-    explain,
-    export,
-    fleet,
-    mcp,
-    run,
-    watch,
-)
 from tb_lossdiag.config.settings import LANGUAGES, LEVELS
+from tb_lossdiag.fleet import table
 from tb_lossdiag.report.formats import FORMATS
+
+SHELLS = ("bash", "zsh", "tcsh")
+"""Those that `shtab` knows."""
+Command = Callable[[argparse.Namespace], int]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +37,16 @@ def parser() -> argparse.ArgumentParser:
     _demo(commands.add_parser("demo", help="train small sick and healthy models, and judge them"))
     _completion(commands.add_parser("completion", help="print what makes a shell complete"), top)
     return top
+
+
+def _later(module: str, function: str) -> Command:
+    """A function of a module that is imported when it is called: what a command needs, the others do not wait for."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        command: Command = getattr(import_module(f"tb_lossdiag.cli.{module}"), function)
+        return command(arguments)
+
+    return run
 
 
 def _places(command: argparse.ArgumentParser) -> None:
@@ -77,7 +80,7 @@ def _check(command: argparse.ArgumentParser) -> None:
         help="read runs that have not changed since an earlier check again, and keep nothing",
     )
     _judging(command)
-    _output(command, ("text", *FORMATS, check.TABLE))
+    _output(command, ("text", *FORMATS, table.FORMAT))
     command.add_argument(
         "--fail-on",
         choices=LEVELS,
@@ -89,7 +92,7 @@ def _check(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--write-baseline", metavar="FILE", help="list all findings of now there, and exit with 0"
     )
-    command.set_defaults(run=check.run)
+    command.set_defaults(run=_later("check", "run"))
 
 
 def _watch(command: argparse.ArgumentParser) -> None:
@@ -108,7 +111,7 @@ def _watch(command: argparse.ArgumentParser) -> None:
     _judging(command)
     command.add_argument("--format", choices=("text", "jsonl"), default="text")
     command.add_argument("--output", metavar="FILE", help="add lines there instead of printing")
-    command.set_defaults(run=watch.run)
+    command.set_defaults(run=_later("watch", "run"))
 
 
 def _run(command: argparse.ArgumentParser) -> None:
@@ -127,7 +130,7 @@ def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "script", nargs=argparse.REMAINDER, help="the script, and its own arguments"
     )
-    command.set_defaults(run=run.run)
+    command.set_defaults(run=_later("run", "run"))
 
 
 def _compare(command: argparse.ArgumentParser) -> None:
@@ -139,7 +142,7 @@ def _compare(command: argparse.ArgumentParser) -> None:
     )
     _judging(command)
     _output(command, ("text", "json", "markdown"))
-    command.set_defaults(run=compare.run)
+    command.set_defaults(run=_later("compare", "run"))
 
 
 def _fleet(command: argparse.ArgumentParser) -> None:
@@ -156,7 +159,7 @@ def _fleet(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
     _output(command, ("text", "json"))
-    command.set_defaults(run=fleet.run)
+    command.set_defaults(run=_later("fleet", "run"))
 
 
 def _bundle(command: argparse.ArgumentParser) -> None:
@@ -171,24 +174,24 @@ def _bundle(command: argparse.ArgumentParser) -> None:
     )
     _judging(command)
     command.add_argument("--output", metavar="FILE", help="(default: run.lossdiag.npz)")
-    command.set_defaults(run=bundle.run)
+    command.set_defaults(run=_later("bundle", "run"))
 
 
 def _mcp(command: argparse.ArgumentParser) -> None:
     command.add_argument("logdir", help="folder with event files, as for tensorboard --logdir")
-    command.set_defaults(run=mcp.run)
+    command.set_defaults(run=_later("mcp", "run"))
 
 
 def _export(command: argparse.ArgumentParser) -> None:
     command.add_argument("logdir", help="folder with event files, as for tensorboard --logdir")
     command.add_argument("site", help="folder to write; open its index.html")
-    command.set_defaults(run=export.run)
+    command.set_defaults(run=_later("export", "run"))
 
 
 def _explain(command: argparse.ArgumentParser) -> None:
     command.add_argument("code", help="code or name of a rule, e.g. LD302 or clip-after-step")
     command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
-    command.set_defaults(run=explain.explain)
+    command.set_defaults(run=_later("explain", "explain"))
 
 
 def _rules(command: argparse.ArgumentParser) -> None:
@@ -197,7 +200,7 @@ def _rules(command: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "markdown"), default="text", help="markdown: the reference"
     )
     command.add_argument("--output", metavar="FILE", help="write there instead of printing")
-    command.set_defaults(run=explain.rules)
+    command.set_defaults(run=_later("explain", "rules"))
 
 
 def _docs(command: argparse.ArgumentParser) -> None:
@@ -211,7 +214,7 @@ def _docs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--text", action="store_true", help="print the page instead of opening a browser"
     )
-    command.set_defaults(run=docs.run)
+    command.set_defaults(run=_later("docs", "run"))
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
@@ -223,7 +226,7 @@ def _demo(command: argparse.ArgumentParser) -> None:
         "--port", type=int, default=6006, help="TensorBoard's port (default: 6006)"
     )
     command.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the texts")
-    command.set_defaults(run=demo.run)
+    command.set_defaults(run=_later("demo", "run"))
 
 
 def _jobs(text: str) -> int:
@@ -233,8 +236,8 @@ def _jobs(text: str) -> int:
 
 
 def _completion(command: argparse.ArgumentParser, top: argparse.ArgumentParser) -> None:
-    command.add_argument("shell", choices=completion.SHELLS)
-    command.set_defaults(run=lambda asked: completion.run(asked.shell, top))
+    command.add_argument("shell", choices=SHELLS)
+    command.set_defaults(run=_later("completion", "run"), parser=top)
 
 
 def _judging(command: argparse.ArgumentParser) -> None:

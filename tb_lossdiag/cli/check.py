@@ -25,9 +25,6 @@ from tb_lossdiag.report.formats import FORMATS, Context
 from tb_lossdiag.report.text import show
 from tb_lossdiag.report.words import word
 
-TABLE = "parquet"
-"""A format of the command line alone: it is bytes, and needs a package more."""
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge every run of the places that are named.
@@ -40,10 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     wishes, where = options.wishes(arguments), places(arguments.places, arguments.logdir_spec)
     settings = wishes.settings(where[0].path)
     known = _known(arguments.baseline)
-    check = Check(where, settings, _processes(arguments.jobs), known=not arguments.no_cache)
-    options.tell(settings)
     streamed = arguments.format == "text" and arguments.output is None
-    if arguments.format == TABLE and arguments.output is None:
+    jobs, cached = _processes(arguments.jobs), not arguments.no_cache
+    check = Check(where, settings, jobs, known=cached, lately_first=streamed)
+    options.tell(settings)
+    if arguments.format == table.FORMAT and arguments.output is None:
         raise ValueError("--format parquet writes a file: name it with --output")
     runs = _runs(check, settings, known, aloud=streamed and not arguments.write_baseline)
     check.require_use(wishes.mapped, "--map")
@@ -55,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         with naming("--write-baseline", arguments.write_baseline):
             baseline.write(arguments.write_baseline, runs)
         return 0
-    if arguments.format == TABLE:
+    if arguments.format == table.FORMAT:
         with naming("--output", arguments.output):
             table.write(arguments.output, runs, check.measures, __version__)
     elif not streamed:

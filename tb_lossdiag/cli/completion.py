@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from tb_lossdiag.cli.output import console, put
 
-SHELLS = ("bash", "zsh", "tcsh")
 _FOLDERS = ("places", "logdir")
 _FILES = ("config", "baseline", "write_baseline", "output")
 
 
-def run(shell: str, parser: argparse.ArgumentParser) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print the script.
 
     Raises:
@@ -24,12 +23,12 @@ def run(shell: str, parser: argparse.ArgumentParser) -> int:
         raise RuntimeError(
             'completion needs shtab: pip install "tb-lossdiag[completion]"'
         ) from error
-    for action in _actions(parser):
+    for action in _actions(arguments.parser):
         if action.dest in (*_FOLDERS, *_FILES):
             complete = shtab.DIRECTORY if action.dest in _FOLDERS else shtab.FILE
             action.complete = complete  # type: ignore[attr-defined]
     with console(None) as out:
-        put(out, shtab.complete(parser, shell))
+        put(out, shtab.complete(arguments.parser, arguments.shell))
     return 0
 
 

@@ -7,9 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich import progress
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich import progress
 
 _PATIENCE = 1.0
 """Seconds of silence."""
@@ -28,17 +31,10 @@ class Progress:
         """Silent at first."""
         self._total, self._done = total, 0
         self._said = time.monotonic() + _PATIENCE - _EVERY
-        console = Console(stderr=True)
-        self._bar = progress.Progress(
-            *_columns(),
-            console=console,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._task = self._bar.add_task("judging", total=total)
+        self._console = Console(stderr=True)
+        self._bar: progress.Progress | None = None
         self._lock = threading.Lock()
-        self._over = not console.is_terminal
+        self._over = not self._console.is_terminal
         self._timer = threading.Timer(_PATIENCE, self._show)
         self._timer.daemon = True
 
@@ -58,8 +54,9 @@ class Progress:
     def advance(self) -> None:
         """A part is done."""
         self._done += 1
-        self._bar.advance(self._task)
-        if not self._bar.console.is_terminal and time.monotonic() - self._said >= _EVERY:
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self._done)
+        if not self._console.is_terminal and time.monotonic() - self._said >= _EVERY:
             self._said = time.monotonic()
             print(f"tb-lossdiag: {self._done} of {self._total} judged", file=sys.stderr)  # noqa: T201
 
@@ -73,22 +70,30 @@ class Progress:
 
     def _hide(self) -> bool:
         """Whether it was there; one that was not would leave an empty line."""
-        shown = self._bar.live.is_started
-        if shown:
-            self._bar.stop()
-        return shown
+        if self._bar is None or not self._bar.live.is_started:
+            return False
+        self._bar.stop()
+        return True
 
     def _show(self) -> None:
         with self._lock:
             if not self._over:
+                self._bar = self._bar or _bar(self._console, self._total, self._done)
                 self._bar.start()
 
 
-def _columns() -> tuple[progress.ProgressColumn, ...]:
-    return (
+def _bar(console: Console, total: int, done: int) -> progress.Progress:
+    from rich import progress  # noqa: PLC0415  (what takes less than a second needs none)
+
+    columns = (
         progress.SpinnerColumn(),
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TimeElapsedColumn(),
     )
+    made = progress.Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    made.add_task("judging", total=total, completed=done)
+    return made

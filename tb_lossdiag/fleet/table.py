@@ -13,6 +13,8 @@ from tb_lossdiag.report.plain import plain
 
 Json = Mapping[str, Any]
 
+FORMAT = "parquet"
+"""A format of the command line alone: it is bytes, and needs a package more."""
 VERSION = 1
 """Stays for as long as every column keeps its name, type and meaning; columns may be added."""
 EXTRA = "pip install 'tb-lossdiag[fleet]'"
@@ -71,10 +73,13 @@ def write(path: str, runs: Iterable[Json], measures: Mapping[str, Json], package
     except ImportError as error:
         raise ValueError(f"--format parquet needs pyarrow: {EXTRA}") from error
     about = {"tb_lossdiag.schema": str(VERSION), "tb_lossdiag.version": package}
-    schema = _schema(pa).with_metadata(about)
-    rows = [_row(run, measures.get(run["run"], {})) for run in runs]
+    schema, told = _schema(pa).with_metadata(about), list(runs)
+    rows = [_row(run, measures.get(run["run"], {})) for run in told]
+    *others, last = schema
+    made = pa.Table.from_pylist(rows, schema=pa.schema(others, metadata=schema.metadata))
+    made = made.append_column(last, _outcomes(pa, last.type, told))
     fresh = Path(f"{path}.part")
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), fresh)
+    parquet.write_table(made, fresh)
     fresh.replace(path)
 
 
@@ -102,8 +107,18 @@ def _row(run: Json, measured: Json) -> dict[str, Any]:
         "problem": plain(run.get("problem", ""), "problem"),
         "settings": list({**plain(run["facts"]), **measured.get("settings", {})}.items()),
         "findings": list(_findings(run["findings"], "")),
-        "outcomes": [(plain(outcome["code"]), outcome["outcome"]) for outcome in run["outcomes"]],
     }
+
+
+def _outcomes(pa: Any, kind: Any, runs: Iterable[Json]) -> Any:
+    """What became of each rule in each run: the same in most of them, so each such list is made once."""
+    places: dict[tuple[tuple[str, str], ...], int] = {}
+    own = [
+        places.setdefault(tuple((o["code"], o["outcome"]) for o in run["outcomes"]), len(places))
+        for run in runs
+    ]
+    lists = [[(plain(code), outcome) for code, outcome in listed] for listed in places]
+    return pa.array(lists, kind).take(pa.array(own, pa.int64()))
 
 
 def _findings(findings: Iterable[Json], cause: str) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,8 @@ In reading order:
 - `curves`: plain scalars as they stand in event files: numbers by tag, without an object for each of them
 - `payloads`: our own records as they stand in event files: views of the bytes that were read, where TensorBoard would make two copies of them
 - `logs`: other people's logs that are no event files, as runs of plain scalars
+- `event_names`: which files are event files
+- `tensors`: tensors as they stand in files, as arrays
 - `files`: event files as they lie in a folder: whatever is in them, reading ends, and what is damaged costs only itself
 - `stamps`: what tells that files of runs are as they were when they were read, without reading them
 - `bounds`: what steps and wall times can be: a file may say anything

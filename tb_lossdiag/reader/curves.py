@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tensorboard.data import provider
-from tensorboard.util import tensor_util
 
 from tb_lossdiag.reader.bounds import DAMAGED
+from tb_lossdiag.reader.tensors import array_of
 from tb_lossdiag.reader.written import Written
 
 PLUGIN_NAME = "scalars"
@@ -81,7 +81,7 @@ def _number(value: Any) -> float | None:
     if any(dim.size != 1 for dim in value.tensor.tensor_shape.dim):
         return None
     try:
-        number = tensor_util.make_ndarray(value.tensor).item()
+        number = array_of(value.tensor).item()
     except DAMAGED:
         return None
     return float(number) if isinstance(number, (int, float)) else None

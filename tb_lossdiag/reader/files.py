@@ -6,11 +6,10 @@ import os
 import stat
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tensorboard.backend.event_processing import io_wrapper
-
+from tb_lossdiag.reader.event_names import has_summaries, is_events
 from tb_lossdiag.reader.logs.names import is_usual, of_a_folder
 from tb_lossdiag.wire.framing import masked_crc
 
@@ -28,7 +27,7 @@ def runs(root: Path) -> Iterator[Path]:
         yield root
         return
     for folder, inside in _walked(root):
-        if any(io_wrapper.IsTensorFlowEventsFile(str(file)) for file in inside):
+        if any(is_events(str(file)) for file in inside):
             yield folder
 
 
@@ -37,7 +36,7 @@ def places(root: Path) -> Iterator[Path]:
     logs: list[Path] = []
     found: list[Path] = []
     for folder, inside in _walked(root):
-        if any(io_wrapper.IsTensorFlowEventsFile(str(file)) for file in inside):
+        if any(is_events(str(file)) for file in inside):
             found.append(folder)
             yield folder
         logs += filter(is_usual, inside)
@@ -52,16 +51,23 @@ def logs(root: Path) -> list[Path]:
 def _walked(root: Path) -> Iterator[tuple[Path, list[Path]]]:
     """Folders at or below one, with their files."""
     seen: Counter[str] = Counter()
-    waiting = [(root, frozenset[str]())]
+    waiting = [(root, os.path.realpath(root), frozenset[str]())]
     while waiting:
-        folder, above = waiting.pop()
-        real = os.path.realpath(folder)
+        folder, real, above = waiting.pop()
         seen[real] += 1
         if real in above or seen[real] > _NAMES:
             continue
         files, folders = _listed(folder)
         yield folder, files
-        waiting += [(inner, above | {real}) for inner in reversed(folders)]
+        inside = above | {real}
+        waiting += [(inner, _real(inner, real), inside) for inner in reversed(folders)]
+
+
+def _real(folder: Path, above: str) -> str:
+    """Where a folder really is whose own folder really is there: only a link is asked."""
+    if folder.is_symlink():
+        return os.path.realpath(folder)
+    return os.path.join(above, folder.name)  # noqa: PTH118  (thousands of folders)
 
 
 def event_files(folder: Path) -> list[Path]:
@@ -69,13 +75,12 @@ def event_files(folder: Path) -> list[Path]:
     if is_event_file(folder):
         return [folder]
     files = (str(file) for file in _listed(folder)[0])
-    return [Path(file) for file in sorted(files) if io_wrapper.IsSummaryEventsFile(file)]
+    return [Path(file) for file in sorted(files) if has_summaries(file)]
 
 
 def is_event_file(place: Path) -> bool:
     """Whether this is one event file."""
-    named: bool = io_wrapper.IsTensorFlowEventsFile(str(place))
-    return named and stat.S_ISREG(_mode(place))
+    return is_events(str(place)) and stat.S_ISREG(_mode(place))
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -83,16 +88,22 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
     files: list[Path] = []
     folders: list[Path] = []
     try:
-        for name in sorted(os.listdir(folder)):  # noqa: PTH208  (names that are no text come as they are)
-            place = folder / name
-            mode = _mode(place)
-            if stat.S_ISREG(mode):
-                files.append(place)
-            elif stat.S_ISDIR(mode):
-                folders.append(place)
+        with os.scandir(folder) as entries:  # names that are no text come as they are
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if _is(entry, os.DirEntry.is_file):
+                    files.append(folder / entry.name)
+                elif _is(entry, os.DirEntry.is_dir):
+                    folders.append(folder / entry.name)
     except OSError:
         return [], []
     return files, folders
+
+
+def _is(entry: os.DirEntry[str], what: Callable[[os.DirEntry[str]], bool]) -> bool:
+    try:
+        return what(entry)
+    except OSError:  # a link to itself
+        return False
 
 
 def _mode(place: Path) -> int:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tensorboard.compat.proto import summary_pb2, types_pb2
+from tensorboard.compat.proto import summary_pb2
 from tensorboard.data import provider
-from tensorboard.util import tensor_util
 
 from tb_lossdiag.reader.bounds import DAMAGED
+from tb_lossdiag.reader.tensors import array_of
 from tb_lossdiag.reader.written import Written
 from tb_lossdiag.wire.schema import PLUGIN
 
@@ -84,14 +84,10 @@ def says_ours(value: Any) -> bool:
 
 def _array(tensor: Any) -> npt.NDArray[Any] | None:
     """A tensor's values; nothing for a bomb (one number stands for as many as the shape says), `_NONE` for what is no tensor."""
-    sizes = [dim.size for dim in tensor.tensor_shape.dim]
-    content: bytes = tensor.tensor_content
-    if tensor.dtype == types_pb2.DT_FLOAT and len(sizes) == 1 and len(content) == 4 * sizes[0] > 0:
-        return np.frombuffer(content, "<f4")
-    if not content and math.prod(max(size, 0) for size in sizes) > max(1, tensor.ByteSize()):
+    sizes = (max(dim.size, 0) for dim in tensor.tensor_shape.dim)
+    if not tensor.tensor_content and math.prod(sizes) > max(1, tensor.ByteSize()):
         return None
     try:
-        array: npt.NDArray[Any] = tensor_util.make_ndarray(tensor)
+        return array_of(tensor)
     except DAMAGED:
         return _NONE
-    return array

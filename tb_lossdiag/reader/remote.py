@@ -15,9 +15,8 @@ from pathlib import Path, PurePosixPath
 from posixpath import basename
 from typing import Any
 
-from tensorboard.backend.event_processing import io_wrapper
-
 from tb_lossdiag.process.caches import own_caches
+from tb_lossdiag.reader.event_names import is_events
 from tb_lossdiag.reader.logs.names import (
     HEAD,
     STATE,
@@ -193,9 +192,7 @@ def _file(info: Mapping[str, Any], path: str, name: str, *, alone: bool = False)
 
 
 def _is_event_file(name: str) -> bool:
-    return bool(name) and io_wrapper.IsTensorFlowEventsFile(
-        name
-    )  # "": the mark that buckets have for a folder
+    return bool(name) and is_events(name)  # "": the mark that buckets have for a folder
 
 
 def _stays_inside(name: str) -> bool:

@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tensorboard.backend.event_processing import io_wrapper
-
+from tb_lossdiag.reader.event_names import is_events
 from tb_lossdiag.wire.leftover import is_tail, tail_path
 
 Stamp = tuple[str, int, int, int, int]
@@ -40,7 +39,7 @@ def _files(place: Path) -> list[str]:
 
 
 def _wanted(name: str) -> bool:
-    return bool(io_wrapper.IsTensorFlowEventsFile(name)) or is_tail(name)
+    return is_events(name) or is_tail(name)
 
 
 def _stamp(path: str) -> Stamp:

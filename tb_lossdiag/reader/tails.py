@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorboard.data import provider as data
-from tensorboard.util import tensor_util
 
 from tb_lossdiag.reader.names import run_names
+from tb_lossdiag.reader.tensors import array_of
 from tb_lossdiag.wire.leftover import Leftover, is_tail, read, series, tail_path
 from tb_lossdiag.wire.schema import PLUGIN, encode_header, parse_tag
 
@@ -173,7 +173,7 @@ def _datum(value: Any, step: int, walltime: float) -> Iterator[Any]:
     if value.tensor.tensor_shape.dim and not value.tensor.tensor_content:
         return  # one number for a shape as large as somebody likes
     try:
-        array = tensor_util.make_ndarray(value.tensor)
+        array = array_of(value.tensor)
     except (TypeError, ValueError):
         return
     yield data.TensorDatum(step=step, wall_time=walltime, numpy=array)

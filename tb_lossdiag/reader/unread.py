@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.reader import agents
@@ -92,7 +93,8 @@ def _unknown(tags: Mapping[str, Source], plan: Plan) -> list[str]:
     for tag in sorted(tags):
         if tags[tag] not in taken and len(tag) <= _LONGEST and not _is_bookkeeping(tag):
             sources.setdefault(tags[tag], tag)
-    return [tag for tag in sources.values() if not _KNOWN.fullmatch(normalised(tag))]
+    known = _known()
+    return [tag for tag in sources.values() if not known.fullmatch(normalised(tag))]
 
 
 def _is_bookkeeping(tag: str) -> bool:
@@ -124,5 +126,7 @@ def _patterns() -> Iterable[str]:
     return (pattern for table in tables for patterns in table.values() for pattern in patterns)
 
 
-_KNOWN = re.compile("|".join(f"(?:{p})" for p in (*_patterns(), NO_DESCENT.pattern)))
-"""What some style knows: read, or left for a better one of the same meaning."""
+@cache
+def _known() -> re.Pattern[str]:
+    """What some style knows: read, or left for a better one of the same meaning."""
+    return re.compile("|".join(f"(?:{p})" for p in (*_patterns(), NO_DESCENT.pattern)))

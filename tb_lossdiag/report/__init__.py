@@ -6,6 +6,7 @@ In reading order:
 - `formats`: the files that a diagnosis can be: the command line's `--format`, the tab's `/report` and its page all offer these
 - `findings`: what every report does with findings: walks through them, and puts their steps and numbers into words
 - `words`: the few words of reports that belong to no rule, in the languages of the tab
+- `advice`: advice as it stands in a terminal, laid out once for many runs
 - `text`: the diagnosis for people at a terminal
 - `markdown`: the diagnosis as Markdown, for an issue or a pull request
 - `page`: the diagnosis as one HTML file to hand round, a summary first

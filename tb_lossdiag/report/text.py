@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
 from tb_lossdiag.diagnosis.engine import NOTHING_HERE
 from tb_lossdiag.report import limits, live_reports, restarts
+from tb_lossdiag.report.advice import Advice
 from tb_lossdiag.report.findings import shown_number, steps, worst
 from tb_lossdiag.report.plain import plain
 from tb_lossdiag.report.reference import address
@@ -58,7 +58,7 @@ def show(console: Console, runs: Iterable[Json], language: str = "en") -> None:
 
 def parts(runs: Iterable[Json], language: str = "en") -> Iterator[RenderableType]:
     """The runs of a document: one block per cause, a line per run for the rest."""
-    for run in map(plain, runs):
+    for run in map(_printable, runs):
         yield _headline(run, language)
         yield from (Text(note, style="dim") for note in _notes(run, language))
         yield from (_block(finding, language) for finding in run["findings"])
@@ -68,6 +68,11 @@ def parts(runs: Iterable[Json], language: str = "en") -> Iterator[RenderableType
         yield _checks(run, language)
         yield from (Text(sentence, style="dim") for sentence in limits.unlocked(run, language))
         yield ""
+
+
+def _printable(run: Json) -> Json:
+    """A run without control characters; what became of its rules is only counted, and nine tenths of it."""
+    return {name: part if name == "outcomes" else plain(part, name) for name, part in run.items()}
 
 
 def _headline(run: Json, language: str) -> Text:
@@ -106,7 +111,7 @@ def _block(finding: Json, language: str) -> RenderableType:
     parts: list[RenderableType] = [
         Text(finding["message"]),
         _where(finding, language),
-        Padding(Markdown(finding["advice"], hyperlinks=False), (1, 0, 0, 0)),
+        Padding(Advice(finding["advice"]), (1, 0, 0, 0)),
     ]
     symptoms = list(_folded(finding, language))
     if symptoms:

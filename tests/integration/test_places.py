@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -173,6 +174,20 @@ def test_a_folder_in_pieces_is_the_folder(logdir: Path) -> None:
     assert [len(part) for part in parts] == [1, 3, 1]
 
 
+def test_of_many_runs_the_newest_come_first(tmp_path: Path, capsys: Capture) -> None:
+    for index in range(51):
+        write(tmp_path / f"run{index:02}", {"train/loss": falling(60)})
+        (events,) = (tmp_path / f"run{index:02}").iterdir()
+        os.utime(events, (1.7e9 + index, 1.7e9 + index))
+    main(["check", str(tmp_path)])
+    shown = re.findall(r"run\d\d", capsys.readouterr().out)
+    assert shown == [f"run{index:02}" for index in reversed(range(51))]
+    assert judged(capsys, str(tmp_path)) == sorted(shown)
+    main(["check", *(str(tmp_path / name) for name in shown[:3])])
+    few = re.findall(r"run\d\d(?=  )", capsys.readouterr().out)
+    assert few == shown[:3], "as they were named"
+
+
 def test_long_work_is_said_where_nobody_looks_at_a_bar(capsys: Capture) -> None:
     with Progress(2) as progress:
         progress.advance()
@@ -183,7 +198,7 @@ def test_long_work_is_said_where_nobody_looks_at_a_bar(capsys: Capture) -> None:
 
 
 def shown(progress: Progress) -> bool:
-    return progress._bar.live.is_started
+    return progress._bar is not None and progress._bar.live.is_started
 
 
 def test_a_terminal_has_a_bar_after_a_second(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 import tempfile
 import time
 import zlib
@@ -16,6 +19,7 @@ import pytest
 from helpers.written_runs import write_run
 from tb_lossdiag import __version__, diagnose
 from tb_lossdiag.checking import check, known, parts, workers
+from tb_lossdiag.checking.places import places as meant
 from tb_lossdiag.cli import main
 from tb_lossdiag.config import Settings
 from tb_lossdiag.quantities import LOSS
@@ -61,6 +65,12 @@ def _age(path: Path, seconds: float = 60.0) -> None:
 
 def _verdicts(folder: Path) -> list[Path]:
     return sorted((folder.parent / "caches" / "tb-lossdiag" / "verdicts").iterdir())
+
+
+def _kept(folder: Path) -> list[str]:
+    """The runs on which there are verdicts, of all files of them."""
+    files = (zlib.decompress(path.read_bytes()) for path in _verdicts(folder))
+    return sorted(line.split(b"\t")[0].decode() for file in files for line in file.split(b"\n")[1:])
 
 
 def test_what_has_not_changed_is_not_read_again(folder: Path, read: list[str]) -> None:
@@ -123,6 +133,78 @@ def test_a_run_that_is_gone_is_gone(folder: Path, read: list[str]) -> None:
     diagnose(folder)
     (folder / "two" / "events.out.tfevents.0.made").unlink()
     assert [run.name for run in diagnose(folder)] == ["one"]
+    assert len(_kept(folder)) == 1
+
+
+def test_a_run_of_another_name_is_another(folder: Path, read: list[str]) -> None:
+    diagnose(folder)
+    (folder / "two").rename(folder / "three")
+    assert [run.name for run in diagnose(folder)] == ["one", "three"]
+    assert read == ["one", "two", "three"]
+    assert len(_kept(folder)) == 2
+
+
+def test_what_another_process_has_kept_meanwhile_stays(folder: Path, read: list[str]) -> None:
+    """Both begin with nothing, and each is the first to judge one of the runs."""
+    where = meant([str(folder)])
+    settings = Settings()
+    first, second = (check.Check(where, settings, known=True) for _ in range(2))
+    ahead = first.entries()
+    next(ahead)
+    behind = second.entries()
+    next(behind)
+    _age(folder / "two" / "events.out.tfevents.0.made", 0.0)
+    assert [len(list(rest)) for rest in (ahead, behind)] == [1, 1]
+    assert len(_kept(folder)) == 1
+    _age(folder / "two" / "events.out.tfevents.0.made")
+    third, fourth = (check.Check(where, settings, known=True) for _ in range(2))
+    begun = third.entries()
+    next(begun)
+    list(fourth.entries())
+    list(begun)
+    assert len(_kept(folder)) == 2
+    assert len(read) == 6
+    diagnose(folder, config=False)
+    assert len(read) == 6
+
+
+def test_two_processes_at_once_say_the_same(folder: Path) -> None:
+    for run in map(str, range(20)):
+        _write(folder / run)
+    words = [sys.executable, "-m", "tb_lossdiag.cli", "check", str(folder), "--format", "json"]
+    alone = diagnose(folder, cache=False).to_json()
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE) for _ in range(2)]
+    assert [one.communicate()[0].decode().strip() for one in both] == [alone, alone]
+    assert len(_kept(folder)) == 22
+
+
+def test_what_was_judged_stays_when_the_rest_is_not_waited_for(folder: Path) -> None:
+    entries = check.Check(meant([str(folder)]), Settings(), known=True).entries()
+    next(entries)
+    del entries
+    assert len(_kept(folder)) == 1
+
+
+_READS = """
+import os, sys
+opened = []
+sys.addaudithook(lambda event, words: opened.append(str(words[0])) if event == "open" else None)
+from tb_lossdiag.cli import main
+main(["check", sys.argv[1], "--format", "json"])
+print([path for path in opened if path.startswith(sys.argv[1])], file=sys.stderr)
+print(sorted({"torch", "tensorboard.compat.tensorflow_stub", "fsspec", "pandas"} & {*sys.modules}), file=sys.stderr)
+"""
+
+
+def test_an_unchanged_run_is_not_opened(folder: Path) -> None:
+    """A process of its own: audit hooks stay for ever."""
+    words = [sys.executable, "-c", _READS, str(folder)]
+    first, again = (
+        subprocess.run(words, capture_output=True, text=True, check=True) for _ in range(2)
+    )
+    assert first.stdout == again.stdout
+    assert "tfevents" in first.stderr
+    assert again.stderr.splitlines()[-2:] == ["[]", "[]"]
 
 
 def test_what_grows_while_it_is_read_is_not_kept(
@@ -143,7 +225,7 @@ def test_what_grows_while_it_is_read_is_not_kept(
 def test_what_was_written_just_now_is_not_kept(folder: Path) -> None:
     _write(folder / "one", age=0.0)
     diagnose(folder)
-    assert len(_verdicts(folder)) == 1
+    assert len(_kept(folder)) == 1
 
 
 @pytest.mark.parametrize(
@@ -190,12 +272,27 @@ def test_rules_of_others_are_asked_again(
     [
         lambda data: data[: len(data) // 2],
         lambda _: b"",
+        lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
         lambda _: zlib.compress(b"[1, 2]"),
-        lambda _: zlib.compress(b'{"key": 1, "stamps": 2}'),
+        lambda _: zlib.compress(b'{"about": 1, "pool": 2}'),
+        lambda data: zlib.compress(zlib.decompress(data) + b"\n"),
         lambda data: zlib.compress(zlib.decompress(data).replace(b'"entries"', b'"entrees"')),
-        lambda data: zlib.compress(zlib.decompress(data).replace(b'"key": "', b'"key": "x')),
+        lambda data: zlib.compress(zlib.decompress(data).replace(b'"about":"', b'"about":"x')),
+        lambda data: zlib.compress(
+            re.sub(rb'"pool":.*', b'"pool":[]}', zlib.decompress(data), count=1)
+        ),
     ],
-    ids=["cut", "empty", "another kind", "another shape", "a part is missing", "another's"],
+    ids=[
+        "cut",
+        "empty",
+        "a bit",
+        "another kind",
+        "another shape",
+        "a line too many",
+        "a part is missing",
+        "another's",
+        "no pool",
+    ],
 )
 def test_a_damaged_verdict_is_none(
     damage: Callable[[bytes], bytes], folder: Path, read: list[str]
@@ -264,7 +361,7 @@ def test_a_rule_that_failed_is_asked_again(
 ) -> None:
     monkeypatch.setattr(known, "_lasts", lambda entry: entry["run"] != "one")
     diagnose(folder)
-    assert len(_verdicts(folder)) == 1
+    assert len(_kept(folder)) == 1
     assert not known._lasts({"run": "one"})
     monkeypatch.undo()
     assert not known._lasts({"status": "unreadable", "outcomes": []})
@@ -274,23 +371,23 @@ def test_a_rule_that_failed_is_asked_again(
 
 def test_what_nobody_asks_for_makes_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     diagnose(folder, select="LD1")
-    for old in _verdicts(folder):
-        _age(old, 1000.0)
     diagnose(folder, select="LD2")
-    newer = [path for path in _verdicts(folder) if time.time() - path.stat().st_mtime < 500]
-    monkeypatch.setattr(known, "_MOST", sum(path.stat().st_size for path in newer) + 10)
-    _write(folder / "three")
-    monkeypatch.setattr(known, "_MOST", 3 * newer[0].stat().st_size + 100)
+    old, asked = sorted(_verdicts(folder), key=lambda path: path.stat().st_mtime_ns)
+    _age(old, 1000.0)
+    _age(asked, 2000.0)
     diagnose(folder, select="LD2")
-    assert len(_verdicts(folder)) == 3
-    assert {*newer} <= {*_verdicts(folder)}
+    monkeypatch.setattr(known, "_MOST", 2 * old.stat().st_size)
+    diagnose(folder, select="LD3")
+    assert len(_verdicts(folder)) == 2
+    assert old not in _verdicts(folder)
+    assert asked in _verdicts(folder), "what was asked for is as good as new"
 
 
 def test_several_processes_say_the_same(folder: Path) -> None:
     alone = diagnose(folder, cache=False).document
     assert diagnose(folder, jobs=2).document == alone
     assert diagnose(folder, jobs=2).document == alone
-    assert len(_verdicts(folder)) == 2
+    assert len(_kept(folder)) == 2
 
 
 def test_help_is_asked_for_where_it_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
