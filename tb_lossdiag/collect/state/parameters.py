@@ -22,6 +22,7 @@ WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoin
 _PACKAGES = frozenset({"site-packages", "dist-packages"})
 """Folders that packages are installed into."""
 
+_PLAIN = (Tensor, nn.Parameter)
 _parameters_of: Callable[[nn.Module], Any] = operator.attrgetter("_parameters")
 _modules_of: Callable[[nn.Module], Any] = operator.attrgetter("_modules")
 
@@ -158,6 +159,8 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     if not tensors:
         return torch.zeros(0)
     with torch.no_grad():
+        if plain(tensors):
+            return torch.stack(torch._foreach_norm([*tensors]))  # noqa: SLF001
         each = _each([dense(tensor.detach()) for tensor in tensors])
     if len({(norm.device, norm.dtype) for norm in each}) > 1:
         each = tuple(norm.to(each[0].device, torch.float32) for norm in each)
@@ -176,7 +179,7 @@ def plain(tensors: Sequence[Tensor]) -> bool:
     """Whether `torch._foreach_norm` may be given these tensors as they are: dense float32 on one device."""
     first = tensors[0]
     return all(
-        type(tensor) is Tensor
+        type(tensor) in _PLAIN
         and tensor.dtype is torch.float32
         and tensor.layout is torch.strided
         and tensor.device == first.device

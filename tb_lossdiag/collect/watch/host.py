@@ -89,7 +89,7 @@ class Host:
         """Record what holds for parameters, if it has changed."""
         if self.outlet.silent:
             return
-        news = self.guarded("layers", lambda: self.facts.news(model, module))
+        news = self.guarded.quick("layers", self.facts.news, model, module)
         if news:
             self.sink(watch, step, [Measurement([], lambda _: news)], own=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.collect.state.optimizers import foreign
+from tb_lossdiag.collect.state.optimizers import foreign, parameters_of
 from tb_lossdiag.collect.state.schedulers import SchedulerSearch, full_rate
 from tb_lossdiag.collect.watch.gradient_reuse import GradientReuse
 from tb_lossdiag.collect.watch.host import Host
@@ -42,6 +42,7 @@ class OptimizerFacts:
         self._scheduler = SchedulerSearch(subject.optimizer, subject.scheduler)
         self._pace = SchedulePace(rows.name, self._scheduler.one)
         self._held: list[Record] = []
+        self._held_of: list[int] = []
         earlier = host.replacements.another(rows.name, subject.model)
         self.beginning = Beginning(rows.name, subject.optimizer, earlier, resumed=resumed)
         self.reuse = GradientReuse(rows.name, subject.optimizer, host.optimizers, every)
@@ -65,6 +66,10 @@ class OptimizerFacts:
 
     def _foreign(self) -> list[Record]:
         """Whose parameters it holds, if that has changed."""
+        of = [id(self._model.now), *map(id, parameters_of(self._optimizer))]
+        if of == self._held_of:
+            return []
+        self._held_of = of
         held = foreign(self._optimizer, self._model.now, self._rows.name)
         if [float(r.values[0]) for r in held] == [float(r.values[0]) for r in self._held]:
             return []

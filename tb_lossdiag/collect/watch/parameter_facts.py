@@ -37,7 +37,8 @@ class ParameterFacts:
         if self._said.get(key) == now:
             return []
         self._said[key] = now
-        return self._records(model, module)
+        with np.errstate(all="ignore"):
+            return self._records(model, module)
 
     def _records(self, model: Parameters, module: nn.Module) -> list[Record]:
         role = roles(module)

@@ -60,7 +60,7 @@ class StepUpdates:
         """A step comes after so many."""
         if self.due(taken):
             worked = time.thread_time()
-            self._host.guarded("update", self._take)
+            self._host.guarded.quick("update", self._take)
             self._spent += time.thread_time() - worked
 
     def after_step(self, step: int) -> None:
@@ -88,13 +88,7 @@ class StepUpdates:
         if isinstance(rows, ShardedNormBuffer):
             self._host.guarded("update", lambda: _add(rows, tensors, snapshot.norms()))
             return
-        samples = self._host.guarded(
-            "update",
-            lambda: [
-                updates.update(names, tensors, snapshot.norms()),
-                updates.weights(names, tensors),
-            ],
-        )
+        samples = self._host.guarded.quick("update", updates.moved, names, tensors, snapshot)
         self._host.sink(rows, step, samples or [], own=True)
 
 

@@ -102,6 +102,10 @@ class WatchedSteps:
             self.reloads.before_step()
             if self.taken % self._reuse.apart == self._reuse.apart - 1:
                 self._host.guarded.quick("gradient", self._reuse.look)
+            if self.taken % self._seldom == 0:
+                self._updates.before_step(self.taken)
+            if self.examiner is not None and self._host.rounds.members > 1:
+                self.examiner.before_step(closure=False)
         else:
             self._before(optimizer, arguments, named)
         self.gradients.times.own += time.perf_counter() - start
@@ -194,6 +198,7 @@ class WatchedSteps:
         if taken % self._seldom == 0:
             self._calm.look()
             host.guarded.door("layers", self._facts.sink, step, taken)
+            self._updates.after_step(step)
         if pattern.gauge is not None:
             pattern.gauge.kept = []
         self.taken = taken = taken + 1
@@ -202,9 +207,9 @@ class WatchedSteps:
             host.stepped(self._rows, now=False)
             stop = host.judge()  # nothing is news before it is handed over
         self.gradients.times.own += time.perf_counter() - start
-        examined = stop is None and self.examiner is not None and not self.examiner.waits(taken)
-        if examined or taken % self._seldom == 0:
-            self._look_closer(examined=examined)
+        if stop is None and self.examiner is not None and not self.examiner.waits(taken):
+            self.begin_check_up()
+            self._unless_examined()
         return stop
 
     def _sink_around(self, step: int) -> None:
@@ -212,12 +217,6 @@ class WatchedSteps:
         self._calm.sink_clip(step)
         if self.scale is not None:
             self._host.guarded.door("scaler", self._sink_scale, step)
-
-    def _look_closer(self, *, examined: bool) -> None:
-        """After a calm step: the next one may be one of those of which more is seen."""
-        if examined:
-            self.begin_check_up()
-        self._interrupt()
 
     def _count(self) -> int:
         """The number of the step that has just been taken."""
@@ -229,12 +228,11 @@ class WatchedSteps:
     def _expect(self) -> None:
         """The next step may be a calm one."""
         self._calm.expect(self.taken)
-        self._interrupt()
+        self._unless_examined()
 
-    def _interrupt(self) -> None:
-        """Unless more is to be looked at in it."""
-        busy = self.examiner is not None and self.examiner.running
-        if busy or self._updates.due(self.taken):
+    def _unless_examined(self) -> None:
+        """Unless it is looked at from inside."""
+        if self.examiner is not None and self.examiner.running:
             self._calm.interrupt()
 
     def _sink_scale(self, step: int) -> None:

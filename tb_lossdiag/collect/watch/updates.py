@@ -46,10 +46,11 @@ class Snapshot:
             self._before = [_some(t, s).clone() for t, s in zip(tensors, strides, strict=True)]
 
     def norms(self) -> Tensor:
-        """float[n]: L2 norm of each parameter's change since."""
+        """float[n]: L2 norm of each parameter's change since, which is asked for once."""
         with torch.no_grad():
-            pairs = zip(self._tensors, self._strides, self._before, strict=True)
-            changes = [_some(t, stride) - before for t, stride, before in pairs]
+            pairs = zip(self._tensors, self._strides, strict=True)
+            changes, self._before = self._before, []
+            torch._foreach_sub_(changes, [_some(t, stride) for t, stride in pairs])
             found = norms(changes)
             for place, stride in enumerate(self._strides):
                 if (
@@ -72,6 +73,13 @@ def weights(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Measurement:
 def update(names: tuple[str, ...], tensors: Sequence[Tensor], change: Tensor) -> Measurement:
     """`UPDATE_NORM` of trainable parameters."""
     return each(UPDATE_NORM, names, trainable(tensors), change)
+
+
+def moved(
+    names: tuple[str, ...], tensors: Sequence[Tensor], snapshot: Snapshot
+) -> list[Measurement]:
+    """Both, since the snapshot."""
+    return [update(names, tensors, snapshot.norms()), weights(names, tensors)]
 
 
 def elements(names: tuple[str, ...], tensors: Sequence[Tensor]) -> Measurement:
