@@ -169,6 +169,8 @@ _NAMES: Mapping[str, Text] = {
     "preflight_eval": Text("loss of the batch learned by heart, in eval()"),
     "preflight_left": Text("what is left of the loss of one batch"),
     "preflight_step": Text("step by which one batch was learned by heart"),
+    "probe_document_change": Text("change by another document of the row"),
+    "probe_document_moved": Text("change of the rewritten document itself"),
     "probe_forgotten_dropout": Text("dropout that ignores eval()"),
     "probe_future_change": Text("change by what comes later in the sequence"),
     "probe_future_moved": Text("change of the later outputs themselves"),

@@ -66,6 +66,10 @@ PROBE_FUTURE_CHANGE = _of("future_change", "1")
 """Change of the first half's outputs when the second half of a sequence was replaced."""
 PROBE_FUTURE_MOVED = _of("future_moved", "1")
 """The same of the second half."""
+PROBE_DOCUMENT_CHANGE = _of("document_change", "1")
+"""Change of a later document's outputs (median over its places) when the first one of its row was rewritten."""
+PROBE_DOCUMENT_MOVED = _of("document_moved", "1")
+"""The same of the document that was rewritten."""
 PROBE_NOISE = _of("noise", "1")
 """Difference between two answers to the same input in eval()."""
 PROBE_FORGOTTEN_DROPOUT = _of("forgotten_dropout", "calls")

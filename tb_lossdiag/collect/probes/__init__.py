@@ -11,6 +11,7 @@ In reading order:
 - `meetings`: where samples meet in a forward pass
 - `dropped`: calls of dropout that nobody told the mode
 - `future_leak`: does the future change the past, and does the start reach the end?
+- `document_leak`: do documents of one row know each other?
 - `eval_noise`: is it the same twice in eval()?
 - `changes`: how much outputs differ
 - `session`: the passes of one check-up's probes

@@ -85,8 +85,18 @@ def sequence_shape(session: Session) -> tuple[int, int]:
 
 
 def _answers(session: Session, shape: tuple[int, int], places: slice) -> tuple[Tensor, Tensor]:
+    return answered(session, shape, _replaced(shape, places))
+
+
+def answered(
+    session: Session, shape: tuple[int, ...], replaced: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """What is returned for each place, and what it is once something was replaced.
+
+    Raises:
+        Inapplicable: nothing is.
+    """
     before, _ = session.plain()
-    replaced = _replaced(shape, places)
     after, _ = session.ask(lambda tensor: replaced(session.act(tensor)))
     for one, other in zip(before, after, strict=False):
         if one.shape[:2] == shape and one.shape == other.shape:

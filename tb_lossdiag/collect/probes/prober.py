@@ -13,6 +13,7 @@ from tb_lossdiag.collect.check_up import Example, Subject
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, Unknown
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.probes import memory
+from tb_lossdiag.collect.probes.document_leak import DocumentLeak, two_documents
 from tb_lossdiag.collect.probes.eval_noise import EvalNoise
 from tb_lossdiag.collect.probes.future_leak import FutureLeak, ShortReach
 from tb_lossdiag.collect.probes.generators import untouched
@@ -67,6 +68,7 @@ class Prober:
         self._attempts: dict[int, int] = {}
         self._began = time.perf_counter()
         self._forwards = 0
+        self._packed = False
 
     def due(self, steps: int) -> bool:
         """Whether the model is to be probed after the step that comes, the `steps`-th."""
@@ -81,7 +83,10 @@ class Prober:
         left = _SHARE * steps / _PASS - self._forwards
         count = max(int(left) - 1, 0)
         first = FutureLeak if ahead and not self._reads_forwards() else SampleLeak
-        return sorted(self._waiting, key=lambda probe: not isinstance(probe, first))[:count]
+        return sorted(
+            self._waiting,
+            key=lambda probe: (not isinstance(probe, first), not isinstance(probe, DocumentLeak)),
+        )[:count]
 
     def _reads_forwards(self) -> bool:
         recurrent = [m for m in self._subject.root().modules() if isinstance(m, nn.RNNBase)]
@@ -90,8 +95,10 @@ class Prober:
     def run(self, steps: int, example: Example) -> Outcome:
         """Probe the model with what it was given in a step."""
         began = time.perf_counter()
-        probes, outcome = self._affordable(steps, ahead=example.ahead), Outcome()
+        outcome = Outcome()
         try:
+            self._look_for_documents(example)
+            probes = self._affordable(steps, ahead=example.ahead)
             self._ask(probes, self._allowed(example), outcome, ahead=example.ahead)
         except Inapplicable as reason:
             self._skip(reason.why, outcome)
@@ -103,6 +110,14 @@ class Prober:
         if outcome.facts:
             outcome.facts[PROBE_SECONDS] = time.perf_counter() - began
         return outcome
+
+    def _look_for_documents(self, example: Example) -> None:
+        """A model that is told where documents begin is asked about them, too."""
+        if self._packed or not example.ahead or example.arguments is None:
+            return
+        if two_documents(example.arguments.tensors()) is not None:
+            self._packed = True
+            self._waiting.append(DocumentLeak())
 
     def unseen(self) -> dict[str, str]:
         """Why there is nothing to ask a copy with, where a check-up could not even begin, in words."""

@@ -13,6 +13,7 @@ from tb_lossdiag.rules.model.batchnorm_tiny_batch import BatchnormTinyBatch
 from tb_lossdiag.rules.model.collapsed_representation import CollapsedRepresentation
 from tb_lossdiag.rules.model.constant_output import ConstantOutput
 from tb_lossdiag.rules.model.dead_relu import DeadRelu
+from tb_lossdiag.rules.model.document_leak import DocumentLeak
 from tb_lossdiag.rules.model.eval_mode_training import EvalModeTraining
 from tb_lossdiag.rules.model.expert_imbalance import ExpertImbalance
 from tb_lossdiag.rules.model.extreme_dropout import ExtremeDropout
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     RouterCollapse(),
     BalanceLossIdle(),
     FutureLeak(),
+    DocumentLeak(),
     SampleLeak(),
     NoiseInEval(),
     ShortReach(),

@@ -11,6 +11,7 @@ from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.padding import padded
 from tb_lossdiag.collect.check_up.loss.questions import question_facts
 from tb_lossdiag.collect.check_up.loss.worst import worst_facts
+from tb_lossdiag.collect.check_up.model.documents import counted, numbered
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.quantities import (
     CALL_ALIGNED,
@@ -100,16 +101,12 @@ def _shown(rows: Tensor, tokens: Tensor, counted: Tensor) -> Facts:
 
 def _tokens(given: Sequence[Tensor]) -> Tensor | None:
     """The tokens among them; None where two are, one of which the model may have to repeat: a source and a target, say."""
-    tokens = [t for t in given if t.unique().numel() > _FLAGS and not _positions(t)]
+    tokens = [t for t in given if t.unique().numel() > _FLAGS and not (counted(t) or numbered(t))]
     if not tokens:
         return None
     first, *others = tokens
     alone = all(o.shape == first.shape and _ahead(o, first, o >= 0)[0] >= 0 for o in others)
     return first if alone else None  # labels that are given to the model are no second question
-
-
-def _positions(sequence: Tensor) -> bool:
-    return bool((sequence.diff(dim=1) == 1).all())
 
 
 def _ahead(rows: Tensor, tokens: Tensor, counted: Tensor) -> tuple[int, int]:

@@ -12,6 +12,7 @@ In reading order:
 - `routers`: which experts a router chooses
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
+- `documents`: where the documents of a packed row begin
 - `interleaved`: whether pictures whose channels come last were given another shape instead of another order
 - `repeats`: whether samples of a batch are the same, and whether the batch is the one before
 - `running`: how far the running statistics of batch normalisation lie from the batches

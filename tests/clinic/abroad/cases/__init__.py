@@ -1,6 +1,7 @@
 """All trainings abroad, a module per library or field.
 
 language.py        Transformers' Trainer: GPT-2, BERT and T5 from configuration
+packed.py          Transformers' Trainer: several documents in a row
 vision.py          Transformers' Trainer: ViT from configuration
 attention.py       transformers written by hand
 attention_faults.py   the same, each with one fault inside

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from tb_lossdiag.collect.check_up.loss.alignment import alignment_facts
 from tb_lossdiag.collect.check_up.loss.labels import label_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.questions import question_facts
@@ -143,3 +144,14 @@ def test_tokens_themselves_and_other_sequences_are_no_labels() -> None:
     assert label_facts([tokens], [tokens.flip(1)]) == {}
     assert label_facts([tokens], [tokens[:, 1:]]) == {}
     assert label_facts([torch.zeros(4, 9, dtype=torch.long)], []) == {}
+
+
+@pytest.mark.parametrize("kind", ["places", "numbers"])
+def test_what_tells_of_documents_is_no_second_sequence(kind: str) -> None:
+    tokens = torch.randint(1, 70, (4, 24), generator=torch.Generator().manual_seed(1))
+    places = torch.arange(24) % 9
+    told = {"places": places, "numbers": torch.arange(24) // 9}[kind].expand(4, 24)
+    labels = tokens.roll(-1, 1).masked_fill(places == 8, -100)
+    labels[:, -1] = -100
+    call = LossCall("cross_entropy", torch.randn(96, 70), labels.flatten(), function=cross_entropy)
+    assert alignment_facts(call, [tokens, told])[CALL_TARGET_AHEAD] == 1.0
