@@ -23,6 +23,7 @@ from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.measurement import Measurement
+from tb_lossdiag.collect.state.normalisations import fresh_statistics
 from tb_lossdiag.collect.state.optimizers import Optimizers
 from tb_lossdiag.collect.state.parameters import parameters
 from tb_lossdiag.collect.state.schedulers import full_rate
@@ -188,6 +189,8 @@ class Diagnostics:
         door("check-up", self._held, at, now)
         door("loss", self._losses, call, at, now)
         door("layers", self._describe, call, watches, at, now)
+        if call.phase == "validation" and call.loss is not None and watches:
+            door("normalisation", self._remembered, watches, at, now)
 
     def _samples(
         self, call: DiagnosticsCall, watches: Sequence[Watch], at: int, now: float
@@ -201,6 +204,12 @@ class Diagnostics:
             ]
         if samples:
             self._hand.waiting.put(Observation(at, now, samples))
+
+    def _remembered(self, watches: Sequence[Watch], at: int, now: float) -> None:
+        modules = [module for watch in watches for module in watch.normalisations]
+        if (sample := fresh_statistics(modules)) is not None:
+            seen = [("normalisation", sample)]
+            self._hand.waiting.put(Observation(at, now, seen, own=True))
 
     def _held(self, at: int, now: float) -> None:
         if held := self.by_hand.take():

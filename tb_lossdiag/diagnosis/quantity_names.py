@@ -123,6 +123,7 @@ _NAMES: Mapping[str, Text] = {
     "first_backward_norm": Text("gradient norm after the first backward pass"),
     "focus_of_mean": Text("samples of a focal factor's mean"),
     "foreign_parameters": Text("parameters of the optimizer that are not the model's"),
+    "fresh_statistics": Text("running statistics as they began"),
     "global_norm": Text("global gradient norm"),
     "gradient_abs_max": Text("largest gradient element"),
     "gradient_nonfinite": Text("gradients that are NaN or infinite"),

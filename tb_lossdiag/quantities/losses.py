@@ -82,6 +82,11 @@ VALIDATION_LOSS = Quantity(
 VALIDATION_LOSS_NONFINITE = Quantity(
     "validation_loss_nonfinite", "validation_loss", Axis.RUN, "0 or 1", hints.VALIDATION
 )
+FRESH_STATISTICS = Quantity(
+    "fresh_statistics", "fresh_statistics", Axis.RUN, "modules", hints.VALIDATION, optional=True
+)
+"""Batch normalisations of watched models whose running mean is 0 and whose running variance is 1, as they begin, when a validation loss is given:
+of the first eight of each model. Absent without any."""
 VALIDATION_LOSS_TERM = Quantity(
     "validation_loss_term",
     "validation_term",

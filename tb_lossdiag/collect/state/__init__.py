@@ -9,6 +9,7 @@ In reading order:
 - `loaders`: where in its epoch a loop is, as far as torch's DataLoader tells
 - `measurement`: what a collector hands over: tensors still on their device, and how to read them once they are on the host
 - `models`: which model it is that was given, and whether another one has its names
+- `normalisations`: whether batch normalisation has the running statistics that it began with
 - `optimizers`: what optimizers hold and how fast they go; and which gradients a step has already used
 - `other_writers`: who else is writing in a run folder right now
 - `parameters`: names and norms of a model's parameters and their gradients

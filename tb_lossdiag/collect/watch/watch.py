@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +12,7 @@ from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.buffers.rename import Rename
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.state.models import inner
+from tb_lossdiag.collect.state.normalisations import normalisations
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.tracing import untraced_hook
@@ -160,6 +162,11 @@ class Watch:
     def reloads(self) -> Reloads:
         """Checkpoints that were loaded between its steps."""
         return self._steps.reloads
+
+    @cached_property
+    def normalisations(self) -> list[nn.modules.batchnorm._BatchNorm]:
+        """The first batch normalisations of its model."""
+        return normalisations(self._model)
 
     @property
     def rests(self) -> bool:

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from clinic.case import case
 from clinic.data import Samples, flat_digits, friedman
-from clinic.loops import fit
+from clinic.loops import fit, validate
 from clinic.nets import mlp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
@@ -80,6 +80,44 @@ def running_statistics_hardly_move(writer: SummaryWriter) -> None:
     model, training, validation = _off_centre(1e-4)
     batches = training.batches(400, 100)
     fit(writer, model, Adam(model.parameters(), lr=1e-3), batches, mse_loss, validation=validation)
+
+
+def _outer_steps(writer: SummaryWriter, *, whole: bool) -> None:
+    """Reptile over four brightnesses: eight steps from where the outer weights are, half of the way of which these go; or all of the state."""
+    training, validation = flat_digits()
+    model = nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 10))
+    optimizer = SGD(model.parameters(), lr=0.05)
+    writer.watch(model, optimizer)
+    step = 0
+    for task in range(40):
+        began = copy.deepcopy(model.state_dict())
+        for x, y in training.batches(8):
+            optimizer.zero_grad()
+            loss = cross_entropy(model(3 * x + task % 4), y)
+            loss.backward()
+            optimizer.step()
+            writer.add_diagnostics(loss=loss, global_step=step)
+            step += 1
+        ended = copy.deepcopy(model.state_dict())
+        model.load_state_dict(began)
+        with torch.no_grad():
+            for name, kept in (
+                model.state_dict() if whole else dict(model.named_parameters())
+            ).items():
+                kept.copy_(kept + (ended[name] - began[name]) / 2)
+        if task % 4 == 3:
+            bright = Samples(3 * validation.x + 1.5, validation.y)
+            writer.add_diagnostics(loss=validate(model, bright), phase="validation", global_step=step)  # fmt: skip
+
+
+@case("LD622", family="MLP", also=("LD614",))
+def outer_steps_of_parameters_alone(writer: SummaryWriter) -> None:
+    _outer_steps(writer, whole=False)
+
+
+@case(family="MLP")
+def outer_steps_of_all_that_is_remembered(writer: SummaryWriter) -> None:
+    _outer_steps(writer, whole=True)
 
 
 @case("LD410", family="MLP")
