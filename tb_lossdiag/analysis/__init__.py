@@ -18,6 +18,7 @@ In reading order:
 - `early_fall`: whether a loss ended below where it began, as far as its noise lets one say
 - `given_up`: what a penalty's fall has cost, by values alone: a data term given up again, or weights that are gone
 - `inputs`: the models' inputs as the check-ups saw them
+- `expert_logs`: what a log tells of experts, layer by layer
 - `inside`: what check-ups saw inside a model, column by column: attention, routers
 - `lessons`: whether leaps of a loss come from what is learned and not from the weights
 - `levels`: stretches of records, and levels that single records cannot move

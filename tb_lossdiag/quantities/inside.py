@@ -29,6 +29,13 @@ ROUTER_IDLE = _of("router_idle", "router", Axis.MODULE, "1", hints.ROUTER)
 ROUTER_ENTROPY = _of("router_entropy", "router", Axis.MODULE, "1", hints.ROUTER)
 """Entropy of the experts' shares of the tokens over that of equal ones."""
 
+LOGGED_LOAD = _of("logged_load", "logged_load", Axis.MODULE, "1", hints.ROUTER_LOG)
+"""What a log says of it: tokens of a layer's busiest expert, over what it would get if all got the same. A column is called as its layer, "" for their mean."""
+LOGGED_EXCESS = _of("logged_excess", "logged_excess", Axis.MODULE, "1", hints.ROUTER_LOG)
+"""The same less 1 (MaxVio)."""
+LOGGED_IDLE = _of("logged_idle", "logged_idle", Axis.MODULE, "1", hints.ROUTER_LOG)
+"""Share of the experts that got no token."""
+
 CALL_LOG_NORM = _of("call_log_norm", "call_norm", Axis.CALL, "nats", hints.CALL)
 """Mean logarithm of the sum of a row's exponentials: what is taken from every logit to make log-probabilities of them."""
 CALL_LOG_NORM_SIZE = _of("call_log_norm_size", "call_norm", Axis.CALL, "nats", hints.CALL)

@@ -18,7 +18,7 @@ from tb_lossdiag.quantities import (
     Axis,
     Quantity,
 )
-from tb_lossdiag.reader import agents
+from tb_lossdiag.reader import agents, experts
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Patterns, Style, normalised
 
@@ -28,6 +28,7 @@ TagMap = Mapping[str, tuple[str, ...]]
 _TELLING = re.compile("loss|lr|learning_rate|norm|acc|top")
 """What every pattern has in it; runs have many more tags than these, and listings are read often."""
 _SINGLE = {Axis.RUN, Axis.WATCH}
+_NAMED = {Axis.TERM, Axis.MODULE}
 _TOTALS = {LOSS_TERM: LOSS, VALIDATION_LOSS_TERM: VALIDATION_LOSS}
 _COURSES = {*_TOTALS, *_TOTALS.values(), ACCURACY, VALIDATION_ACCURACY}
 """What tells how far a training has come."""
@@ -96,6 +97,7 @@ def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
         sources.setdefault(quantity, columns)
     for quantity, columns in _rewarded(tags).items():
         sources.setdefault(quantity, columns)
+    sources |= _found(experts.LOADS, _named(tags, experts.TELLING))
     other = next((tag for tag in sorted(tags) if NO_DESCENT.fullmatch(normalised(tag))), "")
     if REWARD in sources:
         other = other or sources[REWARD][""].tag
@@ -201,11 +203,11 @@ def _first(
 def _columns(
     quantity: Quantity, matches: list[tuple[re.Match[str], Source]]
 ) -> Iterator[tuple[str, Source]]:
-    """Groups are numbered as torch does, terms keep their names, a run has one column."""
+    """Groups are numbered as torch does, terms and layers keep their names, a run has one column."""
     if quantity.axis is Axis.GROUP:
         yield from ((f"group {index}", source) for index, (_, source) in enumerate(matches))
-    elif quantity.axis is Axis.TERM:
-        yield from ((match.group(1), source) for match, source in matches)
+    elif quantity.axis in _NAMED:
+        yield from ((match.group(1) if match.re.groups else "", at) for match, at in matches)
     else:
         yield "", matches[0][1]
 

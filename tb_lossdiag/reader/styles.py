@@ -121,6 +121,18 @@ STYLES = (
             GLOBAL_NORM: ("grad_norm",),
         },
     ),
+    # allenai/OLMo-core, src/olmo_core/train/{trainer,common}.py and callbacks; of experts also nn/moe. Losses of routers are logged with
+    # their coefficients applied.
+    Style(
+        "OLMo-core",
+        {
+            LOSS: ("train/ce_loss",),
+            LOSS_TERM: (r"train/(load_balancing_loss|router_z_loss|z_loss)",),
+            LEARNING_RATE: (r"optim/lr_\(group_(\d+)\)", "optim/lr"),
+            GLOBAL_NORM: ("optim/total_grad_norm",),
+        },
+        sign="optim/total_grad_norm",
+    ),
     # nemo/lightning and its Megatron models (reduced_train_loss; train_loss is one rank's); Lightning's counters.
     Style(
         "NeMo",

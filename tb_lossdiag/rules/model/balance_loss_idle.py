@@ -36,7 +36,7 @@ class BalanceLossIdle:
     Why it matters: it looks as if balance were taken care of, and nothing is.
 
     How it decides: a loss term with balance, load, router, moe or aux in its name stays within `max_change` of its median over at least `min_records` records
-    (their middle nine tenths), while the load of a router's busiest expert varies by at least `min_load_change` over `min_checks` check-ups or more. Unit: that of the term.
+    (their middle nine tenths), while the load of a router's busiest expert varies by at least `min_load_change` over `min_checks` check-ups or more, or, by the log, `min_records` records. Unit: that of the term.
 
     What to try first: compute it by hand for one batch in which an expert gets all.
 
@@ -49,8 +49,8 @@ class BalanceLossIdle:
     name: ClassVar[str] = "balance-loss-idle"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("The balancing loss does not react")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.ROUTER_MOST)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.ROUTER_MOST, q.LOGGED_LOAD)
     explains: ClassVar[tuple[str, ...]] = ("LD407", "LD713", "LD714")
 
     #: share of the median, 1; float32 keeps a constant to a millionth
@@ -65,7 +65,7 @@ class BalanceLossIdle:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for each such term."""
         terms = [t for t in seen(run, q.LOSS_TERM, self.min_records) if _BALANCE.search(t.name)]
-        routers = list(seen(run, q.ROUTER_MOST, self.min_checks))
+        routers = self._routers(run)
         if not terms or not routers:
             needs = Text("a balancing term of the loss, and {count} check-ups of a router")
             raise NotEnough(needs.format(count=str(self.min_checks)))
@@ -75,6 +75,12 @@ class BalanceLossIdle:
         for term in terms:
             if self._idle(term):
                 yield self._finding(term, busiest)
+
+    def _routers(self, run: Run) -> list[Seen]:
+        """As check-ups saw them, or as the log tells."""
+        if q.ROUTER_MOST in run:
+            return list(seen(run, q.ROUTER_MOST, self.min_checks))
+        return list(seen(run, q.LOGGED_LOAD, self.min_records)) if q.LOGGED_LOAD in run else []
 
     def _idle(self, term: Seen) -> bool:
         low, middle, high = np.quantile(term.values, [0.05, 0.5, 0.95])

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.expert_logs import loads
 from tb_lossdiag.analysis.inside import Seen, seen, settled, typical
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -17,6 +18,10 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "Few experts do the work: the busiest one of `{name}` gets {most} times its fair share of the tokens (median of {checks} check-ups), in {count} of {all} routers more than {bound} times."
 )
+_LOGGED = Text(
+    "Few experts do the work: by the log the busiest one{where} gets {most} times its fair share of the tokens (median of the last half), {first} times at the beginning; in {count} of {all} layers it is more than {bound} times."
+)
+_WHERE = Text(" of `{name}`")
 _ADVICE = Text("""What the others hold is hardly trained, and where experts lie on several devices all wait for the busiest one. Add a balancing loss, with a weight near 0.01:
 
 ```python
@@ -36,7 +41,9 @@ class ExpertImbalance:
 
     How it decides: the tokens of a router's busiest expert, over what it would get if all got the same, are at least `max_ratio` in the median of
     the check-ups after the first `early` of the run and the first `min_step` steps, of which there are at least `min_checks`. A warning if at least
-    half of the routers are like that, else an information. Unit: 1.
+    half of the routers are like that, else an information. Where a log alone tells the load of each layer, or its mean, in at least `min_records` records, it is the median
+    of the last half, and no warning unless it was less than that over `min_growth` in the first twentieth: experts of a model that is tuned further may be
+    specialists already. Unit: 1.
 
     What to try first: a balancing loss, or more of it.
 
@@ -55,7 +62,8 @@ class ExpertImbalance:
         q.ROUTER_EXPERTS,
         q.ROUTER_PER_EXPERT,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOGGED_LOAD, q.LOGGED_EXCESS)
+    instead: ClassVar[tuple[Quantity, ...]] = (q.LOGGED_LOAD, q.LOGGED_EXCESS)
     explains: ClassVar[tuple[str, ...]] = ("LD205",)
 
     #: times the fair share, 1
@@ -70,9 +78,16 @@ class ExpertImbalance:
     min_experts: float = 8.0
     #: tokens; chance moves sixteen by a quarter
     min_tokens: float = 16.0
+    #: records of a log; of fewer a few batches decide
+    min_records: int = 20
+    #: later over first load, 1
+    min_growth: float = 1.5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for all routers."""
+        if q.ROUTER_MOST not in run:
+            yield from self._by_log(run)
+            return
         since = settled(run, self.early, self.min_step)
         large = typical(run, q.ROUTER_EXPERTS, self.min_experts)
         large &= typical(run, q.ROUTER_PER_EXPERT, self.min_tokens)
@@ -86,6 +101,32 @@ class ExpertImbalance:
         uneven = [each for each in routers if np.median(each.values) >= self.max_ratio]
         if uneven:
             yield self._finding(uneven, len(routers))
+
+    def _by_log(self, run: Run) -> Iterator[Finding]:
+        layers = loads(run, self.min_records)
+        if not layers:
+            needs = Text("{count} records of the load of the busiest expert")
+            raise NotEnough(needs.format(count=str(self.min_records)))
+        uneven = [each for each in layers if each.late >= self.max_ratio]
+        if not uneven:
+            return
+        worst = max(uneven, key=lambda each: each.late)
+        grown = [each for each in uneven if each.late >= self.min_growth * each.early]
+        message = _LOGGED.format(
+            where=_WHERE.format(name=worst.name) if worst.name else Text(""),
+            most=short_number(worst.late),
+            first=short_number(worst.early),
+            count=str(len(uneven)),
+            all=str(len(layers)),
+            bound=short_number(self.max_ratio),
+        )
+        ends = int(worst.steps[0]), int(worst.steps[-1])
+        evidence = Evidence(
+            worst.quantity.name, worst.name, *ends, worst.observed, worst.as_logged(self.max_ratio)
+        )
+        severity = self.severity if 2 * len(grown) >= len(layers) else Severity.INFO
+        numbers = {"ratio": worst.late}
+        yield Finding(self.code, severity, worst.name, (evidence,), message, _ADVICE, numbers)
 
     def _finding(self, uneven: list[Seen], count: int) -> Finding:
         worst = max(uneven, key=lambda each: float(np.median(each.values)))

@@ -9,11 +9,15 @@ from tb_lossdiag.quantities import (
     AMP_SCALE,
     GLOBAL_NORM,
     LEARNING_RATE,
+    LOGGED_EXCESS,
+    LOGGED_IDLE,
+    LOGGED_LOAD,
     LOSS,
     LOSS_TERM,
     VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
+    Quantity,
 )
 from tb_lossdiag.reader import agents
 from tb_lossdiag.reader.phases import Source, grouped
@@ -56,6 +60,12 @@ EXPERTS = [
     "moe/load_balancing_loss_layer_0", "moe/load_balancing_loss_layer_1",
 ]  # fmt: skip
 
+OLMO = [
+    "train/CE loss", "train/PPL", "train/load balancing loss", "train/load balancing loss unscaled", "train/router Z loss",
+    "train/block 00/load imbalance", "train/block 01/load imbalance", "train/block 00/load balancing loss", "optim/LR (group 0)",
+    "optim/LR (group 1)", "optim/total grad norm", "optim/step skipped",
+]  # fmt: skip
+
 CASES = {
     "transformers": (TRANSFORMERS, {"loss": "train/loss", "validation_loss": "eval/loss", "learning_rate": "train/learning_rate", "global_norm": "train/grad_norm"}),
     "lightning": (LIGHTNING, {"loss": "train_loss_step", "validation_loss": "val_loss", "learning_rate": ["lr-AdamW/pg1", "lr-AdamW/pg2", "lr-AdamW/pg10"], "global_norm": "grad_2.0_norm_total", "validation_accuracy": "val_acc"}),
@@ -65,6 +75,7 @@ CASES = {
     "torchtitan": (["loss_metrics/global_avg_loss", "loss_metrics/global_max_loss", "grad_norm", "lr", "validation_metrics/loss"], {"loss": "loss_metrics/global_avg_loss", "validation_loss": "validation_metrics/loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
     "megatron": (MEGATRON, {"loss": "lm loss", "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
     "megatron, experts": ([*MEGATRON, *EXPERTS], {"loss": "lm loss", "loss_term": ["load_balancing_loss", "mtp_1 loss", "seq_load_balancing_loss", "z_loss"], "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
+    "olmo-core": (OLMO, {"loss": "train/CE loss", "loss_term": ["train/load balancing loss", "train/router Z loss"], "learning_rate": ["optim/LR (group 0)", "optim/LR (group 1)"], "global_norm": "optim/total grad norm", "logged_load": ["train/block 00/load imbalance", "train/block 01/load imbalance"]}),
     "detectron2": (DETECTRON2, {"loss": "total_loss", "loss_term": ["loss_box_reg", "loss_cls", "loss_rpn_cls"], "learning_rate": "lr"}),
     "nemo": (["reduced_train_loss", "train_step_timing", "lr", "grad_norm", "val_loss", "consumed_samples"], {"loss": "reduced_train_loss", "validation_loss": "val_loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
     "nemo, experts": (["reduced_train_loss", "lr", "grad_norm", *EXPERTS], {"loss": "reduced_train_loss", "loss_term": ["load_balancing_loss", "mtp_1 loss", "seq_load_balancing_loss", "z_loss"], "learning_rate": "lr", "global_norm": "grad_norm"}),
@@ -92,6 +103,28 @@ def test_what_balances_experts_keeps_its_name_and_is_no_sum() -> None:
     names = ["load_balancing_loss", "mtp_1_loss", "seq_load_balancing_loss", "z_loss"]
     assert list(found.sources[LOSS_TERM]) == names
     assert not found.summed
+
+
+@pytest.mark.parametrize(
+    ("tags", "quantity", "columns"),
+    [
+        (["train/block 00/load imbalance", "train/block 01/load imbalance"], LOGGED_LOAD, ["block_00", "block_01"]),
+        (["moe/max_vio/layer_0", "moe/max_vio/layer_1", "moe/max_vio/max"], LOGGED_EXCESS, ["layer_0", "layer_1"]),
+        (["moe_router_mbs_max_violation_layer_0", "moe_router_mbs_max_violation"], LOGGED_EXCESS, ["layer_0"]),
+        (["max_vio/mean", "max_vio/max"], LOGGED_EXCESS, [""]),
+        (["moe/layer_0/dead_expert_frac", "moe/dead_expert_frac_mean"], LOGGED_IDLE, ["layer_0"]),
+        (["moe/dead_expert_frac_mean"], LOGGED_IDLE, [""]),
+    ],
+)  # fmt: skip
+def test_loads_of_experts_by_layer(tags: list[str], quantity: Quantity, columns: list[str]) -> None:
+    assert list(planned([*TRANSFORMERS, *tags]).sources[quantity]) == columns
+
+
+@pytest.mark.parametrize(
+    "tag", ["moe/load_imbalance", "moe/expert_utilization_max", "ranks/load_imbalance_max"]
+)
+def test_what_is_the_largest_of_all_layers_or_of_something_else_is_no_load(tag: str) -> None:
+    assert not {LOGGED_LOAD, LOGGED_EXCESS, LOGGED_IDLE} & set(planned([tag]).sources)
 
 
 def test_yolo_writes_terms_and_no_total() -> None:

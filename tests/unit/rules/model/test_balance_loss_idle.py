@@ -9,7 +9,7 @@ from helpers.rule_asserts import findings, the_finding
 from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import LOSS, LOSS_TERM, ROUTER_MOST
+from tb_lossdiag.quantities import LOGGED_LOAD, LOSS, LOSS_TERM, ROUTER_MOST
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.balance_loss_idle import BalanceLossIdle
 from tb_lossdiag.run import Run
@@ -63,3 +63,14 @@ def test_the_bounds(run: Run, fires: bool) -> None:
 )
 def test_without_either_it_is_not_judged(run: Run) -> None:
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+@pytest.mark.parametrize(("records", "fires"), [(40, True), (15, None)])
+def test_the_load_may_stand_in_a_log(records: int, fires: bool | None) -> None:
+    terms = table(LOSS_TERM, STEPS[:200], np.ones((200, 1)), ("load_balancing_loss",))
+    load = table(LOGGED_LOAD, STEPS[:records], np.linspace(1.2, 2.0, records), ("block_00",))
+    run = with_tables(BASE, [terms, load])
+    if fires:
+        assert "`block_00` lies between 1.2 and 2" in the_finding(RULE, run).message.en
+    else:
+        assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED

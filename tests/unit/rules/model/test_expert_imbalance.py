@@ -8,7 +8,15 @@ from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, ROUTER_EXPERTS, ROUTER_MOST, ROUTER_PER_EXPERT
+from tb_lossdiag.quantities import (
+    LOGGED_EXCESS,
+    LOGGED_LOAD,
+    LOSS,
+    ROUTER_EXPERTS,
+    ROUTER_MOST,
+    ROUTER_PER_EXPERT,
+    Quantity,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.expert_imbalance import ExpertImbalance
 from tb_lossdiag.run import Run
@@ -60,3 +68,40 @@ def test_the_bounds(run: Run, fires: bool) -> None:
 @pytest.mark.parametrize("run", [load(5.0, experts=4), load(5.0, tokens=8), load(5.0, checks=3)])
 def test_little_tells_nothing(run: Run) -> None:
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def logged(
+    *late: float, early: float = 1.3, records: int = 100, quantity: Quantity = LOGGED_LOAD
+) -> Run:
+    """A log of layers whose busiest expert gets so much from the sixth record on."""
+    steps = BASE[LOSS].steps[:records]
+    values = np.tile(np.array(late), (len(steps), 1))
+    values[:6] = early
+    names = tuple(f"block_{index}" for index in range(len(late))) if len(late) > 1 else ("",)
+    return with_tables(BASE, [table(quantity, steps, values, names)])
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (logged(3.1, 3.5, 1.2), Severity.WARNING),
+        (logged(3.1, 1.2, 1.2), Severity.INFO),
+        (logged(3.1), Severity.WARNING),
+        (logged(3.1, early=2.2), Severity.INFO),  # as it was from the beginning on
+        (logged(2.1, early=0.3, quantity=LOGGED_EXCESS), Severity.WARNING),
+        (logged(2.9), None),
+        (logged(1.9, early=0.3, quantity=LOGGED_EXCESS), None),
+    ],
+)
+def test_a_log_tells_the_load_too(run: Run, severity: Severity | None) -> None:
+    found = findings(RULE, run)
+    assert [finding.severity for finding in found] == ([] if severity is None else [severity])
+
+
+def test_a_short_log_tells_nothing() -> None:
+    assert outcome(RULE, logged(5.0, records=19)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_the_mean_of_all_layers_has_no_name() -> None:
+    assert "the busiest one gets 5 times" in the_finding(RULE, logged(5.0)).message.en
+    assert "of `block_0` gets 5 times" in the_finding(RULE, logged(5.0, 1.0)).message.en

@@ -8,7 +8,7 @@ from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, ROUTER_IDLE, ROUTER_PER_EXPERT
+from tb_lossdiag.quantities import LOGGED_IDLE, LOSS, ROUTER_IDLE, ROUTER_PER_EXPERT
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.model.router_collapse import RouterCollapse
 from tb_lossdiag.run import Run
@@ -63,3 +63,32 @@ def test_a_quarter_is_a_warning() -> None:
 @pytest.mark.parametrize("run", [idle(0.75, tokens=8), idle(0.75, checks=3)])
 def test_little_tells_nothing(run: Run) -> None:
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def logged(late: float, early: float = 0.0, once: float | None = None, records: int = 100) -> Run:
+    """A log of the share of idle experts, from the sixth record on."""
+    steps = BASE[LOSS].steps[:records]
+    values = np.full((len(steps), 1), late)
+    values[:6] = early
+    if once is not None:
+        values[-2] = once
+    return with_tables(BASE, [table(LOGGED_IDLE, steps, values, ("layer_3",))])
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (logged(0.55, 0.25), Severity.WARNING),
+        (logged(0.55, 0.30), Severity.INFO),  # half of it was so from the beginning on
+        (logged(0.45), Severity.INFO),
+        (logged(0.24), None),
+        (logged(0.75, once=0.1), None),
+    ],
+)
+def test_a_log_tells_of_idle_experts_too(run: Run, severity: Severity | None) -> None:
+    found = findings(RULE, run)
+    assert [finding.severity for finding in found] == ([] if severity is None else [severity])
+
+
+def test_a_short_log_tells_nothing() -> None:
+    assert outcome(RULE, logged(0.9, records=19)).verdict is Verdict.NOT_EVALUATED
