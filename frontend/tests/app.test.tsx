@@ -75,6 +75,18 @@ test("without a link the run that is worst at first is shown, and stays when ano
   expect(container.textContent).toBe("a/fine");
 });
 
+test("a view of one run shows the worst that is judged so far", () => {
+  const Chosen = ({ runs }: { runs: Runs }) => (
+    <p>{useChosenRun(runs, undefined, "report")?.run ?? "none"}</p>
+  );
+  const reading = (run: string) => makeRun({ run, status: "reading" });
+  const { container, rerender } = render(<Chosen runs={makeRuns({ runs: [reading("a"), reading("b")] })} />);
+  expect(container.textContent).toBe("none");
+  const bad = makeRun({ run: "b", status: "broken" });
+  rerender(<Chosen runs={makeRuns({ runs: [reading("a"), bad, makeRun({ run: "c" })] })} />);
+  expect(container.textContent).toBe("b");
+});
+
 test("a failing route shows a banner, and Retry reads again", async () => {
   serve({ runs: 503 });
   render(<App />);

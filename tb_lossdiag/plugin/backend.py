@@ -13,7 +13,7 @@ from tensorboard import errors
 from tb_lossdiag.diagnosis.engine import Diagnosis
 from tb_lossdiag.diagnosis.quantity_names import quantity_names
 from tb_lossdiag.diagnosis.rule import Rule
-from tb_lossdiag.plugin.background import Background, Job
+from tb_lossdiag.plugin.background import Background, Job, Turn
 from tb_lossdiag.plugin.cache import ByteCache, CachedRun, CachedRuns, Key, ReadRun
 from tb_lossdiag.plugin.configuration import Configuration
 from tb_lossdiag.plugin.query import TablePart, Where
@@ -67,7 +67,7 @@ class Backend:
         self._runs = CachedRuns(memory - memory // _ANSWERS, self._forget)
         self._answers = ByteCache(memory // _ANSWERS)
         self._background = Background()
-        self._one_judges = threading.Lock()
+        self._turn = Turn()
         self._logdir = logdir
         self._quiet: dict[str, Quiet[Mapping[str, Listing]]] = {}
         self._lock = threading.Lock()
@@ -174,10 +174,13 @@ class Backend:
         first: str | None,
         until: float,
     ) -> tuple[list[Json], bool]:
-        """A row for every run, and whether each is of its run's newest records."""
+        """A row for every run, and whether each is of its run's newest records. Whoever waits for one waits for no others."""
         group = (where.experiment_id, language)
-        self._background.want(group, self._missing(where, listings.values(), language, first))
-        self._background.wait(group, until - time.monotonic())
+        missing = self._missing(where, listings.values(), language, first)
+        soon = first if first in missing else None
+        self._turn.hurry((where.experiment_id, first))
+        self._background.want(group, missing, soon)
+        self._background.wait(group, until - time.monotonic(), soon)
         rows = [self._row(where, listing, language) for listing in listings.values()]
         return [row for row, _ in rows], all(fresh for _, fresh in rows)
 
@@ -217,7 +220,7 @@ class Backend:
         """A run's row, and whether it stays so until something is recorded: a provider that is away may be back at any time."""
         try:
             self._read(where, listing)
-            with self._one_judges:
+            with self._turn.of((where.experiment_id, listing.run)):
                 run, diagnosis = self._judged(where, listing)
                 return summary(run, diagnosis, language, self.judging()), True
         except Unjudged as error:

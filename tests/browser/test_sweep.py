@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from helpers.tensorboard_process import serving
 
 Open = Callable[[str], Any]
 COUNT = 60
+MANY = 240
+"""As many take so long to judge that a person would not wait."""
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,43 @@ def test_the_worst_of_a_group_is_compared_with_the_best_of_all(sweep: Any) -> No
     row.get_by_role("link", name="vs best").click()
     expect(frame.get_by_role("heading", name="What differs")).to_be_visible()
     expect(frame.get_by_text("learning rate · group 0").first).to_be_visible()
+
+
+def test_a_run_is_opened_while_hundreds_are_still_being_judged(
+    open_tab: Open, serve: Callable[..., str], tmp_path: Path
+) -> None:
+    """The one that is clicked comes before all others, and the list fills as it goes."""
+    write_sweep(tmp_path, MANY)
+    tab = open_tab(serve(tmp_path))
+    tab.page.set_viewport_size({"width": 1440, "height": 900})
+    frame = tab.open()
+    progress = frame.get_by_text(re.compile(rf"\d+ of {MANY} judged"))
+    waiting = frame.locator("tr.run-row").filter(has_text="Reading")
+    waiting.nth(7).get_by_role("link").click()
+    # Its cause, its fix and its loss are there; the others are not judged yet, and go on.
+    answer = frame.locator(".one-run")
+    expect(answer.locator(".leading, .note").first).to_be_visible()
+    expect(answer.locator("canvas").first).to_be_visible()
+    said = progress.text_content(timeout=1000) or ""
+    judged = int(said.split()[0])
+    assert judged < MANY
+    expect(progress).not_to_have_text(said)
+    assert "p.lossdiag.run=lr" in tab.page.evaluate("location.hash")
+
+
+def test_a_view_shows_the_worst_run_so_far_and_a_name_can_be_typed(
+    open_tab: Open, serve: Callable[..., str], tmp_path: Path
+) -> None:
+    write_sweep(tmp_path, MANY)
+    tab = open_tab(serve(tmp_path))
+    frame = tab.open()
+    progress = frame.get_by_text(re.compile(rf"\d+ of {MANY} judged"))
+    expect(progress).to_be_visible()
+    box = frame.get_by_role("combobox", name="Run", exact=True)
+    expect(box).to_have_attribute("placeholder", "type or pick a run")
+    frame.get_by_role("link", name="Report").click()
+    expect(frame.locator("iframe.report-page")).to_be_visible()
+    frame.get_by_role("link", name="Overview").click()
+    expect(progress).to_be_visible()
+    box.fill(next(members(MANY)).name)
+    expect(frame.locator(".one-run h2")).to_contain_text(next(members(MANY)).name)

@@ -131,7 +131,7 @@ export function App() {
   const shown = useShownRuns(held.value);
   const runs = { ...held, value: shown };
   useLinkedZoom(place, go);
-  const run = useChosenRun(runs.value, place.run);
+  const run = useChosenRun(runs.value, place.run, place.view);
   const about =
     run && run.problem === null && run.status !== "reading" ? JSON.stringify([run.run, lang]) : null;
   const whole = useResource(about, run?.data_version ?? "", (signal) =>

@@ -31,15 +31,19 @@ interface Props {
 /** From so many runs on one is found by typing. */
 const MANY = 12;
 
-function RunPicker({ runs, run, go }: { runs: Runs; run: RunSummary; go: Go }) {
+function RunPicker({ runs, run, go }: { runs: Runs; run: RunSummary | undefined; go: Go }) {
   const { t } = useText();
   const names = useMemo(() => runs.runs.map((candidate) => candidate.run), [runs.runs]);
   const pick = (name: string) => go({ run: name, f: "", layer: "" });
-  if (names.length > MANY) return <NamePick label={t("bar.run")} names={names} value={run.run} pick={pick} />;
+  const placeholder = run?.run ?? t("compare.choose");
+  if (names.length > MANY) {
+    return <NamePick label={t("bar.run")} {...{ names, pick, placeholder }} value={run?.run ?? ""} />;
+  }
   return (
     <label>
       <span class="bar-label">{t("bar.run")}</span>{" "}
-      <select value={run.run} onChange={(event) => pick(event.currentTarget.value)}>
+      <select value={run?.run ?? ""} onChange={(event) => pick(event.currentTarget.value)}>
+        {run ? null : <option value="">{placeholder}</option>}
         {names.map((name) => (
           <option key={name} value={name}>
             {name}
@@ -178,7 +182,6 @@ const SMALL = "(max-width: 719px)";
 export function Bar({ runs, run, causes, place, go }: Props) {
   const { t } = useText();
   const [narrow, small] = [useMedia(NARROW), useMedia(SMALL)];
-  const there = runs.value && run ? { runs: runs.value, run } : null;
   return (
     <header class="bar">
       <button type="button" class="skip" onClick={() => document.querySelector("main")?.focus()}>
@@ -186,16 +189,16 @@ export function Bar({ runs, run, causes, place, go }: Props) {
       </button>
       <div class="bar-row">
         <h1>{t("app.title")}</h1>
-        {there ? (
+        {runs.value && runs.value.runs.length > 0 ? <RunPicker runs={runs.value} {...{ run, go }} /> : null}
+        {run ? (
           <>
-            <RunPicker {...there} go={go} />
-            <StatusChip status={there.run.status} />
-            {small ? null : <StepRange run={there.run} />}
+            <StatusChip status={run.status} />
+            {small ? null : <StepRange run={run} />}
           </>
         ) : null}
         {narrow ? (
           <Menu label={t("bar.more")} class="bar-menu">
-            {there && small ? <StepRange run={there.run} /> : null}
+            {run && small ? <StepRange run={run} /> : null}
             <Freshness runs={runs} run={run} />
             <Rest {...{ run, place, go }} />
           </Menu>

@@ -4,6 +4,7 @@ import { getRuns } from "../data/client";
 import type { Resource } from "../data/resource";
 import type { RunSummary, Runs } from "../data/types";
 import { isExported } from "../host/exported";
+import type { View } from "../host/hash";
 import { onOccasion, type Pace, pause } from "../host/live";
 import { isShown } from "../host/window";
 import type { Lang } from "../i18n";
@@ -70,18 +71,33 @@ export function useRuns(lang: Lang, first: string | undefined): LiveRuns {
     };
   }, [tick, lang, live]);
   useEffect(() => onOccasion(again), [again]);
+  // Who opens a run that is not judged yet is told at once: the server puts it before the others.
+  const waited = held.value?.runs.some(({ run, status }) => run === first && status === "reading");
+  useEffect(() => {
+    if (waited) again();
+  }, [first]);
   const { value, error, failures, skew } = held;
   const loading = value === undefined && error === undefined;
   return { value, error, loading, retry: again, live, setLive, skew, failures };
 }
 
-/** The run of the link, or the one that is worst once all are judged; from then on the page never changes it by itself. */
-export function useChosenRun(runs: Runs | undefined, name: string | undefined): RunSummary | undefined {
+/**
+ * The run of the link, or the one that is worst once all are judged; from then on the page never changes it by itself.
+ * A view of one run shows the worst so far.
+ */
+export function useChosenRun(
+  runs: Runs | undefined,
+  name: string | undefined,
+  view: View = "overview",
+): RunSummary | undefined {
   const first = useRef<string | undefined>(undefined);
   const known = runs?.runs ?? [];
+  const read = known.filter(({ status }) => status !== "reading");
   // Which run is worst is not known while some are still being read; one alone has nothing to wait for.
-  const judged = known.length === 1 || known.every(({ status }) => status !== "reading");
-  if (first.current === undefined && judged) first.current = sortedRuns(known, WORST_FIRST)[0]?.run;
+  const enough = known.length === 1 || read.length === known.length || view !== "overview";
+  if (first.current === undefined && enough) {
+    first.current = sortedRuns(known.length === 1 ? known : read, WORST_FIRST)[0]?.run;
+  }
   const byName = (wanted: string | undefined) => known.find(({ run }) => run === wanted);
   return byName(name) ?? byName(first.current) ?? (first.current === undefined ? undefined : known[0]);
 }

@@ -155,6 +155,40 @@ def test_what_listing_took_is_not_waited_for_again(
         return listings(*args)
 
     monkeypatch.setattr(Reader, "listings", slow)
-    monkeypatch.setattr(Background, "wait", lambda _, __, seconds: waited.append(seconds))
+    monkeypatch.setattr(Background, "wait", lambda _, __, seconds, *___: waited.append(seconds))
     load(apps, "/runs")
     assert waited[0] <= PATIENCE - 0.3
+
+
+def test_a_run_that_is_opened_waits_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of runs are judged one after the other; the one that somebody looks at is judged beside them."""
+    for name in ("opened", "others/a", "others/b"):
+        write_run(tmp_path / name, [table(q.LOSS, range(30), [1.0] * 30)])
+    begun, go_on, diagnose = threading.Event(), threading.Event(), Policy.diagnose
+
+    def slow(policy: Policy, run: Run) -> Diagnosis:
+        if run.name != "opened":
+            begun.set()
+            assert go_on.wait(60)
+        return diagnose(policy, run)
+
+    monkeypatch.setattr(Policy, "diagnose", slow)
+    context = SimpleNamespace(
+        data_provider=open_folder(str(tmp_path)),
+        logdir=str(tmp_path),
+        sampling_hints={},
+        flags=None,
+    )
+    apps = LossDoctorPlugin(context).get_plugin_apps()
+    try:
+        load(apps, "/runs")
+        assert begun.wait(60)
+        answer = load(apps, "/runs", run="opened")
+        states = {row["run"]: row["status"] for row in answer["runs"]}
+        assert states.pop("opened") == "nothing found"
+        assert set(states.values()) == {"reading"}
+        assert not answer["state"]
+    finally:
+        go_on.set()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 
-from tb_lossdiag.plugin.background import Background
+from tb_lossdiag.plugin.background import Background, Job
 
 LONG = 60.0
 
@@ -48,3 +49,28 @@ def test_asked_again_the_new_order_counts_and_nothing_is_done_twice() -> None:
     background.wait("group", LONG)
     background.wait("other", LONG)
     assert done == ["slow", "first", "c"]
+
+
+def test_what_somebody_waits_for_waits_for_nothing_that_is_being_done() -> None:
+    background, go_on, begun = Background(1), threading.Event(), threading.Event()
+    done = list[str]()
+
+    def slow() -> None:
+        begun.set()
+        assert go_on.wait(LONG)
+        done.append("slow")
+
+    jobs: dict[Hashable, Job] = {
+        "slow": slow,
+        "next": lambda: done.append("next"),
+        "opened": lambda: done.append("opened"),
+    }
+    background.want("group", jobs)
+    assert begun.wait(LONG)
+    background.want("group", jobs, "opened")
+    background.wait("group", LONG, "opened")
+    assert done == ["opened"]
+    background.want("group", {"slow": slow, "next": jobs["next"]}, "unknown")
+    go_on.set()
+    background.wait("group", LONG)
+    assert done == ["opened", "slow", "next"]

@@ -5,7 +5,7 @@ import type { Finding, Restart } from "../../data/types";
 import { isExported } from "../../host/exported";
 import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
-import { Loaded, Note } from "../../parts/States";
+import { Loaded, Note, Skeleton } from "../../parts/States";
 import { StatusChip } from "../../parts/Status";
 import { ago, lifeOf, momentOf } from "../../text/age";
 import { formatInteger } from "../../text/numbers";
@@ -22,6 +22,7 @@ const NO_FINDINGS: Finding[] = [];
 /** "900 steps · last record at 21:43:07 (4 minutes ago)". */
 function About({ run, runs, stale }: Pick<ViewProps, "run" | "runs" | "stale">) {
   const { t, lang } = useText();
+  if (run.status === "reading") return null;
   const steps = t("run.steps", { steps: formatInteger(run.steps, lang) });
   if (run.last_walltime === null) return <span class="muted">{steps}</span>;
   const time = timeOfDay(1000 * run.last_walltime, lang);
@@ -46,12 +47,13 @@ export function OneRun(props: ViewProps) {
         <StatusChip status={run.status} /> {run.run} <About run={run} runs={runs} stale={props.stale} />
       </h2>
       {run.problem ? <Note>{run.problem}</Note> : null}
+      {run.status === "reading" ? <Skeleton /> : null}
       <Loaded resource={diagnosis} what={t("view.findings")}>
         {(value) => (
           <Causes diagnosis={value} steps={[run.first_step, run.last_step]} {...{ clock, place, go }} />
         )}
       </Loaded>
-      {run.problem === null ? (
+      {run.problem === null && run.status !== "reading" ? (
         <LossChart
           findings={diagnosis.value?.findings ?? NO_FINDINGS}
           restarts={restarts ?? NO_RESTARTS}

@@ -39,6 +39,9 @@ export function groupingOf(asked: string | undefined, count: number): Grouping {
   return found ?? (count > MANY ? "cause" : "none");
 }
 
+/** What is still being read is opened without a click: any run of it can be looked at already. */
+const isOpen = (open: ReadonlySet<string>, key: string) => open.has(key) !== (key === "reading");
+
 function itemsOf(
   runs: Runs["runs"],
   by: Grouping,
@@ -48,7 +51,7 @@ function itemsOf(
   if (by === "none") return sortedRuns(runs, sorting ?? WORST_FIRST).map((run) => ({ kind: "run", run }));
   return grouped(runs, by).flatMap((group) => {
     const own = sorting ? sortedRuns(group.runs, sorting) : newestFirst(group.runs);
-    const shown = open.has(group.key) ? own.map((run): Item => ({ kind: "run", run })) : [];
+    const shown = isOpen(open, group.key) ? own.map((run): Item => ({ kind: "run", run })) : [];
     return [{ kind: "group" as const, group }, ...shown];
   });
 }
@@ -139,7 +142,7 @@ export function RunsTable({ runs, selected, place, go }: Props) {
             item.kind === "group" ? (
               <GroupRow
                 key={`group ${item.group.key}`}
-                open={open.has(item.group.key)}
+                open={isOpen(open, item.group.key)}
                 toggle={() => toggle(item.group.key)}
                 {...{ index, by, best, place, go }}
                 group={item.group}
