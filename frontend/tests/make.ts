@@ -76,6 +76,7 @@ export function makeRun(change: Partial<RunSummary> = {}): RunSummary {
     settings: {},
     curve: "",
     loss: "NaN",
+    best_validation: null,
     quantities: [],
     data_version: "1",
     problem: null,

@@ -13,7 +13,7 @@ from tb_lossdiag.diagnosis.engine import NOTHING_HERE, Diagnosis, Outcome, Verdi
 from tb_lossdiag.diagnosis.rule import Rule, Severity
 from tb_lossdiag.diagnosis.status import status
 from tb_lossdiag.plugin.sparkline import sparkline
-from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS
 from tb_lossdiag.report import document
 from tb_lossdiag.report.settings import settings
 from tb_lossdiag.run import Run
@@ -50,8 +50,18 @@ def summary(run: Run, diagnosis: Diagnosis, language: str, rules: Sequence[Rule]
         "settings": {name: value for name, value in settings(run) if len(value) <= _LONG},
         "curve": sparkline(run[LOSS].values[:, 0]) if LOSS in run else "",
         "loss": document.json_number(float(run[LOSS].values[-1, 0])) if LOSS in run else None,
+        "best_validation": _lowest(run),
         "quantities": [*run.tables, *derived.available(run)],
     }
+
+
+def _lowest(run: Run) -> Any:
+    """The best that the validation loss was; NaN where it never was a number."""
+    if VALIDATION_LOSS not in run or not len(run[VALIDATION_LOSS]):
+        return None
+    values = run[VALIDATION_LOSS].values[:, 0]
+    known = values[np.isfinite(values)]
+    return document.json_number(float(known.min()) if len(known) else math.nan)
 
 
 def _kind(outcome: Outcome) -> str:
@@ -97,6 +107,7 @@ def blank(status: str) -> Json:
         "settings": {},
         "curve": "",
         "loss": None,
+        "best_validation": None,
         "quantities": [],
     }
 

@@ -128,4 +128,61 @@ def test_a_view_shows_the_worst_run_so_far_and_a_name_can_be_typed(
     frame.get_by_role("link", name="Overview").click()
     expect(progress).to_be_visible()
     box.fill(next(members(MANY)).name)
-    expect(frame.locator(".one-run h2")).to_contain_text(next(members(MANY)).name)
+    expect(frame.locator(".one-run > h2")).to_contain_text(next(members(MANY)).name)
+
+
+def test_settings_stand_beside_what_came_of_them(sweep: Any) -> None:
+    """Which value goes with good and which with bad, without opening a run; only what is listed counts if one says so."""
+    frame = sweep.open()
+    wait_until_judged(frame)
+    frame.get_by_role("link", name="Settings and outcome").click()
+    first = frame.locator(".factor").first
+    expect(first).to_contain_text(re.compile(r"lr \+ opt.*explains [89]\d % of the order"))
+    broken = first.get_by_role("row", name=re.compile(r"^0\.01 · sgd"))
+    expect(broken).to_contain_text("Broken 6")
+    expect(broken).not_to_contain_text("Nothing found")
+    # Six crosses at the right edge, in the colour of an error, on the screen.
+    crosses = broken.locator(".strip-bad")
+    assert (crosses.get_attribute("d") or "").count("M194.0") == 6
+    assert crosses.bounding_box()
+    sound = first.get_by_role("row", name=re.compile(r"^0\.1 · sgd"))
+    expect(sound).to_contain_text("Nothing found 6")
+    points = sound.locator(".strip-good").bounding_box()
+    edge = broken.locator("svg").bounding_box()
+    assert points
+    assert edge
+    assert points["x"] < edge["x"] + 60
+    expect(frame.locator(".factor-name").nth(1)).to_have_text("lr")
+    sound.get_by_role("link").click()
+    expect(frame.locator(".one-run > h2")).to_contain_text("lr=0.1_opt=sgd")
+
+
+def test_of_what_is_listed_alone_the_settings_are_told(sweep: Any) -> None:
+    frame = sweep.open(view="compare", q="/lr=10?\\.0/".replace("\\", "%5C"))
+    wait = frame.locator(".factor").first
+    expect(wait).to_be_visible()
+    expect(frame.get_by_label("Runs", exact=True)).to_have_value("listed")
+    expect(frame.locator(".factor").filter(has_text="adam").first).to_be_visible()
+    expect(frame.get_by_role("row", name=re.compile(r"^0\.1 "))).to_have_count(0)
+
+
+def test_four_runs_beside_each_other_say_the_best_and_first_what_differs(sweep: Any) -> None:
+    names = [member.name for member in members(COUNT)]
+    wanted = [
+        next(n for n in names if n.startswith(f"lr={lr}_opt=sgd")) for lr in (10.0, 0.1, 0.01)
+    ]
+    chosen = ",".join(name.replace("=", "%253D") for name in [*wanted[1:], names[-1]])
+    frame = sweep.open(view="compare", run=wanted[0].replace("=", "%3D"), cmp=chosen)
+    outcome = frame.get_by_role("region", name="What came of it")
+    expect(outcome.locator("th[scope=col]")).to_have_count(5)
+    expect(outcome.get_by_role("row", name=re.compile("^Last loss"))).to_contain_text("NaN")
+    best = outcome.locator("td.best")
+    expect(best).to_have_count(1)
+    expect(best).to_contain_text("✓ best")
+    differs = frame.get_by_role("region", name="Fact").locator("tbody tr")
+    expect(differs.first).to_contain_text("learning rate")
+    column = outcome.locator("th[scope=col]").nth(2).bounding_box()
+    below = frame.get_by_role("region", name="Fact").locator("th[scope=col]").nth(2).bounding_box()
+    assert column
+    assert below
+    assert abs(column["x"] - below["x"]) < 1, "tables under each other do not line up"

@@ -123,6 +123,7 @@ def _tables(broken: int, *, late: bool) -> list[Table]:
     return [
         table(q.LOSS, steps, np.where(worse, np.nan, 2.0 ** (-steps // 16) + 0.25 * (steps % 2))),
         table(q.LOSS_NONFINITE, steps, worse),
+        table(q.VALIDATION_LOSS, steps[::16], 2.0 ** (-steps[::16] // 16) + 0.5),
         table(q.GRADIENT_NORM, steps, norms, ("0.weight", "0.bias")),
         table(q.GRADIENT_NONFINITE, steps, np.stack([bad, bad], axis=1), ("0.weight", "0.bias")),
         *(table(quantity, steps, values, ("clip",)) for quantity, values in clip.items()),

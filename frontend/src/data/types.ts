@@ -36,6 +36,8 @@ export interface RunSummary {
   /** The loss as a word: a character per point, "0" the lowest to "z" the highest, "-" for what is no number. */
   curve: string;
   loss: Num | null;
+  /** The lowest validation loss. */
+  best_validation: Num | null;
   quantities: string[];
   data_version: string;
   problem: string | null;

@@ -9,7 +9,7 @@ from tb_lossdiag.config import Policy, Settings
 from tb_lossdiag.diagnosis.engine import Cause, Diagnosis
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
 from tb_lossdiag.plugin.summary import packed, summary
-from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.run import Run
 
@@ -74,3 +74,12 @@ def test_a_cause_is_told_with_its_title_and_its_worst_symptom() -> None:
     assert (told["code"], told["severity"], told["first_step"]) == ("LD201", "error", 0)
     assert told["title"] != "LD201"
     assert row["curve"] == "z0"
+
+
+@pytest.mark.parametrize(
+    ("values", "best"), [([2.0, 1.0, 1.5], 1.0), ([np.nan, 2.0], 2.0), ([np.inf, np.nan], "NaN")]
+)
+def test_the_best_validation_loss_is_told(values: list[float], best: object) -> None:
+    run = Run("run", {q.name: table(q, range(len(values)), values) for q in (VALIDATION_LOSS,)})
+    assert summary(run, Diagnosis("run", (), ()), "en")["best_validation"] == best
+    assert summary(RUN, Diagnosis("run", (), ()), "en")["best_validation"] is None

@@ -6,6 +6,7 @@ import { NamePick } from "../../parts/NamePick";
 import { StatusChip } from "../../parts/Status";
 import type { ViewProps } from "../context";
 import { MOST } from "./compared";
+import { LEAST } from "./factors";
 import { partnersOf } from "./partners";
 import { RunLetter } from "./RunLegend";
 
@@ -62,7 +63,7 @@ export function Chooser(props: Props) {
           />
         ) : null}
       </div>
-      {chosen.length < MOST ? <Suggested {...props} add={add} /> : null}
+      {chosen.length < LEAST ? <Suggested {...props} add={add} /> : null}
     </>
   );
 }

@@ -1,17 +1,17 @@
-/** Two to four runs beside each other: what differs, which findings they share, the same curves and pictures on the same scales. */
+/** Two to six runs beside each other: what differs, which findings they share, the same curves and pictures on the same scales. */
 
+import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 import { getDiagnosis } from "../../data/client";
 import { idOf } from "../../data/findings";
 import { useResource } from "../../data/resource";
-import { type RunDiagnosis, type RunSummary, toNumber } from "../../data/types";
+import type { RunDiagnosis, RunSummary } from "../../data/types";
 import { readNames } from "../../host/hash";
 import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Scroll } from "../../parts/Scroll";
 import { Loaded, Note } from "../../parts/States";
 import { SeverityMark } from "../../parts/Status";
-import { formatInteger, formatValue } from "../../text/numbers";
 import { spanStart } from "../../text/spans";
 import { capital } from "../../text/words";
 import type { ViewProps } from "../context";
@@ -20,28 +20,15 @@ import { Chooser } from "./Chooser";
 import { CompareHeat } from "./CompareHeat";
 import { CompareTwo } from "./CompareTwo";
 import { RunColours, useRunColours } from "./colours";
-import { acrossRuns, differing, LETTERS, MOST, whereOf } from "./compared";
-import { FactsTable, Heads } from "./FactsTable";
+import { acrossRuns, LETTERS, MOST, whereOf } from "./compared";
+import { Factors } from "./Factors";
+import { Heads } from "./FactsTable";
+import { ManyFacts } from "./ManyFacts";
 import { RunLegend } from "./RunLegend";
 import { RunsChart } from "./RunsChart";
 import { useAligned } from "./useAligned";
 
 type Chosen = ViewProps & { chosen: RunSummary[] };
-
-/** What was recorded about the runs, where it differs. */
-function Facts({ chosen, diagnoses }: { chosen: RunSummary[]; diagnoses: RunDiagnosis[] }) {
-  const { t, lang } = useText();
-  const rows = useMemo(() => {
-    const own = chosen.map((entry) => ({
-      ...entry.settings,
-      [t("runs.steps")]: formatInteger(entry.steps, lang),
-      [t("runs.loss")]: formatValue(toNumber(entry.loss), lang),
-    }));
-    const facts = differing(diagnoses.map((each, at) => ({ ...each.facts, ...own[at] })));
-    return facts.filter(([name]) => !/_lines?$|^broken_batches$/.test(name)); // no settings
-  }, [chosen, diagnoses, lang]);
-  return <FactsTable chosen={chosen} rows={rows} />;
-}
 
 function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDiagnosis[] }) {
   const { t, lang } = useText();
@@ -94,7 +81,7 @@ function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDia
 
 const CURVES = ["loss", "validation_loss", "global_norm", "clip_global_norm"] as const;
 
-function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
+function Drawn(props: Chosen & { diagnoses: RunDiagnosis[]; factors: ComponentChildren }) {
   const { t } = useText();
   const { chosen } = props;
   const aligned = useAligned(props);
@@ -105,12 +92,12 @@ function Drawn(props: Chosen & { diagnoses: RunDiagnosis[] }) {
         <CompareTwo chosen={chosen} place={props.place} go={props.go} />
       ) : (
         <>
-          <h2>{t("compare.facts")}</h2>
-          <Facts chosen={chosen} diagnoses={props.diagnoses} />
+          <ManyFacts chosen={chosen} diagnoses={props.diagnoses} />
           <h2>{t("compare.findings")}</h2>
           <Findings {...props} />
         </>
       )}
+      {props.factors}
       <AlignPick {...props} aligned={aligned} />
       <RunLegend chosen={chosen} />
       <div class="panels">
@@ -143,15 +130,19 @@ export function Compare(props: ViewProps) {
   const diagnoses = useResource(about, chosen.map((entry) => entry.data_version).join(), (signal) =>
     Promise.all(chosen.map((entry) => getDiagnosis(entry.run, lang, signal))),
   );
+  const factors = <Factors {...props} chosen={chosen} />;
   return (
     <RunColours.Provider value={colours}>
       <h2>{t("view.compare")}</h2>
       <Chooser {...props} chosen={chosen} />
       {chosen.length < 2 ? (
-        <Note>{t(runs.runs.length < 2 ? "compare.alone" : "compare.second")}</Note>
+        <>
+          <Note>{t(runs.runs.length < 2 ? "compare.alone" : "compare.second")}</Note>
+          {factors}
+        </>
       ) : (
         <Loaded resource={diagnoses} what={t("view.compare")}>
-          {(value) => <Drawn {...props} chosen={chosen} diagnoses={value} />}
+          {(value) => <Drawn {...props} chosen={chosen} diagnoses={value} factors={factors} />}
         </Loaded>
       )}
     </RunColours.Provider>

@@ -11,7 +11,7 @@ export function Heads({ chosen }: { chosen: RunSummary[] }) {
     <>
       {chosen.map((entry, at) => (
         <th scope="col" key={entry.run}>
-          <RunLetter at={at} /> {entry.run}
+          <RunLetter at={at} /> <span title={entry.run}>{entry.run}</span>
         </th>
       ))}
     </>
@@ -31,7 +31,7 @@ export function FactsTable({ chosen, rows, label }: Props) {
   if (rows.length === 0) return <Note>{t("compare.sameFacts")}</Note>;
   return (
     <Scroll label={label ?? t("compare.fact")}>
-      <table>
+      <table class="facts">
         <thead>
           <tr>
             <th scope="col">{t("compare.fact")}</th>
@@ -43,7 +43,9 @@ export function FactsTable({ chosen, rows, label }: Props) {
             <tr key={name}>
               <th scope="row">{factName(name)}</th>
               {values.map((value, at) => (
-                <td key={chosen[at]?.run}>{value}</td>
+                <td key={chosen[at]?.run} class={chosen.length > 2 && value !== values[0] ? "other" : ""}>
+                  {value}
+                </td>
               ))}
             </tr>
           ))}

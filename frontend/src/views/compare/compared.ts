@@ -1,11 +1,11 @@
-/** What two to four runs have in common and where they differ. */
+/** What two to six runs have in common and where they differ. */
 import { everyFinding } from "../../data/findings";
 import type { Finding, Parting, RunDiagnosis } from "../../data/types";
 import { SEVERITIES } from "../../parts/Status";
 import { formatInteger } from "../../text/numbers";
 
 /** What the runs are called for short. */
-export const LETTERS = ["A", "B", "C", "D"] as const;
+export const LETTERS = ["A", "B", "C", "D", "E", "F"] as const;
 export const MOST = LETTERS.length;
 
 /** A finding across runs: by rule and subject, each run's own or none. */
@@ -39,11 +39,11 @@ export function whereOf({ found }: Shared): Where {
   return count === 1 ? "one" : "some";
 }
 
-/** Facts whose values differ, by name. */
-export function differing(facts: Record<string, unknown>[]): [string, string[]][] {
+/** Facts whose values differ, by name, or all of them. */
+export function differing(facts: Record<string, unknown>[], all = false): [string, string[]][] {
   const names = [...new Set(facts.flatMap((own) => Object.keys(own)))].sort();
   const rows = names.map((name): [string, string[]] => [name, facts.map((own) => text(own[name]))]);
-  return rows.filter(([, values]) => new Set(values).size > 1);
+  return all ? rows : rows.filter(([, values]) => new Set(values).size > 1);
 }
 
 function text(value: unknown): string {
@@ -67,6 +67,14 @@ export function factValue(name: string, value: string, lang: string): string {
 
 /** What somebody set: of what parts at the same step it comes before what followed. */
 const SET = ["learning_rate", "momentum", "beta2", "weight_decay", "clip_max_norm", "batch_size"];
+
+/** Facts by how likely they are what somebody tried out: rates and the like, the optimizer, then the rest. */
+export function settingsFirst<T>(rows: readonly [string, T][]): [string, T][] {
+  const place = (name: string) =>
+    [...SET, "optimizer", "scheduler", "weights"].findIndex((set) => name.startsWith(set));
+  const order = (name: string) => (place(name) < 0 ? SET.length + 3 : place(name));
+  return [...rows].sort(([a], [b]) => order(a) - order(b));
+}
 
 /** The curves that part, the first of them first: what went another way first is nearest to the cause. */
 export function partingFirst(curves: readonly Parting[]): Parting[] {

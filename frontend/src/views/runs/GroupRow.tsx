@@ -137,7 +137,9 @@ export function GroupRow({ group, by, best, all, open, toggle, index, place, go 
         <div class="group-traits muted">
           {group.traits.length > 0 ? (
             <Traits traits={group.traits} size={runs.length} all={all} />
-          ) : open ? null : (
+          ) : state === "reading" ? (
+            t("groups.waiting")
+          ) : (
             runs
               .slice(0, NAMED)
               .map(({ run }) => run)

@@ -132,7 +132,7 @@ export function RunsTable({ runs, selected, place, go }: Props) {
   return (
     <section class="all-runs">
       <h2>{t("runs.heading")}</h2>
-      <RunsBar {...{ runs, found, by, wanted, go }} />
+      <RunsBar {...{ runs, found, by, wanted, place, go }} />
       {found.length === 0 && runs.runs.length > 0 ? <p class="note">{t("runs.noneFound")}</p> : null}
       {items.length > 0 ? (
         <VirtualTable
