@@ -44,6 +44,7 @@ NEEDS = {
     "rewards_astray": "trl",
     "sealed_adapters": "peft",
     "sealed_agents": "stable_baselines3",
+    "sealed_fifth_keras": "keras",
     "sealed_graphs": "torch_geometric",
     "sealed_preferences": "trl",
     "sealed_second_models": "keras",

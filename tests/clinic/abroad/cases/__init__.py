@@ -62,4 +62,15 @@ Sealed, which nobody looks into (their right answers were committed before they 
 
 sealed_second.py        a second lot, written when the first had been measured: loops by hand
 sealed_second_models.py the same: tasks, teachers, pooling, Keras 3
+sealed_fifth.py              a fifth lot, rebuilt after reports of 2023 to 2026 by an author who has read no rule: tables, pictures
+sealed_fifth_loops.py        the same: poses, faces, schedules, adapters by hand
+sealed_fifth_words.py        the same: words, drafts, preferences by hand
+sealed_fifth_labels.py       the same: labels that attend, a trader
+sealed_fifth_makers.py       the same: two players, codebooks, likenesses
+sealed_fifth_series.py       the same: forecasts, equations, flows of states
+sealed_fifth_trainers.py     the same: Transformers' Trainer, Lightning
+sealed_fifth_keras.py        the same: Keras 3
+sealed_fifth_sound.py        the same, what is sound: pictures, tables, tasks
+sealed_fifth_sound_makers.py the same, what is sound: makers, words
+sealed_fifth_sound_games.py  the same, what is sound: games, equations, graphs, few patients
 """
