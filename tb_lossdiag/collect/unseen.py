@@ -16,8 +16,10 @@ _NAME = "Loss Doctor"
 """The one row that a profiler has of all that is done here."""
 _THREAD = threading.local()
 _NOTHING = contextlib.nullcontext()
-_overriding: Callable[[], int] = torch._C._len_torch_function_stack  # noqa: SLF001
-_dispatching: Callable[[], int] = torch._C._len_torch_dispatch_stack  # noqa: SLF001
+overriding: Callable[[], int] = torch._C._len_torch_function_stack  # noqa: SLF001
+"""How many modes of functions there are,"""
+dispatching: Callable[[], int] = torch._C._len_torch_dispatch_stack  # noqa: SLF001
+"""and how many at the dispatcher."""
 _cast: Callable[[], bool] = getattr(
     torch._C,  # noqa: SLF001
     "_is_any_autocast_enabled",
@@ -35,7 +37,7 @@ _WRITING = frozenset({"FakeTensorMode", "ProxyTorchDispatchMode", "FunctionalTen
 
 def looked_at() -> bool:
     """Whether anything of the user's would see what is computed now."""
-    return bool(_overriding() or _dispatching() or profiler._is_profiler_enabled)  # noqa: SLF001
+    return bool(overriding() or dispatching() or profiler._is_profiler_enabled)  # noqa: SLF001
 
 
 def unseen() -> AbstractContextManager[None]:
@@ -56,7 +58,7 @@ def undispatched() -> AbstractContextManager[None]:
 
 def real() -> bool:
     """Whether tensors have values now: not in the user's `FakeTensorMode` and its like, which run a program without computing."""
-    return not (_dispatching() and active(_WRITING))
+    return not (dispatching() and active(_WRITING))
 
 
 def measurable() -> bool:
@@ -66,7 +68,7 @@ def measurable() -> bool:
 
 def active(names: frozenset[str]) -> bool:
     """Whether a dispatch mode of one of these classes, or of one derived from it, is active."""
-    modes = (torch._C._get_dispatch_stack_at(index) for index in range(_dispatching()))  # noqa: SLF001
+    modes = (torch._C._get_dispatch_stack_at(index) for index in range(dispatching()))  # noqa: SLF001
     return any(kind.__name__ in names for mode in modes for kind in type(mode).__mro__)
 
 
@@ -78,7 +80,7 @@ def _hidden(rest: AbstractContextManager[None]) -> Iterator[None]:
 
 def _in_the_way() -> bool:
     """Whether anything but function modes would take notice, and does not look away already."""
-    there = _dispatching() or _cast() or _profiled() or _forward() >= 0
+    there = dispatching() or _cast() or _profiled() or _forward() >= 0
     return bool(there) and not getattr(_THREAD, "hidden", False)
 
 
@@ -87,7 +89,7 @@ def _undispatched() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         _THREAD.hidden = True
         stack.callback(setattr, _THREAD, "hidden", False)
-        if _dispatching():
+        if dispatching():
             stack.enter_context(_python_dispatch._disable_current_modes())  # noqa: SLF001
         if _profiled():
             stack.enter_context(profiler.record_function(_NAME))

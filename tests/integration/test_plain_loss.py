@@ -91,6 +91,24 @@ def amp_train(folder: Path, *, named: bool) -> Run:
     return read(folder)
 
 
+def clip_train(folder: Path, *, named: bool, often: int) -> Run:
+    """Gradients are clipped before each call, some twice; a step follows every so many."""
+    net = model()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    with SummaryWriter(folder) as writer:
+        writer.watch(net, optimizer, check_up=False)
+        for step in range(STEPS):
+            loss = backward(net, step)
+            writer.clip_grad_norm_(net.parameters(), 0.5)
+            if step % 7 == 5:
+                writer.clip_grad_norm_(net.parameters(), 0.1)
+            writer.add_diagnostics(loss=loss, **({"global_step": step} if named else {}))
+            if step % often == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+    return read(folder)
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("given", GIVEN)
 def test_records_are_those_of_the_whole_way(
@@ -109,6 +127,16 @@ def test_records_are_those_of_the_whole_way(
     monkeypatch.setattr(PlainLoss, "take", lambda *_: False)
     expected = train(tmp_path / "whole", GIVEN[given], after=after)
     assert_alike(found, expected)
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("often", [1, 3])
+def test_clips_before_a_call_are_those_of_the_whole_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool, often: int
+) -> None:
+    found = clip_train(tmp_path / "plain", named=named, often=often)
+    monkeypatch.setattr(PlainLoss, "take", lambda *_: False)
+    assert_alike(found, clip_train(tmp_path / "whole", named=named, often=often))
 
 
 @pytest.mark.parametrize("named", [False, True])

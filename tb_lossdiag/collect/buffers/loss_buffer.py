@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -49,15 +50,15 @@ class LossBuffer:
 
     Attributes:
         replaced: is told of a step and time at which another first number is given again.
+        newest: the step that was given last.
+        rows: step, wall time and numbers of each that waits; a step given again replaces what it had, see `put`.
     """
 
     def __init__(self, columns: tuple[str, ...], quantities: Sequence[Quantity]) -> None:
         self.columns, self._quantities = columns, quantities
         self.replaced: Callable[[int, float], object] = lambda _, __: None
-        self._newest = -1
-        self._steps: list[int] = []
-        self._times: list[float] = []
-        self._numbers: list[Number] = []
+        self.newest = -1
+        self.rows: list[tuple[Any, ...]] = []
 
     @property
     def depth(self) -> int:
@@ -76,51 +77,38 @@ class LossBuffer:
 
     def __len__(self) -> int:
         """Steps that wait."""
-        return len(self._steps)
+        return len(self.rows)
 
     def put(self, step: int, walltime: float, numbers: Sequence[Number]) -> None:
         """Take a step's numbers. A step given again replaces what it had; a tensor may change afterwards."""
-        if self._newest == step:
-            self._replace(step, walltime, numbers)
-        self._newest = step
-        self._steps.append(step)
-        self._times.append(walltime)
-        self._numbers += [n if isinstance(n, float) else n.clone() for n in numbers]
+        if self.newest == step:
+            self._replace(step, walltime, numbers[0])
+        self.newest = step
+        kept = [n if isinstance(n, float) else n.clone() for n in numbers]
+        self.rows.append((step, walltime, *kept))
 
-    def put_one(self, step: int, walltime: float, number: float) -> None:
-        """Take the only number of a step, which is on the host."""
-        if self._newest == step:
-            self._replace(step, walltime, (number,))
-        self._newest = step
-        self._steps.append(step)
-        self._times.append(walltime)
-        self._numbers.append(number)
-
-    def _replace(self, step: int, walltime: float, numbers: Sequence[Number]) -> None:
+    def _replace(self, step: int, walltime: float, first: Number) -> None:
         """The newest step's numbers, unless they have been taken, are no longer its own."""
-        old = self._numbers[-len(numbers)] if self._steps else None
-        if type(old) is Tensor or old != numbers[0]:  # what is on a device is not waited for
+        old = self.rows.pop()[2] if self.rows else None
+        if type(old) is Tensor or old != first:  # what is on a device is not waited for
             self.replaced(step, walltime)
-        if self._steps:
-            self._steps.pop()
-            self._times.pop()
-            del self._numbers[-len(numbers) :]
 
     def clear(self) -> None:
         """Nothing waits any more."""
-        self._steps, self._times, self._numbers = [], [], []
+        self.rows = []
 
     def take(self) -> FrameBlock:
         """All of them, after one transfer; they wait no longer."""
-        steps, times, numbers = self._steps, self._times, self._numbers
-        self.clear()
-        matrix = on_host(numbers).reshape(len(steps), len(self.columns), -1)
+        rows, self.rows = self.rows, []
+        numbers = on_host([number for row in rows for number in row[2:]])
+        matrix = numbers.reshape(len(rows), len(self.columns), -1)
         values = matrix[:, :, 0]
         weights = [matrix[:, :, i] for i in range(1, matrix.shape[2])]
         found = dict(
             zip(self._quantities, [values, _nonfinite(values), *weights], strict=True),
         )
-        return FrameBlock(self.columns, np.array(steps, np.int64), np.array(times), found)
+        steps = np.array([row[0] for row in rows], np.int64)
+        return FrameBlock(self.columns, steps, np.array([row[1] for row in rows]), found)
 
 
 def on_host(numbers: Sequence[Number]) -> Floats:

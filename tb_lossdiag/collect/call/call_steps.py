@@ -26,6 +26,7 @@ class CallSteps:
 
     Attributes:
         first: the step from which calls are counted.
+        newest: the step of the newest call of the training, -1 without.
     """
 
     def __init__(
@@ -38,12 +39,7 @@ class CallSteps:
         self.first = first
         self._outlet, self._optimizers = outlet, optimizers
         self._numbering = Numbering(renumbered)
-        self._newest = -1
-
-    @property
-    def newest(self) -> int:
-        """The step of the newest call of the training, -1 without."""
-        return self._newest
+        self.newest = -1
 
     def coming(self, counted: int) -> int:
         """The first step of a watch that begins now, unless it is named: after all that this writer and earlier ones know of.
@@ -51,11 +47,11 @@ class CallSteps:
         Args:
             counted: the newest step that a watch has counted.
         """
-        return max(self.first, self._newest + 1, counted + 1, 0)
+        return max(self.first, self.newest + 1, counted + 1, 0)
 
     def went_back(self, step: int) -> bool:
         """The training is at this step; whether it was further before."""
-        back, self._newest = step < self._newest, step
+        back, self.newest = step < self.newest, step
         return back
 
     def of(

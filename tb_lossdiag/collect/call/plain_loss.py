@@ -10,15 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
+from torch.autograd import profiler
 
 from tb_lossdiag.collect.call.call_steps import CallSteps
 from tb_lossdiag.collect.call.manual import Manual
-from tb_lossdiag.collect.unseen import looked_at
+from tb_lossdiag.collect.state.gradient_versions import EndVersions
+from tb_lossdiag.collect.unseen import dispatching, overriding
 from tb_lossdiag.collect.watch.host import Host
+from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.collect.watch.watches import Watches
 
 _MOST = 2**63
+_clock = time.perf_counter
 
 Terms = dict[str, tuple[float, float, float]]
 """Value, weight and whether it is attached, by name; as `arguments.check_terms` gives them."""
@@ -41,30 +45,46 @@ class PlainLoss:
         self._host, self._watches, self._steps = host, watches, steps
         self._by_hand, self._told = by_hand, told
         self._unrest, self._calm_at = host.guarded.unrest, -1
-        self._clips = host.clips
+        self._clips, self._outlet, self._last = host.clips, host.outlet, host.optimizers.last
+        self._line = host.outlet.waiting.training
         self._watch: Callable[[], Watch | None] = lambda: None
+        self._counter, self._key, self._alone = StepCounter(), 0, False
 
     def take(self, loss: object, terms: object, step: object) -> bool:
         """Take a call of the training that gives nothing else; False if it is not that simple, or fails, and is to be taken the whole way."""
-        start = time.perf_counter()
+        start = _clock()
         try:
             watch = self._watch()
-            if watch is None or self._calm_at != self._unrest.count or self._clips.calls:
+            if watch is None or self._calm_at != self._unrest.count:
                 watch = self._settled()
-            if watch is None or looked_at():
+            if watch is None or overriding() or dispatching() or profiler._is_profiler_enabled:  # noqa: SLF001
                 return False
             number = _number(loss)
             if number is None:
                 return False
-            if step is not None and not (type(step) is int and 0 <= step < _MOST):
-                return False
-            if not self._put(watch, number, terms, step):
-                return False
+            if terms is not None or step is not None or not self._bare(number, start):
+                if step is not None and not (type(step) is int and 0 <= step < _MOST):
+                    return False
+                if not self._put(watch, number, terms, step):
+                    return False
             self._told["train"] += 1
-            watch.times.own += time.perf_counter() - start
+            watch.times.own += _clock() - start
         except Exception as error:  # noqa: BLE001  (training must go on)
             self._host.guarded.caught("loss", error)
             return False
+        return True
+
+    def _bare(self, number: float, start: float) -> bool:
+        """Take a loss of the step to come, with which nothing else comes: what `_put` does, in a third of its calls; whether it is that."""
+        mark, line, counter = self._last.get(self._key), self._line, self._counter
+        if type(mark) is not EndVersions or not mark.fresh() or self._clips.calls:
+            return False
+        at = counter.last + 1 if counter.coming is None else counter.coming
+        calm = self._alone and number - number == 0.0 and start < self._outlet.due
+        if not calm or at <= line.newest or at < self._steps.newest:
+            return False
+        self._steps.newest = line.newest = at
+        line.rows.append((at, time.time(), number))
         return True
 
     def _settled(self) -> Watch | None:
@@ -72,28 +92,23 @@ class PlainLoss:
         watch, host = self._watches.only(), self._host
         if watch is None or not watch.plain or self._by_hand.waits:
             return None
-        if host.guarded.troubled or not host.clips.empty or host.silent:
+        if host.guarded.troubled or host.silent:
             return None
         self._watch, self._calm_at = weakref.ref(watch), self._unrest.count
+        self._counter, self._key = watch.counter, watch.key
+        self._alone = watch.rows.hold.over and watch.talk is None and not watch.scaled
         return watch
 
     def _put(self, watch: Watch, number: float, terms: object, step: int | None) -> bool:
         """Whether the terms are as simple, too."""
         given = None if terms is None else _terms(terms)
-        if given is None and terms is not None:
+        if (given is None and terms is not None) or (self._clips.calls and watch.distant):
             return False
-        outlet = self._host.outlet
-        if step is None:
-            watch.rows.hold.over = True
-            at = watch.step
-        else:
-            at = self._steps.of_training((watch,), step)
-        if self._steps.went_back(at):
-            self._host.guarded.door("writing", outlet.flush)
-        if watch.scaled:
-            self._host.guarded("scaler", lambda: watch.called(at))
+        outlet, at = self._outlet, self._step(watch, step)
         now, waiting = time.time(), outlet.waiting
-        waiting.training.put_one(at, now, number)
+        if self._clips.calls:
+            self._host.clipped(watch.rows, at, self._clips.take())
+        waiting.training.put(at, now, (number,))
         if watch.talk is not None:
             watch.talk.lost(number)
         broken = number - number != 0.0  # no finite one
@@ -103,6 +118,20 @@ class PlainLoss:
             waiting.broken |= broken
             outlet.if_due(now=watch.rows.full)
         return True
+
+    def _step(self, watch: Watch, step: int | None) -> int:
+        """Which step the call is of, for all who have to know of it."""
+        if step is None:
+            watch.rows.hold.over = True
+            self._alone = watch.talk is None and not watch.scaled
+            at = watch.step
+        else:
+            at = self._steps.of_training((watch,), step)
+        if self._steps.went_back(at):
+            self._host.guarded.door("writing", self._outlet.flush)
+        if watch.scaled:
+            self._host.guarded("scaler", lambda: watch.called(at))
+        return at
 
 
 def _number(value: object) -> float | None:

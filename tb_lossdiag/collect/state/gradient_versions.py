@@ -120,6 +120,14 @@ class EndVersions(GradientVersions):
             return True
         return False in self._same_ends()
 
+    def fresh(self) -> bool:
+        """Whether the first is another gradient now than it was, for certain: `renewed` in fewer calls."""
+        first = self._first()
+        if first is None or (begin := first.grad) is None:
+            return False
+        ends = self._ends
+        return begin is not ends[0]() or begin._version != ends[1]  # noqa: SLF001
+
     def outdated(self, parameters: Iterable[Tensor]) -> bool:
         """Whether one of the two is another gradient than it was, or is gone and one of these parameters has one all the same."""
         same = self._same_ends()

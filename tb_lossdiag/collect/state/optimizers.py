@@ -67,6 +67,10 @@ class Optimizers:
 
     Args:
         guarded: keeps a failure out of their steps.
+
+    Attributes:
+        steps: so many were taken.
+        last: which gradients each one's last step used, by its id; a step of another one may have made them anew.
     """
 
     def __init__(self, guarded: Guard) -> None:
@@ -74,7 +78,7 @@ class Optimizers:
         self._guarded = guarded
         self._optimizers: list[tuple[str, weakref.ref[Any]]] = []
         self._used: dict[int, GradientVersions] = {}
-        self._last: dict[int, GradientVersions] = {}
+        self.last: dict[int, GradientVersions] = {}
         self._heard: dict[int, _Heard] = {}
         self.steps = 0
 
@@ -121,17 +125,17 @@ class Optimizers:
             self.note_step(optimizer)
             return
         self.steps += 1
-        self._used[id(optimizer)] = self._last[id(optimizer)] = ends
+        self._used[id(optimizer)] = self.last[id(optimizer)] = ends
 
     def note_step(self, optimizer: Any) -> None:
         """Remember which gradients this step used."""
         self.steps += 1
         mark = _mark(optimizer)
-        self._used[id(optimizer)] = self._last[id(optimizer)] = mark
+        self._used[id(optimizer)] = self.last[id(optimizer)] = mark
         if len(self._optimizers) > 1:
             for other in self.alive():
-                if other is not optimizer and id(other) in self._last:
-                    self._last[id(other)] = _mark(other)
+                if other is not optimizer and id(other) in self.last:
+                    self.last[id(other)] = _mark(other)
 
     def used(self, parameters: Sequence[Tensor]) -> float:
         """1 if a step has used these parameters' present gradients, 0 if not, NaN if no watched optimizer holds them."""
@@ -145,7 +149,7 @@ class Optimizers:
 
         A generator's backward pass leaves gradients in the critic too, which the critic's next step doesn't use.
         """
-        mark = self._last.get(id(optimizer))
+        mark = self.last.get(id(optimizer))
         groups = optimizer.param_groups
         if mark is None or (
             groups and groups[0]["params"] and mark.renewed(groups[0]["params"][0])

@@ -173,7 +173,8 @@ class CalmSteps:
 
     def _before_clip(self, gauge: Gauge) -> Norms | None:
         """Norms as the step's clip found them, None if it had none, or the gradients are not as it left them."""
-        call = self.host.clips.only
+        clips = self.host.clips
+        call = clips.only or clips.steady  # which a call of `add_diagnostics` may have recorded
         if call is None or call.each is None or not call.mark.unchanged(self._ends):
             return None
         return gauge.known(call.each)

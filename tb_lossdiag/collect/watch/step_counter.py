@@ -19,21 +19,22 @@ class StepCounter:
         last: the newest step.
         begun: whether one was taken.
         named: whether the user has ever named a step.
+        coming: the number of the step to come, if it is named.
     """
 
     def __init__(self, first: int = 0) -> None:
         self.last = first - 1
         self.begun = self.named = False
         self._first = first
-        self._named: int | None = None
+        self.coming: int | None = None
         self._previous: int | None = None
         self._since = 0
         self._shared = False
 
     def take(self) -> int:
         """The number of the step that has just been taken."""
-        if self._named is not None:
-            self.last, self._named = self._named, None
+        if self.coming is not None:
+            self.last, self.coming = self.coming, None
         elif not (self._shared and self.begun):
             self.last += 1
         self.begun = True
@@ -42,7 +43,7 @@ class StepCounter:
 
     def missed(self, steps: int) -> None:
         """So many steps were taken without `take`, because counting failed, before the one that has just been taken."""
-        if self._named is None and not self._shared:
+        if self.coming is None and not self._shared:
             self.last += steps
 
     def skipped(self) -> None:
@@ -69,7 +70,7 @@ class StepCounter:
         """
         if not fresh and self.begun:
             return self.last
-        return self.last + 1 if self._named is None else self._named
+        return self.last + 1 if self.coming is None else self.coming
 
     def name(self, step: int, *, fresh: bool) -> Rename | None:
         """The user says which step it is.
@@ -84,7 +85,7 @@ class StepCounter:
         since, previous = self._since, self._previous
         self._since, self._previous, self.named = 0, step, True
         if since == 0:
-            self._named = step
+            self.coming = step
             return None
         if previous is None and not self._first <= step <= self.last:
             return self._count_up_to(step, since, fresh=fresh)
@@ -94,7 +95,7 @@ class StepCounter:
             self._shared |= since > 1 and step < self.last
             self.last = step
             return Rename(since if self._shared else 1, step)
-        self._named = step
+        self.coming = step
         if since > 1 and previous is not None and previous <= step <= self.last:
             self._shared, self.last = True, previous
             return Rename(since, previous)
@@ -104,7 +105,7 @@ class StepCounter:
         """The first name, given when steps have been taken: the one to come or the newest of them has it, they count up to it."""
         last = step - fresh
         if fresh:
-            self._named = step
+            self.coming = step
         if last == self.last or last < since - 1:
             return None
         self.last = last

@@ -154,6 +154,11 @@ class Watch:
         return self._steps.counter.now(fresh=self._host.optimizers.fresh(self._optimizer))
 
     @property
+    def key(self) -> int:
+        """Its optimizer's id."""
+        return id(self._optimizer)
+
+    @property
     def counter(self) -> StepCounter:
         """Numbers its steps."""
         return self._steps.counter
