@@ -40,7 +40,7 @@ class FocusOfMean:
 
     What to try first: `reduction="none"` in the cross-entropy.
 
-    Guards against: focal losses of each sample; batches of one; exponentials of a learned variance, which are made of a parameter.
+    Guards against: focal losses of each sample; batches of one; several means with a factor each, which weigh tasks or classes against each other; exponentials of a learned variance, which are made of a parameter.
 
     References: Lin et al. 2017, Focal Loss for Dense Object Detection (arXiv 1708.02002), equation 4; foamliu/InsightFace-v2 pull request
     39; kaidic/LDAM-DRW issue 6.

@@ -40,8 +40,8 @@ class VarianceFloor:
 
     What to try first: take the activation away.
 
-    Guards against: softplus that makes the deviation or the variance itself; rates of counts, which stand beside what was counted; variances
-    that are above 1 anyway.
+    Guards against: softplus that makes the deviation or the variance itself; rates of counts, which stand beside what was counted; hazards,
+    whose exponential leaves a chance; densities, whose exponential is compared with data; variances that are above 1 anyway.
 
     References: Kingma and Welling 2014, Auto-Encoding Variational Bayes (arXiv 1312.6114), appendix B; wohlert/semi-supervised-pytorch
     issue 16.

@@ -187,3 +187,41 @@ def a_code_whose_spread_is_a_softplus(writer: SummaryWriter) -> None:
 def a_code_whose_log_spread_is_clamped(writer: SummaryWriter) -> None:
     """Between -8 and 4."""
     _folded(writer, lambda raw: torch.exp(raw.clamp(-8, 4) / 2))
+
+
+@case(family="survival")
+def a_hazard_of_each_month(writer: SummaryWriter) -> None:
+    """Discrete times until an event: 1 - exp(-hazard) is the chance of one, and the hazard itself the price of none; most are small."""
+    x = torch.randn(3000, 8)
+    rates = (0.5 * x @ torch.randn(8, 6) - 3).exp()
+    happened = (torch.rand(3000, 6) < 1 - torch.exp(-rates)).float()
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 6))
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    for step in range(400):
+        rows = torch.randint(3000, (64,))
+        hazard = softplus(model(x[rows])) + 1e-6
+        log = happened[rows] * torch.log(1 - torch.exp(-hazard) + 1e-8)
+        loss = -(log - (1 - happened[rows]) * hazard).sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="tasks")
+def tasks_that_wait_for_the_harder_one(writer: SummaryWriter) -> None:
+    """Dynamic task prioritisation (Guo et al. 2018): each task's mean has a focal factor of its own, which weighs the tasks and no samples."""
+    digits, _ = flat_digits()
+    trunk = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+    model = nn.ModuleList([trunk, nn.Linear(64, 10), nn.Linear(64, 2)])
+    optimizer = Adam(model.parameters(), lr=2e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(digits.batches(300)):
+        h = model[0](x)
+        digit, odd = cross_entropy(model[1](h), y), cross_entropy(model[2](h), y % 2)
+        loss = (1 - torch.exp(-digit)) ** 2 * digit + (1 - torch.exp(-odd)) ** 2 * odd
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)

@@ -22,20 +22,21 @@ def samples_in_mean(call: LossCall) -> int:
 
 
 def focused_mean(operations: Sequence[Operation], means: Mapping[int, int]) -> int:
-    """Samples in the mean that was multiplied with its own focal factor; 0 where none was.
+    """Samples in the mean that was multiplied with its own focal factor; 0 where none was, or several: then it weighs one against the other.
 
     Args:
         operations: those that the loss was made of.
         means: samples of each class loss that is a mean, by the graph node of its value.
     """
+    found: dict[int | None, int] = {}
     for product in operations:
         if product.name == "mul" and len(product.operands) == _PAIR and product.single:
             one, other = product.operands
             for mean, factor in ((one, other), (other, one)):
                 samples = _samples(mean, means)
                 if samples and _made_of(factor, mean):
-                    return samples
-    return 0
+                    found[origin(mean, SIGNED)[0].node] = samples
+    return next(iter(found.values())) if len(found) == 1 else 0
 
 
 def _samples(operand: Operand, means: Mapping[int, int]) -> int:

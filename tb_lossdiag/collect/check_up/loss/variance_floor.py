@@ -23,7 +23,8 @@ def floored_share(operations: Sequence[Operation]) -> Value | None:
     for step in operations:
         if step.name == "exp" and step.operands:
             inner = _unscaled(step.operands[0])
-            if _bounded(inner) and (_stands(inner, operations) or _undone(step, operations)):
+            known = _bounded(inner) and not _foretold(step, operations)
+            if known and (_stands(inner, operations) or _undone(step, operations)):
                 return (part(inner.tensor, _SAMPLED) < _NEAR).float().mean()
     return None
 
@@ -58,6 +59,36 @@ def _stands(inner: Operand, operations: Sequence[Operation]) -> bool:
         if step.name in _ADDING
         for one in step.operands
     )
+
+
+def _foretold(exponential: Operation, operations: Sequence[Operation]) -> bool:
+    """Whether the exponential is an answer itself: a chance, whose rest is taken from 1, or what is compared with data."""
+    sign = _sign(exponential.operands[0])
+    for step in operations:
+        if step.name not in (*_ADDING, "log1p"):
+            continue
+        for one in step.operands:
+            if _unscaled(one).made_by is not exponential:
+                continue
+            others = [each for each in step.operands if each is not one]
+            data = any(not each.grad and each.tensor.numel() > 1 for each in others)
+            rest = step.name == "log1p" or (step.name == "rsub" and step.numbers[:1] == (1.0,))
+            if data or (rest and sign < 0):
+                return True
+    return False
+
+
+def _sign(operand: Operand) -> int:
+    """Of the factors that a number was given."""
+    sign = 1
+    for _ in range(_FAR):
+        made = operand.made_by
+        if made is None or len(made.operands) != 1 or not _passes(made):
+            break
+        factors = made.name in ("mul", "div") and any(number < 0 for number in made.numbers)
+        sign = -sign if made.name == "neg" or factors else sign
+        operand = made.operands[0]
+    return sign
 
 
 def _undone(exponential: Operation, operations: Sequence[Operation]) -> bool:

@@ -55,6 +55,7 @@ OF_MEAN: dict[str, Made] = {
 }
 OF_EACH: dict[str, Made] = {
     "of each sample": lambda out, y: _focal(cross_entropy(out, y, reduction="none")),
+    "of two tasks": lambda out, y: _focal(cross_entropy(out, y)) + _focal(cross_entropy(-out, y)),
     "of each by hand": lambda out, y: _focal(-out.log_softmax(1)[range(N), y]),
     "of one": lambda out, y: _focal(cross_entropy(out[:1], y[:1])),
     "a learned variance": lambda out, y: (

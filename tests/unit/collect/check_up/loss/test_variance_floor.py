@@ -75,8 +75,25 @@ def test_no_floor(loss: Made) -> None:
     assert math.isnan(_floored(lambda mean, raw: loss(mean, (softplus(raw) + 1e-3).log())))
 
 
+def _event(hazard: Tensor, log: Callable[[Tensor], Tensor]) -> Tensor:
+    """Of discrete times until something happens: every second one has seen it."""
+    seen = torch.arange(N) % 2
+    return -(seen * log(hazard) - (1 - seen) * hazard).mean()
+
+
+def _through(density: Tensor) -> Tensor:
+    """What light a body of this density lets through, of five, and a penalty on the density."""
+    return (5 * torch.exp(-density) - torch.rand(N)).abs().mean() + 1e-3 * density.mean()
+
+
 OTHERS: dict[str, Made] = {
     "a deviation": lambda mean, raw: -Normal(mean, softplus(raw)).log_prob(torch.ones(N)).mean(),
+    "a chance of an event": lambda _, raw: _event(softplus(raw), lambda h: (1 - (-h).exp()).log()),
+    "the same of a tiny one": lambda _, raw: _event(relu(raw), lambda h: (-(-h).exp()).log1p()),
+    "what comes through": lambda _, raw: (
+        ((-softplus(raw)).exp() - torch.rand(N)).square().mean() + 1e-3 * softplus(raw).mean()
+    ),
+    "what comes through of five": lambda _, raw: _through(softplus(raw)),
     "an exponential alone": lambda mean, raw: (mean * softplus(raw).exp()).mean(),
 }
 
