@@ -74,8 +74,12 @@ def _finding(kind: str, entry: Json) -> Json:
 def _line(kind: str, entry: Json, language: str) -> str:
     finding = _finding(kind, entry)
     subject = f" {finding['subject']}" if finding["subject"] else ""
-    said = f"{finding['code']}{subject}: {finding['message']} ({steps(finding, language)})"
-    return f"{said}: {entry['in'].upper()}; {entry['reason']}" if kind == "unclear" else said
+    message = word("aside", language, what=finding["message"], words=steps(finding, language))
+    said = word("colon", language, what=f"{finding['code']}{subject}", words=message)
+    if kind != "unclear":
+        return said
+    why = word("next", language).join((entry["in"].upper(), entry["reason"]))
+    return word("colon", language, what=said, words=why)
 
 
 def _sections(comparison: Json, language: str) -> Iterator[tuple[str, list[str]]]:
@@ -83,7 +87,10 @@ def _sections(comparison: Json, language: str) -> Iterator[tuple[str, list[str]]
     curves = [_curve(curve, language) for curve in comparison["curves"]]
     yield word("curves", language), curves or nothing
     facts = [
-        f"{fact['name']}: {fact['a'] or '–'} → {fact['b'] or '–'}" for fact in comparison["facts"]
+        word(
+            "colon", language, what=fact["name"], words=f"{fact['a'] or '–'} → {fact['b'] or '–'}"
+        )
+        for fact in comparison["facts"]
     ]
     yield word("facts", language), facts or nothing
 
@@ -92,8 +99,11 @@ def _curve(curve: Json, language: str) -> str:
     name = f"{curve['quantity']}[{curve['column']}]" if curve["column"] else curve["quantity"]
     if curve["parts_at"] is None:
         same = curve["exact"] and curve["first_difference"] is None
-        return f"{name}: {word('identical' if same else 'together', language)}"
+        words = word("identical" if same else "together", language)
+        return word("colon", language, what=name, words=words)
     values = {"a": shown_number(curve["a"]), "b": shown_number(curve["b"])}
-    line = f"{name}: {word('part at', language, step=curve['parts_at'], **values)}"
+    apart = word("part at", language, step=curve["parts_at"], **values)
+    line = word("colon", language, what=name, words=apart)
     more = curve["columns"] - 1
-    return f"{line}; {word('more', language, count=more)}" if more > 0 else line
+    told = (line, word("more", language, count=more)) if more > 0 else (line,)
+    return word("next", language).join(told)

@@ -55,7 +55,7 @@ def _finding(finding: Json, language: str) -> Iterator[str]:
     where = (escape(finding["subject"]), steps(finding, language))
     live = live_reports.sentence(finding["reported"], language)
     told = word("list", language).join(filter(None, where))
-    yield from ("", f"{told}{f'; {live}' if live else ''}", "")
+    yield from ("", word("next", language).join(filter(None, (told, live))), "")
     yield from (prose(finding["message"]), "")
     if finding["evidence"]:
         names = ("quantity", "column", "at", "observed", "bound")

@@ -135,15 +135,15 @@ def _accepted(finding: Json, language: str) -> Text:
 
 
 def _where(finding: Json, language: str) -> Text:
-    subject = f"{finding['subject']}, " if finding["subject"] else ""
+    place = filter(None, (finding["subject"], steps(finding, language)))
     seen = [
         f"{_what(piece)} {_compare(piece, language)}"
         for piece in finding["evidence"]
         if piece["observed"] is not None
     ]
     live = live_reports.sentence(finding["reported"], language)
-    parts = [f"{subject}{steps(finding, language)}", *seen, *([live] if live else [])]
-    return Text("; ".join(parts), style="dim")
+    parts = [word("list", language).join(place), *seen, *([live] if live else [])]
+    return Text(word("next", language).join(parts), style="dim")
 
 
 def _what(piece: Json) -> str:

@@ -60,6 +60,7 @@ _WORDS: Mapping[str, Text] = {
     "live appeared": Text("at step {step}"),
     "live cleared": Text("cleared at step {step}"),
     "list": Text(", "),
+    "next": Text("; "),
     "colon": Text("{what}: {words}"),
     "aside": Text("{what} ({words})"),
     "live past": Text("Reported live, no longer found:"),

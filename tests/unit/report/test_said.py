@@ -184,6 +184,12 @@ def test_a_chinese_report_has_chinese_marks() -> None:
     assert "（错误）\n" in told
     assert "\nhead，第 3 到 9 步\n" in told
     assert "LD203：The message" in told
+    live = {"state": "appeared", "severity": "error", "step": 5, "walltime": 1.0}
+    reported = document(RUN, SICK)
+    reported["findings"][0]["reported"] = [live]
+    for told in (markdown([reported], "zh-CN"), terminal(reported, "zh-CN")):
+        assert "head，第 3 到 9 步；" in told
+        assert "; " not in told
 
 
 def test_a_quantity_without_a_name_is_called_by_its_own() -> None:
