@@ -87,9 +87,7 @@ def _sections(comparison: Json, language: str) -> Iterator[tuple[str, list[str]]
     curves = [_curve(curve, language) for curve in comparison["curves"]]
     yield word("curves", language), curves or nothing
     facts = [
-        word(
-            "colon", language, what=fact["name"], words=f"{fact['a'] or '–'} → {fact['b'] or '–'}"
-        )
+        word("colon", language, what=fact["name"], words=f"{fact['a'] or '–'} → {fact['b'] or '–'}")
         for fact in comparison["facts"]
     ]
     yield word("facts", language), facts or nothing

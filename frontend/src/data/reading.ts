@@ -17,7 +17,7 @@ function rememberedSmoothing(): number {
 const smoothing = shared(rememberedSmoothing());
 const places = shared<Places>(PLACES.find((each) => each === recall("places")) ?? "step");
 
-function useShared<T>(value: Shared<T>): T {
+export function useShared<T>(value: Shared<T>): T {
   const [now, set] = useState(value.get);
   useEffect(() => value.follow((next) => set(() => next)), [value]);
   return now;

@@ -68,6 +68,29 @@ export function useColumn(run: RunSummary, quantity: string, name: string): Reso
   return known ? column : { ...column, loading: names.loading, error: names.error, retry: names.retry };
 }
 
+async function loadColumn(run: string, quantity: string, name: string, part: Part, signal: AbortSignal) {
+  if (name === "") return getTable(run, quantity, signal, part);
+  const { columns } = await getTable(run, quantity, signal, { points: 1 });
+  const index = columns.indexOf(name);
+  return index < 0 ? null : getTable(run, quantity, signal, { ...part, columns: [index] });
+}
+
+/** One column of several quantities in the range in view, of those that have it; "" is the whole of what has one column. */
+export function useColumns(
+  run: RunSummary,
+  wanted: readonly string[],
+  name: string,
+): Resource<ReadonlyMap<string, Table | null>> {
+  const zoom = useSettledZoom(DATA_MS);
+  const quantities = wanted.filter((quantity) => run.quantities.includes(quantity));
+  const about = JSON.stringify([run.run, quantities, name]);
+  const part: Part = { range: widened(zoom) };
+  return useResource(about, `${run.data_version} ${zoom ?? ""}`, async (signal) => {
+    const tables = await Promise.all(quantities.map((each) => loadColumn(run.run, each, name, part, signal)));
+    return new Map(quantities.map((quantity, at) => [quantity, tables[at] ?? null]));
+  });
+}
+
 /** Runs, and which of them have the quantity: of a run that is still being read nothing is known yet. */
 function holders(runs: readonly RunSummary[], quantity: string): [string, boolean][] {
   return runs.map(({ run, quantities }) => [run, quantities.includes(quantity)]);

@@ -13,6 +13,7 @@ import { smoothed } from "../charts/smooth";
 import type { Format, LineSpec, Option, OtherAxis } from "../charts/spec";
 import { ClockContext, type RunClock, timeOfDay } from "../data/clock";
 import type { Mark } from "../data/findings";
+import type { Pin } from "../data/pins";
 import { type Places, usePlaces, useSmoothing } from "../data/reading";
 import { currentZoom, type Range } from "../data/zoom";
 import { useEscape } from "../host/escape";
@@ -25,6 +26,7 @@ import { Keyboard } from "./Keyboard";
 import { LineNames } from "./LineNames";
 import { NumberTable, sampleSteps } from "./NumberTable";
 import { PlotMenu } from "./PlotMenu";
+import { Edge, HeightField, useHeight } from "./Resize";
 
 export interface PlotProps {
   lines: Line[];
@@ -52,6 +54,8 @@ export interface PlotProps {
   records?: number;
   /** What the x axis shows, if not steps. */
   axis?: OtherAxis | undefined;
+  /** How it is drawn of another run: a chart that has one can be pinned. */
+  pin?: Pin;
 }
 
 const NONE: never[] = [];
@@ -176,6 +180,7 @@ function useChosen(lines: Line[]) {
   return { hidden, hide, names, shown };
 }
 
+const USUAL = 220;
 /** Room for the caption of a chart that fills the page, and for a line of names. */
 const [CAPTION, NAMES] = [80, 24];
 
@@ -187,7 +192,9 @@ export function LinePlot(props: PlotProps) {
   const [wide, setWide] = useState(false);
   useEscape(wide, () => setWide(false));
   const named = lines.length > 1 && props.legend !== false;
-  const height = (wide ? window.innerHeight - CAPTION : (props.height ?? 220)) - (named ? NAMES : 0);
+  const kind = props.pin?.quantities.join() ?? label;
+  const [chosenHeight, chooseHeight] = useHeight(kind, props.height ?? USUAL);
+  const height = (wide ? window.innerHeight - CAPTION : chosenHeight) - (named ? NAMES : 0);
   const chart = useRef<ECharts | null>(null);
   const negative = useMemo(
     () => lines.some((line) => line.points.some(([, y]) => y !== null && y < 0)),
@@ -230,6 +237,7 @@ export function LinePlot(props: PlotProps) {
           }}
         />
       </Keyboard>
+      {wide ? null : <Edge height={chosenHeight} choose={chooseHeight} />}
       <figcaption>
         <PlotMenu
           {...{ tabled, setTabled, wide, setWide }}
@@ -237,7 +245,9 @@ export function LinePlot(props: PlotProps) {
           setLog={setChoice}
           smooth={!stacked}
           times={clock !== null && !props.axis}
+          pin={props.pin}
         >
+          {wide ? null : <HeightField height={chosenHeight} choose={chooseHeight} />}
           <SavePlot {...props} option={option} spec={spec} height={height} />
         </PlotMenu>
         {drawn.weight > 0 ? <span>{t("chart.smoothed", { weight: drawn.weight })}</span> : null}

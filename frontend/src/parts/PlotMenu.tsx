@@ -1,5 +1,6 @@
 /** One menu for what can be done with a chart: how it is read, its numbers, saving it, seeing it large. */
 import type { ComponentChildren } from "preact";
+import { type Pin, pinName, togglePin, usePins } from "../data/pins";
 import { PLACES, usePlaces, useSmoothing } from "../data/reading";
 import { useText } from "../i18n";
 import { Menu } from "./Menu";
@@ -17,6 +18,7 @@ interface Props {
   setTabled: (tabled: boolean) => void;
   wide: boolean;
   setWide: (wide: boolean) => void;
+  pin?: Pin | undefined;
   /** Buttons that save it. */
   children: ComponentChildren;
 }
@@ -54,6 +56,16 @@ function Places() {
   );
 }
 
+function PinButton({ pin }: { pin: Pin }) {
+  const { t } = useText();
+  const pinned = usePins().some((each) => pinName(each) === pinName(pin));
+  return (
+    <button type="button" aria-pressed={pinned} onClick={() => togglePin(pin)}>
+      {t("pins.pin")}
+    </button>
+  );
+}
+
 export function PlotMenu(props: Props) {
   const { log, setLog, smooth, times, tabled, setTabled, wide, setWide } = props;
   const { t } = useText();
@@ -72,6 +84,7 @@ export function PlotMenu(props: Props) {
       <button type="button" aria-pressed={wide} onClick={() => setWide(!wide)}>
         {t("chart.wide")}
       </button>
+      {props.pin ? <PinButton pin={props.pin} /> : null}
       {props.children}
     </Menu>
   );

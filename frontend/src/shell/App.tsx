@@ -24,10 +24,12 @@ import { Report } from "../views/report/Report";
 import { Terms } from "../views/terms/Terms";
 import { Bar } from "./Bar";
 import { Empty } from "./Empty";
+import { Pinned } from "./Pinned";
 import { useChosenRun, useRuns } from "./useRuns";
 
 const LINK_MS = 300;
 const NO_NAMES = {};
+const NO_RESTARTS: never[] = [];
 
 const COMPONENTS: Record<View, ComponentType<ViewProps>> = {
   overview: Overview,
@@ -80,6 +82,9 @@ function Shown({ runs, run, place, go, diagnosis, stale, theme }: ShownProps) {
     <main tabIndex={-1}>
       <ClockContext.Provider value={clock}>
         <QuantityNames.Provider value={names}>
+          {run.problem === null && run.status !== "reading" ? (
+            <Pinned run={run} restarts={diagnosis.value?.restarts ?? NO_RESTARTS} theme={theme} />
+          ) : null}
           <Component
             key={`${view} ${run.run}`}
             runs={runs}

@@ -30,6 +30,7 @@ const QUANTITIES = [
   "clip_after_step",
   "clip_before_unscale",
 ] as const;
+const NORMS = ["clip_global_norm", "clip_max_norm"];
 const RATES = ["10", "100", "1000"] as const;
 type Records = (typeof RATES)[number];
 const NO_FINDINGS: never[] = [];
@@ -158,6 +159,7 @@ function Call(props: CallProps) {
         label={t("clip.normHeading")}
         height={240}
         startLog
+        pin={{ quantities: NORMS, column: clip.norm.name }}
       />
       <h3>{t("clip.rateHeading", { count: records })}</h3>
       <Pick

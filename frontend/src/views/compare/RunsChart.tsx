@@ -49,6 +49,7 @@ export function RunsChart({ chosen, aligned, theme, quantity, label }: Props) {
               about={chosen.map(({ run }) => run).join(" / ")}
               axis={words}
               legend={false}
+              pin={{ quantities: [quantity], column: "" }}
               title=""
             />
           )

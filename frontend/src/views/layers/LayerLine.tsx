@@ -73,6 +73,7 @@ function Drawn({ table, layer, quantity, panels, ...props }: PanelProps & { tabl
       height={140}
       startLog={quantity === "update_ratio"}
       records={table.records}
+      pin={{ quantities: [quantity], column: layer }}
     />
   );
 }

@@ -15,6 +15,7 @@ import { Loaded, Missing } from "../../parts/States";
 import { Lanes } from "./Lanes";
 
 const QUANTITIES = ["loss", "validation_loss"] as const;
+const PIN = { quantities: QUANTITIES, column: "" };
 
 interface Props {
   run: RunSummary;
@@ -59,6 +60,7 @@ function Drawn({ tables, restarts, theme, run }: Props & { tables: Tables }) {
       label={t("loss.heading")}
       height={210}
       records={tables.get("loss")?.records ?? 0}
+      pin={PIN}
     />
   );
 }
