@@ -98,8 +98,19 @@ _FOURTH_WRONGLY = (
     "a-reversal-that-reverses",
     "clients-that-are-averaged",
 )
+_FIFTH_MISSED = (
+    "fifth-a-fake-that-is-detached-for-its-maker",
+    "fifth-log-probabilities-of-a-copy",
+    "fifth-no-reference-but-the-policy",
+    "fifth-one-class-after-the-other",
+    "fifth-scaled-by-what-is-to-come",
+)
+_FIFTH_WRONGLY = (
+    "fifth-four-reviews-at-a-time",
+    "fifth-three-tasks-on-three-scales",
+)
 _FIRST, _SECOND = "2026-11-29, first two lots", "2026-11-30, third lot"
-_THIRD = "2026-11-30, fourth lot"
+_THIRD, _FOURTH = "2026-11-30, fourth lot", "2026-11-30, fifth lot"
 LOTS = (
     Lot("75 faults, before any rule was changed for them", "f168f63", 75, 33, 33, 31, 48, 4),
     Lot("the half of 203 that was sealed until 2026-11-29", "9e665a2", 64, 41, 40, 40, 41, 1),
@@ -133,6 +144,19 @@ LOTS = (
         _THIRD,
         _FOURTH_MISSED,
         _FOURTH_WRONGLY,
+    ),
+    Lot(
+        "fifth lot, of 2026-11-30 (`sealed_fifth*`)",
+        "69784ccc",
+        23,
+        18,
+        18,
+        16,
+        17,
+        2,
+        _FOURTH,
+        _FIFTH_MISSED,
+        _FIFTH_WRONGLY,
     ),
 )
 
