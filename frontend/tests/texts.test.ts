@@ -9,7 +9,8 @@ import { translate } from "../src/i18n";
 import { csv } from "../src/text/csv";
 import { sectionsOf } from "../src/text/sections";
 import { visible } from "../src/text/visible";
-import { acrossRuns, differing, whereOf, worstFirst } from "../src/views/compare/compared";
+import { marked } from "../src/text/words";
+import { acrossRuns, differing, worstFirst } from "../src/views/compare/compared";
 import { cosinesOf } from "../src/views/terms/Conflict";
 import { makeDiagnosis, makeFinding, makeTable } from "./make";
 
@@ -99,14 +100,16 @@ test("failures slow the polling down, waiting runs quicken it, a paused page ask
   expect(pause({ waiting: false, failures: 0, live: false })).toBeNull();
 });
 
+const held = (found: readonly unknown[]) => found.map((each, at) => (each ? "AB"[at] : "")).join("");
+
 test("findings are compared by rule and subject", () => {
   const a = makeDiagnosis({ findings: [makeFinding(), makeFinding({ code: "LD301", subject: "x" })] });
   const b = makeDiagnosis({ findings: [makeFinding(), makeFinding({ code: "LD301", subject: "y" })] });
   const rows = acrossRuns([a, b]);
-  expect(rows.map((row) => [row.code, row.subject, whereOf(row)])).toEqual([
-    ["LD101", "", "all"],
-    ["LD301", "x", "one"],
-    ["LD301", "y", "one"],
+  expect(rows.map((row) => [row.code, row.subject, held(row.found)])).toEqual([
+    ["LD101", "", "AB"],
+    ["LD301", "x", "A"],
+    ["LD301", "y", "B"],
   ]);
 });
 
@@ -114,9 +117,9 @@ test("a cause of one run that is a symptom in another is in both", () => {
   const symptom = makeFinding({ code: "LD102" });
   const a = makeDiagnosis({ findings: [symptom] });
   const b = makeDiagnosis({ findings: [makeFinding({ code: "LD601", explains: [symptom] })] });
-  expect(acrossRuns([a, b]).map((row) => [row.code, whereOf(row)])).toEqual([
-    ["LD102", "all"],
-    ["LD601", "one"],
+  expect(acrossRuns([a, b]).map((row) => [row.code, held(row.found)])).toEqual([
+    ["LD102", "AB"],
+    ["LD601", "B"],
   ]);
 });
 
@@ -145,4 +148,18 @@ test("cosines are found in either order, as medians", () => {
   expect(cosines.terms).toEqual(["recon", "kl"]);
   expect(cosines.of("kl", "recon")?.value).toBeCloseTo(-0.7);
   expect(cosines.of("kl", "kl")).toBeNull();
+});
+
+test("calls and arguments in what would have to be recorded are code, once", () => {
+  expect(
+    marked("writer.watch(model, optimizer) with check_up=True, or `with writer.check_up():` around forward"),
+  ).toBe(
+    "`writer.watch(model, optimizer)` with `check_up=True`, or `with writer.check_up():` around forward",
+  );
+  expect(marked('pass loss_terms= to add_diagnostics; writer.add_scalar("a/b", …)')).toBe(
+    'pass `loss_terms=` to `add_diagnostics`; `writer.add_scalar("a/b", …)`',
+  );
+  expect(marked("at least 30 records of a loss, there are 3")).toBe(
+    "at least 30 records of a loss, there are 3",
+  );
 });

@@ -14,7 +14,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.diagnosis import foreign, settings
 from tb_lossdiag.diagnosis.quantity_names import in_words
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Rule, Severity, Text
-from tb_lossdiag.diagnosis.ways import said
+from tb_lossdiag.diagnosis.ways import joined, said
 from tb_lossdiag.quantities import Quantity, hints
 from tb_lossdiag.run import Run
 
@@ -159,7 +159,7 @@ def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
     if _of_another_kind(run, lacking):
         return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _NO_AGENT, absent=True)
     unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
-    how = "; ".join(dict.fromkeys(each.how for each in unseen if not _asked_for(run, each)))
+    how = joined(each.how for each in unseen if not _asked_for(run, each))
     reason = _lacks(lacking, how)
     if not unseen:
         checks = len(run[q.CHECK_SECONDS])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tb_lossdiag.diagnosis.engine import Diagnosis, Outcome, Verdict
 from tb_lossdiag.diagnosis.rule import Severity
+from tb_lossdiag.diagnosis.ways import joined
 from tb_lossdiag.quantities import BY_NAME
 
 BROKEN, WARNING, HEALTHY = "broken", "warning", "healthy"
@@ -69,7 +70,7 @@ def unlocks(outcomes: Iterable[Outcome]) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.missing and not outcome.absent:
-            ways = dict.fromkeys(BY_NAME[name].how for name in outcome.missing if name in BY_NAME)
-            found.setdefault("; ".join(ways), []).append(outcome.code)
+            how = joined(BY_NAME[name].how for name in outcome.missing if name in BY_NAME)
+            found.setdefault(how, []).append(outcome.code)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return {way: tuple(codes) for way, codes in ordered if way}

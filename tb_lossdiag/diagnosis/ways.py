@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.text import Text
 
 _OR = "or "
+_OTHERWISE = f", {_OR}"
 _WAYS = (
     Text("writer.watch(model, optimizer), or pass the model to add_diagnostics after backward()"),
     Text("pass loss= to add_diagnostics"),
@@ -45,6 +46,17 @@ _WAYS = (
     Text("clip with writer.clip_grad_norm_, and pass scaler= to writer.watch or add_diagnostics"),
 )
 KNOWN = frozenset(way.template for way in _WAYS)
+
+
+def joined(ways: Iterable[str]) -> str:
+    """Several ways as one, each once; one that another begins with serves for both.
+
+    >>> joined(["pass loss=", "pass loss=, or log it", "pass loss="])
+    'pass loss='
+    """
+    kept = dict.fromkeys(ways)
+    done = {way for way in kept for other in kept if way.startswith(f"{other}{_OTHERWISE}")}
+    return "; ".join(way for way in kept if way not in done)
 
 
 def said(how: str, facts: Mapping[str, str] = MappingProxyType({})) -> Text:

@@ -34,6 +34,7 @@ th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(-
 pre { background: var(--soft); padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, Menlo, Consolas, "Noto Sans Mono CJK SC", monospace; font-size: .9em; }
 h1 { font-size: 1.5rem; } article h1 { font-size: 1.2rem; border-top: 2px solid var(--line); padding-top: 1rem; }
+a { color: light-dark(#0b57d0, #a8c7fa); }
 h2 { font-size: 1.05rem; } .broken, .error { color: var(--error); } .warning { color: var(--warning); }
 @media print { body { margin: 0; max-width: none; } article { break-inside: auto; } h1, h2 { break-after: avoid; } pre, tr { break-inside: avoid; } }
 """

@@ -28,6 +28,11 @@ export function translate(lang: Lang, key: Key, values: Values = {}): string {
   return counted.replace(/\{\{(\w+)\}\}/g, (_, name: string) => told(values[name]));
 }
 
+/** Between two sentences. */
+export function gapOf(lang: Lang): string {
+  return lang === "zh-CN" ? "" : " ";
+}
+
 export type T = (key: Key, values?: Values) => string;
 
 export function useText(): { t: T; lang: Lang } {

@@ -1,7 +1,7 @@
 /** A run without findings: what that says, and how far it carries. */
 import { countOutcomes } from "../data/findings";
 import type { RunDiagnosis } from "../data/types";
-import { useText } from "../i18n";
+import { gapOf, useText } from "../i18n";
 import { formatInteger, formatSteps } from "../text/numbers";
 import { Note } from "./States";
 
@@ -22,7 +22,8 @@ export function NothingFound({ diagnosis, steps }: Props) {
         steps: formatSteps(steps[0], steps[1], lang),
         passed: countOutcomes(diagnosis.outcomes, "clear"),
         skipped: countOutcomes(diagnosis.outcomes, "not evaluated"),
-      })}{" "}
+      })}
+      {gapOf(lang)}
       {diagnosis.status === "nothing found" ? t("causes.few") : null}
     </Note>
   );

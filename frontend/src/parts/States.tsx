@@ -3,6 +3,8 @@ import type { ComponentChildren } from "preact";
 import { RouteError } from "../data/client";
 import type { Resource } from "../data/resource";
 import { type Key, useText } from "../i18n";
+import { marked } from "../text/words";
+import { Sentence } from "./Markdown";
 
 export function Note({ children }: { children: ComponentChildren }) {
   return <p class="note">{children}</p>;
@@ -78,5 +80,9 @@ const HOW: [RegExp, Key][] = [
 export function Missing({ quantity }: { quantity: string }) {
   const { t } = useText();
   const how = HOW.find(([family]) => family.test(quantity));
-  return <Note>{how ? t(how[1]) : t("missing.quantity", { quantity })}</Note>;
+  return (
+    <Note>
+      <Sentence text={how ? marked(t(how[1])) : t("missing.quantity", { quantity })} />
+    </Note>
+  );
 }

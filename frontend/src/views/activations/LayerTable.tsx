@@ -134,7 +134,7 @@ export function LayerTable(props: Props) {
   const order = sorting.by === "layer" ? "model" : "worst";
   return (
     <>
-      <div class="controls">
+      <div class="controls tools">
         <label>
           {t("gradients.filter")}{" "}
           <input type="search" value={words} onInput={(event) => setWords(event.currentTarget.value)} />

@@ -5,7 +5,7 @@ import { extentOf } from "../../data/extent";
 import { marksOf } from "../../data/findings";
 import { columnAt, columnNamed, type Table } from "../../data/table";
 import { type Tables, useTables } from "../../data/tables";
-import { type Key, useText } from "../../i18n";
+import { gapOf, type Key, useText } from "../../i18n";
 import { LinePlot } from "../../parts/LinePlot";
 import { Pick } from "../../parts/Pick";
 import { Loaded, Missing } from "../../parts/States";
@@ -68,15 +68,18 @@ function Sentence(props: CallProps & { reading: ClipReading }) {
     <p class="reading">
       {reading.clippedShare > 0 ? (
         <>
-          {reading.clips > 0 ? t("clip.counted", { share, some, all }) : t("clip.active", { share })}{" "}
+          {reading.clips > 0 ? t("clip.counted", { share, some, all }) : t("clip.active", { share })}
+          {gapOf(lang)}
           {t("clip.median", { median })}
         </>
       ) : (
         t("clip.idle", { steps })
-      )}{" "}
+      )}
+      {gapOf(lang)}
       {reading.clippedShare > 0 && optimizer && reading.median < 0.995
         ? t(isPlainSgd(optimizer) ? "clip.sgd" : "clip.adaptive", { optimizer, median })
-        : ""}{" "}
+        : ""}
+      {gapOf(lang)}
       {reading.nonFinite > 0
         ? t("clip.nonfinite", {
             count: formatInteger(reading.nonFinite, lang),

@@ -20,7 +20,7 @@ import { Chooser } from "./Chooser";
 import { CompareHeat } from "./CompareHeat";
 import { CompareTwo } from "./CompareTwo";
 import { RunColours, useRunColours } from "./colours";
-import { acrossRuns, LETTERS, MOST, whereOf } from "./compared";
+import { acrossRuns, MOST } from "./compared";
 import { Factors } from "./Factors";
 import { Heads } from "./FactsTable";
 import { ManyFacts } from "./ManyFacts";
@@ -36,11 +36,10 @@ function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDia
   if (rows.length === 0) return <Note>{t("compare.noFindings")}</Note>;
   return (
     <Scroll label={t("runs.findings")}>
-      <table>
+      <table class="facts">
         <thead>
           <tr>
             <th scope="col">{t("runs.findings")}</th>
-            <th scope="col">{t("compare.where")}</th>
             <Heads chosen={chosen} />
           </tr>
         </thead>
@@ -50,11 +49,6 @@ function Findings({ chosen, diagnoses, place, go }: Chosen & { diagnoses: RunDia
               <th scope="row">
                 {row.code} {row.title} <span class="muted">{row.subject}</span>
               </th>
-              <td>
-                {whereOf(row) === "one"
-                  ? t("compare.only", { run: LETTERS[row.found.findIndex((finding) => finding)] ?? "" })
-                  : t(`compare.${whereOf(row) === "all" ? "both" : "some"}`)}
-              </td>
               {row.found.map((finding, at) => (
                 <td key={chosen[at]?.run}>
                   {finding ? (

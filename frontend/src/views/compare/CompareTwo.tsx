@@ -5,7 +5,7 @@ import { useResource } from "../../data/resource";
 import { type Comparison, type Finding, type Parting, type RunSummary, toNumber } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
-import { type Key, useText } from "../../i18n";
+import { gapOf, type Key, useText } from "../../i18n";
 import { Folded } from "../../parts/Folded";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { Scroll } from "../../parts/Scroll";
@@ -160,8 +160,10 @@ function Verdict({ found }: { found: Comparison }) {
   const at = (curve: Parting) => formatInteger(curve.parts_at, lang);
   return (
     <p class="note verdict">
-      {t("compare.counts", { fixed: fixed.length, added: added.length, still: still.length })}{" "}
-      {first ? t("compare.partFirst", { step: at(first), curve: curveName(first) }) : t("compare.partNever")}{" "}
+      {t("compare.counts", { fixed: fixed.length, added: added.length, still: still.length })}
+      {gapOf(lang)}
+      {first ? t("compare.partFirst", { step: at(first), curve: curveName(first) }) : t("compare.partNever")}
+      {gapOf(lang)}
       {first && second ? t("compare.partNext", { step: at(second), curve: curveName(second) }) : null}
     </p>
   );

@@ -11,6 +11,7 @@ import { formatInteger, formatPercent, formatValue } from "../../text/numbers";
 import type { ViewProps } from "../context";
 import { listed, wantedOf } from "../runs/runFilter";
 import {
+  bestOutcome,
   byOutcome,
   type Factor,
   factorsOf,
@@ -29,6 +30,7 @@ type Props = ViewProps & { chosen: RunSummary[] };
 const MARKS = {
   bad: ["■", "status.broken"],
   doubtful: ["▲", "status.warning"],
+  unknown: ["?", "factors.unknown"],
   good: ["✓", "status.nothing found"],
 } as const;
 
@@ -57,6 +59,7 @@ const [WIDTH, HEIGHT, EDGE] = [200, 18, 6];
 const SHAPES: Record<Level, string> = {
   bad: "m-2.5-2.5l5 5m0-5l-5 5",
   doubtful: "m-3 2.5l3-5 3 5z",
+  unknown: "h0",
   good: "h0",
 };
 
@@ -88,10 +91,21 @@ interface OneProps extends Links {
   scale: Scale | null;
 }
 
+/** What a setting is called in words; "" is the folder. */
+function useSettingName(): (name: string) => string {
+  const { t } = useText();
+  const factName = useFactName();
+  return (name) => (name === "" ? t("runs.folder") : factName(name));
+}
+
+/** So many names of settings that go together are told. */
+const NAMED = 3;
+
 function Explains({ factor }: { factor: Factor }) {
   const { t, lang } = useText();
-  const factName = useFactName();
+  const nameOf = useSettingName();
   const { explains, also } = factor;
+  const names = also.slice(0, NAMED).map(nameOf).join(", ") + (also.length > NAMED ? ", …" : "");
   return (
     <span class="muted">
       {explains !== null ? (
@@ -99,15 +113,17 @@ function Explains({ factor }: { factor: Factor }) {
           {t("factors.explains", { share: formatPercent(Math.round(100 * explains) / 100, lang) })}
         </span>
       ) : null}{" "}
-      {also.length > 0 ? t("factors.also", { names: also.map(factName).join(", ") }) : null}
+      {also.length > 0 ? (
+        <span title={also.map(nameOf).join(", ")}>{t("factors.also", { names })}</span>
+      ) : null}
     </span>
   );
 }
 
 function One({ factor, scale, place, go }: OneProps) {
   const { t, lang } = useText();
-  const factName = useFactName();
-  const named = factor.names.map((name) => (name === "" ? t("runs.folder") : factName(name))).join(" + ");
+  const nameOf = useSettingName();
+  const named = factor.names.map(nameOf).join(" + ");
   const none = factor.names[0] === "" ? t("groups.top") : "–";
   return (
     <section class="factor">
@@ -135,7 +151,7 @@ function One({ factor, scale, place, go }: OneProps) {
         <tbody>
           {factor.values.map(({ words, runs }) => {
             const known = byOutcome(runs);
-            const [best, median] = [known[0], known[(known.length - 1) >> 1]];
+            const [best, median] = [bestOutcome(runs), known[(known.length - 1) >> 1]];
             return (
               <tr key={words}>
                 <th scope="row" title={words}>

@@ -43,7 +43,10 @@ export function FactsTable({ chosen, rows, label }: Props) {
             <tr key={name}>
               <th scope="row">{factName(name)}</th>
               {values.map((value, at) => (
-                <td key={chosen[at]?.run} class={chosen.length > 2 && value !== values[0] ? "other" : ""}>
+                <td
+                  key={chosen[at]?.run}
+                  class={chosen.length > 2 && value !== values[0] && value !== "–" ? "other" : ""}
+                >
                   {value}
                 </td>
               ))}

@@ -8,7 +8,7 @@ import { Counts, StatusChip } from "../../parts/Status";
 import { formatInteger, formatValue } from "../../text/numbers";
 import { type About, aboutOf, differing, factValue, settingsFirst } from "./compared";
 import { FactsTable, Heads } from "./FactsTable";
-import { byOutcome, type Measure, ranked } from "./factors";
+import { bestOutcome, type Measure, ranked } from "./factors";
 
 interface Props {
   chosen: RunSummary[];
@@ -19,7 +19,7 @@ interface Props {
 function Losses({ chosen, measure }: { chosen: RunSummary[]; measure: Measure }) {
   const { t, lang } = useText();
   if (chosen.every((run) => run[measure] === null)) return null;
-  const best = byOutcome(ranked(chosen, measure))[0]?.outcome;
+  const best = bestOutcome(ranked(chosen, measure))?.outcome;
   return (
     <tr>
       <th scope="row">{t(measure === "loss" ? "runs.loss" : "compare.bestValidation")}</th>

@@ -17,8 +17,6 @@ export interface Shared {
   found: (Finding | null)[];
 }
 
-export type Where = "all" | "some" | "one";
-
 export function acrossRuns(diagnoses: RunDiagnosis[]): Shared[] {
   const entries = new Map<string, Shared>();
   diagnoses.forEach((diagnosis, at) => {
@@ -31,12 +29,6 @@ export function acrossRuns(diagnoses: RunDiagnosis[]): Shared[] {
     }
   });
   return [...entries.values()];
-}
-
-export function whereOf({ found }: Shared): Where {
-  const count = found.filter((finding) => finding !== null).length;
-  if (count === found.length) return "all";
-  return count === 1 ? "one" : "some";
 }
 
 /** Facts whose values differ, by name, or all of them. */

@@ -10,7 +10,7 @@ export type Measure = "best_validation" | "loss";
 export const LEAST = 3;
 
 /** From bad to good. */
-export const LEVELS = ["bad", "doubtful", "good"] as const;
+export const LEVELS = ["bad", "doubtful", "unknown", "good"] as const;
 export type Level = (typeof LEVELS)[number];
 
 export interface Told {
@@ -43,7 +43,12 @@ export function measureOf(runs: readonly RunSummary[]): Measure {
   return 2 * validated.length >= runs.length ? "best_validation" : "loss";
 }
 
-const STATES: Partial<Record<RunSummary["status"], Level>> = { broken: "bad", warning: "doubtful" };
+const STATES: Partial<Record<RunSummary["status"], Level>> = {
+  broken: "bad",
+  warning: "doubtful",
+  "too early": "unknown",
+  "too little recorded": "unknown",
+};
 
 /** The runs that have an outcome, ranked: how they are, then the lower loss. Equals share a rank. */
 export function ranked(runs: readonly RunSummary[], measure: Measure): Told[] {
@@ -90,10 +95,14 @@ function inOrder(values: Iterable<string>): { words: string[]; numbers: boolean 
   return { words, numbers };
 }
 
+/** What so small a share of the runs has tells one run's story. */
+const RARE = 0.1;
+
 /** A number for each value, and what is said for each number; null for names of which each run has its own. */
 function grouping(own: readonly string[]): { at: Map<string, number>; words: string[] } | null {
-  const { words, numbers } = inOrder(new Set(own.filter((word) => word !== "")));
-  if (new Set(own).size < 2) return null;
+  const known = own.filter((word) => word !== "");
+  if (new Set(own).size < 2 || known.length < RARE * own.length) return null;
+  const { words, numbers } = inOrder(new Set(known));
   const rest = own.includes("") ? [""] : [];
   if (words.length <= SINGLE) {
     const all = [...words, ...rest];
@@ -189,6 +198,12 @@ export function byOutcome(runs: readonly Told[]): (Told & { outcome: number })[]
     Number.isFinite(each.outcome ?? Number.NaN),
   );
   return known.sort((a, b) => a.outcome - b.outcome);
+}
+
+/** The best of some runs: of those that broke only where all did. */
+export function bestOutcome(runs: readonly Told[]): (Told & { outcome: number }) | undefined {
+  const known = byOutcome(runs);
+  return known.find(({ level }) => level !== "bad") ?? known[0];
 }
 
 /** Where outcomes stand between the least (0) and the largest (1), on a logarithmic scale where they span much. */

@@ -5,6 +5,7 @@ import { kindOf } from "../../data/findings";
 import type { Outcome, OutcomeKind, Rule, Unlock } from "../../data/types";
 import { type Key, useText } from "../../i18n";
 import { Sentence } from "../../parts/Markdown";
+import { marked } from "../../text/words";
 
 type Rules = ReadonlyMap<string, Rule>;
 
@@ -87,7 +88,7 @@ function ByWay({ outcomes, unlocks, rules }: Props) {
       {unlocks.map((unlock) => (
         <section key={unlock.how}>
           <h3>
-            <Sentence text={t("findings.unlock", { how: unlock.how, count: unlock.rules.length })} />
+            <Sentence text={t("findings.unlock", { how: marked(unlock.how), count: unlock.rules.length })} />
           </h3>
           <ul>
             {unlock.rules
@@ -119,7 +120,7 @@ function Reasons({ outcomes, rules }: { outcomes: Outcome[]; rules: Rules }) {
           {outcome.reason ? (
             <span class="muted">
               {" – "}
-              <Sentence text={outcome.reason} />
+              <Sentence text={marked(outcome.reason)} />
             </span>
           ) : null}
         </li>
@@ -169,7 +170,7 @@ export function Outcomes({ outcomes, unlocks, rules, open }: Props) {
         hint={
           first ? (
             <span class="muted">
-              <Sentence text={t("findings.unlock", { how: first.how, count: first.rules.length })} />
+              <Sentence text={t("findings.unlock", { how: marked(first.how), count: first.rules.length })} />
             </span>
           ) : null
         }

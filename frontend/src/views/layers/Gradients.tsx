@@ -81,7 +81,7 @@ export function Gradients(props: ViewProps) {
         </Loaded>
       ) : (
         <>
-          <div class="controls">{picks}</div>
+          <div class="controls tools">{picks}</div>
           <Missing quantity={quantity} />
         </>
       )}

@@ -99,7 +99,8 @@ export function Report({ run, theme }: ViewProps) {
         }
       </Loaded>
       <p class="muted">
-        {t("report.command")} <code>tb-lossdiag check --format json</code>
+        {t("report.command")}{" "}
+        <code>{`tb-lossdiag check --format ${format === "md" ? "markdown" : format}`}</code>
       </p>
     </section>
   );

@@ -1,14 +1,11 @@
 /** Above the list: how all runs are, how many of them are judged, and which of them are listed. */
 import { useEffect, useState } from "preact/hooks";
 import type { RunSummary, Runs, Status } from "../../data/types";
-import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
 import { Pick } from "../../parts/Pick";
-import { PlaceLink } from "../../parts/PlaceLink";
 import { StatusChip } from "../../parts/Status";
 import { formatInteger } from "../../text/numbers";
-import { LEAST } from "../compare/factors";
 import { GROUPINGS, type Grouping } from "./groups";
 import { causesIn, foldersIn, patternOf, type Wanted } from "./runFilter";
 import { STATUSES } from "./runOrder";
@@ -18,7 +15,6 @@ interface Props {
   found: RunSummary[];
   by: Grouping;
   wanted: Wanted;
-  place: Place;
   go: Go;
 }
 
@@ -87,7 +83,7 @@ function Progress({ runs }: { runs: RunSummary[] }) {
   );
 }
 
-export function RunsBar({ runs, found, by, wanted, place, go }: Props) {
+export function RunsBar({ runs, found, by, wanted, go }: Props) {
   const { t, lang } = useText();
   const [causes, folders] = [causesIn(runs.runs), foldersIn(runs.runs)];
   const titles = new Map(causes.map(({ code, title, count }) => [code, `${code} ${title} (${count})`]));
@@ -133,11 +129,6 @@ export function RunsBar({ runs, found, by, wanted, place, go }: Props) {
         <button type="button" onClick={() => go({ q: "", state: "", cause: "", folder: "" })}>
           {t("runs.clear")}
         </button>
-      ) : null}
-      {runs.runs.length >= LEAST ? (
-        <PlaceLink place={place} change={{ view: "compare", cmp: "" }} go={go}>
-          {t("factors.heading")}
-        </PlaceLink>
       ) : null}
       <Progress runs={runs.runs} />
     </div>

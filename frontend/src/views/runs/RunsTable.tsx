@@ -5,7 +5,9 @@ import type { Runs } from "../../data/types";
 import type { Place } from "../../host/hash";
 import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
+import { PlaceLink } from "../../parts/PlaceLink";
 import { SortHead, type Sorting } from "../../parts/SortHead";
+import { LEAST } from "../compare/factors";
 import { GroupRow } from "./GroupRow";
 import { bestOf, GROUPINGS, type Group, type Grouping, grouped, newestFirst } from "./groups";
 import { LeftOutRuns } from "./LeftOutRuns";
@@ -131,8 +133,15 @@ export function RunsTable({ runs, selected, place, go }: Props) {
   const order = sorting ?? (by === "none" ? WORST_FIRST : { by: "lastData" as const, down: true });
   return (
     <section class="all-runs">
-      <h2>{t("runs.heading")}</h2>
-      <RunsBar {...{ runs, found, by, wanted, place, go }} />
+      <div class="runs-head">
+        <h2>{t("runs.heading")}</h2>
+        {runs.runs.length >= LEAST ? (
+          <PlaceLink place={place} change={{ view: "compare", cmp: "" }} go={go}>
+            {t("factors.heading")}
+          </PlaceLink>
+        ) : null}
+      </div>
+      <RunsBar {...{ runs, found, by, wanted, go }} />
       {found.length === 0 && runs.runs.length > 0 ? <p class="note">{t("runs.noneFound")}</p> : null}
       {items.length > 0 ? (
         <VirtualTable
