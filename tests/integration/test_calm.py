@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.collect.watch import step_updates
 from tb_lossdiag.collect.watch.calm_steps import CalmSteps
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.run import Run
@@ -368,15 +369,22 @@ def train(
     return read(folder), [p.detach() for p in loop.net.parameters()]
 
 
+@pytest.fixture(autouse=True)
+def clock_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the first looks at updates may take all the time that is theirs."""
+    monkeypatch.setattr(step_updates, "_FREE", float("inf"))
+
+
 def count_calm(monkeypatch: pytest.MonkeyPatch) -> list[CalmSteps]:
     calm: list[CalmSteps] = []
-    plain = CalmSteps.end
+    plain = CalmSteps.begin
 
-    def counted(self: CalmSteps) -> Any:
-        calm.append(self)
-        return plain(self)
+    def counted(self: CalmSteps, *given: Any) -> bool:
+        if found := plain(self, *given):
+            calm.append(self)
+        return found
 
-    monkeypatch.setattr(CalmSteps, "end", counted)
+    monkeypatch.setattr(CalmSteps, "begin", counted)
     return calm
 
 

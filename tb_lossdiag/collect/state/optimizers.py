@@ -54,7 +54,7 @@ class _Heard:
         """Whether a watch is told."""
         return self.watch is not None and self.watch() is not None
 
-    def __call__(self, optimizer: Any, arguments: Any, named: Any) -> None:
+    def ended(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """It has ended a step."""
         if self.watch is not None and (watch := self.watch()) is not None:
             watch.ended(optimizer, arguments, named)
@@ -93,7 +93,7 @@ class Optimizers:
         self._optimizers.append((name, weakref.ref(optimizer)))
         if hookable(optimizer):
             heard = self._heard[id(optimizer)] = _Heard(self)
-            optimizer.register_step_post_hook(untraced_hook(heard))
+            optimizer.register_step_post_hook(untraced_hook(heard.ended))
 
     def join(self, optimizer: Any, watch: Watching) -> bool:
         """Let a watch be told of its steps by the hook that is there: one hook costs less than two. It has to note steps then.
@@ -125,7 +125,8 @@ class Optimizers:
             self.note_step(optimizer)
             return
         self.steps += 1
-        self._used[id(optimizer)] = self.last[id(optimizer)] = ends
+        key = id(optimizer)
+        self._used[key] = self.last[key] = ends
 
     def note_step(self, optimizer: Any) -> None:
         """Remember which gradients this step used."""

@@ -16,8 +16,10 @@ untraced: Callable[[Any], Any] = getattr(torch.compiler, "disable", lambda work:
 """Makes a function run as it is where its caller is compiled."""
 
 
-def untraced_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
+def untraced_hook(hook: Callable[..., Any], alive: object = None) -> Callable[..., Any]:
     """Makes a hook of an optimizer's step run as it is where that step is compiled. PyTorch breaks the graph there anyway.
+
+    Something may be kept alive for as long as the hook stands.
 
     PyTorch's own wrapper sets the compiler aside and back at each call, 10 µs in the midst of a training; this one does so only where a
     compiler is set, if PyTorch tells.
@@ -26,6 +28,7 @@ def untraced_hook(hook: Callable[..., Any]) -> Callable[..., Any]:
     def work(*given: Any) -> Any:
         return hook(*given)
 
+    work.alive = alive  # type: ignore[attr-defined]
     wrapped: Callable[..., Any] = untraced(work)
     try:
         from torch._C._dynamo.eval_frame import get_eval_frame_callback as compiler  # noqa: PLC0415

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from torch import Tensor
+from torch.autograd import profiler
 
 from tb_lossdiag.collect.buffers.norm_buffer import CALM_ROWS, ROWS, NormBuffer
 from tb_lossdiag.collect.state.gradient_versions import EndVersions
 from tb_lossdiag.collect.state.optimizers import ends_of
 from tb_lossdiag.collect.state.scaler import steps_unscaled
-from tb_lossdiag.collect.unseen import looked_at
+from tb_lossdiag.collect.unseen import dispatching, overriding
 from tb_lossdiag.collect.watch.gauge import Gauge, Norms
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.step_counter import StepCounter
@@ -26,6 +27,8 @@ from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters, held
 
 _FIRST = 4
 """Steps that are never calm."""
+_PASSED: list[float] = []
+"""Norms of a step that is passed by."""
 _LONGEST = 256
 """Steps, at most, before calm ones are expected again after one that was not: 1, 2, 4 … while they come no more."""
 
@@ -77,6 +80,7 @@ class CalmSteps:
         pattern: of the gradients of the coming step, if it may be a calm one.
         norms: of the step that goes on, if it is one; none of one that is passed by.
         clipped: whether each of these steps has a clip.
+        around: whether they may have something besides gradients: a clip, a scale.
     """
 
     rows: NormBuffer
@@ -91,6 +95,7 @@ class CalmSteps:
     pattern: Pattern | None = None
     norms: Norms | None = None
     clipped: bool = False
+    around: bool = False
     _scaled: bool = False
     _ends: Sequence[Tensor] = ()
     _kept: Pattern | None = None
@@ -122,7 +127,7 @@ class CalmSteps:
     def _agree(self, pattern: Pattern | None) -> bool:
         """Agree on the clip that each step has, or that none has one; whether steps with it can be calm."""
         clips = self.host.clips
-        clips.agreed, self.clipped = None, False
+        clips.agreed, self.clipped, self.around = None, False, self.scaler is not None
         if pattern is None or clips.quiet:
             return True
         call = clips.steady
@@ -133,7 +138,7 @@ class CalmSteps:
             if call.held != list(map(id, held)):
                 return False
             self._ends = held[0], held[-1]
-        clips.agreed, self.clipped = call.held, True
+        clips.agreed, self.clipped, self.around = call.held, True, True
         return True
 
     def _stale(self) -> bool:
@@ -143,33 +148,39 @@ class CalmSteps:
 
     def begin(self, taken: int, arguments: Any, named: Any) -> bool:
         """The step after so many begins, with these arguments; whether it is a calm one, whose norms are known now."""
-        self.norms = None
-        pattern = self.pattern
+        norms: Norms | None = None
+        self.norms, pattern = norms, self.pattern
         if pattern is None:
             return False
-        held = 0
-        for group in self.optimizer.param_groups:
-            held += len(group["params"])
         if (
             self._calm_at == self._unrest.count
-            and held == self._held
-            and not named
-            and len(arguments) < 2  # noqa: PLR2004  (the optimizer itself)
-            and getattr(self.optimizer, "grad_scale", None) is None
-            and not looked_at()
+            and not overriding()
+            and not dispatching()
+            and not profiler._is_profiler_enabled  # noqa: SLF001
         ):
-            if pattern.gauge is None:
-                self.norms = [] if taken % self.every else None
-            elif self._scaled and not steps_unscaled(self.scaler, self.optimizer):
-                pass
-            elif not self.model.places.changed() and (pattern.simple or pattern.holds()):
-                gauge = pattern.gauge
-                self.norms = self._before_clip(gauge) if self.clipped else gauge.norms()
-        if self.norms is None:
+            gauge = pattern.gauge
+            if gauge is None:
+                norms = _PASSED if taken % self.every else None
+            elif self._as_expected(pattern, arguments, named):
+                norms = self._before_clip(gauge) if self.clipped else gauge.norms()
+        if norms is None:
             self._disappointed(pattern)
             return False
-        self._after = 1
+        self.norms, self._after = norms, 1
         return True
+
+    def _as_expected(self, pattern: Pattern, arguments: Any, named: Any) -> bool:
+        """Whether the step is called as before, and holds what it held."""
+        optimizer, held = self.optimizer, 0
+        for group in optimizer.param_groups:
+            held += len(group["params"])
+        if held != self._held or named or len(arguments) > 1:  # the optimizer itself
+            return False
+        if getattr(optimizer, "grad_scale", None) is not None:
+            return False
+        if self._scaled and not steps_unscaled(self.scaler, optimizer):
+            return False
+        return not self.model.places.changed() and (pattern.simple or pattern.holds())
 
     def _before_clip(self, gauge: Gauge) -> Norms | None:
         """Norms as the step's clip found them, None if it had none, or the gradients are not as it left them."""
@@ -191,12 +202,6 @@ class CalmSteps:
         else:
             pattern.gauge.over()
             self._stir()
-
-    def end(self) -> Pattern:
-        """The step has ended: which gradients it had."""
-        assert self.pattern is not None  # noqa: S101  (asked before)
-        self.norms = None
-        return self.pattern
 
     def look(self) -> None:
         """Now and then, before the gradients are over: whether they are of the same kind still."""

@@ -22,6 +22,8 @@ _CHUNK = 32_768
 """Elements that are joined at once, at most: below it PyTorch uses one thread, however many it may."""
 _gradient: Callable[[Tensor], Any] = operator.attrgetter("grad")
 _number: Callable[[Tensor], float] = Tensor.item
+_norms: Callable[[list[Tensor]], Sequence[Tensor]] = torch._foreach_norm  # noqa: SLF001
+_SINGLE = torch.float32
 
 Norms = list[float] | Tensor
 """Of the gradients in their order: numbers, or float32[n]."""
@@ -63,12 +65,12 @@ class Gauge:
         try:
             if self._joined is not None:
                 return self._joined.norms(grads)
-            each = torch._foreach_norm(grads)  # noqa: SLF001
+            each = _norms(grads)
         except (TypeError, RuntimeError):  # None among them; sparse, another shape, another type
             return None
         values = list(map(_number, each))
         total = sum(values)
-        usual = min(values) >= SMALL and total - total == 0.0 and each[0].dtype is torch.float32
+        usual = min(values) >= SMALL and total - total == 0.0 and each[0].dtype is _SINGLE
         return values if usual else None
 
     def known(self, each: Tensor) -> Norms | None:

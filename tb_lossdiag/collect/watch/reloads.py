@@ -15,16 +15,19 @@ class Reloads:
         optimizer: a `torch.optim.Optimizer`.
 
     Attributes:
-        touches: how often the weight was found changed by something else than its steps.
+        weight: the one that is looked at, None without parameters.
+        version: its count of changes after the newest step.
+        touched: whether it was found changed by something else since that was last asked.
+        touches: how often it was.
     """
 
     def __init__(self, optimizer: Any) -> None:
-        self._loaded = self._touched = False
+        self._loaded = self.touched = False
         self.touches = 0
-        self._weight: Tensor | None = next(
+        self.weight: Tensor | None = next(
             (weight for group in optimizer.param_groups for weight in group["params"]), None
         )
-        self._version = -1 if self._weight is None else self._weight._version  # noqa: SLF001
+        self.version = -1 if self.weight is None else self.weight._version  # noqa: SLF001
         me = weakref.ref(self)
 
         def loaded(_: Any) -> None:
@@ -36,19 +39,19 @@ class Reloads:
 
     def before_step(self) -> None:
         """A step begins."""
-        if self._weight is not None and self._weight._version != self._version:  # noqa: SLF001
-            self._touched = True
+        if self.weight is not None and self.weight._version != self.version:  # noqa: SLF001
+            self.touched = True
 
     def after_step(self) -> None:
         """It has ended."""
-        if self._weight is not None:
-            self._version = self._weight._version  # noqa: SLF001
+        if self.weight is not None:
+            self.version = self.weight._version  # noqa: SLF001
 
     def take(self) -> bool | None:
         """Whether the optimizer was loaded since this was last asked; None if something else has changed the weights."""
         self.before_step()
-        loaded, touched = self._loaded, self._touched
-        self._loaded = self._touched = False
+        loaded, touched = self._loaded, self.touched
+        self._loaded = self.touched = False
         if touched:
             self.touches += 1
             self.after_step()

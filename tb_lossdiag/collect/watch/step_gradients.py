@@ -16,7 +16,6 @@ from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state.parameters import norms
 from tb_lossdiag.collect.state.rates import StepRates
 from tb_lossdiag.collect.watch import updates
-from tb_lossdiag.collect.watch.gauge import Norms
 from tb_lossdiag.collect.watch.gradient_norms import Measure
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.rank_talk import RankTalk
@@ -39,6 +38,7 @@ class StepGradients:
 
     Attributes:
         times: how long the steps take.
+        rates: of the optimizer's groups.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class StepGradients:
         self._absent = host.absent(rows)
         self._norms: tuple[Tensor, np.ndarray[Any, Any] | None, Any] | None = None
         self._scaled: frozenset[int] = frozenset()
-        self._rates = StepRates(subject.optimizer)
+        self.rates = StepRates(subject.optimizer)
 
     def reported_clip(self, total: Tensor, max_norm: float) -> None:
         """The user clipped on their own: the coming step's norms are given back as they were before."""
@@ -69,13 +69,6 @@ class StepGradients:
     def as_they_are(self) -> bool:
         """Whether norms need no putting right: no scale, no clip that was only reported, none that was tiny."""
         return self._measure.as_they_are and not self._absent
-
-    def put_calm(self, norms: Norms, where: Any, step: int, taken: int, start: float) -> bool:
-        """Hand over the norms of a calm step; whether there is no room for another one."""
-        seconds, own, count = self.times.take(start, taken)
-        named, rates = self._counter.named, self._rates.now()
-        row = step, time.time(), seconds, own, where, None, rates, count, named
-        return self._rows.put_calm(norms, row)
 
     def begin(self) -> None:
         """A step begins; nothing of it is known."""
@@ -114,7 +107,7 @@ class StepGradients:
         if self._norms is None:
             return False
         measured, where, bad = self._norms
-        groups = self._rates.now()
+        groups = self.rates.now()
         seconds, own, count = self.times.take(start, taken)
         named, scaled = self._counter.named, self._scaled
         row = StepInfo(step, time.time(), seconds, own, where, bad, groups, count, named, scaled)

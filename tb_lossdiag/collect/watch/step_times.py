@@ -11,11 +11,13 @@ class StepTimes:
 
     Attributes:
         own: seconds that recording has taken since the last row.
+        ended: when the step of that row ended (of `time.perf_counter`), NaN before the first.
+        row: so many steps were taken then.
     """
 
     def __init__(self) -> None:
         """No step yet."""
-        self.own, self._ended, self._row = 0.0, math.nan, 0
+        self.own, self.ended, self.row = 0.0, math.nan, 0
 
     def spent(self, start: float) -> None:
         """Recording took the time since then (of `time.perf_counter`); the step's record says so."""
@@ -27,7 +29,7 @@ class StepTimes:
         Returns:
             Seconds of a step since the row before (NaN for the first), seconds of it that recording took, and how many steps that were.
         """
-        count = taken + 1 - self._row
-        found = (now - self._ended) / count, self.own / count, count
-        self.own, self._ended, self._row = 0.0, now, taken + 1
+        count = taken + 1 - self.row
+        found = (now - self.ended) / count, self.own / count, count
+        self.own, self.ended, self.row = 0.0, now, taken + 1
         return found

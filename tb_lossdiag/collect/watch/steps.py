@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
+
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.scaler import scale_watch
 from tb_lossdiag.collect.unseen import real
-from tb_lossdiag.collect.watch.calm_steps import CalmSteps
+from tb_lossdiag.collect.watch.calm_steps import CalmSteps, Pattern
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.gauge import Norms
 from tb_lossdiag.collect.watch.host import Host, Options
@@ -22,6 +24,8 @@ from tb_lossdiag.collect.watch.step_gradients import StepGradients
 from tb_lossdiag.collect.watch.step_updates import StepUpdates
 from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 from tb_lossdiag.process.forks import Origin
+
+_clock = time.perf_counter
 
 
 class WatchedSteps:
@@ -45,6 +49,8 @@ class WatchedSteps:
         scale: its loss scale, None without a GradScaler.
         examiner: its check-ups, None without.
         origin: the process that they happen in.
+        times: how long they take.
+        calm: those that are like the one before.
         notes: whether the optimizers are told of them here.
     """
 
@@ -65,6 +71,9 @@ class WatchedSteps:
         self.scale = host.guarded("scaler", lambda: scale_watch(subject.scaler))
         self.parameters = held = WatchedParameters(subject.model, found, rows, host)
         self.gradients = StepGradients(rows, subject, held, host, options.every, self.counter, talk)
+        self.times, self._rates = self.gradients.times, self.gradients.rates
+        weight = self.reloads.weight
+        self._weight = torch.empty(0, device="cpu") if weight is None else weight
         self._updates = StepUpdates(rows, held, host, options.every)
         self._seldom = self._updates.apart  # what varies seldom is looked at with them
         self._facts = OptimizerFacts(rows, subject, held, host, options.every, resumed=first > 0)
@@ -72,7 +81,7 @@ class WatchedSteps:
         self.examiner = None
         if options.check_up and not host.silent:
             self.examiner = Examiner(subject, host, options, resumed=first > 0)
-        self._calm = CalmSteps(
+        self.calm = CalmSteps(
             rows,
             subject.optimizer,
             held,
@@ -88,8 +97,8 @@ class WatchedSteps:
     def end(self) -> None:
         """No step comes any more."""
         self._updates.forget()
-        self._calm.interrupt()
-        self._calm.over()
+        self.calm.interrupt()
+        self.calm.over()
         if self._talk is not None:
             self._talk.rest()
         if self.examiner is not None:
@@ -97,22 +106,27 @@ class WatchedSteps:
 
     def before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """The optimizer begins its step, with these arguments."""
-        start = time.perf_counter()
-        if self._calm.begin(self.taken, arguments, named):
-            self.reloads.before_step()
-            if self.taken % self._reuse.apart == self._reuse.apart - 1:
-                self._host.guarded.quick("gradient", self._reuse.look)
-            if self.taken % self._seldom == 0:
-                self._updates.before_step(self.taken)
-            if self.examiner is not None and self._host.rounds.members > 1:
-                self.examiner.before_step(closure=False)
-        else:
-            self._before(optimizer, arguments, named)
-        self.gradients.times.own += time.perf_counter() - start
+        start = _clock()
+        try:
+            taken = self.taken
+            if self.calm.begin(taken, arguments, named):
+                if self._weight._version != self.reloads.version:  # noqa: SLF001
+                    self.reloads.touched = True
+                if taken % self._reuse.apart == self._reuse.apart - 1:
+                    self._host.guarded.quick("gradient", self._reuse.look)
+                if taken % self._seldom == 0:
+                    self._updates.before_step(taken)
+                if self.examiner is not None and self._host.rounds.members > 1:
+                    self.examiner.before_step(closure=False)
+            else:
+                self._before(optimizer, arguments, named)
+        except Exception as error:  # noqa: BLE001  (training must go on)
+            self._host.guarded.caught("step", error)
+        self.times.own += _clock() - start
 
     def _before(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """A step that is not a calm one begins."""
-        self._calm.over()  # if the one before never ended
+        self.calm.over()  # if the one before never ended
         if self.origin.left() or not real():
             return
         closure = _closure(optimizer, arguments, named)
@@ -129,16 +143,13 @@ class WatchedSteps:
 
     def after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
         """It has ended its step; what is to be raised to stop the training."""
-        calm = self._calm
         self._owed += 1  # until it has been counted, so that one failure shifts no later number
-        if calm.norms is not None:
-            return self._finish_calm(optimizer, calm.norms)
         if self.notes:
             self._host.guarded.door("optimizer", self._host.optimizers.note_step, optimizer)
         if self.origin.left():
             return None
         stop = self._after(optimizer, arguments, named)
-        calm.over()
+        self.calm.over()
         if stop is None:
             self._expect()
         return stop
@@ -181,40 +192,84 @@ class WatchedSteps:
         self._host.stepped(self._rows, now=bool(alarm))
         self.gradients.times.spent(start)
 
-    def _finish_calm(self, optimizer: Any, norms: Norms) -> Exception | None:
-        """Hand over what was seen of a calm step; what is to be raised to stop the training."""
-        start = time.perf_counter()
-        pattern, host, taken, full = self._calm.end(), self._host, self.taken, False
-        stop: Exception | None = None
-        step = self.counter.take() if self._owed == 1 else self._count()
-        self._owed = 0
+    def after_calm(self, optimizer: Any, norms: Norms) -> Exception | None:
+        """A calm step with these norms has ended; what is to be raised to stop the training.
+
+        In the midst of a training each call of a function costs a microsecond: what the others do stands here once more.
+        """
+        start = _clock()
+        calm, times, counter, taken = self.calm, self.times, self.counter, self.taken
+        pattern, calm.norms = calm.pattern, None
+        if pattern is None or pattern.gauge is None:
+            return self._after_passed(optimizer, pattern, start)
+        step = self._count_owed() if self._owed else counter.take()
         if self.notes:
-            host.optimizers.note_calm(optimizer, pattern.ends)
-        if pattern.gauge is not None:
-            full = self.gradients.put_calm(norms, pattern.where, step, taken, start)
-        if self._calm.clipped or self.scale is not None:
+            self._host.optimizers.note_calm(optimizer, pattern.ends)
+        count = taken + 1 - times.row
+        full = self._rows.put_calm(
+            norms,
+            (
+                step,
+                time.time(),
+                (start - times.ended) / count,
+                times.own / count,
+                pattern.where,
+                None,
+                self._rates.now(),
+                count,
+                counter.named,
+            ),
+        )
+        times.own, times.ended, times.row = 0.0, start, taken + 1
+        if calm.around:
             self._sink_around(step)
-        self.reloads.after_step()
+        self.reloads.version = self._weight._version  # noqa: SLF001
         if taken % self._seldom == 0:
-            self._calm.look()
-            host.guarded.door("layers", self._facts.sink, step, taken)
-            self._updates.after_step(step)
-        if pattern.gauge is not None:
-            pattern.gauge.kept = []
-        self.taken = taken = taken + 1
+            self._sink_seldom(step)
+        pattern.gauge.kept = []
+        return self._end_calm(start, full=full)
+
+    def _after_passed(
+        self, optimizer: Any, pattern: Pattern | None, start: float
+    ) -> Exception | None:
+        """The same for a step whose gradients nobody looks at."""
+        step = self._count_owed() if self._owed else self.counter.take()
+        if self.notes and pattern is not None:
+            self._host.optimizers.note_calm(optimizer, pattern.ends)
+        if self.calm.around:
+            self._sink_around(step)
+        self.reloads.version = self._weight._version  # noqa: SLF001
+        return self._end_calm(start, full=False)
+
+    def _end_calm(self, start: float, *, full: bool) -> Exception | None:
+        """A calm step has been taken, whose end was seen at this time; hand over if there is no room for another one or it is time to."""
+        host, stop = self._host, None
+        self.taken += 1
         host.guarded.steps += 1
-        if full or start > host.outlet.due or host.outlet.news:
+        outlet = host.outlet
+        if full or start > outlet.due or outlet.news:
             host.stepped(self._rows, now=False)
             stop = host.judge()  # nothing is news before it is handed over
-        self.gradients.times.own += time.perf_counter() - start
-        if stop is None and self.examiner is not None and not self.examiner.waits(taken):
+        self.times.own += _clock() - start
+        if stop is None and self.examiner is not None and not self.examiner.waits(self.taken):
             self.begin_check_up()
             self._unless_examined()
         return stop
 
+    def _count_owed(self) -> int:
+        """The number of a step that has been taken after others that could not be counted."""
+        self._owed += 1
+        return self._count()
+
+    def _sink_seldom(self, step: int) -> None:
+        """Hand over what is looked at after some calm steps only."""
+        self.calm.look()
+        self._host.guarded.door("layers", self._facts.sink, step, self.taken)
+        self._updates.after_step(step)
+
     def _sink_around(self, step: int) -> None:
         """Hand over the clip and the loss scale of a calm step."""
-        self._calm.sink_clip(step)
+        self.calm.sink_clip(step)
         if self.scale is not None:
             self._host.guarded.door("scaler", self._sink_scale, step)
 
@@ -227,13 +282,13 @@ class WatchedSteps:
 
     def _expect(self) -> None:
         """The next step may be a calm one."""
-        self._calm.expect(self.taken)
+        self.calm.expect(self.taken)
         self._unless_examined()
 
     def _unless_examined(self) -> None:
         """Unless it is looked at from inside."""
         if self.examiner is not None and self.examiner.running:
-            self._calm.interrupt()
+            self.calm.interrupt()
 
     def _sink_scale(self, step: int) -> None:
         assert self.scale is not None  # noqa: S101  (asked before)

@@ -58,24 +58,22 @@ class Watch:
         self._steps = WatchedSteps(rows, subject, found, host, options, first, talk)
         self._asked = 0
         optimizer = subject.optimizer  # whose hooks keep the watch alive
-        self._hooks = [optimizer.register_step_pre_hook(untraced_hook(self._begins))]
-        self.times = self._steps.gradients.times
+        self._hooks = [optimizer.register_step_pre_hook(untraced_hook(self._steps.before, self))]
+        self.times = self._steps.times
         self._steps.notes = host.optimizers.join(optimizer, self)
         if not self._steps.notes:
             self._hooks.append(optimizer.register_step_post_hook(untraced_hook(self.ended)))
         self._steps.begin_check_up()
 
-    def _begins(self, optimizer: Any, arguments: Any, named: Any) -> None:
-        """A step begins."""
-        try:
-            self._steps.before(optimizer, arguments, named)
-        except Exception as error:  # noqa: BLE001  (training must go on)
-            self._host.guarded.caught("step", error)
-
     def ended(self, optimizer: Any, arguments: Any, named: Any) -> None:
         """A step has ended; may raise to stop the training."""
         try:
-            stop = self._steps.after(optimizer, arguments, named)
+            steps = self._steps
+            norms = steps.calm.norms
+            if norms is None:
+                stop = steps.after(optimizer, arguments, named)
+            else:
+                stop = steps.after_calm(optimizer, norms)
         except Exception as error:  # noqa: BLE001  (training must go on)
             self._host.guarded.caught("step", error)
             return
