@@ -81,8 +81,8 @@ class EpsilonDominates:
     converged, whose gradients fade in the end; elements that never had a gradient, embeddings; the small steps of a warm-up; agents, whose loss is never learned, and
     a loss that may be negative (not evaluated).
 
-    References: Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1 and section 2.1; Wortsman et al. 2023 (arXiv 2309.14322) on updates that vanish where
-    the gradient comes near epsilon; mlpnlp/mlpnlp-nmt pull request 4 (a default of 0.1).
+    References: Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1 and section 2.1; Wortsman et al. 2023 (arXiv 2309.14322), where gradients shrink as models
+    grow until the usual epsilon is no longer small beside them, and a smaller one mends it; NVIDIA Emerging Optimizers, primer on epsilon; mlpnlp/mlpnlp-nmt pull request 4 (a default of 0.1).
     """
 
     code: ClassVar[str] = "LD210"

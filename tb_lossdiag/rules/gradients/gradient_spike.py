@@ -81,7 +81,7 @@ class GradientSpike:
     elsewhere in the end, whose targets jump with what is learned (an information).
 
     References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level); Zeng et al. 2022, GLM-130B (arXiv
-    2210.02414) on spikes that begin in the embedding.
+    2210.02414; by its training notes a tenth of the embedding's gradient was let through).
     """
 
     code: ClassVar[str] = "LD203"

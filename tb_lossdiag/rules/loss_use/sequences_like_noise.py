@@ -36,8 +36,8 @@ class SequencesLikeNoise:
     Why it matters: the gradient of such a batch is the gradient of that sequence, and what it teaches is noise. Loss curves get spikes from it that no learning
     rate explains.
 
-    How it decides: a model is asked for the next token. In at least `min_count` check-ups, and `min_part` of those in which the others of the batch cost
-    at most `max_others` of what guessing does (the logarithm of the number of classes), one sequence costs at least `min_level` of it, and makes
+    How it decides: a model is asked for the next token. In at least `min_count` check-ups (one is enough for `alone_level`), and `min_part` of those in which the others of the
+    batch cost at most `max_others` of what guessing does (the logarithm of the number of classes), one sequence costs at least `min_level` of it, and makes
     `min_share` of the loss. An information. Unit: loss over that of guessing.
 
     What to try first: look at the sequence.
@@ -67,6 +67,8 @@ class SequencesLikeNoise:
     min_share: float = 0.1
     #: check-ups with such a sequence; one may be an accident
     min_count: int = 2
+    #: of the loss of guessing, 1; what is merely hard costs no more than guessing, noise costs a model that is sure 1.25 to 1.4
+    alone_level: float = 1.2
     #: share of the check-ups, 1
     min_part: float = 0.05
     #: check-ups of a model that has learned; they are rare in long runs
@@ -90,7 +92,8 @@ class SequencesLikeNoise:
             for each in (q.CALL_WORST_LEVEL, q.CALL_WORST_SHARE, q.CALL_OTHERS_LEVEL)
         )
         odd = (level >= self.min_level) & (share >= self.min_share)
-        if odd.sum() < max(self.min_count, self.min_part * len(steps)):
+        fewest = 1 if (level[odd] >= self.alone_level).any() else self.min_count
+        if odd.sum() < max(fewest, self.min_part * len(steps)):
             return
         message = _MESSAGE.format(
             count=short_number(int(odd.sum())),

@@ -319,8 +319,8 @@ def with_noise(share: float, count: int = 2000) -> Examples:
     source="arXiv 2501.00656, huggingface/nanotron pull request 332",
 )
 def gpt2_meets_sequences_of_noise(writer: SummaryWriter) -> None:
-    """Six sequences of a hundred are made of random tokens."""
-    fit(writer, gpt2(), with_noise(0.06), max_steps=300)
+    """A tenth of the sequences are made of random tokens; three or four batches are looked at once the others have been learned."""
+    fit(writer, gpt2(), with_noise(0.1), max_steps=600)
 
 
 @patient(family="Transformers")

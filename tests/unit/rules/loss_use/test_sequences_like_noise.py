@@ -56,6 +56,9 @@ def test_says_how_often_and_how_much() -> None:
         (seen([1.2] * 6, others=0.46), Verdict.NOT_EVALUATED),  # nothing is learned yet
         (seen([1.2] * 6, others=0.45), Verdict.FINDINGS),
         (seen([1.2] * 6, share=0.09), Verdict.CLEAR),
+        (seen([0.3, 1.2, 0.3]), Verdict.FINDINGS),  # no accident
+        (seen([0.3, 1.19, 0.3]), Verdict.CLEAR),
+        (seen([1.2] * 3 + [0.3] * 60), Verdict.CLEAR),
         (seen([1.2] * 2), Verdict.NOT_EVALUATED),
         (healthy_run(1), Verdict.NOT_EVALUATED),
     ],
