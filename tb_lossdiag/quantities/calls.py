@@ -165,6 +165,19 @@ CALL_OTHERS_LEVEL = _sequence("others_level")
 CALL_WORST_SHARE = _sequence("worst_share")
 """Share of the batch's loss that comes from that sequence."""
 
+
+def _dial(name: str) -> Quantity:
+    return Quantity(f"call_dial_{name}", "call_dial", Axis.CALL, "1", hints.CALL, optional=True)
+
+
+CALL_DIAL_SHARE = _dial("share")
+"""Of a model that is given samples with a number for each, and returns what has their shape: share of the scatter of its squared errors, sample by
+sample, that the number decides (between quarters of the batch by that number)."""
+CALL_DIAL_RATIO = _dial("ratio")
+"""Mean squared error of the worst of these quarters over that of the best."""
+CALL_DIAL_LEVEL = _dial("level")
+"""Mean squared error over the variance of the targets, which the best constant answer costs."""
+
 CALL_UNFIT = Quantity("call_unfit", "call_unfit", Axis.CALL, "1", hints.CALL, optional=True)
 """Of a CTC loss: share of the sequences that have fewer frames than their symbols need, one for each and one between two alike."""
 

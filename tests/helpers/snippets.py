@@ -357,6 +357,13 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
             "rows": torch.arange(4),
         }
     },
+    "LD521": {
+        "": lambda: {
+            "answer": torch.randn(SIZE, 6),
+            "wanted": torch.randn(SIZE, 6),
+            "times": torch.randint(0, 1000, (SIZE,)),
+        }
+    },
     "LD512": {"labels": lambda: {"labels": torch.full((2, 3), -100)}},
     "LD514": {"tokens": _tokens},
     "LD515": {"attention_mask": _ended},

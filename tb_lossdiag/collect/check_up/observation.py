@@ -38,7 +38,7 @@ class CheckUpState:
         self.calls = Calls()
         self.forwards = Forwards(subject.root(), activations=activations, held=subject.held())
         self.calls.values, self.calls.masks = self.forwards.values, self.forwards.masks
-        self.calls.sequences = self.forwards.sequences
+        self.calls.sequences, self.calls.dials = self.forwards.sequences, self.forwards.dials
         self.gradients = Gradients(subject)
         self.customs = Customs(subject)
         self._fed_by: int | None = None

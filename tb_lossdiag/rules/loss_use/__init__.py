@@ -32,6 +32,7 @@ from tb_lossdiag.rules.loss_use.sum_reduction import SumReduction
 from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
 from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
 from tb_lossdiag.rules.loss_use.targets_of_others import TargetsOfOthers
+from tb_lossdiag.rules.loss_use.times_decide import TimesDecide
 from tb_lossdiag.rules.loss_use.turned_apart import TurnedApart
 from tb_lossdiag.rules.loss_use.uniform_collapse import UniformCollapse
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     SequencesLikeNoise(),
     EmbeddingsAlike(),
     LogitScale(),
+    TimesDecide(),
     WeightsLessEven(),
     OnePrediction(),
     MoreSymbolsThanFrames(),

@@ -29,6 +29,7 @@ In reading order:
 - `worst`: which sequence of a batch costs most
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `frames`: whether the frames of each sequence are enough for its symbols
+- `dials`: how much of what samples cost a number of theirs decides
 - `dropped`: whether dropout stands between a model's answer and its loss
 - `told`: whether the answer stands in the question
 - `pairing`: what predictions have to do with their own targets

@@ -16,6 +16,7 @@ from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.bootstrap import bootstrap_facts
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.composed import Composed
+from tb_lossdiag.collect.check_up.loss.dials import dial_facts
 from tb_lossdiag.collect.check_up.loss.dropped import dropped_facts
 from tb_lossdiag.collect.check_up.loss.evaluated import EvaluatedTargets
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
@@ -29,7 +30,7 @@ from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
 from tb_lossdiag.collect.check_up.mode import FunctionCall
-from tb_lossdiag.collect.check_up.model.inputs import series
+from tb_lossdiag.collect.check_up.model.inputs import Dial, series
 from tb_lossdiag.collect.check_up.source import node_id, source
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -83,12 +84,13 @@ def measured(
     given: Sequence[Tensor] = (),
     values: Sequence[Tensor] = (),
     masks: Sequence[Tensor] = (),
+    dials: Sequence[Dial] = (),
 ) -> MeasuredCall:
-    """Take all facts of a call whose model was given these sequences, measured values and masks."""
+    """Take all facts of a call whose model was given these sequences, measured values, masks and numbers of samples."""
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given, masks)}
     facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
-    facts |= {**pairing_facts(call), **dropped_facts(call)}
+    facts |= {**pairing_facts(call), **dropped_facts(call), **dial_facts(call, dials)}
     site = _BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()
     asked = question(call)
@@ -137,6 +139,8 @@ class Calls:
         """What sequences of whole numbers it was given."""
         self.values: Callable[[], list[Tensor]] = list
         """What measured values the model was given."""
+        self.dials: Callable[[], list[Dial]] = list
+        """What numbers of samples it was given."""
         self.masks: Callable[[], list[Tensor]] = list
         """Which of its arguments may say yes or no of each place."""
 
@@ -193,7 +197,7 @@ class Calls:
             values = self.values()
             self.composed.called(call)
             self._ahead |= ahead_of(call.target, series(values))
-            self.add(measured(call, sight, given, values, self.masks()))
+            self.add(measured(call, sight, given, values, self.masks(), self.dials()))
 
     def add(self, call: MeasuredCall) -> None:
         """Keep a call; of too many, the newest."""

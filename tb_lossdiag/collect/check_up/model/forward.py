@@ -14,6 +14,8 @@ from tb_lossdiag.collect.check_up.model.asleep import Asleep
 from tb_lossdiag.collect.check_up.model.forward_pass import Pass
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall, keywords
 from tb_lossdiag.collect.check_up.model.inputs import (
+    Dial,
+    dials,
     input_facts,
     measured_values,
     sequences,
@@ -109,7 +111,7 @@ class Forwards:
             fed_by = self._pending.trace.maker(next(tensors_in(call.args), None))
         self._stack.append((call.module, fed_by))
         if self._pending is not None:
-            self._pending.asleep.called(call.module)
+            self._pending.called(call.module, call.args)
         if isinstance(call.module, nn.Embedding) and self._pending is not None:
             self._pending.look_up(call.args)
         if isinstance(call.module, nn.modules.batchnorm._BatchNorm) and call.module.training:  # noqa: SLF001
@@ -127,7 +129,9 @@ class Forwards:
         self._pending = Pass(now(), modes, Asleep(self._root, self._held), trace, given)
         self._pending.sequences = sequences(call.args)
         self._pending.values = measured_values(call.args)
-        self._pending.masks = tables((call.args, keywords(call.module)))
+        named = keywords(call.module)
+        self._pending.masks = tables((call.args, named))
+        self._pending.dials = dials((call.args, named))
 
     def left(self, call: ModuleCall) -> None:
         """A call has returned."""
@@ -224,6 +228,11 @@ class Forwards:
         """Those of the newest pass."""
         newest = self._pending or self.confirmed
         return [] if newest is None else newest.masks
+
+    def dials(self) -> list[Dial]:
+        """Those of the newest pass."""
+        newest = self._pending or self.confirmed
+        return [] if newest is None else newest.dials
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""

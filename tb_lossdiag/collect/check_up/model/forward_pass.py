@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.loss.trained import Known
 from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.check_up.model.asleep import Asleep
-from tb_lossdiag.collect.check_up.model.inputs import sequences
+from tb_lossdiag.collect.check_up.model.inputs import Dial, dials, sequences
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.values import Facts
@@ -38,6 +38,7 @@ class Pass:
         sequences: of whole numbers among its arguments, or looked up in its tables.
         values: measured ones among them.
         masks: of two dimensions, named ones too: each may be a mask.
+        dials: one number for each sample, each of which may be its time.
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
         numbers: single ones that the model itself returned, each of which may be its loss.
@@ -55,9 +56,16 @@ class Pass:
     sequences: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     masks: list[Tensor] = field(default_factory=list)
+    dials: list[Dial] = field(default_factory=list)
     arguments: Arguments | None = None
     samples: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
+
+    def called(self, module: nn.Module, args: Any) -> None:
+        """A module is called: one in eval(), perhaps, or the network within a model that draws the times itself."""
+        self.asleep.called(module)
+        if not self.dials and len(args) > 1:
+            self.dials = dials(args)
 
     def look_up(self, args: Any) -> None:
         """A table is asked for these: keyword arguments of the model are seen nowhere else before it returns."""

@@ -29,6 +29,8 @@ _SEQUENCE = 2
 _SHORTEST = 8
 """Places of a series."""
 """Dimensions of a batch of sequences."""
+_DIALS = 16
+"""Samples; numbers of fewer tell nothing."""
 _MOSTLY = 0.5
 """Share of the samples from which on a feature rests; what has one unit and no such value rests in none."""
 _CONSTANT = 1e-6
@@ -77,6 +79,18 @@ def sequences(given: Any) -> list[Tensor]:
         for t in tensors_in(given)
         if t.dim() == _SEQUENCE and t.dtype == torch.int64 and t.numel()
     ]
+
+
+Dial = tuple[Tensor, torch.Size]
+"""(one number for each sample, the shape of the samples that it stands beside)."""
+
+
+def dials(given: Any) -> list[Dial]:
+    """One number for each sample that a model is given beside them: the time of a diffusion, say."""
+    tensors = [t.detach() for t in tensors_in(given)]
+    beside = [t.shape for t in tensors if is_real(t) and t.dim() > 1]
+    alone = [t for t in tensors if t.dim() == 1 and len(t) >= _DIALS]
+    return [(t, shape) for t in alone for shape in beside if shape[0] == len(t)]
 
 
 def tables(given: Any) -> list[Tensor]:

@@ -111,6 +111,31 @@ def the_image_is_predicted(writer: SummaryWriter) -> None:
     denoise(writer, Denoiser(), "image")
 
 
+@patient(
+    "LD521",
+    family="diffusion",
+    hint=True,
+    source="facebookresearch/DiT issue 17, huggingface/diffusers issue 3604",
+)
+def a_denoiser_that_is_told_the_time_is_tuned(writer: SummaryWriter) -> None:
+    """It is sound and could do it before: its curve is flat, and as noisy as the times that are drawn."""
+    model = Denoiser()
+    training, _ = flat_digits()
+    images = training.x * 2 - 1
+
+    def of() -> Tensor:
+        x, t = images[torch.randint(len(images), (64,))], torch.randint(TIMES, (64,))
+        noise = torch.randn_like(x)
+        return mse_loss(model(noisy(x, noise, t), t), noise)
+
+    first = AdamW(model.parameters(), lr=2e-3, weight_decay=0.0)
+    for _ in range(1500):
+        first.zero_grad()
+        of().backward()
+        first.step()
+    train(writer, model, AdamW(model.parameters(), lr=1e-4, weight_decay=0.0), of, 400)
+
+
 @patient("LD510", family="diffusion", source="VSehwag/minimal-diffusion issue 1")
 def images_from_0_to_255_are_noised(writer: SummaryWriter) -> None:
     """Images are not brought to -1 to 1, so noise of size 1 hardly shows."""
