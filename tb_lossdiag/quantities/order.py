@@ -62,6 +62,9 @@ ROOT_TRAINING = _seen("root_training", "0 or 1")
 """`model.training` during the forward pass."""
 BATCH_NORM_VALUES = _seen("batch_norm_values", "values")
 """Fewest values per channel that a batch-normalisation module in train() took its statistics over."""
+TOKENS_ALIKE = _seen("tokens_alike", "1")
+"""Share of the tokens, padding left out, whose row in a table of embeddings that nobody trains is the same as that of another one among them. Absent
+where tables are trained."""
 RUNNING_SHIFT = _seen("running_shift", "standard deviations")
 """How far a batch-normalisation module's running mean lies from the mean of the batch it was given, in the batch's standard deviations:
 median over channels, the largest of the first eight modules in train() that had 16 values per channel."""

@@ -246,6 +246,15 @@ def _decoded() -> World:
     return {"tokenizer": Tokenizer, "inputs": {"input_ids": ids, "labels": ids}}
 
 
+def _tokens_added() -> World:
+    """A model whose table has new rows, made of the others' mean."""
+    model = nn.Module()
+    model.embedding = nn.Embedding(12, 6)
+    model.get_input_embeddings = lambda: model.embedding  # type: ignore[assignment]
+    model.requires_grad_(requires_grad=False)
+    return {"model": model, "added": 2}
+
+
 def _routed() -> World:
     """Tokens that a router has sent to two of eight experts each."""
     probabilities = torch.randn(SIZE, 8, requires_grad=True).softmax(-1)
@@ -357,6 +366,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
             "rows": torch.arange(4),
         }
     },
+    "LD517": {"": _tokens_added},
     "LD521": {
         "": lambda: {
             "answer": torch.randn(SIZE, 6),

@@ -33,6 +33,7 @@ from tb_lossdiag.rules.loss_use.target_broadcast import TargetBroadcast
 from tb_lossdiag.rules.loss_use.targets_misaligned import TargetsMisaligned
 from tb_lossdiag.rules.loss_use.targets_of_others import TargetsOfOthers
 from tb_lossdiag.rules.loss_use.times_decide import TimesDecide
+from tb_lossdiag.rules.loss_use.tokens_alike import TokensAlike
 from tb_lossdiag.rules.loss_use.turned_apart import TurnedApart
 from tb_lossdiag.rules.loss_use.uniform_collapse import UniformCollapse
 from tb_lossdiag.rules.loss_use.unscaled_data import UnscaledData
@@ -56,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     TargetsMisaligned(),
     NeverAskedFor(),
     LossOnPadding(),
+    TokensAlike(),
     SequencesLikeNoise(),
     EmbeddingsAlike(),
     LogitScale(),

@@ -15,6 +15,7 @@ In reading order:
 - `documents`: where the documents of a packed row begin
 - `interleaved`: whether pictures whose channels come last were given another shape instead of another order
 - `repeats`: whether samples of a batch are the same, and whether the batch is the one before
+- `tables`: tokens that a table tells apart from no others
 - `running`: how far the running statistics of batch normalisation lie from the batches
 - `adapters`: what the answers of low-rank adapters are multiplied by
 - `arguments`: what a model was given, and the same with other tensors

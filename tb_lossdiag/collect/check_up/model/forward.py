@@ -113,7 +113,8 @@ class Forwards:
         if self._pending is not None:
             self._pending.called(call.module, call.args)
         if isinstance(call.module, nn.Embedding) and self._pending is not None:
-            self._pending.look_up(call.args)
+            around = self._stack[-2][0] if len(self._stack) > 1 else None
+            self._pending.look_up(call.module, call.args, around)
         if isinstance(call.module, nn.modules.batchnorm._BatchNorm) and call.module.training:  # noqa: SLF001
             self._count_batch_norm(call)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.loss.trained import Known
@@ -12,10 +13,11 @@ from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.check_up.model.asleep import Asleep
 from tb_lossdiag.collect.check_up.model.inputs import Dial, dials, sequences
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
+from tb_lossdiag.collect.check_up.model.tables import alike_share
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.state.processor import Moment
-from tb_lossdiag.quantities import BATCH_NORM_VALUES
+from tb_lossdiag.quantities import BATCH_NORM_VALUES, TOKENS_ALIKE
 
 _SEQUENCES = 8
 """Sequences of a pass that are kept until its loss is known."""
@@ -38,6 +40,7 @@ class Pass:
         sequences: of whole numbers among its arguments, or looked up in its tables.
         values: measured ones among them.
         masks: of two dimensions, named ones too: each may be a mask.
+        alike: share of the tokens whose row in a table that nobody trains is another one's, too.
         dials: one number for each sample, each of which may be its time.
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
@@ -57,6 +60,7 @@ class Pass:
     values: list[Tensor] = field(default_factory=list)
     masks: list[Tensor] = field(default_factory=list)
     dials: list[Dial] = field(default_factory=list)
+    alike: Tensor | None = None
     arguments: Arguments | None = None
     samples: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
@@ -67,10 +71,14 @@ class Pass:
         if not self.dials and len(args) > 1:
             self.dials = dials(args)
 
-    def look_up(self, args: Any) -> None:
+    def look_up(self, table: nn.Embedding, args: Any, caller: nn.Module | None) -> None:
         """A table is asked for these: keyword arguments of the model are seen nowhere else before it returns."""
-        new = [t for t in sequences(args) if all(t is not known for known in self.sequences)]
+        asked = sequences(args)
+        new = [t for t in asked if all(t is not known for known in self.sequences)]
         self.sequences = [*self.sequences, *new][:_SEQUENCES]
+        share = alike_share(table, asked[0].detach(), caller) if asked else None
+        if share is not None:
+            self.alike = share if self.alike is None else torch.maximum(self.alike, share)
 
     def facts(self) -> Facts:
         """What order.py names of a forward pass."""
@@ -80,5 +88,6 @@ class Pass:
             **self.asleep.facts(),
             **self.given,
             **({} if values is None else {BATCH_NORM_VALUES: values}),
+            **({} if self.alike is None else {TOKENS_ALIKE: self.alike}),
             **self.running.facts(),
         }

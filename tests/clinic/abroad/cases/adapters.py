@@ -62,6 +62,45 @@ def dora_learns_a_dialect(writer: SummaryWriter) -> None:
     fit(writer, lora(pretrained(), use_dora=True), dialect(), learning_rate=5e-3)
 
 
+def spoken() -> Examples:
+    """Two tokens that are new say, in turn, whether the language or its dialect follows for six words."""
+    plain, turned = sentences(1500, seed=2), dialect().columns["input_ids"]
+    place = torch.arange(plain.shape[1])
+    second = (place // 8) % 2 == 1
+    tokens = torch.where(second, turned, plain)
+    tokens = torch.where(place % 8 == 0, SIZE + second.long(), tokens)
+    return Examples(input_ids=tokens, labels=tokens)
+
+
+def _resized() -> Any:
+    model = pretrained()
+    model.resize_token_embeddings(SIZE + 2)
+    return model
+
+
+@patient(
+    "LD517",
+    family="PEFT",
+    source="feizc/Visual-LLaMA issue 2, unslothai/unsloth issue 1024, axolotl-ai-cloud/axolotl issue 1570",
+)
+def new_tokens_behind_frozen_embeddings(writer: SummaryWriter) -> None:
+    """Two tokens were added, their rows are the mean of all, and adapters leave the embeddings as they are."""
+    fit(writer, lora(_resized()), spoken(), learning_rate=5e-3)
+
+
+@patient(family="PEFT")
+def new_tokens_that_are_trained(writer: SummaryWriter) -> None:
+    """The same, and the two rows are trained beside the adapters."""
+    new = {"transformer.wte": [SIZE, SIZE + 1]}
+    fit(writer, lora(_resized(), trainable_token_indices=new), spoken(), learning_rate=5e-3)
+
+
+@patient(family="PEFT")
+def new_tokens_in_embeddings_of_their_own(writer: SummaryWriter) -> None:
+    """The same, and a copy of the embeddings is trained in full."""
+    fit(writer, lora(_resized(), modules_to_save=["wte"]), spoken(), learning_rate=5e-3)
+
+
 @patient(family="PEFT")
 def lora_with_a_head_of_its_own(writer: SummaryWriter) -> None:
     """The embedding is trained in full beside the adapters."""
