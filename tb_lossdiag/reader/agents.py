@@ -114,10 +114,15 @@ AGENT: Patterns = {
 }
 
 PREFERENCE: Patterns = {
-    q.CHOSEN_REWARD: (f"{_P}rewards/chosen",),
-    q.REJECTED_REWARD: (f"{_P}rewards/rejected",),
-    q.REWARD_MARGIN: (f"{_P}rewards/margins",),
-    q.PREFERENCE_ACCURACY: (f"{_P}rewards/accuracies",),
+    # TRL; OpenRLHF (trainer/dpo_trainer.py: chosen_reward, reject_reward, acc), tinker-cookbook (preference/train_dpo.py: margin, accuracy), loops by hand.
+    q.CHOSEN_REWARD: (f"{_P}rewards/chosen", f"{_P}chosen_rewards?"),
+    q.REJECTED_REWARD: (f"{_P}rewards/rejected", f"{_P}reject(?:ed)?_rewards?"),
+    q.REWARD_MARGIN: (f"{_P}rewards/margins", f"{_P}(?:rewards?_)?margins?"),
+    q.PREFERENCE_ACCURACY: (
+        f"{_P}rewards/accuracies",
+        f"{_P}(?:rewards?|preference)_acc(?:urac(?:y|ies))?",
+        f"{_P}acc(?:uracy)?(?:_mean)?",
+    ),
     q.CHOSEN_LENGTH: (f"{_P}(?:lengths?|len)/chosen", f"{_P}chosen_len(?:gth)?s?"),
     q.REJECTED_LENGTH: (f"{_P}(?:lengths?|len)/rejected", f"{_P}rejected_len(?:gth)?s?"),
     q.CHOSEN_LOGP: (f"{_P}logps/chosen",),
@@ -125,6 +130,6 @@ PREFERENCE: Patterns = {
 }
 
 TELLING = re.compile(
-    "rew|return|score|entropy|kl|clip|len|_rate|_ratio|_frac|explained|value|vf_|std|zero|logp|/ratio|eval|val_core|test|grad_norm|/lr|ppl|eff_sample"
+    "rew|margin|acc|return|score|entropy|kl|clip|len|_rate|_ratio|_frac|explained|value|vf_|std|zero|logp|/ratio|eval|val_core|test|grad_norm|/lr|ppl|eff_sample"
 )
 """What every pattern here has in it."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from tb_lossdiag.quantities import (
     ACCURACY,
     BY_NAME,
+    CHOSEN_LOGP,
+    CHOSEN_REWARD,
     LOSS,
     LOSS_TERM,
     REWARD,
@@ -127,10 +129,12 @@ def _rewarded(tags: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
     """What an agent's log says of it, and what a preference tuning's does; nothing of others."""
     names = _named(tags, agents.TELLING)
     sign = _found(agents.SIGN, names)
+    pairs = _found(agents.PREFERENCE, names)
     return {
         **sign,
         **(_found(agents.AGENT, names) if sign else {}),
-        **_found(agents.PREFERENCE, names),
+        # A margin and an accuracy are of preferences only beside what is chosen.
+        **(pairs if CHOSEN_REWARD in pairs or CHOSEN_LOGP in pairs else {}),
     }
 
 

@@ -186,6 +186,8 @@ ANY = Style(
             "loss/total",
             f"{_T}_loss_epoch",
             f"{_T}/loss_epoch",
+            # Preference tuning by hand, tinker-cookbook, OpenRLHF.
+            rf"(?:{_T}/)?(?:dpo|preference)_loss(?:_mean)?",
             # Transformers writes train/train_loss once, at the end: last choice.
             f"{_T}/{_T}_loss",
         ),
@@ -249,7 +251,7 @@ ANY = Style(
 
 NO_DESCENT = re.compile(
     # Stable-Baselines3 (common/on_policy_algorithm.py), CleanRL, TRL's GRPO and PPO: the loss is a surrogate that need not fall.
-    r"(?:.*/)?(?:ep_rew_mean|episod\w*_(?:return|reward)|reward(?:_\w+)?|(?:policy(?:_gradient)?|td|q|actor|critic)_loss)"
+    r"(?:.*/)?(?:ep_rew_mean|episod\w*_(?:return|reward)|reward(?!_(?:margin|acc))(?:_\w+)?|(?:policy(?:_gradient)?|td|q|actor|critic)_loss)"
     # Two players: each loss depends on the other one.
     r"|(?:.*/)?(?:loss_(?:d|disc|discriminator)|(?:d|disc|discriminator)_loss)(?:_\w+)?"
 )

@@ -16,7 +16,7 @@ STATE = "trainer_state.json"
 _USUAL = re.compile(
     # Transformers; torchtune, detectron2, DETR; Lightning, Ultralytics, Stable-Baselines3 and RLlib, Keras; W&B's downloads.
     r"trainer_state\.json|log_history\.json|(?:metrics|progress|result|log|train_log|training_log)\.(?:jsonl?|ndjson)|log\.txt"
-    r"|(?:metrics|progress|results|history|log|train_log|training_log)\.csv|wandb_export_.*\.csv",
+    r"|(?:metrics|progress|results|history|log|train_log|training_log)\.csv|wandb_export(?:_.*)?\.csv",
     re.IGNORECASE,
 )
 """Names under which loops leave their log without being asked for one; verl's file logger takes the experiment's name."""

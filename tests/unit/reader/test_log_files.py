@@ -116,6 +116,7 @@ def test_what_wandb_exports(tmp_path: Path) -> None:
     """A chart holds several runs; a history has lines and steps; a table of runs has no course."""
     chart = '"Step","a - loss","a - loss__MIN","b - loss"\n"1","2","1","3"\n"2","1","1",""\n'
     written(tmp_path / "wandb_export_1.csv", chart)
+    written(tmp_path / "again" / "wandb_export.csv", chart)  # renamed, without its date
     history = (
         "_step,_timestamp,train/global_step,train/loss\n0,1700000000,10,2\n7,1700000060,20,1\n"
     )
@@ -123,6 +124,7 @@ def test_what_wandb_exports(tmp_path: Path) -> None:
     found = runs(tmp_path)
     assert curve(found["wandb_export_1.csv#a"], LOSS) == [(1, 2.0), (2, 1.0)]
     assert curve(found["wandb_export_1.csv#b"], LOSS) == [(1, 3.0)]
+    assert curve(found["again/wandb_export.csv#b"], LOSS) == [(1, 3.0)]
     assert curve(found["history.csv"], LOSS) == [(10, 2.0), (20, 1.0)]
     assert found["history.csv"][LOSS].walltimes.tolist() == [1.7e9, 1.7e9 + 60]
     table = written(tmp_path / "runs.csv", "Name,State,Created,loss\na,ok,x,2\n")

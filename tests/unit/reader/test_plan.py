@@ -7,6 +7,7 @@ import pytest
 from tb_lossdiag.quantities import (
     ACCURACY,
     AMP_SCALE,
+    CHOSEN_REWARD,
     GLOBAL_NORM,
     LEARNING_RATE,
     LOGGED_EXCESS,
@@ -14,6 +15,9 @@ from tb_lossdiag.quantities import (
     LOGGED_LOAD,
     LOSS,
     LOSS_TERM,
+    PREFERENCE_ACCURACY,
+    REJECTED_REWARD,
+    REWARD_MARGIN,
     VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
@@ -103,6 +107,32 @@ def test_what_balances_experts_keeps_its_name_and_is_no_sum() -> None:
     names = ["load_balancing_loss", "mtp_1_loss", "seq_load_balancing_loss", "z_loss"]
     assert list(found.sources[LOSS_TERM]) == names
     assert not found.summed
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["dpo_loss", "chosen_reward", "rejected_reward", "margin", "accuracy", "learning_rate"],
+        ["train/loss", "train/chosen_reward", "train/reject_reward", "train/acc", "train/lr"],
+        [
+            "preference_loss",
+            "chosen_rewards",
+            "rejected_rewards",
+            "reward_margin",
+            "reward_accuracy",
+        ],
+    ],
+)
+def test_what_loops_by_hand_say_of_preferences(tags: list[str]) -> None:
+    found = planned(tags).sources
+    assert {LOSS, CHOSEN_REWARD, REJECTED_REWARD, PREFERENCE_ACCURACY} <= set(found)
+    assert (REWARD_MARGIN in found) is any("margin" in tag for tag in tags)
+
+
+def test_a_margin_alone_is_none_of_preferences() -> None:
+    found = planned(["train/loss", "margin", "train/acc"]).sources
+    assert not {REWARD_MARGIN, PREFERENCE_ACCURACY} & set(found)
+    assert ACCURACY in found
 
 
 @pytest.mark.parametrize(
