@@ -61,7 +61,7 @@ PAIRS: tuple[tuple[str, Callable[[Value, Value], bool]], ...] = (
 
 _OF_OTHERS = (
     "⟨{at}⟩ times as (?:much as in|large from)",
-    "⟨{at}⟩ times (?:those of|that of|its value)",
+    "⟨{at}⟩ times (?:those of|that of|its value|what they were)",
     "to ⟨{at}⟩ times as many",
 )
 """Words after a factor of two numbers that are not in its clause."""

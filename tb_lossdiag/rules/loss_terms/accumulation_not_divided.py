@@ -11,7 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls, mostly
-from tb_lossdiag.analysis.passes import at_any_watch
+from tb_lossdiag.analysis.passes import at_any_watch, at_every_watch
 from tb_lossdiag.analysis.skipped import after_skipped
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -55,7 +55,8 @@ class AccumulationNotDivided:
     What to try first: divide each part's loss by the number of parts.
 
     Guards against: real and generated batches (other lines, or targets that never vary); penalties; tasks with parameters of their own;
-    several losses of the same targets; sums and weighted losses, of which 1 is not the whole.
+    several losses of the same targets; sums and weighted losses, of which 1 is not the whole; parts whose gradients are reset before the next
+    one, which never add up.
 
     References: PyTorch, "Automatic Mixed Precision examples", working with multiple models and gradient accumulation; Hugging Face
     Transformers, pull request 34191.
@@ -67,7 +68,7 @@ class AccumulationNotDivided:
     title: ClassVar[Text] = Text("Losses of a step's parts are summed, not averaged")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_PASSES, q.CALL_ARRIVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.PASSES_ALIKE, q.UNSCALE_FACTOR, q.AMP_SKIPPED, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_VALUE, q.LOSS,
+        q.PASSES_ALIKE, q.THROWN_PASSES, q.UNSCALE_FACTOR, q.AMP_SKIPPED, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_VALUE, q.LOSS,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD105", "LD301", "LD601")
 
@@ -89,14 +90,15 @@ class AccumulationNotDivided:
                 yield self._finding(call, hits, float(np.median(arrived[hits])))
         if not judged:
             needs = Text(
-                "{least} check-ups of a step with several backward passes of one loss call"
+                "{least} check-ups of a step with several backward passes of one loss call, whose gradients add up"
             )
             raise NotEnough(needs.format(least=str(self.min_checks)))
 
     def _known(self, run: Run, call: LossCallSeries) -> Bools:
-        """The check-ups of steps with several passes over the same parameters."""
+        """The check-ups of steps with several passes over the same parameters, none of which is reset before the next."""
         alike = at_any_watch(run, q.PASSES_ALIKE, call.steps, 1.0) == 1
         several = call.of(q.CALL_PASSES) > 1
+        several &= at_every_watch(run, q.THROWN_PASSES, call.steps, 0.0) == 0
         known: Bools = several & alike & np.isfinite(call.of(q.CALL_ARRIVED))
         return known & ~after_skipped(run, call.steps)
 

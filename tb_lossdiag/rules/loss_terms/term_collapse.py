@@ -24,6 +24,9 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "`{term}` fell from {before} below {bound} by step {first} and stays below for {records} records, at {after} in the end, while the other terms keep {rest}% of their size."
 )
+_BESIDE_GROWN = Text(
+    "`{term}` fell from {before} below {bound} by step {first} and stays below for {records} records, at {after} in the end, while the other terms have grown to {rest} times what they were."
+)
 _UNUSED = Text(
     "`{term}` is {after} nats, {share}% of `{other}`, since step {first} ({records} records): the code has never carried anything worth the name."
 )
@@ -49,6 +52,8 @@ _ADVICE = Text("""Find out whether `{term}` is solved or cheated:
 
 _FALLING = 0.1
 """Of the highest level; from there on, what follows may be the fall's doing."""
+_GROWN = 1.005
+"""Over their size at the term's highest level; from there on, a share of it rounds to more than all."""
 _RECONSTRUCTION = re.compile(r"(^|[^a-z])rec(on\w*)?([^a-z]|$)", re.IGNORECASE)
 """Names of what an autoencoder's decoder is judged by: a hint, where no loss call was seen."""
 _DECODED = (*REGRESSION, *BINARY)
@@ -181,14 +186,16 @@ class TermCollapse:
         begin, span = when
         first, last = span.ends(steps)
         bound = self.max_rest * numbers["before"]
-        message = _MESSAGE.format(
+        others = numbers["others"]
+        rest = f"{100 * others:.0f}" if others < _GROWN else short_number(others)
+        message = (_MESSAGE if others < _GROWN else _BESIDE_GROWN).format(
             term=term,
             bound=short_number(bound),
             before=short_number(numbers["before"]),
             after=short_number(numbers["after"]),
             first=str(first),
             records=str(span.size),
-            rest=f"{100 * numbers['others']:.0f}",
+            rest=rest,
         )
         ends = int(steps[begin]), last
         evidence = Evidence(q.LOSS_TERM.name, term, *ends, numbers["after"], bound)

@@ -5,12 +5,13 @@ import pytest
 
 from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, without
-from made.check_ups import check_steps, with_check_up
+from made.check_ups import check_steps, with_check_up, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SKIPPED, LOSS, PASSES_ALIKE, UNSCALE_FACTOR
+from tb_lossdiag.quantities import AMP_SKIPPED, LOSS, PASSES_ALIKE, THROWN_PASSES, UNSCALE_FACTOR
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.accumulation_not_divided import AccumulationNotDivided
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -103,3 +104,22 @@ def test_a_step_that_the_scaler_skipped_took_its_own_pass() -> None:
     few = changed(parted(2), AMP_SKIPPED, np.isin(RUN[LOSS].steps, check_steps(RUN[LOSS].steps)))
     assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
     assert findings(RULE, changed(parted(2), AMP_SKIPPED, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("thrown", "names", "fires"),
+    [
+        ([0], ("",), True),
+        ([7], ("",), False),  # the step knows the last part alone
+        ([2], ("",), False),  # six parts add up
+        ([1, 0], ("critic", "generator"), True),  # one player's pass is reset for the other
+        ([7, 7], ("critic", "generator"), False),
+    ],
+)
+def test_parts_that_are_thrown_away_do_not_add_up(
+    thrown: list[int], names: tuple[str, ...], fires: bool
+) -> None:
+    at = check_steps(RUN[LOSS].steps)
+    run = with_tables(SICK, [table(THROWN_PASSES, at, [thrown] * len(at), names)])
+    verdict = outcome(RULE, run).verdict
+    assert verdict is (Verdict.FINDINGS if fires else Verdict.NOT_EVALUATED)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from claims.check import Told
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, with_terms, without
 from made.healthy import healthy_run
@@ -39,6 +40,22 @@ def test_a_kl_term_that_collapses_warns(name: str) -> None:
 @pytest.mark.parametrize("name", ["aux", "kling", "margin"])
 def test_any_other_term_is_worth_knowing(name: str) -> None:
     assert the_finding(RULE, sick(name)).severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (0.5, "the other terms keep 50% of their size"),
+        (1.0, "the other terms keep 100% of their size"),
+        (11.3, "the other terms have grown to 11 times what they were"),
+    ],
+)
+def test_what_the_others_keep_is_no_more_than_all(others: float, said: str) -> None:
+    run = sick(others=others)
+    assert said in the_finding(RULE, run).message.en
+    assert not [
+        each for finding in findings(RULE, run) for each in Told(run, RULE, finding).untrue()
+    ]
 
 
 @pytest.mark.parametrize("seed", range(10))
