@@ -186,3 +186,21 @@ def test_four_runs_beside_each_other_say_the_best_and_first_what_differs(sweep: 
     assert column
     assert below
     assert abs(column["x"] - below["x"]) < 1, "tables under each other do not line up"
+
+
+def test_runs_are_ticked_in_the_list_and_compared(sweep: Any) -> None:
+    frame = sweep.open(group="none")
+    wait = frame.get_by_text(re.compile(r"\d+ of \d+ judged"))
+    expect(frame.locator("tr.run-row").first).to_be_visible()
+    expect(wait).to_have_count(0)
+    ticks = frame.locator("tr.run-row .tick")
+    names = [ticks.nth(at).get_attribute("title") or "" for at in (0, 2, 5)]
+    for at in (0, 2, 5):
+        ticks.nth(at).check()
+    ticks.nth(1).check()
+    ticks.nth(1).uncheck()
+    frame.get_by_role("link", name="Compare what is ticked (3)").click()
+    columns = frame.get_by_role("region", name="What came of it").locator("th[scope=col]")
+    expect(columns).to_have_count(4)
+    for at, name in enumerate(names):
+        expect(columns.nth(at + 1)).to_contain_text(name.removeprefix("Compare "))

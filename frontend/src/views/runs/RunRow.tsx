@@ -15,6 +15,9 @@ interface Props {
   /** Under the heading of its group. */
   inside: boolean;
   selected: boolean;
+  /** Whether it is one of those that are to be compared. */
+  ticked: boolean;
+  tick: (run: string) => void;
   /** Of the row in the whole table. */
   index: number;
   place: Place;
@@ -37,13 +40,22 @@ function Said({ run }: { run: RunSummary }) {
   );
 }
 
-export function RunRow({ run, inside, selected, index, place, go }: Props) {
+export function RunRow({ run, inside, selected, ticked, tick, index, place, go }: Props) {
   const { t, lang } = useText();
   const checks = checksOf(run);
   const unknown = run.status === "reading";
   return (
     <tr class={`run-row${selected ? " selected" : ""}${inside ? " inside" : ""}`} aria-rowindex={index}>
       <th scope="row" title={run.run}>
+        <input
+          type="checkbox"
+          class="tick"
+          checked={ticked}
+          disabled={run.problem !== null}
+          aria-label={t("runs.tick", { run: run.run })}
+          title={t("runs.tick", { run: run.run })}
+          onChange={() => tick(run.run)}
+        />
         <PlaceLink place={place} change={{ run: run.run, f: "", layer: "" }} go={go} current={selected}>
           {run.run}
         </PlaceLink>

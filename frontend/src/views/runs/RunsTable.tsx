@@ -2,11 +2,12 @@
 import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import type { Runs } from "../../data/types";
-import type { Place } from "../../host/hash";
+import { type Place, readNames, writeNames } from "../../host/hash";
 import type { Go } from "../../host/place";
 import { useText } from "../../i18n";
 import { PlaceLink } from "../../parts/PlaceLink";
 import { SortHead, type Sorting } from "../../parts/SortHead";
+import { MOST } from "../compare/compared";
 import { LEAST } from "../compare/factors";
 import { GroupRow } from "./GroupRow";
 import { bestOf, GROUPINGS, type Group, type Grouping, grouped, newestFirst } from "./groups";
@@ -22,6 +23,19 @@ interface Props {
   selected: string;
   place: Place;
   go: Go;
+}
+
+/** Runs that are ticked are those that Compare shows beside the one that is looked at. */
+function useTicks(place: Place, go: Go) {
+  const ticked = readNames(place.cmp);
+  const most = place.run ? MOST - 1 : MOST;
+  const tick = (name: string) => {
+    const others = ticked.filter((each) => each !== name);
+    go({ cmp: writeNames(others.length < ticked.length ? others : [...others, name].slice(-most)) });
+  };
+  const [first = "", ...rest] = ticked;
+  const compare = place.run ? {} : { run: first, cmp: writeNames(rest) };
+  return { ticked, tick, compare: { view: "compare" as const, ...compare } };
 }
 
 /** Above so many runs they are grouped unless somebody wants otherwise. */
@@ -129,6 +143,7 @@ export function RunsTable({ runs, selected, place, go }: Props) {
   const by = groupingOf(place.group, runs.runs.length);
   const found = useMemo(() => listed(runs.runs, wanted), [runs, ...Object.values(wanted)]);
   const items = useMemo(() => itemsOf(found, by, open, sorting), [found, by, open, sorting]);
+  const { ticked, tick, compare } = useTicks(place, go);
   const best = useMemo(() => bestOf(runs.runs), [runs]);
   const order = sorting ?? (by === "none" ? WORST_FIRST : { by: "lastData" as const, down: true });
   return (
@@ -138,6 +153,11 @@ export function RunsTable({ runs, selected, place, go }: Props) {
         {runs.runs.length >= LEAST ? (
           <PlaceLink place={place} change={{ view: "compare", cmp: "" }} go={go}>
             {t("factors.heading")}
+          </PlaceLink>
+        ) : null}
+        {ticked.length > 0 ? (
+          <PlaceLink place={place} change={compare} go={go}>
+            {t("runs.compare", { count: ticked.length })}
           </PlaceLink>
         ) : null}
       </div>
@@ -163,6 +183,8 @@ export function RunsTable({ runs, selected, place, go }: Props) {
                 run={item.run}
                 inside={by !== "none"}
                 selected={item.run.run === selected}
+                ticked={ticked.includes(item.run.run)}
+                tick={tick}
                 {...{ index, place, go }}
               />
             )
