@@ -1,4 +1,4 @@
-"""Inside transformers: scores of attention, choices of routers, the size of output logits; one record per check-up, never combined.
+"""Inside a forward pass: scores of attention, choices of routers, the size of output logits, casts to 8 bits; one record per check-up, never combined.
 
 Columns of attention and routers are called as `ATTENTION_FOCUS` says: the module in which the function was called, and the function.
 """
@@ -40,3 +40,15 @@ CALL_LOG_NORM = _of("call_log_norm", "call_norm", Axis.CALL, "nats", hints.CALL)
 """Mean logarithm of the sum of a row's exponentials: what is taken from every logit to make log-probabilities of them."""
 CALL_LOG_NORM_SIZE = _of("call_log_norm_size", "call_norm", Axis.CALL, "nats", hints.CALL)
 """Its root mean square over rows; of the square a z-loss is made."""
+
+FP8_MARGIN = 1.15
+"""A scale that is a power of two, as block formats have it (Open Compute Project, MX 1.0, section 6.3), may leave the largest number at 512 / 448 of
+the limit, which is 1.143."""
+FP8_LIMIT = _of("fp8_limit", "casts", Axis.MODULE, "1", hints.CHECK_UP)
+"""The largest number of the 8-bit format that something is cast to. A column is "<module that it was called in>.to()", a second one there has 2 behind it."""
+FP8_CLIPPED = _of("fp8_clipped", "casts", Axis.MODULE, "1", hints.CHECK_UP)
+"""Share of the elements that are beyond `FP8_MARGIN` of it, where they are clamped to it or, without a clamp, cast."""
+FP8_FLUSHED = _of("fp8_flushed", "casts", Axis.MODULE, "1", hints.CHECK_UP)
+"""Share of the sum of absolute values that the cast makes 0."""
+FP8_BROKEN = _of("fp8_broken", "casts", Axis.MODULE, "1", hints.CHECK_UP)
+"""1 if the cast makes the largest number NaN or infinite."""

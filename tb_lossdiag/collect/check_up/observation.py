@@ -22,6 +22,8 @@ from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.state.processor import now
 from tb_lossdiag.quantities import ASLEEP_PARTS, CLIP_LINE, EVAL_INPUT_MEAN, LINES, STEP_LINE
 
+_CASTS, _CLAMPS = frozenset({"to", "type"}), frozenset({"clamp", "clip"})
+
 
 class CheckUpState:
     """What one check-up under way knows.
@@ -95,6 +97,8 @@ class CheckUpState:
             return
         if call.kind is Kind.BACKWARD:
             self._backward(_roots(call))
+        elif call.kind is Kind.CLAMP and call.args:
+            self.forwards.clamps(call, call.args[0])
         self.gradients.before(call)
 
     def _backward(self, roots: list[torch.Tensor]) -> None:
@@ -136,6 +140,10 @@ class CheckUpState:
 
     def _noted(self, call: FunctionCall) -> None:
         """An operation that a loss may be written with."""
+        if call.name in _CASTS:
+            self.forwards.casts(call)
+        elif call.name in _CLAMPS:
+            self.forwards.clamps(call, call.result)
         if self.with_calls and call.name in PLAIN:
             self.calls.plain(call)
 

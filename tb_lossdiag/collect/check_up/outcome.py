@@ -39,6 +39,7 @@ class Outcome:
             *self._between(seen),
             *seen.customs.samples(self._subject.column),
             *self._modules(seen),
+            *self._casts(seen),
         ]
 
     def _between(self, seen: CheckUpState) -> list[Measurement]:
@@ -90,6 +91,11 @@ class Outcome:
             samples.append(to_sample({name(n): {ADAPTER_SCALE: s} for n, s in scales.items()}))
         self._scales = scales
         return [sample for sample in samples if sample.tensors or sample.finish([])]
+
+    def _casts(self, seen: CheckUpState) -> list[Measurement]:
+        done, name = seen.forwards.confirmed, self._subject.column
+        facts = {} if done is None else done.eight_bits.facts
+        return [to_sample({name(column): one for column, one in facts.items()})] if facts else []
 
 
 def _same(one: dict[str, Facts], other: dict[str, Facts]) -> bool:

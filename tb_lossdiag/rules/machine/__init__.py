@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.machine.amp_step_skips import AmpStepSkips
+from tb_lossdiag.rules.machine.cast_saturation import CastSaturation
 from tb_lossdiag.rules.machine.data_seen_before import DataSeenBefore
 from tb_lossdiag.rules.machine.gradient_underflow import GradientUnderflow
 from tb_lossdiag.rules.machine.input_starved import InputStarved
@@ -20,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     RankDivergence(),
     InputStarved(),
     GradientUnderflow(),
+    CastSaturation(),
     SlowRank(),
     RankLossApart(),
     RepeatedData(),

@@ -10,6 +10,7 @@ In reading order:
 - `asleep`: parts of a model that are trained while they are in eval()
 - `focus`: how attention looks: how large its scores are, and how much of its weight it gives to single places
 - `routers`: which experts a router chooses
+- `eight_bits`: what casts to 8-bit floating-point numbers lose
 - `activations`: statistics of one activation
 - `inputs`: what a model is given
 - `documents`: where the documents of a packed row begin

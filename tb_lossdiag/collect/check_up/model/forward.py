@@ -211,6 +211,22 @@ class Forwards:
             path = self._names[id(around[-1])] if around else ""
             now.trace.routes(path, call, around)
 
+    def clamps(self, call: FunctionCall, result: object) -> None:
+        """Numbers are clamped: in place before it is done, else when it is."""
+        if (now := self._open()) is not None:
+            now.eight_bits.clamps(call, result)
+
+    def casts(self, call: FunctionCall) -> None:
+        """A tensor has become one of another type."""
+        if (now := self._open()) is not None:
+            path = self._names[id(self._stack[-1][0])] if self._stack else ""
+            now.eight_bits.casts(path, call)
+
+    def _open(self) -> Pass | None:
+        """The pass that is going on."""
+        now = self._pending
+        return None if self.enough or now is None or now.closed else now
+
     def sequences(self) -> list[Tensor]:
         """Those of the newest pass."""
         newest = self._pending or self.confirmed

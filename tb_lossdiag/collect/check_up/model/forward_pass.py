@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tb_lossdiag.collect.check_up.loss.trained import Known
 from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.check_up.model.asleep import Asleep
+from tb_lossdiag.collect.check_up.model.eight_bits import EightBits
 from tb_lossdiag.collect.check_up.model.inputs import Dial, dials, sequences
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.tables import alike_share
@@ -45,6 +46,7 @@ class Pass:
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
         numbers: single ones that the model itself returned, each of which may be its loss.
+        eight_bits: casts to 8-bit numbers.
     """
 
     began: Moment
@@ -64,6 +66,7 @@ class Pass:
     arguments: Arguments | None = None
     samples: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
+    eight_bits: EightBits = field(default_factory=EightBits)
 
     def called(self, module: nn.Module, args: Any) -> None:
         """A module is called: one in eval(), perhaps, or the network within a model that draws the times itself."""
