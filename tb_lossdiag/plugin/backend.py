@@ -31,6 +31,8 @@ Json = dict[str, Any]
 
 PATIENCE = 0.7
 """Seconds that the overview takes, listing runs and waiting for their judgement; those that are left are "reading", and the page asks again."""
+FOR_ONE = 3.0
+"""Seconds that it waits for the run that somebody has just opened: a row that says "reading" would be of no use, and takes another question."""
 _ANSWERS = 4
 """One part in so many is for answers."""
 
@@ -180,7 +182,8 @@ class Backend:
         soon = first if first in missing else None
         self._turn.hurry((where.experiment_id, first))
         self._background.want(group, missing, soon)
-        self._background.wait(group, until - time.monotonic(), soon)
+        patience = until - time.monotonic() if soon is None else FOR_ONE
+        self._background.wait(group, patience, soon)
         rows = [self._row(where, listing, language) for listing in listings.values()]
         return [row for row, _ in rows], all(fresh for _, fresh in rows)
 

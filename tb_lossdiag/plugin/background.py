@@ -28,6 +28,7 @@ class Background:
         self._workers = workers
         self._wanted: dict[Key, Job] = {}
         self._running: set[Key] = set()
+        self._soon: set[Key] = set()
         self._threads = 0
         self._changed = threading.Condition()
 
@@ -47,6 +48,7 @@ class Background:
             self._wanted = {k: j for k, j in mine.items() if k not in self._running} | rest
             if soon is not None and (job := self._wanted.pop((group, soon), None)) is not None:
                 self._running.add((group, soon))
+                self._soon.add((group, soon))
                 _thread(self._do, (group, soon), job)
             for _ in range(min(len(self._wanted), self._workers) - self._threads):
                 self._threads += 1
@@ -74,10 +76,13 @@ class Background:
             logger.warning("Loss Doctor could not judge a run: %s", visible(str(error)))
         with self._changed:
             self._running.discard(key)
+            self._soon.discard(key)
             self._changed.notify_all()
 
     def _next(self) -> tuple[Key, Job] | None:
+        """The next job, once nobody waits for one: all work is for one processor, and would take its share."""
         with self._changed:
+            self._changed.wait_for(lambda: not self._soon)
             if not self._wanted:
                 self._threads -= 1
                 return None
@@ -91,7 +96,7 @@ class Turn:
 
     def __init__(self) -> None:
         """Nobody works."""
-        self._taken = False
+        self._working = 0
         self._hurried: Hashable = None
         self._changed = threading.Condition()
 
@@ -105,13 +110,13 @@ class Turn:
     def of(self, name: Hashable) -> Iterator[None]:
         """The turn of one, once it has come."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._taken or name == self._hurried)
-            beside, self._taken = self._taken, True
+            self._changed.wait_for(lambda: not self._working or name == self._hurried)
+            self._working += 1
         try:
             yield
         finally:
             with self._changed:
-                self._taken = beside and self._taken
+                self._working -= 1
                 self._changed.notify_all()
 
 
