@@ -24,8 +24,8 @@ same = number[:, :, None] == number[:, None, :]
 mask = same.tril()[:, None]  # True means "may look" in scaled_dot_product_attention
 ```
 
-Transformers makes this mask of the places by itself only where it is given no `attention_mask`; one of ones alone keeps it from that. Kernels for
-packed rows want the documents' ends (`cu_seqlens`), layers that carry a state or a convolution want to be told where it begins anew.
+Transformers makes this mask of the places by itself only where it is given no `attention_mask`, not even one of ones, and keeps no cache
+(`use_cache=False`, which its Trainer sets and a loop by hand must). Kernels for packed rows want the documents' ends (`cu_seqlens`), layers that carry a state or a convolution want to be told where it begins anew.
 If documents are to see each other, as in pretraining on plain text, let the places go on through the row.""")
 
 
