@@ -336,7 +336,7 @@ def pytest(options: list[str]) -> None:
     set_up_fastai()
     set_up_chromium()
     stage("tests")
-    run(PYTHON, "-m", "pytest", *(options or PARALLEL))
+    run(PYTHON, "-m", "pytest", *(options or (*PARALLEL, "--durations=40")))
 
 
 def coverage(options: list[str]) -> None:
