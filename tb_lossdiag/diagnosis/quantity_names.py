@@ -150,7 +150,7 @@ _NAMES: Mapping[str, Text] = {
     "left_norm": Text("gradient norm that another pass left"),
     "logged_excess": Text("load of the busiest expert, less its fair share"),
     "logged_idle": Text("share of experts without tokens"),
-    "logged_load": Text("load of the busiest expert"),
+    "logged_load": Text("logged load of the busiest expert"),
     "looked_steps": Text("steps looked at"),
     "loss": Text("training loss"),
     "loss_nonfinite": Text("losses that are NaN or infinite"),

@@ -41,6 +41,9 @@ _WAYS = (
     Text("log it as TRL, verl or Stable-Baselines3 do, or name your tag with --map"),
     Text("log it as TRL's DPOTrainer does, or name your tag with --map"),
     Text(
+        "log it layer by layer as OLMo-core, NeMo Automodel or Megatron-LM do, or name your tag with --map"
+    ),
+    Text(
         "clip with writer.clip_grad_norm_, and writer.watch(model, optimizer), or pass optimizer= to add_diagnostics"
     ),
     Text("clip with writer.clip_grad_norm_, and pass scaler= to writer.watch or add_diagnostics"),
