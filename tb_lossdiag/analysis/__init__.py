@@ -6,7 +6,7 @@ In reading order:
 - `added`: whether a term that was recorded without a path is a part of the loss without one
 - `attribution`: which loss term and which layer rose with the loss
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
-- `batches`: which rows of the data a step was taken with, in words
+- `batches`: which rows of the data a step was taken with, in words, and how many a loss is the mean of
 - `bottomless`: a loss that falls ever faster, far below zero
 - `burden`: how much of the loss a penalty is, by values alone
 - `by_heart`: whether a training learns by heart what it sees, and nothing of what was held out

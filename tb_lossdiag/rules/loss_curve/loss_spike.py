@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.attribution import risen_earlier, risen_layer, risen_term
-from tb_lossdiag.analysis.batches import batch_of, exact_step
+from tb_lossdiag.analysis.batches import batch_of, exact_step, samples_of_classes
 from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
 from tb_lossdiag.analysis.lessons import lessons
 from tb_lossdiag.analysis.levels import Span, median
@@ -41,6 +41,9 @@ _TURNED = Text(
 )
 _LESSONS = Text(
     " It leaps at equal distances, to a level that is then learned: what the model is given changes there, as in a curriculum, or in data that come sorted."
+)
+_FEW = Text(
+    " Batches are so small that one sample which the model finds unlikely makes such a jump."
 )
 _NONE = Text("")
 _ADVICE = Text("""{kind}
@@ -95,7 +98,8 @@ class LossSpike:
     not come back below `recovered` times the level within `patience` records, if one is at least `violent` times the level and
     exceeds the start of the training, or if at least `min_spikes` either last
     `lasting` records or exceed that start; else an information. An information, too, if what it compares with are values that a
-    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training; or if three leaps or more come at equal distances, and what each leaps to is learned before the next, as in a curriculum.
+    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training; or if three leaps or more come at equal distances, and what each leaps to is learned before the next, as in a curriculum. A short jump of the mean cost of classes
+    that one sample alone would make, were it given a chance of `unlikely`, is none of those that make a warning.
     A jump where the run was resumed is told apart: a warning if at
     least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
 
@@ -105,7 +109,7 @@ class LossSpike:
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
     Guards against: noise, which is a factor of the loss and compared in the logarithm; a hard sample once the loss is near zero;
-    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; gradient reversal, whose two sides swing; losses below zero and games of several models (not evaluated).
+    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; gradient reversal, whose two sides swing; batches of a few samples, some of whose labels are noise; losses below zero and games of several models (not evaluated).
 
     References: OLMo-core, `SkipStepOptimizer` (6 deviations over 128 steps); Zhang et al. 2022, OPT-175B (arXiv 2205.01068),
     section 2.5; Takase et al. 2023, Spike No More (arXiv 2312.16903).
@@ -131,6 +135,11 @@ class LossSpike:
         q.COPY_DISTANCE,
         q.CUSTOM_AGREEMENT,
         q.CUSTOM_NESTED,
+        q.CALL_VALUE,
+        q.CALL_SAMPLES,
+        q.CALL_PASSES,
+        q.CALL_SUMMED,
+        q.CALL_WEIGHTED,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD203",)
     setting: ClassVar[str] = settings.CLIP
@@ -149,6 +158,8 @@ class LossSpike:
     lasting: int = 3
     #: times the level before, 1; what throws the loss so far above its start has thrown the weights, too, if only for a moment
     violent: float = 20.0
+    #: chance of its class, 1; a classifier at 99.9 % of its training samples gives the mislabelled ones among them no more
+    unlikely: float = 1e-3
     #: share of the fall since the start, 1; a resumed optimizer without its state loses less
     min_lost: float = 0.5
     #: spikes; one may be an accident, three are a habit
@@ -202,6 +213,17 @@ class LossSpike:
         end = records if spike.back is None else spike.back
         return end - spike.span.first > self.patience
 
+    def _bad(self, values: Doubles, spikes: Sequence[_Spike], start: float) -> bool:
+        """Whether one of these is violent, or enough of them last or exceed the start."""
+        harmful = [s for s in spikes if s.span.size >= self.lasting or values[s.top] >= start]
+        violent = any(values[s.top] >= max(start, self.violent * s.level) for s in spikes)
+        return violent or len(harmful) >= self.min_spikes
+
+    def _by_one(self, values: Doubles, spike: _Spike, samples: float) -> bool:
+        """Whether one of so many samples would make it, to which the model gives next to no chance."""
+        rise = samples * (values[spike.top] - spike.level)
+        return spike.span.size < self.lasting and bool(rise <= -np.log(self.unlikely))
+
     def _finding(
         self,
         run: Run,
@@ -212,11 +234,14 @@ class LossSpike:
     ) -> Finding:
         worst = max(spikes, key=lambda s: values[s.top] / s.level)
         lost = [s for s in spikes if self._lost(s, len(values))]
-        harmful = [s for s in spikes if s.span.size >= self.lasting or values[s.top] >= start]
         learned = lessons(values, [s.span.first for s in spikes])
         excuse = _LESSONS if learned else _excuse(run)
-        violent = any(values[s.top] >= max(start, self.violent * s.level) for s in spikes)
-        severe = (bool(lost) or violent or len(harmful) >= self.min_spikes) and excuse is _NONE
+        bad = bool(lost) or self._bad(values, spikes, start)
+        if bad and not lost and excuse is _NONE:
+            samples = samples_of_classes(run)
+            others = [s for s in spikes if not self._by_one(values, s, samples)]
+            excuse = _NONE if self._bad(values, others, start) else _FEW
+        severe = bad and excuse is _NONE
         shown = lost[0] if lost else worst
         told = self._message(run, steps, values, shown, (len(spikes), bool(lost)))
         message = told.format(renewed=excuse)

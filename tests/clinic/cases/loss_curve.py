@@ -96,6 +96,16 @@ def some_targets_lack_their_decimal_point(writer: SummaryWriter) -> None:
     fit(writer, model, SGD(model.parameters(), lr=1e-4), batches, mse_loss)
 
 
+@case("LD103", family="MLP", also=("LD203",))
+def some_batches_of_four_are_too_bright(writer: SummaryWriter) -> None:
+    training, _ = flat_digits()
+    batches = (
+        (_some_scrambled(x, step), y) for step, (x, y) in enumerate(training.batches(600, 4))
+    )
+    model = mlp(64, 32, 10)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), batches)
+
+
 @case("LD104", family="MLP")
 def labels_are_shuffled_apart_from_images(writer: SummaryWriter) -> None:
     training, _ = flat_digits()

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from helpers.rule_asserts import alarms, findings, first_evidence, the_finding
 from made.changes import changed, falling, head, with_loss, without
+from made.check_ups import check_steps
 from made.healthy import healthy_run
 from made.logs import log, noisy
 from made.loss_calls import with_call
@@ -298,3 +300,45 @@ def test_leaps_without_a_plan_or_a_lesson_are(run: Run) -> None:
     finding = the_finding(RULE, run)
     assert finding.severity is Severity.WARNING
     assert "curriculum" not in finding.message.en
+
+
+def of_few(samples: float, times: float = 8.0, call: str = "cross_entropy", **facts: float) -> Run:
+    """Three short jumps above the start of a cost of so many samples' classes: from 0.3 to `times` as much."""
+    values = np.full(len(RUN[LOSS]), 0.3)
+    values[:40] = np.linspace(0.7, 0.3, 40)
+    values *= np.exp(0.02 * np.random.default_rng(0).standard_normal(len(values)))
+    values[[80, 120, 160]] = 0.3 * times
+    run = with_loss(RUN, values)
+    at = check_steps(run[LOSS].steps)
+    seen = run[LOSS].at(at)[:, 0]
+    own: dict[str, npt.ArrayLike] = {"samples": samples, "value": seen, "passes": 1.0, **facts}
+    return with_call(run, call, **own)
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (of_few(4, 4), Severity.INFO),  # 3.6 nats of one sample
+        (of_few(3), Severity.INFO),  # 6.3
+        (of_few(4), Severity.WARNING),  # 8.4
+        (of_few(64, 4), Severity.WARNING),
+        (of_few(4, 4, passes=4.0), Severity.WARNING),  # four parts of four
+        (of_few(4, 4, summed=1.0), Severity.WARNING),
+        (of_few(4, 4, weighted=1.0), Severity.WARNING),
+        (of_few(4, 4, value=100.0), Severity.WARNING),  # another loss
+        (of_few(4, 4, call="mse_loss"), Severity.WARNING),
+        (of_few(4, 4, call="binary_cross_entropy_with_logits"), Severity.INFO),
+    ],
+)
+def test_one_sample_of_a_few_may_make_a_jump(run: Run, severity: Severity) -> None:
+    finding = the_finding(RULE, run)
+    assert finding.severity is severity
+    assert ("one sample which" in finding.message.en) is (severity is Severity.INFO)
+
+
+def test_what_lasts_is_no_single_sample() -> None:
+    run = of_few(4, 4)
+    values = run[LOSS].values[:, 0].astype(float)
+    for at in (80, 120, 160):
+        values[at : at + 3] = 1.2
+    assert the_finding(RULE, with_loss(run, values)).severity is Severity.WARNING
