@@ -75,9 +75,10 @@ DOORS = {
     *(f"collect.call.manual:CheckUpBlock.{name}" for name in ("__init__", "__enter__", "__exit__")),
     *(f"collect.call.manual:Manual.{name}" for name in ("check_up", "decompose")),
     "collect.check_up.mode:Switchboard.__torch_function__",
-    "collect.state.optimizers:_Heard.__call__",
+    "collect.state.optimizers:_Heard.ended",
     "collect.call.plain_loss:PlainLoss.take",
-    *(f"collect.watch.watch:Watch.{name}" for name in ("_begins", "ended")),
+    "collect.watch.watch:Watch.ended",
+    "collect.watch.steps:WatchedSteps.before",
 }
 """Doors that are no methods of the writer."""
 

@@ -25,7 +25,7 @@ CLIPPING = "clipping"
 SCALER = "scaler"
 """The collector of loss scales."""
 _MOST = 256
-"""Observations that wait, at most."""
+"""Observations that wait, at most; clips and scales of watched steps wait as long as those steps do."""
 
 
 @dataclass
@@ -96,7 +96,6 @@ class Queue:
     def put_clips(self, step: int, walltime: float, clips: ClipBatch, watch: NormBuffer) -> None:
         """Take the clips of a watched model's step."""
         self._clips.put(step, walltime, clips, watch)
-        self._count += 1
 
     def put_loss(self, phase: str, step: int, walltime: float, loss: Number) -> None:
         """Take a total loss."""

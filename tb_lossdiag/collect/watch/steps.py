@@ -42,6 +42,7 @@ class WatchedSteps:
 
     Attributes:
         taken: so many steps.
+        owed: how many of them have ended and were not counted; who tells of one counts it here first, so that a failure shifts no later number.
         counter: numbers them.
         reloads: checkpoints loaded between them.
         parameters: of the model.
@@ -65,7 +66,7 @@ class WatchedSteps:
         talk: RankTalk | None,
     ) -> None:
         self._rows, self._host, self._every, self._talk = rows, host, options.every, talk
-        self.taken = self._owed = 0
+        self.taken = self.owed = 0
         self.origin = Origin()
         self.counter, self.reloads = StepCounter(first), Reloads(subject.optimizer)
         self.scale = host.guarded("scaler", lambda: scale_watch(subject.scaler))
@@ -143,7 +144,6 @@ class WatchedSteps:
 
     def after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
         """It has ended its step; what is to be raised to stop the training."""
-        self._owed += 1  # until it has been counted, so that one failure shifts no later number
         if self.notes:
             self._host.guarded.door("optimizer", self._host.optimizers.note_step, optimizer)
         if self.origin.left():
@@ -157,7 +157,7 @@ class WatchedSteps:
     def _after(self, optimizer: Any, arguments: Any, named: Any) -> Exception | None:
         """A step that is not a calm one has ended."""
         if not real():
-            self._owed -= 1
+            self.owed -= 1
             return None
         start = time.perf_counter()
         guarded = self._host.guarded
@@ -202,7 +202,8 @@ class WatchedSteps:
         pattern, calm.norms = calm.pattern, None
         if pattern is None or pattern.gauge is None:
             return self._after_passed(optimizer, pattern, start)
-        step = self._count_owed() if self._owed else counter.take()
+        step = counter.take() if self.owed == 1 else self._count()
+        self.owed = 0
         if self.notes:
             self._host.optimizers.note_calm(optimizer, pattern.ends)
         count = taken + 1 - times.row
@@ -233,7 +234,7 @@ class WatchedSteps:
         self, optimizer: Any, pattern: Pattern | None, start: float
     ) -> Exception | None:
         """The same for a step whose gradients nobody looks at."""
-        step = self._count_owed() if self._owed else self.counter.take()
+        step = self._count()
         if self.notes and pattern is not None:
             self._host.optimizers.note_calm(optimizer, pattern.ends)
         if self.calm.around:
@@ -256,11 +257,6 @@ class WatchedSteps:
             self._unless_examined()
         return stop
 
-    def _count_owed(self) -> int:
-        """The number of a step that has been taken after others that could not be counted."""
-        self._owed += 1
-        return self._count()
-
     def _sink_seldom(self, step: int) -> None:
         """Hand over what is looked at after some calm steps only."""
         self.calm.look()
@@ -275,9 +271,9 @@ class WatchedSteps:
 
     def _count(self) -> int:
         """The number of the step that has just been taken."""
-        if self._owed > 1:
-            self.counter.missed(self._owed - 1)
-        self._owed = 0
+        if self.owed > 1:
+            self.counter.missed(self.owed - 1)
+        self.owed = 0
         return self.counter.take()
 
     def _expect(self) -> None:

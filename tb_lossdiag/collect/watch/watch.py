@@ -69,6 +69,7 @@ class Watch:
         """A step has ended; may raise to stop the training."""
         try:
             steps = self._steps
+            steps.owed += 1
             norms = steps.calm.norms
             if norms is None:
                 stop = steps.after(optimizer, arguments, named)
