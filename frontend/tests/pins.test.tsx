@@ -42,11 +42,14 @@ test("a height is kept for its kind of chart within bounds, and a double click g
   unmount();
   const again = render(<Chart />).container;
   expect(again.querySelector("p")?.textContent).toBe("300");
+  // The same kind where it is small, as among the pinned ones, has a height of its own.
+  const Small = () => <i>{useHeight("loss", 140)[0]}</i>;
+  expect(render(<Small />).container.querySelector("i")?.textContent).toBe("140");
   type("1");
   expect(again.querySelector("p")?.textContent).toBe(String(LOWEST));
   type("99999");
   expect(again.querySelector("p")?.textContent).toBe(String(HIGHEST));
   fireEvent.dblClick(again.querySelector(".edge") as Element);
   expect(again.querySelector("p")?.textContent).toBe("220");
-  expect(localStorage.getItem("lossdiag.height loss")).toBe("");
+  expect(localStorage.getItem("lossdiag.height loss 220")).toBe("");
 });

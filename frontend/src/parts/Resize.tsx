@@ -10,9 +10,9 @@ function allowed(height: number): number {
   return Math.round(Math.min(HIGHEST, Math.max(LOWEST, height)));
 }
 
-/** The height that was chosen for this kind of chart, and how to choose another; 0 is the usual one. */
+/** The height that was chosen for this kind of chart where it usually is as high, and how to choose another; 0 is the usual one. */
 export function useHeight(kind: string, usual: number): [number, (height: number, done?: boolean) => void] {
-  const key = `height ${kind}`;
+  const key = `height ${kind} ${usual}`;
   const [chosen, setChosen] = useState(() => Number(recall(key)) || 0);
   const choose = (height: number, done = true) => {
     const next = height === 0 ? 0 : allowed(height);
