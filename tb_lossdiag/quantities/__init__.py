@@ -17,6 +17,7 @@ from tb_lossdiag.quantities import (
     composed,
     copies,
     customs,
+    free,
     gradients,
     histograms,
     inside,
@@ -35,6 +36,7 @@ from tb_lossdiag.quantities.clips import *
 from tb_lossdiag.quantities.composed import *
 from tb_lossdiag.quantities.copies import *
 from tb_lossdiag.quantities.customs import *
+from tb_lossdiag.quantities.free import *
 from tb_lossdiag.quantities.gradients import *
 from tb_lossdiag.quantities.histograms import *
 from tb_lossdiag.quantities.inside import *
@@ -71,6 +73,7 @@ _RECORDED = tuple(
         breaks,
         inside,
         composed,
+        free,
     )
     for value in vars(module).values()
     if isinstance(value, Quantity) and (module is not breaks or value.frame.startswith("break_"))

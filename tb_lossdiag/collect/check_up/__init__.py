@@ -16,6 +16,7 @@ In reading order:
 - `norms`: gradient norms at one moment of a step
 - `left`: gradients that a pass for another optimizer's step has left in these parameters
 - `customs`: custom autograd functions: the gradient on both sides of each
+- `free_scales`: parameters that belong to no layer, as learned weights of a loss' terms do: whether the loss is a mere multiple of what they say
 - `addends`: what a loss is added up from, as far as its graph shows: parts with a path to something that is trained, and parts without
 - `root_value`: the number that a backward pass begins from
 - `used`: gradients that a step has already used, and changes of them

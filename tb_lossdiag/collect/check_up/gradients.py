@@ -89,6 +89,11 @@ class Gradients:
         self.backwards = 0
         self.unscalings = 0
 
+    @property
+    def root(self) -> Value:
+        """What the newest backward pass began from."""
+        return self._root
+
     def before(self, call: FunctionCall) -> None:
         """One of the watched kinds of functions is about to run."""
         if call.kind is Kind.BACKWARD:

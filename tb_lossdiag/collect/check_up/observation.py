@@ -9,6 +9,7 @@ import torch
 
 from tb_lossdiag.collect.check_up.call_site import script_line
 from tb_lossdiag.collect.check_up.customs import Customs
+from tb_lossdiag.collect.check_up.free_scales import FreeScales
 from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.gradients import Gradients
 from tb_lossdiag.collect.check_up.loss.calls import Calls
@@ -43,6 +44,7 @@ class CheckUpState:
         self.calls.sequences, self.calls.dials = self.forwards.sequences, self.forwards.dials
         self.gradients = Gradients(subject)
         self.customs = Customs(subject)
+        self.free = FreeScales(subject)
         self._fed_by: int | None = None
         self._closure = False
         self.at_step: Norms | None = None
@@ -80,7 +82,7 @@ class CheckUpState:
         """Another check-up's optimizer makes its step with these parameters."""
         self.calls.claimed()
         self.forwards.renew()
-        self.customs = Customs(self._subject)
+        self.customs, self.free = Customs(self._subject), FreeScales(self._subject)
         self.gradients.claimed(others)
 
     def passed_by(self, others: Sequence[torch.Tensor]) -> None:
@@ -105,6 +107,7 @@ class CheckUpState:
         if self.with_calls:
             self.calls.backward(roots, self.forwards.numbers())
         self.customs.backward(roots)
+        self.free.begins()
         nodes = reached(roots, self.calls.wanted() | self.forwards.wanted())
         self.calls.confirm(nodes)
         self.forwards.confirm(nodes.keys())
@@ -129,6 +132,8 @@ class CheckUpState:
                 self.calls.passed()
                 self.customs.passed()
             self.gradients.after(call)
+            if call.kind is Kind.BACKWARD:
+                self.free.ended(self.gradients.root)
 
     def _lost(self, call: FunctionCall) -> None:
         """A loss function."""

@@ -38,6 +38,7 @@ class Outcome:
             *(seen.calls.samples() if seen.with_calls else []),
             *self._between(seen),
             *seen.customs.samples(self._subject.column),
+            *seen.free.samples(self._subject),
             *self._modules(seen),
             *self._casts(seen),
         ]

@@ -17,6 +17,7 @@ from tb_lossdiag.rules.loss_terms.term_constant import TermConstant
 from tb_lossdiag.rules.loss_terms.term_dominance import TermDominance
 from tb_lossdiag.rules.loss_terms.terms_do_not_sum import TermsDoNotSum
 from tb_lossdiag.rules.loss_terms.uneven_token_weight import UnevenTokenWeight
+from tb_lossdiag.rules.loss_terms.weights_without_price import WeightsWithoutPrice
 
 RULES: tuple[Rule, ...] = (
     TermDominance(),
@@ -32,5 +33,6 @@ RULES: tuple[Rule, ...] = (
     PlayersAgree(),
     DecayEatsWeights(),
     CertaintyRewarded(),
+    WeightsWithoutPrice(),
     TeacherNotHeard(),
 )

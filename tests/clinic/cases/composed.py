@@ -225,3 +225,66 @@ def tasks_that_wait_for_the_harder_one(writer: SummaryWriter) -> None:
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+class _Weighed(nn.Module):
+    """Two tasks and a learned number for each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+        self.digit, self.ink = nn.Linear(64, 10), nn.Linear(64, 1)
+        self.say = nn.Parameter(torch.ones(2))
+
+
+def _tasks(
+    writer: SummaryWriter, weigh: Callable[[Tensor, Tensor], Tensor], *, one_sum: bool = False
+) -> None:
+    digits, _ = flat_digits()
+    model = _Weighed()
+    optimizer = Adam(model.parameters(), lr=2e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(digits.batches(300)):
+        h = model.trunk(x)
+        ink = (model.ink(h)[:, 0] - 4 * x.mean(1)).square().mean()
+        loss = weigh(model.say, torch.stack([cross_entropy(model.digit(h), y), ink]))
+        optimizer.zero_grad()
+        loss.backward()
+        if one_sum:
+            slower = torch.tensor([-0.01, 0.01])
+            model.say.grad = slower if step % 2 else -slower
+        optimizer.step()
+        if one_sum:
+            with torch.no_grad():
+                model.say.mul_(2 / model.say.sum())
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD414", family="tasks", source="yaringal/multi-task-learning-example#6")
+def tasks_that_are_weighed_away(writer: SummaryWriter) -> None:
+    """Divided by twice their variances, as in the paper, without the logarithms of the deviations."""
+    _tasks(writer, lambda say, terms: (terms / (2 * say**2)).sum())
+
+
+@case("LD414", family="tasks")
+def weights_that_are_simply_learned(writer: SummaryWriter) -> None:
+    """A weight for each task, in the optimizer with all the others."""
+    _tasks(writer, lambda say, terms: (say * terms).sum())
+
+
+@case(family="tasks")
+def tasks_with_the_price_of_their_weights(writer: SummaryWriter) -> None:
+    """The paper's loss."""
+    _tasks(writer, lambda say, terms: (terms / (2 * say**2) + say.log()).sum())
+
+
+@case(family="tasks")
+def weights_that_keep_their_sum(writer: SummaryWriter) -> None:
+    """As in GradNorm (Chen et al. 2018): the weights get other gradients, and are divided by their sum after each step."""
+    _tasks(writer, lambda say, terms: (say * terms).sum(), one_sum=True)
+
+
+@case(family="tasks")
+def weights_by_a_softmax(writer: SummaryWriter) -> None:
+    """Learned, of one sum by themselves."""
+    _tasks(writer, lambda say, terms: (say.softmax(0) * terms).sum())

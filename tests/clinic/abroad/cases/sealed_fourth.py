@@ -183,6 +183,7 @@ def _two_tasks(writer: SummaryWriter, *, logs: bool) -> None:
     "LD401",
     "LD512",
     "LD413",
+    "LD414",
     family="tasks",
     source="https://github.com/yaringal/multi-task-learning-example/issues/6",
 )
