@@ -11,7 +11,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Before, in_force
-from tb_lossdiag.analysis.contrastive import comparisons
+from tb_lossdiag.analysis.contrastive import comparisons, first_is_right
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
@@ -38,6 +38,18 @@ and hardly any gradient tells them apart:
 temperature = 0.1
 logits = normalised_a @ normalised_b.T / temperature  # divided, not multiplied
 ```""")
+_BEHIND = Text(
+    "In the last {checks} check-ups `{call}` costs {value} and more, above guessing between {classes} candidates ({guess}), and the right one, always the first, wins in {percent}% of the rows: it loses to the others, as it does where these alone are divided by a temperature."
+)
+_BEHIND_ADVICE = Text("""The right candidate and the others must be on one scale, so divide once they are side by side:
+
+```python
+temperature = 0.1
+positive = (normalised_a * normalised_b).sum(1, keepdim=True)
+logits = torch.cat([positive, normalised_a @ normalised_b.T], dim=1) / temperature
+```
+
+If they are, look whether the first candidate is the right one at all.""")
 _RAW = Text(
     "`{name}` is {value}, and the largest likeness that `{call}` compares is {largest}: the scale itself, and not its exponential ({scale}). The loss cannot fall below {floor} then, where guessing costs {guess}."
 )
@@ -94,7 +106,8 @@ class LogitScale:
     parameters that is named as a scale or temperature began between `low_log` and ln 100, and the largest input never
     exceeds it and reaches half of it, though its exponential would be far more, and the lowest loss is `min_floor` of ln C. Or
     its exponential (its inverse, for one below 0.1) is beyond `max_scale`, with an input beyond 100; or its logarithm moved by `max_step`
-    a step in the first `min_checks` records of steps and by `max_travel` altogether. Or the scores of a classifier never left -1 to 1, reach
+    a step in the first `min_checks` records of steps and by `max_travel` altogether. Or the first candidate is always right, and in the newest half of the
+    check-ups, at least `min_checks`, all cost `min_behind` of ln C or more, and it wins in `max_wins` times as many rows as guessing finds, or fewer. Or the scores of a classifier never left -1 to 1, reach
     `min_reach` without growing by more than `max_growth` in the last `min_bound` check-ups, and `min_right` of its answers are right there
     though its loss is still `min_left` of ln C, and such scores allow no less than `min_allowed` of it. Unit: 1.
 
@@ -115,8 +128,9 @@ class LogitScale:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX, q.CALL_TARGET_UNIQUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
         q.PARAMETER_SIZE, q.PARAMETER_NORM, q.UPDATE_NORM, q.CALL_SOURCE, q.CALL_ACCURACY, q.CALL_VALUE,
+        q.CALL_SUMMED,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD523")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD201", "LD506", "LD523")
 
     #: lowest loss over that of guessing, 1; a temperature of 0.5 allows 0.4 to 0.7
     max_floor: float = 0.8
@@ -144,6 +158,10 @@ class LogitScale:
     min_left: float = 0.5
     #: lowest loss that cosines allow over that of guessing, 1; 0.35 with ten classes
     min_allowed: float = 0.3
+    #: loss over that of guessing, 1; batches differ by a few hundredths, and likenesses that are all one cost 1
+    min_behind: float = 1.1
+    #: share of rows over that of guessing, 1; of 64 rows one or two are found by chance
+    max_wins: float = 2.0
     #: steps; embeddings begin alike
     min_steps: int = 50
 
@@ -159,6 +177,7 @@ class LogitScale:
         judged = (self._learned(run, scale) for scale in scales)
         found = [finding for finding in judged if finding is not None]
         found += [finding for call in compared for finding in self._flat(call)]
+        found += [finding for call in compared for finding in self._behind(call)]
         found += [self._flatly(call, _reach(call)[-self.min_bound :]) for call in classified]
         yield from found[:1]
 
@@ -188,6 +207,33 @@ class LogitScale:
         guess, floor = float(np.log(classes)), _floor(2 * largest, classes)
         if floor >= self.max_floor * guess and call.steps[-1] >= self.min_steps:
             yield self._flatly(call, size)
+
+    def _behind(self, call: LossCallSeries) -> Iterator[Finding]:
+        """The first candidate is right, and does worse than one among equals."""
+        late = slice(min(len(call.steps) // 2, len(call.steps) - self.min_checks), None)
+        value, wins = call.of(q.CALL_VALUE)[late], call.of(q.CALL_ACCURACY)[late]
+        classes = call.typical(q.CALL_OUTPUTS)
+        guess, right = float(np.log(classes)), float(np.median(wins))
+        summed = call.of(q.CALL_SUMMED).any() or call.steps[-1] < self.min_steps
+        if summed or not first_is_right(call) or not value.min() >= self.min_behind * guess:
+            return
+        if not right <= self.max_wins / classes:
+            return
+        message = _BEHIND.format(
+            call=call.name,
+            checks=str(len(value)),
+            value=short_number(float(value.min())),
+            classes=short_number(classes),
+            guess=short_number(guess),
+            percent=short_number(100 * right),
+        )
+        evidence = call.evidence(
+            q.CALL_VALUE, call.steps >= call.steps[late][0], float(value.min())
+        )
+        numbers = {"value": float(value.min()), "guess": guess, "right": right}
+        yield Finding(
+            self.code, self.severity, call.name, (evidence,), message, _BEHIND_ADVICE, numbers
+        )
 
     def _flatly(self, call: LossCallSeries, size: Doubles) -> Finding:
         """Likenesses of this size in the last check-ups are too small for so many candidates."""

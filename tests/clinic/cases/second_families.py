@@ -11,7 +11,7 @@ from clinic.data import Batches, digit_rows, flat_digits, square_digits, waves
 from clinic.loops import Terms, fit, fit_terms
 from clinic.nets import Code, Recurrent, Transformer, cnn, mlp
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, cross_entropy, mse_loss
+from torch.nn.functional import cosine_similarity, cross_entropy, mse_loss, normalize
 from torch.optim import SGD, Adam, AdamW
 
 from tb_lossdiag import SummaryWriter
@@ -174,3 +174,31 @@ def every_step_takes_its_terms_apart(writer: SummaryWriter) -> None:
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, loss_terms=terms, global_step=step)
+
+
+def _first_is_right(writer: SummaryWriter, *, of_all: bool) -> None:
+    """Two noisy views of a picture beside those of other pictures: the right one comes first, as with MoCo."""
+    digits, _ = flat_digits()
+    model = mlp(64, 96, 32)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    own = torch.eye(64, dtype=torch.bool)
+    for step, (x, _) in enumerate(digits.batches(300)):
+        a, b = (normalize(model(x + 0.15 * torch.randn_like(x)), dim=1) for _ in range(2))
+        right, others = (a * b).sum(1, keepdim=True), (a @ b.T)[~own].view(64, 63)
+        right = right / 0.1 if of_all else right
+        loss = cross_entropy(torch.cat([right, others / 0.1], 1), torch.zeros(64).long())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case("LD520", family="contrastive", source="RElbers/info-nce-pytorch#17")
+def the_others_are_divided_by_a_temperature(writer: SummaryWriter) -> None:
+    _first_is_right(writer, of_all=False)
+
+
+@case(family="contrastive")
+def all_are_divided_by_a_temperature(writer: SummaryWriter) -> None:
+    _first_is_right(writer, of_all=True)

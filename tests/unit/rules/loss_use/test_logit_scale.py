@@ -176,3 +176,46 @@ def test_a_classifier_of_cosines_cannot_say_how_sure_it_is() -> None:
 )
 def test_scores_of_a_classifier_that_are_right(facts: dict[str, npt.ArrayLike]) -> None:
     assert not findings_if_any(RULE, with_call(RUN, "cross_entropy", **{**RIGHT, **facts}))
+
+
+def behind(value: npt.ArrayLike, **facts: npt.ArrayLike) -> Run:
+    """The right candidate comes first, before 64 others."""
+    seen = {
+        "samples": 64,
+        "outputs": 65,
+        "target_unique": 1,
+        "target_min": 0,
+        "target_max": 0,
+        "target_index": 1,
+    }
+    more = {"input_max": 8.0, "input_min": -1.0, "accuracy": 0.0, "summed": 0}
+    return with_call(RUN, "cross_entropy", **{**seen, **more, "value": value, **facts})
+
+
+def test_a_right_one_that_loses_to_all_others() -> None:
+    finding = the_finding(RULE, behind(5.2))
+    assert (
+        "costs 5.2 and more, above guessing between 65 candidates (4.17)" in finding.message.en
+    )
+    assert "wins in 0% of the rows" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (behind(4.6), True),
+        (behind(4.5), False),  # batches differ
+        (behind(5.2, accuracy=0.03), True),
+        (behind(5.2, accuracy=0.04), False),  # it wins now and then
+        (behind(np.r_[np.full(len(AT) // 2, 5.2), np.full(len(AT) - len(AT) // 2, 4.0)]), False),
+        (behind(np.r_[np.full(len(AT) - 1, 5.2), 4.0]), False),
+        (behind(np.r_[np.full(len(AT) // 2, 1.2), np.full(len(AT) - len(AT) // 2, 5.2)]), True),
+        (behind(300.0, summed=1), False),
+        (
+            compared(value=5.2, accuracy=0.0, input_max=8.0, input_min=-1.0),
+            False,
+        ),  # any may be right
+    ],
+)
+def test_how_far_behind(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
