@@ -131,9 +131,8 @@ class CheckUpState:
             if call.kind is Kind.BACKWARD:
                 self.calls.passed()
                 self.customs.passed()
-            self.gradients.after(call)
-            if call.kind is Kind.BACKWARD:
                 self.free.ended(self.gradients.root)
+            self.gradients.after(call)
 
     def _lost(self, call: FunctionCall) -> None:
         """A loss function."""

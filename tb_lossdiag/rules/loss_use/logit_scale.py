@@ -107,7 +107,7 @@ class LogitScale:
     exceeds it and reaches half of it, though its exponential would be far more, and the lowest loss is `min_floor` of ln C. Or
     its exponential (its inverse, for one below 0.1) is beyond `max_scale`, with an input beyond 100; or its logarithm moved by `max_step`
     a step in the first `min_checks` records of steps and by `max_travel` altogether. Or the first candidate is always right, and in the newest half of the
-    check-ups, at least `min_checks`, all cost `min_behind` of ln C or more, and it wins in `max_wins` times as many rows as guessing finds, or fewer. Or the scores of a classifier never left -1 to 1, reach
+    check-ups, at least `min_checks`, all cost `min_behind` of ln C or more, and it wins in `max_wins` times as many rows as guessing finds, or fewer, which finds at least `min_expected`. Or the scores of a classifier never left -1 to 1, reach
     `min_reach` without growing by more than `max_growth` in the last `min_bound` check-ups, and `min_right` of its answers are right there
     though its loss is still `min_left` of ln C, and such scores allow no less than `min_allowed` of it. Unit: 1.
 
@@ -160,8 +160,10 @@ class LogitScale:
     min_allowed: float = 0.3
     #: loss over that of guessing, 1; batches differ by a few hundredths, and likenesses that are all one cost 1
     min_behind: float = 1.1
-    #: share of rows over that of guessing, 1; of 64 rows one or two are found by chance
-    max_wins: float = 2.0
+    #: share of rows over that of guessing, 1; likenesses that are large and random find as many as guessing
+    max_wins: float = 0.1
+    #: rows that guessing finds in these check-ups; none of so many is found by chance once in a hundred times
+    min_expected: float = 4.6
     #: steps; embeddings begin alike
     min_steps: int = 50
 
@@ -211,13 +213,17 @@ class LogitScale:
     def _behind(self, call: LossCallSeries) -> Iterator[Finding]:
         """The first candidate is right, and does worse than one among equals."""
         late = slice(min(len(call.steps) // 2, len(call.steps) - self.min_checks), None)
-        value, wins = call.of(q.CALL_VALUE)[late], call.of(q.CALL_ACCURACY)[late]
+        value, rows = call.of(q.CALL_VALUE)[late], call.of(q.CALL_SAMPLES)[late]
         classes = call.typical(q.CALL_OUTPUTS)
-        guess, right = float(np.log(classes)), float(np.median(wins))
+        guess, right = (
+            float(np.log(classes)),
+            float(np.average(call.of(q.CALL_ACCURACY)[late], weights=rows)),
+        )
+        expected = float(rows.sum()) / classes
         summed = call.of(q.CALL_SUMMED).any() or call.steps[-1] < self.min_steps
         if summed or not first_is_right(call) or not value.min() >= self.min_behind * guess:
             return
-        if not right <= self.max_wins / classes:
+        if expected < self.min_expected or not right <= self.max_wins / classes:
             return
         message = _BEHIND.format(
             call=call.name,

@@ -202,3 +202,22 @@ def the_others_are_divided_by_a_temperature(writer: SummaryWriter) -> None:
 @case(family="contrastive")
 def all_are_divided_by_a_temperature(writer: SummaryWriter) -> None:
     _first_is_right(writer, of_all=True)
+
+
+@case(family="recommendation")
+def what_was_bought_before_twenty_others(writer: SummaryWriter) -> None:
+    """Products of embeddings as torch draws them: large and random, so that guessing costs less for long; what was bought comes first."""
+    buyers, things = nn.Embedding(500, 64), nn.Embedding(300, 64)
+    model = nn.ModuleList([buyers, things])
+    liked = (torch.randn(500, 6) @ torch.randn(6, 300)).topk(20, 1).indices
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step in range(300):
+        buyer, others = torch.randint(500, (128,)), torch.randint(300, (128, 20))
+        bought = liked[buyer, torch.randint(20, (128,))]
+        shown = things(torch.cat([bought[:, None], others], 1))
+        loss = cross_entropy((buyers(buyer)[:, None] * shown).sum(2), torch.zeros(128).long())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)

@@ -194,9 +194,7 @@ def behind(value: npt.ArrayLike, **facts: npt.ArrayLike) -> Run:
 
 def test_a_right_one_that_loses_to_all_others() -> None:
     finding = the_finding(RULE, behind(5.2))
-    assert (
-        "costs 5.2 and more, above guessing between 65 candidates (4.17)" in finding.message.en
-    )
+    assert "costs 5.2 and more, above guessing between 65 candidates (4.17)" in finding.message.en
     assert "wins in 0% of the rows" in finding.message.en
 
 
@@ -205,8 +203,10 @@ def test_a_right_one_that_loses_to_all_others() -> None:
     [
         (behind(4.6), True),
         (behind(4.5), False),  # batches differ
-        (behind(5.2, accuracy=0.03), True),
-        (behind(5.2, accuracy=0.04), False),  # it wins now and then
+        (behind(5.2, accuracy=0.001), True),
+        (behind(5.2, accuracy=0.004), False),  # it wins now and then
+        (behind(5.2, outputs=200), False),  # too few rows to say so
+        (behind(9.0, outputs=200, samples=400), True),
         (behind(np.r_[np.full(len(AT) // 2, 5.2), np.full(len(AT) - len(AT) // 2, 4.0)]), False),
         (behind(np.r_[np.full(len(AT) - 1, 5.2), 4.0]), False),
         (behind(np.r_[np.full(len(AT) // 2, 1.2), np.full(len(AT) - len(AT) // 2, 5.2)]), True),
