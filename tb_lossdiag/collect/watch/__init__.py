@@ -12,6 +12,7 @@ In reading order:
 - `host`: what a watch shares with the writer's other parts, and where it hands over what it saw
 - `watched_parameters`: the parameters of a watched model, as they are now: layers may be added, taken away or replaced while it trains
 - `step_gradients`: the gradients of an optimizer's steps: their norms, from before the step to the row that waits for its record
+- `step_extras`: what a step has beside its gradients, where it has it: clips, a loss scale
 - `step_times`: how long a watched step takes, and which part of it recording takes
 - `step_updates`: how far some steps move a watched model's parameters
 - `examiner`: decides when a watched model gets a check-up, and hands on what it finds

@@ -190,11 +190,6 @@ class CalmSteps:
             return None
         return gauge.known(call.each)
 
-    def sink_clip(self, step: int) -> None:
-        """Hand over the clip of the calm step that has ended, if it had one."""
-        if self.clipped:
-            self.host.clipped(self.rows, step, self.host.clips.take())
-
     def _disappointed(self, pattern: Pattern) -> None:
         """It is not a calm one."""
         if pattern.gauge is None:

@@ -10,7 +10,6 @@ import torch
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.state.parameters import Parameters
-from tb_lossdiag.collect.state.scaler import scale_watch
 from tb_lossdiag.collect.unseen import real
 from tb_lossdiag.collect.watch.calm_steps import CalmSteps, Pattern
 from tb_lossdiag.collect.watch.examiner import Examiner
@@ -20,6 +19,7 @@ from tb_lossdiag.collect.watch.optimizer_facts import OptimizerFacts
 from tb_lossdiag.collect.watch.rank_talk import RankTalk
 from tb_lossdiag.collect.watch.reloads import Reloads
 from tb_lossdiag.collect.watch.step_counter import StepCounter
+from tb_lossdiag.collect.watch.step_extras import StepExtras
 from tb_lossdiag.collect.watch.step_gradients import StepGradients
 from tb_lossdiag.collect.watch.step_updates import StepUpdates
 from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
@@ -69,8 +69,9 @@ class WatchedSteps:
         self.taken = self.owed = 0
         self.origin = Origin()
         self.counter, self.reloads = StepCounter(first), Reloads(subject.optimizer)
-        self.scale = host.guarded("scaler", lambda: scale_watch(subject.scaler))
         self.parameters = held = WatchedParameters(subject.model, found, rows, host)
+        self._extras = StepExtras(rows, host, held, subject.scaler)
+        self.scale = self._extras.scale
         self.gradients = StepGradients(rows, subject, held, host, options.every, self.counter, talk)
         self.times, self._rates = self.gradients.times, self.gradients.rates
         weight = self.reloads.weight
@@ -184,9 +185,7 @@ class WatchedSteps:
         self._updates.after_step(step)
         if self.examiner is not None:
             self.examiner.after_step(self._rows, step, self.parameters.now)
-        if self.scale is not None:
-            door("scaler", self._sink_scale, step)
-        door("clipping", self._sink_clips, step)
+        self._extras.sink(step)
         self.taken += 1
         self.gradients.done()
         self._host.stepped(self._rows, now=bool(alarm))
@@ -223,7 +222,7 @@ class WatchedSteps:
         )
         times.own, times.ended, times.row = 0.0, start, taken + 1
         if calm.around:
-            self._sink_around(step)
+            self._extras.sink_calm(step)
         self.reloads.version = self._weight._version  # noqa: SLF001
         if taken % self._seldom == 0:
             self._sink_seldom(step)
@@ -238,7 +237,7 @@ class WatchedSteps:
         if self.notes and pattern is not None:
             self._host.optimizers.note_calm(optimizer, pattern.ends)
         if self.calm.around:
-            self._sink_around(step)
+            self._extras.sink_calm(step)
         self.reloads.version = self._weight._version  # noqa: SLF001
         return self._end_calm(start, full=False)
 
@@ -263,12 +262,6 @@ class WatchedSteps:
         self._host.guarded.door("layers", self._facts.sink, step, self.taken)
         self._updates.after_step(step)
 
-    def _sink_around(self, step: int) -> None:
-        """Hand over the clip and the loss scale of a calm step."""
-        self.calm.sink_clip(step)
-        if self.scale is not None:
-            self._host.guarded.door("scaler", self._sink_scale, step)
-
     def _count(self) -> int:
         """The number of the step that has just been taken."""
         if self.owed > 1:
@@ -285,15 +278,6 @@ class WatchedSteps:
         """Unless it is looked at from inside."""
         if self.examiner is not None and self.examiner.running:
             self.calm.interrupt()
-
-    def _sink_scale(self, step: int) -> None:
-        assert self.scale is not None  # noqa: S101  (asked before)
-        self._host.scaled(self._rows, step, self.scale.step())
-
-    def _sink_clips(self, step: int) -> None:
-        if (clips := self._host.clips.take()) is not None:
-            self._host.clipped(self._rows, step, self._rows.clipped(clips))
-        self._host.clips.used(self.parameters.now.tensors)
 
     def _judge(self) -> Exception | None:
         start = time.perf_counter()
