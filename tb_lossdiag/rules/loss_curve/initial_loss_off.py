@@ -24,6 +24,7 @@ _VALUES = Text(
 )
 _BACK = Text("It was below that bound by step {step}.")
 _STAYS = Text("It is still above that bound at step {step}.")
+_WEIGHED = Text("{fate} By its weight, the loss as a whole does not begin far off.")
 _NEEDS = Text(
     "an unweighted loss call whose loss of guessing is known, and whose targets are no agent's returns"
 )
@@ -59,7 +60,8 @@ class InitialLossOff:
     something scaled the scores after the last layer, as it does with cosines); for other losses it is that of the best
     constant prediction, such as the variance of the targets, and the value is off from `max_values` times that. An information
     if the loss may have been below the bound again within the first `patience` of the run's steps, as check-ups know, or records of the
-    loss or of a term that have the same value there (within `same`). Dimensionless.
+    loss or of a term that have the same value there (within `same`). An information, too, for a weighed term where the sum of all terms, each by
+    its weight, is below the bound beside that of guessing all of them; a term whose guess nobody knows counts as it began. Dimensionless.
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
@@ -86,6 +88,7 @@ class InitialLossOff:
         q.CALL_TARGET_STD,
         q.LOSS,
         q.LOSS_TERM,
+        q.LOSS_WEIGHT,
         q.EXTRA,
         q.COPY_DISTANCE,
     )
@@ -108,11 +111,31 @@ class InitialLossOff:
         if not judged:
             raise NotEnough(_NEEDS)
         for guess in judged:
-            chance = np.isfinite(guess.chance)
-            blind = guess.chance if chance else float(guess.blind[0])
+            blind = _blind(guess)
             bound = blind * self._most(run, guess)
             if guess.value[0] >= bound:
                 yield self._finding(run, guess, (blind, bound))
+
+    def _weighed_down(self, run: Run, guess: Baseline) -> bool:
+        """Whether this is one of several terms, whose sum begins no further off than one of them may."""
+        if q.LOSS_TERM not in run or q.LOSS_WEIGHT not in run:
+            return False
+        value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
+        known = {
+            name: each
+            for each in baselines(run)
+            for name in value.columns
+            if self._same(value.column(name)[:2].astype(np.float64), each.value[:2])
+        }
+        if guess.column not in {each.column for each in known.values()}:
+            return False
+        first, by = np.abs(value.values[0].astype(np.float64)), np.abs(weight.values[0])
+        blind = [
+            _blind(known[name]) if name in known else first[index]
+            for index, name in enumerate(value.columns)
+        ]
+        whole = float(np.nansum(by * first))
+        return len(first) > 1 and whole < self._most(run, guess) * float(np.nansum(by * blind))
 
     def _judged(self, run: Run, guess: Baseline) -> bool:
         if _ever(run, q.CALL_WEIGHTED, guess.column, 1):
@@ -148,12 +171,13 @@ class InitialLossOff:
         }
         is_class = bool(np.isfinite(guess.uniform))
         text = _CLASSES if is_class else _VALUES
-        message = text.format(fate=fate, **words)
+        light = self._weighed_down(run, guess)
+        message = text.format(fate=_WEIGHED.format(fate=fate) if light else fate, **words)
         evidence = Evidence(q.CALL_VALUE.name, guess.column, step, at, first, bound)
         advice = (_CLASS_ADVICE if is_class else _VALUE_ADVICE).format(
             blind=short_number(blind), scale=short_number(float(f"{min(0.1, blind / first):.1g}"))
         )
-        severity = Severity.INFO if back else self.severity
+        severity = Severity.INFO if back or light else self.severity
         numbers = {"first": first, "guess": blind}
         return Finding(self.code, severity, guess.column, (evidence,), message, advice, numbers)
 
@@ -171,6 +195,11 @@ class InitialLossOff:
         if len(recorded) != len(called) or len(called) < 2:  # noqa: PLR2004  (one may agree by chance)
             return False
         return bool((np.abs(recorded - called) <= self.same * np.abs(called)).all())
+
+
+def _blind(guess: Baseline) -> float:
+    """What not looking at the input costs in the first check-up."""
+    return guess.chance if np.isfinite(guess.chance) else float(guess.blind[0])
 
 
 def _ever(run: Run, quantity: Quantity, call: str, value: float) -> bool:

@@ -23,6 +23,8 @@ from tb_lossdiag.quantities import (
     COPY_DISTANCE,
     EXTRA,
     LOSS,
+    LOSS_TERM,
+    LOSS_WEIGHT,
     Quantity,
     Source,
 )
@@ -212,3 +214,31 @@ def test_values_beside_a_second_network_may_be_its_answers() -> None:
     assert findings(RULE, with_tables(SICK, [copied])), (
         "guessing between classes costs what it costs"
     )
+
+
+def as_a_term(weight: float, beside: float = 2.0) -> Run:
+    """A regression that costs 900 times what guessing does, weighed, beside a term of which nothing is known."""
+    run = changed(regression(900.0), CALL_VALUE, np.full(SEEN, 900.0))
+    at = run[CALL_VALUE].steps
+    values = np.tile([900.0, beside], (SEEN, 1))
+    terms = table(LOSS_TERM, at, values, ("ink", "digit"))
+    weights = table(LOSS_WEIGHT, at, np.tile([weight, 1.0], (SEEN, 1)), ("ink", "digit"))
+    return with_tables(run, [terms, weights])
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (as_a_term(0.01), Severity.INFO),  # 11 beside a guess of 2.01
+        (as_a_term(0.019), Severity.INFO),  # 19.1 of 2.02
+        (as_a_term(0.022), Severity.WARNING),  # 21.8 of 2.02
+        (as_a_term(1.0), Severity.WARNING),
+        (as_a_term(0.01, beside=0.1), Severity.WARNING),
+        (changed(as_a_term(0.01), LOSS_TERM, 7.0), Severity.WARNING),  # no term is this call
+        (without(as_a_term(0.01), LOSS_WEIGHT), Severity.WARNING),
+    ],
+)
+def test_a_term_counts_by_its_weight(run: Run, severity: Severity) -> None:
+    finding = the_finding(RULE, run)
+    assert finding.severity is severity
+    assert ("By its weight" in finding.message.en) is (severity is Severity.INFO)
