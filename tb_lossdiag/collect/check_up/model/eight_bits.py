@@ -96,7 +96,10 @@ def _flushed(some: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _broken(given: Tensor, dtype: torch.dtype) -> Tensor:
     """1 if the element farthest from 0 becomes NaN or infinite, NaN if it is that already."""
-    least, most = torch.aminmax(given.detach())
+    every = given.detach()
+    if every.device.type == "cpu":  # where older versions of torch compare no float16
+        every = wide(every)
+    least, most = torch.aminmax(every)
     farthest = torch.maximum(most, -least)
     after = torch.isfinite(wide(farthest.to(dtype)))
     return torch.where(torch.isfinite(farthest), (~after).float(), torch.nan)

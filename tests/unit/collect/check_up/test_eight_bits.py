@@ -101,6 +101,13 @@ def test_what_breaks_is_told_from_what_was_broken() -> None:
     assert math.isnan(seen(lambda x: x.to(E5M2), broken)["fp8_broken"]["to()"])
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_precision_is_cast(dtype: torch.dtype) -> None:
+    facts = seen(lambda x: (x / 10).to(dtype).mul(10).to(E4M3))
+    assert facts["fp8_clipped"]["to()"] == 0.25
+    assert facts["fp8_broken"]["to()"] in {0.0, 1.0}  # by the version of torch
+
+
 def test_each_cast_of_a_module_is_one_and_there_is_an_end() -> None:
     def twelve(x: Tensor) -> Tensor:
         return torch.stack([(x + i).to(E4M3).float() for i in range(12)]).sum(0)
