@@ -76,7 +76,7 @@ class TimesDecide:
         q.CALL_DIAL_LEVEL,
     )
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD523")
 
     #: share of the scatter of errors, 1; sound models have 0.5 to 0.8, one that learns nothing 0.1 at most
     min_share: float = 0.4
