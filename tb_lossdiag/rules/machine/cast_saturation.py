@@ -86,7 +86,7 @@ class CastSaturation:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for what breaks, one for what is clipped, one for what is lost."""
-        broken = {one.name: one for one in seen(run, q.FP8_BROKEN, 1) if one.values.any()}
+        broken = {one.name: one for one in seen(run, q.FP8_BROKEN, 1) if (one.values > 0).any()}
         if broken:
             yield self._broken(run, next(iter(broken.values())))
         judged = [one for one in self._late(run, q.FP8_CLIPPED) if one.name not in broken]

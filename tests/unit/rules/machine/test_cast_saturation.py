@@ -80,6 +80,7 @@ def test_what_breaks_is_an_error_and_the_only_one() -> None:
         (casts([0.5] * 3, at=(4, 8, 16)), True),
         (casts([0.5] * 2, at=(8, 16)), None),
         (casts(broken=[1.0], at=(0,)), True),
+        (casts(broken=[-np.inf]), False),  # what no recording gives, and no crash
     ],
 )
 def test_the_bounds(run: Run, fires: bool | None) -> None:
