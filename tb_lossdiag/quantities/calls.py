@@ -216,6 +216,11 @@ CALL_TURNED = _pairing("turned")
 """Of pictures as targets: the same beside the target turned over (upside down, left to right, both) instead of another sample's, the way that
 tells least; absent where a picture is nearly the same turned over."""
 CALL_TURNED_ERROR = _pairing("turned_error")
+CALL_UPSIDE_DOWN = _pairing("upside_down")
+"""Share of a batch's pictures whose prediction resembles the target turned upside down rather than as it is, by a cosine of 0.2 and more with
+what sets both apart; of pictures that differ from themselves turned over, if eight do."""
+CALL_MIRRORED = _pairing("mirrored")
+"""The same of left and right."""
 CALL_LESSER = _pairing("lesser")
 """Where each target is a mixture of two classes: the same of one of them alone, of the two that which is told less."""
 CALL_LESSER_ERROR = _pairing("lesser_error")

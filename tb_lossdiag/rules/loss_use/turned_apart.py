@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import too_few
+from tb_lossdiag.analysis.columns import at_steps, too_few
 from tb_lossdiag.analysis.pairing import Correlation, correlations, paired, unknown
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -16,6 +19,10 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "Targets of `{call}` fit as well when they are turned over: over {checks} check-ups predictions have {own} in common with their own targets beyond those of other samples, and {turned} (± {error}) beyond the same targets turned over."
 )
+_ONE_WAY = Text(
+    "Over {checks} check-ups predictions of {percent}% of the pictures are clearly those of the target turned {way}, and of {other}% those of the target turned {across}: the pictures given to `{call}` are turned {way} at random, and their targets are not, or by a draw of their own."
+)
+_SIDES = (q.CALL_UPSIDE_DOWN, Text("upside down")), (q.CALL_MIRRORED, Text("left to right"))
 _ADVICE = Text("""A random turn is drawn twice, once for the picture and once for its target. Draw it once for both:
 
 ```python
@@ -39,7 +46,8 @@ class TurnedApart:
 
     How it decides: in at least `min_checks` check-ups predictions have `min_paired` or more in common with their own targets, beyond
     those of other samples (a correlation); beyond the same targets turned over (upside down, left to right, both; the way that tells least) they have,
-    all these check-ups together, at most `max_share` of that, also where a standard error is added. Unit: 1.
+    all these check-ups together, at most `max_share` of that, also where a standard error is added. Or, in these check-ups, predictions are clearly those of the target turned one way for `min_turned` of the pictures or more,
+    also where a standard error is taken off and in the newest `min_checks`, and for `max_across` or less those of the target turned the other way. Unit: 1.
 
     What to try first: one draw for the picture and its target.
 
@@ -59,7 +67,11 @@ class TurnedApart:
         q.CALL_TURNED,
         q.CALL_TURNED_ERROR,
     )
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.CALL_UPSIDE_DOWN,
+        q.CALL_MIRRORED,
+        q.CALL_SAMPLES,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD108", "LD109", "LD523")
 
     #: check-ups; of fewer chance has a say
@@ -68,6 +80,11 @@ class TurnedApart:
     min_paired: float = 0.3
     #: of what predictions and their own targets have in common, 1; trained models had 0.55 to 1, with turns apart -0.2 to 0.3
     max_share: float = 0.35
+
+    #: share of the pictures, 1; half of them are turned as a rule, and of these most are told
+    min_turned: float = 0.25
+    #: the same of the other way, 1; trained models had 0
+    max_across: float = 0.05
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss call whose targets fit as well turned over."""
@@ -79,7 +96,8 @@ class TurnedApart:
             learned = known.at(known.steps[known.values >= self.min_paired])
             if len(learned) >= self.min_checks:
                 judged = True
-                yield from self._judged(learned, beyond.at(learned.steps))
+                found = [*self._judged(learned, beyond.at(learned.steps))]
+                yield from found or self._one_way(run, learned)
         if not judged:
             raise too_few(
                 self.min_checks,
@@ -104,3 +122,36 @@ class TurnedApart:
         evidence = Evidence(q.CALL_TURNED.name, own.call, *ends, turned, bound)
         numbers = {"checks": len(own), "own": paired, "turned": turned, "error": error}
         yield Finding(self.code, self.severity, own.call, (evidence,), message, _ADVICE, numbers)
+
+    def _one_way(self, run: Run, learned: Correlation) -> Iterator[Finding]:
+        """Pictures that are turned along one axis only: of the other one the model knows how its answer lies."""
+        if any(quantity not in run for quantity, _ in _SIDES) or q.CALL_SAMPLES not in run:
+            return
+        shares = np.stack(
+            [at_steps(run, quantity, learned.steps, learned.call) for quantity, _ in _SIDES]
+        )
+        known = np.isfinite(shares).all(0)
+        if known.sum() < self.min_checks:
+            return
+        samples = at_steps(run, q.CALL_SAMPLES, learned.steps, learned.call)[known]
+        mean = np.average(shares[:, known], axis=1, weights=samples)
+        most = int(mean.argmax())
+        share, across = float(mean[most]), float(mean[1 - most])
+        error = math.sqrt(share * (1 - share) / samples.sum())
+        newest = float(shares[most, known][-self.min_checks :].mean())
+        if min(share - error, newest) < self.min_turned or across > self.max_across:
+            return
+        message = _ONE_WAY.format(
+            call=learned.call,
+            checks=str(int(known.sum())),
+            percent=short_number(100 * share),
+            way=_SIDES[most][1],
+            other=short_number(100 * across),
+            across=_SIDES[1 - most][1],
+        )
+        ends = int(learned.steps[known][0]), int(learned.steps[known][-1])
+        evidence = Evidence(_SIDES[most][0].name, learned.call, *ends, share, self.min_turned)
+        numbers = {"share": share, "across": across}
+        yield Finding(
+            self.code, self.severity, learned.call, (evidence,), message, _ADVICE, numbers
+        )

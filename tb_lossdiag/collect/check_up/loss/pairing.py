@@ -13,10 +13,12 @@ from tb_lossdiag.collect.check_up.values import Facts, rows, wide
 from tb_lossdiag.quantities import (
     CALL_LESSER,
     CALL_LESSER_ERROR,
+    CALL_MIRRORED,
     CALL_PAIRED,
     CALL_PAIRED_ERROR,
     CALL_TURNED,
     CALL_TURNED_ERROR,
+    CALL_UPSIDE_DOWN,
     Form,
 )
 
@@ -30,6 +32,8 @@ _SHORTEST = 4
 """Pixels of a side that can be turned over."""
 _OTHERWISE = 0.2
 """What a picture differs from itself turned over, at least, of what it differs from another sample's."""
+_CLEARLY = 0.2
+"""Cosine; what a model says of a side that it knows nothing of lies near 0."""
 _MIXED = 0.15
 """What the lesser of two classes counts, at least, to be seen in what they were mixed to."""
 _ROUNDING = 1e-3
@@ -113,7 +117,22 @@ def _turned(said: Tensor, asked: Tensor, apart: float) -> Facts:
     if not known:
         return {}
     least = min(known, key=lambda way: float(way[0]))
-    return {CALL_TURNED: least[0], CALL_TURNED_ERROR: least[1]}
+    shares = {
+        CALL_UPSIDE_DOWN: _clearly(said, asked, asked.flip(2), apart),
+        CALL_MIRRORED: _clearly(said, asked, asked.flip(3), apart),
+    }
+    told: Facts = {quantity: share for quantity, share in shares.items() if share is not None}
+    return {CALL_TURNED: least[0], CALL_TURNED_ERROR: least[1], **told}
+
+
+def _clearly(said: Tensor, asked: Tensor, turned: Tensor, apart: float) -> Tensor | None:
+    """Share of the samples whose prediction is clearly that of the turned target; None where too few differ."""
+    differ, flat = (asked - turned).flatten(1), said.flatten(1)
+    far = differ.square().sum(1) / 2 >= _OTHERWISE * apart
+    if int(far.sum()) < _FEWEST:
+        return None
+    cosines = torch.nn.functional.cosine_similarity(flat[far], differ[far], dim=1)
+    return (cosines <= -_CLEARLY).float().mean()
 
 
 def _lesser(said: Tensor, asked: Tensor) -> Facts:

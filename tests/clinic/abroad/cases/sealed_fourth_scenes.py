@@ -57,6 +57,7 @@ def _masks(writer: SummaryWriter, *, both: bool) -> None:
 
 @patient(
     "LD514",
+    "LD546",
     NO_CODE,
     family="segmentation",
     hard=True,

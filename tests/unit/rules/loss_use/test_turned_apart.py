@@ -68,3 +68,40 @@ def test_without_its_own_targets_a_call_is_not_judged() -> None:
     run = painted((0.0,) * 6)
     other = table(q.CALL_PAIRED, np.array([1]), np.array([[0.9]]), ("mse_loss",))
     assert outcome(RULE, with_tables(run, [other])).verdict is Verdict.NOT_EVALUATED
+
+
+def one_way(mirrored: Sequence[float], across: float = 0.0, samples: int = 16) -> Run:
+    """What is told beyond turned targets leaves it open; of so many pictures the mirrored target is told."""
+    run, steps = painted((0.3,) * 6), 2 ** np.arange(6)
+    kinds = (
+        (q.CALL_MIRRORED, mirrored),
+        (q.CALL_UPSIDE_DOWN, [across] * 6),
+        (q.CALL_SAMPLES, [samples] * 6),
+    )
+    tables = [table(quantity, steps, np.array(v)[:, None], CALL) for quantity, v in kinds]
+    return with_tables(run, tables)
+
+
+def test_pictures_that_are_turned_one_way() -> None:
+    message = the_finding(RULE, one_way((0.4,) * 6)).message.en
+    assert "predictions of 40% of the pictures" in message
+    assert (
+        "the target turned left to right, and of 0% those of the target turned upside down"
+        in message
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (one_way((0.32,) * 6), True),
+        (one_way((0.30,) * 6), False),  # within an error of the bound
+        (one_way((0.30,) * 6, samples=64), True),
+        (one_way((0.4,) * 6, across=0.04), True),
+        (one_way((0.4,) * 6, across=0.06), False),  # it may know little of either side
+        (one_way((0.9, 0.9, 0.9, 0.2, 0.2, 0.2)), False),  # sides that were mixed up for a while
+        (painted((0.3,) * 6), False),
+    ],
+)
+def test_the_bounds_of_one_way(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires

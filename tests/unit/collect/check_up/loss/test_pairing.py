@@ -96,6 +96,23 @@ def test_a_picture_that_is_found_is_not_found_turned_over() -> None:
     assert (fact(values, values, "mse_loss", q.CALL_TURNED) or 0) > 0.7
 
 
+def test_which_pictures_are_told_turned() -> None:
+    corners = torch.randint(4, (2, 256), generator=draw)
+    asked = torch.zeros(256, 1, 8, 8)
+    asked[torch.arange(256), 0, corners[0], corners[1]] = 1
+    said = asked.clone()
+    said[::4] = said[::4].flip(3)
+    mirrored, upright = (
+        fact(said, asked, "mse_loss", quantity)
+        for quantity in (q.CALL_MIRRORED, q.CALL_UPSIDE_DOWN)
+    )
+    assert mirrored == pytest.approx(0.25, abs=0.02)
+    assert upright is not None
+    assert upright < 0.02
+    blind = torch.randn(said.shape, generator=draw)
+    assert (fact(blind, asked, "mse_loss", q.CALL_MIRRORED) or 0) < 0.1
+
+
 def test_what_is_the_same_turned_over_is_not_compared() -> None:
     column = torch.zeros(256, 1, 8, 8)
     column[:, :, :, 3:5] = VALUES[:, :1, None, None]
