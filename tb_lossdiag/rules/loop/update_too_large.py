@@ -28,6 +28,9 @@ _MESSAGE = Text(
 _THROWN = Text(
     "The first steps threw the typical weight matrix from a norm of {start} to {end}, and over its second half the loss is no better than at the start; `{layer}` moved most."
 )
+_GROWN = Text(
+    "The typical weight matrix grew from a norm of {start} to {end} all along, and over its second half the loss is no better than at the start; `{layer}` moved most."
+)
 _REPLACED = Text(
     "The first {records} recorded steps together moved the typical weight matrix by {ratio} times its norm: little is left of what it began with{lost}. `{layer}` moved most."
 )
@@ -66,7 +69,7 @@ class UpdateTooLarge:
     lr x ||gradient|| x clip coefficient / ||w||; else | ||w_t+1|| - ||w_t|| | / ||w_t|| / steps between, a lower bound. Median over
     the weight matrices. Above `max_ratio` for `min_records` records in a row (`min_exact` if the change was recorded); or above
     `max_ratio_in_trouble` for `min_in_trouble` (`min_records`) while the loss diverges, or varies widely and never falls. Or the loss
-    ends no better than it began, and `min_exact` records were above `max_ratio` or the norms grew by `min_thrown`. Or the first `min_exact`
+    ends no better than it began, and `min_exact` records were above `max_ratio` or the norms grew by `min_thrown`: an error if half of that came within `at_once` of the run. Or the first `min_exact`
     recorded changes come to `max_first` together, or the very first alone to `max_alone`, and the loss has lost less than `learned` of its start, or nobody knows: then the former is an information. Unit: per step.
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
@@ -122,6 +125,8 @@ class UpdateTooLarge:
     #: median norm of a weight matrix over that of the first record, 1; digits networks that broke had 4 to 70, those that learned
     #: despite a large rate up to 6
     min_thrown: float = 3.0
+    #: share of the steps, 1; what grows evenly to 3 to 70 times has come half of the way, as a ratio, after 37 to 11 % of them
+    at_once: float = 0.1
     #: per step, 1; ten times the usual, which some small networks bear well
     max_ratio_in_trouble: float = 0.01
     #: records in a row with a loss that goes wrong
@@ -215,16 +220,20 @@ class UpdateTooLarge:
         grown = growth(run)
         if grown is None or grown.end < self.min_thrown * grown.start:
             return None
+        # Weights that grow evenly to the end were thrown by no first step: something may pay for it, or nothing hold them.
+        soon = max(self.settling, self.at_once * np.ptp(run[q.PARAMETER_NORM].steps))
+        at_once = grown.half - grown.first <= soon
         times = grown.end / grown.start
         window = grown.first, grown.half
         evidence = Evidence(q.PARAMETER_NORM.name, grown.layer, *window, times, self.min_thrown)
-        message = _THROWN.format(
+        message = (_THROWN if at_once else _GROWN).format(
             start=short_number(grown.start), end=short_number(grown.end), layer=grown.layer
         )
         factor = float(np.clip(10 * times, 10, 1000))
         numbers = {"growth": times, "factor": factor}
         advice = _advice(run, factor)
-        return Finding(self.code, Severity.ERROR, "", (evidence,), message, advice, numbers)
+        severity = Severity.ERROR if at_once else self.severity
+        return Finding(self.code, severity, "", (evidence,), message, advice, numbers)
 
     def _finding(
         self, run: Run, updates: Updates, span: Span, seen: tuple[Doubles, float, Text | None]

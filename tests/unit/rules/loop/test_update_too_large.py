@@ -229,10 +229,10 @@ def test_a_model_that_joins_later_settles_as_well() -> None:
     assert findings(RULE, changed(run, UPDATE_NORM, always))
 
 
-def thrown(growth: float, loss: float = 2.3) -> Run:
-    """Within 30 steps the weights grow by `growth`; the loss stays where it was."""
+def thrown(growth: float, loss: float = 2.3, within: int = 30) -> Run:
+    """Within so many steps the weights grow by `growth`; the loss stays where it was."""
     run = each_step(healthy_run(0))
-    grown = np.geomspace(1, growth, 30)[np.minimum(np.arange(200), 29)]
+    grown = np.geomspace(1, growth, within)[np.minimum(np.arange(200), within - 1)]
     run = changed(run, PARAMETER_NORM, run[PARAMETER_NORM].values[:1] * grown[:, None])
     small = changed(run, UPDATE_NORM, 1e-4 * run[UPDATE_NORM].values)
     return with_loss(small, np.r_[2.3, np.full(199, loss)])
@@ -244,6 +244,15 @@ def test_weights_thrown_away_by_the_first_steps() -> None:
     assert "threw" in finding.message.en
     assert not findings(RULE, thrown(2.8))
     assert not findings(RULE, thrown(3.2, loss=0.2))
+
+
+@pytest.mark.parametrize(("within", "thrown_at_once"), [(40, True), (44, False), (200, False)])
+def test_weights_that_grow_all_along_were_thrown_by_no_first_step(
+    within: int, thrown_at_once: bool
+) -> None:
+    finding = the_finding(RULE, thrown(10.0, within=within))
+    assert ("threw" in finding.message.en) is thrown_at_once
+    assert (finding.severity is Severity.ERROR) is thrown_at_once
 
 
 def test_zero_initialised_weights_are_left_out() -> None:
