@@ -20,6 +20,11 @@ _PAIRS = (
 _REWARD = re.compile(
     r"(?<![a-z])(?:rewards?|episodic|episode|ep)(?![a-z])|(?<![a-z])returns?(?![a-z])"
 )
+_PREFERENCE = re.compile(
+    r"(?<![a-z])rewards?(?![a-z]).*(?<![a-z])(?:margins?|chosen|rejected|accuracies)(?![a-z])"
+    r"|(?<![a-z])(?:margins?|chosen|rejected)(?![a-z]).*(?<![a-z])rewards?(?![a-z])"
+)
+"""What preference tuning calls a reward is a likelihood beside the reference's, of answers that are given: nobody acts."""
 _WANDERS = 3.0
 """How far the mean of the targets moves over their own standard deviation; batches of one set of data stay within a fraction."""
 _ELSEWHERE = 0.5
@@ -35,7 +40,7 @@ def is_reinforcement(run: Run) -> bool:
     """
     terms, own = (_names(run, quantity) for quantity in (q.LOSS_TERM, q.EXTRA))
     both = all(any(pattern.search(name) for name in terms) for pattern in _PAIRS)
-    rewarded = any(_REWARD.search(name) for name in own)
+    rewarded = any(_REWARD.search(name) and not _PREFERENCE.search(name) for name in own)
     rewarded = rewarded or "agent" in run.facts
     named = both or rewarded or any(_AGENT.search(name) for name in terms)
     return named or any(targets_wander(run, call) for call in _value_calls(run))

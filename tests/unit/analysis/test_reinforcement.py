@@ -45,7 +45,20 @@ def test_terms_that_others_have_as_well(names: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "agent"),
-    [("reward", True), ("episode_return", True), ("epoch", False), ("forward", False)],
+    [
+        ("reward", True),
+        ("episode_return", True),
+        ("epoch", False),
+        ("forward", False),
+        ("rewards/margins", False),
+        ("rewards/chosen", False),
+        ("train/rewards/accuracies", False),
+        ("chosen_reward", False),
+        ("reward_margin", False),
+        ("rewards/mean", True),
+        ("rewards/accuracy_reward/mean", True),
+        ("marginal_reward", True),
+    ],
 )
 def test_own_values(name: str, agent: bool) -> None:
     assert is_reinforcement(changed(RUN, EXTRA, RUN[EXTRA].values, (name,))) is agent
