@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -93,3 +94,42 @@ def test_a_release_puts_the_checksum_into_the_recipe(tmp_path: Path) -> None:
     subprocess.run(["bash", "-ec", line], cwd=tmp_path, check=True)
     recipe = yaml.safe_load((tmp_path / "build/package/recipe.yaml").read_text(encoding="utf-8"))
     assert recipe["source"]["sha256"] == hashlib.sha256(b"all of it").hexdigest()
+
+
+GH = """#!/bin/sh
+echo "$@" > "$TOLD"
+"""
+"""The code host's command: keeps what it is asked."""
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_reports_that_changed_are_proposed(tmp_path: Path, *, changed: bool) -> None:
+    line = command(ROOT / ".github" / "workflows" / "evidence.yml", "propose what changed")
+    remote, here, told = tmp_path / "remote.git", tmp_path / "here", tmp_path / "told"
+    _repository(remote, here)
+    (tmp_path / "gh").write_text(GH)
+    (tmp_path / "gh").chmod(0o755)
+    if changed:
+        (here / "REPORT.md").write_text("measured anew")
+    asked = {"GITHUB_RUN_ID": "7", "GITHUB_REF_NAME": "main", "TOLD": str(told)}
+    paths = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-ec", line], cwd=here, env={"PATH": paths, **asked}, check=True)
+    assert _git(remote, "branch", "--list").split() == ["evidence-7"] * changed
+    assert told.exists() == changed
+    if changed:
+        assert told.read_text().split()[-2:] == ["--base", "main"]
+        assert _git(remote, "show", "evidence-7:REPORT.md") == "measured anew"
+
+
+def _repository(remote: Path, here: Path) -> None:
+    """A work tree with one report, and where it is pushed to."""
+    _git(remote.parent, "init", "--quiet", "--bare", str(remote))
+    _git(remote.parent, "clone", "--quiet", str(remote), str(here))
+    (here / "REPORT.md").write_text("measured once")
+    _git(here, "add", "REPORT.md")
+    _git(here, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "a report")
+
+
+def _git(place: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=place, capture_output=True, check=True)
+    return done.stdout.decode()
