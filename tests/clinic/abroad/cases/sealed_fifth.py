@@ -6,7 +6,7 @@ A helper's `fixed` is the report's own mending, by which the harm was checked be
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from clinic.data import Samples, friedman, square_digits
 from torch import Tensor, nn
@@ -53,7 +53,7 @@ def _column_vector(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(1 - ((model(held_out.x) - held_out.y) ** 2).mean() / held_out.y.var())
 
 
-@sealed(
+@patient(
     "LD504",
     family="tables",
     source="https://github.com/OpenTabular/DeepTab/issues/441, https://github.com/jsboige/CoursIA/pull/926",
@@ -93,7 +93,7 @@ def _clipped_first(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(held_out.x) - held_out.y).abs().median())
 
 
-@sealed(
+@patient(
     "LD309",
     family="tables",
     also=("LD508", "LD103", "LD203", "LD105"),
@@ -134,7 +134,7 @@ def _in_order(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((net(held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD115",
     "LD506",  # after the measure: it says that the data come sorted by class, which is the cause
     NO_CODE,
@@ -194,7 +194,7 @@ def _raw_test(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((resnet(test.x).argmax(1) == test.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD626",
     family="pictures",
     also=("LD107", "LD108"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from clinic.abroad.recipes import folder
 from clinic.data import Samples
@@ -71,7 +71,7 @@ def _ner(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((guesses[names] == held_out.y[names]).float().mean())
 
 
-@sealed(
+@patient(
     "LD501",
     family="Keras 3",
     also=("LD109", "LD104"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE
 from clinic.case import NO_CODE
 from clinic.nets import mlp
@@ -75,7 +75,7 @@ def _labels(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((guesses == test_labels).float().mean())
 
 
-@sealed(
+@patient(
     "LD705",
     "LD205",
     "LD523",
@@ -152,7 +152,7 @@ def _trader(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return sum(rewards[-15:]) / 15
 
 
-@sealed(
+@patient(
     "LD623",
     "LDR16",
     "LDR19",

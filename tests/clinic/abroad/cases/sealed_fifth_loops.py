@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import flat_digits
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
@@ -59,7 +59,7 @@ def _eager(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((rows.square() + columns.square()).float().sqrt().mean())
 
 
-@sealed(
+@patient(
     "LD601",
     "LD111",
     "LD102",
@@ -130,7 +130,7 @@ def _accumulated(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(nn.functional.mse_loss(model(held_out[0]), held_out[1]))
 
 
-@sealed(
+@patient(
     "LD628",
     "LD616",
     family="faces",
@@ -180,7 +180,7 @@ def _per_part(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(nn.functional.cross_entropy(model(held_out.x), held_out.y))
 
 
-@sealed(
+@patient(
     "LD613",
     "LD607",
     "LD612",
@@ -234,7 +234,7 @@ def _lora_net(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(1 - held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD208",
     "LD610",
     "LD605",

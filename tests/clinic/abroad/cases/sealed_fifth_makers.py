@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import flat_digits, square_digits
 from clinic.nets import mlp
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ def _echoes(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((real - fake).abs() / real)
 
 
-@sealed(
+@patient(
     "LD404",
     "LD208",
     family="two players",
@@ -127,7 +127,7 @@ def _sharper(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(binary_cross_entropy_with_logits(both, torch.ones_like(both)))
 
 
-@sealed(
+@patient(
     "LD904",
     "LD605",
     "LD621",
@@ -183,7 +183,7 @@ def _codes(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(mse_loss(decoder(z_q.flatten(1)), held_out.x))
 
 
-@sealed(
+@patient(
     "LD204",
     "LD205",
     "LD404",
@@ -220,7 +220,7 @@ def _alike(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((data.y[(new @ known.T).argmax(1)] == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD101",
     "LD206",
     family="likenesses",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from clinic.nets import Recurrent, mlp
 from torch import Tensor, nn
@@ -52,7 +52,7 @@ def _prices(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(mse_loss(model(real_x), real_y) / mse_loss(model(val_x), val_y))
 
 
-@sealed(
+@patient(
     "LD526",
     "LD716",
     NO_CODE,
@@ -108,7 +108,7 @@ def _burgers(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return pinn.loss_func()
 
 
-@sealed(
+@patient(
     "LD606",
     family="equations",
     also=("LD105", "LD103", "LD104", "LD109", "LD203"),
@@ -167,7 +167,7 @@ def _grid(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((ends.flatten() / ends.sum() - wanted / wanted.sum()).abs().sum())
 
 
-@sealed(
+@patient(
     "LD204",
     "LD205",
     "LD208",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import Samples, flat_digits, square_digits
 from clinic.nets import mlp
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ def _evaluate(writer: SummaryWriter, model: nn.Module, held_out: Samples, step: 
     model.train()
 
 
-@sealed(family="pictures")
+@patient(family="pictures")
 def fifth_a_rate_that_goes_up_and_down(writer: SummaryWriter) -> None:
     """CyclicLR with triangles of 80 steps between 0.005 and 0.2, momentum against it, as its documentation has it."""
     data, held_out = square_digits()
@@ -59,7 +59,7 @@ def fifth_a_rate_that_goes_up_and_down(writer: SummaryWriter) -> None:
             _evaluate(writer, model, held_out, step)
 
 
-@sealed(family="pictures", also=("LD107", "LD108"))
+@patient(family="pictures", also=("LD107", "LD108"))
 def fifth_forty_pictures_and_a_frozen_backbone(writer: SummaryWriter) -> None:
     """Feature extraction: a net pre-trained on digits 0 to 4 stays frozen and in eval; a head learns 5 to 9 from 40."""
     data, held_out = square_digits()
@@ -100,7 +100,7 @@ def _augmented(x: Tensor) -> Tensor:
     return x
 
 
-@sealed(family="pictures")
+@patient(family="pictures")
 def fifth_mixed_shifted_erased_and_smoothed(writer: SummaryWriter) -> None:
     """Mixup, random crops, random erasing and label smoothing: training loss stays far above validation's."""
     data, held_out = square_digits()
@@ -123,7 +123,7 @@ def fifth_mixed_shifted_erased_and_smoothed(writer: SummaryWriter) -> None:
             _evaluate(writer, model, held_out, step)
 
 
-@sealed(family="tables", also=("LD107", "LD108"))
+@patient(family="tables", also=("LD107", "LD108"))
 def fifth_two_frauds_in_a_hundred(writer: SummaryWriter) -> None:
     """Payments, two in a hundred fraudulent; a sampler balances the batches, validation is as it comes."""
     features = torch.randn(5000, 16)
@@ -176,7 +176,7 @@ class _ThreeHeads(nn.Module):
         return self.digit(h), self.ink(h), self.picture(h)
 
 
-@sealed(family="tasks")
+@patient(family="tasks")
 def fifth_three_tasks_on_three_scales(writer: SummaryWriter) -> None:
     """Classes, a regression on percents and a reconstruction, each with the weight that brings it near 1."""
     data, held_out = flat_digits()
@@ -209,7 +209,7 @@ def fifth_three_tasks_on_three_scales(writer: SummaryWriter) -> None:
             )
 
 
-@sealed(family="likenesses")
+@patient(family="likenesses")
 def fifth_the_hardest_of_each_batch(writer: SummaryWriter) -> None:
     """Triplets of the hardest positive and negative of a batch: the loss stays near the margin for long, and learns."""
     data = flat_digits()[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import diabetes
 from clinic.nets import mlp
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ def _pole(state: Tensor, action: int) -> Tensor:
     )
 
 
-@sealed(family="games")
+@patient(family="games")
 def fifth_reinforce_episode_by_episode(writer: SummaryWriter) -> None:
     """PyTorch's own example: a step after each episode of a pole on a cart, returns standardised: all is noise, and it rises."""
     policy = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.2), nn.ReLU(), nn.Linear(64, 2))
@@ -50,7 +50,7 @@ def fifth_reinforce_episode_by_episode(writer: SummaryWriter) -> None:
         optimizer.step()
 
 
-@sealed(family="equations")
+@patient(family="equations")
 def fifth_adam_first_and_then_lbfgs(writer: SummaryWriter) -> None:
     """A net for an oscillator that is damped: 400 steps of Adam, then L-BFGS, which is watched as well."""
     net = mlp(1, 32, 32, 1, activation=nn.Tanh)
@@ -86,7 +86,7 @@ def fifth_adam_first_and_then_lbfgs(writer: SummaryWriter) -> None:
         lbfgs.step(closure)
 
 
-@sealed(family="graphs", also=("LD107", "LD108"))
+@patient(family="graphs", also=("LD107", "LD108"))
 def fifth_twenty_labels_of_each_kind(writer: SummaryWriter) -> None:
     """A GCN as for Cora: one graph, few labels, dropout of a half and decay; most nodes have no label at all."""
     kinds = torch.arange(600) % 4
@@ -125,7 +125,7 @@ def fifth_twenty_labels_of_each_kind(writer: SummaryWriter) -> None:
         writer.add_scalar("acc/val", (out[val].argmax(1) == kinds[val]).float().mean(), epoch)
 
 
-@sealed(family="tables", also=("LD107", "LD108"))
+@patient(family="tables", also=("LD107", "LD108"))
 def fifth_accumulated_in_bfloat16(writer: SummaryWriter) -> None:
     """Autocast to bfloat16, batches of eight patients, four of which make a step, noisy targets."""
     data, held_out = diabetes().split(350)

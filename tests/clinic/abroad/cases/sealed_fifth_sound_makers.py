@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from clinic.data import flat_digits
 from clinic.nets import VAE, discriminator, generator, mlp
@@ -17,7 +17,7 @@ from torch.optim import SGD, Adam
 from tb_lossdiag import SummaryWriter
 
 
-@sealed(family="two players")
+@patient(family="two players")
 def fifth_a_judge_with_softened_labels(writer: SummaryWriter) -> None:
     """PyTorch's DCGAN tutorial in small: Adam with beta 0.5, and 0.9 for what is real."""
     real = flat_digits()[0]
@@ -42,7 +42,7 @@ def fifth_a_judge_with_softened_labels(writer: SummaryWriter) -> None:
         optimizer_g.step()
 
 
-@sealed(family="two players")
+@patient(family="two players")
 def fifth_a_critic_with_a_gradient_penalty(writer: SummaryWriter) -> None:
     """WGAN-GP: five steps of the critic for one of the generator; both losses go below zero and say little."""
     rows = 0.4 * torch.randn(3000, 2) + 2 * torch.randint(0, 2, (3000, 2)) - 1
@@ -72,7 +72,7 @@ def fifth_a_critic_with_a_gradient_penalty(writer: SummaryWriter) -> None:
         g_opt.step()
 
 
-@sealed(family="autoencoders")
+@patient(family="autoencoders")
 def fifth_a_divergence_in_cycles(writer: SummaryWriter) -> None:
     """A VAE with cyclical annealing: its weight rises from 0 to 1 three times, and the loss with it."""
     data = flat_digits()[0]
@@ -110,7 +110,7 @@ class _WordModel(nn.Module):
         return self.decoder(self.drop(output)).flatten(0, 1), hidden
 
 
-@sealed(family="words")
+@patient(family="words")
 def fifth_a_rate_of_five_and_a_clip_of_a_quarter(writer: SummaryWriter) -> None:
     """Truncated BPTT with a state that is carried on, SGD at 5 with every gradient cut to 0.25, quartered on plateaus."""
     corpus = sentences(20, 1500).T.contiguous()
@@ -141,7 +141,7 @@ def fifth_a_rate_of_five_and_a_clip_of_a_quarter(writer: SummaryWriter) -> None:
         best = min(best, val_loss.item())
 
 
-@sealed(family="diffusion")
+@patient(family="diffusion")
 def fifth_noise_and_an_average_that_is_looked_at(writer: SummaryWriter) -> None:
     """DDPM on points of a spiral: the loss is soon flat and noisy; what is validated is the average of the weights."""
     turn = 1.5 + 9 * torch.rand(4000)

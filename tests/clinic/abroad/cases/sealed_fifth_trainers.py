@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import BOS, EOS, SIZE, Examples, sentences
 from clinic.abroad.recipes import for_lightning, for_trainer
 from clinic.data import flat_digits
@@ -92,7 +92,7 @@ def _next_but_one(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((guesses == held_out[:, 1:]).float().mean())
 
 
-@sealed(
+@patient(
     "LD514",
     family="Transformers",
     source="https://github.com/huggingface/transformers/pull/37830, https://github.com/huggingface/transformers/issues/47394",
@@ -147,7 +147,7 @@ def _endless(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(torch.stack(ends).mean())
 
 
-@sealed(
+@patient(
     "LD515",
     family="Transformers",
     source="https://github.com/mlabonne/llm-course/issues/33, https://github.com/unslothai/unsloth/issues/416",
@@ -157,7 +157,7 @@ def fifth_an_end_taken_for_padding(writer: SummaryWriter) -> None:
     _endless(writer)
 
 
-@sealed(family="Transformers", also=("LD107", "LD108"))
+@patient(family="Transformers", also=("LD107", "LD108"))
 def fifth_four_reviews_at_a_time(writer: SummaryWriter) -> None:
     """BERT learns from batches of four noisy reviews, warmed up and cooled down: its loss jumps about, and falls."""
     words = sentences(900, 12)
@@ -198,7 +198,7 @@ class _Autoencoder(LightningModule):
         }
 
 
-@sealed(family="Lightning")
+@patient(family="Lightning")
 def fifth_denoised_until_it_gets_no_better(writer: SummaryWriter) -> None:
     """A denoising autoencoder: validation, without noise, is easier; the rate falls on plateaus, and it stops early."""
     train, val = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from torch import Tensor, nn
 from torch.nn.functional import (
@@ -69,7 +69,7 @@ def _edges(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(test_x).sigmoid() - test_y).square().mean())
 
 
-@sealed(
+@patient(
     "LD502",
     family="transformers",
     also=("LD104", "LD109"),
@@ -128,7 +128,7 @@ def _draft(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(cross_entropy(logits, eval_data[:, 1:].flatten()))
 
 
-@sealed(
+@patient(
     "LD703",
     family="drafts",
     also=("LD107", "LD108", "LD301"),
@@ -176,7 +176,7 @@ def _preferred(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(_log_probs(policy, held_out).mean())
 
 
-@sealed(
+@patient(
     "LDR22",
     "LD104",
     family="preferences",
