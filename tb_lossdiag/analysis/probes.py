@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns
-from tb_lossdiag.diagnosis.rule import NotEnough, Text
+from tb_lossdiag.diagnosis.rule import Evidence, NotEnough, Text
 from tb_lossdiag.quantities import Quantity, Unprobed
 from tb_lossdiag.run import Run
 
@@ -47,6 +47,10 @@ class Answer:
     step: int
     value: float
     moved: float
+
+    def beyond(self, quantity: Quantity, bound: float) -> Evidence:
+        """The change beside its bound, as what a finding rests on."""
+        return Evidence(quantity.name, self.name, self.step, self.step, self.value, bound)
 
 
 def answers(run: Run, changed: Quantity, moved: Quantity | None = None) -> Iterator[Answer]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.probes import Answer, answers
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -75,10 +75,7 @@ class DocumentLeak:
 
     def _finding(self, answer: Answer) -> Finding:
         message = _MESSAGE.format(change=short_number(answer.value), step=str(answer.step))
-        ends = answer.step, answer.step
-        evidence = Evidence(
-            q.PROBE_DOCUMENT_CHANGE.name, answer.name, *ends, answer.value, self.max_change
-        )
+        evidence = answer.beyond(q.PROBE_DOCUMENT_CHANGE, self.max_change)
         numbers = {"change": answer.value, "moved": answer.moved}
         return Finding(
             self.code, self.severity, answer.name, (evidence,), message, _ADVICE, numbers

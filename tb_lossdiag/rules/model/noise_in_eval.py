@@ -9,7 +9,7 @@ from typing import ClassVar
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import value_in_force
 from tb_lossdiag.analysis.probes import Answer, answers
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -67,8 +67,7 @@ class NoiseInEval:
 
     def _finding(self, answer: Answer, calls: float) -> Finding:
         message = _MESSAGE.format(noise=short_number(answer.value), calls=short_number(calls))
-        ends = answer.step, answer.step
-        evidence = Evidence(q.PROBE_NOISE.name, answer.name, *ends, answer.value, self.max_noise)
+        evidence = answer.beyond(q.PROBE_NOISE, self.max_noise)
         numbers = {"noise": answer.value, "calls": calls}
         return Finding(
             self.code, self.severity, answer.name, (evidence,), message, _ADVICE, numbers

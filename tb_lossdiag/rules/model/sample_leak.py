@@ -174,14 +174,7 @@ class SampleLeak:
             where=_WHERE.format(where=where) if where else Text(""),
         )
         advice = _ADVICE.format(fix=_FIX[how])
-        evidence = Evidence(
-            q.PROBE_SAMPLE_CHANGE.name,
-            answer.name,
-            answer.step,
-            answer.step,
-            answer.value,
-            self.max_change,
-        )
+        evidence = answer.beyond(q.PROBE_SAMPLE_CHANGE, self.max_change)
         numbers = {"change": answer.value, "moved": answer.moved, "mixing": float(how)}
         return Finding(self.code, self.severity, answer.name, (evidence,), message, advice, numbers)
 

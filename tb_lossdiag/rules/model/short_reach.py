@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.probes import answers
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text
+from tb_lossdiag.diagnosis.rule import Finding, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -59,14 +59,7 @@ class ShortReach:
         for answer in answers(run, q.PROBE_REACH):
             if answer.value > self.max_change:
                 continue
-            evidence = Evidence(
-                q.PROBE_REACH.name,
-                answer.name,
-                answer.step,
-                answer.step,
-                answer.value,
-                self.max_change,
-            )
+            evidence = answer.beyond(q.PROBE_REACH, self.max_change)
             yield Finding(
                 self.code,
                 self.severity,
