@@ -130,3 +130,29 @@ export function makeDiagnosis(change: Partial<RunDiagnosis> = {}): RunDiagnosis 
     ...change,
   };
 }
+
+/** One training of `makeSweep`. */
+export interface Trial {
+  rate: string;
+  optimizer: string;
+  seed: number;
+  bad: boolean;
+  /** How many come before it. */
+  index: number;
+}
+
+/** Learning rates × optimizers × seeds: a rate of 10 always fails, a rate of 1 with adam; what else a run has is told by `more`. */
+export function makeSweep(more: (trial: Trial) => Partial<RunSummary>, seeds = 5): RunSummary[] {
+  const runs: RunSummary[] = [];
+  for (const rate of ["0.1", "1.0", "10.0"]) {
+    for (const optimizer of ["sgd", "adam"]) {
+      for (let seed = 0; seed < seeds; seed++) {
+        const bad = rate === "10.0" || (rate === "1.0" && optimizer === "adam");
+        const status = bad ? "broken" : "healthy";
+        const trial = { rate, optimizer, seed, bad, index: runs.length };
+        runs.push(makeRun({ status, ...more(trial) }));
+      }
+    }
+  }
+  return runs;
+}

@@ -9,7 +9,7 @@ import { brokenFrom, curvePath } from "../src/views/runs/RunSpark";
 import { RunsTable } from "../src/views/runs/RunsTable";
 import { causesIn, listed, patternOf, wantedOf } from "../src/views/runs/runFilter";
 import { inView } from "../src/views/runs/window";
-import { makeRun, makeRuns } from "./make";
+import { makeRun, makeRuns, makeSweep } from "./make";
 
 afterEach(cleanup);
 
@@ -17,29 +17,19 @@ const cause = (code: string, severity: Severity, first_step = 0) => ({
   ...{ code, title: `title of ${code}`, severity, first_step },
 });
 
-/** Learning rates × optimizers × seeds: a rate of 10 always fails, a rate of 1 with adam. */
-function sweep(seeds = 5): RunSummary[] {
-  const runs: RunSummary[] = [];
-  for (const rate of ["0.1", "1.0", "10.0"]) {
-    for (const optimizer of ["sgd", "adam"]) {
-      for (let seed = 0; seed < seeds; seed++) {
-        const bad = rate === "10.0" || (rate === "1.0" && optimizer === "adam");
-        runs.push(
-          makeRun({
-            run: `sweep/lr=${rate}_opt=${optimizer}_seed=${seed}`,
-            status: bad ? "broken" : "healthy",
-            causes: bad ? [cause("LD601", "error", seed), cause("LD602", "info")] : [],
-            counts: { error: bad ? 1 : 0, warning: 0, info: 0 },
-            loss: bad ? "NaN" : Number(rate) + seed,
-            last_walltime: 1000 + runs.length,
-            settings: { optimizer },
-          }),
-        );
-      }
-    }
-  }
-  return runs;
-}
+/** Each with its causes and its time. */
+const sweep = (seeds = 5): RunSummary[] =>
+  makeSweep(
+    ({ rate, optimizer, seed, bad, index }) => ({
+      run: `sweep/lr=${rate}_opt=${optimizer}_seed=${seed}`,
+      causes: bad ? [cause("LD601", "error", seed), cause("LD602", "info")] : [],
+      counts: { error: bad ? 1 : 0, warning: 0, info: 0 },
+      loss: bad ? "NaN" : Number(rate) + seed,
+      last_walltime: 1000 + index,
+      settings: { optimizer },
+    }),
+    seeds,
+  );
 
 test("a name's parts are what was set", () => {
   expect(nameParts("sweep/lr=1e-3_weight_decay=0.1-seed=3")).toEqual([
