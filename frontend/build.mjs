@@ -11,8 +11,8 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const OUT = join(ROOT, "..", "tb_lossdiag", "plugin", "static");
 const OUTPUTS = ["THIRD_PARTY_LICENSES.txt", "app.js", "vendor.js"];
 
-/** What npm installed, pictures of the page, which are taken after it was built, and the server's answers for its tests. */
-const NO_SOURCES = ["node_modules", "screenshots", "answers"];
+/** What npm installed, pictures of the page, which are taken after it was built, and what only tests and checkers read. */
+const NO_SOURCES = ["node_modules", "screenshots", "tests", "vitest.config.ts", "biome.json"];
 
 /** All source files below a folder. */
 async function sources(folder) {

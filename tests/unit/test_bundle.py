@@ -34,6 +34,10 @@ def test_no_source_is_missing_from_the_manifest() -> None:
     assert not any(name.endswith(".png") for name in MANIFEST["sources"])  # taken of what was built
 
 
+def test_a_changed_test_of_the_page_does_not_ask_for_a_new_build() -> None:
+    assert not any(name.startswith("tests/") for name in MANIFEST["sources"])
+
+
 def test_the_page_asks_nobody_else() -> None:
     for name in ("app.js", "vendor.js"):
         text = (STATIC / name).read_text(encoding="utf-8")
