@@ -10,13 +10,18 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import at_steps, columns, too_few
+from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import calls
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity, Source
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "In {count} of {checks} check-ups `backward()` ran and gave no parameter a gradient: nothing connects the loss with the model.{where}"
+)
+_BESIDE = Text(
+    "In all of {checks} check-ups `backward()` gave gradients to tensors that the optimizer holds beside the model alone: nothing connects the loss with any of the model's {count} trainable parameters, which it holds as well.{where}"
 )
 _AT_CALL = Text(
     " What `{call}` was given has no history: the path is lost between the model and that call."
@@ -40,6 +45,21 @@ loss = criterion(output, target)
 assert loss.grad_fn is not None  # else: lost in the loss
 ```""")
 
+_ADVICE_BESIDE = Text("""What is held beside the model (an estimate, a temperature, another model) learns, and the model stays as it was initialised. Look between its output and the loss for `.detach()`, `.data`, `torch.no_grad()`, or for a copy of the model that is asked in its place. This finds the place:
+
+```python
+output = model(x)
+assert output.requires_grad  # else: no_grad, or a model that detaches
+output.retain_grad()
+criterion(output, target).backward()
+assert output.grad is not None  # else: lost in the loss
+```
+
+If the model is meant to stay as it is, set `requires_grad_(False)` and leave it out of the optimizer.""")
+
+_EXACT = 1e-3
+"""Relative; the same norm is taken twice."""
+
 
 @dataclass(frozen=True)
 class LossWithoutPath:
@@ -48,12 +68,14 @@ class LossWithoutPath:
     Why it matters: no step does anything, at any learning rate. PyTorch would raise an error, were it not for a `requires_grad=True`.
 
     How it decides: in `min_check_ups` check-ups and more than half of them, a backward pass ended and no parameter that the optimizer
-    holds had a gradient, not even one of zeros, and no record has a gradient of any of that model's parameters. Unit: check-ups.
+    holds had a gradient, not even one of zeros, and no record has a gradient of any of that model's parameters. A warning where gradients do arrive,
+    at tensors that are held beside the model (an estimate of its own, another model), and none of the model's trainable parameters,
+    which are held as well, has had one in any of at least `min_records` check-ups, each of which used all that had arrived. Unit: check-ups.
 
     What to try first: look for `.item()`, `torch.tensor(...)` or `.detach()` between output and loss.
 
     Guards against: gradients that are zero (LD205); gradients that were reset before the step (LD616); an optimizer of other parameters,
-    where the model's have gradients (LD604); a frozen model, whose backward would fail.
+    where the model's have gradients (LD604) or are not held; a frozen model; models that are trained in turns by one optimizer.
 
     References: PyTorch, "Autograd mechanics"; PyTorch forum, "element 0 of tensors does not require grad".
     """
@@ -67,12 +89,17 @@ class LossWithoutPath:
         q.STEP_NORM,
         q.GRADIENT_NORM,
         q.GRADIENT_NONFINITE,
+        q.GRADIENT_ABS_MAX,
+        q.PARAMETER_HELD,
+        q.PARAMETER_TRAINABLE,
         q.CALL_SOURCE,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD109", "LD523", "LD602", "LD605")
 
     #: check-ups; one may have seen another network's backward pass only
     min_check_ups: int = 2
+    #: check-ups that saw gradients elsewhere; who takes turns has had its own by then
+    min_records: int = 5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that no gradient reaches."""
@@ -82,14 +109,39 @@ class LossWithoutPath:
                 continue
             judged = True
             ran = at_steps(run, q.BACKWARDS, steps, column, 0.0) >= 1
-            none = ran & (norm == 0) & (at_steps(run, q.STEP_NORM, steps, column, 0.0) == 0)
+            used = at_steps(run, q.STEP_NORM, steps, column, 0.0)
+            none = ran & (norm == 0) & (used == 0)
             enough = none.sum() >= self.min_check_ups and 2 * none.sum() > len(steps)
-            if enough and not _any_gradient(run, column):
+            if _any_gradient(run, column):
+                continue
+            if enough:
                 ends = int(steps[none][0]), int(steps[none][-1])
                 evidence = Evidence(q.BACKWARD_NORM.name, column, *ends, 0.0, 0.0)
                 yield self._finding(run, evidence, int(none.sum()), len(steps))
+            elif _whole(ran, norm, used) and (count := self._left_out(run, column)):
+                ends = int(steps[0]), int(steps[-1])
+                evidence = Evidence(q.BACKWARD_NORM.name, column, *ends)
+                yield self._beside(run, evidence, count, len(steps))
         if not judged:
             raise too_few(self.min_check_ups, Text("check-ups with a backward pass"))
+
+    def _left_out(self, run: Run, model: str) -> int:
+        """The model's parameters, if all that are trained are held, and enough check-ups looked for a gradient; else 0."""
+        if q.GRADIENT_ABS_MAX not in run or len(run[q.GRADIENT_ABS_MAX]) < self.min_records:
+            return 0
+        table = run[q.GRADIENT_ABS_MAX]
+        own = [name for name in table.columns if _of(model, name)]
+        held, trained = (
+            {s.column for s in columns(run, each) if len(s.values) and s.values.all()}
+            for each in (q.PARAMETER_HELD, q.PARAMETER_TRAINABLE)
+        )
+        return len(own) if own and set(own) <= held & trained else 0
+
+    def _beside(self, run: Run, evidence: Evidence, count: int, checks: int) -> Finding:
+        message = _BESIDE.format(count=str(count), checks=str(checks), where=_where(run))
+        numbers = {"check_ups": checks, "parameters": count}
+        shown, column = (evidence,), evidence.column
+        return Finding(self.code, Severity.WARNING, column, shown, message, _ADVICE_BESIDE, numbers)
 
     def _finding(self, run: Run, evidence: Evidence, count: int, checks: int) -> Finding:
         message = _MESSAGE.format(count=str(count), checks=str(checks), where=_where(run))
@@ -101,14 +153,25 @@ class LossWithoutPath:
 
 def _any_gradient(run: Run, model: str) -> bool:
     """Whether any parameter of the model had a gradient in any record, finite or not."""
-    tables = [run[name] for name in (q.GRADIENT_NORM, q.GRADIENT_NONFINITE) if name in run]
-    prefix = f"{model}/" if model else ""
+    wanted = q.GRADIENT_NORM, q.GRADIENT_NONFINITE, q.GRADIENT_ABS_MAX
+    tables = [run[name] for name in wanted if name in run]
     return any(
         bool((~np.isnan(table.values[:, index])).any())
         for table in tables
         for index, column in enumerate(table.columns)
-        if column.startswith(prefix)
+        if _of(model, column)
     )
+
+
+def _of(model: str, parameter: str) -> bool:
+    """Whether a parameter is this watched model's."""
+    return parameter.startswith(f"{model}/" if model else "")
+
+
+def _whole(ran: Bools, arrived: Doubles, used: Doubles) -> bool:
+    """Whether each check-up had a gradient, and its step used all of it: a part may have been reset in between."""
+    same = np.abs(used - arrived) <= _EXACT * arrived
+    return bool((ran & (arrived > 0) & same).all())
 
 
 def _where(run: Run) -> Text:
