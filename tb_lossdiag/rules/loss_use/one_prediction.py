@@ -19,6 +19,9 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "In each of the last {checks} check-ups the model predicted one class for {least}% of the samples or more, where the most frequent class has {majority}% of the targets of `{call}`: {accuracy}% are right."
 )
+_MESSAGE_ALL = Text(
+    "In each of the last {checks} check-ups the model predicted one class for every sample, where the most frequent class has {majority}% of the targets of `{call}`: {accuracy}% are right."
+)
 _ADVICE = Text("""The output has collapsed to one answer, though the classes are not that uneven. See what is lost where:
 
 ```python
@@ -120,7 +123,7 @@ class OnePrediction:
         predicted = float(call.of(q.CALL_PREDICTED_MAJORITY)[last].min())
         majority = float(np.median(call.of(q.CALL_MAJORITY)[last]))
         accuracy = call.typical(q.CALL_ACCURACY)
-        message = _MESSAGE.format(
+        message = (_MESSAGE_ALL if predicted >= 1 else _MESSAGE).format(
             checks=str(int(last.sum())),
             least=short_number(100 * predicted),
             majority=short_number(100 * majority),

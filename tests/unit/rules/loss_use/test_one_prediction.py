@@ -53,6 +53,10 @@ def test_fires_where_everything_is_one_class() -> None:
     assert "16% of the targets" in finding.message.en
 
 
+def test_all_is_not_called_a_least_share() -> None:
+    assert "one class for every sample, where" in the_finding(RULE, collapsed(1.0)).message.en
+
+
 @pytest.mark.parametrize(
     ("run", "fires"),
     [
