@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import Before, in_force
 from tb_lossdiag.analysis.contrastive import comparisons, first_is_right
+from tb_lossdiag.analysis.learned_scale import LearnedScale, learned_scales
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
-from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
-_NAMED = re.compile(r"(?<![a-z])(?:logit_?scale|scale|temperature|temp|tau|inv_?tau)(?![a-z])")
 _MASK = -1e4
 """A lower likeness is no likeness: it keeps a candidate out."""
 _ROUNDING = 1.02
@@ -74,24 +72,6 @@ with torch.no_grad():
 ```
 
 Too large a scale makes a few pairs all there is to learn from; one that moves faster than the features takes the loss with it.""")
-
-
-class _Scale(NamedTuple):
-    """A learned scale beside the comparison that it belongs to.
-
-    Attributes:
-        name: of the parameter.
-        call: the comparison.
-        steps: int64[N] check-ups of the call.
-        value: float64[N] the parameter's size by then.
-        largest: float64[N] largest input of the call.
-    """
-
-    name: str
-    call: LossCallSeries
-    steps: Steps
-    value: Doubles
-    largest: Doubles
 
 
 @dataclass(frozen=True)
@@ -175,7 +155,7 @@ class LogitScale:
         if not compared and not classified:
             needs = Text("at least {least} check-ups of a cross-entropy between samples")
             raise NotEnough(needs.format(least=str(self.min_checks + 1)))
-        scales = [scale for call in compared[:1] for scale in _scales(run, call)]
+        scales = [scale for call in compared[:1] for scale in learned_scales(run, call)]
         judged = (self._learned(run, scale) for scale in scales)
         found = [finding for finding in judged if finding is not None]
         found += [finding for call in compared for finding in self._flat(call)]
@@ -259,13 +239,13 @@ class LogitScale:
             self.code, self.severity, call.name, (evidence,), message, _FLAT_ADVICE, numbers
         )
 
-    def _learned(self, run: Run, scale: _Scale) -> Finding | None:
+    def _learned(self, run: Run, scale: LearnedScale) -> Finding | None:
         """The worst that a learned scale does."""
         if scale.steps[-1] < self.min_steps:
             return None
         return self._raw(scale) or self._beyond(scale) or self._restless(run, scale)
 
-    def _raw(self, scale: _Scale) -> Finding | None:
+    def _raw(self, scale: LearnedScale) -> Finding | None:
         value, largest = float(scale.value[-1]), float(scale.largest[-self.min_checks :].max())
         meant = self.low_log <= scale.value[0] <= _ROUNDING * np.log(_CLIP)
         within = bool((scale.largest <= _ROUNDING * scale.value).all())
@@ -276,20 +256,20 @@ class LogitScale:
         words = {"scale": float(np.exp(value)), "floor": floor, "guess": guess}
         return self._of(scale, (_RAW, _RAW_ADVICE), {"value": value, "largest": largest, **words})
 
-    def _beyond(self, scale: _Scale) -> Finding | None:
-        factor, largest = _factor(scale), float(scale.largest[-1])
+    def _beyond(self, scale: LearnedScale) -> Finding | None:
+        factor, largest = scale.factor, float(scale.largest[-1])
         used = _CLIP < largest <= _ROUNDING * factor[-1]
         if not used or factor[-1] < self.max_scale:
             return None
         numbers = {"scale": float(factor[-1]), "largest": largest}
         return self._of(scale, (_BEYOND, _BOUND_ADVICE), numbers)
 
-    def _restless(self, run: Run, scale: _Scale) -> Finding | None:
+    def _restless(self, run: Run, scale: LearnedScale) -> Finding | None:
         if q.UPDATE_NORM not in run or scale.name not in run[q.UPDATE_NORM].places:
             return None
         moved = run[q.UPDATE_NORM].column(scale.name).astype(np.float64)
         first = moved[np.isfinite(moved)][: self.min_checks]
-        factor = _factor(scale)
+        factor = scale.factor
         travel = float(np.ptp(np.log(factor)))
         raised = not bool((scale.largest <= _ROUNDING * scale.value).all())
         still = len(first) < self.min_checks or first.min() < self.max_step
@@ -302,7 +282,9 @@ class LogitScale:
         }
         return self._of(scale, (_RESTLESS, _BOUND_ADVICE), numbers)
 
-    def _of(self, scale: _Scale, texts: tuple[Text, Text], numbers: dict[str, float]) -> Finding:
+    def _of(
+        self, scale: LearnedScale, texts: tuple[Text, Text], numbers: dict[str, float]
+    ) -> Finding:
         words = {name: short_number(value) for name, value in numbers.items()}
         message = texts[0].format(name=scale.name, call=scale.call.name, **words)
         ends = int(scale.steps[0]), int(scale.steps[-1])
@@ -320,25 +302,3 @@ def _reach(call: LossCallSeries) -> Doubles:
     """float64[N]: size of the largest score, or of the most negative one."""
     size: Doubles = np.maximum(np.abs(call.of(q.CALL_INPUT_MAX)), np.abs(call.of(q.CALL_INPUT_MIN)))
     return size
-
-
-def _factor(scale: _Scale) -> Doubles:
-    """float64[N]: what likenesses are multiplied by, if the parameter is a logarithm, or a temperature to divide by."""
-    inverse = bool((scale.value < 0.1).all())  # noqa: PLR2004
-    factor: Doubles = 1 / np.maximum(scale.value, 1e-30) if inverse else np.exp(scale.value)
-    return factor
-
-
-def _scales(run: Run, call: LossCallSeries) -> Iterator[_Scale]:
-    """Single numbers among the parameters that are named as a scale."""
-    if q.PARAMETER_SIZE not in run or q.PARAMETER_NORM not in run:
-        return
-    sizes, norms = run[q.PARAMETER_SIZE], run[q.PARAMETER_NORM]
-    for index, name in enumerate(sizes.columns):
-        single = sizes.values[-1, index] == 1 and name in norms.places
-        if single and _NAMED.search(name.lower()):
-            known = np.isfinite(norms.column(name))
-            own = norms.column(name)[known].astype(np.float64)
-            if known.any():
-                value = in_force(own, norms.steps[known], call.steps, Before.FIRST)
-                yield _Scale(name, call, call.steps, value, call.of(q.CALL_INPUT_MAX))
