@@ -25,6 +25,7 @@ _FEWEST = 5
 """Records of a level."""
 _EVALUATIONS = 8
 """Evaluations from which a held-out score has a trend."""
+_HUNDREDTH = 0.01
 _GAIN = 0.1
 """Share of the whole change below which half a run brings nothing worth its steps."""
 
@@ -157,9 +158,9 @@ def ranks_agree(first: Doubles, second: Doubles) -> float:
 
 
 def percent(share: float) -> str:
-    """A share as a whole number of hundredths.
+    """A share as a whole number of hundredths; of less than one, what there is.
 
-    >>> percent(0.754)
-    '75'
+    >>> percent(0.754), percent(0.004)
+    ('75', '0.4')
     """
-    return f"{100 * share:.0f}"
+    return f"{100 * share:.0f}" if not 0 < share < _HUNDREDTH else f"{100 * share:.1g}"

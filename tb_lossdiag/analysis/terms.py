@@ -22,6 +22,18 @@ _PENALTY = re.compile(
     r"|total[-_ ]?variation|smoothness)([^a-z]|$)",
     re.IGNORECASE,
 )
+_DATA = re.compile(
+    r"cross[-_ ]?entropy|categorical"
+    # The regression of detectors: detectron2's and torchvision's `loss_box_reg`, `loss_rpn_box_reg`.
+    r"|(^|[^a-z])(b?box(es)?|rpn|roi|anchors?|offsets?|keypoints?|depth|angle|direction)[-_/ ]+reg([^a-z]|$)",
+    re.IGNORECASE,
+)
+"""Names in which such a word means something else."""
+_CLASSES = re.compile(
+    r"(^|[^a-z])(cls|class(ification)?|obj(ectness)?|centerness)([^a-z]|$)", re.IGNORECASE
+)
+_BARE = re.compile(r"(loss[-_/ ]?)?reg([-_/ ]?loss)?", re.IGNORECASE)
+"""Beside a term of classes this is what is regressed."""
 _SMOOTH = 1e-3
 """Noise from record to record over the level: a penalty on weights doesn't depend on the batch, a data term always does."""
 
@@ -32,7 +44,7 @@ def is_penalty(name: str, values: Doubles) -> bool:
     >>> is_penalty("l2 penalty", np.ones(0)), is_penalty("reconstruction", np.ones(0))
     (True, False)
     """
-    if DIVERGENCE.search(name) or _PENALTY.search(name):
+    if DIVERGENCE.search(name) or (_PENALTY.search(name) and not _DATA.search(name)):
         return True
     finite = values[np.isfinite(values)]
     if len(finite) < 20:  # noqa: PLR2004  (too few for an estimate)
@@ -47,6 +59,8 @@ def penalties(run: Run, names: Sequence[str]) -> list[str]:
 
     A model that has learned nothing gives a data term that no batch moves either.
     """
+    if any(_CLASSES.search(name) for name in names):
+        names = [name for name in names if not _BARE.fullmatch(name)]
     found = [name for name in names if is_penalty(name, values_of(run, name))]
     if len(found) < len(names):
         return found

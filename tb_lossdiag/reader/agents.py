@@ -23,14 +23,23 @@ SIGN: Patterns = {
         f"{_P}critic/score/mean",
         f"{_P}critic/rewards/mean",
         f"{_P}rewards?[/_](?:all/)?mean",
+        f"{_P}(?:avg|average)_rewards?",
         f"{_P}objective/rlhf_reward",
         f"(?:.*/)?{_EPISODE}",
+        # Dreamer's and others' loops by hand.
+        "train(?:ing)?/return",
     ),
 }
 """What tells an agent's log."""
 
+SPREAD: Patterns = {q.REWARD: (f"{_P}mean_rewards?",), q.REWARD_STD: (f"{_P}std_rewards?",)}
+"""What tells one if both are there: TRL's reward models write the mean alone, of what they give."""
+
 AGENT: Patterns = {
-    q.REWARD_STD: (f"{_P}rewards?[/_]std", f"{_P}critic/(?:score|rewards)/std"),
+    q.REWARD_STD: (
+        f"{_P}rewards?[/_]std",
+        f"{_P}critic/(?:score|rewards)/std",
+    ),
     q.REWARD_TERM: (
         f"{_P}rewards?/((?!(?:{_AGGREGATES})(?:/|$))[^/]+)/mean",
         f"{_P}rewards?/((?!(?:{_AGGREGATES})(?:/|$))[^/]+)",
@@ -83,6 +92,7 @@ AGENT: Patterns = {
         f"{_P}actor/reward_kl_penalty",
         f"{_P}policy/kl",
         f"{_P}kl_mean",
+        f"{_P}(?:kl_(?:to_)?ref|ref_kl)(?:_mean)?",
     ),
     q.CLIPPED_RATIO: (
         f"{_P}clip_ratio/region_mean",
@@ -96,6 +106,7 @@ AGENT: Patterns = {
         f"{_P}completions/mean_length",
         f"{_P}response_length/mean",
         f"{_P}(?:completion|response)_len(?:gth)?(?:_mean)?",
+        f"{_P}(?:mean|avg|average)_(?:(?:completion|response|answer)_)?len(?:gth)?",
     ),
     q.TRUNCATED_SHARE: (
         f"{_P}completions/clipped_ratio",

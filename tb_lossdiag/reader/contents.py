@@ -70,6 +70,10 @@ class Contents:
         if isinstance(series, Curve):
             series.put(step, walltime, value)
 
+    def forget(self, tag: str) -> None:
+        """Leave a tag out."""
+        del self._of[tag]
+
     def take(self, data: bytes | None) -> None:
         """Take a record: the bytes of an event, None for a damaged one."""
         try:

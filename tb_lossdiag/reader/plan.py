@@ -27,7 +27,7 @@ from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Patterns, Style, 
 TagMap = Mapping[str, tuple[str, ...]]
 """The user's own tags: {"loss": ("my/tag",), "loss_term.kl": ("vae/kl",)}; of several tags the first that exists counts."""
 
-_TELLING = re.compile("loss|lr|learning_rate|norm|acc|top")
+_TELLING = re.compile("loss|nll|lr|learning_rate|norm|acc|top")
 """What every pattern has in it; runs have many more tags than these, and listings are read often."""
 _SINGLE = {Axis.RUN, Axis.WATCH}
 _NAMED = {Axis.TERM, Axis.MODULE}
@@ -129,6 +129,8 @@ def _rewarded(tags: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
     """What an agent's log says of it, and what a preference tuning's does; nothing of others."""
     names = _named(tags, agents.TELLING)
     sign = _found(agents.SIGN, names)
+    if not sign and len(both := _found(agents.SPREAD, names)) == len(agents.SPREAD):
+        sign = both
     pairs = _found(agents.PREFERENCE, names)
     return {
         **sign,

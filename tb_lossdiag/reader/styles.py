@@ -186,6 +186,8 @@ ANY = Style(
             "loss/total",
             f"{_T}_loss_epoch",
             f"{_T}/loss_epoch",
+            # tinker-cookbook, tinker_cookbook/supervised/train.py.
+            f"{_T}_mean_nll",
             # Preference tuning by hand, tinker-cookbook, OpenRLHF.
             rf"(?:{_T}/)?(?:dpo|preference)_loss(?:_mean)?",
             # Transformers writes train/train_loss once, at the end: last choice.
@@ -206,6 +208,7 @@ ANY = Style(
             "loss(?:es)?/test",
             "test_loss",
             "loss_test",
+            "test/nll",
         ),
         # Lightning's and Keras' metrics, torchvision's and timm's top 1, scripts of all kinds.
         ACCURACY: (

@@ -23,6 +23,8 @@ _BOOKKEEPING = re.compile(
     r"|momentum|weight_decay|betas?\d?|hp_metric|version|vs_\w+|per_(?:second|sec|s|step|gpu)|seed)(?:[/_.].*)?"
 )
 """What loops log beside: of no use to any rule."""
+_EXTREME = re.compile(r"(?:.*[/_.])?(?:min|max)(?:imum)?(?:[/_.].*)?")
+"""The smallest and the largest of what is logged as a mean, too."""
 _LOSS = r"(?:loss(?:es)?|objective|nll|n?elbo|criterion|cost|(?:cross_?)?ent?ropy_loss|xent|bpd)"
 _HELD_OUT = re.compile(
     r"(?:.*[/_.])?(?:val|valid|validation|eval|evaluation|dev|test|held_?out|holdout)(?:[/_.].*)?"
@@ -98,7 +100,8 @@ def _unknown(tags: Mapping[str, Source], plan: Plan) -> list[str]:
 
 
 def _is_bookkeeping(tag: str) -> bool:
-    return _BOOKKEEPING.fullmatch(normalised(tag)) is not None
+    name = normalised(tag)
+    return any(pattern.fullmatch(name) for pattern in (_BOOKKEEPING, _EXTREME))
 
 
 def _may_be(quantity: q.Quantity, tag: str) -> bool:

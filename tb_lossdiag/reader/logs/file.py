@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -20,6 +21,8 @@ _HEAD = 1000
 """Rows in which the clock is looked for."""
 _SEPARATED, _WHOLE, _STRICT = (".csv", ".tsv"), (".json",), (".jsonl", ".ndjson", ".json")
 _MOST_TAGS = 50_000
+_OFTEN = 5
+"""Times as many records, from which on one loss is of the steps and the other of evaluations."""
 
 
 def read(path: Path) -> dict[str, Contents]:
@@ -127,9 +130,17 @@ def _sessions(rows: Iterable[Row | None], clock: Clock, written: float) -> dict[
     }
     for contents in found.values():
         contents.damaged = damaged
+        _evaluated(contents)
     if not found and damaged:
         raise ValueError(f"none of its {damaged} lines is a row of numbers")
     return found
+
+
+def _evaluated(contents: Contents) -> None:
+    """Where steps say their loss far more often, what the training set costs is an evaluation, and no curve: nanoGPT's `step 250: train loss 1.9, val loss 2.0`."""
+    counts = {tag: len(series.steps) for tag, series in contents.curves()}
+    if counts.get("loss", 0) >= _OFTEN * counts.get("train_loss", math.inf):
+        contents.forget("train_loss")
 
 
 def _part(run: str, place: int, count: int) -> str:

@@ -1,4 +1,4 @@
-"""Rows of lines: JSON, and the dictionaries that trainers print."""
+"""Rows of lines: JSON, the dictionaries that trainers print, and what they print behind a step."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from tb_lossdiag.reader.logs import pairs
 
 _LONGEST = 1 << 20
 """Characters of a line that is read; longer ones hold samples, not numbers."""
@@ -32,7 +34,10 @@ def lines(path: Path, *, strict: bool) -> Iterator[Row | None]:
                 _skip(file)
                 text = ""
                 yield None
-            if text and (row := parsed(text)) is not None:
+            row = parsed(text) if text else None
+            if row is None and not strict:
+                row = pairs.parsed(text)
+            if row is not None:
                 yield row
             elif text and strict and whole:  # the last line may be half written
                 yield None

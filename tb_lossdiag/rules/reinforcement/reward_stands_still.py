@@ -34,11 +34,11 @@ class RewardStandsStill:
     Why it matters: answers are dear, and a run on a plateau buys none of what it costs.
 
     How it decides: over the second half the held-out score, or else the reward, does not rise beyond chance or by less than a tenth of the whole gain,
-    although the run had gained more than `min_noise` times the noise. Unit: that of the score.
+    although the run had gained more than `min_noise` times the noise, of which 95% was there by `max_reached` of the run at the latest. Unit: that of the score.
 
     What to try first: look at what stopped first.
 
-    Guards against: a run that never rose; one that is still rising slowly.
+    Guards against: a run that never rose; one that is still rising slowly, or whose noise hides in a short half that it rises.
 
     References: Mann 1945, Nonparametric tests against trend; Sen 1968, Estimates of the regression coefficient based on Kendall's tau.
     """
@@ -53,6 +53,8 @@ class RewardStandsStill:
 
     #: times the noise from record to record; what rose less may not have risen
     min_noise: float = 3.0
+    #: share of the run, 1; after it less than a third is left, which is no plateau to stop at
+    max_reached: float = 2 / 3
     #: records of the reward
     min_records: int = 20
 
@@ -67,6 +69,8 @@ class RewardStandsStill:
         row = int(np.argmax(reached))
         step = int(seen.steps[row])
         share = (step - seen.steps[0]) / max(int(np.ptp(seen.steps)), 1)
+        if share > self.max_reached:
+            return
         what = _HELD if seen.quantity is q.HELD_OUT_SCORE else _REWARD
         message = _MESSAGE.format(
             what=what,

@@ -5,7 +5,7 @@ import pytest
 
 from made.changes import with_terms, without
 from made.healthy import healthy_run
-from tb_lossdiag.analysis.terms import is_penalty, term_fall, typical_weight, values_of
+from tb_lossdiag.analysis.terms import is_penalty, penalties, term_fall, typical_weight, values_of
 from tb_lossdiag.quantities import LOSS_TERM, LOSS_WEIGHT
 
 NOISE = np.random.default_rng(0).lognormal(0, 0.05, 100)
@@ -18,7 +18,14 @@ def test_penalties_by_name(name: str) -> None:
     assert is_penalty(name, NOISE)
 
 
-@pytest.mark.parametrize("name", ["recon", "ce", "regression", "loss", "l2r", "television"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("recon", "ce", "regression", "loss", "l2r", "television"),
+        *("cross_entropy", "binary_cross_entropy", "sparse_categorical_crossentropy"),
+        *("box_reg", "loss_box_reg", "rpn_box_reg", "rpn/reg"),
+    ],
+)
 def test_data_terms(name: str) -> None:
     assert not is_penalty(name, NOISE)
     assert not is_penalty(name, np.ones(100))
@@ -28,6 +35,12 @@ def test_a_penalty_by_behaviour_moves_smoothly() -> None:
     assert is_penalty("second", np.geomspace(3, 0.1, 100))
     assert not is_penalty("second", np.geomspace(3, 0.1, 100) * NOISE)
     assert not is_penalty("second", np.geomspace(3, 0.1, 19))
+
+
+def test_beside_a_term_of_classes_reg_is_what_is_regressed() -> None:
+    run = healthy_run(1)
+    assert penalties(run, ["cls", "reg"]) == []
+    assert penalties(run, ["fit", "reg"]) == ["reg"]
 
 
 def test_how_far_a_term_has_fallen() -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from tb_lossdiag.quantities import (
+    GLOBAL_NORM,
     LEARNING_RATE,
     LOSS,
+    REWARD,
     VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     Quantity,
@@ -97,6 +99,42 @@ def test_what_a_trainer_printed(tmp_path: Path) -> None:
     run = only(written(tmp_path / "train.log", text))
     assert curve(run, LOSS) == [(0, 2.0), (1, 1.5)]
     assert "damaged" not in run.facts
+
+
+def test_what_verl_and_torchtitan_print(tmp_path: Path) -> None:
+    """A rate that is rounded to 0.000 is not known: it may be one of 1e-6."""
+    head = "\x1b[36m(TaskRunner pid=7)\x1b[0m"
+    text = "".join(
+        f"{head} step:{s} - actor/entropy:0.3 - actor/lr:0.000 - critic/score/mean:np.float64({s / 8})\nsaved step {s}\n"
+        for s in range(3)
+    )
+    verl = only(written(tmp_path / "verl" / "run.log", text))
+    assert curve(verl, REWARD) == [(0, 0.0), (1, 0.125), (2, 0.25)]
+    assert LEARNING_RATE not in verl
+    line = "[titan] 2026-01-01 00:00:00,1 - root - INFO - step: {:2}  loss: {:7.4f}  grad_norm:  1.5  memory:  8.4GiB(9%)  tps: 6,583\n"
+    titan = only(written(tmp_path / "titan.log", "".join(line.format(s, 9 - s) for s in (1, 10))))
+    assert curve(titan, LOSS) == [(1, 8.0), (10, -1.0)]
+    assert curve(titan, GLOBAL_NORM) == [(1, 1.5), (10, 1.5)]
+
+
+def test_what_nanogpt_prints(tmp_path: Path) -> None:
+    """What the training set costs every 250 steps is no curve beside the losses of the steps."""
+    text = "".join(f"iter {i}: loss {9 - i / 100:.4f}, time 12.3ms, mfu 4%\n" for i in range(20))
+    text += "step 20: train loss 4.1, val loss 4.2\n"
+    run = only(written(tmp_path / "out.log", text))
+    assert len(run[LOSS]) == 20
+    assert curve(run, VALIDATION_LOSS) == [(20, 4.2)]
+
+
+def test_what_loops_print_by_epoch(tmp_path: Path) -> None:
+    text = "".join(
+        f"Epoch:[{e}/2]({i}/30), loss: {3 - e - i / 60:.4f}, lr: 0.00040000\n"
+        for e in (1, 2)
+        for i in (10, 20, 30)
+    )
+    run = only(written(tmp_path / "sft.log", text))
+    assert run[LOSS].steps.tolist() == [10, 20, 30, 40, 50, 60]
+    assert curve(run, LEARNING_RATE)[0][1] == pytest.approx(4e-4)
 
 
 def test_lightnings_and_ultralytics_tables(tmp_path: Path) -> None:

@@ -420,6 +420,10 @@ AGENTS = {
         {"reward": "train/reward", "rollout_gap": "train/sampling/sampling_logp_difference/mean", "policy_ratio": "val/ratio",
          "policy_kl": "policy/approxkl_avg"},
     ),
+    "loops by hand": (
+        ["loss", "mean_reward", "std_reward", "kl_ref", "avg_response_len", "accuracy"],
+        {"reward": "mean_reward", "reward_std": "std_reward", "reference_kl": "kl_ref", "answer_length": "avg_response_len"},
+    ),
     "prime-rl": (
         ["reward/all/mean", "entropy/all/mean", "mismatch_kl/all/mean", "optim/grad_norm"],
         {"reward": "reward/all/mean", "policy_entropy": "entropy/all/mean", "rollout_kl": "mismatch_kl/all/mean",

@@ -41,6 +41,10 @@ def test_what_is_known_or_of_no_use_is_not_called_unread() -> None:
     assert said(["train/loss", "lr-AdamW", "lr-AdamW-momentum", "train/total_flos"]) == {}
 
 
+def test_extremes_of_what_is_logged_as_a_mean_are_not_named() -> None:
+    assert said(["train/loss", "score/max", "completions/min_length", "clip_ratio/high_max"]) == {}
+
+
 def test_a_scalar_that_is_mapped_is_read() -> None:
     tags = ["train/loss", "cfg/learningrate", "val/loss", "grad_norm"]
     assert said(tags)["perhaps"] == "learning_rate=cfg/learningrate"

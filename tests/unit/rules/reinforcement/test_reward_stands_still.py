@@ -36,3 +36,7 @@ def test_what_rises_still_and_few_records() -> None:
     assert not findings(RULE, agent(reward=learning()))
     assert not findings(RULE, agent(reward=0.5))
     assert outcome(RULE, agent(19, reward=0.5)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_what_has_just_come_to_its_level_stands_nowhere_yet() -> None:
+    assert not findings(RewardStandsStill(max_reached=0.2), SICK)
