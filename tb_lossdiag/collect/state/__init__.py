@@ -2,8 +2,9 @@
 
 In reading order:
 
-- `alive`: the objects that exist: of a class, and whether the training acts in an environment
+- `alive`: the objects that exist, of a class
 - `device_clock`: when a device has come so far: moments of its own clock, noted without waiting for it
+- `environments`: whether a training acts in an environment; one that is left over from another training of the same process is none of its own
 - `frameworks`: the optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's
 - `gradient_versions`: recognises gradients that have not changed
 - `loaders`: where in its epoch a loop is, as far as torch's DataLoader tells

@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 
+from tb_lossdiag.collect.state.environments import Environments
+
 _SHARE = 0.005
 """Part of the training's time that check-ups may take once the first few are done."""
 _VALIDATIONS = (2, 3, 5, 9, 17)
@@ -128,7 +130,7 @@ class Rounds:
         count: check-ups so far.
         taken: steps that the leader has taken.
         members: models that have been watched.
-        looked_around: whether what there is beside them has been looked at, which is done once.
+        environments: looks for what the training acts in.
     """
 
     def __init__(self) -> None:
@@ -136,7 +138,7 @@ class Rounds:
         self.schedule = Schedule()
         self._leader: weakref.ref[object] | None = None
         self.count = self.taken = self.members = 0
-        self.looked_around = False
+        self.environments = Environments()
 
     @property
     def leader(self) -> object:

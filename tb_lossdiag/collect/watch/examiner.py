@@ -10,7 +10,6 @@ from tb_lossdiag.collect.check_up import CheckUp, Example, MeasuredCall, Subject
 from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.probes import Prober
-from tb_lossdiag.collect.state.alive import environment
 from tb_lossdiag.collect.state.loaders import place_in_epoch
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
@@ -127,11 +126,7 @@ class Examiner:
 
     def _look_around(self) -> None:
         """Tell once whether the training acts: whoever takes a step by then has an environment, or has none."""
-        rounds = self._host.rounds
-        if rounds.looked_around:
-            return
-        rounds.looked_around = True
-        if where := self._host.guarded("surroundings", environment):
+        if where := self._host.guarded("surroundings", self._rounds.environments.acts_in):
             self._host.say({"agent": f"acts in an environment of {where}"})
 
     def probe(self) -> None:
