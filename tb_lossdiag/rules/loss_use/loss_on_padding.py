@@ -10,7 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
-from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
+from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
@@ -40,7 +40,8 @@ class LossOnPadding:
 
     What to try first: labels of -100 where there is padding.
 
-    Guards against: tokens that repeat in the middle; tags that are the same at the end of a sentence of different words; packed sequences.
+    Guards against: tokens that repeat in the middle; tags that are the same at the end of a sentence of different words; packed sequences;
+    a policy that is rewarded for what it writes itself, whose answers may end alike (not evaluated).
 
     References: PyTorch, `CrossEntropyLoss` (`ignore_index`); Transformers, data collators (labels of -100).
     """
@@ -50,7 +51,7 @@ class LossOnPadding:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Padding is scored")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_PADDED,)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.REWARD,)
     explains: ClassVar[tuple[str, ...]] = ("LD509", "LD506")
 
     #: check-ups; one batch may be odd
@@ -60,6 +61,8 @@ class LossOnPadding:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss call that scores padding."""
+        if q.REWARD in run:
+            raise NotEnough(Text("sequences that are given; what a policy writes may end alike"))
         enough = False
         for call, steps, shares in columns(run, q.CALL_PADDED):
             if len(shares) < self.min_checks:

@@ -10,7 +10,6 @@ from clinic.abroad import patient
 from clinic.abroad.cases.adapters import pretrained
 from clinic.abroad.corpora import SIZE, sentences, words_of
 from clinic.abroad.recipes import for_trainer
-from clinic.case import NO_CODE
 from datasets import Dataset
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -234,8 +233,7 @@ def grpo_with_equal_rewards(writer: SummaryWriter) -> None:
 
 @patient(
     "LD601",
-    "LD102",
-    NO_CODE,
+    "LDR02",
     family="TRL",
     hard=True,
     source="huggingface/trl issue 3452, rl_doctor detectors (entropy collapse)",

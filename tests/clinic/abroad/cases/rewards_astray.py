@@ -285,9 +285,9 @@ def dpo_that_prefers_length(writer: SummaryWriter) -> None:
     )
 
 
-@patient("LDR23", family="TRL", hint=True, source="arXiv 2310.03716, arXiv 2403.19159")
+@patient(family="TRL")
 def dpo_whose_lengths_say_nothing(writer: SummaryWriter) -> None:
-    """Grammar against noise, both of any length: pairs are told apart, and length has no part in it."""
+    """Grammar against noise, both of any length: pairs are told apart, and length has no part in it; margins end at half of what is certain."""
     pairs = [
         (" " + " ".join(a.split()[:m]), " " + " ".join(b.split()[:n]))
         for a, b, m, n in zip(*tails(), *cuts(800), strict=True)

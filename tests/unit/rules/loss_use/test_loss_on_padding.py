@@ -8,7 +8,7 @@ import pytest
 from helpers.rule_asserts import findings, the_finding
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, judge
-from tb_lossdiag.quantities import CALL_PADDED
+from tb_lossdiag.quantities import CALL_PADDED, REWARD
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.run import Run
@@ -36,6 +36,12 @@ def test_says_how_much() -> None:
 )
 def test_the_bounds(shares: list[float], fires: bool) -> None:
     assert bool(findings(RULE, padding(shares))) is fires
+
+
+def test_answers_that_a_policy_writes_itself_may_end_alike() -> None:
+    reward = table(REWARD, np.arange(4), np.ones((4, 1)), ("",))
+    rewarded = replace(SICK, tables={**SICK.tables, REWARD.name: reward})
+    assert judge(rewarded, RULE)[0].verdict is Verdict.NOT_EVALUATED
 
 
 def test_two_check_ups_are_too_few() -> None:
