@@ -42,6 +42,7 @@ NEEDS = {
     "questions": "trl",
     "rewarded": "trl",
     "rewards_astray": "trl",
+    "rewards_spent": "trl",
     "sealed_adapters": "peft",
     "sealed_agents": "stable_baselines3",
     "sealed_fifth_keras": "keras",

@@ -41,20 +41,21 @@ def reward_with(
 ) -> None:
     """GRPO with eight answers a prompt of two words."""
     held = more.pop("eval_dataset", None)
+    kind, callbacks = more.pop("kind", GRPOTrainer), more.pop("callbacks", None)
     prompts = {"prompt": [words_of(row[:2]) for row in sentences(200, length=4, seed=3)]}
     settings = {"max_steps": 40, "num_generations": 8, "max_completion_length": 12, **more}
     model = model or speaker()
     if settings.get("beta"):  # the trainer reads its reference from where the policy came from
         model.save_pretrained(writer.log_dir + "/base")
         model = type(model).from_pretrained(writer.log_dir + "/base")
-    trainer = GRPOTrainer(
+    trainer = kind(
         model,
         rewards,
         args=GRPOConfig(**common(writer, **settings)),
         train_dataset=Dataset.from_dict({**prompts, **(columns or {})}),
         eval_dataset=held,
         processing_class=tokenizer(),
-        callbacks=for_trainer(writer),
+        callbacks=callbacks or for_trainer(writer),
     )
     run(trainer)
 
