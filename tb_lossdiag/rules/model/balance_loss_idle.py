@@ -36,11 +36,12 @@ class BalanceLossIdle:
     Why it matters: it looks as if balance were taken care of, and nothing is.
 
     How it decides: a loss term with balance, load, router, moe or aux in its name stays within `max_change` of its median over at least `min_records` records
-    (their middle nine tenths), while the load of a router's busiest expert varies by at least `min_load_change` over `min_checks` check-ups or more, or, by the log, `min_records` records. Unit: that of the term.
+    (their middle nine tenths), while the load of a router's busiest expert varies by at least `min_load_change` over `min_checks` check-ups or more, or, by the log, `min_records` records.
+    Or the term is the same to `same`, and that load is `min_load` or more in the median. Unit: that of the term.
 
     What to try first: compute it by hand for one batch in which an expert gets all.
 
-    Guards against: loads that stay the same; terms of other meanings; few records.
+    Guards against: loads that stay the same, with a term that moves from batch to batch as they do; a term of 0, where balance is kept by other means; terms of other meanings; few records.
 
     References: Fedus et al. 2021, Switch Transformers (arXiv 2101.03961), equation 4.
     """
@@ -51,12 +52,16 @@ class BalanceLossIdle:
     title: ClassVar[Text] = Text("The balancing loss does not react")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.ROUTER_MOST, q.LOGGED_LOAD)
-    explains: ClassVar[tuple[str, ...]] = ("LD407", "LD713", "LD714")
+    explains: ClassVar[tuple[str, ...]] = ("LD406", "LD407", "LD713", "LD714")
 
     #: share of the median, 1; float32 keeps a constant to a millionth
     max_change: float = 0.01
     #: largest over smallest load less 1, 1
     min_load_change: float = 0.2
+    #: times the fair share, 1; at 1 a constant would be right
+    min_load: float = 2.0
+    #: share of the median, 1; what depends on probabilities moves by more from batch to batch
+    same: float = 1e-6
     #: records; of fewer a calm stretch decides
     min_records: int = 20
     #: check-ups; of fewer a single one decides
@@ -70,10 +75,12 @@ class BalanceLossIdle:
             needs = Text("a balancing term of the loss, and {count} check-ups of a router")
             raise NotEnough(needs.format(count=str(self.min_checks)))
         busiest = max(routers, key=lambda each: each.values.max() / each.values.min())
-        if busiest.values.max() < (1 + self.min_load_change) * busiest.values.min():
-            return
+        varies = busiest.values.max() >= (1 + self.min_load_change) * busiest.values.min()
+        uneven = float(np.median(busiest.values)) >= self.min_load
         for term in terms:
-            if self._idle(term):
+            if (varies and self._within(term, self.max_change)) or (
+                uneven and self._within(term, self.same)
+            ):
                 yield self._finding(term, busiest)
 
     def _routers(self, run: Run) -> list[Seen]:
@@ -82,9 +89,10 @@ class BalanceLossIdle:
             return list(seen(run, q.ROUTER_MOST, self.min_checks))
         return list(seen(run, q.LOGGED_LOAD, self.min_records)) if q.LOGGED_LOAD in run else []
 
-    def _idle(self, term: Seen) -> bool:
+    @staticmethod
+    def _within(term: Seen, share: float) -> bool:
         low, middle, high = np.quantile(term.values, [0.05, 0.5, 0.95])
-        return bool(high - low <= self.max_change * abs(middle))
+        return bool(middle != 0 and high - low <= share * abs(middle))
 
     def _finding(self, term: Seen, router: Seen) -> Finding:
         value = float(np.median(term.values))

@@ -40,14 +40,14 @@ class ExpertImbalance:
     Why it matters: who gets few tokens learns little, gets fewer still, and the model is as large as its few busy experts.
 
     How it decides: the tokens of a router's busiest expert, over what it would get if all got the same, are at least `max_ratio` in the median of
-    the check-ups after the first `early` of the run and the first `min_step` steps, of which there are at least `min_checks`. A warning if at least
+    the check-ups after the first `early` of the run and the first `min_step` steps, of which there are at least `min_checks`, and in the newest of them. A warning if at least
     half of the routers are like that, else an information. Where a log alone tells the load of each layer, or its mean, in at least `min_records` records, it is the median
     of the last half, and no warning unless it was less than that over `min_growth` in the first twentieth: experts of a model that is tuned further may be
     specialists already. Unit: 1.
 
     What to try first: a balancing loss, or more of it.
 
-    Guards against: the first steps; fewer than `min_experts` experts; batches in which an expert's fair share is below `min_tokens`, whose counts scatter.
+    Guards against: the first steps; routers that come into balance; fewer than `min_experts` experts; batches in which an expert's fair share is below `min_tokens`, whose counts scatter.
 
     References: Fedus et al. 2021, Switch Transformers (arXiv 2101.03961), section 2.2; Wang et al. 2024, Auxiliary-Loss-Free Load Balancing (arXiv
     2408.15664), which measures load like this.
@@ -98,7 +98,11 @@ class ExpertImbalance:
             needs = Text("{count} check-ups of a router with {experts} experts or more")
             wanted = {"count": str(self.min_checks), "experts": short_number(self.min_experts)}
             raise NotEnough(needs.format(**wanted))
-        uneven = [each for each in routers if np.median(each.values) >= self.max_ratio]
+        uneven = [
+            each
+            for each in routers
+            if min(float(np.median(each.values)), each.values[-1]) >= self.max_ratio
+        ]
         if uneven:
             yield self._finding(uneven, len(routers))
 

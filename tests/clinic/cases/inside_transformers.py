@@ -16,22 +16,26 @@ from tb_lossdiag import SummaryWriter
 class Mixture(nn.Module):
     """A classifier whose middle is a mixture: two of eight experts for each sample."""
 
-    def __init__(self, bias: float = 0.0) -> None:
-        """The first experts are preferred by `bias` at the beginning."""
+    def __init__(self, bias: float = 0.0, first: int = 2, noise: float = 0.0) -> None:
+        """So many of the first experts are preferred by `bias` at the beginning; `noise` is added to what the router says."""
         super().__init__()
+        self.noise = noise
         self.inner, self.head = nn.Linear(64, 32), nn.Linear(32, 10)
         self.router = nn.Linear(32, 8)
         self.experts = nn.ModuleList(
             nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32)) for _ in range(8)
         )
         with torch.no_grad():
-            self.router.bias[:2] += bias
+            self.router.bias[:first] += bias
         self.balance = self.forgotten = torch.zeros(())
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
         hidden = self.inner(x).relu()
-        probabilities = self.router(hidden).softmax(-1)
+        scores = self.router(hidden)
+        if self.noise:
+            scores = scores + self.noise * torch.randn_like(scores)
+        probabilities = scores.softmax(-1)
         weights, chosen = probabilities.topk(2, dim=-1)
         shares = torch.bincount(chosen.flatten(), minlength=8) / chosen.numel()
         self.balance = 8 * (shares * probabilities.mean(0)).sum()
@@ -72,6 +76,18 @@ def a_balancing_loss_over_the_wrong_axis(writer: SummaryWriter) -> None:
 @case("LD713", "LD714", family="transformer", also=("LD205",))
 def a_balancing_loss_that_is_too_weak(writer: SummaryWriter) -> None:
     _mixture(writer, Mixture(), weight=0.001)
+
+
+@case("LD713", family="transformer", source="swiss-ai/Megatron-LM pull request 136")
+def an_expert_that_everybody_asks(writer: SummaryWriter) -> None:
+    """One of eight has a head start, and the balancing loss was left out: it answers every sample, and noise alone brings the others in."""
+    _mixture(writer, Mixture(bias=6.0, first=1, noise=2.0), weight=0.0)
+
+
+@case(family="transformer")
+def an_expert_with_a_head_start_that_is_made_up_for(writer: SummaryWriter) -> None:
+    """The same, with a balancing loss."""
+    _mixture(writer, Mixture(bias=6.0, first=1, noise=2.0), weight=0.3)
 
 
 @case(family="transformer")

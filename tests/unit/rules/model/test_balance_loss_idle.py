@@ -25,9 +25,11 @@ def balance(
     name: str = "aux",
     load: Sequence[float] = (1.3, 1.5, 2.0, 2.5, 3.0),
     records: int = 200,
+    level: float = 1.0,
 ) -> Run:
     """A term that moves by such a share of its level, beside a router of this load."""
     values = np.ones((records, 2))
+    values[:, 0] = level
     values[:, 0] += np.linspace(-spread / 2, spread / 2, records)
     terms = table(LOSS_TERM, STEPS[:records], values, (name, "fit"))
     return with_tables(
@@ -52,6 +54,10 @@ def test_says_the_load_that_it_does_not_follow() -> None:
         (balance(0.001, load=[1.3, 1.35, 1.4, 1.4, 1.5]), False),
         (balance(0.001, load=[1.3, 1.35, 1.4, 1.4, 1.6]), True),
         (balance(0.001, "balance/load"), True),
+        (balance(0.0, load=[4.0] * 5), True),
+        (balance(0.0, load=[1.9] * 5), False),
+        (balance(1e-5, load=[4.0] * 5), False),
+        (balance(0.0, level=0.0), False),
     ],
 )
 def test_the_bounds(run: Run, fires: bool) -> None:

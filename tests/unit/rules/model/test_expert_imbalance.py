@@ -54,6 +54,14 @@ def test_names_the_worst_router() -> None:
     assert "in 2 of 3 routers" in finding.message.en
 
 
+def test_a_router_that_has_come_into_balance_by_now_is_left_alone() -> None:
+    run = load(5.0)
+    values = run[ROUTER_MOST].values.copy()
+    values[-1] = 2.0
+    settled = table(ROUTER_MOST, run[ROUTER_MOST].steps, values, LAYERS[:1])
+    assert not findings(RULE, with_tables(run, [settled]))
+
+
 def test_one_of_three_is_an_information() -> None:
     assert the_finding(RULE, load(5.0, 1.0, 1.3)).severity is Severity.INFO
 
