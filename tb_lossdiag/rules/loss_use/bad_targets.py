@@ -28,6 +28,9 @@ _SORTED = Text(
     "In {checks} check-ups the batch held one class only, and not always the same: the data come sorted by class."
 )
 _SINGLE = Text("All targets given to `{call}` in {checks} check-ups were class {low}.")
+_LEFT = Text(
+    "All targets that `{call}` counts in {checks} check-ups are class {low}: class {ignored}, {share}% of the targets, is one that it scores, and its `ignore_index`. Nothing is left to tell apart."
+)
 _SMOOTHED = Text(
     "All targets given to `{call}` in {checks} check-ups are {low} or {high}: a smoothed yes that is hardly more than one half, or a no that is hardly less, says hardly anything."
 )
@@ -95,7 +98,16 @@ print(torch.bincount(target.flatten()))
 
 A contrastive loss whose right answer is always the first logit is meant to be like this.""")
 
+_COUNT = Text("""Each loss leaves out what belongs to nobody in its own targets, and no class:
+
+```python
+questions = torch.nn.{module}()  # a criterion of their own, which ignores -100 only
+```
+
+One criterion for two tasks ignores one of the other's classes: where padding is class 0 of the words, "no" is class 0 of the questions.""")
+
 _SIGNED = ("cosine_embedding_loss", "margin_ranking_loss", "hinge_embedding_loss", "soft_margin_loss")  # fmt: skip
+_MODULES = {"nll_loss": "NLLLoss"}
 _TWO = 2
 """Values that labels of yes-or-no questions have, however they are smoothed."""
 
@@ -110,7 +122,7 @@ class BadTargets:
     How it decides: any target in any check-up is NaN, a class that doesn't exist, a probability outside [0, 1], a negative count or
     the blank of a CTC loss (error); all targets of a check-up are ignored (a warning, an error if it is so in all of at least `min_checks`); batches of at least `min_samples` targets hold one class each, in most
     check-ups and at least `min_checks`, and not all the same one (sorted data: a warning); or all of them hold the same (a warning,
-    or an information if it is class 0); targets of yes-or-no questions are the same two values in all of at least `min_checks`, above 0 and below 1,
+    or an information if it is class 0 and no other class is ignored); targets of yes-or-no questions are the same two values in all of at least `min_checks`, above 0 and below 1,
     and one of them is within `min_apart` of one half (a warning); or the likelihoods that `cross_entropy` is given are ones and zeros
     in all of as many, with `min_ones` ones a row or more on average (a warning). Losses that take 1 and -1 are given 0 and no -1 (an error).
 
@@ -131,6 +143,7 @@ class BadTargets:
         q.CALL_TARGET_MIN,
         q.CALL_TARGET_MAX,
         q.CALL_IGNORED,
+        q.CALL_IGNORED_CLASS,
         q.CALL_MAJORITY,
         q.CALL_SAMPLES,
         q.CALL_OUTPUTS,
@@ -149,6 +162,8 @@ class BadTargets:
     min_checks: int = 3
     #: distance of a label from one half, 1; who means 0.6 as a yes says no more than one half in five
     min_apart: float = 0.1
+    #: share of the targets times the number of classes, 1; classes are rarely a fifth as frequent as others, padding of words is no class
+    min_class: float = 0.2
     #: ones a row, 1; with fewer, few rows have more than one
     min_ones: float = 1.2
 
@@ -210,15 +225,29 @@ class BadTargets:
         sorted_data = len(classes) > 1
         if not sorted_data and not hits[known].all():
             return
-        text = _SORTED if sorted_data else _SINGLE
-        message = text.format(
-            call=call.name, checks=str(int(hits.sum())), low=_known(float(classes[0]))
-        )
+        left = None if sorted_data else self._left_out(call)
+        text = _SORTED if sorted_data else _SINGLE if left is None else _LEFT
+        words = {"call": call.name, "checks": str(int(hits.sum())), **(left or {})}
+        message = text.format(low=_known(float(classes[0])), **words)
         samples = short_number(max(np.nan_to_num(call.typical(q.CALL_SAMPLES)), 1.0))
         advice = _SHUFFLE.format(samples=samples) if sorted_data else _LOOK
-        severity = Severity.WARNING if sorted_data or classes[0] != 0 else Severity.INFO
+        advice = (
+            advice
+            if left is None
+            else _COUNT.format(module=_MODULES.get(call.function, "CrossEntropyLoss"))
+        )
+        meant = not sorted_data and left is None and classes[0] == 0
+        severity = Severity.INFO if meant else Severity.WARNING
         evidence = call.evidence(q.CALL_MAJORITY, hits, 1.0, 1.0)
         yield self._of(severity, evidence, (message, advice), {"classes": len(classes)})
+
+    def _left_out(self, call: LossCallSeries) -> dict[str, str] | None:
+        """The scored class that the call ignores, and its share of the targets, where that is as large as that of a class."""
+        ignored, share = call.typical(q.CALL_IGNORED_CLASS), call.typical(q.CALL_IGNORED)
+        if not share * call.typical(q.CALL_OUTPUTS) >= self.min_class:
+            return None
+        percent = short_number(float(f"{100 * share:.2g}"))
+        return None if np.isnan(ignored) else {"ignored": short_number(ignored), "share": percent}
 
     def _several(self, call: LossCallSeries) -> Iterator[Finding]:
         """Zeros and ones for `cross_entropy`, of which a row has several."""

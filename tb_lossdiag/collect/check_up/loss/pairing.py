@@ -44,10 +44,9 @@ def pairing_facts(call: LossCall) -> Facts:
     pair = _pair(call)
     if pair is None or len(pair[0]) < _FEWEST:
         return {}
-    said, asked = pair
-    said = said - said.mean(0)
-    half = len(asked) // 2
-    found = shared(said, asked, asked.roll(half, 0))
+    said, asked, counted = pair
+    said, others = _beside(said, asked) if counted is None else _counted(said, asked, counted)
+    found = shared(said, asked, others)
     if found is None:
         return {}
     paired, error, apart = found
@@ -55,8 +54,25 @@ def pairing_facts(call: LossCall) -> Facts:
     return facts | _turned(said, asked, apart) | _lesser(said, asked)
 
 
-def _pair(call: LossCall) -> tuple[Tensor, Tensor] | None:
-    """(what was said, what was asked for), real[N, ...] each: probabilities of classes, or values."""
+def _beside(said: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+    """(what was said beyond what is said of all, another sample's targets)."""
+    return said - said.mean(0), asked.roll(len(asked) // 2, 0)
+
+
+def _counted(said: Tensor, asked: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+    """The same among the samples that count at each place, bool[N, 1, ...]: that both are nothing elsewhere is nothing in common."""
+    count = counted.sum(0, keepdim=True).clamp_min(1)
+    first = counted.byte().argsort(dim=0, descending=True, stable=True)
+    rank = torch.arange(len(said), device=said.device).reshape(-1, *[1] * (said.dim() - 1))
+    other = first.gather(0, ((rank + count // 2) % count).expand_as(first))
+    others = torch.zeros_like(asked).scatter(
+        0, first.expand_as(asked), asked.gather(0, other.expand_as(asked))
+    )
+    return (said - said.sum(0) / count[0]) * counted, others * counted
+
+
+def _pair(call: LossCall) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    """(what was said, what was asked for), real[N, ...] each: probabilities of classes, or values; and which count, where not all do."""
     said, asked = call.input.detach(), call.target
     if asked is None or asked.is_complex() or not said.is_floating_point() or said.dim() < 1:
         return None
@@ -69,7 +85,8 @@ def _pair(call: LossCall) -> tuple[Tensor, Tensor] | None:
         return _of_classes(call, said, asked)
     if not call.by_element or said.shape != asked.shape:
         return None
-    return _probable(call, said), wide(asked.exp() if call.options.get("log_target") else asked)
+    asked = wide(asked.exp() if call.options.get("log_target") else asked)
+    return _probable(call, said), asked, None
 
 
 def _probable(call: LossCall, said: Tensor) -> Tensor:
@@ -83,7 +100,9 @@ def _probable(call: LossCall, said: Tensor) -> Tensor:
     return said
 
 
-def _of_classes(call: LossCall, said: Tensor, asked: Tensor) -> tuple[Tensor, Tensor] | None:
+def _of_classes(
+    call: LossCall, said: Tensor, asked: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None] | None:
     """Probabilities and ones for classes; a place that counts for nothing has zeros for both."""
     if said.dim() < 2 or call.name not in CLASS_LOSSES:  # noqa: PLR2004
         return None
@@ -91,7 +110,8 @@ def _of_classes(call: LossCall, said: Tensor, asked: Tensor) -> tuple[Tensor, Te
     counted = (asked != call.options.get("ignore_index", -100)) & (asked >= 0) & (asked < classes)
     ones = one_hot(asked.long().clamp(0, classes - 1), classes).movedim(-1, 1)
     counts = counted.unsqueeze(1)
-    return _probable(call, said) * counts, wide(ones) * counts
+    some = None if bool(counted.all()) else counts
+    return _probable(call, said) * counts, wide(ones) * counts, some
 
 
 def shared(said: Tensor, asked: Tensor, others: Tensor) -> tuple[Tensor, Tensor, float] | None:

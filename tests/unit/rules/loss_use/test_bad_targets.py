@@ -5,11 +5,18 @@ import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import without
-from made.check_ups import check_steps
+from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_INVALID, CALL_TARGET_MAX, CALL_TARGET_MIN, LOSS
+from tb_lossdiag.quantities import (
+    CALL_IGNORED_CLASS,
+    CALL_INVALID,
+    CALL_TARGET_MAX,
+    CALL_TARGET_MIN,
+    LOSS,
+)
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -70,6 +77,25 @@ def test_a_single_class_is_a_warning_unless_it_is_the_first() -> None:
     for only, severity in ((3, Severity.WARNING), (0, Severity.INFO)):
         run = with_call(RUN, "cross_entropy", majority=1.0, target_min=only, target_max=only)
         assert the_finding(RULE, run).severity is severity
+
+
+def left_out(ignored: int, share: float, outputs: int) -> Run:
+    """Class 0 is all that counts, and another one that is scored is ignored."""
+    run = with_call(
+        RUN, "nll_loss", majority=1.0, target_min=0, target_max=0, ignored=share, outputs=outputs
+    )
+    classes = table(CALL_IGNORED_CLASS, AT, np.full((len(AT), 1), float(ignored)), ("nll_loss",))
+    return with_tables(run, [classes])
+
+
+def test_a_class_that_is_ignored_leaves_one_only() -> None:
+    finding = the_finding(RULE, left_out(1, 0.5, 2))
+    assert finding.severity is Severity.WARNING
+    assert "class 1, 50% of the targets, is one that it scores" in finding.message.en
+    assert "questions = torch.nn.NLLLoss()" in finding.advice.en
+    padding = the_finding(RULE, left_out(9, 0.01, 10))
+    assert padding.severity is Severity.INFO
+    assert "ignore_index" not in padding.message.en
 
 
 def test_a_discriminator_has_one_label_per_call() -> None:

@@ -63,6 +63,29 @@ def test_what_counts_for_nothing_is_left_out() -> None:
     assert fact(said, ignored, "cross_entropy") == pytest.approx(1, abs=0.15)
 
 
+def test_where_targets_count_is_nothing_that_the_model_said() -> None:
+    hardly = 0.01 * torch.randn(256, 10, generator=draw)
+    only = torch.where(CLASSES < 5, -100, 1)
+    assert fact(scores(torch.ones_like(CLASSES), 2.0) + hardly, only, "cross_entropy") is None
+    places = torch.randint(10, (256, 12), generator=draw)
+    masked = places.masked_fill(torch.rand(256, 12, generator=draw) < 0.7, -100)
+    guess = (0.3 * torch.randn(256, 12, 10, generator=draw)).movedim(2, 1)
+    found, error = (
+        fact(guess, masked, "cross_entropy", of) for of in (q.CALL_PAIRED, q.CALL_PAIRED_ERROR)
+    )
+    assert found is not None
+    assert error is not None
+    assert abs(found) < 3 * error < 0.3
+    known = (20 * one_hot(places, 10).float()).movedim(2, 1)
+    assert fact(known, masked, "cross_entropy") == pytest.approx(1, abs=0.15)
+
+
+def test_one_target_that_counts_tells_nothing_apart() -> None:
+    alone = torch.full_like(CLASSES, -100)
+    alone[5] = 3
+    assert fact(scores(CLASSES), alone, "cross_entropy") is None
+
+
 @pytest.mark.parametrize(
     ("said", "asked", "name"),
     [
