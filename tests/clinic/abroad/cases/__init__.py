@@ -73,4 +73,15 @@ sealed_fifth_keras.py        the same: Keras 3
 sealed_fifth_sound.py        the same, what is sound: pictures, tables, tasks
 sealed_fifth_sound_makers.py the same, what is sound: makers, words
 sealed_fifth_sound_games.py  the same, what is sound: games, equations, graphs, few patients
+sealed_sixth.py              a sixth lot, rebuilt after reports of 2022 to 2026 by an author who has read no rule: masks, experts, sounds
+sealed_sixth_attention.py    the same: transformers by hand
+sealed_sixth_agents.py       the same: a maze, poles on carts
+sealed_sixth_makers.py       the same: scenes, sparse codes, ways around a pillar
+sealed_sixth_series.py       the same: forecasts, boxes
+sealed_sixth_words.py        the same: preferences by hand, words, Transformers' Trainer
+sealed_sixth_loaded.py       the same: nets that were trained before
+sealed_sixth_lightning.py    the same: Lightning
+sealed_sixth_adapters.py     the same: PEFT
+sealed_sixth_graphs.py       the same: PyTorch Geometric
+sealed_sixth_keras.py        the same: Keras 3
 """
