@@ -50,6 +50,7 @@ NEEDS = {
     "sealed_preferences": "trl",
     "sealed_second_models": "keras",
     "sealed_sixth_adapters": "peft",
+    "sealed_sixth_baselines": "stable_baselines3",
     "sealed_sixth_graphs": "torch_geometric",
     "sealed_sixth_keras": "keras",
     "sealed_third_adapters": "peft",

@@ -84,4 +84,8 @@ sealed_sixth_lightning.py    the same: Lightning
 sealed_sixth_adapters.py     the same: PEFT
 sealed_sixth_graphs.py       the same: PyTorch Geometric
 sealed_sixth_keras.py        the same: Keras 3
+sealed_sixth_sound.py        the same, what is sound: optimizers, thaws, margins, sets, doubts
+sealed_sixth_sound_makers.py the same, what is sound: densities, flows, equations, code books, pictures
+sealed_sixth_sound_tasks.py  the same, what is sound: strangers, tasks, survival, three-valued weights, gates
+sealed_sixth_baselines.py    the same, what is sound: Stable-Baselines3
 """

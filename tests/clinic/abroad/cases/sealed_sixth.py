@@ -80,7 +80,7 @@ def _plateau(writer: SummaryWriter, *, fixed: bool = False) -> float:
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 10)
     )
     optimizer = SGD(model.parameters(), lr=0.01, momentum=0.9)
-        scheduler = ReduceLROnPlateau(optimizer, "max" if fixed else "min", factor=0.1, patience=0)
+    scheduler = ReduceLROnPlateau(optimizer, "max" if fixed else "min", factor=0.1, patience=0)
     writer.watch(model, optimizer, scheduler=scheduler)
     step = 0
     for _epoch in range(10):

@@ -53,7 +53,7 @@ class _Classifier(pl.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": self.interval}]
 
 
-def _fit(writer: SummaryWriter, model: _Classifier, epochs: int, loaders: list[Any]) -> None:
+def _fit(writer: SummaryWriter, model: pl.LightningModule, epochs: int, loaders: list[Any]) -> None:
     trainer = pl.Trainer(
         max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
@@ -148,3 +148,52 @@ def _augment(writer: SummaryWriter, *, fixed: bool = False) -> float:
 def sixth_the_same_augmentation_each_epoch(writer: SummaryWriter) -> None:
     """The generator of the augmentation is seeded alike at each epoch: every picture is always moved to the same place."""
     _augment(writer)
+
+
+class _Coded(pl.LightningModule):
+    """A digit is drawn again from eight numbers; optimised by hand, in two parts of a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8))
+        self.decoder = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        drawn: Tensor = self.decoder(self.encoder(x))
+        return drawn
+
+    def training_step(self, batch: Batch, index: int) -> None:
+        x = batch[0]
+        dirty = x * (torch.rand_like(x) > 0.2)
+        loss = nn.functional.binary_cross_entropy(self(dirty), x.flatten(1)) / 2
+        self.manual_backward(loss)
+        if index % 2:
+            optimizer: Any = self.optimizers()
+            self.clip_gradients(optimizer, gradient_clip_val=1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def configure_optimizers(self) -> Any:
+        return AdamW(self.parameters(), lr=3e-3)
+
+
+def _coded(writer: SummaryWriter) -> float:
+    """Error of held-out digits that are drawn again, against their variance."""
+    data, held_out = square_digits()
+    model = _Coded()
+    loader = DataLoader(TensorDataset(data.x, data.y), batch_size=16, shuffle=True, drop_last=True)
+    _fit(writer, model, 8, [loader])
+    with torch.no_grad():
+        drawn = model(held_out.x)
+    x = held_out.x.flatten(1)
+    return float((drawn - x).square().mean() / x.var(0).mean())
+
+
+@sealed(
+    family="lightning",
+    source="https://lightning.ai/docs/pytorch/stable/model/manual_optimization.html",
+)
+def sixth_parts_added_up_by_hand(writer: SummaryWriter) -> None:
+    """A denoising autoencoder under manual optimisation: the gradient is reset after every second batch, halves being added."""
+    _coded(writer)
