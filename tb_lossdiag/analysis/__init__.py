@@ -4,6 +4,7 @@ In reading order:
 
 - `activation_ranges`: what an activation at the end of a model can give
 - `added`: whether a term that was recorded without a path is a part of the loss without one
+- `astray`: terms of a loss whose gradient goes to another model than the one that makes its step with it, and is thrown away there
 - `attribution`: which loss term and which layer rose with the loss
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
 - `batches`: which rows of the data a step was taken with, in words, and how many a loss is the mean of

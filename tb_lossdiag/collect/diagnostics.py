@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -18,6 +18,7 @@ from tb_lossdiag.collect.call.call_steps import CallSteps
 from tb_lossdiag.collect.call.evaluation_tags import tells_of_evaluation
 from tb_lossdiag.collect.call.manual import Manual
 from tb_lossdiag.collect.call.plain_loss import PlainLoss
+from tb_lossdiag.collect.call.reach import Reach, reach
 from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger
@@ -68,6 +69,7 @@ class Diagnostics:
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
+        self._reach = Reach()
         self.told = Counter[str]()
         self.plain = PlainLoss(self.host, self.watches, self._steps, self.by_hand, self.told)
         self.asked_at_end: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -188,6 +190,8 @@ class Diagnostics:
         door("extra", self._samples, call, watches, at, now)
         door("check-up", self._held, at, now)
         door("loss", self._losses, call, at, now)
+        if call.given and call.phase == "train" and len(watches) > 1:
+            door("reach", self._reached, call.given, watches, at, now)
         door("layers", self._describe, call, watches, at, now)
         if call.phase == "validation" and call.loss is not None and watches:
             door("normalisation", self._remembered, watches, at, now)
@@ -204,6 +208,15 @@ class Diagnostics:
             ]
         if samples:
             self._hand.waiting.put(Observation(at, now, samples))
+
+    def _reached(
+        self, terms: Mapping[str, Any], watches: Sequence[Watch], at: int, now: float
+    ) -> None:
+        """Which model each term reaches, where a check-up looks at the step."""
+        if self._reach.due(terms, self.host.rounds.count):
+            models = {watch.rows.name: watch.parameters.tensors for watch in watches}
+            if (sample := self.guarded("reach", lambda: reach(terms, models))) is not None:
+                self._hand.waiting.put(Observation(at, now, [("reach", sample)], own=True))
 
     def _remembered(self, watches: Sequence[Watch], at: int, now: float) -> None:
         modules = [module for watch in watches for module in watch.normalisations]

@@ -52,6 +52,11 @@ LOSS_TERM_ATTACHED = Quantity(
 )
 """1 where the tensor given for the term has a path to parameters, 0 where not (it may have been detached for logging only),
 NaN for plain numbers."""
+TERM_REACH = Quantity(
+    "term_reach", "term_reach", Axis.REACH, "parameters", hints.TERMS, optional=True
+)
+"""Parameters of a watched model that a term depends on, as its graph shows; columns "term × model" (see `pair`). Sparse, and only where several
+models are watched."""
 LOSS_OF_ANOTHER = Quantity(
     "loss_of_another",
     "loss_of_another",

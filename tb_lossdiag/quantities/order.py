@@ -20,6 +20,8 @@ PASSES_ALIKE = _seen("passes_alike", "0 or 1")
 BACKPROPAGATED = _seen("backpropagated", "loss")
 """The values that `backward()` was called on before the step, added up over the passes that reached the optimizer's parameters. A loss
 scale is in it."""
+REACHING_PASSES = _seen("reaching_passes", "calls")
+"""`backward()` calls before the step that reached the optimizer's parameters."""
 ZERO_GRADS = _seen("zero_grads", "calls")
 """1 if gradients were reset (zeroed or set to None) between the step before and the first backward, else 0."""
 CARRIED_NORM = _seen("carried_norm", "L2 norm")

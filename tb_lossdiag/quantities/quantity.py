@@ -14,6 +14,7 @@ class Axis(Enum):
     PARAMETER = "parameter"
     TERM = "loss term"
     PAIR = "pair of loss terms"
+    REACH = "loss term and watched model"
     GROUP = "parameter group"
     CLIP = "clip call"
     MODULE = "module"

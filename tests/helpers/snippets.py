@@ -197,6 +197,11 @@ def _two_terms() -> World:
     return {"main": (2 * weight).sum(), "aux": (3 * weight).sum(), "mask": torch.ones(3)}
 
 
+def _reached() -> World:
+    model = torch.nn.Linear(2, 1)
+    return {"model": model, "term": model(torch.ones(3, 2)).sum()}
+
+
 def _autoencoder() -> World:
     terms = torch.ones(4, requires_grad=True)
     return {"kl_per_dimension": terms, "reconstruction": terms.sum()}
@@ -283,7 +288,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD112": {"": _decoded},
     "LD402": {"": _autoencoder},
     "LD403": {"": _two_terms},
-    "LD404": {"": _two_terms},
+    "LD404": {"autograd.grad": _reached, "": _two_terms},
     "LD406": {"": _two_terms},
     "LD501": {"nll": lambda: {"log_probabilities": torch.randn(SIZE, 10).log_softmax(1)}},
     "LD502": {"": _several_at_once},

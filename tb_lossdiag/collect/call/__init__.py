@@ -9,5 +9,6 @@ In reading order:
 - `evaluation_tags`: ordinary scalars that say that a model was evaluated
 - `batch_rows`: which rows of the data the newest steps were taken with; said of those at which something broke
 - `manual`: what users ask for themselves: check-ups of a hand-written loop, custom losses, decompositions of the loss
+- `reach`: which watched models each term of a loss reaches, as far as its graph shows
 - `decompose`: what each term of the loss asks of the parameters: gradient norms and the angles between them
 """

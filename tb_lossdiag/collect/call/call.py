@@ -39,6 +39,8 @@ class DiagnosticsCall:
     scaler: Any
     extra: Mapping[str, Tensor] | None
     name: str = ""
+    given: Mapping[str, Any] | None = None
+    """The terms with their graphs, which must not outlive the call."""
 
     @property
     def own(self) -> bool:
@@ -76,6 +78,7 @@ class DiagnosticsCall:
             None if scaler is None else arguments.check_scaler(scaler),
             None if extra is None else arguments.check_extra(extra),
             arguments.check_name(name, model),
+            terms if isinstance(terms, Mapping) else None,
         )
         if all(value is None for value in (model, optimizer, loss, terms, clip, scaler, extra)):
             raise ValueError("add_diagnostics: nothing to record; pass model=, loss= or others")

@@ -31,6 +31,7 @@ from tb_lossdiag.quantities import (
     LATE_CLIPS,
     LATE_FACTOR,
     PASSES_ALIKE,
+    REACHING_PASSES,
     STEP_NORM,
     STEP_RATIO_SPREAD,
     THROWN_PASSES,
@@ -77,6 +78,7 @@ class Gradients:
         self._alike: Value = 1.0
         self._root: Value = math.nan
         self._trained: Value = 0.0
+        self._reaching: Value = 0.0
         self._first: Value | None = None
         self._last: Norms | None = None
         self._reset = False
@@ -153,6 +155,7 @@ class Gradients:
         self._last = gradient_norms(held)
         moved = None if before is None else self._last.moved_since(before)
         self._trained = self._trained + _reaching(self._root, moved)
+        self._reaching = self._reaching + (1.0 if moved is None else moved.any().float())
         self._left.ended(moved)
         self._compare(moved)
         self._first = self._last.total if self._first is None else self._first
@@ -201,6 +204,7 @@ class Gradients:
             **({EMPTY_CLIPS: float(self._empty_clips)} if self._empty_clips else {}),
             **self._added(),
             BACKPROPAGATED: self._trained,
+            REACHING_PASSES: self._reaching,
             ZERO_GRADS: self._zero_grads(),
             CARRIED_NORM: math.nan if self._before is None else self._before.total,
             FIRST_BACKWARD_NORM: _known(self._first),

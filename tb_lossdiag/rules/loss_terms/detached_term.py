@@ -10,6 +10,8 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.added import is_added_without_path
+from tb_lossdiag.analysis.astray import Astray, led_astray
+from tb_lossdiag.analysis.parameters import listed
 from tb_lossdiag.analysis.terms import term_fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -25,6 +27,15 @@ _CUT = Text(
 _SUMMED = Text(
     "{cut} The loss is the sum with it, and fewer parts of that sum have a path than there are terms: `{term}` is in the loss, and not trained."
 )
+_ASTRAY = Text(
+    "Before each step of `{model}`, `backward()` begins from a sum with `{term}` (weight {weight}, value {value}), which depends on none of its parameters. It reaches {others} alone, whose gradients of that pass are reset unused: `{term}` trains nobody."
+)
+_ADVICE_ASTRAY = Text("""What `{term}` is computed of was cut from `{model}`. `.detach()` belongs to the other model's turn; in this one the output is judged as it was made. Look for it, and for `.data`, `torch.no_grad()` or an output that was kept from before, between `{model}` and `{term}`.
+
+```python
+gradients = torch.autograd.grad(term, list(model.parameters()), retain_graph=True, allow_unused=True)
+assert any(gradient is not None for gradient in gradients), "this term does not reach the model"
+```""")
 _ADVICE = Text("""If the total contains this very tensor, `{term}` is reported and never trained. Look between the model's output and the term for `.detach()`, `.item()`, `.data`, `torch.no_grad()`, `torch.tensor(...)`, NumPy, or a function without a slope (`argmax`, `round`, comparisons).
 
 ```python
@@ -44,12 +55,14 @@ class DetachedTerm:
     exactly 0 in all of at least `min_decompositions`, while another term has one. Otherwise: the tensor given for it has no
     path to the parameters in any of at least `min_records` records while that of another term has; it may have been detached
     for recording only, so this is a warning if its level has not fallen by `improved` of its start, or if the loss is the sum with it and
-    `min_decompositions` check-ups see fewer parts of that sum with a path than there are terms; else an information. Unit: L2 norm, records.
+    `min_decompositions` check-ups see fewer parts of that sum with a path than there are terms; else an information. Or, of several watched models:
+    in at least `min_decompositions` check-ups the one pass that reached a model before its step began from the sum with the term, which depends on no parameter of that
+    model while others of its terms do, and on those of other models only, which reset that pass' gradients before their own. Unit: L2 norm, records.
 
     What to try first: look for `detach()`, `item()`, `no_grad()` and functions without a slope.
 
     Guards against: terms given as plain numbers (not judged), all terms detached (a habit of recording), weight 0, a margin that
-    is met (value 0).
+    is met (value 0); models that share a pass and each make a step with it; terms of several players that are given together.
 
     References: PyTorch, Autograd mechanics, "Locally disabling gradient computation".
     """
@@ -64,6 +77,11 @@ class DetachedTerm:
         q.TERM_GRADIENT_NORM,
         q.LOSS,
         q.ATTACHED_ADDENDS,
+        q.TERM_REACH,
+        q.BACKPROPAGATED,
+        q.REACHING_PASSES,
+        q.THROWN_PASSES,
+        q.LEFT_NORM,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD406", "LD523")
 
@@ -84,6 +102,7 @@ class DetachedTerm:
         yield from found
         # What has a gradient is connected, whatever tensor was given for it.
         yield from (f for f in more if f.subject not in known and f.subject not in judged)
+        yield from (_astray(run, seen) for seen in led_astray(run, self.min_decompositions))
 
     def _by_gradient(self, run: Run) -> tuple[set[str], list[Finding]]:
         """Terms that could be judged by their gradients, and the findings among them."""
@@ -147,6 +166,25 @@ class DetachedTerm:
         severity = self.severity if sure else Severity.INFO
         numbers = {"value": typical[0], "weight": typical[1]}
         return Finding(self.code, severity, term, (evidence,), message, advice, numbers)
+
+
+def _astray(run: Run, seen: Astray) -> Finding:
+    """A term whose gradient goes to another model, which throws it away."""
+    value, weight = run.aligned(q.LOSS_TERM, q.LOSS_WEIGHT)
+    typical = [float(np.nanmedian(each.column(seen.term))) for each in (value, weight)]
+    message = _ASTRAY.format(
+        term=seen.term,
+        model=seen.model,
+        value=short_number(typical[0]),
+        weight=short_number(typical[1]),
+        others=listed(seen.others),
+    )
+    ends = int(seen.steps[0]), int(seen.steps[-1])
+    evidence = Evidence(q.TERM_REACH.name, q.pair(seen.term, seen.model), *ends, 0.0, 0.0)
+    advice = _ADVICE_ASTRAY.format(term=seen.term, model=seen.model)
+    numbers = {"value": typical[0], "weight": typical[1]}
+    rule = DetachedTerm
+    return Finding(rule.code, rule.severity, seen.term, (evidence,), message, advice, numbers)
 
 
 def _identifier(name: str) -> str:

@@ -605,3 +605,18 @@ def test_what_a_loss_is_added_up_from() -> None:
     assert seen[1:3] == [1, 1]
     assert math.isnan(seen[0])
     assert math.isnan(seen[3])
+
+
+def test_only_passes_that_reach_the_parameters_are_counted_as_such() -> None:
+    net, other = _net(), _net()
+    optimizer = _sgd(net)
+    watched = Watched(net, optimizer)
+    for step in range(3):
+        optimizer.zero_grad()
+        _loss(other, step).backward()
+        for _ in range(step):
+            _loss(net, step).backward()
+        optimizer.step()
+        assert watched.value(q.BACKWARDS) == 1 + step
+        assert watched.value(q.REACHING_PASSES) == step
+    watched.end()

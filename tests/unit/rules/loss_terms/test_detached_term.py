@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,17 +9,23 @@ import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, falling, head, with_terms, without
-from made.check_ups import with_check_up
+from made.check_ups import check_steps, with_check_up
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     ATTACHED_ADDENDS,
+    BACKPROPAGATED,
+    LEFT_NORM,
     LOSS,
     LOSS_TERM,
     LOSS_TERM_ATTACHED,
     LOSS_WEIGHT,
+    REACHING_PASSES,
     TERM_GRADIENT_NORM,
+    TERM_REACH,
+    THROWN_PASSES,
+    Quantity,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_terms.detached_term import DetachedTerm
@@ -147,3 +154,70 @@ def test_a_term_that_counted_only_when_nobody_decomposed_is_not_judged() -> None
     early[:150, 1] = 0
     assert findings(RULE, CUT_EARLY)
     assert not findings(RULE, changed(CUT_EARLY, LOSS_WEIGHT, early))
+
+
+def played(changes: Mapping[str, npt.ArrayLike] = {}, run: Run = RUN) -> Run:
+    """A maker's steps are made with both terms; "aux" reaches its judge alone, who resets that pass before its own."""
+    run = changed(without(run, TERM_GRADIENT_NORM), LOSS_TERM_ATTACHED, 1.0)
+    steps = check_steps(run[LOSS].steps)
+    both = (run[LOSS_TERM].values * run[LOSS_WEIGHT].values).sum(axis=1)
+    first, second = run[LOSS_TERM].columns
+    maker = both[np.searchsorted(run[LOSS].steps, steps)]
+    names = tuple(f"{t} × {m}" for m in ("maker", "judge") for t in (first, second))
+    made: dict[Quantity, tuple[npt.ArrayLike, tuple[str, ...]]] = {
+        BACKPROPAGATED: (np.stack([maker, maker + 1.3], axis=1), ("maker", "judge")),
+        REACHING_PASSES: ([1.0, 2.0], ("maker", "judge")),
+        THROWN_PASSES: ([1.0, 1.0], ("maker", "judge")),
+        LEFT_NORM: ([0.0, 0.0], ("maker", "judge")),
+        TERM_REACH: ([6.0, 0.0, 0.0, 4.0], names),
+    }
+    tables = dict(run.tables)
+    for quantity, (values, columns) in made.items():
+        given = np.asarray(changes.get(quantity.name, values), float)
+        matrix = np.broadcast_to(given, (len(steps), len(columns)))
+        tables[quantity.name] = table(quantity, steps, matrix, columns)
+    return replace(run, tables=tables)
+
+
+def test_a_term_that_reaches_only_a_player_who_throws_its_gradient_away() -> None:
+    finding = the_finding(RULE, played())
+    assert (finding.subject, finding.severity) == ("aux", Severity.WARNING)
+    assert "It reaches `judge` alone" in finding.message.en
+    assert "torch.autograd.grad(term" in finding.advice.en
+    assert first_evidence(RULE, played()).column == "aux × maker"
+
+
+CHANGED = played()[BACKPROPAGATED].values
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"term_reach": [6.0, 1.0, 0.0, 4.0]},  # it reaches the maker
+        {"term_reach": [6.0, 0.0, 0.0, 0.0]},  # it reaches nobody who is watched
+        {"term_reach": [0.0, 0.0, 0.0, 4.0]},  # the maker learns from neither
+        {"term_reach": [[6, i == 2, 0, 4] for i in range(len(CHANGED))]},
+        {"backpropagated": np.add(CHANGED, [0.3, 0.0])},  # another sum
+        {"reaching_passes": [2.0, 2.0]},  # the maker's passes are several
+        {"reaching_passes": [1.0, 1.0]},  # the judge's step uses the very pass
+        {"thrown_passes": [1.0, 0.0]},
+        {"left_norm": [0.0, 0.1]},  # nothing is reset
+        {"left_norm": [0.0, np.nan]},
+    ],
+)
+def test_a_gradient_that_somebody_uses_is_no_detached_terms(
+    changes: dict[str, npt.ArrayLike],
+) -> None:
+    assert not findings(RULE, played(changes))
+
+
+@pytest.mark.parametrize(
+    "quantity", [TERM_REACH, BACKPROPAGATED, REACHING_PASSES, THROWN_PASSES, LEFT_NORM]
+)
+def test_players_are_not_judged_by_halves(quantity: Quantity) -> None:
+    assert not findings(RULE, without(played(), quantity))
+
+
+def test_a_term_of_hardly_anything_may_be_in_the_sum_or_not() -> None:
+    small = changed(RUN, LOSS_TERM, RUN[LOSS_TERM].values * [1.0, 1e-9])
+    assert not findings(RULE, played(run=small))
