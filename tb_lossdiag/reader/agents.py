@@ -125,19 +125,20 @@ AGENT: Patterns = {
 }
 
 PREFERENCE: Patterns = {
-    # TRL; OpenRLHF (trainer/dpo_trainer.py: chosen_reward, reject_reward, acc), tinker-cookbook (preference/train_dpo.py: margin, accuracy), loops by hand.
-    q.CHOSEN_REWARD: (f"{_P}rewards/chosen", f"{_P}chosen_rewards?"),
-    q.REJECTED_REWARD: (f"{_P}rewards/rejected", f"{_P}reject(?:ed)?_rewards?"),
-    q.REWARD_MARGIN: (f"{_P}rewards/margins", f"{_P}(?:rewards?_)?margins?"),
+    # TRL; OpenRLHF (trainer/dpo_trainer.py: chosen_reward, reject_reward, acc), tinker-cookbook (preference/train_dpo.py: margin, accuracy), loops by hand,
+    # the loop of DPO's authors (rewards_train/chosen).
+    q.CHOSEN_REWARD: (f"{_P}rewards(?:_train)?/chosen", f"{_P}chosen_rewards?"),
+    q.REJECTED_REWARD: (f"{_P}rewards(?:_train)?/rejected", f"{_P}reject(?:ed)?_rewards?"),
+    q.REWARD_MARGIN: (f"{_P}rewards(?:_train)?/margins", f"{_P}(?:rewards?_)?margins?"),
     q.PREFERENCE_ACCURACY: (
-        f"{_P}rewards/accuracies",
+        f"{_P}rewards(?:_train)?/accuracies",
         f"{_P}(?:rewards?|preference)_acc(?:urac(?:y|ies))?",
         f"{_P}acc(?:uracy)?(?:_mean)?",
     ),
     q.CHOSEN_LENGTH: (f"{_P}(?:lengths?|len)/chosen", f"{_P}chosen_len(?:gth)?s?"),
     q.REJECTED_LENGTH: (f"{_P}(?:lengths?|len)/rejected", f"{_P}rejected_len(?:gth)?s?"),
-    q.CHOSEN_LOGP: (f"{_P}logps/chosen",),
-    q.REJECTED_LOGP: (f"{_P}logps/rejected",),
+    q.CHOSEN_LOGP: (f"{_P}logps(?:_train)?/chosen",),
+    q.REJECTED_LOGP: (f"{_P}logps(?:_train)?/rejected",),
 }
 
 TELLING = re.compile(

@@ -115,6 +115,12 @@ def test_what_balances_experts_keeps_its_name_and_is_no_sum() -> None:
         ["dpo_loss", "chosen_reward", "rejected_reward", "margin", "accuracy", "learning_rate"],
         ["train/loss", "train/chosen_reward", "train/reject_reward", "train/acc", "train/lr"],
         [
+            "loss/train",
+            *(f"rewards_train/{of}" for of in ("chosen", "rejected", "margins", "accuracies")),
+            "logps_train/chosen",
+            "rewards_eval/margins",
+        ],
+        [
             "preference_loss",
             "chosen_rewards",
             "rejected_rewards",

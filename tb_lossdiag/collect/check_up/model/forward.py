@@ -151,7 +151,8 @@ class Forwards:
         now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
         now.values += measured_values(call.kwargs) if call.module is self._root else []
         now.closed = call.module is self._root
-        now.samples = fingerprints((*tensors_in(call.args), *tensors_in(call.kwargs)))
+        if now.closed or now.samples is None:  # later parts are given what earlier ones made
+            now.samples = fingerprints((*tensors_in(call.args), *tensors_in(call.kwargs)))
         if now.closed:
             now.numbers = returned(single_numbers(call.output))
         if now.closed and self.keeps:
