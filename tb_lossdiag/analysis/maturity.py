@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.curve import Curve, curve_of
+from tb_lossdiag.analysis.curve import Curve
 from tb_lossdiag.analysis.parameters import rate
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
 from tb_lossdiag.run import Run
@@ -17,7 +17,8 @@ _APART = 10
 def needs_records(run: Run, loss: Curve, least: int, sparse: int) -> None:
     """Raise `NotEnough` for fewer than `least` records, or than `sparse` of which each stands for many steps.
 
-    Ten steps recorded one by one are a beginning; ten epochs, or ten records a hundred steps apart, are a training. An epoch is known by its validation. May read `VALIDATION_LOSS`.
+    Ten steps recorded one by one are a beginning; ten epochs, or ten records a hundred steps apart, are a training. An epoch is known by its
+    validation. May read `VALIDATION_LOSS` and `VALIDATION_ACCURACY`.
     """
     loss.needs(sparse if len(loss) > 1 and _stand_for_many(run, loss) else least)
 
@@ -25,7 +26,8 @@ def needs_records(run: Run, loss: Curve, least: int, sparse: int) -> None:
 def _stand_for_many(run: Run, loss: Curve) -> bool:
     if np.median(np.diff(loss.steps)) >= _APART:
         return True
-    return q.VALIDATION_LOSS in run and 2 * len(curve_of(run, q.VALIDATION_LOSS)) >= len(loss)
+    held_out = [len(run[each]) for each in (q.VALIDATION_LOSS, q.VALIDATION_ACCURACY) if each in run]
+    return 2 * max(held_out, default=0) >= len(loss)
 
 
 def needs_beginning(loss: Curve) -> None:

@@ -68,6 +68,15 @@ def over_samples(tensor: Tensor) -> bool:
     return along[0] > _APART and along[1] < _SMOOTH
 
 
+def one_series(tensor: Tensor) -> bool:
+    """Whether each row of a real argument begins where the one before it ended: a long series that was cut."""
+    if not is_real(tensor) or tensor.dim() <= _MATRIX or min(tensor.shape[:2]) < _FEWEST:
+        return False
+    values = wide(tensor.detach())
+    steps = (values[1:, 0] - values[:-1, -1]).square().mean()
+    return bool(steps < _SMOOTH * 2 * values.var())
+
+
 def sample_axes(
     inputs: Sequence[torch.Size],
     outputs: Sequence[torch.Size],

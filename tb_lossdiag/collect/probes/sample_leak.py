@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.collect.probes.axes import SampleAxis, over_samples, sample_axes
+from tb_lossdiag.collect.probes.axes import SampleAxis, one_series, over_samples, sample_axes
 from tb_lossdiag.collect.probes.changes import change, halves, largest
 from tb_lossdiag.collect.probes.meetings import Meetings, first_meeting
 from tb_lossdiag.collect.probes.passes import Raised
@@ -101,7 +101,11 @@ class SampleLeak:
         if self._all_exchanged(session, axis) and not session.draws:
             facts[PROBE_PLACE_CHANGE] = largest([_of_equals(b, place) for _, b, place in pairs])
         if changed > _SMALL:
-            facts[PROBE_MIXING] = float(self._meeting(first, second, kept, pairs))
+            how = self._meeting(first, second, kept)
+            in_order = how is Mixing.UNKNOWN and all(_head_same(*pair) for pair in pairs)
+            if in_order and not _samples_for_sure(session.given.tensors()[0]):
+                how = Mixing.MEANT  # what comes first depends on nothing later: an axis of time
+            facts[PROBE_MIXING] = float(how)
         return facts
 
     def _all_exchanged(self, session: Session, axis: SampleAxis) -> bool:
@@ -113,20 +117,10 @@ class SampleLeak:
             axis.size in shape for shape in others
         )
 
-    def _meeting(
-        self,
-        first: Meetings,
-        second: Meetings,
-        kept: Tensor,
-        pairs: list[tuple[Tensor, Tensor, int]],
-    ) -> Mixing:
+    def _meeting(self, first: Meetings, second: Meetings, kept: Tensor) -> Mixing:
         name, how = first_meeting(first.calls, second.calls, kept)
         self.where = name or f"{type(second.calls[-1].module).__name__}.forward"
-        if second.remembers:
-            return Mixing.MEANT
-        if how is Mixing.UNKNOWN and all(_head_same(*pair) for pair in pairs):
-            return Mixing.MEANT  # what comes first depends on nothing later: an axis of time
-        return how
+        return Mixing.MEANT if second.remembers else how
 
 
 def _of_equals(after: Tensor, place: int) -> float:
@@ -140,3 +134,8 @@ def _of_equals(after: Tensor, place: int) -> float:
 def _head_same(before: Tensor, after: Tensor, place: int) -> bool:
     one, other = before.movedim(place, 0)[0].float(), after.movedim(place, 0)[0].float()
     return bool((one - other).abs().max() <= _SMALL * before.float().std())
+
+
+def _samples_for_sure(tensor: Tensor) -> bool:
+    """Whether the numbers tell that the first axis is no time, and that rows are no pieces of one series."""
+    return over_samples(tensor) and not one_series(tensor)

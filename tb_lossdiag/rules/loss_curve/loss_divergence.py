@@ -96,6 +96,7 @@ class LossDivergence:
         q.LOSS_OF_ANOTHER,
         q.INPUT_STD,
         q.VALIDATION_LOSS,
+        q.VALIDATION_ACCURACY,
         q.CALL_VALUE,
         q.CALL_BASELINE,
         q.LOSS_TERM,

@@ -129,6 +129,7 @@ class LossSpike:
         q.STEPS,
         q.LOSS_OF_ANOTHER,
         q.VALIDATION_LOSS,
+        q.VALIDATION_ACCURACY,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,

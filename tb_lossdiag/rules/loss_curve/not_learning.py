@@ -11,6 +11,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import Baseline, baselines
+from tb_lossdiag.analysis.climbs import climbs
 from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.analysis.early_fall import Level, fell, level_of, surely_not_below
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate, needs_records
@@ -40,6 +41,7 @@ _CONSTANT = Text(
 _BETTER = Text(
     "; it was {share}% of what guessing costs from the beginning, so that a model that was trained before may have no more to learn"
 )
+_CLIMBS = Text("; it has risen all along{better}")
 _NO_GUESS = Text("")
 _ADVICE = Text("""First see whether the model can learn at all: train on one fixed batch. If that loss does not go to zero, the fault is in model, loss or loop, not in the data.
 
@@ -76,12 +78,13 @@ class NotLearning:
     second half its only loss call costs no less, within `guess_tolerance`, than guessing between all classes or than the best constant
     value (of classes: as much as their frequencies in the batch; with fewer than `min_checks`, the recorded loss counts if it was that call's value, in any unit, in those there are). Without check-ups: a level of ln 2, from a start of at most `max_guess_start`
     times that. Where no eighth of the run lies more than `max_fall` below one of these, drift or not, it fires as well: ln 2, once the
-    learning rate is at the end of its schedule; and the margin of a triplet loss, unless the last eighth is the lowest. Unit: that of the loss.
+    learning rate is at the end of its schedule; and the margin of a triplet loss, unless the last eighth is the lowest. So it does where
+    the loss has risen all along, by more than its noise, and no eighth lies more than `max_fall` below the start. Unit: that of the loss.
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
 
     Guards against: a converged run, which began higher; a model that was trained before (an information, where it began at half of what guessing costs or
-    less); a run recorded from its middle, a learning rate still warming up, a loss
+    less); a loss that rises with other data, weights of terms or harder lessons, and one below a constant answer; a run recorded from its middle, a learning rate still warming up, a loss
     that goes below zero, values beside a second network, which may make them, and games of several models, whose balance is that of guessing (all not evaluated).
 
     References: Karpathy 2019, A Recipe for Training Neural Networks ("overfit one batch"); Goodfellow, Bengio and Courville
@@ -103,6 +106,9 @@ class NotLearning:
         q.STEPS,
         q.LOSS_OF_ANOTHER,
         q.VALIDATION_LOSS,
+        q.VALIDATION_ACCURACY,
+        q.INPUT_STD,
+        q.LOSS_WEIGHT,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
@@ -146,16 +152,20 @@ class NotLearning:
         apart = 3 * math.hypot(second.error, end.error)
         flat = abs(second.value - end.value) <= max(self.max_drift * loss.start, apart)
         stuck = self._stuck(run, loss)
-        if not np.isfinite(end.value) or not (flat or stuck is not _NO_GUESS):
+        if not np.isfinite(end.value):
+            return
+        better = self._better(run)
+        mild = self.severity if better is _NO_GUESS else Severity.INFO
+        if not flat and stuck is _NO_GUESS:
+            if climbs(run, loss, end, self.max_fall):
+                words = _CLIMBS.format(better=better)
+                yield replace(self._finding(run, loss, end.value, words), severity=mild)
             return
         guess = stuck if stuck is not _NO_GUESS else self._guess(run, loss, end)
         if guess is not _NO_GUESS:
             yield self._finding(run, loss, end.value, guess)
         elif self._is_at_its_start(loss, end):
-            better = self._better(run)
-            found = self._finding(run, loss, end.value, better)
-            mild = better is not _NO_GUESS
-            yield replace(found, severity=Severity.INFO) if mild else found
+            yield replace(self._finding(run, loss, end.value, better), severity=mild)
 
     def _stuck(self, run: Run, loss: Curve) -> Text:
         """What a loss that may drift has never won anything of."""

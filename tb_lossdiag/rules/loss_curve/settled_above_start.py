@@ -63,6 +63,7 @@ class SettledAboveStart:
         q.GLOBAL_NORM,
         q.LEARNING_RATE,
         q.VALIDATION_LOSS,
+        q.VALIDATION_ACCURACY,
         q.STEPS,
         q.LOSS_OF_ANOTHER,
         q.INPUT_STD,

@@ -133,6 +133,20 @@ def test_what_may_be_time_is_left_alone(given: Tensor) -> None:
     assert mixing(each, given) is None
 
 
+viewed = net(
+    lambda m, x: m.o(m.r(x.view(x.shape[1], x.shape[0], 1))[0]).reshape(*x.shape[:2], 3),
+    r=nn.GRU(1, 8),
+    o=nn.Linear(8, 3),
+)
+
+
+def test_a_view_in_place_of_a_transpose_mixes_in_order() -> None:
+    """The first sample sees nothing of the others, as in a long series; but each curve begins anew."""
+    assert mixing(viewed, curves(BATCH, 30)) is Mixing.UNKNOWN
+    cut = curves(1, BATCH * 30).reshape(BATCH, 30, 1)
+    assert mixing(viewed, cut) is Mixing.MEANT
+
+
 class Places(nn.Module):
     """Adds a code of the place, as the tutorial's class does for (sequence, batch, features)."""
 

@@ -107,6 +107,31 @@ def test_what_does_not(model: nn.Module) -> None:
     assert number(facts[PROBE_FUTURE_MOVED]) > 0.05
 
 
+class Joined(Rnn):
+    """Puts rows one behind the other, as pieces of one text; `ahead` sees so many places that are to come."""
+
+    def __init__(self, ahead: int) -> None:
+        super().__init__(both=False)
+        self.ahead = ahead
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        line = tokens.reshape(1, -1)
+        logits = super().forward(line.roll(-self.ahead, 1))
+        return logits.reshape(*tokens.shape, VOCABULARY)
+
+
+def test_pieces_of_one_text_see_the_row_before() -> None:
+    """Its second half comes before their first."""
+    model = Joined(ahead=0)
+    model(tokens)
+    facts = asked(FutureLeak(), model, tokens)
+    assert number(facts[PROBE_FUTURE_CHANGE]) == 0
+    assert number(facts[PROBE_FUTURE_MOVED]) > 0.05
+    knows = Joined(ahead=tokens.shape[1] // 2)
+    knows(tokens)
+    assert number(asked(FutureLeak(), knows, tokens)[PROBE_FUTURE_CHANGE]) > 0.05
+
+
 def test_a_layer_in_both_directions_sees_it() -> None:
     model = Rnn(both=True)
     model(tokens)

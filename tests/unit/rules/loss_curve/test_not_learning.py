@@ -22,9 +22,11 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_STD,
     CALL_VALUE,
     COPY_DISTANCE,
+    INPUT_STD,
     LEARNING_RATE,
     LOSS,
     LOSS_OF_ANOTHER,
+    LOSS_WEIGHT,
     STEPS,
     VALIDATION_LOSS,
 )
@@ -289,3 +291,46 @@ def test_losses_of_players_that_take_turns_are_no_curve(mixed: int, judged: bool
     turns = with_tables(SICK, [table(LOSS_OF_ANOTHER, steps, np.ones(mixed))])
     assert (outcome(RULE, turns).verdict is Verdict.FINDINGS) == judged
     assert (outcome(RULE, turns).verdict is Verdict.NOT_EVALUATED) != judged
+
+
+RISES = (0.03, 0.08, 0.2, 0.5)
+
+
+@pytest.mark.parametrize("rise", RISES)
+@pytest.mark.parametrize("noise", [0.0, 0.02, 0.07])
+def test_a_loss_that_rises_has_not_fallen_either(rise: float, noise: float) -> None:
+    """Below the doubling that is a divergence nobody named it."""
+    climbing = noisy(2.3 * np.linspace(1, 1 + rise, 300), noise, seed=1)
+    finding = the_finding(RULE, log(climbing))
+    assert rise <= 2 * noise or "risen all along" in finding.message.en
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_rise_that_follows_a_fall_or_ends_is_none(seed: int) -> None:
+    waves = np.r_[np.linspace(2.3, 1.8, 100), np.linspace(1.8, 2.6, 200)]
+    assert not findings(RULE, log(noisy(waves, 0.02, seed)))
+    over = np.r_[np.linspace(2.3, 4, 100), np.linspace(4, 2.5, 200)]
+    assert not findings(RULE, log(noisy(over, 0.02, seed)))
+
+
+def test_a_rise_that_something_else_makes_is_none() -> None:
+    climbing = log(noisy(2.3 * np.linspace(1, 1.5, 200), 0.02, seed=0))
+    assert findings(RULE, climbing)
+    steps, ramp = range(0, 200, 20), np.linspace(0.1, 1, 10)
+    for quantity in (INPUT_STD, CALL_TARGET_STD, LOSS_WEIGHT):
+        column = "mse_loss" if quantity is CALL_TARGET_STD else ""
+        other = with_tables(climbing, [table(quantity, steps, ramp, (column,))])
+        assert not findings(RULE, other), quantity
+    better = with_tables(climbing, [table(VALIDATION_LOSS, steps, np.linspace(2, 1, 10))])
+    assert not findings(RULE, better)
+    worse = with_tables(climbing, [table(VALIDATION_LOSS, steps, np.linspace(2, 3, 10))])
+    assert findings(RULE, worse)
+    knows = with_call(climbing, "cross_entropy", value=1.0, baseline=2.3)
+    guesses = with_call(climbing, "cross_entropy", value=2.4, baseline=2.3)
+    assert not findings(RULE, knows)
+    assert findings(RULE, guesses)
+
+
+def test_epochs_are_known_by_an_accuracy_as_well() -> None:
+    flat = noisy(np.full(20, 2.3), 0.01, seed=0)
+    assert findings(RULE, log(flat, held_out=np.full(20, 0.1)))
