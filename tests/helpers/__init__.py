@@ -2,6 +2,7 @@
 
 - `rule_asserts`: what a rule finds in a run
 - `sick_runs`: the sick run of each rule
+- `closed`: lists of what was wrong, each entry with its tests
 - `snippets`: runs the code that an advice shows
 - `manual_code`: runs a page of the manual as a reader does
 - `check_up_driver`: a check-up, driven from an optimizer's hooks
