@@ -14,7 +14,9 @@ from tb_lossdiag.quantities import Form, Quantity, Source, function, made_for
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
-REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+REGRESSION = (
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "norm_loss", "charbonnier_loss", "log_cosh_loss", "quantile_loss",
+)  # fmt: skip
 """Losses of a distance between output and target, element by element."""
 CLASSES = ("cross_entropy", "nll_loss")
 """Losses over classes, whose guess between C equally likely ones costs ln C."""

@@ -26,7 +26,9 @@ def needs_records(run: Run, loss: Curve, least: int, sparse: int) -> None:
 def _stand_for_many(run: Run, loss: Curve) -> bool:
     if np.median(np.diff(loss.steps)) >= _APART:
         return True
-    held_out = [len(run[each]) for each in (q.VALIDATION_LOSS, q.VALIDATION_ACCURACY) if each in run]
+    held_out = [
+        len(run[each]) for each in (q.VALIDATION_LOSS, q.VALIDATION_ACCURACY) if each in run
+    ]
     return 2 * max(held_out, default=0) >= len(loss)
 
 

@@ -71,10 +71,14 @@ LOSS_FUNCTIONS: Mapping[str, LossFunction] = {
     "margin_ranking_loss": _MARGIN,
     "triplet_margin_loss": _MARGIN,
     "triplet_margin_with_distance_loss": _MARGIN,
+    "norm_loss": _REGRESSION,
+    "charbonnier_loss": _REGRESSION,
+    "log_cosh_loss": _REGRESSION,
+    "quantile_loss": LossFunction(by_element=True),
     "dice_loss": LossFunction(Form.PROBABILITIES, never_negative=False),
     "custom": _UNBOUNDED,
 }
-"""By name in `torch.nn.functional`; "dice_loss" is an overlap of a mask and its prediction, "custom" is an expression of the user's own."""
+"""By name in `torch.nn.functional`; "dice_loss" is an overlap of a mask and its prediction, "norm_loss" the mean length of a difference, and so on; "custom" is an expression of the user's own."""
 _UNKNOWN = LossFunction(never_negative=False)
 
 

@@ -16,7 +16,8 @@ In reading order:
 - `written`: a loss that was recognised in plain operations
 - `written_elements`: losses by element that were written with plain operations
 - `written_classes`: cross-entropies that were written with plain operations
-- `written_overlap`: losses of overlap that were written with plain operations: Dice's, with or without squares, and Jaccard's
+- `written_overlap`: losses of overlap that were written with plain operations: Dice's, with or without squares, Jaccard's and Tversky's
+- `written_residuals`: losses of a difference beside squares and absolute values: lengths, quantiles, likelihoods
 - `recognised`: losses that were written with plain operations, found in what a backward pass starts from
 - `trained`: what a step's loss is, said so that the same can be known where nothing is trained
 - `facts`: what the call of a loss function tells, by value

@@ -21,9 +21,10 @@ from tb_lossdiag.collect.check_up.loss.written_elements import (
     poisson,
 )
 from tb_lossdiag.collect.check_up.loss.written_overlap import overlap
+from tb_lossdiag.collect.check_up.loss.written_residuals import residual
 from tb_lossdiag.collect.check_up.source import found
 
-_KNOWN = (distance, binary, poisson, divergence, cross_entropy, overlap)
+_KNOWN = (distance, binary, poisson, divergence, cross_entropy, overlap, residual)
 _SCALING = ("mul", "div")
 _TERMS = 32
 """Single numbers that a loss is looked for in."""

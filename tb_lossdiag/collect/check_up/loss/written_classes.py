@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -47,7 +47,34 @@ def cross_entropy(loss: Expression) -> Written | None:
     for rows in (*_products(loss), *_picks(loss)):
         for options, reduction in _kinds(loss, rows):
             return _scores(rows, options, reduction) or _probabilities(rows, options, reduction)
+    return _of_picked_scores(loss)
+
+
+def _of_picked_scores(loss: Expression) -> Written | None:
+    """Log Σ exp x less the right x: the score was picked, and no logarithm of a probability was ever made."""
+    if not loss.names & {"logsumexp", "exp"}:
+        return None
+    for step in loss.named("gather", "pick"):
+        if not step.operands or not step.operands[0].grad or not step.operands[0].intact:
+            continue
+        x = step.operands[0].tensor
+        for dim, target in _picked(step, x):
+            each = -wide(x).log_softmax(dim).gather(dim, target.unsqueeze(dim)).squeeze(dim)
+            how = loss.reduced(each)
+            if how is not None:
+                operand = _classes_second(_unshifted(step.operands[0]), dim)
+                return Written("cross_entropy", operand, target, how.reduction)
     return None
+
+
+def _unshifted(operand: Operand) -> Operand:
+    """Scores before their largest was taken away, which changes no softmax."""
+    made = origin(operand, SHAPED)[0].made_by
+    if made is None or made.name != "sub" or len(made.operands) != 2:  # noqa: PLR2004
+        return operand
+    scores, largest = made.operands
+    rows = largest.tensor.numel() == scores.tensor.numel() // scores.tensor.shape[-1]
+    return scores if rows and scores.intact else operand
 
 
 def _products(loss: Expression) -> Iterator[_Rows]:
@@ -69,20 +96,41 @@ def _distributed(y: Tensor, dim: int) -> bool:
 
 
 def _picks(loss: Expression) -> Iterator[_Rows]:
-    """Logarithms of which one per row was picked."""
+    """Logarithms of which one per row was picked, or probabilities whose logarithm was taken then."""
     for step in loss.named("gather", "pick"):
-        log = logarithm(step.operands[0]) if step.operands else None
-        index = step.operands[-1].tensor if len(step.operands) > 1 else None
-        if log is None or index is None or index.is_floating_point() or index.dtype is torch.bool:
+        log = _logarithm_at(loss, step) if step.operands else None
+        if log is None:
             continue
         scores = log.operand.tensor
-        dim = _picked_from(step, scores)
-        target = None if dim is None else _without(index, scores, dim)
-        if dim is None or target is None:
-            continue
-        if int(target.min()) >= 0 and int(target.max()) < scores.shape[dim]:
+        for dim, target in _picked(step, scores):
             each = -wide(scores).gather(dim, target.unsqueeze(dim)).squeeze(dim)
             yield _Rows(log, dim, target, each)
+
+
+def _logarithm_at(loss: Expression, step: Operation) -> Logarithm | None:
+    """What was picked from, as logarithms."""
+    operand = step.operands[0]
+    if (log := logarithm(operand)) is not None or "log" not in loss.names or not operand.intact:
+        return log
+    p = operand.tensor
+    if not p.is_floating_point() or float(p.min()) < 0 or float(p.max()) > 1 + _SUM_ERROR:
+        return None
+    made = replace(step, name="log", operands=(operand,), numbers=())
+    logs = replace(operand, tensor=p.log(), version=0, leaf=False, made_by=made)
+    return Logarithm(logs, 1.0, "log")
+
+
+def _picked(step: Operation, scores: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """The dimension of classes and the class of each row, where that is what was picked."""
+    index = step.operands[-1].tensor if len(step.operands) > 1 else None
+    if index is None or index.is_floating_point() or index.dtype is torch.bool:
+        return
+    dim = _picked_from(step, scores)
+    target = None if dim is None else _without(index, scores, dim)
+    if dim is None or target is None:
+        return
+    if int(target.min()) >= 0 and int(target.max()) < scores.shape[dim]:
+        yield dim, target
 
 
 def _picked_from(step: Operation, scores: Tensor) -> int | None:

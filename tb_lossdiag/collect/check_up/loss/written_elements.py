@@ -23,6 +23,8 @@ from tb_lossdiag.collect.check_up.values import wide
 
 _COMPLEMENT = 1e-2
 """Error of p + (1 - p) that clamping both leaves."""
+_FEW = 4
+"""Powers and prices that are tried."""
 
 
 def distance(loss: Expression) -> Written | None:
@@ -70,7 +72,35 @@ def binary(loss: Expression) -> Written | None:
             found = _binary(loss, log, rest, target.tensor)
             if found is not None:
                 return found
-    return _binary_scores(loss)
+    return _binary_scores(loss) or _focal(loss, logs)
+
+
+def _focal(loss: Expression, logs: list[Logarithm]) -> Written | None:
+    """Both logarithms with a power of what the other one is of, and perhaps a price for each answer."""
+    powers = [n for step in loss.named("pow") for n in step.numbers][:_FEW]
+    masks = [m.tensor for _, m in loss.pairs() if m.tensor.dim() and _unit(m.tensor)]
+    for log in logs:
+        if log.made != "log" or log.operand.made_by is None or _complement(log):
+            continue
+        for y in (wide(m) for m in masks if m.shape == log.operand.tensor.shape):
+            p = wide(log.operand.tensor).exp()
+            for each in _focals(p, y, powers, loss.numbers):
+                how = loss.reduced(each)
+                if how is not None:
+                    predicted, _ = origin(log.operand.made_by.operands[0], KEPT_FINITE)
+                    # No constant is its baseline, as with weights.
+                    return Written(
+                        "binary_cross_entropy", predicted, y, how.reduction, {"weight": powers[0]}
+                    )
+    return None
+
+
+def _focals(p: Tensor, y: Tensor, powers: list[float], numbers: list[float]) -> Iterator[Tensor]:
+    prices = [n for n in dict.fromkeys(map(abs, numbers)) if 0 < n < 1][:_FEW]
+    for power in powers:
+        yes, no = -y * (1 - p) ** power * p.log(), -(1 - y) * p**power * (1 - p).log()
+        yield yes + no
+        yield from (price * yes + (1 - price) * no for price in prices)
 
 
 def _binary(loss: Expression, log: Logarithm, rest: Logarithm, weight: Tensor) -> Written | None:

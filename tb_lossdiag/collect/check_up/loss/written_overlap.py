@@ -1,4 +1,4 @@
-"""Losses of overlap that were written with plain operations: Dice's, with or without squares, and Jaccard's."""
+"""Losses of overlap that were written with plain operations: Dice's, with or without squares, Jaccard's and Tversky's."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from tb_lossdiag.collect.check_up.values import wide
 _SMOOTHING = 4
 """Different numbers of the expression that are tried as what keeps the ratio finite."""
 _LARGEST = 2.0
+_LEAST = 0.01
 
 
 def overlap(loss: Expression) -> Written | None:
-    """1 - 2 Σ p y / (Σ p + Σ y): of all elements together, of each sample, of each class, or of each class of each sample."""
+    """1 - 2 Σ p y / (Σ p + Σ y), or with prices of its own (Tversky): of all elements together, of each sample, of each class, or of each class of each sample."""
     if "div" not in loss.names:
         return None
     for predicted, target in loss.pairs():
@@ -46,6 +47,15 @@ def _scores(loss: Expression, p: Tensor, y: Tensor) -> Iterator[float]:
                 yield float(((2 * both + above) / (ones + given + below)).mean())
                 yield float(((2 * both + above) / (squares + below)).mean())
                 yield float(((both + above) / (ones + given - both + below)).mean())
+            for false, missed in _prices(loss):
+                wrong = false * (ones - both) + missed * (given - both)
+                yield float(((both + above) / (both + wrong + above)).mean())
+
+
+def _prices(loss: Expression) -> list[tuple[float, float]]:
+    """What Tversky's index takes for what was found and is not there, and the other way round: numbers of the expression."""
+    known = [n for n in dict.fromkeys(map(abs, loss.numbers)) if _LEAST < n < 1][:_SMOOTHING]
+    return [(one, other) for one in known for other in known if one + other <= 1 + _LEAST]
 
 
 def _spans(dims: int) -> Iterator[tuple[int, ...]]:

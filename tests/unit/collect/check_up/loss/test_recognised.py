@@ -91,6 +91,70 @@ def test_a_huber_loss() -> None:
     _same(huber, functional.smooth_l1_loss, _scores(60, 3), _VALUES)
 
 
+_LEVELS = torch.tensor([0.1, 0.5, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (lambda p, y: (p - y).norm(dim=1).mean(), "norm_loss"),
+        (lambda p, y: torch.linalg.vector_norm(y - p, dim=-1).mean(), "norm_loss"),
+        (lambda p, y: ((p - y) ** 2).sum(1).sqrt().mean(), "norm_loss"),
+        (lambda p, y: torch.sqrt((p - y) ** 2 + 1e-6).mean(), "charbonnier_loss"),
+        (lambda p, y: torch.sqrt((p - y) ** 2 + 1e-3**2).mean(), "charbonnier_loss"),
+        (lambda p, y: torch.log(torch.cosh(p - y)).mean(), "log_cosh_loss"),
+        (lambda p, y: torch.max(0.9 * (y - p), (0.9 - 1) * (y - p)).mean(), "quantile_loss"),
+        (lambda p, y: torch.where(y >= p, 0.7 * (y - p), 0.3 * (p - y)).mean(), "quantile_loss"),
+        (
+            lambda p, y: torch.max(_LEVELS * (y - p), (_LEVELS - 1) * (y - p)).mean(),
+            "quantile_loss",
+        ),
+        (lambda p, y: torch.norm(p - y) ** 2 / p.numel(), "mse_loss"),
+    ],
+)
+def test_lengths_and_quantiles(written: Loss, name: str) -> None:
+    ((column, facts),) = _columns(lambda: written(_scores(60, 3) * 1, _VALUES)).items()
+    assert column == name
+    assert facts["call_target_mean"] == pytest.approx(float(_VALUES.mean()), rel=1e-4)
+    assert name == "mse_loss" or math.isnan(facts["call_baseline"])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda m, s, y: (0.5 * (s + (y - m) ** 2 / s.exp())).mean(),
+        lambda m, s, y: (0.5 * torch.exp(-s) * (y - m) ** 2 + 0.5 * s).mean(),
+        lambda m, s, y: (torch.log(s.exp()) + 0.5 * ((y - m) / s.exp()) ** 2).mean(),
+        lambda m, s, y: -torch.distributions.Normal(m, s.exp()).log_prob(y).mean(),
+        lambda m, s, y: (s.exp().log() + (m - y).pow(2) / s.exp()).mean(),
+    ],
+)
+def test_likelihoods_of_a_normal_distribution(written: Callable[..., Tensor]) -> None:
+    def loss() -> Tensor:
+        return written(_scores(60, 3) * 1, _scores(60, 3) * 0.3, _VALUES)
+
+    ((column, facts),) = _columns(loss).items()
+    assert column == "gaussian_nll_loss"
+    assert facts["call_target_mean"] == pytest.approx(float(_VALUES.mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda p, s: ((p - _VALUES) ** 2 / s.exp()).mean(),  # weighted, and no price of it
+        lambda p, s: (0.5 * (s + s.abs() * (p - _VALUES) ** 2)).mean(),
+        lambda p, _: (p - _VALUES).norm(dim=1).max(),
+        lambda p, _: torch.max(0.9 * (p - _VALUES), 0.3 * (p - _VALUES)).mean(),
+        lambda p, _: torch.sqrt((p - _VALUES) ** 2 + 0.5).sum(1).max(),
+        lambda p, _: (torch.logsumexp(p, 1) + p[range(60), _LABELS]).mean(),
+        lambda p, _: (torch.logsumexp(p, 1) - p[range(60), _LABELS] * 2).mean(),
+        lambda p, _: p.sigmoid()[range(60), _LABELS].log().mul(_VALUES[:, 0]).mean(),
+    ],
+)
+def test_what_resembles_them_is_none(written: Loss) -> None:
+    assert not _columns(lambda: written(_scores(60, 3) * 1, _scores(60, 3) * 0.3))
+
+
 def test_a_target_that_broadcasts_is_seen() -> None:
     row = _VALUES[:, 0]
 
@@ -117,6 +181,13 @@ def test_cross_entropies_of_scores(written: Loss) -> None:
     assert facts["call_target_one_hot"] == 1
 
 
+def _by_the_largest(x: Tensor, y: Tensor) -> Tensor:
+    largest = x.max(-1, keepdim=True).values
+    shifted = x - largest
+    whole = largest + shifted.exp().sum(-1, keepdim=True).log()
+    return (whole - x.gather(-1, y[:, None])).mean()
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -124,6 +195,13 @@ def test_cross_entropies_of_scores(written: Loss) -> None:
         lambda x, y: -x.log_softmax(1)[torch.arange(len(y)), y].sum() / len(y),
         lambda x, y: -x.log_softmax(1).gather(1, y[:, None]).mean(),
         lambda x, y: -torch.gather(x.log_softmax(-1), -1, y.unsqueeze(-1)).squeeze(-1).mean(),
+        lambda x, y: -torch.take_along_dim(x.log_softmax(1), y[:, None], 1).mean(),
+        # Of a score, and not of a logarithm.
+        lambda x, y: (x.logsumexp(1) - x[range(len(y)), y]).mean(),
+        lambda x, y: (x.exp().sum(1).log() - x.gather(1, y[:, None]).squeeze(1)).mean(),
+        _by_the_largest,
+        # Of a probability, whose logarithm comes last, as in d2l.ai.
+        lambda x, y: -torch.log((x.exp() / x.exp().sum(1, keepdim=True))[range(len(y)), y]).mean(),
     ],
 )
 def test_the_right_class_is_picked(written: Loss) -> None:
@@ -245,6 +323,21 @@ def test_a_focal_loss_is_a_weighted_cross_entropy() -> None:
     assert math.isnan(columns["cross_entropy"]["call_baseline"])
 
 
+@pytest.mark.parametrize("price", [None, 0.25])
+@pytest.mark.parametrize("power", [1.5, 2])
+def test_a_focal_loss_of_yes_or_no_by_hand(price: float | None, power: float) -> None:
+    def focal(p: Tensor, y: Tensor) -> Tensor:
+        p = p.clamp(1e-4, 1 - 1e-4)
+        yes = (1 - p) ** power * y * p.log()
+        no = p**power * (1 - y) * (1 - p).log()
+        return -(yes + no).mean() if price is None else -(price * yes + (1 - price) * no).mean()
+
+    columns = _columns(lambda: focal(_scores(60, 3).sigmoid(), _YES))
+    assert columns["binary_cross_entropy"]["call_weighted"] == 1
+    assert columns["binary_cross_entropy"]["call_source"] == q.Source.SIGMOID
+    assert not _columns(lambda: focal(_scores(60, 3).sigmoid(), _VALUES.softmax(1) * 2))
+
+
 def test_terms_of_a_sum_are_each_found_also_scaled_and_added_in_place() -> None:
     def total() -> Tensor:
         p = _scores(60, 3) * 1
@@ -275,6 +368,12 @@ def _dice(p: Tensor, y: Tensor, *dims: int, eps: float = 1.0) -> Tensor:
     return (2.0 * both + eps) / (sums + eps)
 
 
+def _tversky(p: Tensor, y: Tensor, false: float, missed: float) -> Tensor:
+    found = (p * y).sum()
+    wrong = false * ((1 - y) * p).sum() + missed * (y * (1 - p)).sum()
+    return (found + 1) / (found + wrong + 1)
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -287,6 +386,8 @@ def _dice(p: Tensor, y: Tensor, *dims: int, eps: float = 1.0) -> Tensor:
         lambda p, y: 1 - 2 * (p * y).sum() / (p.square().sum() + y.square().sum() + 1e-7),
         lambda p, y: 1 - ((p * y).sum() + 1) / (p.sum() + y.sum() - (p * y).sum() + 1),
         lambda p, y: 0.5 * (1 - _dice(p, y, 0, 1, 2)) + 0.1 * p.exp().mean(),
+        lambda p, y: 1 - _tversky(p, y, 0.3, 0.7),
+        lambda p, y: 1 - _tversky(p.reshape(-1), y.reshape(-1), 0.8, 0.2),
     ],
 )
 def test_overlaps_with_a_mask(written: Loss) -> None:
