@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import time
 from pathlib import Path
 
@@ -42,6 +43,28 @@ def test_terms_say_whether_they_have_a_path(tmp_path: Path) -> None:
     attached = read(tmp_path)[LOSS_TERM_ATTACHED]
     assert attached.columns == ("left", "right", "number")
     np.testing.assert_array_equal(attached.values, [[1, 0, np.nan]] * 4)
+
+
+def test_the_optimizer_is_known_though_the_function_that_trained_has_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said of it waits for the first hand-over, and a quick training is over by then."""
+    monkeypatch.setattr("tb_lossdiag.collect.buffers.outlet._LONGEST", 600.0)
+
+    def train(writer: SummaryWriter) -> None:
+        model = nn.Linear(3, 2)
+        optimizer = torch.optim.Adam(model.parameters())
+        writer.watch(model, optimizer)
+        for _ in range(40):
+            loss = model(torch.ones(1, 3)).sum()
+            loss.backward()
+            optimizer.step()
+            writer.add_diagnostics(loss=loss)
+
+    with SummaryWriter(tmp_path) as writer:
+        train(writer)
+        gc.collect()
+    assert read(tmp_path).facts["optimizer"] == "Adam"
 
 
 @pytest.mark.parametrize(("copied", "foreign"), [(False, 0), (True, 2)])

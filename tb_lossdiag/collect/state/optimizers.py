@@ -80,6 +80,7 @@ class Optimizers:
         self._used: dict[int, GradientVersions] = {}
         self.last: dict[int, GradientVersions] = {}
         self._heard: dict[int, _Heard] = {}
+        self._names = ""
         self.steps = 0
 
     def __len__(self) -> int:
@@ -91,6 +92,7 @@ class Optimizers:
         if self.knows(optimizer):
             return
         self._optimizers.append((name, weakref.ref(optimizer)))
+        self._names = self._alive_names()
         if hookable(optimizer):
             heard = self._heard[id(optimizer)] = _Heard(self)
             optimizer.register_step_post_hook(untraced_hook(heard.ended))
@@ -170,7 +172,10 @@ class Optimizers:
         return [found for _, ref in self._optimizers if (found := ref()) is not None]
 
     def names(self) -> str:
-        """Class names, comma-separated."""
+        """Class names, comma-separated; those that there were last, where a function that trained has returned and none is left."""
+        return self._alive_names() or self._names
+
+    def _alive_names(self) -> str:
         return ", ".join(dict.fromkeys(type(optimizer).__name__ for optimizer in self.alive()))
 
     def signature(self) -> tuple[Any, ...]:
