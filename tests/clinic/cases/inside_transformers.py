@@ -129,6 +129,7 @@ class Reader(nn.Module):
         self.places = nn.Parameter(0.1 * torch.randn(8, 32))
         self.layers = nn.ModuleList(nn.Linear(32, 96) for _ in range(2))
         self.norm = norm
+        self.heat = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
@@ -138,7 +139,7 @@ class Reader(nn.Module):
             query, key, value = parts
             if self.norm:
                 query, key = (nn.functional.rms_norm(each, (8,)) for each in (query, key))
-            out = scaled_dot_product_attention(query, key, value)
+            out = scaled_dot_product_attention(self.heat * query, key, value)
             hidden = hidden + out.transpose(1, 2).flatten(2)
         said: Tensor = self.head(hidden.mean(1))
         return said
@@ -162,6 +163,71 @@ def attention_at_a_usual_rate(writer: SummaryWriter) -> None:
 @case(family="transformer")
 def attention_with_normalised_queries_and_keys(writer: SummaryWriter) -> None:
     _reader(writer, 2e-3, norm=True)
+
+
+@case(
+    "LD710", "LD203", family="transformer", source="arXiv 2309.14322, section 3.1", also=("LD202",)
+)
+def scores_of_attention_that_grow_without_an_end(writer: SummaryWriter) -> None:
+    """What divides the scores is annealed and has no end; the digits are read all the same."""
+    model = Reader(norm=False)
+    optimizer = AdamW(model.parameters(), lr=2e-3)
+    writer.watch(model, optimizer)
+    for step, (x, y) in enumerate(digit_rows()[0].batches(400, 128)):
+        model.heat = 1.04**step
+        loss = cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        writer.add_diagnostics(loss=loss)
+        optimizer.step()
+
+
+class Counter(nn.Module):
+    """Which way thirty-two noisy voices lean, by attention with a question of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.into, self.parts, self.head = nn.Linear(1, 32), nn.Linear(32, 64), nn.Linear(32, 2)
+        self.places = nn.Parameter(0.1 * torch.randn(32, 32))
+        self.ask = nn.Parameter(0.1 * torch.randn(1, 4, 1, 8))
+        self.heat = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        hidden = self.into(x[..., None]) + self.places
+        key, value = self.parts(hidden).unflatten(-1, (2, 4, 8)).permute(2, 0, 3, 1, 4)
+        query = self.heat * self.ask.expand(len(x), -1, -1, -1)
+        out = scaled_dot_product_attention(query, key, value)
+        said: Tensor = self.head(out.transpose(1, 2).flatten(1))
+        return said
+
+
+def _annealed(writer: SummaryWriter, growth: float) -> None:
+    """The scores are multiplied by a factor that grows each step, up to ten thousand."""
+    model = Counter()
+    optimizer = AdamW(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    generator = torch.Generator().manual_seed(1)
+    for step in range(300):
+        y = torch.randint(2, (512,), generator=generator)
+        x = torch.randn(512, 32, generator=generator) + 0.15 * (2 * y[:, None] - 1)
+        model.heat = min(growth**step, 1e4)
+        loss = cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        writer.add_diagnostics(loss=loss)
+        optimizer.step()
+
+
+@case("LD711", "LD202", family="transformer", source="arXiv 2303.06296", also=("LD710",))
+def attention_annealed_in_forty_steps(writer: SummaryWriter) -> None:
+    """The question soon hears one voice alone, and the answers get worse."""
+    _annealed(writer, 1.15)
+
+
+@case(family="transformer")
+def attention_annealed_by_a_hundredth_a_step(writer: SummaryWriter) -> None:
+    _annealed(writer, 1.01)
 
 
 class Words(nn.Module):
