@@ -40,6 +40,8 @@ class _Field(nn.Module):
         self.net = nn.Sequential(
             nn.Linear(24, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
         )
+        for values in self.net[-1].parameters():
+            nn.init.constant_(values[:1], -0.02)  # thin at first
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
         waves = points[..., None] * (3.14 * 2.0 ** torch.arange(6))
@@ -80,7 +82,7 @@ def _scene(writer: SummaryWriter, *, fixed: bool = False) -> float:
     source="https://github.com/NVlabs/eg3d/issues/7, https://github.com/chenhsuanlin/bundle-adjusting-NeRF/issues/42",
 )
 def sixth_an_empty_scene(writer: SummaryWriter) -> None:
-    """The density is a ReLU and most of the scene is white: it is below nought everywhere, and no gradient is left."""
+    """The density is a ReLU and most of the scene is white: it begins, or soon is, below nought everywhere, and no gradient is left."""
     _scene(writer)
 
 
