@@ -29,6 +29,9 @@ _PARTS = Text(
 _CUT = Text(
     "The schedule's plan has {length} calls, the training {steps} steps: by its end {percent}% of the plan will have been run."
 )
+_BEGUN = Text(
+    "The schedule's plan has {length} calls, and the training ended after {steps} steps: {percent}% of the plan were run; the learning rate ends at {rate}."
+)
 _ADVICE = Text("""Count the plan in what the scheduler is stepped by. With gradients of several batches per step, and on several ranks:
 
 ```python
@@ -84,7 +87,8 @@ class ScheduleSpeed:
     How it decides: for schedules that know their length (cosine, linear, polynomial, one cycle, those of Transformers). Too fast: at least
     `min_pace` calls per step of the optimizer, and `min_over` of the plan has been run. Too slow: by the planned end, or the end of a run whose writer was closed,
     no more than `max_share` of the plan has been run, and the plan is as long (within `near`) as the steps, while it is moved less than once in
-    1 / `max_pace` steps, or as the steps' backward passes (warnings). An information where less than `max_share` will be run of the planned steps of a framework.
+    1 / `max_pace` steps, or as the steps' backward passes (warnings). An information where less than `max_share` will be run of the planned steps of a framework, or
+    no more than `max_begun` was run when the writer was closed, by a schedule that moves with each step.
     Unit: calls over those of the plan.
 
     What to try first: one `scheduler.step()` per `optimizer.step()`, and a length in steps.
@@ -117,6 +121,8 @@ class ScheduleSpeed:
     max_pace: float = 0.1
     #: of the plan
     max_share: float = 0.5
+    #: of the plan; who ends a training early has seen more of it, or only tried
+    max_begun: float = 0.1
     #: share of the steps; the last batches of epochs, and an end a little early
     near: float = 0.2
     #: records of the schedule; two show its pace
@@ -175,8 +181,13 @@ class ScheduleSpeed:
         if parts > 1 and self._close(course.length, parts * course.steps):
             words = {"parts": short_number(parts), "percent": percent}
             return _PARTS.format(**words, rate=rate, **said), self.severity
-        cut = _CUT.format(percent=percent, **said)
-        return (cut, Severity.INFO) if course.planned else None
+        if course.planned:
+            return _CUT.format(percent=percent, **said), Severity.INFO
+        begun = _BEGUN.format(percent=percent, rate=rate, **said)
+        each = (
+            course.pace >= 1 / self.min_pace
+        )  # moved with each step, and not with each of a few epochs
+        return (begun, Severity.INFO) if each and course.share <= self.max_begun else None
 
     def _close(self, length: float, steps: float) -> bool:
         return abs(length - steps) <= self.near * steps

@@ -102,6 +102,15 @@ def test_the_bounds(run: Run, fires: bool) -> None:
     assert outcome(RULE, run).verdict is (Verdict.FINDINGS if fires else Verdict.CLEAR)
 
 
+def test_a_plan_of_which_hardly_anything_was_run_is_worth_knowing() -> None:
+    """As one cycle of a whole training that is stepped once per batch of one epoch."""
+    finding = the_finding(RULE, paced(50 * TAKEN, 1.0))
+    assert finding.severity is Severity.INFO
+    assert "2% of the plan were run" in finding.message.en
+    assert outcome(RULE, paced(9 * TAKEN, 1.0)).verdict is Verdict.CLEAR
+    assert outcome(RULE, paced(50 * TAKEN, 1.0, closed=False)).verdict is Verdict.CLEAR
+
+
 def test_a_schedule_that_hardly_moved_is_not_judged() -> None:
     for run in (paced(TAKEN, 1 / TAKEN), HEALTHY):
         assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
