@@ -65,6 +65,7 @@ _NAMES: Mapping[str, Text] = {
     "call_row_exp_error": Text("distance of an input row's exponentials from 1"),
     "call_row_sum_error": Text("distance of an input row's sum from 1"),
     "call_samples": Text("samples of the loss call"),
+    "call_scaled_together": Text("share of samples scaled together with their targets"),
     "call_shown": Text("targets that stand in the input"),
     "call_target_ahead": Text("places that the targets lie ahead"),
     "call_target_max": Text("largest target"),

@@ -202,6 +202,12 @@ CALL_BY_PLACE = Quantity(
 """Correlation of those targets with their place in the batch: the very same in each batch where a loop makes them by place, as 0 for what is
 real and 1 for what is made."""
 
+CALL_SCALED_TOGETHER = Quantity(
+    "call_scaled_together", "call_scaled", Axis.CALL, "1", hints.CALL, optional=True
+)
+"""Share of the samples whose inputs and targets have together, and not alone, a mean of 0 and all the same spread: both were scaled by what is known of
+both. Of several series of inputs that of which it holds most often."""
+
 
 def _pairing(name: str) -> Quantity:
     return Quantity(f"call_{name}", "call_paired", Axis.CALL, "1", hints.CALL, optional=True)

@@ -318,6 +318,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD525": {"": _spoken},
     "LD548": {"": lambda: {**_sizes(), "body": nn.Identity()}},
     "LD526": {
+        "window": lambda: {"window": torch.randn(SIZE, 12), "length": 8},
         "": lambda: {"inputs": torch.randn(SIZE, 6, 8), "targets": torch.randn(SIZE, 1)},
     },
     "LD620": {"": lambda: {"model": _speaker()}},

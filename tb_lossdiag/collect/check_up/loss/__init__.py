@@ -33,6 +33,7 @@ In reading order:
 - `dials`: how much of what samples cost a number of theirs decides
 - `dropped`: whether dropout stands between a model's answer and its loss
 - `told`: whether the answer stands in the question
+- `scaled_together`: whether inputs and targets of a sample were scaled by a mean and a spread of both
 - `pairing`: what predictions have to do with their own targets
 - `same_scores`: two losses of the same scores: how far one softens them, and whether both ask for the same
 - `bootstrap`: whether a call's targets are made by the very parameters that its input is, and carry a gradient back to them

@@ -26,6 +26,7 @@ from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
 from tb_lossdiag.collect.check_up.loss.pairing import pairing_facts
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.same_scores import Question, question, softened_facts
+from tb_lossdiag.collect.check_up.loss.scaled_together import scaled_together
 from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
@@ -90,6 +91,7 @@ def measured(
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given, masks)}
     facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
+    facts |= scaled_together(call, values)
     facts |= {**pairing_facts(call), **dropped_facts(call), **dial_facts(call, dials)}
     site = _BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()

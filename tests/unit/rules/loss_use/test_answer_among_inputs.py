@@ -10,7 +10,14 @@ from helpers.rule_asserts import findings, the_finding
 from made.changes import changed
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import CALL_BY_PLACE, CALL_TOLD_BY, CALL_UNTOLD, EXTRA, INPUT_MEAN
+from tb_lossdiag.quantities import (
+    CALL_BY_PLACE,
+    CALL_SCALED_TOGETHER,
+    CALL_TOLD_BY,
+    CALL_UNTOLD,
+    EXTRA,
+    INPUT_MEAN,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
 from tb_lossdiag.run import Run
@@ -84,3 +91,28 @@ def test_two_check_ups_and_agents_are_not_judged() -> None:
     agent = changed(SICK, EXTRA, np.zeros((200, 1)), ("episode reward",))
     for run in (told([0.0, 0.0]), agent, healthy_run(1)):
         assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def together(shares: Sequence[float]) -> Run:
+    """A call of whose samples such shares were scaled with their targets, check-up by check-up."""
+    run, steps = healthy_run(1), 2 ** np.arange(len(shares))
+    made = table(CALL_SCALED_TOGETHER, steps, np.array(shares)[:, None], ("mse_loss",))
+    return replace(run, tables={**run.tables, CALL_SCALED_TOGETHER.name: made})
+
+
+def test_windows_that_were_scaled_with_their_future() -> None:
+    finding = the_finding(RULE, together([1.0, 0.98, 1.0]))
+    assert "in 98% of the samples (fewest of 3 check-ups)" in finding.message.en
+    assert "window[:, :length]" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("shares", "fires"),
+    [([0.81] * 3, True), ([0.79, 1.0, 1.0], False), ([0.0] * 5, False)],
+)
+def test_the_bound_of_what_is_scaled_together(shares: list[float], fires: bool) -> None:
+    assert bool(findings(RULE, together(shares))) is fires
+
+
+def test_two_check_ups_of_windows_are_too_few() -> None:
+    assert outcome(RULE, together([1.0, 1.0])).verdict is Verdict.NOT_EVALUATED
