@@ -62,8 +62,9 @@ class AnswerAmongInputs:
 
     Guards against: autoencoders, whose targets are as many as their inputs; inputs of one number; forecasts of a series that hardly moves;
     a rare yes that happens to agree with a rare feature; targets that a loop makes by their place in the batch, the very same for other
-    samples (0 for one source and 1 for the other, which a pixel at the border may tell); values of reinforcement learning; inputs that have a mean
-    of 0 by themselves, and targets that have.
+    samples (0 for one source and 1 for the other, which a pixel at the border may tell); values of reinforcement learning; several watched models, of
+    which one may be asked for what another was given, as a generator's codes are (not evaluated); inputs that have a mean of 0 by themselves,
+    and targets that have.
 
     References: Kapoor and Narayanan 2022, Leakage and the Reproducibility Crisis in ML-based Science (arXiv 2207.07048), section 2.
     """
@@ -79,6 +80,7 @@ class AnswerAmongInputs:
         q.CALL_BY_PLACE,
         q.CALL_SCALED_TOGETHER,
         q.INPUT_MEAN,
+        q.STEPS,
         q.LOSS,
         q.LOSS_TERM,
         q.EXTRA,
@@ -98,6 +100,10 @@ class AnswerAmongInputs:
         """Yield a finding per call whose targets the model is given."""
         if is_reinforcement(run):
             raise NotEnough(Text("targets that are no agent's returns"))
+        if q.STEPS in run and len(run[q.STEPS].columns) > 1:
+            raise NotEnough(
+                Text("a single watched model: what one is given another may be asked for")
+            )
         judged = False
         for seen in columns(run, q.CALL_UNTOLD):
             judged |= len(seen.steps) >= self.min_checks

@@ -195,3 +195,31 @@ def the_head_steps_seldom(writer: SummaryWriter) -> None:
             seldom.step()
             seldom.zero_grad()
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="GAN", source="https://github.com/eriklindernoren/PyTorch-GAN (infogan)")
+def codes_that_the_judge_reads_back(writer: SummaryWriter) -> None:
+    """What the maker is given, the judge is asked for: two numbers of its code."""
+    maker, judge = mlp(8, 64, 2), mlp(2, 64, 3, activation=lambda: nn.LeakyReLU(0.2))
+    making, judging = (Adam(n.parameters(), lr=1e-3, betas=(0.5, 0.9)) for n in (maker, judge))
+    reading = Adam([*maker.parameters(), *judge.parameters()], lr=1e-3)
+    writer.watch(maker, making, name="maker")
+    writer.watch(judge, judging, name="judge")
+    for step in range(400):
+        making.zero_grad()
+        fooled = binary_cross_entropy_with_logits(judge(maker(torch.randn(64, 8)))[:, :1], _YES)
+        fooled.backward()
+        making.step()
+        judging.zero_grad()
+        judged = binary_cross_entropy_with_logits(judge(_ring())[:, :1], _YES)
+        made = maker(torch.randn(64, 8)).detach()
+        judged = judged + binary_cross_entropy_with_logits(judge(made)[:, :1], _NO)
+        judged.backward()
+        judging.step()
+        reading.zero_grad()
+        code = torch.randn(64, 8)
+        read = mse_loss(judge(maker(code))[:, 1:], code[:, :2])
+        read.backward()
+        reading.step()
+        terms = {"maker": fooled, "judge": judged, "read": read}
+        writer.add_diagnostics(loss_terms=terms, global_step=step)

@@ -17,6 +17,7 @@ from tb_lossdiag.quantities import (
     CALL_UNTOLD,
     EXTRA,
     INPUT_MEAN,
+    STEPS,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
@@ -116,3 +117,10 @@ def test_the_bound_of_what_is_scaled_together(shares: list[float], fires: bool) 
 
 def test_two_check_ups_of_windows_are_too_few() -> None:
     assert outcome(RULE, together([1.0, 1.0])).verdict is Verdict.NOT_EVALUATED
+
+
+def test_what_a_generator_is_given_its_judge_may_be_asked_for() -> None:
+    steps = SICK[STEPS].steps
+    both = table(STEPS, steps, np.ones((len(steps), 2)), ("G", "D"))
+    run = replace(SICK, tables={**SICK.tables, STEPS.name: both})
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
