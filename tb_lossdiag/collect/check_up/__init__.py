@@ -35,7 +35,7 @@ In reading order:
 from tb_lossdiag.collect.check_up.alone import LossCalls
 from tb_lossdiag.collect.check_up.check_up import CheckUp, Example
 from tb_lossdiag.collect.check_up.clear import clear
-from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall, record_loss_inputs
+from tb_lossdiag.collect.check_up.loss.measured_call import MeasuredCall, record_loss_inputs
 from tb_lossdiag.collect.check_up.subject import Subject
 
 __all__ = [

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
-from tb_lossdiag.collect.check_up.loss.calls import Calls, MeasuredCall
+from tb_lossdiag.collect.check_up.loss.calls import Calls
+from tb_lossdiag.collect.check_up.loss.measured_call import MeasuredCall
 from tb_lossdiag.collect.check_up.mode import FunctionCall, switchboard
 from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.state.measurement import Measurement

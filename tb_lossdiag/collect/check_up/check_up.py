@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from tb_lossdiag.collect.check_up.copies import Copies
-from tb_lossdiag.collect.check_up.loss.calls import MeasuredCall
+from tb_lossdiag.collect.check_up.loss.measured_call import MeasuredCall
 from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
 from tb_lossdiag.collect.check_up.model.arguments import Arguments

@@ -3,6 +3,7 @@
 In reading order:
 
 - `calls`: the loss calls of one step: those whose value a backward pass started from
+- `measured_call`: a loss call of which all facts have been taken
 - `loss_call`: one call of a loss function
 - `tape`: what plain operations have done since the last backward pass
 - `outer`: a column against a row: numbers of all samples against those of all others

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.call_site import call_path, call_site, script_line
-from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, alignment_facts
+from tb_lossdiag.collect.check_up.call_site import call_path, call_site
+from tb_lossdiag.collect.check_up.loss.alignment import ahead_of
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
-from tb_lossdiag.collect.check_up.loss.bootstrap import bootstrap_facts
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.composed import Composed
-from tb_lossdiag.collect.check_up.loss.dials import dial_facts
-from tb_lossdiag.collect.check_up.loss.dropped import dropped_facts
 from tb_lossdiag.collect.check_up.loss.evaluated import EvaluatedTargets
-from tb_lossdiag.collect.check_up.loss.facts import loss_facts
-from tb_lossdiag.collect.check_up.loss.frames import frame_facts
 from tb_lossdiag.collect.check_up.loss.labels import COLUMN, label_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
-from tb_lossdiag.collect.check_up.loss.pairing import pairing_facts
+from tb_lossdiag.collect.check_up.loss.measured_call import BY_HAND, MeasuredCall, measured
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
-from tb_lossdiag.collect.check_up.loss.same_scores import Question, question, softened_facts
-from tb_lossdiag.collect.check_up.loss.scaled_together import scaled_together
+from tb_lossdiag.collect.check_up.loss.same_scores import softened_facts
 from tb_lossdiag.collect.check_up.loss.tape import Tape
-from tb_lossdiag.collect.check_up.loss.told import told_facts
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model.inputs import Dial, series
-from tb_lossdiag.collect.check_up.source import node_id, source
-from tb_lossdiag.collect.check_up.values import Facts, to_sample
+from tb_lossdiag.collect.check_up.values import to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import (
     CALL_TARGET_AHEAD,
@@ -48,75 +38,6 @@ from tb_lossdiag.records import Floats, Record
 _MOST = 16
 """Columns of one step; and calls that wait for a backward pass."""
 _LABELS = 100
-_BY_HAND = ("", 0)
-"""Where a call of `record_loss_inputs` is."""
-
-
-@dataclass(frozen=True)
-class MeasuredCall:
-    """A loss call's facts.
-
-    Attributes:
-        name: the function's name.
-        facts: by quantity.
-        labels: frequencies of classes, for a class loss.
-        made_by: the operation that made its input.
-        node: sequence number of the graph node of its value; None without one.
-        site: file and line of the call.
-        sight: what tells it from other calls of that line.
-        line: of the script, "train.py:12"; "" if there is none.
-        question: what was asked of class scores, for a loss of classes.
-    """
-
-    name: str
-    facts: Facts
-    labels: Labels | None = None
-    made_by: str = ""
-    node: int | None = None
-    site: tuple[str, int] = _BY_HAND
-    sight: Sight | None = None
-    line: str = ""
-    question: Question | None = None
-
-
-def measured(
-    call: LossCall,
-    sight: Sight | None = None,
-    given: Sequence[Tensor] = (),
-    values: Sequence[Tensor] = (),
-    masks: Sequence[Tensor] = (),
-    dials: Sequence[Dial] = (),
-) -> MeasuredCall:
-    """Take all facts of a call whose model was given these sequences, measured values, masks and numbers of samples."""
-    facts, labels = loss_facts(call)
-    facts = {**facts, **alignment_facts(call, given, masks)}
-    facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
-    facts |= scaled_together(call, values)
-    facts |= {**pairing_facts(call), **dropped_facts(call), **dial_facts(call, dials)}
-    site = _BY_HAND if sight is None else sight.site
-    made_by, line = source(call.made)[1], script_line()
-    asked = question(call)
-    return MeasuredCall(call.name, facts, labels, made_by, call.node, site, sight, line, asked)
-
-
-def record_loss_inputs(
-    input: Tensor,  # noqa: A002  (torch's own name for it)
-    target: Tensor | None,
-    value: Tensor | None = None,
-    kind: str = "custom",
-) -> MeasuredCall:
-    """The facts of a custom loss.
-
-    Args:
-        input: what was predicted, as the loss was given it.
-        target: what it is compared with.
-        value: the loss.
-        kind: the function of `torch.nn.functional` that it is like, such as "mse_loss"; "custom" for none.
-    """
-    with torch.no_grad():
-        node = None if value is None else node_id(value)
-        given = LossCall(kind, input, target, value, made=input.grad_fn, node=node)
-        return measured(given)
 
 
 class Calls:
@@ -160,7 +81,7 @@ class Calls:
         """
         self.trained.passed(roots, [*self._known, *returned])
         # What the user has given by hand says it already.
-        if all(call.site != _BY_HAND for call in self._pending):
+        if all(call.site != BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
                 self._sort(call, Sight.of(call, site))
         self._fused()
