@@ -11,6 +11,7 @@ than a few hundred bytes wait 40 ms for the reader's delayed acknowledgement, wh
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import os
@@ -18,10 +19,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +28,17 @@ from playwright.sync_api import CDPSession, Frame, Page, sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from helpers.tensorboard_process import get, serving  # noqa: E402
-from helpers.written_runs import write_run  # noqa: E402
-from tb_lossdiag.quantities import (  # noqa: E402
-    ACTIVATION_MEAN,
-    ACTIVATION_STD,
-    GRADIENT_NONFINITE,
-    GRADIENT_NORM,
-    LOSS,
-    PARAMETER_NORM,
-    UPDATE_NORM,
+from benchmark.tab_runs import RECORDS, RUNS, write_big, write_many  # noqa: E402
+from benchmark.tab_server import (  # noqa: E402
+    Ledger,
+    measure_poll,
+    settled,
+    stall,
+    warm_up,
 )
-from tb_lossdiag.records import table  # noqa: E402
 
-LAYERS, RECORDS, RUNS = 1000, 10_000, 300
+from helpers.tensorboard_process import get, serving  # noqa: E402
+
 FIRST, MANY = 2.0, 2.0
 """Times TensorBoard's empty page."""
 STATIC = Path(__file__).parents[2] / "tb_lossdiag" / "plugin" / "static"
@@ -55,128 +50,6 @@ PAINTED = """() => {
   return canvas.getContext('2d').getImageData(...at, 1, 1).data[3] > 0;
 }"""
 PLUGIN = "iframe[src*='plugin_entry.html?name=lossdiag']"
-
-
-class Ledger:
-    """Numbers beside their budgets."""
-
-    def __init__(self) -> None:
-        self.over = 0
-
-    def add(self, name: str, value: float, budget: float, unit: str) -> None:
-        """Print one number."""
-        ok = value <= budget
-        self.over += not ok
-        print(f"  {'ok  ' if ok else 'OVER'} {name:58} {value:9.1f} of {budget:.0f} {unit}")
-
-    def note(self, name: str, value: float, unit: str) -> None:
-        """Print a number that has no budget."""
-        print(f"       {name:58} {value:9.1f} {unit}")
-
-
-def write_big(folder: Path) -> None:
-    """1,000 layers with 10,000 records of gradients, and enough else for six charts of a layer."""
-    rng = np.random.default_rng(0)
-    names = [f"blocks.{i // 10}.part{i % 10}.weight" for i in range(LAYERS)]
-    level = rng.lognormal(-2, 1, LAYERS)
-    steps, some = np.arange(RECORDS), np.arange(0, RECORDS, 20)
-    norms = (level * rng.lognormal(0, 0.3, (RECORDS, LAYERS))).astype(np.float32)
-    norms[6000, 77] *= 500
-    bad = np.zeros(norms.shape, np.float32)
-    bad[9000:9003, 500] = 1
-    sparse = rng.lognormal(0, 0.2, (len(some), LAYERS))
-    tables = [
-        table(GRADIENT_NORM, steps, norms, names),
-        table(GRADIENT_NONFINITE, steps, bad, names),
-        table(PARAMETER_NORM, some, 10 * sparse, names),
-        table(UPDATE_NORM, some, 0.01 * sparse, names),
-        table(ACTIVATION_MEAN, some, sparse, names),
-        table(ACTIVATION_STD, some, sparse, names),
-        table(LOSS, steps, np.exp(-steps / 3000) + 0.1),
-    ]
-    write_run(folder, tables, {"optimizer": "AdamW"})
-
-
-def write_many(folder: Path) -> None:
-    """300 small runs."""
-    rng = np.random.default_rng(0)
-    steps = np.arange(200)
-    for index in range(RUNS):
-        losses = np.exp(-steps / 60) + 0.1 * rng.random(len(steps))
-        norms = rng.lognormal(0, 0.2, (len(steps), 6))
-        names = [f"layer{i}" for i in range(6)]
-        tables = [table(LOSS, steps, losses), table(GRADIENT_NORM, steps, norms, names)]
-        write_run(folder / f"sweep/run{index:03}", tables)
-
-
-def warm_up(base: str) -> None:
-    """Ask until every run is read and judged."""
-    for _ in range(600):
-        runs = json.loads(get(f"{base}/runs")[1])["runs"]
-        if runs and all(run["status"] != "reading" for run in runs):
-            return
-        time.sleep(0.3)
-    raise RuntimeError("TensorBoard did not read the runs")
-
-
-def settled(base: str, records: int) -> None:
-    """Ask until the loader has everything."""
-    for _ in range(900):
-        runs = json.loads(get(f"{base}/runs")[1])["runs"]
-        if runs and runs[0]["steps"] >= records:
-            return
-        time.sleep(0.5)
-    raise RuntimeError("TensorBoard did not load the run")
-
-
-def timed(address: str, repeat: int = 20) -> float:
-    """Median milliseconds of a GET."""
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        get(address)
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
-
-
-def work(address: str, repeat: int = 100) -> float:
-    """Milliseconds of processor that a GET costs TensorBoard and its data server."""
-    before = _processor()
-    for _ in range(repeat):
-        get(address)
-    return 1000 * (_processor() - before) / repeat
-
-
-def _processor() -> float:
-    """Seconds that TensorBoard and its data server have worked: they share a session, which a child of ours leads."""
-    processes = list(_processes())
-    sessions = {
-        p["id"] for p in processes if p["parent"] == os.getpid() and p["id"] == p["session"]
-    }
-    ticks = sum(p["ticks"] for p in processes if p["session"] in sessions)
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _processes() -> Iterator[dict[str, int]]:
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            yield {
-                "id": int(stat.parent.name),
-                "parent": int(fields[1]),
-                "session": int(fields[3]),
-                "ticks": int(fields[11]) + int(fields[12]),
-            }
-
-
-def measure_poll(base: str, runs: str, ledger: Ledger) -> None:
-    """What the page asks while nothing is new."""
-    state = json.loads(get(f"{base}/runs")[1])["state"]
-    poll = f"{base}/runs?have={state}"
-    ledger.add(f"poll of an unchanged folder, {runs}: work", work(poll), 5, "ms")
-    ledger.note("  its time on the wire", timed(poll), "ms")
-    own = base.partition("/data/")[0] + "/data/runs"
-    ledger.note("  TensorBoard's own list of runs, for comparison", timed(own), "ms")
 
 
 def empty_page(page: Page, address: str) -> float:
@@ -273,43 +146,6 @@ def heap(session: CDPSession) -> float:
     return float(sum(usage.get(key, 0) for key in keys) / MB)
 
 
-@contextmanager
-def watched(address: str) -> Iterator[list[float]]:
-    """Milliseconds of small requests of another plugin, made all the while."""
-    times: list[float] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        while not done.is_set():
-            start = time.perf_counter()
-            get(address)
-            times.append(1000 * (time.perf_counter() - start))
-            done.wait(0.05)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield times
-    finally:
-        done.set()
-        thread.join()
-
-
-def stall(address: str) -> tuple[float, float]:
-    """How much longer another tab waits while ours makes the server work on tables it has not made before: 95th percentile, and at most."""
-    base = f"{address}/data/plugin/lossdiag"
-    began = time.perf_counter()
-    with watched(f"{address}/data/environment") as busy:
-        for points in range(1190, 1196):
-            get(f"{base}/table?run=big&quantity=gradient_norm&planes=matrix&points={points}")
-            get(f"{base}/table?run=big&quantity=gradient_share&planes=matrix&points={points}")
-    took = time.perf_counter() - began
-    with watched(f"{address}/data/environment") as idle:
-        time.sleep(max(took, 5.0))
-    late = (float(np.percentile(times, 95)) for times in (busy, idle))
-    return next(late) - next(late), max(busy) - max(idle)
-
-
 def bundle() -> float:
     """KB of both scripts, compressed as hard as gzip can."""
     return (
@@ -352,6 +188,8 @@ def measure_many(page: Page, address: str, ledger: Ledger, empty: float) -> None
 
 def main() -> int:
     """Measure and say whether all is within budget."""
+    words = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(description=__doc__, formatter_class=words).parse_args()
     ledger = Ledger()
     ledger.add("bundle, gzip -9", bundle(), 300, "KB")
     chrome = os.environ.get("CHROME") or shutil.which("chromium")
