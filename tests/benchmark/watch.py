@@ -1,7 +1,8 @@
 """What watching adds to a step: `python tests/benchmark/watch.py [--rounds N] [--only A] [--way loss] [--first] [--save]`.
 
-The method is `toggled`'s. `--first` warms nothing up: the first steps of a training, with all check-ups that they bring. `--save` notes
-medians in `measured.json`, from which the READMEs' costs are made.
+The method is `toggled`'s. "one pass" is the least that seeing every gradient at every step can cost, nothing recorded: their norms as the
+product takes them, in hooks of one call. What `watch` adds beyond it is its own. `--first` warms nothing up: the first steps of a training,
+with all check-ups that they bring. `--save` notes medians in `measured.json`, from which the READMEs' costs are made.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmark.toggled import Cost, Look, Way, measure, nothing
 from benchmark.workloads import WORKLOADS, Workload
 
 from tb_lossdiag import SummaryWriter
+from tb_lossdiag.collect.watch.gauge import Gauge
 
 Make = Callable[[Workload], Way]
 ROUNDS = {"A": 50, "B": 14, "B2": 12, "C": 30}
@@ -57,6 +59,19 @@ def watched(
     return make
 
 
+def one_pass(work: Workload) -> Way:
+    """Gradients are read, and that is all."""
+    gauge = Gauge(list(work.model.parameters()))
+    optimizer = work.optimizer
+
+    def read(*_: object) -> None:
+        gauge.norms()
+
+    optimizer.register_step_pre_hook(read)
+    optimizer.register_step_post_hook(lambda *_: gauge.over())
+    return Way()
+
+
 def torch_clips(work: Workload) -> Look:
     """Torch's own clip."""
     parameters = list(work.model.parameters())
@@ -79,6 +94,7 @@ def writer_clips(folder: str, *, watch: bool) -> Make:
 def ways(folder: str) -> dict[str, Make]:
     """What is measured, by name."""
     return {
+        "one pass": one_pass,
         "watch": watched(folder, loss=False, **PLAIN),
         "watch, loss": watched(folder, **PLAIN),
         "watch, loss, two terms": watched(folder, terms=True, **PLAIN),

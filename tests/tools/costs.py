@@ -23,6 +23,10 @@ OURS = "watch, loss"
 WAYS = {
     OURS: ("`watch`: all gradients and the loss", "`watch`：所有梯度与损失"),
     "defaults": ("`watch` at its defaults: check-ups, too", "`watch`，默认设置：另有抽查"),
+    "one pass": (
+        "one pass over the gradients, nothing recorded",
+        "只把梯度读一遍，什么也不记录",
+    ),
     "torch's clip": (
         "torch's own `clip_grad_norm_`, for comparison",
         "作为对照：torch 自己的 `clip_grad_norm_`",
@@ -61,7 +65,8 @@ def table(known: Known, language: str) -> str:
 
 
 def _rows(columns: tuple[Mapping[str, Any], ...], place: int) -> Iterator[str]:
-    for way, names in WAYS.items():
+    measured = {*columns[0], *columns[1]}
+    for way, names in ((way, names) for way, names in WAYS.items() if way in measured):
         cells = (_added(column[way], place) if way in column else _NONE for column in columns)
         yield f"| {names[place]} | {' | '.join(cells)} |"
 
