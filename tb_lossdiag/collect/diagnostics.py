@@ -49,7 +49,6 @@ class Diagnostics:
         first: the first step, unless it is named.
 
     Attributes:
-        told: how many losses were given, by phase.
         plain: takes calls that give nothing but a loss.
         asked_at_end: who may have something to record yet.
         listening: who listens beside the watches, until the writer closes.
@@ -70,8 +69,8 @@ class Diagnostics:
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
         self._reach = Reach()
-        self.told = Counter[str]()
-        self.plain = PlainLoss(self.host, self.watches, self._steps, self.by_hand, self.told)
+        self._told = Counter[str]()
+        self.plain = PlainLoss(self.host, self.watches, self._steps, self.by_hand)
         self.asked_at_end: weakref.WeakSet[Any] = weakref.WeakSet()
         self.listening: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -172,6 +171,10 @@ class Diagnostics:
         watches[0].spent(start)
         return None
 
+    def told(self, phase: str) -> int:
+        """How many losses of a phase were given."""
+        return self._told[phase] + (self.plain.count if phase == "train" else 0)
+
     def validated(self, loss: float) -> None:
         """The loop has evaluated the model since the newest step."""
         call = DiagnosticsCall.checked("validation", None, None, loss, None, None, None, None, "")
@@ -241,7 +244,7 @@ class Diagnostics:
 
     def _losses(self, call: DiagnosticsCall, step: int, walltime: float) -> None:
         if call.loss is not None:
-            self.told[call.phase] += 1
+            self._told[call.phase] += 1
             if call.phase == "validation":
                 self.host.rounds.schedule.validated(self.host.rounds.taken)
             self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)

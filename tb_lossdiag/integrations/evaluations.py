@@ -47,7 +47,7 @@ class Evaluations:
         ours: Diagnostics,
     ) -> None:
         self._root, self._trained, self._scale, self._ours = weakref.ref(root), trained, scale, ours
-        self._told = ours.told["validation"]
+        self._told = ours.told("validation")
         self._now: Evaluation | None = None
         self._way = 0
         self._thread = threading.get_ident()
@@ -120,7 +120,7 @@ class Evaluations:
 
     def _record(self) -> None:
         found, self._waiting = self._waiting, {}
-        if self._ours.told["validation"] != self._told:
+        if self._ours.told("validation") != self._told:
             self._unclear = True
             return
         for key, value in found.items():
@@ -130,7 +130,7 @@ class Evaluations:
         usual = [key for key in found if self._made[key] == often]
         if usual:
             self._ours.validated(found[max(usual, key=lambda key: self._sums[key])])
-            self._told = self._ours.told["validation"]
+            self._told = self._ours.told("validation")
 
 
 def _listen(listener: Evaluations, root: nn.Module) -> None:

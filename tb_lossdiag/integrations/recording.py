@@ -180,7 +180,7 @@ class Recording:
         self._told = self._losses_told()
 
     def _losses_told(self) -> int:
-        return self.writer._diagnostics.told["train"]  # noqa: SLF001
+        return self.writer._diagnostics.told("train")  # noqa: SLF001
 
     def _record(self, losses: Mapping[str, list[Tensor]]) -> None:
         first = next(iter(losses.values()))

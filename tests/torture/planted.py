@@ -78,8 +78,8 @@ DOORS = {
     "collect.check_up.mode:Switchboard.__torch_function__",
     "collect.state.optimizers:_Heard.ended",
     "collect.call.plain_loss:PlainLoss.take",
-    "collect.watch.watch:Watch.ended",
     "collect.watch.steps:WatchedSteps.before",
+    "collect.watch.steps:WatchedSteps.ended",
 }
 """Doors that are no methods of the writer."""
 

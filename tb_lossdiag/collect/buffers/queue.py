@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 
@@ -122,6 +123,21 @@ class Queue:
             self.broken |= _broken(term[0])
             numbers += term[: lines.depth]
         lines.put(step, walltime, numbers)
+
+    def put_finite_terms(
+        self, step: int, walltime: float, terms: Mapping[str, tuple[float, float, float]]
+    ) -> bool:
+        """The same of a training, for numbers of the host, at a step after those before, in fewer calls; whether they are finite, and not the first that wait."""
+        lines = self._terms.get(("train", tuple(terms)))
+        if lines is None or lines.newest >= step:
+            return False
+        for value, _, _ in terms.values():
+            if value - value != 0.0:
+                return False
+        self._mixed.given(step, terms)
+        lines.newest = step
+        lines.rows.append((step, walltime, *chain.from_iterable(terms.values())))
+        return True
 
     def rename(self, rows: NormBuffer, new: Mapping[int, int]) -> None:
         """Steps of a watched model are others."""

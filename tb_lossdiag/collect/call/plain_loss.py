@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor
 from torch.autograd import profiler
@@ -36,21 +34,23 @@ class PlainLoss:
         watches: those of the writer.
         steps: finds the step of a call.
         by_hand: what users do by hand.
-        told: counts losses, by phase.
+
+    Attributes:
+        count: losses taken.
     """
 
-    def __init__(
-        self, host: Host, watches: Watches, steps: CallSteps, by_hand: Manual, told: Counter[str]
-    ) -> None:
+    def __init__(self, host: Host, watches: Watches, steps: CallSteps, by_hand: Manual) -> None:
         self._host, self._watches, self._steps = host, watches, steps
-        self._by_hand, self._told = by_hand, told
+        self._by_hand, self.count = by_hand, 0
         self._unrest, self._calm_at = host.guarded.unrest, -1
         self._clips, self._outlet, self._last = host.clips, host.outlet, host.optimizers.last
         self._line = host.outlet.waiting.training
         self._watch: Callable[[], Watch | None] = lambda: None
         self._counter, self._key, self._alone = StepCounter(), 0, False
 
-    def take(self, loss: object, terms: object, step: object) -> bool:
+    def take(  # noqa: C901, PLR0911  (in the midst of a training each call of a function costs a microsecond)
+        self, loss: object, terms: object, step: object
+    ) -> bool:
         """Take a call of the training that gives nothing else; False if it is not that simple, or fails, and is to be taken the whole way."""
         start = _clock()
         try:
@@ -59,23 +59,29 @@ class PlainLoss:
                 watch = self._settled()
             if watch is None or overriding() or dispatching() or profiler._is_profiler_enabled:  # noqa: SLF001
                 return False
-            number = _number(loss)
-            if number is None:
+            try:
+                number = loss.item() if type(loss) is Tensor and loss.is_cpu else loss
+            except (RuntimeError, ValueError):  # several elements, or none
                 return False
-            if terms is not None or step is not None or not self._bare(number, start):
+            if type(number) is not float:
+                return False
+            given = None if terms is None else _terms(terms)
+            if given is None and terms is not None:
+                return False
+            if step is not None or not self._bare(number, given, start):
                 if step is not None and not (type(step) is int and 0 <= step < _MOST):
                     return False
-                if not self._put(watch, number, terms, step):
+                if not self._put(watch, number, given, step):
                     return False
-            self._told["train"] += 1
+            self.count += 1
             watch.times.own += _clock() - start
         except Exception as error:  # noqa: BLE001  (training must go on)
             self._host.guarded.caught("loss", error)
             return False
         return True
 
-    def _bare(self, number: float, start: float) -> bool:
-        """Take a loss of the step to come, with which nothing else comes: what `_put` does, in a third of its calls; whether it is that."""
+    def _bare(self, number: float, terms: Terms | None, start: float) -> bool:
+        """Take a loss of the step to come, and its terms: what `_put` does, in a third of its calls; whether it is that."""
         mark, line, counter = self._last.get(self._key), self._line, self._counter
         if type(mark) is not EndVersions or not mark.fresh() or self._clips.calls:
             return False
@@ -83,8 +89,11 @@ class PlainLoss:
         calm = self._alone and number - number == 0.0 and start < self._outlet.due
         if not calm or at <= line.newest or at < self._steps.newest:
             return False
+        now = time.time()
+        if terms is not None and not self._outlet.waiting.put_finite_terms(at, now, terms):
+            return False
         self._steps.newest = line.newest = at
-        line.rows.append((at, time.time(), number))
+        line.rows.append((at, now, number))
         return True
 
     def _settled(self) -> Watch | None:
@@ -99,10 +108,9 @@ class PlainLoss:
         self._alone = watch.rows.hold.over and watch.talk is None and not watch.scaled
         return watch
 
-    def _put(self, watch: Watch, number: float, terms: object, step: int | None) -> bool:
-        """Whether the terms are as simple, too."""
-        given = None if terms is None else _terms(terms)
-        if (given is None and terms is not None) or (self._clips.calls and watch.distant):
+    def _put(self, watch: Watch, number: float, given: Terms | None, step: int | None) -> bool:
+        """Whether the clips, if there are some, are as simple, too."""
+        if self._clips.calls and watch.distant:
             return False
         outlet, at = self._outlet, self._step(watch, step)
         now, waiting = time.time(), outlet.waiting
@@ -153,20 +161,14 @@ def _terms(given: object) -> Terms | None:
         return None
     found: Terms = {}
     for name, value in given.items():
-        term = _term(value)
-        if type(name) is not str or term is None:
+        weight = 1.0
+        if type(value) is tuple:
+            if len(value) != 2 or type(value[1]) is not float:  # noqa: PLR2004
+                return None
+            value, weight = value  # noqa: PLW2901
+        number = _number(value)
+        if number is None or type(name) is not str:
             return None
-        found[name] = term
+        attached = float(value.requires_grad) if type(value) is Tensor else math.nan
+        found[name] = number, weight, attached
     return found
-
-
-def _term(value: Any) -> tuple[float, float, float] | None:
-    weight = 1.0
-    if type(value) is tuple:
-        if len(value) != 2 or type(value[1]) is not float:  # noqa: PLR2004
-            return None
-        value, weight = value
-    number = _number(value)
-    if number is None:
-        return None
-    return number, weight, float(value.requires_grad) if type(value) is Tensor else math.nan

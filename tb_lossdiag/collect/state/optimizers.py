@@ -81,6 +81,7 @@ class Optimizers:
         self.last: dict[int, GradientVersions] = {}
         self._heard: dict[int, _Heard] = {}
         self._names = ""
+        self._calm: EndVersions | None = None
         self.steps = 0
 
     def __len__(self) -> int:
@@ -91,6 +92,7 @@ class Optimizers:
         """Note each step of an optimizer from now on; a public hook, which keeps the optimizer picklable."""
         if self.knows(optimizer):
             return
+        self._calm = None
         self._optimizers.append((name, weakref.ref(optimizer)))
         self._names = self._alive_names()
         if hookable(optimizer):
@@ -123,16 +125,26 @@ class Optimizers:
 
     def note_calm(self, optimizer: Any, ends: EndVersions) -> None:
         """The same for a step that is like the one before, where two gradients tell."""
-        if len(self._optimizers) > 1 or not ends.take():
+        if not ends.take():
+            self.note_step(optimizer)
+        elif ends is self._calm:
+            self.steps += 1
+        else:
+            self._note_first_calm(optimizer, ends)
+
+    def _note_first_calm(self, optimizer: Any, ends: EndVersions) -> None:
+        """From now on these two are looked at, until a step is noted that is not a calm one."""
+        if len(self._optimizers) > 1:
             self.note_step(optimizer)
             return
         self.steps += 1
         key = id(optimizer)
-        self._used[key] = self.last[key] = ends
+        self._used[key] = self.last[key] = self._calm = ends
 
     def note_step(self, optimizer: Any) -> None:
         """Remember which gradients this step used."""
         self.steps += 1
+        self._calm = None
         mark = _mark(optimizer)
         self._used[id(optimizer)] = self.last[id(optimizer)] = mark
         if len(self._optimizers) > 1:
@@ -163,6 +175,8 @@ class Optimizers:
 
     def reuses(self, optimizer: Any) -> bool:
         """Whether it would step with the very gradients that its last step has used."""
+        if self._calm is not None and self._calm.fresh():  # the only optimizer's
+            return False
         mark = self._used.get(id(optimizer))
         groups = (representatives(group["params"]) for group in optimizer.param_groups)
         return mark is not None and mark.unchanged(itertools.chain.from_iterable(groups))

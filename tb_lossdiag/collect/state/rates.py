@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ RATES: tuple[Quantity, ...] = (LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, BETA2)
 
 GroupRates = tuple[float, float, float, float]
 """`RATES` of a group; NaN for what it has not."""
+_NAMES = ("lr", "momentum", "betas", "weight_decay")
+"""Of what a group has of them."""
 _FIXED = frozenset({float, int, type(None)})
 """Types of what stays what it is as long as it is the same object."""
 
@@ -50,17 +53,25 @@ class StepRates:
         self._known: list[tuple[Any, Any, Any, tuple[float, float, float]]] = []
         self._raw: list[Any] = []
         self._last: list[GroupRates] = []
+        self._get: Callable[[Mapping[str, Any]], tuple[Any, ...]] = _values
 
     def now(self) -> list[GroupRates]:
         """Of each group. The same list as before where all of it is what it was: it must not be changed."""
-        raw: list[Any] = []
-        for group in self._optimizer.param_groups:
-            get = group.get
-            raw += (get("lr"), get("momentum"), get("betas"), get("weight_decay"))
-        if len(raw) != len(self._raw) or not all(map(operator.is_, raw, self._raw)):
+        groups = self._optimizer.param_groups
+        try:
+            raw = list(chain.from_iterable(map(self._get, groups)))
+        except KeyError:
+            raw = []
+        if not raw or len(raw) != len(self._raw) or not all(map(operator.is_, raw, self._raw)):
             self._last = self._worked_out()
+            self._get = _getter(groups)
+            raw = list(chain.from_iterable(map(self._get, groups)))
             self._raw = raw if all(map(_stays, raw)) else []
         return self._last
+
+    def forget(self) -> None:
+        """What they are is worked out again at the next step: groups may have got a rate that none had."""
+        self._raw = []
 
     def _worked_out(self) -> list[GroupRates]:
         groups, known = self._optimizer.param_groups, self._known
@@ -77,6 +88,17 @@ class StepRates:
         if all(type(one) in _FIXED for one in each):
             self._known[index] = momentum, betas, decay, (rest[0], rest[1], rest[2])
         return first, rest[0], rest[1], rest[2]
+
+
+def _values(group: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(map(group.get, _NAMES))
+
+
+def _getter(groups: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What gives the values that groups have, in one call of C where all have the same."""
+    names = [name for name in _NAMES if name in groups[0]] if groups else []
+    alike = all((name in group) == (name in names) for group in groups for name in _NAMES)
+    return operator.itemgetter(*names, *names[:1]) if names and alike else _values
 
 
 def _stays(value: Any) -> bool:

@@ -5,6 +5,8 @@ In reading order:
 - `watches`: the watches of a writer: one for each name, whose optimizer may give way to the model's next one
 - `watch`: `writer.watch`: observes every step of an optimizer through its public hooks
 - `steps`: what is observed of every step of a watched optimizer, and in which order: once before it, once after it
+- `calm_way`: the short way of a calm step, one that is like the step before
+- `step_parts`: what a watched optimizer's steps are looked at with
 - `calm_steps`: the calm step: one that is like the step before. Of it only what differs from step to step is looked at, in as few operations as can be
 - `gauge`: norms of a fixed set of gradients on the host, in as few operations as can be: for steps that are like the one before
 - `glance`: a short look at some steps on every rank: when the model is called, what with, how many targets count

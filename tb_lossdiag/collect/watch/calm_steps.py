@@ -7,8 +7,10 @@ to the whole way of `steps`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -16,19 +18,23 @@ from torch.autograd import profiler
 
 from tb_lossdiag.collect.buffers.norm_buffer import CALM_ROWS, ROWS, NormBuffer
 from tb_lossdiag.collect.state.gradient_versions import EndVersions
-from tb_lossdiag.collect.state.optimizers import ends_of
+from tb_lossdiag.collect.state.optimizers import ends_of, parameters_of
 from tb_lossdiag.collect.state.scaler import steps_unscaled
 from tb_lossdiag.collect.unseen import dispatching, overriding
 from tb_lossdiag.collect.watch.gauge import Gauge, Norms
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.step_counter import StepCounter
 from tb_lossdiag.collect.watch.step_gradients import StepGradients, places_of
-from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters, held_count
+from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 
+_parameters: Callable[[Mapping[str, Any]], Iterable[Tensor]] = operator.itemgetter("params")
 _FIRST = 4
 """Steps that are never calm."""
 _PASSED: list[float] = []
 """Norms of a step that is passed by."""
+_PLACES = 4
+"""Steps between two looks at whether the model holds the parameters that it held, 10 µs in the midst of a training: what is replaced in
+the optimizer, too, is seen at each, and of what it does not hold the gradient is missing, or nothing, once it is zeroed."""
 _LONGEST = 256
 """Steps, at most, before calm ones are expected again after one that was not: 1, 2, 4 … while they come no more."""
 
@@ -100,7 +106,7 @@ class CalmSteps:
     _ends: Sequence[Tensor] = ()
     _kept: Pattern | None = None
     _kept_for: tuple[Any, bool] = (None, False)
-    _held: int = 0
+    _held: Sequence[Tensor] = ()
     _calm_at: int = -1
     _rest: int = 0
     _after: int = 1
@@ -121,8 +127,11 @@ class CalmSteps:
         if self._kept is None or self._stale():
             self._kept_for = self.model.now, self.model.frozen
             self._kept = self._found() if self.every == 1 else self._passed_by()
-        self.pattern = self._kept if self._agree(self._kept) else None
-        self._held = self.model.held if self.every == 1 else held_count(self.optimizer)
+        self._held = parameters_of(self.optimizer)
+        known = self.every > 1 or (
+            len(self._held) == self.model.held and not self.model.places.changed()
+        )
+        self.pattern = self._kept if known and self._agree(self._kept) else None
 
     def _agree(self, pattern: Pattern | None) -> bool:
         """Agree on the clip that each step has, or that none has one; whether steps with it can be calm."""
@@ -161,7 +170,7 @@ class CalmSteps:
             gauge = pattern.gauge
             if gauge is None:
                 norms = _PASSED if taken % self.every else None
-            elif self._as_expected(pattern, arguments, named):
+            elif self._as_expected(taken, pattern, arguments, named):
                 norms = self._before_clip(gauge) if self.clipped else gauge.norms()
         if norms is None:
             self._disappointed(pattern)
@@ -169,18 +178,21 @@ class CalmSteps:
         self.norms, self._after = norms, 1
         return True
 
-    def _as_expected(self, pattern: Pattern, arguments: Any, named: Any) -> bool:
+    def _as_expected(self, taken: int, pattern: Pattern, arguments: Any, named: Any) -> bool:
         """Whether the step is called as before, and holds what it held."""
-        optimizer, held = self.optimizer, 0
-        for group in optimizer.param_groups:
-            held += len(group["params"])
-        if held != self._held or named or len(arguments) > 1:  # the optimizer itself
+        optimizer, known = self.optimizer, self._held
+        if named or len(arguments) > 1:  # the optimizer itself
+            return False
+        held = list(chain.from_iterable(map(_parameters, optimizer.param_groups)))
+        if len(held) != len(known) or not all(map(operator.is_, held, known)):
             return False
         if getattr(optimizer, "grad_scale", None) is not None:
             return False
         if self._scaled and not steps_unscaled(self.scaler, optimizer):
             return False
-        return not self.model.places.changed() and (pattern.simple or pattern.holds())
+        if taken % _PLACES == 0 and self.model.places.changed():
+            return False
+        return pattern.simple or pattern.holds()
 
     def _before_clip(self, gauge: Gauge) -> Norms | None:
         """Norms as the step's clip found them, None if it had none, or the gradients are not as it left them."""

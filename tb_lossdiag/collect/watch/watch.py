@@ -60,26 +60,10 @@ class Watch:
         optimizer = subject.optimizer  # whose hooks keep the watch alive
         self._hooks = [optimizer.register_step_pre_hook(untraced_hook(self._steps.before, self))]
         self.times = self._steps.times
-        self._steps.notes = host.optimizers.join(optimizer, self)
+        self._steps.notes = host.optimizers.join(optimizer, self._steps)
         if not self._steps.notes:
-            self._hooks.append(optimizer.register_step_post_hook(untraced_hook(self.ended)))
+            self._hooks.append(optimizer.register_step_post_hook(untraced_hook(self._steps.ended)))
         self._steps.begin_check_up()
-
-    def ended(self, optimizer: Any, arguments: Any, named: Any) -> None:
-        """A step has ended; may raise to stop the training."""
-        try:
-            steps = self._steps
-            steps.owed += 1
-            norms = steps.calm.norms
-            if norms is None:
-                stop = steps.after(optimizer, arguments, named)
-            else:
-                stop = steps.after_calm(optimizer, norms)
-        except Exception as error:  # noqa: BLE001  (training must go on)
-            self._host.guarded.caught("step", error)
-            return
-        if stop is not None:
-            raise stop
 
     def remove(self) -> None:
         """Stop observing; what was observed stays recorded."""

@@ -53,7 +53,7 @@ def looked_at(
 def test_a_small_model_is_looked_at_in_every_twentieth_step(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = looked_at(tmp_path, monkeypatch, 0.0003, 0.001)
+    seen = looked_at(tmp_path, monkeypatch, 0.0002, 0.001)
     assert seen == [0, 1, 2, *range(20, 2000, 20)]
 
 
@@ -61,7 +61,7 @@ def test_a_small_model_is_looked_at_in_every_twentieth_step(
 def test_where_some_steps_are_looked_at_it_is_one_of_them(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, every: int, apart: int
 ) -> None:
-    seen = looked_at(tmp_path, monkeypatch, 0.0003, 0.001, every)
+    seen = looked_at(tmp_path, monkeypatch, 0.0002, 0.001, every)
     assert seen == [0, 1, 2, *range(apart, 2000, apart)]
 
 
