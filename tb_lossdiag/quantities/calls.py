@@ -114,6 +114,18 @@ CALL_WEIGHTED = _of("weighted", "0 or 1")
 """1 where class weights or pos_weight were given."""
 CALL_POS_WEIGHT = _of("pos_weight", "1")
 """What a positive answer counts beside a negative one, where that is one number."""
+CALL_BOTH_WEIGHT = Quantity(
+    "call_both_weight", "call_both", Axis.CALL, "1", hints.CALL, optional=True
+)
+"""Of a binary cross-entropy that is given one `weight` for each of its outputs, which counts for both answers: its mean over the positive targets."""
+CALL_BOTH_COUNT = Quantity(
+    "call_both_count", "call_both", Axis.CALL, "targets", hints.CALL, optional=True
+)
+"""The positive targets."""
+CALL_BOTH_NO = Quantity(
+    "call_both_no", "call_both", Axis.CALL, "targets", hints.CALL, optional=True
+)
+"""The negative targets."""
 CALL_PASSES = _of("passes", "backward passes")
 """Backward passes of the step in which the same question was asked of other samples: the call of the same line, reached by the same
 way, of the same shape, with targets of its own."""

@@ -48,8 +48,22 @@ positives = target.sum().clamp(min=1)
 pos_weight = (target.numel() - positives) / positives
 loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight)
 ```""")
+_BOTH = Text(
+    "The `weight` that `{call}` is given is about {weight}, which is how many negative targets there are for each positive one: a `pos_weight` that was given as `weight`, which counts for both answers. Of the targets {positive}% are positive, of the newest answers {answered}%."
+)
+_FOR_ONE = Text("""`weight` multiplies whatever an output costs, `pos_weight` only what a positive target costs:
+
+```python
+positives = target.sum(0).clamp(min=1)
+pos_weight = (len(target) - positives) / positives
+loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, pos_weight=pos_weight)
+```
+
+The loss, and with it the gradient, is smaller then; the learning rate may have to grow.""")
 _EXACT = 1e-5
 """Of a number that is kept in 32 bits."""
+_NEWEST = 3
+"""Check-ups: one batch may hold no positive target."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +100,16 @@ class WeightsLessEven:
     the largest class leaves to the others falls to `max_rest` of what it was. Where the largest is the class that was the most frequent
     one, with `min_uneven` times its fair share, it is a warning. So it is where no class has that and the others are left `max_twice`,
     by weights that are no round numbers, and the model answers with the largest by `min_answered` more often than it is right: who draws
-    samples evenly has no use for weights made of counts. Else it is an information, for a class may be meant to count more. Unit: share of
+    samples evenly has no use for weights made of counts. Else it is an information, for a class may be meant to count more. And a warning where
+    a binary cross-entropy is given a `weight` for each output whose sum over the positive targets, at least `min_positives` of them, is the number of
+    negative ones to within `max_off`, though it is `min_odds` and more, and the last answers hold at most `max_positive` of the positive ones. Unit: share of
     the targets.
 
     What to try first: print each class with its count and its weight.
 
     Guards against: weights that make a rare class count more than the others by a little; a few batches, which hold few rare targets;
-    balanced classes.
+    balanced classes; weights of outputs that are
+    made of no counts.
 
     References: King and Zeng 2001, "Logistic regression in rare events data"; PyTorch, `CrossEntropyLoss` (weight) and
     `BCEWithLogitsLoss` (pos_weight).
@@ -105,6 +122,7 @@ class WeightsLessEven:
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_WEIGHTED,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LABEL_COUNT, q.LABEL_WEIGHT, q.PREDICTED_COUNT, q.CALL_POS_WEIGHT, q.CALL_TARGET_MEAN, q.CALL_SAMPLES,
+        q.CALL_BOTH_WEIGHT, q.CALL_BOTH_COUNT, q.CALL_BOTH_NO, q.CALL_PREDICTED_MAJORITY,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD509", "LD523")
 
@@ -118,12 +136,26 @@ class WeightsLessEven:
     max_twice: float = 0.2
     #: of the answers, 1; a tenth is what a small model's first steps do by chance
     min_answered: float = 0.1
+    #: positive targets; of a hundred, chance makes a tenth more or less
+    min_positives: int = 100
+    #: relative, 1; two such errors
+    max_off: float = 0.2
+    #: negative targets for a positive one, 1; where there are hardly more, other weights come near it
+    min_odds: float = 3.0
+    #: share of the positive targets, 1; who answers with as many has got over it
+    max_positive: float = 0.5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per loss whose weights make its classes less even."""
         steps = run[q.CALL_WEIGHTED].steps
         found = [*self._classes(run), *self._answers(run)]
-        if not found and np.nansum(run[q.CALL_WEIGHTED].values) > 0:
+        yield from self._both(run)
+        told = q.CALL_BOTH_COUNT in run and np.nansum(run[q.CALL_BOTH_COUNT].values)
+        if (
+            not found
+            and not told >= self.min_positives
+            and np.nansum(run[q.CALL_WEIGHTED].values) > 0
+        ):
             needs = Text("weights of classes, and at least {least} targets in check-ups")
             raise NotEnough(needs.format(least=str(self.min_targets)))
         for shares in found:
@@ -158,6 +190,30 @@ class WeightsLessEven:
             own = np.array([1 - share, share]), np.array([1 - share, heavier * share])
             shares = own[0], own[1] / own[1].sum()
             yield _Shares(call.name, q.CALL_POS_WEIGHT, *shares, _ANSWERS, np.full(2, np.nan))
+
+    def _both(self, run: Run) -> Iterator[Finding]:
+        """Each loss of yes and no whose weight of both answers is made of counts."""
+        for call in calls(run) if q.CALL_BOTH_WEIGHT in run else ():
+            counts, weights = call.of(q.CALL_BOTH_COUNT), call.of(q.CALL_BOTH_WEIGHT)
+            yes, count = float(np.nansum(weights * counts)), float(np.nansum(counts))
+            no = float(np.nansum(call.of(q.CALL_BOTH_NO)))
+            if count < self.min_positives or yes < self.min_odds * count:
+                continue
+            answered = 1 - float(np.median(call.of(q.CALL_PREDICTED_MAJORITY)[-_NEWEST:]))
+            positive = count / (count + no)
+            if abs(yes / no - 1) > self.max_off or not answered <= self.max_positive * positive:
+                continue
+            message = _BOTH.format(
+                call=call.name,
+                weight=short_number(call.typical(q.CALL_BOTH_WEIGHT)),
+                positive=short_number(100 * positive),
+                answered=short_number(100 * answered),
+            )
+            ends = int(call.steps[0]), int(call.steps[-1])
+            evidence = Evidence(q.CALL_BOTH_WEIGHT.name, call.name, *ends)
+            numbers = {"weight": yes / count, "positive": positive, "answered": answered}
+            shown = (evidence,), message, _FOR_ONE, numbers
+            yield Finding(self.code, self.severity, call.name, *shown)
 
     def _twice(self, shares: _Shares) -> bool:
         """Whether samples are drawn evenly and weighed by counts as well, and it shows."""

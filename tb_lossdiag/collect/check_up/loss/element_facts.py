@@ -19,6 +19,9 @@ from tb_lossdiag.collect.check_up.values import Facts, Value, part, rows, wide
 from tb_lossdiag.quantities import (
     CALL_ACCURACY,
     CALL_BASELINE,
+    CALL_BOTH_COUNT,
+    CALL_BOTH_NO,
+    CALL_BOTH_WEIGHT,
     CALL_INVALID,
     CALL_MAJORITY,
     CALL_POS_WEIGHT,
@@ -67,6 +70,7 @@ def element_facts(call: LossCall) -> Facts:
         facts |= _agreement(
             part(predicted, _SAMPLED) > _BINARY[call.name], part(target, _SAMPLED) >= _EVEN
         )
+    facts |= _both_answers(call, target)
     return (
         facts | _concentration(call, predicted, target) | {CALL_BASELINE: _baseline(call, target)}
     )
@@ -147,6 +151,23 @@ def _pos_weight(call: LossCall) -> Tensor | None:
     if not isinstance(heavier, Tensor) or heavier.numel() != 1:
         return None
     return None if call.options.get("weight") is not None else wide(heavier.detach()).reshape(())
+
+
+def _both_answers(call: LossCall, target: Tensor) -> Facts:
+    """The mean weight of positive targets where each output has one, and how many targets there are of both kinds."""
+    weight, beside = call.options.get("weight"), call.options.get("pos_weight")
+    if call.name not in _BINARY or not isinstance(weight, Tensor) or beside is not None:
+        return {}
+    by_sample = weight.dim() >= target.dim() and weight.shape[0] != 1
+    if target.dim() < 2 or by_sample or weight.device != target.device:  # noqa: PLR2004
+        return {}
+    yes = rows(target, _ROWS) >= _EVEN
+    count = yes.sum().float()
+    return {
+        CALL_BOTH_WEIGHT: (wide(weight.detach()) * yes).sum() / count,
+        CALL_BOTH_COUNT: count,
+        CALL_BOTH_NO: (~yes).sum().float(),
+    }
 
 
 def _constant_loss(name: str, target: Tensor, heavier: Value = 1.0) -> Tensor | None:

@@ -11,7 +11,14 @@ from made.healthy import healthy_run
 from made.loss_calls import with_call, with_labels
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LABEL_WEIGHT, LOSS, PREDICTED_COUNT
+from tb_lossdiag.quantities import (
+    CALL_BOTH_COUNT,
+    CALL_BOTH_NO,
+    CALL_BOTH_WEIGHT,
+    LABEL_WEIGHT,
+    LOSS,
+    PREDICTED_COUNT,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.weights_less_even import WeightsLessEven
 from tb_lossdiag.run import Run
@@ -118,3 +125,43 @@ def test_clear_on_healthy_runs(seed: int) -> None:
 def test_few_targets_are_not_judged() -> None:
     run = weighted([0.7, 0.2, 0.1], [4.0, 1.0, 0.5])
     assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def tagged(weight: float = 19.0, share: float = 0.05, said: float = 0.0, size: int = 200) -> Run:
+    """A weight for each output, so many positive targets of a batch, and so many positive answers."""
+    name = "binary_cross_entropy_with_logits"
+    run = with_call(RUN, name, weighted=1, target_mean=share, predicted_majority=1 - said)
+    facts = {
+        CALL_BOTH_WEIGHT: weight,
+        CALL_BOTH_COUNT: share * size,
+        CALL_BOTH_NO: (1 - share) * size,
+    }
+    tables = [table(q, AT, np.full((len(AT), 1), value), (name,)) for q, value in facts.items()]
+    return with_tables(run, tables)
+
+
+def test_odds_that_are_given_as_a_weight_of_both_answers() -> None:
+    finding = the_finding(RULE, tagged())
+    assert finding.severity is Severity.WARNING
+    assert "is about 19, which is how many negative targets" in finding.message.en
+    assert "pos_weight=pos_weight" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (tagged(19 * 1.19), True),
+        (tagged(19 * 1.21), False),
+        (tagged(19 * 0.81), True),
+        (tagged(19 * 0.79), False),
+        (tagged(2.9, share=1 / 3.9), False),  # hardly more of one kind
+        (tagged(3.1, share=1 / 4.1), True),
+        (tagged(said=0.025), True),
+        (tagged(said=0.026), False),  # it answers yes all the same
+        (tagged(size=60), False),  # 3 positive targets in each of 31 check-ups
+        (tagged(size=70), True),
+    ],
+)
+def test_the_bounds_of_a_weight_of_both_answers(run: Run, fires: bool) -> None:
+    found = [f for f in findings_if_any(RULE, run) if "pos_weight" in f.message.en]
+    assert bool(found) is fires

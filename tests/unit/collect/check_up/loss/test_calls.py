@@ -247,6 +247,32 @@ def test_pos_weight_counts_as_weighted() -> None:
     assert seen["call_baseline"] == pytest.approx(float(bce(best, target, pos_weight=weight)))
 
 
+def test_a_weight_of_each_output_counts_for_both_answers() -> None:
+    bce, target = functional.binary_cross_entropy_with_logits, torch.zeros(30, 2)
+    target[:3, 0] = target[:9, 1] = 1
+    weight = torch.tensor([10.0, 2.0])
+    for given in (weight, weight[None]):
+        seen = _seen(lambda given=given: bce(_scores(30, 2), target, weight=given))  # type: ignore[misc]
+        assert seen["call_both_weight"] == pytest.approx((3 * 10 + 9 * 2) / 12)
+        assert (seen["call_both_count"], seen["call_both_no"]) == (12, 48)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"weight": torch.ones(30, 2)},
+        {"pos_weight": torch.ones(2)},
+        {"weight": torch.ones(2), "pos_weight": torch.ones(2)},
+        {},
+    ],
+)
+def test_other_weights_are_none_of_both_answers(options: dict[str, Any]) -> None:
+    bce, target = functional.binary_cross_entropy_with_logits, torch.zeros(30, 2)
+    assert "call_both_count" not in _seen(lambda: bce(_scores(30, 2), target, **options))
+    flat = _seen(lambda: bce(_scores(30), torch.zeros(30), weight=torch.ones(30)))
+    assert "call_both_count" not in flat
+
+
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
 def test_what_has_a_gradient_is_the_prediction_whatever_the_order(name: str) -> None:
     """`mse_loss(returns, values)`, as many programs write it."""
