@@ -108,14 +108,14 @@ def measure(
 
 
 def _steps(work: Workload, before: Look, after: Look, count: int) -> float:
-    """Seconds of processor of a step."""
+    """Seconds of processor of a step; of no steps, none."""
     begin = time.process_time()
     for _ in range(count):
         loss = work.backward()
         before(loss)
         work.step()
         after(loss)
-    return (time.process_time() - begin) / count
+    return (time.process_time() - begin) / max(count, 1)
 
 
 class Hooks:

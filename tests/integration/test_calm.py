@@ -135,6 +135,13 @@ def replaced(loop: Loop, step: int) -> None:
         loop.backward()
 
 
+def replaced_alone(loop: Loop, step: int) -> None:
+    """The optimizer goes on with the old layer, which gets no gradient any more."""
+    if step == 35:
+        loop.net[0] = nn.Linear(6, 6)
+        loop.backward()
+
+
 def same_gradients(loop: Loop, step: int) -> None:
     if step % 9 == 4:
         loop.optimizer.step()
@@ -321,6 +328,7 @@ EVENTS = (
     other_rates,
     more_groups,
     replaced,
+    replaced_alone,
     same_gradients,
     closure,
     broken_off,
