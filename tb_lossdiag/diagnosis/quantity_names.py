@@ -15,6 +15,7 @@ _NAMES: Mapping[str, Text] = {
     "activation_nonfinite": Text("NaN and Inf activations"),
     "activation_std": Text("activation standard deviation"),
     "activation_variation": Text("variation over the batch"),
+    "added_share": Text("what is added, over what it is added to"),
     "advantage_std": Text("standard deviation of the advantage"),
     "all_against_all": Text("samples compared all against all"),
     "amp_scale": Text("loss scale"),

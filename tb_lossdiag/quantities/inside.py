@@ -18,6 +18,9 @@ ATTENTION_SCORE = _of("attention_score", "module_scores", Axis.MODULE, "1", hint
 ATTENTION_ENTROPY = _of("attention_entropy", "module_scores", Axis.MODULE, "1", hints.ACTIVATIONS)
 """Entropy of attention's weights over that of equal ones, mean over queries; the first place left out, since many heads rest there."""
 
+ADDED_SHARE = _of("added_share", "additions", Axis.MODULE, "1", hints.ACTIVATIONS)
+"""Norm of a module's output over that of what it is added to, as it is; its first addition. Of two modules' outputs each has its own."""
+
 ROUTER_EXPERTS = _of("router_experts", "router", Axis.MODULE, "experts", hints.ROUTER)
 """Experts that a router chooses among. A column is "<module that it was called in>.topk()", or the name given to `record_router`."""
 ROUTER_PER_EXPERT = _of("router_per_expert", "router", Axis.MODULE, "tokens", hints.ROUTER)

@@ -14,6 +14,7 @@ from tb_lossdiag.collect.check_up.functions import PLAIN, Kind
 from tb_lossdiag.collect.check_up.gradients import Gradients
 from tb_lossdiag.collect.check_up.loss.calls import Calls
 from tb_lossdiag.collect.check_up.mode import FunctionCall
+from tb_lossdiag.collect.check_up.model import additions
 from tb_lossdiag.collect.check_up.model.forward import Forwards
 from tb_lossdiag.collect.check_up.norms import Norms, gradient_norms
 from tb_lossdiag.collect.check_up.source import reached
@@ -148,6 +149,8 @@ class CheckUpState:
             self.forwards.casts(call)
         elif call.name in _CLAMPS:
             self.forwards.clamps(call, call.result)
+        elif call.name in additions.NAMES:
+            self.forwards.adds(call)
         if self.with_calls and call.name in PLAIN:
             self.calls.plain(call)
 

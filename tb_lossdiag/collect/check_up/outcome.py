@@ -84,7 +84,7 @@ class Outcome:
         if layers and not _same(layers, self._layers):
             samples.append(to_sample(layers))
         self._layers = layers
-        for seen_inside in (done.trace.attention, done.trace.routers):
+        for seen_inside in (done.trace.attention, done.trace.routers, done.trace.additions):
             inside = {name(column): facts for column, facts in seen_inside.items()}
             samples += [to_sample(inside)] if inside else []
         scales = adapter_scales(self._subject.root())

@@ -29,6 +29,7 @@ from tb_lossdiag.rules.model.sample_leak import SampleLeak
 from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
 from tb_lossdiag.rules.model.short_reach import ShortReach
 from tb_lossdiag.rules.model.statistics_of_one_batch import StatisticsOfOneBatch
+from tb_lossdiag.rules.model.sublayer_silent import SublayerSilent
 
 RULES: tuple[Rule, ...] = (
     DeadRelu(),
@@ -56,5 +57,6 @@ RULES: tuple[Rule, ...] = (
     MissingNormalisation(),
     NoPositions(),
     AttentionOneSided(),
+    SublayerSilent(),
     StatisticsOfOneBatch(),
 )

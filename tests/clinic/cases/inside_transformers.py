@@ -273,3 +273,66 @@ def logits_are_pushed_up_together(writer: SummaryWriter) -> None:
 @case(family="MLP")
 def logits_that_a_small_penalty_holds(writer: SummaryWriter) -> None:
     _words(writer, 0.0)
+
+
+class Tower(nn.Module):
+    """Digits through eight blocks that add to what passes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.into, self.head = nn.Linear(64, 32), nn.Linear(32, 10)
+        self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in range(8))
+        self.up = nn.ModuleList(nn.Linear(32, 64) for _ in range(8))
+        self.down = nn.ModuleList(nn.Linear(64, 32) for _ in range(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        hidden = self.into(x)
+        for norm, up, down in zip(self.norms, self.up, self.down, strict=True):
+            hidden = hidden + down(up(norm(hidden)).relu())
+        said: Tensor = self.head(hidden)
+        return said
+
+
+def _emptied(model: Tower, index: int) -> list[nn.Parameter]:
+    """Parameters of a block's last layer, which are 0 now."""
+    found = list(model.down[index].parameters())
+    for each in found:
+        nn.init.zeros_(each)
+    return found
+
+
+def _tower(writer: SummaryWriter, model: Tower) -> None:
+    trained = [each for each in model.parameters() if each.requires_grad]
+    fit(writer, model, Adam(trained, lr=1e-3), flat_digits()[0].batches(300, 128))
+
+
+@case(
+    "LD726",
+    "LD205",
+    family="MLP",
+    source="huggingface/transformers, keys that load_state_dict lacks; arXiv 2604.28118",
+)
+def a_block_whose_weights_were_not_in_the_checkpoint(writer: SummaryWriter) -> None:
+    """The last layer of one block is as `zeros_` left it, and frozen with the rest of what was loaded."""
+    model = Tower()
+    for each in _emptied(model, 3):
+        each.requires_grad = False
+    _tower(writer, model)
+
+
+@case(family="MLP")
+def blocks_that_begin_at_nothing(writer: SummaryWriter) -> None:
+    """Each branch ends in zeros at first, and learns to say something."""
+    model = Tower()
+    for index in range(8):
+        _emptied(model, index)
+    _tower(writer, model)
+
+
+@case(family="MLP")
+def one_block_that_begins_at_nothing(writer: SummaryWriter) -> None:
+    """A block is added to a network that was trained before: it begins at 0, and is trained."""
+    model = Tower()
+    _emptied(model, 3)
+    _tower(writer, model)

@@ -9,6 +9,7 @@ In reading order:
 - `kinds`: what modules and activation functions do
 - `asleep`: parts of a model that are trained while they are in eval()
 - `focus`: how attention looks: how large its scores are, and how much of its weight it gives to single places
+- `additions`: how much a layer's output adds to what it is added to
 - `routers`: which experts a router chooses
 - `eight_bits`: what casts to 8-bit floating-point numbers lose
 - `activations`: statistics of one activation

@@ -212,6 +212,11 @@ class Forwards:
             path = self._names[id(around[-1])] if around else ""
             now.trace.routes(path, call, around)
 
+    def adds(self, call: FunctionCall) -> None:
+        """Two tensors have been added: a layer's output to what goes past it, perhaps."""
+        if (now := self._open()) is not None and now.trace is not None:
+            now.trace.adds(call)
+
     def clamps(self, call: FunctionCall, result: object) -> None:
         """Numbers are clamped: in place before it is done, else when it is."""
         if (now := self._open()) is not None:

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import activations as of
 from tb_lossdiag.collect.check_up.model import kinds
+from tb_lossdiag.collect.check_up.model.additions import added
 from tb_lossdiag.collect.check_up.model.focus import attention_facts
 from tb_lossdiag.collect.check_up.model.inputs import tensors_in
 from tb_lossdiag.collect.check_up.model.routers import router_facts
 from tb_lossdiag.collect.check_up.values import Facts, is_real
 from tb_lossdiag.quantities import (
+    ADDED_SHARE,
     EFFECTIVE_RANK,
     MODULE_FED_BY,
     MODULE_KIND,
@@ -29,6 +31,8 @@ _AGAIN = 8
 """Columns of one activation function or shared activation module in one pass: a recurrent loop could call it a thousand times."""
 _ATTENTIONS = 64
 """Layers whose weights are looked at."""
+_ADDITIONS = 256
+"""Layers of which it is known what they add."""
 _IMAGE = 4
 """Dimensions from which on dim 1 holds channels, where nothing says otherwise."""
 _UNIT_FIRST = (nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm)  # noqa: SLF001
@@ -66,14 +70,17 @@ class Trace:
         """How attention looks, by column."""
         self.routers: dict[str, Facts] = {}
         """Which experts are chosen, by column."""
+        self.additions: dict[str, Facts] = {}
+        """What layers add to what they are added to, by column."""
 
-    def maker(self, tensor: object) -> int | None:
-        """Index of the column whose output this very tensor is, unwritten since."""
+    def maker(self, tensor: object, /, *, writes: int = 0) -> int | None:
+        """Index of the column whose output this very tensor is, unwritten since, or written so often."""
         known = self._made.get(id(tensor))
         if known is None or not isinstance(tensor, Tensor):
             return None
         made, version, column = known
-        return column if made() is tensor and tensor._version == version else None  # noqa: SLF001
+        same = made() is tensor and tensor._version == version + writes  # noqa: SLF001
+        return column if same else None
 
     def module(self, name: str, module: nn.Module, fed_by: int | None, output: Any) -> None:
         """A module has returned."""
@@ -109,6 +116,12 @@ class Trace:
         if called not in self.routers and len(self.routers) < _ATTENTIONS:
             facts = router_facts(call, around)
             self.routers |= {called: facts} if facts else {}
+
+    def adds(self, call: FunctionCall) -> None:
+        """Two tensors have been added; a layer's first addition counts."""
+        if len(self.additions) < _ADDITIONS:
+            for column, share in added(call, self.maker):
+                self.additions.setdefault(list(self._columns)[column], {ADDED_SHARE: share})
 
     def close(self, output: Any) -> None:
         """The model has returned; the last of the columns that made a part of its output is the model's last."""
