@@ -184,6 +184,7 @@ ANY = Style(
             f"{_T}/total_loss",
             "total_loss",
             "loss/total",
+            "batch_loss",
             f"{_T}_loss_epoch",
             f"{_T}/loss_epoch",
             # tinker-cookbook, tinker_cookbook/supervised/train.py.

@@ -19,7 +19,7 @@ _LONGEST = 100
 _PER_LAYER = 3
 """More tags than these that look like a gradient norm are one per layer: none of them is the whole."""
 _BOOKKEEPING = re.compile(
-    r"(?:.*[/_.])?(?:epochs?|steps?|iter(?:ation)?s?|time|runtime|secs?|seconds|samples|tokens|flos|flops|mem(?:ory)?|gpu|cpu|eta|speed|throughput"
+    r"(?:.*[/_.])?(?:epochs?|steps?|iter(?:ation)?s?|time|dt|runtime|secs?|seconds|samples|tokens|tps|mfu|t?flos|t?flops|mem(?:ory)?|gpu|cpu|eta|speed|throughput"
     r"|momentum|weight_decay|betas?\d?|hp_metric|version|vs_\w+|per_(?:second|sec|s|step|gpu)|seed)(?:[/_.].*)?"
 )
 """What loops log beside: of no use to any rule."""

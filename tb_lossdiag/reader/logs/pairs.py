@@ -1,4 +1,4 @@
-"""Rows of lines that name a step, and then numbers: what verl, torchtitan, nanoGPT and many loops print."""
+"""Rows of lines that name a step, and then numbers: what verl, torchtitan, nanoGPT, PyTorch's examples and many loops print."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _COUNTER = (
 )
 _STEP = _COUNTER.format("step", r"(?:global[_ ]?)?(?:step|iter(?:ation)?)")
 _EPOCH = _COUNTER.format("epoch", "epoch")
-_OF_EPOCH = r"\s*[(\[](?P<step_at>\d[\d,]*)\s*/\s*\d[\d,]*[)\]]"
+_OF_EPOCH = r"\s*[(\[]\s*(?P<step_at>\d[\d,]*)\s*/\s*\d[\d,]*\s*[)\]]"
 _GAP = r"\s*(?:[:,|;]|-\s)?\s*"
-_REST = r"(?P<rest>\s*[:,|;-].*|\s{2,}\S.*|\s\S+=.*)"
+_REST = r"(?P<rest>\s*[:,|;-].*|\s{2,}\S.*|\t\S.*|\s\S+=.*)"
 _BEFORE = r"(?:^|(?<=[\s\])>|]))"
 _COUNTED = tuple(
     re.compile(f"{_BEFORE}{counter}{_REST}", re.IGNORECASE)
@@ -29,13 +29,13 @@ _PAIR = re.compile(
 _COUNTERS = ("epoch", "step")
 _ROUNDED = re.compile(r"-?0\.00+")
 _SMALL = re.compile(r"(?:.*[/_.-])?(?:lr|learning_?rate|loss|norm)", re.IGNORECASE)
-_SEPARATORS = (" - ", "|", ", ", ";")
+_SEPARATORS = ("\t", " - ", "|", ", ", ";")
 _BLANKS = re.compile(r"\s{2,}(?=[a-z_])", re.IGNORECASE)
 """Between pairs that only stand apart: after the colon there may be several blanks, too, but then a number follows."""
 
 
 def parsed(line: str) -> Mapping[str, float] | None:
-    """The numbers of a line behind the step or epoch that it names; None if it names none, or if most of the rest is something else.
+    r"""The numbers of a line behind the step or epoch that it names; None if it names none, or if most of the rest is something else.
 
     >>> parsed("(TaskRunner pid=7) step:12 - actor/entropy:0.31 - critic/score/mean:np.float64(0.5)")
     {'step': 12.0, 'actor/entropy': 0.31, 'critic/score/mean': 0.5}
@@ -47,6 +47,8 @@ def parsed(line: str) -> Mapping[str, float] | None:
     {'step': 3.0, 'actor/entropy': 0.25}
     >>> parsed("Epoch:[1/1](30/9751), Reward: -2.1850, Avg Response Len: 331.62")
     {'epoch': 1.0, 'step': 30.0, 'Reward': -2.185, 'Avg_Response_Len': 331.62}
+    >>> parsed("Epoch: [0][ 10/250]\tTime  1.154 ( 1.408)\tLoss 12.6626 (12.3890)\tAcc@1  4.69 (  3.12)")
+    {'epoch': 0.0, 'step': 10.0, 'Time': 1.154, 'Loss': 12.6626, 'Acc@1': 4.69}
     >>> parsed("Saved a checkpoint at step 250 to out/ckpt.pt")
     """
     if (found := _counted(_COLOURS.sub("", line))) is None:

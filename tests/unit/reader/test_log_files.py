@@ -126,6 +126,16 @@ def test_what_nanogpt_prints(tmp_path: Path) -> None:
     assert curve(run, VALIDATION_LOSS) == [(20, 4.2)]
 
 
+def test_what_pytorchs_examples_print(tmp_path: Path) -> None:
+    text = "".join(
+        f"Epoch: [{e}][{i:>3}/250]\tTime  1.154 ( 1.408)\tLoss {3 - e - i / 60:.4f} (2.3890)\tAcc@1  4.69 (  3.12)\n"
+        for e in (0, 1)
+        for i in (0, 10, 20)
+    )
+    run = only(written(tmp_path / "imagenet.log", text))
+    assert run[LOSS].steps.tolist() == [0, 10, 20, 30, 40]
+
+
 def test_what_loops_print_by_epoch(tmp_path: Path) -> None:
     text = "".join(
         f"Epoch:[{e}/2]({i}/30), loss: {3 - e - i / 60:.4f}, lr: 0.00040000\n"
