@@ -17,7 +17,7 @@ from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.counted import often
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Role
-from tb_lossdiag.records import Floats, Steps
+from tb_lossdiag.records import Doubles, Floats, Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -25,6 +25,7 @@ _MESSAGE = Text(
 )
 _CLIPPED = Text(" Clipping took the size out of every one of them.")
 _NOT_CLIPPED = Text("")
+_PART = Text(" The norm of all gradients together was no more than {total} times its level.")
 _ADVICE = Text("""{where}
 
 - Look at the batch of step {step}.
@@ -43,6 +44,9 @@ _CLIP = Text(
     "Clip the global norm at a few times its usual size: `writer.clip_grad_norm_(model.parameters(), max_norm={bound})`."
 )
 _CLIPS = Text("The clip does its work; nothing else is needed unless the loss jumps as well.")
+_ALONE = Text(
+    "A bound on the norm of all gradients reaches none of this. Where the loss jumps as well, clip these parameters by themselves."
+)
 _FAMILIES = {
     Family.SGD: Text("With SGD the step is as much larger as the gradient was."),
     Family.ADAM: Text(
@@ -50,6 +54,10 @@ _FAMILIES = {
     ),
     Family.UNKNOWN: Text("Pass `optimizer=` to `add_diagnostics` for advice that fits it."),
 }
+
+
+_BEFORE = 32
+"""Records whose median is the level before."""
 
 
 class _Top(NamedTuple):
@@ -70,14 +78,15 @@ class GradientSpike:
     How it decides: per parameter, the norm (before clipping; the highest of a record's window) is at least `min_factor` times
     the level before (median of the last 32 records), more than `min_deviation` standard deviations of its logarithm above it,
     and at least `min_start` times the median of the run's first `first` records. Jumps of neighbouring records are one. From
-    `min_spikes` jumps on that no clip took away it is a warning, else an information. Dimensionless.
+    `min_spikes` jumps on that no clip took away, and that made the norm of all gradients `min_total` times its level before, it is a warning, else an
+    information. Dimensionless.
 
     Where only embeddings jump, and normalisation layers beside them, it says so: their gradient can be let through in part.
 
     What to try first: look at the batch; clip the global norm.
 
     Guards against: absolute bounds; gradients that are small and wild because the loss is near zero (the start is the
-    measure); gradients that are 0 now and then, as in embeddings; growth that stays (LD202); agents, and values that a second network makes or that lie
+    measure); layers whose gradient is so small a part that the step is no larger for it; gradients that are 0 now and then, as in embeddings; growth that stays (LD202); agents, and values that a second network makes or that lie
     elsewhere in the end, whose targets jump with what is learned (an information).
 
     References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level); Zeng et al. 2022, GLM-130B (arXiv
@@ -112,6 +121,8 @@ class GradientSpike:
     first: int = 20
     #: jumps; one may be an accident, three are a habit
     min_spikes: int = 3
+    #: norm of all gradients over its level before, 1; from batch to batch it differs by less, and a bound on it can act on no less
+    min_total: float = 2.0
     #: records before; half of the window
     min_before: int = 64
 
@@ -164,9 +175,13 @@ class GradientSpike:
             float(inside.peak[highest]),
             float(inside.level[highest]),
         )
-        harmful = [s for s in spikes if not _clipped(run, table.steps[s.records])]
+        norm = run.cached(table_norm, run.highest(q.GRADIENT_NORM))
+        large = [s for s in spikes if _rise(norm, s) >= self.min_total]
+        harmful = [s for s in large if not _clipped(run, table.steps[s.records])]
         names = [table.columns[index] for index in np.unique(inside.columns)]
-        message = self._message(top, (len(spikes), len(names), len(table.columns)), bool(harmful))
+        of_all = self._of_all(norm, spikes)
+        tail = _NOT_CLIPPED if harmful else _CLIPPED if large else _PART.format(total=of_all)
+        message = self._message(top, (len(spikes), len(names), len(table.columns)), tail)
         ends = [span.ends(table.steps) for span in (worst, *(s for s in spikes if s != worst))]
         pieces = [Evidence(q.GRADIENT_NORM.name, top.layer, *e) for e in ends[1:10]]
         first = Evidence(
@@ -175,14 +190,18 @@ class GradientSpike:
         moved = is_reinforcement(run) or targets_are_renewed(run)
         habit = len(harmful) >= self.min_spikes
         severity = self.severity if habit and not moved else Severity.INFO
-        norm = run.cached(table_norm, run.highest(q.GRADIENT_NORM))
         total = float(np.median(np.where(np.isnan(norm), 0.0, norm)))
-        advice = _advice(run, names, (top.step, 3 * total, bool(harmful)))
+        bound = short_number(float(f"{3 * total:.1g}"))
+        guard = _CLIP.format(bound=bound) if harmful else _CLIPS if large else _ALONE
+        advice = _advice(run, names, top.step, guard)
         numbers = {"spikes": len(spikes), "peak": top.peak, "harmful": len(harmful)}
         return Finding(self.code, severity, top.layer, (first, *pieces), message, advice, numbers)
 
-    def _message(self, top: _Top, counts: tuple[int, int, int], harmful: bool) -> Text:
-        clipped = _NOT_CLIPPED if harmful else _CLIPPED
+    def _of_all(self, norm: Doubles, spikes: list[Span]) -> str:
+        """The norm of all gradients in the highest of these jumps, over its level before."""
+        return short_number(float(f"{max(_rise(norm, span) for span in spikes):.2g}"))
+
+    def _message(self, top: _Top, counts: tuple[int, int, int], clipped: Text) -> Text:
         words = {
             "step": str(top.step),
             "layer": top.layer,
@@ -204,12 +223,16 @@ def _clipped(run: Run, steps: Steps) -> bool:
     return bool(known.any(axis=1).all() and (norm >= 2 * bound)[known].all())
 
 
-def _advice(run: Run, names: list[str], seen: tuple[int, float, bool]) -> Text:
-    step, bound, harmful = seen
+def _rise(norm: Doubles, span: Span) -> float:
+    """The norm of all gradients over its level before."""
+    before = norm[max(span.first - _BEFORE, 0) : span.first]
+    return float(np.nanmax(norm[span.records]) / np.nanmedian(before))
+
+
+def _advice(run: Run, names: list[str], step: int, guard: Text) -> Text:
     many = len(names) > len(run[q.GRADIENT_NORM].columns) / 2
     few = _EMBEDDING if _where_the_input_enters(run, names) else _LOCAL
     where = _GLOBAL if many else few.format(names=listed(names, 3))
-    guard = _CLIP.format(bound=short_number(float(f"{bound:.1g}"))) if harmful else _CLIPS
     kind = _FAMILIES[family(run)]
     return _ADVICE.format(where=where, step=step, guard=guard, family=kind)
 

@@ -47,11 +47,12 @@ class OnePrediction:
 
     How it decides: in each of the last `min_checks` check-ups, the newest at step `min_steps` or later, with `min_samples` samples or
     more, one class got at least `min_predicted` of the predictions and no class more than `max_majority` of the targets; the accuracy is
-    no more than `max_gain` above the most frequent class. An information where the last layer alone is trained. Unit: share of the samples.
+    no more than `max_gain` above the most frequent class. Not where the loss of the call is lower at each of the newest two than ever before among these, by
+    `min_fall`. An information where the last layer alone is trained. Unit: share of the samples.
 
     What to try first: compare the scores of two samples of different classes.
 
-    Guards against: a class that is that frequent (LD509); the first steps, when most models give one answer; small batches; the judge of
+    Guards against: a class that is that frequent (LD509); models of words that go on learning, which say the most frequent one first; the first steps, when most models give one answer; small batches; the judge of
     two players (a call beside it of the same loss has one answer for all), who is to be at a loss in the end; a head on a frozen trunk, which
     does what it can with features that may hardly differ, and has nothing that could collapse.
 
@@ -66,6 +67,7 @@ class OnePrediction:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_ACCURACY,
         q.CALL_SAMPLES,
+        q.CALL_VALUE,
         q.PARAMETER_TRAINABLE,
         q.MODULE_KIND,
         q.MODULE_LAST,
@@ -83,6 +85,8 @@ class OnePrediction:
     min_predicted: float = 0.9
     #: share of the targets, 1; with more, one answer for most is right
     max_majority: float = 0.66
+    #: share of the loss, 1; batches of some hundred targets differ by as much
+    min_fall: float = 0.02
     #: accuracy above the share of the most frequent class, 1
     max_gain: float = 0.1
 
@@ -99,7 +103,8 @@ class OnePrediction:
             judged = True
             last = np.zeros(len(known), bool)
             last[np.flatnonzero(known)[-self.min_checks :]] = True
-            if call.steps[last][-1] >= self.min_steps and self._one(call)[last].all():
+            late = call.steps[last][-1] >= self.min_steps
+            if late and self._one(call)[last].all() and not self._falls(call, last):
                 severity = Severity.INFO if head_alone(run) else self.severity
                 yield self._finding(call, last, severity)
         if not judged:
@@ -118,6 +123,12 @@ class OnePrediction:
         gained = call.of(q.CALL_ACCURACY) > majority + self.max_gain
         found: Bools = one & (majority <= self.max_majority) & ~gained
         return found
+
+    def _falls(self, call: LossCallSeries, last: Bools) -> bool:
+        """Whether the loss came lower twice running, and so is still on its way."""
+        values = call.of(q.CALL_VALUE)[last]
+        before = np.minimum.accumulate(values)[-3:-1]
+        return bool((values[-2:] <= (1 - self.min_fall) * before).all() and (before > 0).all())
 
     def _finding(self, call: LossCallSeries, last: Bools, severity: Severity) -> Finding:
         predicted = float(call.of(q.CALL_PREDICTED_MAJORITY)[last].min())

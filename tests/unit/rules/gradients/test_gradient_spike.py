@@ -47,6 +47,18 @@ def test_three_are_a_warning_one_is_worth_knowing() -> None:
     assert the_finding(RULE, with_gradient_spikes(RUN, {120: 100.0})).severity is Severity.INFO
 
 
+def test_a_small_part_of_all_gradients_may_jump() -> None:
+    """Eight parameters of 0.1 make 0.28 together: one of 0.003 that jumps a hundredfold makes the step no larger."""
+    small = with_gradient_spikes(RUN, THREE, slice(2, 3))
+    assert the_finding(RULE, small).severity is Severity.WARNING
+    values = small[GRADIENT_NORM].values.copy()
+    values[:, 2] *= 0.03
+    finding = the_finding(RULE, changed(small, GRADIENT_NORM, values))
+    assert finding.severity is Severity.INFO
+    assert "together was no more than 1.6 times its level" in finding.message.en
+    assert "clip these parameters by themselves" in finding.advice.en
+
+
 def test_an_agents_targets_jump_so_its_gradients_may() -> None:
     """Each copy of a target network, and each turn for the better, moves what the values are compared with."""
     agent = changed(SICK, EXTRA, np.ones((len(SICK[GRADIENT_NORM]), 1)), ("reward",))

@@ -31,7 +31,7 @@ RUN = healthy_run(1)
 CHECKS = len(check_steps(RUN[LOSS].steps))
 
 
-def collapsed(predicted: float | np.ndarray = 0.98, **facts: float) -> Run:
+def collapsed(predicted: float | np.ndarray = 0.98, **facts: float | np.ndarray) -> Run:
     """Ten classes, of which one gets so many of the predictions."""
     seen = {"majority": 0.16, "accuracy": 0.12, "samples": 64.0, "predicted_majority": predicted}
     return with_call(RUN, "cross_entropy", **(seen | facts))
@@ -72,6 +72,21 @@ def test_all_is_not_called_a_least_share() -> None:
 )
 def test_the_bounds(run: Run, fires: bool) -> None:
     assert bool(findings(RULE, run)) is fires
+
+
+@pytest.mark.parametrize(
+    ("newest", "fires"),
+    [
+        ((2.9, 2.8), False),  # on its way: frequent words come first
+        ((2.9, 2.89), True),
+        ((3.05, 2.8), True),
+        ((2.8, 2.9), True),
+    ],
+)
+def test_what_still_falls_is_on_its_way(newest: tuple[float, float], fires: bool) -> None:
+    values = np.full(CHECKS, 3.0)
+    values[-2:] = newest
+    assert bool(findings(RULE, collapsed(value=values))) is fires
 
 
 @pytest.mark.parametrize("seed", range(8))
