@@ -109,8 +109,29 @@ _FIFTH_WRONGLY = (
     "fifth-four-reviews-at-a-time",
     "fifth-three-tasks-on-three-scales",
 )
+_SIXTH_MISSED = (
+    "sixth-a-flow-that-learns-by-arriving",
+    "sixth-a-plateau-of-what-should-rise",
+    "sixth-a-target-that-loads-itself",
+    "sixth-a-value-after-the-end",
+    "sixth-boxes-multiplied-like-pictures",
+    "sixth-idle-codes-that-nobody-revives",
+    "sixth-places-beyond-what-bfloat16-counts",
+    "sixth-preferences-where-nothing-is-said",
+    "sixth-rotations-by-the-head",
+    "sixth-the-same-augmentation-each-epoch",
+    "sixth-the-weight-of-a-single-expert",
+    "sixth-weights-under-other-names",
+)
+_SIXTH_WRONGLY = (
+    "sixth-a-margin-that-all-meet",
+    "sixth-a-residual-of-a-sum",
+    "sixth-dropout-kept-for-its-doubts",
+    "sixth-layers-thawed-one-by-one",
+)
 _FIRST, _SECOND = "2026-11-29, first two lots", "2026-11-30, third lot"
 _THIRD, _FOURTH = "2026-11-30, fourth lot", "2026-11-30, fifth lot"
+_FIFTH = "2026-11-30, sixth lot"
 LOTS = (
     Lot("75 faults, before any rule was changed for them", "f168f63", 75, 33, 33, 31, 48, 4),
     Lot("the half of 203 that was sealed until 2026-11-29", "9e665a2", 64, 41, 40, 40, 41, 1),
@@ -157,6 +178,19 @@ LOTS = (
         _FOURTH,
         _FIFTH_MISSED,
         _FIFTH_WRONGLY,
+    ),
+    Lot(
+        "sixth lot, of 2026-11-30 (`sealed_sixth*`)",
+        "3f518a3c",
+        26,
+        14,
+        14,
+        14,
+        21,
+        4,
+        _FIFTH,
+        _SIXTH_MISSED,
+        _SIXTH_WRONGLY,
     ),
 )
 

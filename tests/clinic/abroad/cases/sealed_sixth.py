@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from clinic.data import square_digits
 from torch import Tensor, nn
@@ -55,7 +55,7 @@ def _segment(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(_dice(model(images), masks))
 
 
-@sealed(
+@patient(
     "LD208",
     family="segmentation",
     also=(
@@ -103,7 +103,7 @@ def _plateau(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD607",
     "LD613",
     family="schedules",
@@ -170,7 +170,7 @@ def _experts(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(nn.functional.mse_loss(model(x)[0], y))
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="experts",
     also=(
@@ -225,7 +225,7 @@ def _listen(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return _spelled(model(x.transpose(1, 2)).transpose(1, 2), y)
 
 
-@sealed(
+@patient(
     "LD503",
     "LD110",
     family="speech",

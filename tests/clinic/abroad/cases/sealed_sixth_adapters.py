@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, Examples, sentences
 from clinic.abroad.recipes import folder
 from clinic.data import flat_digits
@@ -94,7 +94,7 @@ def _checkpointed(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((adapted(held_out.x[:, order]).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD204",
     family="adapters",
     also=(
@@ -126,7 +126,7 @@ def _prompted(writer: SummaryWriter) -> float:
     return before - _loss(model, rows)
 
 
-@sealed(family="adapters", source="https://arxiv.org/abs/2104.08691")
+@patient(family="adapters", source="https://arxiv.org/abs/2104.08691")
 def sixth_eight_words_before_all_others(writer: SummaryWriter) -> None:
     """Prompt tuning: all of the model is frozen, but for the embeddings of eight virtual tokens; they learn fast."""
     _prompted(writer)

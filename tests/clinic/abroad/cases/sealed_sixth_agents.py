@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from torch import Tensor, nn
 from torch.distributions import Categorical
@@ -61,7 +61,7 @@ def _q_learning(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _reached(eval_net)
 
 
-@sealed("LD623", family="games", source="https://github.com/thesouther/MARL/issues/8")
+@patient("LD623", family="games", source="https://github.com/thesouther/MARL/issues/8")
 def sixth_a_target_that_loads_itself(writer: SummaryWriter) -> None:
     """`target_net.load_state_dict(target_net.state_dict())`: what is bootstrapped from stays as it was drawn."""
     _q_learning(writer)
@@ -219,7 +219,7 @@ def _ends(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _ppo(writer, ActorCritic(4, 2), Poles(16), bootstrap_ends=not fixed, lam=0.5)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="games",
     also=("LD532",),
@@ -236,7 +236,7 @@ def _certain(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _ppo(writer, ActorCritic(25, 4), Mazes(16), entropy_coef=sign * 0.1, normalised=False)
 
 
-@sealed(
+@patient(
     "LD413",
     "LDR02",
     family="games",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -57,7 +57,7 @@ def _read(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return sum(right) / 200
 
 
-@sealed(
+@patient(
     "LD718",
     family="attention",
     also=(
@@ -122,7 +122,7 @@ def _tag(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(x).argmax(2) == y).float().mean())
 
 
-@sealed(
+@patient(
     "LD718",
     "LD724",
     family="attention",
@@ -199,7 +199,7 @@ def _by_head(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _echo(writer, [_Rotary(by_head=not fixed) for _ in range(2)])
 
 
-@sealed(
+@patient(
     "LD724",
     family="attention",
     also=(
@@ -218,7 +218,7 @@ def _halved(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _echo(writer, [_Rotary(start=1500, half=not fixed) for _ in range(2)])
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="attention",
     also=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.recipes import folder
 from stable_baselines3 import A2C
 from stable_baselines3.common.env_util import make_vec_env
@@ -27,7 +27,7 @@ def _poles(writer: SummaryWriter) -> float:
     return float(length) if isinstance(length, float) else 0.0
 
 
-@sealed(
+@patient(
     family="games",
     source="https://stable-baselines3.readthedocs.io/en/master/modules/a2c.html",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from torch import Tensor, nn
 from torch.optim import Adam
 from torch_geometric.data import Data
@@ -66,7 +66,7 @@ def _pooled(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(torch.cat(errors).mean())
 
 
-@sealed(
+@patient(
     "LD504",
     "LD718",
     family="graphs",
@@ -125,7 +125,7 @@ def _summed(writer: SummaryWriter) -> float:
         return float(nn.functional.mse_loss(model(everything), everything.y))
 
 
-@sealed(family="graphs", source="https://arxiv.org/abs/1810.00826")
+@patient(family="graphs", source="https://arxiv.org/abs/1810.00826")
 def sixth_sums_over_molecules(writer: SummaryWriter) -> None:
     """An isomorphism network with sums and no normalisation: activations grow with the molecule, and that is meant."""
     _summed(writer)

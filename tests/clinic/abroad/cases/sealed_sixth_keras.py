@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.recipes import folder
 from clinic.data import flat_digits
 
@@ -43,7 +43,7 @@ def _scores(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(model.evaluate(held_out.x.numpy(), held_out.y.numpy(), verbose=0)[1])
 
 
-@sealed(
+@patient(
     "LD503",
     family="keras",
     also=(
@@ -90,7 +90,7 @@ def _two_heads(writer: SummaryWriter) -> float:
     return float((predicted == both[1][1]["kind"]).mean())
 
 
-@sealed(family="keras")
+@patient(family="keras")
 def sixth_keras_kinds_and_counts(writer: SummaryWriter) -> None:
     """Two heads, of which one has Poisson's loss, far below nought; its rate ends at 0 by a cosine."""
     _two_heads(writer)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.recipes import for_lightning
 from clinic.case import NO_CODE
 from clinic.data import square_digits
@@ -78,7 +78,7 @@ def _warm(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _right(model, held_out.x, held_out.y)
 
 
-@sealed(
+@patient(
     "LD613",
     "LD607",
     family="lightning",
@@ -133,7 +133,7 @@ def _augment(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _right(model, x, y)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="lightning",
     also=(
@@ -190,7 +190,7 @@ def _coded(writer: SummaryWriter) -> float:
     return float((drawn - x).square().mean() / x.var(0).mean())
 
 
-@sealed(
+@patient(
     family="lightning",
     source="https://lightning.ai/docs/pytorch/stable/model/manual_optimization.html",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from clinic.data import square_digits
 from torch import Tensor, nn
@@ -79,7 +79,7 @@ def _loaded(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="fine-tuning",
     also=(
@@ -132,7 +132,7 @@ def _finetune(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(held_out.x.flatten(1)).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD604",
     "LD603",
     family="pruning",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -69,7 +69,7 @@ def _scene(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(nn.functional.mse_loss(_rendered(sigma, colour, 2 / 24), seen))
 
 
-@sealed(
+@patient(
     "LD701",
     "LD205",
     "LD705",
@@ -145,7 +145,7 @@ def _codes(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(x)[0] - x).pow(2).mean() / x.var(0).mean())
 
 
-@sealed(
+@patient(
     "LD410",
     "LD404",
     family="codes",
@@ -198,7 +198,7 @@ def _planner(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(torch.min((ways - bend).norm(dim=1), (ways + bend).norm(dim=1)).mean())
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="paths",
     also=(

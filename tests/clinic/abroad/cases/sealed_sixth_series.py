@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -58,7 +58,7 @@ def _forecast(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((ahead * std + mean - y if fixed else ahead - y).abs().mean())
 
 
-@sealed(
+@patient(
     "LD510",
     family="forecasts",
     also=(
@@ -157,7 +157,7 @@ def _mixed(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _found(model)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="detection",
     also=(

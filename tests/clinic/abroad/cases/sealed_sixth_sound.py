@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import flat_digits, friedman, square_digits
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -56,7 +56,7 @@ def _signs(writer: SummaryWriter) -> float:
     return _right(model, held_out.x, held_out.y)
 
 
-@sealed(family="optimizers", source="https://arxiv.org/abs/2302.06675")
+@patient(family="optimizers", source="https://arxiv.org/abs/2302.06675")
 def sixth_steps_of_signs_alone(writer: SummaryWriter) -> None:
     """Lion, written by hand: every weight moves by the same amount at each step."""
     _signs(writer)
@@ -89,7 +89,7 @@ def _restarts(writer: SummaryWriter) -> float:
     return _right(model, held_out.x, held_out.y)
 
 
-@sealed(family="schedules", source="https://arxiv.org/abs/1608.03983")
+@patient(family="schedules", source="https://arxiv.org/abs/1608.03983")
 def sixth_restarts_that_are_meant(writer: SummaryWriter) -> None:
     """A cosine with warm restarts, each cycle twice as long: the rate leaps, and the loss with it; labels are smoothed."""
     _restarts(writer)
@@ -122,7 +122,7 @@ def _thawed(writer: SummaryWriter) -> float:
     return _right(model, 1 - held_out.x, held_out.y)
 
 
-@sealed(family="fine-tuning", source="https://arxiv.org/abs/1801.06146")
+@patient(family="fine-tuning", source="https://arxiv.org/abs/1801.06146")
 def sixth_layers_thawed_one_by_one(writer: SummaryWriter) -> None:
     """Gradual unfreezing: most of the model has no gradient for the first third, and the optimizer holds it all along."""
     _thawed(writer)
@@ -148,7 +148,7 @@ def _margins(writer: SummaryWriter) -> float:
         return float((model(x[500:])[:, 0].sign() == y[500:]).float().mean())
 
 
-@sealed(family="margins")
+@patient(family="margins")
 def sixth_a_margin_that_all_meet(writer: SummaryWriter) -> None:
     """A linear machine with a hinge, by hand, on points that can be parted: many batches cost exactly nothing at the end."""
     _margins(writer)
@@ -195,7 +195,7 @@ def _sets(writer: SummaryWriter) -> float:
         return float(nn.functional.mse_loss(model(x), y) / y.var())
 
 
-@sealed(family="sets", source="https://arxiv.org/abs/1810.00825")
+@patient(family="sets", source="https://arxiv.org/abs/1810.00825")
 def sixth_baskets_without_an_order(writer: SummaryWriter) -> None:
     """Attention over the things in a basket: it is given no positions, since there are none."""
     _sets(writer)
@@ -230,7 +230,7 @@ def _doubts(writer: SummaryWriter) -> float:
     return float(nn.functional.mse_loss(draws.mean(0), test.y) / test.y.var())
 
 
-@sealed(family="tables", source="https://arxiv.org/abs/1506.02142")
+@patient(family="tables", source="https://arxiv.org/abs/1506.02142")
 def sixth_dropout_kept_for_its_doubts(writer: SummaryWriter) -> None:
     """Monte Carlo dropout: at evaluation the dropout layers are put back into train mode, and twenty answers averaged."""
     _doubts(writer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import flat_digits, square_digits
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
@@ -58,7 +58,7 @@ def _density(writer: SummaryWriter) -> float:
     return float(loss)
 
 
-@sealed(
+@patient(
     family="densities",
     source="https://github.com/bayesiains/nflows/issues/76, https://github.com/vislearn/FrEIA/issues/16",
 )
@@ -89,7 +89,7 @@ def _velocity(writer: SummaryWriter) -> float:
     return float((x.norm(dim=1) - 1).abs().mean())
 
 
-@sealed(family="flows", source="https://github.com/sii-research/tau-0-vla/issues/7")
+@patient(family="flows", source="https://github.com/sii-research/tau-0-vla/issues/7")
 def sixth_a_flow_whose_noise_is_at_one(writer: SummaryWriter) -> None:
     """Flow matching from time 1 to 0, its velocity noise minus data: the loss stays about where the noise leaves it."""
     _velocity(writer)
@@ -120,7 +120,7 @@ def _equation(writer: SummaryWriter) -> float:
         return float((net(x) - right).abs().max())
 
 
-@sealed(family="equations", source="https://github.com/nanditadoloi/PINN/issues/3")
+@patient(family="equations", source="https://github.com/nanditadoloi/PINN/issues/3")
 def sixth_a_residual_of_a_sum(writer: SummaryWriter) -> None:
     """`autograd.grad(u.sum(), x)` was reported as a mistake and is none; the same points come at every step."""
     _equation(writer)
@@ -186,7 +186,7 @@ def _book(writer: SummaryWriter) -> float:
     return float((drawn - held_out.x).square().mean() / held_out.x.var(0).mean())
 
 
-@sealed(
+@patient(
     family="code books", source="https://github.com/lucidrains/vector-quantize-pytorch/issues/20"
 )
 def sixth_a_book_of_running_means(writer: SummaryWriter) -> None:
@@ -233,7 +233,7 @@ def _pictures(writer: SummaryWriter) -> float:
     return float((judge(picture()).argmax(1) == wanted).float().mean())
 
 
-@sealed(family="pictures", source="https://arxiv.org/abs/1312.6034")
+@patient(family="pictures", source="https://arxiv.org/abs/1312.6034")
 def sixth_pictures_for_a_judge(writer: SummaryWriter) -> None:
     """Activation maximisation: the pixels are trained and the classifier is frozen; there is no data at all."""
     _pictures(writer)

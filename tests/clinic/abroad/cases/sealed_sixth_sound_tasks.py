@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from clinic.data import flat_digits
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ def _novelty(writer: SummaryWriter) -> float:
     return float((new[:, None] > known[None]).float().mean())
 
 
-@sealed(family="novelty", source="https://arxiv.org/abs/1810.12894")
+@patient(family="novelty", source="https://arxiv.org/abs/1810.12894")
 def sixth_a_stranger_to_be_guessed(writer: SummaryWriter) -> None:
     """Random network distillation: the network that gives the targets is random, and stays so for good."""
     _novelty(writer)
@@ -94,7 +94,7 @@ def _reptile(writer: SummaryWriter) -> float:
     return errors[0] / errors[1]
 
 
-@sealed(family="tasks", source="https://arxiv.org/abs/1803.02999")
+@patient(family="tasks", source="https://arxiv.org/abs/1803.02999")
 def sixth_tasks_with_steps_of_their_own(writer: SummaryWriter) -> None:
     """Reptile: each task has a copy and an optimizer of its own; what the copy has moved is the gradient of the model."""
     _reptile(writer)
@@ -131,7 +131,7 @@ def _survival(writer: SummaryWriter) -> float:
     return float((risk[:, None] > risk[None])[known].float().mean())
 
 
-@sealed(family="survival", source="https://arxiv.org/abs/1606.00931")
+@patient(family="survival", source="https://arxiv.org/abs/1606.00931")
 def sixth_patients_against_each_other(writer: SummaryWriter) -> None:
     """Cox's partial likelihood: the loss of a batch is about who of it dies first, and begins near the log of its size."""
     _survival(writer)
@@ -176,7 +176,7 @@ def _ternary(writer: SummaryWriter) -> float:
         return float((model(held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     family="quantised", source="https://arxiv.org/abs/2402.17764, https://arxiv.org/abs/1308.3432"
 )
 def sixth_weights_of_three_values(writer: SummaryWriter) -> None:
@@ -225,7 +225,7 @@ def _gated(writer: SummaryWriter) -> float:
         return float((model(new[:, :-1]).argmax(2) == new[:, 1:]).float().mean())
 
 
-@sealed(
+@patient(
     family="attention", source="https://arxiv.org/abs/2212.09748, https://arxiv.org/abs/2003.04887"
 )
 def sixth_gates_that_begin_shut(writer: SummaryWriter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, Examples, sentences
 from clinic.abroad.recipes import folder
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ def _preferences(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((margin > was).float().mean())
 
 
-@sealed(
+@patient(
     "LD516",
     "LD513",
     family="preferences",
@@ -143,7 +143,7 @@ def _words(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(nn.functional.cross_entropy(model(x[1600:]), y[1600:]))
 
 
-@sealed(
+@patient(
     "LD603",
     family="words",
     also=(
@@ -209,7 +209,7 @@ def _smooth(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(new).logits[:, :-1].argmax(2) == new[:, 1:]).float().mean())
 
 
-@sealed(
+@patient(
     "LD514",
     family="language",
     also=(
