@@ -177,10 +177,11 @@ class GradientSpike:
         )
         norm = run.cached(table_norm, run.highest(q.GRADIENT_NORM))
         large = [s for s in spikes if _rise(norm, s) >= self.min_total]
-        harmful = [s for s in large if not _clipped(run, table.steps[s.records])]
+        free = [s for s in spikes if not _clipped(run, table.steps[s.records])]
+        harmful = [s for s in free if s in large]
         names = [table.columns[index] for index in np.unique(inside.columns)]
-        of_all = self._of_all(norm, spikes)
-        tail = _NOT_CLIPPED if harmful else _CLIPPED if large else _PART.format(total=of_all)
+        part = _PART.format(total=self._of_all(norm, spikes)) if not large else _NOT_CLIPPED
+        tail = part if free else _CLIPPED
         message = self._message(top, (len(spikes), len(names), len(table.columns)), tail)
         ends = [span.ends(table.steps) for span in (worst, *(s for s in spikes if s != worst))]
         pieces = [Evidence(q.GRADIENT_NORM.name, top.layer, *e) for e in ends[1:10]]
@@ -192,7 +193,7 @@ class GradientSpike:
         severity = self.severity if habit and not moved else Severity.INFO
         total = float(np.median(np.where(np.isnan(norm), 0.0, norm)))
         bound = short_number(float(f"{3 * total:.1g}"))
-        guard = _CLIP.format(bound=bound) if harmful else _CLIPS if large else _ALONE
+        guard = _CLIP.format(bound=bound) if harmful else _ALONE if free else _CLIPS
         advice = _advice(run, names, top.step, guard)
         numbers = {"spikes": len(spikes), "peak": top.peak, "harmful": len(harmful)}
         return Finding(self.code, severity, top.layer, (first, *pieces), message, advice, numbers)

@@ -59,6 +59,27 @@ def test_a_small_part_of_all_gradients_may_jump() -> None:
     assert "clip these parameters by themselves" in finding.advice.en
 
 
+def test_clips_are_said_where_all_jumps_were_clipped() -> None:
+    """One jump of all gradients is clipped, one of a small parameter is not: neither every one, nor the small ones alone."""
+    values = with_gradient_spikes(RUN, {80: 100.0})[GRADIENT_NORM].values.copy()
+    values[:, 2] *= 0.03
+    values[120, 2] *= 100
+    steps = RUN[GRADIENT_NORM].steps
+    clipped = with_tables(
+        changed(RUN, GRADIENT_NORM, values),
+        [
+            table(
+                CLIP_GLOBAL_NORM, steps, np.where(np.arange(len(steps)) == 80, 30.0, 0.3)[:, None]
+            ),
+            table(CLIP_MAX_NORM, steps, np.ones((len(steps), 1))),
+        ],
+    )
+    finding = the_finding(RULE, clipped)
+    assert finding.severity is Severity.INFO
+    assert "every one of them" not in finding.message.en
+    assert "together was no more" not in finding.message.en
+
+
 def test_an_agents_targets_jump_so_its_gradients_may() -> None:
     """Each copy of a target network, and each turn for the better, moves what the values are compared with."""
     agent = changed(SICK, EXTRA, np.ones((len(SICK[GRADIENT_NORM]), 1)), ("reward",))
