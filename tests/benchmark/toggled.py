@@ -69,11 +69,12 @@ class Cost:
         return statistics.median(abs(one / other - 1) for one, other in pairs)
 
     def __str__(self) -> str:
-        """Median, the middle half, the number of rounds, the step and its noise."""
+        """Median, the middle half, the mean, which counts what comes seldom, the number of rounds, the step and its noise."""
         low, high = np.quantile(self.added, (0.25, 0.75))
         step = statistics.median(self.bare)
         return (
-            f"{100 * self.share:+8.1f} % ({100 * low:+.1f} to {100 * high:+.1f}, n = {len(self.added)})"
+            f"{100 * self.share:+8.1f} % ({100 * low:+.1f} to {100 * high:+.1f},"
+            f" mean {100 * statistics.fmean(self.added):+.1f}, n = {len(self.added)})"
             f" {1e6 * step * self.share:9.0f} us; bare {1e3 * step:.2f} ms ±{100 * self.noise:.1f} %"
         )
 
