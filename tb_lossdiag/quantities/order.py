@@ -133,7 +133,8 @@ EVAL_TARGET_STD = Quantity(
 EVALUATED_TRAINING = Quantity(
     "evaluated_training", "evaluated", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
 )
-"""Where the model was called without gradients before the step: 1 if it was in train() every time, with modules that care; else 0."""
+"""Where the model was called without gradients before the step: 1 if it was in train() every time, with modules that care; else 0,
+also where it was in eval() and modules of dropout alone had been put back into train()."""
 INPUT_INTERLEAVED = Quantity(
     "input_interleaved", "input_layout", Axis.WATCH, "1", hints.CHECK_UP, optional=True
 )

@@ -43,9 +43,10 @@ class ValidatedInTrainMode:
     What to try first: `model.eval()` before the validation, `model.train()` after it.
 
     Guards against: models without such modules; passes without gradients that belong to no validation (targets, rollouts, a generator's
-    samples); samples drawn with dropout on purpose beside a validation in eval().
+    samples); samples drawn with dropout on purpose, beside a validation in eval() or of a model in eval() of which modules of dropout alone were put back into
+    train().
 
-    References: PyTorch, `torch.nn.Module.eval`; wolny/pytorch-3dunet issue 53, deep-learning-with-pytorch/dlwpt-code issue 104.
+    References: Gal and Ghahramani 2016, Dropout as a Bayesian Approximation (arXiv 1506.02142); PyTorch, `torch.nn.Module.eval`; wolny/pytorch-3dunet issue 53, deep-learning-with-pytorch/dlwpt-code issue 104.
     """
 
     code: ClassVar[str] = "LD627"

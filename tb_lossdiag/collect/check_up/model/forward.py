@@ -91,9 +91,10 @@ class Forwards:
     def _evaluate(self, call: ModuleCall) -> None:
         """The model itself is asked without gradients."""
         if self._mode_modules:
-            awake = float(any(module.training for module in self._mode_modules))
+            awake = any(module.training for module in self._mode_modules)
+            meant = awake and kinds.draws_in_eval(self._root)
             before = self.evaluated.get(EVALUATED_TRAINING, 1.0)
-            self.evaluated[EVALUATED_TRAINING] = min(awake, float(before))
+            self.evaluated[EVALUATED_TRAINING] = min(float(awake and not meant), float(before))
         if not self._root.training and EVAL_INPUT_MEAN not in self.evaluated:
             given = input_facts(call.args)
             self.evaluated |= {_EVALUATED[q]: v for q, v in given.items() if q in _EVALUATED}

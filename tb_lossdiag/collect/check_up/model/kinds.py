@@ -95,10 +95,23 @@ def cares_about_mode(module: nn.Module) -> bool:
         return module.dropout > 0 and module.num_layers > 1
     if isinstance(module, nn.MultiheadAttention):
         return bool(module.dropout > 0)
-    if "drop" not in type(module).__name__.lower():
+    if not _drops(module):
         return False
     rate = getattr(module, "p", getattr(module, "drop_prob", None))
     return isinstance(rate, float | int) and rate > 0
+
+
+def draws_in_eval(root: nn.Module) -> bool:
+    """Whether, of a model in eval(), modules of dropout alone were put back into train(), as for draws of its answers.
+
+    eval() and train() reach everything below, so somebody asked for these one by one.
+    """
+    awake = [module for module in root.modules() if module.training]
+    return bool(awake) and not root.training and all(_drops(module) for module in awake)
+
+
+def _drops(module: nn.Module) -> bool:
+    return "drop" in type(module).__name__.lower()
 
 
 def is_leaf(module: nn.Module) -> bool:

@@ -83,6 +83,32 @@ def test_modes_without_gradients(modes: tuple[bool, ...], expected: float) -> No
     assert watched.value(q.EVALUATED_TRAINING) == pytest.approx(expected, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("woken", "expected"),
+    [
+        ((1, 4), 0),  # the doubts of Gal and Ghahramani: dropout alone goes on
+        ((1, 2), 1),  # normalisation learns from what is validated
+        ((0, 1), 1),  # a part was put into train() whole
+    ],
+)
+def test_dropout_that_was_put_back_into_train(woken: tuple[int, ...], expected: float) -> None:
+    model = nn.Sequential(
+        nn.Linear(4, 8), nn.Dropout(0.1), nn.BatchNorm1d(8), nn.Linear(8, 8), nn.Dropout(0.1),
+        nn.Linear(8, 1),
+    )  # fmt: skip
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    watched = Watched(model, optimizer)
+    model.eval()
+    for index in woken:
+        model[index].train()
+    with torch.no_grad():
+        model(torch.randn(N, 4))
+    _loss(model.train()).backward()
+    optimizer.step()
+    watched.end()
+    assert watched.value(q.EVALUATED_TRAINING) == expected
+
+
 Made = Callable[[Tensor, Tensor], Tensor]
 CROSSED: dict[str, Made] = {
     "a column minus a row": lambda out, y: (out - y).abs().mean(),
