@@ -280,7 +280,10 @@ def _speaker() -> nn.Module:
 
 SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD106": {"(targets - mean)": lambda: {"targets": torch.randn(SIZE, CLASSES)}},
-    "LD107": {"": lambda: {"validation_loss": 1.0, "best": 2.0}},
+    "LD107": {
+        "zip(inputs": lambda: {"inputs": torch.randn(SIZE, 8), "targets": _labels()},
+        "": lambda: {"validation_loss": 1.0, "best": 2.0},
+    },
     "LD108": {"": lambda: {"train_inputs": torch.randn(SIZE, 8), "train_targets": _labels()}},
     "LD110": {
         "log_variance": lambda: {"mean": torch.randn(SIZE, 4), "log_variance": torch.randn(SIZE, 4)}

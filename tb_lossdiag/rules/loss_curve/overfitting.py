@@ -24,6 +24,19 @@ _MESSAGE = Text(
 _NEVER = Text(
     "The validation loss has never come below its first value ({best} at step {best_step}) for long and is {end} at step {last}, while the training loss fell from {train_then} to {train_now}: nothing of what was learned since carries over."
 )
+_HEART = Text(
+    "No validation has cost less than guessing ({guess}), and the validation loss has risen to {end} at step {last}, while the training loss fell from {train_then} to {train_now}: labels are learned by heart, and nothing of it holds for other samples."
+)
+_HEART_ADVICE = Text("""More data or regularisation do not help where there is nothing that carries over. See whether each label belongs to its sample:
+
+```python
+for sample, label in list(zip(inputs, targets))[:5]:
+    print(label, sample.shape, sample.float().mean())  # look at the sample itself: plot it, decode it
+```
+
+- Labels that were shuffled, sorted or filtered without their samples, or two files that are read in different order.
+- A validation whose classes have other numbers than the training's.
+- Samples that say nothing of their label: a column or a channel that was lost on the way.""")
 _ADVICE = Text("""Keep the parameters of step {best_step}: nothing after it generalised better. Then, in this order:
 
 - more or more varied data (augmentation), the only cure without a price;
@@ -50,7 +63,8 @@ class Overfitting:
     whole), while the level of the training loss fell by more than `min_train_fall`. Or it has risen for half of the run, by
     `slow_share` of that, as a trend of `min_trend` standard deviations, while the training loss fell by `min_learned`. Or the
     validation loss began no lower than the training did, and has won certainly less than `max_won` since, without a trend, while the training
-    loss lost `min_learned`. Unit: that of the loss.
+    loss lost `min_learned`. Or, of classes, no validation was ever below guessing, and they rise as a trend since the lowest, by `min_train_fall` and twice their noise, while the training loss has come below
+    it and fell by more than `min_train_fall` since the first validation, as a trend too. Unit: that of the loss.
 
     What to try first: keep the checkpoint of the best step, then more data, regularisation, a smaller model.
 
@@ -86,7 +100,7 @@ class Overfitting:
     min_learned: float = 0.25
     #: relative to the first validation loss, 1; who has won more has learned something that carries over
     max_won: float = 0.1
-    #: first validation loss over the loss that the training began with, 1, and its inverse; more is another scale, less has learned
+    #: first validation loss over the loss that the training began with or over guessing, 1, and the former's inverse; more is another scale, less has learned
     max_first: float = 1.5
     #: training loss at the first validation over that of guessing, 1; what is learned by heart takes many rounds to get there
     max_taught: float = 0.9
@@ -113,15 +127,15 @@ class Overfitting:
             span = Span(0, len(validation) - 1)
             then = _level_at(train, validation.steps[0])
             yield self._finding(_NEVER, validation, (0, span), (then, now))
+        elif (guess := _guess(run)) is not None and self._by_heart(validation, train, guess):
+            then = _level_at(train, validation.steps[0])
+            yield self._learned_by_heart(validation, (then, now), guess)
 
     def _is_other_data(self, run: Run, validation: Curve, train: Curve) -> bool:
         """Whether classes that the training tells apart were never told apart in the validation."""
-        asked = calls_if_any(run)
-        if len(asked) != 1 or asked[0].function not in CLASSES:
+        guess = _guess(run)
+        if guess is None:
             return False
-        if asked[0].typical(q.CALL_TARGET_INDEX) != 1:
-            return False
-        guess = math.log(asked[0].typical(q.CALL_OUTPUTS))
         taught = _level_at(train, validation.steps[0]) <= self.max_taught * guess
         return taught and float(validation.values.min()) > guess
 
@@ -163,6 +177,34 @@ class Overfitting:
         error = noise(loss.values) * math.sqrt(1 + 1.57 / len(late))
         return first - float(np.median(late)) + 2 * error <= self.max_won * first
 
+    def _by_heart(self, loss: Curve, train: Curve, guess: float) -> bool:
+        """Whether validations are surely ever worse than guessing, and the training surely ever better."""
+        then, now = _level_at(train, loss.steps[0]), float(train.level[-1])
+        since = train.values[train.steps >= loss.steps[0]]
+        better = now < min((1 - self.min_train_fall) * then, guess)
+        best = int(np.argmin(loss.level))
+        # The lowest was picked: a trend since then alone may be chance.
+        rise = max(self.min_train_fall * guess, 2 * noise(loss.values))
+        worse = rising(loss.values[best:]) >= self.min_trend
+        worse &= float(loss.level[-1] - loss.level[best]) >= rise
+        surely = worse and rising(since) <= -self.min_trend
+        above = float(loss.values.min()) >= (1 - self.min_train_fall / 10) * guess
+        one_scale = float(loss.values[0]) <= self.max_first * guess
+        return better and surely and above and one_scale and float(loss.level[-1]) > guess
+
+    def _learned_by_heart(self, loss: Curve, train: tuple[float, float], guess: float) -> Finding:
+        end, last = float(loss.level[-1]), int(loss.steps[-1])
+        message = _HEART.format(
+            guess=short_number(guess),
+            end=short_number(end),
+            last=str(last),
+            train_then=short_number(train[0]),
+            train_now=short_number(train[1]),
+        )
+        evidence = Evidence(q.VALIDATION_LOSS.name, "", int(loss.steps[0]), last, end, guess)
+        numbers = {"end": end, "guess": guess}
+        return Finding(self.code, self.severity, "", (evidence,), message, _HEART_ADVICE, numbers)
+
     def _finding(
         self, text: Text, loss: Curve, seen: tuple[int, Span], train: tuple[float, float]
     ) -> Finding:
@@ -187,6 +229,15 @@ class Overfitting:
         numbers = {"best_step": best_step, "best": least, "end": end}
         advice = _ADVICE.format(best_step=str(best_step))
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
+
+
+def _guess(run: Run) -> float | None:
+    """What guessing among the classes of the only loss call costs; None where that is not known."""
+    asked = calls_if_any(run)
+    if len(asked) != 1 or asked[0].function not in CLASSES:
+        return None
+    one = asked[0].typical(q.CALL_TARGET_INDEX) == 1
+    return math.log(asked[0].typical(q.CALL_OUTPUTS)) if one else None
 
 
 def _level_at(loss: Curve, step: int) -> float:

@@ -11,6 +11,7 @@ from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import VALIDATION_LOSS
 from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
+from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
 
 RULE = Overfitting()
@@ -129,3 +130,32 @@ def test_classes_that_were_never_told_apart_are_other_ones(
     rising = changed(run, VALIDATION_LOSS, np.linspace(best, 8.0, 20))
     run = with_call(rising, function, outputs=10.0, target_index=index)
     assert bool(findings(RULE, run)) is fires
+
+
+def by_heart(worst: float = 2.36, least: float = 2.303, end: float = 2.2) -> Run:
+    """Ten classes: the training comes a little below guessing, and validations rise from where guessing is."""
+    run = with_loss(healthy_run(0), noisy(np.linspace(2.305, end, 200), 0.003))
+    rising = changed(run, VALIDATION_LOSS, np.linspace(least, worst, 20))
+    return with_call(rising, "cross_entropy", outputs=10.0, target_index=1)
+
+
+def test_labels_that_have_nothing_to_do_with_their_samples() -> None:
+    finding = the_finding(RULE, by_heart())
+    assert "No validation has cost less than guessing (2.3)" in finding.message.en
+    assert "whether each label belongs to its sample" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        by_heart(least=2.297),  # a validation was below guessing
+        by_heart(worst=2.3031, least=2.31),  # they fall
+        by_heart(end=2.28),  # little is learned by heart
+        by_heart(worst=3.6, least=3.5),  # of another scale
+        changed(by_heart(), VALIDATION_LOSS, noisy(np.full(20, 2.33), 0.004)),  # no trend
+        with_call(by_heart(), "mse_loss", outputs=10.0, target_index=1),
+        with_call(by_heart(), "cross_entropy", outputs=10.0, target_index=0),
+    ],
+)
+def test_validations_near_guessing_that_say_less(run: Run) -> None:
+    assert not findings(RULE, run)
