@@ -25,6 +25,12 @@ def _finding(code: str) -> Finding:
         ("LD202", ("LD306", "LD802")),
         ("LD204", ("LD602",)),  # the typical matrix is one that never moves
         ("LD206", ("LD205", "LD304", "LD705", "LD802")),
+        ("LD302", ("LD104",)),  # below a doubling, a loss that rises is LD104's
+        ("LD408", ("LD104",)),
+        ("LD621", ("LD104",)),
+        ("LD704", ("LD104",)),
+        ("LD710", ("LD104",)),
+        ("LD803", ("LD104",)),
         ("LD302", ("LD701", "LD704")),  # a step of the full gradient kills units
         ("LD402", ("LD201", "LD701")),  # an encoder that nothing asks any more
         ("LD403", ("LD204",)),  # the head of a forgotten term
