@@ -28,6 +28,7 @@ In reading order:
 - `loss_calls`: loss calls as the check-ups saw them
 - `maturity`: whether a run has been recorded long enough to be judged as a whole
 - `modules`: the model's modules as the check-ups saw them: what each is, what feeds it, and how its facts run over time
+- `needless`: cuts of the learning rate at moments when what is validated has just become better than ever
 - `non_finite`: where NaN and infinity came from: the first step at which each kind of value was broken
 - `parameters`: parameters by name and size: which are weights, which belong together; and what the optimizer does with them
 - `pairing`: correlations of predictions and targets, as check-ups have recorded them, put together

@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.curve import curve_of
+from tb_lossdiag.analysis.needless import Course, streak, validated_accuracy, validated_loss
 from tb_lossdiag.analysis.rates import largest_rate, leading_group, leap
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
@@ -29,7 +30,8 @@ class SchedulerMisuse:
     How it decides: the largest learning rate of all groups is below `max_dead` of its peak for at least `min_dead` of the steps up to
     the end. Or a plain cosine schedule came back above `min_return` of its peak `min_returns` times. Or the check-up saw
     `scheduler.step()` before the first `optimizer.step()` (an information). Or a rate that waits for a plateau was cut, from its first cut on and
-    `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before. Or the rate has only risen, for
+    `min_cuts` times, when the validation loss was lower than ever, by `min_fall` since the cut before (by `min_better` where the accuracy recorded
+    with it was higher than ever, by `min_gain`). Or the rate has only risen, for
     `min_risen` of the planned steps, and going on like this will come to less than `min_warm` of the schedule's full rate by their end (where
     the framework says how many steps are planned). Or a schedule that only falls leapt from `max_low` of its peak or less to `min_back`
     of it, once (an information, unless the loss rose `min_worse` times). Or there is a scheduler that was never stepped in `min_validations` validations. Unit: 1.
@@ -50,7 +52,7 @@ class SchedulerMisuse:
     title: ClassVar[Text] = Text("The schedule doesn't fit the loop")
     reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS, q.LOSS, q.REPLACED_OPTIMIZERS,
+        q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS, q.LOSS, q.REPLACED_OPTIMIZERS, q.VALIDATION_ACCURACY, q.EXTRA,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD113", "LD523", "LD602", "LD605")
     setting: ClassVar[str] = settings.SCHEDULE
@@ -67,6 +69,10 @@ class SchedulerMisuse:
     min_cuts: int = 2
     #: fall of the validation loss from one cut to the next, 1; an accuracy may stand still while its loss still falls a little
     min_fall: float = 0.05
+    #: the same beside an accuracy that rises, 1; ten times what the scheduler itself takes for better by default
+    min_better: float = 1e-3
+    #: rise of an accuracy from one cut to the next, 1; by less it moves while it stands
+    min_gain: float = 0.01
     #: cuts for each validation; who waits for validations cuts at most once for each
     max_hasty: float = 2.0
     #: share of the loss at the start that is left, 1; who has learned may rest
@@ -202,26 +208,29 @@ class SchedulerMisuse:
         return {"cuts": str(cuts), "validations": str(validations)}
 
     def _needless(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
-        """A plateau's rate that is cut while the loss falls: its scheduler takes better for worse."""
+        """A plateau's rate that is cut while things get better: its scheduler takes better for worse."""
         if run.facts.get("scheduler", "") != "ReduceLROnPlateau" or q.VALIDATION_LOSS not in run:
             return None
-        table = run[q.VALIDATION_LOSS]
-        times, losses = table.steps, table.values[:, 0].astype(np.float64)
-        cuts = steps[1:][rates[1:] < rates[:-1] * (1 - 1e-6)]
-        lowest = [float(losses[0])] if len(losses) else []
-        for cut in cuts:
-            before = losses[times <= cut]
-            falls = len(before) and before[-1] <= np.nanmin(before)
-            if not falls or not lowest[-1] - before[-1] > self.min_fall * abs(lowest[-1]):
-                break
-            lowest.append(float(before[-1]))
-        if len(lowest) <= self.min_cuts:
+        cuts, loss = steps[1:][rates[1:] < rates[:-1] * (1 - 1e-6)], validated_loss(run)
+        lowest = streak(cuts, loss, self.min_fall)
+        if len(lowest) > self.min_cuts:
+            return self._better(cuts, loss, lowest, words.NEEDLESS)
+        accuracy = validated_accuracy(run)
+        if accuracy is None:
             return None
-        ends = int(cuts[0]), int(cuts[len(lowest) - 2])
-        said = {"high": short_number(lowest[0]), "low": short_number(lowest[-1])}
-        message = words.NEEDLESS.format(cuts=str(len(lowest) - 1), at=str(ends[1]), **said)
-        evidence = Evidence(q.VALIDATION_LOSS.name, "", *ends, lowest[-1], lowest[0])
-        numbers = {"cuts": len(lowest) - 1, "high": lowest[0], "low": lowest[-1]}
+        highest = streak(cuts, accuracy, 0.0, self.min_gain)
+        highest = highest[: len(streak(cuts, loss, self.min_better))]
+        if len(highest) <= self.min_cuts:
+            return None
+        return self._better(cuts, accuracy, [-each for each in highest], words.RISING)
+
+    def _better(self, cuts: Steps, course: Course, bests: list[float], text: Text) -> Finding:
+        """The finding; of what was validated first, and then best at each cut."""
+        ends, count = (int(cuts[0]), int(cuts[len(bests) - 2])), len(bests) - 1
+        said = {"first": short_number(bests[0]), "last": short_number(bests[-1])}
+        message = text.format(cuts=str(count), at=str(ends[1]), **said)
+        evidence = Evidence(course.quantity.name, course.column, *ends, bests[-1], bests[0])
+        numbers = {"cuts": count, "first": bests[0], "last": bests[-1]}
         return Finding(self.code, self.severity, "", (evidence,), message, words.MODE, numbers)
 
     def _waves(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:

@@ -17,7 +17,10 @@ EARLY = Text(
     "`scheduler.step()` came before the first `optimizer.step()`, at step {at}: the first learning rate of the schedule was never used."
 )
 NEEDLESS = Text(
-    "The rate that waits for a plateau was cut {cuts} times by step {at}, and each time the validation loss had just reached its lowest value so far: it fell from {high} to {low}."
+    "The rate that waits for a plateau was cut {cuts} times by step {at}, and each time the validation loss had just reached its lowest value so far: it fell from {first} to {last}."
+)
+RISING = Text(
+    "The rate that waits for a plateau was cut {cuts} times by step {at}, and each time the accuracy that was validated had just reached its highest value so far, and the validation loss its lowest: the accuracy rose from {first} to {last}."
 )
 WARMING = Text(
     "The learning rate has risen since step {first}, to {rate} at step {at}; by the end of the training, {planned} steps, it will have come to {percent}% of {full}, what the schedule warms up to."

@@ -13,11 +13,13 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     AMP_SCALE,
+    EXTRA,
     LEARNING_RATE,
     LOSS,
     MOVES,
     REPLACED_OPTIMIZERS,
     SCHEDULER_EARLY,
+    VALIDATION_ACCURACY,
     VALIDATION_LOSS,
 )
 from tb_lossdiag.records import table
@@ -197,6 +199,51 @@ def test_fires_when_the_rate_is_cut_while_the_validation_loss_falls() -> None:
 )
 def test_a_cut_after_a_plateau_is_what_it_is_for(run: Run, says: bool) -> None:
     assert any("lowest value so far" in one.message.en for one in findings(RULE, run)) is says
+
+
+def rising(
+    accuracy: list[float], loss: list[float], *, name: str = "accuracy", often: bool = False
+) -> Run:
+    """The same with an own value that is recorded at the validations, or more often."""
+    run = cut_at(loss)
+    steps = run[VALIDATION_LOSS].steps
+    own = table(EXTRA, steps + int(often), accuracy, (name,))
+    return replace(run, tables={**run.tables, EXTRA.name: own})
+
+
+BETTER = [0.5, 0.6, 0.76, 0.81], [2.15, 2.1, 2.07, 2.05]
+
+
+@pytest.mark.parametrize("name", ["accuracy", "val_acc", "Top1 Accuracy"])
+def test_fires_when_the_rate_is_cut_while_the_accuracy_rises(name: str) -> None:
+    finding = the_finding(RULE, rising(*BETTER, name=name))
+    assert finding.severity is Severity.WARNING
+    assert "the accuracy rose from 0.5 to 0.81" in finding.message.en
+    assert first_evidence(RULE, rising(*BETTER, name=name)).column == name
+
+
+def test_an_accuracy_from_a_log_counts_as_well() -> None:
+    run = cut_at(BETTER[1])
+    held = table(VALIDATION_ACCURACY, run[VALIDATION_LOSS].steps, BETTER[0])
+    run = replace(run, tables={**run.tables, VALIDATION_ACCURACY.name: held})
+    assert the_finding(RULE, run).severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        rising([0.5, 0.6, 0.6, 0.605], BETTER[1]),  # it stands
+        rising([0.5, 0.6, 0.76, 0.7], BETTER[1]),
+        rising(BETTER[0], [2.15, 2.1, 2.09, 2.11]),  # overfits: the loss is no lower than ever
+        rising(BETTER[0], [1.8, 1.79, 1.79, 1.789]),  # the loss stands
+        rising(*BETTER, name="epoch"),
+        rising(*BETTER, name="accumulated"),
+        rising(*BETTER, often=True),  # of training batches
+        rising([0.5, 0.6], BETTER[1][:2]),  # one cut
+    ],
+)
+def test_a_cut_where_accuracy_or_loss_stand_is_right(run: Run) -> None:
+    assert not any("highest value so far" in one.message.en for one in findings(RULE, run))
 
 
 def cut_by_batches(every: int, validations: int, left: float) -> Run:
