@@ -44,6 +44,8 @@ def scaled_together(call: LossCall, given: Sequence[Tensor]) -> Facts:
         _share(*pair)
         for one in given
         if one.dim() and len(one) == len(target) and one.device == target.device
+        if one[0].numel()
+        <= _NUMBERS // _FEWEST  # samples of more are copied for long, and no window
         for pair in _series(one.detach(), target.detach())
     ]
     return {CALL_SCALED_TOGETHER: torch.stack(shares).max()} if shares else {}
