@@ -74,6 +74,9 @@ class ExplodingGradient:
     loss, the relative change of the loss per relative change of the weights, is at least `max_steepness` for `min_steep` records
     while the loss has lost less than half of its start. Dimensionless, so a scaled or summed loss doesn't matter.
 
+    An information where growth is back to no more than the first `min_steep` records had and the loss stays within `max_lost` of its start to the end:
+    what is nearly solved has gradients near 0, and steps of an Adam-like optimizer do not shrink with them.
+
     What to try first: clip the global norm at its calm level, lower the learning rate, check initialisation and input scale.
 
     Guards against: absolute bounds; single spikes; a run that leaves a plateau (loss falls); steps that mixed precision skips.
@@ -97,6 +100,8 @@ class ExplodingGradient:
     )  # fmt: skip
     setting: ClassVar[str] = settings.CLIP
 
+    #: share of the starting loss, 1; a spike below it leaves nine tenths of what was learned
+    max_lost: float = 0.1
     #: norm over its own history, 1; leaving a zero-initialised head grows tenfold, batches differ by 3
     min_growth: float = 100.0
     #: records in a row; two can be one bad batch and its echo
@@ -149,12 +154,25 @@ class ExplodingGradient:
     def _grown(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         past = history(norm, self.min_steep)
         grown = grouped((norm >= self.min_growth * past) & (past > 0), self.min_records)
+        found = []
         for span in (s for s in grown if s.size >= self.min_records):
             if not _fell(loss, *span.ends(gradient.steps)):
                 low, high = float(past[span.first]), float(np.max(norm[span.records]))
                 before = median(gradient.values[: span.first], axis=0)
-                return [self._finding(run, gradient, span, (_GREW, low, high, high / low), before)]
-        return []
+                what = (_GREW, low, high, high / low)
+                each = self._finding(run, gradient, span, what, before)
+                if not self._costs_nothing(loss, int(gradient.steps[span.first]), norm, high):
+                    return [each]
+                found.append(replace(each, severity=Severity.INFO))
+        return found[:1]
+
+    def _costs_nothing(self, loss: Curve | None, first: int, norm: Doubles, high: float) -> bool:
+        """Whether a run that had nearly converged has a gradient of its first records again, and keeps what it learned."""
+        if loss is None or not len(loss) or loss.may_be_negative:
+            return False
+        later = loss.values[loss.steps >= first]
+        kept = len(later) > 0 and float(np.max(later)) <= self.max_lost * loss.start
+        return bool(kept and high <= float(np.max(norm[: self.min_steep])))
 
     def _steep(self, run: Run, gradient: Table, norm: Doubles, loss: Curve | None) -> list[Finding]:
         if loss is None or q.PARAMETER_NORM not in run or loss.may_be_negative or not len(loss):

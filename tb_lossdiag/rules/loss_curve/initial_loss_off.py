@@ -19,6 +19,9 @@ from tb_lossdiag.run import Run
 _CLASSES = Text(
     "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which is what guessing costs: the untrained model is sure and wrong. {fate}"
 )
+_LEARNED = Text(
+    "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which is what guessing costs: the model begins sure and wrong. {fate}"
+)
 _VALUES = Text(
     "The first loss of `{call}` was {first} at step {step}, {times} times {blind}, which always predicting the targets' mean or median would cost: the outputs begin far from the targets. {fate}"
 )
@@ -39,6 +42,10 @@ with torch.no_grad():
 ```
 
 Also check that inputs are scaled (about mean 0 and standard deviation 1) and that labels belong to their inputs.""")
+_LEARNED_ADVICE = Text("""Most of the model was frozen at the start, so it has learned before: it may be sure of what was right for other data.
+
+- If the new data are to be read in the same way, look at how they are scaled and at the order of the classes: both must be those it learned with.
+- If they are not, a new last layer that begins near 0 begins undecided.""")
 _VALUE_ADVICE = Text("""Bring outputs and targets together before the training does it at great cost: scale the targets, and undo it when predicting.
 
 ```python
@@ -62,6 +69,8 @@ class InitialLossOff:
     if the loss may have been below the bound again within the first `patience` of the run's steps, as check-ups know, or records of the
     loss or of a term that have the same value there (within `same`). An information, too, for a weighed term where the sum of all terms, each by
     its weight, is below the bound beside that of guessing all of them; a term whose guess nobody knows counts as it began. Dimensionless.
+
+    An information, too, for classes where at least `min_frozen` of the parameters were frozen at the start: such a model has learned before.
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
@@ -91,6 +100,7 @@ class InitialLossOff:
         q.LOSS_WEIGHT,
         q.EXTRA,
         q.COPY_DISTANCE,
+        q.PARAMETER_TRAINABLE,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -102,6 +112,8 @@ class InitialLossOff:
     max_values: float = 10.0
     #: share of the steps, 1; a start that is repaired within a tenth of the training costs little
     patience: float = 0.1
+    #: share of the parameters, 1; a table of embeddings may be frozen in a new model, most of it is so in one that has learned
+    min_frozen: float = 0.5
     #: relative difference, 1; rounding of a loss that is recorded as well
     same: float = 1e-3
 
@@ -170,16 +182,26 @@ class InitialLossOff:
             "blind": short_number(blind),
         }
         is_class = bool(np.isfinite(guess.uniform))
-        text = _CLASSES if is_class else _VALUES
+        learned = is_class and self._has_learned(run)
+        text = (_LEARNED if learned else _CLASSES) if is_class else _VALUES
         light = self._weighed_down(run, guess)
         message = text.format(fate=_WEIGHED.format(fate=fate) if light else fate, **words)
         evidence = Evidence(q.CALL_VALUE.name, guess.column, step, at, first, bound)
-        advice = (_CLASS_ADVICE if is_class else _VALUE_ADVICE).format(
+        new = _CLASS_ADVICE if is_class else _VALUE_ADVICE
+        advice = (_LEARNED_ADVICE if learned else new).format(
             blind=short_number(blind), scale=short_number(float(f"{min(0.1, blind / first):.1g}"))
         )
-        severity = Severity.INFO if back or light else self.severity
+        severity = Severity.INFO if back or light or learned else self.severity
         numbers = {"first": first, "guess": blind}
         return Finding(self.code, severity, guess.column, (evidence,), message, advice, numbers)
+
+    def _has_learned(self, run: Run) -> bool:
+        """Whether so much of the model was frozen at the start that it must have been trained before."""
+        if q.PARAMETER_TRAINABLE not in run:
+            return False
+        first = run[q.PARAMETER_TRAINABLE].values[0]
+        known = first[np.isfinite(first)]
+        return bool(len(known) and (known == 0).mean() >= self.min_frozen)
 
     def _course(self, run: Run, guess: Baseline) -> tuple[Steps, Doubles]:
         """The call's value over the steps: check-ups are few, so what is recorded more often and has the same value tells more."""

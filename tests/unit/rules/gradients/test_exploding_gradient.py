@@ -7,6 +7,7 @@ from helpers.rule_asserts import findings, the_finding
 from made.changes import changed, head, scaled, stuck, with_growth, without
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
+from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
     GRADIENT_NORM,
@@ -50,6 +51,35 @@ def test_clear_on_a_single_spike() -> None:
     factor = np.ones(200)
     factor[150:152] = 1e5
     assert not findings(RULE, scaled(healthy_run(0), GRADIENT_NORM, factor))
+
+
+def converged(peak: float, cost: float) -> Run:
+    """Learned to nearly nothing, from a loss of 4 and a norm of about 10; then a few records with this norm and loss."""
+    fall = np.r_[np.geomspace(1, 1e-3, 80), np.full(120, 1e-3)]
+    run = healthy_run(0)
+    width = len(run[GRADIENT_NORM].columns)
+    norm, loss = 10 * fall, 4 * fall
+    norm[150:156], loss[150:156] = peak, cost
+    run = changed(run, GRADIENT_NORM, np.repeat(norm[:, None] / np.sqrt(width), width, axis=1))
+    return changed(run, LOSS, loss)
+
+
+@pytest.mark.parametrize(
+    ("peak", "cost", "severity"),
+    [
+        (9.0, 0.3, Severity.INFO),
+        (11.0, 0.3, Severity.WARNING),  # larger than the run ever was
+        (9.0, 0.5, Severity.WARNING),  # an eighth of what was learned is lost
+    ],
+)
+def test_a_growth_that_costs_nothing_is_an_information(
+    peak: float, cost: float, severity: Severity
+) -> None:
+    assert the_finding(RULE, converged(peak, cost)).severity is severity
+
+
+def test_a_growth_beside_an_unknown_loss_is_none_of_these() -> None:
+    assert the_finding(RULE, without(converged(9.0, 0.3), LOSS)).severity is Severity.WARNING
 
 
 def test_clear_when_the_run_leaves_a_plateau() -> None:

@@ -25,6 +25,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     LOSS_TERM,
     LOSS_WEIGHT,
+    PARAMETER_TRAINABLE,
     Quantity,
     Source,
 )
@@ -61,6 +62,29 @@ def test_warns_when_it_stays() -> None:
 
 def test_worth_knowing_when_it_recovers() -> None:
     assert the_finding(RULE, with_first_call(RUN, 8.0, 1.0)).severity is Severity.INFO
+
+
+def begun(trainable: list[float], later: float = 1.0) -> Run:
+    """Parameters that are trainable or not at the first record; all of them are, or are not, later on."""
+    names = tuple(f"{i}.weight" for i in range(len(trainable)))
+    flags = np.array([trainable, [later] * len(trainable)])
+    known = table(PARAMETER_TRAINABLE, np.array([0, 50]), flags, names)
+    return with_tables(SICK, [known])
+
+
+@pytest.mark.parametrize("later", [0.0, 1.0])
+def test_a_model_that_is_mostly_frozen_has_learned_before(later: float) -> None:
+    finding = the_finding(RULE, begun([0, 0, 1, 1], later))
+    assert finding.severity is Severity.INFO
+    assert "untrained" not in finding.message.en
+    assert "learned before" in finding.advice.en
+
+
+@pytest.mark.parametrize("trainable", [[1, 1, 1, 1], [0, 1, 1, 1]])
+def test_a_frozen_table_is_not_a_model_that_has_learned(trainable: list[float]) -> None:
+    finding = the_finding(RULE, begun(trainable))
+    assert finding.severity is Severity.WARNING
+    assert "untrained" in finding.message.en
 
 
 def recorded(back: int) -> Run:
