@@ -98,7 +98,7 @@ class SoftmaxBeforeCrossEntropy:
     )
     instead: ClassVar[tuple[Quantity, ...]] = (q.SOFTMAX_TWICE,)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD509", "LD523", "LD602", "LD701", "LD704", "LD705", "LD707", "LD722",
+        "LD104", "LD105", "LD106", "LD108", "LD109", "LD201", "LD205", "LD407", "LD509", "LD523", "LD601", "LD602", "LD701", "LD704", "LD705", "LD707", "LD722",
     )  # fmt: skip
 
     #: |row sum - 1|, 1; softmax in bfloat16 (8 bits of mantissa) errs by about 1e-2
