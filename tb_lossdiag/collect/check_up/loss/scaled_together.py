@@ -11,14 +11,14 @@ from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.values import Facts, rows
 from tb_lossdiag.quantities import CALL_SCALED_TOGETHER
 
-_FEWEST = 16
-"""Samples."""
+_FEWEST, _MOST = 16, 64
+"""Samples: of fewer nothing is said, and of more some are left out."""
 _LEAST = 4
 """Numbers of an input series; fewer have a mean of 0 soon."""
 _CHANNELS = 8
 """Series of a sample that are looked at."""
-_NUMBERS = 2**20
-"""Numbers that are looked at; of more, some samples are left out."""
+_NUMBERS = 2**18
+"""Numbers that are looked at, over all samples."""
 _NO_MEAN = 1e-4
 """Of the largest that a sum of such numbers can be, 1; float32 rounds by 1e-7 in each."""
 _SAME_SPREAD = 1e-3
@@ -53,7 +53,7 @@ def scaled_together(call: LossCall, given: Sequence[Tensor]) -> Facts:
 
 def _series(inputs: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Each series real[N, T] of the inputs, with what is asked of it, real[N, H]."""
-    limit = max(_NUMBERS // max(inputs[0].numel() + target[0].numel(), 1), _FEWEST)
+    limit = min(max(_NUMBERS // (inputs[0].numel() + target[0].numel()), _FEWEST), _MOST)
     inputs, target = rows(inputs, limit), rows(target, limit)
     if inputs.dim() == _PLANE:
         yield inputs, target.flatten(1) if target.dim() > 1 else target[:, None]
