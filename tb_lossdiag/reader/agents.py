@@ -27,7 +27,7 @@ SIGN: Patterns = {
         f"{_P}objective/rlhf_reward",
         f"(?:.*/)?{_EPISODE}",
         # Dreamer's and others' loops by hand.
-        "train(?:ing)?/return",
+        "(?:.*/)?train(?:ing)?/return",
     ),
 }
 """What tells an agent's log."""

@@ -23,8 +23,8 @@ _BOOKKEEPING = re.compile(
     r"|momentum|weight_decay|betas?\d?|hp_metric|version|vs_\w+|per_(?:second|sec|s|step|gpu)|seed)(?:[/_.].*)?"
 )
 """What loops log beside: of no use to any rule."""
-_EXTREME = re.compile(r"(?:.*[/_.])?(?:min|max)(?:imum)?(?:[/_.].*)?")
-"""The smallest and the largest of what is logged as a mean, too."""
+_EXTREME = re.compile(r"(?:.*[/_.])?(?:min|max|std)(?:imum)?(?:[/_.].*)?")
+"""The smallest, the largest and the spread of what is logged as a mean, too."""
 _LOSS = r"(?:loss(?:es)?|objective|nll|n?elbo|criterion|cost|(?:cross_?)?ent?ropy_loss|xent|bpd)"
 _HELD_OUT = re.compile(
     r"(?:.*[/_.])?(?:val|valid|validation|eval|evaluation|dev|test|held_?out|holdout)(?:[/_.].*)?"

@@ -430,6 +430,7 @@ AGENTS = {
         ["loss", "mean_reward", "std_reward", "kl_ref", "avg_response_len", "accuracy"],
         {"reward": "mean_reward", "reward_std": "std_reward", "reference_kl": "kl_ref", "answer_length": "avg_response_len"},
     ),
+    "Dreamer": (["sim/train/return", "sim/train/length"], {"reward": "sim/train/return"}),
     "prime-rl": (
         ["reward/all/mean", "entropy/all/mean", "mismatch_kl/all/mean", "optim/grad_norm"],
         {"reward": "reward/all/mean", "policy_entropy": "entropy/all/mean", "rollout_kl": "mismatch_kl/all/mean",
