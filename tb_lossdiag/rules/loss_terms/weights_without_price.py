@@ -16,7 +16,7 @@ from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "The loss is {form} times something in all {checks} check-ups up to step {step}, with p for `{name}`, which is trained: it makes the loss smaller by itself, and nothing in the loss asks for the opposite. By now it makes {percent}% of it, of what it made at the start."
+    "The loss is {form} times something in all {checks} check-ups up to step {step}, with p for `{name}`, which is trained: it makes the loss smaller by itself, and nothing in the loss asks for the opposite. By now the same errors cost {percent}% of what they cost at the start."
 )
 _FORMS = ("exp(-p)", "exp(-2p)", "p", "1/p", "1/p²")
 """As `FREE_KIND` numbers them."""
