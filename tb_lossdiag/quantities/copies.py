@@ -21,3 +21,7 @@ ORIGINAL_MOVED = _of("original_moved")
 """The same of the trained network."""
 COPY_BEGAN = Quantity("copy_began", "copy_began", Axis.MODULE, "1", hints.CHECK_UP, optional=True)
 """How far the copy is from what the trained network was in the first check-up, over the trained one's norm then; where it was seen later."""
+COPY_WRITTEN = Quantity(
+    "copy_written", "copy_written", Axis.MODULE, "times", hints.CHECK_UP, optional=True
+)
+"""How often all of its parameters have been written in place since the first check-up that saw it, whatever was written."""

@@ -12,7 +12,13 @@ from torch.nn.parameter import is_lazy
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, part, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
-from tb_lossdiag.quantities import COPY_BEGAN, COPY_DISTANCE, COPY_MOVED, ORIGINAL_MOVED
+from tb_lossdiag.quantities import (
+    COPY_BEGAN,
+    COPY_DISTANCE,
+    COPY_MOVED,
+    COPY_WRITTEN,
+    ORIGINAL_MOVED,
+)
 
 _FEWEST = 4
 """Parameter tensors of a network; single layers of one shape are everywhere."""
@@ -34,6 +40,7 @@ class Copies:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._first: dict[str, tuple[Tensor, Tensor]] = {}
+        self._versions: dict[str, list[tuple[int, int]]] = {}
         self._beginning: list[Tensor] | None = None
         self.begin()
 
@@ -110,6 +117,7 @@ class Copies:
             name, original = _nearest(mine, originals)
             column = next(self._free(name, columns))
             columns[column] = self._facts(column, mine, original) | self._began(copy)
+            columns[column] |= self._written(column, copy)
         return [to_sample(columns)] if columns else []
 
     def _free(self, name: str, taken: dict[str, Facts]) -> Iterator[str]:
@@ -127,6 +135,15 @@ class Copies:
             ORIGINAL_MOVED: (original - first[1]).norm() / first[1].norm(),
         }
 
+    def _written(self, column: str, copy: nn.Module) -> Facts:
+        """How often each of its parameters was written; nothing where it is another one than before."""
+        now = _versions(copy)
+        first = self._versions.setdefault(column, now)
+        if not now or [one for one, _ in now] != [one for one, _ in first]:
+            return {}
+        least = min(new - old for (_, new), (_, old) in zip(now, first, strict=True))
+        return {COPY_WRITTEN: float(least)}
+
 
 def _nearest(copy: Tensor, originals: list[tuple[str, nn.Module]]) -> tuple[str, Tensor]:
     """The name and some elements of the one that it is most like."""
@@ -138,6 +155,15 @@ def _nearest(copy: Tensor, originals: list[tuple[str, nn.Module]]) -> tuple[str,
 
 def _shapes(module: nn.Module) -> _Shapes:
     return type(module), tuple(p.shape for p in module.parameters())
+
+
+def _versions(module: nn.Module) -> list[tuple[int, int]]:
+    """Each parameter's identity, and autograd's count of what was written to it; empty where nothing is counted."""
+    own = list(module.parameters())
+    # What was made in inference mode has no count.
+    if any(p.is_inference() for p in own):
+        return []
+    return [(id(p), p._version) for p in own]  # noqa: SLF001  (the only place that counts writes)
 
 
 def _some(module: nn.Module) -> Tensor:

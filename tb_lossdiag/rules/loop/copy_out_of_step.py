@@ -32,6 +32,14 @@ with torch.no_grad():
 Look whether that line is reached at all (a condition on the step that never holds, an `update()` that nobody calls), and whether it is
 this copy that is updated. A reference that is to stay, as in preference tuning, is right as it is: accept the finding in
 `lossdiag.toml`.""")
+_WRITTEN = Text(
+    "A second network that is shaped like {name} has been written {times} times by step {step} and is the same to the bit in all {checks} check-ups, while the trained one has moved by {percent}% of its size: what is written to it is its own state."
+)
+_WRITTEN_ADVICE = Text("""Look at the line that updates the second network: both sides may be the same network, or the share that is taken over is 0.
+
+```python
+target_model.load_state_dict(model.state_dict())  # not target_model.state_dict()
+```""")
 _LAGS = Text(
     "A second network that is called beside {name} has moved by {share}% of what the trained one has by step {step}, and the validation loss is still {validation}, while the training loss fell from {start} to {train}: an average that is too slow for so few steps."
 )
@@ -69,7 +77,8 @@ class CopyOutOfStep:
 
     How it decides: a network that is called, not trained, and has class and shapes of one that is. In each of at least `min_checks`
     check-ups (`min_apart` where they lie `apart` steps from each other) over `min_steps` steps (`min_compared` where samples are compared with
-    keys) either it has not moved at all, though it began within `max_distance` of the trained one, or of what that began with; and the
+    keys) either it has not moved at all, though it began within `max_distance` of the trained one, or of what that began with, or
+    all of its parameters were written `min_writes` times, in `min_stretches` stretches between check-ups; and the
     trained one has moved by at least `min_moved` of its size. Or it is exactly that one, and both move. A warning where the step has one
     loss call, of targets that vary or of keys, which the copy must then have made; else an information. Or it follows, but has moved by less than
     `max_followed` of what the trained one has, and the validation loss has lost less than `max_shared` of what the training loss has, which
@@ -77,7 +86,7 @@ class CopyOutOfStep:
 
     What to try first: print the distance between both networks before and after the line that updates the copy.
 
-    Guards against: frozen teachers that differ from the start; references of preference tuning and penalties on the distance from a model's
+    Guards against: frozen teachers that differ from the start, and are not written; references of preference tuning and penalties on the distance from a model's
     beginning (an information); copies each few hundred steps; slow targets, where the validation follows the training; networks with fewer than four parameter tensors.
 
     References: Mnih et al. 2015, Human-level control through deep reinforcement learning (Nature 518), target networks; Grill et al. 2020,
@@ -91,7 +100,7 @@ class CopyOutOfStep:
     reads: ClassVar[tuple[Quantity, ...]] = (q.COPY_DISTANCE, q.COPY_MOVED, q.ORIGINAL_MOVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX,
-        q.CALL_TARGET_UNIQUE, q.COPY_BEGAN, q.LOSS, q.VALIDATION_LOSS,
+        q.CALL_TARGET_UNIQUE, q.COPY_BEGAN, q.COPY_WRITTEN, q.LOSS, q.VALIDATION_LOSS,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD107", "LD108", "LD523")
 
@@ -107,6 +116,10 @@ class CopyOutOfStep:
     min_compared: int = 50
     #: share of the parameters' norm, 1; a copy is one to the bit, but a batch may have come between
     max_distance: float = 0.01
+    #: writes of all parameters; one or two may load a teacher that is loaded already
+    min_writes: int = 3
+    #: stretches between check-ups in which there was one; who writes again and again means to change something
+    min_stretches: int = 2
     #: share of the parameters' norm, 1; a target that lags by this is another function
     min_moved: float = 0.05
     #: share of the trained one's way, 1; half of it is missing anyway where an average remembers as long as was trained
@@ -144,12 +157,21 @@ class CopyOutOfStep:
         if np.all(moved == 0) and min(copy.values[0], began) <= self.max_distance:
             what = (q.COPY_MOVED, 0.0, severity)
             yield self._finding(copy, (_STANDS, _STANDS_ADVICE), what, gone)
+        elif np.all(moved == 0) and self._written(run, copy) >= self.min_writes:
+            words = _WRITTEN.format(times=str(self._written(run, copy))), _WRITTEN_ADVICE
+            yield self._finding(copy, words, (q.COPY_MOVED, 0.0, severity), gone)
         elif np.all(copy.values == 0):
             yield self._finding(
                 copy, (_EQUAL, _EQUAL_ADVICE), (q.COPY_DISTANCE, 0.0, severity), gone
             )
         elif 0 < moved[-1] < self.max_followed * gone and copy.values[-1] >= self.min_moved:
             yield from self._lags(run, copy, float(moved[-1]), gone)
+
+    def _written(self, run: Run, copy: Sighting) -> int:
+        """How often it was written; 0 where that was once, or nobody knows."""
+        times = at_steps(run, q.COPY_WRITTEN, copy.steps, copy.column, np.nan)
+        again = (np.diff(times) > 0).sum() >= self.min_stretches
+        return int(times[-1]) if again and np.isfinite(times).all() else 0
 
     def _lags(self, run: Run, copy: Sighting, moved: float, gone: float) -> Iterator[Finding]:
         """It follows from too far, and that shows in the validation."""

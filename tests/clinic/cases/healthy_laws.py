@@ -160,8 +160,8 @@ def target_network_follows_slowly(writer: SummaryWriter) -> None:
     _bootstrapped(writer, 0.01, 1)
 
 
-@case(family="MLP")
-def a_frozen_teacher_of_another_training(writer: SummaryWriter) -> None:
+def _taught(writer: SummaryWriter, loaded: tuple[int, ...] = ()) -> None:
+    """A student of a teacher of its shape, whose weights are loaded (again) after these steps."""
     training, _ = flat_digits()
     teacher, model = mlp(64, 64, 10), mlp(64, 64, 10)
     first = Adam(teacher.parameters(), lr=3e-3)
@@ -169,6 +169,7 @@ def a_frozen_teacher_of_another_training(writer: SummaryWriter) -> None:
         first.zero_grad()
         cross_entropy(teacher(x), y).backward()
         first.step()
+    saved = copy.deepcopy(teacher.state_dict())
     optimizer = Adam(model.parameters(), lr=1e-3)
     writer.watch(model, optimizer)
     for step, (x, _) in enumerate(training.batches(400)):
@@ -178,7 +179,20 @@ def a_frozen_teacher_of_another_training(writer: SummaryWriter) -> None:
         loss = mse_loss(model(x), wanted)
         loss.backward()
         optimizer.step()
+        if step in loaded:
+            teacher.load_state_dict(saved)
         writer.add_diagnostics(loss=loss, global_step=step)
+
+
+@case(family="MLP")
+def a_frozen_teacher_of_another_training(writer: SummaryWriter) -> None:
+    _taught(writer)
+
+
+@case(family="MLP")
+def a_frozen_teacher_that_is_loaded_again(writer: SummaryWriter) -> None:
+    """As after an evaluation that used the same network for something else."""
+    _taught(writer, (100, 300))
 
 
 @case(family="MLP")

@@ -152,11 +152,14 @@ def a_penalty_nobody_logs(writer: SummaryWriter) -> None:
 
 
 def _bootstrapped(
-    writer: SummaryWriter, update: Callable[[int, nn.Module, nn.Module], None]
+    writer: SummaryWriter,
+    update: Callable[[int, nn.Module, nn.Module], None],
+    *,
+    drawn: bool = False,
 ) -> None:
     """Values of random walks along ten places, learned from a second network's values of the next place."""
     model = mlp(10, 32, 1)
-    target = copy.deepcopy(model)
+    target = mlp(10, 32, 1) if drawn else copy.deepcopy(model)
     optimizer = Adam(model.parameters(), lr=3e-3)
     writer.watch(model, optimizer)
     for step in range(600):
@@ -186,6 +189,17 @@ def target_network_never_copied(writer: SummaryWriter) -> None:
 @case("LD623", family="RL")
 def target_network_copied_each_step(writer: SummaryWriter) -> None:
     _bootstrapped(writer, lambda _, target, model: _copied(target, model))
+
+
+@case("LD623", family="RL")
+def target_network_given_its_own_state(writer: SummaryWriter) -> None:
+    """Both networks are drawn, and the line that copies names one of them twice."""
+
+    def update(step: int, target: nn.Module, _: nn.Module) -> None:
+        if step % 50 == 0:
+            target.load_state_dict(target.state_dict())
+
+    _bootstrapped(writer, update, drawn=True)
 
 
 def _copied(target: nn.Module, model: nn.Module) -> None:

@@ -143,3 +143,55 @@ def test_a_copy_that_is_called_late_is_known_by_the_beginning() -> None:
     watched.end()
     assert watched.value(q.COPY_BEGAN) == 0
     assert watched.value(q.COPY_DISTANCE) > 0.01
+
+
+def _load_itself(second: nn.Module, _: nn.Module) -> None:
+    second.load_state_dict(second.state_dict())
+
+
+def _write_some(second: nn.Module, _: nn.Module) -> None:
+    with torch.no_grad():
+        next(second.parameters()).mul_(1)
+
+
+def _go_and_return(second: nn.Module, _: nn.Module) -> None:
+    second.double().float().requires_grad_(requires_grad=False).eval()
+
+
+def _through_data(second: nn.Module, model: nn.Module) -> None:
+    for slow, fast in zip(second.parameters(), model.parameters(), strict=True):
+        slow.data.copy_(fast.data)
+
+
+@pytest.mark.parametrize(
+    ("update", "times"),
+    [
+        (_load_itself, 2),
+        (_follow, 2),
+        (_stay, 0),
+        (_write_some, 0),  # an embedding with a largest norm writes its own weight
+        (_go_and_return, 0),  # from one device to another
+        (_through_data, 0),  # nobody counts it, and it moves
+    ],
+)
+def test_what_is_written_to_a_copy_is_counted(update: Update, times: int) -> None:
+    torch.manual_seed(0)
+    model, second = _net(), _net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    watched = Watched(model, optimizer)
+    for _ in range(3):
+        with torch.no_grad():
+            wanted = second(torch.ones(16, 4))
+        optimizer.zero_grad()
+        (model(torch.ones(16, 4)) - wanted).square().mean().backward()
+        optimizer.step()
+        update(second, model)
+    watched.end()
+    assert watched.value(q.COPY_WRITTEN) == times
+
+
+def test_what_is_made_in_inference_mode_has_no_count() -> None:
+    with torch.inference_mode():
+        second = _net()
+    distance, moved, _ = _trained(_net(), second, _stay)
+    assert (distance > 0, moved) == (True, 0)

@@ -22,6 +22,7 @@ from tb_lossdiag.quantities import (
     COPY_BEGAN,
     COPY_DISTANCE,
     COPY_MOVED,
+    COPY_WRITTEN,
     LOSS,
     ORIGINAL_MOVED,
     VALIDATION_LOSS,
@@ -100,6 +101,37 @@ def test_a_reference_that_stays_is_an_information(calls: Sequence[str]) -> None:
 def test_a_copy_of_the_beginning_may_be_seen_late() -> None:
     began = table(COPY_BEGAN, AT, np.zeros(6), ("",))
     assert findings(RULE, with_tables(copied(GONE + 0.2, np.zeros(6)), [began]))
+
+
+def written(*times: float) -> Run:
+    """A network that was drawn by itself, stays, and has been written so often at the check-ups."""
+    count = table(COPY_WRITTEN, AT, times, ("",))
+    return with_tables(copied(GONE + 1.4, np.zeros(6)), [count])
+
+
+def test_fires_where_a_target_is_given_its_own_state() -> None:
+    finding = the_finding(RULE, written(0, 1, 1, 1, 2, 5))
+    assert finding.severity is Severity.WARNING
+    assert "has been written 5 times by step 199" in finding.message.en
+    assert "what is written to it is its own state" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        (0, 0, 0, 0, 0, 0),  # a teacher
+        (0, 0, 0, 0, 0, 5),  # loaded in one stretch
+        (0, 1, 1, 1, 1, 2),
+        (0, np.nan, 1, 2, 3, 4),  # another network at that time
+    ],
+)
+def test_a_teacher_that_was_loaded_once_or_twice_may_stay(times: Sequence[float]) -> None:
+    assert not findings(RULE, written(*times))
+
+
+def test_a_copy_that_is_written_and_moves_is_in_step() -> None:
+    count = table(COPY_WRITTEN, AT, np.arange(6), ("",))
+    assert not findings(RULE, with_tables(copied(GONE / 9, GONE), [count]))
 
 
 def _seldom(*steps: int) -> Run:
