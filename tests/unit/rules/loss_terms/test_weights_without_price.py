@@ -39,7 +39,7 @@ def test_says_what_it_makes_of_the_loss() -> None:
     message = the_finding(RULE, SICK).message.en
     assert "The loss is exp(-p) times something in all 6 check-ups up to step 16" in message
     assert "`log_var`" in message
-    assert "makes 74.1% of it" in message
+    assert "cost 74.1% of what they cost at the start" in message
     assert first_evidence(RULE, SICK).quantity == FREE_DEVIATION.name
 
 
