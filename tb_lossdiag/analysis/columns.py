@@ -166,6 +166,14 @@ def value_in_force(run: Run, quantity: Quantity, step: int, column: str = "") ->
     return float(column_in_force(run, quantity, np.array([step]), column)[0])
 
 
+def last_seen(run: Run, quantity: Quantity) -> int:
+    """Last step whose record says 1 of a fact of the whole run; -1 without one."""
+    if quantity not in run:
+        return -1
+    steps = run[quantity].steps[run[quantity].values[:, 0] == 1]
+    return int(steps[-1]) if len(steps) else -1
+
+
 def first_known(run: Run, quantity: Quantity, column: str = "") -> float:
     """The quantity's first value of a column, NaN if there is none."""
     return first_finite(run[quantity].column(column)) if quantity in run else float("nan")

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import Before, in_force
+from tb_lossdiag.analysis.columns import Before, in_force, last_seen
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, covered, spans
 from tb_lossdiag.analysis.parameters import compact, listed, sizes, weights
@@ -85,8 +85,8 @@ class ZeroGradient:
     What to try first: look at the outputs of these layers: are they all 0, or always the same?
 
     Guards against: parameters without a gradient (LD204) and frozen ones; biases alone; layers that start at zero and wake up
-    in the first steps; branches that are used now and then; a loss that has reached its end (margins that are met), unless nearly
-    the whole run was idle.
+    in the first steps; branches that are used now and then; a loss that has reached its end, unless nearly the whole run was idle; there, too, margins
+    that are met: of torch's functions, and of a loss by hand that is nothing but what exceeds a bound.
 
     References: Lu, Shin, Su and Karniadakis 2019, Dying ReLU and Initialization (arXiv 1903.06733); Wardat et al. 2021, DeepLocalize
     (arXiv 2103.03376).
@@ -97,7 +97,12 @@ class ZeroGradient:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Gradients are exactly zero")
     reads: ClassVar[tuple[Quantity, ...]] = (q.GRADIENT_NORM,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.PARAMETER_SIZE, q.CALL_VALUE)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.LOSS,
+        q.PARAMETER_SIZE,
+        q.CALL_VALUE,
+        q.EXCESS_OF_BOUND,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD106", "LD523", "LD602")
 
     #: records in a row; an expert or a branch that is used now and then shows up within that many
@@ -156,6 +161,8 @@ class ZeroGradient:
         if q.LOSS not in run or called or whole.last != len(dark) - 1:
             return False
         loss = run[q.LOSS]
+        if last_seen(run, q.EXCESS_OF_BOUND) >= steps[whole.first] and np.nanmin(loss.values) >= 0:
+            return False  # a hinge: every sample meets what was asked for
         idle = in_force(dark, steps, loss.steps, Before.FIRST) & (loss.values[:, 0] == 0)
         span = _steps(loss.steps)
         return bool(idle[-1] and (span * idle).sum() >= self.min_idle * span.sum())

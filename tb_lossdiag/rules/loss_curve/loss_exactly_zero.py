@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import columns
+from tb_lossdiag.analysis.columns import columns, last_seen
 from tb_lossdiag.analysis.curve import curve_of, needs_one_model
 from tb_lossdiag.analysis.loss_calls import calls_if_any
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
@@ -45,7 +45,7 @@ class LossExactlyZero:
 
     What to try first: how many targets of a batch count.
 
-    Guards against: margin losses whose margins are met, which come down to 0 bit by bit, or are known by their call (LD205); scores so far apart that a
+    Guards against: margin losses whose margins are met, which come down to 0 bit by bit, or are known by their call or their form (LD205); scores so far apart that a
     cross-entropy is rounded to 0, in ever more batches; a loss beside whose zeros all gradients are exactly 0 for nearly the whole run
     (`min_idle`), where the loop logs rewards: these are all alike (LD205); agents, whose
     loss is 0 where all rewards are alike, and games (not evaluated).
@@ -68,6 +68,7 @@ class LossExactlyZero:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.CALL_VALUE,
+        q.EXCESS_OF_BOUND,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD205", "LD523", "LD602")
 
@@ -114,7 +115,10 @@ class LossExactlyZero:
 
 
 def _has_margins(run: Run) -> bool:
-    """Whether a loss call is one that is 0 where a margin is met."""
+    """Whether the loss is one that is 0 where a margin is met: by its call, or by hand at the newest zeros."""
+    zeros = run[q.LOSS].steps[run[q.LOSS].values[:, 0] == 0]
+    if len(zeros) and last_seen(run, q.EXCESS_OF_BOUND) >= zeros[0]:
+        return True
     return any("margin" in c.function or "hinge" in c.function for c in calls_if_any(run))
 
 

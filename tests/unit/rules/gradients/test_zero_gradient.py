@@ -7,10 +7,11 @@ import pytest
 
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, head, stuck, with_loss, without
+from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_VALUE, GRADIENT_NORM, LOSS
+from tb_lossdiag.quantities import CALL_VALUE, EXCESS_OF_BOUND, GRADIENT_NORM, LOSS
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.gradients.zero_gradient import ZeroGradient
 from tb_lossdiag.run import Run
@@ -91,6 +92,19 @@ def test_a_run_that_is_idle_from_its_beginning_on() -> None:
     before = table(CALL_VALUE, calls.steps[:4], calls.values[:4], calls.columns)
     once = Run("once", {**idle(19).tables, CALL_VALUE.name: before}, RUN.facts)
     assert findings(RULE, once), "the call was seen before the loss came to nothing alone"
+
+
+def _hinged(last: int, sign: float = 1.0) -> Run:
+    """Idle from its tenth record on; check-ups up to this record saw a loss of what exceeds a bound."""
+    run = with_loss(without(RUN, CALL_VALUE), sign * np.r_[np.ones(10), np.zeros(190)])
+    run = with_zero_gradients(run, slice(None), slice(10, None))
+    return with_tables(run, [table(EXCESS_OF_BOUND, run[LOSS].steps[[0, last]], np.ones(2))])
+
+
+def test_a_bound_that_every_sample_meets() -> None:
+    assert not findings(RULE, _hinged(100))
+    assert findings(RULE, _hinged(5)), "it was seen before the loss came to nothing alone"
+    assert findings(RULE, _hinged(100, -1.0)), "what stays under a ceiling was never below 0"
 
 
 @pytest.mark.parametrize("seed", range(20))

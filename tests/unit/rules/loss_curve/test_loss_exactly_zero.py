@@ -12,7 +12,14 @@ from made.healthy import healthy_run
 from made.logs import log
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_VALUE, EXTRA, GLOBAL_NORM, GRADIENT_NORM, LOSS
+from tb_lossdiag.quantities import (
+    CALL_VALUE,
+    EXCESS_OF_BOUND,
+    EXTRA,
+    GLOBAL_NORM,
+    GRADIENT_NORM,
+    LOSS,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.loss_exactly_zero import LossExactlyZero
 from tb_lossdiag.run import Run
@@ -67,6 +74,8 @@ def test_a_nan_that_was_written_as_zero_shows_in_the_norm() -> None:
 def test_margins_that_are_met_and_agents() -> None:
     margin = with_tables(SICK, [table(CALL_VALUE, [0, 10], [1.0, 0.0], ("triplet_margin_loss",))])
     assert not findings(RULE, margin)
+    by_hand = with_tables(SICK, [table(EXCESS_OF_BOUND, [0, SICK[LOSS].steps[-1]], [1.0, 1.0])])
+    assert not findings(RULE, by_hand)
     agent = with_tables(SICK, [table(EXTRA, [0], [[1.0]], ("reward",))])
     assert outcome(RULE, agent).verdict is Verdict.NOT_EVALUATED
 
