@@ -155,7 +155,7 @@ def _one_question_a_step(writer: SummaryWriter, easy: int) -> None:
     reward_with(writer, _unless_easy, columns=columns, kind=Terse, **settings)
 
 
-@patient("LDR14", family="TRL", source="arXiv 2503.14476, package rldoctor 0.2.0")
+@patient("LDR14", "LDR13", family="TRL", source="arXiv 2503.14476, package rldoctor 0.2.0")
 def grpo_whose_steps_are_mostly_empty(writer: SummaryWriter) -> None:
     """A question a step, of which six in ten are too easy: the gradient of such a step is exactly 0."""
     _one_question_a_step(writer, 6)
