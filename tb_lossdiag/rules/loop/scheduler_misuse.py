@@ -218,7 +218,8 @@ class SchedulerMisuse:
         accuracy = validated_accuracy(run)
         if accuracy is None:
             return None
-        highest = streak(cuts, accuracy, 0.0, self.min_gain)
+        percent = accuracy.values.min(initial=0.0) < -1
+        highest = streak(cuts, accuracy, 0.0, self.min_gain * (100 if percent else 1))
         highest = highest[: len(streak(cuts, loss, self.min_better))]
         if len(highest) <= self.min_cuts:
             return None

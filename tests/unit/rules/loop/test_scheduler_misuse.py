@@ -222,6 +222,11 @@ def test_fires_when_the_rate_is_cut_while_the_accuracy_rises(name: str) -> None:
     assert first_evidence(RULE, rising(*BETTER, name=name)).column == name
 
 
+def test_an_accuracy_may_be_in_percent() -> None:
+    finding = the_finding(RULE, rising([50.0, 60.0, 76.0, 81.0], BETTER[1]))
+    assert "the accuracy rose from 50 to 81" in finding.message.en
+
+
 def test_an_accuracy_from_a_log_counts_as_well() -> None:
     run = cut_at(BETTER[1])
     held = table(VALIDATION_ACCURACY, run[VALIDATION_LOSS].steps, BETTER[0])
@@ -233,6 +238,7 @@ def test_an_accuracy_from_a_log_counts_as_well() -> None:
     "run",
     [
         rising([0.5, 0.6, 0.6, 0.605], BETTER[1]),  # it stands
+        rising([50.0, 60.0, 60.0, 60.5], BETTER[1]),  # in percent
         rising([0.5, 0.6, 0.76, 0.7], BETTER[1]),
         rising(BETTER[0], [2.15, 2.1, 2.09, 2.11]),  # overfits: the loss is no lower than ever
         rising(BETTER[0], [1.8, 1.79, 1.79, 1.789]),  # the loss stands
