@@ -40,9 +40,14 @@ def _keeps_zero(made: Operation, trained: list[Operand]) -> bool:
         return len(trained) == len(made.operands) == _TERMS
     if made.name == "mul":
         others = [operand for operand in made.operands if not operand.grad]
-        scales = all(each.tensor.numel() == 1 and bool(each.tensor != 0) for each in others)
-        return len(trained) == 1 and scales and all(made.numbers)
+        return len(trained) == 1 and all(map(_counts, others)) and all(made.numbers)
     return made.name in ("mean", "sum", "view", "pow", "div") and len(trained) == 1
+
+
+def _counts(factor: Operand) -> bool:
+    """Whether it is a scale or a mask that counts something, and never turns a sign as an advantage does."""
+    values = factor.tensor
+    return factor.intact and bool((values >= 0).all()) and bool((values > 0).any())
 
 
 def _cuts_off(made: Operation) -> bool:

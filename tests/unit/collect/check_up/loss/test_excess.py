@@ -14,6 +14,7 @@ from helpers.check_up_driver import Watched, assert_nothing_installed
 from tb_lossdiag import quantities as q
 
 N = 32
+_HALF = (torch.arange(N) % 2).float()
 Made = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -42,6 +43,7 @@ ASKED: dict[str, Made] = {
     "by the larger": lambda s, y: torch.maximum(torch.zeros(N), 1 - y * s).mean(),
     "of triplets": lambda s, y: ((s - y).abs() - (s + y).abs() + 0.5).clamp_min(0).mean(),
     "two of them": lambda s, y: (1 - y * s).relu().mean() + 0.5 * (2 - s).clamp(min=0).mean(),
+    "of what a mask counts": lambda s, y: ((1 - y * s).relu() * _HALF).sum() / _HALF.sum(),
     "scaled": lambda s, y: (1 - y * s).relu().mean() * torch.tensor(2.0**16),
 }
 OTHERS: dict[str, Made] = {
@@ -51,6 +53,8 @@ OTHERS: dict[str, Made] = {
     "an answer that is never negative": lambda s, _: s.relu().mean(),
     "a ceiling as well": lambda s, y: (1 - y * s).clamp(0, 1).mean(),
     "a distance beside it": lambda s, y: (1 - s).relu().mean() + (s - y).square().mean(),
+    "an advantage": lambda s, y: ((1 - y * s).relu() * (_HALF - 0.5)).mean(),
+    "a mask that counts nothing": lambda s, y: ((1 - y * s).relu() * (0 * _HALF)).mean(),
     "a scale of nothing": lambda s, y: (1 - y * s).relu().mean() * torch.tensor(0.0),
     "a square": lambda s, y: (1 - y * s).square().mean(),
 }
