@@ -77,7 +77,7 @@ class ClipAfterStep:
         q.ZERO_GRADS,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD202", "LD301", "LD601", "LD701", "LD704",
+        "LD101", "LD102", "LD103", "LD104", "LD202", "LD301", "LD523", "LD601", "LD701", "LD704",
     )  # fmt: skip
 
     #: share of the clips whose order was seen, 1; the order is the same in every step of a loop

@@ -53,7 +53,7 @@ class GradientUsedTwice:
     title: ClassVar[Text] = Text("Several steps use the same gradients")
     reads: ClassVar[tuple[Quantity, ...]] = (q.GLOBAL_NORM,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.REUSED_STEPS, q.LOOKED_STEPS)
-    explains: ClassVar[tuple[str, ...]] = ("LD601", "LD102", "LD103", "LD104", "LD105")
+    explains: ClassVar[tuple[str, ...]] = ("LD601", "LD102", "LD103", "LD104", "LD105", "LD523")
 
     #: steps; one may be a pause between two phases
     min_reused: int = 3

@@ -70,7 +70,15 @@ class AccumulationNotDivided:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.PASSES_ALIKE, q.THROWN_PASSES, q.UNSCALE_FACTOR, q.AMP_SKIPPED, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_VALUE, q.LOSS,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD105", "LD301", "LD601")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD102",
+        "LD103",
+        "LD104",
+        "LD105",
+        "LD301",
+        "LD523",
+        "LD601",
+    )
 
     #: check-ups; one may be a trial
     min_checks: int = 2

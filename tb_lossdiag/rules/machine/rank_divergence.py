@@ -55,7 +55,7 @@ class RankDivergence:
     title: ClassVar[Text] = Text("The ranks train different models")
     reads: ClassVar[tuple[Quantity, ...]] = (q.RANK_PARAMETER_SPREAD,)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.RANK_GRADIENT_SPREAD,)
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD104", "LD105", "LD808")
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD104", "LD105", "LD523", "LD808")
 
     #: relative spread, 1; equal parameters have 0, a float32 sum in another order 1e-7
     max_parameter_spread: float = 1e-5

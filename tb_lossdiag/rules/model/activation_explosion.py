@@ -95,7 +95,7 @@ class ActivationExplosion:
         q.CALL_TARGET_STD,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD202", "LD203", "LD206", "LD301", "LD304", "LD701", "LD702", "LD801", "LD802",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD202", "LD203", "LD206", "LD301", "LD304", "LD523", "LD701", "LD702", "LD801", "LD802",
     )  # fmt: skip
 
     #: over the first layer's standard deviation, 1; default initial weights give 0.1 to 1.5, N(0, 1) 4 to 8 per layer

@@ -51,7 +51,7 @@ class AttentionLogitGrowth:
     title: ClassVar[Text] = Text("Scores of attention grow without a stop")
     reads: ClassVar[tuple[Quantity, ...]] = (q.ATTENTION_SCORE,)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD711")
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD523", "LD711")
 
     #: 1; bfloat16 has steps of 4 there, by which a softmax tells places apart fifty to one
     min_score: float = 1000.0
