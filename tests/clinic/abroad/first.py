@@ -181,7 +181,7 @@ LOTS = (
     ),
     Lot(
         "sixth lot, of 2026-11-30 (`sealed_sixth*`)",
-        "3f518a3c",
+        "9ba2cd98",
         26,
         14,
         14,
