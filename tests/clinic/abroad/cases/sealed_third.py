@@ -98,7 +98,7 @@ def balanced_by_the_sampler_and_by_the_loss(writer: SummaryWriter) -> None:
     _balanced(writer, twice=True)
 
 
-@patient("LD107", family="class weights", also=("LD108",))
+@patient("LD107", family="class weights", also=("LD108",), source="https://arxiv.org/abs/1106.1813")
 def balanced_by_the_sampler(writer: SummaryWriter) -> None:
     """Batches hold as many of both classes: fifty samples of the rare one are learned by heart, and fewer of it are caught from step 100 on."""
     _balanced(writer, twice=False)
