@@ -17,9 +17,10 @@ from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Since step {best_step} the held-out score has fallen from {best} to {end}, {lost}% of {of}, while the reward rose from {before} to {after}: the reward is being won in another way than by the task."
+    "Since step {best_step} the held-out score has fallen from {best} to {end}, {lost}, while the reward rose from {before} to {after}: the reward is being won in another way than by the task."
 )
-_GAINED, _BEGAN = Text("what it had gained"), Text("what it was at first")
+_GAINED, _BEGAN = Text("{lost}% of what it had gained"), Text("{lost}% of what it was at first")
+_ALL = Text("all that it had gained and more")
 _ADVICE = Text("""Keep the checkpoint of step {best_step}. Then read answers with a high reward and a wrong result: they show how it is won.
 
 - A grader with a hole: make it stricter, add cases that it must refuse.
@@ -94,8 +95,7 @@ class RewardEvalGap:
             best_step=str(since),
             best=short_number(best),
             end=short_number(end),
-            lost=percent(lost / whole),
-            of=_BEGAN if never else _GAINED,
+            lost=_share(lost / whole, of=_BEGAN if never else _GAINED),
             before=short_number(float(np.median(later[:width]))),
             after=short_number(float(np.median(later[-width:]))),
         )
@@ -106,6 +106,11 @@ class RewardEvalGap:
         numbers = {"best_step": since, "lost": lost / whole}
         advice = _ADVICE.format(best_step=str(since))
         yield Finding(self.code, severity, "", (evidence,), message, advice, numbers)
+
+
+def _share(lost: float, of: Text) -> Text:
+    """How much of it is gone; what is more than all of a gain is no share of it."""
+    return _ALL if lost > 1 and of is _GAINED else of.format(lost=percent(lost))
 
 
 def _grows(values: Doubles) -> bool:
