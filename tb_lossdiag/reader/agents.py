@@ -36,10 +36,7 @@ SPREAD: Patterns = {q.REWARD: (f"{_P}mean_rewards?",), q.REWARD_STD: (f"{_P}std_
 """What tells one if both are there: TRL's reward models write the mean alone, of what they give."""
 
 AGENT: Patterns = {
-    q.REWARD_STD: (
-        f"{_P}rewards?[/_]std",
-        f"{_P}critic/(?:score|rewards)/std",
-    ),
+    q.REWARD_STD: (f"{_P}rewards?[/_]std", f"{_P}critic/(?:score|rewards)/std"),
     q.REWARD_TERM: (
         f"{_P}rewards?/((?!(?:{_AGGREGATES})(?:/|$))[^/]+)/mean",
         f"{_P}rewards?/((?!(?:{_AGGREGATES})(?:/|$))[^/]+)",

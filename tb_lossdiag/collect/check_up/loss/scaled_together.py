@@ -19,6 +19,8 @@ _CHANNELS = 8
 """Series of a sample that are looked at."""
 _NUMBERS = 2**18
 """Numbers that are looked at, over all samples."""
+_WINDOW = _NUMBERS // _FEWEST
+"""Numbers of a sample: more are copied for long, and no window of a series."""
 _NO_MEAN = 1e-4
 """Of the largest that a sum of such numbers can be, 1; float32 rounds by 1e-7 in each."""
 _SAME_SPREAD = 1e-3
@@ -38,14 +40,13 @@ def scaled_together(call: LossCall, given: Sequence[Tensor]) -> Facts:
     target = call.target
     if target is None or call.indexed or not target.is_floating_point() or not target.dim():
         return {}
-    if len(target) < _FEWEST or not 0 < target[0].numel() <= _NUMBERS // _FEWEST:
+    if len(target) < _FEWEST or not 0 < target[0].numel() <= _WINDOW:
         return {}
     shares = [
         _share(*pair)
         for one in given
         if one.dim() and len(one) == len(target) and one.device == target.device
-        if one[0].numel()
-        <= _NUMBERS // _FEWEST  # samples of more are copied for long, and no window
+        if one[0].numel() <= _WINDOW
         for pair in _series(one.detach(), target.detach())
     ]
     return {CALL_SCALED_TOGETHER: torch.stack(shares).max()} if shares else {}

@@ -19,6 +19,7 @@ from tb_lossdiag.collect.check_up.loss.pieces import (
 )
 from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation
 from tb_lossdiag.collect.check_up.loss.written import Written
+from tb_lossdiag.collect.check_up.loss.written_residuals import residuals
 from tb_lossdiag.collect.check_up.values import wide
 
 _COMPLEMENT = 1e-2
@@ -29,17 +30,11 @@ _FEW = 4
 
 def distance(loss: Expression) -> Written | None:
     """A mean or sum of (a - b)², |a - b| or Huber's between them, of which one requires a gradient."""
-    for step in loss.named("sub", "rsub"):
-        if len(step.operands) != 2 or not step.result.intact:  # noqa: PLR2004
-            continue
-        one, other = step.operands
-        predicted, target = (one, other) if one.grad else (other, one)
-        if target.grad or predicted.leaf or not (one.intact and other.intact):
-            continue
-        for name, each in _distances(loss, step, wide(step.result.tensor)):
+    for known in residuals(loss):
+        for name, each in _distances(loss, known.step, known.values):
             how = loss.reduced(each)
             if how is not None:
-                return Written(name, predicted, target.tensor, how.reduction)
+                return Written(name, known.predicted, known.target.tensor, how.reduction)
     return None
 
 
