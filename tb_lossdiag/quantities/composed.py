@@ -24,8 +24,9 @@ scale. Absent where the weights are something else."""
 PADDING_CENTRED = _of("padding_centred", "standard deviations")
 """Where weights of a loss that a mask is laid over were centred over all places, and one number stands where none counts: the mean of those that
 count, in their standard deviations; 0 where the padding changed nothing."""
-EXCESS_OF_BOUND = _of("excess_of_bound", "0 or 1")
-"""1 where all losses that were backpropagated are means or sums of what exceeds a bound, as a hinge is: 0 where every sample meets it."""
+EXCESS_OF_BOUND = _of("excess_of_bound", "1 or 2")
+"""1 where all losses that were backpropagated are means or sums of what exceeds a bound, as a hinge is: 0 where every sample meets it. 2 where a
+constant was added to them and every sample of the step met its bound."""
 VARIANCE_FLOORED = _of("variance_floored", "1")
 """Of numbers behind a softplus or a ReLU that stand in a loss as the logarithm of a variance does: share of those below 0.1, where the deviation
 is its smallest possible one."""

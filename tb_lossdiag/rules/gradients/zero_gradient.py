@@ -71,6 +71,10 @@ print(outputs.min().item(), outputs.max().item(), outputs.grad_fn)
 ```""")
 
 
+_ALL_MET = 2
+"""What `EXCESS_OF_BOUND` says then."""
+
+
 @dataclass(frozen=True)
 class ZeroGradient:
     """A parameter has a gradient, and it is exactly zero.
@@ -86,7 +90,7 @@ class ZeroGradient:
 
     Guards against: parameters without a gradient (LD204) and frozen ones; biases alone; layers that start at zero and wake up
     in the first steps; branches that are used now and then; a loss that has reached its end, unless nearly the whole run was idle; there, too, margins
-    that are met: of torch's functions, and of a loss by hand that is nothing but what exceeds a bound.
+    that are met: of torch's functions, and of a loss by hand that is nothing but what exceeds a bound, whatever constant was added.
 
     References: Lu, Shin, Su and Karniadakis 2019, Dying ReLU and Initialization (arXiv 1903.06733); Wardat et al. 2021, DeepLocalize
     (arXiv 2103.03376).
@@ -146,7 +150,7 @@ class ZeroGradient:
 
     def _done(self, run: Run, first: int, last: int) -> bool:
         """Whether the loss has nothing left to win; also if it isn't known."""
-        if q.LOSS not in run:
+        if q.LOSS not in run or _all_met(run, first):
             return True
         loss = curve_of(run, q.LOSS)
         if not len(loss):
@@ -212,6 +216,14 @@ def _some_advice(names: list[str], shown: str) -> Text:
     if all(_ONE_STEP.search(name) for name in names):
         return _ONE_STEP_ADVICE.format(names=shown)
     return _SOME_ADVICE.format(names=shown, module=names[0].rpartition(".")[0])
+
+
+def _all_met(run: Run, first: int) -> bool:
+    """Whether a check-up from this step on saw every sample meet its bound, in a loss that a constant keeps from being 0 there."""
+    if q.EXCESS_OF_BOUND not in run:
+        return False
+    table = run[q.EXCESS_OF_BOUND]
+    return bool((table.values[table.steps >= first] == _ALL_MET).any())
 
 
 def _steps(records: Steps) -> Steps:

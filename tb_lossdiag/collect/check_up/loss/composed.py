@@ -7,7 +7,7 @@ from itertools import islice
 
 from torch import Tensor
 
-from tb_lossdiag.collect.check_up.loss.excess import exceeds_bound
+from tb_lossdiag.collect.check_up.loss.excess import Excess
 from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_in_mean
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.outer import Outer
@@ -52,7 +52,7 @@ class Composed:
         self._means: dict[int, int] = {}
         self._weights: list[Tensor] = []
         self._critics: list[Answers] = []
-        self._excess: bool | None = None
+        self._excess = Excess()
         self._found: Facts = {}
 
     def plain(self, call: FunctionCall) -> None:
@@ -82,7 +82,7 @@ class Composed:
         self.ratio = self.ratio or clamped_ratio(operations)
         if (floored := floored_share(operations)) is not None:
             self._found.setdefault(VARIANCE_FLOORED, floored)
-        self._excess = self._excess is not False and exceeds_bound(map(tape.made, roots))
+        self._excess.look(map(tape.made, roots))
         weighing = list(islice(weights(operations), _KEPT))
         # Copies, since the critic's loss may come in a pass of its own.
         self._weights = [*self._weights, *(each.clone() for each in weighing)][:_KEPT]
@@ -92,7 +92,7 @@ class Composed:
     def facts(self) -> Facts:
         """What they showed."""
         counted = {ALL_AGAINST_ALL: self._outer.samples, SOFTMAX_TWICE: self._twice}
-        counted[EXCESS_OF_BOUND] = int(self._excess or 0)
+        counted[EXCESS_OF_BOUND] = self._excess.value
         found: Facts = {quantity: float(n) for quantity, n in counted.items() if n}
         apart = scales_apart(self._weights, self._critics)
         return found | self._found | ({} if apart is None else {SCALES_APART: apart})

@@ -9,29 +9,58 @@ from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation
 _FAR = 24
 _TERMS = 2
 _FROM_BOUND = ("add", "sub", "rsub")
+_LENGTHS = ("abs", "norm", "pow", "sqrt")
 _BETWEEN = ("view", "neg", "mul", "div")
 
 
-def exceeds_bound(ends: Iterable[Operation | None]) -> bool:
-    """Whether these losses are means or sums of what exceeds a bound, and of nothing else.
+class Excess:
+    """Whether the losses of a step are means or sums of what exceeds a bound, and of nothing else but constants.
 
-    Args:
-        ends: the operations that made them; None where one isn't known.
+    A constant that is taken off leaves the gradient as it is; what the loss comes to says no more, then, whether every sample meets the bound.
     """
-    known = list(ends)
-    return bool(known) and all(each is not None and _is_excess(each, _FAR) for each in known)
+
+    def __init__(self) -> None:
+        self._form: bool | None = None
+        self._shifted, self._met = False, True
+
+    def look(self, ends: Iterable[Operation | None]) -> None:
+        """A backward pass begins from what these operations made; None where one isn't known."""
+        known = list(ends)
+        is_form = bool(known) and all(each is not None and self._is(each, _FAR) for each in known)
+        self._form = self._form is not False and is_form
+
+    @property
+    def value(self) -> int:
+        """1 where it is so; 2 where a constant was added as well and every sample meets its bound; else 0."""
+        if not self._form or (self._shifted and not self._met):
+            return 0
+        return 1 + self._shifted
+
+    def _is(self, made: Operation, far: int, *, bent: bool = False) -> bool:
+        """Whether all that reaches it with a gradient went through a `clamp` at 0 of a difference."""
+        if not far:
+            return False
+        if (level := _cut_at(made)) is not None:
+            self._met = self._met and bool((made.result.tensor == level).all())
+            self._shifted = self._shifted or level != 0
+            return _has_bound(made) if level == 0 else not bent
+        trained = [operand for operand in made.operands if operand.grad]
+        is_shift = not bent and _shifts(made, trained)
+        if not trained or not (is_shift or _keeps_zero(made, trained)):
+            return False
+        self._shifted = self._shifted or is_shift
+        # A square of something less a constant is least at that constant, not at the bound.
+        bent = bent or made.name == "pow"
+        return all(
+            t.made_by is not None and self._is(t.made_by, far - 1, bent=bent) for t in trained
+        )
 
 
-def _is_excess(made: Operation, far: int) -> bool:
-    """Whether all that reaches it with a gradient went through a `clamp` at 0 of a difference."""
-    if not far:
+def _shifts(made: Operation, trained: list[Operand]) -> bool:
+    """Whether nothing but a constant was added to it or taken off."""
+    if made.name not in ("add", "sub") or len(trained) != 1:
         return False
-    if _cuts_off(made):
-        return _has_bound(made)
-    trained = [operand for operand in made.operands if operand.grad]
-    if not trained or not _keeps_zero(made, trained):
-        return False
-    return all(t.made_by is not None and _is_excess(t.made_by, far - 1) for t in trained)
+    return made.name == "add" or made.operands[0].grad
 
 
 def _keeps_zero(made: Operation, trained: list[Operand]) -> bool:
@@ -50,11 +79,22 @@ def _counts(factor: Operand) -> bool:
     return factor.intact and bool((values >= 0).all()) and bool((values > 0).any())
 
 
-def _cuts_off(made: Operation) -> bool:
-    """Whether it is the larger one of a tensor and 0."""
+def _cut_at(made: Operation) -> float | None:
+    """The number below which it cuts a tensor off: 0, or one above it, where a difference itself stays; None if it does no such thing."""
     if made.name == "max" and len(made.operands) == _TERMS:
-        return any(not each.grad and not bool(each.tensor.any()) for each in made.operands)
-    return made.name == "relu" or (made.name == "clamp" and made.numbers == (0.0,))
+        bounds = [each.tensor for each in made.operands if not each.grad]
+        levels = [bound.unique().tolist() for bound in bounds]
+        level = levels[0][0] if levels and len(levels[0]) == 1 else None
+    elif made.name == "clamp" and len(made.numbers) == 1:
+        level = made.numbers[0]
+    else:
+        return 0.0 if made.name == "relu" else None
+    if level is None or level == 0:
+        return level
+    # Above 0 it is a slack of what is never negative, as a length of a difference; a cut from above is none.
+    made_by = made.operands[0].made_by
+    grown = made_by is not None and made_by.name in _LENGTHS
+    return level if level > 0 and grown and bool((made.result.tensor >= level).all()) else None
 
 
 def _has_bound(made: Operation) -> bool:

@@ -107,6 +107,18 @@ def test_a_bound_that_every_sample_meets() -> None:
     assert findings(RULE, _hinged(100, -1.0)), "what stays under a ceiling was never below 0"
 
 
+def test_a_bound_that_is_met_below_a_constant() -> None:
+    def less(seen: int, value: float) -> Run:
+        run = with_loss(without(RUN, CALL_VALUE), np.r_[np.ones(10), np.full(190, 0.8)])
+        run = with_zero_gradients(run, slice(None), slice(10, None))
+        step = run[LOSS].steps[seen]
+        return with_tables(run, [table(EXCESS_OF_BOUND, [step], [value])])
+
+    assert not findings(RULE, less(100, 2.0))
+    assert findings(RULE, less(5, 2.0)), "before the gradient came to nothing"
+    assert findings(RULE, less(100, 1.0)), "of triplets that are one point the margin is left"
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings(RULE, healthy_run(seed))

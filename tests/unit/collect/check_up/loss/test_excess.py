@@ -57,6 +57,20 @@ OTHERS: dict[str, Made] = {
     "a mask that counts nothing": lambda s, y: ((1 - y * s).relu() * (0 * _HALF)).mean(),
     "a scale of nothing": lambda s, y: (1 - y * s).relu().mean() * torch.tensor(0.0),
     "a square": lambda s, y: (1 - y * s).square().mean(),
+    "a flood": lambda s, y: ((1 - y * s).relu().mean() - 0.1).square(),
+    "a ceiling of a distance": lambda s, y: (s - y).abs().clamp(max=0.1).mean(),
+    "a floor under a chance": lambda s, _: -(s.sigmoid().clamp(min=0.1)).mean(),
+    "a constant less it": lambda s, y: 5 - (1 - y * s).relu().mean(),
+}
+SHIFTED: dict[str, Made] = {
+    "a constant off its mean": lambda s, y: (1 - y * s).clamp(min=0).mean() - 5,
+    "off each sample": lambda s, y: ((1 - y * s).relu() - torch.full((N,), 0.5)).mean(),
+    "added": lambda s, y: 5 + (1 - y * s).relu().pow(2).sum() / N,
+    "a slack": lambda s, _: torch.max((1 - s / 20).abs(), torch.tensor([0.3])).mean(),
+    "a slack by a clamp": lambda s, _: (1 - s / 20).abs().clamp(min=0.3).mean(),
+    "triplets that are one point": lambda s, y: (
+        ((0 * s).abs() - (0 * y).abs() + 1).relu().mean() - 1
+    ),
 }
 
 
@@ -69,6 +83,13 @@ def test_losses_that_end_where_all_meet_the_bound(loss: Made, level: float) -> N
 @pytest.mark.parametrize("loss", OTHERS.values(), ids=OTHERS)
 def test_what_looks_like_them(loss: Made) -> None:
     assert math.isnan(_excess(loss, 0.0))
+
+
+@pytest.mark.parametrize("loss", SHIFTED.values(), ids=SHIFTED)
+def test_a_constant_leaves_it_to_the_samples(loss: Made) -> None:
+    assert math.isnan(_excess(loss, 0.0)), "some are beyond their bound"
+    met = _excess(loss, 20.0)
+    assert met == 2 if loss is not SHIFTED["triplets that are one point"] else math.isnan(met)
 
 
 def test_each_backward_pass_counts() -> None:
