@@ -22,6 +22,7 @@ In reading order:
 - `inputs`: the models' inputs as the check-ups saw them
 - `expert_logs`: what a log tells of experts, layer by layer
 - `inside`: what check-ups saw inside a model, column by column: attention, routers
+- `left_out`: terms of the logged loss that `backward()` was not called on
 - `learned_scale`: single numbers among the parameters that likenesses are multiplied by, or divided
 - `lessons`: whether leaps of a loss come from what is learned and not from the weights
 - `levels`: stretches of records, and levels that single records cannot move

@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import at_steps
+from tb_lossdiag.analysis.left_out import left_out
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls
 from tb_lossdiag.diagnosis.judged import with_judged
@@ -43,6 +44,17 @@ loss = terms["data"] + 1e-4 * penalty
 loss.backward()
 writer.add_diagnostics(loss=loss, loss_terms=terms)
 ```""")
+_UNTRAINED = Text(
+    "In all {checks} check-ups the logged loss is the sum with {terms}, {logged} at step {step}, and `backward()` was called on the sum without, {trained} there. Nothing is trained by {terms}."
+)
+_UNTRAINED_ADVICE = Text("""Call `backward()` on the very loss that is logged. Where a function returns one loss and logs another one, let it return the whole:
+
+```python
+loss.backward()
+writer.add_diagnostics(loss=loss)
+```
+
+What is meant to be watched only gets the weight 0, and stays out of the logged loss.""")
 _FACTOR = Text(
     "In all {checks} check-ups what was backpropagated is {factor} times the logged loss, whatever the batch."
 )
@@ -57,6 +69,7 @@ writer.add_diagnostics(loss=loss)
 
 _JUDGED_FACTOR = Text("what was backpropagated over what was logged")
 _JUDGED_SHARE = Text("share of what was backpropagated that is not logged")
+_JUDGED_UNTRAINED = Text("share of what was logged that was not backpropagated")
 
 
 @dataclass(frozen=True)
@@ -70,12 +83,14 @@ class LoggedIsNotTrained:
     called on, without a loss scale. In every one of at least `min_checks` of them, within `tolerance`: what was backpropagated is as many
     times the logged loss as there were passes of it (a warning); or the logged loss is the value of one loss call, and what was
     backpropagated differs by at least `min_hidden` of itself (an information; a warning from `max_hidden` on); or it is a constant times
-    the logged loss, which varied (an information). Dimensionless.
+    the logged loss, which varied (an information); or, to single precision, the logged loss is the sum of all terms and what was
+    backpropagated is the sum without some that always have a path and made a hundredth of it in `min_checks` (a warning). Dimensionless.
 
     What to try first: pass to `add_diagnostics` the very tensor that `backward()` is called on.
 
     Guards against: averages and logs of every tenth step; the last part's loss of an accumulation, and its sum; losses of several
-    watched models; terms that are logged beside it; a loss scale of one's own, a power of two from 16 on.
+    watched models; terms that are logged beside it; a loss scale of one's own, a power of two from 16 on; terms
+    with a pass of their own, and gradients that are put in by hand.
 
     References: PyTorch, `Tensor.backward`: gradients are accumulated into the leaves; Hugging Face Transformers, pull request 13619.
     """
@@ -87,8 +102,9 @@ class LoggedIsNotTrained:
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS, q.BACKPROPAGATED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.BACKWARDS, q.UNSCALE_FACTOR, q.LOSS_TERM, q.CALL_VALUE, q.CALL_PASSES, q.CALL_ARRIVED,
+        q.LOSS_WEIGHT, q.LOSS_TERM_ATTACHED, q.STEP_RATIO_SPREAD, q.BACKWARD_NORM, q.STEP_NORM,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD523", "LD601")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD204", "LD523", "LD601")
 
     #: check-ups; chance does not repeat to three digits
     min_checks: int = 4
@@ -102,6 +118,10 @@ class LoggedIsNotTrained:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if log and training disagree in the same way throughout."""
         column, steps, logged, trained = self._pairs(run)
+        names, counts = left_out(run, steps, logged, trained, self.min_checks)
+        if names:
+            yield self._untrained(names, steps[counts], (logged[counts], trained[counts]))
+            return
         if self._equal(logged, trained).mean() > 0.5:  # noqa: PLR2004  (more than half)
             return
         passes = at_steps(run, q.BACKWARDS, steps, column, 1.0)
@@ -159,6 +179,28 @@ class LoggedIsNotTrained:
                 found = self._part(call, steps, (float(logged[-1]), float(trained[-1]), late))
                 yield _showing(found, _JUDGED_SHARE, steps, share)
                 return
+
+    def _untrained(
+        self, names: tuple[str, ...], steps: Steps, pair: tuple[Doubles, Doubles]
+    ) -> Finding:
+        """Terms of the logged loss that nobody backpropagates."""
+        logged, trained = pair
+        words = {"terms": ", ".join(f"`{name}`" for name in names)}
+        message = _UNTRAINED.format(
+            checks=str(len(steps)),
+            logged=short_number(logged[-1]),
+            step=str(int(steps[-1])),
+            trained=short_number(trained[-1]),
+            **words,
+        )
+        share = np.abs(logged - trained) / np.maximum(np.abs(logged), np.abs(trained))
+        ends = int(steps[0]), int(steps[-1])
+        evidence = Evidence(q.LOSS_TERM.name, names[0], *ends, float(share[-1]), 0.0)
+        numbers = {"logged": float(logged[-1]), "trained": float(trained[-1])}
+        found = Finding(
+            self.code, self.severity, names[0], (evidence,), message, _UNTRAINED_ADVICE, numbers
+        )
+        return _showing(found, _JUDGED_UNTRAINED, steps, share)
 
     def _factor(self, logged: Doubles, trained: Doubles) -> float | None:
         """What was trained over what was logged, if it is one number while the loss varies."""

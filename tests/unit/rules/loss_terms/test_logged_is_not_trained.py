@@ -12,7 +12,16 @@ from made.healthy import healthy_run
 from made.loss_calls import Facts, call_tables
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import BACKPROPAGATED, BACKWARDS, LOSS, LOSS_TERM, UNSCALE_FACTOR
+from tb_lossdiag.quantities import (
+    BACKPROPAGATED,
+    BACKWARDS,
+    LOSS,
+    LOSS_TERM,
+    LOSS_TERM_ATTACHED,
+    LOSS_WEIGHT,
+    STEP_RATIO_SPREAD,
+    UNSCALE_FACTOR,
+)
 from tb_lossdiag.records import Doubles, table
 from tb_lossdiag.rules.loss_terms.logged_is_not_trained import LoggedIsNotTrained
 from tb_lossdiag.run import Run
@@ -92,6 +101,51 @@ def test_not_judged_by_means_of_several_steps_of_several_models_or_few_check_ups
         head(SICK, 3),
     ):
         assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def left_out(
+    share: float = 0.2, *, attached: float = 1.0, counted: float = 0.0, begins: int = 0
+) -> Run:
+    """The logged loss is the sum with a penalty of that share, of which `counted` is backpropagated; it is nought until it begins."""
+    data = np.linspace(2.0, 0.5, 20)
+    penalty = np.where(np.arange(20) >= begins, share / (1 - share) * data, 0.0)
+    terms, steps = np.stack([data, 2 * penalty], axis=1), np.arange(20)
+    names = ("data", "aux")
+    passed = np.tile([1.0, attached], (20, 1))
+    tables = [
+        table(LOSS, steps, data + penalty),
+        table(LOSS_TERM, steps, terms, names),
+        table(LOSS_WEIGHT, steps, np.tile([1.0, 0.5], (20, 1)), names),
+        table(LOSS_TERM_ATTACHED, steps, passed, names),
+        table(BACKPROPAGATED, AT, (data + counted * penalty)[AT]),
+        table(BACKWARDS, AT, np.ones(len(AT))),
+    ]
+    return with_tables(replace(healthy_run(1), tables={}), tables)
+
+
+@pytest.mark.parametrize("run", [left_out(), left_out(0.02), left_out(begins=2)])
+def test_fires_where_a_term_of_the_logged_loss_is_not_backpropagated(run: Run) -> None:
+    finding = the_finding(RULE, run)
+    assert finding.severity is Severity.WARNING
+    assert "on the sum without" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        left_out(counted=1.0),
+        left_out(counted=0.01),  # a weight that is other than said
+        left_out(attached=0.0),  # LD404 is about terms without a path
+        left_out(attached=np.nan),
+        left_out(0.002),
+        left_out(begins=3),  # three check-ups
+        with_tables(left_out(), [table(BACKWARDS, AT, np.full(len(AT), 2))]),
+        with_tables(left_out(), [table(STEP_RATIO_SPREAD, AT, np.full(len(AT), 0.4))]),
+        with_tables(left_out(), [table(LOSS_TERM, np.arange(20), np.ones((20, 2)), ("data", "aux"))]),
+    ],
+)  # fmt: skip
+def test_a_term_that_may_be_trained_by_another_way_is_none_that_is_left_out(run: Run) -> None:
+    assert not [f for f in findings(RULE, run) if "on the sum without" in f.message.en]
 
 
 def test_a_closure_that_is_asked_again_and_again_hides_nothing() -> None:
