@@ -88,4 +88,20 @@ sealed_sixth_sound.py        the same, what is sound: optimizers, thaws, margins
 sealed_sixth_sound_makers.py the same, what is sound: densities, flows, equations, code books, pictures
 sealed_sixth_sound_tasks.py  the same, what is sound: strangers, tasks, survival, three-valued weights, gates
 sealed_sixth_baselines.py    the same, what is sound: Stable-Baselines3
+sealed_seventh.py            a seventh lot: words, ratings, masks, digits
+sealed_seventh_loops.py      the same: tasks, scales, schedules
+sealed_seventh_makers.py     the same: judges, derivatives, diffusion, frozen statistics
+sealed_seventh_series.py     the same: sounds and series
+sealed_seventh_agents.py     the same: advantages of language agents
+sealed_seventh_lightning.py  the same: Lightning
+sealed_seventh_adapters.py   the same: PEFT
+sealed_seventh_graphs.py     the same: PyTorch Geometric
+sealed_seventh_keras.py      the same: Keras 3
+sealed_seventh_words.py      the same: Transformers' Trainer
+sealed_seventh_sound.py      the same, what is sound: labels, floors, classes, sums, decay, few examples, courses
+sealed_seventh_sound_loops.py   the same, what is sound: restarts, scales, sessions, teachers, tasks, statistics
+sealed_seventh_sound_makers.py  the same, what is sound: judges, flows, densities, codes, twins
+sealed_seventh_sound_tasks.py   the same, what is sound: rare objects, speech, equations
+sealed_seventh_preferences.py   the same, what is sound: TRL
+sealed_seventh_baselines.py  the same, what is sound: Stable-Baselines3
 """
