@@ -27,6 +27,12 @@ STEP_SECONDS = Quantity(
     "step_seconds", "step", Axis.WATCH, "s", hints.WATCH, combine=_MEAN, optional=True
 )
 """Wall time from the end of the step before to the end of this one."""
+THROUGHPUT = Quantity("throughput", "throughput", Axis.RUN, "1/s", hints.TIMES_LOG)
+"""Tokens or samples a second. Read from the logs of others, as are the two below."""
+STEP_TOKENS = Quantity("step_tokens", "step_tokens", Axis.RUN, "tokens", hints.TIMES_LOG)
+"""Tokens of a step, or the mean length of its sequences."""
+STEP_SAMPLES = Quantity("step_samples", "step_samples", Axis.RUN, "samples", hints.TIMES_LOG)
+"""Samples of a step."""
 OWN_SECONDS = Quantity("own_seconds", "step", Axis.WATCH, "s", hints.WATCH, combine=_MEAN)
 """Part of it that recording took."""
 

@@ -7,6 +7,7 @@ In reading order:
 - `plan`: which scalars of a run are which quantity: decided from the tags alone, before anything is read
 - `styles`: under which tags training frameworks write their loss, learning rate and gradient norm
 - `agents`: under which tags reinforcement learning and preference tuning log what they do
+- `durations`: under which tags loops log how long a step takes and how much it holds
 - `experts`: under which tags the trainers of mixtures log how tokens are shared out
 - `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
 - `unread`: scalars of a run that nobody knows, and what each may be

@@ -20,7 +20,7 @@ from tb_lossdiag.quantities import (
     Axis,
     Quantity,
 )
-from tb_lossdiag.reader import agents, experts
+from tb_lossdiag.reader import agents, durations, experts
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.styles import ANY, NO_DESCENT, STYLES, Patterns, Style, normalised
 
@@ -100,6 +100,8 @@ def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
     for quantity, columns in _rewarded(tags).items():
         sources.setdefault(quantity, columns)
     sources |= _found(experts.LOADS, _named(tags, experts.TELLING))
+    timed = _named(tags, durations.TELLING)
+    sources |= _found(durations.patterns(timed), timed)
     other = next((tag for tag in sorted(tags) if NO_DESCENT.fullmatch(normalised(tag))), "")
     if REWARD in sources:
         other = other or sources[REWARD][""].tag

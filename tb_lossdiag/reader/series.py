@@ -16,11 +16,12 @@ from tb_lossdiag.quantities import (
     LOSS_TERM,
     LOSS_WEIGHT,
     REWARD,
+    STEP_SECONDS,
     VALIDATION_LOSS_TERM,
     VALIDATION_LOSS_WEIGHT,
     Quantity,
 )
-from tb_lossdiag.reader import again
+from tb_lossdiag.reader import again, durations
 from tb_lossdiag.reader.bounds import countable, plausible
 from tb_lossdiag.reader.phases import Source
 from tb_lossdiag.reader.plan import Plan
@@ -113,6 +114,9 @@ def with_scalars(run: Run, plan: Plan, read: Read, unread: Mapping[str, str] = _
     back = run.restarts if run.tables else _restarts(plan, read)
     read = {source: series.of_the_same(back) for source, series in read.items()}
     tables = {q: _joined(q, {c: read[s] for c, s in cs.items()}) for q, cs in plan.sources.items()}
+    if STEP_SECONDS in tables:
+        tag = plan.sources[STEP_SECONDS][""].tag
+        tables[STEP_SECONDS] = durations.in_seconds(tables[STEP_SECONDS], tag)
     for terms, total in plan.summed.items():
         tables[total] = _total(tables[terms], total)
         tables[_WEIGHTS[terms]] = _ones(tables[terms], _WEIGHTS[terms])

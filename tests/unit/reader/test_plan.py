@@ -18,12 +18,16 @@ from tb_lossdiag.quantities import (
     PREFERENCE_ACCURACY,
     REJECTED_REWARD,
     REWARD_MARGIN,
+    STEP_SAMPLES,
+    STEP_SECONDS,
+    STEP_TOKENS,
+    THROUGHPUT,
     VALIDATION_ACCURACY,
     VALIDATION_LOSS,
     VALIDATION_LOSS_TERM,
     Quantity,
 )
-from tb_lossdiag.reader import agents
+from tb_lossdiag.reader import agents, durations
 from tb_lossdiag.reader.phases import Source, grouped
 from tb_lossdiag.reader.plan import _TELLING, Plan, TagMap, plan, wanted
 from tb_lossdiag.reader.styles import ANY, STYLES
@@ -75,13 +79,13 @@ CASES = {
     "lightning": (LIGHTNING, {"loss": "train_loss_step", "validation_loss": "val_loss", "learning_rate": ["lr-AdamW/pg1", "lr-AdamW/pg2", "lr-AdamW/pg10"], "global_norm": "grad_2.0_norm_total", "validation_accuracy": "val_acc"}),
     "lightning, one group": (["train_loss", "val_loss", "lr-SGD", "lr-SGD-momentum"], {"loss": "train_loss", "validation_loss": "val_loss", "learning_rate": "lr-SGD"}),
     "accelerate": (["train_loss", "eval_loss", "lr", "epoch"], {"loss": "train_loss", "validation_loss": "eval_loss", "learning_rate": "lr"}),
-    "torchtune": (["loss", "lr", "tokens_per_second_per_gpu", "grad_norm"], {"loss": "loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
+    "torchtune": (["loss", "lr", "tokens_per_second_per_gpu", "grad_norm"], {"loss": "loss", "learning_rate": "lr", "global_norm": "grad_norm", "throughput": "tokens_per_second_per_gpu"}),
     "torchtitan": (["loss_metrics/global_avg_loss", "loss_metrics/global_max_loss", "grad_norm", "lr", "validation_metrics/loss"], {"loss": "loss_metrics/global_avg_loss", "validation_loss": "validation_metrics/loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
     "megatron": (MEGATRON, {"loss": "lm loss", "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
     "megatron, experts": ([*MEGATRON, *EXPERTS], {"loss": "lm loss", "loss_term": ["load_balancing_loss", "mtp_1 loss", "seq_load_balancing_loss", "z_loss"], "validation_loss": "lm loss validation", "learning_rate": "learning-rate", "global_norm": "grad-norm"}),
     "olmo-core": (OLMO, {"loss": "train/CE loss", "loss_term": ["train/load balancing loss", "train/router Z loss"], "learning_rate": ["optim/LR (group 0)", "optim/LR (group 1)"], "global_norm": "optim/total grad norm", "logged_load": ["train/block 00/load imbalance", "train/block 01/load imbalance"]}),
-    "detectron2": (DETECTRON2, {"loss": "total_loss", "loss_term": ["loss_box_reg", "loss_cls", "loss_rpn_cls"], "learning_rate": "lr"}),
-    "nemo": (["reduced_train_loss", "train_step_timing", "lr", "grad_norm", "val_loss", "consumed_samples"], {"loss": "reduced_train_loss", "validation_loss": "val_loss", "learning_rate": "lr", "global_norm": "grad_norm"}),
+    "detectron2": (DETECTRON2, {"loss": "total_loss", "loss_term": ["loss_box_reg", "loss_cls", "loss_rpn_cls"], "learning_rate": "lr", "step_seconds": "time"}),
+    "nemo": (["reduced_train_loss", "train_step_timing", "lr", "grad_norm", "val_loss", "consumed_samples"], {"loss": "reduced_train_loss", "validation_loss": "val_loss", "learning_rate": "lr", "global_norm": "grad_norm", "step_seconds": "train_step_timing"}),
     "nemo, experts": (["reduced_train_loss", "lr", "grad_norm", *EXPERTS], {"loss": "reduced_train_loss", "loss_term": ["load_balancing_loss", "mtp_1 loss", "seq_load_balancing_loss", "z_loss"], "learning_rate": "lr", "global_norm": "grad_norm"}),
     "coqui": (["TrainIterStats/loss", "TrainIterStats/current_lr", "TrainIterStats/grad_norm", "TrainIterStats/loader_time", "TrainEpochStats/avg_loss", "EvalStats/avg_loss", "EvalStats/avg_loader_time"], {"loss": "TrainIterStats/loss", "validation_loss": "EvalStats/avg_loss", "learning_rate": "TrainIterStats/current_lr", "global_norm": "TrainIterStats/grad_norm"}),
     "coqui, with the model's name": (["tacotron2_TrainIterStats/loss", "tacotron2_EvalStats/avg_loss"], {"loss": "tacotron2_TrainIterStats/loss", "validation_loss": "tacotron2_EvalStats/avg_loss"}),
@@ -413,7 +417,7 @@ AGENTS = {
          "critic/rewards/mean", "critic/advantages/std", "critic/vf_explained_var", "critic/vf_loss", "response_length/mean",
          "response_length/clip_ratio", "val-core/gsm8k/acc/mean@1", "perf/throughput", "actor/ppo_kl", "rollout_corr/k3_kl",
          "rollout_corr/rollout_is_eff_sample_size", "rollout_corr/ppl_ratio", "rollout_corr/kl"],
-        {"reward": "critic/score/mean", "policy_entropy": "actor/entropy", "clipped_ratio": "actor/pg_clipfrac",
+        {"throughput": "perf/throughput", "reward": "critic/score/mean", "policy_entropy": "actor/entropy", "clipped_ratio": "actor/pg_clipfrac",
          "global_norm": "actor/grad_norm", "reference_kl": "actor/kl_loss", "learning_rate": "actor/lr",
          "advantage_std": "critic/advantages/std", "explained_variance": "critic/vf_explained_var",
          "value_loss": "critic/vf_loss", "answer_length": "response_length/mean",
@@ -467,4 +471,42 @@ def test_what_agents_and_preference_tunings_log(name: str) -> None:
 def test_every_tag_of_an_agent_is_listed_for_the_patterns() -> None:
     """Tags that hold none of the telling words are not looked at."""
     found = {tag for tags, expected in AGENTS.values() for tag in expected.values()}
-    assert all(agents.TELLING.search(tag) or _TELLING.search(tag) for tag in found)
+    telling = (agents.TELLING, durations.TELLING, _TELLING)
+    assert all(any(words.search(tag) for words in telling) for tag in found)
+
+
+@pytest.mark.parametrize(
+    ("tags", "quantity", "tag"),
+    [
+        (["train/loss", "train/step_time"], STEP_SECONDS, "train/step_time"),
+        (["critic/score/mean", "timing_s/gen", "timing_s/step", "perf/time_per_step"], STEP_SECONDS, "timing_s/step"),
+        (["loss_metrics/global_avg_loss", "time_metrics/end_to_end(s)", "time_metrics/data_loading(s)"], STEP_SECONDS, "time_metrics/end_to_end(s)"),
+        (["lm loss", "iteration-time", "iteration-time vs samples"], STEP_SECONDS, "iteration-time"),
+        (["lm_loss", "elapsed_time_per_iteration_(ms)"], STEP_SECONDS, "elapsed_time_per_iteration_(ms)"),
+        (["reduced_train_loss", "train_step_timing in s", "train_backward_timing in s"], STEP_SECONDS, "train_step_timing in s"),
+        (["TrainIterStats/loss", "TrainIterStats/step_time", "TrainIterStats/loader_time"], STEP_SECONDS, "TrainIterStats/step_time"),
+        (["train/CE loss", "throughput/device/BPS", "throughput/device/BPS (actual avg)"], STEP_SECONDS, "throughput/device/BPS"),
+        (["train_loss", "train|device/batches_per_sec", "train|time"], STEP_SECONDS, "train|device/batches_per_sec"),
+        (["total_loss", "time", "data_time", "eta_seconds"], STEP_SECONDS, "time"),
+        (["loss", "tokens_per_second_per_gpu"], THROUGHPUT, "tokens_per_second_per_gpu"),
+        (["train/loss", "train/tokens/train_per_sec_per_gpu"], THROUGHPUT, "train/tokens/train_per_sec_per_gpu"),
+        (["loss_metrics/global_avg_loss", "throughput(tps)"], THROUGHPUT, "throughput(tps)"),
+        (["critic/score/mean", "perf/throughput", "perf/total_num_tokens"], STEP_TOKENS, "perf/total_num_tokens"),
+        (["lm loss", "batch-size", "batch-size vs samples"], STEP_SAMPLES, "batch-size"),
+    ],
+)  # fmt: skip
+def test_how_long_a_step_takes(tags: list[str], quantity: Quantity, tag: str) -> None:
+    assert chosen(planned(tags))[quantity.name] == tag
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["train/box_loss", "time"],  # Ultralytics: since the beginning
+        ["train/loss", "eval/runtime", "eval/steps_per_second", "train_steps_per_second"],
+        ["loss", "iter_time"],  # ESPnet: what its loader took
+        ["rollout/ep_rew_mean", "time/fps", "time/time_elapsed"],
+    ],
+)
+def test_what_is_no_time_of_a_step(tags: list[str]) -> None:
+    assert not {STEP_SECONDS.name, THROUGHPUT.name} & set(chosen(planned(tags)))

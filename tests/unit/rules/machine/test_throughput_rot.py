@@ -7,7 +7,17 @@ from helpers.rule_asserts import findings, the_finding
 from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import EXTRA, LOSS, OWN_SECONDS, STEP_SECONDS
+from tb_lossdiag.quantities import (
+    ANSWER_LENGTH,
+    EXTRA,
+    LOSS,
+    OWN_SECONDS,
+    STEP_SAMPLES,
+    STEP_SECONDS,
+    STEP_TOKENS,
+    THROUGHPUT,
+    Quantity,
+)
 from tb_lossdiag.records import Doubles, Table, table
 from tb_lossdiag.rules.machine.throughput_rot import ThroughputRot
 from tb_lossdiag.run import Run
@@ -78,3 +88,53 @@ def test_short_runs_are_not_judged() -> None:
     assert outcome(RULE, seconds(growing(2.5), lasting=500)).verdict is Verdict.NOT_EVALUATED
     few = table(STEP_SECONDS, STEPS[:40], growing(2.5)[:40])
     assert outcome(RULE, with_tables(BASE, [few])).verdict is Verdict.NOT_EVALUATED
+
+
+def logged(of: Quantity, values: Doubles, *others: Table, lasting: float = 3600.0) -> Run:
+    """A run of which there is a log and nothing else."""
+    walls = 1e9 + np.linspace(0, lasting, COUNT)
+    return Run(
+        "run", {t.quantity.name: t for t in (table(of, STEPS, values, walltimes=walls), *others)}
+    )
+
+
+def held(of: Quantity, times: float) -> Table:
+    return table(of, STEPS, 100 * growing(times))
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (logged(STEP_SECONDS, growing(2.5)), True),
+        (logged(STEP_SECONDS, growing(2.5), held(ANSWER_LENGTH, 1.1)), True),
+        # Longer answers, sequences and larger batches take longer, in proportion.
+        (logged(STEP_SECONDS, growing(2.5), held(ANSWER_LENGTH, 2.0)), False),
+        (logged(STEP_SECONDS, growing(2.5), held(STEP_TOKENS, 2.5)), False),
+        (logged(STEP_SECONDS, growing(2.5), held(STEP_SAMPLES, 2.5)), False),
+        (logged(STEP_SECONDS, growing(5.0), held(STEP_TOKENS, 1.5)), True),
+        (logged(STEP_SECONDS, growing(2.5), held(STEP_TOKENS, -1.0)), True),  # no number of tokens
+        (logged(THROUGHPUT, 1000 / growing(2.5)), True),
+        (logged(THROUGHPUT, 1000 / growing(1.3)), False),
+        (logged(THROUGHPUT, 1000 * growing(2.5)), False),
+        (logged(THROUGHPUT, 1000 / growing(2.5), held(ANSWER_LENGTH, 2.5)), False),
+    ],
+)
+def test_logs_of_others(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+def test_of_a_log_without_a_clock_its_times_are_added_up() -> None:
+    assert findings(RULE, logged(STEP_SECONDS, 10 * growing(2.5), lasting=0.0))
+    short = logged(STEP_SECONDS, growing(2.5) / 1000, lasting=0.0)
+    assert outcome(RULE, short).verdict is Verdict.NOT_EVALUATED
+    unknown = logged(THROUGHPUT, 1000 / growing(2.5), lasting=0.0)
+    assert outcome(RULE, unknown).verdict is Verdict.NOT_EVALUATED
+
+
+def test_says_how_far_the_throughput_falls() -> None:
+    finding = the_finding(RULE, logged(THROUGHPUT, 1000 / growing(2.5)))
+    assert (
+        "from 673 a second in the first half to 411 at the end, 1.64 times less"
+        in finding.message.en
+    )
+    assert finding.evidence[0].quantity == THROUGHPUT.name
