@@ -8,6 +8,7 @@ In reading order:
 - `torch_clips`: clips by torch's own functions
 - `watched`: an optimizer that is watched in somebody else's loop, and what was backpropagated for it
 - `recording`: a training that is recorded from outside: writer, watches, losses
+- `rows`: which rows of the data a step is taken with, said to a callback
 - `objective`: what a trainer of TRL optimizes, as its configuration says
 - `folders`: where a run goes when nobody says
 - `counting`: the number of a step where a framework counts batches only

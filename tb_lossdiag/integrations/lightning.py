@@ -15,6 +15,7 @@ from torch import nn
 from tb_lossdiag.integrations.folders import taken_up
 from tb_lossdiag.integrations.naming import part, told_apart
 from tb_lossdiag.integrations.recording import Recording, beside, harmless, watch_options
+from tb_lossdiag.integrations.rows import TakesRows
 from tb_lossdiag.writer import SummaryWriter
 
 _PACKAGES = ("lightning.pytorch", "pytorch_lightning")
@@ -38,7 +39,7 @@ def _bases() -> tuple[type, ...]:
 _Callback: Any = type("_Callback", _bases(), {})
 
 
-class LossDoctor(_Callback):  # type: ignore[misc]
+class LossDoctor(TakesRows, _Callback):  # type: ignore[misc]
     """Records every optimizer of a `Trainer.fit`: losses as they are backpropagated, gradients, clips, check-ups.
 
     Nothing is stored on the module. With several optimizers each is watched under the name of the submodule that it trains. Runs of

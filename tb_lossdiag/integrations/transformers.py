@@ -14,12 +14,13 @@ from transformers.integrations.integration_utils import (
 from tb_lossdiag.integrations.folders import fresh, taken_up
 from tb_lossdiag.integrations.objective import objective
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
+from tb_lossdiag.integrations.rows import TakesRows
 from tb_lossdiag.writer import SummaryWriter
 
 _OF_ANSWERS = ("completion_only_loss", "assistant_only_loss")
 
 
-class LossDoctor(TensorBoardCallback):  # type: ignore[misc]
+class LossDoctor(TakesRows, TensorBoardCallback):  # type: ignore[misc]
     """Records a `Trainer`: every step's loss as it is backpropagated, gradients, clips, check-ups, and what the trainer logs.
 
     It writes what Transformers' own TensorBoard callback writes and takes its place: `report_to="none"`, or

@@ -13,14 +13,14 @@ from tb_lossdiag.records import Doubles, Floats, FrameBlock
 Bools = npt.NDArray[np.bool_]
 
 _COUNTS = frozenset(quantity.nonfinite for quantity in QUANTITIES)
-_BEFORE, _FEWEST = 64, 16
-"""Losses that make a level, and as many as it takes."""
-_FACTOR, _RISE = 2.0, 0.1
-"""Times the level, and share of the loss at the start: LD103's own bounds."""
+_BEFORE, _LEVEL, _FEWEST = 64, 32, 16
+"""Losses that tell the noise, the newest of them that make a level, and as many as it takes."""
+_FACTOR, _RISE = 1.75, 0.1
+"""Times the level, and share of the loss at the start. LD103 asks for twice its level: what it names must have been kept."""
 _DEVIATIONS = 4.0
 """Standard deviations of the logarithm above the level; LD103 asks for 6."""
-_NORMAL = 1.4826
-"""Standard deviations of a normal distribution in a median of absolute deviations."""
+_NORMAL = 1.4826 / 2**0.5
+"""Standard deviations of a normal distribution in a median of absolute differences of two: so a trend is no noise, as in LD103."""
 _PART = 16
 """Losses that are held against one level."""
 _IN_A_ROW = 8
@@ -64,12 +64,12 @@ class BrokenSteps:
     def _bound(self) -> float:
         """What a loss must reach to be one; infinity where nothing can be said."""
         before = np.array(self._losses)
-        level = _median(before) if len(before) >= _FEWEST else 0.0
+        level = _median(before[-_LEVEL:]) if len(before) >= _FEWEST else 0.0
         if level <= 0:
             return np.inf
         self._start = self._start or level
-        logs = np.log(before[before > 0] / level)
-        spread = np.exp(_DEVIATIONS * _NORMAL * _median(np.abs(logs)))
+        steps = np.abs(np.diff(np.log(before[before > 0])))
+        spread = np.exp(_DEVIATIONS * _NORMAL * _median(steps))
         return max(level * max(_FACTOR, float(spread)), level + _RISE * self._start)
 
 

@@ -24,11 +24,25 @@ def calm(count: int, noise: float = 0.1, level: float = 1.0) -> list[float]:
     return [float(level * np.exp(noise * one)) for one in noises]
 
 
-@pytest.mark.parametrize(("peak", "found"), [(1.8, []), (2.5, [30])])
+@pytest.mark.parametrize(("peak", "found"), [(1.6, []), (2.5, [30])])
 def test_a_loss_that_doubles_is(peak: float, found: list[int]) -> None:
     losses = calm(40)
     losses[30] = peak
     assert BrokenSteps().among(block(0, losses)) == found
+
+
+def test_what_is_twice_the_newest_of_losses_that_fall_is() -> None:
+    """LD103 compares with fewer before it: what it names must have been kept."""
+    losses = [float(one) for one in 3.0 * np.exp(-0.003 * np.arange(80))]
+    losses[70] = 2.02 * float(np.median(losses[38:70]))
+    assert BrokenSteps().among(block(0, losses)) == [70]
+
+
+def test_a_fall_is_no_noise() -> None:
+    """Of a loss that falls to a tenth a leap by as much is one."""
+    losses = [float(one) for one in np.exp(-0.05 * np.arange(60)) + 0.05]
+    losses[50] = 20 * losses[49]
+    assert BrokenSteps().among(block(0, losses)) == [50]
 
 
 def test_the_first_ones_have_no_level() -> None:
