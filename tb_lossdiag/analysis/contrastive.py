@@ -28,6 +28,20 @@ def first_is_right(call: LossCallSeries) -> bool:
     return bool((_highest(call) == 0).all())
 
 
+def against_a_queue(run: Run) -> bool:
+    """Whether all calls compare with more than a batch holds, the right answer first: with what a queue kept of earlier batches.
+
+    A queue is noise at first, which nothing is like: the loss is low, and rises while real samples take its place, whatever is learned.
+    """
+    found = comparisons(run)
+    return bool(found) and all(first_is_right(call) and _beyond_a_batch(call) for call in found)
+
+
+def _beyond_a_batch(call: LossCallSeries) -> bool:
+    """Whether a row has more candidates than two views of each of the batch's samples."""
+    return bool((call.of(q.CALL_OUTPUTS) > 2 * call.of(q.CALL_SAMPLES)).all())
+
+
 def _compares(call: LossCallSeries) -> Bools:
     """bool[N]: each sample has an answer of its own, or all have the first, among at least as many as a batch has."""
     samples, outputs = call.of(q.CALL_SAMPLES), call.of(q.CALL_OUTPUTS)

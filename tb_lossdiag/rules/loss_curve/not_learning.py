@@ -12,6 +12,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import Baseline, baselines
 from tb_lossdiag.analysis.climbs import climbs
+from tb_lossdiag.analysis.contrastive import against_a_queue
 from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
 from tb_lossdiag.analysis.early_fall import Level, fell, level_of, surely_not_below
 from tb_lossdiag.analysis.maturity import needs_beginning, needs_full_rate, needs_records
@@ -83,7 +84,7 @@ class NotLearning:
 
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
 
-    Guards against: a converged run, which began higher; a model that was trained before (an information, where it began at half of what guessing costs or
+    Guards against: a converged run, which began higher; negatives from a queue, which are noise at first (judged from the highest level on); a model that was trained before (an information, where it began at half of what guessing costs or
     less); a loss that rises with other data, weights of terms or harder lessons, and one below a constant answer; a run recorded from its middle, a learning rate still warming up, a loss
     that goes below zero, values beside a second network, which may make them, and games of several models, whose balance is that of guessing (all not evaluated).
 
@@ -114,6 +115,10 @@ class NotLearning:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.CALL_MARGIN,
+        q.CALL_TARGET_INDEX,
+        q.CALL_TARGET_UNIQUE,
+        q.CALL_TARGET_MIN,
+        q.CALL_TARGET_MAX,
         q.COPY_DISTANCE,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD118",)
@@ -147,6 +152,7 @@ class NotLearning:
         needs_records(run, loss, self.min_records, self.min_sparse)
         needs_beginning(loss)
         needs_full_rate(run, loss)
+        loss = self._since_the_queue_filled(run, loss)
         quarter, half, last = (loss.row(part) for part in (0.25, 0.5, 0.75))
         second, end = level_of(loss, quarter, half), level_of(loss, last, len(loss))
         apart = 3 * math.hypot(second.error, end.error)
@@ -166,6 +172,15 @@ class NotLearning:
             yield self._finding(run, loss, end.value, guess)
         elif self._is_at_its_start(loss, end):
             yield replace(self._finding(run, loss, end.value, better), severity=mild)
+
+    def _since_the_queue_filled(self, run: Run, loss: Curve) -> Curve:
+        """The loss from its highest level on, where it compares with a queue and has risen at first."""
+        top = int(np.argmax(loss.level))
+        if loss.level[top] <= (1 + self.max_noise) * loss.start or not against_a_queue(run):
+            return loss
+        since = Curve(loss.steps[top:], loss.values[top:])
+        since.needs(self.min_records)
+        return since
 
     def _stuck(self, run: Run, loss: Curve) -> Text:
         """What a loss that may drift has never won anything of."""

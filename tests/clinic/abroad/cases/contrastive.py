@@ -97,11 +97,11 @@ def simclr_among_itself(writer: SummaryWriter) -> None:
     train(writer, model, Adam(model.parameters(), lr=1e-3), of, 160)
 
 
-def moco(writer: SummaryWriter, momentum: float, steps: int = 200) -> None:
+def moco(writer: SummaryWriter, momentum: float, steps: int = 200, kept: int = 256) -> None:
     """Keys of a slowly following encoder, negatives from a queue."""
     model = Encoder()
     slow = deepcopy(model).requires_grad_(requires_grad=False)
-    queue = normalize(torch.randn(256, 32), dim=1)
+    queue = normalize(torch.randn(kept, 32), dim=1)
 
     def of() -> Tensor:
         nonlocal queue
@@ -110,12 +110,12 @@ def moco(writer: SummaryWriter, momentum: float, steps: int = 200) -> None:
         with torch.no_grad():
             key = normalize(slow(view(x)), dim=1)
         logits = torch.cat([(query * key).sum(1, keepdim=True), query @ queue.T], 1) / 0.2
-        queue = torch.cat([key, queue])[:256]
+        queue = torch.cat([key, queue])[:kept]
         return cross_entropy(logits, torch.zeros(len(x), dtype=torch.long))
 
     def follow() -> None:
-        for kept, new in zip(slow.parameters(), model.parameters(), strict=True):
-            kept.lerp_(new.detach(), 1 - momentum)
+        for old, new in zip(slow.parameters(), model.parameters(), strict=True):
+            old.lerp_(new.detach(), 1 - momentum)
 
     optimizer = Adam(model.parameters(), lr=1e-3)
     train(writer, model, optimizer, of, steps, after=follow)
@@ -125,6 +125,12 @@ def moco(writer: SummaryWriter, momentum: float, steps: int = 200) -> None:
 def moco_of_digits(writer: SummaryWriter) -> None:
     """The first losses are low: the queue is noise."""
     moco(writer, 0.95)
+
+
+@patient(family="contrastive", source="lightly-ai/lightly examples/pytorch/moco.py, as published")
+def moco_whose_queue_fills_for_long(writer: SummaryWriter) -> None:
+    """Half of the run replaces noise by keys: the loss rises until then, and ends above its start."""
+    moco(writer, 0.99, kept=6400)
 
 
 @patient(

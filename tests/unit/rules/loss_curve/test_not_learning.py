@@ -18,7 +18,9 @@ from tb_lossdiag.quantities import (
     CALL_MARGIN,
     CALL_OUTPUTS,
     CALL_SAMPLES,
+    CALL_TARGET_MAX,
     CALL_TARGET_MEAN,
+    CALL_TARGET_MIN,
     CALL_TARGET_STD,
     CALL_VALUE,
     COPY_DISTANCE,
@@ -334,3 +336,26 @@ def test_a_rise_that_something_else_makes_is_none() -> None:
 def test_epochs_are_known_by_an_accuracy_as_well() -> None:
     flat = noisy(np.full(20, 2.3), 0.01, seed=0)
     assert findings(RULE, log(flat, held_out=np.full(20, 0.1)))
+
+
+def against_a_queue(last: float, outputs: int = 4097) -> Run:
+    """Negatives that are noise, until half of the run has filled the queue with real samples."""
+    steps = np.arange(200)
+    rises, falls = 8.0 - 1.4 * (1 - steps / 100) ** 2, 8.0 + (last - 8.0) * (steps - 100) / 100
+    values = noisy(np.where(steps < 100, rises, falls), 0.002)
+    run = with_call(plain(values), "cross_entropy", outputs=outputs, target_unique=1)
+    for quantity, value in (
+        (CALL_SAMPLES, 32),
+        (CALL_TARGET_MIN, 0),
+        (CALL_TARGET_MAX, 0),
+        (CALL_BASELINE, np.nan),
+        (CALL_VALUE, np.nan),
+    ):
+        run = changed(run, quantity, value)
+    return run
+
+
+def test_a_queue_that_fills_is_no_beginning() -> None:
+    assert not findings(RULE, against_a_queue(7.88))
+    assert findings(RULE, against_a_queue(7.88, outputs=63)), "no queue"
+    assert the_finding(RULE, against_a_queue(7.99)).numbers["start"] > 7.9
