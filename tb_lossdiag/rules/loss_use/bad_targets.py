@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, LossCallSeries, calls, counts, mostly
+from tb_lossdiag.analysis.non_finite import last_finite
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -128,7 +129,7 @@ class BadTargets:
 
     What to try first: assert the range of the targets; use a regression loss for measured values; shuffle.
 
-    Guards against: padding given as `ignore_index`; discriminators, whose yes-or-no calls have one label each; contrastive losses,
+    Guards against: measured targets that are all NaN after the loss has become so for good, as those that the model makes do; padding given as `ignore_index`; discriminators, whose yes-or-no calls have one label each; contrastive losses,
     whose right answer is always class 0 (information only); small batches; soft targets of many values, and those of 0 and something.
 
     References: PyTorch, `torch.nn.CrossEntropyLoss`, `torch.nn.BCELoss` (targets between 0 and 1); MoCo (He et al. 2020, labels of 0).
@@ -151,6 +152,8 @@ class BadTargets:
         q.CALL_TARGET_UNIQUE,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_INDEX,
+        q.LOSS_NONFINITE,
+        q.GRADIENT_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD110", "LD202", "LD203", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705",
@@ -170,7 +173,7 @@ class BadTargets:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield at most one finding per call: the worst that its targets have."""
         for call in calls(run):
-            invalid, ignored = call.of(q.CALL_INVALID), call.of(q.CALL_IGNORED)
+            invalid, ignored = _given(run, call), call.of(q.CALL_IGNORED)
             if (invalid > 0).any():
                 yield self._invalid(call, invalid)
             elif (ignored >= 1).any():
@@ -291,6 +294,14 @@ class BadTargets:
         numbers: dict[str, float],
     ) -> Finding:
         return Finding(self.code, severity, evidence.column, (evidence,), *texts, numbers)
+
+
+def _given(run: Run, call: LossCallSeries) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The share of targets that mean nothing; measured ones that are all NaN once the loss has broken for good come from a broken network."""
+    invalid, end = call.of(q.CALL_INVALID), last_finite(run)
+    if end is None or call.function in (*BINARY, *CLASSES, "ctc_loss"):
+        return invalid
+    return np.where((invalid >= 1) & (call.steps > end + 1), 0.0, invalid)
 
 
 def _least(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
-from made.changes import without
+from made.changes import changed, without
 from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
@@ -15,6 +15,7 @@ from tb_lossdiag.quantities import (
     CALL_TARGET_MAX,
     CALL_TARGET_MIN,
     LOSS,
+    LOSS_NONFINITE,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
@@ -200,3 +201,18 @@ def test_a_nought_where_a_minus_one_is_meant() -> None:
     finding = the_finding(RULE, run)
     assert finding.severity is Severity.ERROR
     assert "2 * target - 1" in finding.advice.en
+
+
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_targets_of_a_network_that_has_broken_are_no_cause(share: float) -> None:
+    last, steps = int(AT[4]), RUN[LOSS].steps
+    broken = np.where(CHECKS > 4, share, 0.0)
+    run = with_call(RUN, "mse_loss", invalid=broken)
+    lost = changed(run, LOSS_NONFINITE, steps > last)
+    assert bool(findings(RULE, lost)) is (share < 1), "some of the data are NaN"
+    again = changed(run, LOSS_NONFINITE, (steps > last) & (steps < AT[5]))
+    assert findings(RULE, again), "it goes on"
+    classes = with_call(RUN, "cross_entropy", invalid=broken)
+    assert findings(RULE, changed(classes, LOSS_NONFINITE, steps > last)), "classes are data"
+    first = with_call(RUN, "mse_loss", invalid=np.where(CHECKS >= 4, 1.0, 0.0))
+    assert findings(RULE, changed(first, LOSS_NONFINITE, steps >= last)), "it broke there"
