@@ -103,6 +103,11 @@ BATCH_REPEATED = _seen("batch_repeated", "0 or 1")
 STUCK_SHARE = Quantity("stuck_share", "rounding", Axis.WATCH, "1", hints.CHECK_UP, optional=True)
 """Of the looked-at elements of half-precision parameters with a gradient, the share that has still the value of the first check-up."""
 
+LEARNED_BEFORE = Quantity(
+    "learned_before", "learned_before", Axis.WATCH, "0 or 1", hints.CHECK_UP, optional=True
+)
+"""Before the first step, once: 1 if rows or columns of most of a model's matrices, and of the last one, differ more in length than those of a matrix
+that was drawn from one distribution, as training makes them; 0 if not."""
 REDRAWN = Quantity("redrawn", "redrawn", Axis.WATCH, "tensors", hints.CHECK_UP, optional=True)
 """Parameters of nobody that the forward pass made itself, for what trained layers hand on, and that had a gradient: those of the check-up before
 are gone, and these have other values. Absent where there never were any."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 
 from tb_lossdiag.collect.check_up.copies import Copies
+from tb_lossdiag.collect.check_up.drawn import Drawn
 from tb_lossdiag.collect.check_up.loss.measured_call import MeasuredCall
 from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
@@ -73,7 +74,7 @@ class CheckUp:
         self._facts: dict[str, str] = {}
         self._first_step = FirstStep(subject)
         self._copies = Copies(subject)
-        self._strangers = Strangers(subject)
+        self._strangers, self._drawn = Strangers(subject), Drawn(subject)
         self._compared: list[Measurement] = []
         self._rounding = Rounding(subject)
         self._process = os.getpid()
@@ -137,6 +138,8 @@ class CheckUp:
         self._compared = self._copies.samples()
         if untrained := self._strangers.facts():
             self._compared.append(to_sample({self._subject.name: untrained}))
+        if drawn := self._drawn.facts():
+            self._compared.append(to_sample({self._subject.name: drawn}))
         self._rounding.before_step()
         early = self._first_step.scheduler_early()
         self._now.before_step(closure=closure, scheduler_early=early)

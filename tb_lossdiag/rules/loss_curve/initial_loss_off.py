@@ -42,7 +42,7 @@ with torch.no_grad():
 ```
 
 Also check that inputs are scaled (about mean 0 and standard deviation 1) and that labels belong to their inputs.""")
-_LEARNED_ADVICE = Text("""Most of the model was frozen at the start, so it has learned before: it may be sure of what was right for other data.
+_LEARNED_ADVICE = Text("""The model has learned before, as what was frozen at the start or the weights themselves show: it may be sure of what was right for other data.
 
 - If the new data are to be read in the same way, look at how they are scaled and at the order of the classes: both must be those it learned with.
 - If they are not, a new last layer that begins near 0 begins undecided.""")
@@ -70,7 +70,8 @@ class InitialLossOff:
     loss or of a term that have the same value there (within `same`). An information, too, for a weighed term where the sum of all terms, each by
     its weight, is below the bound beside that of guessing all of them; a term whose guess nobody knows counts as it began. Dimensionless.
 
-    An information, too, for classes where at least `min_frozen` of the parameters were frozen at the start: such a model has learned before.
+    An information, too, for classes where at least `min_frozen` of the parameters were frozen at the start, or rows or columns of most weight matrices
+    and of the last one differ in length more than draws of one distribution do (by 4 and 2.5 standard errors): such a model has learned before.
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
@@ -101,6 +102,7 @@ class InitialLossOff:
         q.EXTRA,
         q.COPY_DISTANCE,
         q.PARAMETER_TRAINABLE,
+        q.LEARNED_BEFORE,
     )
     explains: ClassVar[tuple[str, ...]] = ()
 
@@ -196,7 +198,9 @@ class InitialLossOff:
         return Finding(self.code, severity, guess.column, (evidence,), message, advice, numbers)
 
     def _has_learned(self, run: Run) -> bool:
-        """Whether so much of the model was frozen at the start that it must have been trained before."""
+        """Whether so much of the model was frozen at the start that it must have been trained before, or its weights are not as they were drawn."""
+        if q.LEARNED_BEFORE in run and (run[q.LEARNED_BEFORE].values[0] == 1).all():
+            return True
         if q.PARAMETER_TRAINABLE not in run:
             return False
         first = run[q.PARAMETER_TRAINABLE].values[0]

@@ -22,6 +22,7 @@ from tb_lossdiag.quantities import (
     CALL_WEIGHTED,
     COPY_DISTANCE,
     EXTRA,
+    LEARNED_BEFORE,
     LOSS,
     LOSS_TERM,
     LOSS_WEIGHT,
@@ -78,6 +79,15 @@ def test_a_model_that_is_mostly_frozen_has_learned_before(later: float) -> None:
     assert finding.severity is Severity.INFO
     assert "untrained" not in finding.message.en
     assert "learned before" in finding.advice.en
+
+
+@pytest.mark.parametrize(("flags", "learned"), [([1.0], True), ([0.0], False), ([1.0, 0.0], False)])
+def test_weights_that_are_not_as_they_were_drawn(flags: list[float], *, learned: bool) -> None:
+    names = tuple("ab"[: len(flags)]) if len(flags) > 1 else ("",)
+    run = with_tables(SICK, [table(LEARNED_BEFORE, np.array([0]), np.array([flags]), names)])
+    finding = the_finding(RULE, run)
+    assert (finding.severity is Severity.INFO) == learned
+    assert ("untrained" in finding.message.en) != learned
 
 
 @pytest.mark.parametrize("trainable", [[1, 1, 1, 1], [0, 1, 1, 1]])
